@@ -1,0 +1,13 @@
+//! Bodies: one frozen rkyv root type per (kind, version), one file a family.
+//!
+//! Only the narrow subset of docs/protocol.md section 2: integers, bool, `String`, `Vec`, `Option`, flat structs. A type
+//! is never edited once released: a new field is a new version with the field *prepended*, so that an old reader finds
+//! its own root in the last bytes.
+
+pub mod message;
+pub mod session;
+pub mod sync;
+
+mod ingest;
+
+pub use ingest::{Body, Checked, Wire, encode, ingest, read};

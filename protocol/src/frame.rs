@@ -1,0 +1,230 @@
+//! The frame: a 16-byte header, an optional 24-byte stamp, a body.
+//!
+//! ```text
+//!  0        4      6   7   8                16 (flag STAMPED:)  24       32       40
+//!  | len u32| kind |ver|flg| id u64          | seq u64 | time_ms u64 | sender u64 | body ...
+//! ```
+//! `len` counts the bytes after the header. All integers are little endian.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::id::{SendId, Seq, UserId};
+use crate::kind::Kind;
+use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES, STAMP_BYTES};
+use crate::partition::mix64;
+
+/// Flag bit 0: a stamp stands between header and body.
+pub const STAMPED: u8 = 1;
+
+/// The first 16 bytes of every frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Header {
+    /// Bytes after the header.
+    pub len: u32,
+    /// What the body is; the high byte is the family.
+    pub kind: Kind,
+    /// Version of the (kind, version) root type, from 1.
+    pub version: u8,
+    /// Bit 0 [`STAMPED`]; the others are 0.
+    pub flags: u8,
+    /// The client's send id or request id; a reply or Reject repeats it; 0 = unsolicited.
+    pub id: u64,
+}
+
+/// What the channel's home adds to a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Dense position in the channel.
+    pub seq: Seq,
+    /// Milliseconds since the Unix epoch; never steps back within a channel.
+    pub time_ms: u64,
+    /// Who sent it.
+    pub sender: UserId,
+}
+
+/// A fault in the framing itself. It closes the connection: the next frame boundary is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FramingFault {
+    /// `len` is above the kind's maximum or [`FRAME_BYTES_MAX`].
+    TooLarge,
+    /// A flag bit other than [`STAMPED`] is set.
+    UnknownFlag,
+    /// A device may not send stamped frames, and a stamped frame must hold its stamp.
+    BadStamp,
+    /// Version 0 does not exist.
+    VersionZero,
+}
+
+impl Header {
+    /// Reads a header; `None` while fewer than 16 bytes are there.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let head: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+        let [l0, l1, l2, l3, k0, k1, version, flags, id @ ..] = *head;
+        Some(Self {
+            len: u32::from_le_bytes([l0, l1, l2, l3]),
+            kind: Kind(u16::from_le_bytes([k0, k1])),
+            version,
+            flags,
+            id: u64::from_le_bytes(id),
+        })
+    }
+
+    /// Checks what can be checked before the body is there.
+    ///
+    /// # Errors
+    /// The fault that makes the rest of the bytes unreadable.
+    pub fn check(&self) -> Result<(), FramingFault> {
+        if self.flags & !STAMPED != 0 {
+            return Err(FramingFault::UnknownFlag);
+        }
+        let stamp = if self.is_stamped() { STAMP_BYTES } else { 0 };
+        if (self.len as usize) < stamp {
+            return Err(FramingFault::BadStamp);
+        }
+        if self.len as usize > (self.kind.body_bytes_max() + stamp).min(FRAME_BYTES_MAX - HEADER_BYTES) {
+            return Err(FramingFault::TooLarge);
+        }
+        if self.version == 0 {
+            return Err(FramingFault::VersionZero);
+        }
+        Ok(())
+    }
+
+    /// Whether the stamp is there.
+    #[must_use]
+    pub fn is_stamped(&self) -> bool {
+        self.flags & STAMPED != 0
+    }
+
+    /// Header plus everything behind it.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        HEADER_BYTES + self.len as usize
+    }
+
+    /// Writes the 16 bytes.
+    pub fn write(&self, out: &mut impl BufMut) {
+        out.put_u32_le(self.len);
+        out.put_u16_le(self.kind.0);
+        out.put_u8(self.version);
+        out.put_u8(self.flags);
+        out.put_u64_le(self.id);
+    }
+}
+
+/// One whole frame, header included, in one shared buffer: what is stored, fanned out, paged and sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    header: Header,
+    bytes: Bytes,
+}
+
+impl Frame {
+    /// Takes exactly one frame.
+    ///
+    /// # Errors
+    /// The framing fault; left-over or missing bytes count as [`FramingFault::TooLarge`].
+    pub fn new(bytes: Bytes) -> Result<Self, FramingFault> {
+        let header = Header::read(&bytes).ok_or(FramingFault::TooLarge)?;
+        header.check()?;
+        if header.frame_bytes() != bytes.len() {
+            return Err(FramingFault::TooLarge);
+        }
+        Ok(Self { header, bytes })
+    }
+
+    /// Builds an unstamped frame around an encoded body.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn build(kind: Kind, version: u8, id: u64, body: &[u8]) -> Self {
+        debug_assert!(body.len() + HEADER_BYTES <= FRAME_BYTES_MAX);
+        let header = Header { len: body.len() as u32, kind, version, flags: 0, id };
+        let mut bytes = BytesMut::with_capacity(header.frame_bytes());
+        header.write(&mut bytes);
+        bytes.put_slice(body);
+        Self { header, bytes: bytes.freeze() }
+    }
+
+    /// The message that this sent frame becomes: a new header, the stamp, the same body bytes. The one copy.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn stamp(&self, stamp: Stamp) -> Self {
+        let body = self.body();
+        let header = Header { len: (body.len() + STAMP_BYTES) as u32, flags: STAMPED, ..self.header };
+        let mut bytes = BytesMut::with_capacity(header.frame_bytes());
+        header.write(&mut bytes);
+        bytes.put_u64_le(stamp.seq.0);
+        bytes.put_u64_le(stamp.time_ms);
+        bytes.put_u64_le(stamp.sender.0);
+        bytes.put_slice(body);
+        Self { header, bytes: bytes.freeze() }
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.header.kind
+    }
+
+    /// The header's id as the idempotency key of a send.
+    #[must_use]
+    pub fn send_id(&self) -> SendId {
+        SendId(self.header.id)
+    }
+
+    /// The stamp, if there is one.
+    #[must_use]
+    pub fn read_stamp(&self) -> Option<Stamp> {
+        let stamp: &[u8; STAMP_BYTES] = self.bytes.get(HEADER_BYTES..)?.first_chunk()?;
+        let (seq, rest) = stamp.split_first_chunk::<8>()?;
+        let (time_ms, sender) = rest.split_first_chunk::<8>()?;
+        self.header.is_stamped().then_some(Stamp {
+            seq: Seq(u64::from_le_bytes(*seq)),
+            time_ms: u64::from_le_bytes(*time_ms),
+            sender: UserId(u64::from_le_bytes(*sender.first_chunk()?)),
+        })
+    }
+
+    /// The body: everything behind header and stamp.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        let start = HEADER_BYTES + if self.header.is_stamped() { STAMP_BYTES } else { 0 };
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
+    /// A 64-bit digest of kind, version and body, for telling "the same again" from "other content under the same key".
+    /// It never leaves the process and may change between versions.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let body = self.body();
+        let mut digest = mix64(u64::from(self.header.kind.0) << 8 | u64::from(self.header.version));
+        digest = mix64(digest ^ body.len() as u64);
+        let (words, rest) = body.as_chunks::<8>();
+        for word in words {
+            digest = mix64(digest ^ u64::from_le_bytes(*word));
+        }
+        for byte in rest {
+            digest = mix64(digest ^ u64::from(*byte));
+        }
+        digest
+    }
+
+    /// The whole frame.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The whole frame, by value.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}

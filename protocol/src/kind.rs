@@ -1,0 +1,120 @@
+//! Frame kinds. A number is never reused; the high byte is the family.
+
+use crate::limits::{
+    FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, HEADER_BYTES, NAME_BYTES_MAX, STAMP_BYTES, TEXT_BYTES_MAX,
+    TOKEN_BYTES_MAX,
+};
+
+/// What a frame's body is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Kind(pub u16);
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $from:ident, $max:expr;)*) => {
+        impl Kind {
+            $($(#[$doc])* pub const $name: Self = Self($number);)*
+
+            /// Every known kind with its name, in number order.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self($number), stringify!($name)),)*];
+
+            /// Largest body of this kind in bytes, stamp not counted. An unknown kind may be as large as a frame:
+            /// it is skipped, not stored.
+            #[must_use]
+            pub const fn body_bytes_max(self) -> usize {
+                match self.0 {
+                    $($number => $max,)*
+                    _ => FRAME_BYTES_MAX - HEADER_BYTES - STAMP_BYTES,
+                }
+            }
+
+            /// Who may send this kind.
+            #[must_use]
+            pub const fn sent_by(self) -> SentBy {
+                match self.0 {
+                    $($number => SentBy::$from,)*
+                    _ => SentBy::Nobody,
+                }
+            }
+        }
+    };
+}
+
+/// Who may send a kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SentBy {
+    /// A device; the server sends it on, stamped.
+    Message,
+    /// A device only.
+    Device,
+    /// The server only.
+    Server,
+    /// Both, unstamped.
+    Both,
+    /// An unknown kind.
+    Nobody,
+}
+
+const USERS_BYTES: usize = GROUP_MEMBERS_MAX * 8;
+const LIST_BYTES: usize = FRAME_BYTES_MAX - HEADER_BYTES - STAMP_BYTES;
+
+kinds! {
+    /// Text for a channel.
+    SEND_TEXT = 0x0101, Message, TEXT_BYTES_MAX + 64;
+    /// A new group; its message has seq 1.
+    CREATE_GROUP = 0x0110, Message, NAME_BYTES_MAX + USERS_BYTES + 64;
+    /// Users join a group.
+    ADD_MEMBERS = 0x0111, Message, USERS_BYTES + 64;
+    /// A user is removed from a group.
+    REMOVE_MEMBER = 0x0112, Message, 64;
+    /// The sender leaves a group.
+    LEAVE_GROUP = 0x0113, Message, 64;
+    /// A group has a new name.
+    RENAME_GROUP = 0x0114, Message, NAME_BYTES_MAX + 64;
+    /// A member has a new role.
+    SET_ROLE = 0x0115, Message, 64;
+
+    /// First frame of a connection.
+    HELLO = 0x0201, Device, TOKEN_BYTES_MAX + 64;
+    /// Answer to Hello.
+    WELCOME = 0x0202, Server, 4096;
+    /// A fresh token for a running session.
+    REAUTH = 0x0203, Device, TOKEN_BYTES_MAX + 64;
+    /// The device lives; the server answers with the same.
+    HEARTBEAT = 0x0204, Both, 64;
+    /// The server will close; come back after the hint.
+    GOING_AWAY = 0x0205, Server, 64;
+    /// A request with nothing else to answer was carried out.
+    DONE = 0x0206, Server, 64;
+
+    /// A send is on stable storage.
+    SEND_ACK = 0x0301, Server, 64;
+    /// Everything in this inbox range has been sent.
+    COMPLETE = 0x0302, Server, 64;
+    /// How far the device has taken its inbox.
+    CURSOR_ACK = 0x0303, Device, 64;
+    /// Asks for a window of a channel's history.
+    GET_HISTORY = 0x0304, Device, 64;
+    /// Head of a history page; `count` stamped frames follow it directly.
+    HISTORY_PAGE = 0x0305, Server, 128;
+    /// Asks for members of a group.
+    GET_MEMBERS = 0x0306, Device, 64;
+    /// A page of members.
+    MEMBERS = 0x0307, Server, LIST_BYTES;
+    /// Asks for the user's own channels.
+    GET_CHANNELS = 0x0308, Device, 64;
+    /// A page of channels with heads and unread counts.
+    CHANNELS = 0x0309, Server, LIST_BYTES;
+    /// The user has read a channel up to a seq.
+    MARK_READ = 0x030a, Device, 64;
+
+    /// A frame was refused.
+    REJECT = 0x0f01, Server, 1024;
+}
+
+impl Kind {
+    /// Whether frames of this kind become messages of a channel: stamped, stored, fanned out.
+    #[must_use]
+    pub const fn is_message(self) -> bool {
+        matches!(self.sent_by(), SentBy::Message)
+    }
+}

@@ -1,0 +1,21 @@
+//! Every byte that crosses a wire, and the values that two rooms of the house hand to each other: ids, partition,
+//! frame header, rkyv bodies, hops, commits and queries, reject codes, tokens, the WebSocket frame codec, limits.
+//!
+//! Pure codec: no I/O, no clock, no thread. It imports nothing of ours.
+
+pub mod body;
+pub mod commit;
+pub mod frame;
+pub mod hop;
+pub mod id;
+pub mod kind;
+pub mod limits;
+pub mod partition;
+pub mod query;
+pub mod reject;
+
+pub use frame::{Frame, FramingFault, Header, Stamp};
+pub use id::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, StoreId, UserId};
+pub use kind::{Kind, SentBy};
+pub use partition::{PartitionId, Placement};
+pub use reject::{CloseCode, Code, Refusal};

@@ -1,0 +1,46 @@
+//! Every bound of the wire, with the relations between them asserted when the crate is compiled.
+
+/// Bytes of the frame header.
+pub const HEADER_BYTES: usize = 16;
+/// Bytes of the stamp between header and body of a stamped frame.
+pub const STAMP_BYTES: usize = 24;
+/// Largest frame, header included.
+pub const FRAME_BYTES_MAX: usize = 512 * 1024;
+/// Largest WebSocket message (1..n whole frames).
+pub const WS_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Most frames in one WebSocket message.
+pub const WS_MESSAGE_FRAMES_MAX: usize = 4096;
+/// Bytes a connection may send before it is authenticated (outside tokens can be long).
+pub const UNAUTHENTICATED_BYTES_MAX: usize = 16 * 1024;
+/// Largest token.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Longest text in Unicode scalar values.
+pub const TEXT_CHARS_MAX: usize = 100_000;
+/// Longest text in UTF-8 bytes: the worst case of [`TEXT_CHARS_MAX`].
+pub const TEXT_BYTES_MAX: usize = 400_000;
+/// Longest group name in Unicode scalar values.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Longest group name in UTF-8 bytes.
+pub const NAME_BYTES_MAX: usize = 400;
+/// Members of a group unless configured otherwise.
+pub const GROUP_MEMBERS_DEFAULT: usize = 100;
+/// What the member limit can be configured to at most.
+pub const GROUP_MEMBERS_MAX: usize = 500;
+/// Devices of one account.
+pub const DEVICES_MAX: usize = 16;
+/// Messages in a page.
+pub const PAGE_MESSAGES_MAX: u32 = 200;
+/// Bytes of message frames in a page. A page carries at least one message, whatever its size.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// Rows in a page of channels or members.
+pub const LIST_ITEMS_MAX: u32 = 500;
+/// Numbers that a browser reads as `number` stay below this.
+pub const U53_MAX: u64 = (1 << 53) - 1;
+
+const _: () = assert!(TEXT_BYTES_MAX == TEXT_CHARS_MAX * 4);
+const _: () = assert!(NAME_BYTES_MAX == NAME_CHARS_MAX * 4);
+const _: () = assert!(HEADER_BYTES + STAMP_BYTES + TEXT_BYTES_MAX + 64 <= FRAME_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX <= WS_MESSAGE_BYTES_MAX);
+const _: () = assert!(TOKEN_BYTES_MAX + 1024 <= UNAUTHENTICATED_BYTES_MAX);
+const _: () = assert!(GROUP_MEMBERS_DEFAULT <= GROUP_MEMBERS_MAX);
+const _: () = assert!(GROUP_MEMBERS_MAX <= LIST_ITEMS_MAX as usize);

@@ -1,0 +1,194 @@
+//! What a store can be asked, and what it answers. Answers hold committed facts only.
+
+use std::sync::Arc;
+
+use crate::commit::{AccountRow, ChannelRow, DeviceRow, MemberRow};
+use crate::frame::Frame;
+use crate::id::{ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
+
+/// A question. Each is answered by the [`Answer`] of the same name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// A user's rows, to load it cold.
+    User(UserId),
+    /// A channel's rows, to load it cold.
+    Channel(ChannelId),
+    /// Who sent the newest `count` messages of a channel under which send id: the dedup window.
+    Window {
+        /// The channel.
+        channel: ChannelId,
+        /// How many.
+        count: u32,
+    },
+    /// An inbox behind `after`, with the messages that the pointers name.
+    Inbox {
+        /// Whose.
+        user: UserId,
+        /// Exclusive lower end.
+        after: InboxSeq,
+        /// Bounds; at least one message is answered whatever its size.
+        page: PageBounds,
+    },
+    /// Messages with `after < seq < before`.
+    History {
+        /// The channel.
+        channel: ChannelId,
+        /// Exclusive lower end.
+        after: Seq,
+        /// Exclusive upper end.
+        before: Seq,
+        /// From the upper end instead of the lower. The answer is rising either way.
+        newest: bool,
+        /// Bounds; at least one message is answered whatever its size.
+        page: PageBounds,
+    },
+    /// The user's own list, with names and heads.
+    Joined {
+        /// Whose.
+        user: UserId,
+        /// Channels with a larger id.
+        after: ChannelId,
+        /// At most so many.
+        limit: u32,
+    },
+    /// How far a user has read a channel.
+    ReadMark {
+        /// Who.
+        user: UserId,
+        /// Which channel.
+        channel: ChannelId,
+    },
+    /// The fan-out log of `source` behind `after`, as deliveries for the users of store `dest`. The recipients of seq n
+    /// are the members at n and its sender, whatever changed since.
+    Replay {
+        /// Whose log.
+        source: StoreId,
+        /// Exclusive lower end.
+        after: u64,
+        /// For whose users.
+        dest: StoreId,
+        /// Bounds; at least one log row is answered whatever its size.
+        page: PageBounds,
+    },
+}
+
+/// Bounds of a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageBounds {
+    /// Most messages.
+    pub messages: u32,
+    /// Most bytes of frames.
+    pub bytes: usize,
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// See [`Query::User`].
+    User {
+        /// `None`: no such user.
+        account: Option<AccountRow>,
+        /// At most [`crate::limits::DEVICES_MAX`].
+        devices: Vec<(DeviceId, DeviceRow)>,
+        /// The newest pointer's position; 0 for none.
+        inbox_head: InboxSeq,
+    },
+    /// See [`Query::Channel`].
+    Channel {
+        /// `None` for a direct channel and for a group that does not exist.
+        row: Option<ChannelRow>,
+        /// Everybody who ever was a member, rising by user.
+        members: Vec<(UserId, MemberRow)>,
+        /// The newest message's seq; 0 for none.
+        head: Seq,
+        /// The newest message's time; 0 for none.
+        time_ms: u64,
+    },
+    /// See [`Query::Window`]: rising by seq.
+    Window(Vec<Sent>),
+    /// See [`Query::Inbox`].
+    Inbox {
+        /// The messages in inbox order; the first is at `after + 1`.
+        frames: Vec<Frame>,
+        /// The position of the last; `after` when there is none.
+        through: InboxSeq,
+    },
+    /// See [`Query::History`]: rising by seq.
+    History(Vec<Frame>),
+    /// See [`Query::Joined`]: rising by channel.
+    Joined {
+        /// The page.
+        items: Vec<JoinedItem>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
+    /// See [`Query::ReadMark`]: 0 for none.
+    ReadMark(Seq),
+    /// See [`Query::Replay`].
+    Replay {
+        /// Messages that have recipients in `dest`, in log order.
+        deliveries: Vec<Delivery>,
+        /// The log is covered up to and with this number; `after` when there is no more.
+        through: u64,
+    },
+}
+
+/// The idempotency key of a stored message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// Its position.
+    pub seq: Seq,
+    /// Its time.
+    pub time_ms: u64,
+    /// Who sent it.
+    pub sender: UserId,
+    /// Under which number.
+    pub send_id: SendId,
+    /// [`Frame::fingerprint`] of it.
+    pub fingerprint: u64,
+}
+
+/// One row of a user's own list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinedItem {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Since when.
+    pub joined: Seq,
+    /// `None` while a member.
+    pub left: Option<Seq>,
+    /// How far read; 0 for nothing.
+    pub read: Seq,
+    /// The channel's head.
+    pub head: Seq,
+    /// A group's name; empty for a direct channel.
+    pub name: String,
+}
+
+/// One message for the users of one store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delivery {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The position.
+    pub seq: Seq,
+    /// The stamped frame.
+    pub frame: Frame,
+    /// Those of the recipients whose home is the destination.
+    pub recipients: Arc<[UserId]>,
+}
+
+/// What a shard must know of a store before its first step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoreState {
+    /// Which store.
+    pub store: StoreId,
+    /// The life of every inbox in it.
+    pub generation: Generation,
+    /// The newest number of its fan-out log; 0 for none.
+    pub fanout_head: u64,
+    /// The oldest number still in its log; 0 for none.
+    pub fanout_tail: u64,
+    /// Per source store: applied through.
+    pub applied: Vec<(StoreId, u64)>,
+}

@@ -1,0 +1,58 @@
+//! All that a shard asks for, besides the hops that wait in [`crate::Shard::poll_hop`].
+
+use bytes::Bytes;
+use protocol::CloseCode;
+use protocol::commit::Batch;
+use protocol::query::Query;
+
+use crate::input::{ConnId, Ticket};
+
+/// One request. Effects are carried out in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Queue 1..n whole frames for a connection; flushed once at the end of the turn. Lost with the connection: the
+    /// device's cursor says what to send again.
+    Transmit {
+        /// To which.
+        conn: ConnId,
+        /// Shared with every other receiver.
+        frames: Bytes,
+    },
+    /// Flush what is queued, send the close code, end the connection, then tell `Input::Closed`.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        code: CloseCode,
+    },
+    /// Read no more from the connection until `Resume`. Frames already read may still come.
+    Pause {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Read from the connection again.
+    Resume {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Make a batch durable; completed by `Input::Stored`. Batches of one store come with rising numbers.
+    Append(Batch),
+    /// Answer a query from committed rows; completed by `Input::Read`.
+    Read {
+        /// For the completion.
+        ticket: Ticket,
+        /// What.
+        query: Query,
+    },
+    /// The answer to a control command; `Err` says what was wrong.
+    Reply {
+        /// The control plane's number.
+        ticket: Ticket,
+        /// Done, durably; or why not.
+        outcome: Result<(), String>,
+    },
+    /// Fan-out is replayed: connections may be accepted. Once per process.
+    Ready,
+    /// Everything admitted is answered and every connection is closed. Once, after `Input::Drain`.
+    Drained,
+}

@@ -1,0 +1,127 @@
+//! All that a shard is told.
+
+use protocol::commit::AccountRow;
+use protocol::hop::Hop;
+use protocol::query::Answer;
+use protocol::{Cursor, DeviceId, Frame, ShardId, StoreId, UserId};
+
+/// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Tick(pub u64);
+
+impl Tick {
+    /// So many milliseconds later.
+    #[must_use]
+    pub fn after_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
+/// The driver's name for a connection that is at its home; never used again within a process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+/// What links an effect to its completion; never used again within a process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub u64);
+
+/// One fact. Inputs of one source come in the order in which they happened.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection has said Hello with a valid token and is at its user's home. It may send frames from now on.
+    /// A lost one cannot be: the driver that loses a connection closes it, and the device comes again.
+    Hello {
+        /// The connection.
+        conn: ConnId,
+        /// Who the token says.
+        user: UserId,
+        /// Which device the token says.
+        device: DeviceId,
+        /// From Hello.
+        cursor: Cursor,
+        /// Header id of the Hello frame; Welcome or Reject repeats it.
+        id: u64,
+        /// When the token ends, milliseconds since the Unix epoch.
+        expires_ms: u64,
+    },
+    /// The connection has shown a fresh valid token of its own user and device.
+    Reauth {
+        /// The connection.
+        conn: ConnId,
+        /// Header id of the Reauth frame.
+        id: u64,
+        /// When the new token ends.
+        expires_ms: u64,
+    },
+    /// A whole unstamped frame after Hello (never Hello or Reauth). Its body is not checked yet.
+    Frame {
+        /// From where.
+        conn: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// The connection's egress queue after a flush, in bytes. Told when a flush leaves bytes behind and whenever a queue
+    /// told of before becomes shorter; a connection that is never told of is drained by every flush.
+    Egress {
+        /// Which.
+        conn: ConnId,
+        /// Bytes still waiting.
+        queued: usize,
+    },
+    /// The connection is gone, whoever ended it. Also told after the core itself asked for the close.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A hop from the ring of another shard.
+    Hop {
+        /// From which shard.
+        from: ShardId,
+        /// What.
+        hop: Hop,
+    },
+    /// Every batch of the store up to and with `number` is on stable storage. An error has no input: the process ends.
+    Stored {
+        /// Which store.
+        store: StoreId,
+        /// Cumulative.
+        number: u64,
+    },
+    /// A query is answered; `Err` when the store could not read, with the words for the log.
+    Read {
+        /// Of which effect.
+        ticket: Ticket,
+        /// What was found.
+        answer: Result<Answer, String>,
+    },
+    /// The control plane wants something. Answered by `Effect::Reply` with the same ticket.
+    Control {
+        /// The control plane's own number, not the core's.
+        ticket: Ticket,
+        /// What.
+        command: Command,
+    },
+    /// Disk space fell below (true) or rose above (false) the reserve.
+    SpaceLow(bool),
+    /// Stop admitting; finish what is in flight; close every connection with a hint. Ends with `Effect::Drained`.
+    Drain,
+}
+
+/// What the control plane can ask of a user's home.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Make the user known to the core. Repeatable.
+    CreateAccount {
+        /// Who.
+        user: UserId,
+        /// Its row, if there is none yet.
+        row: AccountRow,
+    },
+    /// Forget a device and end its session. Repeatable.
+    RemoveDevice {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        device: DeviceId,
+    },
+}

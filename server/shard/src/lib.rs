@@ -1,0 +1,113 @@
+//! The pure deterministic core of one shard: users, sessions, inboxes and channels of its partitions.
+//!
+//! # Calling contract
+//!
+//! A driver repeats turns. One turn is:
+//! 1. [`Shard::begin_turn`] with the clocks; time stands still within the turn.
+//! 2. [`Shard::step`] for each input, in the order in which they happened. While [`Shard::wants_hops`] is false the
+//!    driver leaves hops in the ring; all other inputs are always taken.
+//! 3. [`Shard::end_turn`], which seals one batch a touched store.
+//! 4. Carry out the effects in order, then flush each touched connection once.
+//! 5. [`Shard::poll_hop`] for each other shard for as long as its ring has space. What does not fit waits in the core,
+//!    which decides what is dropped (deliveries: the fan-out log has them) and who is no longer read (senders).
+//! 6. Sleep until an input, ring space for a waiting hop, or [`Shard::next_deadline`].
+//!
+//! No async, no sockets, no clock, no store, no randomness that was not passed in.
+
+mod effect;
+mod input;
+pub mod limits;
+
+pub use effect::Effect;
+pub use input::{Command, ConnId, Input, Tick, Ticket};
+pub use limits::Limits;
+
+use protocol::hop::Hop;
+use protocol::query::StoreState;
+use protocol::{Placement, ShardId};
+
+/// What a shard is made of.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which shard this is.
+    pub shard: ShardId,
+    /// Where everything lives.
+    pub placement: Placement,
+    /// What the operator set.
+    pub limits: Limits,
+    /// The stores of this shard, as found on disk.
+    pub own: Vec<StoreState>,
+    /// Head of the fan-out log of every store of the node, by store number.
+    pub fanout_heads: Vec<u64>,
+    /// Seed for jitter and session numbers.
+    pub seed: u64,
+}
+
+/// Counters for the operator; all rise for ever except those named `_now`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Messages given a seq and made durable.
+    pub messages_stored: u64,
+    /// Message frames handed to connections.
+    pub messages_sent: u64,
+    /// SendAcks handed to connections.
+    pub acks_sent: u64,
+    /// Refused frames, all codes.
+    pub rejects: u64,
+    /// Repeated sends answered from the dedup window.
+    pub duplicates: u64,
+    /// Hops given to other shards.
+    pub hops_sent: u64,
+    /// Deliveries dropped because a ring was full, and read again from the fan-out log.
+    pub deliveries_dropped: u64,
+    /// Sessions that fell behind because their connection did not drain.
+    pub fell_behind: u64,
+    /// Sessions now.
+    pub sessions_now: u64,
+    /// Users in memory now.
+    pub users_now: u64,
+    /// Channels in memory now.
+    pub channels_now: u64,
+}
+
+/// One shard.
+#[derive(Debug)]
+pub struct Shard {}
+
+impl Shard {
+    /// A shard that has to replay fan-out before it is ready.
+    #[must_use]
+    pub fn new(_config: Config) -> Self {
+        Self {}
+    }
+    /// Begins a turn. `wall_ms` is milliseconds since the Unix epoch; it may jump, `now` may not step back.
+    pub fn begin_turn(&mut self, _now: Tick, _wall_ms: u64) {}
+    /// Takes one input.
+    pub fn step(&mut self, _input: Input, _effects: &mut Vec<Effect>) {}
+    /// Ends the turn: due timers, one batch a touched store.
+    pub fn end_turn(&mut self, _effects: &mut Vec<Effect>) {}
+    /// The next hop for a shard, if one waits.
+    pub fn poll_hop(&mut self, _to: ShardId) -> Option<Hop> {
+        None
+    }
+    /// Whether hops wait for a shard.
+    #[must_use]
+    pub fn has_hops(&self, _to: ShardId) -> bool {
+        false
+    }
+    /// Whether hops from other shards may be stepped now.
+    #[must_use]
+    pub fn wants_hops(&self) -> bool {
+        true
+    }
+    /// When a turn must run even if nothing happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Tick> {
+        None
+    }
+    /// Counters for the operator.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters::default()
+    }
+}

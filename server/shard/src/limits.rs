@@ -1,0 +1,72 @@
+//! Every bound of the core that is not a bound of the wire, and what an operator may set.
+
+use protocol::limits::{DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
+
+/// What an operator may set, within these documented bounds.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Members of a group, 2 ..= 500.
+    pub group_members: usize,
+    /// Frames a session may send in a second, on average, 1 ..= 1,000,000.
+    pub frames_per_s: u32,
+    /// Frames a session may send at once after a pause, 1 ..= 1,000,000.
+    pub frames_burst: u32,
+    /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
+    /// two and a half times as long is closed. 1,000 ..= 600,000.
+    pub heartbeat_ms: u32,
+    /// Bytes that may wait for one connection before the session falls behind. At least one frame and a page.
+    pub egress_bytes: usize,
+    /// A connection that has not read a byte for so long while bytes waited is closed.
+    pub stalled_ms: u64,
+    /// Users kept in memory while they have no session.
+    pub idle_users: usize,
+    /// Channels kept in memory while nothing is in flight.
+    pub idle_channels: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            group_members: GROUP_MEMBERS_DEFAULT,
+            frames_per_s: 200,
+            frames_burst: 1000,
+            heartbeat_ms: 30_000,
+            egress_bytes: 1024 * 1024,
+            stalled_ms: 60_000,
+            idle_users: 65_536,
+            idle_channels: 16_384,
+        }
+    }
+}
+
+/// Batches of one store that may be in flight; more turns join the open batch.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 8;
+/// Messages that may wait unstored in one store before the shard stops reading their senders.
+pub const UNSTORED_MESSAGES_MAX: usize = 4096;
+/// Bytes of frames that may wait unstored in one store before the shard stops reading their senders.
+pub const UNSTORED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Hops that may wait for one shard before this shard stops reading the senders.
+pub const HOPS_WAITING_MAX: usize = 4096;
+/// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
+pub const WAITING_MAX: usize = 1024;
+/// Messages that the dedup window of a channel remembers at least.
+pub const DEDUP_WINDOW: u32 = 10_000;
+/// Refused frames in a row before the connection is closed.
+pub const FAULTS_MAX: u32 = 32;
+/// Requests (pages, lists) of one session that may be in flight; one above is refused Busy.
+pub const REQUESTS_MAX: u32 = 8;
+/// Complete ranges ride at most this often on live traffic.
+pub const COMPLETE_EVERY_MS: u64 = 1000;
+/// Device cursors are written at most this often.
+pub const CURSOR_EVERY_MS: u64 = 10_000;
+/// Fan-out marks are told to the sources, and logs trimmed, this often.
+pub const MARKS_EVERY_MS: u64 = 1000;
+/// Drain gives up waiting for its own tickets after this long; the rest is replay.
+pub const DRAIN_MS: u64 = 5000;
+/// Devices reconnect within this window after a drain.
+pub const RECONNECT_SPREAD_MS: u32 = 5000;
+
+const _: () = assert!(GROUP_MEMBERS_DEFAULT <= GROUP_MEMBERS_MAX);
+const _: () = assert!(UNSTORED_BYTES_MAX >= 8 * FRAME_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_MAX + FRAME_BYTES_MAX <= 1024 * 1024);
+const _: () = assert!(DEVICES_MAX <= 64);

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Compiles RocksDB's C++ once into a static librocksdb.a in a user cache and
+# points <repo>/.rocksdb at it. .cargo/config.toml tells librocksdb-sys to link
+# that file, so debug, release, test and clippy builds never compile C++ again
+# (the crate's own build takes about 25 minutes on 2 cores, per profile).
+#
+# Usage: storage/rocksdb/build.sh       run again at any time; a no-op if up to date
+#   MARU_CACHE  cache directory         (default: $XDG_CACHE_HOME/maru or ~/.cache/maru)
+#   MARU_JOBS   parallel compiler runs  (default: nproc; about 1.5 GB of memory each)
+#   CXX         C++20 compiler          (default: g++)
+# Old versions in the cache directory may be deleted at any time.
+set -euo pipefail
+export LC_ALL=C
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+CACHE=${MARU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/maru}
+JOBS=${MARU_JOBS:-$(nproc)}
+export CXX=${CXX:-g++}
+
+say() { echo "rocksdb: $*"; }
+die() { echo "rocksdb: error: $*" >&2; exit 1; }
+
+[[ $(uname -s) == Linux ]] || die "this script knows Linux only; elsewhere build with ROCKSDB_COMPILE=1"
+command -v cargo >/dev/null || die "cargo not found; install Rust first (https://rustup.rs)"
+
+# --- 1. System packages ------------------------------------------------------
+# g++ compiles; bindgen (inside librocksdb-sys) needs the libclang library and
+# clang's own stddef.h; make and ca-certificates serve other crates and cargo.
+need=()
+has_file() { compgen -G "$1" >/dev/null; }
+has_libclang() {
+  [[ -n ${LIBCLANG_PATH:-} ]] && return
+  { has_file '/usr/lib/llvm-*/lib/libclang*.so*' || has_file '/usr/lib*/libclang.so*'; } &&
+    { has_file '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || has_file '/usr/lib*/clang/*/include/stddef.h'; }
+}
+command -v "$CXX" >/dev/null || need+=(g++)
+command -v make >/dev/null || need+=(make)
+has_libclang || need+=(libclang-dev)
+[[ -e /etc/ssl/certs/ca-certificates.crt || -e /etc/pki/tls/certs/ca-bundle.crt ]] || need+=(ca-certificates)
+if ((${#need[@]})); then
+  sudo=()
+  if ((EUID != 0)); then sudo=(sudo); [[ -t 0 ]] || sudo+=(-n); fi
+  say "installing missing packages: ${need[*]}"
+  command -v apt-get >/dev/null && { ((EUID == 0)) || command -v sudo >/dev/null; } &&
+    "${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq &&
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${need[@]}" ||
+    die "cannot install them; please install (Debian/Ubuntu names): ${need[*]}"
+fi
+
+# --- 2. Sources --------------------------------------------------------------
+# Exactly the versions of the workspace's Cargo.lock: a throw-away crate with a
+# copy of it asks cargo where the sources are (cargo downloads them if needed).
+# Not the workspace itself, so that this works before it resolves or builds.
+TMP=$(mktemp -d)
+trap 'rm -rf "$TMP" "${BUILD:-}"' EXIT
+req="=0.25.0"
+if grep -qs '^name = "rocksdb"$' "$ROOT/Cargo.lock"; then
+  cp "$ROOT/Cargo.lock" "$TMP/" && req="*"
+fi
+cat >"$TMP/Cargo.toml" <<TOML
+[package]
+name = "rocksdb-sources"
+version = "0.0.0"
+edition = "2021"
+[lib]
+path = "lib.rs"
+[dependencies]
+rocksdb = { version = "$req", default-features = false, features = ["lz4", "zstd", "bindgen-runtime"] }
+[workspace]
+TOML
+touch "$TMP/lib.rs"
+# Run in the checkout, so that its toolchain and cargo settings apply.
+host=$(cd "$ROOT" && rustc -vV | sed -n 's/^host: //p')
+metadata=$(cd "$ROOT" && cargo metadata --quiet --format-version 1 --filter-platform "$host" \
+  --manifest-path "$TMP/Cargo.toml") || die "cargo could not fetch the sources (see above)"
+crate_dir() { # name -> source directory of that crate
+  local path
+  path=$(grep -oE "\"manifest_path\":\"[^\"]*/$1(-[0-9][^/\"]*)?/Cargo\.toml\"" <<<"$metadata" | cut -d'"' -f4)
+  [[ -f $path ]] || die "crate $1 not found in cargo metadata"
+  dirname "$path"
+}
+SYS=$(crate_dir librocksdb-sys)
+LZ4=$(crate_dir lz4-sys)
+ZSTD=$(crate_dir zstd-sys)
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$SYS/Cargo.toml" | head -1)
+
+# --- 3. Flags: as in librocksdb-sys/build.rs, plus hardware CRC32C -----------
+FLAGS=(
+  -std=c++20 -O2 -fPIC -ffunction-sections -fdata-sections -w -include cstdint
+  -DNDEBUG -DLZ4=1 -DZSTD=1 -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION
+  -DOS_LINUX -DROCKSDB_PLATFORM_POSIX -DROCKSDB_LIB_IO_POSIX
+  -DROCKSDB_SCHED_GETCPU_PRESENT -DROCKSDB_AUXV_GETAUXVAL_PRESENT
+  -DROCKSDB_FALLOCATE_PRESENT -DROCKSDB_RANGESYNC_PRESENT
+)
+# RocksDB chooses its CRC32C code at compile time on x86_64: SSE 4.2 + PCLMUL
+# (any CPU since 2011). On aarch64 it also asks the CPU at run time.
+case $(uname -m) in
+  x86_64) FLAGS+=(-march=x86-64-v2 -mpclmul) ;;
+  aarch64) FLAGS+=(-march=armv8-a+crc+crypto) ;;
+esac
+
+# The key: everything that decides the result. Comments of this script do not.
+key=$({
+  echo "${FLAGS[*]}" "$(uname -m)" "$("$CXX" --version | head -1)"
+  echo "${LZ4##*/} ${ZSTD##*/}"
+  grep -vE '^ *(#|$)' "${BASH_SOURCE[0]}"
+} | sha256sum | cut -c1-12)
+OUT=$CACHE/rocksdb-$version-$key
+
+# --- 4. Compile --------------------------------------------------------------
+# Most of the time goes into parsing the same headers 342 times, so neighbouring
+# sources are compiled together as one "unity" file. If that fails (two files
+# with the same static name), the group is compiled file by file.
+compile() { # group file (one source per line) -> object(s) beside it
+  local g=$1 n=0 f
+  [[ $(wc -l <"$g") -gt 1 ]] && sed 's/.*/#include "&"/' "$g" >"$g.cc" &&
+    "$CXX" $CXXARGS -c "$g.cc" -o "$g.o" 2>"$g.log" && { echo "  ${g##*/}"; return; }
+  [[ -s $g.log ]] && echo "  ${g##*/}: not as one unit, compiling its files one by one"
+  rm -f "$g.o"
+  while read -r f; do
+    n=$((n + 1))
+    "$CXX" $CXXARGS -c -x c++ - -o "$g-$n.o" <<<"#include \"$f\"" || return 255 # 255 stops xargs
+  done <"$g"
+  echo "  ${g##*/}"
+}
+export -f compile
+
+build() {
+  BUILD=$(mktemp -d "$OUT.tmp.XXXXXX")
+  mkdir "$BUILD/obj" "$BUILD/inc"
+  # Only the headers that the -sys crates export, as cargo would do it.
+  cp "$LZ4"/liblz4/lib/*.h "$ZSTD"/zstd/lib/{zstd,zstd_errors,zdict}.h "$BUILD/inc"
+  # The prefix map keeps machine paths out of the library (and of RocksDB's log).
+  export CXXARGS="${FLAGS[*]} -ffile-prefix-map=$SYS/= -I$SYS/rocksdb/include -I$SYS/rocksdb
+    -I$SYS/rocksdb/third-party/gtest-1.8.1/fused-src -I$SYS -I$BUILD/inc"
+
+  # Groups in list order, up to 12 files or 250 KB. Alone: c.cc (its "using"
+  # declarations are global) and files that configure headers by macros.
+  (cd "$SYS/rocksdb" && tr -d '\r' <../rocksdb_lib_sources.txt | grep . |
+    sed 's|^util/build_version.cc$|../build_version.cc|' | xargs stat -c '%s %n') |
+    awk -v dir="$BUILD/obj" '
+      { sub("^\\.\\./", "", $2)
+        alone = $2 ~ /^(db\/c|util\/xxhash|util\/crc32c.*|build_version)\.cc$/
+        if (!g || alone || was_alone || n == 12 || bytes + $1 > 250000) { g++; n = bytes = 0 }
+        n++; bytes += $1; was_alone = alone
+        print $2 > sprintf("%s/group%03d", dir, g) }'
+  local groups
+  groups=$(cd "$BUILD/obj" && ls | wc -l)
+  say "compiling RocksDB ($version) in $groups groups, $JOBS at a time; this takes some minutes"
+  # Largest first, so that no long one is left over at the end.
+  for g in "$BUILD"/obj/group*; do
+    echo "$(cd "$SYS/rocksdb" && sed 's|^build_version.cc$|../&|' "$g" | xargs cat | wc -c) $g"
+  done | sort -rn | cut -d' ' -f2 |
+    xargs -P "$JOBS" -I{} bash -c 'compile {}' || die "compilation failed (see above)"
+
+  ar crsD "$BUILD/librocksdb.a" "$BUILD"/obj/*.o
+  nm "$BUILD/librocksdb.a" 2>/dev/null >"$BUILD/obj/symbols"
+  for s in ' T rocksdb_open$' ' U LZ4_compress' ' U ZSTD_compress'; do
+    grep -q "$s" "$BUILD/obj/symbols" || die "the library lacks '$s'"
+  done
+  { echo "librocksdb-sys $version"; "$CXX" --version | head -1; echo "${FLAGS[*]}"; } >"$BUILD/info.txt"
+  rm -rf "$BUILD/obj" "$BUILD/inc"
+  chmod 755 "$BUILD"
+  mv -T "$BUILD" "$OUT" # atomic: $OUT is complete as soon as it exists
+}
+
+mkdir -p "$CACHE"
+if [[ ! -e $OUT/librocksdb.a ]]; then
+  exec 9>"$OUT.lock"
+  flock -n 9 || { say "another run is compiling the same version, waiting for it"; flock 9; }
+  [[ -e $OUT/librocksdb.a ]] || build
+fi
+
+# --- 5. Point the checkout at it ---------------------------------------------
+if [[ $(readlink "$ROOT/.rocksdb" || true) != "$OUT" ]]; then
+  ln -s "$OUT" "$ROOT/.rocksdb.$$" && mv -T "$ROOT/.rocksdb.$$" "$ROOT/.rocksdb"
+fi
+say "ready: .rocksdb -> $OUT ($(du -h "$OUT/librocksdb.a" | cut -f1))"
