@@ -14,15 +14,32 @@
 //!
 //! No async, no sockets, no clock, no store, no randomness that was not passed in.
 
+mod admit;
+mod applied;
+mod channel;
+mod dedup;
+mod deliver;
 mod effect;
+mod greet;
+mod home;
+mod hops;
+mod idmap;
+mod inbox;
 mod input;
 pub mod limits;
+mod order;
+mod pipeline;
+mod session;
+mod shard;
+mod source;
+mod timer;
+mod user;
 
 pub use effect::Effect;
 pub use input::{Command, ConnId, Input, Tick, Ticket};
 pub use limits::Limits;
+pub use shard::Shard;
 
-use protocol::hop::Hop;
 use protocol::query::StoreState;
 use protocol::{Placement, ShardId};
 
@@ -68,46 +85,4 @@ pub struct Counters {
     pub users_now: u64,
     /// Channels in memory now.
     pub channels_now: u64,
-}
-
-/// One shard.
-#[derive(Debug)]
-pub struct Shard {}
-
-impl Shard {
-    /// A shard that has to replay fan-out before it is ready.
-    #[must_use]
-    pub fn new(_config: Config) -> Self {
-        Self {}
-    }
-    /// Begins a turn. `wall_ms` is milliseconds since the Unix epoch; it may jump, `now` may not step back.
-    pub fn begin_turn(&mut self, _now: Tick, _wall_ms: u64) {}
-    /// Takes one input.
-    pub fn step(&mut self, _input: Input, _effects: &mut Vec<Effect>) {}
-    /// Ends the turn: due timers, one batch a touched store.
-    pub fn end_turn(&mut self, _effects: &mut Vec<Effect>) {}
-    /// The next hop for a shard, if one waits.
-    pub fn poll_hop(&mut self, _to: ShardId) -> Option<Hop> {
-        None
-    }
-    /// Whether hops wait for a shard.
-    #[must_use]
-    pub fn has_hops(&self, _to: ShardId) -> bool {
-        false
-    }
-    /// Whether hops from other shards may be stepped now.
-    #[must_use]
-    pub fn wants_hops(&self) -> bool {
-        true
-    }
-    /// When a turn must run even if nothing happens.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Tick> {
-        None
-    }
-    /// Counters for the operator.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        Counters::default()
-    }
 }

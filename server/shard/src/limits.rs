@@ -1,6 +1,8 @@
 //! Every bound of the core that is not a bound of the wire, and what an operator may set.
 
-use protocol::limits::{DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
+use protocol::limits::{
+    DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, PAGE_BYTES_MAX,
+};
 
 /// What an operator may set, within these documented bounds.
 #[derive(Clone, Debug)]
@@ -41,20 +43,26 @@ impl Default for Limits {
 
 /// Batches of one store that may be in flight; more turns join the open batch.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 8;
+/// Messages in one batch; the next ones open another.
+pub const BATCH_MESSAGES_MAX: usize = 512;
+/// Bytes of frames in one batch, or one message.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Messages that may wait unstored in one store before the shard stops reading their senders.
 pub const UNSTORED_MESSAGES_MAX: usize = 4096;
 /// Bytes of frames that may wait unstored in one store before the shard stops reading their senders.
 pub const UNSTORED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Hops that may wait for one shard before this shard stops reading the senders.
 pub const HOPS_WAITING_MAX: usize = 4096;
+/// Deliveries that may wait in one store for their recipients to be loaded; more are read again from the log.
+pub const DELIVERIES_WAITING_MAX: usize = 1024;
 /// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
 pub const WAITING_MAX: usize = 1024;
 /// Messages that the dedup window of a channel remembers at least.
 pub const DEDUP_WINDOW: u32 = 10_000;
-/// Refused frames in a row before the connection is closed.
+/// Frames in a row that no retry helps before the connection is closed.
 pub const FAULTS_MAX: u32 = 32;
-/// Requests (pages, lists) of one session that may be in flight; one above is refused Busy.
-pub const REQUESTS_MAX: u32 = 8;
+/// So many refusals that a retry helps weigh as much as one that no retry helps.
+pub const FAULT_WEIGHT: u32 = 32;
 /// Complete ranges ride at most this often on live traffic.
 pub const COMPLETE_EVERY_MS: u64 = 1000;
 /// Device cursors are written at most this often.
@@ -63,6 +71,10 @@ pub const CURSOR_EVERY_MS: u64 = 10_000;
 pub const MARKS_EVERY_MS: u64 = 1000;
 /// Drain gives up waiting for its own tickets after this long; the rest is replay.
 pub const DRAIN_MS: u64 = 5000;
+/// Drain says goodbye once nothing was on the way for so long: the other shards may still have answers for us.
+pub const DRAIN_QUIET_MS: u64 = 100;
+/// Read marks remembered of one user.
+pub const READS_MAX: usize = 256;
 /// Devices reconnect within this window after a drain.
 pub const RECONNECT_SPREAD_MS: u32 = 5000;
 

@@ -1,0 +1,40 @@
+# make run   set up what is missing, build, serve on embedded defaults with data in ./data
+# make test  set up what is missing, then every check there is
+# The parts of `test` can be run alone: fmt clippy doc unit
+
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.PHONY: help run test setup fmt clippy doc unit check-docs sim clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+# System packages (with apt, if they are missing) and RocksDB as a static library, compiled once into a user cache.
+setup:
+	@./storage/rocksdb/build.sh
+
+run: setup
+	$(CARGO) build --release --locked -p server --bin maru
+	@exec $(CARGO) run --release --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
+
+test: setup fmt clippy doc unit
+	@echo "make test: all checks passed"
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+# Unit, contract, golden, scenario, simulator, end-to-end and arrow tests.
+unit:
+	$(CARGO) test --workspace --locked
+
+# A long run of the simulator: make sim SEEDS=0..100000
+SEEDS ?= 0..20000
+sim:
+	$(CARGO) run --release --locked -p sim -- --seeds $(SEEDS)

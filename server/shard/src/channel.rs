@@ -1,0 +1,372 @@
+//! A channel at its home: who is a member, which seq is next, and what a group change does. Only the rules; the way to
+//! the disk and to the members is `order.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use protocol::body::message::{
+    AddMembers, CreateGroup, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, RemoveMember, RenameGroup, SetRole,
+};
+use protocol::body::{self};
+use protocol::commit::{ChannelRow, Interval, MemberRow, Row};
+use protocol::hop::Origin;
+use protocol::{ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, StoreId, UserId};
+
+use crate::dedup::Dedup;
+use crate::pipeline::Recipients;
+
+/// A frame that waits for the channel.
+#[derive(Clone, Debug)]
+pub(crate) struct Submit {
+    pub(crate) origin: Origin,
+    pub(crate) frame: Frame,
+}
+
+/// A send whose new members are being looked for.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) submit: Submit,
+    pub(crate) unknown: Vec<UserId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) id: ChannelId,
+    pub(crate) name: String,
+    exists: bool,
+    members: BTreeMap<UserId, MemberRow>,
+    /// Newest seq given.
+    pub(crate) head: Seq,
+    /// Newest seq stored.
+    pub(crate) durable: Seq,
+    pub(crate) time_ms: u64,
+    /// Newest seq that changed the members.
+    pub(crate) changed: Seq,
+    pub(crate) dedup: Option<Dedup>,
+    /// A read of the dedup window is on the way.
+    pub(crate) windowing: bool,
+    pub(crate) opening: Option<Opening>,
+    /// Sends behind a window or an opening, in order.
+    pub(crate) waiting: VecDeque<Submit>,
+    /// Repeats of sends that are not stored yet.
+    pub(crate) repeats: VecDeque<(Seq, Submit)>,
+    /// Number of the batch with the newest row.
+    pub(crate) dirty: u64,
+    pub(crate) used: u64,
+    recipients: Option<Recipients>,
+}
+
+/// What one message changes besides history.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// Rows of the group and its members.
+    pub(crate) rows: Vec<Row>,
+    /// Whether the members are others than before.
+    pub(crate) members: bool,
+}
+
+impl Channel {
+    pub(crate) fn new(
+        id: ChannelId,
+        row: Option<ChannelRow>,
+        members: Vec<(UserId, MemberRow)>,
+        head: Seq,
+        time_ms: u64,
+    ) -> Self {
+        let exists = row.is_some() || id.users().is_some();
+        let name = row.map(|row| row.name).unwrap_or_default();
+        Self {
+            id,
+            name,
+            exists,
+            members: members.into_iter().collect(),
+            head,
+            durable: head,
+            time_ms,
+            changed: Seq(0),
+            dedup: None,
+            windowing: false,
+            opening: None,
+            waiting: VecDeque::new(),
+            repeats: VecDeque::new(),
+            dirty: 0,
+            used: 0,
+            recipients: None,
+        }
+    }
+
+    /// Whether nothing of it is on the way, so that it may leave memory.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.head == self.durable
+            && self.waiting.is_empty()
+            && self.opening.is_none()
+            && !self.windowing
+            && self.repeats.is_empty()
+    }
+
+    /// Whether the user may send now.
+    pub(crate) fn is_member(&self, user: UserId) -> bool {
+        match self.id.users() {
+            Some((small, large)) => user == small || user == large,
+            None => self.members.get(&user).is_some_and(MemberRow::is_member),
+        }
+    }
+
+    /// The seqs that a user may read, lowest first; `None` for one who never was a member.
+    pub(crate) fn readable(&self, user: UserId) -> Option<Vec<Interval>> {
+        match self.id.users() {
+            Some(_) => self.is_member(user).then(|| vec![Interval { joined: Seq(1), left: None }]),
+            None => self.members.get(&user).map(|row| row.intervals.clone()),
+        }
+    }
+
+    /// Members as of the newest stored message, behind `after`.
+    pub(crate) fn members_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &MemberRow)> {
+        use core::ops::Bound::{Excluded, Unbounded};
+        let members = self.members.range((Excluded(after), Unbounded));
+        members.filter(|(_, row)| row.is_member()).map(|(user, row)| (*user, row))
+    }
+
+    /// Users who must exist before this frame can have a seq.
+    pub(crate) fn newcomers(&self, submit: &Submit) -> Vec<UserId> {
+        if let Some((small, large)) = self.id.users() {
+            let other = if submit.origin.user == small { large } else { small };
+            return if self.head == Seq(0) { vec![other] } else { Vec::new() };
+        }
+        let named: Vec<u64> = match submit.frame.kind() {
+            Kind::CREATE_GROUP => body::read::<CreateGroup>(&submit.frame).map(|b| b.members),
+            Kind::ADD_MEMBERS => body::read::<AddMembers>(&submit.frame).map(|b| b.members),
+            _ => None,
+        }
+        .unwrap_or_default();
+        named.into_iter().map(UserId).filter(|user| !self.members.contains_key(user)).collect()
+    }
+
+    /// Whether the frame is allowed; changes nothing.
+    pub(crate) fn check(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
+        let sender = submit.origin.user;
+        if submit.frame.kind() == Kind::CREATE_GROUP {
+            return self.check_create(submit, members_max);
+        }
+        if !self.exists || !self.is_member(sender) {
+            return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
+        }
+        match submit.frame.kind() {
+            Kind::SEND_TEXT | Kind::LEAVE_GROUP => Ok(()),
+            Kind::ADD_MEMBERS => self.check_add(submit, members_max),
+            Kind::REMOVE_MEMBER => self.check_remove(submit),
+            Kind::RENAME_GROUP => self.need_role(sender, ROLE_ADMIN),
+            Kind::SET_ROLE => self.check_role(submit),
+            _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),
+        }
+    }
+
+    /// Takes the next seq and carries the change out. `check` has allowed it.
+    pub(crate) fn apply(&mut self, submit: &Submit, wall_ms: u64) -> Change {
+        self.head = self.head.next();
+        self.time_ms = self.time_ms.max(wall_ms);
+        let change = match submit.frame.kind() {
+            Kind::CREATE_GROUP => self.apply_create(submit),
+            Kind::ADD_MEMBERS => self.apply_add(submit),
+            Kind::REMOVE_MEMBER => {
+                let member = body::read::<RemoveMember>(&submit.frame).map(|b| UserId(b.member));
+                member.map(|member| self.apply_left(member)).unwrap_or_default()
+            }
+            Kind::LEAVE_GROUP => self.apply_left(submit.origin.user),
+            Kind::RENAME_GROUP => self.apply_rename(submit),
+            Kind::SET_ROLE => self.apply_role(submit),
+            _ => Change::default(),
+        };
+        if change.members {
+            self.changed = self.head;
+        }
+        change
+    }
+
+    /// Who receives the newest message: the members at its seq. Kept until the members change.
+    pub(crate) fn recipients(&mut self, placement: Placement, change: &Change) -> Recipients {
+        if let Some(recipients) = &self.recipients
+            && !change.members
+        {
+            return recipients.clone();
+        }
+        let head = self.head;
+        let users: Vec<UserId> = match self.id.users() {
+            Some((small, large)) => vec![small, large],
+            None => self.members.iter().filter(|(_, row)| row.holds(head)).map(|(user, _)| *user).collect(),
+        };
+        let recipients = by_store(placement, &users);
+        // Who left with this very message receives it and nothing after it.
+        self.recipients = (!change.members).then(|| recipients.clone());
+        recipients
+    }
+
+    fn role(&self, user: UserId) -> Option<u8> {
+        self.members.get(&user).filter(|row| row.is_member()).map(|row| row.role)
+    }
+
+    fn count(&self) -> usize {
+        self.members.values().filter(|row| row.is_member()).count()
+    }
+
+    fn need_role(&self, user: UserId, role: u8) -> Result<(), Refusal> {
+        if self.role(user).is_some_and(|own| own >= role) {
+            return Ok(());
+        }
+        let who = if role == ROLE_OWNER { "an owner" } else { "an owner or admin" };
+        Err(Refusal::new(Code::Forbidden, "channel", format!("only {who} of the group may do this")))
+    }
+
+    fn check_create(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
+        if self.exists || self.head != Seq(0) {
+            let text = "this group number is taken; choose another send id";
+            return Err(Refusal::new(Code::Conflict, "channel", text));
+        }
+        let others = body::read::<CreateGroup>(&submit.frame).map_or(0, |b| b.members.len());
+        check_size(others + 1, members_max)
+    }
+
+    fn check_add(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
+        self.need_role(submit.origin.user, ROLE_ADMIN)?;
+        let named = body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default();
+        let new = named.iter().filter(|user| !self.is_member(UserId(**user))).count();
+        if new == 0 {
+            return Err(Refusal::new(Code::Limit, "members", "all of them are members already"));
+        }
+        check_size(self.count() + new, members_max)
+    }
+
+    fn check_remove(&self, submit: &Submit) -> Result<(), Refusal> {
+        self.need_role(submit.origin.user, ROLE_ADMIN)?;
+        let member = body::read::<RemoveMember>(&submit.frame).map_or(UserId(0), |b| UserId(b.member));
+        if member == submit.origin.user {
+            return Err(Refusal::new(Code::Limit, "member", "to go oneself is LeaveGroup"));
+        }
+        let Some(role) = self.role(member) else {
+            return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
+        };
+        if self.role(submit.origin.user).is_some_and(|own| own == ROLE_OWNER || own > role) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Forbidden, "member", "only an owner may remove an owner or admin"))
+    }
+
+    fn check_role(&self, submit: &Submit) -> Result<(), Refusal> {
+        self.need_role(submit.origin.user, ROLE_OWNER)?;
+        let Some(set) = body::read::<SetRole>(&submit.frame) else { return Ok(()) };
+        let Some(role) = self.role(UserId(set.member)) else {
+            return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
+        };
+        if role == ROLE_OWNER && set.role != ROLE_OWNER && self.owners() == 1 {
+            return Err(Refusal::new(
+                Code::Limit,
+                "role",
+                "the last owner stays owner until there is another",
+            ));
+        }
+        Ok(())
+    }
+
+    fn owners(&self) -> usize {
+        self.members.values().filter(|row| row.is_member() && row.role == ROLE_OWNER).count()
+    }
+
+    fn apply_create(&mut self, submit: &Submit) -> Change {
+        let Some(create) = body::read::<CreateGroup>(&submit.frame) else { return Change::default() };
+        self.exists = true;
+        self.name = create.name;
+        let mut change = Change { rows: vec![self.row()], members: true };
+        self.join(submit.origin.user, ROLE_OWNER, &mut change);
+        for member in create.members {
+            self.join(UserId(member), ROLE_MEMBER, &mut change);
+        }
+        change
+    }
+
+    fn apply_add(&mut self, submit: &Submit) -> Change {
+        let mut change = Change { rows: Vec::new(), members: true };
+        for member in body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default() {
+            if !self.is_member(UserId(member)) {
+                self.join(UserId(member), ROLE_MEMBER, &mut change);
+            }
+        }
+        change
+    }
+
+    fn apply_left(&mut self, user: UserId) -> Change {
+        let mut change = Change { rows: Vec::new(), members: true };
+        let head = self.head;
+        if let Some(row) = self.members.get_mut(&user) {
+            if let Some(interval) = row.intervals.last_mut() {
+                interval.left = Some(head);
+            }
+            row.role = ROLE_MEMBER;
+            change.rows.push(Row::Member { channel: self.id, user, row: row.clone() });
+        }
+        self.replace_owner(&mut change);
+        change
+    }
+
+    /// A group with members has an owner: the longest-standing admin, else the longest-standing member.
+    fn replace_owner(&mut self, change: &mut Change) {
+        if self.owners() > 0 {
+            return;
+        }
+        let since = |row: &MemberRow| row.intervals.last().map_or(Seq(0), |interval| interval.joined);
+        let heir = self.members.iter().filter(|(_, row)| row.is_member());
+        let heir = heir.min_by_key(|(user, row)| (core::cmp::Reverse(row.role), since(row), **user));
+        let Some(user) = heir.map(|(user, _)| *user) else { return };
+        self.set_role(user, ROLE_OWNER, change);
+    }
+
+    fn apply_rename(&mut self, submit: &Submit) -> Change {
+        if let Some(rename) = body::read::<RenameGroup>(&submit.frame) {
+            self.name = rename.name;
+        }
+        Change { rows: vec![self.row()], members: false }
+    }
+
+    fn apply_role(&mut self, submit: &Submit) -> Change {
+        let mut change = Change::default();
+        if let Some(set) = body::read::<SetRole>(&submit.frame) {
+            self.set_role(UserId(set.member), set.role, &mut change);
+        }
+        // The list of members shows roles, so it waits for this message to be stored.
+        self.changed = self.head;
+        change
+    }
+
+    fn set_role(&mut self, user: UserId, role: u8, change: &mut Change) {
+        if let Some(row) = self.members.get_mut(&user) {
+            row.role = role;
+            change.rows.push(Row::Member { channel: self.id, user, row: row.clone() });
+        }
+    }
+
+    fn join(&mut self, user: UserId, role: u8, change: &mut Change) {
+        let row = self.members.entry(user).or_default();
+        row.role = role;
+        row.intervals.push(Interval { joined: self.head, left: None });
+        change.rows.push(Row::Member { channel: self.id, user, row: row.clone() });
+    }
+
+    fn row(&self) -> Row {
+        Row::Channel { channel: self.id, row: ChannelRow { name: self.name.clone() } }
+    }
+}
+
+fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
+    if members > members_max {
+        let text = format!("the group would have {members} members; allowed are {members_max}");
+        return Err(Refusal::new(Code::Limit, "members", text));
+    }
+    Ok(())
+}
+
+fn by_store(placement: Placement, users: &[UserId]) -> Recipients {
+    let mut stores: BTreeMap<StoreId, Vec<UserId>> = BTreeMap::new();
+    for user in users {
+        stores.entry(placement.user_store(*user)).or_default().push(*user);
+    }
+    stores.into_iter().map(|(store, users)| (store, Arc::from(users))).collect()
+}

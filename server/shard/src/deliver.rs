@@ -1,0 +1,352 @@
+//! Messages on their way out: from a stored batch to the stores of the recipients, into their inboxes, to their sessions.
+
+use protocol::body::sync::SendAck;
+use protocol::body::{self};
+use protocol::commit::Row;
+use protocol::hop::{Hop, Origin};
+use protocol::limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
+use protocol::query::{Delivery, PageBounds, Query};
+use protocol::{ChannelId, CloseCode, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
+
+use crate::applied::Inbound;
+use crate::inbox::Entry;
+use crate::input::{ConnId, Ticket};
+use crate::pipeline::{After, Committing};
+use crate::shard::{Asked, Shard, Slot};
+use crate::user::Waiting;
+
+/// What one batch holds for one destination store.
+#[derive(Debug)]
+struct Outbound {
+    dest: StoreId,
+    deliveries: Vec<Delivery>,
+    origins: Vec<(usize, Origin)>,
+}
+
+const PAGE: PageBounds = PageBounds { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX };
+
+impl Shard {
+    /// A batch of messages is stored: one hop a destination store.
+    pub(crate) fn fan_out(&mut self, index: usize, through: u64, messages: Vec<Committing>) {
+        if let Some(source) = self.sources.get_mut(index) {
+            source.stored(through);
+        }
+        let mut dests: Vec<Outbound> = Vec::new();
+        for message in messages {
+            self.counters.messages_stored += 1;
+            self.message_stored(message.channel, message.seq);
+            for (dest, users) in message.recipients.iter() {
+                let place = dests.iter().position(|outbound| outbound.dest == *dest).unwrap_or_else(|| {
+                    dests.push(Outbound { dest: *dest, deliveries: Vec::new(), origins: Vec::new() });
+                    dests.len() - 1
+                });
+                let Some(outbound) = dests.get_mut(place) else { continue };
+                if self.placement.user_store(message.origin.user) == *dest {
+                    outbound.origins.push((outbound.deliveries.len(), message.origin));
+                }
+                let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
+                outbound.deliveries.push(Delivery { channel, seq, frame, recipients: users.clone() });
+            }
+        }
+        for outbound in dests {
+            self.deliver(index, through, outbound);
+        }
+    }
+
+    fn deliver(&mut self, index: usize, through: u64, outbound: Outbound) {
+        let Outbound { dest, deliveries, origins } = outbound;
+        let home = self.placement.shard_of_store(dest);
+        let full = self.hops.is_full(home);
+        let Some(source) = self.sources.get_mut(index) else { return };
+        let span = source.tell(dest, through);
+        if full {
+            source.dropped(dest);
+            self.counters.deliveries_dropped += deliveries.len() as u64;
+            return;
+        }
+        let source = source.store;
+        let (after, through) = (span.after, span.through);
+        self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
+    }
+
+    /// A span of a source's log for one of our stores.
+    pub(crate) fn inbound(&mut self, dest: StoreId, after: u64, inbound: Inbound) {
+        let Some(index) = self.own(dest) else { return };
+        let Some(applied) = self.applied.get_mut(index) else { return };
+        let waited = applied.front().is_some();
+        applied.offer(after, inbound);
+        if waited {
+            // Behind others: its recipients are asked for now, so that their loads overlap.
+            self.load_recipients(index);
+        }
+        self.pump(index);
+    }
+
+    /// What a read of a source's log brought.
+    pub(crate) fn replayed(
+        &mut self,
+        dest: StoreId,
+        source: StoreId,
+        through: u64,
+        deliveries: Vec<Delivery>,
+    ) {
+        let Some(index) = self.own(dest) else { return };
+        if let Some(applied) = self.applied.get_mut(index) {
+            applied.replayed(Inbound { source, through, deliveries, origins: Vec::new() });
+        }
+        self.pump(index);
+    }
+
+    /// Reads the logs of which something is missing.
+    pub(crate) fn replay_gaps(&mut self) {
+        for index in 0..self.applied.len() {
+            while let Some(applied) = self.applied.get_mut(index) {
+                let dest = applied.store;
+                let Some((source, after)) = applied.gap() else { break };
+                let query = Query::Replay { source, after, dest, page: PAGE };
+                self.ask(Asked::Replay { dest, source }, query);
+            }
+        }
+    }
+
+    /// Applies what waits in every store.
+    pub(crate) fn pump_inbound(&mut self) {
+        for index in 0..self.applied.len() {
+            self.pump(index);
+        }
+    }
+
+    /// Applies spans in order for as long as their recipients are in memory. Pointers and mark are rows of one batch, so
+    /// a span is applied whole or, after a crash, once more from the start.
+    fn pump(&mut self, index: usize) {
+        while self.load_front(index) {
+            let Some(inbound) = self.applied.get_mut(index).and_then(|applied| applied.pop()) else { break };
+            self.apply_span(index, inbound);
+        }
+    }
+
+    /// Whether there is a front span and all its recipients are in memory; asks for those who are not.
+    fn load_front(&mut self, index: usize) -> bool {
+        let Some(front) = self.applied.get(index).and_then(|applied| applied.front()) else { return false };
+        let missing = self.missing(front);
+        self.load_users(&missing);
+        missing.is_empty()
+    }
+
+    fn load_recipients(&mut self, index: usize) {
+        let Some(last) = self.applied.get(index).and_then(|applied| applied.back()) else { return };
+        let missing = self.missing(last);
+        self.load_users(&missing);
+    }
+
+    fn load_users(&mut self, users: &[UserId]) {
+        for user in users {
+            if !self.users.contains_key(user) {
+                self.with_user(*user, || Waiting::Delivery);
+            }
+        }
+    }
+
+    fn missing(&self, inbound: &Inbound) -> Vec<UserId> {
+        let recipients = inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter());
+        recipients.filter(|user| !matches!(self.users.get(*user), Some(Slot::Live(_)))).copied().collect()
+    }
+
+    fn apply_span(&mut self, index: usize, inbound: Inbound) {
+        for (place, delivery) in inbound.deliveries.iter().enumerate() {
+            let origin = inbound.origins.iter().find(|(at, _)| *at == place).map(|(_, origin)| *origin);
+            let opening = opening_users(delivery);
+            for user in delivery.recipients.iter() {
+                self.own_list_rows(index, *user, delivery, &opening);
+                let origin = origin.filter(|origin| origin.user == *user);
+                self.append_pointer(index, *user, delivery, origin);
+            }
+        }
+        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        pipeline.row(Row::Applied { source: inbound.source, through: inbound.through });
+        pipeline.after(After::Applied(inbound.source, inbound.through));
+    }
+
+    fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, origin: Option<Origin>) {
+        let (Some(Slot::Live(user)), Some(pipeline)) =
+            (self.users.get_mut(&id), self.pipelines.get_mut(index))
+        else {
+            return;
+        };
+        user.used = self.turn;
+        let at = user.inbox.append(Entry { frame: delivery.frame.clone(), origin });
+        let (channel, seq) = (delivery.channel, delivery.seq);
+        user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });
+        pipeline.after(After::Pointer(id, at));
+        let mut place = 0;
+        while let Some(Slot::Live(user)) = self.users.get(&id)
+            && let Some(conn) = user.sessions.get(place).copied()
+        {
+            place += 1;
+            self.advance(conn, false);
+        }
+    }
+
+    /// The user's own list changes with the messages that open a channel for the user or close it.
+    fn own_list_rows(&mut self, index: usize, user: UserId, delivery: &Delivery, opening: &Opening) {
+        let (channel, seq) = (delivery.channel, delivery.seq);
+        let row = match opening {
+            Opening::Everyone => Row::Joined { user, channel, joined: seq },
+            Opening::Some(users) if users.contains(&user) => Row::Joined { user, channel, joined: seq },
+            Opening::Closing(gone) if *gone == user => Row::Left { user, channel, left: seq },
+            _ => return,
+        };
+        if let Some(pipeline) = self.pipelines.get_mut(index) {
+            pipeline.row(row);
+        }
+    }
+
+    pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
+        user.inbox.stored(at, keep);
+        let mut place = 0;
+        while let Some(Slot::Live(user)) = self.users.get(&id)
+            && let Some(conn) = user.sessions.get(place).copied()
+        {
+            place += 1;
+            // Who fell behind what is in memory can be brought a page now.
+            if self.sessions.get(&conn).is_some_and(|s| s.sent_through < user.inbox.durable()) {
+                self.advance(conn, false);
+            }
+        }
+    }
+
+    pub(crate) fn trim_inbox(&mut self, id: UserId) {
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
+        user.inbox.trim(keep);
+    }
+
+    /// Brings a session as near to the head as its connection takes: from memory, else by a page. Offline, reconnecting,
+    /// slow and second device are this one path. `greeting` says that a complete range is due even if it is empty.
+    pub(crate) fn advance(&mut self, conn: ConnId, greeting: bool) {
+        loop {
+            let Some(session) = self.sessions.get_mut(&conn) else { return };
+            let Some(Slot::Live(user)) = self.users.get(&session.user) else { return };
+            if session.paging.is_some() {
+                return;
+            }
+            if session.sent_through >= user.inbox.head() {
+                break;
+            }
+            let next = session.sent_through.next();
+            let queued = session.egress.queued(self.turn);
+            if let Some(entry) = user.inbox.entry(next) {
+                if queued + entry.frame.bytes().len() > self.config.limits.egress_bytes {
+                    self.crowd(conn);
+                    return;
+                }
+                session.sent_through = next;
+                let (own, number) = (entry.origin, session.number);
+                let frame = entry.frame.clone();
+                self.transmit_entry(conn, &frame, own.is_some_and(|origin| origin.session == number));
+            } else {
+                if queued > self.config.limits.egress_bytes / 4 {
+                    self.crowd(conn);
+                    return;
+                }
+                let query = Query::Inbox { user: session.user, after: session.sent_through, page: PAGE };
+                let ticket = self.ask(Asked::Page(conn), query);
+                if let Some(session) = self.sessions.get_mut(&conn) {
+                    session.paging = Some(ticket);
+                }
+                return;
+            }
+        }
+        if greeting {
+            self.complete(conn, true);
+        } else {
+            self.complete_on_traffic(conn);
+        }
+    }
+
+    fn transmit_entry(&mut self, conn: ConnId, frame: &Frame, own: bool) {
+        if !own {
+            self.counters.messages_sent += 1;
+            self.transmit(conn, frame.bytes().clone());
+            return;
+        }
+        self.counters.acks_sent += 1;
+        if let Some(ack) = send_ack(frame) {
+            self.transmit(conn, ack.into_bytes());
+        }
+    }
+
+    /// The session's connection takes no more for now.
+    pub(crate) fn crowd(&mut self, conn: ConnId) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if !session.crowded {
+            session.crowded = true;
+            self.crowded.push(conn);
+            self.counters.fell_behind += 1;
+        }
+    }
+
+    /// A page of an inbox: messages, then how far they are complete; then what came meanwhile, in the same step.
+    pub(crate) fn page(&mut self, conn: ConnId, ticket: Ticket, frames: Vec<Frame>, through: InboxSeq) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if session.paging != Some(ticket) {
+            return;
+        }
+        session.paging = None;
+        let user = session.user;
+        if through <= session.sent_through {
+            // What is durable can be read: a page without progress is a fault of ours, and asking again would not end.
+            self.end_session(conn, CloseCode::Internal);
+            return;
+        }
+        session.sent_through = through;
+        for frame in frames {
+            self.counters.messages_sent += 1;
+            self.transmit(conn, frame.into_bytes());
+        }
+        self.complete(conn, true);
+        self.advance(conn, false);
+        self.trim_inbox(user);
+    }
+}
+
+/// For whom a message opens or closes the channel.
+#[derive(Debug)]
+enum Opening {
+    Nobody,
+    Everyone,
+    Some(Vec<UserId>),
+    Closing(UserId),
+}
+
+fn opening_users(delivery: &Delivery) -> Opening {
+    use protocol::body::message::{AddMembers, RemoveMember};
+    match delivery.frame.kind() {
+        _ if delivery.seq == Seq(1) => Opening::Everyone,
+        Kind::ADD_MEMBERS => {
+            let members = body::read::<AddMembers>(&delivery.frame).map(|b| b.members).unwrap_or_default();
+            Opening::Some(members.into_iter().map(UserId).collect())
+        }
+        Kind::REMOVE_MEMBER => {
+            let member = body::read::<RemoveMember>(&delivery.frame).map_or(0, |b| b.member);
+            Opening::Closing(UserId(member))
+        }
+        Kind::LEAVE_GROUP => {
+            delivery.frame.read_stamp().map_or(Opening::Nobody, |s| Opening::Closing(s.sender))
+        }
+        _ => Opening::Nobody,
+    }
+}
+
+/// What the device that sent a message is told instead of the message.
+pub(crate) fn send_ack(frame: &Frame) -> Option<Frame> {
+    let stamp = frame.read_stamp()?;
+    let channel = body::message::channel_of(frame.kind(), frame.body())?;
+    Some(ack_of(frame.header().id, channel, stamp.seq, stamp.time_ms))
+}
+
+pub(crate) fn ack_of(id: u64, channel: ChannelId, seq: Seq, time_ms: u64) -> Frame {
+    body::encode(id, &SendAck { channel: channel.0, seq: seq.0, time_ms })
+}

@@ -1,0 +1,443 @@
+//! The life of sessions: Hello, Reauth, silence, the end, and drain.
+
+use protocol::body::session::{Done, GoingAway, KindVersion, Reject, Welcome};
+use protocol::body::{self, Body};
+use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::hop::Hop;
+use protocol::limits::DEVICES_MAX;
+use protocol::partition::mix64;
+use protocol::query::Query;
+use protocol::{ChannelId, CloseCode, Code, Cursor, DeviceId, Frame, InboxSeq, Kind, Refusal, UserId};
+
+use crate::admit::Bucket;
+use crate::effect::Effect;
+use crate::input::{Command, ConnId, Tick, Ticket};
+use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::pipeline::After;
+use crate::session::{Egress, Link, Session};
+use crate::shard::{Asked, Shard, Slot};
+use crate::user::{Hello, User, Waiting};
+
+/// A connection whose user is being loaded. It is paused; what was read already waits here.
+#[derive(Debug, Default)]
+pub(crate) struct Greeting {
+    frames: Vec<Frame>,
+}
+
+/// A drain on the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draining {
+    pub(crate) look_at: Tick,
+    deadline: Tick,
+    quiet_since: Tick,
+    closing: bool,
+    done: bool,
+}
+
+impl Shard {
+    pub(crate) fn hello(&mut self, hello: Hello) {
+        if self.draining.is_some() {
+            self.send_away(hello.conn);
+            return;
+        }
+        if self.with_user(hello.user, || Waiting::Hello(hello)) {
+            self.welcome(hello);
+        } else if matches!(self.users.get(&hello.user), Some(Slot::Loading(_))) {
+            self.greeting.insert(hello.conn, Greeting::default());
+            self.out.push(Effect::Pause { conn: hello.conn });
+        }
+    }
+
+    /// A frame from a connection whose user is not loaded yet; gives it back when there is no such wait.
+    pub(crate) fn frame_while_greeting(&mut self, conn: ConnId, frame: Frame) -> Option<Frame> {
+        match self.greeting.get_mut(&conn) {
+            Some(greeting) if greeting.frames.len() < WAITING_MAX => greeting.frames.push(frame),
+            Some(_) => self.out.push(Effect::Close { conn, code: CloseCode::TooManyFaults }),
+            None => return Some(frame),
+        }
+        None
+    }
+
+    /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; one too many is
+    /// dropped, which only a hostile sender can bring about: it costs the waiting connection or hop.
+    pub(crate) fn with_user(&mut self, id: UserId, waiting: impl FnOnce() -> Waiting) -> bool {
+        let turn = self.turn;
+        match self.users.get_mut(&id) {
+            Some(Slot::Live(user)) => {
+                user.used = turn;
+                true
+            }
+            Some(Slot::Loading(list)) => {
+                if list.len() < WAITING_MAX {
+                    list.push(waiting());
+                } else {
+                    self.refuse_waiting(id, waiting());
+                }
+                false
+            }
+            None => {
+                self.users.insert(id, Slot::Loading(vec![waiting()]));
+                self.ask(Asked::User(id), Query::User(id));
+                false
+            }
+        }
+    }
+
+    pub(crate) fn user_loaded(&mut self, id: UserId, mut user: User) {
+        user.used = self.turn;
+        let slot = self.users.insert(id, Slot::Live(Box::new(user)));
+        self.user_ring.push_back((id, self.turn));
+        let Some(Slot::Loading(waiting)) = slot else { return };
+        for waiting in waiting {
+            match waiting {
+                Waiting::Hello(hello) => self.welcome_greeted(hello),
+                Waiting::Open(channel) => self.open(channel, id),
+                Waiting::Control(ticket, command) => self.control(ticket, command),
+                Waiting::Delivery => {}
+            }
+        }
+        self.pump_inbound();
+    }
+
+    /// The user's rows could not be read: whoever waits is told to come again.
+    pub(crate) fn user_not_loaded(&mut self, id: UserId) {
+        let Some(Slot::Loading(waiting)) = self.users.remove(&id) else { return };
+        for waiting in waiting {
+            self.refuse_waiting(id, waiting);
+        }
+        // Deliveries cannot be refused: the load is asked for again.
+        self.pump_inbound();
+    }
+
+    fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
+        match waiting {
+            Waiting::Hello(hello) => {
+                self.greeting.remove(&hello.conn);
+                let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
+                self.reject_conn(hello.conn, hello.id, &refusal);
+                self.out.push(Effect::Close { conn: hello.conn, code: CloseCode::Internal });
+            }
+            Waiting::Open(channel) => {
+                let home = self.placement.channel_home(channel);
+                self.hops.push(home, Hop::Opened { channel, user, exists: None });
+            }
+            Waiting::Control(ticket, _) => {
+                let outcome = Err("the user's rows cannot be read now; try again".to_owned());
+                self.out.push(Effect::Reply { ticket, outcome });
+            }
+            Waiting::Delivery => {}
+        }
+    }
+
+    fn welcome_greeted(&mut self, hello: Hello) {
+        // The connection may have closed while the user was loaded.
+        let Some(greeting) = self.greeting.remove(&hello.conn) else { return };
+        if self.draining.is_some() {
+            self.send_away(hello.conn);
+            return;
+        }
+        self.welcome(hello);
+        if !self.sessions.contains_key(&hello.conn) {
+            return;
+        }
+        self.out.push(Effect::Resume { conn: hello.conn });
+        for frame in greeting.frames {
+            self.frame(hello.conn, frame);
+        }
+    }
+
+    fn welcome(&mut self, hello: Hello) {
+        if let Err(refusal) = self.check_hello(&hello) {
+            self.reject_conn(hello.conn, hello.id, &refusal);
+            self.out.push(Effect::Close { conn: hello.conn, code: CloseCode::Unauthenticated });
+            return;
+        }
+        self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);
+        let wall_ms = self.wall_ms;
+        let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else { return };
+        let durable = user.inbox.durable();
+        user.sessions.push(hello.conn);
+        let known = user.device(hello.device).is_some();
+        if !known {
+            let row = DeviceRow { cursor: Cursor::default(), seen_ms: wall_ms };
+            user.devices.push((hello.device, row));
+            let row = Row::Device { user: hello.user, device: hello.device, row };
+            self.user_row(hello.user, row);
+        }
+        let generation = self.generation(hello.user);
+        // Generation 0 is a device that holds nothing in any life of the inbox: it begins where it asks to.
+        let same = hello.cursor.generation == generation || hello.cursor.generation.0 == 0;
+        let start = if same { hello.cursor.at.min(durable) } else { durable };
+        self.begin_session(&hello, start);
+        self.transmit_welcome(&hello, generation.0, start, durable);
+        self.advance(hello.conn, true);
+    }
+
+    fn check_hello(&mut self, hello: &Hello) -> Result<(), Refusal> {
+        let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else {
+            return Err(Refusal::retry(Code::Busy, 1000, "the user is not loaded"));
+        };
+        if user.account.is_none() {
+            return Err(Refusal::new(Code::NoSuchUser, "token", "the token's user does not exist here"));
+        }
+        if user.device(hello.device).is_none() && user.devices.len() >= DEVICES_MAX {
+            let text = format!("the account has {DEVICES_MAX} devices; remove one first");
+            return Err(Refusal::new(Code::TooManyDevices, "token", text));
+        }
+        if hello.expires_ms <= self.wall_ms {
+            return Err(Refusal::new(Code::Expired, "token", "the token has expired; log in again"));
+        }
+        Ok(())
+    }
+
+    fn begin_session(&mut self, hello: &Hello, start: InboxSeq) {
+        self.next_session = self.next_session.wrapping_add(1);
+        let session = Session {
+            user: hello.user,
+            device: hello.device,
+            number: self.next_session,
+            link: Link::Local(hello.conn),
+            sent_through: start,
+            complete: start,
+            completed_at: self.now,
+            paging: None,
+            expires_ms: hello.expires_ms,
+            heard_at: self.now,
+            bucket: Bucket::full(self.config.limits.frames_burst, self.now),
+            faults: 0,
+            paused: None,
+            crowded: false,
+            look_at: Tick(u64::MAX),
+            egress: Egress::default(),
+        };
+        let look_at = self.next_look(&session);
+        self.sessions.insert(hello.conn, session);
+        self.look_at(hello.conn, look_at);
+    }
+
+    fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
+        let welcome = Welcome {
+            user: hello.user.0,
+            device: hello.device.0,
+            generation,
+            start: start.0,
+            head: head.0,
+            time_ms: self.wall_ms,
+            expires_ms: hello.expires_ms,
+            heartbeat_ms: self.config.limits.heartbeat_ms,
+            group_members_max: u32::try_from(self.config.limits.group_members).unwrap_or(u32::MAX),
+            kinds: known_kinds(),
+        };
+        self.transmit_body(hello.conn, hello.id, &welcome);
+    }
+
+    pub(crate) fn reauth(&mut self, conn: ConnId, id: u64, expires_ms: u64) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        session.expires_ms = expires_ms;
+        session.heard_at = self.now;
+        self.transmit_body(conn, id, &Done { kind: Kind::REAUTH.0 });
+    }
+
+    pub(crate) fn closed(&mut self, conn: ConnId) {
+        self.greeting.remove(&conn);
+        self.forget_session(conn);
+    }
+
+    /// Ends a session from our side: nothing more is sent after the close code.
+    pub(crate) fn end_session(&mut self, conn: ConnId, code: CloseCode) {
+        self.forget_session(conn);
+        self.out.push(Effect::Close { conn, code });
+    }
+
+    fn forget_session(&mut self, conn: ConnId) {
+        let Some(session) = self.sessions.remove(&conn) else { return };
+        let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else { return };
+        user.sessions.retain(|other| *other != conn);
+        user.used = self.turn;
+        self.trim_inbox(session.user);
+    }
+
+    fn end_sessions_of_device(&mut self, user: UserId, device: DeviceId, code: CloseCode) {
+        let Some(Slot::Live(user)) = self.users.get(&user) else { return };
+        let of_device = |conn: &&ConnId| self.sessions.get(*conn).is_some_and(|s| s.device == device);
+        let conns: Vec<ConnId> = user.sessions.iter().filter(of_device).copied().collect();
+        for conn in conns {
+            self.end_session(conn, code);
+        }
+    }
+
+    fn next_look(&self, session: &Session) -> Tick {
+        let silent = session.heard_at.after_ms(self.silence_ms());
+        let expires = self.now.after_ms(session.expires_ms.saturating_sub(self.wall_ms));
+        let stalled =
+            session.egress.stalled_since().map(|since| since.after_ms(self.config.limits.stalled_ms));
+        let look_at = silent.min(expires).min(stalled.unwrap_or(silent));
+        look_at.max(self.now.after_ms(1))
+    }
+
+    /// Two heartbeats may be lost, and half of one may be late.
+    fn silence_ms(&self) -> u64 {
+        u64::from(self.config.limits.heartbeat_ms) * 5 / 2
+    }
+
+    pub(crate) fn look_at_due_sessions(&mut self) {
+        while let Some(conns) = self.timer.due(self.now) {
+            for conn in conns {
+                self.look_at_session(conn);
+            }
+        }
+    }
+
+    fn look_at_session(&mut self, conn: ConnId) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if self.now < session.look_at {
+            return;
+        }
+        session.look_at = Tick(u64::MAX);
+        let Some(session) = self.sessions.get(&conn) else { return };
+        let stalled = session.egress.stalled_since();
+        let is_stalled =
+            stalled.is_some_and(|since| self.now >= since.after_ms(self.config.limits.stalled_ms));
+        if is_stalled {
+            self.end_session(conn, CloseCode::SlowReader);
+        } else if session.expires_ms <= self.wall_ms {
+            let refusal = Refusal::new(Code::Expired, "token", "the token has expired; log in again");
+            self.reject_conn(conn, 0, &refusal);
+            self.end_session(conn, CloseCode::Expired);
+        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) {
+            self.end_session(conn, CloseCode::HeartbeatTimeout);
+        } else {
+            let look_at = self.next_look(session);
+            self.look_at(conn, look_at);
+        }
+    }
+
+    /// Sets when a session is looked at next, unless that is sooner anyway.
+    pub(crate) fn look_at(&mut self, conn: ConnId, at: Tick) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if at < session.look_at {
+            session.look_at = at;
+            self.timer.set(at, conn);
+        }
+    }
+
+    /// Answers whether a user may be put into a channel.
+    pub(crate) fn open(&mut self, channel: ChannelId, id: UserId) {
+        if !self.with_user(id, || Waiting::Open(channel)) {
+            return;
+        }
+        let exists = matches!(self.users.get(&id), Some(Slot::Live(user)) if user.account.is_some());
+        let home = self.placement.channel_home(channel);
+        self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
+    }
+
+    pub(crate) fn control(&mut self, ticket: Ticket, command: Command) {
+        let (Command::CreateAccount { user: id, .. } | Command::RemoveDevice { user: id, .. }) = command;
+        if self.placement.user_home(id) != self.config.shard {
+            let outcome = Err(format!("user {id} has another home"));
+            self.out.push(Effect::Reply { ticket, outcome });
+            return;
+        }
+        if !self.with_user(id, || Waiting::Control(ticket, command.clone())) {
+            return;
+        }
+        match command {
+            Command::CreateAccount { row, .. } => self.create_account(id, row),
+            Command::RemoveDevice { device, .. } => self.remove_device(id, device),
+        }
+        self.reply_once_stored(ticket, id);
+    }
+
+    fn create_account(&mut self, id: UserId, row: AccountRow) {
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        if user.account.is_none() {
+            user.account = Some(row);
+            self.user_row(id, Row::Account { user: id, row });
+        }
+    }
+
+    fn remove_device(&mut self, id: UserId, device: DeviceId) {
+        self.end_sessions_of_device(id, device, CloseCode::Unauthenticated);
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        if user.device(device).is_some() {
+            user.devices.retain(|(known, _)| *known != device);
+            self.user_row(id, Row::DeviceGone { user: id, device });
+        }
+    }
+
+    fn reply_once_stored(&mut self, ticket: Ticket, id: UserId) {
+        let Some(Slot::Live(user)) = self.users.get(&id) else { return };
+        let dirty = user.dirty;
+        let Some(index) = self.own(self.placement.user_store(id)) else { return };
+        let after = After::Reply(ticket);
+        let pipeline = self.pipelines.get_mut(index);
+        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(dirty, after)) {
+            self.after_stored(index, after);
+        }
+    }
+
+    pub(crate) fn begin_drain(&mut self) {
+        if self.draining.is_some() {
+            return;
+        }
+        let deadline = self.now.after_ms(DRAIN_MS);
+        let look_at = self.now.after_ms(DRAIN_QUIET_MS);
+        self.draining =
+            Some(Draining { look_at, deadline, quiet_since: self.now, closing: false, done: false });
+        let mut conns: Vec<ConnId> = self.sessions.keys().copied().collect();
+        conns.sort_unstable();
+        for conn in conns {
+            self.out.push(Effect::Pause { conn });
+        }
+    }
+
+    /// Waits until nothing of ours is on the way, then says goodbye to everybody. What other shards still had for us is
+    /// in their fan-out logs.
+    pub(crate) fn drain(&mut self) {
+        let Some(mut draining) = self.draining else { return };
+        let idle = self.pipelines.iter().all(|p| p.is_idle()) && self.hops.is_idle() && self.asked.is_empty();
+        if !idle {
+            draining.quiet_since = self.now;
+        }
+        let quiet = self.now >= draining.quiet_since.after_ms(DRAIN_QUIET_MS);
+        if !draining.closing && (quiet || self.now >= draining.deadline) {
+            draining.closing = true;
+            let mut conns: Vec<ConnId> = self.sessions.keys().chain(self.greeting.keys()).copied().collect();
+            conns.sort_unstable();
+            for conn in conns {
+                self.greeting.remove(&conn);
+                self.send_away(conn);
+            }
+        }
+        if draining.closing && !draining.done && self.sessions.is_empty() {
+            draining.done = true;
+            self.out.push(Effect::Drained);
+        }
+        let step = if draining.done { 60_000 } else { DRAIN_QUIET_MS };
+        draining.look_at = self.now.after_ms(step);
+        self.draining = Some(draining);
+    }
+
+    fn send_away(&mut self, conn: ConnId) {
+        let draw = mix64(self.seed.0 ^ conn.0) % u64::from(RECONNECT_SPREAD_MS);
+        let reconnect_after_ms = 200 + u32::try_from(draw).unwrap_or(0);
+        let reason = CloseCode::GoingAway.number();
+        self.transmit_body(conn, 0, &GoingAway { reconnect_after_ms, reason });
+        self.end_session(conn, CloseCode::GoingAway);
+    }
+
+    /// Refuses a frame of a connection, with or without a session.
+    pub(crate) fn reject_conn(&mut self, conn: ConnId, id: u64, refusal: &Refusal) {
+        self.counters.rejects += 1;
+        self.transmit_body::<Reject>(conn, id, &refusal.body());
+    }
+
+    /// Sends an encoded body to a connection.
+    pub(crate) fn transmit_body<T: Body>(&mut self, conn: ConnId, id: u64, body: &T) {
+        self.transmit(conn, body::encode(id, body).into_bytes());
+    }
+}
+
+fn known_kinds() -> Vec<KindVersion> {
+    Kind::ALL.iter().map(|(kind, _)| KindVersion { kind: kind.0, version: 1 }).collect()
+}

@@ -1,0 +1,396 @@
+//! What a device asks of its home: frames in, answers and pages out.
+
+use bytes::{Bytes, BytesMut};
+use protocol::body::message::{
+    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole, channel_of,
+};
+use protocol::body::session::{Done, Heartbeat};
+use protocol::body::sync::{
+    ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, MarkRead,
+};
+use protocol::body::{self, Checked};
+use protocol::commit::{DeviceRow, Row};
+use protocol::hop::{Hop, Origin};
+use protocol::query::{JoinedItem, Query};
+use protocol::{
+    ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy, Seq,
+    UserId,
+};
+
+use crate::effect::Effect;
+use crate::input::ConnId;
+use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX, READS_MAX};
+use crate::session::{Link, Paused};
+use crate::shard::{Asked, Shard, Slot};
+
+impl Shard {
+    /// A frame from a device: refused with a reason, or carried out.
+    pub(crate) fn frame(&mut self, conn: ConnId, frame: Frame) {
+        let Some(frame) = self.frame_while_greeting(conn, frame) else { return };
+        let id = frame.header().id;
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        session.heard_at = self.now;
+        let limits = &self.config.limits;
+        let taken = session.bucket.take(limits.frames_per_s, limits.frames_burst, self.now);
+        let origin = session.origin();
+        let outcome = match taken {
+            Ok(()) => self.serve(conn, origin, frame),
+            Err(wait_ms) => {
+                Err(Refusal::retry(Code::Rate, wait_ms, "more frames than this session may send"))
+            }
+        };
+        match outcome {
+            Ok(()) => {
+                if let Some(session) = self.sessions.get_mut(&conn) {
+                    session.faults = 0;
+                }
+            }
+            Err(refusal) => self.fault(conn, id, &refusal),
+        }
+        self.pause_if_crowded(conn);
+    }
+
+    fn serve(&mut self, conn: ConnId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+        let kind = frame.kind();
+        match kind.sent_by() {
+            SentBy::Message => return self.serve_message(conn, origin, frame),
+            SentBy::Device | SentBy::Both => {}
+            SentBy::Server | SentBy::Nobody => {
+                let text = format!("kind 0x{:04x} is not one that a device sends", kind.0);
+                return Err(Refusal::new(Code::UnknownKind, "", text));
+            }
+        }
+        match kind {
+            Kind::HEARTBEAT => self.heartbeat(conn, &frame),
+            Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
+            Kind::GET_HISTORY => {
+                let channel = ChannelId(body::ingest::<GetHistory>(&frame)?.channel.to_native());
+                self.submit_hop(conn, origin, channel, frame)
+            }
+            Kind::GET_MEMBERS => {
+                let channel = ChannelId(body::ingest::<GetMembers>(&frame)?.channel.to_native());
+                self.submit_hop(conn, origin, channel, frame)
+            }
+            Kind::GET_CHANNELS => self.get_channels(origin, &frame),
+            Kind::MARK_READ => self.mark_read(origin, &frame),
+            _ => {
+                let text = "Hello and Reauth belong to the edge, and Hello comes once";
+                Err(Refusal::new(Code::UnknownKind, "", text))
+            }
+        }
+    }
+
+    fn serve_message(&mut self, conn: ConnId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+        check_message(&frame)?;
+        if frame.header().id == 0 {
+            return Err(Refusal::new(Code::Limit, "id", "a send id is a random number other than 0"));
+        }
+        let channel = channel_of(frame.kind(), frame.body()).unwrap_or_default();
+        if frame.kind() == Kind::CREATE_GROUP {
+            self.check_create(origin.user, channel, &frame)?;
+        }
+        if channel.users().is_some_and(|(small, large)| origin.user != small && origin.user != large) {
+            return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
+        }
+        if self.draining.is_some() {
+            return Err(Refusal::retry(
+                Code::Busy,
+                1000,
+                "the server is stopping; send again elsewhere or later",
+            ));
+        }
+        if self.space_low {
+            return Err(Refusal::retry(Code::StorageFull, 5000, "the disk is nearly full; reading goes on"));
+        }
+        self.submit_hop(conn, origin, channel, frame)
+    }
+
+    fn check_create(&self, user: UserId, channel: ChannelId, frame: &Frame) -> Result<(), Refusal> {
+        if channel != ChannelId::group(user, frame.send_id()) {
+            let text = "expected the group number that follows from sender and send id";
+            return Err(Refusal::new(Code::Limit, "channel", text));
+        }
+        let create = body::ingest::<CreateGroup>(frame)?;
+        if create.members.iter().any(|member| member.to_native() == user.0) {
+            return Err(Refusal::new(
+                Code::Limit,
+                "members",
+                "the sender is a member anyway; name the others",
+            ));
+        }
+        Ok(())
+    }
+
+    fn submit_hop(
+        &mut self,
+        conn: ConnId,
+        origin: Origin,
+        channel: ChannelId,
+        frame: Frame,
+    ) -> Result<(), Refusal> {
+        let home = self.placement.channel_home(channel);
+        self.hops.push(home, Hop::Submit { origin, channel, frame });
+        if self.hops.is_pressed(home) && self.pause(conn, Paused::Pressure) {
+            self.hops.pause(home, conn);
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&mut self, conn: ConnId, frame: &Frame) -> Result<(), Refusal> {
+        let time_ms = body::ingest::<Heartbeat>(frame)?.time_ms.to_native();
+        self.complete(conn, false);
+        self.transmit_body(conn, frame.header().id, &Heartbeat { time_ms });
+        Ok(())
+    }
+
+    fn cursor_ack(&mut self, origin: Origin, ack: Checked<'_, CursorAck>) -> Result<(), Refusal> {
+        let at = InboxSeq(ack.cursor.to_native());
+        let generation = self.generation(origin.user);
+        let wall_ms = self.wall_ms;
+        let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) else { return Ok(()) };
+        if at > user.inbox.durable() {
+            return Err(Refusal::new(Code::Limit, "cursor", "beyond what the inbox holds"));
+        }
+        let Some(row) = user.device(origin.device) else { return Ok(()) };
+        let newer = generation.0 == ack.generation.to_native()
+            && (row.cursor.generation != generation || row.cursor.at < at);
+        // Written lazily: the device's own cursor counts.
+        if newer && wall_ms.abs_diff(row.seen_ms) >= CURSOR_EVERY_MS {
+            *row = DeviceRow { cursor: Cursor { generation, at }, seen_ms: wall_ms };
+            let row = Row::Device { user: origin.user, device: origin.device, row: *row };
+            self.user_row(origin.user, row);
+        }
+        Ok(())
+    }
+
+    fn get_channels(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
+        let get = body::ingest::<GetChannels>(frame)?;
+        let after = ChannelId(get.after.to_native());
+        let query = Query::Joined { user: origin.user, after, limit: get.limit.to_native() };
+        self.ask_own(origin.user, Asked::Channels { origin, id: frame.header().id }, query);
+        Ok(())
+    }
+
+    pub(crate) fn channels_page(&mut self, origin: Origin, id: u64, items: Vec<JoinedItem>, more: bool) {
+        let items = items.into_iter().map(channel_item).collect();
+        self.answer(origin, body::encode(id, &Channels { items, more }).into_bytes());
+    }
+
+    fn mark_read(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
+        let mark = body::ingest::<MarkRead>(frame)?;
+        let (channel, seq) = (ChannelId(mark.channel.to_native()), Seq(mark.seq.to_native()));
+        let id = frame.header().id;
+        let Some(Slot::Live(user)) = self.users.get(&origin.user) else { return Ok(()) };
+        if let Some(known) = user.reads.get(&channel).copied() {
+            self.read_mark(origin, id, channel, seq, known);
+        } else {
+            let query = Query::ReadMark { user: origin.user, channel };
+            self.ask_own(origin.user, Asked::ReadMark { origin, id, channel, seq }, query);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read_mark(&mut self, origin: Origin, id: u64, channel: ChannelId, seq: Seq, stored: Seq) {
+        if let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) {
+            let known = user.reads.get(&channel).copied().unwrap_or_default().max(stored);
+            if seq > known {
+                user.reads.insert(channel, seq);
+                self.user_row(origin.user, Row::Read { user: origin.user, channel, seq });
+            } else {
+                user.reads.insert(channel, known);
+            }
+        }
+        self.forget_reads(origin.user);
+        self.answer(origin, body::encode(id, &Done { kind: Kind::MARK_READ.0 }).into_bytes());
+    }
+
+    /// Read marks are remembered only so that two on the way cannot overtake each other.
+    fn forget_reads(&mut self, id: UserId) {
+        let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
+        if let (Some(Slot::Live(user)), Some(pipeline)) = (self.users.get_mut(&id), pipeline)
+            && user.reads.len() > READS_MAX
+            && pipeline.is_stored(user.dirty)
+        {
+            user.reads.clear();
+        }
+    }
+
+    fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
+        let Some(Slot::Live(user)) = self.users.get(&id) else { return };
+        let dirty = user.dirty;
+        if let Some(index) = self.own(self.placement.user_store(id)) {
+            self.ask_after(index, dirty, asked, query);
+        }
+    }
+
+    /// Frames for one session, from wherever they were made. Dropped when the session is gone; refused when the
+    /// connection does not drain.
+    pub(crate) fn answer(&mut self, origin: Origin, frames: Bytes) {
+        let Some(conn) = self.session_of(origin) else { return };
+        let Some(session) = self.sessions.get(&conn) else { return };
+        let room = session.egress.queued(self.turn) + frames.len() <= self.config.limits.egress_bytes;
+        let header = Header::read(&frames);
+        match header.map(|header| header.kind) {
+            Some(Kind::SEND_ACK) => self.counters.acks_sent += 1,
+            Some(Kind::REJECT) => self.counters.rejects += 1,
+            _ if !room => {
+                let refusal = Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more");
+                self.reject_conn(conn, header.map_or(0, |header| header.id), &refusal);
+                return;
+            }
+            _ => {}
+        }
+        self.transmit(conn, frames);
+    }
+
+    /// Refuses a frame; who goes on sending such frames is closed.
+    fn fault(&mut self, conn: ConnId, id: u64, refusal: &Refusal) {
+        self.reject_conn(conn, id, refusal);
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
+        session.faults += if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
+        if session.faults >= FAULTS_MAX * FAULT_WEIGHT {
+            self.end_session(conn, CloseCode::TooManyFaults);
+        }
+    }
+
+    pub(crate) fn session_of(&self, origin: Origin) -> Option<ConnId> {
+        let Some(Slot::Live(user)) = self.users.get(&origin.user) else { return None };
+        let of = |conn: &&ConnId| self.sessions.get(*conn).is_some_and(|s| s.number == origin.session);
+        user.sessions.iter().find(of).copied()
+    }
+
+    pub(crate) fn generation(&self, user: UserId) -> Generation {
+        let store = self.placement.user_store(user);
+        let own = self.config.own.iter().find(|own| own.store == store);
+        own.map_or(Generation(0), |own| own.generation)
+    }
+
+    /// Queues frames for a connection.
+    pub(crate) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.egress.add(frames.len(), self.turn);
+            let Link::Local(conn) = session.link;
+            self.out.push(Effect::Transmit { conn, frames });
+        } else {
+            self.out.push(Effect::Transmit { conn, frames });
+        }
+    }
+
+    /// The driver tells what a flush left behind.
+    pub(crate) fn egress(&mut self, conn: ConnId, queued: usize) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        session.egress.tell(queued, now);
+        if queued > 0 {
+            self.look_at(conn, now.after_ms(self.config.limits.stalled_ms));
+        }
+    }
+
+    /// A crowded connection goes on once most of what waited was taken.
+    pub(crate) fn relieve_crowded(&mut self, conn: ConnId) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if session.egress.queued(self.turn) > self.config.limits.egress_bytes / 4 {
+            self.crowded.push(conn);
+            return;
+        }
+        session.crowded = false;
+        if session.paused == Some(Paused::Egress) {
+            self.resume(conn);
+        }
+        self.advance(conn, false);
+    }
+
+    /// Who does not read what is sent to it is not read either: its requests make more to send.
+    fn pause_if_crowded(&mut self, conn: ConnId) {
+        let Some(session) = self.sessions.get(&conn) else { return };
+        if session.egress.queued(self.turn) >= self.config.limits.egress_bytes {
+            self.pause(conn, Paused::Egress);
+            self.crowd(conn);
+        }
+        if self.pipelines.iter().any(|p| p.is_full()) && self.pause(conn, Paused::Pressure) {
+            self.paused.push(conn);
+        }
+    }
+
+    fn pause(&mut self, conn: ConnId, why: Paused) -> bool {
+        let Some(session) = self.sessions.get_mut(&conn) else { return false };
+        if session.paused.is_some() {
+            return false;
+        }
+        session.paused = Some(why);
+        self.out.push(Effect::Pause { conn });
+        true
+    }
+
+    pub(crate) fn resume(&mut self, conn: ConnId) {
+        if self.draining.is_some() {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if session.paused.take().is_some() {
+            self.out.push(Effect::Resume { conn });
+        }
+    }
+
+    /// Says up to where everything was sent, if that is news. Never past what is durable.
+    pub(crate) fn complete(&mut self, conn: ConnId, even_if_nothing: bool) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        let Some(Slot::Live(user)) = self.users.get(&session.user) else { return };
+        let head = user.inbox.durable();
+        let to = session.sent_through.min(head);
+        if to <= session.complete && !even_if_nothing {
+            return;
+        }
+        let (from, id) = (session.complete, session.user);
+        session.complete = to.max(from);
+        session.completed_at = self.now;
+        let generation = self.generation(id).0;
+        self.transmit_body(conn, 0, &Complete { generation, from: from.0, to: to.max(from).0, head: head.0 });
+    }
+
+    /// A complete range rides on traffic that goes out anyway.
+    pub(crate) fn complete_on_traffic(&mut self, conn: ConnId) {
+        let Some(session) = self.sessions.get(&conn) else { return };
+        if self.now >= session.completed_at.after_ms(COMPLETE_EVERY_MS) {
+            self.complete(conn, false);
+        }
+    }
+}
+
+fn check_message(frame: &Frame) -> Result<(), Refusal> {
+    match frame.kind() {
+        Kind::SEND_TEXT => body::ingest::<SendText>(frame).map(drop),
+        Kind::CREATE_GROUP => body::ingest::<CreateGroup>(frame).map(drop),
+        Kind::ADD_MEMBERS => body::ingest::<AddMembers>(frame).map(drop),
+        Kind::REMOVE_MEMBER => body::ingest::<RemoveMember>(frame).map(drop),
+        Kind::LEAVE_GROUP => body::ingest::<LeaveGroup>(frame).map(drop),
+        Kind::RENAME_GROUP => body::ingest::<RenameGroup>(frame).map(drop),
+        Kind::SET_ROLE => body::ingest::<SetRole>(frame).map(drop),
+        _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),
+    }
+}
+
+fn channel_item(item: JoinedItem) -> ChannelItem {
+    let head = item.left.unwrap_or(item.head);
+    let floor = item.read.max(Seq(item.joined.0.saturating_sub(1)));
+    ChannelItem {
+        channel: item.channel.0,
+        head: head.0,
+        read: item.read.0,
+        unread: head.0.saturating_sub(floor.0),
+        member: item.left.is_none(),
+        name: item.name,
+    }
+}
+
+/// Several frames as one run of bytes.
+pub(crate) fn join(first: &Frame, rest: &[Frame]) -> Bytes {
+    let bytes = first.bytes().len() + rest.iter().map(|frame| frame.bytes().len()).sum::<usize>();
+    let mut run = BytesMut::with_capacity(bytes);
+    run.extend_from_slice(first.bytes());
+    for frame in rest {
+        run.extend_from_slice(frame.bytes());
+    }
+    run.freeze()
+}

@@ -1,0 +1,82 @@
+//! Hops that wait for the rings of the other shards, and the sessions that wait for them to leave.
+
+use std::collections::VecDeque;
+
+use protocol::ShardId;
+use protocol::hop::Hop;
+
+use crate::input::ConnId;
+use crate::limits::HOPS_WAITING_MAX;
+
+#[derive(Debug)]
+pub(crate) struct Hops {
+    own: ShardId,
+    /// To this shard itself: taken within the same step.
+    local: VecDeque<Hop>,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Hop>,
+    /// Connections that are not read until this lane is short again.
+    paused: Vec<ConnId>,
+}
+
+impl Hops {
+    pub(crate) fn new(own: ShardId, shards: u16) -> Self {
+        let lanes = (0..shards).map(|_| Lane::default()).collect();
+        Self { own, local: VecDeque::new(), lanes }
+    }
+
+    pub(crate) fn push(&mut self, to: ShardId, hop: Hop) {
+        if to == self.own {
+            self.local.push_back(hop);
+        } else if let Some(lane) = self.lanes.get_mut(usize::from(to.0)) {
+            lane.waiting.push_back(hop);
+        }
+    }
+
+    /// Whether a hop that can be read again from a log should be dropped instead.
+    pub(crate) fn is_full(&self, to: ShardId) -> bool {
+        self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.waiting.len() >= HOPS_WAITING_MAX)
+    }
+
+    pub(crate) fn pop_local(&mut self) -> Option<Hop> {
+        self.local.pop_front()
+    }
+
+    pub(crate) fn pop(&mut self, to: ShardId) -> Option<Hop> {
+        self.lanes.get_mut(usize::from(to.0))?.waiting.pop_front()
+    }
+
+    pub(crate) fn waits(&self, to: ShardId) -> bool {
+        self.lanes.get(usize::from(to.0)).is_some_and(|lane| !lane.waiting.is_empty())
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.waiting.is_empty())
+    }
+
+    /// Whether senders to this shard must wait: before refusal, and early enough that deliveries still have room.
+    pub(crate) fn is_pressed(&self, to: ShardId) -> bool {
+        self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.waiting.len() >= HOPS_WAITING_MAX / 4)
+    }
+
+    pub(crate) fn pause(&mut self, to: ShardId, conn: ConnId) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(to.0)) {
+            lane.paused.push(conn);
+        }
+    }
+
+    /// Connections that may be read again.
+    pub(crate) fn relieved(&mut self) -> Vec<ConnId> {
+        let mut relieved = Vec::new();
+        for lane in &mut self.lanes {
+            if !lane.paused.is_empty() && lane.waiting.len() < HOPS_WAITING_MAX / 8 {
+                relieved.append(&mut lane.paused);
+            }
+        }
+        relieved
+    }
+}

@@ -1,0 +1,401 @@
+//! At a channel's home: a frame becomes the next message, or is answered or refused.
+
+use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, MemberItem, Members};
+use protocol::body::{self};
+use protocol::commit::Interval;
+use protocol::hop::{Hop, Origin};
+use protocol::limits::PAGE_BYTES_MAX;
+use protocol::query::{PageBounds, Query, Sent};
+use protocol::{ChannelId, CloseCode, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
+
+use crate::channel::{Channel, Opening, Submit};
+use crate::dedup::Dedup;
+use crate::deliver::{ack_of, send_ack};
+use crate::home::join;
+use crate::limits::{DEDUP_WINDOW, WAITING_MAX};
+use crate::pipeline::{After, Committing};
+use crate::shard::{Asked, History, Shard, Slot};
+
+/// What is to be done with a send.
+#[derive(Debug)]
+enum Verdict {
+    /// It waits its turn.
+    Queue,
+    /// It has been sent before and is stored.
+    Answer(Frame),
+    /// It has been sent before and is on its way to the disk: one ticket for both.
+    Repeat(Seq),
+    /// The window of the channel does not know it, but it would make a group that exists.
+    LookAtFirst,
+    /// These users must be found first.
+    Open(Vec<UserId>),
+    /// It is the next message.
+    Append,
+}
+
+impl Shard {
+    /// A frame about a channel whose home this is.
+    pub(crate) fn submit(&mut self, id: ChannelId, submit: Submit) {
+        match self.channels.get_mut(&id) {
+            Some(Slot::Live(channel)) => {
+                channel.used = self.turn;
+                self.serve_submit(id, submit);
+            }
+            Some(Slot::Loading(waiting)) if waiting.len() < WAITING_MAX => waiting.push_back(submit),
+            Some(Slot::Loading(_)) => self.refuse(&submit, &busy()),
+            None => {
+                self.channels.insert(id, Slot::Loading([submit].into()));
+                self.ask(Asked::Channel(id), Query::Channel(id));
+            }
+        }
+    }
+
+    pub(crate) fn channel_loaded(&mut self, id: ChannelId, mut channel: Channel) {
+        channel.used = self.turn;
+        let slot = self.channels.insert(id, Slot::Live(Box::new(channel)));
+        self.channel_ring.push_back((id, self.turn));
+        let Some(Slot::Loading(waiting)) = slot else { return };
+        for submit in waiting {
+            self.serve_submit(id, submit);
+        }
+    }
+
+    pub(crate) fn channel_not_loaded(&mut self, id: ChannelId) {
+        let Some(Slot::Loading(waiting)) = self.channels.remove(&id) else { return };
+        for submit in waiting {
+            self.refuse(&submit, &busy());
+        }
+    }
+
+    fn serve_submit(&mut self, id: ChannelId, submit: Submit) {
+        match submit.frame.kind() {
+            Kind::GET_HISTORY => self.get_history(id, &submit),
+            Kind::GET_MEMBERS => self.get_members(id, submit),
+            _ => self.order(id, submit, false),
+        }
+    }
+
+    /// Gives a send its place, unless others of the channel are before it.
+    fn order(&mut self, id: ChannelId, submit: Submit, opened: bool) {
+        let verdict = match self.judge(id, &submit, opened) {
+            Ok(verdict) => verdict,
+            Err(refusal) => return self.refuse(&submit, &refusal),
+        };
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        match verdict {
+            Verdict::Queue if channel.waiting.len() >= WAITING_MAX => self.refuse(&submit, &busy()),
+            Verdict::Queue => {
+                channel.waiting.push_back(submit);
+                self.load_window(id);
+            }
+            Verdict::Answer(ack) => {
+                self.counters.duplicates += 1;
+                self.reply(submit.origin, ack);
+            }
+            Verdict::Repeat(seq) => {
+                channel.repeats.push_back((seq, submit));
+                self.counters.duplicates += 1;
+            }
+            Verdict::LookAtFirst => {
+                let page = PageBounds { messages: 1, bytes: PAGE_BYTES_MAX };
+                let (after, before) = (Seq(0), Seq(2));
+                let query = Query::History { channel: id, after, before, newest: false, page };
+                self.ask(Asked::Created(submit), query);
+            }
+            Verdict::Open(users) => {
+                channel.opening = Some(Opening { submit, unknown: users.clone() });
+                for user in users {
+                    let home = self.placement.user_home(user);
+                    self.hops.push(home, Hop::Open { channel: id, user });
+                }
+            }
+            Verdict::Append => self.append(id, submit),
+        }
+    }
+
+    /// Decides, and changes nothing. The repeat is looked up before membership: the answer to a repeated send never depends
+    /// on what changed since.
+    fn judge(&self, id: ChannelId, submit: &Submit, opened: bool) -> Result<Verdict, Refusal> {
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return Ok(Verdict::Queue) };
+        let Some(dedup) = &channel.dedup else { return Ok(Verdict::Queue) };
+        if !opened && (channel.opening.is_some() || !channel.waiting.is_empty()) {
+            return Ok(Verdict::Queue);
+        }
+        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {
+            if known.fingerprint != submit.frame.fingerprint() {
+                return Err(conflict());
+            }
+            if known.seq > channel.durable {
+                // Not stored yet: whoever asks again waits on the same ticket.
+                let room = channel.repeats.len() < WAITING_MAX;
+                return if room { Ok(Verdict::Repeat(known.seq)) } else { Err(busy()) };
+            }
+            let ack = ack_of(submit.frame.header().id, id, known.seq, known.time_ms);
+            return Ok(Verdict::Answer(ack));
+        }
+        if submit.frame.kind() == Kind::CREATE_GROUP && channel.durable > Seq(0) {
+            return Ok(Verdict::LookAtFirst);
+        }
+        channel.check(submit, self.config.limits.group_members)?;
+        let newcomers = if opened { Vec::new() } else { channel.newcomers(submit) };
+        Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
+    }
+
+    /// The send becomes the channel's next message.
+    fn append(&mut self, id: ChannelId, submit: Submit) {
+        let Some(index) = self.own(self.placement.channel_store(id)) else { return };
+        let (wall_ms, placement) = (self.wall_ms, self.placement);
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let change = channel.apply(&submit, wall_ms);
+        let recipients = channel.recipients(placement, &change);
+        let (seq, time_ms, sender) = (channel.head, channel.time_ms, submit.origin.user);
+        let send_id = submit.frame.send_id();
+        let fingerprint = submit.frame.fingerprint();
+        let frame = submit.frame.stamp(Stamp { seq, time_ms, sender });
+        if let Some(dedup) = &mut channel.dedup {
+            dedup.remember(&Sent { seq, time_ms, sender, send_id, fingerprint });
+        }
+        for row in change.rows {
+            pipeline.row(row);
+        }
+        let origin = submit.origin;
+        channel.dirty = pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
+    }
+
+    /// A message is stored: it is visible from now on, and its repeats are answered.
+    pub(crate) fn message_stored(&mut self, id: ChannelId, seq: Seq) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        channel.durable = seq;
+        while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)
+            && channel.repeats.front().is_some_and(|(at, _)| *at <= seq)
+        {
+            let Some((at, submit)) = channel.repeats.pop_front() else { break };
+            let known =
+                channel.dedup.as_ref().and_then(|d| d.find(submit.origin.user, submit.frame.send_id()));
+            let time_ms = known.map_or(channel.time_ms, |known| known.time_ms);
+            self.reply(submit.origin, ack_of(submit.frame.header().id, id, at, time_ms));
+        }
+    }
+
+    fn load_window(&mut self, id: ChannelId) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        if channel.dedup.is_some() || channel.windowing {
+            return;
+        }
+        if channel.head == Seq(0) {
+            // A new channel has nothing to read.
+            self.window_loaded(id, &[]);
+            return;
+        }
+        channel.windowing = true;
+        self.ask(Asked::Window(id), Query::Window { channel: id, count: DEDUP_WINDOW });
+    }
+
+    pub(crate) fn window_loaded(&mut self, id: ChannelId, window: &[Sent]) {
+        let seed = self.seed;
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        channel.windowing = false;
+        channel.dedup = Some(Dedup::new(window, seed));
+        self.order_waiting(id);
+    }
+
+    pub(crate) fn window_not_loaded(&mut self, id: ChannelId) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        channel.windowing = false;
+        for submit in core::mem::take(&mut channel.waiting) {
+            self.refuse(&submit, &busy());
+        }
+    }
+
+    /// Takes the waiting sends in order until one has to wait for its newcomers.
+    fn order_waiting(&mut self, id: ChannelId) {
+        loop {
+            let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+            if channel.opening.is_some() {
+                return;
+            }
+            // Taken as a whole and put back behind itself, so that `judge` sees nobody before the first.
+            let mut waiting = core::mem::take(&mut channel.waiting);
+            let Some(first) = waiting.pop_front() else { return };
+            self.order(id, first, false);
+            let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+            channel.waiting.append(&mut waiting);
+        }
+    }
+
+    /// A newcomer's home has answered.
+    pub(crate) fn opened(&mut self, id: ChannelId, user: UserId, exists: Option<bool>) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(opening) = &mut channel.opening else { return };
+        if !opening.unknown.contains(&user) {
+            return;
+        }
+        opening.unknown.retain(|unknown| *unknown != user);
+        let refusal = match exists {
+            Some(true) if opening.unknown.is_empty() => None,
+            Some(true) => return,
+            Some(false) => {
+                let text = format!("user {user} does not exist");
+                Some(Refusal::new(Code::NoSuchUser, "members", text))
+            }
+            None => Some(busy()),
+        };
+        let Some(opening) = channel.opening.take() else { return };
+        match refusal {
+            None => self.order(id, opening.submit, true),
+            Some(refusal) => self.refuse(&opening.submit, &refusal),
+        }
+        self.order_waiting(id);
+    }
+
+    /// Seq 1 of a group that somebody wants to create: the same creation once more, or another's.
+    pub(crate) fn created(&mut self, submit: Submit, frames: &[Frame]) {
+        let first = frames.first().filter(|frame| {
+            let sender = frame.read_stamp().map(|stamp| stamp.sender);
+            let same_key = sender == Some(submit.origin.user) && frame.send_id() == submit.frame.send_id();
+            same_key && frame.fingerprint() == submit.frame.fingerprint()
+        });
+        match first.and_then(send_ack) {
+            Some(ack) => {
+                self.counters.duplicates += 1;
+                self.reply(submit.origin, ack);
+            }
+            None => self.refuse(&submit, &conflict()),
+        }
+    }
+
+    fn get_history(&mut self, id: ChannelId, submit: &Submit) {
+        let origin = submit.origin;
+        let request = submit.frame.header().id;
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(readable) = channel.readable(origin.user).filter(|readable| !readable.is_empty()) else {
+            return self.refuse(submit, &forbidden());
+        };
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
+        let durable = channel.durable;
+        let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
+        let head = readable.last().map_or(Seq(0), high_of);
+        let window = |interval: &Interval| {
+            let low = interval.joined.max(Seq(get.after.saturating_add(1)));
+            let high = high_of(interval).min(Seq(get.before.saturating_sub(1)));
+            (low <= high).then_some((low, high))
+        };
+        let mut windows: Vec<(Seq, Seq)> = readable.iter().filter_map(window).collect();
+        let chosen =
+            if get.newest { windows.pop() } else { (!windows.is_empty()).then(|| windows.remove(0)) };
+        let Some((low, high)) = chosen else {
+            let page = HistoryPage { channel: id.0, from: 0, to: 0, head: head.0, count: 0, more: false };
+            return self.reply(origin, body::encode(request, &page));
+        };
+        let (newest, beyond) = (get.newest, !windows.is_empty());
+        let page = PageBounds { messages: get.limit, bytes: PAGE_BYTES_MAX };
+        let (after, before) = (Seq(low.0 - 1), high.next());
+        let query = Query::History { channel: id, after, before, newest, page };
+        let history = History { origin, id: request, channel: id, low, high, newest, beyond, head };
+        self.ask(Asked::History(history), query);
+    }
+
+    pub(crate) fn history_page(&mut self, history: &History, frames: Vec<Frame>) {
+        let seq_of = |frame: Option<&Frame>| frame.and_then(Frame::read_stamp).map(|stamp| stamp.seq);
+        let first = seq_of(frames.first()).unwrap_or(history.high);
+        let last = seq_of(frames.last()).unwrap_or(history.low);
+        let (from, to) = if history.newest { (first, history.high) } else { (history.low, last) };
+        let rest = if history.newest { from > history.low } else { to < history.high };
+        let page = HistoryPage {
+            channel: history.channel.0,
+            from: from.0,
+            to: to.0,
+            head: history.head.0,
+            count: u32::try_from(frames.len()).unwrap_or(u32::MAX),
+            more: rest || history.beyond,
+        };
+        let head = body::encode(history.id, &page);
+        let home = self.placement.user_home(history.origin.user);
+        self.hops.push(home, Hop::Answer { origin: history.origin, frames: join(&head, &frames) });
+    }
+
+    fn get_members(&mut self, id: ChannelId, submit: Submit) {
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        if !channel.is_member(submit.origin.user) {
+            return self.refuse(&submit, &forbidden());
+        }
+        if channel.changed > channel.durable {
+            // Only stored facts are visible: the list waits for the change.
+            let (dirty, origin) = (channel.dirty, submit.origin);
+            let hop = Hop::Submit { origin, channel: id, frame: submit.frame };
+            let index = self.own(self.placement.channel_store(id));
+            let pipeline = index.and_then(|index| self.pipelines.get_mut(index));
+            if let Some(After::Hop(hop)) = pipeline.and_then(|p| p.after_number(dirty, After::Hop(hop))) {
+                self.hops.push(self.config.shard, hop);
+            }
+            return;
+        }
+        let Some(get) = body::read::<GetMembers>(&submit.frame) else { return };
+        let mut items: Vec<MemberItem> = match id.users() {
+            Some((small, large)) => [small, large]
+                .into_iter()
+                .filter(|user| user.0 > get.after)
+                .map(|user| MemberItem { user: user.0, joined: 1, role: 0 })
+                .collect(),
+            None => channel
+                .members_after(UserId(get.after))
+                .take(get.limit as usize + 1)
+                .map(|(user, row)| MemberItem {
+                    user: user.0,
+                    joined: row.intervals.last().map_or(0, |interval| interval.joined.0),
+                    role: row.role,
+                })
+                .collect(),
+        };
+        let more = items.len() > get.limit as usize;
+        items.truncate(get.limit as usize);
+        let members = Members { channel: id.0, items, more };
+        self.reply(submit.origin, body::encode(submit.frame.header().id, &members));
+    }
+
+    /// What was asked could not be read from the store.
+    pub(crate) fn read_failed(&mut self, asked: Asked) {
+        match asked {
+            Asked::User(id) => self.user_not_loaded(id),
+            Asked::Channel(id) => self.channel_not_loaded(id),
+            Asked::Window(id) => self.window_not_loaded(id),
+            Asked::Page(conn) => self.end_session(conn, CloseCode::Internal),
+            Asked::History(history) => self.refuse_at(history.origin, history.id, &busy()),
+            Asked::Channels { origin, id } | Asked::ReadMark { origin, id, .. } => {
+                self.refuse_at(origin, id, &busy());
+            }
+            Asked::Created(submit) => self.refuse(&submit, &busy()),
+            Asked::Replay { dest, source } => {
+                if let Some(applied) = self.own(dest).and_then(|index| self.applied.get_mut(index)) {
+                    applied.replay_failed(source);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
+        self.refuse_at(submit.origin, submit.frame.header().id, refusal);
+    }
+
+    fn refuse_at(&mut self, origin: Origin, id: u64, refusal: &Refusal) {
+        self.reply(origin, body::encode(id, &refusal.body()));
+    }
+
+    fn reply(&mut self, origin: Origin, frame: Frame) {
+        let home = self.placement.user_home(origin.user);
+        self.hops.push(home, Hop::Answer { origin, frames: frame.into_bytes() });
+    }
+}
+
+fn busy() -> Refusal {
+    Refusal::retry(Code::Busy, 200, "too much waits here; send again from this frame on, in order")
+}
+
+fn conflict() -> Refusal {
+    Refusal::new(Code::Conflict, "id", "this send id was used in this channel with other content")
+}
+
+fn forbidden() -> Refusal {
+    Refusal::new(Code::Forbidden, "channel", "no such channel for this user")
+}

@@ -1,0 +1,191 @@
+//! The way of one store's rows to the disk: an open batch, sealed batches that wait, batches in flight, and what to do
+//! once they are stored.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use protocol::commit::{Batch, Row};
+use protocol::hop::{Hop, Origin};
+use protocol::query::Query;
+use protocol::{ChannelId, Frame, InboxSeq, Seq, StoreId, UserId};
+
+use crate::input::Ticket;
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCHES_IN_FLIGHT_MAX, UNSTORED_BYTES_MAX, UNSTORED_MESSAGES_MAX,
+};
+
+/// Recipients by the store that holds their inbox.
+pub(crate) type Recipients = Arc<[(StoreId, Arc<[UserId]>)]>;
+
+/// A message with its seq on the way to the disk.
+#[derive(Debug)]
+pub(crate) struct Committing {
+    pub(crate) channel: ChannelId,
+    pub(crate) seq: Seq,
+    pub(crate) frame: Frame,
+    pub(crate) recipients: Recipients,
+    pub(crate) origin: Origin,
+}
+
+/// What waits for a batch to be stored, besides its messages.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// A pointer is durable.
+    Pointer(UserId, InboxSeq),
+    /// A source's log is durably applied.
+    Applied(StoreId, u64),
+    /// The control plane is answered.
+    Reply(Ticket),
+    /// A query that has to see the batch.
+    Read(Ticket, Query),
+    /// A hop that has to see the batch.
+    Hop(Hop),
+}
+
+/// A batch without its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    number: u64,
+    bytes: usize,
+    /// Number in the fan-out log; 0 for a batch without messages.
+    pub(crate) fanout: u64,
+    pub(crate) messages: Vec<Committing>,
+    pub(crate) after: Vec<After>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    store: StoreId,
+    rows: Vec<Row>,
+    open: Pending,
+    sealed: VecDeque<Batch>,
+    /// Sealed and in-flight batches, by rising number.
+    pending: VecDeque<Pending>,
+    in_flight: usize,
+    next: u64,
+    stored: u64,
+    /// The newest number given in the fan-out log.
+    fanout_head: u64,
+    unstored_messages: usize,
+    unstored_bytes: usize,
+}
+
+impl Pipeline {
+    pub(crate) fn new(store: StoreId, fanout_head: u64) -> Self {
+        Self {
+            store,
+            rows: Vec::new(),
+            open: Pending::default(),
+            sealed: VecDeque::new(),
+            pending: VecDeque::new(),
+            in_flight: 0,
+            next: 1,
+            stored: 0,
+            fanout_head,
+            unstored_messages: 0,
+            unstored_bytes: 0,
+        }
+    }
+
+    /// Adds a row to the open batch; says the number of the batch that will hold it.
+    pub(crate) fn row(&mut self, row: Row) -> u64 {
+        self.rows.push(row);
+        self.next
+    }
+
+    /// Adds a message and its row.
+    pub(crate) fn message(&mut self, message: Committing) -> u64 {
+        let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
+        let bytes = frame.bytes().len();
+        self.open.bytes += bytes;
+        self.unstored_bytes += bytes;
+        self.unstored_messages += 1;
+        self.open.messages.push(message);
+        self.row(Row::Message { channel, seq, frame })
+    }
+
+    /// Does something once the open batch, and so everything before it, is stored.
+    pub(crate) fn after(&mut self, after: After) {
+        self.open.after.push(after);
+    }
+
+    /// Whether the batch with this number is stored.
+    pub(crate) fn is_stored(&self, number: u64) -> bool {
+        number <= self.stored
+    }
+
+    /// Does something once batch `number` is stored; gives it back when it already is.
+    pub(crate) fn after_number(&mut self, number: u64, after: After) -> Option<After> {
+        if self.is_stored(number) {
+            return Some(after);
+        }
+        let waiting = self.pending.iter_mut().find(|pending| pending.number == number);
+        waiting.unwrap_or(&mut self.open).after.push(after);
+        None
+    }
+
+    /// Seals the open batch once it is large; called between steps, never inside one, so that what belongs together stays.
+    pub(crate) fn seal_if_full(&mut self) {
+        if self.open.messages.len() >= BATCH_MESSAGES_MAX || self.open.bytes >= BATCH_BYTES_MAX {
+            self.seal();
+        }
+    }
+
+    /// Seals what is open if it can leave at once, and gives the batches that may leave.
+    pub(crate) fn end_turn(&mut self, mut append: impl FnMut(Batch)) {
+        if self.sealed.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX {
+            self.seal();
+        }
+        while self.in_flight < BATCHES_IN_FLIGHT_MAX {
+            let Some(batch) = self.sealed.pop_front() else { break };
+            self.in_flight += 1;
+            append(batch);
+        }
+    }
+
+    /// Everything up to `number` is stored: gives the batches in order.
+    pub(crate) fn take_stored(&mut self, number: u64) -> Option<Pending> {
+        if self.in_flight == 0 || self.pending.front()?.number > number {
+            return None;
+        }
+        let pending = self.pending.pop_front()?;
+        self.in_flight -= 1;
+        self.stored = pending.number;
+        self.unstored_messages -= pending.messages.len();
+        self.unstored_bytes -= pending.bytes;
+        Some(pending)
+    }
+
+    /// Whether the senders into this store must wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unstored_messages >= UNSTORED_MESSAGES_MAX || self.unstored_bytes >= UNSTORED_BYTES_MAX
+    }
+
+    /// Whether the senders may go on.
+    pub(crate) fn is_relieved(&self) -> bool {
+        self.unstored_messages <= UNSTORED_MESSAGES_MAX / 2 && self.unstored_bytes <= UNSTORED_BYTES_MAX / 2
+    }
+
+    /// Whether nothing is on the way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.rows.is_empty() && self.open.after.is_empty()
+    }
+
+    fn seal(&mut self) {
+        if self.rows.is_empty() && self.open.after.is_empty() {
+            return;
+        }
+        if !self.open.messages.is_empty() {
+            self.fanout_head += 1;
+            self.open.fanout = self.fanout_head;
+            let messages = self.open.messages.iter().map(|m| (m.channel, m.seq)).collect();
+            self.rows.push(Row::Fanout { number: self.fanout_head, messages });
+        }
+        let mut pending = core::mem::take(&mut self.open);
+        pending.number = self.next;
+        self.next += 1;
+        let rows = core::mem::take(&mut self.rows);
+        self.sealed.push_back(Batch { store: self.store, number: pending.number, rows });
+        self.pending.push_back(pending);
+    }
+}

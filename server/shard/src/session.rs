@@ -1,0 +1,124 @@
+//! A session: a device's authenticated presence at its home. It is a position in the inbox plus a link.
+
+use protocol::hop::Origin;
+use protocol::{DeviceId, InboxSeq, UserId};
+
+use crate::admit::Bucket;
+use crate::input::{ConnId, Tick, Ticket};
+
+/// What a session speaks through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Link {
+    /// A connection of this shard's own driver.
+    Local(ConnId),
+}
+
+/// Why a session's connection is not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Paused {
+    /// Too much waits to be written to it.
+    Egress,
+    /// What it sends waits for another shard or for a store.
+    Pressure,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    /// Unique within the process: tells an answer for this session from one for an earlier one of the device.
+    pub(crate) number: u64,
+    pub(crate) link: Link,
+    /// Every inbox entry up to here was handed to the link.
+    pub(crate) sent_through: InboxSeq,
+    /// Upper end of the last complete range.
+    pub(crate) complete: InboxSeq,
+    pub(crate) completed_at: Tick,
+    /// The page on the way, if any.
+    pub(crate) paging: Option<Ticket>,
+    pub(crate) expires_ms: u64,
+    pub(crate) heard_at: Tick,
+    pub(crate) bucket: Bucket,
+    pub(crate) faults: u32,
+    pub(crate) paused: Option<Paused>,
+    /// Stands in the shard's list of crowded connections.
+    pub(crate) crowded: bool,
+    /// When the session is looked at next; an earlier or later slot of the timer that names it is stale.
+    pub(crate) look_at: Tick,
+    pub(crate) egress: Egress,
+}
+
+impl Session {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { user: self.user, device: self.device, session: self.number }
+    }
+}
+
+/// What waits to be written, as far as the core can know: the driver tells of queues that a flush left behind; all that
+/// it does not tell of was drained by the flush at the end of its turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Egress {
+    told: usize,
+    fresh: usize,
+    turn: u64,
+    /// Since when bytes have waited without one being taken.
+    stalled_since: Option<Tick>,
+}
+
+impl Egress {
+    pub(crate) fn add(&mut self, bytes: usize, turn: u64) {
+        if self.turn != turn {
+            self.turn = turn;
+            self.fresh = 0;
+        }
+        self.fresh += bytes;
+    }
+
+    pub(crate) fn tell(&mut self, queued: usize, now: Tick) {
+        let progress = queued < self.told;
+        if queued == 0 {
+            self.stalled_since = None;
+        } else if progress || self.stalled_since.is_none() {
+            self.stalled_since = Some(now);
+        }
+        self.told = queued;
+        self.fresh = 0;
+    }
+
+    pub(crate) fn queued(&self, turn: u64) -> usize {
+        self.told + if self.turn == turn { self.fresh } else { 0 }
+    }
+
+    /// Whether the driver will tell when the queue becomes shorter.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told > 0
+    }
+
+    pub(crate) fn stalled_since(&self) -> Option<Tick> {
+        self.stalled_since
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_told_was_drained() {
+        let mut egress = Egress::default();
+        egress.add(100, 1);
+        assert_eq!(egress.queued(1), 100);
+        assert_eq!(egress.queued(2), 0);
+        egress.add(10, 2);
+        egress.tell(70, Tick(5));
+        egress.add(5, 3);
+        assert_eq!(egress.queued(3), 75);
+        assert_eq!(egress.stalled_since(), Some(Tick(5)));
+        egress.tell(75, Tick(6));
+        assert_eq!(egress.stalled_since(), Some(Tick(5)), "grew: no byte was taken");
+        egress.tell(74, Tick(7));
+        assert_eq!(egress.stalled_since(), Some(Tick(7)));
+        egress.tell(0, Tick(8));
+        assert_eq!(egress.stalled_since(), None);
+    }
+}

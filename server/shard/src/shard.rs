@@ -1,0 +1,461 @@
+//! The shard: who is told what. Every input and every completion is one call from here; the rules of each noun are in the
+//! noun's own file.
+
+use std::collections::VecDeque;
+
+use protocol::commit::Row;
+use protocol::hop::{Hop, Origin};
+use protocol::query::{Answer, Query};
+use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
+
+use crate::applied::Applied;
+use crate::channel::{Channel, Submit};
+use crate::effect::Effect;
+use crate::greet::{Draining, Greeting};
+use crate::hops::Hops;
+use crate::idmap::{IdMap, Seeded};
+use crate::input::{ConnId, Input, Tick, Ticket};
+use crate::limits::MARKS_EVERY_MS;
+use crate::pipeline::{After, Pipeline};
+use crate::session::Session;
+use crate::source::Source;
+use crate::timer::Timer;
+use crate::user::{User, Waiting};
+use crate::{Config, Counters};
+
+/// One shard. See the crate's documentation for the calling contract.
+#[derive(Debug)]
+pub struct Shard {
+    pub(crate) config: Config,
+    pub(crate) placement: Placement,
+    pub(crate) now: Tick,
+    pub(crate) wall_ms: u64,
+    pub(crate) turn: u64,
+    pub(crate) out: Vec<Effect>,
+    pub(crate) users: IdMap<UserId, Slot<Box<User>, Vec<Waiting>>>,
+    pub(crate) channels: IdMap<ChannelId, Slot<Box<Channel>, VecDeque<Submit>>>,
+    pub(crate) sessions: IdMap<ConnId, Session>,
+    pub(crate) greeting: IdMap<ConnId, Greeting>,
+    pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) applied: Vec<Applied>,
+    pub(crate) hops: Hops,
+    pub(crate) asked: IdMap<Ticket, Asked>,
+    next_ticket: u64,
+    pub(crate) next_session: u64,
+    pub(crate) seed: Seeded,
+    pub(crate) timer: Timer,
+    marks_at: Tick,
+    /// Connections that are not read until the stores are relieved.
+    pub(crate) paused: Vec<ConnId>,
+    /// Connections that take no more until they have drained.
+    pub(crate) crowded: Vec<ConnId>,
+    pub(crate) user_ring: VecDeque<(UserId, u64)>,
+    pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
+    pub(crate) ready: bool,
+    pub(crate) space_low: bool,
+    pub(crate) draining: Option<Draining>,
+    pub(crate) counters: Counters,
+}
+
+/// A user or channel in memory, or on the way there.
+#[derive(Debug)]
+pub(crate) enum Slot<T, W> {
+    Loading(W),
+    Live(T),
+}
+
+/// What a query was asked for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    User(UserId),
+    Channel(ChannelId),
+    Window(ChannelId),
+    Page(ConnId),
+    History(History),
+    Channels {
+        origin: Origin,
+        id: u64,
+    },
+    ReadMark {
+        origin: Origin,
+        id: u64,
+        channel: ChannelId,
+        seq: Seq,
+    },
+    /// Seq 1 of a group that someone wants to create again.
+    Created(Submit),
+    Replay {
+        dest: StoreId,
+        source: StoreId,
+    },
+}
+
+/// A window of history that a user may read: `low <= seq <= high`.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) origin: Origin,
+    pub(crate) id: u64,
+    pub(crate) channel: ChannelId,
+    pub(crate) low: Seq,
+    pub(crate) high: Seq,
+    pub(crate) newest: bool,
+    /// Whether the reader may read more of what was asked for beyond this interval.
+    pub(crate) beyond: bool,
+    pub(crate) head: Seq,
+}
+
+impl Shard {
+    /// A shard that has to replay fan-out before it is ready.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let placement = config.placement;
+        let seed = Seeded(protocol::partition::mix64(config.seed));
+        let stores = placement.stores();
+        let pipelines = config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head));
+        let sources = config.own.iter().map(|o| Source::new(o.store, o.fanout_tail, o.fanout_head, stores));
+        let applied = config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads));
+        Self {
+            placement,
+            now: Tick(0),
+            wall_ms: 0,
+            turn: 0,
+            out: Vec::new(),
+            users: IdMap::with_hasher(seed),
+            channels: IdMap::with_hasher(seed),
+            sessions: IdMap::with_hasher(seed),
+            greeting: IdMap::with_hasher(seed),
+            pipelines: pipelines.collect(),
+            sources: sources.collect(),
+            applied: applied.collect(),
+            hops: Hops::new(config.shard, placement.shards()),
+            asked: IdMap::with_hasher(seed),
+            next_ticket: 1,
+            next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
+            seed,
+            timer: Timer::default(),
+            marks_at: Tick(0),
+            paused: Vec::new(),
+            crowded: Vec::new(),
+            user_ring: VecDeque::new(),
+            channel_ring: VecDeque::new(),
+            ready: false,
+            space_low: false,
+            draining: None,
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    /// Begins a turn. `wall_ms` is milliseconds since the Unix epoch; it may jump, `now` may not step back.
+    pub fn begin_turn(&mut self, now: Tick, wall_ms: u64) {
+        debug_assert!(now >= self.now);
+        if self.turn == 0 {
+            self.marks_at = now.after_ms(MARKS_EVERY_MS);
+        }
+        self.now = now;
+        self.wall_ms = wall_ms;
+        self.turn += 1;
+    }
+
+    /// Takes one input.
+    pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        core::mem::swap(&mut self.out, effects);
+        self.take(input);
+        self.settle();
+        core::mem::swap(&mut self.out, effects);
+    }
+
+    /// Ends the turn: due timers, what the fan-out logs lack, one batch a touched store.
+    pub fn end_turn(&mut self, effects: &mut Vec<Effect>) {
+        core::mem::swap(&mut self.out, effects);
+        self.look_at_due_sessions();
+        if self.now >= self.marks_at {
+            self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
+            self.tell_marks();
+        }
+        self.replay_gaps();
+        self.settle();
+        self.relieve();
+        self.evict();
+        for pipeline in &mut self.pipelines {
+            let out = &mut self.out;
+            pipeline.end_turn(|batch| out.push(Effect::Append(batch)));
+        }
+        if !self.ready && self.applied.iter().all(Applied::is_caught_up) {
+            self.ready = true;
+            self.out.push(Effect::Ready);
+        }
+        self.drain();
+        core::mem::swap(&mut self.out, effects);
+    }
+
+    /// The next hop for a shard, if one waits.
+    pub fn poll_hop(&mut self, to: ShardId) -> Option<Hop> {
+        let hop = self.hops.pop(to)?;
+        self.counters.hops_sent += 1;
+        Some(hop)
+    }
+
+    /// Whether hops wait for a shard.
+    #[must_use]
+    pub fn has_hops(&self, to: ShardId) -> bool {
+        self.hops.waits(to)
+    }
+
+    /// Whether hops from other shards may be stepped now. A full home leaves them in their rings, so that its senders
+    /// are no longer read; what empties it again (stores, loads) never comes by a ring.
+    #[must_use]
+    pub fn wants_hops(&self) -> bool {
+        !self.pipelines.iter().any(Pipeline::is_full) && !self.applied.iter().any(Applied::is_crowded)
+    }
+
+    /// When a turn must run even if nothing happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Tick> {
+        // A crowded connection that no flush left bytes behind for was drained: the driver will not tell.
+        let untold = |conn: &ConnId| self.sessions.get(conn).is_some_and(|s| !s.egress.is_told());
+        let crowded = self.crowded.iter().any(untold).then_some(self.now);
+        let draining = self.draining.as_ref().map(|draining| draining.look_at);
+        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Counters for the operator.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            sessions_now: self.sessions.len() as u64,
+            users_now: self.users.len() as u64,
+            channels_now: self.channels.len() as u64,
+            ..self.counters
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Hello { conn, user, device, cursor, id, expires_ms } => {
+                self.hello(crate::user::Hello { conn, user, device, cursor, id, expires_ms });
+            }
+            Input::Reauth { conn, id, expires_ms } => self.reauth(conn, id, expires_ms),
+            Input::Frame { conn, frame } => self.frame(conn, frame),
+            Input::Egress { conn, queued } => self.egress(conn, queued),
+            Input::Closed { conn } => self.closed(conn),
+            Input::Hop { from: _, hop } => self.hop(hop),
+            Input::Stored { store, number } => self.stored(store, number),
+            Input::Read { ticket, answer } => self.read(ticket, answer),
+            Input::Control { ticket, command } => self.control(ticket, command),
+            Input::SpaceLow(low) => self.space_low = low,
+            Input::Drain => self.begin_drain(),
+        }
+    }
+
+    /// Hops to oneself are taken in the same step, so that one shard and many behave alike. Then large batches are sealed:
+    /// between steps, so that what one step made belongs together.
+    fn settle(&mut self) {
+        while let Some(hop) = self.hops.pop_local() {
+            self.hop(hop);
+        }
+        for pipeline in &mut self.pipelines {
+            pipeline.seal_if_full();
+        }
+    }
+
+    fn hop(&mut self, hop: Hop) {
+        match hop {
+            Hop::Submit { origin, channel, frame } => self.submit(channel, Submit { origin, frame }),
+            Hop::Answer { origin, frames } => self.answer(origin, frames),
+            Hop::Deliver { source, dest, after, through, deliveries, origins } => {
+                let inbound = crate::applied::Inbound { source, through, deliveries, origins };
+                self.inbound(dest, after, inbound);
+            }
+            Hop::Open { channel, user } => self.open(channel, user),
+            Hop::Opened { channel, user, exists } => self.opened(channel, user, exists),
+            Hop::Applied { source, dest, through } => {
+                if let Some(index) = self.own(source)
+                    && let Some(source) = self.sources.get_mut(index)
+                {
+                    source.applied(dest, through);
+                }
+            }
+        }
+    }
+
+    fn stored(&mut self, store: StoreId, number: u64) {
+        let Some(index) = self.own(store) else { return };
+        while let Some(pending) = self.pipelines.get_mut(index).and_then(|p| p.take_stored(number)) {
+            if pending.fanout != 0 {
+                self.fan_out(index, pending.fanout, pending.messages);
+            }
+            for after in pending.after {
+                self.after_stored(index, after);
+            }
+        }
+    }
+
+    pub(crate) fn after_stored(&mut self, index: usize, after: After) {
+        match after {
+            After::Pointer(user, at) => self.pointer_stored(user, at),
+            After::Applied(source, through) => {
+                if let Some(applied) = self.applied.get_mut(index) {
+                    applied.stored(source, through);
+                }
+            }
+            After::Reply(ticket) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),
+            After::Read(ticket, query) => self.out.push(Effect::Read { ticket, query }),
+            After::Hop(hop) => self.hop(hop),
+        }
+    }
+
+    fn read(&mut self, ticket: Ticket, answer: Result<Answer, String>) {
+        let Some(asked) = self.asked.remove(&ticket) else { return };
+        match (asked, answer) {
+            (Asked::User(user), Ok(Answer::User { account, devices, inbox_head })) => {
+                self.user_loaded(user, User::new(account, devices, inbox_head));
+            }
+            (Asked::Channel(id), Ok(Answer::Channel { row, members, head, time_ms })) => {
+                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms));
+            }
+            (Asked::Window(id), Ok(Answer::Window(window))) => self.window_loaded(id, &window),
+            (Asked::Page(conn), Ok(Answer::Inbox { frames, through })) => {
+                self.page(conn, ticket, frames, through);
+            }
+            (Asked::History(history), Ok(Answer::History(frames))) => self.history_page(&history, frames),
+            (Asked::Channels { origin, id }, Ok(Answer::Joined { items, more })) => {
+                self.channels_page(origin, id, items, more);
+            }
+            (Asked::ReadMark { origin, id, channel, seq }, Ok(Answer::ReadMark(mark))) => {
+                self.read_mark(origin, id, channel, seq, mark);
+            }
+            (Asked::Created(submit), Ok(Answer::History(frames))) => self.created(submit, &frames),
+            (Asked::Replay { dest, source }, Ok(Answer::Replay { deliveries, through })) => {
+                self.replayed(dest, source, through, deliveries);
+            }
+            (asked, _) => self.read_failed(asked),
+        }
+    }
+
+    /// Asks a store.
+    pub(crate) fn ask(&mut self, asked: Asked, query: Query) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.asked.insert(ticket, asked);
+        self.out.push(Effect::Read { ticket, query });
+        ticket
+    }
+
+    /// Asks a store once a batch of it is stored, so that a user sees what it was told is done.
+    pub(crate) fn ask_after(&mut self, index: usize, number: u64, asked: Asked, query: Query) {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.asked.insert(ticket, asked);
+        let after = After::Read(ticket, query);
+        let pipeline = self.pipelines.get_mut(index);
+        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(number, after)) {
+            self.after_stored(index, after);
+        }
+    }
+
+    /// The index of an own store; `None` for a store of another shard.
+    pub(crate) fn own(&self, store: StoreId) -> Option<usize> {
+        let index = usize::from(store.0 / self.placement.shards());
+        self.pipelines.get(index)?;
+        (self.placement.shard_of_store(store) == self.config.shard).then_some(index)
+    }
+
+    /// Adds a row to a user's store; says the number of its batch.
+    pub(crate) fn user_row(&mut self, user: UserId, row: Row) {
+        let Some(index) = self.own(self.placement.user_store(user)) else { return };
+        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let number = pipeline.row(row);
+        if let Some(Slot::Live(user)) = self.users.get_mut(&user) {
+            user.dirty = number;
+        }
+    }
+
+    /// Tells the sources how far their logs are applied, the destinations how far the logs go, and trims.
+    fn tell_marks(&mut self) {
+        for index in 0..self.applied.len() {
+            let Some(applied) = self.applied.get_mut(index) else { break };
+            let dest = applied.store;
+            for (source, through) in applied.untold() {
+                let home = self.placement.shard_of_store(source);
+                self.hops.push(home, Hop::Applied { source, dest, through });
+            }
+        }
+        for index in 0..self.sources.len() {
+            for dest in 0..self.placement.stores() {
+                self.hint(index, StoreId(dest));
+            }
+            let below = self.sources.get_mut(index).and_then(Source::trim);
+            if let (Some(below), Some(pipeline)) = (below, self.pipelines.get_mut(index)) {
+                pipeline.row(Row::TrimFanout { below });
+            }
+        }
+    }
+
+    fn hint(&mut self, index: usize, dest: StoreId) {
+        let home = self.placement.shard_of_store(dest);
+        if self.hops.is_full(home) {
+            return;
+        }
+        let Some(source) = self.sources.get_mut(index) else { return };
+        let Some(span) = source.hint(dest) else { return };
+        let (source, after, through) = (source.store, span.after, span.through);
+        let (deliveries, origins) = (Vec::new(), Vec::new());
+        self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
+    }
+
+    /// Reads from the connections again that had to wait.
+    fn relieve(&mut self) {
+        let mut conns = self.hops.relieved();
+        if !self.paused.is_empty() && self.pipelines.iter().all(Pipeline::is_relieved) {
+            conns.append(&mut self.paused);
+        }
+        for conn in conns {
+            self.resume(conn);
+        }
+        for conn in core::mem::take(&mut self.crowded) {
+            self.relieve_crowded(conn);
+        }
+    }
+
+    /// Lets go of users and channels that nobody used since they were last looked at, down to the operator's bounds. Each
+    /// one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968).
+    fn evict(&mut self) {
+        let mut looks = LOOKS_MAX;
+        while self.users.len() > self.config.limits.idle_users + self.sessions.len() && looks > 0 {
+            looks -= 1;
+            let Some((id, used)) = self.user_ring.pop_front() else { break };
+            match self.user_to_keep(id, used) {
+                Some(used) => self.user_ring.push_back((id, used)),
+                None => drop(self.users.remove(&id)),
+            }
+        }
+        looks = LOOKS_MAX;
+        while self.channels.len() > self.config.limits.idle_channels && looks > 0 {
+            looks -= 1;
+            let Some((id, used)) = self.channel_ring.pop_front() else { break };
+            let keep = match self.channels.get(&id) {
+                Some(Slot::Live(channel)) => {
+                    (channel.used != used || !channel.is_idle()).then_some(channel.used)
+                }
+                _ => Some(used),
+            };
+            match keep {
+                Some(used) => self.channel_ring.push_back((id, used)),
+                None => drop(self.channels.remove(&id)),
+            }
+        }
+    }
+
+    fn user_to_keep(&self, id: UserId, used: u64) -> Option<u64> {
+        let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
+        let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
+        let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
+        (user.used != used || !user.sessions.is_empty() || !stored).then_some(user.used)
+    }
+}
+
+/// Users and channels that one turn looks at for eviction.
+const LOOKS_MAX: usize = 64;

@@ -1,0 +1,116 @@
+//! The sending side of fan-out for one own store: what each destination store was told of its log, and how far each has
+//! durably applied it.
+
+use protocol::StoreId;
+
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) store: StoreId,
+    /// Newest number of the log that is stored.
+    head: u64,
+    /// Everything below was trimmed.
+    tail: u64,
+    dests: Vec<Dest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Dest {
+    /// The last number that a hop told the destination of.
+    told: u64,
+    /// Durably applied through.
+    applied: u64,
+    /// A hop was dropped: the destination must be told that something is missing.
+    dropped: bool,
+}
+
+/// What a destination's next hop covers: `after < number <= through`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span {
+    pub(crate) after: u64,
+    pub(crate) through: u64,
+}
+
+impl Source {
+    /// Boot replays every log to its head before anything is sent, so every destination counts as told.
+    pub(crate) fn new(store: StoreId, tail: u64, head: u64, stores: u16) -> Self {
+        let dest = Dest { told: head, applied: 0, dropped: false };
+        Self { store, head, tail: tail.max(1), dests: vec![dest; usize::from(stores)] }
+    }
+
+    /// A batch with this number is stored.
+    pub(crate) fn stored(&mut self, number: u64) {
+        self.head = self.head.max(number);
+    }
+
+    /// A hop that covers everything up to `through` is about to leave for `dest`.
+    pub(crate) fn tell(&mut self, dest: StoreId, through: u64) -> Span {
+        let Some(entry) = self.dests.get_mut(usize::from(dest.0)) else {
+            return Span { after: through, through };
+        };
+        let after = core::mem::replace(&mut entry.told, through);
+        Span { after, through }
+    }
+
+    /// The hop could not leave.
+    pub(crate) fn dropped(&mut self, dest: StoreId) {
+        if let Some(entry) = self.dests.get_mut(usize::from(dest.0)) {
+            entry.dropped = true;
+        }
+    }
+
+    /// Whether a destination must be told of the head by a hop without deliveries: it missed one, or its mark has
+    /// fallen behind because nothing concerned it.
+    pub(crate) fn hint(&mut self, dest: StoreId) -> Option<Span> {
+        let head = self.head;
+        let entry = self.dests.get_mut(usize::from(dest.0))?;
+        if entry.told == head && !entry.dropped {
+            return None;
+        }
+        entry.dropped = false;
+        let after = core::mem::replace(&mut entry.told, head);
+        Some(Span { after, through: head })
+    }
+
+    /// A destination has durably applied the log through here.
+    pub(crate) fn applied(&mut self, dest: StoreId, through: u64) {
+        if let Some(entry) = self.dests.get_mut(usize::from(dest.0)) {
+            entry.applied = entry.applied.max(through);
+        }
+    }
+
+    /// The exclusive upper end of what no destination needs any more, if that is more than before. The newest row stays:
+    /// the head is read from it at boot.
+    pub(crate) fn trim(&mut self) -> Option<u64> {
+        let slowest = self.dests.iter().map(|dest| dest.applied).min()?;
+        let below = (slowest + 1).min(self.head);
+        if below <= self.tail {
+            return None;
+        }
+        self.tail = below;
+        Some(below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_chain_and_hints_close_them() {
+        let mut source = Source::new(StoreId(0), 3, 5, 2);
+        source.stored(6);
+        assert_eq!(source.tell(StoreId(1), 6), Span { after: 5, through: 6 });
+        source.stored(9);
+        assert_eq!(source.hint(StoreId(1)), Some(Span { after: 6, through: 9 }));
+        assert_eq!(source.hint(StoreId(1)), None);
+        source.dropped(StoreId(1));
+        assert_eq!(source.hint(StoreId(1)), Some(Span { after: 9, through: 9 }));
+        assert_eq!(source.trim(), None);
+        source.applied(StoreId(0), 9);
+        source.applied(StoreId(1), 7);
+        assert_eq!(source.trim(), Some(8));
+        assert_eq!(source.trim(), None);
+        source.applied(StoreId(1), 9);
+        assert_eq!(source.trim(), Some(9), "the newest row stays");
+    }
+}

@@ -1,0 +1,51 @@
+//! When to look at what again. Slots of a second: what waits here (heartbeats, tokens, stalls) is measured in seconds.
+
+use std::collections::BTreeMap;
+
+use crate::input::{ConnId, Tick};
+
+const SLOT_MS: u64 = 1000;
+
+/// Each connection stands in exactly one slot; being early is cheap, it is put back.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    slots: BTreeMap<u64, Vec<ConnId>>,
+}
+
+impl Timer {
+    /// Looks at the connection at `at` or up to a slot later.
+    pub(crate) fn set(&mut self, at: Tick, conn: ConnId) {
+        self.slots.entry(at.0.div_ceil(SLOT_MS)).or_default().push(conn);
+    }
+
+    /// Takes one slot that is due.
+    pub(crate) fn due(&mut self, now: Tick) -> Option<Vec<ConnId>> {
+        let slot = *self.slots.first_key_value()?.0;
+        if slot * SLOT_MS > now.0 {
+            return None;
+        }
+        self.slots.remove(&slot)
+    }
+
+    pub(crate) fn next(&self) -> Option<Tick> {
+        self.slots.first_key_value().map(|(slot, _)| Tick(slot * SLOT_MS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_early() {
+        let mut timer = Timer::default();
+        timer.set(Tick(1500), ConnId(1));
+        timer.set(Tick(900), ConnId(2));
+        assert_eq!(timer.next(), Some(Tick(1000)));
+        assert_eq!(timer.due(Tick(999)), None);
+        assert_eq!(timer.due(Tick(1000)), Some(vec![ConnId(2)]));
+        assert_eq!(timer.due(Tick(1999)), None);
+        assert_eq!(timer.due(Tick(2000)), Some(vec![ConnId(1)]));
+        assert_eq!(timer.next(), None);
+    }
+}

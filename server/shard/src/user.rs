@@ -1,0 +1,66 @@
+//! A user at its home: the account, its devices, its inbox, its sessions.
+
+use std::collections::BTreeMap;
+
+use protocol::commit::{AccountRow, DeviceRow};
+use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, UserId};
+
+use crate::inbox::Inbox;
+use crate::input::{Command, ConnId, Ticket};
+
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) account: Option<AccountRow>,
+    /// At most `DEVICES_MAX`; a list, since most users have two or three.
+    pub(crate) devices: Vec<(DeviceId, DeviceRow)>,
+    pub(crate) inbox: Inbox,
+    pub(crate) sessions: Vec<ConnId>,
+    /// Read marks that were written or asked for since the user was loaded.
+    pub(crate) reads: BTreeMap<ChannelId, Seq>,
+    /// Number of the batch with the newest row.
+    pub(crate) dirty: u64,
+    pub(crate) used: u64,
+}
+
+/// What waits while a user is loaded.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    Hello(Hello),
+    Open(ChannelId),
+    Control(Ticket, Command),
+    /// A delivery waits in its own queue; this only asks for the load.
+    Delivery,
+}
+
+/// See [`crate::Input::Hello`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hello {
+    pub(crate) conn: ConnId,
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) cursor: Cursor,
+    pub(crate) id: u64,
+    pub(crate) expires_ms: u64,
+}
+
+impl User {
+    pub(crate) fn new(
+        account: Option<AccountRow>,
+        devices: Vec<(DeviceId, DeviceRow)>,
+        head: InboxSeq,
+    ) -> Self {
+        Self {
+            account,
+            devices,
+            inbox: Inbox::new(head),
+            sessions: Vec::new(),
+            reads: BTreeMap::new(),
+            dirty: 0,
+            used: 0,
+        }
+    }
+
+    pub(crate) fn device(&mut self, device: DeviceId) -> Option<&mut DeviceRow> {
+        self.devices.iter_mut().find(|(id, _)| *id == device).map(|(_, row)| row)
+    }
+}

@@ -1,0 +1,107 @@
+//! Scenarios of the fan-out log: a dropped delivery, a crash at boot and a full ring are one path.
+#![allow(missing_docs)]
+
+mod desk;
+
+use desk::Desk;
+use protocol::body::message::SendText;
+use protocol::commit::Row;
+use protocol::query::{Answer, Delivery, Query, StoreState};
+use protocol::{ChannelId, Generation, Seq, Stamp, StoreId, UserId};
+use shard::Limits;
+
+/// Two users whose homes are different shards: (home of the channel, other).
+fn apart(desk: &Desk) -> (u64, u64) {
+    let first = 10;
+    let other = (11..100).find(|user| desk.home(*user) != desk.home(first)).unwrap();
+    (first, other)
+}
+
+#[test]
+fn boot_reads_the_logs_before_it_is_ready() {
+    let mut desk = Desk::with(1, 1, Limits::default(), &|store| StoreState {
+        store,
+        generation: Generation(desk::GENERATION),
+        fanout_head: 3,
+        fanout_tail: 1,
+        applied: vec![(StoreId(0), 1)],
+    });
+    assert_eq!(desk.ready, 0);
+    let Some((_, _, Query::Replay { after: 1, .. })) = desk.queries.front() else { panic!("no replay") };
+    let channel = ChannelId::direct(UserId(10), UserId(20));
+    let frame = protocol::body::encode(5, &SendText { channel: channel.0, text: "x".into() });
+    let frame = frame.stamp(Stamp { seq: Seq(9), time_ms: 1, sender: UserId(10) });
+    let recipients = [UserId(10), UserId(20)].into();
+    let deliveries = vec![Delivery { channel, seq: Seq(9), frame, recipients }];
+    desk.answer(Answer::Replay { deliveries, through: 2 });
+    assert_eq!(desk.ready, 0, "half of the log");
+    let rows = desk.run_replay(3);
+    assert_eq!(desk.ready, 1);
+    let pointers = rows.iter().filter(|row| matches!(row, Row::Pointer { seq: Seq(9), .. })).count();
+    assert_eq!(pointers, 2);
+    assert!(rows.iter().any(|row| matches!(row, Row::Applied { through: 2, .. })));
+    assert!(rows.iter().any(|row| matches!(row, Row::Applied { through: 3, .. })));
+}
+
+#[test]
+fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
+    let mut desk =
+        Desk::with(2, 2, Limits { frames_burst: 1_000_000, ..Limits::default() }, &|store| StoreState {
+            store,
+            generation: Generation(desk::GENERATION),
+            fanout_head: 0,
+            fanout_tail: 0,
+            applied: Vec::new(),
+        });
+    let (first, other) = apart(&desk);
+    desk.join(1, first, 1);
+    desk.join(2, other, 2);
+    let channel = ChannelId::direct(UserId(first), UserId(other));
+    desk.text(1, first, channel, 1, "opens");
+    desk.run();
+    desk.take(2);
+    desk.rings_open = false;
+    let mut id = 1;
+    while desk.shards[desk.home(first)].counters().deliveries_dropped == 0 {
+        id += 1;
+        assert!(id < 100_000, "never full");
+        desk.text(1, first, channel, id, "x");
+        desk.run();
+    }
+    desk.rings_open = true;
+    for _ in 0..3 {
+        desk.pass(1_100);
+        while !desk.batches.is_empty() && desk.queries.is_empty() {
+            desk.store_one();
+        }
+    }
+    let Some((_, _, Query::Replay { source, dest, after, .. })) = desk.queries.front() else {
+        unreachable!()
+    };
+    assert_eq!(
+        (*source, *dest),
+        (desk.placement.channel_store(channel), desk.placement.user_store(UserId(other)))
+    );
+    assert!(*after < id);
+}
+
+#[test]
+fn logs_are_trimmed_below_the_slowest_mark_but_for_the_newest_row() {
+    let mut desk = Desk::new(2, 2);
+    let (first, other) = apart(&desk);
+    desk.join(1, first, 1);
+    desk.join(2, other, 2);
+    let channel = ChannelId::direct(UserId(first), UserId(other));
+    for id in 1..=5 {
+        desk.text(1, first, channel, id, "x");
+        desk.run();
+    }
+    let mut rows = Vec::new();
+    for _ in 0..4 {
+        desk.pass(1_100);
+        rows.extend(desk.run());
+    }
+    let below =
+        rows.iter().filter_map(|row| if let Row::TrimFanout { below } = row { Some(*below) } else { None });
+    assert_eq!(below.max(), Some(5));
+}
