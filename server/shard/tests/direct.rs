@@ -1,5 +1,5 @@
 //! Scenarios of direct channels: inputs -> effects.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod desk;
 
