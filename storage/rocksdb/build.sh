@@ -14,6 +14,7 @@ export LC_ALL=C
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=${MARU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/maru}
+mkdir -p "$CACHE" && CACHE=$(cd "$CACHE" && pwd) # absolute, for the symlink
 JOBS=${MARU_JOBS:-$(nproc)}
 export CXX=${CXX:-g++}
 
@@ -47,6 +48,7 @@ if ((${#need[@]})); then
       apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${need[@]}" ||
     die "cannot install them; please install (Debian/Ubuntu names): ${need[*]}"
 fi
+command -v "$CXX" >/dev/null || die "the compiler CXX=$CXX does not exist"
 
 # --- 2. Sources --------------------------------------------------------------
 # Exactly the versions of the workspace's Cargo.lock: a throw-away crate with a
@@ -100,14 +102,6 @@ case $(uname -m) in
   aarch64) FLAGS+=(-march=armv8-a+crc+crypto) ;;
 esac
 
-# The key: everything that decides the result. Comments of this script do not.
-key=$({
-  echo "${FLAGS[*]}" "$(uname -m)" "$("$CXX" --version | head -1)"
-  echo "${LZ4##*/} ${ZSTD##*/}"
-  grep -vE '^ *(#|$)' "${BASH_SOURCE[0]}"
-} | sha256sum | cut -c1-12)
-OUT=$CACHE/rocksdb-$version-$key
-
 # --- 4. Compile --------------------------------------------------------------
 # Most of the time goes into parsing the same headers 342 times, so neighbouring
 # sources are compiled together as one "unity" file. If that fails (two files
@@ -115,44 +109,45 @@ OUT=$CACHE/rocksdb-$version-$key
 compile() { # group file (one source per line) -> object(s) beside it
   local g=$1 n=0 f
   [[ $(wc -l <"$g") -gt 1 ]] && sed 's/.*/#include "&"/' "$g" >"$g.cc" &&
-    "$CXX" $CXXARGS -c "$g.cc" -o "$g.o" 2>"$g.log" && { echo "  ${g##*/}"; return; }
+    "$CXX" @"$ARGS" -c "$g.cc" -o "$g.o" 2>"$g.log" && { echo "  ${g##*/}"; return; }
   [[ -s $g.log ]] && echo "  ${g##*/}: not as one unit, compiling its files one by one"
   rm -f "$g.o"
   while read -r f; do
     n=$((n + 1))
-    "$CXX" $CXXARGS -c -x c++ - -o "$g-$n.o" <<<"#include \"$f\"" || return 255 # 255 stops xargs
-  done <"$g"
+    "$CXX" @"$ARGS" -c -x c++ - -o "$g-$n.o" <<<"#include \"$f\"" || return 255 # 255 stops xargs
+  done <"$g" || return 255
   echo "  ${g##*/}"
 }
 export -f compile
 
 build() {
+  rm -rf "$OUT".tmp.* # of a killed run: we hold the lock
   BUILD=$(mktemp -d "$OUT.tmp.XXXXXX")
   mkdir "$BUILD/obj" "$BUILD/inc"
   # Only the headers that the -sys crates export, as cargo would do it.
   cp "$LZ4"/liblz4/lib/*.h "$ZSTD"/zstd/lib/{zstd,zstd_errors,zdict}.h "$BUILD/inc"
   # The prefix map keeps machine paths out of the library (and of RocksDB's log).
-  export CXXARGS="${FLAGS[*]} -ffile-prefix-map=$SYS/= -I$SYS/rocksdb/include -I$SYS/rocksdb
-    -I$SYS/rocksdb/third-party/gtest-1.8.1/fused-src -I$SYS -I$BUILD/inc"
+  export ARGS=$BUILD/args
+  printf '"%s"\n' "${FLAGS[@]}" "-ffile-prefix-map=$SYS/=" "-I$SYS/rocksdb/include" "-I$SYS/rocksdb" \
+    "-I$SYS/rocksdb/third-party/gtest-1.8.1/fused-src" "-I$SYS" "-I$BUILD/inc" >"$ARGS"
 
-  # Groups in list order, up to 12 files or 250 KB. Alone: c.cc (its "using"
+  # Groups in list order, up to 20 files or 400 KB. Alone: c.cc (its "using"
   # declarations are global) and files that configure headers by macros.
   (cd "$SYS/rocksdb" && tr -d '\r' <../rocksdb_lib_sources.txt | grep . |
     sed 's|^util/build_version.cc$|../build_version.cc|' | xargs stat -c '%s %n') |
     awk -v dir="$BUILD/obj" '
       { sub("^\\.\\./", "", $2)
         alone = $2 ~ /^(db\/c|util\/xxhash|util\/crc32c.*|build_version)\.cc$/
-        if (!g || alone || was_alone || n == 12 || bytes + $1 > 250000) { g++; n = bytes = 0 }
+        if (!g || alone || was_alone || n == 20 || bytes + $1 > 400000) { g++; n = bytes = 0 }
         n++; bytes += $1; was_alone = alone
         print $2 > sprintf("%s/group%03d", dir, g) }'
-  local groups
-  groups=$(cd "$BUILD/obj" && ls | wc -l)
-  say "compiling RocksDB ($version) in $groups groups, $JOBS at a time; this takes some minutes"
+  local groups=("$BUILD"/obj/group*)
+  say "compiling RocksDB ($version) in ${#groups[@]} groups, $JOBS at a time; this takes some minutes"
   # Largest first, so that no long one is left over at the end.
-  for g in "$BUILD"/obj/group*; do
+  for g in "${groups[@]}"; do
     echo "$(cd "$SYS/rocksdb" && sed 's|^build_version.cc$|../&|' "$g" | xargs cat | wc -c) $g"
-  done | sort -rn | cut -d' ' -f2 |
-    xargs -P "$JOBS" -I{} bash -c 'compile {}' || die "compilation failed (see above)"
+  done | sort -rn | cut -d' ' -f2- |
+    xargs -P "$JOBS" -I{} bash -c 'compile "$1"' _ {} || die "compilation failed (see above)"
 
   ar crsD "$BUILD/librocksdb.a" "$BUILD"/obj/*.o
   nm "$BUILD/librocksdb.a" 2>/dev/null >"$BUILD/obj/symbols"
@@ -160,12 +155,19 @@ build() {
     grep -q "$s" "$BUILD/obj/symbols" || die "the library lacks '$s'"
   done
   { echo "librocksdb-sys $version"; "$CXX" --version | head -1; echo "${FLAGS[*]}"; } >"$BUILD/info.txt"
-  rm -rf "$BUILD/obj" "$BUILD/inc"
+  rm -rf "$BUILD/obj" "$BUILD/inc" "$BUILD/args"
   chmod 755 "$BUILD"
   mv -T "$BUILD" "$OUT" # atomic: $OUT is complete as soon as it exists
 }
 
-mkdir -p "$CACHE"
+# The name: everything that decides the result (comments do not).
+key=$({
+  echo "${FLAGS[*]}" "$(uname -m)" "$("$CXX" --version | head -1)"
+  echo "${LZ4##*/} ${ZSTD##*/}"
+  declare -f compile build
+} | sha256sum | cut -c1-12)
+OUT=$CACHE/rocksdb-$version-$key
+
 if [[ ! -e $OUT/librocksdb.a ]]; then
   exec 9>"$OUT.lock"
   flock -n 9 || { say "another run is compiling the same version, waiting for it"; flock 9; }
@@ -173,7 +175,10 @@ if [[ ! -e $OUT/librocksdb.a ]]; then
 fi
 
 # --- 5. Point the checkout at it ---------------------------------------------
-if [[ $(readlink "$ROOT/.rocksdb" || true) != "$OUT" ]]; then
+before=$(readlink "$ROOT/.rocksdb" || true)
+if [[ $before != "$OUT" ]]; then
   ln -s "$OUT" "$ROOT/.rocksdb.$$" && mv -T "$ROOT/.rocksdb.$$" "$ROOT/.rocksdb"
+  # Cargo does not notice that the file behind an unchanged path is another one.
+  [[ -z $before ]] || say "changed; if built before: cargo clean -p librocksdb-sys; cargo clean --release -p librocksdb-sys"
 fi
 say "ready: .rocksdb -> $OUT ($(du -h "$OUT/librocksdb.a" | cut -f1))"
