@@ -1,0 +1,41 @@
+//! A 100,000-character Hangul message (300 KB) to a group of 100, whole, on every device; one character more is refused.
+
+use protocol::limits::TEXT_CHARS_MAX;
+
+use crate::node::Node;
+use crate::people::{Device, PASSWORD, until};
+
+const MEMBERS: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longest_message_reaches_a_full_group() {
+    let node = Node::start(2, &[]);
+    let account = node.account();
+    let mut devices = Vec::new();
+    for user in 0..MEMBERS {
+        let name = format!("member{user}");
+        account.signup(&name, PASSWORD).await.unwrap();
+        devices.push(Device::login(&account, &name).await);
+    }
+    until("all are live", || devices.iter().all(|device| device.held.lock().unwrap().live)).await;
+    let others: Vec<_> = devices[1..].iter().map(|device| device.user).collect();
+    let group = devices[0].group("everybody", &others).await;
+    let text: String = "가나다라마바사아자차".chars().cycle().take(TEXT_CHARS_MAX).collect();
+    assert_eq!(text.len(), 300_000);
+    devices[0].say(group, &text).await;
+    until("it is on every device", || {
+        devices.iter().all(|device| {
+            let held = device.held.lock().unwrap();
+            held.messages.get(&group).is_some_and(|messages| messages.len() == 2)
+        })
+    })
+    .await;
+    for device in &devices {
+        let held = device.held.lock().unwrap();
+        assert!(held.messages[&group].values().any(|held| *held == text), "{} holds it whole", device.name);
+        assert!(held.faults.is_empty(), "{:?}", held.faults);
+    }
+    let longer = format!("{text}가");
+    let refused = devices[0].client().send_text(group, &longer).await;
+    assert!(refused.is_err(), "the SDK refuses what the server would");
+}

@@ -1,0 +1,137 @@
+//! One `maru serve` process on a folder of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use client::account::Account;
+
+/// How long anything may take before the test fails. Time decides nothing else.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Node {
+    pub data: PathBuf,
+    child: Option<Child>,
+    pub http: String,
+    pub ws: String,
+    args: Vec<String>,
+    _folder: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts a node on a fresh folder with so many shards.
+    pub fn start(shards: u16, args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut node = Self {
+            data: folder.path().join("data"),
+            child: None,
+            http: "http://127.0.0.1:0".into(),
+            ws: "ws://127.0.0.1:0/ws".into(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            _folder: folder,
+        };
+        node.up(shards);
+        node
+    }
+
+    /// Starts the process on the addresses it had before.
+    pub fn up(&mut self, shards: u16) {
+        assert!(self.child.is_none());
+        let http = self.http.trim_start_matches("http://").to_owned();
+        let listen = self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
+        let mut child = Command::new(maru())
+            .args(["serve", "--http", &http, "--listen", &listen, "--shards", &shards.to_string(), "--data"])
+            .arg(&self.data)
+            .args(&self.args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        // The log is kept for a failing test and must not fill the pipe.
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| eprintln!("maru: {line}")));
+        let (lines, ready) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        self.child = Some(child);
+        let line = loop {
+            let line = ready.recv_timeout(PATIENCE).expect("the node says that it is ready");
+            if line.starts_with("maru ready ") {
+                break line;
+            }
+        };
+        let word = |key: &str| {
+            let found = line.split_whitespace().find_map(|word| word.strip_prefix(key));
+            found.unwrap_or_else(|| panic!("{key} in {line:?}")).to_owned()
+        };
+        (self.http, self.ws) = (word("http="), word("ws="));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// SIGKILL, as a crash would.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM: drains; gives the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let since = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            if since.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("did not drain");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// `maru admin check` on the stopped directory must find nothing.
+    pub fn check(&self) {
+        let output = admin(&["check", "--data", self.data.to_str().unwrap()]);
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "admin check: {words}{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    pub fn account(&self) -> Account {
+        Account::new(&self.http).unwrap()
+    }
+
+    /// A chat port's address as `host:port`.
+    pub fn chat_address(&self) -> String {
+        self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+pub fn maru() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_maru"))
+}
+
+pub fn admin(args: &[&str]) -> Output {
+    Command::new(maru()).arg("admin").args(args).output().unwrap()
+}
