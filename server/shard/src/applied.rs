@@ -4,9 +4,9 @@
 
 use std::collections::VecDeque;
 
-use protocol::StoreId;
 use protocol::hop::Origin;
 use protocol::query::Delivery;
+use protocol::{StoreId, UserId};
 
 use crate::limits::DELIVERIES_WAITING_MAX;
 
@@ -106,6 +106,11 @@ impl Applied {
     /// The span to apply next.
     pub(crate) fn front(&self) -> Option<&Inbound> {
         self.waiting.front()
+    }
+
+    /// Whether the span to apply next is for this user: one who was loaded for it stays until all are.
+    pub(crate) fn awaits(&self, user: UserId) -> bool {
+        self.front().is_some_and(|front| front.deliveries.iter().any(|d| d.recipients.contains(&user)))
     }
 
     /// The span that came last.

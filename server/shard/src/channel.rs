@@ -229,11 +229,12 @@ impl Channel {
     fn check_add(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
         let named = body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default();
-        let new = named.iter().filter(|user| !self.is_member(UserId(**user))).count();
-        if new == 0 {
-            return Err(Refusal::new(Code::Limit, "members", "all of them are members already"));
+        // Refused as a whole: the message says who joined, and its readers need not know who was in before.
+        if let Some(at) = named.iter().position(|user| self.is_member(UserId(*user))) {
+            let text = "is a member already; name only those who are not";
+            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
         }
-        check_size(self.count() + new, members_max)
+        check_size(self.count() + named.len(), members_max)
     }
 
     fn check_remove(&self, submit: &Submit) -> Result<(), Refusal> {
@@ -286,9 +287,7 @@ impl Channel {
     fn apply_add(&mut self, submit: &Submit) -> Change {
         let mut change = Change { rows: Vec::new(), members: true };
         for member in body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default() {
-            if !self.is_member(UserId(member)) {
-                self.join(UserId(member), ROLE_MEMBER, &mut change);
-            }
+            self.join(UserId(member), ROLE_MEMBER, &mut change);
         }
         change
     }

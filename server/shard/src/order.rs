@@ -275,7 +275,8 @@ impl Shard {
         let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
         let durable = channel.durable;
         let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
-        let head = readable.last().map_or(Seq(0), high_of);
+        // An interval that begins with an unstored message is not visible yet.
+        let head = readable.iter().rfind(|i| i.joined <= durable).map_or(Seq(0), high_of);
         let window = |interval: &Interval| {
             let low = interval.joined.max(Seq(get.after.saturating_add(1)));
             let high = high_of(interval).min(Seq(get.before.saturating_sub(1)));
