@@ -3,6 +3,11 @@
 //! It lives here and not in `storage` because the shard core, which may not see `storage`, makes it, and because in a
 //! cluster its encoding crosses the wire to the partition groups' replicated logs. Keys and families are storage's own.
 
+mod encoding;
+mod values;
+
+pub use encoding::BatchFault;
+
 use crate::frame::Frame;
 use crate::id::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, StoreId, UserId};
 

@@ -12,6 +12,7 @@ use crate::id::{SendId, Seq, UserId};
 use crate::kind::Kind;
 use crate::limits::{FRAME_BYTES_MAX, HEADER_BYTES, STAMP_BYTES};
 use crate::partition::mix64;
+use crate::reject::CloseCode;
 
 /// Flag bit 0: a stamp stands between header and body.
 pub const STAMPED: u8 = 1;
@@ -53,6 +54,31 @@ pub enum FramingFault {
     BadStamp,
     /// Version 0 does not exist.
     VersionZero,
+    /// The bytes end inside a frame, or go on behind it.
+    WrongLength,
+}
+
+impl FramingFault {
+    /// The code to close the connection with.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::TooLarge => CloseCode::TooBig,
+            Self::UnknownFlag | Self::BadStamp | Self::VersionZero | Self::WrongLength => CloseCode::Protocol,
+        }
+    }
+
+    /// What was wrong, short enough for the reason of a close frame.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TooLarge => "frame length above its kind's maximum",
+            Self::UnknownFlag => "unknown flag bit",
+            Self::BadStamp => "stamp missing, or sent by a device",
+            Self::VersionZero => "version 0",
+            Self::WrongLength => "bytes missing or left over",
+        }
+    }
 }
 
 impl Header {
@@ -124,14 +150,31 @@ impl Frame {
     /// Takes exactly one frame.
     ///
     /// # Errors
-    /// The framing fault; left-over or missing bytes count as [`FramingFault::TooLarge`].
+    /// The framing fault; left-over or missing bytes are [`FramingFault::WrongLength`].
     pub fn new(bytes: Bytes) -> Result<Self, FramingFault> {
-        let header = Header::read(&bytes).ok_or(FramingFault::TooLarge)?;
+        let header = Header::read(&bytes).ok_or(FramingFault::WrongLength)?;
         header.check()?;
         if header.frame_bytes() != bytes.len() {
-            return Err(FramingFault::TooLarge);
+            return Err(FramingFault::WrongLength);
         }
         Ok(Self { header, bytes })
+    }
+
+    /// Takes the next frame off the front of a WebSocket message, which holds 1..n whole frames; `None` at its end.
+    /// The frame shares the message's buffer.
+    ///
+    /// # Errors
+    /// The framing fault; a frame that is not whole is [`FramingFault::WrongLength`].
+    pub fn take(message: &mut Bytes) -> Result<Option<Self>, FramingFault> {
+        if message.is_empty() {
+            return Ok(None);
+        }
+        let header = Header::read(message).ok_or(FramingFault::WrongLength)?;
+        header.check()?;
+        if header.frame_bytes() > message.len() {
+            return Err(FramingFault::WrongLength);
+        }
+        Ok(Some(Self { header, bytes: message.split_to(header.frame_bytes()) }))
     }
 
     /// Builds an unstamped frame around an encoded body.

@@ -69,8 +69,8 @@ pub enum Hop {
         channel: ChannelId,
         /// About whom.
         user: UserId,
-        /// Whether the user exists.
-        exists: bool,
+        /// Whether the user exists; `None` when that cannot be read now.
+        exists: Option<bool>,
     },
     /// Recipients' store -> source's home: its log is durably applied. A lost one only delays trimming.
     Applied {

@@ -13,6 +13,8 @@ pub mod limits;
 pub mod partition;
 pub mod query;
 pub mod reject;
+pub mod token;
+pub mod ws;
 
 pub use frame::{Frame, FramingFault, Header, Stamp};
 pub use id::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, StoreId, UserId};

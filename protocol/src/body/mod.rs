@@ -8,6 +8,10 @@ pub mod message;
 pub mod session;
 pub mod sync;
 
+mod canonical;
 mod ingest;
+mod layout;
+mod trace;
 
 pub use ingest::{Body, Checked, Wire, encode, ingest, read};
+pub use layout::{Field, ITEMS, KINDS, Layout, ROOTS, check, is_readable, kinds};

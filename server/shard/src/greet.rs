@@ -1,6 +1,6 @@
 //! The life of sessions: Hello, Reauth, silence, the end, and drain.
 
-use protocol::body::session::{Done, GoingAway, KindVersion, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, Welcome};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, Row};
 use protocol::hop::Hop;
@@ -226,7 +226,7 @@ impl Shard {
             expires_ms: hello.expires_ms,
             heartbeat_ms: self.config.limits.heartbeat_ms,
             group_members_max: u32::try_from(self.config.limits.group_members).unwrap_or(u32::MAX),
-            kinds: known_kinds(),
+            kinds: body::kinds(),
         };
         self.transmit_body(hello.conn, hello.id, &welcome);
     }
@@ -436,8 +436,4 @@ impl Shard {
     pub(crate) fn transmit_body<T: Body>(&mut self, conn: ConnId, id: u64, body: &T) {
         self.transmit(conn, body::encode(id, body).into_bytes());
     }
-}
-
-fn known_kinds() -> Vec<KindVersion> {
-    Kind::ALL.iter().map(|(kind, _)| KindVersion { kind: kind.0, version: 1 }).collect()
 }

@@ -1,0 +1,113 @@
+//! What must hold for any bytes whatever. Shared by the fuzz targets and by the seeded mutation test, so that both
+//! search for the same bugs.
+
+use protocol::body::message::{
+    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+};
+use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome};
+use protocol::body::sync::{
+    Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
+    SendAck,
+};
+use protocol::body::{Body, KINDS, check, encode, is_readable, read};
+use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, MemberRow};
+use protocol::ws::{Decoder, Event, Role};
+use protocol::{Code, Frame, Header};
+
+/// Any bytes as a frame: no panic, and what is taken is a frame of these very bytes.
+pub fn frame(data: &[u8]) {
+    let Ok(frame) = Frame::new(bytes::Bytes::copy_from_slice(data)) else { return };
+    let mut head = Vec::new();
+    frame.header().write(&mut head);
+    assert_eq!(head, data[..head.len()]);
+    assert_eq!(Header::read(data), Some(frame.header()));
+    assert_eq!(frame.read_stamp().is_some(), frame.header().is_stamped());
+    assert!(data.ends_with(frame.body()));
+    let _ = check(&frame);
+    let _ = is_readable(&frame);
+}
+
+/// The first byte picks a kind, the rest is its body: no panic; accepted means canonical, and canonical is accepted
+/// unless a limit is broken.
+pub fn body(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let (kind, version) = KINDS[usize::from(*first) % KINDS.len()];
+    let body = &rest[..rest.len().min(kind.body_bytes_max())];
+    let frame = Frame::build(kind, version, 7, body);
+    let verdict = check(&frame);
+    if let Err(refusal) = &verdict {
+        assert!(refusal.path.len() + refusal.text.len() < 500, "a Reject must fit its kind");
+        assert!(!refusal.text.contains("0x"), "an address in {}", refusal.text);
+    }
+    match encode_again(&frame) {
+        None => assert_eq!(verdict.map_err(|refusal| refusal.code), Err(Code::Malformed)),
+        Some(again) if again == frame => {
+            assert!(verdict.is_ok() || verdict.is_err_and(|refusal| refusal.code == Code::Limit));
+        }
+        Some(_) => assert_eq!(verdict.map_err(|refusal| refusal.code), Err(Code::NotCanonical)),
+    }
+}
+
+fn encode_again(frame: &Frame) -> Option<Frame> {
+    macro_rules! by_kind {
+        ($($root:ident)*) => {
+            match frame.kind() {
+                $(<$root as Body>::KIND => read::<$root>(frame).map(|value| encode(frame.header().id, &value)),)*
+                other => panic!("{other:?} has no type"),
+            }
+        };
+    }
+    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole Hello Welcome Reauth Heartbeat
+        GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
+        MarkRead Reject)
+}
+
+/// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events
+/// and the same fault whether they come at once or in pieces.
+pub fn ws(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let role = if first & 1 == 0 { Role::Server } else { Role::Client };
+    let piece = usize::from(first >> 1).max(1);
+    let (at_once, whole) = ws_events(role, rest, rest.len().max(1));
+    let (in_pieces, cut) = ws_events(role, rest, piece);
+    assert_eq!(at_once, in_pieces);
+    assert_eq!(whole, cut);
+}
+
+fn ws_events(role: Role, data: &[u8], piece: usize) -> (Vec<String>, Option<protocol::ws::WsFault>) {
+    let mut decoder = Decoder::new(role, 4096);
+    let mut events = Vec::new();
+    for chunk in data.chunks(piece) {
+        let mut chunk = chunk.to_vec();
+        let mut sink = |event: Event<'_>| {
+            events.push(format!("{event:?}"));
+            true
+        };
+        match decoder.push(&mut chunk, &mut sink) {
+            Ok(taken) => assert_eq!(taken, chunk.len()),
+            Err(fault) => return (events, Some(fault)),
+        }
+        assert!(decoder.held_bytes() <= 4096 + 256);
+        assert!(!decoder.is_idle() || decoder.held_bytes() == 0);
+    }
+    (events, None)
+}
+
+/// Any bytes as a batch and as row values: no panic, and what is taken has exactly these bytes as its encoding.
+pub fn batch(data: &[u8]) {
+    if let Ok(batch) = Batch::decode(data) {
+        assert_eq!(batch.encode(), data);
+    }
+    if let Some(row) = ChannelRow::decode(data) {
+        assert_eq!(row.encode(), data);
+    }
+    if let Some(row) = MemberRow::decode(data) {
+        assert_eq!(row.encode(), data);
+    }
+    if let Some(row) = DeviceRow::decode(data) {
+        assert_eq!(row.encode(), data);
+    }
+    if let Some(row) = AccountRow::decode(data) {
+        assert_eq!(row.encode(), data);
+    }
+}

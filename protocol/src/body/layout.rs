@@ -1,0 +1,283 @@
+//! Every root and item type with its size, offsets and limits: asserted when the crate is compiled, and the source of
+//! the tables in docs/protocol.md and of the layouts in vectors.json. What stands here is frozen.
+
+use core::mem::offset_of;
+
+use rkyv::Archived;
+
+use super::ingest::{Body, ingest, read};
+use super::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole};
+use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome};
+use super::sync::{
+    ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
+    MemberItem, Members, SendAck,
+};
+use crate::frame::Frame;
+use crate::kind::Kind;
+use crate::reject::{Code, Refusal};
+
+/// How one type lies in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// The type's name.
+    pub name: &'static str,
+    /// Kind and version of a root; `None` for an item of a list.
+    pub root: Option<(Kind, u8)>,
+    /// Bytes of the fixed part: a root is the last so many bytes of its body.
+    pub size: usize,
+    /// In order of offset, without gaps.
+    pub fields: &'static [Field],
+}
+
+/// One field of a [`Layout`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes from the beginning of the fixed part.
+    pub offset: usize,
+    /// Its Rust type: an integer, `bool`, `String`, or `Vec` of an integer or an item type.
+    pub rust_type: &'static str,
+    /// Meaning and bounds in a few words.
+    pub limit: &'static str,
+}
+
+macro_rules! layout {
+    ($type:ident, $root:expr, $size:literal, { $($field:ident: $rust:ty, $offset:literal, $limit:literal;)* }) => {{
+        const _: () = assert!(size_of::<Archived<$type>>() == $size);
+        const _: () = assert!(align_of::<Archived<$type>>() == 1);
+        $(
+            const _: () = assert!(offset_of!(Archived<$type>, $field) == $offset);
+            const _: fn(&Archived<$type>) -> &Archived<$rust> = |wire| &wire.$field;
+        )*
+        const _: () = assert!(0 $(+ size_of::<Archived<$rust>>())* == $size);
+        Layout {
+            name: stringify!($type),
+            root: $root,
+            size: $size,
+            fields: &[$(Field {
+                name: stringify!($field),
+                offset: $offset,
+                rust_type: stringify!($rust),
+                limit: $limit,
+            },)*],
+        }
+    }};
+}
+
+macro_rules! layouts {
+    (
+        roots { $($root:ident $root_size:literal $root_fields:tt)* }
+        items { $($item:ident $item_size:literal $item_fields:tt)* }
+    ) => {
+        /// Every root type, in the order of kinds.
+        pub const ROOTS: &[Layout] = &[$(
+            layout!($root, Some((<$root as Body>::KIND, <$root as Body>::VERSION)), $root_size, $root_fields),
+        )*];
+
+        /// Every type that is an item of a list.
+        pub const ITEMS: &[Layout] = &[$(layout!($item, None, $item_size, $item_fields),)*];
+
+        /// Every known kind with its highest version, in the order of kinds.
+        pub const KINDS: &[(Kind, u8)] = &[$((<$root as Body>::KIND, <$root as Body>::VERSION),)*];
+
+        /// Checks a frame of any known kind as [`ingest`] does.
+        ///
+        /// # Errors
+        /// The refusal for the device; [`Code::UnknownKind`] for a kind without a type.
+        pub fn check(frame: &Frame) -> Result<(), Refusal> {
+            match frame.kind() {
+                $(<$root as Body>::KIND => ingest::<$root>(frame).map(|_| ()),)*
+                unknown => {
+                    let text = format!("kind {:#06x} is unknown", unknown.0);
+                    Err(Refusal::new(Code::UnknownKind, "", text))
+                }
+            }
+        }
+
+        /// Whether a frame of any known kind, perhaps of a newer version, can be read as [`read`] does.
+        #[must_use]
+        pub fn is_readable(frame: &Frame) -> bool {
+            match frame.kind() {
+                $(<$root as Body>::KIND => read::<$root>(frame).is_some(),)*
+                _ => false,
+            }
+        }
+    };
+}
+
+layouts! {
+roots {
+    SendText 24 {
+        channel: u128, 0, "a channel id";
+        text: String, 16, "1 to 100,000 characters";
+    }
+    CreateGroup 32 {
+        channel: u128, 0, "the group id made of sender and send id";
+        name: String, 16, "1 to 100 characters";
+        members: Vec<u64>, 24, "the others: rising, no repeats, no 0; with the sender at most the group limit";
+    }
+    AddMembers 24 {
+        channel: u128, 0, "a group id";
+        members: Vec<u64>, 16, "rising, no repeats, no 0; at least 1, at most 500";
+    }
+    RemoveMember 24 {
+        channel: u128, 0, "a group id";
+        member: u64, 16, "not 0";
+    }
+    LeaveGroup 16 {
+        channel: u128, 0, "a group id";
+    }
+    RenameGroup 24 {
+        channel: u128, 0, "a group id";
+        name: String, 16, "1 to 100 characters";
+    }
+    SetRole 25 {
+        channel: u128, 0, "a group id";
+        member: u64, 16, "not 0";
+        role: u8, 24, "0 member, 1 admin, 2 owner";
+    }
+    Hello 24 {
+        generation: u64, 0, "below 2^53; 0 for a device that holds nothing";
+        cursor: u64, 8, "below 2^53";
+        token: String, 16, "1 to 8,192 bytes";
+    }
+    Welcome 72 {
+        user: u64, 0, "who the token says";
+        device: u64, 8, "which device the token says";
+        generation: u64, 16, "below 2^53";
+        start: u64, 24, "below 2^53; pages begin behind it";
+        head: u64, 32, "below 2^53; the inbox's newest position";
+        time_ms: u64, 40, "the server's clock, Unix epoch";
+        expires_ms: u64, 48, "when the token ends, Unix epoch";
+        heartbeat_ms: u32, 56, "longest silence of a device";
+        group_members_max: u32, 60, "members of a group";
+        kinds: Vec<KindVersion>, 64, "what the server knows";
+    }
+    Reauth 8 {
+        token: String, 0, "1 to 8,192 bytes";
+    }
+    Heartbeat 8 {
+        time_ms: u64, 0, "below 2^53; the sender's clock";
+    }
+    GoingAway 6 {
+        reconnect_after_ms: u32, 0, "come back after so long";
+        reason: u16, 4, "the close code that follows";
+    }
+    Done 2 {
+        kind: u16, 0, "the kind of the request";
+    }
+    SendAck 32 {
+        channel: u128, 0, "the channel";
+        seq: u64, 16, "below 2^53";
+        time_ms: u64, 24, "the stamp's time";
+    }
+    Complete 32 {
+        generation: u64, 0, "below 2^53";
+        from: u64, 8, "exclusive lower end";
+        to: u64, 16, "inclusive upper end";
+        head: u64, 24, "the inbox's newest position";
+    }
+    CursorAck 16 {
+        generation: u64, 0, "below 2^53";
+        cursor: u64, 8, "below 2^53";
+    }
+    GetHistory 37 {
+        channel: u128, 0, "a channel id";
+        after: u64, 16, "below 2^53; exclusive lower end, 0 for none";
+        before: u64, 24, "below 2^53; exclusive upper end, 2^53 - 1 for none";
+        limit: u32, 32, "1 to 200";
+        newest: bool, 36, "begin at the upper end";
+    }
+    HistoryPage 45 {
+        channel: u128, 0, "the channel";
+        from: u64, 16, "inclusive lower end of what the page tells; 0 for nothing";
+        to: u64, 24, "inclusive upper end; 0 for nothing";
+        head: u64, 32, "the newest seq that the reader may read";
+        count: u32, 40, "stamped frames that follow";
+        more: bool, 44, "the window holds more";
+    }
+    GetMembers 28 {
+        channel: u128, 0, "a group id";
+        after: u64, 16, "members with a larger user id; 0 for the first page";
+        limit: u32, 24, "1 to 500";
+    }
+    Members 25 {
+        channel: u128, 0, "the group";
+        items: Vec<MemberItem>, 16, "rising by user id";
+        more: bool, 24, "more follow behind the last";
+    }
+    GetChannels 20 {
+        after: u128, 0, "channels with a larger id; 0 for the first page";
+        limit: u32, 16, "1 to 500";
+    }
+    Channels 9 {
+        items: Vec<ChannelItem>, 0, "rising by channel id";
+        more: bool, 8, "more follow behind the last";
+    }
+    MarkRead 24 {
+        channel: u128, 0, "a channel id";
+        seq: u64, 16, "below 2^53; never moves back";
+    }
+    Reject 22 {
+        code: u16, 0, "see the table of reject codes";
+        retry_after_ms: u32, 2, "0: do not retry";
+        path: String, 6, "the field at fault, or empty";
+        text: String, 14, "for the person who writes the client";
+    }
+}
+items {
+    KindVersion 3 {
+        kind: u16, 0, "the kind";
+        version: u8, 2, "its highest known version";
+    }
+    MemberItem 17 {
+        user: u64, 0, "who";
+        joined: u64, 8, "since which seq";
+        role: u8, 16, "0 member, 1 admin, 2 owner";
+    }
+    ChannelItem 49 {
+        channel: u128, 0, "the channel";
+        head: u64, 16, "the newest seq the user may read";
+        read: u64, 24, "how far the user has read";
+        unread: u64, 32, "messages above read that the user may read";
+        member: bool, 40, "a member now";
+        name: String, 41, "a group's name; empty for a direct channel";
+    }
+}
+}
+
+/// What Welcome lists: [`KINDS`] as its items.
+#[must_use]
+pub fn kinds() -> Vec<KindVersion> {
+    KINDS.iter().map(|(kind, version)| KindVersion { kind: kind.0, version: *version }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KINDS, ROOTS};
+    use crate::kind::Kind;
+
+    #[test]
+    fn every_kind_has_one_root_in_order() {
+        let known: Vec<Kind> = Kind::ALL.iter().map(|(kind, _)| *kind).collect();
+        let roots: Vec<Kind> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(roots, known);
+    }
+
+    #[test]
+    fn fields_follow_each_other_from_0() {
+        for layout in ROOTS.iter().chain(super::ITEMS) {
+            assert_eq!(layout.fields.first().map(|field| field.offset), Some(0), "{}", layout.name);
+            assert!(layout.fields.is_sorted_by(|a, b| a.offset < b.offset), "{}", layout.name);
+        }
+    }
+
+    #[test]
+    fn the_largest_fixed_part_fits_its_kind() {
+        for layout in ROOTS {
+            let Some((kind, _)) = layout.root else { panic!("{} has no kind", layout.name) };
+            assert!(layout.size <= kind.body_bytes_max(), "{}", layout.name);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The stable encodings of row values: what storage writes under a key. The first byte is the version; all integers
+//! are little endian; decoding is strict, so a value has exactly one encoding.
+//!
+//! ```text
+//! channel v1 = 1 | name, UTF-8, to the end
+//! member  v1 = 1 | role u8 | intervals to the end: joined u64, left u64 (0 while it lasts)
+//! device  v1 = 1 | generation u64 | cursor u64 | seen_ms u64
+//! account v1 = 1 | created_ms u64
+//! ```
+
+use super::encoding::Fields;
+use super::{AccountRow, ChannelRow, DeviceRow, Interval, MemberRow};
+use crate::id::{Cursor, Generation, InboxSeq, Seq};
+
+const VERSION: u8 = 1;
+
+fn begin(bytes: &[u8]) -> Option<Fields<'_>> {
+    let mut fields = Fields(bytes);
+    (fields.u8()? == VERSION).then_some(fields)
+}
+
+impl ChannelRow {
+    /// The stored value.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(1 + self.name.len());
+        out.push(VERSION);
+        out.extend_from_slice(self.name.as_bytes());
+        out
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let name = core::str::from_utf8(begin(bytes)?.rest()).ok()?;
+        Some(Self { name: name.to_owned() })
+    }
+}
+
+impl MemberRow {
+    /// The stored value. An interval that ends does so above 0: seqs begin with 1.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2 + self.intervals.len() * 16);
+        out.extend_from_slice(&[VERSION, self.role]);
+        for interval in &self.intervals {
+            debug_assert!(interval.left != Some(Seq(0)));
+            out.extend_from_slice(&interval.joined.0.to_le_bytes());
+            out.extend_from_slice(&interval.left.unwrap_or_default().0.to_le_bytes());
+        }
+        out
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = begin(bytes)?;
+        let role = fields.u8()?;
+        let mut intervals = Vec::with_capacity(fields.0.len() / 16);
+        while !fields.0.is_empty() {
+            let (joined, left) = (Seq(fields.u64()?), Seq(fields.u64()?));
+            intervals.push(Interval { joined, left: (left.0 != 0).then_some(left) });
+        }
+        Some(Self { role, intervals })
+    }
+}
+
+impl DeviceRow {
+    /// The stored value.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(25);
+        out.push(VERSION);
+        out.extend_from_slice(&self.cursor.generation.0.to_le_bytes());
+        out.extend_from_slice(&self.cursor.at.0.to_le_bytes());
+        out.extend_from_slice(&self.seen_ms.to_le_bytes());
+        out
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = begin(bytes)?;
+        let cursor = Cursor { generation: Generation(fields.u64()?), at: InboxSeq(fields.u64()?) };
+        let seen_ms = fields.u64()?;
+        fields.0.is_empty().then_some(Self { cursor, seen_ms })
+    }
+}
+
+impl AccountRow {
+    /// The stored value.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(9);
+        out.push(VERSION);
+        out.extend_from_slice(&self.created_ms.to_le_bytes());
+        out
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = begin(bytes)?;
+        let created_ms = fields.u64()?;
+        fields.0.is_empty().then_some(Self { created_ms })
+    }
+}

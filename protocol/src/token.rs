@@ -1,0 +1,161 @@
+//! Access tokens: short signed text that names a user and a device until a time.
+//!
+//! ```text
+//! m1.<claims>.<tag>
+//! claims = base64url without padding of: key id u32 | user u64 | device u64 | expires_ms u64   (little endian)
+//! tag    = base64url without padding of HMAC-SHA256(secret, everything before the second dot)
+//! ```
+//! Every token has exactly one spelling: stray base64 bits and padding are refused.
+
+use core::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::id::{DeviceId, UserId};
+use crate::reject::{Code, Refusal};
+
+const PREFIX: &str = "m1.";
+const CLAIMS_BYTES: usize = 28;
+const TAG_BYTES: usize = 32;
+
+/// A signing key. More than one can be valid at a time, so that keys can be replaced.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its number, found in every token that it signed.
+    pub id: u32,
+    /// The HMAC-SHA256 key.
+    pub secret: [u8; 32],
+}
+
+/// Without the secret: keys must not reach a log.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a token says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claims {
+    /// Who.
+    pub user: UserId,
+    /// Which of the user's devices.
+    pub device: DeviceId,
+    /// The first moment at which the token is no longer valid, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+/// Why a token is no good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenFault {
+    /// Not the text of a token.
+    Malformed,
+    /// Signed with a key that this server does not hold.
+    UnknownKey,
+    /// The signature does not fit.
+    Forged,
+    /// It was valid and is no longer.
+    Expired,
+}
+
+impl TokenFault {
+    /// The refusal for the device.
+    #[must_use]
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::Malformed => Refusal::new(Code::Unauthenticated, "token", "not an access token"),
+            Self::UnknownKey => {
+                Refusal::new(Code::Unauthenticated, "token", "signed with an unknown key; log in")
+            }
+            Self::Forged => {
+                Refusal::new(Code::Unauthenticated, "token", "the signature does not fit; log in")
+            }
+            Self::Expired => Refusal::new(Code::Expired, "token", "expired; log in again"),
+        }
+    }
+}
+
+impl fmt::Display for TokenFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "not an access token",
+            Self::UnknownKey => "signed with an unknown key",
+            Self::Forged => "the signature does not fit",
+            Self::Expired => "expired",
+        })
+    }
+}
+
+impl core::error::Error for TokenFault {}
+
+/// Makes a token: 85 ASCII characters.
+#[must_use]
+pub fn sign(key: &Key, claims: &Claims) -> String {
+    let mut bytes = [0; CLAIMS_BYTES];
+    let fields = (key.id.to_le_bytes().into_iter())
+        .chain(claims.user.0.to_le_bytes())
+        .chain(claims.device.0.to_le_bytes())
+        .chain(claims.expires_ms.to_le_bytes());
+    for (to, from) in bytes.iter_mut().zip(fields) {
+        *to = from;
+    }
+    let mut token = String::with_capacity(96);
+    token.push_str(PREFIX);
+    URL_SAFE_NO_PAD.encode_string(bytes, &mut token);
+    if let Some(mac) = mac(key, token.as_bytes()) {
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(mac.finalize().into_bytes(), &mut token);
+    }
+    token
+}
+
+/// Checks a token against the keys that are valid now. The signature is compared in constant time.
+///
+/// # Errors
+/// The first fault in the order of [`TokenFault`].
+pub fn verify(keys: &[Key], token: &str, now_ms: u64) -> Result<Claims, TokenFault> {
+    let (signed, tag) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+    let claims = signed.strip_prefix(PREFIX).ok_or(TokenFault::Malformed)?;
+    let claims: [u8; CLAIMS_BYTES] = decode(claims)?;
+    let tag: [u8; TAG_BYTES] = decode(tag)?;
+    let (key_id, claims) = parse(&claims).ok_or(TokenFault::Malformed)?;
+    let key = keys.iter().find(|key| key.id == key_id).ok_or(TokenFault::UnknownKey)?;
+    let mac = mac(key, signed.as_bytes()).ok_or(TokenFault::Forged)?;
+    mac.verify_slice(&tag).map_err(|_| TokenFault::Forged)?;
+    if now_ms >= claims.expires_ms {
+        return Err(TokenFault::Expired);
+    }
+    Ok(claims)
+}
+
+/// `None` cannot happen: HMAC takes keys of any length.
+fn mac(key: &Key, signed: &[u8]) -> Option<Hmac<Sha256>> {
+    Some(Hmac::<Sha256>::new_from_slice(&key.secret).ok()?.chain_update(signed))
+}
+
+fn decode<const N: usize>(text: &str) -> Result<[u8; N], TokenFault> {
+    // The length is compared first, so that a long text is not decoded at all.
+    if text.len() != (N * 8).div_ceil(6) {
+        return Err(TokenFault::Malformed);
+    }
+    let mut bytes = [0; N];
+    match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+        Ok(len) if len == N => Ok(bytes),
+        _ => Err(TokenFault::Malformed),
+    }
+}
+
+fn parse(bytes: &[u8; CLAIMS_BYTES]) -> Option<(u32, Claims)> {
+    let (key_id, rest) = bytes.split_first_chunk::<4>()?;
+    let (user, rest) = rest.split_first_chunk::<8>()?;
+    let (device, rest) = rest.split_first_chunk::<8>()?;
+    let claims = Claims {
+        user: UserId(u64::from_le_bytes(*user)),
+        device: DeviceId(u64::from_le_bytes(*device)),
+        expires_ms: u64::from_le_bytes(*rest.first_chunk()?),
+    };
+    (claims.user.0 != 0 && claims.device.0 != 0).then_some((u32::from_le_bytes(*key_id), claims))
+}

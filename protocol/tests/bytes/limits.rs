@@ -1,0 +1,142 @@
+//! Documented limits: at the bound accepted, one above refused with the code and the field.
+
+use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SendText, SetRole};
+use protocol::body::session::{Heartbeat, Hello, Reauth};
+use protocol::body::sync::{CursorAck, GetChannels, GetHistory, GetMembers, MarkRead};
+use protocol::body::{Body, encode, ingest};
+use protocol::limits::{
+    GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, NAME_CHARS_MAX, PAGE_MESSAGES_MAX, TEXT_CHARS_MAX, TOKEN_BYTES_MAX,
+    U53_MAX, UNAUTHENTICATED_BYTES_MAX,
+};
+use protocol::{Code, Frame};
+
+const GROUP: u128 = 77;
+const DIRECT: u128 = (5 << 64) | 9;
+
+fn passes<T: Body>(body: &T) {
+    let frame = Frame::new(encode(1, body).into_bytes()).expect("the frame fits its kind");
+    if let Err(refusal) = ingest::<T>(&frame) {
+        panic!("{refusal:?}");
+    }
+}
+
+fn refused<T: Body>(body: &T, path: &str) {
+    let frame = Frame::new(encode(1, body).into_bytes()).expect("the frame fits its kind");
+    let refusal = ingest::<T>(&frame).err().expect("over the limit");
+    assert_eq!((refusal.code, refusal.path.as_str()), (Code::Limit, path), "{refusal:?}");
+    assert_eq!(refusal.retry_after_ms, 0);
+}
+
+#[test]
+fn text() {
+    let text = |text: String| SendText { channel: GROUP, text };
+    refused(&text(String::new()), "text");
+    for character in ["a", "é", "한", "😀"] {
+        passes(&text(character.to_owned()));
+        passes(&text(character.repeat(TEXT_CHARS_MAX)));
+        refused(&text(character.repeat(TEXT_CHARS_MAX + 1)), "text");
+    }
+    passes(&text("\u{feff}\0".to_owned()));
+}
+
+#[test]
+fn names() {
+    let members = vec![1, 2];
+    for character in ["a", "한", "😀"] {
+        let name = character.repeat(NAME_CHARS_MAX);
+        passes(&CreateGroup { channel: GROUP, name: name.clone(), members: members.clone() });
+        passes(&RenameGroup { channel: GROUP, name });
+        let name = character.repeat(NAME_CHARS_MAX + 1);
+        refused(&CreateGroup { channel: GROUP, name: name.clone(), members: members.clone() }, "name");
+        refused(&RenameGroup { channel: GROUP, name }, "name");
+    }
+    refused(&RenameGroup { channel: GROUP, name: String::new() }, "name");
+}
+
+#[test]
+fn member_lists() {
+    let users = |count: usize| (1..=count as u64).collect::<Vec<u64>>();
+    let create = |members| CreateGroup { channel: GROUP, name: "n".to_owned(), members };
+    let add = |members| AddMembers { channel: GROUP, members };
+    passes(&create(users(0)));
+    passes(&create(users(GROUP_MEMBERS_MAX - 1)));
+    refused(&create(users(GROUP_MEMBERS_MAX)), "members");
+    refused(&add(users(0)), "members");
+    passes(&add(users(GROUP_MEMBERS_MAX)));
+    refused(&add(users(GROUP_MEMBERS_MAX + 1)), "members");
+    refused(&add(vec![0]), "members[0]");
+    refused(&add(vec![1, 3, 3]), "members[2]");
+    refused(&add(vec![1, 3, 2]), "members[2]");
+    passes(&add(vec![u64::MAX]));
+}
+
+#[test]
+fn channels() {
+    let text = |channel| SendText { channel, text: "x".to_owned() };
+    passes(&text(GROUP));
+    passes(&text(DIRECT));
+    refused(&text(0), "channel");
+    refused(&text(5 << 64), "channel");
+    refused(&text((5 << 64) | 5), "channel");
+    refused(&text((9 << 64) | 5), "channel");
+    refused(&RemoveMember { channel: DIRECT, member: 5 }, "channel");
+    refused(&RemoveMember { channel: GROUP, member: 0 }, "member");
+}
+
+#[test]
+fn roles() {
+    let set = |role| SetRole { channel: GROUP, member: 1, role };
+    passes(&set(0));
+    passes(&set(2));
+    refused(&set(3), "role");
+}
+
+#[test]
+fn tokens() {
+    let hello = |token| Hello { generation: 0, cursor: 0, token };
+    let reauth = |token| Reauth { token };
+    refused(&hello(String::new()), "token");
+    refused(&reauth(String::new()), "token");
+    passes(&hello("t".repeat(TOKEN_BYTES_MAX)));
+    passes(&reauth("t".repeat(TOKEN_BYTES_MAX)));
+    refused(&hello("t".repeat(TOKEN_BYTES_MAX + 1)), "token");
+    refused(&reauth("t".repeat(TOKEN_BYTES_MAX + 1)), "token");
+    let largest = encode(1, &hello("t".repeat(TOKEN_BYTES_MAX)));
+    assert!(largest.bytes().len() < UNAUTHENTICATED_BYTES_MAX);
+}
+
+#[test]
+fn numbers_that_browsers_read() {
+    let (max, above) = (U53_MAX, U53_MAX + 1);
+    let hello = |generation, cursor| Hello { generation, cursor, token: "t".to_owned() };
+    passes(&hello(max, max));
+    refused(&hello(above, 0), "generation");
+    refused(&hello(0, above), "cursor");
+    passes(&CursorAck { generation: max, cursor: max });
+    refused(&CursorAck { generation: above, cursor: 0 }, "generation");
+    refused(&CursorAck { generation: 0, cursor: above }, "cursor");
+    passes(&Heartbeat { time_ms: max });
+    refused(&Heartbeat { time_ms: above }, "time_ms");
+    passes(&MarkRead { channel: GROUP, seq: max });
+    refused(&MarkRead { channel: GROUP, seq: above }, "seq");
+    let history = |after, before| GetHistory { channel: GROUP, after, before, limit: 1, newest: true };
+    passes(&history(max, max));
+    refused(&history(above, 0), "after");
+    refused(&history(0, above), "before");
+}
+
+#[test]
+fn page_sizes() {
+    let history = |limit| GetHistory { channel: GROUP, after: 0, before: 1, limit, newest: false };
+    let members = |limit| GetMembers { channel: GROUP, after: 0, limit };
+    let channels = |limit| GetChannels { after: 0, limit };
+    passes(&history(PAGE_MESSAGES_MAX));
+    refused(&history(PAGE_MESSAGES_MAX + 1), "limit");
+    refused(&history(0), "limit");
+    passes(&members(LIST_ITEMS_MAX));
+    refused(&members(LIST_ITEMS_MAX + 1), "limit");
+    refused(&members(0), "limit");
+    passes(&channels(LIST_ITEMS_MAX));
+    refused(&channels(LIST_ITEMS_MAX + 1), "limit");
+    refused(&channels(0), "limit");
+}

@@ -1,0 +1,148 @@
+//! What the fuzz targets check, on a bounded number of seeded mutations of good bytes: runs in every `cargo test`.
+
+use protocol::body::message::{AddMembers, CreateGroup, SendText};
+use protocol::body::session::{Hello, Reject};
+use protocol::body::sync::{ChannelItem, Channels, GetHistory, MemberItem, Members};
+use protocol::body::{Body, KINDS, encode};
+use protocol::commit::{Batch, ChannelRow, Interval, MemberRow, Row};
+use protocol::partition::mix64;
+use protocol::ws::{ControlFrame, Opcode, encode_header};
+use protocol::{ChannelId, InboxSeq, Seq, Stamp, StoreId, UserId};
+
+use crate::checks;
+
+const ROUNDS: u64 = 20_000;
+
+/// A seeded walk through the numbers.
+struct Walk(u64);
+
+impl Walk {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = mix64(self.0);
+        (self.0 % bound.max(1) as u64) as usize
+    }
+}
+
+/// One to four small changes.
+fn mutate(bytes: &mut Vec<u8>, walk: &mut Walk) {
+    const LIKELY: [u8; 10] = [0, 1, 2, 0x7f, 0x80, 0xff, 8, 9, 0x88, 0xfe];
+    for _ in 0..=walk.below(4) {
+        let at = walk.below(bytes.len());
+        match walk.below(7) {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << walk.below(8),
+            1 if !bytes.is_empty() => bytes[at] = LIKELY[walk.below(LIKELY.len())],
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at, LIKELY[walk.below(LIKELY.len())]),
+            4 if !bytes.is_empty() => {
+                bytes.remove(at);
+            }
+            5 if !bytes.is_empty() => {
+                let from = walk.below(bytes.len());
+                let len = walk.below(9).min(bytes.len() - from.max(at));
+                bytes.copy_within(from..from + len, at);
+            }
+            _ => bytes.push(walk.below(256) as u8),
+        }
+    }
+}
+
+fn each_mutation(seeds: &[Vec<u8>], check: fn(&[u8])) {
+    for seed in seeds {
+        check(seed);
+    }
+    for round in 0..ROUNDS {
+        let mut walk = Walk(round);
+        let mut bytes = seeds[walk.below(seeds.len())].clone();
+        mutate(&mut bytes, &mut walk);
+        let outcome = std::panic::catch_unwind(|| check(&bytes));
+        if let Err(panic) = outcome {
+            eprintln!("seed {round}, bytes {bytes:02x?}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn body_seed<T: Body>(value: &T) -> Vec<u8> {
+    let place = KINDS.iter().position(|(kind, _)| *kind == T::KIND).expect("a known kind");
+    [&[place as u8], encode(7, value).body()].concat()
+}
+
+fn body_seeds() -> Vec<Vec<u8>> {
+    let text = |text: &str| SendText { channel: 77, text: text.to_owned() };
+    let group =
+        CreateGroup { channel: 77, name: "마루, the open floor".to_owned(), members: vec![1, 2, 9] };
+    let channel =
+        ChannelItem { channel: 7, head: 9, read: 1, unread: 8, member: true, name: "a long name".to_owned() };
+    let reject =
+        Reject { code: 4, retry_after_ms: 1500, path: "members[3]".to_owned(), text: "short".to_owned() };
+    vec![
+        body_seed(&text("")),
+        body_seed(&text("short")),
+        body_seed(&text("12345678")),
+        body_seed(&text("123456789")),
+        body_seed(&text(&"한".repeat(100))),
+        body_seed(&group),
+        body_seed(&CreateGroup { members: vec![], ..group }),
+        body_seed(&AddMembers { channel: 77, members: (1..30).collect() }),
+        body_seed(&Hello { generation: 1, cursor: 2, token: "m1.abcdefghijkl".to_owned() }),
+        body_seed(&GetHistory { channel: 77, after: 1, before: 2, limit: 3, newest: true }),
+        body_seed(&Members {
+            channel: 77,
+            items: vec![MemberItem { user: 1, joined: 2, role: 0 }],
+            more: true,
+        }),
+        body_seed(&Channels { items: vec![channel.clone(), channel], more: false }),
+        body_seed(&reject),
+    ]
+}
+
+#[test]
+fn bodies() {
+    each_mutation(&body_seeds(), checks::body);
+}
+
+#[test]
+fn frames() {
+    let stamp = Stamp { seq: Seq(1), time_ms: 2, sender: UserId(3) };
+    let sent = encode(7, &SendText { channel: 77, text: "see you at five".to_owned() });
+    let seeds = [sent.bytes().to_vec(), sent.stamp(stamp).bytes().to_vec()];
+    each_mutation(&seeds, checks::frame);
+}
+
+#[test]
+fn websocket_streams() {
+    let data = |opcode, final_bit: bool, len: usize| {
+        let (mut header, header_len) = encode_header(opcode, len, None);
+        header[0] &= if final_bit { 0xff } else { 0x7f };
+        [&header[..header_len], &vec![0x41; len]].concat()
+    };
+    let stream = [
+        data(Opcode::Binary, true, 5),
+        data(Opcode::Binary, false, 130),
+        ControlFrame::ping(b"are you there", None).as_bytes().to_vec(),
+        data(Opcode::Continuation, true, 3),
+        ControlFrame::close(1000, "bye", None).as_bytes().to_vec(),
+    ]
+    .concat();
+    let client = [&[0x07][..], &stream].concat();
+    let pong = ControlFrame::pong(b"x", Some([7; 4]));
+    let masked = [&[0x06, 0x82, 0x83, 1, 2, 3, 4, 5, 6, 7][..], pong.as_bytes()];
+    each_mutation(&[client, masked.concat()], checks::ws);
+}
+
+#[test]
+fn batches() {
+    let (user, channel) = (UserId(1), ChannelId(2));
+    let member = MemberRow { role: 1, intervals: vec![Interval { joined: Seq(1), left: Some(Seq(4)) }] };
+    let stamp = Stamp { seq: Seq(3), time_ms: 2, sender: user };
+    let frame = encode(7, &SendText { channel: 2, text: "text".to_owned() }).stamp(stamp);
+    let rows = vec![
+        Row::Message { channel, seq: Seq(3), frame },
+        Row::Channel { channel, row: ChannelRow { name: "name".to_owned() } },
+        Row::Member { channel, user, row: member.clone() },
+        Row::Pointer { user, at: InboxSeq(9), channel, seq: Seq(3) },
+        Row::Fanout { number: 1, messages: vec![(channel, Seq(3))] },
+    ];
+    let batch = Batch { store: StoreId(3), number: 4, rows };
+    each_mutation(&[batch.encode().to_vec(), member.encode()], checks::batch);
+}

@@ -1,0 +1,178 @@
+//! The valid vectors. Names and what they stand for are frozen; new ones may be added.
+
+use protocol::body::message::{
+    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+};
+use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome};
+use protocol::body::sync::{
+    ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
+    MemberItem, Members, SendAck,
+};
+use protocol::body::{Body, encode};
+use protocol::{Frame, Seq, Stamp, UserId};
+
+const ID: u64 = 0x1122_3344_5566_7788;
+const GROUP: u128 = 0x0fed_cba9_8765_4321;
+const DIRECT: u128 = 0x0000_0000_0000_0005_0000_0000_0000_0009;
+const TIME_MS: u64 = 1_790_000_000_000;
+const U53_MAX: u64 = (1 << 53) - 1;
+
+pub(crate) struct Valid {
+    pub(crate) name: String,
+    pub(crate) root: &'static str,
+    pub(crate) frame: Frame,
+}
+
+fn vector<T: Body>(name: &str, value: &T) -> Valid {
+    let root = core::any::type_name::<T>().rsplit("::").next().expect("a name");
+    Valid { name: name.to_owned(), root, frame: encode(ID, value) }
+}
+
+fn stamped(name: &str, sent: &Valid, seq: u64, time_ms: u64, sender: u64) -> Valid {
+    let frame = sent.frame.stamp(Stamp { seq: Seq(seq), time_ms, sender: UserId(sender) });
+    Valid { name: name.to_owned(), root: sent.root, frame }
+}
+
+fn text(text: &str) -> SendText {
+    SendText { channel: GROUP, text: text.to_owned() }
+}
+
+pub(crate) fn all() -> Vec<Valid> {
+    let mut all = messages();
+    all.extend(lengths());
+    all.extend(session());
+    all.extend(sync());
+    all
+}
+
+fn messages() -> Vec<Valid> {
+    let name = || "the weekly plan".to_owned();
+    let five = vector("send_text", &text("see you at 5"));
+    let hangul = vector("send_text_hangul", &text("마루에서 만나요"));
+    vec![
+        stamped("send_text_stamped", &five, 7, TIME_MS, 170),
+        stamped("send_text_hangul_stamped_max", &hangul, U53_MAX, U53_MAX, u64::MAX),
+        five,
+        hangul,
+        vector("send_text_direct", &SendText { channel: DIRECT, text: "ok".to_owned() }),
+        vector("send_text_bom", &text("\u{feff}a byte order mark is a character")),
+        vector("send_text_bom_inline", &text("\u{feff}a")),
+        vector("send_text_nul", &text("\0")),
+        vector("send_text_astral", &text("😀🏳️‍🌈")),
+        vector("send_text_noncharacter", &text("\u{ffff}\u{10ffff}")),
+        vector("create_group", &CreateGroup { channel: GROUP, name: name(), members: vec![1, 2, 9] }),
+        vector("create_group_alone", &CreateGroup { channel: GROUP, name: name(), members: vec![] }),
+        vector(
+            "create_group_short_name",
+            &CreateGroup { channel: GROUP, name: "마루".to_owned(), members: vec![u64::MAX] },
+        ),
+        vector("add_members", &AddMembers { channel: GROUP, members: vec![3, 4] }),
+        vector("add_members_max", &AddMembers { channel: u128::from(u64::MAX), members: vec![u64::MAX] }),
+        vector("remove_member", &RemoveMember { channel: GROUP, member: 9 }),
+        vector("leave_group", &LeaveGroup { channel: GROUP }),
+        vector("rename_group", &RenameGroup { channel: GROUP, name: name() }),
+        vector("set_role", &SetRole { channel: GROUP, member: 9, role: 1 }),
+    ]
+}
+
+/// Strings at the lengths where their form changes.
+fn lengths() -> Vec<Valid> {
+    let mut all = Vec::new();
+    for len in [1, 7, 8, 9, 63, 64, 65, 127, 128, 255, 256, 16_384] {
+        all.push(vector(&format!("text_{len}_bytes"), &text(&"a".repeat(len))));
+    }
+    all.push(vector("text_100000_characters", &text(&"a".repeat(100_000))));
+    all.push(vector("text_100000_hangul", &text(&"한".repeat(100_000))));
+    all.push(vector("text_100000_astral", &text(&"😀".repeat(100_000))));
+    for len in [0, 8, 9, 63, 64] {
+        let reject = Reject { code: 6, retry_after_ms: 0, path: "p".repeat(len), text: "t".repeat(len) };
+        all.push(vector(&format!("reject_{len}_bytes"), &reject));
+    }
+    all
+}
+
+fn session() -> Vec<Valid> {
+    let kinds = vec![KindVersion { kind: 0x0101, version: 1 }, KindVersion { kind: 0x0201, version: 1 }];
+    let welcome = Welcome {
+        user: 170,
+        device: 171,
+        generation: 1,
+        start: 40,
+        head: 42,
+        time_ms: TIME_MS,
+        expires_ms: TIME_MS + 3_600_000,
+        heartbeat_ms: 30_000,
+        group_members_max: 100,
+        kinds,
+    };
+    let largest = Welcome {
+        user: u64::MAX,
+        device: u64::MAX,
+        generation: U53_MAX,
+        start: U53_MAX,
+        head: U53_MAX,
+        time_ms: U53_MAX,
+        expires_ms: U53_MAX,
+        heartbeat_ms: u32::MAX,
+        group_members_max: u32::MAX,
+        kinds: vec![],
+    };
+    let reject = Reject {
+        code: 6,
+        retry_after_ms: 0,
+        path: "members[3]".to_owned(),
+        text: "user ids must rise, without 0 and without repeats".to_owned(),
+    };
+    vec![
+        vector("hello", &Hello { generation: 1, cursor: 40, token: "m1.example.token".to_owned() }),
+        vector("hello_first", &Hello { generation: 0, cursor: 0, token: "t".to_owned() }),
+        vector("hello_max", &Hello { generation: U53_MAX, cursor: U53_MAX, token: "t".repeat(8192) }),
+        vector("welcome", &welcome),
+        vector("welcome_max", &largest),
+        vector("reauth", &Reauth { token: "m1.example.token".to_owned() }),
+        vector("heartbeat", &Heartbeat { time_ms: TIME_MS }),
+        vector("heartbeat_max", &Heartbeat { time_ms: U53_MAX }),
+        vector("going_away", &GoingAway { reconnect_after_ms: 1500, reason: 1001 }),
+        vector("done", &Done { kind: 0x030a }),
+        vector("reject", &reject),
+        vector(
+            "reject_retry",
+            &Reject { code: 8, retry_after_ms: 1500, path: String::new(), text: "slow down".to_owned() },
+        ),
+    ]
+}
+
+fn sync() -> Vec<Valid> {
+    let group = ChannelItem {
+        channel: GROUP,
+        head: 12,
+        read: 10,
+        unread: 2,
+        member: true,
+        name: "the weekly plan".to_owned(),
+    };
+    let direct =
+        ChannelItem { channel: DIRECT, head: 3, read: 3, unread: 0, member: true, name: String::new() };
+    let item = |user, role| MemberItem { user, joined: 1, role };
+    let history = GetHistory { channel: GROUP, after: 0, before: U53_MAX, limit: 50, newest: true };
+    vec![
+        vector("send_ack", &SendAck { channel: GROUP, seq: 7, time_ms: TIME_MS }),
+        vector("complete", &Complete { generation: 1, from: 40, to: 42, head: 42 }),
+        vector("cursor_ack", &CursorAck { generation: 1, cursor: 42 }),
+        vector("get_history", &history),
+        vector("get_history_forward", &GetHistory { after: 7, newest: false, limit: 200, ..history }),
+        vector(
+            "history_page",
+            &HistoryPage { channel: GROUP, from: 5, to: 7, head: 7, count: 3, more: true },
+        ),
+        vector("get_members", &GetMembers { channel: GROUP, after: 0, limit: 500 }),
+        vector("members", &Members { channel: GROUP, items: vec![item(1, 2), item(9, 0)], more: false }),
+        vector("members_none", &Members { channel: GROUP, items: vec![], more: false }),
+        vector("get_channels", &GetChannels { after: 0, limit: 500 }),
+        vector("get_channels_max", &GetChannels { after: u128::MAX, limit: 1 }),
+        vector("channels", &Channels { items: vec![group.clone(), direct], more: false }),
+        vector("channels_two_names", &Channels { items: vec![group.clone(), group], more: true }),
+        vector("channels_none", &Channels { items: vec![], more: false }),
+        vector("mark_read", &MarkRead { channel: GROUP, seq: 12 }),
+    ]
+}

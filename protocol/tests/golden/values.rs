@@ -1,0 +1,152 @@
+//! Values as vectors.json spells them: 64 and 128-bit integers as decimal strings, long strings of one repeated
+//! character as `{"repeat": c, "times": n}`.
+
+use protocol::Frame;
+use protocol::body::message::{
+    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+};
+use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome};
+use protocol::body::sync::{
+    ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
+    MemberItem, Members, SendAck,
+};
+use protocol::body::{Body, encode, read};
+use serde_json::{Map, Value, json};
+
+/// Strings of more bytes than this are written with `repeat` where they can be.
+const SPELLED_BYTES_MAX: usize = 100;
+
+pub(crate) trait Json {
+    fn to_json(&self) -> Value;
+    fn from_json(value: &Value) -> Self;
+}
+
+macro_rules! numbers {
+    ($($small:ident)*; $($large:ident)*) => {
+        $(impl Json for $small {
+            fn to_json(&self) -> Value {
+                json!(self)
+            }
+            fn from_json(value: &Value) -> Self {
+                value.as_u64().expect("a number").try_into().expect("in range")
+            }
+        })*
+        $(impl Json for $large {
+            fn to_json(&self) -> Value {
+                json!(self.to_string())
+            }
+            fn from_json(value: &Value) -> Self {
+                value.as_str().expect("a decimal string").parse().expect("in range")
+            }
+        })*
+    };
+}
+
+numbers!(u8 u16 u32; u64 u128);
+
+impl Json for bool {
+    fn to_json(&self) -> Value {
+        json!(self)
+    }
+    fn from_json(value: &Value) -> Self {
+        value.as_bool().expect("a bool")
+    }
+}
+
+impl Json for String {
+    fn to_json(&self) -> Value {
+        match self.chars().next() {
+            Some(first) if self.len() > SPELLED_BYTES_MAX && self.chars().all(|c| c == first) => {
+                json!({ "repeat": first.to_string(), "times": self.chars().count() })
+            }
+            _ => json!(self),
+        }
+    }
+    fn from_json(value: &Value) -> Self {
+        match value {
+            Value::String(text) => text.clone(),
+            _ => {
+                let times = value["times"].as_u64().expect("a count") as usize;
+                value["repeat"].as_str().expect("a character").repeat(times)
+            }
+        }
+    }
+}
+
+impl<T: Json> Json for Vec<T> {
+    fn to_json(&self) -> Value {
+        self.iter().map(T::to_json).collect()
+    }
+    fn from_json(value: &Value) -> Self {
+        value.as_array().expect("a list").iter().map(T::from_json).collect()
+    }
+}
+
+macro_rules! structs {
+    (roots { $($root:ident { $($field:ident)* })* } items { $($item:ident { $($item_field:ident)* })* }) => {
+        $(structs!(@one $root { $($field)* });)*
+        $(structs!(@one $item { $($item_field)* });)*
+
+        /// The value of a frame of any kind, read as a receiver does.
+        pub(crate) fn value_of(frame: &Frame) -> Option<Value> {
+            match frame.kind() {
+                $(<$root as Body>::KIND => read::<$root>(frame).map(|value| value.to_json()),)*
+                _ => None,
+            }
+        }
+
+        /// The frame that Rust makes of a value.
+        pub(crate) fn frame_of(root: &str, id: u64, value: &Value) -> Frame {
+            match root {
+                $(stringify!($root) => encode(id, &$root::from_json(value)),)*
+                other => panic!("{other} is not a root type"),
+            }
+        }
+    };
+    (@one $type:ident { $($field:ident)* }) => {
+        impl Json for $type {
+            fn to_json(&self) -> Value {
+                let mut map = Map::new();
+                $(map.insert(stringify!($field).to_owned(), self.$field.to_json());)*
+                Value::Object(map)
+            }
+            fn from_json(value: &Value) -> Self {
+                Self { $($field: Json::from_json(&value[stringify!($field)]),)* }
+            }
+        }
+    };
+}
+
+structs! {
+roots {
+    SendText { channel text }
+    CreateGroup { channel name members }
+    AddMembers { channel members }
+    RemoveMember { channel member }
+    LeaveGroup { channel }
+    RenameGroup { channel name }
+    SetRole { channel member role }
+    Hello { generation cursor token }
+    Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
+    Reauth { token }
+    Heartbeat { time_ms }
+    GoingAway { reconnect_after_ms reason }
+    Done { kind }
+    SendAck { channel seq time_ms }
+    Complete { generation from to head }
+    CursorAck { generation cursor }
+    GetHistory { channel after before limit newest }
+    HistoryPage { channel from to head count more }
+    GetMembers { channel after limit }
+    Members { channel items more }
+    GetChannels { after limit }
+    Channels { items more }
+    MarkRead { channel seq }
+    Reject { code retry_after_ms path text }
+}
+items {
+    KindVersion { kind version }
+    MemberItem { user joined role }
+    ChannelItem { channel head read unread member name }
+}
+}
