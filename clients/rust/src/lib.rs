@@ -1,1 +1,24 @@
-//! client
+//! The client side of Maru.
+//!
+//! - [`session`]: one device as a pure state machine: cursor, catch up before resend, dedup, reconnect. It needs
+//!   nothing but `protocol`; with `default-features = false` it is all there is.
+//! - `account` (feature `dial`): sign-up, login and names, over HTTP.
+//! - `dial` (feature `dial`): a session on a WebSocket, with tokio.
+//! - `terminal` (feature `dial`): `maru chat`, for people and, as JSON lines, for programs.
+//!
+//! See `examples/hello.rs` for all of it in twenty lines.
+
+pub mod session;
+
+#[cfg(feature = "dial")]
+pub mod account;
+#[cfg(feature = "dial")]
+pub mod dial;
+#[cfg(feature = "dial")]
+mod http;
+#[cfg(feature = "dial")]
+pub mod terminal;
+
+#[cfg(test)]
+#[cfg(feature = "dial")]
+mod fake;

@@ -1,0 +1,237 @@
+//! The control plane as a client sees it: sign-up, login, names. JSON over HTTP; ids are strings there.
+
+use hyper::{Method, StatusCode};
+use protocol::{DeviceId, UserId};
+use serde_json::{Value, json};
+
+pub use crate::http::HttpError;
+use crate::http::Place;
+
+/// A server's control plane. Cheap to clone; each call is a connection of its own.
+#[derive(Clone, Debug)]
+pub struct Account {
+    place: Place,
+}
+
+/// What login gives.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Names user and device to the chat port.
+    pub token: String,
+    /// Who.
+    pub user: UserId,
+    /// Which device. Kept by an app and given at its next login.
+    pub device: DeviceId,
+    /// When the token ends, milliseconds since the Unix epoch at the server.
+    pub expires_ms: u64,
+    /// Where to chat: `ws://host:port/ws`.
+    pub chat: String,
+}
+
+/// Without the token: it must not reach a log.
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { user, device, expires_ms, chat, .. } = self;
+        write!(f, "Login {{ user: {user}, device: {device}, expires_ms: {expires_ms}, chat: {chat:?} }}")
+    }
+}
+
+/// A person's id and name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The id.
+    pub user: UserId,
+    /// The name as it was signed up.
+    pub name: String,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The server said no.
+    #[error("{message} ({code})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// A stable word.
+        code: String,
+        /// For people.
+        message: String,
+        /// 0: do not retry.
+        retry_after_ms: u64,
+    },
+    /// There was no answer, or none that can be understood.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl AccountError {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused { code, .. } => code,
+            Self::Http(HttpError::BadUrl { .. }) => "bad_url",
+            Self::Http(HttpError::Unreachable { .. }) => "unreachable",
+            Self::Http(HttpError::BadAnswer { .. }) => "bad_answer",
+        }
+    }
+
+    /// When to try again, in milliseconds; 0: not at all.
+    #[must_use]
+    pub fn retry_after_ms(&self) -> u64 {
+        match self {
+            Self::Refused { retry_after_ms, .. } => *retry_after_ms,
+            Self::Http(HttpError::Unreachable { .. }) => 1000,
+            Self::Http(_) => 0,
+        }
+    }
+}
+
+impl Account {
+    /// The control plane at `http://host:port`.
+    ///
+    /// # Errors
+    /// Not such an address.
+    pub fn new(url: &str) -> Result<Self, HttpError> {
+        Ok(Self { place: Place::parse(url, "http", "http://host:port")? })
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// The name is taken or not allowed, the password is too short, or there was no answer.
+    pub async fn signup(&self, name: &str, password: &str) -> Result<UserId, AccountError> {
+        let body = json!({ "name": name, "password": password });
+        let answer = self.ask(Method::POST, "/v1/signup", None, Some(body)).await?;
+        Ok(UserId(self.number(&answer, "user")?))
+    }
+
+    /// Logs a device in; without one, a new device is made.
+    ///
+    /// # Errors
+    /// Wrong name or password, too many devices, or there was no answer.
+    pub async fn login(
+        &self,
+        name: &str,
+        password: &str,
+        device: Option<DeviceId>,
+    ) -> Result<Login, AccountError> {
+        let mut body = json!({ "name": name, "password": password });
+        if let (Some(device), Some(fields)) = (device, body.as_object_mut()) {
+            fields.insert("device".into(), device.to_string().into());
+        }
+        let answer = self.ask(Method::POST, "/v1/login", None, Some(body)).await?;
+        Ok(self.login_of(&answer)?)
+    }
+
+    /// A fresh token for the same device, for one that is still good.
+    ///
+    /// # Errors
+    /// The token is no good, or there was no answer.
+    pub async fn renew(&self, token: &str) -> Result<Login, AccountError> {
+        let answer = self.ask(Method::POST, "/v1/token", Some(token), None).await?;
+        Ok(self.login_of(&answer)?)
+    }
+
+    fn login_of(&self, answer: &Value) -> Result<Login, HttpError> {
+        Ok(Login {
+            token: self.text(answer, "token")?,
+            user: UserId(self.number(answer, "user")?),
+            device: DeviceId(self.number(answer, "device")?),
+            expires_ms: self.number(answer, "expires_ms")?,
+            chat: self.text(answer, "chat")?,
+        })
+    }
+
+    /// Looks a name up, whatever its case.
+    ///
+    /// # Errors
+    /// Nobody has it, the token is no good, or there was no answer.
+    pub async fn user_by_name(&self, token: &str, name: &str) -> Result<User, AccountError> {
+        let path = format!("/v1/users/by-name/{}", escape(name));
+        self.user(&self.ask(Method::GET, &path, Some(token), None).await?)
+    }
+
+    /// Looks an id up.
+    ///
+    /// # Errors
+    /// Nobody has it, the token is no good, or there was no answer.
+    pub async fn user_by_id(&self, token: &str, user: UserId) -> Result<User, AccountError> {
+        let path = format!("/v1/users/{user}");
+        self.user(&self.ask(Method::GET, &path, Some(token), None).await?)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> Result<Value, AccountError> {
+        let body = body.map(|body| body.to_string());
+        let (status, bytes) = self.place.ask(method, path, token, body).await?;
+        let answer = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer)) }
+    }
+
+    fn user(&self, answer: &Value) -> Result<User, AccountError> {
+        Ok(User { user: UserId(self.number(answer, "user")?), name: self.text(answer, "name")? })
+    }
+
+    fn text(&self, answer: &Value, field: &str) -> Result<String, HttpError> {
+        let text = answer.get(field).and_then(Value::as_str).map(str::to_owned);
+        text.ok_or_else(|| self.place.bad_answer(format!("no text {field:?}")))
+    }
+
+    /// Ids are strings and times are numbers; both are taken as either.
+    fn number(&self, answer: &Value, field: &str) -> Result<u64, HttpError> {
+        let value = answer.get(field);
+        let number = value.and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()));
+        number.ok_or_else(|| self.place.bad_answer(format!("no number {field:?}")))
+    }
+}
+
+fn refused(status: StatusCode, answer: &Value) -> AccountError {
+    let error = answer.get("error");
+    let text = |field: &str| error.and_then(|e| e.get(field)).and_then(Value::as_str).map(str::to_owned);
+    AccountError::Refused {
+        status: status.as_u16(),
+        code: text("code").unwrap_or_else(|| format!("http_{}", status.as_u16())),
+        message: text("message").unwrap_or_else(|| status.to_string()),
+        retry_after_ms: error.and_then(|e| e.get("retry_after_ms")).and_then(Value::as_u64).unwrap_or(0),
+    }
+}
+
+/// A path segment: all but the unreserved characters of RFC 3986 section 2.3 as percent and two hex digits.
+fn escape(segment: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_all_that_is_reserved() {
+        assert_eq!(escape("a-Z_0.~"), "a-Z_0.~");
+        assert_eq!(escape("a/b?가"), "a%2Fb%3F%EA%B0%80");
+    }
+
+    #[test]
+    fn refusals_are_read_and_strange_ones_survive() {
+        let answer = json!({ "error": { "code": "rate", "message": "slow", "retry_after_ms": 5 } });
+        let error = refused(StatusCode::TOO_MANY_REQUESTS, &answer);
+        assert_eq!((error.code(), error.retry_after_ms()), ("rate", 5));
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, &Value::Null).code(), "http_502");
+    }
+}

@@ -1,0 +1,283 @@
+//! A [`Session`] on a WebSocket: one tokio task that dials, reconnects, and renews the token.
+//!
+//! Only `ws://` for now; a `wss://` address is refused with words.
+
+use std::time::Duration;
+
+use protocol::{ChannelId, CloseCode, DeviceId, Refusal, SendId, Seq, UserId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::account::{Account, Login};
+use crate::http::{HttpError, Place};
+use crate::session::{Config, Event, RequestId, Saved, Session};
+
+mod socket;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+use task::Task;
+
+/// Events that wait for an app that does not take them; then the connection is not read.
+const EVENTS_WAITING_MAX: usize = 1024;
+/// Commands that wait for the task; then commands wait for their turn.
+const COMMANDS_WAITING_MAX: usize = 256;
+/// How long a goodbye may take.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+type Command = Box<dyn FnOnce(&mut Session) + Send>;
+
+/// What a client is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The control plane: where the token is renewed.
+    pub account: Account,
+    /// What login gave.
+    pub login: Login,
+    /// Name and password. A good token is renewed without them; they bring back a device that slept past its token's
+    /// end. Without them such a client stops with [`End::Refused`].
+    pub renew: Option<(String, String)>,
+    /// What an earlier run of this device kept.
+    pub saved: Option<Saved>,
+}
+
+/// Why a client stopped.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum End {
+    /// Its handles were dropped.
+    #[error("stopped")]
+    Stopped,
+    /// The same device said Hello somewhere else.
+    #[error("this device is connected somewhere else")]
+    Replaced,
+    /// The server does not take the device; no retry can help.
+    #[error("{reason} ({code})")]
+    Refused {
+        /// A stable word.
+        code: String,
+        /// For people.
+        reason: String,
+    },
+}
+
+/// Why a command was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ClientError {
+    /// It breaks a limit, or too much is pending.
+    #[error("{}: {}", .0.path, .0.text)]
+    Refused(Refusal),
+    /// The client has stopped; [`Events::next`] said why.
+    #[error("the client has stopped")]
+    Stopped,
+}
+
+/// A handle to a running client. When the last one is dropped, the client says goodbye and stops.
+#[derive(Clone, Debug)]
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+    login: watch::Receiver<Login>,
+}
+
+/// The events of a running client, in order.
+#[derive(Debug)]
+pub struct Events {
+    events: mpsc::Receiver<Result<Event, End>>,
+}
+
+impl Events {
+    /// The next event. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// Why the client stopped; nothing comes after it.
+    pub async fn next(&mut self) -> Result<Event, End> {
+        self.events.recv().await.unwrap_or(Err(End::Stopped))
+    }
+}
+
+impl Client {
+    /// Starts a client. Within a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// The chat address in `login` is not one of ours.
+    pub fn start(options: Options) -> Result<(Self, Events), HttpError> {
+        let place = place(&options.login)?;
+        let session = Session::new(Config::new(options.login.user, entropy_u64()), options.saved.clone());
+        let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (event_queue, events) = mpsc::channel(EVENTS_WAITING_MAX);
+        let (told, login) = watch::channel(options.login.clone());
+        tokio::spawn(Task::new(options, place, session, command_queue, event_queue, told).run());
+        Ok((Self { commands, login }, Events { events }))
+    }
+
+    /// Whose device this is.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.login.borrow().user
+    }
+
+    /// Which device this is.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.login.borrow().device
+    }
+
+    /// The token that counts now.
+    #[must_use]
+    pub fn token(&self) -> String {
+        self.login.borrow().token.clone()
+    }
+
+    /// Runs `work` on the session, in the client's task.
+    ///
+    /// # Errors
+    /// The client has stopped.
+    pub async fn with_session<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> R + Send + 'static,
+    ) -> Result<R, ClientError> {
+        let (answer, answered) = oneshot::channel();
+        let command: Command = Box::new(move |session| {
+            // The one who asked may be gone; the work is done all the same.
+            let _ = answer.send(work(session));
+        });
+        self.commands.send(command).await.map_err(|_| ClientError::Stopped)?;
+        answered.await.map_err(|_| ClientError::Stopped)
+    }
+
+    async fn command<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> Result<R, Refusal> + Send + 'static,
+    ) -> Result<R, ClientError> {
+        self.with_session(work).await?.map_err(ClientError::Refused)
+    }
+
+    /// Sends text; [`Event::Ack`] or [`Event::Rejected`] follows.
+    ///
+    /// # Errors
+    /// As for [`Session::send_text`].
+    pub async fn send_text(&self, channel: ChannelId, text: &str) -> Result<SendId, ClientError> {
+        let text = text.to_owned();
+        self.command(move |session| session.send_text(channel, &text, None)).await
+    }
+
+    /// Creates a group with the user as owner.
+    ///
+    /// # Errors
+    /// As for [`Session::create_group`].
+    pub async fn create_group(
+        &self,
+        name: &str,
+        members: &[UserId],
+    ) -> Result<(SendId, ChannelId), ClientError> {
+        let (name, members) = (name.to_owned(), members.to_vec());
+        self.command(move |session| session.create_group(&name, &members, None)).await
+    }
+
+    /// Adds users to a group.
+    ///
+    /// # Errors
+    /// As for [`Session::add_members`].
+    pub async fn add_members(&self, channel: ChannelId, members: &[UserId]) -> Result<SendId, ClientError> {
+        let members = members.to_vec();
+        self.command(move |session| session.add_members(channel, &members, None)).await
+    }
+
+    /// Removes a user from a group.
+    ///
+    /// # Errors
+    /// As for [`Session::remove_member`].
+    pub async fn remove_member(&self, channel: ChannelId, member: UserId) -> Result<SendId, ClientError> {
+        self.command(move |session| session.remove_member(channel, member, None)).await
+    }
+
+    /// Leaves a group.
+    ///
+    /// # Errors
+    /// As for [`Session::leave`].
+    pub async fn leave(&self, channel: ChannelId) -> Result<SendId, ClientError> {
+        self.command(move |session| session.leave(channel, None)).await
+    }
+
+    /// Asks for a window of history; [`Event::History`] follows.
+    ///
+    /// # Errors
+    /// As for [`Session::history`].
+    pub async fn history(
+        &self,
+        channel: ChannelId,
+        after: Option<Seq>,
+        before: Option<Seq>,
+        limit: u32,
+        newest: bool,
+    ) -> Result<RequestId, ClientError> {
+        self.command(move |session| session.history(channel, after, before, limit, newest)).await
+    }
+
+    /// Asks for the user's channels; [`Event::Channels`] follows.
+    ///
+    /// # Errors
+    /// As for [`Session::channels`].
+    pub async fn channels(&self, after: ChannelId, limit: u32) -> Result<RequestId, ClientError> {
+        self.command(move |session| session.channels(after, limit)).await
+    }
+
+    /// Asks for a group's members; [`Event::Members`] follows.
+    ///
+    /// # Errors
+    /// As for [`Session::members`].
+    pub async fn members(
+        &self,
+        channel: ChannelId,
+        after: UserId,
+        limit: u32,
+    ) -> Result<RequestId, ClientError> {
+        self.command(move |session| session.members(channel, after, limit)).await
+    }
+
+    /// Shows a fresh token; for apps that log in by themselves.
+    ///
+    /// # Errors
+    /// The client has stopped.
+    pub async fn reauth(&self, token: &str, lifetime_ms: u64) -> Result<(), ClientError> {
+        let token = token.to_owned();
+        self.with_session(move |session| session.reauth(&token, lifetime_ms)).await
+    }
+
+    /// What to keep for a later run of this device; see [`Session::saved`] for when.
+    ///
+    /// # Errors
+    /// The client has stopped.
+    pub async fn saved(&self) -> Result<Saved, ClientError> {
+        self.with_session(|session| session.saved()).await
+    }
+}
+
+fn place(login: &Login) -> Result<Place, HttpError> {
+    Place::parse(&login.chat, "ws", "ws://host:port/ws")
+}
+
+/// Randomness of the operating system.
+fn entropy<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // It fails only where there is no such source at all. A mask key may then be weak: it keeps a proxy from being
+    // fooled by a browser, and there is none of either here. Send ids still differ by the time mixed in.
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut state = now.as_nanos() as u64;
+        for byte in &mut bytes {
+            state = protocol::partition::mix64(state);
+            *byte = state.to_le_bytes()[0];
+        }
+    }
+    bytes
+}
+
+fn entropy_u64() -> u64 {
+    u64::from_le_bytes(entropy())
+}
+
+/// Whether a close code says that no reconnect can help.
+fn end_of(code: Option<u16>) -> Option<End> {
+    (code == Some(CloseCode::Replaced.number())).then_some(End::Replaced)
+}

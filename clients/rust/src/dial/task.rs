@@ -1,0 +1,319 @@
+//! The task that owns a session and its connection.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::Duration;
+
+use protocol::body::session::Reject;
+use protocol::{Code, DeviceId, Frame};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::socket::{Lost, Socket};
+use super::{CLOSE_WAIT, Command, End, Options, end_of, place};
+use crate::account::{Account, AccountError, Login};
+use crate::http::{HttpError, Place};
+use crate::session::{Event, Session};
+
+/// Tokens that may be refused one after the other before the client gives up.
+const REFUSED_TOKENS_MAX: u32 = 3;
+/// A sleep when nothing is due; any input ends it.
+const IDLE: Duration = Duration::from_secs(3600);
+
+type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+pub(super) struct Task {
+    account: Account,
+    renew: Option<(String, String)>,
+    login: Login,
+    told: watch::Sender<Login>,
+    place: Place,
+    session: Session,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Result<Event, End>>,
+    /// Events of the session that the app has no room for yet.
+    waiting: VecDeque<Event>,
+    socket: Option<Socket>,
+    dialing: Pending<Result<Socket, HttpError>>,
+    renewing: Pending<Result<Login, AccountError>>,
+    /// The token was refused: no dialling before there is another.
+    is_token_bad: bool,
+    wants_dial: bool,
+    refused_tokens: u32,
+    began: Instant,
+    /// The server's clock minus ours, in milliseconds.
+    server_ahead_ms: u64,
+}
+
+/// What woke the task.
+enum Step {
+    Command(Option<Command>),
+    /// There is room for an event, or nobody listens.
+    Room(bool),
+    Turn(Result<(), Lost>),
+    Dialed(Result<Socket, HttpError>),
+    Renewed(Result<Login, AccountError>),
+    Tick,
+}
+
+impl Task {
+    pub(super) fn new(
+        options: Options,
+        place: Place,
+        session: Session,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<Result<Event, End>>,
+        told: watch::Sender<Login>,
+    ) -> Self {
+        Self {
+            account: options.account,
+            renew: options.renew,
+            login: options.login,
+            told,
+            place,
+            session,
+            commands,
+            events,
+            waiting: VecDeque::new(),
+            socket: None,
+            dialing: None,
+            renewing: None,
+            is_token_bad: false,
+            wants_dial: false,
+            refused_tokens: 0,
+            began: Instant::now(),
+            server_ahead_ms: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        self.dial();
+        let end = self.work().await;
+        if let Some(socket) = self.socket.take() {
+            let _ = timeout(CLOSE_WAIT, socket.close()).await;
+        }
+        for event in self.waiting {
+            if self.events.send(Ok(event)).await.is_err() {
+                return;
+            }
+        }
+        // Nobody may be listening any more.
+        let _ = self.events.send(Err(end)).await;
+    }
+
+    async fn work(&mut self) -> End {
+        let mut frames = Vec::new();
+        loop {
+            self.session.tick(self.now_ms());
+            if let Err(end) = self.take_events() {
+                return end;
+            }
+            self.fill_socket();
+            match self.step(&mut frames).await {
+                Step::Command(Some(command)) => command(&mut self.session),
+                Step::Command(None) => return End::Stopped,
+                Step::Room(true) => {
+                    if let Some(event) = self.waiting.pop_front() {
+                        // There is room: this does not wait.
+                        let _ = self.events.try_send(Ok(event));
+                    }
+                }
+                Step::Room(false) => self.waiting.clear(),
+                Step::Turn(outcome) => {
+                    let now_ms = self.now_ms();
+                    for frame in frames.drain(..) {
+                        self.session.receive(now_ms, frame);
+                    }
+                    if let Err(lost) = outcome
+                        && let Some(end) = self.lose(lost)
+                    {
+                        return end;
+                    }
+                }
+                Step::Dialed(outcome) => self.take_socket(outcome),
+                Step::Renewed(outcome) => {
+                    if let Err(end) = self.take_login(outcome) {
+                        return end;
+                    }
+                }
+                Step::Tick => {}
+            }
+        }
+    }
+
+    async fn step(&mut self, frames: &mut Vec<Frame>) -> Step {
+        let idle = Instant::now() + IDLE;
+        let due = self.session.next_deadline().map_or(idle, |ms| self.began + Duration::from_millis(ms));
+        let has_events = !self.waiting.is_empty();
+        let Self { commands, events, socket, dialing, renewing, .. } = self;
+        tokio::select! {
+            command = commands.recv() => Step::Command(command),
+            permit = events.reserve(), if has_events => Step::Room(permit.is_ok()),
+            outcome = turn(socket, !has_events, frames) => Step::Turn(outcome),
+            outcome = finish(dialing) => Step::Dialed(outcome),
+            outcome = finish(renewing) => Step::Renewed(outcome),
+            () = sleep_until(due) => Step::Tick,
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn fill_socket(&mut self) {
+        let Self { socket: Some(socket), session, .. } = self else { return };
+        if socket.is_drained() {
+            socket.queue(|| session.poll_transmit());
+        }
+    }
+
+    fn dial(&mut self) {
+        if self.is_token_bad {
+            self.wants_dial = true;
+        } else if self.dialing.is_none() && self.socket.is_none() {
+            self.dialing = Some(Box::pin(Socket::open(self.place.clone())));
+        }
+    }
+
+    fn take_socket(&mut self, outcome: Result<Socket, HttpError>) {
+        self.dialing = None;
+        let now_ms = self.now_ms();
+        match outcome {
+            Ok(socket) => {
+                self.socket = Some(socket);
+                self.session.connected(now_ms, &self.login.token);
+            }
+            Err(_) => self.session.disconnected(now_ms),
+        }
+    }
+
+    fn lose(&mut self, lost: Lost) -> Option<End> {
+        self.socket = None;
+        self.session.disconnected(self.now_ms());
+        match lost {
+            Lost::Closed(code) => end_of(code),
+            Lost::Broken => None,
+        }
+    }
+
+    /// Acts on the session's events and keeps those that are for the app.
+    fn take_events(&mut self) -> Result<(), End> {
+        while let Some(event) = self.session.poll_event() {
+            match &event {
+                Event::Reconnect => {
+                    self.dial();
+                    continue;
+                }
+                Event::Dead => {
+                    self.socket = None;
+                    self.session.disconnected(self.now_ms());
+                    continue;
+                }
+                Event::TokenDue => {
+                    self.renew();
+                    continue;
+                }
+                Event::HelloRejected(reject) if self.is_renewed_for(reject)? => continue,
+                Event::Connected(welcome) => {
+                    self.refused_tokens = 0;
+                    self.server_ahead_ms = welcome.time_ms.saturating_sub(self.now_ms());
+                }
+                _ => {}
+            }
+            self.waiting.push_back(event);
+        }
+        Ok(())
+    }
+
+    /// Whether another token is being fetched, so that the app need not know.
+    fn is_renewed_for(&mut self, reject: &Reject) -> Result<bool, End> {
+        if reject.retry_after_ms > 0 {
+            return Ok(false);
+        }
+        let code = Code::from_number(reject.code);
+        let is_about_token = matches!(code, Some(Code::Unauthenticated | Code::Expired));
+        self.refused_tokens += 1;
+        if is_about_token && self.renew.is_some() && self.refused_tokens < REFUSED_TOKENS_MAX {
+            self.is_token_bad = true;
+            self.renew();
+            return Ok(true);
+        }
+        let code = code.map_or_else(|| reject.code.to_string(), |code| code.word().to_owned());
+        Err(End::Refused { code, reason: reject.text.clone() })
+    }
+
+    /// The token buys the next one as long as it is good; after that only name and password do.
+    fn renew(&mut self) {
+        if self.renewing.is_none() {
+            let token = (!self.is_token_bad).then(|| self.login.token.clone());
+            let (account, device) = (self.account.clone(), self.login.device);
+            self.renewing = Some(Box::pin(log_in(account, token, self.renew.clone(), device)));
+        }
+    }
+
+    fn take_login(&mut self, outcome: Result<Login, AccountError>) -> Result<(), End> {
+        self.renewing = None;
+        let login = match outcome {
+            Ok(login) => login,
+            // The token that is there still works until the server says otherwise. The app may know better.
+            Err(_) if !self.is_token_bad => {
+                self.waiting.push_back(Event::TokenDue);
+                return Ok(());
+            }
+            Err(error) => {
+                return Err(End::Refused { code: error.code().to_owned(), reason: error.to_string() });
+            }
+        };
+        if let Ok(place) = place(&login) {
+            self.place = place;
+        }
+        let server_ms = self.now_ms().saturating_add(self.server_ahead_ms);
+        self.session.reauth(&login.token, login.expires_ms.saturating_sub(server_ms));
+        self.told.send_replace(login.clone());
+        self.login = login;
+        self.is_token_bad = false;
+        if std::mem::take(&mut self.wants_dial) {
+            self.dial();
+        }
+        Ok(())
+    }
+}
+
+async fn turn(socket: &mut Option<Socket>, may_read: bool, frames: &mut Vec<Frame>) -> Result<(), Lost> {
+    match socket {
+        Some(socket) => socket.turn(may_read, frames).await,
+        None => pending().await,
+    }
+}
+
+async fn finish<T>(work: &mut Pending<T>) -> T {
+    match work {
+        Some(work) => work.await,
+        None => pending().await,
+    }
+}
+
+/// Gets another token; tries again until there is an answer that counts.
+async fn log_in(
+    account: Account,
+    token: Option<String>,
+    password: Option<(String, String)>,
+    device: DeviceId,
+) -> Result<Login, AccountError> {
+    let mut token = token;
+    loop {
+        let outcome = match (&token, &password) {
+            (Some(token), _) => account.renew(token).await,
+            (None, Some((name, password))) => account.login(name, password, Some(device)).await,
+            (None, None) => pending().await,
+        };
+        match outcome {
+            Err(error) if error.retry_after_ms() > 0 => {
+                sleep(Duration::from_millis(error.retry_after_ms())).await;
+            }
+            Err(_) if token.is_some() && password.is_some() => token = None,
+            outcome => return outcome,
+        }
+    }
+}

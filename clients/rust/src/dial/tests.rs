@@ -1,0 +1,190 @@
+use std::time::Duration;
+
+use protocol::{ChannelId, SendId};
+use tokio::time::timeout;
+
+use super::{Client, End, Events, Options};
+use crate::account::{Account, Login};
+use crate::fake::Fake;
+use crate::session::{Content, Event};
+
+const WAIT: Duration = Duration::from_secs(20);
+const PASSWORD: &str = "a long password";
+
+async fn log_in(fake: &Fake, name: &str) -> (Account, Login) {
+    let account = Account::new(&fake.url()).unwrap();
+    account.signup(name, PASSWORD).await.unwrap();
+    let login = account.login(name, PASSWORD, None).await.unwrap();
+    (account, login)
+}
+
+async fn start(fake: &Fake, name: &str) -> (Client, Events) {
+    let (account, login) = log_in(fake, name).await;
+    let renew = Some((name.to_owned(), PASSWORD.to_owned()));
+    Client::start(Options { account, login, renew, saved: None }).unwrap()
+}
+
+async fn next(events: &mut Events) -> Result<Event, End> {
+    timeout(WAIT, events.next()).await.expect("an event in time")
+}
+
+async fn until<T>(events: &mut Events, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    loop {
+        if let Some(found) = wanted(&next(events).await.unwrap()) {
+            return found;
+        }
+    }
+}
+
+fn text(event: &Event) -> Option<String> {
+    match event {
+        Event::Message(message) => match &message.content {
+            Content::Text(text) => Some(text.clone()),
+            other => panic!("{other:?}"),
+        },
+        _ => None,
+    }
+}
+
+fn ack(event: &Event) -> Option<SendId> {
+    if let Event::Ack { send_id, .. } = event { Some(*send_id) } else { None }
+}
+
+#[tokio::test]
+async fn two_people_talk() {
+    let fake = Fake::start().await;
+    let (minji, mut hers) = start(&fake, "minji").await;
+    let (joon, mut his) = start(&fake, "joon").await;
+    let channel = ChannelId::direct(minji.user(), joon.user());
+    // The longest text there is crosses in many reads.
+    let long = "가".repeat(100_000);
+    let sent =
+        [minji.send_text(channel, "hello").await.unwrap(), minji.send_text(channel, &long).await.unwrap()];
+    assert_eq!(until(&mut hers, ack).await, sent[0]);
+    assert_eq!(until(&mut hers, ack).await, sent[1]);
+    assert_eq!(until(&mut his, text).await, "hello");
+    assert!(until(&mut his, text).await == long);
+}
+
+#[tokio::test]
+async fn cut_connections_lose_and_repeat_nothing() {
+    let fake = Fake::start().await;
+    let (minji, mut hers) = start(&fake, "minji").await;
+    let (joon, mut his) = start(&fake, "joon").await;
+    let channel = ChannelId::direct(minji.user(), joon.user());
+    let mut sent = Vec::new();
+    for round in 0..5 {
+        fake.world().cut_after = Some(round * 2);
+        for n in 0..10 {
+            sent.push(minji.send_text(channel, &format!("{round}.{n}")).await.unwrap());
+        }
+        for send_id in &sent[round * 10..] {
+            assert_eq!(until(&mut hers, ack).await, *send_id);
+        }
+    }
+    for n in 0..50 {
+        assert_eq!(until(&mut his, text).await, format!("{}.{}", n / 10, n % 10));
+    }
+    assert!(fake.world().hellos >= 7, "two clients and five cuts");
+    assert_eq!(minji.saved().await.unwrap().pending, []);
+}
+
+#[tokio::test]
+async fn an_ended_token_is_renewed_before_the_next_hello() {
+    let fake = Fake::start().await;
+    fake.world().first_good_token = 2;
+    let (client, mut events) = start(&fake, "minji").await;
+    until(&mut events, |event| matches!(event, Event::Connected(_)).then_some(())).await;
+    assert_eq!(fake.world().tokens, 2);
+    assert!(client.token().ends_with(".2"));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_while_connected() {
+    let fake = Fake::start().await;
+    fake.world().token_life_ms = 500;
+    let (client, mut events) = start(&fake, "minji").await;
+    until(&mut events, |event| matches!(event, Event::Reauthed).then_some(())).await;
+    assert!(fake.world().reauths >= 1);
+    assert!(!client.token().ends_with(".1"));
+}
+
+#[tokio::test]
+async fn a_device_that_is_somewhere_else_does_not_come_back() {
+    let fake = Fake::start().await;
+    let (_client, mut events) = start(&fake, "minji").await;
+    until(&mut events, |event| matches!(event, Event::Live).then_some(())).await;
+    fake.world().close_with = Some(4003);
+    fake.wake();
+    let end = loop {
+        if let Err(end) = next(&mut events).await {
+            break end;
+        }
+    };
+    assert_eq!(end, End::Replaced);
+    assert_eq!(fake.world().hellos, 1);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_renewed_ends_the_client() {
+    let fake = Fake::start().await;
+    fake.world().first_good_token = 100;
+    let (_client, mut events) = start(&fake, "minji").await;
+    let end = loop {
+        if let Err(end) = next(&mut events).await {
+            break end;
+        }
+    };
+    assert!(matches!(end, End::Refused { ref code, .. } if code == "expired"), "{end:?}");
+    assert_eq!(fake.world().hellos, 3);
+}
+
+#[tokio::test]
+async fn tls_is_refused_with_words() {
+    let fake = Fake::start().await;
+    let (account, mut login) = log_in(&fake, "minji").await;
+    login.chat = "wss://127.0.0.1:1/ws".into();
+    let error = Client::start(Options { account, login, renew: None, saved: None }).unwrap_err();
+    assert!(error.to_string().contains("TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn dropping_the_client_ends_its_events() {
+    let fake = Fake::start().await;
+    let (client, mut events) = start(&fake, "minji").await;
+    until(&mut events, |event| matches!(event, Event::Live).then_some(())).await;
+    drop(client);
+    assert_eq!(next(&mut events).await, Err(End::Stopped));
+}
+
+#[tokio::test]
+async fn an_app_that_does_not_listen_can_still_speak() {
+    let fake = Fake::start().await;
+    let (minji, hers) = start(&fake, "minji").await;
+    let (joon, mut his) = start(&fake, "joon").await;
+    let channel = ChannelId::direct(minji.user(), joon.user());
+    for n in 0..3000 {
+        minji.send_text(channel, &n.to_string()).await.unwrap();
+        if n % 100 == 99 {
+            // Joon hears the first though Minji takes no event. Past her queue's bound her connection is not read, so
+            // her acks do not come and her window closes, but she can go on speaking.
+            for n in n - 99..=n.min(299) {
+                assert_eq!(until(&mut his, text).await, n.to_string());
+            }
+        }
+    }
+    drop(hers);
+    for n in 300..3000 {
+        assert_eq!(until(&mut his, text).await, n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_buys_the_next_without_a_password() {
+    let fake = Fake::start().await;
+    fake.world().token_life_ms = 500;
+    let (account, login) = log_in(&fake, "minji").await;
+    let (_client, mut events) = Client::start(Options { account, login, renew: None, saved: None }).unwrap();
+    until(&mut events, |event| matches!(event, Event::Reauthed).then_some(())).await;
+    assert_eq!(fake.world().renewals, 1);
+}

@@ -1,0 +1,194 @@
+//! One HTTP/1.1 request on a connection of its own (RFC 9112), and the upgrade to a WebSocket (RFC 6455 section 4.1).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use protocol::ws::{accept_key, request_key};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A request that takes longer is given up.
+const REQUEST_WAIT: Duration = Duration::from_secs(30);
+/// Most bytes of an answer.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address is not one of ours.
+    #[error("{url:?} is not an address like {expected}: {fault}")]
+    BadUrl {
+        /// What was found.
+        url: String,
+        /// What was expected.
+        expected: &'static str,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// No connection, or it broke.
+    #[error("no connection to {place}: {fault}")]
+    Unreachable {
+        /// Host and port.
+        place: String,
+        /// In the system's words.
+        fault: String,
+    },
+    /// The server answered, but not what the protocol says.
+    #[error("unexpected answer from {place}: {fault}")]
+    BadAnswer {
+        /// Host and port.
+        place: String,
+        /// What was found.
+        fault: String,
+    },
+}
+
+/// Where a server is: `http://host:port` or `ws://host:port/path`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    /// `host:port` as the user wrote it.
+    authority: String,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl Place {
+    pub(crate) fn parse(url: &str, scheme: &str, expected: &'static str) -> Result<Self, HttpError> {
+        let bad = |fault: String| HttpError::BadUrl { url: url.to_owned(), expected, fault };
+        let uri: Uri = url.parse().map_err(|error| bad(format!("{error}")))?;
+        match uri.scheme_str() {
+            Some(found) if found == scheme => {}
+            Some("https" | "wss") => return Err(bad("this client does not speak TLS yet".into())),
+            found => {
+                return Err(bad(format!("the scheme is {:?}, not {scheme:?}", found.unwrap_or_default())));
+            }
+        }
+        let authority = uri.authority().ok_or_else(|| bad("there is no host".into()))?;
+        if authority.as_str().contains('@') {
+            return Err(bad("a user name does not belong there".into()));
+        }
+        // An IPv6 address stands in brackets in a URL and without them in a socket address.
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self {
+            authority: authority.to_string(),
+            host,
+            port: authority.port_u16().unwrap_or(80),
+            path: uri.path().to_owned(),
+        })
+    }
+
+    fn unreachable(&self, fault: impl std::fmt::Display) -> HttpError {
+        HttpError::Unreachable { place: self.authority.clone(), fault: fault.to_string() }
+    }
+
+    pub(crate) fn bad_answer(&self, fault: impl Into<String>) -> HttpError {
+        HttpError::BadAnswer { place: self.authority.clone(), fault: fault.into() }
+    }
+
+    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, HttpError> {
+        let stream =
+            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| self.unreachable(e))?;
+        // Small frames must not wait for the ack of the ones before.
+        stream.set_nodelay(true).map_err(|error| self.unreachable(error))?;
+        let (sender, connection) =
+            handshake(TokioIo::new(stream)).await.map_err(|error| self.unreachable(error))?;
+        tokio::spawn(async move {
+            // What breaks here is seen by the request that waits for its answer.
+            let _ = connection.with_upgrades().await;
+        });
+        Ok(sender)
+    }
+
+    /// Sends one request, with a JSON body when there is one.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<String>,
+    ) -> Result<(StatusCode, Bytes), HttpError> {
+        let path = format!("{}{path}", self.path.trim_end_matches('/'));
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::from(body.unwrap_or_default())).map_err(|e| self.unreachable(e))?;
+        let exchange = async {
+            let answer = self.open().await?.send_request(request).await.map_err(|e| self.unreachable(e))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            Ok((status, body.map_err(|error| self.unreachable(error))?.to_bytes()))
+        };
+        timeout(REQUEST_WAIT, exchange).await.unwrap_or_else(|_| Err(self.unreachable("no answer in time")))
+    }
+
+    /// Opens a WebSocket. The second part is what the server sent behind its answer.
+    pub(crate) async fn upgrade(&self, nonce: [u8; 16]) -> Result<(TcpStream, Bytes), HttpError> {
+        let key = request_key(nonce);
+        let request = Request::builder()
+            .uri(if self.path.is_empty() { "/" } else { &self.path })
+            .header(HOST, &self.authority)
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .body(Full::default())
+            .map_err(|error| self.unreachable(error))?;
+        let exchange = async {
+            let answer = self.open().await?.send_request(request).await.map_err(|e| self.unreachable(e))?;
+            self.check_upgrade(&answer, &key)?;
+            let upgraded = hyper::upgrade::on(answer).await.map_err(|error| self.unreachable(error))?;
+            let parts = upgraded
+                .downcast::<TokioIo<TcpStream>>()
+                .map_err(|_| self.bad_answer("the upgraded connection is not the one that was opened"))?;
+            Ok((parts.io.into_inner(), parts.read_buf))
+        };
+        timeout(REQUEST_WAIT, exchange).await.unwrap_or_else(|_| Err(self.unreachable("no answer in time")))
+    }
+
+    fn check_upgrade<T>(&self, answer: &Response<T>, key: &str) -> Result<(), HttpError> {
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.bad_answer(format!("status {}; expected 101", answer.status())));
+        }
+        let accept = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes());
+        if accept != Some(accept_key(key).as_bytes()) {
+            return Err(self.bad_answer("Sec-WebSocket-Accept does not fit the key"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let place = Place::parse("http://127.0.0.1:8080", "http", "x").unwrap();
+        assert_eq!((place.host.as_str(), place.port), ("127.0.0.1", 8080));
+        let place = Place::parse("ws://[::1]:90/ws", "ws", "x").unwrap();
+        assert_eq!((place.host.as_str(), place.port, place.path.as_str()), ("::1", 90, "/ws"));
+        for (url, fault) in [
+            ("wss://a/ws", "TLS"),
+            ("http://a/ws", "scheme"),
+            ("a:80", "scheme"),
+            ("ws://u@a/ws", "user name"),
+            ("", "empty"),
+        ] {
+            let error = Place::parse(url, "ws", "ws://host:port/ws").unwrap_err().to_string();
+            assert!(error.contains(fault), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The device side of the protocol as a pure state machine: no I/O, no clock, no randomness but the seed.
+//!
+//! # Calling contract
+//!
+//! One [`Session`] is one device for as long as the app runs; connections come and go under it. Its user
+//! 1. dials, and calls [`Session::connected`] when frames can be written, or [`Session::disconnected`] when they cannot;
+//! 2. calls [`Session::receive`] for every whole frame, in order;
+//! 3. calls [`Session::tick`] when [`Session::next_deadline`] is due, as often as it likes otherwise;
+//! 4. after each of these, and after each command, drains [`Session::poll_event`] and writes all that
+//!    [`Session::poll_transmit`] gives, in order;
+//! 5. on [`Event::Dead`] closes the connection and calls [`Session::disconnected`]; on [`Event::Reconnect`] dials.
+//!
+//! Times are milliseconds of one clock that never steps back; its zero is arbitrary.
+//!
+//! # What it promises
+//!
+//! - The cursor moves on complete ranges only, never back.
+//! - A reconnected device catches up before it sends again, and drops what it meets there: with the server's dedup
+//!   window this makes every send effectively once.
+//! - Sends are written in the order in which they were made. After a refusal that may be retried, all from the refused
+//!   one on are written again, in order, after the pause that the server asked for.
+//! - Each message is told once ([`Event::Message`]); an own send ends in exactly one [`Event::Ack`] or
+//!   [`Event::Rejected`], however often it was written.
+
+use std::collections::VecDeque;
+
+use protocol::body::encode;
+use protocol::body::message::channel_of;
+use protocol::body::session::Hello;
+use protocol::partition::mix64;
+use protocol::{Cursor, Frame, InboxSeq, UserId};
+
+mod answer;
+mod clock;
+mod command;
+mod event;
+pub mod limits;
+mod pending;
+mod request;
+mod seen;
+#[cfg(test)]
+mod tests;
+
+pub use event::{About, Content, Event, History, Message, RequestId};
+
+use pending::Pending;
+use request::Requests;
+use seen::Seen;
+
+/// What a session is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Whose device this is, as login said.
+    pub user: UserId,
+    /// For send ids and jitter. It must be another one for every session ever made, also after a restart of the app:
+    /// take it from the operating system's randomness.
+    pub seed: u64,
+    /// Lower end of the pause before a reconnect, in milliseconds, at least 1.
+    pub reconnect_ms_min: u64,
+    /// Upper end of the pause before a reconnect, in milliseconds.
+    pub reconnect_ms_max: u64,
+}
+
+impl Config {
+    /// The usual pauses.
+    #[must_use]
+    pub fn new(user: UserId, seed: u64) -> Self {
+        let (min, max) = (limits::RECONNECT_MS_MIN, limits::RECONNECT_MS_MAX);
+        Self { user, seed, reconnect_ms_min: min, reconnect_ms_max: max }
+    }
+}
+
+/// What an app keeps so that a device goes on after a restart.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Saved {
+    /// How far the inbox was taken.
+    pub cursor: Cursor,
+    /// Sends without an ack, oldest first: whole frames.
+    pub pending: Vec<Frame>,
+}
+
+/// Where a session stands with its connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// No connection. Leads to `Greeting`.
+    Down,
+    /// Hello is queued or written. Leads to `CatchingUp`, `Live` or `Down`.
+    Greeting,
+    /// What was missed comes in; sends wait. Leads to `Live` or `Down`.
+    CatchingUp,
+    /// Sends go out. Leads to `Down`.
+    Live,
+}
+
+/// One device.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    draws: u64,
+    requests_made: u64,
+    now_ms: u64,
+    state: State,
+    cursor: Cursor,
+    pending: Pending,
+    requests: Requests,
+    seen: Seen,
+    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck.
+    control: VecDeque<Frame>,
+    events: VecDeque<Event>,
+    page: Option<OpenPage>,
+    hello: u64,
+    reauth: Option<Reauthing>,
+    /// The inbox's head in Welcome.
+    catch_up_to: InboxSeq,
+    going_away: bool,
+    clock: clock::Clock,
+}
+
+/// A history page whose messages are still coming.
+#[derive(Debug)]
+struct OpenPage {
+    history: History,
+    left: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reauthing {
+    id: u64,
+    lifetime_ms: u64,
+}
+
+impl Session {
+    /// A device without a connection. What `saved` holds is sent again once the device has caught up; frames in it
+    /// that are not sends are left out.
+    #[must_use]
+    pub fn new(config: Config, saved: Option<Saved>) -> Self {
+        let saved = saved.unwrap_or_default();
+        let mut pending = Pending::default();
+        for frame in saved.pending {
+            if let Some(channel) = channel_of(frame.kind(), frame.body()) {
+                pending.push(channel, frame);
+            }
+        }
+        Self {
+            config,
+            draws: 0,
+            requests_made: 0,
+            now_ms: 0,
+            state: State::Down,
+            cursor: saved.cursor,
+            pending,
+            requests: Requests::default(),
+            seen: Seen::default(),
+            control: VecDeque::new(),
+            events: VecDeque::new(),
+            page: None,
+            hello: 0,
+            reauth: None,
+            catch_up_to: InboxSeq(0),
+            going_away: false,
+            clock: clock::Clock::default(),
+        }
+    }
+
+    /// What to keep. Take it when [`Self::poll_event`] has nothing more and what it gave is kept: the cursor counts
+    /// every event as taken.
+    #[must_use]
+    pub fn saved(&self) -> Saved {
+        Saved { cursor: self.cursor, pending: self.pending.frames().cloned().collect() }
+    }
+
+    /// How far the inbox was taken.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// Sends without an ack.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Requests without an answer.
+    #[must_use]
+    pub fn requests_len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Where the session stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whose device this is.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.config.user
+    }
+
+    /// Frames can be written: queues Hello. A connection that was there before is taken as gone.
+    pub fn connected(&mut self, now_ms: u64, token: &str) {
+        self.end_connection();
+        self.now_ms = self.now_ms.max(now_ms);
+        self.state = State::Greeting;
+        self.hello = self.new_request_id().0;
+        let (generation, cursor) = (self.cursor.generation.0, self.cursor.at.0);
+        self.control.push_back(encode(self.hello, &Hello { generation, cursor, token: token.to_owned() }));
+        self.clock.connected(self.now_ms, self.cursor);
+    }
+
+    /// The connection is gone, or could not be made. Says when to try again.
+    pub fn disconnected(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.end_connection();
+        let draw = self.draw();
+        let retry_at_ms = self.clock.disconnected(self.now_ms, &self.config, draw);
+        self.events.push_back(Event::Disconnected { retry_at_ms });
+    }
+
+    fn end_connection(&mut self) {
+        self.state = State::Down;
+        self.pending.rewind();
+        self.requests.rewind();
+        self.control.clear();
+        self.page = None;
+        self.reauth = None;
+        self.going_away = false;
+        self.clock.down();
+    }
+
+    /// The next frame to write on the connection.
+    pub fn poll_transmit(&mut self) -> Option<Frame> {
+        let frame = self.next_frame()?;
+        self.clock.written(self.now_ms);
+        Some(frame)
+    }
+
+    fn next_frame(&mut self) -> Option<Frame> {
+        if self.state == State::Down {
+            return None;
+        }
+        if let Some(frame) = self.control.pop_front() {
+            return Some(frame);
+        }
+        if self.state == State::Greeting || self.going_away {
+            return None;
+        }
+        if let Some(frame) = self.requests.next_to_write(self.now_ms) {
+            return Some(frame);
+        }
+        if self.state == State::Live { self.pending.next_to_write(self.now_ms) } else { None }
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Takes one frame of the server. Kinds and bodies that this client does not know are skipped.
+    pub fn receive(&mut self, now_ms: u64, frame: Frame) {
+        self.now_ms = self.now_ms.max(now_ms);
+        if self.state == State::Down {
+            return;
+        }
+        self.clock.heard(self.now_ms);
+        if frame.header().is_stamped() {
+            if self.state != State::Greeting {
+                self.take_message(&frame);
+            }
+            return;
+        }
+        // A page whose messages do not follow directly is told as far as it came: the app sees its bounds.
+        self.end_page();
+        self.take_answer(&frame);
+    }
+
+    /// Each draw is another number; the sequence is a function of the seed.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        mix64(self.config.seed ^ mix64(self.draws))
+    }
+}

@@ -1,0 +1,255 @@
+//! What each frame of the server does to a session.
+
+use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
+use protocol::body::{encode, read};
+use protocol::limits::PAGE_MESSAGES_MAX;
+use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
+
+use super::event::{About, Event, History, Message, RequestId, read_message};
+use super::{OpenPage, Session, State};
+
+impl Session {
+    pub(super) fn take_answer(&mut self, frame: &Frame) {
+        let id = frame.header().id;
+        match frame.kind() {
+            Kind::WELCOME if self.state == State::Greeting => {
+                if let Some(welcome) = read::<Welcome>(frame) {
+                    self.take_welcome(welcome);
+                }
+            }
+            Kind::REJECT => {
+                if let Some(reject) = read::<Reject>(frame) {
+                    self.take_reject(id, reject);
+                }
+            }
+            Kind::GOING_AWAY => {
+                if let Some(GoingAway { reconnect_after_ms, reason }) = read(frame) {
+                    self.going_away = true;
+                    self.clock.reconnect_after(u64::from(reconnect_after_ms));
+                    self.events.push_back(Event::GoingAway { reconnect_after_ms, reason });
+                }
+            }
+            _ if self.state == State::Greeting => {}
+            Kind::SEND_ACK => {
+                if let Some(SendAck { channel, seq, time_ms }) = read(frame) {
+                    self.take_ack(SendId(id), ChannelId(channel), Seq(seq), time_ms);
+                }
+            }
+            Kind::COMPLETE => {
+                if let Some(complete) = read::<Complete>(frame) {
+                    self.take_complete(&complete);
+                }
+            }
+            Kind::DONE => {
+                if let Some(done) = read::<Done>(frame) {
+                    self.take_done(id, done);
+                }
+            }
+            _ => self.take_page(id, frame),
+        }
+    }
+
+    fn take_page(&mut self, id: u64, frame: &Frame) {
+        let Some(request) = self.requests.answered(id, asked_by(frame.kind())) else { return };
+        let event = match frame.kind() {
+            Kind::CHANNELS => {
+                read(frame).map(|Channels { items, more }| Event::Channels { request, items, more })
+            }
+            Kind::MEMBERS => read(frame).map(|Members { channel, items, more }| Event::Members {
+                request,
+                channel: ChannelId(channel),
+                items,
+                more,
+            }),
+            Kind::HISTORY_PAGE => {
+                self.page = read(frame).map(|head| OpenPage::new(request, &head));
+                if self.page.as_ref().is_some_and(|page| page.left == 0) {
+                    self.end_page();
+                }
+                return;
+            }
+            _ => None,
+        };
+        self.events.extend(event);
+    }
+
+    pub(super) fn end_page(&mut self) {
+        if let Some(page) = self.page.take() {
+            self.events.push_back(Event::History(page.history));
+        }
+    }
+
+    fn take_welcome(&mut self, welcome: Welcome) {
+        if UserId(welcome.user) != self.config.user {
+            let text = format!("names user {}; this session is of {}", welcome.user, self.config.user);
+            let reject = Refusal::new(Code::Unauthenticated, "token", text).body();
+            self.events.push_back(Event::HelloRejected(reject));
+            return;
+        }
+        let (generation, start) = (Generation(welcome.generation), InboxSeq(welcome.start));
+        self.catch_up_to = InboxSeq(welcome.head);
+        self.clock.welcomed(self.now_ms, &welcome);
+        self.state = State::CatchingUp;
+        self.events.push_back(Event::Connected(welcome));
+        if generation != self.cursor.generation {
+            let is_new = self.cursor.generation == Generation(0) && start == InboxSeq(0);
+            self.cursor = Cursor { generation, at: start };
+            self.seen.clear();
+            self.clock.cursor_known(self.cursor);
+            if !is_new {
+                self.events.push_back(Event::Resync { generation, at: start });
+            }
+        }
+        self.seen.begin(start, self.catch_up_to);
+        self.go_live_if_caught_up();
+    }
+
+    fn go_live_if_caught_up(&mut self) {
+        if self.state == State::CatchingUp && self.cursor.at >= self.catch_up_to {
+            self.state = State::Live;
+            self.events.push_back(Event::Live);
+        }
+    }
+
+    pub(super) fn take_message(&mut self, frame: &Frame) {
+        let message = read_message(frame);
+        if let Some(page) = &mut self.page {
+            page.left = page.left.saturating_sub(1);
+            let is_last = page.left == 0;
+            if let Some(message) = message {
+                page.history.messages.push(message.clone());
+                if self.is_own_pending(&message) {
+                    self.seen.acked(message.channel, message.seq, self.cursor.at);
+                    self.tell_ack(message.send_id, message.channel, message.seq, message.time_ms);
+                }
+            }
+            if is_last {
+                self.end_page();
+            }
+            return;
+        }
+        let Some(message) = message else { return };
+        let is_new = self.seen.message(message.channel, message.seq, self.cursor.at);
+        if self.is_own_pending(&message) {
+            self.tell_ack(message.send_id, message.channel, message.seq, message.time_ms);
+        } else if is_new {
+            self.events.push_back(Event::Message(message));
+        }
+    }
+
+    /// Takes the message out of the pending sends, if it is one of them.
+    fn is_own_pending(&mut self, message: &Message) -> bool {
+        message.sender == self.config.user && self.pending.take(message.send_id, Some(message.channel))
+    }
+
+    fn take_ack(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) {
+        self.seen.acked(channel, seq, self.cursor.at);
+        if self.pending.take(send_id, Some(channel)) {
+            self.tell_ack(send_id, channel, seq, time_ms);
+        }
+    }
+
+    fn tell_ack(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) {
+        self.events.push_back(Event::Ack { send_id, channel, seq, time_ms });
+    }
+
+    fn take_complete(&mut self, complete: &Complete) {
+        let (from, to) = (InboxSeq(complete.from), InboxSeq(complete.to));
+        let is_ours = Generation(complete.generation) == self.cursor.generation;
+        if !is_ours || self.cursor.at < from || to < self.cursor.at {
+            return;
+        }
+        self.cursor.at = to;
+        self.clock.cursor_moved(self.now_ms, self.cursor);
+        self.events.push_back(Event::Complete { from, to });
+        self.go_live_if_caught_up();
+        self.tell_cursor_if_due();
+    }
+
+    pub(super) fn tell_cursor_if_due(&mut self) {
+        if self.clock.cursor_due(self.now_ms, self.cursor) {
+            self.tell_cursor();
+        }
+    }
+
+    pub(super) fn tell_cursor(&mut self) {
+        if self.clock.cursor_is_told(self.cursor) {
+            return;
+        }
+        let (generation, cursor) = (self.cursor.generation.0, self.cursor.at.0);
+        self.control.push_back(encode(0, &CursorAck { generation, cursor }));
+        self.clock.cursor_known(self.cursor);
+    }
+
+    fn take_done(&mut self, id: u64, done: Done) {
+        if let Some(reauth) = self.reauth.take_if(|reauth| reauth.id == id) {
+            self.clock.token_lasts(self.now_ms, reauth.lifetime_ms);
+            self.pending.release();
+            self.events.push_back(Event::Reauthed);
+        } else if let Some(request) = self.requests.answered(id, Kind(done.kind)) {
+            self.events.push_back(Event::Done(request));
+        }
+    }
+
+    fn take_reject(&mut self, id: u64, reject: Reject) {
+        if self.state == State::Greeting {
+            if reject.retry_after_ms > 0 {
+                self.clock.reconnect_after(u64::from(reject.retry_after_ms));
+            }
+            self.events.push_back(Event::HelloRejected(reject));
+            return;
+        }
+        let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));
+        if self.is_about_token(&reject) && self.pending.hold_from(SendId(id), u64::MAX) {
+            self.events.push_back(Event::TokenDue);
+            return;
+        }
+        if reject.retry_after_ms > 0 && self.pending.hold_from(SendId(id), retry_at) {
+            return;
+        }
+        let about = if self.pending.take(SendId(id), None) {
+            About::Send(SendId(id))
+        } else if self.reauth.take_if(|reauth| reauth.id == id).is_some() {
+            About::Request(RequestId(id))
+        } else {
+            let again = (reject.retry_after_ms > 0).then_some(retry_at);
+            match self.requests.refused(id, again) {
+                Some(_) if again.is_some() => return,
+                Some(request) => About::Request(request),
+                None => About::Other(id),
+            }
+        };
+        self.events.push_back(Event::Rejected { about, reject });
+    }
+
+    /// A send that is refused because the token ended is not at fault: it waits for Reauth or the next connection.
+    fn is_about_token(&self, reject: &Reject) -> bool {
+        matches!(Code::from_number(reject.code), Some(Code::Expired | Code::Unauthenticated))
+    }
+}
+
+impl OpenPage {
+    fn new(request: RequestId, head: &HistoryPage) -> Self {
+        let history = History {
+            request,
+            channel: ChannelId(head.channel),
+            from: Seq(head.from),
+            to: Seq(head.to),
+            head: Seq(head.head),
+            more: head.more,
+            messages: Vec::new(),
+        };
+        Self { history, left: head.count.min(PAGE_MESSAGES_MAX) }
+    }
+}
+
+/// Which request a page answers.
+fn asked_by(answer: Kind) -> Kind {
+    match answer {
+        Kind::CHANNELS => Kind::GET_CHANNELS,
+        Kind::MEMBERS => Kind::GET_MEMBERS,
+        Kind::HISTORY_PAGE => Kind::GET_HISTORY,
+        other => other,
+    }
+}

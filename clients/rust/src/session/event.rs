@@ -1,0 +1,214 @@
+//! What a session tells its app, and what a message says.
+
+use protocol::body::message::{
+    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+};
+use protocol::body::read;
+use protocol::body::session::{Reject, Welcome};
+use protocol::body::sync::{ChannelItem, MemberItem};
+use protocol::{ChannelId, Frame, Generation, InboxSeq, Kind, SendId, Seq, UserId};
+
+/// The session's own number for a request that is not a send.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+/// One thing that happened. Nothing here needs an answer except [`Event::Dead`] and [`Event::Reconnect`], which are
+/// for the one who holds the connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The server knows the device. What was missed follows, then what was pending is sent again.
+    Connected(Welcome),
+    /// The inbox has another life than the cursor, or the device is new to an inbox that is not empty: what is before
+    /// `at` will not come by itself. The app reads its channels and their history anew.
+    Resync {
+        /// The inbox's generation now.
+        generation: Generation,
+        /// Where the cursor stands now.
+        at: InboxSeq,
+    },
+    /// All that was in the inbox at the Welcome is here; pending sends go out.
+    Live,
+    /// A message of somebody else or of another device of this user. Each (channel, seq) comes once in a session's
+    /// life; an app that restarts from [`crate::session::Saved`] drops what it already holds.
+    Message(Message),
+    /// An own send is on stable storage, found by its ack or by meeting the message itself.
+    Ack {
+        /// Which send.
+        send_id: SendId,
+        /// Where it is.
+        channel: ChannelId,
+        /// Its position.
+        seq: Seq,
+        /// Its time.
+        time_ms: u64,
+    },
+    /// Everything in this inbox range has been told; the cursor stands at `to`.
+    Complete {
+        /// Exclusive lower end.
+        from: InboxSeq,
+        /// Inclusive upper end.
+        to: InboxSeq,
+    },
+    /// A window of history. These messages are told whether or not they were told before.
+    History(History),
+    /// A page of the user's own channels.
+    Channels {
+        /// The answered request.
+        request: RequestId,
+        /// Rising by channel.
+        items: Vec<ChannelItem>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
+    /// A page of a group's members.
+    Members {
+        /// The answered request.
+        request: RequestId,
+        /// The group.
+        channel: ChannelId,
+        /// Rising by user.
+        items: Vec<MemberItem>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
+    /// A request with no other answer was carried out.
+    Done(RequestId),
+    /// Refused for good: the send or request is dropped. What the server asked to retry is retried silently.
+    Rejected {
+        /// What was refused.
+        about: About,
+        /// Why.
+        reject: Reject,
+    },
+    /// Hello was refused; the server closes. With an unauthenticated or expired code the app needs another token.
+    HelloRejected(Reject),
+    /// The token ends soon (or has ended): get another and call `reauth`.
+    TokenDue,
+    /// The fresh token was taken.
+    Reauthed,
+    /// The server will close; the pause it asked for is honoured.
+    GoingAway {
+        /// The pause.
+        reconnect_after_ms: u32,
+        /// The close code that follows.
+        reason: u16,
+    },
+    /// The connection does not answer. Its holder closes it and calls `disconnected`.
+    Dead,
+    /// The connection is gone; [`Event::Reconnect`] comes at that time.
+    Disconnected {
+        /// On the clock of the caller.
+        retry_at_ms: u64,
+    },
+    /// Time to connect again.
+    Reconnect,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum About {
+    /// A send.
+    Send(SendId),
+    /// A request.
+    Request(RequestId),
+    /// Neither: a frame of the session itself, or one that is long forgotten.
+    Other(u64),
+}
+
+/// One message of a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its position there.
+    pub seq: Seq,
+    /// Milliseconds since the Unix epoch, at the channel's home.
+    pub time_ms: u64,
+    /// Who sent it.
+    pub sender: UserId,
+    /// The sender's number for it.
+    pub send_id: SendId,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a message says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Text.
+    Text(String),
+    /// The group begins.
+    Created {
+        /// Its name.
+        name: String,
+        /// The members besides the creator.
+        members: Vec<UserId>,
+    },
+    /// Users joined.
+    Added(Vec<UserId>),
+    /// A user was removed.
+    Removed(UserId),
+    /// The sender left.
+    Left,
+    /// The group has this name now.
+    Renamed(String),
+    /// A member has this role now.
+    Role {
+        /// Who.
+        member: UserId,
+        /// [`protocol::body::message::ROLE_MEMBER`] and so on.
+        role: u8,
+    },
+}
+
+/// A window of a channel's history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct History {
+    /// The answered request.
+    pub request: RequestId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The page tells all that may be read with `from <= seq <= to`; both 0 when nothing is in the window.
+    pub from: Seq,
+    /// Inclusive upper end.
+    pub to: Seq,
+    /// The newest seq that may be read.
+    pub head: Seq,
+    /// Whether the window holds more in the direction asked for.
+    pub more: bool,
+    /// Rising by seq.
+    pub messages: Vec<Message>,
+}
+
+fn users(list: &[u64]) -> Vec<UserId> {
+    list.iter().copied().map(UserId).collect()
+}
+
+/// Reads a stamped frame; `None` for a kind or body that this client does not know.
+pub(super) fn read_message(frame: &Frame) -> Option<Message> {
+    let stamp = frame.read_stamp()?;
+    let (channel, content) = match frame.kind() {
+        Kind::SEND_TEXT => read::<SendText>(frame).map(|b| (b.channel, Content::Text(b.text)))?,
+        Kind::CREATE_GROUP => read::<CreateGroup>(frame)
+            .map(|b| (b.channel, Content::Created { name: b.name, members: users(&b.members) }))?,
+        Kind::ADD_MEMBERS => {
+            read::<AddMembers>(frame).map(|b| (b.channel, Content::Added(users(&b.members))))?
+        }
+        Kind::REMOVE_MEMBER => {
+            read::<RemoveMember>(frame).map(|b| (b.channel, Content::Removed(UserId(b.member))))?
+        }
+        Kind::LEAVE_GROUP => read::<LeaveGroup>(frame).map(|b| (b.channel, Content::Left))?,
+        Kind::RENAME_GROUP => read::<RenameGroup>(frame).map(|b| (b.channel, Content::Renamed(b.name)))?,
+        Kind::SET_ROLE => read::<SetRole>(frame)
+            .map(|b| (b.channel, Content::Role { member: UserId(b.member), role: b.role }))?,
+        _ => return None,
+    };
+    Some(Message {
+        channel: ChannelId(channel),
+        seq: stamp.seq,
+        time_ms: stamp.time_ms,
+        sender: stamp.sender,
+        send_id: frame.send_id(),
+        content,
+    })
+}

@@ -1,0 +1,31 @@
+//! Every bound and every pause of the device side, with the relations between them asserted at compile time.
+
+/// Sends that may wait for their ack, written or not; one above is refused Busy at once.
+pub const PENDING_MAX: usize = 8192;
+/// Sends written and not yet acked; more wait in the session.
+pub const IN_FLIGHT_MAX: usize = 256;
+/// Requests (pages, lists, marks) that may wait; one above is refused Busy at once.
+pub const REQUESTS_WAITING_MAX: usize = 1024;
+/// Requests written and not yet answered; the server refuses more than 8 of one session.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 8;
+/// Channels whose delivered seqs are remembered.
+pub const CHANNELS_SEEN_MAX: usize = 4096;
+/// Separate runs of seqs known by acks only that one channel remembers.
+pub const ACKED_RUNS_MAX: usize = 2 * IN_FLIGHT_MAX;
+/// A cursor that moved is told to the server at the latest after this pause ...
+pub const CURSOR_TELL_MS: u64 = 5000;
+/// ... or after so many positions.
+pub const CURSOR_TELL_POSITIONS: u64 = 100;
+/// A Hello that is not answered for so long means a dead connection.
+pub const WELCOME_WAIT_MS: u64 = 15_000;
+/// Shortest accepted heartbeat pause, whatever the server says.
+pub const HEARTBEAT_MS_MIN: u64 = 100;
+/// Default lower end of the pause before a reconnect.
+pub const RECONNECT_MS_MIN: u64 = 250;
+/// Default upper end of the pause before a reconnect.
+pub const RECONNECT_MS_MAX: u64 = 30_000;
+
+const _: () = assert!(IN_FLIGHT_MAX <= PENDING_MAX);
+const _: () = assert!(REQUESTS_IN_FLIGHT_MAX <= REQUESTS_WAITING_MAX);
+const _: () = assert!(RECONNECT_MS_MIN <= RECONNECT_MS_MAX);
+const _: () = assert!(CHANNELS_SEEN_MAX > protocol::limits::PAGE_MESSAGES_MAX as usize);

@@ -1,0 +1,95 @@
+//! A logged-in client with what both ways of the terminal share.
+
+use std::future::pending;
+use std::time::Duration;
+
+use protocol::{ChannelId, Cursor, DeviceId, UserId};
+use tokio::time::timeout;
+
+use super::names::Names;
+use crate::account::{Account, AccountError};
+use crate::dial::{Client, End, Events, Options};
+use crate::session::{Content, Event, Saved};
+
+/// How long a goodbye may take.
+const GOODBYE_WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Chat {
+    pub(super) client: Client,
+    pub(super) name: String,
+    pub(super) names: Names,
+    events: Events,
+}
+
+impl Chat {
+    /// Logs in and begins to connect.
+    pub(super) async fn begin(
+        account: &Account,
+        name: &str,
+        password: &str,
+        device: Option<DeviceId>,
+        cursor: Cursor,
+    ) -> Result<Self, AccountError> {
+        let login = account.login(name, password, device).await?;
+        let mut names = Names::new(account.clone());
+        names.learn(login.user, name);
+        let (client, events) = Client::start(Options {
+            account: account.clone(),
+            login,
+            renew: Some((name.to_owned(), password.to_owned())),
+            saved: Some(Saved { cursor, pending: Vec::new() }),
+        })?;
+        Ok(Self { client, name: name.to_owned(), names, events })
+    }
+
+    pub(super) async fn user(&mut self, name: &str) -> Result<UserId, AccountError> {
+        self.names.user(&self.client.token(), name).await
+    }
+
+    pub(super) async fn name_of(&mut self, user: UserId) -> String {
+        self.names.name(&self.client.token(), user).await
+    }
+
+    pub(super) async fn names_of(&mut self, users: &[UserId]) -> Vec<String> {
+        let mut names = Vec::with_capacity(users.len());
+        for user in users {
+            names.push(self.name_of(*user).await);
+        }
+        names
+    }
+
+    /// With whom a direct channel is; `None` for a group.
+    pub(super) fn partner(&self, channel: ChannelId) -> Option<UserId> {
+        let (small, large) = channel.users()?;
+        Some(if small == self.client.user() { large } else { small })
+    }
+
+    /// Says goodbye and waits until it is said.
+    pub(super) async fn end(self) {
+        let Self { client, mut events, .. } = self;
+        drop(client);
+        let _ = timeout(GOODBYE_WAIT, async { while events.next().await.is_ok() {} }).await;
+    }
+}
+
+/// The next event; without a client none comes.
+pub(super) async fn next(chat: &mut Option<Chat>) -> Result<Event, End> {
+    match chat {
+        Some(chat) => chat.events.next().await,
+        None => pending().await,
+    }
+}
+
+/// The word for a kind of content.
+pub(super) fn kind(content: &Content) -> &'static str {
+    match content {
+        Content::Text(_) => "text",
+        Content::Created { .. } => "created",
+        Content::Added(_) => "added",
+        Content::Removed(_) => "removed",
+        Content::Left => "left",
+        Content::Renamed(_) => "renamed",
+        Content::Role { .. } => "role",
+    }
+}

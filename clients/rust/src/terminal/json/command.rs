@@ -1,0 +1,367 @@
+//! A line of JSON -> a command, or words that name what is wrong with it.
+
+use protocol::body::message::{ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
+use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, Refusal, SendId, Seq, UserId};
+use serde_json::{Map, Value};
+
+use super::{Chat, Refused, Tag};
+use crate::session::{RequestId, Session};
+
+/// Messages of a history page when the program does not say.
+const HISTORY_LIMIT: u32 = 50;
+/// Rows of a list when the program does not say.
+const LIST_LIMIT: u32 = 500;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Command {
+    Signup { name: Option<String>, password: Option<String> },
+    Login { name: Option<String>, password: Option<String>, device: Option<DeviceId>, cursor: Cursor },
+    Do { action: Do, send_id: Option<SendId> },
+    Ask(Ask),
+    Quit,
+}
+
+/// A send. `U` is how users are named: by name in a command, by id once they are looked up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Do<T = Target, U = String> {
+    Text { target: T, text: String },
+    Create { name: String, members: Vec<U> },
+    Add { channel: ChannelId, users: Vec<U> },
+    Remove { channel: ChannelId, user: U },
+    Leave { channel: ChannelId },
+    Rename { channel: ChannelId, name: String },
+    Role { channel: ChannelId, user: U, role: u8 },
+}
+
+/// A request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ask<T = Target> {
+    History { target: T, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
+    Channels { after: ChannelId, limit: u32 },
+    Members { channel: ChannelId, after: UserId, limit: u32 },
+    Read { channel: ChannelId, seq: Seq },
+}
+
+/// A conversation as a program names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Target {
+    Channel(ChannelId),
+    User(String),
+}
+
+impl Target {
+    async fn resolve(self, chat: &mut Chat) -> Result<ChannelId, Refused> {
+        match self {
+            Self::Channel(channel) => Ok(channel),
+            Self::User(name) => {
+                let user = chat.user(&name).await?;
+                Ok(ChannelId::direct(chat.client.user(), user))
+            }
+        }
+    }
+}
+
+async fn users(chat: &mut Chat, names: Vec<String>) -> Result<Vec<UserId>, Refused> {
+    let mut users = Vec::with_capacity(names.len());
+    for name in names {
+        users.push(chat.user(&name).await?);
+    }
+    Ok(users)
+}
+
+impl Do {
+    pub(super) async fn resolve(self, chat: &mut Chat) -> Result<Do<ChannelId, UserId>, Refused> {
+        Ok(match self {
+            Self::Text { target, text } => Do::Text { target: target.resolve(chat).await?, text },
+            Self::Create { name, members } => Do::Create { name, members: users(chat, members).await? },
+            Self::Add { channel, users: names } => Do::Add { channel, users: users(chat, names).await? },
+            Self::Remove { channel, user } => Do::Remove { channel, user: chat.user(&user).await? },
+            Self::Leave { channel } => Do::Leave { channel },
+            Self::Rename { channel, name } => Do::Rename { channel, name },
+            Self::Role { channel, user, role } => Do::Role { channel, user: chat.user(&user).await?, role },
+        })
+    }
+}
+
+impl Do<ChannelId, UserId> {
+    pub(super) fn send(self, session: &mut Session, id: Option<SendId>) -> Result<SendId, Refusal> {
+        match self {
+            Self::Text { target, text } => session.send_text(target, &text, id),
+            Self::Create { name, members } => session.create_group(&name, &members, id).map(|made| made.0),
+            Self::Add { channel, users } => session.add_members(channel, &users, id),
+            Self::Remove { channel, user } => session.remove_member(channel, user, id),
+            Self::Leave { channel } => session.leave(channel, id),
+            Self::Rename { channel, name } => session.rename(channel, &name, id),
+            Self::Role { channel, user, role } => session.set_role(channel, user, role, id),
+        }
+    }
+}
+
+impl Ask {
+    pub(super) async fn resolve(self, chat: &mut Chat) -> Result<Ask<ChannelId>, Refused> {
+        Ok(match self {
+            Self::History { target, after, before, limit, newest } => {
+                Ask::History { target: target.resolve(chat).await?, after, before, limit, newest }
+            }
+            Self::Channels { after, limit } => Ask::Channels { after, limit },
+            Self::Members { channel, after, limit } => Ask::Members { channel, after, limit },
+            Self::Read { channel, seq } => Ask::Read { channel, seq },
+        })
+    }
+}
+
+impl Ask<ChannelId> {
+    pub(super) fn request(self, session: &mut Session) -> Result<RequestId, Refusal> {
+        match self {
+            Self::History { target, after, before, limit, newest } => {
+                session.history(target, after, before, limit, newest)
+            }
+            Self::Channels { after, limit } => session.channels(after, limit),
+            Self::Members { channel, after, limit } => session.members(channel, after, limit),
+            Self::Read { channel, seq } => session.mark_read(channel, seq),
+        }
+    }
+}
+
+/// Every command with its fields; `ref` goes with each.
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("signup", &["name", "password"]),
+    ("login", &["name", "password", "device", "cursor", "generation"]),
+    ("send", &["to", "channel", "text", "send_id"]),
+    ("create_group", &["name", "members", "send_id"]),
+    ("add", &["channel", "user", "users", "send_id"]),
+    ("remove", &["channel", "user", "send_id"]),
+    ("leave", &["channel", "send_id"]),
+    ("rename", &["channel", "name", "send_id"]),
+    ("role", &["channel", "user", "role", "send_id"]),
+    ("history", &["channel", "with", "before", "after", "limit", "newest"]),
+    ("channels", &["after", "limit"]),
+    ("members", &["channel", "after", "limit"]),
+    ("read", &["channel", "seq"]),
+    ("quit", &[]),
+];
+
+/// Reads a command. The error comes with what could be read of its tag.
+pub(super) fn parse(line: &str) -> Result<(Command, Tag), (String, Tag)> {
+    let nameless = |reason: String| (reason, Tag::default());
+    let value: Value = serde_json::from_str(line).map_err(|error| nameless(format!("not JSON: {error}")))?;
+    let Value::Object(object) = value else { return Err(nameless("expected a JSON object".into())) };
+    let fields = Fields { object: &object };
+    let cmd = fields.need("cmd", fields.text("cmd")).map_err(nameless)?;
+    let known = || COMMANDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let Some((cmd, allowed)) = COMMANDS.iter().find(|(name, _)| *name == cmd) else {
+        return Err(nameless(format!("cmd: {cmd:?} is not a command; known are {}", known())));
+    };
+    let tag = Tag { cmd, reference: fields.text("ref").ok().flatten() };
+    let command = fields.check(cmd, allowed).and_then(|()| fields.command(cmd));
+    match command {
+        Ok(command) => Ok((command, tag)),
+        Err(reason) => Err((reason, tag)),
+    }
+}
+
+struct Fields<'a> {
+    object: &'a Map<String, Value>,
+}
+
+type Found<T> = Result<Option<T>, String>;
+
+impl Fields<'_> {
+    fn check(&self, cmd: &str, allowed: &[&str]) -> Result<(), String> {
+        let is_known = |field: &str| field == "cmd" || field == "ref" || allowed.contains(&field);
+        match self.object.keys().find(|field| !is_known(field)) {
+            None => self.text("ref").map(|_| ()),
+            Some(field) => Err(format!("{field}: {cmd} has no such field; it takes {}", allowed.join(", "))),
+        }
+    }
+
+    fn command(&self, cmd: &str) -> Result<Command, String> {
+        Ok(match cmd {
+            "signup" => Command::Signup { name: self.text("name")?, password: self.text("password")? },
+            "login" => Command::Login {
+                name: self.text("name")?,
+                password: self.text("password")?,
+                device: self.number("device")?.map(DeviceId),
+                cursor: self.cursor()?,
+            },
+            "history" | "channels" | "members" | "read" => Command::Ask(self.ask(cmd)?),
+            "quit" => Command::Quit,
+            _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
+        })
+    }
+
+    fn action(&self, cmd: &str) -> Result<Do, String> {
+        if cmd == "create_group" {
+            let members = self.need("members", self.texts("members"))?;
+            return Ok(Do::Create { name: self.need("name", self.text("name"))?, members });
+        }
+        if cmd == "send" {
+            let text = self.need("text", self.text("text"))?;
+            return Ok(Do::Text { target: self.target("to")?, text });
+        }
+        let channel = self.need("channel", self.channel("channel"))?;
+        let user = || self.need("user", self.text("user"));
+        Ok(match cmd {
+            "add" => match self.texts("users")? {
+                Some(users) => Do::Add { channel, users },
+                None => Do::Add { channel, users: vec![user()?] },
+            },
+            "remove" => Do::Remove { channel, user: user()? },
+            "leave" => Do::Leave { channel },
+            "rename" => Do::Rename { channel, name: self.need("name", self.text("name"))? },
+            _ => Do::Role { channel, user: user()?, role: self.role()? },
+        })
+    }
+
+    fn ask(&self, cmd: &str) -> Result<Ask, String> {
+        let limit = |default| self.limit(default);
+        Ok(match cmd {
+            "history" => {
+                let (after, before) = (self.number("after")?.map(Seq), self.number("before")?.map(Seq));
+                let newest = self.truth("newest")?.unwrap_or_else(|| after.is_none() || before.is_some());
+                let target = self.target("with")?;
+                Ask::History { target, after, before, limit: limit(HISTORY_LIMIT)?, newest }
+            }
+            "channels" => {
+                let after = self.channel("after")?.unwrap_or_default();
+                Ask::Channels { after, limit: limit(LIST_LIMIT)? }
+            }
+            "members" => Ask::Members {
+                channel: self.need("channel", self.channel("channel"))?,
+                after: UserId(self.number("after")?.unwrap_or(0)),
+                limit: limit(LIST_LIMIT)?,
+            },
+            _ => Ask::Read {
+                channel: self.need("channel", self.channel("channel"))?,
+                seq: Seq(self.need("seq", self.number("seq"))?),
+            },
+        })
+    }
+
+    fn need<T>(&self, field: &str, found: Found<T>) -> Result<T, String> {
+        found?.ok_or_else(|| format!("{field}: missing"))
+    }
+
+    /// A field that is there and not null.
+    fn value(&self, field: &str) -> Option<&Value> {
+        self.object.get(field).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, field: &str) -> Found<String> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let text = value.as_str().ok_or_else(|| format!("{field}: found {value}; expected a string"))?;
+        Ok(Some(text.to_owned()))
+    }
+
+    fn texts(&self, field: &str) -> Found<Vec<String>> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let list = value.as_array().and_then(|list| {
+            list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        });
+        list.map(Some).ok_or_else(|| format!("{field}: found {value}; expected a list of names"))
+    }
+
+    fn truth(&self, field: &str) -> Found<bool> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| format!("{field}: found {value}; expected true or false"))
+    }
+
+    /// An id or position: a string of digits, or a number.
+    fn number(&self, field: &str) -> Found<u64> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        number.map(Some).ok_or_else(|| format!("{field}: found {value}; expected a number as a string"))
+    }
+
+    fn channel(&self, field: &str) -> Found<ChannelId> {
+        let Some(value) = self.value(field) else { return Ok(None) };
+        let channel = value.as_u64().map(|id| ChannelId(u128::from(id)));
+        let channel = channel.or_else(|| value.as_str()?.parse().ok());
+        channel.map(Some).ok_or_else(|| format!("{field}: found {value}; expected a channel id as a string"))
+    }
+
+    /// `channel`, or the other user's name under `by_name`.
+    fn target(&self, by_name: &str) -> Result<Target, String> {
+        match (self.channel("channel")?, self.text(by_name)?) {
+            (Some(channel), None) => Ok(Target::Channel(channel)),
+            (None, Some(name)) => Ok(Target::User(name)),
+            _ => Err(format!("expected one of \"channel\" and {by_name:?}")),
+        }
+    }
+
+    fn limit(&self, default: u32) -> Result<u32, String> {
+        let Some(limit) = self.number("limit")? else { return Ok(default) };
+        u32::try_from(limit).map_err(|_| format!("limit: found {limit}; expected a smaller number"))
+    }
+
+    fn role(&self) -> Result<u8, String> {
+        match self.need("role", self.text("role"))?.as_str() {
+            "member" => Ok(ROLE_MEMBER),
+            "admin" => Ok(ROLE_ADMIN),
+            "owner" => Ok(ROLE_OWNER),
+            other => Err(format!("role: found {other:?}; expected member, admin or owner")),
+        }
+    }
+
+    fn cursor(&self) -> Result<Cursor, String> {
+        match (self.number("generation")?, self.number("cursor")?) {
+            (None, None) => Ok(Cursor::default()),
+            (Some(generation), Some(at)) => {
+                Ok(Cursor { generation: Generation(generation), at: InboxSeq(at) })
+            }
+            _ => Err("cursor and generation go together; events ready and complete have both".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(line: &str) -> String {
+        parse(line).unwrap_err().0
+    }
+
+    #[test]
+    fn commands_of_the_issue() {
+        for line in [
+            r#"{"cmd":"signup","name":"a","password":"b"}"#,
+            r#"{"cmd":"send","to":"a","text":"x"}"#,
+            r#"{"cmd":"send","channel":"340282366920938463463374607431768211455","text":"x","send_id":"9"}"#,
+            r#"{"cmd":"create_group","name":"g","members":["a","b"]}"#,
+            r#"{"cmd":"add","channel":"5","user":"a"}"#,
+            r#"{"cmd":"remove","channel":5,"user":"a"}"#,
+            r#"{"cmd":"channels"}"#,
+            r#"{"cmd":"quit"}"#,
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+        let (command, tag) = parse(r#"{"cmd":"history","with":"a","after":3,"limit":5,"ref":"r"}"#).unwrap();
+        let target = Target::User("a".into());
+        let ask = Ask::History { target, after: Some(Seq(3)), before: None, limit: 5, newest: false };
+        assert_eq!(command, Command::Ask(ask));
+        assert_eq!(tag, Tag { cmd: "history", reference: Some("r".into()) });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, word) in [
+            ("x", "JSON"),
+            ("[]", "object"),
+            ("{}", "cmd"),
+            (r#"{"cmd":"dance"}"#, "dance"),
+            (r#"{"cmd":"send","text":"x"}"#, "channel"),
+            (r#"{"cmd":"send","to":"a","channel":"5","text":"x"}"#, "one of"),
+            (r#"{"cmd":"send","to":"a"}"#, "text"),
+            (r#"{"cmd":"send","to":1,"text":"x"}"#, "to: found 1"),
+            (r#"{"cmd":"send","to":"a","text":"x","colour":1}"#, "colour"),
+            (r#"{"cmd":"send","to":"a","text":"x","send_id":"-1"}"#, "send_id"),
+            (r#"{"cmd":"create_group","name":"g","members":"a"}"#, "members"),
+            (r#"{"cmd":"role","channel":"5","user":"a","role":"king"}"#, "king"),
+            (r#"{"cmd":"login","name":"a","password":"b","cursor":5}"#, "generation"),
+            (r#"{"cmd":"history","channel":"5","limit":99999999999}"#, "limit"),
+        ] {
+            assert!(reason(line).contains(word), "{line}: {}", reason(line));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Names of users, asked once.
+
+use std::collections::HashMap;
+
+use protocol::UserId;
+
+use crate::account::{Account, AccountError};
+
+/// Names remembered; then all are forgotten and asked again.
+const NAMES_MAX: usize = 10_000;
+
+#[derive(Debug)]
+pub(super) struct Names {
+    account: Account,
+    names: HashMap<UserId, String>,
+    users: HashMap<String, UserId>,
+}
+
+impl Names {
+    pub(super) fn new(account: Account) -> Self {
+        Self { account, names: HashMap::new(), users: HashMap::new() }
+    }
+
+    pub(super) fn learn(&mut self, user: UserId, name: &str) {
+        if self.names.len() >= NAMES_MAX {
+            self.names.clear();
+            self.users.clear();
+        }
+        self.names.insert(user, name.to_owned());
+        self.users.insert(name.to_owned(), user);
+    }
+
+    /// The name, or the id when it cannot be found out now.
+    pub(super) async fn name(&mut self, token: &str, user: UserId) -> String {
+        if let Some(name) = self.names.get(&user) {
+            return name.clone();
+        }
+        match self.account.user_by_id(token, user).await {
+            Ok(found) => {
+                self.learn(user, &found.name);
+                found.name
+            }
+            Err(_) => user.to_string(),
+        }
+    }
+
+    pub(super) async fn user(&mut self, token: &str, name: &str) -> Result<UserId, AccountError> {
+        if let Some(user) = self.users.get(name) {
+            return Ok(*user);
+        }
+        let found = self.account.user_by_name(token, name).await?;
+        self.learn(found.user, &found.name);
+        // The name may have been written in another case.
+        self.users.insert(name.to_owned(), found.user);
+        Ok(found.user)
+    }
+}

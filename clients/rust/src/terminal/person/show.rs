@@ -1,0 +1,206 @@
+//! What a person sees.
+
+use std::io;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
+use protocol::body::sync::{ChannelItem, MemberItem};
+use protocol::{ChannelId, Code, SendId, Seq, UserId};
+
+use super::super::input::is_terminal;
+use super::Person;
+use crate::session::{About, Content, Event, History, Message};
+
+/// Colours, or none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paint {
+    pub(super) has_colour: bool,
+}
+
+impl Paint {
+    pub(super) fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn wrap(self, style: &str, text: &str) -> String {
+        if self.has_colour { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+impl Person {
+    pub(super) async fn show(&mut self, event: Event) -> io::Result<()> {
+        if matches!(
+            event,
+            Event::History(_)
+                | Event::Channels { .. }
+                | Event::Members { .. }
+                | Event::Rejected { about: About::Request(_), .. }
+        ) {
+            self.answers_due = self.answers_due.saturating_sub(1);
+        }
+        match event {
+            Event::Connected(_) => {
+                self.is_connected = true;
+                self.say(&format!("Connected as {}.", self.name))
+            }
+            Event::Disconnected { .. } if self.is_connected => {
+                self.is_connected = false;
+                self.say("The connection is lost; trying again.")
+            }
+            Event::GoingAway { .. } => self.say("The server pauses; the connection comes back by itself."),
+            Event::Message(message) => self.show_message(&message).await,
+            Event::Ack { send_id, seq, time_ms, .. } => self.show_ack(send_id, seq, time_ms).await,
+            Event::History(history) => self.show_history(history).await,
+            Event::Channels { items, .. } => self.show_channels(items).await,
+            Event::Members { channel, items, .. } => self.show_members(channel, items).await,
+            Event::Rejected { about, reject } => {
+                let what = match about {
+                    About::Send(id) => match self.sends.remove(&id) {
+                        Some((_, Some(text))) => format!("Not sent: {text:.40}"),
+                        _ => "Not done".to_owned(),
+                    },
+                    _ => "Not answered".to_owned(),
+                };
+                let code = Code::from_number(reject.code).map_or("unknown", Code::word);
+                self.say(&format!("{what} ({code}: {})", reject.text))
+            }
+            Event::HelloRejected(reject) => self.say(&format!("The server said no: {}", reject.text)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the person typed stands on the screen already; a script's output gets it.
+    async fn show_ack(&mut self, send_id: SendId, _seq: Seq, time_ms: u64) -> io::Result<()> {
+        match self.sends.remove(&send_id) {
+            Some((channel, Some(text))) if !is_terminal() => {
+                let place = self.place(channel).await;
+                self.line(&format!("{} {place}{}: {text}", self.time(time_ms), self.paint.bold("you")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `[where] ` when it is not the current conversation.
+    async fn place(&mut self, channel: ChannelId) -> String {
+        if self.current == Some(channel) {
+            return String::new();
+        }
+        let title = self.title(channel).await;
+        format!("[{title}] ")
+    }
+
+    async fn show_message(&mut self, message: &Message) -> io::Result<()> {
+        match &message.content {
+            Content::Created { name, .. } | Content::Renamed(name) => {
+                self.groups.insert(message.channel, name.clone());
+            }
+            _ => {}
+        }
+        let place = self.place(message.channel).await;
+        let text = self.words(message).await;
+        self.line(&format!("{} {place}{text}", self.time(message.time_ms)))
+    }
+
+    async fn words(&mut self, message: &Message) -> String {
+        let who = self.name_of(message.sender).await;
+        let text = match &message.content {
+            Content::Text(text) => return format!("{}: {}", self.paint.bold(&who), printable(text)),
+            Content::Created { name, members } => {
+                let with = self.names_of(members).await;
+                format!("{who} made the group #{name} with {with}")
+            }
+            Content::Added(users) => format!("{who} added {}", self.names_of(users).await),
+            Content::Removed(user) => format!("{who} removed {}", self.name_of(*user).await),
+            Content::Left => format!("{who} left"),
+            Content::Renamed(name) => format!("{who} renamed the group to #{name}"),
+            Content::Role { member, role } => {
+                format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
+            }
+        };
+        self.paint.dim(&format!("* {}", printable(&text)))
+    }
+
+    async fn show_history(&mut self, history: History) -> io::Result<()> {
+        let from = if history.more { history.from } else { Seq(0) };
+        self.shown_from.insert(history.channel, from);
+        let title = self.title(history.channel).await;
+        if history.messages.is_empty() {
+            return self.say(&format!("Nothing was said in {title} before."));
+        }
+        self.say(&format!("{title}, messages {} to {}:", history.from, history.to))?;
+        for message in &history.messages {
+            let text = self.words(message).await;
+            self.line(&format!("{} {text}", self.time(message.time_ms)))?;
+        }
+        if history.more { self.say("/history shows more.") } else { self.say("That is all.") }
+    }
+
+    async fn show_channels(&mut self, items: Vec<ChannelItem>) -> io::Result<()> {
+        let is_asked = std::mem::take(&mut self.wants_channels);
+        for item in &items {
+            if ChannelId(item.channel).users().is_none() {
+                self.groups.insert(ChannelId(item.channel), item.name.clone());
+            }
+        }
+        if items.is_empty() && is_asked {
+            return self.say("No conversations yet; begin with /to NAME.");
+        }
+        for item in items.iter().filter(|item| is_asked || item.unread > 0) {
+            let title = self.title(ChannelId(item.channel)).await;
+            let left = if item.member { "" } else { " (no longer a member)" };
+            self.say(&format!("{title}: {} messages, {} unread{left}", item.head, item.unread))?;
+        }
+        Ok(())
+    }
+
+    async fn show_members(&mut self, channel: ChannelId, items: Vec<MemberItem>) -> io::Result<()> {
+        let title = self.title(channel).await;
+        let mut names = Vec::with_capacity(items.len());
+        for item in items {
+            let name = self.name_of(UserId(item.user)).await;
+            names.push(match item.role {
+                ROLE_OWNER | ROLE_ADMIN => format!("{name} ({})", role_word(item.role)),
+                _ => name,
+            });
+        }
+        self.say(&format!("{title}: {}", names.join(", ")))
+    }
+
+    fn time(&self, time_ms: u64) -> String {
+        let local = i64::try_from(time_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let text = local.map_or_else(
+            || "--:--".to_owned(),
+            |at| at.to_zoned(TimeZone::system()).strftime("%H:%M").to_string(),
+        );
+        self.paint.dim(&text)
+    }
+}
+
+fn role_word(role: u8) -> &'static str {
+    match role {
+        ROLE_OWNER => "owner",
+        ROLE_ADMIN => "admin",
+        _ => "member",
+    }
+}
+
+/// Without control characters: a message must not move somebody else's cursor or rename the window.
+pub(super) fn printable(text: &str) -> String {
+    let keep = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    text.chars().map(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn control_characters_stay_outside() {
+        assert_eq!(printable("a\x1b[2Jb\nc\u{9b}"), "a\u{fffd}[2Jb\nc\u{fffd}");
+    }
+}
