@@ -1,1 +1,80 @@
-//! edge
+//! Bytes <-> frames for one connection, pure: the HTTP request that upgrades it, WebSocket framing, the splitting of
+//! messages into frames, Hello and Reauth, and the egress queue.
+//!
+//! # Calling contract
+//!
+//! A [`Connection`] is a value; a driver owns the socket and the clock.
+//! 1. What was read goes into [`Connection::on_bytes`]; events come out of its sink. A sink that returns
+//!    [`Flow::Hold`] has had enough: the rest is kept, moves with the value, and comes at [`Connection::resume`].
+//! 2. What is to be sent goes into [`Connection::transmit`] or [`Connection::close`]. Nothing is written before
+//!    [`Connection::poll_transmit`]; what the kernel took is told by [`Connection::advance`].
+//! 3. After either, and at [`Connection::next_deadline`] (told by [`Connection::on_deadline`]), look at
+//!    [`Connection::has_output`], [`Connection::is_written_out`] (no byte will follow: shut the sending side) and
+//!    [`Connection::is_finished`] (close the socket).
+//!
+//! No socket, no clock, no thread, no async. Between messages a connection owns no heap memory.
+
+mod connection;
+mod egress;
+mod http;
+mod inbound;
+pub mod limits;
+
+pub use connection::Connection;
+pub use egress::SLICES_MAX;
+
+use protocol::token::Key;
+use protocol::{Cursor, DeviceId, Frame, UserId};
+
+/// What a call may look at besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// The driver's monotonic clock in milliseconds; any zero.
+    pub now_ms: u64,
+    /// Milliseconds since the Unix epoch: for the end of tokens.
+    pub wall_ms: u64,
+    /// Milliseconds that a peer has to take what is queued and answer a close.
+    pub close_ms: u64,
+    /// The keys that are valid now.
+    pub keys: &'a [Key],
+}
+
+/// What came in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The first frame, with a valid token. Once.
+    Hello(Hello),
+    /// A fresh valid token of the same user and device.
+    Reauth {
+        /// Header id of the frame.
+        id: u64,
+        /// When the new token ends, milliseconds since the Unix epoch.
+        expires_ms: u64,
+    },
+    /// A whole unstamped frame after Hello, never Hello or Reauth; the body is not checked.
+    Frame(Frame),
+}
+
+/// Whether a sink takes more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// Go on.
+    More,
+    /// Keep the rest.
+    Hold,
+}
+
+/// A verified Hello.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hello {
+    /// Who the token says.
+    pub user: UserId,
+    /// Which device the token says.
+    pub device: DeviceId,
+    /// From the body.
+    pub cursor: Cursor,
+    /// Header id of the frame; Welcome or Reject repeats it.
+    pub id: u64,
+    /// When the token ends, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}

@@ -109,7 +109,7 @@ impl Applied {
     }
 
     /// Whether the span to apply next is for this user: one who was loaded for it stays until all are.
-    pub(crate) fn awaits(&self, user: UserId) -> bool {
+    pub(crate) fn needs(&self, user: UserId) -> bool {
         self.front().is_some_and(|front| front.deliveries.iter().any(|d| d.recipients.contains(&user)))
     }
 

@@ -361,7 +361,10 @@ impl Shard {
             Asked::User(id) => self.user_not_loaded(id),
             Asked::Channel(id) => self.channel_not_loaded(id),
             Asked::Window(id) => self.window_not_loaded(id),
-            Asked::Page(conn) => self.end_session(conn, CloseCode::Internal),
+            Asked::Page(conn) if self.sessions.contains_key(&conn) => {
+                self.end_session(conn, CloseCode::Internal);
+            }
+            Asked::Page(_) => {}
             Asked::History(history) => self.refuse_at(history.origin, history.id, &busy()),
             Asked::Channels { origin, id } | Asked::ReadMark { origin, id, .. } => {
                 self.refuse_at(origin, id, &busy());

@@ -453,7 +453,7 @@ impl Shard {
         let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
         let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
         let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
-        let awaited = self.applied.iter().any(|applied| applied.awaits(id));
+        let awaited = self.applied.iter().any(|applied| applied.needs(id));
         (user.used != used || !user.sessions.is_empty() || !stored || awaited).then_some(user.used)
     }
 }

@@ -1,0 +1,201 @@
+//! The opening handshake: one HTTP/1.1 request, answered 101 or refused (RFC 6455 section 4.2).
+
+use httparse::{EMPTY_HEADER, Header, Request, Status};
+use protocol::ws;
+
+use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+
+/// Where the chat is.
+const PATH: &str = "/ws";
+
+/// What the bytes so far say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// The head is not whole yet.
+    Incomplete,
+    /// An upgrade: the response to write, and how many bytes the head had.
+    Upgrade(Vec<u8>, usize),
+    /// Not for us: the response to write before the connection ends.
+    Refuse(Vec<u8>),
+}
+
+/// A refusal: status line, further header lines, words for the person who reads it.
+struct Refused(&'static str, &'static str, &'static str);
+
+const TOO_LARGE: Refused =
+    Refused("431 Request Header Fields Too Large", "", "The request is above 8 KiB or 64 header lines.");
+const BAD_REQUEST: Refused = Refused("400 Bad Request", "", "This is not an HTTP/1.1 request.");
+const NOT_FOUND: Refused = Refused("404 Not Found", "", "Nothing is here; the chat is at /ws.");
+const BAD_METHOD: Refused = Refused("405 Method Not Allowed", "Allow: GET\r\n", "Only GET is served here.");
+const BODY: Refused = Refused("400 Bad Request", "", "The request has a body; an upgrade has none.");
+const NO_HOST: Refused = Refused("400 Bad Request", "", "The request needs one Host header.");
+const NO_UPGRADE: Refused = Refused(
+    "426 Upgrade Required",
+    "Upgrade: websocket\r\n",
+    "This is a WebSocket endpoint; send Upgrade: websocket and Connection: Upgrade.",
+);
+const BAD_VERSION: Refused =
+    Refused("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Version must be 13.");
+const BAD_KEY: Refused =
+    Refused("400 Bad Request", "", "Sec-WebSocket-Key must be given once: 16 bytes in base64.");
+
+impl Refused {
+    fn response(&self) -> Vec<u8> {
+        let Self(status, headers, text) = self;
+        // 426 names Upgrade in Connection (RFC 9110 section 7.8); `close` ends it either way.
+        let length = text.len() + 1;
+        format!(
+            "HTTP/1.1 {status}\r\n{headers}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{text}\n"
+        )
+        .into_bytes()
+    }
+}
+
+/// Reads the request head. `bytes` begins with its first byte and may go on behind it.
+pub(crate) fn answer(bytes: &[u8]) -> Answer {
+    let mut lines = [EMPTY_HEADER; HEADERS_MAX];
+    let mut request = Request::new(&mut lines);
+    match request.parse(bytes) {
+        Ok(Status::Complete(len)) if len <= HEAD_BYTES_MAX => match check(&request) {
+            Ok(key) => Answer::Upgrade(accept(key), len),
+            Err(refused) => Answer::Refuse(refused.response()),
+        },
+        Ok(Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Answer::Incomplete,
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => Answer::Refuse(TOO_LARGE.response()),
+        Err(_) => Answer::Refuse(BAD_REQUEST.response()),
+    }
+}
+
+fn accept(key: &str) -> Vec<u8> {
+    let accept = ws::accept_key(key);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The checks of section 4.2.1, in an order that answers the commonest mistakes first. The key, if all is well.
+fn check<'a>(request: &Request<'_, 'a>) -> Result<&'a str, Refused> {
+    let headers = &*request.headers;
+    let path = request.path.unwrap_or_default();
+    if path.split('?').next() != Some(PATH) {
+        return Err(NOT_FOUND);
+    }
+    if request.method != Some("GET") {
+        return Err(BAD_METHOD);
+    }
+    if request.version != Some(1) {
+        return Err(BAD_REQUEST);
+    }
+    let has_body = values(headers, "Content-Length").any(|value| value.trim() != "0");
+    if has_body || values(headers, "Transfer-Encoding").next().is_some() {
+        return Err(BODY);
+    }
+    if values(headers, "Host").count() != 1 {
+        return Err(NO_HOST);
+    }
+    if !has_token(headers, "Upgrade", "websocket") || !has_token(headers, "Connection", "upgrade") {
+        return Err(NO_UPGRADE);
+    }
+    if values(headers, "Sec-WebSocket-Version").map(str::trim).ne(["13"]) {
+        return Err(BAD_VERSION);
+    }
+    let mut keys = values(headers, "Sec-WebSocket-Key").map(str::trim);
+    match (keys.next(), keys.next()) {
+        (Some(key), None) if ws::is_request_key(key) => Ok(key),
+        _ => Err(BAD_KEY),
+    }
+}
+
+/// The values of one header; one that is not text counts as empty.
+fn values<'h, 'a>(
+    headers: &'h [Header<'a>],
+    name: &'static str,
+) -> impl Iterator<Item = &'a str> + use<'h, 'a> {
+    let named = headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    named.map(|header| core::str::from_utf8(header.value).unwrap_or_default())
+}
+
+fn has_token(headers: &[Header<'_>], name: &'static str, token: &str) -> bool {
+    values(headers, name)
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "GET /ws HTTP/1.1\r\nHost: chat\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+    fn status(request: &str) -> String {
+        match answer(request.as_bytes()) {
+            Answer::Incomplete => "incomplete".into(),
+            Answer::Upgrade(response, _) | Answer::Refuse(response) => {
+                String::from_utf8(response[9..12].to_vec()).unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_of_rfc_6455_is_upgraded() {
+        let Answer::Upgrade(response, len) = answer(format!("{GOOD}tail").as_bytes()) else {
+            panic!("not upgraded");
+        };
+        assert_eq!(len, GOOD.len());
+        let response = String::from_utf8(response).unwrap();
+        assert!(response.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        assert!(response.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn every_prefix_is_incomplete() {
+        for end in 0..GOOD.len() {
+            assert_eq!(answer(&GOOD.as_bytes()[..end]), Answer::Incomplete, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_status() {
+        for (from, to, expected) in [
+            ("/ws", "/ws?a=b", "101"),
+            ("/ws", "/", "404"),
+            ("/ws", "/ws/x", "404"),
+            ("GET", "POST", "405"),
+            ("HTTP/1.1", "HTTP/1.0", "400"),
+            ("HTTP/1.1", "HTTP/9", "400"),
+            ("Host: chat\r\n", "", "400"),
+            ("Host: chat", "Host: chat\r\nContent-Length: 5", "400"),
+            ("Upgrade: WebSocket\r\n", "", "426"),
+            ("WebSocket", "h2c", "426"),
+            ("keep-alive, Upgrade", "keep-alive", "426"),
+            ("Version: 13", "Version: 8", "426"),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "short", "400"),
+            ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", "400"),
+        ] {
+            let request = GOOD.replacen(from, to, 1);
+            assert_ne!(request, GOOD);
+            assert_eq!(status(&request), expected, "{from:?} -> {to:?}");
+        }
+        assert_eq!(status("\u{16}\u{3}\u{1}\u{2}"), "400", "a TLS client");
+    }
+
+    #[test]
+    fn the_bounds_hold() {
+        let lines =
+            |count: usize| GOOD.replacen("\r\n\r\n", &format!("\r\n{}\r\n", "a: b\r\n".repeat(count)), 1);
+        assert_eq!(status(&lines(HEADERS_MAX - 5)), "101");
+        assert_eq!(status(&lines(HEADERS_MAX - 4)), "431");
+        let padded = |len: usize| {
+            let pad = "x".repeat(len - GOOD.len() - "p: \r\n".len());
+            GOOD.replacen("\r\n\r\n", &format!("\r\np: {pad}\r\n\r\n"), 1)
+        };
+        assert_eq!(padded(HEAD_BYTES_MAX).len(), HEAD_BYTES_MAX);
+        assert_eq!(status(&padded(HEAD_BYTES_MAX)), "101");
+        assert_eq!(status(&padded(HEAD_BYTES_MAX + 1)), "431");
+        assert_eq!(status(&padded(HEAD_BYTES_MAX + 9)[..HEAD_BYTES_MAX]), "431");
+    }
+}

@@ -1,0 +1,158 @@
+//! From a WebSocket message to frames, and the two kinds that the edge answers itself: Hello and Reauth.
+
+use bytes::Bytes;
+use protocol::body::{encode, ingest, session};
+use protocol::token::{self, Claims};
+use protocol::{CloseCode, Code, Cursor, Frame, FramingFault, Generation, Header, InboxSeq, Kind, Refusal};
+
+use crate::connection::{Phase, State};
+use crate::limits::FAULTS_MAX;
+use crate::{Event, Flow, Hello, Moment};
+
+/// What is wrong with the bytes of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fault {
+    Framing(FramingFault),
+    /// Bytes behind the last whole frame, or none at all.
+    LeftOver,
+}
+
+impl Fault {
+    fn close_code(self) -> CloseCode {
+        match self {
+            Self::Framing(FramingFault::TooLarge) => CloseCode::TooBig,
+            _ => CloseCode::Protocol,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Framing(FramingFault::TooLarge) => "frame above the limit of its kind",
+            Self::Framing(FramingFault::UnknownFlag) => "unknown frame flag",
+            Self::Framing(FramingFault::BadStamp) => "a device sends no stamped frames",
+            Self::Framing(FramingFault::VersionZero) => "frame version 0",
+            Self::Framing(FramingFault::WrongLength) | Self::LeftOver => {
+                "a message holds 1..n whole frames and nothing else"
+            }
+        }
+    }
+}
+
+/// Splits the next frame off, copied into memory of its own: the read buffer is shared by all connections, and the
+/// frame may live long.
+fn split(message: &[u8]) -> Result<(Frame, &[u8]), Fault> {
+    let header = Header::read(message).ok_or(Fault::LeftOver)?;
+    header.check().map_err(Fault::Framing)?;
+    if header.is_stamped() {
+        return Err(Fault::Framing(FramingFault::BadStamp));
+    }
+    let (frame, rest) = message.split_at_checked(header.frame_bytes()).ok_or(Fault::LeftOver)?;
+    let frame = Frame::new(Bytes::copy_from_slice(frame)).map_err(Fault::Framing)?;
+    Ok((frame, rest))
+}
+
+impl State {
+    /// Takes a whole message.
+    pub(crate) fn take_message(
+        &mut self,
+        moment: &Moment<'_>,
+        message: &[u8],
+        sink: &mut impl FnMut(Event) -> Flow,
+    ) {
+        if message.is_empty() {
+            self.breach(moment, Fault::LeftOver);
+        } else {
+            self.take_frames(moment, message, sink);
+        }
+    }
+
+    /// The next frame boundary is lost, so nothing more can be read.
+    fn breach(&mut self, moment: &Moment<'_>, fault: Fault) {
+        self.is_deaf = true;
+        self.close(moment, fault.close_code(), fault.text());
+    }
+
+    /// Takes the frames of a message, or of the rest of one. What the sink does not want is kept.
+    pub(crate) fn take_frames(
+        &mut self,
+        moment: &Moment<'_>,
+        mut message: &[u8],
+        sink: &mut impl FnMut(Event) -> Flow,
+    ) {
+        while !message.is_empty() && matches!(self.phase, Phase::Unauthenticated | Phase::Live) {
+            let (frame, rest) = match split(message) {
+                Ok(split) => split,
+                Err(fault) => return self.breach(moment, fault),
+            };
+            message = rest;
+            let Some(event) = self.take_frame(moment, frame) else { continue };
+            if sink(event) == Flow::Hold {
+                let held = self.rare.get_or_insert_default().held.get_or_insert_default();
+                held.frames.extend_from_slice(message);
+                return;
+            }
+        }
+    }
+
+    fn take_frame(&mut self, moment: &Moment<'_>, frame: Frame) -> Option<Event> {
+        let id = frame.header().id;
+        let outcome = match (self.phase, frame.kind()) {
+            (Phase::Unauthenticated, Kind::HELLO) => self.hello(moment, &frame),
+            (Phase::Unauthenticated, _) => {
+                Err(Refusal::new(Code::Unauthenticated, "", "the first frame of a connection is Hello"))
+            }
+            (_, Kind::HELLO) => {
+                Err(Refusal::new(Code::Forbidden, "", "Hello was said; send Reauth for a new token"))
+            }
+            (_, Kind::REAUTH) => self.reauth(moment, &frame),
+            _ => return Some(Event::Frame(frame)),
+        };
+        match outcome {
+            Ok(event) => {
+                self.faults = 0;
+                Some(event)
+            }
+            Err(refusal) => {
+                self.refuse(moment, id, &refusal);
+                None
+            }
+        }
+    }
+
+    fn hello(&mut self, moment: &Moment<'_>, frame: &Frame) -> Result<Event, Refusal> {
+        let body = ingest::<session::Hello>(frame)?;
+        let claims = verify(moment, &body.token)?;
+        self.go_live(claims.user, claims.device);
+        let cursor = Cursor {
+            generation: Generation(body.generation.to_native()),
+            at: InboxSeq(body.cursor.to_native()),
+        };
+        let Claims { user, device, expires_ms } = claims;
+        Ok(Event::Hello(Hello { user, device, cursor, id: frame.header().id, expires_ms }))
+    }
+
+    fn reauth(&mut self, moment: &Moment<'_>, frame: &Frame) -> Result<Event, Refusal> {
+        let body = ingest::<session::Reauth>(frame)?;
+        let claims = verify(moment, &body.token)?;
+        if (claims.user, claims.device) != (self.user, self.device) {
+            let text = "the token names another user or device than Hello did";
+            return Err(Refusal::new(Code::Forbidden, "token", text));
+        }
+        Ok(Event::Reauth { id: frame.header().id, expires_ms: claims.expires_ms })
+    }
+
+    /// Says what was wrong. Before Hello that is the end, after it only when it goes on.
+    fn refuse(&mut self, moment: &Moment<'_>, id: u64, refusal: &Refusal) {
+        self.transmit(encode(id, &refusal.body()).into_bytes());
+        self.faults = self.faults.saturating_add(1);
+        if self.phase == Phase::Unauthenticated {
+            self.close(moment, CloseCode::Unauthenticated, refusal.code.word());
+        } else if self.faults >= FAULTS_MAX {
+            self.close(moment, CloseCode::TooManyFaults, "");
+        }
+    }
+}
+
+fn verify(moment: &Moment<'_>, token: &str) -> Result<Claims, Refusal> {
+    token::verify(moment.keys, token, moment.wall_ms).map_err(token::TokenFault::refusal)
+}

@@ -1,0 +1,244 @@
+//! Users: devices, own lists, and inboxes against the histories that their pointers name.
+
+use std::collections::BTreeMap;
+
+use protocol::commit::{AccountRow, DeviceRow, Interval, MemberRow};
+use protocol::limits::DEVICES_MAX;
+use protocol::{ChannelId, Generation, Seq, StoreId, UserId};
+
+use super::log::Coverage;
+use super::stream::Stream;
+use super::{Check, Severity, first_held, last_begun, name};
+use crate::family::Family;
+use crate::key::{self, Key};
+use crate::rows::Found;
+use crate::stores::state;
+use crate::value;
+use crate::view::Listed;
+
+/// One channel as one user's inbox should hold it.
+struct Track {
+    head: Seq,
+    /// How far the user's store has applied it.
+    covered: Seq,
+    member: MemberRow,
+    /// The newest pointer so far.
+    last: Seq,
+}
+
+/// The families of one store that are ordered by user.
+struct Streams<'a> {
+    account: Stream<'a>,
+    joined: Stream<'a>,
+    inbox: Stream<'a>,
+    device: Stream<'a>,
+}
+
+/// Checks the users of one store.
+pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, store: StoreId) -> Found<()> {
+    let generation = state(&check.view, store)?.generation;
+    let stream = |family| Stream::new(check.view, store, family);
+    let mut streams = Streams {
+        account: stream(Family::Account),
+        joined: stream(Family::Joined),
+        inbox: stream(Family::Inbox),
+        device: stream(Family::Device),
+    };
+    while let Some(user) = streams.next_user(check, store)? {
+        check.summary.users += 1;
+        if check.view.placement.user_store(user) != store {
+            check.broken(store, format!("rows of user {user}, who lives elsewhere"));
+        }
+        let prefix = key::user(user);
+        match streams.account.take_within(&prefix)? {
+            None => check.report(Severity::Odd, store, format!("rows of user {user}, who has no account")),
+            Some((_, value)) if AccountRow::decode(&value).is_none() => {
+                check.broken(store, format!("the account of user {user} cannot be read"));
+            }
+            Some(_) => {}
+        }
+        let mut one = User { user, store, prefix, coverage, tracks: BTreeMap::new() };
+        let listed = one.listed(check, &mut streams.joined)?;
+        let head = one.inbox(check, &mut streams.inbox)?;
+        one.devices(check, &mut streams.device, (generation, head))?;
+        one.finish(check, listed)?;
+    }
+    Ok(())
+}
+
+impl Streams<'_> {
+    /// The smallest user of which any row is left. Keys that name no user are reported and skipped.
+    fn next_user(&mut self, check: &mut Check<'_>, store: StoreId) -> Found<Option<UserId>> {
+        let mut next: Option<Box<[u8]>> = None;
+        for stream in [&mut self.account, &mut self.joined, &mut self.inbox, &mut self.device] {
+            while let Some(key) = stream.peek()? {
+                let user = key.get(2..10).and_then(|user| user.try_into().ok()).map(u64::from_be_bytes);
+                let placed = user.is_some_and(|user| key.starts_with(&key::user(UserId(user))));
+                if let Some(prefix) = key.get(..10).filter(|_| placed) {
+                    if next.as_deref().is_none_or(|next| prefix < next) {
+                        next = Some(prefix.into());
+                    }
+                    break;
+                }
+                check.broken(store, format!("a key names no user of its partition: {key:02x?}"));
+                stream.take()?;
+            }
+        }
+        let user = next.as_deref().and_then(|key| key.get(2..)).and_then(|user| user.try_into().ok());
+        Ok(user.map(u64::from_be_bytes).map(UserId))
+    }
+}
+
+/// One user at work.
+struct User<'a> {
+    user: UserId,
+    store: StoreId,
+    prefix: Key,
+    coverage: &'a Coverage,
+    tracks: BTreeMap<ChannelId, Track>,
+}
+
+impl User<'_> {
+    fn broken(&self, check: &mut Check<'_>, what: &str) {
+        check.broken(self.store, format!("user {}: {what}", self.user));
+    }
+
+    fn listed(&self, check: &mut Check<'_>, rows: &mut Stream<'_>) -> Found<BTreeMap<ChannelId, Listed>> {
+        let mut listed = BTreeMap::new();
+        while let Some((key, value)) = rows.take_within(&self.prefix)? {
+            let Some(((_, _, channel, tag), seq)) = key::read_joined(&key).zip(value::read_number(&value))
+            else {
+                self.broken(check, &format!("a row of the own list cannot be read: {key:02x?}"));
+                continue;
+            };
+            listed.entry(channel).or_insert_with(|| Listed::new(channel)).set(tag, Seq(seq));
+        }
+        Ok(listed)
+    }
+
+    fn devices(
+        &self,
+        check: &mut Check<'_>,
+        rows: &mut Stream<'_>,
+        (generation, head): (Generation, u64),
+    ) -> Found<()> {
+        let mut count = 0;
+        while let Some((key, value)) = rows.take_within(&self.prefix)? {
+            count += 1;
+            let Some(((_, _, device), row)) = key::read_user_row(&key).zip(DeviceRow::decode(&value)) else {
+                self.broken(check, &format!("a device cannot be read: {key:02x?}"));
+                continue;
+            };
+            if row.cursor.generation == generation && row.cursor.at.0 > head {
+                let what =
+                    format!("the cursor {} of device {device} is above the inbox head {head}", row.cursor.at);
+                check.report(Severity::Odd, self.store, format!("user {}: {what}", self.user));
+            }
+        }
+        check.summary.devices += count;
+        if count > DEVICES_MAX as u64 {
+            self.broken(check, &format!("{count} devices; allowed are {DEVICES_MAX}"));
+        }
+        Ok(())
+    }
+
+    /// Streams the inbox; its head.
+    fn inbox(&mut self, check: &mut Check<'_>, rows: &mut Stream<'_>) -> Found<u64> {
+        let mut head = 0;
+        while let Some((key, value)) = rows.take_within(&self.prefix)? {
+            check.summary.pointers += 1;
+            let Some(((_, _, at), (channel, seq))) =
+                key::read_user_row(&key).zip(value::read_pointer(&value))
+            else {
+                self.broken(check, &format!("an inbox entry cannot be read: {key:02x?}"));
+                continue;
+            };
+            if at != head + 1 {
+                let what = format!("user {}: the inbox has a hole: {at} follows {head}", self.user);
+                check.report(Severity::Lost, self.store, what);
+            }
+            head = at;
+            self.pointer(check, at, channel, seq)?;
+        }
+        Ok(head)
+    }
+
+    fn pointer(&mut self, check: &mut Check<'_>, at: u64, channel: ChannelId, seq: Seq) -> Found<()> {
+        let track = self.track(check, channel)?;
+        let (head, covered, last) = (track.head, track.covered, track.last);
+        let missing = first_held(&track.member, last.next(), Seq(seq.0.saturating_sub(1)));
+        let held = track.member.holds(seq);
+        track.last = last.max(seq);
+        let place = format!("inbox entry {at} names {} {seq}", name(channel));
+        if seq > head {
+            let what = format!("user {}: {place}, above its head {head}", self.user);
+            check.report(Severity::Lost, check.view.placement.channel_store(channel), what);
+            return Ok(());
+        }
+        if seq <= last {
+            self.broken(check, &format!("{place} behind {last}: twice, or out of order"));
+            return Ok(());
+        }
+        if seq > covered {
+            self.broken(check, &format!("{place}, which its store has not marked as applied"));
+        }
+        if let Some(missing) = missing {
+            self.broken(check, &format!("{place}, but {missing} before it has no entry"));
+        }
+        if !held {
+            let sender = check.view.message(channel, seq)?.and_then(|frame| frame.read_stamp());
+            if sender.is_none_or(|stamp| stamp.sender != self.user) {
+                self.broken(check, &format!("{place}, which the user was not sent"));
+            }
+        }
+        Ok(())
+    }
+
+    fn track(&mut self, check: &Check<'_>, channel: ChannelId) -> Found<&mut Track> {
+        if !self.tracks.contains_key(&channel) {
+            let head = check.view.head(channel)?;
+            let member = match channel.users() {
+                Some((a, b)) if a == self.user || b == self.user => {
+                    MemberRow { role: 0, intervals: vec![Interval { joined: Seq(1), left: None }] }
+                }
+                Some(_) => MemberRow::default(),
+                None => check.view.member(channel, self.user)?.unwrap_or_default(),
+            };
+            let covered = self.coverage.through(channel, self.store, head);
+            self.tracks.insert(channel, Track { head, covered, member, last: Seq(0) });
+        }
+        // It was put there above.
+        let missing = || crate::error::StoreError::corrupt(self.store, "a track was lost");
+        Ok(self.tracks.get_mut(&channel).ok_or_else(missing)?)
+    }
+
+    /// What the inbox should have held besides, and what the own list says.
+    fn finish(&mut self, check: &mut Check<'_>, listed: BTreeMap<ChannelId, Listed>) -> Found<()> {
+        for (channel, one) in listed {
+            let track = self.track(check, channel)?;
+            let expected = last_begun(&track.member, track.covered);
+            let (head, member) = (track.head, track.member.clone());
+            if one.read > head {
+                let what = format!(
+                    "user {}: has read {} to {}, its head is {head}",
+                    self.user,
+                    name(channel),
+                    one.read
+                );
+                check.report(Severity::Odd, self.store, what);
+            }
+            let found = one.joined.map(|joined| Interval { joined, left: one.left_since() });
+            if found != expected {
+                let what =
+                    format!("the list says {found:?} about {}, membership says {expected:?}", name(channel));
+                self.broken(check, &format!("{what} of {:?}", member.intervals));
+            }
+        }
+        for (channel, track) in &self.tracks {
+            if let Some(missing) = first_held(&track.member, track.last.next(), track.covered) {
+                self.broken(check, &format!("the inbox misses {} {missing}", name(*channel)));
+            }
+        }
+        Ok(())
+    }
+}

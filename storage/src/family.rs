@@ -1,0 +1,113 @@
+//! The families of a store: ranges of rows with options and compaction of their own.
+
+use protocol::ChannelId;
+use protocol::partition::mix64;
+
+/// History families of a data directory that is created without saying otherwise.
+pub(crate) const HISTORIES_DEFAULT: u8 = 4;
+/// Most history families: beyond about 100 families in all RocksDB's start and flush become slow.
+#[cfg(feature = "rocks")]
+pub(crate) const HISTORIES_MAX: u8 = 32;
+
+/// One family. Its name is on disk and is never reused for other rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Family {
+    /// Facts about the store itself. RocksDB insists on a family called "default", so it has a use.
+    Meta,
+    /// partition, channel -> group row.
+    Channel,
+    /// partition, channel, user -> member row.
+    Member,
+    /// partition, user, channel, tag -> seq.
+    Joined,
+    /// partition, user, inbox seq -> channel, seq.
+    Inbox,
+    /// partition, user, device -> device row.
+    Device,
+    /// partition, user -> account row.
+    Account,
+    /// number -> (channel, seq) of one batch.
+    Fanout,
+    /// source store -> number.
+    Applied,
+    /// partition, channel, seq -> stamped frame, for the channels that hash to this number.
+    History(u8),
+}
+
+/// Families that exist once.
+const SINGLE: [Family; 9] = [
+    Family::Meta,
+    Family::Channel,
+    Family::Member,
+    Family::Joined,
+    Family::Inbox,
+    Family::Device,
+    Family::Account,
+    Family::Fanout,
+    Family::Applied,
+];
+
+impl Family {
+    /// Every family of a store with so many history families, in the order of [`Self::index`].
+    pub(crate) fn all(histories: u8) -> impl Iterator<Item = Self> {
+        SINGLE.into_iter().chain((0..histories).map(Self::History))
+    }
+
+    /// Place in a table of all families.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Meta => 0,
+            Self::Channel => 1,
+            Self::Member => 2,
+            Self::Joined => 3,
+            Self::Inbox => 4,
+            Self::Device => 5,
+            Self::Account => 6,
+            Self::Fanout => 7,
+            Self::Applied => 8,
+            Self::History(number) => SINGLE.len() + usize::from(number),
+        }
+    }
+
+    /// The name on disk.
+    #[cfg(feature = "rocks")]
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Meta => "default".into(),
+            Self::Channel => "channel".into(),
+            Self::Member => "member".into(),
+            Self::Joined => "joined".into(),
+            Self::Inbox => "inbox".into(),
+            Self::Device => "device".into(),
+            Self::Account => "account".into(),
+            Self::Fanout => "fanout".into(),
+            Self::Applied => "applied".into(),
+            Self::History(number) => format!("history{number}"),
+        }
+    }
+
+    /// The family of a channel's history. The function is part of the format.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn of_history(channel: ChannelId, histories: u8) -> Self {
+        let (high, low) = channel.halves();
+        Self::History((mix64(high ^ mix64(low)) % u64::from(histories.max(1))) as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn index_is_the_place_in_all() {
+        for (index, family) in Family::all(4).enumerate() {
+            assert_eq!(family.index(), index);
+        }
+    }
+
+    #[test]
+    fn golden_history_families() {
+        let family = |channel| Family::of_history(ChannelId(channel), 4);
+        assert_eq!([1, 2, 3, 4, 5].map(family), [2, 0, 3, 3, 1].map(Family::History));
+    }
+}

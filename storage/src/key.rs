@@ -1,0 +1,208 @@
+//! Keys. Integers are big endian, so that the order of bytes is the order of numbers; whatever belongs to a user or a
+//! channel begins with its partition, so that a partition is one range in each family. The layout is for ever.
+
+use std::ops::Deref;
+
+use bytes::Buf;
+use protocol::{ChannelId, DeviceId, InboxSeq, PartitionId, Seq, StoreId, UserId};
+
+/// Longest key: `joined`.
+const KEY_BYTES_MAX: usize = 27;
+/// Above every key of every family.
+pub(crate) const END: [u8; KEY_BYTES_MAX + 1] = [0xff; KEY_BYTES_MAX + 1];
+/// Below every key of every family.
+pub(crate) const START: [u8; 0] = [];
+
+/// Life of the inboxes of this store.
+pub(crate) const META_GENERATION: &[u8] = b"generation";
+/// Format version, number of stores, number of this store, history families.
+pub(crate) const META_LAYOUT: &[u8] = b"layout";
+
+/// What a row of `joined` says; the last byte of its key. Never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JoinedTag {
+    Joined = 1,
+    Left = 2,
+    Read = 3,
+}
+
+/// A key or the beginning of one, on the stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    bytes: [u8; KEY_BYTES_MAX],
+    len: usize,
+}
+
+impl Key {
+    const fn new() -> Self {
+        Self { bytes: [0; KEY_BYTES_MAX], len: 0 }
+    }
+
+    fn push<const N: usize>(mut self, part: [u8; N]) -> Self {
+        let end = self.len + N;
+        debug_assert!(end <= KEY_BYTES_MAX);
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            room.copy_from_slice(&part);
+            self.len = end;
+        }
+        self
+    }
+
+    /// The smallest key above everything that begins with this one.
+    pub(crate) fn after_all(mut self) -> Self {
+        while self.len > 0 {
+            let last = self.bytes.get_mut(self.len - 1);
+            match last {
+                Some(byte) if *byte < 0xff => {
+                    *byte += 1;
+                    return self;
+                }
+                _ => self.len -= 1,
+            }
+        }
+        // Not reached: a partition is below 4096, so its first byte can always be raised.
+        Self { bytes: [0xff; KEY_BYTES_MAX], len: KEY_BYTES_MAX }
+    }
+}
+
+impl Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// Everything of one partition, or of those above it.
+pub(crate) fn partition(partition: u16) -> Key {
+    Key::new().push(partition.to_be_bytes())
+}
+
+/// A channel: the group row's key, and the beginning of its members and of its history.
+pub(crate) fn channel(channel: ChannelId) -> Key {
+    partition(PartitionId::of_channel(channel).0).push(channel.0.to_be_bytes())
+}
+
+/// A user: the account's key, and the beginning of the user's list, inbox and devices.
+pub(crate) fn user(user: UserId) -> Key {
+    partition(PartitionId::of_user(user).0).push(user.0.to_be_bytes())
+}
+
+/// A message.
+pub(crate) fn message(channel_id: ChannelId, seq: Seq) -> Key {
+    channel(channel_id).push(seq.0.to_be_bytes())
+}
+
+/// A member.
+pub(crate) fn member(channel_id: ChannelId, user: UserId) -> Key {
+    channel(channel_id).push(user.0.to_be_bytes())
+}
+
+/// All rows of one channel in a user's list.
+pub(crate) fn joined(user_id: UserId, channel: ChannelId) -> Key {
+    user(user_id).push(channel.0.to_be_bytes())
+}
+
+/// One row of one channel in a user's list.
+pub(crate) fn joined_row(user: UserId, channel: ChannelId, tag: JoinedTag) -> Key {
+    joined(user, channel).push([tag as u8])
+}
+
+/// An inbox entry.
+pub(crate) fn pointer(user_id: UserId, at: InboxSeq) -> Key {
+    user(user_id).push(at.0.to_be_bytes())
+}
+
+/// A device.
+pub(crate) fn device(user_id: UserId, device: DeviceId) -> Key {
+    user(user_id).push(device.0.to_be_bytes())
+}
+
+/// A row of the fan-out log.
+pub(crate) fn fanout(number: u64) -> Key {
+    Key::new().push(number.to_be_bytes())
+}
+
+/// A mark.
+pub(crate) fn applied(source: StoreId) -> Key {
+    Key::new().push(source.0.to_be_bytes())
+}
+
+/// Partition, channel and what follows (seq or user) of a `history` or `member` key.
+pub(crate) fn read_channel_row(mut key: &[u8]) -> Option<(u16, ChannelId, u64)> {
+    let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u64().ok()?);
+    key.is_empty().then_some(row)
+}
+
+/// Partition, user and what follows (inbox seq or device) of an `inbox` or `device` key.
+pub(crate) fn read_user_row(mut key: &[u8]) -> Option<(u16, UserId, u64)> {
+    let row = (key.try_get_u16().ok()?, UserId(key.try_get_u64().ok()?), key.try_get_u64().ok()?);
+    key.is_empty().then_some(row)
+}
+
+/// Partition, user, channel and tag of a `joined` key.
+pub(crate) fn read_joined(mut key: &[u8]) -> Option<(u16, UserId, ChannelId, JoinedTag)> {
+    let partition = key.try_get_u16().ok()?;
+    let user = UserId(key.try_get_u64().ok()?);
+    let channel = ChannelId(key.try_get_u128().ok()?);
+    let tag = match key {
+        [1] => JoinedTag::Joined,
+        [2] => JoinedTag::Left,
+        [3] => JoinedTag::Read,
+        _ => return None,
+    };
+    Some((partition, user, channel, tag))
+}
+
+/// Partition and channel of a `channel` key.
+pub(crate) fn read_channel(mut key: &[u8]) -> Option<(u16, ChannelId)> {
+    let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?));
+    key.is_empty().then_some(row)
+}
+
+/// Number of a `fanout` key.
+pub(crate) fn read_fanout(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.try_into().ok()?))
+}
+
+/// Source store of an `applied` key.
+pub(crate) fn read_applied(key: &[u8]) -> Option<StoreId> {
+    Some(StoreId(u16::from_be_bytes(key.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_layout() {
+        let key = message(ChannelId(0x0102), Seq(0x0a0b));
+        let (partition, rest) = key.split_at(2);
+        assert_eq!(partition, PartitionId::of_channel(ChannelId(0x0102)).0.to_be_bytes());
+        assert_eq!(rest, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
+        let key = joined_row(UserId(7), ChannelId(0x0102), JoinedTag::Read);
+        assert_eq!(key.len(), KEY_BYTES_MAX);
+        assert_eq!(key.last(), Some(&3));
+        assert_eq!(&*fanout(1), [0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(&*applied(StoreId(258)), [1, 2]);
+    }
+
+    #[test]
+    fn order_of_bytes_is_order_of_numbers() {
+        let channel = ChannelId(9);
+        assert!(*message(channel, Seq(255)) < *message(channel, Seq(256)));
+        assert!(*message(channel, Seq(u64::MAX)) < *super::channel(channel).after_all());
+        assert!(*super::channel(channel).after_all() < END[..]);
+    }
+
+    #[test]
+    fn keys_read_back() {
+        let channel = ChannelId::direct(UserId(5), UserId(6));
+        let place = PartitionId::of_channel(channel).0;
+        assert_eq!(read_channel_row(&message(channel, Seq(3))), Some((place, channel, 3)));
+        assert_eq!(read_joined(&joined_row(UserId(5), channel, JoinedTag::Left)).unwrap().3, JoinedTag::Left);
+        assert_eq!(read_channel(&super::channel(channel)), Some((place, channel)));
+        assert_eq!(read_channel(&message(channel, Seq(3))), None);
+        assert_eq!(read_user_row(&pointer(UserId(5), InboxSeq(8))), Some((place, UserId(5), 8)));
+    }
+}

@@ -1,0 +1,112 @@
+//! Rows in memory: what the simulator and the tests run on. Deterministic, and durable as far as the process lives.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use crate::error::StoreError;
+use crate::family::Family;
+use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Value, Visit};
+
+type Table = BTreeMap<Box<[u8]>, Bytes>;
+
+/// One ordered table a family.
+#[derive(Debug)]
+pub(crate) struct MemoryRows {
+    tables: RwLock<Vec<Table>>,
+}
+
+impl MemoryRows {
+    pub(crate) fn new(histories: u8) -> Self {
+        Self { tables: RwLock::new(Family::all(histories).map(|_| Table::new()).collect()) }
+    }
+}
+
+struct MemorySink<'a>(&'a mut [Table]);
+
+impl MemorySink<'_> {
+    fn table(&mut self, family: Family) -> Option<&mut Table> {
+        debug_assert!(family.index() < self.0.len());
+        self.0.get_mut(family.index())
+    }
+}
+
+impl Sink for MemorySink<'_> {
+    fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.put_shared(family, key, &Bytes::copy_from_slice(value));
+    }
+
+    fn put_shared(&mut self, family: Family, key: &[u8], value: &Bytes) {
+        if let Some(table) = self.table(family) {
+            table.insert(key.into(), value.clone());
+        }
+    }
+
+    fn delete(&mut self, family: Family, key: &[u8]) {
+        if let Some(table) = self.table(family) {
+            table.remove(key);
+        }
+    }
+
+    fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]) {
+        let Some(table) = self.table(family) else { return };
+        if lower >= upper {
+            return;
+        }
+        let mut rest = table.split_off(lower);
+        table.append(&mut rest.split_off(upper));
+    }
+}
+
+impl Rows for MemoryRows {
+    fn get(&self, family: Family, key: &[u8], _tier: Tier) -> Found<Option<Bytes>> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(tables.get(family.index()).and_then(|table| table.get(key)).cloned())
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        (lower, upper): (&[u8], &[u8]),
+        direction: Direction,
+        _tier: Tier,
+        visit: &mut Visit<'_>,
+    ) -> Found<()> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(table) = tables.get(family.index()) else { return Ok(()) };
+        if lower >= upper {
+            return Ok(());
+        }
+        let mut range = table.range::<[u8], _>((Bound::Included(lower), Bound::Excluded(upper)));
+        loop {
+            let row = match direction {
+                Direction::Rising => range.next(),
+                Direction::Falling => range.next_back(),
+            };
+            let Some((key, value)) = row else { return Ok(()) };
+            if !visit(key, Value::Shared(value))? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        fill(&mut MemorySink(&mut tables));
+        Ok(())
+    }
+
+    fn measure(&self) -> Measure {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = tables.iter().flat_map(|table| table.iter());
+        let memory_bytes = rows.map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        Measure { memory_bytes, ..Measure::default() }
+    }
+
+    fn copy(&self) -> Option<Box<dyn Rows>> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Box::new(Self { tables: RwLock::new(tables.clone()) }))
+    }
+}

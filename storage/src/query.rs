@@ -1,0 +1,83 @@
+//! Queries -> answers. Reading order matters where a writer may be at work: a pointer or a log row is read before what
+//! it names, because what it names was durable first.
+
+mod history;
+mod inbox;
+mod joined;
+mod replay;
+
+use protocol::query::{Answer, PageBounds, Query};
+use protocol::{ChannelId, InboxSeq, UserId};
+
+use crate::rows::Found;
+use crate::view::View;
+
+/// Answers one query.
+pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
+    match *query {
+        Query::User(user) => answer_user(view, user),
+        Query::Channel(channel) => answer_channel(view, channel),
+        Query::Window { channel, count } => history::window(view, channel, count).map(Answer::Window),
+        Query::Inbox { user, after, page } => {
+            let (frames, through) = inbox::page(view, user, after, page)?;
+            Ok(Answer::Inbox { frames, through })
+        }
+        Query::History { channel, after, before, newest, page } => {
+            history::page(view, channel, (after, before), newest, page).map(Answer::History)
+        }
+        Query::Joined { user, after, limit } => {
+            let (items, more) = joined::page(view, user, after, limit)?;
+            Ok(Answer::Joined { items, more })
+        }
+        Query::ReadMark { user, channel } => view.read_mark(user, channel).map(Answer::ReadMark),
+        Query::Replay { source, after, dest, page } => {
+            let (deliveries, through) = replay::page(view, source, after, dest, page)?;
+            Ok(Answer::Replay { deliveries, through })
+        }
+    }
+}
+
+fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
+    let account = view.account(user)?;
+    let devices = view.devices(user)?;
+    let inbox_head: InboxSeq = view.inbox_head(user)?;
+    Ok(Answer::User { account, devices, inbox_head })
+}
+
+fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
+    let direct = channel.users().is_some();
+    let row = if direct { None } else { view.channel(channel)? };
+    let members = if direct { Vec::new() } else { view.members(channel)? };
+    let newest = history::newest(view, channel)?;
+    let (head, time_ms) = newest.map(|stamp| (stamp.seq, stamp.time_ms)).unwrap_or_default();
+    Ok(Answer::Channel { row, members, head, time_ms })
+}
+
+/// What a page holds so far, against its bounds.
+struct Filled {
+    bounds: PageBounds,
+    messages: usize,
+    bytes: usize,
+}
+
+impl Filled {
+    fn new(bounds: PageBounds) -> Self {
+        Self { bounds, messages: 0, bytes: 0 }
+    }
+
+    /// Most messages that can be taken.
+    fn messages_max(bounds: PageBounds) -> usize {
+        (bounds.messages as usize).max(1)
+    }
+
+    /// Takes what fits; the first thing always fits.
+    fn take(&mut self, messages: usize, bytes: usize) -> bool {
+        let (all, size) = (self.messages + messages, self.bytes.saturating_add(bytes));
+        let fits = all <= self.bounds.messages as usize && size <= self.bounds.bytes;
+        if !fits && self.messages > 0 {
+            return false;
+        }
+        (self.messages, self.bytes) = (all, size);
+        true
+    }
+}

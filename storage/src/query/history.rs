@@ -1,0 +1,94 @@
+//! Windows of a channel's history.
+
+use protocol::query::{PageBounds, Sent};
+use protocol::{ChannelId, Frame, Seq, Stamp};
+
+use super::Filled;
+use crate::error::StoreError;
+use crate::key;
+use crate::rows::{Direction, Found};
+use crate::view::{View, damaged, stamped};
+
+/// Messages with `after < seq < before`, from one end, rising in the answer.
+pub(super) fn page(
+    view: &View<'_>,
+    channel: ChannelId,
+    (after, before): (Seq, Seq),
+    newest: bool,
+    bounds: PageBounds,
+) -> Found<Vec<Frame>> {
+    let direction = if newest { Direction::Falling } else { Direction::Rising };
+    let mut filled = Filled::new(bounds);
+    let mut frames = Vec::new();
+    visit(view, channel, (after, before), direction, &mut |frame, _| {
+        let fits = filled.take(1, frame.bytes().len());
+        if fits {
+            frames.push(frame);
+        }
+        fits && frames.len() < Filled::messages_max(bounds)
+    })?;
+    if newest {
+        frames.reverse();
+    }
+    Ok(frames)
+}
+
+/// The idempotency keys of the newest messages, rising.
+pub(super) fn window(view: &View<'_>, channel: ChannelId, count: u32) -> Found<Vec<Sent>> {
+    let mut sent = Vec::new();
+    if count == 0 {
+        return Ok(sent);
+    }
+    visit(view, channel, (Seq(0), Seq(u64::MAX)), Direction::Falling, &mut |frame, stamp| {
+        sent.push(Sent {
+            seq: stamp.seq,
+            time_ms: stamp.time_ms,
+            sender: stamp.sender,
+            send_id: frame.send_id(),
+            fingerprint: frame.fingerprint(),
+        });
+        sent.len() < count as usize
+    })?;
+    sent.reverse();
+    Ok(sent)
+}
+
+/// The newest message's stamp.
+pub(super) fn newest(view: &View<'_>, channel: ChannelId) -> Found<Option<Stamp>> {
+    let mut found = None;
+    visit(view, channel, (Seq(0), Seq(u64::MAX)), Direction::Falling, &mut |_, stamp| {
+        found = Some(stamp);
+        false
+    })?;
+    Ok(found)
+}
+
+/// The messages between two seqs, both exclusive; they must be dense.
+fn visit(
+    view: &View<'_>,
+    channel: ChannelId,
+    (after, before): (Seq, Seq),
+    direction: Direction,
+    take: &mut dyn FnMut(Frame, Stamp) -> bool,
+) -> Found<()> {
+    let (store, family) = (view.placement.channel_store(channel), view.history(channel));
+    if after.0 == u64::MAX || before <= after.next() {
+        return Ok(());
+    }
+    let bounds = (key::message(channel, after.next()), key::message(channel, before));
+    let mut expected = (direction == Direction::Rising).then(|| after.next());
+    view.rows(store)?.scan(family, (&bounds.0, &bounds.1), direction, view.tier, &mut |key, value| {
+        let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(store, family, key))?;
+        let seq = Seq(seq);
+        if let Some(wanted) = expected.filter(|wanted| *wanted != seq) {
+            let what = format!("history of {channel:?} has a hole: seq {wanted} is missing beside {seq}");
+            return Err(StoreError::corrupt(store, what).into());
+        }
+        expected = match direction {
+            Direction::Rising => Some(seq.next()),
+            Direction::Falling => seq.0.checked_sub(1).map(Seq),
+        };
+        let (frame, stamp) = stamped(store, channel, seq, value.to_bytes())?;
+        Ok(take(frame, stamp))
+    })
+}

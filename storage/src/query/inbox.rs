@@ -1,0 +1,68 @@
+//! Pages of an inbox: pointers, then the messages they name, wherever those live.
+
+use protocol::query::PageBounds;
+use protocol::{Frame, InboxSeq, UserId};
+
+use super::Filled;
+use crate::error::StoreError;
+use crate::family::Family;
+use crate::key;
+use crate::rows::{Direction, Found};
+use crate::value;
+use crate::view::{View, damaged};
+
+/// The messages behind `after`, and the position of the last.
+pub(super) fn page(
+    view: &View<'_>,
+    user: UserId,
+    after: InboxSeq,
+    bounds: PageBounds,
+) -> Found<(Vec<Frame>, InboxSeq)> {
+    let store = view.placement.user_store(user);
+    let mut filled = Filled::new(bounds);
+    let (mut frames, mut through) = (Vec::new(), after);
+    for (channel, seq) in pointers(view, user, after, Filled::messages_max(bounds))? {
+        let missing = || {
+            let what = format!(
+                "the inbox of user {user} at {} names {channel:?} {seq}, which is gone",
+                through.next()
+            );
+            StoreError::corrupt(store, what)
+        };
+        let frame = view.message(channel, seq)?.ok_or_else(missing)?;
+        if !filled.take(1, frame.bytes().len()) {
+            break;
+        }
+        frames.push(frame);
+        through = through.next();
+    }
+    Ok((frames, through))
+}
+
+/// What the inbox holds from `after + 1` on, without a hole.
+fn pointers(
+    view: &View<'_>,
+    user: UserId,
+    after: InboxSeq,
+    count: usize,
+) -> Found<Vec<(protocol::ChannelId, protocol::Seq)>> {
+    let place = (view.placement.user_store(user), Family::Inbox);
+    let mut found = Vec::new();
+    if after.0 == u64::MAX {
+        return Ok(found);
+    }
+    let mut expected = after.next();
+    let range = (&key::pointer(user, expected), &key::user(user));
+    view.scan_from(place, range, Direction::Rising, &mut |key, value| {
+        let row = key::read_user_row(key).zip(value::read_pointer(value.bytes()));
+        let ((_, _, at), pointer) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
+        if at != expected.0 {
+            let what = format!("the inbox of user {user} has a hole: {expected} is missing before {at}");
+            return Err(StoreError::corrupt(place.0, what).into());
+        }
+        expected = expected.next();
+        found.push(pointer);
+        Ok(found.len() < count)
+    })?;
+    Ok(found)
+}

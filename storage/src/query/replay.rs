@@ -1,0 +1,112 @@
+//! The fan-out log, read again as deliveries: who was to get each message when it was sent, whatever changed since.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use protocol::commit::MemberRow;
+use protocol::query::{Delivery, PageBounds};
+use protocol::{ChannelId, Frame, Seq, StoreId, UserId};
+
+use super::Filled;
+use crate::error::StoreError;
+use crate::family::Family;
+use crate::key;
+use crate::rows::{Direction, Found};
+use crate::value;
+use crate::view::{View, damaged};
+
+/// Log rows that one read covers at most, so that rows that concern another store cost bounded time.
+const ROWS_MAX: usize = 4096;
+
+type LogRow = (u64, Vec<(ChannelId, Seq)>);
+type Members = BTreeMap<ChannelId, Vec<(UserId, MemberRow)>>;
+
+/// Deliveries for `dest` behind `after`, and the last log row covered.
+pub(super) fn page(
+    view: &View<'_>,
+    source: StoreId,
+    after: u64,
+    dest: StoreId,
+    bounds: PageBounds,
+) -> Found<(Vec<Delivery>, u64)> {
+    let mut members = Members::new();
+    let mut filled = Filled::new(bounds);
+    let (mut deliveries, mut through) = (Vec::new(), after);
+    let mut rows_left = ROWS_MAX;
+    // Few rows at a time: a page is usually full long before the log ends.
+    while rows_left > 0 {
+        let rows = log(view, source, through, rows_left.min(64))?;
+        if rows.is_empty() {
+            break;
+        }
+        rows_left -= rows.len();
+        for (number, messages) in rows {
+            let mut row = Vec::new();
+            for (channel, seq) in messages {
+                row.extend(delivery(view, (source, number, dest), (channel, seq), &mut members)?);
+            }
+            let bytes = row.iter().map(|delivery| delivery.frame.bytes().len()).sum();
+            if !row.is_empty() && !filled.take(row.len(), bytes) {
+                return Ok((deliveries, through));
+            }
+            deliveries.append(&mut row);
+            through = number;
+        }
+    }
+    Ok((deliveries, through))
+}
+
+/// The next rows of the log; they must follow `after` without a hole.
+fn log(view: &View<'_>, source: StoreId, after: u64, count: usize) -> Found<Vec<LogRow>> {
+    let mut rows: Vec<LogRow> = Vec::new();
+    let Some(mut expected) = after.checked_add(1) else { return Ok(rows) };
+    let bounds: (&[u8], &[u8]) = (&key::fanout(expected), &key::END);
+    view.rows(source)?.scan(Family::Fanout, bounds, Direction::Rising, view.tier, &mut |key, value| {
+        let row = key::read_fanout(key).zip(value::read_fanout(value.bytes()));
+        let (number, messages) = row.ok_or_else(|| damaged(source, Family::Fanout, key))?;
+        if number != expected {
+            let what = format!("the fan-out log misses {expected}, which is still needed; next is {number}");
+            return Err(StoreError::corrupt(source, what).into());
+        }
+        expected += 1;
+        rows.push((number, messages));
+        Ok(rows.len() < count)
+    })?;
+    Ok(rows)
+}
+
+/// One message for the users of `dest`; `None` when it has none there.
+fn delivery(
+    view: &View<'_>,
+    (source, number, dest): (StoreId, u64, StoreId),
+    (channel, seq): (ChannelId, Seq),
+    members: &mut Members,
+) -> Found<Option<Delivery>> {
+    let at_dest = |user: &UserId| view.placement.user_store(*user) == dest;
+    let read = || -> Found<Frame> {
+        let gone = || format!("fan-out log row {number} names {channel:?} {seq}, which is gone");
+        Ok(view.message(channel, seq)?.ok_or_else(|| StoreError::corrupt(source, gone()))?)
+    };
+    let (frame, recipients): (Frame, Vec<UserId>) = if let Some((a, b)) = channel.users() {
+        let recipients: Vec<_> = [a, b].into_iter().filter(at_dest).collect();
+        if recipients.is_empty() {
+            return Ok(None);
+        }
+        (read()?, recipients)
+    } else {
+        let frame = read()?;
+        let sender = frame.read_stamp().map(|stamp| stamp.sender);
+        let members = match members.entry(channel) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(view.members(channel)?),
+        };
+        let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
+        let mut recipients: Vec<_> = held.chain(sender).filter(at_dest).collect();
+        recipients.sort_unstable();
+        recipients.dedup();
+        (frame, recipients)
+    };
+    let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients) };
+    Ok((!found.recipients.is_empty()).then_some(found))
+}

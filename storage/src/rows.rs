@@ -1,0 +1,123 @@
+//! The narrow seam below the queries: ordered rows in families. `rocks` and `memory` implement it; everything that is
+//! known about keys and values stands above it, once.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::error::StoreError;
+use crate::family::Family;
+
+/// How far a read may reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    /// Memory and the block cache: never the disk. What is not there is a miss, told within microseconds.
+    Cached,
+    /// The disk too; may block for milliseconds.
+    Any,
+}
+
+/// Why a read has no outcome.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// [`Tier::Cached`] was asked for and a row is not in memory.
+    #[cfg_attr(not(feature = "rocks"), expect(dead_code, reason = "memory has everything"))]
+    Miss,
+    /// The store cannot be read.
+    Fault(StoreError),
+}
+
+impl From<StoreError> for Unread {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// Outcome of a read.
+pub(crate) type Found<T> = Result<T, Unread>;
+
+/// A value while a scan stands on it.
+pub(crate) enum Value<'a> {
+    /// The memory store's own, shared for the price of a count.
+    Shared(&'a Bytes),
+    /// Within a block of RocksDB; keeping it costs a copy.
+    #[cfg(feature = "rocks")]
+    Borrowed(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            #[cfg(feature = "rocks")]
+            Self::Borrowed(bytes) => bytes,
+        }
+    }
+
+    /// The bytes, to keep.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Shared(bytes) => Bytes::clone(bytes),
+            #[cfg(feature = "rocks")]
+            Self::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+        }
+    }
+}
+
+/// Where a scan goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Direction {
+    Rising,
+    Falling,
+}
+
+/// Called for each row; says whether to go on. It must not read the same store: the memory store is locked meanwhile.
+pub(crate) type Visit<'a> = dyn FnMut(&[u8], Value<'_>) -> Found<bool> + 'a;
+
+/// Takes the changes of one write.
+pub(crate) trait Sink {
+    /// Sets a row.
+    fn put(&mut self, family: Family, key: &[u8], value: &[u8]);
+    /// Sets a row to a value that may be shared.
+    fn put_shared(&mut self, family: Family, key: &[u8], value: &Bytes);
+    /// Removes a row.
+    fn delete(&mut self, family: Family, key: &[u8]);
+    /// Removes the rows from `lower` up to and without `upper`.
+    fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]);
+}
+
+/// What the operator may want to know of one store's rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Measure {
+    pub(crate) memory_bytes: u64,
+    pub(crate) disk_bytes: u64,
+    pub(crate) cache_hits: u64,
+    pub(crate) cache_misses: u64,
+    pub(crate) syncs: u64,
+}
+
+/// Ordered rows. Reads may come from any thread; writes come from one.
+pub(crate) trait Rows: Send + Sync + fmt::Debug {
+    /// One row.
+    fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>>;
+
+    /// The rows with `lower <= key < upper`, as they were when the scan began.
+    fn scan(
+        &self,
+        family: Family,
+        bounds: (&[u8], &[u8]),
+        direction: Direction,
+        tier: Tier,
+        visit: &mut Visit<'_>,
+    ) -> Found<()>;
+
+    /// Everything that `fill` puts into the sink, whole or not at all, on stable storage when this returns.
+    fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError>;
+
+    /// Sizes.
+    fn measure(&self) -> Measure;
+
+    /// A copy that shares nothing, if this is memory.
+    fn copy(&self) -> Option<Box<dyn Rows>>;
+}

@@ -1,0 +1,185 @@
+//! One read's view of all stores of the directory: rows by name, decoded. What stands in another store is found here.
+
+use bytes::Bytes;
+use protocol::commit::{AccountRow, ChannelRow, DeviceRow, MemberRow};
+use protocol::limits::DEVICES_MAX;
+use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Placement, Seq, Stamp, StoreId, UserId};
+
+use crate::error::StoreError;
+use crate::family::Family;
+use crate::key::{self, JoinedTag, Key};
+use crate::rows::{Direction, Found, Rows, Tier, Unread, Visit};
+use crate::stores::Store;
+use crate::value;
+
+/// All stores, at one tier.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) stores: &'a [Store],
+    pub(crate) placement: Placement,
+    pub(crate) histories: u8,
+    pub(crate) tier: Tier,
+}
+
+/// The user's own list, one channel, as its three rows say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Listed {
+    pub(crate) channel: ChannelId,
+    pub(crate) joined: Option<Seq>,
+    pub(crate) left: Option<Seq>,
+    pub(crate) read: Seq,
+}
+
+impl Listed {
+    pub(crate) fn new(channel: ChannelId) -> Self {
+        Self { channel, joined: None, left: None, read: Seq(0) }
+    }
+
+    pub(crate) fn set(&mut self, tag: JoinedTag, seq: Seq) {
+        match tag {
+            JoinedTag::Joined => self.joined = Some(seq),
+            JoinedTag::Left => self.left = Some(seq),
+            JoinedTag::Read => self.read = seq,
+        }
+    }
+
+    /// `left`, unless the user joined again behind it.
+    pub(crate) fn left_since(&self) -> Option<Seq> {
+        self.left.filter(|left| self.joined.is_none_or(|joined| *left > joined))
+    }
+}
+
+/// Says which row is damaged.
+pub(crate) fn damaged(store: StoreId, family: Family, key: &[u8]) -> Unread {
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    Unread::Fault(StoreError::corrupt(store, format!("row {hex} of {family:?} cannot be read")))
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn rows(&self, store: StoreId) -> Found<&'a dyn Rows> {
+        let found = self.stores.get(usize::from(store.0)).map(|store| &*store.rows);
+        let missing = || StoreError::corrupt(store, "no such store in this directory");
+        Ok(found.ok_or_else(missing)?)
+    }
+
+    pub(crate) fn history(&self, channel: ChannelId) -> Family {
+        Family::of_history(channel, self.histories)
+    }
+
+    /// The rows that begin with `prefix`, from `from` on.
+    pub(crate) fn scan_from(
+        &self,
+        (store, family): (StoreId, Family),
+        (from, prefix): (&Key, &Key),
+        direction: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Found<()> {
+        let bounds: (&[u8], &[u8]) = (from, &prefix.after_all());
+        self.rows(store)?.scan(family, bounds, direction, self.tier, visit)
+    }
+
+    fn get(&self, store: StoreId, family: Family, key: &Key) -> Found<Option<Bytes>> {
+        self.rows(store)?.get(family, key, self.tier)
+    }
+
+    fn get_decoded<T>(
+        &self,
+        store: StoreId,
+        family: Family,
+        key: &Key,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Found<Option<T>> {
+        let Some(value) = self.get(store, family, key)? else { return Ok(None) };
+        Ok(Some(decode(&value).ok_or_else(|| damaged(store, family, key))?))
+    }
+
+    pub(crate) fn account(&self, user: UserId) -> Found<Option<AccountRow>> {
+        let store = self.placement.user_store(user);
+        self.get_decoded(store, Family::Account, &key::user(user), AccountRow::decode)
+    }
+
+    /// The devices of a user. A 17th, which `check` reports, is left out.
+    pub(crate) fn devices(&self, user: UserId) -> Found<Vec<(DeviceId, DeviceRow)>> {
+        let (place, prefix) = ((self.placement.user_store(user), Family::Device), key::user(user));
+        let mut devices = Vec::new();
+        self.scan_from(place, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+            let row = key::read_user_row(key).zip(DeviceRow::decode(value.bytes()));
+            let ((_, _, device), row) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
+            devices.push((DeviceId(device), row));
+            Ok(devices.len() < DEVICES_MAX)
+        })?;
+        Ok(devices)
+    }
+
+    pub(crate) fn inbox_head(&self, user: UserId) -> Found<InboxSeq> {
+        let (place, prefix) = ((self.placement.user_store(user), Family::Inbox), key::user(user));
+        let mut head = InboxSeq(0);
+        self.scan_from(place, (&prefix, &prefix), Direction::Falling, &mut |key, _| {
+            let (_, _, at) = key::read_user_row(key).ok_or_else(|| damaged(place.0, place.1, key))?;
+            head = InboxSeq(at);
+            Ok(false)
+        })?;
+        Ok(head)
+    }
+
+    pub(crate) fn channel(&self, channel: ChannelId) -> Found<Option<ChannelRow>> {
+        let store = self.placement.channel_store(channel);
+        self.get_decoded(store, Family::Channel, &key::channel(channel), ChannelRow::decode)
+    }
+
+    pub(crate) fn member(&self, channel: ChannelId, user: UserId) -> Found<Option<MemberRow>> {
+        let store = self.placement.channel_store(channel);
+        self.get_decoded(store, Family::Member, &key::member(channel, user), MemberRow::decode)
+    }
+
+    pub(crate) fn members(&self, channel: ChannelId) -> Found<Vec<(UserId, MemberRow)>> {
+        let (place, prefix) =
+            ((self.placement.channel_store(channel), Family::Member), key::channel(channel));
+        let mut members = Vec::new();
+        self.scan_from(place, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+            let row = key::read_channel_row(key).zip(MemberRow::decode(value.bytes()));
+            let ((_, _, user), row) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
+            members.push((UserId(user), row));
+            Ok(true)
+        })?;
+        Ok(members)
+    }
+
+    /// The newest message's seq; 0 for none.
+    pub(crate) fn head(&self, channel: ChannelId) -> Found<Seq> {
+        let (place, prefix) =
+            ((self.placement.channel_store(channel), self.history(channel)), key::channel(channel));
+        let mut head = Seq(0);
+        self.scan_from(place, (&prefix, &prefix), Direction::Falling, &mut |key, _| {
+            let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(place.0, place.1, key))?;
+            head = Seq(seq);
+            Ok(false)
+        })?;
+        Ok(head)
+    }
+
+    pub(crate) fn message(&self, channel: ChannelId, seq: Seq) -> Found<Option<Frame>> {
+        let store = self.placement.channel_store(channel);
+        let key = key::message(channel, seq);
+        let Some(value) = self.get(store, self.history(channel), &key)? else { return Ok(None) };
+        let (frame, _) = stamped(store, channel, seq, value)?;
+        Ok(Some(frame))
+    }
+
+    pub(crate) fn read_mark(&self, user: UserId, channel: ChannelId) -> Found<Seq> {
+        let (store, key) = (self.placement.user_store(user), key::joined_row(user, channel, JoinedTag::Read));
+        let mark = self.get_decoded(store, Family::Joined, &key, value::read_number)?;
+        Ok(Seq(mark.unwrap_or_default()))
+    }
+}
+
+/// A history value as the frame it is, with its stamp; the stamp must name the key.
+pub(crate) fn stamped(store: StoreId, channel: ChannelId, seq: Seq, value: Bytes) -> Found<(Frame, Stamp)> {
+    let broken = |what: String| StoreError::corrupt(store, format!("message {channel:?} {seq}: {what}"));
+    let frame = Frame::new(value).map_err(|fault| broken(format!("not a frame: {fault:?}")))?;
+    let stamp = frame.read_stamp().ok_or_else(|| broken("no stamp".into()))?;
+    if stamp.seq != seq {
+        return Err(broken(format!("its stamp says seq {}", stamp.seq)).into());
+    }
+    Ok((frame, stamp))
+}

@@ -1,0 +1,439 @@
+//! What the stores promise, once for memory and once for RocksDB.
+// The lint configuration knows test functions only, not what they call.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod world;
+
+use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
+use storage::{Answer, DeviceRow, JoinedItem, PageBounds, Query, Row, StoreError, Tier};
+use world::{PAGE, World, texts};
+
+macro_rules! contract {
+    ($open:expr; $($test:ident)*) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test(super::World::memory(4)); })*
+        }
+        #[cfg(feature = "rocks")]
+        mod rocks {
+            $(#[test] fn $test() {
+                let dir = tempfile::tempdir().unwrap();
+                let stores = $open(dir.path(), 4);
+                super::$test(super::World::new(vec![stores]));
+            })*
+        }
+    };
+}
+
+#[cfg(feature = "rocks")]
+fn open(dir: &std::path::Path, stores: u16) -> std::sync::Arc<storage::Stores> {
+    std::sync::Arc::new(
+        storage::Stores::open(dir, &storage::Options { stores, ..storage::Options::default() }).unwrap(),
+    )
+}
+
+contract! { crate::open;
+    empty_stores
+    history_from_both_ends
+    a_page_stops_before_its_bounds_and_holds_one_message
+    holes_in_a_history_are_named
+    window_is_the_newest_sends
+    inbox_gathers_from_other_stores
+    holes_in_an_inbox_are_named
+    own_list_follows_membership
+    read_marks
+    users_and_devices
+    channels_with_members_and_head
+    replay_delivers_to_the_members_of_then
+    replay_stops_at_log_rows
+    replay_names_what_was_trimmed
+    several_batches_in_one_commit
+    a_talk_is_clean
+}
+
+fn empty_stores(world: World) {
+    let stores = &world.stores[0];
+    assert_eq!(stores.count(), 4);
+    for number in 0..4 {
+        let state = stores.state(StoreId(number)).unwrap();
+        assert!(state.generation.0 > 0 && state.generation.0 < 1 << 53);
+        assert_eq!((state.fanout_head, state.fanout_tail, state.applied.len()), (0, 0, 0));
+    }
+    assert!(matches!(stores.state(StoreId(4)), Err(StoreError::Corrupt { .. })));
+    assert!(stores.commit(StoreId(4), &[]).is_err());
+    assert!(world.findings().is_empty());
+}
+
+fn history(
+    world: &World,
+    channel: ChannelId,
+    range: (u64, u64),
+    newest: bool,
+    page: PageBounds,
+) -> Vec<String> {
+    let (after, before) = (Seq(range.0), Seq(range.1));
+    match world.read(&Query::History { channel, after, before, newest, page }) {
+        Answer::History(frames) => texts(&frames),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn history_from_both_ends(mut world: World) {
+    let channel = ChannelId::direct(UserId(1), UserId(2));
+    // A neighbour above and below must not be seen.
+    for other in [ChannelId::direct(UserId(1), UserId(3)), ChannelId::direct(UserId(1), UserId(1000))] {
+        world.text(other, UserId(1), "neighbour");
+    }
+    for number in 1..=9 {
+        world.text(channel, UserId(1), &number.to_string());
+    }
+    let two = PageBounds { messages: 2, ..PAGE };
+    let all = u64::MAX;
+    assert_eq!(history(&world, channel, (0, all), false, two), ["1", "2"]);
+    assert_eq!(history(&world, channel, (0, all), true, two), ["8", "9"]);
+    assert_eq!(history(&world, channel, (3, 6), false, PAGE), ["4", "5"]);
+    assert_eq!(history(&world, channel, (3, 6), true, PAGE), ["4", "5"]);
+    assert_eq!(history(&world, channel, (3, 9), true, two), ["7", "8"]);
+    assert_eq!(history(&world, channel, (3, 4), true, PAGE), [""; 0]);
+    assert_eq!(history(&world, channel, (9, all), false, PAGE), [""; 0]);
+    assert_eq!(history(&world, channel, (all, all), true, PAGE), [""; 0]);
+    assert_eq!(history(&world, ChannelId(77), (0, all), true, PAGE), [""; 0]);
+}
+
+fn a_page_stops_before_its_bounds_and_holds_one_message(mut world: World) {
+    let channel = ChannelId::direct(UserId(1), UserId(2));
+    let large = "마".repeat(100_000);
+    world.text(channel, UserId(1), &large);
+    world.text(channel, UserId(1), "small");
+    world.text(channel, UserId(1), "small");
+    world.deliver_all();
+    let all = (0, u64::MAX);
+    let none = PageBounds { messages: 0, bytes: 0 };
+    for newest in [false, true] {
+        assert_eq!(history(&world, channel, all, newest, none).len(), 1);
+    }
+    assert_eq!(history(&world, channel, all, false, PAGE), [large]);
+    assert_eq!(history(&world, channel, all, true, PAGE), ["small", "small"]);
+    let page = |after, page| match world.read(&Query::Inbox { user: UserId(2), after: InboxSeq(after), page })
+    {
+        Answer::Inbox { frames, through } => (frames.len(), through.0),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(page(0, PAGE), (1, 1));
+    assert_eq!(page(0, none), (1, 1));
+    assert_eq!(page(1, PAGE), (2, 3));
+    let Answer::History(frames) =
+        world.read(&Query::History { channel, after: Seq(1), before: Seq(3), newest: false, page: PAGE })
+    else {
+        panic!()
+    };
+    // At the bound, and one byte below.
+    let both = frames[0].bytes().len() * 2;
+    assert_eq!(page(1, PageBounds { messages: 9, bytes: both }), (2, 3));
+    assert_eq!(page(1, PageBounds { messages: 9, bytes: both - 1 }), (1, 2));
+}
+
+fn corrupt(world: &World, query: &Query) -> String {
+    match world.stores[0].read(query, Tier::Any) {
+        Err(StoreError::Corrupt { what, .. }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A message that no order of events could have put there.
+fn misplaced(world: &mut World, channel: ChannelId, seq: u64) {
+    let stamp = protocol::Stamp { seq: Seq(seq), time_ms: u64::MAX, sender: channel.users().unwrap().0 };
+    let text = protocol::body::message::SendText { channel: channel.0, text: "x".into() };
+    let frame = protocol::body::encode(world.next_send(), &text).stamp(stamp);
+    let store = world.placement.channel_store(channel);
+    world.commit(store, vec![Row::Message { channel, seq: Seq(seq), frame }]);
+}
+
+fn holes_in_a_history_are_named(mut world: World) {
+    let channel = ChannelId::direct(UserId(1), UserId(2));
+    world.text(channel, UserId(1), "one");
+    misplaced(&mut world, channel, 3);
+    for newest in [false, true] {
+        let query = Query::History { channel, after: Seq(0), before: Seq(9), newest, page: PAGE };
+        assert!(corrupt(&world, &query).contains("seq 2 is missing"));
+    }
+    assert!(world.findings().iter().any(|line| line.starts_with("lost") && line.contains("has a hole")));
+}
+
+fn window_is_the_newest_sends(mut world: World) {
+    let channel = ChannelId::direct(UserId(1), UserId(2));
+    for number in 1..=5 {
+        world.text(channel, UserId(1 + number % 2), "same");
+    }
+    let Answer::Window(sent) = world.read(&Query::Window { channel, count: 2 }) else { panic!() };
+    let keys: Vec<_> = sent.iter().map(|sent| (sent.seq, sent.sender, sent.send_id)).collect();
+    assert_eq!(keys, [(Seq(4), UserId(1), SendId(4)), (Seq(5), UserId(2), SendId(5))]);
+    assert_eq!(sent[0].fingerprint, sent[1].fingerprint);
+    assert!(sent[0].time_ms < sent[1].time_ms);
+    assert_eq!(world.read(&Query::Window { channel, count: 0 }), Answer::Window(Vec::new()));
+    let Answer::Window(all) = world.read(&Query::Window { channel, count: 10_000 }) else { panic!() };
+    assert_eq!(all.len(), 5);
+}
+
+fn inbox_gathers_from_other_stores(mut world: World) {
+    let me = UserId(3);
+    let others: Vec<_> = (10..40).map(UserId).collect();
+    for other in &others {
+        world.text(ChannelId::direct(me, *other), *other, &other.to_string());
+    }
+    let stores: std::collections::BTreeSet<_> =
+        (1..3).map(|other| world.placement.channel_store(ChannelId::direct(me, UserId(other)))).collect();
+    for other in 1..3 {
+        world.text(ChannelId::direct(me, UserId(other)), UserId(other), &other.to_string());
+    }
+    assert!(!stores.is_empty());
+    world.deliver_all();
+    let Answer::Inbox { frames, through } =
+        world.read(&Query::Inbox { user: me, after: InboxSeq(0), page: PAGE })
+    else {
+        panic!()
+    };
+    assert_eq!((frames.len(), through), (32, InboxSeq(32)));
+    let after = Query::Inbox { user: me, after: InboxSeq(32), page: PAGE };
+    assert_eq!(world.read(&after), Answer::Inbox { frames: Vec::new(), through: InboxSeq(32) });
+    let nobody = Query::Inbox { user: UserId(99), after: InboxSeq(0), page: PAGE };
+    assert_eq!(world.read(&nobody), Answer::Inbox { frames: Vec::new(), through: InboxSeq(0) });
+}
+
+fn holes_in_an_inbox_are_named(mut world: World) {
+    let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
+    world.text(channel, UserId(1), "one");
+    world.deliver_all();
+    let store = world.placement.user_store(user);
+    world.commit(store, vec![Row::Pointer { user, at: InboxSeq(3), channel, seq: Seq(1) }]);
+    let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(0), page: PAGE });
+    assert!(what.contains("user 2") && what.contains("2 is missing"), "{what}");
+    world.commit(store, vec![Row::Pointer { user, at: InboxSeq(2), channel, seq: Seq(8) }]);
+    let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(0), page: PAGE });
+    assert!(what.contains("user 2") && what.contains("8, which is gone"), "{what}");
+}
+
+fn own_list_follows_membership(mut world: World) {
+    let group = world.talk();
+    world.deliver_all();
+    let direct = ChannelId::direct(UserId(1), UserId(2));
+    let list = |user, after, limit| match world.read(&Query::Joined {
+        user: UserId(user),
+        after: ChannelId(after),
+        limit,
+    }) {
+        Answer::Joined { items, more } => (items, more),
+        other => panic!("{other:?}"),
+    };
+    let item = |channel, joined, left: Option<u64>, name: &str| JoinedItem {
+        channel,
+        joined: Seq(joined),
+        left: left.map(Seq),
+        read: Seq(0),
+        head: world.heads[&channel],
+        name: name.into(),
+    };
+    let (in_group, in_direct) = (item(group, 1, None, "대청마루"), item(direct, 1, None, ""));
+    assert_eq!(list(1, 0, 500), (vec![in_group.clone(), in_direct.clone()], false));
+    assert_eq!(list(1, 0, 1), (vec![in_group], true));
+    assert_eq!(list(1, group.0, 1), (vec![in_direct], false));
+    assert_eq!(list(1, u128::MAX, 1), (vec![], false));
+    assert_eq!(list(1, 0, 0), (vec![], true));
+    assert_eq!(list(2, 0, 1).0, vec![item(group, 1, Some(8), "대청마루")]);
+    assert_eq!(list(3, 0, 9), (vec![item(group, 5, None, "대청마루")], false));
+    assert_eq!(list(4, 0, 9).0, vec![item(group, 6, None, "대청마루")]);
+    assert_eq!(list(99, 0, 9), (vec![], false));
+}
+
+fn read_marks(mut world: World) {
+    let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
+    let (store, query) = (world.placement.user_store(user), Query::ReadMark { user, channel });
+    assert_eq!(world.read(&query), Answer::ReadMark(Seq(0)));
+    world.commit(store, vec![Row::Read { user, channel, seq: Seq(1) }]);
+    assert_eq!(world.read(&query), Answer::ReadMark(Seq(1)));
+    // A mark alone is not a row of the list.
+    let list = Query::Joined { user, after: ChannelId(0), limit: 9 };
+    assert_eq!(world.read(&list), Answer::Joined { items: vec![], more: false });
+    world.text(channel, UserId(1), "one");
+    world.deliver_all();
+    let Answer::Joined { items, .. } = world.read(&list) else { panic!() };
+    assert_eq!((items.len(), items[0].read), (1, Seq(1)));
+}
+
+fn users_and_devices(mut world: World) {
+    let user = UserId(7);
+    let nobody = Answer::User { account: None, devices: vec![], inbox_head: InboxSeq(0) };
+    assert_eq!(world.read(&Query::User(user)), nobody);
+    world.account(user);
+    let store = world.placement.user_store(user);
+    let cursor = Cursor { generation: Generation(4), at: InboxSeq(6) };
+    let row = DeviceRow { cursor, seen_ms: 9 };
+    let device = |device| Row::Device { user, device: DeviceId(device), row };
+    world.commit(store, vec![device(2), device(1), device(3)]);
+    world.commit(store, vec![Row::DeviceGone { user, device: DeviceId(2) }]);
+    let Answer::User { account, devices, inbox_head } = world.read(&Query::User(user)) else { panic!() };
+    assert_eq!(account.map(|row| row.created_ms), Some(5));
+    assert_eq!(devices, [(DeviceId(1), row), (DeviceId(3), row)]);
+    assert_eq!(inbox_head, InboxSeq(0));
+    world.text(ChannelId::direct(UserId(1), user), UserId(1), "one");
+    world.deliver_all();
+    let Answer::User { inbox_head, .. } = world.read(&Query::User(user)) else { panic!() };
+    assert_eq!(inbox_head, InboxSeq(1));
+}
+
+fn channels_with_members_and_head(mut world: World) {
+    let group = world.talk();
+    let Answer::Channel { row, members, head, time_ms } = world.read(&Query::Channel(group)) else {
+        panic!()
+    };
+    assert_eq!(row.map(|row| row.name).as_deref(), Some("대청마루"));
+    assert_eq!(members, world.groups[&group].members.clone().into_iter().collect::<Vec<_>>());
+    assert_eq!(head, world.heads[&group]);
+    assert!(time_ms > 1_700_000_000_000);
+    let direct = ChannelId::direct(UserId(1), UserId(2));
+    let Answer::Channel { row, members, head, .. } = world.read(&Query::Channel(direct)) else { panic!() };
+    assert_eq!((row, members, head), (None, vec![], Seq(5)));
+    let nothing = Answer::Channel { row: None, members: vec![], head: Seq(0), time_ms: 0 };
+    assert_eq!(world.read(&Query::Channel(ChannelId(12345))), nothing);
+}
+
+fn replay_delivers_to_the_members_of_then(mut world: World) {
+    let group = world.talk();
+    let source = world.placement.channel_store(group);
+    let mut recipients: Vec<Vec<u64>> = vec![vec![]; 9];
+    for dest in (0..4).map(StoreId) {
+        let page = PageBounds { messages: 1000, bytes: usize::MAX };
+        let Answer::Replay { deliveries, .. } = world.read(&Query::Replay { source, after: 0, dest, page })
+        else {
+            panic!()
+        };
+        for delivery in deliveries.iter().filter(|delivery| delivery.channel == group) {
+            assert_eq!(delivery.frame.read_stamp().unwrap().seq, delivery.seq);
+            for user in delivery.recipients.iter() {
+                assert_eq!(world.placement.user_store(*user), dest);
+                recipients[delivery.seq.0 as usize - 1].push(user.0);
+            }
+        }
+    }
+    for users in &mut recipients {
+        users.sort_unstable();
+    }
+    let expected: [&[u64]; 9] = [
+        &[1, 2, 3],
+        &[1, 2, 3],
+        &[1, 2, 3],
+        &[1, 2],
+        &[1, 2, 3],
+        &[1, 2, 3, 4],
+        &[1, 2, 3, 4],
+        &[1, 2, 3, 4],
+        &[1, 3, 4],
+    ];
+    assert_eq!(recipients, expected);
+}
+
+fn replay_stops_at_log_rows(mut world: World) {
+    let (a, b) = (ChannelId::direct(UserId(1), UserId(2)), UserId(1));
+    let source = world.placement.channel_store(a);
+    let dest = world.placement.user_store(UserId(2));
+    for _ in 0..5 {
+        world.text(a, b, "text");
+    }
+    let replay = |after, messages, bytes| {
+        let page = PageBounds { messages, bytes };
+        match world.read(&Query::Replay { source, after, dest, page }) {
+            Answer::Replay { deliveries, through } => (deliveries.len(), through),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(replay(0, 2, usize::MAX), (2, 2));
+    assert_eq!(replay(2, 2, usize::MAX), (2, 4));
+    assert_eq!(replay(4, 2, usize::MAX), (1, 5));
+    assert_eq!(replay(5, 2, usize::MAX), (0, 5));
+    assert_eq!(replay(0, 0, 0), (1, 1));
+    let Answer::Replay { deliveries, .. } = world.read(&Query::Replay { source, after: 0, dest, page: PAGE })
+    else {
+        panic!()
+    };
+    let size = deliveries[0].frame.bytes().len();
+    assert_eq!(replay(0, 9, size * 3), (3, 3));
+    assert_eq!(replay(0, 9, size * 3 - 1), (2, 2));
+    // Rows that concern another store are covered without a delivery.
+    let elsewhere =
+        (0..4).map(StoreId).find(|store| *store != dest && *store != world.placement.user_store(UserId(1)));
+    let dest = elsewhere.unwrap();
+    let other = world.read(&Query::Replay { source, after: 0, dest, page: PAGE });
+    assert_eq!(other, Answer::Replay { deliveries: vec![], through: 5 });
+}
+
+fn replay_names_what_was_trimmed(mut world: World) {
+    let channel = ChannelId::direct(UserId(1), UserId(2));
+    let source = world.placement.channel_store(channel);
+    for _ in 0..5 {
+        world.text(channel, UserId(1), "text");
+    }
+    let state = |world: &World| {
+        let state = world.stores[0].state(source).unwrap();
+        (state.fanout_tail, state.fanout_head)
+    };
+    world.deliver_all();
+    assert_eq!(state(&world), (1, 5));
+    world.commit(source, vec![Row::TrimFanout { below: 3 }]);
+    assert_eq!(state(&world), (3, 5));
+    world.trim(source);
+    assert_eq!(state(&world), (5, 5));
+    world.commit(source, vec![Row::TrimFanout { below: 2 }]);
+    assert_eq!(state(&world), (5, 5));
+    let replay = |after| Query::Replay { source, after, dest: source, page: PAGE };
+    assert!(corrupt(&world, &replay(3)).contains("misses 4"));
+    assert!(matches!(world.read(&replay(4)), Answer::Replay { through: 5, .. }));
+    assert!(world.findings().iter().all(|line| line.starts_with("odd")), "{:?}", world.findings());
+}
+
+fn several_batches_in_one_commit(world: World) {
+    let user = UserId(3);
+    let (store, device) = (world.placement.user_store(user), DeviceId(1));
+    let row = DeviceRow::default();
+    let batch = |number, rows| storage::Batch { store, number, rows };
+    let batches = [
+        batch(1, vec![Row::Device { user, device, row }]),
+        batch(2, vec![Row::DeviceGone { user, device }, Row::Device { user, device: DeviceId(2), row }]),
+        batch(3, vec![]),
+    ];
+    world.stores[0].commit(store, &batches).unwrap();
+    let Answer::User { devices, .. } = world.read(&Query::User(user)) else { panic!() };
+    assert_eq!(devices, [(DeviceId(2), row)]);
+    let stats = world.stores[0].stats();
+    let stats = stats[usize::from(store.0)];
+    assert_eq!((stats.commits, stats.batches, stats.rows), (1, 3, 3));
+    assert!(stats.memory_bytes > 0);
+}
+
+fn a_talk_is_clean(mut world: World) {
+    world.talk();
+    // Undelivered is not damage: the log covers it.
+    assert_eq!(world.findings(), [""; 0]);
+    world.deliver(StoreId(0), StoreId(1), PageBounds { messages: 1, bytes: 0 });
+    assert_eq!(world.findings(), [""; 0]);
+    world.deliver_all();
+    for store in 0..4 {
+        world.trim(StoreId(store));
+    }
+    let mut findings = Vec::new();
+    let summary = world.stores[0].check(&mut |finding| findings.push(finding)).unwrap();
+    assert_eq!(findings, []);
+    assert!(summary.is_clean());
+    assert_eq!((summary.channels, summary.messages, summary.users, summary.members), (2, 14, 6, 4));
+    assert_eq!(summary.pointers, 5 * 2 + 3 + 3 + 3 + 2 + 3 + 4 * 3 + 3);
+}
+
+#[test]
+fn a_copy_shares_nothing() {
+    let mut world = World::memory(2);
+    world.talk();
+    let copy = world.stores[0].copy().unwrap();
+    let before = world::dump(&copy, &[UserId(1)], &[]);
+    world.text(ChannelId::direct(UserId(1), UserId(2)), UserId(1), "later");
+    world.deliver_all();
+    assert_eq!(world::dump(&copy, &[UserId(1)], &[]), before);
+    assert_ne!(world::dump(&world.stores[0], &[UserId(1)], &[]), before);
+}

@@ -1,0 +1,148 @@
+//! Memory and RocksDB answer alike, whatever was committed.
+#![cfg(feature = "rocks")]
+// The lint configuration knows test functions only, not what they call.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod world;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use protocol::{ChannelId, InboxSeq, Seq, StoreId, UserId};
+use storage::{Interval, MemberRow, Options, Row, Stores};
+use world::{PAGE, World};
+
+/// What happens next; numbers are taken modulo what there is.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Text(u64, u64, usize),
+    Create(u64, u64),
+    Add(u64),
+    Remove(u64),
+    Deliver(u16, u16),
+    Trim(u16),
+    Pointer(u64, u64, u64),
+    Member(u64, u64, u64),
+    Listed(u64, u64, u8),
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1..6u64, 1..6u64, 0..200usize).prop_map(|(a, b, size)| Step::Text(a, b, size)),
+        2 => (1..6u64, 0..32u64).prop_map(|(user, others)| Step::Create(user, others)),
+        2 => (1..6u64).prop_map(Step::Add),
+        2 => (1..6u64).prop_map(Step::Remove),
+        4 => (0..3u16, 0..3u16).prop_map(|(source, dest)| Step::Deliver(source, dest)),
+        1 => (0..3u16).prop_map(Step::Trim),
+        1 => (1..6u64, 1..9u64, 1..9u64).prop_map(|(user, at, seq)| Step::Pointer(user, at, seq)),
+        1 => (1..6u64, 1..9u64, 0..9u64).prop_map(|(user, joined, left)| Step::Member(user, joined, left)),
+        1 => (1..6u64, 1..9u64, 0..3u8).prop_map(|(user, seq, tag)| Step::Listed(user, seq, tag)),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Whether the world is still coherent: damage makes the world's own deliveries fail.
+fn apply(world: &mut World, step: Step, damaged: &mut bool) {
+    let group = world.groups.keys().next().copied();
+    match step {
+        Step::Text(a, b, size) if a != b => {
+            let channel = ChannelId::direct(UserId(a), UserId(b));
+            world.text(channel, UserId(a), &"가".repeat(size + 1));
+        }
+        Step::Create(user, others) => {
+            let members: Vec<_> = (1..6).filter(|other| *other != user && others >> other & 1 == 1).collect();
+            world.create(UserId(user), &members, "group");
+        }
+        Step::Add(user) | Step::Remove(user) => {
+            let Some(channel) = group else { return };
+            let user = UserId(user);
+            let inside = world.groups[&channel].members.get(&user).is_some_and(MemberRow::is_member);
+            match step {
+                Step::Add(_) if !inside => drop(world.add(channel, user, user)),
+                Step::Remove(_) if inside => drop(world.remove(channel, user, user)),
+                _ => {}
+            }
+        }
+        Step::Deliver(source, dest) if !*damaged => world.deliver(StoreId(source), StoreId(dest), PAGE),
+        Step::Trim(source) if !*damaged => world.trim(StoreId(source)),
+        Step::Pointer(user, at, seq) => {
+            *damaged = true;
+            let (user, channel) = (UserId(user), ChannelId::direct(UserId(1), UserId(2)));
+            let store = world.placement.user_store(user);
+            world.commit(store, vec![Row::Pointer { user, at: InboxSeq(at), channel, seq: Seq(seq) }]);
+        }
+        Step::Member(user, joined, left) => {
+            let Some(channel) = group else { return };
+            *damaged = true;
+            let intervals = vec![Interval { joined: Seq(joined), left: (left > 0).then_some(Seq(left)) }];
+            let row = MemberRow { role: 1, intervals };
+            world.commit(
+                world.placement.channel_store(channel),
+                vec![Row::Member { channel, user: UserId(user), row }],
+            );
+        }
+        Step::Listed(user, seq, tag) => {
+            let (user, seq) = (UserId(user), Seq(seq));
+            let channel = ChannelId::direct(UserId(1), UserId(2));
+            let row = match tag {
+                0 => Row::Joined { user, channel, joined: seq },
+                1 => Row::Left { user, channel, left: seq },
+                _ => Row::Read { user, channel, seq },
+            };
+            world.commit(world.placement.user_store(user), vec![row]);
+        }
+        _ => {}
+    }
+}
+
+fn is_damage(step: Step) -> bool {
+    matches!(step, Step::Pointer(..) | Step::Member(..) | Step::Listed(..))
+}
+
+fn compare(steps: &[Step]) -> Result<(), TestCaseError> {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { stores: 3, history_families: 2, ..Options::default() };
+    let disk = || Arc::new(Stores::open(dir.path(), &options).unwrap());
+    let mut world = World::new(vec![Arc::new(Stores::memory(3)), disk()]);
+    let mut damaged = false;
+    for step in steps {
+        if matches!(step, Step::Reopen) {
+            if !damaged {
+                world.stores.pop();
+                world.stores.push(disk());
+            }
+        } else {
+            apply(&mut world, *step, &mut damaged);
+        }
+    }
+    let users: Vec<_> = (1..6).map(UserId).collect();
+    let channels: Vec<_> = world.heads.keys().copied().collect();
+    let dumps = world.stores.iter().map(|stores| world::dump(stores, &users, &channels));
+    let dumps: Vec<_> = dumps.collect();
+    prop_assert_eq!(&dumps[0], &dumps[1]);
+    let findings: Vec<_> = world.stores.iter().map(|stores| world::findings(stores)).collect();
+    prop_assert_eq!(&findings[0], &findings[1]);
+    let coherent = !steps.iter().copied().any(is_damage);
+    prop_assert!(
+        !coherent || findings[0].iter().all(|line| line.contains("has no account")),
+        "{:?}",
+        findings[0]
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_rocks_answer_alike(steps in prop::collection::vec(step(), 1..60)) {
+        compare(&steps)?;
+    }
+
+    #[test]
+    fn coherent_commits_are_clean(steps in prop::collection::vec(step(), 1..60)) {
+        let steps: Vec<_> = steps.into_iter().filter(|step| !is_damage(*step)).collect();
+        compare(&steps)?;
+    }
+}
