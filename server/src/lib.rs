@@ -1,1 +1,22 @@
-//! server
+//! The composition root: the only crate that joins shard, edge and storage, and the only one with system calls.
+//!
+//! `main` reads the command line; [`serve`] runs a node, which [`boot`] puts together from [`config`]; [`turn`] is a
+//! shard's loop over its [`driver`]; [`store`] and [`reader`] are the threads that touch disks.
+
+pub mod admin;
+pub mod boot;
+pub mod chat;
+pub mod clock;
+pub mod config;
+pub mod driver;
+pub mod fatal;
+pub mod handover;
+pub mod logging;
+pub mod mesh;
+pub mod metrics;
+pub mod plane;
+pub mod reader;
+pub mod serve;
+pub mod space;
+pub mod store;
+pub mod turn;

@@ -25,8 +25,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 const WITHOUT_DEFAULTS: &[(&str, &str)] = &[("sim", "storage"), ("sim", "client")];
 
 /// Folders whose sources are pure.
-const PURE: &[&str] =
-    &["protocol/src", "server/shard/src", "server/edge/src", "clients/rust/src/session", "clients/rust/src/session.rs"];
+const PURE: &[&str] = &[
+    "protocol/src",
+    "server/shard/src",
+    "server/edge/src",
+    "clients/rust/src/session",
+    "clients/rust/src/session.rs",
+];
 
 /// What pure sources never name.
 const BANNED: &[&str] = &[
@@ -69,7 +74,8 @@ fn pure_crates_are_pure() {
 
 #[test]
 fn files_are_short_and_have_honest_names() {
-    let junk = ["util", "utils", "common", "helper", "helpers", "manager", "service", "impl", "types", "misc"];
+    let junk =
+        ["util", "utils", "common", "helper", "helpers", "manager", "service", "impl", "types", "misc"];
     for file in sources(&root()) {
         let lines = std::fs::read_to_string(&file).unwrap().lines().count();
         assert!(lines <= LINES_MAX, "{} has {lines} lines; the bound is {LINES_MAX}", file.display());

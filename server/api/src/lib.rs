@@ -1,1 +1,32 @@
-//! api
+//! The control plane's HTTP: accounts, login, access tokens, health and metrics.
+//!
+//! Everything here is request and response and not hot: tokio, axum, SQL. It never touches a shard's state; what it
+//! needs of the data plane it asks through [`Core`], which the composition root implements.
+
+mod accounts;
+mod core;
+mod error;
+mod json;
+pub mod keys;
+mod limiter;
+pub mod name;
+pub mod password;
+mod routes;
+mod server;
+pub mod snowflake;
+
+pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
+pub use core::{Core, Pending};
+pub use error::ApiError;
+pub use keys::{Keys, KeysError};
+pub use name::{Name, NameFault};
+pub use server::{Api, ChatUrl, Parts, Settings, serve};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the Unix epoch by the system's clock; 0 for a clock before it.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -41,7 +41,9 @@ async fn killed_twenty_times_and_nothing_is_lost() {
 
     let users: Vec<_> = devices.iter().step_by(DEVICES).map(|device| device.user).collect();
     let mut channels: Vec<(ChannelId, Vec<usize>)> = Vec::new();
-    for (maker, members) in [(0, vec![1, 2, 3]), (2, vec![3, 4, 5, 6]), (5, (0..USERS).filter(|u| *u != 5).collect())] {
+    for (maker, members) in
+        [(0, vec![1, 2, 3]), (2, vec![3, 4, 5, 6]), (5, (0..USERS).filter(|u| *u != 5).collect())]
+    {
         let ids: Vec<_> = members.iter().map(|user| users[*user]).collect();
         let channel = devices[maker * DEVICES].group("group", &ids).await;
         channels.push((channel, members.into_iter().chain([maker]).collect()));

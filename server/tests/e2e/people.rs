@@ -61,7 +61,9 @@ impl Held {
                     self.hold(channel, seq, text);
                 }
             }
-            Event::Rejected { about, reject } => self.rejected.push(format!("{about:?} {} {}", reject.code, reject.text)),
+            Event::Rejected { about, reject } => {
+                self.rejected.push(format!("{about:?} {} {}", reject.code, reject.text))
+            }
             Event::Live => self.live = true,
             Event::Disconnected { .. } => self.live = false,
             Event::Resync { .. } => self.faults.push("a resync nobody asked for".into()),
@@ -151,7 +153,7 @@ impl Device {
         let held = self.held.clone();
         let (name, members) = (name.to_owned(), members.to_vec());
         let made = self.client().with_session(move |session| {
-            let (channel, send_id) = session.create_group(&name, &members, None)?;
+            let (send_id, channel) = session.create_group(&name, &members, None)?;
             held.lock().unwrap().sent.insert((channel, send_id), format!("created {name}"));
             Ok::<_, protocol::Refusal>(channel)
         });

@@ -65,7 +65,10 @@ fn two_people_and_a_group_talk_in_json() {
     let ack = ann.event("ack");
     assert_eq!((&ack["send_id"], &ack["seq"]), (&json!("77"), &json!(1)), "{ack}");
     let message = bob.event("message");
-    assert_eq!((&message["from"], &message["text"], &message["seq"]), (&json!("ann"), &json!("hi bob"), &json!(1)));
+    assert_eq!(
+        (&message["from"], &message["text"], &message["seq"]),
+        (&json!("ann"), &json!("hi bob"), &json!(1))
+    );
     bob.say(&json!({"cmd": "create_group", "name": "둘", "members": ["ann"]}));
     let group = bob.event("ack")["channel"].clone();
     bob.say(&json!({"cmd": "send", "channel": group, "text": "안녕"}));

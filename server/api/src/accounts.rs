@@ -1,0 +1,430 @@
+//! The relational side of an account: users and their devices, in SQLite. The SQL is portable on purpose.
+
+use std::path::Path;
+use std::time::Duration;
+
+use protocol::{DeviceId, UserId};
+use sqlx::ConnectOptions;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::name::Name;
+use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
+
+/// Name of the file within the data directory.
+const FILE: &str = "accounts.sqlite";
+/// Connections to the database. SQLite has one writer at a time whatever this is.
+const CONNECTIONS_MAX: u32 = 4;
+/// How long a statement waits for another process's or connection's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
+const ID_TRIES: u32 = 100;
+
+/// The schema, oldest first. A step that was released is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+
+/// The accounts of one data directory. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    pool: SqlitePool,
+    ids: std::sync::Arc<Snowflake>,
+}
+
+/// A user as SQL has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Who.
+    pub user: UserId,
+    /// The name as its owner wrote it.
+    pub name: String,
+    /// PHC string.
+    pub password_hash: String,
+    /// When it was made, milliseconds since the Unix epoch.
+    pub created_ms: u64,
+    /// Whether the shard core has confirmed that it knows the user.
+    pub in_core: bool,
+}
+
+/// A device as SQL has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeviceRecord {
+    /// Which.
+    pub device: DeviceId,
+    /// Whose.
+    pub user: UserId,
+    /// When it was made, milliseconds since the Unix epoch.
+    pub created_ms: u64,
+}
+
+/// What came of adding a device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AddDevice {
+    /// The new device.
+    Added(DeviceId),
+    /// The account has its full number already; these.
+    Full(Vec<DeviceId>),
+}
+
+/// Why the accounts could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountsError {
+    /// The name belongs to somebody, in this or another spelling.
+    #[error("the name is taken")]
+    NameTaken,
+    /// The database failed, or is of a newer version of Maru.
+    #[error("the accounts database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the accounts database: {0}; a database that a newer version of Maru wrote needs that version")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// Cannot happen within the documented bounds; says which.
+    #[error("ids: {0}")]
+    Ids(&'static str),
+}
+
+type UserRow = (i64, String, String, i64, i64);
+
+impl Accounts {
+    /// Opens the database of a data directory, makes it when there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`AccountsError::Database`], or `Schema` when the database is of a newer version.
+    pub async fn open(data: &Path) -> Result<Self, AccountsError> {
+        Self::connect(data, true).await
+    }
+
+    /// As [`Self::open`], but a missing database is an error.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_existing(data: &Path) -> Result<Self, AccountsError> {
+        Self::connect(data, false).await
+    }
+
+    async fn connect(data: &Path, create: bool) -> Result<Self, AccountsError> {
+        let options = SqliteConnectOptions::new()
+            .filename(data.join(FILE))
+            .create_if_missing(create)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An account that was confirmed survives a power loss.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
+        let migrations = MIGRATIONS.iter().map(|&(version, description, sql)| {
+            Migration::new(
+                version,
+                description.into(),
+                MigrationType::Simple,
+                sqlx::SqlSafeStr::into_sql_str(sql),
+                false,
+            )
+        });
+        Migrator::with_migrations(migrations.collect()).run(&pool).await?;
+        Ok(Self { pool, ids: Snowflake::new(0).into() })
+    }
+
+    /// Closes every connection, so that the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`AccountsError::NameTaken`], or the database's.
+    pub async fn create_user(
+        &self,
+        name: &Name,
+        password_hash: &str,
+        now_ms: u64,
+    ) -> Result<UserId, AccountsError> {
+        let user = UserId(self.new_id(now_ms).await?);
+        let insert = sqlx::query(
+            "INSERT INTO users (user_id, name, folded, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)",
+        );
+        let insert = insert.bind(sql(user.0)).bind(name.shown()).bind(name.folded());
+        match insert.bind(password_hash).bind(sql(now_ms)).execute(&self.pool).await {
+            Ok(_) => Ok(user),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AccountsError::NameTaken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The account with a name, in whatever spelling.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user_by_name(&self, name: &Name) -> Result<Option<Account>, AccountsError> {
+        let query = sqlx::query_as::<_, UserRow>(
+            "SELECT user_id, name, password_hash, created_ms, in_core FROM users WHERE folded = $1",
+        );
+        Ok(query.bind(name.folded()).fetch_optional(&self.pool).await?.map(account))
+    }
+
+    /// The account with an id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user(&self, user: UserId) -> Result<Option<Account>, AccountsError> {
+        let query = sqlx::query_as::<_, UserRow>(
+            "SELECT user_id, name, password_hash, created_ms, in_core FROM users WHERE user_id = $1",
+        );
+        Ok(query.bind(sql(user.0)).fetch_optional(&self.pool).await?.map(account))
+    }
+
+    /// Up to `limit` accounts with an id above `after`, rising.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn users_after(&self, after: UserId, limit: u32) -> Result<Vec<Account>, AccountsError> {
+        let query = sqlx::query_as::<_, UserRow>(
+            "SELECT user_id, name, password_hash, created_ms, in_core FROM users WHERE user_id > $1 \
+             ORDER BY user_id LIMIT $2",
+        );
+        let rows = query.bind(sql(after.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(account).collect())
+    }
+
+    /// Remembers that the shard core knows the user.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_in_core(&self, user: UserId) -> Result<(), AccountsError> {
+        let update = sqlx::query("UPDATE users SET in_core = 1 WHERE user_id = $1 AND in_core = 0");
+        update.bind(sql(user.0)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// A new device of a user, unless the user has `limit` already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_device(
+        &self,
+        user: UserId,
+        limit: u32,
+        now_ms: u64,
+    ) -> Result<AddDevice, AccountsError> {
+        let device = DeviceId(self.new_id(now_ms).await?);
+        // Counting and adding are one statement, so that two logins at once cannot both take the last place.
+        let insert = sqlx::query(
+            "INSERT INTO devices (device_id, user_id, created_ms) SELECT $1, $2, $3 \
+             WHERE (SELECT COUNT(*) FROM devices WHERE user_id = $2) < $4",
+        );
+        let insert = insert.bind(sql(device.0)).bind(sql(user.0)).bind(sql(now_ms)).bind(i64::from(limit));
+        if insert.execute(&self.pool).await?.rows_affected() == 1 {
+            return Ok(AddDevice::Added(device));
+        }
+        let devices = self.devices(user).await?;
+        Ok(AddDevice::Full(devices.into_iter().map(|record| record.device).collect()))
+    }
+
+    /// Makes a device with a chosen id known; for the operator's own tokens. False when it is somebody else's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn adopt_device(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        now_ms: u64,
+    ) -> Result<bool, AccountsError> {
+        let insert = sqlx::query(
+            "INSERT INTO devices (device_id, user_id, created_ms) VALUES ($1, $2, $3) \
+             ON CONFLICT (device_id) DO NOTHING",
+        );
+        insert.bind(sql(device.0)).bind(sql(user.0)).bind(sql(now_ms)).execute(&self.pool).await?;
+        self.has_device(user, device).await
+    }
+
+    /// Whether the device is the user's.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_device(&self, user: UserId, device: DeviceId) -> Result<bool, AccountsError> {
+        let query =
+            sqlx::query_as::<_, (i64,)>("SELECT 1 FROM devices WHERE device_id = $1 AND user_id = $2");
+        let found = query.bind(sql(device.0)).bind(sql(user.0)).fetch_optional(&self.pool).await?;
+        Ok(found.is_some())
+    }
+
+    /// The devices of a user, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn devices(&self, user: UserId) -> Result<Vec<DeviceRecord>, AccountsError> {
+        let query = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT device_id, created_ms FROM devices WHERE user_id = $1 ORDER BY device_id",
+        );
+        let rows = query.bind(sql(user.0)).fetch_all(&self.pool).await?;
+        let record = |(device, created_ms)| DeviceRecord {
+            device: DeviceId(unsql(device)),
+            user,
+            created_ms: unsql(created_ms),
+        };
+        Ok(rows.into_iter().map(record).collect())
+    }
+
+    /// Forgets a device. Repeatable.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_device(&self, user: UserId, device: DeviceId) -> Result<(), AccountsError> {
+        let delete = sqlx::query("DELETE FROM devices WHERE device_id = $1 AND user_id = $2");
+        delete.bind(sql(device.0)).bind(sql(user.0)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// How many users and devices there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count(&self) -> Result<(u64, u64), AccountsError> {
+        let query = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM devices)",
+        );
+        let (users, devices) = query.fetch_one(&self.pool).await?;
+        Ok((unsql(users), unsql(devices)))
+    }
+
+    /// What the database itself finds wrong with its file; empty for nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn check(&self) -> Result<Vec<String>, AccountsError> {
+        let rows = sqlx::query_as::<_, (String,)>("PRAGMA integrity_check").fetch_all(&self.pool).await?;
+        let mut findings: Vec<String> =
+            rows.into_iter().map(|(row,)| row).filter(|row| row != "ok").collect();
+        let strays = sqlx::query_as::<_, (i64,)>(
+            "SELECT device_id FROM devices WHERE user_id NOT IN (SELECT user_id FROM users)",
+        );
+        for (device,) in strays.fetch_all(&self.pool).await? {
+            findings.push(format!("device {device} belongs to no user"));
+        }
+        Ok(findings)
+    }
+
+    async fn new_id(&self, now_ms: u64) -> Result<u64, AccountsError> {
+        let now_ms = since_epoch(now_ms);
+        for _ in 0..ID_TRIES {
+            if let Some(id) = self.ids.next(now_ms) {
+                return Ok(id);
+            }
+            // One statement, so that no two processes ever take the same window. Id 0 is never made.
+            let take = sqlx::query_as::<_, (i64,)>(
+                "INSERT INTO id_windows (node, free_ms) VALUES ($1, $2 + $3) ON CONFLICT (node) DO UPDATE \
+                 SET free_ms = CASE WHEN id_windows.free_ms > $2 THEN id_windows.free_ms ELSE $2 END + $3 \
+                 RETURNING free_ms",
+            );
+            let take = take.bind(i64::from(self.ids.node())).bind(sql(now_ms.max(1))).bind(sql(WINDOW_MS));
+            let (end_ms,) = take.fetch_one(&self.pool).await?;
+            let end_ms = unsql(end_ms);
+            self.ids.take_window(end_ms.saturating_sub(WINDOW_MS), end_ms);
+        }
+        Err(AccountsError::Ids("no id within the 41 bits of time, or far too many at once"))
+    }
+}
+
+/// Ids have 63 bits and times fewer, so nothing is lost.
+fn sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn account((user, name, password_hash, created_ms, in_core): UserRow) -> Account {
+    Account {
+        user: UserId(unsql(user)),
+        name,
+        password_hash,
+        created_ms: unsql(created_ms),
+        in_core: in_core != 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snowflake::EPOCH_MS;
+
+    const NOW_MS: u64 = EPOCH_MS + 1_000_000;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn names_are_unique_in_every_spelling() {
+        let data = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(data.path()).await.unwrap();
+        let alice = accounts.create_user(&name("Alice"), "hash", NOW_MS).await.unwrap();
+        let again = accounts.create_user(&name("ALICE"), "hash", NOW_MS).await;
+        assert!(matches!(again, Err(AccountsError::NameTaken)));
+        let found = accounts.user_by_name(&name("alicE")).await.unwrap().unwrap();
+        assert_eq!((found.user, found.name.as_str(), found.in_core), (alice, "Alice", false));
+        accounts.set_in_core(alice).await.unwrap();
+        assert!(accounts.user(alice).await.unwrap().unwrap().in_core);
+        assert_eq!((alice.0 >> 22) + EPOCH_MS, NOW_MS);
+        assert_eq!(accounts.users_after(UserId(0), 10).await.unwrap().len(), 1);
+        assert!(accounts.users_after(alice, 10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn ids_are_never_made_twice_by_two_processes_or_an_older_clock() {
+        let data = tempfile::tempdir().unwrap();
+        let one = Accounts::open(data.path()).await.unwrap();
+        let two = Accounts::open(data.path()).await.unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for step in 0..50_u64 {
+            // The clock runs backwards.
+            let now_ms = NOW_MS - step * 700;
+            for accounts in [&one, &two] {
+                assert!(seen.insert(accounts.new_id(now_ms).await.unwrap()));
+            }
+        }
+        let three = Accounts::open(data.path()).await.unwrap();
+        assert!(seen.insert(three.new_id(0).await.unwrap()), "after a restart with a clock before the epoch");
+        assert!(!seen.contains(&0));
+    }
+
+    #[tokio::test]
+    async fn devices_have_one_owner_and_a_bound() {
+        let data = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(data.path()).await.unwrap();
+        let alice = accounts.create_user(&name("alice"), "hash", NOW_MS).await.unwrap();
+        let bob = accounts.create_user(&name("bob"), "hash", NOW_MS).await.unwrap();
+        let AddDevice::Added(phone) = accounts.add_device(alice, 2, NOW_MS).await.unwrap() else { panic!() };
+        let AddDevice::Added(desk) = accounts.add_device(alice, 2, NOW_MS).await.unwrap() else { panic!() };
+        let full = accounts.add_device(alice, 2, NOW_MS).await.unwrap();
+        assert_eq!(full, AddDevice::Full(vec![phone, desk]));
+        assert!(accounts.has_device(alice, phone).await.unwrap());
+        assert!(!accounts.has_device(bob, phone).await.unwrap());
+        assert!(!accounts.adopt_device(bob, phone, NOW_MS).await.unwrap());
+        assert!(accounts.adopt_device(bob, DeviceId(77), NOW_MS).await.unwrap());
+        accounts.remove_device(bob, phone).await.unwrap();
+        assert!(accounts.has_device(alice, phone).await.unwrap());
+        accounts.remove_device(alice, phone).await.unwrap();
+        assert!(!accounts.has_device(alice, phone).await.unwrap());
+        assert_eq!(accounts.count().await.unwrap(), (2, 2));
+        assert!(accounts.check().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_newer_database_and_a_missing_one_are_refused() {
+        let data = tempfile::tempdir().unwrap();
+        assert!(Accounts::open_existing(data.path()).await.is_err());
+        assert!(!data.path().join(FILE).exists());
+        let accounts = Accounts::open(data.path()).await.unwrap();
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (99, 'tomorrow', TRUE, x'00', 0)";
+        sqlx::query(newer).execute(&accounts.pool).await.unwrap();
+        let refused = Accounts::open(data.path()).await.unwrap_err().to_string();
+        assert!(refused.contains("99") && refused.contains("newer version"), "{refused}");
+    }
+}

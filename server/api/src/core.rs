@@ -1,0 +1,25 @@
+//! What the control plane asks of the data plane.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use protocol::{DeviceId, UserId};
+
+/// An answer that is on its way.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The data plane as the control plane sees it. Every command is repeatable, so an answer that was lost costs nothing
+/// but asking again.
+pub trait Core: Send + Sync + 'static {
+    /// Makes the user known to its home, durably. `Err` has words for the log and means "not now".
+    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), String>>;
+
+    /// Makes the user's home forget the device and end its session. `Err` as above.
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), String>>;
+
+    /// Whether every shard serves and none drains.
+    fn is_ready(&self) -> bool;
+
+    /// The data plane's metrics in the Prometheus text format.
+    fn metrics(&self) -> Pending<'_, String>;
+}

@@ -1,0 +1,72 @@
+//! Taking a JSON body: at most 16 KiB, `application/json`, no unknown field; ids are strings.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+/// Most bytes of a request body.
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// A JSON body of one type.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let message = format!("content type {essence:?}; expected is \"application/json\"");
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        }
+        let body = read(request).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            let code = if error.is_data() { "bad_field" } else { "bad_json" };
+            ApiError::new(StatusCode::BAD_REQUEST, code, error.to_string())
+        })
+    }
+}
+
+async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {
+    let limited = http_body_util::Limited::new(request.into_body(), BODY_BYTES_MAX);
+    match http_body_util::BodyExt::collect(limited).await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            let message = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
+        }
+        Err(error) => {
+            let message = format!("the body could not be read: {error}");
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_body", message))
+        }
+    }
+}
+
+/// An id as JSON has it: a string of decimal digits, not 0.
+pub(crate) fn parse_id(field: &str, text: &str) -> Result<u64, ApiError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u64>() {
+        // SQL has signed numbers, and no id that was ever made is larger.
+        Ok(id) if digits && id != 0 && i64::try_from(id).is_ok() => Ok(id),
+        _ => Err(ApiError::field(field, "expected is an id: a string of decimal digits")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids() {
+        assert_eq!(parse_id("device", "42").unwrap(), 42);
+        assert_eq!(parse_id("device", "9223372036854775807").unwrap(), i64::MAX as u64);
+        for wrong in ["", "0", "-1", "+1", " 1", "1.0", "9223372036854775808", "abc", "18446744073709551616"]
+        {
+            assert_eq!(parse_id("device", wrong).unwrap_err().code(), "bad_field", "{wrong}");
+        }
+    }
+}

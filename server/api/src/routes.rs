@@ -1,0 +1,57 @@
+//! Every endpoint. Bodies are JSON, ids are strings in it, refusals have one shape ([`crate::ApiError`]).
+//!
+//! ```text
+//! POST /v1/signup                 {"name","password"}                        201 {"user"}
+//! POST /v1/login                  {"name","password","device"?,"replace"?}   200 {"token","user","device","expires_ms","chat"}
+//! POST /v1/token                  Bearer                                     200 the same, for the same device
+//! POST /v1/logout                 Bearer                                     204; the device is forgotten
+//! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name"}
+//! GET  /v1/users/{id}             Bearer                                     200 {"user","name"}
+//! GET  /healthz /readyz /metrics
+//! ```
+
+mod bearer;
+mod login;
+mod operate;
+mod signup;
+mod users;
+
+pub(crate) use operate::Counters;
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::{get, post};
+
+use crate::error::ApiError;
+use crate::server::Api;
+
+/// The routes with their state.
+pub(crate) fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/signup", post(signup::signup))
+        .route("/v1/login", post(login::login))
+        .route("/v1/token", post(login::renew))
+        .route("/v1/logout", post(login::logout))
+        .route("/v1/users/by-name/{name}", get(users::by_name))
+        .route("/v1/users/{id}", get(users::by_id))
+        .route("/healthz", get(operate::healthz))
+        .route("/readyz", get(operate::readyz))
+        .route("/metrics", get(operate::metrics))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api.shared)
+}
+
+async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::not_found(format!("there is nothing at {:?}", shortened(uri.path())))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let message = format!("{:?} cannot be used at {:?}", shortened(method.as_str()), shortened(uri.path()));
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+/// What a stranger sent is repeated to it, but not at any length.
+fn shortened(text: &str) -> &str {
+    text.char_indices().nth(100).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}

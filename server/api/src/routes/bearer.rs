@@ -1,0 +1,51 @@
+//! Who asks: the access token in `Authorization: Bearer`, of a device that still exists.
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use protocol::token::{self, Claims, TokenFault};
+
+use crate::error::ApiError;
+use crate::now_ms;
+use crate::server::Shared;
+
+/// An authenticated request.
+#[derive(Debug)]
+pub(crate) struct Bearer(pub(crate) Claims);
+
+impl FromRequestParts<Shared> for Bearer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, token) = header
+            .and_then(|header| header.split_once(' '))
+            .ok_or_else(|| ApiError::unauthenticated("expected is Authorization: Bearer TOKEN"))?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(ApiError::unauthenticated("expected is Authorization: Bearer TOKEN"));
+        }
+        let claims = token::verify(api.keys.all(), token.trim(), now_ms()).map_err(refusal)?;
+        // A token outlives a logout; its device does not.
+        if !api.accounts.has_device(claims.user, claims.device).await? {
+            return Err(ApiError::unauthenticated("the device was logged out; log in"));
+        }
+        Ok(Self(claims))
+    }
+}
+
+fn refusal(fault: TokenFault) -> ApiError {
+    let words = format!("the token is {}", fault_words(fault));
+    match fault {
+        TokenFault::Expired => ApiError::new(axum::http::StatusCode::UNAUTHORIZED, "expired", words),
+        _ => ApiError::unauthenticated(words),
+    }
+}
+
+fn fault_words(fault: TokenFault) -> &'static str {
+    match fault {
+        TokenFault::Malformed => "not one of this server's",
+        TokenFault::UnknownKey => "signed with an unknown key; log in",
+        TokenFault::Forged => "damaged or forged; log in",
+        TokenFault::Expired => "expired; log in",
+    }
+}

@@ -1,0 +1,176 @@
+//! Login, renewal of a token, logout.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use protocol::token::{self, Claims};
+use protocol::{DeviceId, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::bearer::Bearer;
+use crate::accounts::{Account, AddDevice};
+use crate::error::ApiError;
+use crate::json::{Json, parse_id};
+use crate::name::Name;
+use crate::now_ms;
+use crate::server::{ChatUrl, Peer, Shared};
+
+/// When a login may come again that the core could not take, milliseconds.
+const CORE_RETRY_MS: u64 = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    name: String,
+    password: String,
+    /// A device of the account from an earlier login; a new one is made when it is absent.
+    device: Option<String>,
+    /// A device of the account that gives its place to the new one.
+    replace: Option<String>,
+}
+
+pub(crate) async fn login(
+    State(api): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Json(body): Json<Login>,
+) -> Result<axum::Json<Value>, ApiError> {
+    let parse = |field, id: Option<String>| id.map(|id| parse_id(field, &id).map(DeviceId)).transpose();
+    let (device, replace) = (parse("device", body.device)?, parse("replace", body.replace)?);
+    if device.is_some() && replace.is_some() {
+        return Err(ApiError::field(
+            "replace",
+            "only a new device replaces another; leave out one of the two",
+        ));
+    }
+    let account = authenticate(&api, peer, &body.name, body.password).await?;
+    // Always, whatever SQL remembers: the core's rows may be of an older backup.
+    let made = api.core.create_account(account.user, account.created_ms).await;
+    made.map_err(|error| core_refused(&error))?;
+    api.accounts.set_in_core(account.user).await?;
+    if let Some(replace) = replace {
+        forget(&api, account.user, replace).await?;
+    }
+    let device = match device {
+        Some(device) if api.accounts.has_device(account.user, device).await? => device,
+        Some(_) => {
+            return Err(ApiError::not_found("device: the account has no such device; log in without it"));
+        }
+        None => match api.accounts.add_device(account.user, api.settings.devices_max, now_ms()).await? {
+            AddDevice::Added(device) => device,
+            AddDevice::Full(devices) => return Err(ApiError::too_many_devices(devices)),
+        },
+    };
+    api.counters.login();
+    Ok(axum::Json(grant(&api, &headers, account.user, device)))
+}
+
+/// A fresh token for the device of a valid one, so that a device need not keep a password.
+pub(crate) async fn renew(
+    State(api): State<Shared>,
+    headers: HeaderMap,
+    Bearer(claims): Bearer,
+) -> axum::Json<Value> {
+    axum::Json(grant(&api, &headers, claims.user, claims.device))
+}
+
+pub(crate) async fn logout(
+    State(api): State<Shared>,
+    Bearer(claims): Bearer,
+) -> Result<StatusCode, ApiError> {
+    forget(&api, claims.user, claims.device).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An unknown name, a name that cannot be one and a wrong password are told apart by neither words nor cost.
+async fn authenticate(api: &Shared, peer: Peer, name: &str, password: String) -> Result<Account, ApiError> {
+    let name = Name::parse(name).ok();
+    let limited = name.as_ref().map_or("", Name::folded).to_owned();
+    if let Err(wait_ms) = api.limiter.take(&limited, peer.0, now_ms()) {
+        api.counters.login_limited();
+        return Err(ApiError::rate(wait_ms));
+    }
+    let account = match &name {
+        Some(name) => api.accounts.user_by_name(name).await?,
+        None => None,
+    };
+    // Nothing longer was ever stored, and hashing costs by length.
+    let password =
+        if password.len() <= 4 * crate::password::PASSWORD_CHARS_MAX { password } else { String::new() };
+    let stored = account.as_ref().map(|account| account.password_hash.clone());
+    let fits = api.hasher.verify(password, stored).await;
+    match (fits, account) {
+        (Ok(true), Some(account)) => {
+            api.limiter.give_back(&limited, peer.0);
+            Ok(account)
+        }
+        (Ok(_), _) => {
+            api.counters.login_failed();
+            let message = "the name or the password is wrong";
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message))
+        }
+        (Err(error), _) => {
+            api.limiter.give_back(&limited, peer.0);
+            Err(error)
+        }
+    }
+}
+
+/// The core first: a device that SQL has forgotten could not be asked for again.
+async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
+    if !api.accounts.has_device(user, device).await? {
+        return Ok(());
+    }
+    api.core.remove_device(user, device).await.map_err(|error| core_refused(&error))?;
+    Ok(api.accounts.remove_device(user, device).await?)
+}
+
+fn core_refused(error: &str) -> ApiError {
+    tracing::warn!(error, "the core could not take a command");
+    ApiError::busy(CORE_RETRY_MS, "the server cannot do this now")
+}
+
+fn grant(api: &Shared, headers: &HeaderMap, user: UserId, device: DeviceId) -> Value {
+    let expires_ms = now_ms().saturating_add(api.settings.token_ms);
+    let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms });
+    json!({
+        "token": token,
+        "user": user.to_string(),
+        "device": device.to_string(),
+        "expires_ms": expires_ms,
+        "chat": chat_url(&api.settings.chat_url, headers),
+    })
+}
+
+/// The host by which the caller reached this server reaches the chat port as well, unless the operator says otherwise.
+fn chat_url(url: &ChatUrl, headers: &HeaderMap) -> String {
+    let port = match url {
+        ChatUrl::Fixed(url) => return url.clone(),
+        ChatUrl::Port(port) => port,
+    };
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = named.and_then(|host| host.parse::<axum::http::uri::Authority>().ok());
+    let host = named.as_ref().map_or("localhost", |authority| authority.host());
+    format!("ws://{host}:{port}/ws")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chat_url_follows_the_host_that_was_named() {
+        let at = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, axum::http::HeaderValue::from_static(host));
+            chat_url(&ChatUrl::Port(8081), &headers)
+        };
+        assert_eq!(at("chat.example.org:8080"), "ws://chat.example.org:8081/ws");
+        assert_eq!(at("192.0.2.7"), "ws://192.0.2.7:8081/ws");
+        assert_eq!(at("[2001:db8::1]:80"), "ws://[2001:db8::1]:8081/ws");
+        assert_eq!(at("no host/at all"), "ws://localhost:8081/ws");
+        let fixed = ChatUrl::Fixed("wss://chat.example.org/ws".into());
+        assert_eq!(chat_url(&fixed, &HeaderMap::new()), "wss://chat.example.org/ws");
+    }
+}

@@ -1,0 +1,43 @@
+//! Looking users up. Whoever is found by name can be written to: the core is told of a user it does not know yet.
+
+use axum::extract::{Path, State};
+use protocol::UserId;
+use serde_json::{Value, json};
+
+use super::bearer::Bearer;
+use crate::accounts::Account;
+use crate::error::ApiError;
+use crate::json::parse_id;
+use crate::name::Name;
+use crate::server::Shared;
+
+pub(crate) async fn by_name(
+    State(api): State<Shared>,
+    _asks: Bearer,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+) -> Result<axum::Json<Value>, ApiError> {
+    let Path(name) = path.map_err(|error| ApiError::field("name", error.body_text()))?;
+    let name = Name::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
+    found(&api, api.accounts.user_by_name(&name).await?).await
+}
+
+pub(crate) async fn by_id(
+    State(api): State<Shared>,
+    _asks: Bearer,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+) -> Result<axum::Json<Value>, ApiError> {
+    let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
+    let user = UserId(parse_id("id", &id)?);
+    found(&api, api.accounts.user(user).await?).await
+}
+
+async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Value>, ApiError> {
+    let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
+    if !account.in_core {
+        match api.core.create_account(account.user, account.created_ms).await {
+            Ok(()) => api.accounts.set_in_core(account.user).await?,
+            Err(error) => tracing::warn!(user = %account.user, %error, "the core does not know the user yet"),
+        }
+    }
+    Ok(axum::Json(json!({ "user": account.user.to_string(), "name": account.name })))
+}

@@ -1,0 +1,376 @@
+//! The API through real HTTP on a loopback port of its own, against a core that remembers what it was asked.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use api::{Accounts, Api, ChatUrl, Core, Keys, Parts, Pending, Settings, now_ms};
+use protocol::token::{self, Claims, Key};
+use protocol::{DeviceId, UserId};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[derive(Default)]
+struct FakeCore {
+    users: Mutex<Vec<UserId>>,
+    removed: Mutex<Vec<(UserId, DeviceId)>>,
+    broken: AtomicBool,
+    ready: AtomicBool,
+}
+
+impl FakeCore {
+    fn outcome(&self) -> Result<(), String> {
+        if self.broken.load(Ordering::Acquire) { Err("not now".into()) } else { Ok(()) }
+    }
+}
+
+impl Core for FakeCore {
+    fn create_account(&self, user: UserId, _created_ms: u64) -> Pending<'_, Result<(), String>> {
+        Box::pin(async move {
+            self.outcome()?;
+            let mut users = self.users.lock().unwrap();
+            if !users.contains(&user) {
+                users.push(user);
+            }
+            Ok(())
+        })
+    }
+
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), String>> {
+        Box::pin(async move {
+            self.outcome()?;
+            self.removed.lock().unwrap().push((user, device));
+            Ok(())
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    fn metrics(&self) -> Pending<'_, String> {
+        Box::pin(async { "maru_test 1\n".to_owned() })
+    }
+}
+
+struct World {
+    data: tempfile::TempDir,
+    core: Arc<FakeCore>,
+    keys: Keys,
+    base: String,
+    http: reqwest::Client,
+}
+
+const PASSWORD: &str = "correct horse";
+
+impl World {
+    async fn new() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let core = Arc::new(FakeCore::default());
+        let keys = Keys::open_or_create(data.path(), now_ms()).unwrap();
+        let settings = Settings { chat_url: ChatUrl::Port(7), token_ms: 60_000, devices_max: 3, hashers: 2 };
+        let accounts = Accounts::open(data.path()).await.unwrap();
+        let parts = Parts { accounts, keys: keys.clone(), core: core.clone(), settings };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), std::future::pending()));
+        Self { data, core, keys, base, http: reqwest::Client::new() }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(self.http.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
+    async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
+        self.send(self.http.get(format!("{}{path}", self.base)).bearer_auth(token)).await
+    }
+
+    async fn signup(&self, name: &str) -> (StatusCode, Value) {
+        self.post("/v1/signup", &json!({ "name": name, "password": PASSWORD })).await
+    }
+
+    /// A good login.
+    async fn login(&self, name: &str) -> Value {
+        let (status, answer) = self.post("/v1/login", &json!({ "name": name, "password": PASSWORD })).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
+    /// A raw request, byte for byte.
+    async fn raw(&self, request: &str) -> String {
+        let address = self.base.strip_prefix("http://").unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+#[track_caller]
+fn refused(answer: &(StatusCode, Value), status: u16, code: &str) -> String {
+    let error = &answer.1["error"];
+    assert_eq!((answer.0.as_u16(), error["code"].as_str()), (status, Some(code)), "{answer:?}");
+    assert!(error["retry_after_ms"].is_u64(), "{error}");
+    error["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn sign_up_log_in_look_up_log_out() {
+    let world = World::new().await;
+    let (status, made) = world.signup("Alice").await;
+    assert_eq!(status, StatusCode::CREATED);
+    let user = made["user"].as_str().unwrap();
+    assert_eq!(world.core.users.lock().unwrap().len(), 1, "the core knows a user from the sign-up on");
+
+    let first = world.login("aLICE").await;
+    assert_eq!((first["user"].as_str(), first["chat"].as_str()), (Some(user), Some("ws://127.0.0.1:7/ws")));
+    let token = first["token"].as_str().unwrap();
+    let claims = token::verify(world.keys.all(), token, now_ms()).unwrap();
+    assert_eq!(claims.user.to_string(), user);
+    assert_eq!(claims.device.to_string(), first["device"].as_str().unwrap());
+    assert_eq!(claims.expires_ms, first["expires_ms"].as_u64().unwrap());
+
+    let again = json!({ "name": "alice", "password": PASSWORD, "device": first["device"] });
+    let (_, second) = world.post("/v1/login", &again).await;
+    assert_eq!(second["device"], first["device"]);
+    assert_ne!(world.login("alice").await["device"], first["device"]);
+
+    let found = (StatusCode::OK, json!({ "user": user, "name": "Alice" }));
+    assert_eq!(world.get("/v1/users/by-name/ALICE", token).await, found);
+    assert_eq!(world.get(&format!("/v1/users/{user}"), token).await, found);
+    refused(&world.get("/v1/users/by-name/nobody", token).await, 404, "not_found");
+    refused(&world.get("/v1/users/by-name/a%20b", token).await, 400, "bad_field");
+    refused(&world.get("/v1/users/by-name/%ff", token).await, 400, "bad_field");
+    refused(&world.get("/v1/users/77", token).await, 404, "not_found");
+    refused(&world.get("/v1/users/-1", token).await, 400, "bad_field");
+
+    let post = |path: &str| world.http.post(format!("{}{path}", world.base)).bearer_auth(token);
+    let (status, renewed) = world.send(post("/v1/token")).await;
+    assert_eq!((status, &renewed["device"]), (StatusCode::OK, &first["device"]));
+    let (status, _) = world.send(post("/v1/logout")).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(*world.core.removed.lock().unwrap(), [(claims.user, claims.device)]);
+    refused(&world.send(post("/v1/logout")).await, 401, "unauthenticated");
+    refused(&world.post("/v1/login", &again).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn names_and_passwords_are_checked() {
+    let world = World::new().await;
+    world.signup("Bob").await;
+    refused(&world.signup("ＢＯＢ").await, 409, "name_taken");
+    assert!(refused(&world.signup("").await, 400, "bad_field").starts_with("name: 0 characters"));
+    refused(&world.signup(&"a".repeat(33)).await, 400, "bad_field");
+    refused(&world.signup("a b").await, 400, "bad_field");
+    assert_eq!(world.signup(&"a".repeat(32)).await.0, StatusCode::CREATED);
+    for (password, good) in [("x".repeat(7), false), ("x".repeat(1025), false), ("마".repeat(1024), true)] {
+        let answer = world.post("/v1/signup", &json!({ "name": "carol", "password": password })).await;
+        if good {
+            assert_eq!(answer.0, StatusCode::CREATED, "{answer:?}");
+        } else {
+            assert!(refused(&answer, 400, "bad_field").starts_with("password: "));
+        }
+    }
+    let wrong = world.post("/v1/login", &json!({ "name": "bob", "password": "wrong horse" })).await;
+    let unknown = world.post("/v1/login", &json!({ "name": "nobody", "password": "wrong horse" })).await;
+    let impossible = world.post("/v1/login", &json!({ "name": "no body", "password": "" })).await;
+    refused(&wrong, 401, "wrong_credentials");
+    assert_eq!((&wrong, &wrong), (&unknown, &impossible), "nothing tells them apart");
+}
+
+#[tokio::test]
+async fn two_sign_ups_at_once_make_one_account() {
+    let world = World::new().await;
+    let body = json!({ "name": "twin", "password": PASSWORD });
+    let (one, two) = tokio::join!(world.post("/v1/signup", &body), world.post("/v1/signup", &body));
+    let (good, bad) = if one.0 == StatusCode::CREATED { (one, two) } else { (two, one) };
+    assert_eq!(good.0, StatusCode::CREATED);
+    refused(&bad, 409, "name_taken");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request() {
+    let world = World::new().await;
+    let post = |kind: &str, body: &str| {
+        let request = world.http.post(format!("{}/v1/signup", world.base));
+        world.send(request.header("content-type", kind).body(body.to_owned()))
+    };
+    refused(&post("text/plain", "{}").await, 415, "unsupported_media_type");
+    refused(&post("application/json", "{").await, 400, "bad_json");
+    refused(&post("application/json", "").await, 400, "bad_json");
+    refused(&post("application/json", "\u{feff}{}").await, 400, "bad_json");
+    refused(&post("application/json", "[[[[").await, 400, "bad_field");
+    refused(&post("application/json; charset=utf-8", "{}").await, 400, "bad_field");
+    let unknown = r#"{"name":"dora","password":"12345678","admin":true}"#;
+    assert!(refused(&post("application/json", unknown).await, 400, "bad_field").contains("admin"));
+    let twice = r#"{"name":"dora","name":"dora","password":"12345678"}"#;
+    refused(&post("application/json", twice).await, 400, "bad_field");
+    refused(&post("application/json", r#"{"name":7,"password":"12345678"}"#).await, 400, "bad_field");
+    let bare = world.http.post(format!("{}/v1/signup", world.base));
+    refused(&world.send(bare).await, 415, "unsupported_media_type");
+    let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(16 * 1024));
+    refused(&post("application/json", &long).await, 413, "too_large");
+    assert_eq!(world.core.users.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_none() {
+    let world = World::new().await;
+    refused(&world.get("/", "x").await, 404, "not_found");
+    refused(&world.get("/v2/signup", "x").await, 404, "not_found");
+    refused(&world.get("/v1/signup", "x").await, 405, "method_not_allowed");
+    let delete = world.http.request(Method::DELETE, format!("{}/v1/users/1", world.base));
+    refused(&world.send(delete).await, 405, "method_not_allowed");
+    let long = refused(&world.get(&format!("/{}", "a".repeat(3000)), "x").await, 404, "not_found");
+    assert!(long.len() < 200);
+    let answer = world.raw("this is not HTTP\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let head = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(40_000));
+    let answer = world.raw(&head).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+#[tokio::test]
+async fn tokens_that_are_no_good() {
+    let world = World::new().await;
+    world.signup("erin").await;
+    let good = world.login("erin").await;
+    let token = good["token"].as_str().unwrap();
+    let claims = token::verify(world.keys.all(), token, now_ms()).unwrap();
+    let path = "/v1/users/by-name/erin";
+    assert_eq!(world.get(path, token).await.0, StatusCode::OK);
+
+    refused(&world.send(world.http.get(format!("{}{path}", world.base))).await, 401, "unauthenticated");
+    let basic = world.http.get(format!("{}{path}", world.base)).basic_auth("erin", Some(PASSWORD));
+    refused(&world.send(basic).await, 401, "unauthenticated");
+    refused(&world.get(path, "nonsense").await, 401, "unauthenticated");
+    refused(&world.get(path, &format!("{token}A")).await, 401, "unauthenticated");
+    let unknown = Key { id: 99, ..world.keys.newest().clone() };
+    refused(&world.get(path, &token::sign(&unknown, &claims)).await, 401, "unauthenticated");
+    let forged = Key { secret: [7; 32], ..world.keys.newest().clone() };
+    refused(&world.get(path, &token::sign(&forged, &claims)).await, 401, "unauthenticated");
+    let sign = |claims: &Claims| token::sign(world.keys.newest(), claims);
+    let expired = Claims { expires_ms: now_ms(), ..claims };
+    refused(&world.get(path, &sign(&expired)).await, 401, "expired");
+    let elsewhere = Claims { device: DeviceId(5), ..claims };
+    refused(&world.get(path, &sign(&elsewhere)).await, 401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn devices_belong_to_one_user_and_have_a_bound() {
+    let world = World::new().await;
+    world.signup("frank").await;
+    world.signup("grace").await;
+    let hers = world.login("grace").await["device"].clone();
+    let with = |field: &str, value: &Value| json!({ "name": "frank", "password": PASSWORD, field: value });
+    refused(&world.post("/v1/login", &with("device", &hers)).await, 404, "not_found");
+    refused(&world.post("/v1/login", &with("device", &json!("x"))).await, 400, "bad_field");
+    refused(&world.post("/v1/login", &with("device", &json!(5))).await, 400, "bad_field");
+    let first = world.login("frank").await["device"].clone();
+    for _ in 0..2 {
+        world.login("frank").await;
+    }
+    let full = world.post("/v1/login", &json!({ "name": "frank", "password": PASSWORD })).await;
+    refused(&full, 409, "too_many_devices");
+    assert_eq!(full.1["error"]["devices"].as_array().unwrap().len(), 3);
+    assert_eq!(world.post("/v1/login", &with("device", &first)).await.0, StatusCode::OK);
+    let both = json!({ "name": "frank", "password": PASSWORD, "device": first, "replace": first });
+    refused(&world.post("/v1/login", &both).await, 400, "bad_field");
+    let (status, fourth) = world.post("/v1/login", &with("replace", &first)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(fourth["device"], first);
+    assert_eq!(world.core.removed.lock().unwrap().len(), 1);
+    // Somebody else's device is not replaced.
+    refused(&world.post("/v1/login", &with("replace", &hers)).await, 409, "too_many_devices");
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down() {
+    let world = World::new().await;
+    world.signup("heidi").await;
+    let guess = json!({ "name": "heidi", "password": "guess guess" });
+    for _ in 0..10 {
+        refused(&world.post("/v1/login", &guess).await, 401, "wrong_credentials");
+    }
+    let limited = world.post("/v1/login", &json!({ "name": "HEIDI", "password": PASSWORD })).await;
+    refused(&limited, 429, "rate");
+    assert!(limited.1["error"]["retry_after_ms"].as_u64().unwrap() > 0);
+    world.signup("ivan").await;
+    world.login("ivan").await;
+    let (_, metrics) = world.get("/metrics", "").await;
+    let metrics = metrics.as_str().unwrap();
+    for line in [
+        "maru_test 1",
+        "maru_signups_total 2",
+        r#"maru_logins_total{outcome="good"} 1"#,
+        r#"maru_logins_total{outcome="wrong"} 10"#,
+        r#"maru_logins_total{outcome="limited"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_core_that_cannot_costs_nothing_for_ever() {
+    let world = World::new().await;
+    world.signup("judy").await;
+    let token = world.login("judy").await["token"].as_str().unwrap().to_owned();
+    world.core.broken.store(true, Ordering::Release);
+    assert_eq!(world.signup("kate").await.0, StatusCode::CREATED);
+    let body = json!({ "name": "kate", "password": PASSWORD });
+    let busy = world.post("/v1/login", &body).await;
+    refused(&busy, 503, "busy");
+    assert!(busy.1["error"]["retry_after_ms"].as_u64().unwrap() > 0);
+    assert_eq!(world.get("/v1/users/by-name/kate", &token).await.0, StatusCode::OK);
+    let logout = || world.http.post(format!("{}/v1/logout", world.base)).bearer_auth(&token);
+    refused(&world.send(logout()).await, 503, "busy");
+    world.core.broken.store(false, Ordering::Release);
+    assert_eq!(world.core.users.lock().unwrap().len(), 1);
+    // Being looked up is enough to be known.
+    world.get("/v1/users/by-name/kate", &token).await;
+    assert_eq!(world.core.users.lock().unwrap().len(), 2);
+    assert_eq!(world.post("/v1/login", &body).await.0, StatusCode::OK);
+    assert_eq!(world.send(logout()).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn health_and_readiness() {
+    let world = World::new().await;
+    assert_eq!(world.get("/healthz", "").await, (StatusCode::OK, json!("ok\n")));
+    refused(&world.get("/readyz", "").await, 503, "not_ready");
+    world.core.ready.store(true, Ordering::Release);
+    assert_eq!(world.get("/readyz", "").await, (StatusCode::OK, json!("ready\n")));
+    assert!(world.data.path().join("accounts.sqlite").exists());
+}
+
+#[tokio::test]
+async fn it_ends_when_it_is_told_to() {
+    let data = tempfile::tempdir().unwrap();
+    let parts = Parts {
+        accounts: Accounts::open(data.path()).await.unwrap(),
+        keys: Keys::open_or_create(data.path(), 1).unwrap(),
+        core: Arc::new(FakeCore::default()),
+        settings: Settings { chat_url: ChatUrl::Port(7), token_ms: 1, devices_max: 1, hashers: 1 },
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), async {
+        let _ = ended.await;
+    }));
+    let idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    end.send(()).unwrap();
+    serving.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    drop(idle);
+}

@@ -1,0 +1,384 @@
+//! A simulated app around the real client session: it dials, keeps what it is told, saves at random moments, and when it
+//! dies it goes on from what it had saved.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+use bytes::BytesMut;
+use client::session::{About, Config, Event, Message, RequestId, Saved, Session, State};
+use protocol::body::read;
+use protocol::body::sync::SendAck;
+use protocol::{ChannelId, Code, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
+
+use crate::broken;
+use crate::conn::token;
+use crate::network::{LinkId, Reassembly};
+use crate::node::Scene;
+use crate::oracle::{Check, Oracle};
+
+/// Frames written that may be sent again by a careless app.
+const RECENT_MAX: usize = 32;
+
+/// What became of an own send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Not known yet.
+    Pending,
+    /// Durable.
+    Acked(ChannelId, Seq),
+    /// Refused for good.
+    Rejected(u16),
+}
+
+/// What an app has on its own disk.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    saved: Saved,
+    /// Every message that the app shows.
+    pub held: BTreeSet<(ChannelId, Seq)>,
+    /// Every own send that the app knows of.
+    pub sends: BTreeMap<SendId, Outcome>,
+    /// What is below comes from reading history anew.
+    base: u64,
+}
+
+/// One device.
+#[derive(Debug)]
+pub struct Device {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub id: DeviceId,
+    /// The real client.
+    pub session: Session,
+    /// Its connection.
+    pub link: Option<LinkId>,
+    /// What the app knows now.
+    pub kept: Kept,
+    /// What it would know after dying now.
+    stored: Kept,
+    /// It will never connect again.
+    pub retired: bool,
+    /// Frames that a careless app puts between those of the session.
+    pub raw: VecDeque<Frame>,
+    /// Send ids that were written more than once, by the session or behind its back.
+    pub repeated: HashSet<SendId>,
+    /// The last own frames that were written.
+    pub recent: VecDeque<Frame>,
+    /// It reads nothing until then.
+    pub stop_reading_until: u64,
+    written: HashSet<SendId>,
+    told: HashSet<(ChannelId, Seq)>,
+    checked: u64,
+    /// Requests that read history anew.
+    anew: BTreeSet<RequestId>,
+    reassembly: Reassembly,
+    out: BytesMut,
+    started: bool,
+}
+
+impl Device {
+    /// A device that was just installed.
+    #[must_use]
+    pub fn new(user: UserId, id: DeviceId, seed: u64) -> Self {
+        Self {
+            user,
+            id,
+            session: Session::new(config(user, seed), None),
+            link: None,
+            kept: Kept::default(),
+            stored: Kept::default(),
+            retired: false,
+            raw: VecDeque::new(),
+            repeated: HashSet::new(),
+            recent: VecDeque::new(),
+            stop_reading_until: 0,
+            written: HashSet::new(),
+            told: HashSet::new(),
+            checked: 0,
+            anew: BTreeSet::new(),
+            reassembly: Reassembly::default(),
+            out: BytesMut::new(),
+            started: false,
+        }
+    }
+
+    /// Whether nothing waits for an answer and nothing is missing that the device knows of.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.retired
+            || (self.session.state() == State::Live
+                && self.session.pending_len() == 0
+                && self.session.requests_len() == 0
+                && self.anew.is_empty()
+                && self.raw.is_empty()
+                && self.out.is_empty())
+    }
+
+    /// Notes a send that the app has just made.
+    pub fn made(&mut self, id: SendId) {
+        self.kept.sends.entry(id).or_insert(Outcome::Pending);
+    }
+
+    /// Puts what the app knows on its own disk.
+    pub fn save(&mut self) {
+        // The cursor jumps when reading anew begins, so until it ends the old state is the true one.
+        if self.anew.is_empty() {
+            self.kept.saved = self.session.saved();
+            self.stored = self.kept.clone();
+        }
+    }
+
+    /// The app dies and starts again from what it had saved.
+    pub fn crash(&mut self, scene: &mut Scene<'_>) {
+        scene.trace.say(scene.now, || format!("app of device {} dies", self.id));
+        self.hang_up(scene);
+        self.kept = self.stored.clone();
+        self.session = Session::new(config(self.user, scene.rng.draw()), Some(self.kept.saved.clone()));
+        self.told.clear();
+        self.checked = self.kept.base;
+        self.anew.clear();
+        self.started = false;
+    }
+
+    /// Closes the connection and forgets it. What was written may still arrive.
+    pub fn hang_up(&mut self, scene: &mut Scene<'_>) {
+        if let Some(link) = self.link.take().and_then(|id| scene.network.get(id)) {
+            link.device_open = false;
+            link.up.finish(scene.now);
+        }
+        self.forget_connection();
+    }
+
+    /// Dials again and leaves the old connection to die of itself: the server still believes in it.
+    pub fn dial_again(&mut self, scene: &mut Scene<'_>) {
+        if let Some(link) = self.link.take().and_then(|id| scene.network.get(id)) {
+            link.device_open = false;
+            link.up.finish(scene.now + scene.rng.below(5000));
+        }
+        self.forget_connection();
+        self.dial(scene, true);
+    }
+
+    fn forget_connection(&mut self) {
+        self.out.clear();
+        self.raw.clear();
+        self.reassembly = Reassembly::default();
+    }
+
+    fn dial(&mut self, scene: &mut Scene<'_>, listening: bool) {
+        if !listening {
+            self.session.disconnected(scene.now);
+            return;
+        }
+        let lifetime_ms = [5_000, 60_000, 3_600_000][scene.rng.place(3)];
+        self.link = Some(scene.network.dial(scene.plan.pipe_bytes));
+        scene.trace.say(scene.now, || format!("device {} dials {:?}", self.id, self.link));
+        self.session.connected(scene.now, &token(self.user, self.id, scene.wall + lifetime_ms));
+    }
+
+    /// One step of the app: read, react, write.
+    ///
+    /// # Errors
+    /// What the app was told is not true, or told twice.
+    pub fn step(&mut self, scene: &mut Scene<'_>, listening: bool) -> Check {
+        if self.retired {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.started, true) {
+            self.dial(scene, listening);
+        }
+        self.read(scene, listening)?;
+        if self.session.next_deadline().is_some_and(|due| due <= scene.now) {
+            self.session.tick(scene.now);
+        }
+        self.listen(scene, listening)?;
+        self.write(scene);
+        self.check_prefix(scene.oracle)
+    }
+
+    fn listen(&mut self, scene: &mut Scene<'_>, listening: bool) -> Check {
+        while let Some(event) = self.session.poll_event() {
+            self.take(event, scene, listening)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, scene: &mut Scene<'_>, listening: bool) -> Check {
+        if self.stop_reading_until > scene.now {
+            return Ok(());
+        }
+        let Some(link) = self.link.and_then(|id| scene.network.get(id)) else { return Ok(()) };
+        let most = if scene.rng.chance(100) { 1 + scene.rng.place(64) } else { usize::MAX };
+        let bytes = link.down.take(scene.now, most);
+        let over = link.down.is_over(scene.now);
+        self.reassembly.feed(&bytes);
+        loop {
+            let frame = self.reassembly.frame().map_err(|fault| format!("device {}: {fault:?}", self.id))?;
+            let Some(frame) = frame else { break };
+            self.note_repeat(&frame);
+            self.session.receive(scene.now, frame);
+            self.listen(scene, listening)?;
+        }
+        if over {
+            scene.trace.say(scene.now, || format!("device {} sees the end of {:?}", self.id, self.link));
+            self.hang_up(scene);
+            self.session.disconnected(scene.now);
+        }
+        Ok(())
+    }
+
+    /// The session knows nothing of a repeat behind its back; the careless app takes the ack itself. The same may happen
+    /// without carelessness: after a retryable refusal the session writes again what is still under way behind it, and of
+    /// two copies the first may be refused for good and the second, once its sender is a member again, be taken.
+    fn note_repeat(&mut self, frame: &Frame) {
+        let id = frame.send_id();
+        if frame.kind() != Kind::SEND_ACK {
+            return;
+        }
+        if matches!(self.kept.sends.get(&id), Some(Outcome::Rejected(_)) | None)
+            && self.repeated.contains(&id)
+            && let Some(ack) = read::<SendAck>(frame)
+        {
+            self.kept.held.insert((ChannelId(ack.channel), Seq(ack.seq)));
+        }
+    }
+
+    fn write(&mut self, scene: &mut Scene<'_>) {
+        let Some(link) = self.link.and_then(|id| scene.network.get(id)) else { return };
+        loop {
+            if self.session.state() == State::Live
+                && let Some(frame) = self.raw.pop_front()
+            {
+                scene.oracle.offer(self.user, &frame);
+                self.out.extend_from_slice(frame.bytes());
+            }
+            let Some(frame) = self.session.poll_transmit() else { break };
+            scene
+                .trace
+                .say(scene.now, || format!("device {} writes {}", self.id, crate::words::frame(&frame)));
+            scene.oracle.offer(self.user, &frame);
+            self.out.extend_from_slice(frame.bytes());
+            if frame.kind().is_message() && !self.written.insert(frame.send_id()) {
+                self.repeated.insert(frame.send_id());
+            }
+            if frame.kind().is_message() {
+                if self.recent.len() >= RECENT_MAX {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(frame);
+            }
+        }
+        let bytes = self.out.split_to(self.out.len().min(link.up.room())).freeze();
+        link.up.push(scene.rng, scene.now, scene.plan.latency_max_ms, bytes);
+    }
+
+    fn take(&mut self, event: Event, scene: &mut Scene<'_>, listening: bool) -> Check {
+        match event {
+            Event::Message(message) => self.tell(scene.oracle, &message, true)?,
+            Event::History(page) => self.take_history(page, scene)?,
+            Event::Ack { send_id, channel, seq, .. } => self.take_ack(scene.oracle, send_id, channel, seq)?,
+            Event::Rejected { about: About::Send(id), reject } => {
+                if let Some(Outcome::Acked(channel, seq)) = self.kept.sends.get(&id) {
+                    broken!("device {}: {id} rejected behind its ack {channel:?} {seq}", self.id);
+                }
+                self.kept.sends.insert(id, Outcome::Rejected(reject.code));
+            }
+            Event::Rejected { about: About::Request(request), reject } if self.anew.contains(&request) => {
+                broken!("device {}: reading anew is refused: {reject:?}", self.id);
+            }
+            Event::Resync { at, .. } => {
+                self.kept.base = at.0;
+                self.checked = at.0;
+                self.anew.clear();
+                self.anew.extend(self.session.channels(ChannelId(0), 500).ok());
+            }
+            Event::Channels { request, items, .. } if self.anew.remove(&request) => {
+                for item in items {
+                    self.read_anew(ChannelId(item.channel), None);
+                }
+            }
+            Event::HelloRejected(reject) if reject.code == Code::TooManyDevices.number() => {
+                self.retired = true
+            }
+            Event::HelloRejected(reject) => {
+                let codes = [Code::Expired, Code::Busy, Code::StorageFull].map(Code::number);
+                if !codes.contains(&reject.code) {
+                    broken!("Hello of device {} refused: {reject:?}", self.id);
+                }
+            }
+            Event::TokenDue => {
+                let lifetime_ms = 60_000;
+                self.session.reauth(&token(self.user, self.id, scene.wall + lifetime_ms), lifetime_ms);
+            }
+            Event::Dead => {
+                self.hang_up(scene);
+                self.session.disconnected(scene.now);
+            }
+            Event::Reconnect => self.dial(scene, listening),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_anew(&mut self, channel: ChannelId, after: Option<Seq>) {
+        self.anew.extend(self.session.history(channel, after, None, 200, false).ok());
+    }
+
+    fn take_history(&mut self, page: client::session::History, scene: &mut Scene<'_>) -> Check {
+        for message in &page.messages {
+            self.tell(scene.oracle, message, false)?;
+        }
+        if self.anew.remove(&page.request) && page.more {
+            self.read_anew(page.channel, Some(page.to));
+        }
+        Ok(())
+    }
+
+    fn take_ack(&mut self, oracle: &Oracle, id: SendId, channel: ChannelId, seq: Seq) -> Check {
+        match self.kept.sends.insert(id, Outcome::Acked(channel, seq)) {
+            Some(Outcome::Pending) => {}
+            before => broken!("device {}: ack of {id} {channel:?} {seq}, before it was {before:?}", self.id),
+        }
+        if oracle.find(channel, self.user, id).is_none_or(|(durable, _)| durable != seq) {
+            broken!("device {}: ack of {id} as {channel:?} {seq} is not durable", self.id);
+        }
+        self.told.insert((channel, seq));
+        self.kept.held.insert((channel, seq));
+        Ok(())
+    }
+
+    fn tell(&mut self, oracle: &Oracle, message: &Message, once: bool) -> Check {
+        let Message { channel, seq, sender, send_id, time_ms, .. } = *message;
+        let fact = oracle.fact(channel, seq);
+        if !fact.is_some_and(|f| f.sender == sender && f.send_id == send_id && f.time_ms == time_ms) {
+            broken!("device {}: told {message:?}, durable is {fact:?}", self.id);
+        }
+        if once && !self.told.insert((channel, seq)) {
+            broken!("device {}: told {channel:?} {seq} twice in one life", self.id);
+        }
+        self.kept.held.insert((channel, seq));
+        Ok(())
+    }
+
+    /// Everything up to the cursor is held.
+    fn check_prefix(&mut self, oracle: &Oracle) -> Check {
+        let cursor = self.session.cursor();
+        if cursor.generation == Generation(0) {
+            return Ok(());
+        }
+        if cursor.at.0 > oracle.inbox_head(self.user) {
+            broken!("device {}: cursor {cursor:?} above the durable head", self.id);
+        }
+        for (channel, seq) in oracle.pointers(self.user, self.checked, cursor.at.0) {
+            if !self.kept.held.contains(&(*channel, *seq)) {
+                broken!("device {}: cursor {cursor:?} without {channel:?} {seq}", self.id);
+            }
+        }
+        self.checked = self.checked.max(cursor.at.0);
+        Ok(())
+    }
+}
+
+fn config(user: UserId, seed: u64) -> Config {
+    Config { reconnect_ms_min: 20, reconnect_ms_max: 2000, ..Config::new(user, seed) }
+}

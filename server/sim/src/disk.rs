@@ -1,0 +1,227 @@
+//! The stores of a data directory and the store threads in front of them. It outlives the processes: what a process had
+//! queued dies with it, except for what a commit under way still manages to write.
+
+use std::collections::VecDeque;
+
+use protocol::commit::Batch;
+use protocol::query::{Answer, Query, StoreState};
+use protocol::{Placement, ShardId, StoreId};
+use shard::limits::BATCHES_IN_FLIGHT_MAX;
+use shard::{Input, Ticket};
+use storage::{Stores, Tier};
+
+use crate::broken;
+use crate::durable;
+use crate::oracle::{Check, Oracle};
+use crate::plan::Plan;
+use crate::rng::Rng;
+
+/// K stores, K store threads, and the reader threads.
+#[derive(Debug)]
+pub struct Disk {
+    stores: Stores,
+    threads: Vec<Thread>,
+    reads: Vec<Pending>,
+}
+
+/// One store thread.
+#[derive(Debug, Default)]
+struct Thread {
+    queue: VecDeque<Batch>,
+    appended: u64,
+    idle_until: u64,
+}
+
+/// A read under way.
+#[derive(Debug)]
+struct Pending {
+    shard: ShardId,
+    due: u64,
+    ticket: Ticket,
+    query: Query,
+}
+
+impl Disk {
+    /// A fresh data directory.
+    #[must_use]
+    pub fn new(stores: u16) -> Self {
+        Self {
+            stores: Stores::memory(stores),
+            threads: (0..stores).map(|_| Thread::default()).collect(),
+            reads: Vec::new(),
+        }
+    }
+
+    /// What boot finds.
+    ///
+    /// # Errors
+    /// The store's own words.
+    pub fn states(&self) -> Result<Vec<StoreState>, String> {
+        let ids = (0..self.threads.len()).map(|store| StoreId(store as u16));
+        ids.map(|id| self.stores.state(id).map_err(|error| format!("state of store {id}: {error}"))).collect()
+    }
+
+    /// A shard asks for a commit.
+    ///
+    /// # Errors
+    /// Foreign store, numbers that are not dense, more in flight than the bound.
+    pub fn append(&mut self, placement: Placement, shard: ShardId, batch: Batch) -> Check {
+        let Some(thread) = self.threads.get_mut(usize::from(batch.store.0)) else {
+            broken!("append to store {}, which does not exist", batch.store);
+        };
+        if placement.shard_of_store(batch.store) != shard {
+            broken!("shard {shard} writes store {}", batch.store);
+        }
+        if batch.number != thread.appended + 1 {
+            broken!("store {}: batch {} behind {}", batch.store, batch.number, thread.appended);
+        }
+        thread.appended = batch.number;
+        thread.queue.push_back(batch);
+        if thread.queue.len() > BATCHES_IN_FLIGHT_MAX {
+            broken!("{} batches in flight", thread.queue.len());
+        }
+        Ok(())
+    }
+
+    /// A shard asks a question.
+    pub fn read(
+        &mut self,
+        rng: &mut Rng,
+        plan: &Plan,
+        now: u64,
+        shard: ShardId,
+        ticket: Ticket,
+        query: Query,
+    ) {
+        let inline = rng.chance(plan.inline_reads);
+        let due = if inline { now } else { now + rng.below(plan.read_max_ms + 1) };
+        self.reads.push(Pending { shard, due, ticket, query });
+    }
+
+    /// Answers the reads that are due, from what is committed now. Threads race, so the order is drawn.
+    pub fn answer(&mut self, rng: &mut Rng, now: u64, failed: u64) -> Vec<(ShardId, Input)> {
+        let (due, rest) = std::mem::take(&mut self.reads).into_iter().partition(|read| read.due <= now);
+        self.reads = rest;
+        let mut due: Vec<Option<Pending>> = due.into_iter().map(Some).collect();
+        let order = rng.order(due.len());
+        let taken = order.into_iter().filter_map(|place| due[place].take());
+        taken
+            .map(|Pending { shard, ticket, query, .. }| {
+                let answer: Result<Answer, String> = if rng.chance(failed) {
+                    Err("injected read fault".to_owned())
+                } else {
+                    let answer = self.stores.read(&query, Tier::Any).map_err(|error| error.to_string());
+                    answer.and_then(|answer| answer.ok_or_else(|| "no answer outside the cache".to_owned()))
+                };
+                (shard, Input::Read { ticket, answer })
+            })
+            .collect()
+    }
+
+    /// Each idle store thread takes some of what waits, writes it in one go, and says so.
+    ///
+    /// # Errors
+    /// An invariant of what is durable.
+    pub fn commit(
+        &mut self,
+        rng: &mut Rng,
+        plan: &Plan,
+        now: u64,
+        oracle: &mut Oracle,
+    ) -> Result<Vec<(StoreId, u64)>, String> {
+        let mut stored = Vec::new();
+        for store in rng.order(self.threads.len()) {
+            let thread = &mut self.threads[store];
+            if thread.idle_until > now || thread.queue.is_empty() {
+                continue;
+            }
+            let take = 1 + rng.place(thread.queue.len());
+            thread.idle_until = now + rng.below(plan.commit_max_ms + 1);
+            let number = self.write(store, take, oracle)?;
+            stored.push((StoreId(store as u16), number));
+        }
+        Ok(stored)
+    }
+
+    fn write(&mut self, store: usize, take: usize, oracle: &mut Oracle) -> Result<u64, String> {
+        let batches: Vec<Batch> = self.threads[store].queue.drain(..take).collect();
+        for batch in &batches {
+            durable::apply(oracle, batch)?;
+        }
+        let written = self.stores.commit(StoreId(store as u16), &batches);
+        written.map_err(|error| format!("memory store {store} refused a commit: {error}"))?;
+        Ok(batches.last().map_or(0, |batch| batch.number))
+    }
+
+    /// A store does nothing until then.
+    pub fn stop(&mut self, store: usize, until: u64) {
+        if let Some(thread) = self.threads.get_mut(store) {
+            thread.idle_until = until;
+        }
+    }
+
+    /// Every store thread and every read goes on now.
+    pub fn heal(&mut self, now: u64) {
+        self.threads.iter_mut().for_each(|thread| thread.idle_until = thread.idle_until.min(now));
+        self.reads.iter_mut().for_each(|read| read.due = read.due.min(now));
+    }
+
+    /// The process is gone. Of what each store thread had, a prefix that nobody knows was written.
+    ///
+    /// # Errors
+    /// An invariant of what is durable.
+    pub fn crash(&mut self, rng: &mut Rng, oracle: &mut Oracle) -> Check {
+        for store in 0..self.threads.len() {
+            let queued = self.threads[store].queue.len();
+            let survive = rng.place(queued + 1);
+            if survive > 0 {
+                self.write(store, survive, oracle)?;
+            }
+            self.threads[store] = Thread::default();
+        }
+        self.reads.clear();
+        Ok(())
+    }
+
+    /// The process ends in order: the store threads write what they have first.
+    ///
+    /// # Errors
+    /// An invariant of what is durable.
+    pub fn close(&mut self, oracle: &mut Oracle) -> Check {
+        for store in 0..self.threads.len() {
+            let queued = self.threads[store].queue.len();
+            if queued > 0 {
+                self.write(store, queued, oracle)?;
+            }
+            self.threads[store] = Thread::default();
+        }
+        self.reads.clear();
+        Ok(())
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.reads.is_empty() && self.threads.iter().all(|thread| thread.queue.is_empty())
+    }
+
+    /// The storage's own check of everything it promises.
+    ///
+    /// # Errors
+    /// What it found.
+    pub fn check(&self) -> Check {
+        let mut found = Vec::new();
+        let summary = self.stores.check(&mut |finding| found.push(finding));
+        let summary = summary.map_err(|error| format!("check of the stores: {error}"))?;
+        if !summary.is_clean() {
+            broken!("check of the stores: {found:?} {summary:?}");
+        }
+        Ok(())
+    }
+
+    /// The stores themselves, for the checks at the end.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+}

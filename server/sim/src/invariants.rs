@@ -1,0 +1,192 @@
+//! What must hold once nothing goes wrong any more and everything has come to rest.
+
+use protocol::query::{Answer, JoinedItem, PageBounds, Query};
+use protocol::{ChannelId, Seq, UserId};
+use storage::Tier;
+
+use crate::broken;
+use crate::device::{Device, Outcome};
+use crate::oracle::{Check, Oracle};
+use crate::world::World;
+
+/// Whether everybody has everything. It says nothing about whether what they have is right.
+#[must_use]
+pub fn is_settled(world: &World) -> bool {
+    let Some(node) = &world.node else { return false };
+    let accounts = world.users.iter().all(|user| world.oracle.accounts.contains(user));
+    let live = world.devices.iter().all(Device::is_settled);
+    let complete = node.conns.values().all(|conn| {
+        !conn.paused && conn.watch.as_ref().is_some_and(|watch| watch.settled(&world.oracle).is_ok())
+    });
+    let caught_up = world
+        .devices
+        .iter()
+        .filter(|device| !device.retired)
+        .all(|device| device.session.cursor().at.0 == world.oracle.inbox_head(device.user));
+    node.is_ready() && accounts && live && complete && caught_up
+}
+
+/// Who is missing what, for the words of a failure.
+#[must_use]
+pub fn unsettled(world: &World) -> String {
+    let Some(node) = &world.node else { return "there is no process".to_owned() };
+    let mut words = vec![format!("ready {}, idle {}", node.is_ready(), world.is_idle())];
+    for device in world.devices.iter().filter(|device| !device.is_settled()) {
+        let session = &device.session;
+        words.push(format!(
+            "device {} of {}: {:?}, {} sends, {} requests, {:?}, {:?}",
+            device.id,
+            device.user,
+            session.state(),
+            session.pending_len(),
+            session.requests_len(),
+            session.cursor(),
+            device.link,
+        ));
+    }
+    for (id, conn) in &node.conns {
+        let settled = conn.watch.as_ref().map(|watch| watch.settled(&world.oracle));
+        if conn.paused || settled != Some(Ok(())) || !conn.is_quiet() {
+            words.push(format!("{id:?} {:?} paused {}: {settled:?}", conn.link, conn.paused));
+        }
+    }
+    let accounts = world.users.iter().filter(|user| !world.oracle.accounts.contains(user));
+    words.extend(accounts.map(|user| format!("no account of {user}")));
+    words.join("; ")
+}
+
+/// Compares all that anybody holds with the model and the stores.
+///
+/// # Errors
+/// The first difference.
+pub fn at_rest(world: &mut World) -> Check {
+    for user in world.users.clone() {
+        inbox(&world.oracle, user)?;
+        own_list(world, user)?;
+    }
+    for device in world.devices.iter().filter(|device| !device.retired) {
+        holds_everything(&world.oracle, device)?;
+        outcomes(&world.oracle, device)?;
+    }
+    for channel in world.oracle.channels.keys() {
+        history(world, *channel)?;
+    }
+    for (id, conn) in world.node.iter().flat_map(|node| &node.conns) {
+        if conn.paused {
+            broken!("{id:?} is still paused");
+        }
+    }
+    world.tally.messages = world.oracle.channels.values().map(|history| history.facts.len() as u64).sum();
+    world.tally.pointers = world.oracle.inboxes.values().map(|inbox| inbox.pointers.len() as u64).sum();
+    for outcome in world.devices.iter().flat_map(|device| device.kept.sends.values()) {
+        match outcome {
+            Outcome::Acked(..) => world.tally.acks += 1,
+            Outcome::Rejected(_) => world.tally.rejects += 1,
+            Outcome::Pending => {}
+        }
+    }
+    world.tally.virtual_ms = world.now;
+    world.disk.check()
+}
+
+/// The inbox holds exactly what the user was due: 0 lost, 0 doubled.
+fn inbox(oracle: &Oracle, user: UserId) -> Check {
+    let due = oracle.due_to(user);
+    if let Some((channel, seq)) = due.iter().find(|(channel, seq)| !oracle.has_pointer(user, *channel, *seq))
+    {
+        broken!("inbox of {user} is without {channel:?} {seq}");
+    }
+    if due.len() as u64 != oracle.inbox_head(user) {
+        broken!("inbox of {user} has {} entries, due are {}", oracle.inbox_head(user), due.len());
+    }
+    Ok(())
+}
+
+fn holds_everything(oracle: &Oracle, device: &Device) -> Check {
+    let due = oracle.due_to(device.user);
+    let held = &device.kept.held;
+    if let Some((channel, seq)) = due.iter().find(|message| !held.contains(message)) {
+        broken!("device {} of {} is without {channel:?} {seq}", device.id, device.user);
+    }
+    if let Some((channel, seq)) = held.iter().find(|message| !due.contains(message)) {
+        broken!("device {} of {} holds {channel:?} {seq} from outside", device.id, device.user);
+    }
+    Ok(())
+}
+
+/// Every send of every app ended, and ended as the stores say.
+fn outcomes(oracle: &Oracle, device: &Device) -> Check {
+    for (id, outcome) in &device.kept.sends {
+        match *outcome {
+            Outcome::Pending => broken!("device {}: {id} is neither acked nor refused", device.id),
+            Outcome::Acked(channel, seq) => {
+                let fact = oracle.fact(channel, seq);
+                if fact.is_none_or(|fact| fact.sender != device.user || fact.send_id != *id) {
+                    broken!("device {}: acked {id} as {channel:?} {seq}, durable is {fact:?}", device.id);
+                }
+            }
+            Outcome::Rejected(code) => {
+                let durable = oracle.channels.keys().find(|c| oracle.find(**c, device.user, *id).is_some());
+                if durable.is_some() && !device.repeated.contains(id) {
+                    broken!("device {}: {id} refused with {code} and durable in {durable:?}", device.id);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The store's history is the model's.
+fn history(world: &World, channel: ChannelId) -> Check {
+    let head = world.oracle.head(channel);
+    let mut after = Seq(0);
+    while after < head {
+        let page = PageBounds { messages: 200, bytes: 1 << 20 };
+        let query = Query::History { channel, after, before: Seq(u64::MAX), newest: false, page };
+        let Ok(Some(Answer::History(frames))) = world.disk.stores().read(&query, Tier::Any) else {
+            broken!("{channel:?}: history behind {after} cannot be read");
+        };
+        for frame in &frames {
+            after = after.next();
+            let stamp = frame.read_stamp();
+            let fact = world.oracle.fact(channel, after);
+            let same = stamp.zip(fact).is_some_and(|(stamp, fact)| {
+                stamp.seq == after && stamp.sender == fact.sender && frame.fingerprint() == fact.fingerprint
+            });
+            if !same {
+                broken!("{channel:?} {after}: the store says {stamp:?}, the model {fact:?}");
+            }
+        }
+        if frames.is_empty() {
+            broken!("{channel:?}: history ends at {after}, head is {head}");
+        }
+    }
+    Ok(())
+}
+
+/// The user's own list names every channel that the user was ever in, with the newest interval.
+fn own_list(world: &World, user: UserId) -> Check {
+    let oracle = &world.oracle;
+    let query = Query::Joined { user, after: ChannelId(0), limit: u32::MAX };
+    let Ok(Some(Answer::Joined { items, .. })) = world.disk.stores().read(&query, Tier::Any) else {
+        broken!("own list of {user} cannot be read");
+    };
+    let mut expected = Vec::new();
+    for channel in oracle.channels.keys() {
+        let last = oracle.member(*channel, user).and_then(|row| row.intervals.last());
+        if channel.users().is_some_and(|(small, large)| user == small || user == large) {
+            expected.push((*channel, Seq(1), None));
+        } else if let Some(interval) = last {
+            expected.push((*channel, interval.joined, interval.left));
+        }
+    }
+    let found: Vec<_> =
+        items.iter().map(|item: &JoinedItem| (item.channel, item.joined, item.left)).collect();
+    if let Some(differs) = found.iter().zip(&expected).find(|(found, expected)| found != expected) {
+        broken!("own list of {user} says {:?}, expected {:?}", differs.0, differs.1);
+    }
+    if found.len() != expected.len() {
+        broken!("own list of {user} has {} channels, expected {}", found.len(), expected.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,429 @@
+//! One server process: its shards, the rings between them, its connections. It does what the real driver does, as the
+//! calling contract of [`shard`] says and no more often than it must: a shard that gives no reason to run a turn gets
+//! none, so that a forgotten deadline shows.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::hop::Hop;
+use protocol::{Placement, ShardId, StoreId};
+use shard::{Config, ConnId, Effect, Input, Shard, Tick, Ticket};
+
+use crate::broken;
+use crate::conn::Conn;
+use crate::disk::Disk;
+use crate::network::{LinkId, Network};
+use crate::oracle::{Check, Oracle};
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::trace::Trace;
+
+/// What a process stands in.
+pub struct Scene<'a> {
+    /// Virtual monotonic time.
+    pub now: u64,
+    /// Virtual wall clock.
+    pub wall: u64,
+    /// The seed's stream.
+    pub rng: &'a mut Rng,
+    /// The seed's plan.
+    pub plan: &'a Plan,
+    /// The stores.
+    pub disk: &'a mut Disk,
+    /// The network.
+    pub network: &'a mut Network,
+    /// The model.
+    pub oracle: &'a mut Oracle,
+    /// What is written down.
+    pub trace: &'a mut Trace,
+}
+
+/// A process.
+#[derive(Debug)]
+pub struct Node {
+    placement: Placement,
+    cells: Vec<Cell>,
+    /// By from * S + to.
+    rings: Vec<VecDeque<Hop>>,
+    ring_hops: usize,
+    /// Connections, by the name that the shard knows.
+    pub conns: BTreeMap<ConnId, Conn>,
+    next_conn: u64,
+    draining_since: Option<u64>,
+    /// How often a connection was no longer read.
+    pub pauses: u64,
+    /// Answers to control commands.
+    pub replies: Vec<(Ticket, Result<(), String>)>,
+}
+
+/// One shard with what waits for it.
+#[derive(Debug)]
+struct Cell {
+    shard: Shard,
+    facts: VecDeque<Input>,
+    stored: BTreeMap<StoreId, VecDeque<Input>>,
+    reads: VecDeque<Input>,
+    ready: bool,
+    drained: bool,
+    asleep_until: u64,
+    turns_at: (u64, u32),
+}
+
+/// Where a shard's next input comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    Facts,
+    Stored(StoreId),
+    Reads,
+    Conn(ConnId),
+    Ring(usize),
+}
+
+/// Turns at one moment of virtual time after which a shard counts as spinning.
+const TURNS_AT_ONCE_MAX: u32 = 10_000;
+
+impl Node {
+    /// Boots over what the disk holds.
+    ///
+    /// # Errors
+    /// The stores cannot be read.
+    pub fn boot(scene: &mut Scene<'_>, shards: u16) -> Result<Self, String> {
+        let Some(placement) = Placement::new(scene.plan.stores, shards) else {
+            broken!("{shards} shards over {} stores", scene.plan.stores);
+        };
+        let states = scene.disk.states()?;
+        let heads: Vec<u64> = states.iter().map(|state| state.fanout_head).collect();
+        let cells = (0..shards).map(ShardId).map(|shard| {
+            let mut own = states.clone();
+            own.retain(|state| placement.shard_of_store(state.store) == shard);
+            let limits = scene.plan.limits.clone();
+            let seed = scene.rng.draw();
+            Cell::new(Shard::new(Config { shard, placement, limits, own, fanout_heads: heads.clone(), seed }))
+        });
+        let cells: Vec<_> = cells.collect();
+        scene.trace.say(scene.now, || format!("boot with {shards} shards, log heads {heads:?}"));
+        let rings = (0..cells.len() * cells.len()).map(|_| VecDeque::new()).collect();
+        let ring_hops = scene.plan.ring_hops;
+        let (conns, replies) = (BTreeMap::new(), Vec::new());
+        Ok(Self {
+            placement,
+            cells,
+            rings,
+            ring_hops,
+            conns,
+            next_conn: 0,
+            draining_since: None,
+            pauses: 0,
+            replies,
+        })
+    }
+
+    /// Whether connections may be accepted.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.draining_since.is_none() && self.cells.iter().all(|cell| cell.ready)
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Where everything lives.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// Since when the process is asked to stop.
+    #[must_use]
+    pub fn draining_since(&self) -> Option<u64> {
+        self.draining_since
+    }
+
+    /// Whether every shard has drained and every goodbye is written.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.conns.is_empty() && self.cells.iter().all(|cell| cell.drained)
+    }
+
+    /// Asks every shard to stop.
+    pub fn drain(&mut self, now: u64) {
+        self.draining_since = Some(now);
+        self.cells.iter_mut().for_each(|cell| cell.facts.push_back(Input::Drain));
+    }
+
+    /// Tells every shard about the disk's space.
+    pub fn space_low(&mut self, low: bool) {
+        self.cells.iter_mut().for_each(|cell| cell.facts.push_back(Input::SpaceLow(low)));
+    }
+
+    /// Tells one shard something that is about no connection.
+    pub fn tell(&mut self, shard: ShardId, input: Input) {
+        if let Some(cell) = self.cells.get_mut(usize::from(shard.0)) {
+            match input {
+                Input::Read { .. } => cell.reads.push_back(input),
+                Input::Stored { store, .. } => cell.stored.entry(store).or_default().push_back(input),
+                _ => cell.facts.push_back(input),
+            }
+        }
+    }
+
+    /// One shard does nothing until then.
+    pub fn stop_shard(&mut self, shard: usize, until: u64) {
+        if let Some(cell) = self.cells.get_mut(shard) {
+            cell.asleep_until = until;
+        }
+    }
+
+    /// Every shard runs again, and the rings take this many hops.
+    pub fn heal(&mut self, ring_hops: usize) {
+        self.ring_hops = ring_hops;
+        self.cells.iter_mut().for_each(|cell| cell.asleep_until = 0);
+    }
+
+    /// Takes up a connection that was dialled.
+    pub fn accept(&mut self, link: LinkId) {
+        self.next_conn += 1;
+        self.conns.insert(ConnId(self.next_conn), Conn::new(link));
+    }
+
+    /// Reads and writes every connection once, as far as bytes and space are there.
+    ///
+    /// # Errors
+    /// A bound of the egress.
+    pub fn serve(&mut self, scene: &mut Scene<'_>) -> Check {
+        let placement = self.placement;
+        for (id, conn) in &mut self.conns {
+            conn.read(*id, scene, placement);
+            conn.flush(*id, scene)?;
+        }
+        self.conns.retain(|_, conn| !conn.is_gone());
+        Ok(())
+    }
+
+    /// Runs a turn of each shard that has a reason, in a random order.
+    ///
+    /// # Errors
+    /// The first invariant that an effect breaks.
+    pub fn turns(&mut self, scene: &mut Scene<'_>) -> Check {
+        for shard in scene.rng.order(self.cells.len()) {
+            if self.has_reason(shard, scene.now) && !scene.rng.chance(scene.plan.skipped_turns) {
+                self.turn(shard, scene)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing waits anywhere and no shard asks for a turn now.
+    #[must_use]
+    pub fn is_idle(&self, now: u64) -> bool {
+        self.rings.iter().all(VecDeque::is_empty)
+            && (0..self.cells.len()).all(|shard| !self.has_reason(shard, now))
+            && (0..self.cells.len()).all(|shard| self.waiting_lanes(shard).next().is_none())
+            && self.conns.values().all(Conn::is_quiet)
+    }
+
+    /// The earliest moment at which a shard asks for a turn.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.cells.iter().filter_map(|cell| cell.shard.next_deadline()).map(|tick| tick.0).min()
+    }
+
+    /// The shards themselves, for the bounds that only their counters show.
+    pub fn counters(&self) -> impl Iterator<Item = shard::Counters> + '_ {
+        self.cells.iter().map(|cell| cell.shard.counters())
+    }
+
+    fn ring(&self, from: usize, to: usize) -> &VecDeque<Hop> {
+        &self.rings[from * self.cells.len() + to]
+    }
+
+    fn waiting_lanes(&self, shard: usize) -> impl Iterator<Item = usize> + '_ {
+        let cell = &self.cells[shard];
+        (0..self.cells.len()).filter(move |to| *to != shard && cell.shard.has_hops(ShardId(*to as u16)))
+    }
+
+    fn has_reason(&self, shard: usize, now: u64) -> bool {
+        let cell = &self.cells[shard];
+        if cell.asleep_until > now {
+            return false;
+        }
+        let hops = (0..self.cells.len()).any(|from| !self.ring(from, shard).is_empty());
+        (hops && cell.shard.wants_hops())
+            || cell.has_input()
+            || self.conns.values().any(|conn| conn.shard == Some(shard) && !conn.inputs.is_empty())
+            || cell.shard.next_deadline().is_some_and(|due| due.0 <= now)
+            || self.waiting_lanes(shard).any(|to| self.ring(shard, to).len() < self.ring_hops)
+    }
+
+    fn sources(&self, shard: usize) -> Vec<Source> {
+        let cell = &self.cells[shard];
+        let mut sources = Vec::new();
+        if !cell.facts.is_empty() {
+            sources.push(Source::Facts);
+        }
+        if !cell.reads.is_empty() {
+            sources.push(Source::Reads);
+        }
+        let stored = cell.stored.iter().filter(|(_, queue)| !queue.is_empty());
+        sources.extend(stored.map(|(store, _)| Source::Stored(*store)));
+        let conns = self.conns.iter().filter(|(_, c)| c.shard == Some(shard) && !c.inputs.is_empty());
+        sources.extend(conns.map(|(id, _)| Source::Conn(*id)));
+        let rings = (0..self.cells.len()).filter(|from| !self.ring(*from, shard).is_empty());
+        sources.extend(rings.map(Source::Ring));
+        sources
+    }
+
+    fn turn(&mut self, shard: usize, scene: &mut Scene<'_>) -> Check {
+        let now = scene.now;
+        self.cells[shard].count_turn(shard, now)?;
+        self.cells[shard].shard.begin_turn(Tick(now), scene.wall);
+        let mut effects = Vec::new();
+        // What a shard says to a connection behind the step that told it of the end is a fault, what it said before is not.
+        let mut closes = VecDeque::new();
+        let mut sources = self.sources(shard);
+        for _ in 0..scene.plan.turn_inputs {
+            if !self.cells[shard].shard.wants_hops() {
+                sources.retain(|source| !matches!(source, Source::Ring(_)));
+            }
+            let place = scene.rng.place(sources.len());
+            let Some(source) = sources.get(place).copied() else { break };
+            match self.take(shard, source) {
+                Some(input) => {
+                    scene.trace.say(now, || format!("shard {shard} <- {}", crate::words::input(&input)));
+                    let closed = if let Input::Closed { conn } = &input { Some(*conn) } else { None };
+                    self.cells[shard].shard.step(input, &mut effects);
+                    closes.extend(closed.map(|conn| (effects.len(), conn)));
+                }
+                None => {
+                    sources.swap_remove(place);
+                }
+            }
+        }
+        self.cells[shard].shard.end_turn(&mut effects);
+        for (place, effect) in effects.into_iter().enumerate() {
+            while closes.front().is_some_and(|(end, _)| *end <= place) {
+                self.told_closed(closes.pop_front());
+            }
+            scene.trace.say(now, || format!("shard {shard} -> {}", crate::words::effect(&effect)));
+            self.carry_out(shard, effect, scene)?;
+        }
+        closes.into_iter().for_each(|close| self.told_closed(Some(close)));
+        self.offer_hops(shard, scene);
+        for (id, conn) in self.conns.iter_mut().filter(|(_, conn)| conn.shard == Some(shard)) {
+            conn.flush(*id, scene)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, shard: usize, source: Source) -> Option<Input> {
+        let shards = self.cells.len();
+        let cell = &mut self.cells[shard];
+        match source {
+            Source::Facts => cell.facts.pop_front(),
+            Source::Reads => cell.reads.pop_front(),
+            Source::Stored(store) => cell.stored.get_mut(&store)?.pop_front(),
+            Source::Conn(id) => self.conns.get_mut(&id)?.next_input(),
+            Source::Ring(from) => {
+                let hop = self.rings[from * shards + shard].pop_front()?;
+                Some(Input::Hop { from: ShardId(from as u16), hop })
+            }
+        }
+    }
+
+    fn told_closed(&mut self, close: Option<(usize, ConnId)>) {
+        if let Some(conn) = close.and_then(|(_, id)| self.conns.get_mut(&id)) {
+            conn.stepped_closed = true;
+        }
+    }
+
+    fn offer_hops(&mut self, shard: usize, scene: &mut Scene<'_>) {
+        let shards = self.cells.len();
+        for to in (0..shards).filter(|to| *to != shard) {
+            let ring = &mut self.rings[shard * shards + to];
+            while ring.len() < self.ring_hops {
+                let Some(hop) = self.cells[shard].shard.poll_hop(ShardId(to as u16)) else { break };
+                scene.trace.say(scene.now, || format!("hop {shard} -> {to}: {}", crate::words::hop(&hop)));
+                let recovered = matches!(hop, Hop::Deliver { .. } | Hop::Applied { .. });
+                if !recovered || !scene.rng.chance(scene.plan.faults.lost_hop) {
+                    ring.push_back(hop);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, shard: usize, effect: Effect, scene: &mut Scene<'_>) -> Check {
+        let id = ShardId(shard as u16);
+        match effect {
+            Effect::Append(batch) => scene.disk.append(self.placement, id, batch)?,
+            Effect::Read { ticket, query } => {
+                scene.disk.read(scene.rng, scene.plan, scene.now, id, ticket, query);
+            }
+            Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
+            Effect::Ready => {
+                let cell = &mut self.cells[shard];
+                if std::mem::replace(&mut cell.ready, true) {
+                    broken!("shard {shard} is ready a second time");
+                }
+            }
+            Effect::Drained => {
+                let cell = &mut self.cells[shard];
+                if std::mem::replace(&mut cell.drained, true) || self.draining_since.is_none() {
+                    broken!("shard {shard} drained twice or unasked");
+                }
+                if let Some((id, _)) = self.conns.iter().find(|(_, c)| c.shard == Some(shard) && c.is_live())
+                {
+                    broken!("shard {shard} drained with {id:?} open");
+                }
+            }
+            Effect::Transmit { conn, frames } => self.conn(shard, conn)?.transmit(conn, frames, scene)?,
+            Effect::Close { conn, code } => self.conn(shard, conn)?.close(code, scene),
+            Effect::Pause { conn } => {
+                self.pauses += 1;
+                self.conn(shard, conn)?.paused = true;
+            }
+            Effect::Resume { conn } => self.conn(shard, conn)?.paused = false,
+        }
+        Ok(())
+    }
+
+    fn conn(&mut self, shard: usize, id: ConnId) -> Result<&mut Conn, String> {
+        match self.conns.get_mut(&id) {
+            Some(conn) if conn.shard == Some(shard) && !conn.told_closed() => Ok(conn),
+            found => {
+                Err(format!("shard {shard} speaks to {id:?}, which it was told is gone: {}", found.is_some()))
+            }
+        }
+    }
+}
+
+impl Cell {
+    fn new(shard: Shard) -> Self {
+        Self {
+            shard,
+            facts: VecDeque::new(),
+            stored: BTreeMap::new(),
+            reads: VecDeque::new(),
+            ready: false,
+            drained: false,
+            asleep_until: 0,
+            turns_at: (0, 0),
+        }
+    }
+
+    fn has_input(&self) -> bool {
+        !self.facts.is_empty()
+            || !self.reads.is_empty()
+            || self.stored.values().any(|queue| !queue.is_empty())
+    }
+
+    fn count_turn(&mut self, shard: usize, now: u64) -> Check {
+        let (at, turns) = self.turns_at;
+        self.turns_at = if at == now { (now, turns + 1) } else { (now, 1) };
+        if self.turns_at.1 > TURNS_AT_ONCE_MAX {
+            broken!("shard {shard} spins: {TURNS_AT_ONCE_MAX} turns at {now} ms");
+        }
+        Ok(())
+    }
+}

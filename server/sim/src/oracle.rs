@@ -1,0 +1,351 @@
+//! The model: what was offered, what is durable, who was a member when. It is told every batch at the moment in which
+//! the batch becomes durable, and no batch that was lost; so it is the truth that everything shown is held against.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, SetRole};
+use protocol::body::{message, read};
+use protocol::commit::{Interval, MemberRow};
+use protocol::{ChannelId, Cursor, DeviceId, Frame, Kind, Placement, SendId, Seq, StoreId, UserId};
+
+/// An invariant held, or the words that say which did not and how.
+pub type Check = Result<(), String>;
+
+/// Fails a check with formatted words.
+#[macro_export]
+macro_rules! broken {
+    ($($words:tt)*) => { return Err(format!($($words)*)) };
+}
+
+/// A durable message, as far as anything is compared with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fact {
+    /// Who sent it.
+    pub sender: UserId,
+    /// Under which key.
+    pub send_id: SendId,
+    /// Kind, version and body in one number.
+    pub fingerprint: u64,
+    /// The stamp's time.
+    pub time_ms: u64,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// A channel's durable messages and what follows from them.
+#[derive(Debug, Default)]
+pub struct History {
+    /// By seq, from 1.
+    pub facts: Vec<Fact>,
+    keys: HashMap<(UserId, SendId), Seq>,
+    members: BTreeMap<UserId, MemberRow>,
+}
+
+/// A user's durable pointers.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    /// By position, from 1.
+    pub pointers: Vec<(ChannelId, Seq)>,
+    held: HashSet<(ChannelId, Seq)>,
+    newest: HashMap<ChannelId, Seq>,
+}
+
+/// One store's fan-out log and its marks in the others'.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// By number, from 1; kept here for ever.
+    pub rows: Vec<Vec<(ChannelId, Seq)>>,
+    /// What this store has applied, by source.
+    pub applied: BTreeMap<StoreId, u64>,
+    /// Numbers below are gone from the real log.
+    pub trimmed_below: u64,
+}
+
+/// Everything that is durable, and everything that anybody ever offered.
+#[derive(Debug)]
+pub struct Oracle {
+    /// Group to store never changes; shards do not matter here.
+    pub placement: Placement,
+    /// Durable messages.
+    pub channels: BTreeMap<ChannelId, History>,
+    /// Durable pointers.
+    pub inboxes: BTreeMap<UserId, Inbox>,
+    /// Durable device rows.
+    pub devices: BTreeMap<UserId, BTreeMap<DeviceId, Cursor>>,
+    /// Devices that were removed at least once. A token that is still good brings one back.
+    pub gone: HashSet<DeviceId>,
+    /// Durable accounts.
+    pub accounts: HashSet<UserId>,
+    /// By store.
+    pub logs: Vec<Log>,
+    offered: HashMap<(ChannelId, UserId, SendId), Vec<u64>>,
+}
+
+impl Oracle {
+    /// Nothing is durable yet.
+    #[must_use]
+    pub fn new(placement: Placement) -> Self {
+        Self {
+            placement,
+            channels: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            gone: HashSet::new(),
+            accounts: HashSet::new(),
+            logs: (0..placement.stores()).map(|_| Log::default()).collect(),
+            offered: HashMap::new(),
+        }
+    }
+
+    /// A device has put a frame on its way. Nothing else may ever become durable.
+    pub fn offer(&mut self, user: UserId, frame: &Frame) {
+        if let Some(channel) = message::channel_of(frame.kind(), frame.body()) {
+            let contents = self.offered.entry((channel, user, frame.send_id())).or_default();
+            if !contents.contains(&frame.fingerprint()) {
+                contents.push(frame.fingerprint());
+            }
+        }
+    }
+
+    /// Whether a frame is one that a device of `user` has sent.
+    #[must_use]
+    pub fn was_offered(&self, channel: ChannelId, fact: &Fact) -> bool {
+        self.offered
+            .get(&(channel, fact.sender, fact.send_id))
+            .is_some_and(|contents| contents.contains(&fact.fingerprint))
+    }
+
+    /// A durable message.
+    #[must_use]
+    pub fn fact(&self, channel: ChannelId, seq: Seq) -> Option<&Fact> {
+        let place = usize::try_from(seq.0.checked_sub(1)?).ok()?;
+        self.channels.get(&channel)?.facts.get(place)
+    }
+
+    /// Where a key is durable.
+    #[must_use]
+    pub fn find(&self, channel: ChannelId, user: UserId, send_id: SendId) -> Option<(Seq, &Fact)> {
+        let seq = *self.channels.get(&channel)?.keys.get(&(user, send_id))?;
+        Some((seq, self.fact(channel, seq)?))
+    }
+
+    /// A channel's newest durable seq; 0 for none.
+    #[must_use]
+    pub fn head(&self, channel: ChannelId) -> Seq {
+        Seq(self.channels.get(&channel).map_or(0, |history| history.facts.len() as u64))
+    }
+
+    /// A user's newest durable position.
+    #[must_use]
+    pub fn inbox_head(&self, user: UserId) -> u64 {
+        self.inboxes.get(&user).map_or(0, |inbox| inbox.pointers.len() as u64)
+    }
+
+    /// The pointers of `user` with `from < position <= to`.
+    #[must_use]
+    pub fn pointers(&self, user: UserId, from: u64, to: u64) -> &[(ChannelId, Seq)] {
+        let all = self.inboxes.get(&user).map_or(&[][..], |inbox| &inbox.pointers);
+        let low = usize::try_from(from).unwrap_or(usize::MAX).min(all.len());
+        let high = usize::try_from(to).unwrap_or(usize::MAX).clamp(low, all.len());
+        &all[low..high]
+    }
+
+    /// Whether `user` may read `seq`: inside one of its intervals.
+    #[must_use]
+    pub fn may_read(&self, channel: ChannelId, user: UserId, seq: Seq) -> bool {
+        match channel.users() {
+            Some((small, large)) => user == small || user == large,
+            None => self.member(channel, user).is_some_and(|row| row.holds(seq)),
+        }
+    }
+
+    /// Whether `seq` belongs in the inbox of `user`: a member at `seq`, or its sender.
+    #[must_use]
+    pub fn is_recipient(&self, channel: ChannelId, user: UserId, seq: Seq) -> bool {
+        self.may_read(channel, user, seq) || self.fact(channel, seq).is_some_and(|fact| fact.sender == user)
+    }
+
+    /// What follows from the membership messages for one user.
+    #[must_use]
+    pub fn member(&self, channel: ChannelId, user: UserId) -> Option<&MemberRow> {
+        self.channels.get(&channel)?.members.get(&user)
+    }
+
+    /// Everybody who ever was a member of a group, with intervals; the two users of a direct channel.
+    #[must_use]
+    pub fn ever_members(&self, channel: ChannelId) -> Vec<UserId> {
+        match channel.users() {
+            Some((small, large)) => vec![small, large],
+            None => {
+                self.channels.get(&channel).map_or_else(Vec::new, |h| h.members.keys().copied().collect())
+            }
+        }
+    }
+
+    /// Members of a group now.
+    #[must_use]
+    pub fn members_now(&self, channel: ChannelId) -> Vec<UserId> {
+        let members = self.channels.get(&channel).map(|history| &history.members);
+        let now = members.into_iter().flatten().filter(|(_, row)| row.is_member());
+        now.map(|(user, _)| *user).collect()
+    }
+
+    /// The durable groups, rising.
+    #[must_use]
+    pub fn groups(&self) -> Vec<ChannelId> {
+        self.channels.keys().filter(|channel| channel.users().is_none()).copied().collect()
+    }
+
+    /// All that belongs in the inbox of `user` now.
+    #[must_use]
+    pub fn due_to(&self, user: UserId) -> Vec<(ChannelId, Seq)> {
+        let mut out = Vec::new();
+        for (channel, history) in &self.channels {
+            let seqs = (1..=history.facts.len() as u64).map(Seq);
+            out.extend(seqs.filter(|seq| self.is_recipient(*channel, user, *seq)).map(|seq| (*channel, seq)));
+        }
+        out
+    }
+
+    /// Adds a durable message and replays what it does to the membership.
+    ///
+    /// # Errors
+    /// Dense seq, time, effectively once, offered, and the sender's right to send it.
+    pub(crate) fn add_message(&mut self, channel: ChannelId, seq: Seq, frame: &Frame) -> Check {
+        let Some(stamp) = frame.read_stamp() else { broken!("{channel:?} {seq}: stored without a stamp") };
+        let fact = Fact {
+            sender: stamp.sender,
+            send_id: frame.send_id(),
+            fingerprint: frame.fingerprint(),
+            time_ms: stamp.time_ms,
+            kind: frame.kind(),
+        };
+        if message::channel_of(frame.kind(), frame.body()) != Some(channel) || stamp.seq != seq {
+            broken!("{channel:?} {seq}: the row's key is not what the frame says");
+        }
+        if !self.was_offered(channel, &fact) {
+            broken!("{channel:?} {seq}: nobody sent {fact:?}");
+        }
+        if let Some(first) = self.find(channel, fact.sender, fact.send_id) {
+            broken!("{channel:?} {seq}: stored twice, first as {} {:?}", first.0, first.1);
+        }
+        let history = self.channels.entry(channel).or_default();
+        if seq.0 != history.facts.len() as u64 + 1 {
+            broken!("{channel:?} {seq}: not dense behind {}", history.facts.len());
+        }
+        if history.facts.last().is_some_and(|last| last.time_ms > fact.time_ms) {
+            broken!("{channel:?} {seq}: time steps back to {}", fact.time_ms);
+        }
+        history.replay(channel, seq, &fact, frame)?;
+        history.keys.insert((fact.sender, fact.send_id), seq);
+        history.facts.push(fact);
+        Ok(())
+    }
+
+    /// Adds a durable pointer.
+    ///
+    /// # Errors
+    /// Dense, once, rising within a channel, of a durable message, and of one that belongs there.
+    pub(crate) fn add_pointer(&mut self, user: UserId, at: u64, channel: ChannelId, seq: Seq) -> Check {
+        if self.fact(channel, seq).is_none() {
+            broken!("inbox of {user} at {at}: names {channel:?} {seq}, which is not durable");
+        }
+        if !self.is_recipient(channel, user, seq) {
+            broken!("inbox of {user} at {at}: {channel:?} {seq} is outside the user's membership");
+        }
+        let inbox = self.inboxes.entry(user).or_default();
+        if at != inbox.pointers.len() as u64 + 1 {
+            broken!("inbox of {user} at {at}: not dense behind {}", inbox.pointers.len());
+        }
+        if !inbox.held.insert((channel, seq)) {
+            broken!("inbox of {user} at {at}: {channel:?} {seq} a second time");
+        }
+        let newest = inbox.newest.insert(channel, seq);
+        if newest.is_some_and(|newest| newest >= seq) {
+            broken!("inbox of {user} at {at}: {channel:?} {seq} behind {newest:?}");
+        }
+        inbox.pointers.push((channel, seq));
+        Ok(())
+    }
+
+    /// Whether a pointer is durable.
+    #[must_use]
+    pub fn has_pointer(&self, user: UserId, channel: ChannelId, seq: Seq) -> bool {
+        self.inboxes.get(&user).is_some_and(|inbox| inbox.held.contains(&(channel, seq)))
+    }
+
+    /// Takes over a role that the core gave by a rule of its own, such as the owner that a group must have.
+    pub(crate) fn set_role(&mut self, channel: ChannelId, user: UserId, role: u8) {
+        if let Some(row) = self.channels.get_mut(&channel).and_then(|h| h.members.get_mut(&user)) {
+            row.role = role;
+        }
+    }
+}
+
+impl History {
+    fn role(&self, user: UserId) -> Option<u8> {
+        self.members.get(&user).filter(|row| row.is_member()).map(|row| row.role)
+    }
+
+    fn replay(&mut self, channel: ChannelId, seq: Seq, fact: &Fact, frame: &Frame) -> Check {
+        if let Some((small, large)) = channel.users() {
+            let may = fact.kind == Kind::SEND_TEXT && (fact.sender == small || fact.sender == large);
+            return if may { Ok(()) } else { Err(format!("{channel:?} {seq}: {fact:?} has no place there")) };
+        }
+        if let Some(body) = read::<CreateGroup>(frame).filter(|_| fact.kind == Kind::CREATE_GROUP) {
+            if seq != Seq(1) || channel != ChannelId::group(fact.sender, fact.send_id) {
+                broken!("{channel:?} {seq}: created by {fact:?}");
+            }
+            self.join(fact.sender, seq, message::ROLE_OWNER);
+            body.members.iter().for_each(|user| self.join(UserId(*user), seq, message::ROLE_MEMBER));
+            return Ok(());
+        }
+        let Some(role) = self.role(fact.sender) else {
+            broken!("{channel:?} {seq}: sent from outside by {fact:?}");
+        };
+        let needed = match fact.kind {
+            Kind::SEND_TEXT | Kind::LEAVE_GROUP => message::ROLE_MEMBER,
+            Kind::SET_ROLE => message::ROLE_OWNER,
+            _ => message::ROLE_ADMIN,
+        };
+        if role < needed {
+            broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
+        }
+        match fact.kind {
+            Kind::ADD_MEMBERS => {
+                let users = read::<AddMembers>(frame).map_or_else(Vec::new, |body| body.members);
+                users.iter().for_each(|user| self.join(UserId(*user), seq, message::ROLE_MEMBER));
+            }
+            Kind::REMOVE_MEMBER => {
+                if let Some(body) = read::<RemoveMember>(frame) {
+                    self.leave(UserId(body.member), seq);
+                }
+            }
+            Kind::LEAVE_GROUP => self.leave(fact.sender, seq),
+            Kind::SET_ROLE => {
+                if let Some(body) = read::<SetRole>(frame)
+                    && let Some(row) = self.members.get_mut(&UserId(body.member))
+                {
+                    row.role = body.role;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, user: UserId, seq: Seq, role: u8) {
+        let row = self.members.entry(user).or_default();
+        if !row.is_member() {
+            row.role = role;
+            row.intervals.push(Interval { joined: seq, left: None });
+        }
+    }
+
+    fn leave(&mut self, user: UserId, seq: Seq) {
+        let open = self.members.get_mut(&user).filter(|row| row.is_member());
+        if let Some(interval) = open.and_then(|row| row.intervals.last_mut()) {
+            interval.left = Some(seq);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Invariants of what is shown: every frame that the core hands to a connection is held against the model before the
+//! network sees it. Whatever happens to the bytes later, a claim that was not true when it was made is caught here.
+
+use std::collections::{HashMap, HashSet};
+
+use protocol::body::message::channel_of;
+use protocol::body::read;
+use protocol::body::session::{Reject, Welcome};
+use protocol::body::sync::{Channels, Complete, HistoryPage, Members, SendAck};
+use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, SendId, Seq, UserId};
+
+use crate::broken;
+use crate::oracle::{Check, Oracle};
+
+/// What one connection was promised so far.
+#[derive(Debug)]
+pub struct Watch {
+    user: UserId,
+    device: DeviceId,
+    hello: Cursor,
+    welcomed: bool,
+    going_away: bool,
+    generation: u64,
+    /// Everything up to here was sent, or held before.
+    complete: u64,
+    sent: HashSet<(ChannelId, Seq)>,
+    newest: HashMap<ChannelId, Seq>,
+    page: Option<Page>,
+    asked: HashMap<u64, Vec<Asked>>,
+}
+
+/// The rest of a history page.
+#[derive(Debug)]
+struct Page {
+    channel: ChannelId,
+    from: u64,
+    to: u64,
+    last: u64,
+    left: u32,
+    count: u32,
+}
+
+/// A frame that the device sent on this connection.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    channel: Option<ChannelId>,
+    fingerprint: u64,
+}
+
+impl Watch {
+    /// A connection whose Hello is about to be told to the core.
+    #[must_use]
+    pub fn new(user: UserId, device: DeviceId, hello: Cursor) -> Self {
+        Self {
+            user,
+            device,
+            hello,
+            welcomed: false,
+            going_away: false,
+            generation: 0,
+            complete: 0,
+            sent: HashSet::new(),
+            newest: HashMap::new(),
+            page: None,
+            asked: HashMap::new(),
+        }
+    }
+
+    /// Whether the core has said Welcome.
+    #[must_use]
+    pub fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    /// The user of the connection.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// The device of the connection.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// The core is about to be told a frame of the device.
+    pub fn asks(&mut self, frame: &Frame) {
+        let asked =
+            Asked { channel: channel_of(frame.kind(), frame.body()), fingerprint: frame.fingerprint() };
+        self.asked.entry(frame.header().id).or_default().push(asked);
+    }
+
+    /// Holds a frame that the core has handed over against what is durable now.
+    ///
+    /// # Errors
+    /// The first claim that is not true.
+    pub fn shown(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let kind = frame.kind();
+        if let Some(page) = &self.page
+            && page.left > 0
+            && !frame.header().is_stamped()
+        {
+            broken!("{} messages of the page are missing before {kind:?}", page.left);
+        }
+        if !self.welcomed && ![Kind::WELCOME, Kind::REJECT, Kind::GOING_AWAY].contains(&kind) {
+            broken!("{kind:?} before Welcome");
+        }
+        if frame.header().is_stamped() {
+            return match self.page.take().filter(|page| page.left > 0) {
+                Some(page) => self.paged(oracle, page, frame),
+                None => self.message(oracle, frame),
+            };
+        }
+        match kind {
+            Kind::WELCOME => self.welcome(oracle, frame),
+            Kind::SEND_ACK => self.ack(oracle, frame),
+            Kind::COMPLETE => self.complete(oracle, frame),
+            Kind::HISTORY_PAGE => self.page_head(oracle, frame),
+            Kind::MEMBERS => self.members(oracle, frame),
+            Kind::CHANNELS => self.channels(oracle, frame),
+            Kind::REJECT => self.reject(oracle, frame),
+            Kind::GOING_AWAY => {
+                self.going_away = true;
+                Ok(())
+            }
+            Kind::DONE | Kind::HEARTBEAT => Ok(()),
+            _ => Err(format!("the server may not send {kind:?}")),
+        }
+    }
+
+    fn welcome(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Welcome>(frame) else { broken!("unreadable Welcome") };
+        let head = oracle.inbox_head(self.user);
+        if self.welcomed || body.user != self.user.0 || body.device != self.device.0 {
+            broken!("second or foreign Welcome {body:?}");
+        }
+        if body.head > head || body.start > body.head {
+            broken!("Welcome start {} head {}, durable is {head}", body.start, body.head);
+        }
+        let same = [body.generation, 0].contains(&self.hello.generation.0);
+        if same && body.start != self.hello.at.0 {
+            broken!("Welcome starts at {}, Hello held {:?}", body.start, self.hello);
+        }
+        self.welcomed = true;
+        self.generation = body.generation;
+        self.complete = body.start;
+        Ok(())
+    }
+
+    /// The bytes of a shown message are the durable ones.
+    fn is_durable(&self, oracle: &Oracle, frame: &Frame) -> Result<(ChannelId, Seq), String> {
+        let stamp = frame.read_stamp();
+        let named = channel_of(frame.kind(), frame.body()).zip(stamp);
+        let Some((channel, stamp)) = named else { broken!("a message without channel or stamp") };
+        let Some(fact) = oracle.fact(channel, stamp.seq) else {
+            broken!("{channel:?} {} shown before it is durable", stamp.seq);
+        };
+        let same = fact.sender == stamp.sender
+            && fact.send_id == frame.send_id()
+            && fact.time_ms == stamp.time_ms
+            && fact.fingerprint == frame.fingerprint();
+        if !same {
+            broken!("{channel:?} {} shown as {stamp:?}, durable is {fact:?}", stamp.seq);
+        }
+        Ok((channel, stamp.seq))
+    }
+
+    fn message(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let (channel, seq) = self.is_durable(oracle, frame)?;
+        if !oracle.is_recipient(channel, self.user, seq) {
+            broken!("{channel:?} {seq} sent to {}, who was no member then", self.user);
+        }
+        if self.sent.insert((channel, seq)) {
+            let newest = self.newest.insert(channel, seq);
+            if newest.is_some_and(|newest| newest > seq) {
+                broken!("{channel:?} {seq} sent for the first time behind {newest:?}");
+            }
+        }
+        Ok(())
+    }
+
+    fn paged(&mut self, oracle: &Oracle, mut page: Page, frame: &Frame) -> Check {
+        let (channel, seq) = self.is_durable(oracle, frame)?;
+        if channel != page.channel || !oracle.may_read(channel, self.user, seq) {
+            broken!("{channel:?} {seq} in a page of {:?} for {}", page.channel, self.user);
+        }
+        if seq.0 <= page.last || seq.0 < page.from || seq.0 > page.to {
+            broken!("{channel:?} {seq} out of order or range in {page:?}");
+        }
+        page.last = seq.0;
+        page.left -= 1;
+        self.page = Some(page);
+        Ok(())
+    }
+
+    fn page_head(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<HistoryPage>(frame) else { broken!("unreadable HistoryPage") };
+        let channel = ChannelId(body.channel);
+        let readable = |seq: u64| oracle.may_read(channel, self.user, Seq(seq));
+        let head = oracle.head(channel).0;
+        if body.head > 0 && (body.head > head || !readable(body.head)) {
+            broken!("page head {} of {channel:?}: durable {head}, or not for {}", body.head, self.user);
+        }
+        if body.to > head || body.from > body.to {
+            broken!("page {body:?} of {channel:?}: durable {head}");
+        }
+        let all = (body.from.max(1)..=body.to).filter(|seq| readable(*seq)).count();
+        if body.to > 0 && all != body.count as usize {
+            broken!("page {body:?} claims a range in which {} may read {all}", self.user);
+        }
+        self.page = Some(Page {
+            channel,
+            from: body.from,
+            to: body.to,
+            last: 0,
+            left: body.count,
+            count: body.count,
+        });
+        Ok(())
+    }
+
+    fn ack(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<SendAck>(frame) else { broken!("unreadable SendAck") };
+        let (channel, seq, id) = (ChannelId(body.channel), Seq(body.seq), frame.send_id());
+        let Some((stored, fact)) = oracle.find(channel, self.user, id) else {
+            broken!("ack of {id} as {channel:?} {seq}, which is not durable");
+        };
+        if stored != seq || fact.time_ms != body.time_ms {
+            broken!("ack of {id} says {channel:?} {seq} at {}, durable is {stored} {fact:?}", body.time_ms);
+        }
+        let Some(asked) = self.asked.get_mut(&id.0) else {
+            broken!("ack of {id}, which was not sent on this connection");
+        };
+        let same = |asked: &Asked| asked.channel == Some(channel) && asked.fingerprint == fact.fingerprint;
+        let Some(place) = asked.iter().position(same) else {
+            broken!("ack of {id}, which was sent here with other content: {asked:?}, durable {fact:?}");
+        };
+        asked.remove(place);
+        self.sent.insert((channel, seq));
+        Ok(())
+    }
+
+    fn complete(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Complete>(frame) else { broken!("unreadable Complete") };
+        let head = oracle.inbox_head(self.user);
+        if body.generation != self.generation || body.from > body.to || body.to > body.head {
+            broken!("{body:?} makes no sense");
+        }
+        if body.head > head {
+            broken!("{body:?} passes what is durable, {head}");
+        }
+        if body.from > self.complete {
+            broken!("{body:?} leaves a gap behind {}", self.complete);
+        }
+        let from = self.complete.min(body.to);
+        let missing = oracle.pointers(self.user, from, body.to).iter().find(|held| !self.sent.contains(held));
+        if let Some((channel, seq)) = missing {
+            broken!("{body:?} to {} without {channel:?} {seq}", self.user);
+        }
+        self.complete = self.complete.max(body.to);
+        Ok(())
+    }
+
+    fn members(&self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Members>(frame) else { broken!("unreadable Members") };
+        let channel = ChannelId(body.channel);
+        let ever = oracle.ever_members(channel);
+        if !ever.contains(&self.user) {
+            broken!("members of {channel:?} shown to {}, who never was one", self.user);
+        }
+        for item in &body.items {
+            let row = oracle.member(channel, UserId(item.user));
+            let joined = row.is_some_and(|row| row.intervals.iter().any(|i| i.joined.0 == item.joined));
+            if !ever.contains(&UserId(item.user)) || (channel.users().is_none() && !joined) {
+                broken!("{item:?} of {channel:?}: durable is {row:?}");
+            }
+        }
+        Ok(())
+    }
+
+    fn channels(&self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Channels>(frame) else { broken!("unreadable Channels") };
+        for item in &body.items {
+            let channel = ChannelId(item.channel);
+            // The list is as old as its read, and that as old as the user's inbox: a removal may not show yet.
+            let intervals = oracle.member(channel, self.user).map_or(&[][..], |row| &row.intervals);
+            let left = intervals.iter().any(|interval| interval.left.is_some());
+            let readable = |seq: u64| left || oracle.may_read(channel, self.user, Seq(seq));
+            if !oracle.ever_members(channel).contains(&self.user) {
+                broken!("{item:?} for {}, who never was a member", self.user);
+            }
+            if item.head > oracle.head(channel).0 || (item.head > 0 && !readable(item.head)) {
+                broken!("{item:?} for {}: head is not durable or not readable", self.user);
+            }
+            let unread = (item.read + 1..=oracle.head(channel).0).filter(|seq| readable(*seq)).count();
+            if item.unread > unread as u64 {
+                broken!("{item:?} for {}: at most {unread} are unread", self.user);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to a repeat of a durable send never becomes a refusal for good.
+    fn reject(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Reject>(frame) else { broken!("unreadable Reject") };
+        if Code::from_number(body.code).is_none() {
+            broken!("unknown code in {body:?}");
+        }
+        let id = frame.header().id;
+        // With several frames of one id under way it cannot be told which of them is refused: the first may have come too
+        // early and the second in time.
+        let Some(asked) =
+            self.asked.get(&id).filter(|asked| asked.len() == 1).and_then(|asked| asked.first())
+        else {
+            return Ok(());
+        };
+        let durable = asked.channel.and_then(|channel| oracle.find(channel, self.user, SendId(id)));
+        let repeat = durable.is_some_and(|(_, fact)| fact.fingerprint == asked.fingerprint);
+        if body.retry_after_ms == 0 && repeat {
+            broken!("repeat of durable send {id} refused with {body:?}");
+        }
+        self.asked.remove(&id);
+        Ok(())
+    }
+
+    /// What must hold when nothing is under way: everything durable was sent and said to be complete.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn settled(&self, oracle: &Oracle) -> Check {
+        if let Some(page) = self.page.as_ref().filter(|page| page.left > 0) {
+            broken!("{} of {} messages of a page never came", page.left, page.count);
+        }
+        let head = oracle.inbox_head(self.user);
+        if self.welcomed && self.complete != head {
+            broken!("device {} of {} is complete to {} of {head}", self.device, self.user, self.complete);
+        }
+        Ok(())
+    }
+}

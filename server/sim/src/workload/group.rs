@@ -1,0 +1,33 @@
+//! Groups begin and get other names.
+
+use protocol::UserId;
+
+use super::{some_group, somebody};
+use crate::world::World;
+
+/// How often beside the other operations.
+pub const WEIGHT: u64 = 4;
+
+/// Creates a group, sometimes a larger one than the limit allows, or renames one.
+pub fn act(world: &mut World, device: usize) {
+    let user = world.devices[device].user;
+    if world.rng.chance(300) {
+        return rename(world, device);
+    }
+    let count = world.rng.between(0, world.plan.limits.group_members as u64);
+    let members: Vec<UserId> = (0..count).map(|_| somebody(world)).filter(|member| *member != user).collect();
+    let device = &mut world.devices[device];
+    if let Ok((id, _)) = device.session.create_group("마루", &members, None) {
+        device.made(id);
+    }
+}
+
+fn rename(world: &mut World, device: usize) {
+    let user = world.devices[device].user;
+    let Some(group) = some_group(world, user) else { return };
+    let name = format!("group {}", world.rng.below(1000));
+    let device = &mut world.devices[device];
+    if let Ok(id) = device.session.rename(group, &name, None) {
+        device.made(id);
+    }
+}

@@ -1,0 +1,51 @@
+//! Devices look back and come back: windows of history, lists, read marks, new devices, devices that are removed.
+
+use protocol::{ChannelId, Seq, UserId};
+use shard::Command;
+
+use super::some_channel;
+use crate::plan::LOOK_BACK_MAX;
+use crate::world::World;
+
+/// How often beside the other operations.
+pub const WEIGHT: u64 = 14;
+
+/// One look back, at a channel that may be anybody's, or one change of the user's devices.
+pub fn act(world: &mut World, device: usize) {
+    let user = world.devices[device].user;
+    // The limit is 16; the seventeenth is refused, more are of no use.
+    let own = world.devices.iter().filter(|other| other.user == user && !other.retired).count();
+    if world.rng.chance(15) && own < 17 {
+        return world.install(user);
+    }
+    if world.rng.chance(8) && own > 1 {
+        let device = world.devices[device].id;
+        let durable = world.oracle.devices.get(&user).is_some_and(|all| all.contains_key(&device));
+        return if durable {
+            world.order(Command::RemoveDevice { user, device })
+        };
+    }
+    let foreign = world.rng.chance(150).then(|| foreign(world)).flatten();
+    let channel = foreign.unwrap_or_else(|| some_channel(world, user));
+    let head = world.oracle.head(channel).0;
+    let after = Seq(world.rng.below(head + 2));
+    let before = Seq(world.rng.between(after.0, head + 3));
+    let (low, high) = (world.rng.chance(500).then_some(after), world.rng.chance(500).then_some(before));
+    let (newest, limit) =
+        (world.rng.chance(500), u32::try_from(world.rng.between(1, LOOK_BACK_MAX)).unwrap_or(1));
+    let draw = world.rng.below(100);
+    let session = &mut world.devices[device].session;
+    // A full session refuses; that is all the answer that is needed here.
+    let _ = match draw {
+        0..=49 => session.history(channel, low, high, limit, newest),
+        50..=69 => session.channels(ChannelId(0), limit),
+        70..=84 => session.members(channel, UserId(0), limit),
+        _ => session.mark_read(channel, after),
+    };
+}
+
+/// Any channel there is.
+fn foreign(world: &mut World) -> Option<ChannelId> {
+    let all: Vec<ChannelId> = world.oracle.channels.keys().copied().collect();
+    world.rng.pick(&all)
+}

@@ -1,0 +1,486 @@
+//! Everything in one thread: virtual time, one seeded stream, a node, its disk, the network and the devices.
+
+use std::collections::BTreeMap;
+
+use protocol::commit::AccountRow;
+use protocol::{DeviceId, UserId};
+use shard::{Command, Input, Ticket};
+
+use crate::broken;
+use crate::device::Device;
+use crate::disk::Disk;
+use crate::invariants;
+use crate::network::Network;
+use crate::node::{Node, Scene};
+use crate::oracle::{Check, Oracle};
+use crate::plan::{Faults, Plan};
+use crate::rng::Rng;
+use crate::sessions;
+use crate::trace::{Mode, Trace};
+use crate::workload;
+
+/// Virtual wall clock at the start, in milliseconds since the Unix epoch.
+const WALL_MS: u64 = 1_750_000_000_000;
+/// A shard must be done with draining after this long, whatever its stores do.
+const DRAIN_GRACE_MS: u64 = 4 * shard::limits::DRAIN_MS;
+/// Steps within which everything comes to rest once nothing goes wrong any more.
+const SETTLE_STEPS: u64 = 60_000;
+
+/// A simulation.
+pub struct World {
+    /// Virtual monotonic milliseconds.
+    pub now: u64,
+    /// The seed's stream.
+    pub rng: Rng,
+    /// The seed's plan.
+    pub plan: Plan,
+    /// The model.
+    pub oracle: Oracle,
+    /// Everybody's devices.
+    pub devices: Vec<Device>,
+    /// Everybody.
+    pub users: Vec<UserId>,
+    /// The process, while there is one.
+    pub node: Option<Node>,
+    /// The stores.
+    pub disk: Disk,
+    /// The connections.
+    pub network: Network,
+    /// What happened.
+    pub trace: Trace,
+    wall_ahead: u64,
+    boot_at: u64,
+    space_low_until: Option<u64>,
+    commands: BTreeMap<Ticket, Command>,
+    next_ticket: u64,
+    next_device: u64,
+    /// How often each thing went wrong, for the summary.
+    pub tally: Tally,
+}
+
+/// What a run did, so that a run that did nothing shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Processes that died.
+    pub crashes: u64,
+    /// Processes that drained.
+    pub drains: u64,
+    /// Connections cut.
+    pub cuts: u64,
+    /// Apps that died.
+    pub app_crashes: u64,
+    /// Durable messages.
+    pub messages: u64,
+    /// Durable pointers.
+    pub pointers: u64,
+    /// Acks that reached an app.
+    pub acks: u64,
+    /// Refusals for good that reached an app.
+    pub rejects: u64,
+    /// Sum of the last process's counters: deliveries dropped for a full ring.
+    pub dropped: u64,
+    /// Sum of the last process's counters: sessions that fell behind.
+    pub fell_behind: u64,
+    /// Connections that were no longer read for a while.
+    pub pauses: u64,
+    /// Virtual milliseconds.
+    pub virtual_ms: u64,
+}
+
+impl World {
+    /// The world of a seed before its first step.
+    #[must_use]
+    pub fn new(seed: u64, mode: Mode) -> Self {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::draw(&mut rng);
+        let placement = protocol::Placement::new(plan.stores, 1).expect("1 to 8 stores");
+        let users: Vec<UserId> = (0..plan.users).map(|_| UserId(1 + rng.below(1 << 40))).collect();
+        let mut world = Self {
+            now: 0,
+            oracle: Oracle::new(placement),
+            devices: Vec::new(),
+            users,
+            node: None,
+            disk: Disk::new(plan.stores),
+            network: Network::default(),
+            trace: Trace::new(mode),
+            wall_ahead: WALL_MS,
+            boot_at: 0,
+            space_low_until: None,
+            commands: BTreeMap::new(),
+            next_ticket: 0,
+            next_device: 0,
+            tally: Tally::default(),
+            rng,
+            plan,
+        };
+        for user in world.users.clone() {
+            for _ in 0..world.plan.devices_per_user {
+                world.install(user);
+            }
+        }
+        world
+    }
+
+    /// A user gets another device.
+    pub fn install(&mut self, user: UserId) {
+        self.next_device += 1;
+        let id = DeviceId(self.next_device);
+        self.devices.push(Device::new(user, id, self.rng.draw()));
+    }
+
+    /// Runs `ticks` steps in which things go wrong, then heals everything, waits until all is at rest, and compares all
+    /// that anybody holds.
+    ///
+    /// # Errors
+    /// The first invariant that broke.
+    pub fn run(&mut self, ticks: u64) -> Check {
+        for _ in 0..ticks {
+            self.step()?;
+        }
+        self.heal();
+        self.settle()?;
+        self.count();
+        invariants::at_rest(self)
+    }
+
+    fn settle(&mut self) -> Check {
+        for _ in 0..SETTLE_STEPS {
+            let idle = self.is_idle();
+            if idle && invariants::is_settled(self) {
+                return Ok(());
+            }
+            if idle {
+                self.skip();
+            }
+            self.step()?;
+        }
+        Err(format!("not at rest after {SETTLE_STEPS} steps without faults: {}", invariants::unsettled(self)))
+    }
+
+    /// Nothing goes wrong any more, and what was made slow is fast.
+    fn heal(&mut self) {
+        self.trace.say(self.now, || "heal".to_owned());
+        let plan = &mut self.plan;
+        plan.faults = Faults::NONE;
+        (plan.activity, plan.failed_reads, plan.skipped_turns) = (0, 0, 0);
+        (plan.latency_max_ms, plan.commit_max_ms, plan.read_max_ms) = (5, 5, 5);
+        plan.step_max_ms = 10;
+        plan.pipe_bytes = 1 << 20;
+        plan.turn_inputs = 1000;
+        self.network.widen(1 << 20);
+        self.space_low_until = self.space_low_until.map(|_| self.now);
+        self.devices.iter_mut().for_each(|device| device.stop_reading_until = 0);
+        self.disk.heal(self.now);
+        self.plan.ring_hops = self.plan.ring_hops.max(16);
+        if let Some(node) = &mut self.node {
+            node.heal(self.plan.ring_hops);
+        }
+        self.boot_at = self.boot_at.min(self.now + 100);
+    }
+
+    /// Jumps to the next moment at which something is due.
+    fn skip(&mut self) {
+        let devices = self.devices.iter().filter(|d| !d.retired).filter_map(|d| d.session.next_deadline());
+        let node = self.node.as_ref().and_then(Node::next_deadline);
+        let boot = self.node.is_none().then_some(self.boot_at);
+        if let Some(due) = devices.chain(node).chain(boot).min() {
+            self.now = self.now.max(due);
+        }
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.disk.is_idle()
+            && self.network.is_idle()
+            && self.node.as_ref().is_some_and(|node| node.is_idle(self.now))
+    }
+
+    /// One step of virtual time.
+    ///
+    /// # Errors
+    /// The first invariant that broke.
+    pub fn step(&mut self) -> Check {
+        self.now += self.rng.below(self.plan.step_max_ms + 1);
+        self.faults()?;
+        self.boot()?;
+        self.command();
+        self.act();
+        let listening = self.node.as_ref().is_some_and(Node::is_ready);
+        let accounts = &self.oracle.accounts;
+        let may_dial: Vec<bool> = self.devices.iter().map(|d| accounts.contains(&d.user)).collect();
+        let (node, devices, mut scene) = self.parts();
+        for place in scene.rng.order(devices.len()) {
+            if may_dial[place] {
+                devices[place].step(&mut scene, listening)?;
+            }
+        }
+        if let Some(node) = node {
+            serve(node, &mut scene)?;
+            node.turns(&mut scene)?;
+            sessions::single(node)?;
+        }
+        self.replies()?;
+        self.forget();
+        self.stop_when_drained()
+    }
+
+    /// The parts that a node and a device work with.
+    pub fn parts(&mut self) -> (&mut Option<Node>, &mut Vec<Device>, Scene<'_>) {
+        let scene = Scene {
+            now: self.now,
+            wall: self.now + self.wall_ahead,
+            rng: &mut self.rng,
+            plan: &self.plan,
+            disk: &mut self.disk,
+            network: &mut self.network,
+            oracle: &mut self.oracle,
+            trace: &mut self.trace,
+        };
+        (&mut self.node, &mut self.devices, scene)
+    }
+
+    fn act(&mut self) {
+        if self.plan.activity == 0 || self.node.is_none() {
+            return;
+        }
+        for device in 0..self.devices.len() {
+            if self.rng.chance(self.plan.activity)
+                && self.oracle.accounts.contains(&self.devices[device].user)
+            {
+                workload::act(self, device);
+            }
+            if self.rng.chance(50) {
+                self.devices[device].save();
+            }
+        }
+    }
+
+    fn boot(&mut self) -> Check {
+        if self.node.is_some() || self.boot_at > self.now {
+            return Ok(());
+        }
+        let shards = u16::try_from(self.rng.between(1, u64::from(self.plan.stores))).unwrap_or(1);
+        let low = self.space_low_until.is_some();
+        let (node, _, mut scene) = self.parts();
+        let mut booted = Node::boot(&mut scene, shards)?;
+        if low {
+            booted.space_low(true);
+        }
+        *node = Some(booted);
+        Ok(())
+    }
+
+    /// Makes the accounts that are missing, and carries out what else the control plane was asked for.
+    fn command(&mut self) {
+        let asked = |user: UserId| Command::CreateAccount { user, row: AccountRow { created_ms: user.0 } };
+        for user in self.users.clone() {
+            let wanted =
+                !self.oracle.accounts.contains(&user) && !self.commands.values().any(|c| *c == asked(user));
+            if wanted && self.rng.chance(200) {
+                self.order(asked(user));
+            }
+        }
+    }
+
+    /// Gives the control plane's command to the user's home, if there is a process.
+    pub fn order(&mut self, command: Command) {
+        let user = match &command {
+            Command::CreateAccount { user, .. } | Command::RemoveDevice { user, .. } => *user,
+        };
+        let Some(node) = self.node.as_mut().filter(|node| node.is_ready()) else { return };
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        node.tell(node.placement().user_home(user), Input::Control { ticket, command: command.clone() });
+        self.commands.insert(ticket, command);
+    }
+
+    fn replies(&mut self) -> Check {
+        let Some(node) = &mut self.node else { return Ok(()) };
+        for (ticket, outcome) in std::mem::take(&mut node.replies) {
+            let Some(command) = self.commands.remove(&ticket) else {
+                broken!("reply to {ticket:?}, which nobody asked");
+            };
+            match (&command, outcome) {
+                (Command::CreateAccount { user, .. }, Ok(())) if !self.oracle.accounts.contains(user) => {
+                    broken!("account of {user} confirmed before it is durable");
+                }
+                (Command::RemoveDevice { user, device }, Ok(()))
+                    if self.oracle.devices.get(user).is_some_and(|all| all.contains_key(device))
+                        && !self.oracle.gone.contains(device) =>
+                {
+                    broken!("device {device} is gone, said the core, and is still durable");
+                }
+                (Command::RemoveDevice { device, .. }, Ok(())) => {
+                    self.devices.iter_mut().filter(|d| d.id == *device).for_each(|d| d.retired = true);
+                }
+                // Refused while the disk is full or a read failed: it is asked again.
+                (_, outcome) => self.trace.say(self.now, || format!("reply to {command:?}: {outcome:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        for device in self.devices.iter_mut().filter(|device| device.retired) {
+            if let Some(link) = device.link.take().and_then(|id| self.network.get(id)) {
+                link.device_open = false;
+                link.up.finish(self.now);
+            }
+        }
+        let node = &self.node;
+        self.network
+            .forget(|link| node.as_ref().is_some_and(|node| node.conns.values().any(|c| c.link == link)));
+    }
+
+    fn stop_when_drained(&mut self) -> Check {
+        let Some(node) = &self.node else { return Ok(()) };
+        let Some(since) = node.draining_since() else { return Ok(()) };
+        if node.is_drained() {
+            self.trace.say(self.now, || "drained, the process ends".to_owned());
+            self.tally.drains += 1;
+            self.disk.close(&mut self.oracle)?;
+            self.gone();
+        } else if self.now > since + DRAIN_GRACE_MS + 4 * self.plan.step_max_ms {
+            broken!("still draining {} ms after it began", self.now - since);
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self) -> Check {
+        self.trace.say(self.now, || "the process dies".to_owned());
+        self.tally.crashes += 1;
+        self.disk.crash(&mut self.rng, &mut self.oracle)?;
+        self.gone();
+        Ok(())
+    }
+
+    fn gone(&mut self) {
+        self.count();
+        self.node = None;
+        self.commands.clear();
+        self.network.server_died(&mut self.rng, self.now, 200);
+        self.boot_at = self.now + self.rng.below(300);
+    }
+
+    fn count(&mut self) {
+        let counters = self.node.iter().flat_map(Node::counters);
+        let (mut dropped, mut fell_behind) = (0, 0);
+        for counter in counters {
+            dropped += counter.deliveries_dropped;
+            fell_behind += counter.fell_behind;
+        }
+        self.tally.pauses += self.node.as_ref().map_or(0, |node| node.pauses);
+        self.tally.dropped += dropped;
+        self.tally.fell_behind += fell_behind;
+    }
+
+    fn faults(&mut self) -> Check {
+        let faults = self.plan.faults;
+        if self.rng.rarely(faults.cut) {
+            self.cut();
+        }
+        if self.rng.rarely(faults.crash + faults.failed_commit) && self.node.is_some() {
+            self.crash()?;
+        }
+        self.process_faults(faults);
+        self.device_faults(faults);
+        if self.rng.rarely(faults.clock_jump) {
+            // Up to a day forward or back; the monotonic clock goes on as if nothing was.
+            let jump = self.rng.below(86_400_000);
+            let back = self.rng.chance(500);
+            self.wall_ahead = if back { self.wall_ahead - jump } else { self.wall_ahead + jump };
+            self.trace.say(self.now, || format!("the wall clock jumps {jump} ms, back: {back}"));
+        }
+        if self.rng.rarely(faults.long_pause) {
+            self.now += self.rng.below(20_000);
+        }
+        Ok(())
+    }
+
+    fn process_faults(&mut self, faults: Faults) {
+        let store = self.rng.place(usize::from(self.plan.stores));
+        if self.rng.rarely(faults.stop_store) {
+            self.disk.stop(store, self.now + self.rng.below(3000));
+        }
+        let until = self.now + self.rng.below(1000);
+        let low =
+            if self.rng.rarely(faults.space_low) { Some(self.now + self.rng.below(2000)) } else { None };
+        let high = self.space_low_until.is_some_and(|at| at <= self.now);
+        if let Some(node) = &mut self.node {
+            if self.rng.rarely(faults.stop_shard) {
+                node.stop_shard(self.rng.place(node.shards()), until);
+            }
+            if self.rng.rarely(faults.drain) && node.is_ready() {
+                node.drain(self.now);
+                self.trace.say(self.now, || "drain".to_owned());
+            }
+            if low.is_some() {
+                node.space_low(true);
+            } else if high {
+                node.space_low(false);
+            }
+        }
+        if low.is_some() {
+            self.space_low_until = low;
+        } else if high {
+            self.space_low_until = None;
+        }
+    }
+
+    fn device_faults(&mut self, faults: Faults) {
+        let place = self.rng.place(self.devices.len());
+        let stop = self.rng.rarely(faults.stop_reading);
+        let crash = self.rng.rarely(faults.app_crash);
+        let again = self.rng.rarely(faults.dial_again);
+        let listening = self.node.as_ref().is_some_and(Node::is_ready);
+        let (_, devices, mut scene) = self.parts();
+        let device = &mut devices[place];
+        if device.retired {
+            return;
+        }
+        if stop {
+            device.stop_reading_until = scene.now + scene.rng.below(8000);
+        }
+        if crash {
+            device.crash(&mut scene);
+        } else if again && listening && device.link.is_some() {
+            device.dial_again(&mut scene);
+        }
+        self.tally.app_crashes += u64::from(crash);
+    }
+
+    fn cut(&mut self) {
+        let links: Vec<_> = self.devices.iter().filter_map(|device| device.link).collect();
+        if let Some(link) = self.rng.pick(&links) {
+            self.trace.say(self.now, || format!("cut {link:?}"));
+            self.tally.cuts += 1;
+            self.network.cut(link, &mut self.rng, self.now, 5000);
+        }
+    }
+}
+
+fn serve(node: &mut Node, scene: &mut Scene<'_>) -> Check {
+    let listening = node.is_ready();
+    for link in scene.network.unaccepted() {
+        let Some(end) = scene.network.get(link) else { continue };
+        if !listening {
+            // The port closes: who has dialled and was not taken up is refused.
+            end.down.finish(scene.now);
+        } else if scene.rng.chance(500) {
+            end.accepted = true;
+            node.accept(link);
+        }
+    }
+    node.serve(scene)?;
+    let placement = node.placement();
+    for (store, number) in scene.disk.commit(scene.rng, scene.plan, scene.now, scene.oracle)? {
+        scene.trace.say(scene.now, || format!("store {store} has stored through {number}"));
+        node.tell(placement.shard_of_store(store), Input::Stored { store, number });
+    }
+    for (shard, answer) in scene.disk.answer(scene.rng, scene.now, scene.plan.failed_reads) {
+        node.tell(shard, answer);
+    }
+    Ok(())
+}

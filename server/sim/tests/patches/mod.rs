@@ -1,0 +1,149 @@
+//! The deliberate faults. Each says what it breaks; the text must stand exactly once in its file.
+
+/// One fault.
+pub(crate) struct Mutant {
+    /// What it breaks.
+    pub(crate) name: &'static str,
+    /// In `server/shard/src`.
+    pub(crate) file: &'static str,
+    /// What stands there.
+    pub(crate) from: &'static str,
+    /// What is put in its place.
+    pub(crate) to: &'static str,
+}
+
+/// All of them.
+pub(crate) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "duplicate answered before stored",
+        file: "order.rs",
+        from: "if known.seq > channel.durable {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "dedup looked up after membership",
+        file: "order.rs",
+        from: "        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if known",
+        to: "        channel.check(submit, self.config.limits.group_members)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if known",
+    },
+    Mutant {
+        name: "other content under a used key answered as a repeat",
+        file: "order.rs",
+        from: "if known.fingerprint != submit.frame.fingerprint() {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "time steps back with the wall clock",
+        file: "channel.rs",
+        from: "self.time_ms = self.time_ms.max(wall_ms);",
+        to: "self.time_ms = wall_ms;",
+    },
+    Mutant {
+        name: "history read outside the reader's intervals",
+        file: "channel.rs",
+        from: "None => self.members.get(&user).map(|row| row.intervals.clone()),",
+        to: "None => self.members.get(&user).map(|_| vec![Interval { joined: Seq(1), left: None }]),",
+    },
+    Mutant {
+        name: "a removed member still receives",
+        file: "channel.rs",
+        from: "self.members.iter().filter(|(_, row)| row.holds(head)).map(|(user, _)| *user).collect(),",
+        to: "self.members.iter().filter(|(_, row)| row.holds(head) || row.intervals.len() > 1).map(|(user, _)| *user).collect(),",
+    },
+    Mutant {
+        name: "the list of recipients outlives a change of the members",
+        file: "channel.rs",
+        from: "            && !change.members\n",
+        to: "",
+    },
+    Mutant {
+        name: "fan-out to the members of later at replay",
+        file: "channel.rs",
+        from: "interval.left = Some(head);",
+        to: "interval.left = Some(Seq(head.0 - 1));",
+    },
+    Mutant {
+        name: "ack and fan-out before stored",
+        file: "shard.rs",
+        from: "            pipeline.end_turn(|batch| out.push(Effect::Append(batch)));\n        }",
+        to: "            pipeline.end_turn(|batch| out.push(Effect::Append(batch)));\n        }\n        for index in 0..self.pipelines.len() {\n            let store = self.pipelines[index].store;\n            self.stored(store, u64::MAX);\n        }",
+    },
+    Mutant {
+        name: "complete range past what is durable",
+        file: "inbox.rs",
+        from: "    pub(crate) fn durable(&self) -> InboxSeq {\n        self.durable",
+        to: "    pub(crate) fn durable(&self) -> InboxSeq {\n        self.head",
+    },
+    Mutant {
+        name: "applied mark written without its pointers",
+        file: "deliver.rs",
+        from: "        user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });\n",
+        to: "        if at.0 % 16 != 0 {\n            user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });\n        }\n",
+    },
+    Mutant {
+        name: "applied mark written a batch before its pointers",
+        file: "applied.rs",
+        from: "        mark.queued = inbound.through;\n        self.waiting.push_back(inbound);\n    }\n\n    /// The source and",
+        to: "        mark.queued = inbound.through + 1;\n        self.waiting.push_back(inbound);\n    }\n\n    /// The source and",
+    },
+    Mutant {
+        name: "a gap in the fan-out log is ignored",
+        file: "applied.rs",
+        from: "if mark.replaying || crowded || after > mark.queued || inbound.through <= mark.queued {",
+        to: "if mark.replaying || crowded || inbound.through <= mark.queued {",
+    },
+    Mutant {
+        name: "a repeated delivery is applied again",
+        file: "applied.rs",
+        from: "if mark.replaying || crowded || after > mark.queued || inbound.through <= mark.queued {",
+        to: "if mark.replaying || crowded || after > mark.queued {",
+    },
+    Mutant {
+        name: "boot does not replay before it is ready",
+        file: "applied.rs",
+        from: "                seen: *seen,",
+        to: "                seen: (*seen).min(through),",
+    },
+    Mutant {
+        name: "the log is trimmed below the fastest mark",
+        file: "source.rs",
+        from: "self.dests.iter().map(|dest| dest.applied).min()?;",
+        to: "self.dests.iter().map(|dest| dest.applied).max()?;",
+    },
+    Mutant {
+        name: "an old connection outlives a new Hello",
+        file: "greet.rs",
+        from: "        self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);\n",
+        to: "",
+    },
+    Mutant {
+        name: "paused connections are never resumed",
+        file: "home.rs",
+        from: "        if session.paused.take().is_some() {",
+        to: "        if session.paused.take().is_some() && false {",
+    },
+    Mutant {
+        name: "a seventeenth device is let in",
+        file: "greet.rs",
+        from: "user.devices.len() >= DEVICES_MAX {",
+        to: "user.devices.len() > DEVICES_MAX {",
+    },
+    Mutant {
+        name: "somebody else's ack goes to another device",
+        file: "deliver.rs",
+        from: "own.is_some_and(|origin| origin.session == number)",
+        to: "own.is_some()",
+    },
+    Mutant {
+        name: "a page leaves out its last message",
+        file: "deliver.rs",
+        from: "        for frame in frames {\n            self.counters.messages_sent += 1;",
+        to: "        let all = frames.len();\n        for frame in frames.into_iter().take(all.saturating_sub(1).max(1)) {\n            self.counters.messages_sent += 1;",
+    },
+    Mutant {
+        name: "a session that reads slowly is forgotten",
+        file: "home.rs",
+        from: "            self.crowded.push(conn);\n            return;\n        }\n        session.crowded = false;",
+        to: "            return;\n        }\n        session.crowded = false;",
+    },
+];

@@ -1,0 +1,120 @@
+//! `maru admin`: looking after a data directory.
+//!
+//! `check` and `stats --data` need a stopped one. The others work on the accounts alone, also beside a running server.
+
+mod accounts;
+mod check;
+mod stats;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::config::{self, Config};
+
+/// What `maru admin` takes.
+#[derive(Args, Clone, Debug)]
+pub struct Flags {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// Which data directory: the same flags, variables and file as those of `maru serve`.
+#[derive(Args, Clone, Debug)]
+struct Place {
+    /// Data directory.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Task {
+    /// Verify everything that a stopped data directory promises; exit code 1 when something is wrong.
+    Check(Place),
+    /// Make an account; prints its id. The password is the first line of stdin unless --password-env names it.
+    CreateUser {
+        #[command(flatten)]
+        place: Place,
+        /// The new account's name.
+        name: String,
+        /// The environment variable that holds the password.
+        #[arg(long, value_name = "VAR")]
+        password_env: Option<String>,
+    },
+    /// Print every account: id, name, and when it was made (milliseconds since 1970), separated by tabs.
+    ListUsers(Place),
+    /// Print an access token. A device that is not named is made; the limit of devices is left to the server.
+    Token {
+        #[command(flatten)]
+        place: Place,
+        /// Whose.
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// The device that the token is for.
+        #[arg(long, value_name = "ID")]
+        device: Option<u64>,
+        /// Seconds that it is valid; the server's own setting when left out.
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+        ttl: Option<u64>,
+        /// Print an object with token, user, device and expires_ms.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print counters: of a running server, or of a stopped data directory.
+    Stats {
+        #[command(flatten)]
+        place: Place,
+        /// The running server's HTTP address, e.g. http://127.0.0.1:8080.
+        #[arg(long, value_name = "URL", conflicts_with_all = ["data", "config"])]
+        server: Option<String>,
+    },
+}
+
+impl Place {
+    fn load(&self) -> Result<Config, config::ConfigError> {
+        let data = self.data.iter().map(|data| ("data".to_owned(), data.clone()));
+        config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())
+    }
+
+    /// A directory that a server has used.
+    fn existing(&self) -> Result<Config, Box<dyn Error>> {
+        let config = self.load()?;
+        if !config.data.join("MARU").exists() {
+            return Err(format!("{} is not a Maru data directory", config.data.display()).into());
+        }
+        Ok(config)
+    }
+}
+
+/// Carries the task out.
+///
+/// # Errors
+/// Whatever kept it from being carried out; words for the operator.
+pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut out = std::io::stdout().lock();
+    runtime.block_on(async {
+        match &flags.task {
+            Task::Check(place) => check::run(&place.existing()?, &mut out).await,
+            Task::CreateUser { place, name, password_env } => {
+                let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
+                accounts::create_user(&place.load()?, name, &password, &mut out).await
+            }
+            Task::ListUsers(place) => accounts::list_users(&place.load()?, &mut out).await,
+            Task::Token { place, user, device, ttl, json } => {
+                let wanted = accounts::Wanted { user, device: *device, ttl_s: *ttl, json: *json };
+                accounts::token(&place.load()?, wanted, &mut out).await
+            }
+            Task::Stats { server: Some(url), .. } => stats::of_server(url, &mut out),
+            Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

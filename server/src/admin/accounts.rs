@@ -1,0 +1,102 @@
+//! Accounts and tokens from the command line.
+
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+
+use api::{Accounts, AddDevice, Keys, Name, now_ms};
+use protocol::token::{self, Claims};
+use protocol::{DeviceId, UserId};
+
+use crate::config::Config;
+
+/// Accounts that are read at a time.
+const PAGE: u32 = 500;
+
+/// From the environment, or else the first line of `input`.
+pub(super) fn password(variable: Option<&str>, mut input: impl BufRead) -> Result<String, Box<dyn Error>> {
+    if let Some(variable) = variable {
+        return std::env::var(variable)
+            .map_err(|_| format!("--password-env: the variable {variable:?} is not set").into());
+    }
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+pub(super) async fn create_user(
+    config: &Config,
+    name: &str,
+    password: &str,
+    out: &mut impl Write,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let name = Name::parse(name).map_err(|fault| format!("name: {fault}"))?;
+    api::password::check(password).map_err(|fault| format!("password: {fault}"))?;
+    std::fs::create_dir_all(&config.data)?;
+    let accounts = Accounts::open(&config.data).await?;
+    let user = accounts.create_user(&name, &api::password::hash(password)?, now_ms()).await?;
+    accounts.close().await;
+    writeln!(out, "{user}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn list_users(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
+    let accounts = Accounts::open_existing(&config.data).await?;
+    let mut after = UserId(0);
+    loop {
+        let page = accounts.users_after(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.user;
+        for account in &page {
+            writeln!(out, "{}\t{}\t{}", account.user, account.name, account.created_ms)?;
+        }
+    }
+    accounts.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which token.
+pub(super) struct Wanted<'a> {
+    pub(super) user: &'a str,
+    pub(super) device: Option<u64>,
+    pub(super) ttl_s: Option<u64>,
+    pub(super) json: bool,
+}
+
+pub(super) async fn token(
+    config: &Config,
+    wanted: Wanted<'_>,
+    out: &mut impl Write,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let name = Name::parse(wanted.user).map_err(|fault| format!("user: {fault}"))?;
+    let keys = Keys::open_or_create(&config.data, now_ms())?;
+    let accounts = Accounts::open_existing(&config.data).await?;
+    let account = accounts.user_by_name(&name).await?.ok_or_else(|| format!("there is no user {name}"))?;
+    let device = device(&accounts, account.user, wanted.device).await?;
+    accounts.close().await;
+    let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
+    let expires_ms = now_ms().saturating_add(token_ms);
+    let token = token::sign(keys.newest(), &Claims { user: account.user, device, expires_ms });
+    if wanted.json {
+        let (user, device) = (account.user.to_string(), device.to_string());
+        let object = serde_json::json!({
+            "token": token, "user": user, "device": device, "expires_ms": expires_ms,
+        });
+        writeln!(out, "{object}")?;
+    } else {
+        writeln!(out, "{token}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn device(accounts: &Accounts, user: UserId, wanted: Option<u64>) -> Result<DeviceId, Box<dyn Error>> {
+    match wanted {
+        Some(id) if id == 0 || i64::try_from(id).is_err() => Err("--device: not an id".into()),
+        Some(id) if accounts.adopt_device(user, DeviceId(id), now_ms()).await? => Ok(DeviceId(id)),
+        Some(id) => Err(format!("--device: {id} belongs to somebody else").into()),
+        None => match accounts.add_device(user, u32::MAX, now_ms()).await? {
+            AddDevice::Added(device) => Ok(device),
+            AddDevice::Full(_) => Err("the account cannot take another device".into()),
+        },
+    }
+}

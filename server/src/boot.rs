@@ -1,0 +1,341 @@
+//! Putting a node together: stores, store threads, readers, shards; and taking it apart again.
+//!
+//! Order matters. The stores come first, because opening them locks the data directory. Shards replay fan-out before any
+//! of them listens. At the end shards stop first; what they appended is then committed, because a store thread ends
+//! only when nobody can append any more.
+
+mod cores;
+
+pub(crate) use cores::raise_descriptors;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use protocol::query::{Answer, Query};
+use protocol::token::Key;
+use protocol::{Placement, ShardId, StoreId};
+use storage::{StoreError, StoreState, Stores, Tier};
+
+use crate::config::Config;
+use crate::driver::{self, Reserved};
+use crate::fatal;
+use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
+use crate::metrics::Metrics;
+use crate::plane::DataPlane;
+use crate::reader::Readers;
+use crate::space::Watcher;
+use crate::store::{self, Appender, Work};
+use crate::turn::ShardThread;
+
+/// Descriptors that the control plane may want.
+const FILES_OF_CONTROL: u64 = 1024;
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The stores: locked, damaged, too new, or the disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// More shards than the data directory has stores.
+    #[error(
+        "shards is {found}; allowed is 1 to {stores}, the stores of this data directory (fixed when it was made)"
+    )]
+    Shards {
+        /// What was asked for.
+        found: u16,
+        /// What there is.
+        stores: u16,
+    },
+    /// An address cannot be listened on.
+    #[error("{what} cannot listen on {address}: {error}")]
+    Listen {
+        /// HTTP or the chat port.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// No thread, no descriptor, no random bytes.
+    #[error("{what}: {error}")]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// What happens to a running node, for the thread that looks after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A shard has replayed fan-out.
+    Ready(ShardId),
+    /// A shard has answered everything and closed every connection.
+    Drained(ShardId),
+    /// The operator wants an end.
+    Signal,
+}
+
+/// A node whose threads run.
+#[derive(Debug)]
+pub struct Node {
+    plane: DataPlane,
+    outlets: Outlets,
+    chat: Reserved,
+    watcher: Watcher,
+    shards: Vec<JoinHandle<()>>,
+    stores: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+    // Last: its lock is given back when every thread is done with it.
+    data: Arc<Stores>,
+}
+
+impl Node {
+    /// Starts every thread on stores that are open. Shards tell `events`; nothing listens yet.
+    ///
+    /// # Errors
+    /// [`BootError`]; threads that were started end by themselves.
+    pub fn start(
+        config: &Config,
+        began: Instant,
+        data: Arc<Stores>,
+        keys: &[Key],
+        events: &Sender<Event>,
+    ) -> Result<Self, BootError> {
+        let placement = placement(config, data.count())?;
+        let chat = driver::reserve(config.listen).map_err(|error| BootError::Listen {
+            what: "the chat port",
+            address: config.listen,
+            error,
+        })?;
+        let (mailboxes, outlets) = mesh::build(placement.shards());
+        let (appenders, meters, stores) = store_threads(&data, placement, &outlets)?;
+        let (readers, reader_threads) =
+            Readers::start(config.readers, &data).map_err(system("a reader thread"))?;
+        let watcher = Watcher::start(&config.data, config.space_reserve_bytes, outlets.clone())
+            .map_err(system("the data directory's disk"))?;
+        let metrics = Metrics {
+            began,
+            outlets: outlets.clone(),
+            stores: data.clone(),
+            meters,
+            readers: readers.meter(),
+            space: watcher.meter(),
+        };
+        let plan = Plan {
+            config,
+            placement,
+            states: states(&data)?,
+            data: &data,
+            keys: keys.into(),
+            listen: chat.address,
+            appenders,
+            readers,
+            events,
+        };
+        let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox));
+        let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
+        let plane = DataPlane::new(placement, outlets.clone(), metrics);
+        Ok(Self { plane, outlets, chat, watcher, shards, stores, readers: reader_threads, data })
+    }
+
+    /// What the control plane talks to.
+    #[must_use]
+    pub fn plane(&self) -> &DataPlane {
+        &self.plane
+    }
+
+    /// Where the chat port is, or will be once the shards listen.
+    #[must_use]
+    pub fn chat(&self) -> SocketAddr {
+        self.chat.address
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.outlets.shards()
+    }
+
+    /// Number of stores.
+    #[must_use]
+    pub fn stores(&self) -> u16 {
+        self.data.count()
+    }
+
+    /// Every shard is ready: they accept from now on. Returns when all of them listen.
+    pub fn listen(&self) {
+        let (listens, listening) = channel();
+        for outlet in self.outlets.all() {
+            outlet.post(Post::Listen);
+            // Posts are taken in order: whoever answers this one listens already.
+            let listens = listens.clone();
+            outlet.post(Post::Inspect(Box::new(move |_| listens.send(()).unwrap_or_default())));
+        }
+        drop(listens);
+        while listening.recv().is_ok() {}
+        self.plane.set_ready(true);
+    }
+
+    /// Stops admitting; each shard tells when it is done.
+    pub fn drain(&self) {
+        self.plane.set_ready(false);
+        self.post_all(|| Post::Drain);
+    }
+
+    /// Ends every thread; what was appended is committed. Connections that are left are dropped.
+    pub fn stop(self) {
+        self.post_all(|| Post::Stop);
+        let Self { watcher, shards, stores, readers, chat, data, .. } = self;
+        drop(watcher);
+        for thread in shards.into_iter().chain(stores).chain(readers) {
+            // A thread that panicked has ended the process already.
+            let _ = thread.join();
+        }
+        drop(chat);
+        drop(data);
+    }
+
+    fn post_all(&self, post: impl Fn() -> Post) {
+        for outlet in self.outlets.all() {
+            outlet.post(post());
+        }
+    }
+}
+
+/// What all shards are made from.
+struct Plan<'a> {
+    config: &'a Config,
+    placement: Placement,
+    states: Vec<StoreState>,
+    data: &'a Arc<Stores>,
+    keys: Arc<[Key]>,
+    listen: SocketAddr,
+    appenders: Vec<Appender>,
+    readers: Readers,
+    events: &'a Sender<Event>,
+}
+
+impl Plan<'_> {
+    fn start_shard(&self, mailbox: Mailbox) -> Result<JoinHandle<()>, BootError> {
+        let shard = mailbox.shard();
+        let thread = self.thread(mailbox)?;
+        let name = format!("shard-{shard}");
+        let spawned = std::thread::Builder::new().name(name).spawn(move || {
+            if let Err(error) = thread.run() {
+                fatal::shard_failed(shard, &error);
+            }
+        });
+        spawned.map_err(system("a shard's thread"))
+    }
+
+    fn thread(&self, mailbox: Mailbox) -> Result<ShardThread, BootError> {
+        let shard = mailbox.shard();
+        let outlet: Option<Outlet> = mailbox.outlets().to(shard);
+        let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
+        let (data, appenders, readers) = (self.data.clone(), self.appenders.clone(), self.readers.clone());
+        let driver_limits = driver::Limits {
+            connections_max: driver::connections_within_descriptors(self.placement.shards(), self.files()),
+            hello_ms: self.config.hello_timeout_ms,
+            ..driver::Limits::default()
+        };
+        Ok(ShardThread {
+            config: self.core(shard)?,
+            address: self.listen,
+            mailbox,
+            keys: self.keys.clone(),
+            limits: driver_limits,
+            cached: Box::new(move |query| cached(&data, query)),
+            appender: Box::new(move |batch| {
+                if let Some(appender) = appenders.get(usize::from(batch.store.0)) {
+                    appender.append(batch);
+                }
+            }),
+            reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
+            on_ready: Box::new(self.tell(Event::Ready(shard))),
+            on_drained: Box::new(self.tell(Event::Drained(shard))),
+            pin_to: self.core_of(shard).map(usize::from),
+        })
+    }
+
+    fn core(&self, shard: ShardId) -> Result<shard::Config, BootError> {
+        let seed =
+            getrandom::u64().map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
+        let own = self.states.iter().filter(|state| self.placement.shard_of_store(state.store) == shard);
+        Ok(shard::Config {
+            shard,
+            placement: self.placement,
+            limits: self.config.limits.clone(),
+            own: own.cloned().collect(),
+            fanout_heads: self.states.iter().map(|state| state.fanout_head).collect(),
+            seed,
+        })
+    }
+
+    fn tell(&self, event: Event) -> impl Fn() + Send + use<> {
+        let events = self.events.clone();
+        // Nobody listens any more when the process is ending anyway.
+        move || events.send(event).unwrap_or_default()
+    }
+
+    /// Descriptors that the stores take at most, and the control plane.
+    fn files(&self) -> u64 {
+        cores::descriptors() / 4 + FILES_OF_CONTROL
+    }
+
+    fn core_of(&self, shard: ShardId) -> Option<u16> {
+        self.config.pin.core_of(shard.0, self.placement.shards(), &cores::available())
+    }
+}
+
+/// From memory, on the shard's own thread. An error is the same for a reader thread, which logs it.
+fn cached(data: &Stores, query: &Query) -> Option<Result<Answer, String>> {
+    data.read(query, Tier::Cached).ok().flatten().map(Ok)
+}
+
+fn placement(config: &Config, stores: u16) -> Result<Placement, BootError> {
+    let cores = u16::try_from(cores::available().len()).unwrap_or(u16::MAX).max(1);
+    let shards = config.shards.unwrap_or_else(|| cores.min(stores));
+    Placement::new(stores, shards).ok_or(BootError::Shards { found: shards, stores })
+}
+
+fn states(data: &Stores) -> Result<Vec<StoreState>, StoreError> {
+    (0..data.count()).map(|number| data.state(StoreId(number))).collect()
+}
+
+type StoreThreads = (Vec<Appender>, Vec<(StoreId, Arc<store::meter::StoreMeter>)>, Vec<JoinHandle<()>>);
+
+fn store_threads(
+    data: &Arc<Stores>,
+    placement: Placement,
+    outlets: &Outlets,
+) -> Result<StoreThreads, BootError> {
+    let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..placement.stores() {
+        let store = StoreId(number);
+        let outlet = outlets.to(placement.shard_of_store(store));
+        let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
+        let meter = Arc::<store::meter::StoreMeter>::default();
+        let commits = data.clone();
+        let work = Work {
+            commit: Box::new(move |batches| commits.commit(store, batches)),
+            stored: Box::new(move |number| outlet.post(Post::Stored { store, number })),
+            failed: Box::new(move |error| fatal::commit_failed(store, &error)),
+            meter: meter.clone(),
+        };
+        let (appender, thread) = store::start(store, work).map_err(system("a store's thread"))?;
+        appenders.push(appender);
+        meters.push((store, meter));
+        threads.push(thread);
+    }
+    Ok((appenders, meters, threads))
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> BootError {
+    move |error| BootError::System { what, error }
+}

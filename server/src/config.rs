@@ -1,0 +1,92 @@
+//! What an operator sets: flags over `MARU_*` environment over a TOML file over defaults, read once into one value.
+//!
+//! A name that is none and a value out of its bounds are refused at start, with where it came from, what was found and
+//! what is allowed. Every layer is checked, also where a higher one overrides it: a mistake that waits is worse.
+
+mod pin;
+mod settings;
+mod source;
+
+pub use pin::Pin;
+pub use settings::{SETTINGS, Setting};
+pub use source::{ConfigError, Source, environment, load};
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
+
+/// Everything that can be set, whole and within bounds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the control plane listens.
+    pub http: SocketAddr,
+    /// Where the chat port listens.
+    pub listen: SocketAddr,
+    /// What a login tells devices to connect to; `None`: derived from `listen` and from how the caller reached `http`.
+    pub chat_url: Option<String>,
+    /// Shards; `None`: as many as cores, at most as many as stores.
+    pub shards: Option<u16>,
+    /// Stores, when the data directory is created.
+    pub stores: u16,
+    /// Whether shards are pinned to cores.
+    pub pin: Pin,
+    /// Threads that read what is not in memory.
+    pub readers: u16,
+    /// What the core may take.
+    pub limits: shard::Limits,
+    /// An access token is valid for so long, milliseconds.
+    pub token_ms: u64,
+    /// A connection must say Hello within so long, milliseconds.
+    pub hello_timeout_ms: u64,
+    /// Sends are refused while less than so many bytes are free; `None`: 5 % of the disk, at most 1 GiB.
+    pub space_reserve_bytes: Option<u64>,
+    /// Block cache of all stores, bytes.
+    pub cache_bytes: usize,
+    /// Memtables of all stores, bytes.
+    pub memtable_bytes: usize,
+    /// Write-ahead logs of all stores, bytes.
+    pub wal_bytes: u64,
+    /// What is logged.
+    pub log: LevelFilter,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let stores = storage::Options::default();
+        Self {
+            data: PathBuf::from("./data"),
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            chat_url: None,
+            shards: None,
+            stores: stores.stores,
+            pin: Pin::Auto,
+            readers: 2,
+            limits: shard::Limits::default(),
+            token_ms: 7 * 24 * 3600 * 1000,
+            hello_timeout_ms: 10_000,
+            space_reserve_bytes: None,
+            cache_bytes: stores.cache_bytes,
+            memtable_bytes: stores.memtable_bytes,
+            wal_bytes: stores.wal_bytes,
+            log: LevelFilter::INFO,
+        }
+    }
+}
+
+impl Config {
+    /// What the stores are opened with.
+    #[must_use]
+    pub fn storage(&self) -> storage::Options {
+        storage::Options {
+            stores: self.stores,
+            cache_bytes: self.cache_bytes,
+            memtable_bytes: self.memtable_bytes,
+            wal_bytes: self.wal_bytes,
+            ..storage::Options::default()
+        }
+    }
+}

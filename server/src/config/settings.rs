@@ -1,0 +1,137 @@
+//! The list of settings: one row each makes the flag, the variable, the key in the file, and the refusal.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
+use protocol::partition::STORES_MAX;
+
+use super::{Config, Pin};
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its key in the file. The flag has dashes for underscores, the variable is upper case behind `MARU_`.
+    pub name: &'static str,
+    /// How a value looks, for the help.
+    pub value: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// What is allowed, for the refusal.
+    pub allowed: &'static str,
+    /// Takes a value; `None` refuses it.
+    pub(super) set: fn(&mut Config, &str) -> Option<()>,
+}
+
+impl Setting {
+    /// The environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("MARU_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// The flag without its dashes.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+const MIB: u64 = 1024 * 1024;
+/// Smallest egress bound: a frame and a page fit.
+const EGRESS_BYTES_MIN: usize = 1024 * 1024;
+const _: () = assert!(EGRESS_BYTES_MIN >= PAGE_BYTES_MAX + protocol::limits::FRAME_BYTES_MAX);
+const _: () = assert!(GROUP_MEMBERS_MAX == 500 && STORES_MAX == 64);
+
+/// A whole number within bounds.
+fn number<T: FromStr + PartialOrd>(text: &str, least: T, most: T) -> Option<T> {
+    text.parse().ok().filter(|number| least <= *number && *number <= most)
+}
+
+/// So many MiB, as bytes.
+fn mib(text: &str, least: u64, most: u64) -> Option<u64> {
+    number(text, least, most).map(|mib| mib * MIB)
+}
+
+fn mib_usize(text: &str, least: u64, most: u64) -> Option<usize> {
+    usize::try_from(mib(text, least, most)?).ok()
+}
+
+/// `auto` is nothing set.
+fn or_auto<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text == "auto" { Some(None) } else { parse(text).map(Some) }
+}
+
+macro_rules! settings {
+    ($($name:literal, $value:literal, $help:literal, $allowed:literal, |$config:ident, $text:ident| $place:expr => $parse:expr;)*) => {
+        /// Every setting, in the order of the help.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            value: $value,
+            help: $help,
+            allowed: $allowed,
+            set: |$config, $text| {
+                $place = $parse?;
+                Some(())
+            },
+        },)*];
+    };
+}
+
+settings! {
+    "data", "DIR", "Data directory; made when it is missing [./data]", "a path",
+        |config, text| config.data => (!text.is_empty()).then(|| PathBuf::from(text));
+    "http", "ADDR", "Where HTTP listens [127.0.0.1:8080]", "ADDRESS:PORT; port 0 takes a free one",
+        |config, text| config.http => text.parse().ok();
+    "listen", "ADDR", "Where the chat port listens [127.0.0.1:8081]", "ADDRESS:PORT; port 0 takes a free one",
+        |config, text| config.listen => text.parse().ok();
+    "chat_url", "URL", "Where a login tells devices to connect [auto: from listen]",
+        "ws://... or wss://..., or auto",
+        |config, text| config.chat_url => or_auto(text, |url| {
+            (url.starts_with("ws://") || url.starts_with("wss://")).then(|| url.to_owned())
+        });
+    "shards", "N", "Threads that own users and channels [auto: cores, at most stores]", "1 to 64, or auto",
+        |config, text| config.shards => or_auto(text, |text| number(text, 1, STORES_MAX));
+    "stores", "N", "Stores of a new data directory; fixed from then on [8]", "1 to 64",
+        |config, text| config.stores => number(text, 1, STORES_MAX);
+    "pin", "CORES", "Cores that shards are pinned to [auto: when there is a shard for each]",
+        "auto, off, or core numbers with commas between them",
+        |config, text| config.pin => Pin::parse(text);
+    "readers", "N", "Threads that read what is not in memory [2]", "1 to 64",
+        |config, text| config.readers => number(text, 1, 64);
+    "group_members", "N", "Members a group may have [100]", "2 to 500",
+        |config, text| config.limits.group_members => number(text, 2, GROUP_MEMBERS_MAX);
+    "frames_per_s", "N", "Frames a session may send in a second, on average [200]", "1 to 1000000",
+        |config, text| config.limits.frames_per_s => number(text, 1, 1_000_000);
+    "frames_burst", "N", "Frames a session may send at once after a pause [1000]", "1 to 1000000",
+        |config, text| config.limits.frames_burst => number(text, 1, 1_000_000);
+    "heartbeat_ms", "MS", "A silent device sends a heartbeat this often [30000]", "1000 to 600000",
+        |config, text| config.limits.heartbeat_ms => number(text, 1000, 600_000);
+    "egress_bytes", "BYTES", "What may wait for one connection before it falls behind [1048576]",
+        "1048576 to 67108864",
+        |config, text| config.limits.egress_bytes => number(text, EGRESS_BYTES_MIN, 64 * EGRESS_BYTES_MIN);
+    "stalled_ms", "MS", "A connection that reads nothing for so long is closed [60000]", "1000 to 600000",
+        |config, text| config.limits.stalled_ms => number(text, 1000, 600_000);
+    "idle_users", "N", "Users a shard keeps in memory without a session [65536]", "0 to 10000000",
+        |config, text| config.limits.idle_users => number(text, 0, 10_000_000);
+    "idle_channels", "N", "Idle channels a shard keeps in memory [16384]", "0 to 10000000",
+        |config, text| config.limits.idle_channels => number(text, 0, 10_000_000);
+    "token_s", "SECONDS", "How long an access token is valid [604800]", "10 to 31536000",
+        |config, text| config.token_ms => number(text, 10, 31_536_000_u64).map(|seconds| seconds * 1000);
+    "hello_timeout_ms", "MS", "A connection must say Hello within so long [10000]", "100 to 600000",
+        |config, text| config.hello_timeout_ms => number(text, 100, 600_000);
+    "space_reserve_mib", "MIB", "Sends are refused below so much free disk [auto: 5 %, at most 1024]",
+        "16 to 1048576, or auto",
+        |config, text| config.space_reserve_bytes => or_auto(text, |text| mib(text, 16, 1 << 20));
+    "cache_mib", "MIB", "Block cache of all stores [256]", "8 to 1048576",
+        |config, text| config.cache_bytes => mib_usize(text, 8, 1 << 20);
+    "memtable_mib", "MIB", "Memtables of all stores [256]", "8 to 1048576",
+        |config, text| config.memtable_bytes => mib_usize(text, 8, 1 << 20);
+    "wal_mib", "MIB", "Write-ahead logs of all stores; recovery reads some 25 MiB a second [128]", "8 to 1048576",
+        |config, text| config.wal_bytes => mib(text, 8, 1 << 20);
+    "log", "LEVEL", "What is logged to stderr [info]", "off, error, warn, info, debug or trace",
+        |config, text| config.log => match text {
+            "off" | "error" | "warn" | "info" | "debug" | "trace" => text.parse().ok(),
+            _ => None,
+        };
+}

@@ -1,0 +1,194 @@
+//! Where settings come from, and the refusal of what is wrong with one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::settings::{SETTINGS, Setting};
+
+/// Largest configuration file, in bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// The variable that names the file when the flag does not.
+const FILE_VARIABLE: &str = "MARU_CONFIG";
+/// Beginnings of variables that are not settings: passwords that a person keeps in the environment, and what Kubernetes
+/// sets in every container beside a service of the name `maru`.
+const NOT_OURS: &[&str] = &["MARU_PASSWORD", "MARU_SERVICE_", "MARU_PORT"];
+
+/// Where a value was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// A flag on the command line.
+    Flag,
+    /// An environment variable.
+    Environment,
+    /// The configuration file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("the command line"),
+            Self::Environment => f.write_str("the environment"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// What is wrong with the configuration: the operator's to mend.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no such setting.
+    #[error("{key} (in {place}) is no setting; {hint}", place = .origin)]
+    Key {
+        /// As it was written.
+        key: String,
+        /// Where.
+        origin: Source,
+        /// The nearest one, or all.
+        hint: String,
+    },
+    /// A value out of its bounds.
+    #[error("{key} (in {place}) is {found:?}; allowed is {allowed}", place = .origin)]
+    Value {
+        /// As it was written.
+        key: String,
+        /// Where.
+        origin: Source,
+        /// What was found.
+        found: String,
+        /// What would do.
+        allowed: String,
+    },
+    /// The file cannot be read, or is not TOML.
+    #[error("the configuration file {path}: {fault}", path = .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
+}
+
+/// Reads all layers. `flags` are (setting's name, value); `file` overrides the variable that names one.
+///
+/// # Errors
+/// The first [`ConfigError`]: the file's, then the environment's, then the flags'.
+pub fn load(
+    flags: &[(String, String)],
+    environment: impl IntoIterator<Item = (String, String)>,
+    file: Option<&Path>,
+) -> Result<Config, ConfigError> {
+    let mut variables: Vec<(String, String)> =
+        environment.into_iter().filter(|(key, _)| is_ours(key)).collect();
+    variables.sort();
+    let named = variables.iter().position(|(key, _)| key == FILE_VARIABLE);
+    let named = named.map(|index| PathBuf::from(variables.remove(index).1));
+    let mut config = Config::default();
+    if let Some(path) = file.map(Path::to_owned).or(named) {
+        from_file(&mut config, &path)?;
+    }
+    for (key, found) in &variables {
+        let setting = SETTINGS.iter().find(|setting| setting.variable() == *key);
+        apply(&mut config, setting, key, found, &Source::Environment)?;
+    }
+    for (name, found) in flags {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let key = format!("--{}", name.replace('_', "-"));
+        apply(&mut config, setting, &key, found, &Source::Flag)?;
+    }
+    Ok(config)
+}
+
+/// The process's environment, without what is not text: no setting is anything else.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn is_ours(variable: &str) -> bool {
+    variable.starts_with("MARU_") && !NOT_OURS.iter().any(|begin| variable.starts_with(begin))
+}
+
+fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
+    let origin = Source::File(path.to_owned());
+    let refuse = |fault: String| ConfigError::File { path: path.to_owned(), fault };
+    let size = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(refuse(format!("{size} bytes; allowed are {FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
+    for (key, value) in &table {
+        let setting = SETTINGS.iter().find(|setting| setting.name == key);
+        let found = match (value, setting) {
+            (toml::Value::String(text), _) => text.clone(),
+            (toml::Value::Integer(number), _) => number.to_string(),
+            // Refused with its own words: no setting is a table, a list, a date or a fraction.
+            (other, _) => other.to_string(),
+        };
+        apply(config, setting, key, &found, &origin)?;
+    }
+    Ok(())
+}
+
+fn apply(
+    config: &mut Config,
+    setting: Option<&Setting>,
+    key: &str,
+    found: &str,
+    origin: &Source,
+) -> Result<(), ConfigError> {
+    let Some(setting) = setting else {
+        return Err(ConfigError::Key {
+            key: key.to_owned(),
+            origin: origin.clone(),
+            hint: hint(key, origin),
+        });
+    };
+    (setting.set)(config, found.trim()).ok_or_else(|| ConfigError::Value {
+        key: key.to_owned(),
+        origin: origin.clone(),
+        found: found.to_owned(),
+        allowed: setting.allowed.to_owned(),
+    })
+}
+
+/// The setting that was most likely meant, or the list of all.
+fn hint(key: &str, origin: &Source) -> String {
+    let spell = |setting: &Setting| match origin {
+        Source::Environment => setting.variable(),
+        Source::Flag => format!("--{}", setting.flag()),
+        Source::File(_) => setting.name.to_owned(),
+    };
+    let near = SETTINGS.iter().map(spell).map(|name| (distance(&name, key), name)).min();
+    if let Some((changes, name)) = near
+        && changes <= 3
+    {
+        return format!("did you mean {name}?");
+    }
+    let all: Vec<String> = SETTINGS.iter().map(spell).collect();
+    format!("allowed are {}", all.join(", "))
+}
+
+/// How many letters to insert, delete or change (Levenshtein 1965). Keys are short.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (above, from) in a.chars().take(64).enumerate() {
+        let mut diagonal = above;
+        let mut left = above + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = *cell;
+            left = changed.min(*cell + 1).min(left + 1);
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+use super::*;
+use crate::config::Pin;
+
+fn pairs(items: &[(&str, &str)]) -> Vec<(String, String)> {
+    items.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Loads with a file of this text.
+fn load_all(
+    flags: &[(&str, &str)],
+    environment: &[(&str, &str)],
+    file: Option<&str>,
+) -> Result<Config, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("maru.toml");
+    if let Some(text) = file {
+        std::fs::write(&path, text).unwrap();
+    }
+    load(&pairs(flags), pairs(environment), file.map(|_| path.as_path()))
+}
+
+#[test]
+fn flags_over_environment_over_file_over_defaults() {
+    let file = Some("group_members = 50\n");
+    let variable = [("MARU_GROUP_MEMBERS", "60"), ("HOME", "/nowhere")];
+    let flag = [("group_members", "70")];
+    let members = |flags, environment, file| load_all(flags, environment, file).unwrap().limits.group_members;
+    assert_eq!(members(&[], &[], None), 100);
+    assert_eq!(members(&[], &[], file), 50);
+    assert_eq!(members(&[], &variable, file), 60);
+    assert_eq!(members(&flag, &variable, file), 70);
+    assert_eq!(members(&flag, &[], file), 70);
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable_and_the_flag_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one.toml"), dir.path().join("two.toml"));
+    std::fs::write(&one, "readers = 3").unwrap();
+    std::fs::write(&two, "readers = 4").unwrap();
+    let variable = || vec![("MARU_CONFIG".to_owned(), one.display().to_string())];
+    assert_eq!(load(&[], variable(), None).unwrap().readers, 3);
+    assert_eq!(load(&[], variable(), Some(&two)).unwrap().readers, 4);
+}
+
+/// A good value for each setting at both ends of its bounds, and one beyond each end.
+#[test]
+fn every_setting_has_its_bounds() {
+    let table: &[(&str, &[&str], &[&str])] = &[
+        ("data", &["x", "/a b/c"], &[""]),
+        ("http", &["0.0.0.0:0", "[::1]:65535"], &["localhost:80", "80", ":80", "1.2.3.4", "1.2.3.4:65536"]),
+        ("listen", &["0.0.0.0:0", "[::]:1"], &["x", "", "1.2.3.4:-1"]),
+        ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),
+        ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
+        ("stores", &["1", "64"], &["0", "65", "auto"]),
+        ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
+        ("readers", &["1", "64"], &["0", "65"]),
+        ("group_members", &["2", "500"], &["1", "501"]),
+        ("frames_per_s", &["1", "1000000"], &["0", "1000001"]),
+        ("frames_burst", &["1", "1000000"], &["0", "1000001"]),
+        ("heartbeat_ms", &["1000", "600000"], &["999", "600001", "30s"]),
+        ("egress_bytes", &["1048576", "67108864"], &["1048575", "67108865", "1MiB"]),
+        ("stalled_ms", &["1000", "600000"], &["999", "600001"]),
+        ("idle_users", &["0", "10000000"], &["-1", "10000001"]),
+        ("idle_channels", &["0", "10000000"], &["-1", "10000001"]),
+        ("token_s", &["10", "31536000"], &["9", "31536001", "18446744073709551616"]),
+        ("hello_timeout_ms", &["100", "600000"], &["99", "600001"]),
+        ("space_reserve_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
+        ("cache_mib", &["8", "1048576"], &["7", "1048577"]),
+        ("memtable_mib", &["8", "1048576"], &["7", "1048577"]),
+        ("wal_mib", &["8", "1048576"], &["7", "1048577"]),
+        ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
+    ];
+    let named: Vec<&str> = table.iter().map(|(name, ..)| *name).collect();
+    let all: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    assert_eq!(named, all, "a setting without a test");
+    for (name, good, bad) in table {
+        for value in *good {
+            assert!(load_all(&[(name, value)], &[], None).is_ok(), "{name} {value}");
+        }
+        for value in *bad {
+            let refused = load_all(&[(name, value)], &[], None).unwrap_err();
+            let ConfigError::Value { key, found, allowed, .. } = refused else { panic!("{refused}") };
+            assert_eq!((key, found.as_str()), (format!("--{}", name.replace('_', "-")), *value));
+            assert!(!allowed.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_refusal_names_key_place_found_and_allowed() {
+    let words = |flags, environment, file| load_all(flags, environment, file).unwrap_err().to_string();
+    assert_eq!(
+        words(&[("group_members", "501")], &[], None),
+        "--group-members (in the command line) is \"501\"; allowed is 2 to 500"
+    );
+    assert_eq!(
+        words(&[], &[("MARU_SHARD", "2")], None),
+        "MARU_SHARD (in the environment) is no setting; did you mean MARU_SHARDS?"
+    );
+    let far = words(&[], &[("MARU_COLOUR", "blue")], None);
+    assert!(far.contains("allowed are MARU_DATA, MARU_HTTP"), "{far}");
+    let file = words(&[], &[], Some("group_members = 501\n"));
+    assert!(file.contains("maru.toml) is \"501\"; allowed is 2 to 500"), "{file}");
+    let file = words(&[], &[], Some("group_member = 50\n"));
+    assert!(file.contains("did you mean group_members?"), "{file}");
+    // Also below a layer that is right.
+    let hidden = words(&[("group_members", "50")], &[("MARU_GROUP_MEMBERS", "many")], None);
+    assert!(hidden.contains("MARU_GROUP_MEMBERS") && hidden.contains("many"), "{hidden}");
+}
+
+#[test]
+fn files_that_are_none() {
+    let words = |text| load_all(&[], &[], Some(text)).unwrap_err().to_string();
+    assert!(words("group_members 50").contains("maru.toml"));
+    assert!(words("a = 1\na = 2").contains("duplicate"), "{}", words("a = 1\na = 2"));
+    assert!(words("[server]\nshards = 1").contains("server (in"));
+    assert!(words("shards = [1]").contains("\"[1]\"; allowed is 1 to 64"));
+    assert!(words("shards = true").contains("\"true\"; allowed"));
+    let missing = load(&[], [], Some(Path::new("/nonexistent/maru.toml"))).unwrap_err();
+    assert!(missing.to_string().contains("/nonexistent/maru.toml"), "{missing}");
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    let set = [("MARU_SERVICE_HOST", "10.0.0.1"), ("MARU_PORT", "tcp://10.0.0.1:80"), ("MARU_PASSWORD", "x")];
+    assert!(load_all(&[], &set, None).is_ok());
+}
+
+#[test]
+fn values_arrive() {
+    let file =
+        "data = \"/d\"\nshards = 3\npin = \"0,1\"\ntoken_s = 60\nspace_reserve_mib = 16\nlog = \"warn\"";
+    let config =
+        load_all(&[("http", "127.0.0.1:0")], &[("MARU_CHAT_URL", "wss://c/ws")], Some(file)).unwrap();
+    assert_eq!(config.data, PathBuf::from("/d"));
+    assert_eq!(config.http.port(), 0);
+    assert_eq!((config.shards, config.pin), (Some(3), Pin::Cores(vec![0, 1])));
+    assert_eq!((config.token_ms, config.space_reserve_bytes), (60_000, Some(16 << 20)));
+    assert_eq!(config.chat_url.as_deref(), Some("wss://c/ws"));
+    assert_eq!(config.log, tracing::level_filters::LevelFilter::WARN);
+}

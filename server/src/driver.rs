@@ -1,0 +1,197 @@
+//! The seam to the kernel: accept, read, write, wake. A driver owns the sockets of one shard and the pure edge state of
+//! each, and knows nothing of what frames mean.
+//!
+//! One call of [`Driver::poll`] a turn brings inputs; transmits and closes are queued; one [`Driver::flush`] a turn
+//! writes each touched connection. There is one driver now, [`epoll::Epoll`]; io_uring would be its sibling.
+
+pub mod epoll;
+mod table;
+mod timers;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::token::Key;
+use protocol::{CloseCode, Placement, ShardId};
+use shard::{ConnId, Input};
+
+use crate::clock::Now;
+use crate::handover::Parcel;
+use crate::mesh::Bell;
+
+/// What the operator set for the connections of one shard, with the documented defaults.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Open connections of this shard; one more is closed at once.
+    pub connections_max: usize,
+    /// Of them without a valid Hello; the oldest is closed when one more comes.
+    pub unauthenticated_max: usize,
+    /// Time to say Hello, milliseconds.
+    pub hello_ms: u64,
+    /// Time to take what is queued and answer a close, milliseconds.
+    pub close_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections_max: 1_000_000, unauthenticated_max: 4096, hello_ms: 10_000, close_ms: 5000 }
+    }
+}
+
+/// Descriptors that are kept free for files, the control plane and accept itself.
+pub const DESCRIPTORS_RESERVED: u64 = 1024;
+
+/// What each of `shards` shards may hold so that the process stays within its descriptor limit (RLIMIT_NOFILE).
+/// `files` descriptors are wanted by others, the stores above all.
+#[must_use]
+pub fn connections_within_descriptors(shards: u16, files: u64) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    // Without a limit the kernel's own fs.nr_open still holds; a million a shard is above what memory allows anyway.
+    let usable = limit
+        .map_or_else(|| u64::from(shards) << 20, |limit| limit.saturating_sub(files + DESCRIPTORS_RESERVED));
+    usize::try_from(usable / u64::from(shards.max(1))).unwrap_or(usize::MAX).max(16)
+}
+
+/// An address that is ours: bound, but not listened on yet.
+#[derive(Debug)]
+pub struct Reserved {
+    /// The address; a port of 0 has become the kernel's choice.
+    pub address: SocketAddr,
+    /// Keeps it ours. Drop it once the shards listen.
+    pub socket: socket2::Socket,
+}
+
+/// Reserves an address for the shards' listeners. SO_REUSEPORT lets any process of the same user join in, so it is
+/// first bound without: another server on the port is an error here and not half of our connections there.
+///
+/// # Errors
+/// Of the kernel: in use, not ours, not allowed.
+pub fn reserve(address: SocketAddr) -> io::Result<Reserved> {
+    let probe = epoll::bind(address, false)?;
+    // Nobody can listen on a port that is bound: listening is what shows whether it is free.
+    probe.listen(1)?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    let socket = epoll::bind(address, true)?;
+    Ok(Reserved { address, socket })
+}
+
+/// What a driver is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Which shard this is.
+    pub shard: ShardId,
+    /// Where users live.
+    pub placement: Placement,
+    /// The keys of valid tokens.
+    pub keys: Arc<[Key]>,
+    /// What the operator set.
+    pub limits: Limits,
+}
+
+/// What a driver tells.
+#[derive(Debug)]
+pub enum Told {
+    /// For this shard's core.
+    Input(Input),
+    /// The user's home is another shard: the connection has left this driver and must be handed over.
+    Away {
+        /// Whose.
+        home: ShardId,
+        /// Everything of it.
+        parcel: Box<Parcel>,
+    },
+}
+
+/// Counters for the operator; all rise for ever except those named `_now`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Accepts that failed, mostly for want of descriptors.
+    pub accept_errors: u64,
+    /// Connections closed at once because the table was full.
+    pub refused_full: u64,
+    /// Unauthenticated connections closed to make room for newer ones.
+    pub evicted: u64,
+    /// Unauthenticated connections closed because their time or bytes were over.
+    pub hello_timeouts: u64,
+    /// Connections that said a valid Hello here.
+    pub hellos: u64,
+    /// Connections given to another shard.
+    pub handed_over: u64,
+    /// Connections taken from another shard.
+    pub taken_over: u64,
+    /// Connections closed for a fault of the peer that the edge found: framing, WebSocket, Hello.
+    pub peer_faults: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Read syscalls.
+    pub reads: u64,
+    /// Write syscalls.
+    pub writes: u64,
+    /// Connections now.
+    pub connections_now: u64,
+    /// Of them without a valid Hello.
+    pub unauthenticated_now: u64,
+}
+
+/// The syscalls of one shard. A connection that does not exist any more is silently none of its business.
+pub trait Driver {
+    /// What wakes [`Self::poll`] from another thread.
+    ///
+    /// # Errors
+    /// Of the kernel.
+    fn bell(&self) -> io::Result<Bell>;
+
+    /// Starts accepting. Every shard listens on the same address (SO_REUSEPORT). Returns the address, whose port the
+    /// kernel chose if it was 0.
+    ///
+    /// # Errors
+    /// Of the kernel.
+    fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr>;
+
+    /// Accepts no more, and closes those who have not said Hello.
+    fn stop_listening(&mut self, now: Now);
+
+    /// Waits until something happens, the bell rings or `timeout` is over (`None`: no end), then does what is due:
+    /// accepts, reads (a bounded amount per connection), deadlines.
+    ///
+    /// # Errors
+    /// Of the kernel, when waiting itself is impossible.
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        clock: &mut dyn FnMut() -> Now,
+        told: &mut Vec<Told>,
+    ) -> io::Result<()>;
+
+    /// Takes a connection from another shard. Its Hello is the first input.
+    fn take_over(&mut self, now: Now, parcel: Parcel, told: &mut Vec<Told>);
+
+    /// Queues whole frames for the next flush.
+    fn transmit(&mut self, conn: ConnId, frames: Bytes);
+
+    /// Ends a connection once what is queued is written; [`Input::Closed`] is told at the end.
+    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode);
+
+    /// Reads no more from a connection.
+    fn pause(&mut self, conn: ConnId);
+
+    /// Reads again.
+    fn resume(&mut self, conn: ConnId);
+
+    /// Writes each touched connection.
+    fn flush(&mut self, now: Now, told: &mut Vec<Told>);
+
+    /// When [`Self::poll`] must return though nothing happens, in milliseconds of [`Now::tick`]. 0 for at once.
+    fn next_deadline(&mut self) -> Option<u64>;
+
+    /// Counters for the operator.
+    fn counters(&self) -> Counters;
+}

@@ -1,0 +1,382 @@
+//! The epoll driver (mio), edge-triggered: each descriptor is registered once, and what the kernel still holds when a
+//! connection's share of a turn is used up is remembered here instead of asked for again.
+
+mod accept;
+mod socket;
+mod transfer;
+
+pub(super) use socket::bind;
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge::{Connection, Moment};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use protocol::CloseCode;
+use shard::{ConnId, Input};
+
+use self::transfer::{hello_input, sink};
+use super::table::Table;
+use super::timers::Timers;
+use super::{Counters, Driver, Setup, Told};
+use crate::clock::Now;
+use crate::handover::Parcel;
+use crate::mesh::Bell;
+
+/// The one read buffer of a thread.
+const READ_BYTES: usize = 64 * 1024;
+/// Kernel events taken in one turn.
+const EVENTS_PER_TURN: usize = 1024;
+
+const LISTENER: Token = Token(usize::MAX);
+const BELL: Token = Token(usize::MAX - 1);
+
+/// One connection.
+#[derive(Debug)]
+struct Entry {
+    stream: TcpStream,
+    edge: Connection,
+    /// The core has been told Hello and not yet Closed.
+    is_known: bool,
+    /// The core asked for the close and is told Closed at the end of it.
+    core_closes: bool,
+    counts_as_unauthenticated: bool,
+    is_paused: bool,
+    /// The kernel may hold bytes that were not read.
+    is_readable: bool,
+    /// The kernel has said that the peer ends: read until there is nothing.
+    peer_ends: bool,
+    /// The kernel took everything so far.
+    is_writable: bool,
+    is_in_readers: bool,
+    is_dirty: bool,
+    is_shut: bool,
+    /// The deadline for which it stands in a timer queue.
+    timer_ms: u64,
+    /// What the core was told to be waiting.
+    told_queued: usize,
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct Epoll {
+    setup: Setup,
+    poll: Poll,
+    events: Events,
+    waker: std::sync::Arc<Waker>,
+    listener: Option<TcpListener>,
+    /// The kernel may hold connections that were not accepted.
+    may_accept: bool,
+    /// Not before this time; 0 for any.
+    accept_again_ms: u64,
+    table: Table<Entry>,
+    unauthenticated: usize,
+    /// Those with unread bytes that had their share of the last turn.
+    readers: VecDeque<ConnId>,
+    /// Those to look at in the next flush.
+    dirty: Vec<ConnId>,
+    hello_timers: Timers,
+    close_timers: Timers,
+    buffer: Box<[u8]>,
+    counters: Counters,
+}
+
+impl Epoll {
+    /// A driver without connections that does not listen yet.
+    ///
+    /// # Errors
+    /// Of the kernel, when there is no descriptor for epoll or its eventfd.
+    pub fn new(setup: Setup) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = std::sync::Arc::new(Waker::new(poll.registry(), BELL)?);
+        Ok(Self {
+            setup,
+            poll,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            waker,
+            listener: None,
+            may_accept: false,
+            accept_again_ms: 0,
+            table: Table::default(),
+            unauthenticated: 0,
+            readers: VecDeque::new(),
+            dirty: Vec::new(),
+            hello_timers: Timers::default(),
+            close_timers: Timers::default(),
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            counters: Counters::default(),
+        })
+    }
+
+    fn moment(setup: &Setup, now: Now) -> Moment<'_> {
+        Moment {
+            now_ms: now.tick.0,
+            wall_ms: now.wall_ms,
+            close_ms: setup.limits.close_ms,
+            keys: &setup.keys,
+        }
+    }
+
+    /// Hands a connection over whose user's home is another shard.
+    fn give_away(&mut self, conn: ConnId, hello: edge::Hello, told: &mut Vec<Told>) {
+        let Some(mut entry) = self.forget(conn) else { return };
+        self.counters.hellos += 1;
+        self.counters.handed_over += 1;
+        if self.poll.registry().deregister(&mut entry.stream).is_err() {
+            return;
+        }
+        let Entry { stream, edge, .. } = *entry;
+        let parcel = Box::new(Parcel { stream: socket::into_std(stream), edge, hello });
+        told.push(Told::Away { home: self.setup.placement.user_home(hello.user), parcel });
+    }
+
+    /// Looks at a connection after anything happened to it: its standing, its timers, its end.
+    fn settle(&mut self, conn: ConnId, told: &mut Vec<Told>) {
+        let Some(entry) = self.table.get_mut(conn) else { return };
+        let edge = &entry.edge;
+        if entry.counts_as_unauthenticated && !edge.is_unauthenticated() {
+            entry.counts_as_unauthenticated = false;
+            self.unauthenticated -= 1;
+            if edge.is_live() {
+                self.counters.hellos += 1;
+            } else if edge.close_code() == Some(CloseCode::HelloTimeout) {
+                self.counters.hello_timeouts += 1;
+            }
+        }
+        if !edge.is_live() && !entry.core_closes {
+            if edge.close_code().is_some_and(|code| code != CloseCode::Normal) && entry.is_known {
+                self.counters.peer_faults += 1;
+            }
+            if entry.is_known {
+                // Nothing more can come from it, and nothing more reach it: the core need not wait for the farewell.
+                entry.is_known = false;
+                told.push(Told::Input(Input::Closed { conn }));
+            }
+        }
+        if edge.is_finished() {
+            if let Some(entry) = self.forget(conn)
+                && entry.is_known
+            {
+                told.push(Told::Input(Input::Closed { conn }));
+            }
+            return;
+        }
+        if let Some(deadline_ms) = edge.next_deadline()
+            && deadline_ms != entry.timer_ms
+        {
+            entry.timer_ms = deadline_ms;
+            self.close_timers.push(deadline_ms, conn);
+        }
+        if edge.is_written_out() && !entry.is_shut {
+            entry.is_shut = true;
+            let _ = entry.stream.shutdown(Shutdown::Write);
+        }
+        if entry.is_readable && !entry.is_paused && !entry.is_in_readers {
+            entry.is_in_readers = true;
+            self.readers.push_back(conn);
+        }
+        if edge.has_output() && entry.is_writable {
+            self.touch(conn);
+        }
+    }
+
+    fn touch(&mut self, conn: ConnId) {
+        if let Some(entry) = self.table.get_mut(conn)
+            && !entry.is_dirty
+        {
+            entry.is_dirty = true;
+            self.dirty.push(conn);
+        }
+    }
+
+    fn on_deadlines(&mut self, now: Now, told: &mut Vec<Told>) {
+        let due = |timers: &mut Timers| timers.pop_due(now.tick.0);
+        while let Some(conn) = due(&mut self.hello_timers).or_else(|| due(&mut self.close_timers)) {
+            let moment = Self::moment(&self.setup, now);
+            if let Some(entry) = self.table.get_mut(conn) {
+                let waited = entry.edge.is_unauthenticated();
+                entry.edge.on_deadline(&moment);
+                if waited && entry.edge.is_finished() {
+                    self.counters.hello_timeouts += 1;
+                }
+                self.settle(conn, told);
+            }
+        }
+    }
+
+    /// Takes what the kernel told. Only flags are set here: reading comes after, in order.
+    fn on_events(&mut self) {
+        for event in &self.events {
+            match event.token() {
+                BELL => {}
+                LISTENER => self.may_accept = true,
+                Token(number) => {
+                    let conn = ConnId(number as u64);
+                    let Some(entry) = self.table.get_mut(conn) else { continue };
+                    entry.peer_ends |= event.is_read_closed() || event.is_error();
+                    entry.is_readable |= event.is_readable() || entry.peer_ends;
+                    if entry.is_readable && !entry.is_in_readers && !entry.is_paused {
+                        entry.is_in_readers = true;
+                        self.readers.push_back(conn);
+                    }
+                    if event.is_writable() {
+                        entry.is_writable = true;
+                        if entry.edge.has_output() && !entry.is_dirty {
+                            entry.is_dirty = true;
+                            self.dirty.push(conn);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Driver for Epoll {
+    fn bell(&self) -> io::Result<Bell> {
+        let waker = self.waker.clone();
+        Ok(Box::new(move || {
+            // It fails only when its counter is full, and then the thread is being woken already.
+            let _ = waker.wake();
+        }))
+    }
+
+    fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let mut listener = socket::listen(address)?;
+        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let address = listener.local_addr()?;
+        self.listener = Some(listener);
+        self.may_accept = true;
+        Ok(address)
+    }
+
+    fn stop_listening(&mut self, now: Now) {
+        self.listener = None;
+        self.may_accept = false;
+        let moment = Self::moment(&self.setup, now);
+        while let Some(conn) = self.hello_timers.pop() {
+            let Some(entry) = self.table.get_mut(conn) else { continue };
+            if entry.counts_as_unauthenticated {
+                entry.edge.close(&moment, CloseCode::GoingAway);
+                if !entry.is_dirty {
+                    entry.is_dirty = true;
+                    self.dirty.push(conn);
+                }
+            }
+        }
+    }
+
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        clock: &mut dyn FnMut() -> Now,
+        told: &mut Vec<Told>,
+    ) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let now = clock();
+        self.on_events();
+        self.accept(now);
+        for _ in 0..self.readers.len() {
+            let Some(conn) = self.readers.pop_front() else { break };
+            if let Some(entry) = self.table.get_mut(conn) {
+                entry.is_in_readers = false;
+                self.read(now, conn, told);
+            }
+        }
+        self.on_deadlines(now, told);
+        Ok(())
+    }
+
+    fn take_over(&mut self, now: Now, parcel: Parcel, told: &mut Vec<Told>) {
+        let Parcel { stream, edge, hello } = parcel;
+        if self.table.len() >= self.setup.limits.connections_max && !self.evict() {
+            self.counters.refused_full += 1;
+            return;
+        }
+        let Some(conn) = self.register(TcpStream::from_std(stream), edge) else { return };
+        self.counters.taken_over += 1;
+        told.push(Told::Input(hello_input(conn, hello)));
+        let moment = Self::moment(&self.setup, now);
+        if let Some(entry) = self.table.get_mut(conn) {
+            entry.is_known = true;
+            // A second Hello is refused by the edge, so nothing can go away from here.
+            let mut away = None;
+            let mut sink = sink(&self.setup, conn, &mut entry.is_known, &mut away, told);
+            entry.edge.resume(&moment, &mut sink);
+        }
+        self.settle(conn, told);
+    }
+
+    fn transmit(&mut self, conn: ConnId, frames: Bytes) {
+        if let Some(entry) = self.table.get_mut(conn) {
+            entry.edge.transmit(frames);
+            self.touch(conn);
+        }
+    }
+
+    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode) {
+        let moment = Self::moment(&self.setup, now);
+        if let Some(entry) = self.table.get_mut(conn) {
+            entry.core_closes = entry.is_known;
+            entry.is_paused = false;
+            entry.edge.close(&moment, code);
+            self.touch(conn);
+        }
+    }
+
+    fn pause(&mut self, conn: ConnId) {
+        if let Some(entry) = self.table.get_mut(conn) {
+            entry.is_paused = true;
+        }
+    }
+
+    fn resume(&mut self, conn: ConnId) {
+        if let Some(entry) = self.table.get_mut(conn) {
+            entry.is_paused = false;
+            if entry.is_readable && !entry.is_in_readers {
+                entry.is_in_readers = true;
+                self.readers.push_back(conn);
+            }
+        }
+    }
+
+    fn flush(&mut self, _now: Now, told: &mut Vec<Told>) {
+        // What a write touches again is for the next flush.
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for conn in dirty.drain(..) {
+            self.write(conn, told);
+        }
+        dirty.append(&mut self.dirty);
+        self.dirty = dirty;
+    }
+
+    fn next_deadline(&mut self) -> Option<u64> {
+        if !self.readers.is_empty() || !self.dirty.is_empty() {
+            return Some(0);
+        }
+        let accept = (self.listener.is_some() && self.may_accept).then_some(self.accept_again_ms);
+        let table = &self.table;
+        let stale = |conn, deadline_ms| {
+            table.get(conn).is_none_or(|entry| entry.timer_ms != deadline_ms)
+                || table.get(conn).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
+        };
+        let hello = self.hello_timers.next(stale);
+        let close = self.close_timers.next(stale);
+        [accept, hello, close].into_iter().flatten().min()
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            connections_now: self.table.len() as u64,
+            unauthenticated_now: self.unauthenticated as u64,
+            ..self.counters
+        }
+    }
+}

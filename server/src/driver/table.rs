@@ -1,0 +1,104 @@
+//! The connections of one driver, by number. A number is a place and how often the place was taken before, so it is
+//! never used again within a process.
+
+use shard::ConnId;
+
+/// A slab. Entries are boxed, so that growing it moves pointers and an empty place costs 16 bytes.
+#[derive(Debug)]
+pub(super) struct Table<T> {
+    places: Vec<Place<T>>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    generation: u32,
+    entry: Option<Box<T>>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Table<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds an entry; `None` when numbers have run out, after 2^64 connections or at 2^32 - 1 at once.
+    pub(super) fn insert(&mut self, entry: Box<T>) -> Option<ConnId> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(self.places.len()).ok().filter(|index| *index < u32::MAX)?;
+                self.places.push(Place { generation: 0, entry: None });
+                index
+            }
+        };
+        let place = self.places.get_mut(index as usize)?;
+        place.entry = Some(entry);
+        self.len += 1;
+        Some(ConnId(u64::from(place.generation) << 32 | u64::from(index)))
+    }
+
+    fn place(&self, conn: ConnId) -> Option<usize> {
+        let index = usize::try_from(conn.0 & u64::from(u32::MAX)).ok()?;
+        let place = self.places.get(index)?;
+        (u64::from(place.generation) == conn.0 >> 32).then_some(index)
+    }
+
+    pub(super) fn get(&self, conn: ConnId) -> Option<&T> {
+        self.places.get(self.place(conn)?)?.entry.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
+        let index = self.place(conn)?;
+        self.places.get_mut(index)?.entry.as_deref_mut()
+    }
+
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Box<T>> {
+        let index = self.place(conn)?;
+        let place = self.places.get_mut(index)?;
+        let entry = place.entry.take()?;
+        self.len -= 1;
+        // A place whose generations have run out is not used again.
+        if let Some(next) = place.generation.checked_add(1) {
+            place.generation = next;
+            self.free.push(u32::try_from(index).ok()?);
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_never_used_again() {
+        let mut table = Table::default();
+        let first = table.insert(Box::new('a')).unwrap();
+        let second = table.insert(Box::new('b')).unwrap();
+        assert_eq!(table.remove(first).as_deref(), Some(&'a'));
+        let third = table.insert(Box::new('c')).unwrap();
+        assert_eq!(table.get(first), None);
+        assert_eq!(table.remove(first), None);
+        assert_eq!((table.get(second), table.get(third), table.len()), (Some(&'b'), Some(&'c'), 2));
+        assert_eq!(first.0 & 0xffff_ffff, third.0 & 0xffff_ffff, "the place is used again");
+        assert_ne!(first, third);
+    }
+
+    #[test]
+    fn generations_end() {
+        let mut table = Table::default();
+        let conn = table.insert(Box::new(1)).unwrap();
+        table.places[0].generation = u32::MAX;
+        assert_eq!(table.get(conn), None);
+        let last = ConnId(u64::from(u32::MAX) << 32);
+        assert_eq!(table.remove(last).as_deref(), Some(&1));
+        assert_eq!(table.insert(Box::new(2)).unwrap().0, 1, "the worn place rests");
+    }
+}

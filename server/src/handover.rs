@@ -1,0 +1,17 @@
+//! A connection moves home: accepted by any shard, it is told at Hello where its user lives, and everything of it (socket,
+//! codec state, unread input, unsent output) goes there in one piece. The edge decodes nothing after Hello before that.
+
+use std::net::TcpStream;
+
+use edge::{Connection, Hello};
+
+/// Everything of one connection.
+#[derive(Debug)]
+pub struct Parcel {
+    /// Non-blocking and registered nowhere.
+    pub stream: TcpStream,
+    /// Codec state, unread input, unsent output.
+    pub edge: Connection,
+    /// What was said and verified; the home steps it first.
+    pub hello: Hello,
+}

@@ -1,0 +1,41 @@
+//! The binary `maru`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use server::{admin, chat, serve};
+
+/// Maru, the open floor where everyone gathers to talk.
+#[derive(Parser)]
+#[command(name = "maru", version)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a node.
+    Serve(serve::Flags),
+    /// Talk from a terminal, or as JSON lines from a program.
+    Chat(chat::Flags),
+    /// Look after a data directory.
+    Admin(admin::Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Line::parse().verb {
+        Verb::Serve(flags) => serve::run(&flags),
+        Verb::Chat(flags) => chat::run(flags),
+        Verb::Admin(flags) => admin::run(&flags),
+    };
+    outcome.unwrap_or_else(|error| {
+        // Whoever read our output has seen enough (`| head`).
+        let cause = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if cause == Some(std::io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("maru: {error}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,230 @@
+//! Everything that the node counts, in the Prometheus text format (version 0.0.4).
+
+mod process;
+mod text;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::StoreId;
+use storage::Stores;
+use tokio::sync::oneshot;
+
+use crate::mesh::{Outlets, Post};
+use crate::reader::ReadMeter;
+use crate::space::SpaceMeter;
+use crate::store::meter::StoreMeter;
+use crate::turn::ShardReport;
+use text::Text;
+
+/// A shard that does not answer within so long is left out: metrics must come when a shard hangs, above all then.
+const SHARD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where the numbers are.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// When the process began.
+    pub began: Instant,
+    /// The shards.
+    pub outlets: Outlets,
+    /// The stores.
+    pub stores: Arc<Stores>,
+    /// Their threads.
+    pub meters: Vec<(StoreId, Arc<StoreMeter>)>,
+    /// The readers.
+    pub readers: Arc<ReadMeter>,
+    /// The disk.
+    pub space: Arc<SpaceMeter>,
+}
+
+impl Metrics {
+    /// Asks every shard, then writes all of it.
+    pub async fn text(&self) -> String {
+        let reports = self.reports().await;
+        let mut text = Text::default();
+        process::write(&mut text, self.began);
+        self.shards(&mut text, &reports);
+        self.store_threads(&mut text);
+        self.stores(&mut text);
+        let (answered, failed) = self.readers.answered();
+        text.counter("maru_reads_total", "Queries answered by reader threads.", answered);
+        text.counter("maru_reads_failed_total", "Of them with an error.", failed);
+        text.gauge("maru_reads_waiting", "Queries that wait for a reader thread.", self.readers.waiting());
+        let (free, low) = self.space.read();
+        text.gauge("maru_disk_free_bytes", "Free space on the disk of the data directory.", free);
+        text.gauge("maru_disk_low", "1 while sends are refused for want of space.", u64::from(low));
+        text.end()
+    }
+
+    async fn reports(&self) -> Vec<ShardReport> {
+        let asked: Vec<_> = self
+            .outlets
+            .all()
+            .map(|outlet| {
+                let (reply, report) = oneshot::channel();
+                let inspect = Box::new(move |report| drop(reply.send(report)));
+                // A full ring drops the question, which ends the wait for its answer.
+                drop(outlet.try_post(Post::Inspect(inspect)));
+                report
+            })
+            .collect();
+        let until = tokio::time::Instant::now() + SHARD_TIMEOUT;
+        let mut reports = Vec::with_capacity(asked.len());
+        for report in asked {
+            if let Ok(Ok(report)) = tokio::time::timeout_at(until, report).await {
+                reports.push(report);
+            }
+        }
+        reports
+    }
+
+    fn shards(&self, text: &mut Text, reports: &[ShardReport]) {
+        text.gauge("maru_shards", "Shards of this node.", self.outlets.shards() as u64);
+        text.gauge("maru_shards_answering", "Shards that answered this request.", reports.len() as u64);
+        type Read = fn(&ShardReport) -> u64;
+        let counters: &[(&str, &str, Read)] = &[
+            ("maru_messages_stored_total", "Messages made durable.", |r| r.core.messages_stored),
+            ("maru_messages_sent_total", "Message frames handed to connections.", |r| r.core.messages_sent),
+            ("maru_acks_sent_total", "Acks handed to connections.", |r| r.core.acks_sent),
+            ("maru_rejects_total", "Refused frames.", |r| r.core.rejects),
+            ("maru_duplicates_total", "Repeated sends answered.", |r| r.core.duplicates),
+            ("maru_hops_sent_total", "Hops to other shards.", |r| r.core.hops_sent),
+            ("maru_deliveries_dropped_total", "Deliveries read from the fan-out log instead.", |r| {
+                r.core.deliveries_dropped
+            }),
+            ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
+            ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
+            ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),
+            ("maru_connections_refused_total", "Connections closed because the table was full.", |r| {
+                r.driver.refused_full
+            }),
+            ("maru_connections_evicted_total", "Unauthenticated connections that made room.", |r| {
+                r.driver.evicted
+            }),
+            ("maru_hello_timeouts_total", "Connections that said no Hello in time.", |r| {
+                r.driver.hello_timeouts
+            }),
+            ("maru_hellos_total", "Connections with a valid Hello.", |r| r.driver.hellos),
+            ("maru_handed_over_total", "Connections given to another shard.", |r| r.driver.handed_over),
+            ("maru_taken_over_total", "Connections taken from another shard.", |r| r.driver.taken_over),
+            ("maru_peer_faults_total", "Connections closed for a fault of the peer.", |r| {
+                r.driver.peer_faults
+            }),
+            ("maru_bytes_read_total", "Bytes read from connections.", |r| r.driver.bytes_read),
+            ("maru_bytes_written_total", "Bytes written to connections.", |r| r.driver.bytes_written),
+            ("maru_read_calls_total", "Read system calls.", |r| r.driver.reads),
+            ("maru_write_calls_total", "Write system calls.", |r| r.driver.writes),
+            ("maru_turns_total", "Turns of the loop.", |r| r.turns),
+            ("maru_sleeps_total", "Times the loop slept.", |r| r.sleeps),
+        ];
+        let gauges: &[(&str, &str, Read)] = &[
+            ("maru_sessions", "Sessions now.", |r| r.core.sessions_now),
+            ("maru_users_in_memory", "Users in memory now.", |r| r.core.users_now),
+            ("maru_channels_in_memory", "Channels in memory now.", |r| r.core.channels_now),
+            ("maru_connections", "Connections now.", |r| r.driver.connections_now),
+            ("maru_connections_unauthenticated", "Connections without a Hello now.", |r| {
+                r.driver.unauthenticated_now
+            }),
+            ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
+            ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
+        ];
+        for (name, help, read) in counters {
+            text.per("counter", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
+        }
+        for (name, help, read) in gauges {
+            text.per("gauge", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
+        }
+    }
+
+    fn store_threads(&self, text: &mut Text) {
+        type Read = fn(&StoreMeter) -> u64;
+        let table: &[(&str, &str, &str, Read)] = &[
+            ("counter", "maru_store_batches_total", "Batches made durable.", StoreMeter::batches),
+            ("counter", "maru_store_messages_total", "Messages made durable.", StoreMeter::messages),
+            ("gauge", "maru_store_batches_waiting", "Batches not yet durable.", StoreMeter::waiting),
+        ];
+        for (kind, name, help, read) in table {
+            let values = self.meters.iter().map(|(store, meter)| (u64::from(store.0), read(meter)));
+            text.per(kind, name, help, "store", values);
+        }
+        text.head(
+            "histogram",
+            "maru_store_write_seconds",
+            "Time of a synced write; its count is the fsyncs.",
+        );
+        for (store, meter) in &self.meters {
+            meter.write_histogram(*store, text.body());
+        }
+    }
+
+    fn stores(&self, text: &mut Text) {
+        type Read = fn(&storage::StoreStats) -> u64;
+        let stats = self.stores.stats();
+        let table: &[(&str, &str, &str, Read)] = &[
+            ("counter", "maru_store_rows_total", "Rows written.", |s| s.rows),
+            ("counter", "maru_store_reads_total", "Queries begun.", |s| s.reads),
+            ("counter", "maru_store_misses_total", "Cached queries that were not in memory.", |s| s.misses),
+            ("counter", "maru_store_cache_hits_total", "Blocks found in the cache.", |s| s.cache_hits),
+            ("counter", "maru_store_cache_misses_total", "Blocks read from files.", |s| s.cache_misses),
+            ("gauge", "maru_store_memory_bytes", "Bytes not yet in files.", |s| s.memory_bytes),
+            ("gauge", "maru_store_disk_bytes", "Bytes of live files.", |s| s.disk_bytes),
+        ];
+        for (kind, name, help, read) in table {
+            text.per(kind, name, help, "store", stats.iter().map(|s| (u64::from(s.store.0), read(s))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_that_hangs_is_left_out_and_the_rest_is_told() {
+        let (mailboxes, outlets) = mesh::build(2);
+        let metrics = Metrics {
+            began: Instant::now(),
+            outlets,
+            stores: Arc::new(Stores::memory(2)),
+            meters: vec![(StoreId(0), Arc::default()), (StoreId(1), Arc::default())],
+            readers: Arc::default(),
+            space: Arc::default(),
+        };
+        // Only shard 1 answers; the mailbox of shard 0 stays open. Time stands still while this task looks.
+        let answers = tokio::spawn(async move {
+            loop {
+                if let Some(Post::Inspect(reply)) = mailboxes[1].next_post() {
+                    let core = shard::Counters { messages_stored: 42, ..Default::default() };
+                    reply(ShardReport {
+                        shard: protocol::ShardId(1),
+                        core,
+                        driver: Default::default(),
+                        turns: 7,
+                        sleeps: 0,
+                        hops_waiting_now: 0,
+                        posts_waiting_now: 0,
+                    });
+                    return mailboxes;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        let text = metrics.text().await;
+        drop(answers.await.unwrap());
+        for line in [
+            "maru_shards 2",
+            "maru_shards_answering 1",
+            "maru_messages_stored_total{shard=\"1\"} 42",
+            "maru_store_batches_total{store=\"1\"} 0",
+            "maru_store_write_seconds_count{store=\"0\"} 0",
+            "# TYPE maru_sessions gauge",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+            let heads = text.lines().filter(|line| line.starts_with(&format!("# TYPE {name} "))).count();
+            assert_eq!(heads, 1, "{name}");
+        }
+    }
+}

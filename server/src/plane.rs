@@ -1,0 +1,127 @@
+//! The data plane as the control plane sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use api::Pending;
+use protocol::commit::AccountRow;
+use protocol::{DeviceId, Placement, UserId};
+use shard::Command;
+use tokio::sync::oneshot;
+
+use crate::mesh::{Outlets, Post};
+use crate::metrics::Metrics;
+
+/// A command that is not answered within so long is given up; it may have been carried out, and is repeatable.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks homes through their mailboxes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DataPlane {
+    placement: Placement,
+    outlets: Outlets,
+    ready: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
+}
+
+impl DataPlane {
+    /// Not ready yet.
+    #[must_use]
+    pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics) -> Self {
+        Self { placement, outlets, ready: Arc::default(), metrics: Arc::new(metrics) }
+    }
+
+    /// Says whether the node serves.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    async fn ask(&self, user: UserId, command: Command) -> Result<(), String> {
+        let home = self.outlets.to(self.placement.user_home(user)).ok_or("no such shard")?;
+        let (reply, answer) = oneshot::channel();
+        let reply = Box::new(move |outcome| drop(reply.send(outcome)));
+        home.try_post(Post::Control { command, reply }).map_err(|_| "the shard's mailbox is full")?;
+        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err("the shard has ended".into()),
+            Err(_) => Err("the shard did not answer in time".into()),
+        }
+    }
+}
+
+impl api::Core for DataPlane {
+    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), String>> {
+        Box::pin(self.ask(user, Command::CreateAccount { user, row: AccountRow { created_ms } }))
+    }
+
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), String>> {
+        Box::pin(self.ask(user, Command::RemoveDevice { user, device }))
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    fn metrics(&self) -> Pending<'_, String> {
+        Box::pin(self.metrics.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh;
+    use api::Core;
+    use protocol::ShardId;
+
+    fn plane(outlets: &Outlets) -> DataPlane {
+        let metrics = Metrics {
+            began: std::time::Instant::now(),
+            outlets: outlets.clone(),
+            stores: Arc::new(storage::Stores::memory(4)),
+            meters: Vec::new(),
+            readers: Arc::default(),
+            space: Arc::default(),
+        };
+        DataPlane::new(Placement::new(4, 2).unwrap(), outlets.clone(), metrics)
+    }
+
+    /// A user whose home is shard 1 of 2.
+    fn user() -> UserId {
+        let placement = Placement::new(4, 2).unwrap();
+        (1..).map(UserId).find(|user| placement.user_home(*user) == ShardId(1)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_command_goes_to_the_home_and_its_answer_comes_back() {
+        let (mailboxes, outlets) = mesh::build(2);
+        let plane = plane(&outlets);
+        let asking = tokio::spawn({
+            let plane = plane.clone();
+            async move { plane.remove_device(user(), DeviceId(3)).await }
+        });
+        let reply = loop {
+            assert!(mailboxes[0].next_post().is_none());
+            if let Some(Post::Control { command, reply }) = mailboxes[1].next_post() {
+                assert_eq!(command, Command::RemoveDevice { user: user(), device: DeviceId(3) });
+                break reply;
+            }
+            tokio::task::yield_now().await;
+        };
+        reply(Err("because".into()));
+        assert_eq!(asking.await.unwrap(), Err("because".into()));
+        assert!(!plane.is_ready());
+        plane.set_ready(true);
+        assert!(plane.is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_a_shard_that_has_ended_are_errors() {
+        let (mailboxes, outlets) = mesh::build(2);
+        let plane = plane(&outlets);
+        assert!(plane.create_account(user(), 1).await.unwrap_err().contains("in time"));
+        drop(mailboxes);
+        assert!(plane.create_account(user(), 1).await.unwrap_err().contains("ended"));
+    }
+}

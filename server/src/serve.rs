@@ -1,0 +1,238 @@
+//! `maru serve`: the life of a node from its configuration to its end.
+
+mod flags;
+
+pub use flags::Flags;
+
+use std::error::Error;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use api::{Accounts, Api, ChatUrl, Keys, Parts, Settings, now_ms};
+use storage::Stores;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::boot::{BootError, Event, Node, raise_descriptors};
+use crate::config::{self, Config};
+use crate::{fatal, logging};
+
+/// Threads of the control plane: what is hot runs elsewhere.
+const CONTROL_THREADS: usize = 2;
+/// Shards give up on a drain by themselves after [`shard::limits::DRAIN_MS`]; whoever has not by now is left.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(shard::limits::DRAIN_MS + 5000);
+/// How long what blocks in the control plane is waited for at the end.
+const CONTROL_DEADLINE: Duration = Duration::from_secs(5);
+/// A start that takes longer says so this often.
+const STILL_STARTING: Duration = Duration::from_secs(10);
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Runs a node until it is told to end.
+///
+/// # Errors
+/// What kept it from starting, in words for the operator.
+pub fn run(flags: &Flags) -> Outcome<ExitCode> {
+    let began = Instant::now();
+    let config = config::load(&flags.set, config::environment(), flags.config.as_deref())?;
+    logging::start(config.log);
+    fatal::end_on_panic();
+    raise_descriptors();
+    // Opening the stores locks the directory: nothing else is touched before. A new one is not made with fewer stores
+    // than it must have, because their number is fixed.
+    if let Some(found) = config.shards
+        && found > config.stores
+        && !config.data.join("MARU").exists()
+    {
+        return Err(BootError::Shards { found, stores: config.stores }.into());
+    }
+    let data = Arc::new(Stores::open(&config.data, &config.storage())?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("control")
+        .enable_all()
+        .build()?;
+    let outcome = live(&config, began, data, &runtime);
+    runtime.shutdown_timeout(CONTROL_DEADLINE);
+    outcome
+}
+
+fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -> Outcome<ExitCode> {
+    let keys = Keys::open_or_create(&config.data, now_ms())?;
+    let accounts = runtime.block_on(Accounts::open(&config.data))?;
+    let http = runtime.block_on(TcpListener::bind(config.http)).map_err(|error| BootError::Listen {
+        what: "HTTP",
+        address: config.http,
+        error,
+    })?;
+    let http_address = http.local_addr()?;
+    let (events, happens) = channel();
+    watch_signals(runtime, events.clone())?;
+    let node = Node::start(config, began, data, keys.all(), &events)?;
+    let api = Api::new(Parts {
+        accounts: accounts.clone(),
+        keys,
+        core: Arc::new(node.plane().clone()),
+        settings: settings(config, node.chat()),
+    })?;
+    let control = serve_http(runtime, http, api);
+    greet(http_address, node.chat())?;
+    if wait_ready(&node, &happens) {
+        node.listen();
+        announce(http_address, node.chat())?;
+        tracing::info!(shards = node.shards(), stores = node.stores(), "serving");
+        wait_signal(&happens);
+        drain(&node, &happens);
+    }
+    let _ = control.end.send(());
+    let _ = runtime.block_on(control.task);
+    node.stop();
+    runtime.block_on(accounts.close());
+    tracing::info!("ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The HTTP server's task, and how it is ended.
+struct Control {
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+fn serve_http(runtime: &Runtime, http: TcpListener, api: Api) -> Control {
+    let (end, ended) = oneshot::channel();
+    let task = runtime.spawn(api::serve(http, api, async {
+        let _ = ended.await;
+    }));
+    Control { end, task }
+}
+
+fn settings(config: &Config, chat: SocketAddr) -> Settings {
+    let chat_url = match &config.chat_url {
+        Some(url) => ChatUrl::Fixed(url.clone()),
+        // Whoever listens everywhere is reached under whatever name the caller used.
+        None if chat.ip().is_unspecified() => ChatUrl::Port(chat.port()),
+        None => ChatUrl::Fixed(format!("ws://{chat}/ws")),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let devices_max = u32::try_from(protocol::limits::DEVICES_MAX).unwrap_or(u32::MAX);
+    Settings { chat_url, token_ms: config.token_ms, devices_max, hashers: cores }
+}
+
+/// SIGTERM and SIGINT.
+fn watch_signals(runtime: &Runtime, events: Sender<Event>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let _inside = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if events.send(Event::Signal).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Until every shard has replayed fan-out; false when the operator wants an end before.
+fn wait_ready(node: &Node, happens: &Receiver<Event>) -> bool {
+    let mut missing = node.shards();
+    while missing > 0 {
+        match happens.recv_timeout(STILL_STARTING) {
+            Ok(Event::Ready(_)) => missing -= 1,
+            Ok(Event::Signal) | Err(RecvTimeoutError::Disconnected) => return false,
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::info!(missing, "shards still read what was not yet delivered");
+            }
+        }
+    }
+    true
+}
+
+fn wait_signal(happens: &Receiver<Event>) {
+    while let Ok(event) = happens.recv() {
+        if event == Event::Signal {
+            return;
+        }
+    }
+}
+
+/// Every shard finishes what it has admitted, under a deadline. A second signal ends the wait.
+fn drain(node: &Node, happens: &Receiver<Event>) {
+    tracing::info!("draining");
+    node.drain();
+    let deadline = Instant::now() + DRAIN_DEADLINE;
+    let mut missing = node.shards();
+    while missing > 0 {
+        match happens.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Event::Drained(_)) => missing -= 1,
+            Ok(Event::Signal) => return tracing::warn!("a second signal: the drain is cut short"),
+            Ok(_) => {}
+            Err(_) => return tracing::warn!(missing, "the drain took too long; clients send the rest again"),
+        }
+    }
+}
+
+/// Where to point a client, for people.
+fn greet(http: SocketAddr, chat: SocketAddr) -> std::io::Result<()> {
+    let (http, chat) = (reachable(http), reachable(chat));
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "From a terminal:  maru chat --server http://{http} --user NAME")?;
+    writeln!(
+        out,
+        "From a program:   accounts at http://{http}/v1, WebSocket at ws://{chat}/ws (docs/protocol.md)"
+    )?;
+    out.flush()
+}
+
+/// The one line that programs wait for.
+fn announce(http: SocketAddr, chat: SocketAddr) -> std::io::Result<()> {
+    let (http, chat) = (reachable(http), reachable(chat));
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "maru ready http=http://{http} ws=ws://{chat}/ws")?;
+    out.flush()
+}
+
+/// An address that can be connected to from this machine: "everywhere" is here.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everywhere_is_here() {
+        let at = |address: &str| reachable(address.parse().unwrap()).to_string();
+        assert_eq!(at("0.0.0.0:1"), "127.0.0.1:1");
+        assert_eq!(at("[::]:1"), "[::1]:1");
+        assert_eq!(at("192.0.2.1:1"), "192.0.2.1:1");
+    }
+
+    #[test]
+    fn a_login_is_told_where_to_connect() {
+        let chat = |config: &Config, address: &str| settings(config, address.parse().unwrap()).chat_url;
+        let mut config = Config::default();
+        assert_eq!(chat(&config, "127.0.0.1:7"), ChatUrl::Fixed("ws://127.0.0.1:7/ws".into()));
+        assert_eq!(chat(&config, "0.0.0.0:7"), ChatUrl::Port(7));
+        config.chat_url = Some("wss://chat.example.org/ws".into());
+        assert_eq!(chat(&config, "0.0.0.0:7"), ChatUrl::Fixed("wss://chat.example.org/ws".into()));
+    }
+}

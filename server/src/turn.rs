@@ -1,0 +1,396 @@
+//! One shard's thread: turns around the pure core, by the calling contract of the `shard` crate.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::ShardId;
+use protocol::commit::Batch;
+use protocol::hop::Hop;
+use protocol::query::{Answer, Query};
+use protocol::token::Key;
+use shard::{Effect, Input, Shard, Tick, Ticket};
+
+use crate::clock::{Clock, Now};
+use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
+use crate::handover::Parcel;
+use crate::mesh::{Mailbox, Outlet, Post, Reply};
+
+/// Posts taken in one turn; the rest comes in the next.
+const POSTS_PER_TURN: usize = 1024;
+/// Hops taken in one turn; the rest comes in the next.
+const HOPS_PER_TURN: usize = 4096;
+/// How soon a handover is tried again that found the home's mailbox full.
+const HANDOVER_RETRY_MS: u64 = 1;
+
+/// Answers a query from memory, or `None` when that is not possible without touching the disk.
+pub type Cached = Box<dyn FnMut(&Query) -> Option<Result<Answer, String>> + Send>;
+/// Told once.
+pub type Once = Box<dyn FnOnce() + Send>;
+
+/// A snapshot of one shard for metrics.
+#[derive(Clone, Debug)]
+pub struct ShardReport {
+    /// Which shard.
+    pub shard: ShardId,
+    /// What the core counts.
+    pub core: shard::Counters,
+    /// What the driver counts.
+    pub driver: driver::Counters,
+    /// Turns taken.
+    pub turns: u64,
+    /// Times the thread went to sleep.
+    pub sleeps: u64,
+    /// Hops that wait in the rings towards this shard now.
+    pub hops_waiting_now: u64,
+    /// Posts that wait for this shard now.
+    pub posts_waiting_now: u64,
+}
+
+/// The core as a turn sees it: [`Shard`], or what a test puts in its place. The methods are those of [`Shard`].
+#[allow(missing_docs)]
+pub trait Core {
+    fn begin_turn(&mut self, now: Tick, wall_ms: u64);
+    fn step(&mut self, input: Input, effects: &mut Vec<Effect>);
+    fn end_turn(&mut self, effects: &mut Vec<Effect>);
+    fn poll_hop(&mut self, to: ShardId) -> Option<Hop>;
+    fn has_hops(&self, to: ShardId) -> bool;
+    fn wants_hops(&self) -> bool;
+    fn next_deadline(&self) -> Option<Tick>;
+    fn counters(&self) -> shard::Counters;
+}
+
+impl Core for Shard {
+    fn begin_turn(&mut self, now: Tick, wall_ms: u64) {
+        Self::begin_turn(self, now, wall_ms);
+    }
+    fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        Self::step(self, input, effects);
+    }
+    fn end_turn(&mut self, effects: &mut Vec<Effect>) {
+        Self::end_turn(self, effects);
+    }
+    fn poll_hop(&mut self, to: ShardId) -> Option<Hop> {
+        Self::poll_hop(self, to)
+    }
+    fn has_hops(&self, to: ShardId) -> bool {
+        Self::has_hops(self, to)
+    }
+    fn wants_hops(&self) -> bool {
+        Self::wants_hops(self)
+    }
+    fn next_deadline(&self) -> Option<Tick> {
+        Self::next_deadline(self)
+    }
+    fn counters(&self) -> shard::Counters {
+        Self::counters(self)
+    }
+}
+
+/// Everything that one shard's thread is given. All functions are called on that thread and must not block.
+pub struct ShardThread {
+    /// For the core: which shard, where users live, limits, what is on disk.
+    pub config: shard::Config,
+    /// Where to listen once told [`Post::Listen`]: the same for every shard, from [`driver::reserve`].
+    pub address: SocketAddr,
+    /// Its own mailbox, through which it also finds the others.
+    pub mailbox: Mailbox,
+    /// The keys of valid tokens.
+    pub keys: Arc<[Key]>,
+    /// Bounds of the driver.
+    pub limits: driver::Limits,
+    /// Asked first.
+    pub cached: Cached,
+    /// Gives a batch to its store's thread, which posts [`Post::Stored`].
+    pub appender: Box<dyn FnMut(Batch) + Send>,
+    /// Gives a query to a reader thread, which posts [`Post::Read`].
+    pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
+    /// Fan-out is replayed: the shard may be told to listen. Called once.
+    pub on_ready: Once,
+    /// After [`Post::Drain`]: every connection is closed. Called once.
+    pub on_drained: Once,
+    /// Which processor to stay on, by the kernel's number. Best effort: a container may not allow it.
+    pub pin_to: Option<usize>,
+}
+
+impl fmt::Debug for ShardThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardThread").field("shard", &self.config.shard).finish_non_exhaustive()
+    }
+}
+
+impl ShardThread {
+    /// Runs the shard on this thread until [`Post::Stop`].
+    ///
+    /// # Errors
+    /// Of the kernel: no epoll, no listener. The process should end.
+    pub fn run(self) -> io::Result<()> {
+        let core = Shard::new(self.config.clone());
+        self.run_with(core)
+    }
+
+    /// The same with another core.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with(self, core: impl Core) -> io::Result<()> {
+        if let Some(processor) = self.pin_to {
+            let mut set = rustix::thread::CpuSet::new();
+            set.set(processor);
+            let _ = rustix::thread::sched_setaffinity(None, &set);
+        }
+        let setup = Setup {
+            shard: self.config.shard,
+            placement: self.config.placement,
+            keys: self.keys.clone(),
+            limits: self.limits.clone(),
+        };
+        let driver = Epoll::new(setup)?;
+        self.mailbox.hang_bell(driver.bell()?);
+        let others = self.mailbox.outlets().all().zip(0..).map(|(outlet, id)| (ShardId(id), outlet));
+        let others = others.filter(|(id, _)| *id != self.config.shard).collect();
+        let clock = Clock::start();
+        Turns {
+            now: clock.now(),
+            clock,
+            core,
+            driver,
+            others,
+            told: Vec::new(),
+            effects: Vec::new(),
+            answers: Vec::new(),
+            away: VecDeque::new(),
+            replies: HashMap::new(),
+            next_ticket: 0,
+            mailbox: self.mailbox,
+            address: self.address,
+            shard: self.config.shard,
+            cached: self.cached,
+            appender: self.appender,
+            reader: self.reader,
+            on_ready: Some(self.on_ready),
+            on_drained: Some(self.on_drained),
+            is_stopped: false,
+            turns: 0,
+            sleeps: 0,
+        }
+        .run()
+    }
+}
+
+/// The loop's state.
+struct Turns<C, D> {
+    shard: ShardId,
+    mailbox: Mailbox,
+    address: SocketAddr,
+    cached: Cached,
+    appender: Box<dyn FnMut(Batch) + Send>,
+    reader: Box<dyn FnMut(Ticket, Query) + Send>,
+    core: C,
+    driver: D,
+    clock: Clock,
+    now: Now,
+    others: Vec<(ShardId, Outlet)>,
+    /// What the driver told and the core was not stepped with yet.
+    told: Vec<Told>,
+    effects: Vec<Effect>,
+    /// Queries answered inline: inputs of the next turn.
+    answers: Vec<Input>,
+    /// Handovers that found the home's mailbox full.
+    away: VecDeque<(ShardId, Box<Parcel>)>,
+    replies: HashMap<Ticket, Reply>,
+    next_ticket: u64,
+    on_ready: Option<Once>,
+    on_drained: Option<Once>,
+    is_stopped: bool,
+    turns: u64,
+    sleeps: u64,
+}
+
+impl<C: Core, D: Driver> Turns<C, D> {
+    fn run(mut self) -> io::Result<()> {
+        while !self.is_stopped {
+            self.wait()?;
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until something happens, if nothing has; then lets the driver read.
+    fn wait(&mut self) -> io::Result<()> {
+        let timeout = self.timeout();
+        if timeout != Some(Duration::ZERO) {
+            self.sleeps += 1;
+        }
+        let clock = self.clock;
+        self.driver.poll(timeout, &mut || clock.now(), &mut self.told)?;
+        // Whoever was told of space in a ring towards another shard tries again at the end of this turn anyway.
+        let _ = self.mailbox.get_up();
+        self.now = self.clock.now();
+        Ok(())
+    }
+
+    fn timeout(&mut self) -> Option<Duration> {
+        if !self.told.is_empty() || !self.answers.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let now_ms = self.clock.now().tick.0;
+        let retry = (!self.away.is_empty()).then_some(now_ms + HANDOVER_RETRY_MS);
+        let core = self.core.next_deadline().map(|tick| tick.0);
+        let deadline = [retry, core, self.driver.next_deadline()].into_iter().flatten().min();
+        if deadline.is_some_and(|deadline| deadline <= now_ms)
+            || !self.mailbox.lie_down(self.core.wants_hops())
+        {
+            return Some(Duration::ZERO);
+        }
+        deadline.map(|deadline| Duration::from_millis(deadline - now_ms))
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.turns += 1;
+        self.core.begin_turn(self.now.tick, self.now.wall_ms);
+        for answer in std::mem::take(&mut self.answers) {
+            self.core.step(answer, &mut self.effects);
+        }
+        self.step_told();
+        for _ in 0..POSTS_PER_TURN {
+            let Some(post) = self.mailbox.next_post() else { break };
+            self.on_post(post)?;
+        }
+        for _ in 0..HOPS_PER_TURN {
+            if !self.core.wants_hops() {
+                break;
+            }
+            let Some((from, hop)) = self.mailbox.next_hop() else { break };
+            self.core.step(Input::Hop { from, hop }, &mut self.effects);
+        }
+        self.core.end_turn(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.carry_out(effect);
+        }
+        self.effects = effects;
+        self.driver.flush(self.now, &mut self.told);
+        self.send_hops();
+        self.send_away();
+        Ok(())
+    }
+
+    /// Steps the core with what the driver told, in order.
+    fn step_told(&mut self) {
+        let mut told = std::mem::take(&mut self.told);
+        for told in told.drain(..) {
+            match told {
+                Told::Input(input) => self.core.step(input, &mut self.effects),
+                Told::Away { home, parcel } => self.away.push_back((home, parcel)),
+            }
+        }
+        self.told = told;
+    }
+
+    fn on_post(&mut self, post: Post) -> io::Result<()> {
+        let input = match post {
+            Post::Handover(parcel) => {
+                self.driver.take_over(self.now, *parcel, &mut self.told);
+                self.step_told();
+                return Ok(());
+            }
+            Post::Stored { store, number } => Input::Stored { store, number },
+            Post::Read { ticket, answer } => Input::Read { ticket, answer },
+            Post::Control { command, reply } => {
+                self.next_ticket += 1;
+                let ticket = Ticket(self.next_ticket);
+                self.replies.insert(ticket, reply);
+                Input::Control { ticket, command }
+            }
+            Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
+            Post::Listen => return self.driver.listen(self.address).map(|_| ()),
+            Post::Drain => {
+                self.driver.stop_listening(self.now);
+                Input::Drain
+            }
+            Post::Stop => {
+                self.is_stopped = true;
+                return Ok(());
+            }
+            Post::Inspect(tell) => {
+                tell(self.report());
+                return Ok(());
+            }
+        };
+        self.core.step(input, &mut self.effects);
+        Ok(())
+    }
+
+    fn report(&self) -> ShardReport {
+        let (posts, hops) = self.mailbox.waiting();
+        ShardReport {
+            shard: self.shard,
+            core: self.core.counters(),
+            driver: self.driver.counters(),
+            turns: self.turns,
+            sleeps: self.sleeps,
+            hops_waiting_now: hops as u64,
+            posts_waiting_now: posts as u64,
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Transmit { conn, frames } => self.driver.transmit(conn, frames),
+            Effect::Close { conn, code } => self.driver.close(self.now, conn, code),
+            Effect::Pause { conn } => self.driver.pause(conn),
+            Effect::Resume { conn } => self.driver.resume(conn),
+            Effect::Append(batch) => (self.appender)(batch),
+            Effect::Read { ticket, query } => match (self.cached)(&query) {
+                Some(answer) => self.answers.push(Input::Read { ticket, answer }),
+                None => (self.reader)(ticket, query),
+            },
+            Effect::Reply { ticket, outcome } => {
+                if let Some(reply) = self.replies.remove(&ticket) {
+                    reply(outcome);
+                }
+            }
+            Effect::Ready => {
+                if let Some(on_ready) = self.on_ready.take() {
+                    on_ready();
+                }
+            }
+            Effect::Drained => {
+                if let Some(on_drained) = self.on_drained.take() {
+                    on_drained();
+                }
+            }
+        }
+    }
+
+    /// Moves hops from the core into the rings for as long as these have space. The others wait in the core, which
+    /// decides what becomes of them; the first space in a full ring wakes this thread.
+    fn send_hops(&mut self) {
+        for (to, outlet) in &self.others {
+            while self.core.has_hops(*to) && outlet.has_space(self.shard) {
+                let Some(hop) = self.core.poll_hop(*to) else { break };
+                // This thread alone fills the ring, so the space that was seen is still there.
+                let sent = outlet.try_hop(self.shard, hop);
+                debug_assert!(sent.is_ok(), "somebody else fills this ring");
+            }
+        }
+    }
+
+    /// Posts handovers. A shard must not wait for another one's mailbox, so what does not fit is tried again.
+    fn send_away(&mut self) {
+        for _ in 0..self.away.len() {
+            let Some((home, parcel)) = self.away.pop_front() else { break };
+            let outlet = self.others.iter().find(|(id, _)| *id == home);
+            // Without such a shard the parcel is dropped, which closes the socket: the device connects again.
+            let Some((_, outlet)) = outlet else { continue };
+            if let Err(Post::Handover(parcel)) = outlet.try_post(Post::Handover(parcel)) {
+                self.away.push_back((home, parcel));
+            }
+        }
+    }
+}
