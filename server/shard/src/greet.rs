@@ -40,11 +40,12 @@ impl Shard {
             self.send_away(hello.conn);
             return;
         }
-        if self.with_user(hello.user, || Waiting::Hello(hello)) {
-            self.welcome(hello);
-        } else if matches!(self.users.get(&hello.user), Some(Slot::Loading(_))) {
+        if !matches!(self.users.get(&hello.user), Some(Slot::Live(_))) {
             self.greeting.insert(hello.conn, Greeting::default());
             self.out.push(Effect::Pause { conn: hello.conn });
+        }
+        if self.with_user(hello.user, || Waiting::Hello(hello)) {
+            self.welcome(hello);
         }
     }
 
@@ -111,8 +112,9 @@ impl Shard {
 
     fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
         match waiting {
+            // The connection may have closed while the user was loaded.
+            Waiting::Hello(hello) if self.greeting.remove(&hello.conn).is_none() => {}
             Waiting::Hello(hello) => {
-                self.greeting.remove(&hello.conn);
                 let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
                 self.reject_conn(hello.conn, hello.id, &refusal);
                 self.out.push(Effect::Close { conn: hello.conn, code: CloseCode::Internal });

@@ -41,6 +41,8 @@ pub struct Conn {
     closing: Option<u64>,
     /// No more bytes in either direction.
     ended: bool,
+    /// `Input::Hello` was stepped.
+    pub known: bool,
     /// `Input::Closed` was queued.
     closed: bool,
     /// `Input::Closed` was stepped.
@@ -62,6 +64,7 @@ impl Conn {
             told_queued: 0,
             closing: None,
             ended: false,
+            known: false,
             closed: false,
             stepped_closed: false,
         }
@@ -94,8 +97,10 @@ impl Conn {
     /// The next fact for the shard.
     pub fn next_input(&mut self) -> Option<Input> {
         let input = self.inputs.pop_front()?;
-        if let (Input::Frame { frame, .. }, Some(watch)) = (&input, &mut self.watch) {
-            watch.asks(frame);
+        match (&input, &mut self.watch) {
+            (Input::Frame { frame, .. }, Some(watch)) => watch.asks(frame),
+            (Input::Hello { .. }, _) => self.known = true,
+            _ => {}
         }
         Some(input)
     }

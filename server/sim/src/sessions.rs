@@ -1,4 +1,4 @@
-//! Rule 5: a device has at most one session. Checked at the end of every step.
+//! Rules 5 and 4: a device has at most one session, and no session is left unread. Checked at the end of every step.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,18 @@ pub fn single(node: &Node) -> Check {
         if let Some(other) = live.insert(watch.device(), *id) {
             broken!("device {} has two live connections, {other:?} and {id:?}", watch.device());
         }
+    }
+    Ok(())
+}
+
+/// With nothing under way in the node and its stores, there is no reason not to read a connection.
+///
+/// # Errors
+/// Which connection waits for a Resume that nothing will bring.
+pub fn none_paused(node: &Node) -> Check {
+    let paused = node.conns.iter().find(|(_, conn)| conn.paused && conn.known && conn.is_quiet());
+    if let Some((id, _)) = paused.filter(|_| node.draining_since().is_none()) {
+        broken!("{id:?} is paused while nothing is under way");
     }
     Ok(())
 }

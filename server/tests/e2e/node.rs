@@ -75,10 +75,6 @@ impl Node {
         (self.http, self.ws) = (word("http="), word("ws="));
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
     /// SIGKILL, as a crash would.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();

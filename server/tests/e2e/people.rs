@@ -1,6 +1,6 @@
 //! People with several devices each, and what every device was told, as an app would keep it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use client::account::{Account, Login};
@@ -20,7 +20,8 @@ pub struct Held {
     pub faults: Vec<String>,
     /// Text by send id, for the acks.
     pub sent: BTreeMap<(ChannelId, SendId), String>,
-    pub acked: usize,
+    /// A set, because an app that restarts from what it saved before an ack is acked again.
+    pub acked: BTreeSet<(ChannelId, SendId)>,
     pub rejected: Vec<String>,
     pub live: bool,
     pub pages: Vec<client::session::History>,
@@ -41,6 +42,8 @@ impl Held {
             Event::Message(message) => {
                 let text = match message.content {
                     Content::Text(text) => text,
+                    // As the maker's own device writes it down when its creation is acked.
+                    Content::Created { name, .. } => format!("created {name}"),
                     other => format!("{other:?}"),
                 };
                 // Whoever restarts from what was saved may be told what is held already; not something else.
@@ -55,7 +58,7 @@ impl Held {
                     self.faults.push(format!("an ack for an unknown send {send_id}"));
                     return;
                 };
-                self.acked += 1;
+                self.acked.insert((channel, send_id));
                 let known = self.messages.get(&channel).and_then(|m| m.get(&seq));
                 if known.is_none_or(|held| *held != text) {
                     self.hold(channel, seq, text);

@@ -64,9 +64,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "ack and fan-out before stored",
-        file: "shard.rs",
-        from: "            pipeline.end_turn(|batch| out.push(Effect::Append(batch)));\n        }",
-        to: "            pipeline.end_turn(|batch| out.push(Effect::Append(batch)));\n        }\n        for index in 0..self.pipelines.len() {\n            let store = self.pipelines[index].store;\n            self.stored(store, u64::MAX);\n        }",
+        file: "pipeline.rs",
+        from: "self.pending.front()?.number > number {",
+        to: "self.pending.front()?.number > number + 1 {",
     },
     Mutant {
         name: "complete range past what is durable",
