@@ -1,5 +1,6 @@
-//! Sends that are not acked yet, in order. The written ones are a prefix: a refusal makes it shorter, an ack takes one
-//! out of it, a lost connection makes it empty.
+//! Sends that are not acked yet, in order. At most one copy of each is on the way at a time, so that an answer is always
+//! about the only copy there is: after a refusal that may be retried, nothing is written until all that was written
+//! behind it is answered too.
 
 use std::collections::VecDeque;
 
@@ -10,8 +11,8 @@ use super::limits::IN_FLIGHT_MAX;
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     sends: VecDeque<Send>,
-    written: usize,
-    /// Nothing is written before this time.
+    in_flight: usize,
+    /// Nothing is written before this time, nor while anything is on the way.
     hold_until_ms: Option<u64>,
 }
 
@@ -19,6 +20,8 @@ pub(super) struct Pending {
 struct Send {
     channel: ChannelId,
     frame: Frame,
+    /// Written on this connection and not answered.
+    in_flight: bool,
 }
 
 impl Pending {
@@ -35,18 +38,21 @@ impl Pending {
     }
 
     pub(super) fn push(&mut self, channel: ChannelId, frame: Frame) {
-        self.sends.push_back(Send { channel, frame });
+        self.sends.push_back(Send { channel, frame, in_flight: false });
     }
 
     /// The next frame to write, if the window and the hold allow one.
     pub(super) fn next_to_write(&mut self, now_ms: u64) -> Option<Frame> {
-        if self.written >= IN_FLIGHT_MAX || self.hold_until_ms.is_some_and(|at| now_ms < at) {
+        if self.in_flight >= IN_FLIGHT_MAX
+            || self.hold_until_ms.is_some_and(|at| now_ms < at || self.in_flight > 0)
+        {
             return None;
         }
-        let frame = self.sends.get(self.written)?.frame.clone();
-        self.written += 1;
+        let send = self.sends.iter_mut().find(|send| !send.in_flight)?;
+        send.in_flight = true;
+        self.in_flight += 1;
         self.hold_until_ms = None;
-        Some(frame)
+        Some(send.frame.clone())
     }
 
     /// Takes the send out. With a channel, only if it was for that channel.
@@ -54,24 +60,29 @@ impl Pending {
         let is_it =
             |send: &Send| send.frame.send_id() == id && channel.is_none_or(|channel| channel == send.channel);
         let Some(at) = self.sends.iter().position(is_it) else { return false };
-        self.sends.remove(at);
-        if at < self.written {
-            self.written -= 1;
+        if self.sends.remove(at).is_some_and(|send| send.in_flight) {
+            self.in_flight -= 1;
         }
         true
     }
 
-    /// Writes again from `id` on, in order, not before `until_ms`. False when it is not pending.
+    /// Writes again from `id` on, in order, not before `until_ms` and not before everything else is answered. False when it
+    /// is not pending.
     pub(super) fn hold_from(&mut self, id: SendId, until_ms: u64) -> bool {
-        let Some(at) = self.sends.iter().position(|send| send.frame.send_id() == id) else { return false };
-        self.written = self.written.min(at);
+        let Some(send) = self.sends.iter_mut().find(|send| send.frame.send_id() == id) else { return false };
+        if core::mem::take(&mut send.in_flight) {
+            self.in_flight -= 1;
+        }
         self.hold_until_ms = Some(self.hold_until_ms.map_or(until_ms, |held| held.max(until_ms)));
         true
     }
 
     /// The connection is gone: nothing is written, nothing is held.
     pub(super) fn rewind(&mut self) {
-        self.written = 0;
+        for send in &mut self.sends {
+            send.in_flight = false;
+        }
+        self.in_flight = 0;
         self.hold_until_ms = None;
     }
 
@@ -82,6 +93,6 @@ impl Pending {
 
     /// When a held send may be written.
     pub(super) fn deadline(&self) -> Option<u64> {
-        self.hold_until_ms.filter(|at| *at != u64::MAX && self.written < self.sends.len())
+        self.hold_until_ms.filter(|at| *at != u64::MAX && self.in_flight == 0 && !self.sends.is_empty())
     }
 }

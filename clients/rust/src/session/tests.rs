@@ -235,10 +235,18 @@ fn a_retryable_refusal_sends_again_from_there_after_the_pause() {
     session.receive(100, busy(sends[1].0, 50));
     session.receive(100, ack(sends[3], 2));
     let late = say(&mut session, "late");
-    session.tick(149);
+    session.tick(200);
+    assert_eq!(
+        session.poll_transmit(),
+        None,
+        "two are not answered: a second copy would get a second answer"
+    );
+    session.receive(210, busy(sends[2].0, 50));
+    session.receive(210, busy(sends[4].0, 50));
+    session.tick(259);
     assert_eq!(session.poll_transmit(), None);
-    assert_eq!(session.next_deadline(), Some(150));
-    session.tick(150);
+    assert_eq!(session.next_deadline(), Some(260));
+    session.tick(260);
     assert_eq!(ids(&written(&mut session)), [sends[1], sends[2], sends[4], late]);
     let told = events(&mut session);
     assert_eq!(acks(&told), [(sends[0], 1), (sends[3], 2)]);
@@ -252,6 +260,7 @@ fn the_longest_of_several_pauses_holds() {
     written(&mut session);
     session.receive(0, busy(sends[0].0, 500));
     session.receive(0, busy(sends[1].0, 100));
+    session.receive(0, busy(sends[2].0, 1));
     session.tick(499);
     assert_eq!(session.poll_transmit(), None);
     session.tick(500);
