@@ -140,10 +140,12 @@ impl Header {
 }
 
 /// One whole frame, header included, in one shared buffer: what is stored, fanned out, paged and sent.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub struct Frame {
     header: Header,
-    bytes: Bytes,
+    buffer: Bytes,
+    /// Where the frame begins in the buffer: behind room for a stamp if it was received, else at 0.
+    start: usize,
 }
 
 impl Frame {
@@ -157,7 +159,24 @@ impl Frame {
         if header.frame_bytes() != bytes.len() {
             return Err(FramingFault::WrongLength);
         }
-        Ok(Self { header, bytes })
+        Ok(Self { header, buffer: bytes, start: 0 })
+    }
+
+    /// Copies one frame out of a read buffer, with room for the stamp in front: the one copy that a message's body sees
+    /// between the socket and the store.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn receive(bytes: &[u8]) -> Result<Self, FramingFault> {
+        let header = Header::read(bytes).ok_or(FramingFault::WrongLength)?;
+        header.check()?;
+        if header.frame_bytes() != bytes.len() {
+            return Err(FramingFault::WrongLength);
+        }
+        let mut buffer = BytesMut::with_capacity(STAMP_BYTES + bytes.len());
+        buffer.put_bytes(0, STAMP_BYTES);
+        buffer.put_slice(bytes);
+        Ok(Self { header, buffer: buffer.freeze(), start: STAMP_BYTES })
     }
 
     /// Takes the next frame off the front of a WebSocket message, which holds 1..n whole frames; `None` at its end.
@@ -174,7 +193,7 @@ impl Frame {
         if header.frame_bytes() > message.len() {
             return Err(FramingFault::WrongLength);
         }
-        Ok(Some(Self { header, bytes: message.split_to(header.frame_bytes()) }))
+        Ok(Some(Self { header, buffer: message.split_to(header.frame_bytes()), start: 0 }))
     }
 
     /// Builds an unstamped frame around an encoded body.
@@ -186,22 +205,38 @@ impl Frame {
         let mut bytes = BytesMut::with_capacity(header.frame_bytes());
         header.write(&mut bytes);
         bytes.put_slice(body);
-        Self { header, bytes: bytes.freeze() }
+        Self { header, buffer: bytes.freeze(), start: 0 }
     }
 
-    /// The message that this sent frame becomes: a new header, the stamp, the same body bytes. The one copy.
+    /// The message that this sent frame becomes: a new header, the stamp, the same body bytes. In place, if the frame was
+    /// received and nobody else holds it; else by a copy.
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
-    pub fn stamp(&self, stamp: Stamp) -> Self {
-        let body = self.body();
-        let header = Header { len: (body.len() + STAMP_BYTES) as u32, flags: STAMPED, ..self.header };
-        let mut bytes = BytesMut::with_capacity(header.frame_bytes());
-        header.write(&mut bytes);
-        bytes.put_u64_le(stamp.seq.0);
-        bytes.put_u64_le(stamp.time_ms);
-        bytes.put_u64_le(stamp.sender.0);
-        bytes.put_slice(body);
-        Self { header, bytes: bytes.freeze() }
+    pub fn stamp(self, stamp: Stamp) -> Self {
+        let header = Header { len: (self.body().len() + STAMP_BYTES) as u32, flags: STAMPED, ..self.header };
+        let mut front = [0; HEADER_BYTES + STAMP_BYTES];
+        let mut fields = &mut front[..];
+        header.write(&mut fields);
+        fields.put_u64_le(stamp.seq.0);
+        fields.put_u64_le(stamp.time_ms);
+        fields.put_u64_le(stamp.sender.0);
+        let own = if self.start == STAMP_BYTES { self.buffer.try_into_mut() } else { Err(self.buffer) };
+        let buffer = match own {
+            Ok(mut buffer) => {
+                for (to, from) in buffer.iter_mut().zip(front) {
+                    *to = from;
+                }
+                buffer
+            }
+            Err(shared) => {
+                let body = shared.get(self.start + HEADER_BYTES..).unwrap_or_default();
+                let mut buffer = BytesMut::with_capacity(header.frame_bytes());
+                buffer.put_slice(&front);
+                buffer.put_slice(body);
+                buffer
+            }
+        };
+        Self { header, buffer: buffer.freeze(), start: 0 }
     }
 
     /// The header.
@@ -225,7 +260,7 @@ impl Frame {
     /// The stamp, if there is one.
     #[must_use]
     pub fn read_stamp(&self) -> Option<Stamp> {
-        let stamp: &[u8; STAMP_BYTES] = self.bytes.get(HEADER_BYTES..)?.first_chunk()?;
+        let stamp: &[u8; STAMP_BYTES] = self.bytes().get(HEADER_BYTES..)?.first_chunk()?;
         let (seq, rest) = stamp.split_first_chunk::<8>()?;
         let (time_ms, sender) = rest.split_first_chunk::<8>()?;
         self.header.is_stamped().then_some(Stamp {
@@ -239,7 +274,7 @@ impl Frame {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         let start = HEADER_BYTES + if self.header.is_stamped() { STAMP_BYTES } else { 0 };
-        self.bytes.get(start..).unwrap_or_default()
+        self.bytes().get(start..).unwrap_or_default()
     }
 
     /// A 64-bit digest of kind, version and body, for telling "the same again" from "other content under the same key".
@@ -261,13 +296,54 @@ impl Frame {
 
     /// The whole frame.
     #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// The whole frame, shared.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        self.buffer.slice(self.start..)
     }
 
     /// The whole frame, by value.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        self.bytes
+        self.buffer.slice(self.start..)
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Frame {}
+
+impl core::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Frame").field("header", &self.header).field("body", &self.body()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_received_frame_is_stamped_in_place_and_a_shared_one_by_a_copy() {
+        let sent = Frame::build(Kind::SEND_TEXT, 1, 7, b"a body of some bytes");
+        let stamp = Stamp { seq: Seq(3), time_ms: 5, sender: UserId(9) };
+        let copied = sent.clone().stamp(stamp);
+        let received = Frame::receive(sent.bytes()).unwrap();
+        assert_eq!(received, sent);
+        let shared = received.clone();
+        assert_eq!(shared.stamp(stamp), copied, "somebody else holds it");
+        let place = received.body().as_ptr();
+        let stamped = received.stamp(stamp);
+        assert_eq!(stamped, copied);
+        assert_eq!(stamped.body().as_ptr(), place, "the body did not move");
+        assert_eq!(stamped.read_stamp(), Some(stamp));
     }
 }

@@ -20,4 +20,4 @@ pub use frame::{Frame, FramingFault, Header, Stamp};
 pub use id::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, StoreId, UserId};
 pub use kind::{Kind, SentBy};
 pub use partition::{PartitionId, Placement};
-pub use reject::{CloseCode, Code, Refusal};
+pub use reject::{CloseCode, Closes, Code, Refusal, Rejects};

@@ -3,7 +3,7 @@
 use crate::body::session::Reject;
 
 macro_rules! codes {
-    ($(#[$meta:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident = $number:literal, $word:literal;)*) => {
+    ($(#[$meta:meta])* $name:ident, counted by $tally:ident: $($(#[$doc:meta])* $variant:ident = $number:literal, $word:literal;)*) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u16)]
@@ -29,12 +29,42 @@ macro_rules! codes {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
         }
+
+        #[doc = concat!("How often each [`", stringify!($name), "`] was used.")]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        pub struct $tally([u64; $name::ALL.len()]);
+
+        impl $tally {
+            /// Counts one.
+            pub fn add(&mut self, code: $name) {
+                for (count, of) in self.0.iter_mut().zip($name::ALL) {
+                    *count += u64::from(*of == code);
+                }
+            }
+
+            /// How many of one code.
+            #[must_use]
+            pub fn of(&self, code: $name) -> u64 {
+                self.iter().find(|(of, _)| *of == code).map_or(0, |(_, count)| count)
+            }
+
+            /// Every code with its count, in number order.
+            pub fn iter(&self) -> impl Iterator<Item = ($name, u64)> + '_ {
+                $name::ALL.iter().copied().zip(self.0)
+            }
+
+            /// All codes together.
+            #[must_use]
+            pub fn sum(&self) -> u64 {
+                self.0.iter().sum()
+            }
+        }
     };
 }
 
 codes! {
     /// Why a frame was refused. Numbers are never reused.
-    Code:
+    Code, counted by Rejects:
     /// A body above its kind's maximum, or a frame above the connection's.
     TooLarge = 1, "too_large";
     /// The server does not know the kind, or a device may not send it.
@@ -69,7 +99,7 @@ codes! {
 
 codes! {
     /// Why the server closed a connection: the WebSocket close code (RFC 6455 section 7.4).
-    CloseCode:
+    CloseCode, counted by Closes:
     /// Nothing is wrong.
     Normal = 1000, "normal";
     /// The server stops or moves; reconnect after the hint in GoingAway.

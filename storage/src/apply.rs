@@ -31,7 +31,7 @@ impl Apply<'_> {
                 Row::Joined { .. } | Row::Left { .. } | Row::Read { .. } => joined_row(row, sink),
                 Row::Message { channel, seq, frame } => {
                     let family = Family::of_history(*channel, self.histories);
-                    sink.put_shared(family, &key::message(*channel, *seq), frame.bytes());
+                    sink.put_shared(family, &key::message(*channel, *seq), &frame.to_bytes());
                 }
                 Row::Channel { channel, row } => {
                     sink.put(Family::Channel, &key::channel(*channel), &row.encode());

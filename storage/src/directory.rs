@@ -63,6 +63,25 @@ impl Stores {
         proof::nothing_lost(&stores.view(Tier::Any))?;
         Ok(stores)
     }
+
+    /// Gives every store a new generation, for a directory that came back from a backup: inbox positions above the
+    /// backup's were given to messages that are lost now, and will be given again. A device that holds a cursor of
+    /// another generation reads its channels anew instead of believing that it missed nothing. Nobody else may use the
+    /// stores meanwhile. Repeatable; one that was interrupted is repeated.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]: no random numbers, or the disk.
+    pub fn renew(&self) -> Result<(), StoreError> {
+        for number in 0..self.count() {
+            let store = StoreId(number);
+            let generation = random_generation()?;
+            let rows = fault(self.view(Tier::Any).rows(store))?;
+            rows.write(&mut |sink| {
+                sink.put(Family::Meta, key::META_GENERATION, &generation.0.to_be_bytes())
+            })?;
+        }
+        Ok(())
+    }
 }
 
 fn io(path: &Path, error: &std::io::Error) -> StoreError {

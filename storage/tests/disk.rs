@@ -83,6 +83,26 @@ fn cached_tier_misses_what_only_the_disk_has() {
 }
 
 #[test]
+fn a_renewed_directory_has_new_generations_and_nothing_else_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(vec![open(dir.path(), 3).unwrap()]);
+    world.talk();
+    world.deliver_all();
+    let generations = |stores: &Stores| -> Vec<_> {
+        (0..3).map(|store| stores.state(StoreId(store)).unwrap().generation).collect()
+    };
+    let (before, old) = (everything(&world.stores[0], &world), generations(&world.stores[0]));
+    world.stores[0].renew().unwrap();
+    let new = generations(&world.stores[0]);
+    assert!(old.iter().zip(&new).all(|(old, new)| old != new && new.0 > 0), "{old:?} {new:?}");
+    world.stores.clear();
+    world.stores.push(open(dir.path(), 3).unwrap());
+    assert_eq!(generations(&world.stores[0]), new, "it is on stable storage");
+    assert_eq!(everything(&world.stores[0], &world), before);
+    assert_eq!(world.findings(), [""; 0]);
+}
+
+#[test]
 fn a_second_opening_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path(), 2).unwrap();

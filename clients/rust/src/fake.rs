@@ -299,7 +299,7 @@ impl Link {
         }
         let before = world.log.iter().filter(|f| channel_of(f.kind(), f.body()) == Some(channel)).count();
         let stamp = Stamp { seq: Seq(before as u64 + 1), time_ms: 7, sender: UserId(user) };
-        world.log.push(frame.stamp(stamp));
+        world.log.push(frame.clone().stamp(stamp));
         self.sent.push(frame.header().id);
         fake.wake();
         true

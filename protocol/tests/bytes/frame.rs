@@ -89,11 +89,11 @@ fn a_stamp_leaves_header_id_and_body_alone() {
     let sent = Frame::build(Kind::SEND_TEXT, 1, 77, b"the body");
     assert_eq!(sent.read_stamp(), None);
     let stamp = Stamp { seq: Seq(5), time_ms: 6, sender: UserId(7) };
-    let message = sent.stamp(stamp);
+    let message = sent.clone().stamp(stamp);
     assert_eq!(message.read_stamp(), Some(stamp));
     assert_eq!(message.body(), sent.body());
     assert_eq!(message.send_id(), sent.send_id());
     assert_eq!(message.fingerprint(), sent.fingerprint());
     assert_eq!(message.header().len as usize, STAMP_BYTES + 8);
-    assert_eq!(Frame::new(message.bytes().clone()), Ok(message));
+    assert_eq!(Frame::new(message.to_bytes()), Ok(message));
 }

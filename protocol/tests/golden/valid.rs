@@ -29,7 +29,7 @@ fn vector<T: Body>(name: &str, value: &T) -> Valid {
 }
 
 fn stamped(name: &str, sent: &Valid, seq: u64, time_ms: u64, sender: u64) -> Valid {
-    let frame = sent.frame.stamp(Stamp { seq: Seq(seq), time_ms, sender: UserId(sender) });
+    let frame = sent.frame.clone().stamp(Stamp { seq: Seq(seq), time_ms, sender: UserId(sender) });
     Valid { name: name.to_owned(), root: sent.root, frame }
 }
 

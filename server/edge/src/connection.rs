@@ -234,6 +234,12 @@ impl Connection {
         self.state.phase == Phase::Live
     }
 
+    /// Whether the request was answered with anything but an upgrade.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.state.phase == Phase::Refused
+    }
+
     /// The code of the close, if the server or a fault began it.
     #[must_use]
     pub fn close_code(&self) -> Option<CloseCode> {

@@ -1,6 +1,5 @@
 //! From a WebSocket message to frames, and the two kinds that the edge answers itself: Hello and Reauth.
 
-use bytes::Bytes;
 use protocol::body::{encode, ingest, session};
 use protocol::token::{self, Claims};
 use protocol::{CloseCode, Code, Cursor, Frame, FramingFault, Generation, Header, InboxSeq, Kind, Refusal};
@@ -47,7 +46,7 @@ fn split(message: &[u8]) -> Result<(Frame, &[u8]), Fault> {
         return Err(Fault::Framing(FramingFault::BadStamp));
     }
     let (frame, rest) = message.split_at_checked(header.frame_bytes()).ok_or(Fault::LeftOver)?;
-    let frame = Frame::new(Bytes::copy_from_slice(frame)).map_err(Fault::Framing)?;
+    let frame = Frame::receive(frame).map_err(Fault::Framing)?;
     Ok((frame, rest))
 }
 
@@ -85,8 +84,7 @@ impl State {
                 Err(fault) => return self.breach(moment, fault),
             };
             message = rest;
-            let Some(event) = self.take_frame(moment, frame) else { continue };
-            if sink(event) == Flow::Hold {
+            if sink(self.take_frame(moment, frame)) == Flow::Hold {
                 let held = self.rare.get_or_insert_default().held.get_or_insert_default();
                 held.frames.extend_from_slice(message);
                 return;
@@ -94,7 +92,7 @@ impl State {
         }
     }
 
-    fn take_frame(&mut self, moment: &Moment<'_>, frame: Frame) -> Option<Event> {
+    fn take_frame(&mut self, moment: &Moment<'_>, frame: Frame) -> Event {
         let id = frame.header().id;
         let outcome = match (self.phase, frame.kind()) {
             (Phase::Unauthenticated, Kind::HELLO) => self.hello(moment, &frame),
@@ -105,16 +103,16 @@ impl State {
                 Err(Refusal::new(Code::Forbidden, "", "Hello was said; send Reauth for a new token"))
             }
             (_, Kind::REAUTH) => self.reauth(moment, &frame),
-            _ => return Some(Event::Frame(frame)),
+            _ => return Event::Frame(frame),
         };
         match outcome {
             Ok(event) => {
                 self.faults = 0;
-                Some(event)
+                event
             }
             Err(refusal) => {
                 self.refuse(moment, id, &refusal);
-                None
+                Event::Refused(refusal.code)
             }
         }
     }

@@ -24,7 +24,7 @@ pub use connection::Connection;
 pub use egress::SLICES_MAX;
 
 use protocol::token::Key;
-use protocol::{Cursor, DeviceId, Frame, UserId};
+use protocol::{Code, Cursor, DeviceId, Frame, UserId};
 
 /// What a call may look at besides its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,8 @@ pub enum Event {
         /// When the new token ends, milliseconds since the Unix epoch.
         expires_ms: u64,
     },
+    /// A frame that the edge itself has refused, for whoever counts: the Reject is on its way already.
+    Refused(Code),
     /// A whole unstamped frame after Hello, never Hello or Reauth; the body is not checked.
     Frame(Frame),
 }

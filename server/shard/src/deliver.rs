@@ -269,7 +269,7 @@ impl Shard {
     fn transmit_entry(&mut self, conn: ConnId, frame: &Frame, own: bool) {
         if !own {
             self.counters.messages_sent += 1;
-            self.transmit(conn, frame.bytes().clone());
+            self.transmit(conn, frame.to_bytes());
             return;
         }
         self.counters.acks_sent += 1;

@@ -430,7 +430,7 @@ impl Shard {
 
     /// Refuses a frame of a connection, with or without a session.
     pub(crate) fn reject_conn(&mut self, conn: ConnId, id: u64, refusal: &Refusal) {
-        self.counters.rejects += 1;
+        self.counters.rejects.add(refusal.code);
         self.transmit_body::<Reject>(conn, id, &refusal.body());
     }
 

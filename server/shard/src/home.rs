@@ -232,7 +232,8 @@ impl Shard {
         let header = Header::read(&frames);
         match header.map(|header| header.kind) {
             Some(Kind::SEND_ACK) => self.counters.acks_sent += 1,
-            Some(Kind::REJECT) => self.counters.rejects += 1,
+            // Counted where it was refused.
+            Some(Kind::REJECT) => {}
             _ if !room => {
                 let refusal = Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more");
                 self.reject_conn(conn, header.map_or(0, |header| header.id), &refusal);

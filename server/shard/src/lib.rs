@@ -41,7 +41,7 @@ pub use limits::Limits;
 pub use shard::Shard;
 
 use protocol::query::StoreState;
-use protocol::{Placement, ShardId};
+use protocol::{Placement, Rejects, ShardId};
 
 /// What a shard is made of.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ pub struct Counters {
     pub messages_sent: u64,
     /// SendAcks handed to connections.
     pub acks_sent: u64,
-    /// Refused frames, all codes.
-    pub rejects: u64,
+    /// Refused frames of devices that have said Hello, where they were refused.
+    pub rejects: Rejects,
     /// Repeated sends answered from the dedup window.
     pub duplicates: u64,
     /// Hops given to other shards.

@@ -152,6 +152,7 @@ impl Shard {
         let (seq, time_ms, sender) = (channel.head, channel.time_ms, submit.origin.user);
         let send_id = submit.frame.send_id();
         let fingerprint = submit.frame.fingerprint();
+        let origin = submit.origin;
         let frame = submit.frame.stamp(Stamp { seq, time_ms, sender });
         if let Some(dedup) = &mut channel.dedup {
             dedup.remember(&Sent { seq, time_ms, sender, send_id, fingerprint });
@@ -159,7 +160,6 @@ impl Shard {
         for row in change.rows {
             pipeline.row(row);
         }
-        let origin = submit.origin;
         channel.dirty = pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
     }
 
@@ -383,6 +383,7 @@ impl Shard {
     }
 
     fn refuse_at(&mut self, origin: Origin, id: u64, refusal: &Refusal) {
+        self.counters.rejects.add(refusal.code);
         self.reply(origin, body::encode(id, &refusal.body()));
     }
 

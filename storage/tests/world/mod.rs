@@ -78,7 +78,7 @@ impl World {
         let seq = self.heads.get(&channel).copied().unwrap_or_default().next();
         self.heads.insert(channel, seq);
         self.time_ms += 3;
-        let frame = frame.stamp(Stamp { seq, time_ms: self.time_ms, sender });
+        let frame = frame.clone().stamp(Stamp { seq, time_ms: self.time_ms, sender });
         let store = self.placement.channel_store(channel);
         let mut rows = vec![Row::Message { channel, seq, frame }];
         if let Some(group) = self.groups.get(&channel) {
