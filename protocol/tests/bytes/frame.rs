@@ -72,7 +72,7 @@ fn a_frame_is_exactly_its_bytes() {
 fn a_message_is_whole_frames() {
     let first = Frame::build(Kind::HEARTBEAT, 1, 3, &[0; 8]);
     let second = Frame::build(Kind::LEAVE_GROUP, 1, 4, &[1; 16]);
-    let message = Bytes::from([first.bytes().as_ref(), second.bytes()].concat());
+    let message = Bytes::from([first.bytes(), second.bytes()].concat());
     let mut rest = message.clone();
     assert_eq!(Frame::take(&mut rest), Ok(Some(first.clone())));
     assert_eq!(Frame::take(&mut rest), Ok(Some(second)));
