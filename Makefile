@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup fmt clippy doc unit check-docs sim clean
+.PHONY: help run test setup fmt clippy doc unit sim mutants
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -38,3 +38,7 @@ unit:
 SEEDS ?= 0..20000
 sim:
 	$(CARGO) run --release --locked -p sim -- --seeds $(SEEDS)
+
+# Deliberate faults in the core, each of which the simulator must catch.
+mutants:
+	$(CARGO) test --locked -p sim --test mutants -- --ignored --nocapture

@@ -59,8 +59,8 @@ impl Shard {
         let full = self.hops.is_full(home);
         let Some(source) = self.sources.get_mut(index) else { return };
         let span = source.tell(dest, through);
+        // A dropped hop leaves a gap, which the next hop or the next hint shows.
         if full {
-            source.dropped(dest);
             self.counters.deliveries_dropped += deliveries.len() as u64;
             return;
         }
@@ -174,7 +174,7 @@ impl Shard {
             return;
         };
         user.used = self.turn;
-        let at = user.inbox.append(Entry { frame: delivery.frame.clone(), origin });
+        let at = user.inbox.append(&mut self.spare_tails, Entry { frame: delivery.frame.clone(), origin });
         let (channel, seq) = (delivery.channel, delivery.seq);
         user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });
         pipeline.after(After::Pointer(id, at));
@@ -204,7 +204,7 @@ impl Shard {
     pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
         let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
-        user.inbox.stored(at, keep);
+        user.inbox.stored(&mut self.spare_tails, at, keep);
         let mut place = 0;
         while let Some(Slot::Live(user)) = self.users.get(&id)
             && let Some(conn) = user.sessions.get(place).copied()
@@ -220,7 +220,7 @@ impl Shard {
     pub(crate) fn trim_inbox(&mut self, id: UserId) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
         let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
-        user.inbox.trim(keep);
+        user.inbox.trim(&mut self.spare_tails, keep);
     }
 
     /// Brings a session as near to the head as its connection takes: from memory, else by a page. Offline, reconnecting,

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use protocol::hop::Origin;
 use protocol::{Frame, InboxSeq};
 
+use crate::limits::{SPARE_TAIL_ENTRIES_MAX, SPARE_TAILS_MAX};
+
 /// Entries kept beyond the durable ones for a session whose page is on the way.
 const TAIL_MAX: usize = 256;
 
@@ -15,6 +17,18 @@ pub(crate) struct Entry {
     pub(crate) frame: Frame,
     /// The session that sent it, and is told so by a SendAck.
     pub(crate) origin: Option<Origin>,
+}
+
+/// Emptied tails of all inboxes of a shard: an idle inbox holds no memory, and one that wakes allocates none.
+#[derive(Debug, Default)]
+pub(crate) struct SpareTails(Vec<VecDeque<Entry>>);
+
+impl SpareTails {
+    fn give(&mut self, tail: VecDeque<Entry>) {
+        if self.0.len() < SPARE_TAILS_MAX && (1..=SPARE_TAIL_ENTRIES_MAX).contains(&tail.capacity()) {
+            self.0.push(tail);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -41,28 +55,32 @@ impl Inbox {
     }
 
     /// Appends an entry and says its position.
-    pub(crate) fn append(&mut self, entry: Entry) -> InboxSeq {
+    pub(crate) fn append(&mut self, spare: &mut SpareTails, entry: Entry) -> InboxSeq {
         self.head = self.head.next();
+        if self.tail.capacity() == 0
+            && let Some(tail) = spare.0.pop()
+        {
+            self.tail = tail;
+        }
         self.tail.push_back(entry);
         self.head
     }
 
     /// The pointer at `at` is durable. `keep` says that a page is on the way, which the newest entries will continue.
-    pub(crate) fn stored(&mut self, at: InboxSeq, keep: bool) {
+    pub(crate) fn stored(&mut self, spare: &mut SpareTails, at: InboxSeq, keep: bool) {
         self.durable = self.durable.max(at);
-        self.trim(keep);
+        self.trim(spare, keep);
     }
 
     /// Drops entries that a page can bring.
-    pub(crate) fn trim(&mut self, keep: bool) {
+    pub(crate) fn trim(&mut self, spare: &mut SpareTails, keep: bool) {
         let unstored = self.unstored();
         let most = if keep { unstored.max(TAIL_MAX) } else { unstored };
         while self.tail.len() > most {
             self.tail.pop_front();
         }
         if self.tail.is_empty() {
-            // An idle inbox holds no memory.
-            self.tail = VecDeque::new();
+            spare.give(core::mem::take(&mut self.tail));
         }
     }
 
@@ -90,20 +108,41 @@ mod tests {
 
     #[test]
     fn tail_holds_what_is_not_durable() {
+        let spare = &mut SpareTails::default();
         let mut inbox = Inbox::new(InboxSeq(10));
         assert!(inbox.entry(InboxSeq(10)).is_none());
-        assert_eq!(inbox.append(entry(1)), InboxSeq(11));
-        assert_eq!(inbox.append(entry(2)), InboxSeq(12));
-        inbox.stored(InboxSeq(11), false);
+        assert_eq!(inbox.append(spare, entry(1)), InboxSeq(11));
+        assert_eq!(inbox.append(spare, entry(2)), InboxSeq(12));
+        inbox.stored(spare, InboxSeq(11), false);
         assert_eq!(inbox.durable(), InboxSeq(11));
         assert!(inbox.entry(InboxSeq(11)).is_none());
         assert_eq!(inbox.entry(InboxSeq(12)).map(|e| e.frame.header().id), Some(2));
         assert!(inbox.entry(InboxSeq(13)).is_none());
-        inbox.append(entry(3));
-        inbox.stored(InboxSeq(13), true);
+        inbox.append(spare, entry(3));
+        inbox.stored(spare, InboxSeq(13), true);
         assert!(inbox.entry(InboxSeq(12)).is_some(), "kept for a page on the way");
-        inbox.trim(false);
+        inbox.trim(spare, false);
         assert!(inbox.entry(InboxSeq(13)).is_none());
         assert_eq!(inbox.head(), InboxSeq(13));
+    }
+
+    #[test]
+    fn an_idle_inbox_holds_no_memory_and_wakes_without_asking_for_any() {
+        let spare = &mut SpareTails::default();
+        let mut first = Inbox::new(InboxSeq(0));
+        first.append(spare, entry(1));
+        let capacity = first.tail.capacity();
+        first.stored(spare, InboxSeq(1), false);
+        assert_eq!((first.tail.capacity(), spare.0.len()), (0, 1));
+        first.trim(spare, false);
+        assert_eq!(spare.0.len(), 1, "what has no capacity is not kept");
+        let mut second = Inbox::new(InboxSeq(0));
+        second.append(spare, entry(2));
+        assert_eq!((second.tail.capacity(), spare.0.len()), (capacity, 0));
+        for _ in 0..=SPARE_TAIL_ENTRIES_MAX {
+            second.append(spare, entry(3));
+        }
+        second.stored(spare, second.head(), false);
+        assert_eq!(spare.0.len(), 0, "a large one is given back to the heap");
     }
 }

@@ -75,6 +75,10 @@ pub const DRAIN_MS: u64 = 5000;
 pub const DRAIN_QUIET_MS: u64 = 100;
 /// Read marks remembered of one user.
 pub const READS_MAX: usize = 256;
+/// Emptied inbox tails that a shard keeps for the next inbox that needs one.
+pub const SPARE_TAILS_MAX: usize = 1024;
+/// Entries that a kept tail has room for; larger ones are given back to the heap.
+pub const SPARE_TAIL_ENTRIES_MAX: usize = 16;
 /// Devices reconnect within this window after a drain.
 pub const RECONNECT_SPREAD_MS: u32 = 5000;
 

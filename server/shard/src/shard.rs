@@ -14,6 +14,7 @@ use crate::effect::Effect;
 use crate::greet::{Draining, Greeting};
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
+use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
 use crate::limits::MARKS_EVERY_MS;
 use crate::pipeline::{After, Pipeline};
@@ -50,6 +51,7 @@ pub struct Shard {
     pub(crate) paused: Vec<ConnId>,
     /// Connections that take no more until they have drained.
     pub(crate) crowded: Vec<ConnId>,
+    pub(crate) spare_tails: SpareTails,
     pub(crate) user_ring: VecDeque<(UserId, u64)>,
     pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
     pub(crate) ready: bool,
@@ -137,6 +139,7 @@ impl Shard {
             marks_at: Tick(0),
             paused: Vec::new(),
             crowded: Vec::new(),
+            spare_tails: SpareTails::default(),
             user_ring: VecDeque::new(),
             channel_ring: VecDeque::new(),
             ready: false,

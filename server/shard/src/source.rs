@@ -19,8 +19,6 @@ struct Dest {
     told: u64,
     /// Durably applied through.
     applied: u64,
-    /// A hop was dropped: the destination must be told that something is missing.
-    dropped: bool,
 }
 
 /// What a destination's next hop covers: `after < number <= through`.
@@ -33,7 +31,7 @@ pub(crate) struct Span {
 impl Source {
     /// Boot replays every log to its head before anything is sent, so every destination counts as told.
     pub(crate) fn new(store: StoreId, tail: u64, head: u64, stores: u16) -> Self {
-        let dest = Dest { told: head, applied: 0, dropped: false };
+        let dest = Dest { told: head, applied: 0 };
         Self { store, head, tail: tail.max(1), dests: vec![dest; usize::from(stores)] }
     }
 
@@ -51,22 +49,15 @@ impl Source {
         Span { after, through }
     }
 
-    /// The hop could not leave.
-    pub(crate) fn dropped(&mut self, dest: StoreId) {
-        if let Some(entry) = self.dests.get_mut(usize::from(dest.0)) {
-            entry.dropped = true;
-        }
-    }
-
-    /// Whether a destination must be told of the head by a hop without deliveries: it missed one, or its mark has
-    /// fallen behind because nothing concerned it.
+    /// Whether a destination must be told of the head by a hop without deliveries: it missed one, its mark has fallen
+    /// behind because nothing concerned it, or it has not said that it is through, so that the last hop may be lost. One
+    /// that knows already forgets it.
     pub(crate) fn hint(&mut self, dest: StoreId) -> Option<Span> {
         let head = self.head;
         let entry = self.dests.get_mut(usize::from(dest.0))?;
-        if entry.told == head && !entry.dropped {
+        if entry.applied >= head {
             return None;
         }
-        entry.dropped = false;
         let after = core::mem::replace(&mut entry.told, head);
         Some(Span { after, through: head })
     }
@@ -102,11 +93,10 @@ mod tests {
         assert_eq!(source.tell(StoreId(1), 6), Span { after: 5, through: 6 });
         source.stored(9);
         assert_eq!(source.hint(StoreId(1)), Some(Span { after: 6, through: 9 }));
-        assert_eq!(source.hint(StoreId(1)), None);
-        source.dropped(StoreId(1));
         assert_eq!(source.hint(StoreId(1)), Some(Span { after: 9, through: 9 }));
         assert_eq!(source.trim(), None);
         source.applied(StoreId(0), 9);
+        assert_eq!(source.hint(StoreId(0)), None, "it is through");
         source.applied(StoreId(1), 7);
         assert_eq!(source.trim(), Some(8));
         assert_eq!(source.trim(), None);

@@ -60,13 +60,12 @@ pub struct Device {
     pub retired: bool,
     /// Frames that a careless app puts between those of the session.
     pub raw: VecDeque<Frame>,
-    /// Send ids that were written more than once, by the session or behind its back.
+    /// Send ids that were written more than once, behind the session's back.
     pub repeated: HashSet<SendId>,
     /// The last own frames that were written.
     pub recent: VecDeque<Frame>,
     /// It reads nothing until then.
     pub stop_reading_until: u64,
-    written: HashSet<SendId>,
     told: HashSet<(ChannelId, Seq)>,
     checked: u64,
     /// Requests that read history anew.
@@ -92,7 +91,6 @@ impl Device {
             repeated: HashSet::new(),
             recent: VecDeque::new(),
             stop_reading_until: 0,
-            written: HashSet::new(),
             told: HashSet::new(),
             checked: 0,
             anew: BTreeSet::new(),
@@ -227,9 +225,7 @@ impl Device {
         Ok(())
     }
 
-    /// The session knows nothing of a repeat behind its back; the careless app takes the ack itself. The same may happen
-    /// without carelessness: after a retryable refusal the session writes again what is still under way behind it, and of
-    /// two copies the first may be refused for good and the second, once its sender is a member again, be taken.
+    /// The session knows nothing of a repeat behind its back; the careless app takes the ack itself.
     fn note_repeat(&mut self, frame: &Frame) {
         let id = frame.send_id();
         if frame.kind() != Kind::SEND_ACK {
@@ -258,9 +254,6 @@ impl Device {
                 .say(scene.now, || format!("device {} writes {}", self.id, crate::words::frame(&frame)));
             scene.oracle.offer(self.user, &frame);
             self.out.extend_from_slice(frame.bytes());
-            if frame.kind().is_message() && !self.written.insert(frame.send_id()) {
-                self.repeated.insert(frame.send_id());
-            }
             if frame.kind().is_message() {
                 if self.recent.len() >= RECENT_MAX {
                     self.recent.pop_front();

@@ -13,7 +13,7 @@
 //! | 1 only stored facts are visible | [`wire`]: every message, ack, head, list and range shown is in the model, which knows durable rows only |
 //! | 2 a channel's seqs rise in an inbox; replay before ready | [`durable`]: pointers dense, once, rising; [`node`]: nobody is accepted before Ready |
 //! | 3 dedup before membership | [`wire`]: a repeat of a durable send is never refused for good |
-//! | 4 backpressure before refusal, one sender's order | [`wire`], [`invariants`]: pauses end, pending sends end, whatever the rings hold |
+//! | 4 backpressure before refusal, one sender's order | [`sessions`], [`invariants`]: pauses end, pending sends end, whatever the rings hold |
 //! | 5 a new Hello ends the old connection | [`sessions`]: at most one welcomed open connection a device at the end of every step |
 //! | 6 a page carries at least one message | [`invariants`]: texts larger than the egress bound arrive |
 //! | 7 time never steps back | [`oracle`]: stamps of a channel, while the wall clock jumps |
@@ -36,6 +36,7 @@ pub mod conn;
 pub mod device;
 pub mod disk;
 pub mod durable;
+mod faults;
 pub mod invariants;
 pub mod network;
 pub mod node;

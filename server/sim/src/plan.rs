@@ -102,10 +102,10 @@ impl Faults {
     fn draw(rng: &mut Rng) -> Self {
         let mut some = |most: u64| if rng.chance(650) { rng.below(most + 1) } else { 0 };
         Self {
-            cut: some(30_000),
+            cut: some(40_000),
             crash: some(6_000),
             failed_commit: some(2_000),
-            drain: some(2_000),
+            drain: some(6_000),
             stop_reading: some(10_000),
             stop_store: some(5_000),
             stop_shard: some(5_000),
@@ -123,7 +123,7 @@ impl Plan {
     /// The plan of a seed.
     pub fn draw(rng: &mut Rng) -> Self {
         let stores = [1, 1, 2, 2, 3, 4, 5, 8][rng.place(8)];
-        let flood = rng.chance(5);
+        let flood = rng.chance(2);
         let texts = if rng.chance(50) { 4 } else { 3 };
         let text_chars = [1, 20, 200, 20_000][rng.place(texts)];
         let mut faults = Faults::draw(rng);
@@ -132,7 +132,7 @@ impl Plan {
         }
         Self {
             stores,
-            users: if flood { 2 } else { rng.between(2, 8) },
+            users: if flood { 3 } else { rng.between(2, 8) },
             devices_per_user: if flood || rng.chance(30) { 16 } else { rng.between(1, 3) },
             step_max_ms: [1, 3, 10, 40][rng.place(4)],
             ring_hops: [1, 1, 2, 4, 16, 256][rng.place(6)],

@@ -20,7 +20,7 @@ mod patches;
 use patches::{MUTANTS, Mutant};
 
 /// Seeds that a mutant has to survive to escape.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 600;
 
 /// What the copy is made of, beside the manifest of the workspace.
 const CRATES: [&str; 5] = ["protocol", "storage", "clients/rust", "server/shard", "server/sim"];

@@ -13,6 +13,14 @@ const FOUND: &[(u64, u64, &str)] = &[
     (1, 400, "AddMembers with somebody who is a member already reset the own list of that user"),
     (8, 400, "deliveries evicted each other's users for ever when the cache was smaller than a group"),
     (31, 400, "the head of a history page named a seq between two intervals of the reader"),
+    (9, 400, "a GET_CHANNELS answer as old as its read (the simulator was too strict)"),
+    (25, 400, "a failed page read closed a connection that was long gone"),
+    (104, 200, "a Hello whose user could not be read was refused on a connection that had closed meanwhile"),
+    (
+        1533,
+        200,
+        "the last delivery of a log was lost and nothing showed it (no ring of one process loses a hop)",
+    ),
     (7, 400, "of two copies of one send the first was refused for good and the second stored"),
 ];
 
@@ -82,8 +90,9 @@ fn things_go_wrong() {
         sum.acks += tally.acks;
         sum.rejects += tally.rejects;
         sum.fell_behind += tally.fell_behind;
+        sum.pauses += tally.pauses;
     }
-    assert!(sum.crashes > 20 && sum.cuts > 100 && sum.app_crashes > 50, "{sum:?}");
-    assert!(sum.drains > 5 && sum.fell_behind > 20, "{sum:?}");
+    assert!(sum.crashes > 20 && sum.cuts > 60 && sum.app_crashes > 30, "{sum:?}");
+    assert!(sum.drains > 3 && sum.fell_behind > 20 && sum.pauses > 20, "{sum:?}");
     assert!(sum.messages > 10_000 && sum.acks > 5_000 && sum.rejects > 500, "{sum:?}");
 }
