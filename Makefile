@@ -1,5 +1,6 @@
 # make run   set up what is missing, build, serve on embedded defaults with data in ./data
 # make test  set up what is missing, then every check there is
+# make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (BENCH=quick: 4 minutes)
 # The parts of `test` can be run alone: fmt clippy doc unit
 
 SHELL := /bin/bash
@@ -42,3 +43,8 @@ sim:
 # Deliberate faults in the core, each of which the simulator must catch.
 mutants:
 	$(CARGO) test --locked -p sim --test mutants -- --ignored --nocapture
+
+# What docs/performance.md is made by. Wants two cores that nothing else uses. Microbenches are criterion's: cargo bench -p benches
+BENCH ?= full
+bench: setup
+	@BENCH=$(BENCH) CARGO=$(CARGO) ./benches/run.sh

@@ -1,9 +1,12 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check` and `stats --data` need a stopped one. The others work on the accounts alone, also beside a running server.
+//! `check`, `renew`, `create-users` and `stats --data` need a stopped one. The others work on the accounts alone, also
+//! beside a running server.
 
 mod accounts;
+pub(crate) mod bulk;
 mod check;
+mod renew;
 mod stats;
 
 use std::error::Error;
@@ -36,6 +39,9 @@ struct Place {
 enum Task {
     /// Verify everything that a stopped data directory promises; exit code 1 when something is wrong.
     Check(Place),
+    /// Give a stopped data directory that came back from a backup a new generation, so that no device believes to hold
+    /// what was lost. Run it once, after the restore and before the first start.
+    Renew(Place),
     /// Make an account; prints its id. The password is the first line of stdin unless --password-env names it.
     CreateUser {
         #[command(flatten)]
@@ -45,6 +51,23 @@ enum Task {
         /// The environment variable that holds the password.
         #[arg(long, value_name = "VAR")]
         password_env: Option<String>,
+    },
+    /// Make many accounts without passwords and write a token for each; for load tests. Needs a stopped server.
+    CreateUsers {
+        #[command(flatten)]
+        place: Place,
+        /// How many.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        count: u32,
+        /// Names are PREFIX and a number; those that are there already are kept.
+        #[arg(long, default_value = "load", value_name = "PREFIX")]
+        prefix: String,
+        /// Where the lines `user TAB device TAB token` go.
+        #[arg(long, value_name = "FILE")]
+        tokens: PathBuf,
+        /// Seconds that the tokens are valid; the server's own setting when left out.
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+        ttl: Option<u64>,
     },
     /// Print every account: id, name, and when it was made (milliseconds since 1970), separated by tabs.
     ListUsers(Place),
@@ -101,9 +124,14 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
     runtime.block_on(async {
         match &flags.task {
             Task::Check(place) => check::run(&place.existing()?, &mut out).await,
+            Task::Renew(place) => renew::run(&place.existing()?, &mut out),
             Task::CreateUser { place, name, password_env } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
                 accounts::create_user(&place.load()?, name, &password, &mut out).await
+            }
+            Task::CreateUsers { place, count, prefix, tokens, ttl } => {
+                let wanted = bulk::Wanted { count: *count, prefix, tokens, ttl_s: *ttl };
+                bulk::create_users(&place.load()?, &wanted, &mut out).await
             }
             Task::ListUsers(place) => accounts::list_users(&place.load()?, &mut out).await,
             Task::Token { place, user, device, ttl, json } => {

@@ -16,6 +16,25 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+/// Where messages are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreKind {
+    /// On disk, in RocksDB: an ack is durable.
+    Rocks,
+    /// In memory, for benches: no ack is durable, and all is lost at the end of the process.
+    Memory,
+}
+
+impl StoreKind {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "rocks" => Some(Self::Rocks),
+            "memory" => Some(Self::Memory),
+            _ => None,
+        }
+    }
+}
+
 /// Everything that can be set, whole and within bounds.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +50,8 @@ pub struct Config {
     pub shards: Option<u16>,
     /// Stores, when the data directory is created.
     pub stores: u16,
+    /// Where messages are kept.
+    pub store: StoreKind,
     /// Whether shards are pinned to cores.
     pub pin: Pin,
     /// Threads that read what is not in memory.
@@ -63,6 +84,7 @@ impl Default for Config {
             chat_url: None,
             shards: None,
             stores: stores.stores,
+            store: StoreKind::Rocks,
             pin: Pin::Auto,
             readers: 2,
             limits: shard::Limits::default(),

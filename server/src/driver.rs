@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::token::Key;
-use protocol::{CloseCode, Placement, ShardId};
+use protocol::{CloseCode, Closes, Placement, Rejects, ShardId};
 use shard::{ConnId, Input};
 
 use crate::clock::Now;
@@ -119,6 +119,8 @@ pub struct Counters {
     pub evicted: u64,
     /// Unauthenticated connections closed because their time or bytes were over.
     pub hello_timeouts: u64,
+    /// HTTP requests answered with anything but an upgrade.
+    pub upgrades_refused: u64,
     /// Connections that said a valid Hello here.
     pub hellos: u64,
     /// Connections given to another shard.
@@ -127,6 +129,11 @@ pub struct Counters {
     pub taken_over: u64,
     /// Connections closed for a fault of the peer that the edge found: framing, WebSocket, Hello.
     pub peer_faults: u64,
+    /// Frames that the edge refused: before Hello, Hello itself, Reauth.
+    pub rejects: Rejects,
+    /// WebSockets closed, by the code of the first close frame that was ours, whoever wanted it: core, edge or, with
+    /// Normal, the peer.
+    pub closes: Closes,
     /// Bytes read.
     pub bytes_read: u64,
     /// Bytes written.

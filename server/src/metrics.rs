@@ -6,7 +6,7 @@ mod text;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::StoreId;
+use protocol::{Code, StoreId};
 use storage::Stores;
 use tokio::sync::oneshot;
 
@@ -86,7 +86,6 @@ impl Metrics {
             ("maru_messages_stored_total", "Messages made durable.", |r| r.core.messages_stored),
             ("maru_messages_sent_total", "Message frames handed to connections.", |r| r.core.messages_sent),
             ("maru_acks_sent_total", "Acks handed to connections.", |r| r.core.acks_sent),
-            ("maru_rejects_total", "Refused frames.", |r| r.core.rejects),
             ("maru_duplicates_total", "Repeated sends answered.", |r| r.core.duplicates),
             ("maru_hops_sent_total", "Hops to other shards.", |r| r.core.hops_sent),
             ("maru_deliveries_dropped_total", "Deliveries read from the fan-out log instead.", |r| {
@@ -103,6 +102,9 @@ impl Metrics {
             }),
             ("maru_hello_timeouts_total", "Connections that said no Hello in time.", |r| {
                 r.driver.hello_timeouts
+            }),
+            ("maru_upgrades_refused_total", "Requests at the chat port that were no upgrade.", |r| {
+                r.driver.upgrades_refused
             }),
             ("maru_hellos_total", "Connections with a valid Hello.", |r| r.driver.hellos),
             ("maru_handed_over_total", "Connections given to another shard.", |r| r.driver.handed_over),
@@ -131,6 +133,7 @@ impl Metrics {
         for (name, help, read) in counters {
             text.per("counter", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
+        refusals(text, reports);
         for (name, help, read) in gauges {
             text.per("gauge", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
@@ -175,6 +178,29 @@ impl Metrics {
     }
 }
 
+/// Every code of each shard, also those that never happened: an alert needs something to look at.
+fn refusals(text: &mut Text, reports: &[ShardReport]) {
+    text.head("counter", "maru_rejects_total", "Refused frames by code.");
+    for report in reports {
+        for code in Code::ALL {
+            let count = report.core.rejects.of(*code) + report.driver.rejects.of(*code);
+            text.line(
+                &format!("maru_rejects_total{{code=\"{}\",shard=\"{}\"}}", code.word(), report.shard),
+                count,
+            );
+        }
+    }
+    text.head("counter", "maru_closes_total", "WebSockets that the server closed, by close code.");
+    for report in reports {
+        for (code, count) in report.driver.closes.iter() {
+            text.line(
+                &format!("maru_closes_total{{code=\"{}\",shard=\"{}\"}}", code.word(), report.shard),
+                count,
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,11 +221,15 @@ mod tests {
         let answers = tokio::spawn(async move {
             loop {
                 if let Some(Post::Inspect(reply)) = mailboxes[1].next_post() {
-                    let core = shard::Counters { messages_stored: 42, ..Default::default() };
+                    let mut core = shard::Counters { messages_stored: 42, ..Default::default() };
+                    let mut driver = crate::driver::Counters::default();
+                    core.rejects.add(Code::Rate);
+                    driver.rejects.add(Code::Rate);
+                    driver.closes.add(protocol::CloseCode::TooBig);
                     reply(ShardReport {
                         shard: protocol::ShardId(1),
                         core,
-                        driver: Default::default(),
+                        driver,
                         turns: 7,
                         sleeps: 0,
                         hops_waiting_now: 0,
@@ -216,6 +246,9 @@ mod tests {
             "maru_shards 2",
             "maru_shards_answering 1",
             "maru_messages_stored_total{shard=\"1\"} 42",
+            "maru_rejects_total{code=\"rate\",shard=\"1\"} 2",
+            "maru_rejects_total{code=\"busy\",shard=\"1\"} 0",
+            "maru_closes_total{code=\"too_big\",shard=\"1\"} 1",
             "maru_store_batches_total{store=\"1\"} 0",
             "maru_store_write_seconds_count{store=\"0\"} 0",
             "# TYPE maru_sessions gauge",

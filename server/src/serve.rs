@@ -1,6 +1,7 @@
 //! `maru serve`: the life of a node from its configuration to its end.
 
 mod flags;
+mod memory;
 
 pub use flags::Flags;
 
@@ -20,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::boot::{BootError, Event, Node, raise_descriptors};
-use crate::config::{self, Config};
+use crate::config::{self, Config, StoreKind};
 use crate::{fatal, logging};
 
 /// Threads of the control plane: what is hot runs elsewhere.
@@ -52,7 +53,10 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     {
         return Err(BootError::Shards { found, stores: config.stores }.into());
     }
-    let data = Arc::new(Stores::open(&config.data, &config.storage())?);
+    let data = Arc::new(match config.store {
+        StoreKind::Rocks => Stores::open(&config.data, &config.storage())?,
+        StoreKind::Memory => memory::open(&config)?,
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -66,6 +70,9 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let accounts = runtime.block_on(Accounts::open(&config.data))?;
+    if config.store == StoreKind::Memory {
+        runtime.block_on(memory::seed(&data, &accounts))?;
+    }
     let http = runtime.block_on(TcpListener::bind(config.http)).map_err(|error| BootError::Listen {
         what: "HTTP",
         address: config.http,

@@ -22,6 +22,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
 const ID_TRIES: u32 = 100;
 
+/// No password hashes to this.
+const NO_PASSWORD: &str = "!";
+
 /// The schema, oldest first. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
 
@@ -291,6 +294,63 @@ impl Accounts {
         Ok((unsql(users), unsql(devices)))
     }
 
+    /// Makes accounts that nobody can log in to, with one device each, in one transaction; names that are there already
+    /// keep their account and get no other device than the one they were given here. For load tests and imports.
+    ///
+    /// # Errors
+    /// The database's; then nothing was made.
+    pub async fn create_in_bulk(
+        &self,
+        names: &[Name],
+        now_ms: u64,
+    ) -> Result<Vec<(UserId, DeviceId)>, AccountsError> {
+        let mut ids = Vec::with_capacity(names.len());
+        for _ in names {
+            ids.push((self.new_id(now_ms).await?, self.new_id(now_ms).await?));
+        }
+        let mut made = Vec::with_capacity(names.len());
+        let mut transaction = self.pool.begin().await?;
+        for (name, (user, device)) in names.iter().zip(ids) {
+            let insert = sqlx::query_as::<_, (i64,)>(
+                "INSERT INTO users (user_id, name, folded, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (folded) DO UPDATE SET folded = excluded.folded RETURNING user_id",
+            );
+            let insert = insert.bind(sql(user)).bind(name.shown()).bind(name.folded());
+            let insert = insert.bind(NO_PASSWORD).bind(sql(now_ms));
+            let (user,) = insert.fetch_one(&mut *transaction).await?;
+            let known = sqlx::query_as::<_, (i64,)>(
+                "SELECT device_id FROM devices WHERE user_id = $1 ORDER BY device_id LIMIT 1",
+            );
+            let device = match known.bind(user).fetch_optional(&mut *transaction).await? {
+                Some((device,)) => device,
+                None => {
+                    let insert = sqlx::query(
+                        "INSERT INTO devices (device_id, user_id, created_ms) VALUES ($1, $2, $3)",
+                    );
+                    let insert = insert.bind(sql(device)).bind(user).bind(sql(now_ms));
+                    insert.execute(&mut *transaction).await?;
+                    sql(device)
+                }
+            };
+            made.push((UserId(unsql(user)), DeviceId(unsql(device))));
+        }
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// As [`Self::set_in_core`] for many, in one transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_all_in_core(&self, users: &[UserId]) -> Result<(), AccountsError> {
+        let mut transaction = self.pool.begin().await?;
+        for user in users {
+            let update = sqlx::query("UPDATE users SET in_core = 1 WHERE user_id = $1 AND in_core = 0");
+            update.bind(sql(user.0)).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
     /// What the database itself finds wrong with its file; empty for nothing.
     ///
     /// # Errors
@@ -413,6 +473,22 @@ mod tests {
         assert!(!accounts.has_device(alice, phone).await.unwrap());
         assert_eq!(accounts.count().await.unwrap(), (2, 2));
         assert!(accounts.check().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn bulk_is_repeatable_and_nobody_can_log_in() {
+        let data = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(data.path()).await.unwrap();
+        let names: Vec<Name> = (0..300).map(|n| name(&format!("load-{n}"))).collect();
+        let made = accounts.create_in_bulk(&names[..200], NOW_MS).await.unwrap();
+        let again = accounts.create_in_bulk(&names, NOW_MS + 1).await.unwrap();
+        assert_eq!(again[..200], made);
+        assert_eq!(accounts.count().await.unwrap(), (300, 300));
+        let users: Vec<UserId> = again.iter().map(|(user, _)| *user).collect();
+        accounts.set_all_in_core(&users).await.unwrap();
+        let account = accounts.user_by_name(&names[7]).await.unwrap().unwrap();
+        assert!(account.in_core && !account.password_hash.starts_with('$'));
+        assert!(accounts.has_device(again[7].0, again[7].1).await.unwrap());
     }
 
     #[tokio::test]

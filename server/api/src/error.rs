@@ -80,6 +80,10 @@ impl ApiError {
     }
 }
 
+/// The code of a refusal, in the extensions of its response, for whoever counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut error = serde_json::json!({
@@ -93,6 +97,7 @@ impl IntoResponse for ApiError {
         }
         let body = axum::Json(serde_json::json!({ "error": error }));
         let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(RefusalCode(self.code));
         if self.retry_after_ms > 0 {
             let seconds = HeaderValue::from(self.retry_after_ms.div_ceil(1000));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use crate::accounts::Accounts;
 use crate::core::Core;
-use crate::error::ApiError;
+use crate::error::{ApiError, RefusalCode};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::password::Hasher;
@@ -123,7 +123,10 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Serves until `end` completes, then lets what is under way end, for a bounded time.
 pub async fn serve(listener: TcpListener, api: Api, end: impl Future<Output = ()>) {
-    let router = routes::router(api).layer(axum::middleware::from_fn(in_time));
+    let shared = api.shared.clone();
+    let router = routes::router(api)
+        .layer(axum::middleware::from_fn(in_time))
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), counted));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     tokio::pin!(end);
@@ -133,7 +136,7 @@ pub async fn serve(listener: TcpListener, api: Api, end: impl Future<Output = ()
             () = &mut end => break,
         };
         let Some((stream, address, place)) = accepted else { continue };
-        let router = router.clone();
+        let (router, shared) = (router.clone(), shared.clone());
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(Peer(address.ip()));
             router.clone().oneshot(request)
@@ -143,6 +146,7 @@ pub async fn serve(listener: TcpListener, api: Api, end: impl Future<Output = ()
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
+                shared.counters.broken();
                 tracing::debug!(%address, %error, "an HTTP connection broke");
             }
             drop(place);
@@ -166,6 +170,14 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accep
             None
         }
     }
+}
+
+async fn counted(State(api): State<Shared>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(RefusalCode(code)) = response.extensions().get() {
+        api.counters.refused(code);
+    }
+    response
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

@@ -55,6 +55,29 @@ async fn users_are_made_listed_and_given_tokens() {
     assert!(accounts::token(&config, nobody, &mut out).await.is_err());
 }
 
+#[tokio::test]
+async fn users_in_bulk_are_known_to_everybody() {
+    let (dir, config) = directory();
+    let tokens = dir.path().join("tokens");
+    let wanted = bulk::Wanted { count: 50, prefix: "load", tokens: &tokens, ttl_s: Some(60) };
+    bulk::create_users(&config, &wanted, &mut Vec::new()).await.unwrap();
+    let first = std::fs::read_to_string(&tokens).unwrap();
+    bulk::create_users(&config, &wanted, &mut Vec::new()).await.unwrap();
+    let again = std::fs::read_to_string(&tokens).unwrap();
+    let ids = |text: &str| {
+        let line = |line: &str| line.rsplit_once('\t').unwrap().0.to_owned();
+        text.lines().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!((ids(&first).len(), ids(&again)), (50, ids(&first)));
+    let keys = Keys::open(&config.data).unwrap();
+    for line in again.lines() {
+        let claims = token::verify(keys.all(), line.rsplit_once('\t').unwrap().1, now_ms()).unwrap();
+        assert_eq!(format!("{}\t{}", claims.user, claims.device), line.rsplit_once('\t').unwrap().0);
+    }
+    let mut out = Vec::new();
+    assert!(is_success(check::run(&config, &mut out).await.unwrap()), "{}", text(out));
+}
+
 #[test]
 fn the_password_is_one_line() {
     assert_eq!(accounts::password(None, &b"correct horse\r\nmore\n"[..]).unwrap(), "correct horse");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::STORES_MAX;
 
-use super::{Config, Pin};
+use super::{Config, Pin, StoreKind};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,9 @@ settings! {
         |config, text| config.shards => or_auto(text, |text| number(text, 1, STORES_MAX));
     "stores", "N", "Stores of a new data directory; fixed from then on [8]", "1 to 64",
         |config, text| config.stores => number(text, 1, STORES_MAX);
+    "store", "KIND", "memory keeps nothing after the end and acks what is not durable: for benches only [rocks]",
+        "rocks or memory",
+        |config, text| config.store => StoreKind::parse(text);
     "pin", "CORES", "Cores that shards are pinned to [auto: when there is a shard for each]",
         "auto, off, or core numbers with commas between them",
         |config, text| config.pin => Pin::parse(text);

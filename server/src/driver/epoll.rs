@@ -55,6 +55,8 @@ struct Entry {
     is_in_readers: bool,
     is_dirty: bool,
     is_shut: bool,
+    /// Its close is in the counters.
+    is_close_counted: bool,
     /// The deadline for which it stands in a timer queue.
     timer_ms: u64,
     /// What the core was told to be waiting.
@@ -138,11 +140,19 @@ impl Epoll {
     fn settle(&mut self, conn: ConnId, told: &mut Vec<Told>) {
         let Some(entry) = self.table.get_mut(conn) else { return };
         let edge = &entry.edge;
+        if let Some(code) = edge.close_code()
+            && !entry.is_close_counted
+        {
+            entry.is_close_counted = true;
+            self.counters.closes.add(code);
+        }
         if entry.counts_as_unauthenticated && !edge.is_unauthenticated() {
             entry.counts_as_unauthenticated = false;
             self.unauthenticated -= 1;
             if edge.is_live() {
                 self.counters.hellos += 1;
+            } else if edge.is_refused() {
+                self.counters.upgrades_refused += 1;
             } else if edge.close_code() == Some(CloseCode::HelloTimeout) {
                 self.counters.hello_timeouts += 1;
             }
@@ -308,7 +318,8 @@ impl Driver for Epoll {
             entry.is_known = true;
             // A second Hello is refused by the edge, so nothing can go away from here.
             let mut away = None;
-            let mut sink = sink(&self.setup, conn, &mut entry.is_known, &mut away, told);
+            let mut sink =
+                sink(&self.setup, conn, &mut entry.is_known, (&mut away, told), &mut self.counters.rejects);
             entry.edge.resume(&moment, &mut sink);
         }
         self.settle(conn, told);

@@ -1,9 +1,11 @@
-//! A 100,000-character Hangul message (300 KB) to a group of 100, whole, on every device; one character more is refused.
+//! A 100,000-character Hangul message (300 KB) to a group of 100, whole, on every device; one character more is refused,
+//! and so is one member more.
 
 use protocol::limits::TEXT_CHARS_MAX;
 
 use crate::node::Node;
 use crate::people::{Device, PASSWORD, until};
+use crate::rights::a_full_group_takes_nobody;
 
 const MEMBERS: usize = 100;
 
@@ -35,6 +37,8 @@ async fn the_longest_message_reaches_a_full_group() {
         assert!(held.messages[&group].values().any(|held| *held == text), "{} holds it whole", device.name);
         assert!(held.faults.is_empty(), "{:?}", held.faults);
     }
+    let one_more = account.signup("one-more", PASSWORD).await.unwrap();
+    a_full_group_takes_nobody(&node, devices[0].user, group, one_more, MEMBERS);
     let longer = format!("{text}가");
     let refused = devices[0].client().send_text(group, &longer).await;
     assert!(refused.is_err(), "the SDK refuses what the server would");

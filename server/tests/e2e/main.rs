@@ -5,7 +5,16 @@
 
 mod big;
 mod bounds;
+mod frames;
+mod http;
 mod kill;
+mod ledger;
+mod neighbours;
 mod node;
+mod operations;
+mod pair;
 mod people;
+mod raw;
+mod restore;
+mod rights;
 mod terminal;

@@ -1,6 +1,7 @@
 //! One `maru serve` process on a folder of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -107,6 +108,30 @@ impl Node {
         assert!(output.status.success(), "admin check: {words}{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// `GET /metrics`.
+    pub fn metrics(&self) -> String {
+        let answer = self.http_raw("GET /metrics HTTP/1.0\r\nhost: a\r\n\r\n");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 200 "), "{head}");
+        body.to_owned()
+    }
+
+    /// The sum of a metric over all its labels that hold `label`.
+    pub fn metric(&self, name: &str, label: &str) -> u64 {
+        let text = self.metrics();
+        let values = text.lines().filter_map(|line| {
+            let (key, value) = line.rsplit_once(' ')?;
+            let (found, labels) = key.split_once('{').unwrap_or((key, ""));
+            (found == name && labels.contains(label)).then(|| value.parse::<u64>().unwrap())
+        });
+        values.sum()
+    }
+
+    /// Bytes to the HTTP port, and all that comes back.
+    pub fn http_raw(&self, request: &str) -> String {
+        exchange(self.http.trim_start_matches("http://"), request.as_bytes())
+    }
+
     pub fn account(&self) -> Account {
         Account::new(&self.http).unwrap()
     }
@@ -114,6 +139,19 @@ impl Node {
     /// A chat port's address as `host:port`.
     pub fn chat_address(&self) -> String {
         self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned()
+    }
+}
+
+/// Sends bytes and reads to the end.
+pub fn exchange(address: &str, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // Who refuses early may close before all is taken.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => panic!("no answer: {error}"),
+        _ => String::from_utf8_lossy(&answer).into_owned(),
     }
 }
 

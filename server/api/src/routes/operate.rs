@@ -1,6 +1,9 @@
 //! For the operator: does it live, does it serve, what does it count.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -16,6 +19,9 @@ pub(crate) struct Counters {
     logins: AtomicU64,
     logins_failed: AtomicU64,
     logins_limited: AtomicU64,
+    /// By code. As many as there are words in the source, none of a stranger's.
+    refused: Mutex<BTreeMap<&'static str, u64>>,
+    broken: AtomicU64,
 }
 
 impl Counters {
@@ -35,20 +41,40 @@ impl Counters {
         self.logins_limited.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A request was refused.
+    pub(crate) fn refused(&self, code: &'static str) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+    }
+
+    /// A connection ended with an error: what came was not HTTP, or nothing came in time.
+    pub(crate) fn broken(&self) {
+        self.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn text(&self) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        format!(
+        let mut text = format!(
             "# HELP maru_signups_total Accounts made over HTTP.\n# TYPE maru_signups_total counter\n\
              maru_signups_total {}\n\
              # HELP maru_logins_total Logins by outcome.\n# TYPE maru_logins_total counter\n\
              maru_logins_total{{outcome=\"good\"}} {}\n\
              maru_logins_total{{outcome=\"wrong\"}} {}\n\
-             maru_logins_total{{outcome=\"limited\"}} {}\n",
+             maru_logins_total{{outcome=\"limited\"}} {}\n\
+             # HELP maru_http_broken_total HTTP connections that ended with an error or in silence.\n\
+             # TYPE maru_http_broken_total counter\n\
+             maru_http_broken_total {}\n\
+             # HELP maru_http_refused_total HTTP requests refused, by code.\n\
+             # TYPE maru_http_refused_total counter\n",
             read(&self.signups),
             read(&self.logins),
             read(&self.logins_failed),
             read(&self.logins_limited),
-        )
+            read(&self.broken),
+        );
+        for (code, count) in self.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let _ = writeln!(text, "maru_http_refused_total{{code=\"{code}\"}} {count}");
+        }
+        text
     }
 }
 

@@ -89,6 +89,7 @@ impl Epoll {
             is_in_readers: false,
             is_dirty: false,
             is_shut: false,
+            is_close_counted: false,
             timer_ms: 0,
             told_queued: 0,
         };

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, IoSlice, Read, Write};
 
 use edge::{Event, Flow, SLICES_MAX};
+use protocol::Rejects;
 use shard::{ConnId, Input};
 
 use super::{Epoll, READ_BYTES};
@@ -33,7 +34,13 @@ impl Epoll {
                     // A short read has emptied the kernel's queue; only an end can still lie behind it.
                     entry.is_readable = len == READ_BYTES || entry.peer_ends;
                     let input = self.buffer.get_mut(..len).unwrap_or_default();
-                    let mut sink = sink(&self.setup, conn, &mut entry.is_known, &mut away, told);
+                    let mut sink = sink(
+                        &self.setup,
+                        conn,
+                        &mut entry.is_known,
+                        (&mut away, told),
+                        &mut self.counters.rejects,
+                    );
                     entry.edge.on_bytes(&moment, input, &mut sink);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => entry.is_readable = false,
@@ -88,8 +95,8 @@ pub(super) fn sink<'a>(
     setup: &'a Setup,
     conn: ConnId,
     is_known: &'a mut bool,
-    away: &'a mut Option<edge::Hello>,
-    told: &'a mut Vec<Told>,
+    (away, told): (&'a mut Option<edge::Hello>, &'a mut Vec<Told>),
+    rejects: &'a mut Rejects,
 ) -> impl FnMut(Event) -> Flow + 'a {
     move |event| {
         let input = match event {
@@ -103,6 +110,10 @@ pub(super) fn sink<'a>(
             }
             Event::Reauth { id, expires_ms } => Input::Reauth { conn, id, expires_ms },
             Event::Frame(frame) => Input::Frame { conn, frame },
+            Event::Refused(code) => {
+                rejects.add(code);
+                return Flow::More;
+            }
         };
         told.push(Told::Input(input));
         Flow::More

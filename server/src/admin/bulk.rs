@@ -1,0 +1,89 @@
+//! Many accounts at once, for load tests: no password is hashed, and the core learns of all of them in one commit a store.
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use api::{Accounts, Keys, Name, now_ms};
+use protocol::commit::{AccountRow, Batch, Row};
+use protocol::token::{self, Claims};
+use protocol::{DeviceId, Placement, StoreId, UserId};
+use storage::Stores;
+
+use crate::config::Config;
+
+/// Accounts in one SQL transaction.
+const CHUNK: usize = 10_000;
+
+/// What to make.
+pub(super) struct Wanted<'a> {
+    pub(super) count: u32,
+    pub(super) prefix: &'a str,
+    pub(super) tokens: &'a Path,
+    pub(super) ttl_s: Option<u64>,
+}
+
+pub(super) async fn create_users(
+    config: &Config,
+    wanted: &Wanted<'_>,
+    out: &mut impl Write,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let names = (1..=wanted.count).map(|number| Name::parse(&format!("{}{number:06}", wanted.prefix)));
+    let names = names.collect::<Result<Vec<_>, _>>().map_err(|fault| format!("--prefix: {fault}"))?;
+    // Opening locks the directory: a running server is refused before anything is made.
+    let stores = Stores::open(&config.data, &config.storage())?;
+    let keys = Keys::open_or_create(&config.data, now_ms())?;
+    let accounts = Accounts::open(&config.data).await?;
+    let created_ms = now_ms();
+    let mut made = Vec::with_capacity(names.len());
+    for chunk in names.chunks(CHUNK) {
+        made.extend(accounts.create_in_bulk(chunk, created_ms).await?);
+    }
+    let users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
+    tell_core(&stores, &users, created_ms)?;
+    accounts.set_all_in_core(&users).await?;
+    accounts.close().await;
+    let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
+    write_tokens(wanted.tokens, &keys, &made, now_ms().saturating_add(token_ms))
+        .map_err(|error| format!("{}: {error}", wanted.tokens.display()))?;
+    writeln!(out, "{} accounts, tokens in {}", made.len(), wanted.tokens.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives users their rows in stores that nothing else writes to.
+pub(crate) fn tell_core(stores: &Stores, users: &[UserId], created_ms: u64) -> Result<(), Box<dyn Error>> {
+    let count = stores.count();
+    let placement = Placement::new(count, 1).ok_or("the data directory has no stores")?;
+    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); usize::from(count)];
+    for user in users {
+        if let Some(rows) = rows.get_mut(usize::from(placement.user_store(*user).0)) {
+            rows.push(Row::Account { user: *user, row: AccountRow { created_ms } });
+        }
+    }
+    for (number, rows) in (0..count).zip(rows) {
+        let store = StoreId(number);
+        if !rows.is_empty() {
+            stores.commit(store, &[Batch { store, number: 1, rows }])?;
+        }
+    }
+    Ok(())
+}
+
+/// Tokens are secrets: the file is for its owner alone.
+fn write_tokens(
+    path: &Path,
+    keys: &Keys,
+    made: &[(UserId, DeviceId)],
+    expires_ms: u64,
+) -> std::io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = BufWriter::new(file);
+    for &(user, device) in made {
+        let token = token::sign(keys.newest(), &Claims { user, device, expires_ms });
+        writeln!(file, "{user}\t{device}\t{token}")?;
+    }
+    file.flush()
+}

@@ -1,0 +1,40 @@
+//! `store = memory`: what benches use to leave the disk out of a figure. Nothing that it acks is durable.
+
+use std::error::Error;
+
+use api::Accounts;
+use protocol::UserId;
+use storage::Stores;
+
+use crate::admin::bulk::tell_core;
+use crate::config::Config;
+
+/// Accounts read at a time.
+const CHUNK: u32 = 10_000;
+
+/// Stores that end with the process; what the directory's own stores hold is neither read nor written.
+///
+/// # Errors
+/// The directory, which keys and accounts need, cannot be made.
+pub(super) fn open(config: &Config) -> std::io::Result<Stores> {
+    std::fs::create_dir_all(&config.data)?;
+    tracing::warn!(
+        "store is memory: NO MESSAGE IS DURABLE, all is lost when this process ends; for benches only"
+    );
+    Ok(Stores::memory(config.stores))
+}
+
+/// The accounts stay in the directory, and stores in memory know none of them: tells them.
+///
+/// # Errors
+/// Of the accounts' database.
+pub(super) async fn seed(stores: &Stores, accounts: &Accounts) -> Result<(), Box<dyn Error>> {
+    let mut after = UserId(0);
+    loop {
+        let page = accounts.users_after(after, CHUNK).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.user;
+        let users: Vec<UserId> = page.iter().map(|account| account.user).collect();
+        tell_core(stores, &users, last.created_ms)?;
+    }
+}
