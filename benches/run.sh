@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# make bench: builds what is compared, then runs it in rounds. BENCH=quick: few short rounds, to see that it works.
+# Wants two cores that nothing else uses.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo=${CARGO:-cargo}
+case ${BENCH:-full} in
+  quick) rounds=2 seconds=3 rows=20000 command="make bench BENCH=quick" ;;
+  full) rounds=5 seconds=6 rows=100000 command="make bench" ;;
+  *) echo "BENCH is quick or full, not ${BENCH}" >&2; exit 2 ;;
+esac
+target=${CARGO_TARGET_DIR:-target}
+"$cargo" build --release --locked -p server --bin maru -p loadgen --bin maru-load -p benches --bins
+mkdir -p "$target/bench"
+"$target/release/rounds" --bin "$target/release" --work "$target/bench" --page docs/performance.md \
+  --rounds "$rounds" --seconds "$seconds" --command "$command"
+"$target/release/families" "$target/bench" --rows "$rows"

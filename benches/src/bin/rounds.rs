@@ -1,0 +1,42 @@
+//! `rounds`: floor, ordinary and Maru under the same load in turns, and the tables of docs/performance.md.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use benches::run::{Order, run};
+use clap::Parser;
+
+/// Runs everything that `make bench` compares. Wants two cores that nothing else uses.
+#[derive(Parser)]
+struct Flags {
+    /// Where maru, maru-load, floor and ordinary are
+    #[arg(long)]
+    bin: PathBuf,
+    /// Directory on the data disk; servers' directories are made and removed there
+    #[arg(long)]
+    work: PathBuf,
+    /// The page whose tables are replaced
+    #[arg(long)]
+    page: PathBuf,
+    /// Rounds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
+    /// Seconds that count of each run
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// The command for the page
+    #[arg(long, default_value = "make bench")]
+    command: String,
+}
+
+fn main() -> ExitCode {
+    let Flags { bin, work, page, rounds, seconds, command } = Flags::parse();
+    let order = Order { bin, work, page, rounds: rounds.into(), seconds, command };
+    match run(&order) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rounds: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One shard on a desk, for benches and counting: turns without sockets, with a store that keeps nothing.
+//!
+//! What a store would answer is answered as an empty directory would, except that every user has an account and, if
+//! asked for, an inbox that is full up to a head.
+
+use bytes::Bytes;
+use protocol::body::message::SendText;
+use protocol::body::{self, Body};
+use protocol::commit::{AccountRow, Batch};
+use protocol::query::{Answer, Query, StoreState};
+use protocol::{
+    ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, StoreId, UserId,
+};
+use shard::{Config, ConnId, Effect, Input, Limits, Shard, Tick, Ticket};
+
+const GENERATION: Generation = Generation(7);
+/// Turns that share a millisecond: a busy shard takes many.
+const TURNS_PER_MS: u64 = 16;
+/// Unix time at the desk's beginning.
+const WALL_MS: u64 = 1_800_000_000_000;
+
+/// A shard and what it has asked for.
+#[derive(Debug)]
+pub struct Desk {
+    core: Shard,
+    effects: Vec<Effect>,
+    turns: u64,
+    inbox_head: u64,
+    /// Handed to connections since the caller last looked.
+    pub sent: Vec<(ConnId, Bytes)>,
+    /// Batches that are not yet stored.
+    pub batches: Vec<Batch>,
+    queries: Vec<(Ticket, Query)>,
+    page: Vec<Frame>,
+}
+
+impl Desk {
+    /// A shard of one store whose users' inboxes hold `inbox_head` messages.
+    #[must_use]
+    pub fn new(inbox_head: u64) -> Self {
+        let placement = Placement::new(1, 1).unwrap_or_else(|| unreachable!("one of each"));
+        let limits = Limits {
+            group_members: 500,
+            frames_per_s: 1_000_000,
+            frames_burst: 1_000_000,
+            heartbeat_ms: 600_000,
+            ..Limits::default()
+        };
+        let own = StoreState {
+            store: StoreId(0),
+            generation: GENERATION,
+            fanout_head: 0,
+            fanout_tail: 0,
+            applied: Vec::new(),
+        };
+        let config =
+            Config { shard: ShardId(0), placement, limits, own: vec![own], fanout_heads: vec![0], seed: 1 };
+        let mut desk = Self {
+            core: Shard::new(config),
+            effects: Vec::new(),
+            turns: 0,
+            inbox_head,
+            sent: Vec::new(),
+            batches: Vec::new(),
+            queries: Vec::new(),
+            page: (1..=inbox_head).map(stored_text).collect(),
+        };
+        desk.turn([]);
+        desk.settle();
+        desk
+    }
+
+    /// One turn with these inputs. What it asks for waits.
+    pub fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        self.turns += 1;
+        let now = self.turns / TURNS_PER_MS;
+        self.core.begin_turn(Tick(now), WALL_MS + now);
+        for input in inputs {
+            self.core.step(input, &mut self.effects);
+        }
+        self.core.end_turn(&mut self.effects);
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Transmit { conn, frames } => self.sent.push((conn, frames)),
+                Effect::Append(batch) => self.batches.push(batch),
+                Effect::Read { ticket, query } => self.queries.push((ticket, query)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A turn in which everything that waits to be stored is stored.
+    pub fn store(&mut self) {
+        let last = self.batches.last().map(|batch| (batch.store, batch.number));
+        self.batches.clear();
+        self.turn(last.map(|(store, number)| Input::Stored { store, number }));
+    }
+
+    /// A turn in which every query is answered.
+    pub fn answer(&mut self) {
+        let queries = std::mem::take(&mut self.queries);
+        let inputs: Vec<Input> = queries
+            .into_iter()
+            .map(|(ticket, query)| Input::Read { ticket, answer: Ok(self.answer_to(&query)) })
+            .collect();
+        self.turn(inputs);
+    }
+
+    /// Stores and answers until nothing waits.
+    pub fn settle(&mut self) {
+        while !self.batches.is_empty() || !self.queries.is_empty() {
+            if !self.queries.is_empty() {
+                self.answer();
+            }
+            if !self.batches.is_empty() {
+                self.store();
+            }
+        }
+    }
+
+    /// A session of a user; the connection has the user's number.
+    pub fn join(&mut self, user: u64) {
+        self.turn([hello(user, user, self.inbox_head)]);
+        self.settle();
+        self.sent.clear();
+    }
+
+    /// A frame from a user's connection.
+    #[must_use]
+    pub fn frame<T: Body>(user: u64, id: u64, body: &T) -> Input {
+        Input::Frame { conn: ConnId(user), frame: body::encode(id, body) }
+    }
+
+    fn answer_to(&self, query: &Query) -> Answer {
+        match query {
+            Query::User(_) => Answer::User {
+                account: Some(AccountRow { created_ms: 1 }),
+                devices: Vec::new(),
+                inbox_head: InboxSeq(self.inbox_head),
+            },
+            Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
+            Query::Window { .. } => Answer::Window(Vec::new()),
+            Query::Inbox { .. } => {
+                Answer::Inbox { frames: self.page.clone(), through: InboxSeq(self.inbox_head) }
+            }
+            Query::History { .. } => Answer::History(Vec::new()),
+            Query::Joined { .. } => Answer::Joined { items: Vec::new(), more: false },
+            Query::ReadMark { .. } => Answer::ReadMark(Seq(0)),
+            Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },
+        }
+    }
+}
+
+/// A user says hello on a connection, with everything up to `cursor` in hand.
+#[must_use]
+pub fn hello(conn: u64, user: u64, cursor: u64) -> Input {
+    Input::Hello {
+        conn: ConnId(conn),
+        user: UserId(user),
+        device: DeviceId(user),
+        cursor: Cursor { generation: GENERATION, at: InboxSeq(cursor) },
+        id: 1,
+        expires_ms: u64::MAX,
+    }
+}
+
+/// A short text of the direct channel of users 1 and 2, as it is stored.
+#[must_use]
+pub fn stored_text(seq: u64) -> Frame {
+    let channel = ChannelId::direct(UserId(1), UserId(2)).0;
+    let sent = body::encode(seq, &SendText { channel, text: "안녕하세요 반갑습니다".into() });
+    sent.stamp(Stamp { seq: Seq(seq), time_ms: WALL_MS, sender: UserId(2) })
+}

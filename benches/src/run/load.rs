@@ -1,0 +1,76 @@
+//! maru-load on core 1, and what it found.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::server::Server;
+use super::{Order, Outcome};
+
+/// One run's figures.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    pub(super) cpu_us: f64,
+    pub(super) delivered_per_s: f64,
+    pub(super) acked_per_s: f64,
+    pub(super) ack_p50_us: f64,
+    pub(super) ack_p99_us: f64,
+    /// Why the figures of latency and rate say nothing about the server; CPU a delivery stands.
+    pub(super) void: Vec<String>,
+}
+
+/// The flags that make one load, without those that depend on the server.
+pub(super) fn words(order: &Order, shape: &[&str]) -> Vec<String> {
+    let mut words: Vec<String> = shape.iter().map(|word| (*word).to_owned()).collect();
+    words.extend(["--chars", "64", "--warmup", "1", "--cpu", "1", "--workers", "1"].map(str::to_owned));
+    words.extend(["--seconds".to_owned(), order.seconds.to_string()]);
+    words
+}
+
+/// Runs it against a server.
+pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Found> {
+    let report = tempfile::NamedTempFile::new_in(&order.work)?;
+    let output = Command::new(order.bin.join("maru-load"))
+        .args(words(order, shape))
+        .args(["--server", &server.url, "--server-pid", &server.pid().to_string(), "--server-core", "0"])
+        .arg("--users")
+        .arg(&server.users)
+        .arg("--json")
+        .arg(report.path())
+        .arg("--quiet")
+        .output()?;
+    let text = fs::read_to_string(report.path())?;
+    let Ok(report) = serde_json::from_str::<Value>(&text) else {
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("maru-load {}: {words}", shape.join(" ")).into());
+    };
+    let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let words = |path: &str| -> Vec<String> {
+        let all = report.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
+        all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let partial = words("/verdict/partial");
+    if !partial.is_empty() {
+        return Err(format!("maru-load {}: {}", shape.join(" "), partial.join("; ")).into());
+    }
+    Ok(Found {
+        cpu_us: number("/server_use/user_us_per_delivery")
+            + number("/server_use/system_us_per_delivery")
+            + if softirq_stands_apart() { number("/server_use/softirq_us_per_delivery") } else { 0.0 },
+        delivered_per_s: number("/totals/delivered_per_s"),
+        acked_per_s: number("/totals/acked_per_s"),
+        ack_p50_us: number("/latencies/ack/p50_us"),
+        ack_p99_us: number("/latencies/ack/p99_us"),
+        void: words("/verdict/void"),
+    })
+}
+
+/// Whether the kernel counts softirq time outside the process it interrupted. Without `IRQ_TIME_ACCOUNTING` a process's
+/// system time holds the softirqs that its own sends raise, and adding the core's would count them twice.
+fn softirq_stands_apart() -> bool {
+    let config = Command::new("zcat").arg("/proc/config.gz").output();
+    config.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "CONFIG_IRQ_TIME_ACCOUNTING=y")
+    })
+}

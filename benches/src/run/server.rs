@@ -1,0 +1,149 @@
+//! One server process on core 0, with a directory of its own, ended by its own handle.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{Order, Outcome};
+
+/// Users made for each run.
+const USERS: &str = "2000";
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Kind {
+    FloorMio,
+    FloorUring,
+    FloorTokioUring,
+    Ordinary,
+    MaruMemory,
+    MaruRocks,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::FloorMio => "floor, mio",
+            Self::FloorUring => "floor, io_uring",
+            Self::FloorTokioUring => "floor, tokio-uring",
+            Self::Ordinary => "ordinary, durable",
+            Self::MaruMemory => "Maru, memory store",
+            Self::MaruRocks => "Maru, durable",
+        }
+    }
+}
+
+pub(super) struct Server {
+    child: Child,
+    pub(super) url: String,
+    http: Option<String>,
+    pub(super) users: PathBuf,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts it and waits until it listens.
+    pub(super) fn start(order: &Order, kind: Kind) -> Outcome<Self> {
+        let folder = tempfile::tempdir_in(&order.work)?;
+        let (data, users) = (folder.path().join("data"), folder.path().join("users"));
+        // Whoever has no accounts takes any well-formed token, so all get theirs from the same tool.
+        let made = Command::new(order.bin.join("maru"))
+            .args(["admin", "create-users", "--count", USERS, "--data"])
+            .arg(&data)
+            .arg("--tokens")
+            .arg(&users)
+            .output()?;
+        if !made.status.success() {
+            return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
+        }
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut child = command(order, kind, &data, folder.path())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("{}: {error}", kind.name()))?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or("no stdout")?).lines();
+        let ready = loop {
+            match lines.next() {
+                Some(line) if line.as_ref().is_ok_and(|line| line.contains(" ready ")) => break line?,
+                Some(Ok(_)) => {}
+                _ => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+                    return Err(format!("{} did not start: {log}", kind.name()).into());
+                }
+            }
+        };
+        let word = |key: &str| ready.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned);
+        let url = word("ws=").ok_or("no address")?;
+        Ok(Self { child, url, http: word("http=http://"), users, _folder: folder })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A counter of the metrics, summed over its labels; 0 for a server without metrics.
+    pub(super) fn metric(&self, name: &str) -> Outcome<f64> {
+        let Some(http) = &self.http else { return Ok(0.0) };
+        let mut stream = TcpStream::connect(http)?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if !rest.starts_with(['{', ' ']) {
+                return None;
+            }
+            rest.rsplit(' ').next()?.parse::<f64>().ok()
+        });
+        Ok(values.sum())
+    }
+
+    /// Microseconds that threads whose name begins so have run, by the scheduler's own clock.
+    pub(super) fn thread_us(&self, name: &str) -> f64 {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid())) else { return 0.0 };
+        let run = tasks.flatten().filter_map(|task| {
+            let comm = fs::read_to_string(task.path().join("comm")).ok()?;
+            let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            let ns: f64 = schedstat.split(' ').next()?.parse().ok()?;
+            comm.starts_with(name).then_some(ns / 1000.0)
+        });
+        run.sum()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(order: &Order, kind: Kind, data: &Path, folder: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]);
+    let floor = |command: &mut Command, driver: &str| {
+        command.arg(order.bin.join("floor")).args(["--driver", driver]);
+    };
+    match kind {
+        Kind::FloorMio => floor(&mut command, "mio"),
+        Kind::FloorUring => floor(&mut command, "uring"),
+        Kind::FloorTokioUring => floor(&mut command, "tokio-uring"),
+        Kind::Ordinary => {
+            command.arg(order.bin.join("ordinary")).arg("--data").arg(folder.join("ordinary"));
+        }
+        Kind::MaruMemory | Kind::MaruRocks => {
+            let store = if kind == Kind::MaruMemory { "memory" } else { "rocks" };
+            command.arg(order.bin.join("maru")).args(["serve", "--shards", "1", "--store", store]);
+            command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+            command.args(["--frames-per-s", "1000000", "--frames-burst", "1000000", "--log", "warn"]);
+        }
+    }
+    command
+}

@@ -1,0 +1,184 @@
+//! Who talks to whom: devices of a worker divided into roles, and the channels between them.
+
+use client::session::Config;
+use protocol::{ChannelId, UserId};
+
+use crate::scenario::{Role, Scenario};
+
+/// A conversation of the run.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    /// A group's is known once it is created; 0 before.
+    pub(crate) id: ChannelId,
+    /// Devices by their number in the worker, rising.
+    pub(crate) members: Vec<u32>,
+}
+
+/// The division.
+#[derive(Debug, Default)]
+pub(crate) struct Cast {
+    pub(crate) channels: Vec<Channel>,
+    /// Where each device sends to.
+    pub(crate) sends_to: Vec<Vec<u32>>,
+    /// Devices with somewhere to send to.
+    pub(crate) senders: Vec<u32>,
+    /// Devices whose connections may be cut.
+    pub(crate) cuttable: Vec<u32>,
+    /// Channels that have to be created, by their first members.
+    pub(crate) groups: Vec<u32>,
+}
+
+impl Cast {
+    /// Divides devices, given as their users.
+    ///
+    /// # Errors
+    /// Words, when there are too few for what the scenario asks for.
+    pub(crate) fn new(scenario: &Scenario, users: &[UserId]) -> Result<Self, String> {
+        let counts = role_counts(scenario, users.len());
+        let [idle, direct, _] = counts;
+        let (first_direct, first_group) = (idle, idle + direct);
+        let mut cast = Self { sends_to: vec![Vec::new(); users.len()], ..Self::default() };
+        cast.pair_up(scenario, first_direct, direct, users)?;
+        cast.gather(scenario, first_group, users.len());
+        let sends = |to: &(usize, &Vec<u32>)| !to.1.is_empty();
+        cast.senders =
+            cast.sends_to.iter().enumerate().filter(sends).map(|(device, _)| number(device)).collect();
+        if scenario.sends() && cast.senders.is_empty() {
+            return Err(format!(
+                "{} devices in a worker are too few: a pair needs 2, a group {} (group.size)",
+                users.len(),
+                scenario.group.size
+            ));
+        }
+        let role_of = |device: usize| match device {
+            _ if device < first_direct => Role::Idle,
+            _ if device < first_group => Role::Direct,
+            _ => Role::Group,
+        };
+        let may = |device: &usize| scenario.cut.roles.contains(&role_of(*device));
+        cast.cuttable = (0..users.len()).filter(may).map(number).collect();
+        Ok(cast)
+    }
+
+    fn pair_up(
+        &mut self,
+        scenario: &Scenario,
+        first: usize,
+        count: usize,
+        users: &[UserId],
+    ) -> Result<(), String> {
+        let peers = usize::try_from(scenario.direct.peers).unwrap_or(usize::MAX);
+        if count > 0 && peers >= count.max(2) {
+            return Err(format!("direct.peers is {peers}, but only {count} devices talk in pairs"));
+        }
+        for place in 0..count {
+            if peers == 1 {
+                if place % 2 == 0 && place + 1 < count {
+                    self.pair(scenario, first + place, first + place + 1, users);
+                }
+                continue;
+            }
+            // A ring: everybody talks to the next ones, and so also to those before.
+            for step in 1..=peers.div_ceil(2) {
+                let other = (place + step) % count;
+                let is_new = (other + step) % count != place || place < other;
+                if other != place && is_new {
+                    self.pair(scenario, first + place, first + other, users);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pair(&mut self, scenario: &Scenario, one: usize, other: usize, users: &[UserId]) {
+        let (Some(a), Some(b)) = (users.get(one), users.get(other)) else { return };
+        let mut members = vec![number(one), number(other)];
+        members.sort_unstable();
+        let channel = number(self.channels.len());
+        self.channels.push(Channel { id: ChannelId::direct(*a, *b), members });
+        let senders: &[usize] = if scenario.direct.both { &[one, other] } else { &[one] };
+        for sender in senders {
+            if let Some(to) = self.sends_to.get_mut(*sender) {
+                to.push(channel);
+            }
+        }
+    }
+
+    fn gather(&mut self, scenario: &Scenario, first: usize, end: usize) {
+        let size = usize::try_from(scenario.group.size).unwrap_or(usize::MAX);
+        let senders = usize::try_from(scenario.group.senders).unwrap_or(usize::MAX);
+        let mut first = first;
+        // Those that are too few for a group stay idle.
+        while size > 0 && first + size <= end {
+            let channel = number(self.channels.len());
+            let members: Vec<u32> = (first..first + size).map(number).collect();
+            self.channels.push(Channel { id: ChannelId(0), members });
+            self.groups.push(channel);
+            for to in self.sends_to.iter_mut().skip(first).take(senders.min(size)) {
+                to.push(channel);
+            }
+            first += size;
+        }
+    }
+}
+
+/// Devices for each role by weight; rounding goes to the idle. Pairs get an even number.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+fn role_counts(scenario: &Scenario, devices: usize) -> [usize; 3] {
+    let roles = &scenario.roles;
+    let sum = roles.idle + roles.direct + roles.group;
+    let share = |weight: f64| (devices as f64 * weight / sum + 1e-6) as usize;
+    let size = usize::try_from(scenario.group.size).unwrap_or(1).max(1);
+    let direct = share(roles.direct) & !1;
+    let group = share(roles.group) / size * size;
+    [devices - direct - group, direct, group]
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+/// A session that is patient in small steps: what is measured is the server's return, not the client's manners.
+pub(crate) fn session_config(user: UserId, seed: u64) -> Config {
+    Config { reconnect_ms_min: 100, reconnect_ms_max: 2000, ..Config::new(user, seed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cast(set: &[(&str, &str)], devices: u64) -> Result<Cast, String> {
+        let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let scenario = Scenario::built_in("mixed", &set).unwrap();
+        let users: Vec<UserId> = (1..=devices).map(UserId).collect();
+        Cast::new(&scenario, &users)
+    }
+
+    #[test]
+    fn pairs_are_exclusive_with_one_peer_and_distinct_with_more() {
+        let only = ("roles", "{ direct = 1.0, idle = 0.0 }");
+        let pairs = cast(&[only, ("direct.peers", "1")], 10).unwrap();
+        assert_eq!((pairs.channels.len(), pairs.senders.len()), (5, 10));
+        for devices in [4, 5, 10, 100] {
+            let ring = cast(&[only, ("direct.peers", "3")], devices).unwrap();
+            let mut ids: Vec<u128> = ring.channels.iter().map(|channel| channel.id.0).collect();
+            ids.sort_unstable();
+            let all = ids.len();
+            ids.dedup();
+            assert_eq!(ids.len(), all, "{devices}");
+            assert!(ring.channels.iter().all(|channel| channel.members[0] < channel.members[1]));
+        }
+        assert!(cast(&[only, ("direct.peers", "10")], 10).is_err());
+    }
+
+    #[test]
+    fn roles_divide_everybody() {
+        let mixed = cast(&[], 1000).unwrap();
+        assert_eq!(mixed.groups.len(), 10);
+        assert_eq!(mixed.senders.len(), 300 + 50);
+        assert_eq!(mixed.cuttable.len(), 1000);
+        let idle = cast(&[("cut.roles", "[\"idle\"]")], 1000).unwrap();
+        assert_eq!(idle.cuttable.len(), 500);
+        assert!(cast(&[("roles", "{ group = 1.0, idle = 0.0 }")], 19).is_err());
+    }
+}

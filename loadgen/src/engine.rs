@@ -1,0 +1,363 @@
+//! One thread that drives tens of thousands of devices.
+//!
+//! A turn waits for the kernel, reads what came, does what is due by the clock, and writes once per device that has
+//! something to say. Times of the open loop come from a timerfd, because epoll counts in whole milliseconds.
+
+mod device;
+mod dial;
+mod phases;
+mod traffic;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use protocol::{ChannelId, Frame, UserId};
+use rustix::fd::OwnedFd;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+
+use crate::cast::Cast;
+use crate::clock::{MS, SECOND, cpu_ns, now_ns, seconds};
+use crate::draws::Draws;
+use crate::ledger::Ledger;
+use crate::meter::{Interval, Phase};
+use crate::pace::Pace;
+use crate::text::{NONCE_BITS, Writer};
+use crate::wire::{Line, Outcome, Spec};
+use device::{Device, Stands};
+
+/// The one read buffer.
+const READ_BYTES: usize = 64 * 1024;
+const EVENTS_PER_TURN: usize = 1024;
+const TIMER: Token = Token(usize::MAX);
+const BELL: Token = Token(usize::MAX - 1);
+/// Length of an interval.
+const INTERVAL_NS: u64 = SECOND;
+/// While connecting: memory over connections needs points.
+const CONNECT_INTERVAL_NS: u64 = SECOND / 5;
+
+/// A worker's whole state.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    spec: Spec,
+    nonce: u32,
+    cast: Cast,
+    devices: Vec<Device>,
+    group_channels: HashMap<ChannelId, u32>,
+    ledger: Option<Ledger>,
+    poll: Poll,
+    timer: OwnedFd,
+    timer_ns: u64,
+    /// Devices by their next deadline in milliseconds.
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    dirty: Vec<u32>,
+    /// Devices that want a connection, and since when.
+    dials: VecDeque<(u32, u64)>,
+    dialing: u32,
+    dialed: u64,
+    buffer: Box<[u8]>,
+    scratch: Vec<u8>,
+    frames: Vec<Frame>,
+    draws: Draws,
+    writer: Writer,
+    text_bounds: Vec<f64>,
+    sends: Option<Pace>,
+    cuts: Option<Pace>,
+    storms_ns: Vec<u64>,
+    /// Closed loops go on.
+    is_looping: bool,
+    next_number: u64,
+    /// Latencies count for messages intended in here.
+    window_ns: (u64, u64),
+    interval: Interval,
+    interval_begin_ns: u64,
+    phase_begin_ns: u64,
+    cpu_before_ns: u64,
+    connected: u64,
+    been_live: u64,
+    created: usize,
+    unacked: u64,
+    owed: u64,
+    delivered: u64,
+    last_delivery_ns: u64,
+    last_progress_ns: u64,
+    last_error: String,
+    outcome: Outcome,
+    fatal: Option<String>,
+    lines: Sender<Line>,
+}
+
+impl Engine {
+    /// A worker that has not dialled yet. Also gives what wakes it from another thread.
+    ///
+    /// # Errors
+    /// Words.
+    pub(crate) fn new(mut spec: Spec, lines: Sender<Line>) -> Result<(Self, Waker), String> {
+        let words = |error: io::Error| format!("epoll: {error}");
+        let users: Vec<UserId> = spec.logins.iter().map(|login| UserId(login.user)).collect();
+        let cast = Cast::new(&spec.scenario, &users)?;
+        let mut draws = Draws::new(spec.seed);
+        let nonce = u32::try_from(draws.next() >> (64 - NONCE_BITS)).unwrap_or(0);
+        let logins = std::mem::take(&mut spec.logins).into_iter();
+        let devices: Vec<Device> =
+            logins.map(|login| Device::new(UserId(login.user), login.token, draws.next())).collect();
+        let ledger = spec.verify.then(|| Ledger::new(nonce, users, &cast.channels));
+        let poll = Poll::new().map_err(words)?;
+        let waker = Waker::new(poll.registry(), BELL).map_err(words)?;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)
+            .map_err(|error| format!("timerfd: {error}"))?;
+        let mut source = SourceFd(&timer.as_raw_fd());
+        mio::event::Source::register(&mut source, poll.registry(), TIMER, Interest::READABLE)
+            .map_err(words)?;
+        let mut sum = 0.0;
+        let text_bounds = spec.scenario.texts.iter().map(|texts| {
+            sum += texts.weight;
+            sum
+        });
+        let text_bounds = text_bounds.collect();
+        let now = now_ns();
+        let engine = Self {
+            nonce,
+            cast,
+            devices,
+            group_channels: HashMap::new(),
+            ledger,
+            poll,
+            timer,
+            timer_ns: 0,
+            timers: BinaryHeap::new(),
+            dirty: Vec::new(),
+            dials: VecDeque::new(),
+            dialing: 0,
+            dialed: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            scratch: Vec::new(),
+            frames: Vec::new(),
+            draws,
+            writer: Writer::new(),
+            text_bounds,
+            sends: None,
+            cuts: None,
+            storms_ns: Vec::new(),
+            is_looping: false,
+            next_number: 0,
+            window_ns: (u64::MAX, u64::MAX),
+            interval: Interval::new(Phase::Connect, 0),
+            interval_begin_ns: now,
+            phase_begin_ns: now,
+            cpu_before_ns: cpu_ns(),
+            connected: 0,
+            been_live: 0,
+            created: 0,
+            unacked: 0,
+            owed: 0,
+            delivered: 0,
+            last_delivery_ns: now,
+            last_progress_ns: now,
+            last_error: String::new(),
+            outcome: Outcome::default(),
+            fatal: None,
+            lines,
+            spec,
+        };
+        Ok((engine, waker))
+    }
+
+    /// Waits, reads, does what is due, writes. Comes back at `until_ns` at the latest.
+    fn turn(&mut self, events: &mut Events, until_ns: u64) -> Result<(), String> {
+        let now = now_ns();
+        self.arm(now);
+        let deadline = until_ns.min(self.interval_end_ns()).min(self.next_timer_ns());
+        let wait_ns = if self.next_event_ns() <= now { 0 } else { deadline.saturating_sub(now) };
+        let wait = Duration::from_nanos(wait_ns.next_multiple_of(MS));
+        match self.poll.poll(events, Some(wait)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(format!("epoll: {error}"));
+            }
+            _ => {}
+        }
+        for event in events.iter() {
+            match event.token() {
+                BELL => {}
+                TIMER => self.quiet_timer(),
+                Token(number) => {
+                    let device = u32::try_from(number).unwrap_or(u32::MAX);
+                    self.on_ready(device, event.is_readable() || event.is_read_closed(), event.is_writable());
+                }
+            }
+        }
+        let now = now_ns();
+        self.on_due(now);
+        self.pump_dials(now);
+        self.send_due(now);
+        self.flush();
+        if now >= self.interval_end_ns() {
+            self.rotate(now);
+        }
+        match self.fatal.take() {
+            Some(words) => Err(words),
+            None => Ok(()),
+        }
+    }
+
+    fn interval_end_ns(&self) -> u64 {
+        let length = if self.interval.phase == Phase::Connect { CONNECT_INTERVAL_NS } else { INTERVAL_NS };
+        self.interval_begin_ns + length
+    }
+
+    /// The next thing that the schedule wants to the nanosecond.
+    fn next_event_ns(&self) -> u64 {
+        let dial = self.dials.front().filter(|_| self.may_dial()).map(|(_, at)| *at);
+        let paces = [&self.sends, &self.cuts].into_iter().flatten().map(Pace::next_ns);
+        let storm = self.storms_ns.last().copied();
+        paces.chain(dial).chain(storm).min().unwrap_or(u64::MAX)
+    }
+
+    fn arm(&mut self, now: u64) {
+        let next = self.next_event_ns();
+        if next == self.timer_ns || next == u64::MAX || next <= now {
+            return;
+        }
+        self.timer_ns = next;
+        let value = Timespec {
+            tv_sec: i64::try_from(next / SECOND).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(next % SECOND).unwrap_or(0),
+        };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        // It fails only for values that are no times.
+        let _ = timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &once);
+    }
+
+    fn quiet_timer(&mut self) {
+        let mut ticks = [0; 8];
+        let _ = rustix::io::read(&self.timer, &mut ticks);
+        self.timer_ns = 0;
+    }
+
+    fn next_timer_ns(&self) -> u64 {
+        self.timers.peek().map_or(u64::MAX, |Reverse((at_ms, _))| at_ms.saturating_mul(MS))
+    }
+
+    /// Sessions whose time has come.
+    fn on_due(&mut self, now: u64) {
+        let now_ms = now / MS;
+        while let Some(Reverse((at_ms, device))) = self.timers.peek().copied() {
+            if at_ms > now_ms {
+                return;
+            }
+            self.timers.pop();
+            let Some(entry) = self.devices.get_mut(device as usize) else { continue };
+            if entry.timer_ms == at_ms {
+                entry.timer_ms = u64::MAX;
+            }
+            if entry.session.next_deadline().is_some_and(|deadline| deadline <= now_ms) {
+                entry.session.tick(now_ms);
+            }
+            self.come_back(device, now);
+            self.settle(device, now);
+        }
+    }
+
+    /// After anything happened to a device: its events, its timer, its turn to write.
+    fn settle(&mut self, device: u32, now: u64) {
+        while let Some(event) = self.device(device).and_then(|entry| entry.session.poll_event()) {
+            self.on_event(device, event, now);
+        }
+        let Some(entry) = self.devices.get_mut(device as usize) else { return };
+        let mut next = entry.session.next_deadline().unwrap_or(u64::MAX);
+        if entry.link.is_none() && !entry.is_queued && entry.away_until_ms > 0 {
+            next = next.min(entry.away_until_ms);
+        }
+        if next < entry.timer_ms {
+            entry.timer_ms = next;
+            // Never now: a deadline that does not move must not hold the loop.
+            self.timers.push(Reverse((next.max(now / MS + 1), device)));
+            entry.timer_ms = next.max(now / MS + 1);
+        }
+        if entry.link.is_some() && !entry.is_dirty {
+            entry.is_dirty = true;
+            self.dirty.push(device);
+        }
+    }
+
+    fn device(&mut self, device: u32) -> Option<&mut Device> {
+        self.devices.get_mut(device as usize)
+    }
+
+    /// One write per device.
+    fn flush(&mut self) {
+        while let Some(device) = self.dirty.pop() {
+            let Self { devices, scratch, .. } = self;
+            let Some(entry) = devices.get_mut(device as usize) else { continue };
+            entry.is_dirty = false;
+            let Device { session, link: Some(link), .. } = entry else { continue };
+            let mut outcome = Ok(true);
+            while link.may_write() && matches!(outcome, Ok(true)) {
+                outcome = link.write(scratch, || session.poll_transmit());
+            }
+            if let Err(lost) = outcome {
+                self.lose(device, lost, now_ns());
+            }
+        }
+    }
+
+    /// The kernel has something for a device.
+    fn on_ready(&mut self, device: u32, readable: bool, writable: bool) {
+        let Self { devices, spec, buffer, frames, .. } = self;
+        let Some(Device { link: Some(link), .. }) = devices.get_mut(device as usize) else { return };
+        let mut outcome = if writable { link.on_writable(&spec.place).map(|()| false) } else { Ok(false) };
+        if readable && outcome.is_ok() {
+            outcome = link.read(buffer, frames);
+        }
+        let now = now_ns();
+        if matches!(outcome, Ok(true)) {
+            self.on_open(device, now);
+        }
+        let mut frames = std::mem::take(&mut self.frames);
+        for frame in frames.drain(..) {
+            self.count_frame(&frame);
+            if let Some(entry) = self.device(device) {
+                entry.session.receive(now / MS, frame);
+            }
+        }
+        self.frames = frames;
+        self.settle(device, now);
+        if let Err(lost) = outcome {
+            self.lose(device, lost, now);
+        }
+    }
+
+    /// Closes the interval and begins another.
+    fn rotate(&mut self, now: u64) {
+        let Interval { phase, index, .. } = self.interval;
+        let mut done = std::mem::replace(&mut self.interval, Interval::new(phase, index + 1));
+        let cpu = cpu_ns();
+        done.begin_s = seconds(self.interval_begin_ns.saturating_sub(self.phase_begin_ns));
+        done.seconds = seconds(now.saturating_sub(self.interval_begin_ns));
+        done.connected = self.connected;
+        done.cpu_s = seconds(cpu.saturating_sub(self.cpu_before_ns));
+        self.cpu_before_ns = cpu;
+        self.interval_begin_ns = now;
+        // The coordinator is gone only when the run is being given up.
+        let _ = self.lines.send(Line::Interval(Box::new(done)));
+    }
+
+    fn enter(&mut self, phase: Phase, now: u64) {
+        if now > self.interval_begin_ns {
+            self.rotate(now);
+        }
+        self.interval = Interval::new(phase, 0);
+        self.phase_begin_ns = now;
+    }
+
+    fn is_welcomed(&self, device: u32) -> bool {
+        self.devices.get(device as usize).is_some_and(|entry| entry.stands == Stands::Welcomed)
+    }
+}

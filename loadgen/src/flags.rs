@@ -1,0 +1,346 @@
+//! The command line.
+
+use std::io::IsTerminal;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::now_ns;
+use crate::link::Place;
+use crate::progress::Progress;
+use crate::report::{self, Report, table};
+use crate::run::{self, Order};
+use crate::scenario::Scenario;
+use crate::{PARTIAL, VOID, users};
+
+/// Load for a Maru server, honest about what it measures, and proof that every message arrived.
+#[derive(Parser, Debug)]
+#[command(name = "maru-load", version, after_help = AFTER)]
+pub(crate) struct Line {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 fine; 1 delivery was broken or the run could not be made; 3 VOID, the tool was the bottleneck; \
+4 PARTIAL, the run ended early. First make users: `maru admin create-users --data DIR --count N --tokens FILE` \
+(server stopped), then start the server and give FILE to --users.";
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    #[command(flatten)]
+    BuiltIn(BuiltIn),
+    /// Run a scenario of your own, a TOML file; --print-scenario of a built-in one gives you one to begin with.
+    Run {
+        /// The scenario.
+        file: PathBuf,
+        #[command(flatten)]
+        flags: Box<RunFlags>,
+    },
+    /// Find the highest rate at which a scenario keeps a p99.
+    Sweep(Box<crate::sweep::Flags>),
+    /// Say whether B differs from A by more than the noise.
+    Compare(crate::compare::Flags),
+    /// What the coordinator starts.
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum BuiltIn {
+    /// Open connections, evenly (--connect-rate R) or as a storm (--connect-rate 0), and hold them.
+    Connect(Box<RunFlags>),
+    /// Authenticated connections that only send heartbeats.
+    Idle(Box<RunFlags>),
+    /// Pairs that talk to each other.
+    Direct(Box<RunFlags>),
+    /// Groups in which some members talk.
+    Group(Box<RunFlags>),
+    /// Devices go away while messages come, return and catch up.
+    Resume(Box<RunFlags>),
+    /// Connections break and come back at once, all the time.
+    Churn(Box<RunFlags>),
+    /// A day in small: idle, pairs, groups, cuts, Korean text and the 100,000-character tail.
+    Mixed(Box<RunFlags>),
+}
+
+impl BuiltIn {
+    pub(crate) fn parts(&self) -> (&'static str, &RunFlags) {
+        match self {
+            Self::Connect(flags) => ("connect", flags),
+            Self::Idle(flags) => ("idle", flags),
+            Self::Direct(flags) => ("direct", flags),
+            Self::Group(flags) => ("group", flags),
+            Self::Resume(flags) => ("resume", flags),
+            Self::Churn(flags) => ("churn", flags),
+            Self::Mixed(flags) => ("mixed", flags),
+        }
+    }
+}
+
+/// What every run takes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunFlags {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    /// Report as JSON, for `compare` and other programs.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Report as one HTML page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Delivery latencies as an HdrHistogram interval log.
+    #[arg(long, value_name = "FILE")]
+    hlog: Option<PathBuf>,
+    /// Print the scenario as TOML and do nothing.
+    #[arg(long)]
+    print_scenario: bool,
+}
+
+const NO_USERS: &str = "`maru admin create-users --data DIR --count N --tokens FILE` makes a file for it";
+
+/// The server, the users, and how to look at them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Target {
+    /// The server's chat port, as `maru ready ... ws=` says it.
+    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8081/ws")]
+    server: String,
+    /// Tokens, one user a line, from `maru admin create-users`.
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+    /// Prove delivery: every message exactly once and in order at every device that should have it.
+    #[arg(long)]
+    verify: bool,
+    /// Worker processes; as many as descriptors ask for when left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=250))]
+    workers: Option<u32>,
+    /// Core that the tool is bound to.
+    #[arg(long, value_name = "CORE")]
+    cpu: Option<usize>,
+    /// The server's process: reports what it used.
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
+    /// The core that the server is bound to: its interrupts count as the server's.
+    #[arg(long, value_name = "CORE", requires = "server_pid")]
+    server_core: Option<usize>,
+    /// Makes arrivals and texts the same again.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Only the result.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Keys of the scenario.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Keys {
+    /// Devices, one user each.
+    #[arg(long, value_name = "N")]
+    devices: Option<u32>,
+    /// Seconds that count.
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// Seconds of load before, that do not.
+    #[arg(long, value_name = "S")]
+    warmup: Option<f64>,
+    /// Open loop: messages a second over all senders.
+    #[arg(long, value_name = "R", conflicts_with = "depth")]
+    rate: Option<f64>,
+    /// Open loop: the rate at the end.
+    #[arg(long, value_name = "R")]
+    ramp_to: Option<f64>,
+    /// Open loop: poisson or constant.
+    #[arg(long, value_name = "HOW")]
+    arrivals: Option<String>,
+    /// Closed loop: unacked messages of each sender.
+    #[arg(long, value_name = "N")]
+    depth: Option<u32>,
+    /// Characters of each text, at least 23.
+    #[arg(long, value_name = "N")]
+    chars: Option<u32>,
+    /// Others that each device talks to.
+    #[arg(long, value_name = "N")]
+    peers: Option<u32>,
+    /// Members of a group.
+    #[arg(long, value_name = "N")]
+    group_size: Option<u32>,
+    /// Members of a group that send.
+    #[arg(long, value_name = "N")]
+    senders: Option<u32>,
+    /// New connections a second; 0 for a storm.
+    #[arg(long, value_name = "R")]
+    connect_rate: Option<f64>,
+    /// Connections that wait for their Welcome at a time.
+    #[arg(long, value_name = "N")]
+    in_flight: Option<u32>,
+    /// Connections cut a second.
+    #[arg(long, value_name = "R")]
+    cut_rate: Option<f64>,
+    /// Milliseconds that a cut device stays away.
+    #[arg(long, value_name = "MS")]
+    offline_ms: Option<u64>,
+    /// Seconds that the server may be gone before the run is given up.
+    #[arg(long, value_name = "S")]
+    patience: Option<f64>,
+    /// Any other key of the scenario, e.g. --set drain_s=60 --set 'cut.roles=["idle"]'.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Keys {
+    /// As keys and values of TOML.
+    pub(crate) fn pairs(&self) -> Result<Vec<(String, String)>, String> {
+        let mut pairs = Vec::new();
+        let mut put = |key: &str, value: Option<String>| {
+            pairs.extend(value.map(|value| (key.to_owned(), value)));
+        };
+        let text = |number: Option<f64>| number.map(|number| format!("{number:?}"));
+        put("devices", self.devices.map(|n| n.to_string()));
+        put("seconds", text(self.seconds));
+        put("warmup_s", text(self.warmup));
+        put("load.rate", text(self.rate.or_else(|| self.depth.map(|_| 0.0))));
+        put("load.ramp_to", text(self.ramp_to));
+        put("load.arrivals", self.arrivals.as_ref().map(|how| format!("{how:?}")));
+        put("load.depth", self.depth.map(|n| n.to_string()));
+        put("texts", self.chars.map(|n| format!("[{{ chars = [{n}, {n}] }}]")));
+        put("direct.peers", self.peers.map(|n| n.to_string()));
+        put("group.size", self.group_size.map(|n| n.to_string()));
+        put("group.senders", self.senders.map(|n| n.to_string()));
+        put("connect.per_s", text(self.connect_rate));
+        put("connect.in_flight", self.in_flight.map(|n| n.to_string()));
+        put("cut.per_s", text(self.cut_rate));
+        put("cut.offline_ms", self.offline_ms.map(|n| n.to_string()));
+        put("patience_s", text(self.patience));
+        for set in &self.set {
+            let (key, value) =
+                set.split_once('=').ok_or_else(|| format!("--set {set}: expected is KEY=VALUE"))?;
+            put(key.trim(), Some(value.trim().to_owned()));
+        }
+        Ok(pairs)
+    }
+}
+
+impl RunFlags {
+    /// Makes the scenario, runs it, writes what was asked for.
+    ///
+    /// # Errors
+    /// Words.
+    pub(crate) fn run(
+        &self,
+        scenario: impl Fn(&[(String, String)]) -> Result<Scenario, String>,
+    ) -> Result<ExitCode, String> {
+        let scenario = scenario(&self.keys.pairs()?)?;
+        if self.print_scenario {
+            print!("{}", toml::to_string(&scenario).map_err(|error| error.to_string())?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let order = self.target.order(scenario)?;
+        let report = run::run(&order, &mut self.target.progress())?;
+        print!("{}", table::table(&report, has_colour()));
+        self.write(&report)?;
+        Ok(exit_code(&report))
+    }
+
+    /// Every file is tried: one that fails takes no other with it.
+    fn write(&self, report: &Report) -> Result<(), String> {
+        let mut failed = Vec::new();
+        if let Some(path) = &self.json {
+            let text = serde_json::to_string(report).map_err(|error| error.to_string());
+            failed.extend(text.and_then(|text| report::write_whole(path, &text)).err());
+        }
+        if let Some(path) = &self.html {
+            failed.extend(report::write_whole(path, &report::html::page(report)).err());
+        }
+        if let Some(path) = &self.hlog {
+            let text = report::hlog::log(report);
+            failed.extend(text.and_then(|text| report::write_whole(path, &text)).err());
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    }
+}
+
+impl Target {
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(self.quiet)
+    }
+
+    pub(crate) fn order(&self, scenario: Scenario) -> Result<Order, String> {
+        let logins = match &self.users {
+            Some(path) => users::read(path)?,
+            None => return Err(format!("--users is missing; {NO_USERS}")),
+        };
+        Ok(Order {
+            scenario,
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            place: place(&self.server)?,
+            logins,
+            verify: self.verify,
+            workers: self.workers,
+            cpu: self.cpu,
+            server_pid: self.server_pid,
+            server_core: self.server_core,
+            seed: self.seed.unwrap_or_else(|| now_ns() ^ u64::from(std::process::id()) << 40),
+        })
+    }
+}
+
+/// Colour is for a terminal whose owner has not said no (no-color.org).
+fn has_colour() -> bool {
+    let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    std::io::stdout().is_terminal() && !is_dumb && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn exit_code(report: &Report) -> ExitCode {
+    match report.verdict.word() {
+        "ok" => ExitCode::SUCCESS,
+        "VOID" => ExitCode::from(VOID),
+        "PARTIAL" => ExitCode::from(PARTIAL),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn place(url: &str) -> Result<Place, String> {
+    let bad = |why: &str| format!("--server {url}: {why}; expected is ws://host:port/ws");
+    let rest = url.strip_prefix("ws://").ok_or_else(|| bad("not ws://"))?;
+    let (host, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/ws"),
+    };
+    let with_port = if host.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok()) {
+        host.to_owned()
+    } else {
+        format!("{host}:80")
+    };
+    let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
+    let address = addresses.next().ok_or_else(|| bad("no address"))?;
+    Ok(Place { address, host: host.to_owned(), path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Line::command().debug_assert();
+        assert_eq!(place("ws://127.0.0.1:9/ws").unwrap().address.to_string(), "127.0.0.1:9");
+        assert_eq!(place("ws://127.0.0.1").unwrap().address.port(), 80);
+        assert!(place("http://127.0.0.1:9").unwrap_err().contains("ws://"));
+    }
+
+    #[test]
+    fn flags_become_keys() {
+        let line =
+            ["maru-load", "mixed", "--users", "u", "--depth", "3", "--chars", "30", "--set", "drain_s=1.5"];
+        let Verb::BuiltIn(verb) = Line::try_parse_from(line).unwrap().verb else { panic!() };
+        let (name, flags) = verb.parts();
+        let scenario = Scenario::built_in(name, &flags.keys.pairs().unwrap()).unwrap();
+        assert_eq!((scenario.load.depth, scenario.load.rate, scenario.drain_s), (3, 0.0, 1.5));
+        assert_eq!(scenario.texts[0].chars, [30, 30]);
+    }
+}

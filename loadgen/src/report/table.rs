@@ -1,0 +1,135 @@
+//! The result as text.
+
+use super::{Distribution, Report, ServerUse};
+
+/// The whole of it. `colour` marks the verdict.
+pub(crate) fn table(report: &Report, colour: bool) -> String {
+    let Report { scenario, totals, verdict, .. } = report;
+    let mut out = String::new();
+    let mut line = |words: String| {
+        out += words.trim_end();
+        out.push('\n');
+    };
+    line(format!("{}   {}   {}", scenario.name, report.date, report.machine));
+    line(format!("{} devices, {}, {:.1} s counted", scenario.devices, scenario.loop_words(), totals.seconds));
+    line(format!("connected {} in {:.2} s", totals.connected, totals.connect_s));
+    if scenario.sends() {
+        line(String::new());
+        line(format!(
+            "offered {}/s   acked {}/s   delivered {}/s   {}B/s of text",
+            rate(totals.offered_per_s),
+            rate(totals.acked_per_s),
+            rate(totals.delivered_per_s),
+            rate(totals.delivered_bytes_per_s)
+        ));
+    }
+    if totals.connects_per_s > 0.0 {
+        line(format!("connections made while counting {}/s", rate(totals.connects_per_s)));
+    }
+    let named = report.latencies.named();
+    if !named.is_empty() {
+        line(String::new());
+        let head = ["latency", "p50", "p90", "p99", "p99.9", "max", "mean", "count"];
+        line(row(&head.map(str::to_owned)));
+        for (name, distribution) in named {
+            line(row(&cells(name, distribution)));
+        }
+    }
+    if let Some(server) = &report.server_use {
+        line(String::new());
+        for words in server_lines(server, totals.delivered_per_s > 0.0) {
+            line(words);
+        }
+    }
+    line(String::new());
+    line(format!(
+        "tool {:.2} cores, {} worker{}, {} MiB",
+        totals.tool_cores,
+        report.workers,
+        if report.workers == 1 { "" } else { "s" },
+        report.outcome.rss_kib / 1024
+    ));
+    if let Some(faults) = &report.outcome.faults {
+        let kinds: Vec<String> =
+            faults.kinds().iter().map(|(name, count)| format!("{name} {count}")).collect();
+        line(format!(
+            "verified {} messages, {} deliveries: {}",
+            faults.messages,
+            faults.deliveries,
+            kinds.join(", ")
+        ));
+        for example in &faults.examples {
+            line(format!("  {example}"));
+        }
+    }
+    for note in &verdict.notes {
+        line(format!("note: {note}"));
+    }
+    for reason in verdict.void.iter().chain(&verdict.partial) {
+        line(format!("{}: {reason}", verdict.word()));
+    }
+    let word = verdict.word();
+    let paint = if word == "ok" { "32" } else { "31" };
+    line(if colour { format!("\x1b[1;{paint}mverdict: {word}\x1b[0m") } else { format!("verdict: {word}") });
+    out
+}
+
+fn server_lines(server: &ServerUse, has_deliveries: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if has_deliveries {
+        lines.push(format!(
+            "server {:.2} us of CPU per delivery (user {:.2}, system {:.2}, softirq {:.2}), {:.3} context switches",
+            server.cpu_us_per_delivery,
+            server.user_us_per_delivery,
+            server.system_us_per_delivery,
+            server.softirq_us_per_delivery,
+            server.switches_per_delivery
+        ));
+    }
+    lines.push(format!(
+        "server {:.2} us of CPU per connection and second, {} MiB resident, {} voluntary and {} other switches",
+        server.cpu_us_per_connection_s,
+        server.used.rss_kib / 1024,
+        server.used.voluntary,
+        server.used.involuntary
+    ));
+    if let Some(bytes) = server.bytes_per_connection {
+        let kernel = server.kernel_bytes_per_pair.unwrap_or(0.0);
+        lines.push(format!(
+            "server {bytes:.0} bytes per connection (slope); kernel of both ends {kernel:.0} bytes per connection"
+        ));
+    }
+    lines
+}
+
+fn cells(name: &str, of: &Distribution) -> [String; 8] {
+    let us = [of.p50_us, of.p90_us, of.p99_us, of.p999_us, of.max_us, of.mean_us];
+    let [a, b, c, d, e, f] = us.map(time);
+    [name.to_owned(), a, b, c, d, e, f, of.count.to_string()]
+}
+
+fn row(cells: &[String; 8]) -> String {
+    let mut out = String::new();
+    for (place, cell) in cells.iter().enumerate() {
+        out += &if place == 0 { format!("{cell:<10}") } else { format!("{cell:>11}") };
+    }
+    out
+}
+
+/// Microseconds for people.
+pub(crate) fn time(us: f64) -> String {
+    match us {
+        _ if us < 1000.0 => format!("{us:.0} us"),
+        _ if us < 1e6 => format!("{:.2} ms", us / 1e3),
+        _ => format!("{:.2} s", us / 1e6),
+    }
+}
+
+/// A count a second for people.
+pub(crate) fn rate(count: f64) -> String {
+    match count {
+        _ if count < 1e4 => format!("{count:.0}"),
+        _ if count < 1e6 => format!("{:.1}k", count / 1e3),
+        _ => format!("{:.2}M", count / 1e6),
+    }
+}

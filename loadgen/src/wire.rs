@@ -1,0 +1,101 @@
+//! What the coordinator and its workers say to each other: JSON lines over stdin and stdout.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Faults;
+use crate::link::Place;
+use crate::meter::Interval;
+use crate::scenario::Scenario;
+
+/// A device's identity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) user: u64,
+    pub(crate) token: String,
+}
+
+/// The first line to a worker. The scenario is already its share of the whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    pub(crate) scenario: Scenario,
+    pub(crate) place: Place,
+    pub(crate) worker: u32,
+    pub(crate) cpu: Option<usize>,
+    pub(crate) verify: bool,
+    pub(crate) seed: u64,
+    pub(crate) logins: Vec<Login>,
+}
+
+/// The second line to a worker: load begins at this time of `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Go {
+    pub(crate) at_ns: u64,
+}
+
+/// A line from a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line {
+    /// Everybody is connected, groups stand.
+    Ready {
+        /// From the first dial to the last device that was live.
+        connect_s: f64,
+    },
+    Interval(Box<Interval>),
+    /// The last line of a run that came to its end.
+    Done(Box<Outcome>),
+    /// The last line of one that did not; words.
+    Fatal(String),
+}
+
+/// What a worker knows at its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// Of a verified run.
+    pub(crate) faults: Option<Faults>,
+    /// Sends of the schedule that the session had no room for.
+    pub(crate) unsent: u64,
+    /// Sends that were refused for good.
+    pub(crate) refused: u64,
+    /// Acks and deliveries that were still missing at the end.
+    pub(crate) unacked: u64,
+    pub(crate) undelivered: u64,
+    /// Rejects on the wire, by word.
+    pub(crate) rejects: BTreeMap<String, u64>,
+    /// Ends of connections that nobody of us asked for, by word.
+    pub(crate) closes: BTreeMap<String, u64>,
+    /// Connections that we cut.
+    pub(crate) cuts: u64,
+    /// Why the run ended early; words.
+    pub(crate) cut_short: Option<String>,
+    /// Most memory of the tool, KiB.
+    pub(crate) rss_kib: u64,
+}
+
+impl Outcome {
+    /// Adds another worker's.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        match (&mut self.faults, &other.faults) {
+            (Some(into), Some(from)) => into.merge(from),
+            (into @ None, from) => into.clone_from(from),
+            _ => {}
+        }
+        self.unsent += other.unsent;
+        self.refused += other.refused;
+        self.unacked += other.unacked;
+        self.undelivered += other.undelivered;
+        self.cuts += other.cuts;
+        self.rss_kib += other.rss_kib;
+        for (word, count) in &other.rejects {
+            *self.rejects.entry(word.clone()).or_default() += count;
+        }
+        for (word, count) in &other.closes {
+            *self.closes.entry(word.clone()).or_default() += count;
+        }
+        if self.cut_short.is_none() {
+            self.cut_short.clone_from(&other.cut_short);
+        }
+    }
+}

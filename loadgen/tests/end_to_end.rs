@@ -1,0 +1,196 @@
+//! The real tool against a real `maru serve`: delivery is proved, also through a `kill -9`, and what is wrong is said in
+//! words. Ports are free ones of loopback, folders temporary, processes ended by their own handles.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const USERS: &str = "40";
+
+struct Server {
+    folder: tempfile::TempDir,
+    child: Child,
+    ws: String,
+}
+
+/// The server's binary stands beside the tool's; cargo builds it when it is not there or not fresh.
+fn maru() -> PathBuf {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "server", "--bin", "maru"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .status();
+    assert!(built.unwrap().success());
+    Path::new(env!("CARGO_BIN_EXE_maru-load")).with_file_name("maru")
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Command::new(maru())
+            .args(["admin", "create-users", "--count", USERS, "--data"])
+            .arg(folder.path().join("data"))
+            .arg("--tokens")
+            .arg(folder.path().join("users"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let (child, ws) = spawn(folder.path(), "127.0.0.1:0");
+        Self { folder, child, ws }
+    }
+
+    /// SIGKILL, and again at the same address.
+    fn crash(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let address = self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
+        (self.child, _) = spawn(self.folder.path(), &address);
+    }
+
+    fn load(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_maru-load"));
+        command
+            .args(args)
+            .args(["--quiet", "--server", &self.ws, "--users"])
+            .arg(self.folder.path().join("users"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(folder: &Path, listen: &str) -> (Child, String) {
+    let mut child = Command::new(maru())
+        .args([
+            "serve",
+            "--http",
+            "127.0.0.1:0",
+            "--listen",
+            listen,
+            "--shards",
+            "2",
+            "--log",
+            "error",
+            "--data",
+        ])
+        .arg(folder.join("data"))
+        .args(["--frames-per-s", "1000000", "--frames-burst", "1000000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let ready = lines.into_iter().find(|line| line.starts_with("maru ready ")).unwrap();
+    let ws = ready.split_whitespace().find_map(|word| word.strip_prefix("ws=")).unwrap().to_owned();
+    (child, ws)
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn report(path: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// VOID is fine here: a test machine may be busy, and nothing is measured.
+fn assert_whole(output: &Output) {
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{:?}: {}", output.status, words(output));
+}
+
+#[test]
+fn direct_is_verified_and_every_report_is_written() {
+    let server = Server::start();
+    let [json, html, hlog] = ["a.json", "a.html", "a.hlog"].map(|name| server.file(name));
+    let args = ["direct", "--devices", "40", "--warmup", "0.5", "--seconds", "2", "--verify"];
+    let files = ["--json", &json, "--html", &html, "--hlog", &hlog];
+    let pid = server.child.id().to_string();
+    let output = server.load(&args).args(files).args(["--server-pid", &pid]).output().unwrap();
+    assert_whole(&output);
+    let report = report(&json);
+    let faults = &report["outcome"]["faults"];
+    assert!(
+        faults["messages"].as_u64().unwrap() > 40 && faults["messages"] == faults["deliveries"],
+        "{faults}"
+    );
+    for kind in ["lost", "doubled", "reordered", "foreign", "damaged"] {
+        assert_eq!(faults[kind], 0, "{faults}");
+    }
+    assert!(report["server_use"]["cpu_us_per_delivery"].as_f64().unwrap() > 0.0);
+    assert!(report["latencies"]["ack"]["p50_us"].as_f64().unwrap() > 0.0);
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("<svg") && page.ends_with("</html>\n"));
+    assert!(!page.contains("http://") && !page.contains("<script"), "the page needs nothing else");
+    let log = std::fs::read_to_string(&hlog).unwrap();
+    assert!(log.lines().filter(|line| !line.starts_with(['#', '"'])).count() >= 2, "{log}");
+    let same =
+        Command::new(env!("CARGO_BIN_EXE_maru-load")).args(["compare", &json, &json]).output().unwrap();
+    assert!(same.status.success() && !words(&same).contains("B is"), "{}", words(&same));
+}
+
+#[test]
+fn mixed_is_verified_through_a_crash_with_two_workers() {
+    let mut server = Server::start();
+    let json = server.file("m.json");
+    let args =
+        ["mixed", "--devices", "40", "--warmup", "0", "--seconds", "4", "--rate", "100", "--cut-rate", "5"];
+    let more = ["--set", "group.size=4", "--set", "group.senders=2", "--offline-ms", "200", "--workers", "2"];
+    let mut run = server.load(&args).args(more).args(["--verify", "--json", &json]).spawn().unwrap();
+    // Half-way by the clock; when exactly decides nothing.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.crash();
+    let status = run.wait().unwrap();
+    assert!(matches!(status.code(), Some(0 | 3)), "{status:?}: {}", words(&run.wait_with_output().unwrap()));
+    let report = report(&json);
+    assert_eq!(report["verdict"]["violations"], 0);
+    assert!(report["outcome"]["faults"]["deliveries"].as_u64().unwrap() > 100);
+    assert_eq!(report["outcome"]["unacked"], 0);
+    let lost: u64 =
+        report["outcome"]["closes"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert!(lost >= 1, "the crash was noticed");
+}
+
+#[test]
+fn bad_input_is_named_and_the_exit_code_is_not_zero() {
+    let mut server = Server::start();
+    let fails = |command: &mut Command, expected: &str| {
+        let output = command.output().unwrap();
+        assert!(!output.status.success(), "{expected}");
+        assert!(words(&output).contains(expected), "{expected}: {}", words(&output));
+    };
+    fails(&mut server.load(&["direct", "--set", "load.speed=3"]), "speed");
+    fails(&mut server.load(&["direct", "--devices", "41"]), "create-users");
+    fails(
+        &mut server.load(&["direct", "--devices", "2", "--seconds", "1", "--json", "/dev/full"]),
+        "cannot be written",
+    );
+    let users = std::fs::read_to_string(server.file("users")).unwrap();
+    let forged = server.file("forged");
+    std::fs::write(&forged, users.replace("\tm1.", "\tm1.AAAA")).unwrap();
+    let mut wrong = Command::new(env!("CARGO_BIN_EXE_maru-load"));
+    wrong.args(["direct", "--devices", "2", "--quiet", "--server", &server.ws, "--users", &forged]);
+    fails(&mut wrong, "unauthenticated");
+    // A server that dies and does not come back: what was counted is kept and marked.
+    let json = server.file("p.json");
+    let args =
+        ["direct", "--devices", "4", "--warmup", "0", "--seconds", "60", "--patience", "1", "--json", &json];
+    let run = server.load(&args).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.child.kill().unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", words(&output));
+    assert!(words(&output).contains("the server was gone"));
+    assert!(report(&json)["totals"]["acked_per_s"].as_f64().unwrap() > 0.0);
+    fails(&mut server.load(&["direct", "--devices", "2"]), "cannot be reached");
+}
