@@ -39,13 +39,11 @@ impl Shard {
                 Err(Refusal::retry(Code::Rate, wait_ms, "more frames than this session may send"))
             }
         };
-        match outcome {
-            Ok(()) => {
-                if let Some(session) = self.sessions.get_mut(&conn) {
-                    session.faults = 0;
-                }
-            }
-            Err(refusal) => self.fault(conn, id, &refusal),
+        if let Err(refusal) = outcome {
+            // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
+            let weight = if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
+            self.reject_conn(conn, id, &refusal);
+            self.weigh_fault(conn, weight);
         }
         self.pause_if_crowded(conn);
     }
@@ -230,7 +228,8 @@ impl Shard {
         let Some(session) = self.sessions.get(&conn) else { return };
         let room = session.egress.queued(self.turn) + frames.len() <= self.config.limits.egress_bytes;
         let header = Header::read(&frames);
-        match header.map(|header| header.kind) {
+        let kind = header.map(|header| header.kind);
+        match kind {
             Some(Kind::SEND_ACK) => self.counters.acks_sent += 1,
             // Counted where it was refused.
             Some(Kind::REJECT) => {}
@@ -242,14 +241,18 @@ impl Shard {
             _ => {}
         }
         self.transmit(conn, frames);
+        if kind == Some(Kind::REJECT) {
+            // A device can have many sends on the way to a channel that it was just removed from.
+            self.weigh_fault(conn, 1);
+        } else if let Some(session) = self.sessions.get_mut(&conn) {
+            session.faults = 0;
+        }
     }
 
-    /// Refuses a frame; who goes on sending such frames is closed.
-    fn fault(&mut self, conn: ConnId, id: u64, refusal: &Refusal) {
-        self.reject_conn(conn, id, refusal);
+    /// Who goes on sending what is refused, without one frame that is not, is closed.
+    fn weigh_fault(&mut self, conn: ConnId, weight: u32) {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
-        // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
-        session.faults += if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
+        session.faults += weight;
         if session.faults >= FAULTS_MAX * FAULT_WEIGHT {
             self.end_session(conn, CloseCode::TooManyFaults);
         }

@@ -305,3 +305,31 @@ fn a_read_that_fails_costs_who_asked_and_ends_nothing_else() {
     desk.run();
     assert_eq!(desk.seen(1), ["ack 5 seq 1"]);
 }
+
+#[test]
+fn who_sends_only_what_is_refused_is_closed_and_one_ack_forgives() {
+    let limits = Limits { frames_burst: 100_000, ..Limits::default() };
+    let mut desk = Desk::with(1, 1, limits, &|store| protocol::query::StoreState {
+        store,
+        generation: protocol::Generation(desk::GENERATION),
+        fanout_head: 0,
+        fanout_tail: 0,
+        applied: Vec::new(),
+    });
+    desk.join(1, 10, 1);
+    desk.join(2, 20, 2);
+    let group = ChannelId::group(UserId(99), SendId(1));
+    let refused = |desk: &mut Desk, count: u64| {
+        for id in 1..=count {
+            desk.text(1, 10, group, id, "not a member");
+            desk.answer_all_empty();
+        }
+    };
+    refused(&mut desk, 1023);
+    desk.text(1, 10, direct(10, 20), 5, "an honest one");
+    desk.run();
+    refused(&mut desk, 1023);
+    assert!(desk.closed.is_empty());
+    refused(&mut desk, 1);
+    assert_eq!(desk.closed, [(ConnId(1), CloseCode::TooManyFaults)]);
+}
