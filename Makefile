@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup fmt clippy doc unit sim mutants
+.PHONY: help run test setup fmt clippy doc unit sim mutants bench
 
 help:
 	@sed -n 's/^# //p' Makefile

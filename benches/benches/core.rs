@@ -94,6 +94,11 @@ impl Turn {
         let mut desk = Desk::new(0);
         desk.join(1);
         desk.join(2);
+        // The channel is in memory from here on, so that a run asks the store for nothing.
+        let channel = ChannelId::direct(UserId(1), UserId(2)).0;
+        desk.turn([Desk::frame(1, u64::MAX, &SendText { channel, text: TEXT.into() })]);
+        desk.settle();
+        desk.sent.clear();
         let edges = [1, 2].map(|user| live(&keys, user));
         Self { desk, stores: Stores::memory(1), edges, keys }
     }

@@ -157,7 +157,10 @@ impl Gathered {
             if let Some(before) = self.last_sample.replace(sample) {
                 self.samples.insert(key, sample.since(&before));
             }
-            self.memory.push((connected, sample));
+            // A process that has just died has no memory; one that is under load has more than connections cost.
+            if key.0 == Phase::Connect && sample.rss_kib > 0 {
+                self.memory.push((connected, sample));
+            }
         }
     }
 

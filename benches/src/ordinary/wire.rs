@@ -147,7 +147,7 @@ pub fn welcome(dialect: Dialect, id: u64, user: u64) -> Result<Message, serde_js
         Dialect::Frames => {
             let welcome = body::encode(id, &relay::welcome(user));
             let complete = body::encode(0, &Complete { generation: 1, from: 0, to: 0, head: 0 });
-            Ok(Message::binary([&welcome.bytes()[..], &complete.bytes()[..]].concat()))
+            Ok(Message::binary([welcome.bytes(), complete.bytes()].concat()))
         }
     }
 }

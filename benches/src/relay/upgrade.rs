@@ -13,9 +13,9 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Option<(usize, String)>, Broken> {
         return if bytes.len() > HEAD_BYTES_MAX { Err(Broken) } else { Ok(None) };
     };
     let head = bytes.get(..end).and_then(|head| core::str::from_utf8(head).ok()).ok_or(Broken)?;
-    let fields = head.lines().filter_map(|line| line.split_once(':'));
-    let key = fields.filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key")).map(|(_, key)| key);
-    let key = key.last().ok_or(Broken)?.trim();
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let key = fields.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"));
+    let key = key.ok_or(Broken)?.1.trim();
     let accept = accept_key(key);
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -113,6 +113,7 @@ impl Engine {
             Lost::Closed(Some(code)) => close_words(code),
             Lost::Broken(words) => words,
         };
+        let was_up = self.is_welcomed(device);
         if self.forget_link(device).is_none() {
             return;
         }
@@ -121,7 +122,8 @@ impl Engine {
                 Some("the server closed a connection as replaced (4003): a token is used twice".into());
         }
         self.last_error.clone_from(&words);
-        *self.outcome.closes.entry(words).or_default() += 1;
+        let what = if was_up { "a connection was lost" } else { "a connection was not made" };
+        *self.outcome.closes.entry(format!("{what}: {words}")).or_default() += 1;
         if let Some(entry) = self.device(device) {
             entry.session.disconnected(now / MS);
         }

@@ -46,8 +46,13 @@ pub(crate) fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String
         let at = to_x(at);
         let _ =
             write!(out, "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>");
-        let _ =
-            write!(out, "<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{words}</text>", bottom + 16.0);
+        // A word in the middle of the right end would leave the picture.
+        let anchor = if at > WIDTH - 2.0 * RIGHT { "end" } else { "middle" };
+        let _ = write!(
+            out,
+            "<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{words}</text>",
+            bottom + 16.0
+        );
     }
     for (at, words) in marks(y, ys) {
         let at = to_y(at);
@@ -107,8 +112,10 @@ fn marks(axis: &Axis, (least, most): (f64, f64)) -> Vec<(f64, String)> {
     }
     if axis.is_log {
         let decades = (least.log10().floor() as i32)..=(most.log10().ceil() as i32);
-        let at = decades.map(|power| 10_f64.powi(power)).filter(|at| (least..=most).contains(at));
-        return at.map(|at| (at, number(at))).collect();
+        // Few decades have room for what lies between them.
+        let steps: &[f64] = if most / least < 1000.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let at = decades.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
+        return at.filter(|at| (least..=most).contains(at)).map(|at| (at, number(at))).collect();
     }
     // One, two or five times a power of ten, so that four to eight marks fit.
     let rough = (most - least) / 5.0;
@@ -165,6 +172,9 @@ mod tests {
         assert_eq!(words, ["0", "2", "4", "6", "8", "10"]);
         let words: Vec<String> =
             marks(&axis(true), (50.0, 20_000.0)).into_iter().map(|(_, words)| words).collect();
-        assert_eq!(words, ["100", "1k", "10k"]);
+        assert_eq!(words, ["50", "100", "200", "500", "1k", "2k", "5k", "10k", "20k"]);
+        let words: Vec<String> =
+            marks(&axis(true), (50.0, 200_000.0)).into_iter().map(|(_, words)| words).collect();
+        assert_eq!(words, ["100", "1k", "10k", "100k"]);
     }
 }

@@ -55,10 +55,16 @@ pub(super) fn judge(
         verdict.notes.push(format!("the server refused {count} frames with {word}{hint}"));
     }
     for (word, count) in &outcome.closes {
-        verdict.notes.push(format!("{count} connections were lost: {word}"));
+        verdict.notes.push(format!("{count} times: {word}"));
     }
     if let Some(faults) = &outcome.faults {
         verdict.violations = faults.count();
+        if outcome.cut_short.is_some() {
+            verdict.notes.push(format!(
+                "lost is not judged: {} acks and {} deliveries were missing when the server went for good",
+                outcome.unacked, outcome.undelivered
+            ));
+        }
     } else if outcome.unacked + outcome.undelivered > 0 {
         verdict.notes.push(format!(
             "{} acks and {} deliveries were still missing at the end (drain_s); run with --verify to know which",

@@ -53,6 +53,7 @@ fn every_setting_has_its_bounds() {
         ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),
         ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
         ("stores", &["1", "64"], &["0", "65", "auto"]),
+        ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
         ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
         ("readers", &["1", "64"], &["0", "65"]),
         ("group_members", &["2", "500"], &["1", "501"]),
