@@ -285,7 +285,7 @@ impl Plan<'_> {
 
     /// Descriptors that the stores take at most, and the control plane.
     fn files(&self) -> u64 {
-        cores::descriptors() / 4 + FILES_OF_CONTROL
+        cores::descriptors() / 16 + FILES_OF_CONTROL
     }
 
     fn core_of(&self, shard: ShardId) -> Option<u16> {

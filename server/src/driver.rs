@@ -42,7 +42,7 @@ impl Default for Limits {
 }
 
 /// Descriptors that are kept free for files, the control plane and accept itself.
-pub const DESCRIPTORS_RESERVED: u64 = 1024;
+pub const DESCRIPTORS_RESERVED: u64 = 256;
 
 /// What each of `shards` shards may hold so that the process stays within its descriptor limit (RLIMIT_NOFILE).
 /// `files` descriptors are wanted by others, the stores above all.

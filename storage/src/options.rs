@@ -13,7 +13,7 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Write-ahead logs of all stores together, in bytes: what recovery has to read, at 20 to 30 MB a second.
     pub wal_bytes: u64,
-    /// Descriptors kept back for connections and everything else; `None` keeps back three quarters of the limit.
+    /// Descriptors kept back for connections and everything else; `None` keeps back fifteen sixteenths of the limit.
     pub files_reserve: Option<u64>,
     /// Threads for flush and compaction, shared by all stores of the process.
     pub background_jobs: u16,

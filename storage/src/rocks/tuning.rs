@@ -127,7 +127,7 @@ fn descriptor_limit() -> u64 {
 
 /// Files that one store may hold open: its share of what is left for all of them.
 fn open_files(limit: u64, reserve: Option<u64>, stores: u64) -> i32 {
-    let left = limit.saturating_sub(reserve.unwrap_or(limit / 4 * 3));
+    let left = limit.saturating_sub(reserve.unwrap_or(limit / 16 * 15));
     i32::try_from((left / stores).clamp(FILES_MIN, FILES_MAX)).unwrap_or(i32::MAX)
 }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn files_are_shared_within_bounds() {
-        assert_eq!(open_files(20_000, None, 8), 625);
+        assert_eq!(open_files(20_000, None, 8), 156);
         assert_eq!(open_files(20_000, Some(12_000), 8), 1000);
         assert_eq!(open_files(1024, Some(1024), 8), 64);
         assert_eq!(open_files(u64::MAX, None, 1), 4096);
