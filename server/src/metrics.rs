@@ -37,6 +37,62 @@ pub struct Metrics {
     pub space: Arc<SpaceMeter>,
 }
 
+/// Name, help, and where it stands in a report.
+type Row = (&'static str, &'static str, fn(&ShardReport) -> u64);
+
+const COUNTERS: &[Row] = &[
+    ("maru_messages_stored_total", "Messages made durable.", |r| r.core.messages_stored),
+    ("maru_messages_sent_total", "Message frames handed to connections.", |r| r.core.messages_sent),
+    ("maru_acks_sent_total", "Acks handed to connections.", |r| r.core.acks_sent),
+    ("maru_duplicates_total", "Repeated sends answered.", |r| r.core.duplicates),
+    ("maru_hops_sent_total", "Hops to other shards.", |r| r.core.hops_sent),
+    ("maru_deliveries_dropped_total", "Deliveries read from the fan-out log instead.", |r| {
+        r.core.deliveries_dropped
+    }),
+    ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
+    ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
+    ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),
+    ("maru_connections_refused_total", "Connections closed because the table was full.", |r| {
+        r.driver.refused_full
+    }),
+    ("maru_connections_evicted_total", "Unauthenticated connections that made room.", |r| r.driver.evicted),
+    ("maru_hello_timeouts_total", "Connections that said no Hello in time.", |r| r.driver.hello_timeouts),
+    ("maru_upgrades_refused_total", "Requests at the chat port that were no upgrade.", |r| {
+        r.driver.upgrades_refused
+    }),
+    ("maru_hellos_total", "Connections with a valid Hello.", |r| r.driver.hellos),
+    ("maru_handed_over_total", "Connections given to another shard.", |r| r.driver.handed_over),
+    ("maru_taken_over_total", "Connections taken from another shard.", |r| r.driver.taken_over),
+    ("maru_peer_faults_total", "Connections closed for a fault of the peer.", |r| r.driver.peer_faults),
+    ("maru_bytes_read_total", "Bytes read from connections.", |r| r.driver.bytes_read),
+    ("maru_bytes_written_total", "Bytes written to connections.", |r| r.driver.bytes_written),
+    ("maru_read_calls_total", "Read system calls.", |r| r.driver.reads),
+    ("maru_write_calls_total", "Write system calls.", |r| r.driver.writes),
+    ("maru_quic_accepted_total", "QUIC connections accepted.", |r| r.driver.quic_accepted),
+    ("maru_quic_hellos_total", "QUIC connections with a valid Hello.", |r| r.driver.quic_hellos),
+    ("maru_quic_held_total", "Of them, those whose user lives at another shard.", |r| r.core.hellos_held),
+    ("maru_quic_retries_total", "Clients that had to show their address first.", |r| r.driver.quic_retries),
+    ("maru_quic_page_streams_total", "History pages sent on a stream of their own.", |r| {
+        r.driver.quic_page_streams
+    }),
+    ("maru_turns_total", "Turns of the loop.", |r| r.turns),
+    ("maru_sleeps_total", "Times the loop slept.", |r| r.sleeps),
+];
+
+const GAUGES: &[Row] = &[
+    ("maru_sessions", "Sessions now.", |r| r.core.sessions_now),
+    ("maru_users_in_memory", "Users in memory now.", |r| r.core.users_now),
+    ("maru_channels_in_memory", "Channels in memory now.", |r| r.core.channels_now),
+    ("maru_connections", "Connections now.", |r| r.driver.connections_now),
+    ("maru_connections_unauthenticated", "Connections without a Hello now.", |r| {
+        r.driver.unauthenticated_now
+    }),
+    ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic_connections_now),
+    ("maru_quic_held", "Connections served for another shard now.", |r| r.core.held_now),
+    ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
+    ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
+];
+
 impl Metrics {
     /// Asks every shard, then writes all of it.
     pub async fn text(&self) -> String {
@@ -81,73 +137,11 @@ impl Metrics {
     fn shards(&self, text: &mut Text, reports: &[ShardReport]) {
         text.gauge("maru_shards", "Shards of this node.", self.outlets.shards() as u64);
         text.gauge("maru_shards_answering", "Shards that answered this request.", reports.len() as u64);
-        type Read = fn(&ShardReport) -> u64;
-        let counters: &[(&str, &str, Read)] = &[
-            ("maru_messages_stored_total", "Messages made durable.", |r| r.core.messages_stored),
-            ("maru_messages_sent_total", "Message frames handed to connections.", |r| r.core.messages_sent),
-            ("maru_acks_sent_total", "Acks handed to connections.", |r| r.core.acks_sent),
-            ("maru_duplicates_total", "Repeated sends answered.", |r| r.core.duplicates),
-            ("maru_hops_sent_total", "Hops to other shards.", |r| r.core.hops_sent),
-            ("maru_deliveries_dropped_total", "Deliveries read from the fan-out log instead.", |r| {
-                r.core.deliveries_dropped
-            }),
-            ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
-            ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
-            ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),
-            ("maru_connections_refused_total", "Connections closed because the table was full.", |r| {
-                r.driver.refused_full
-            }),
-            ("maru_connections_evicted_total", "Unauthenticated connections that made room.", |r| {
-                r.driver.evicted
-            }),
-            ("maru_hello_timeouts_total", "Connections that said no Hello in time.", |r| {
-                r.driver.hello_timeouts
-            }),
-            ("maru_upgrades_refused_total", "Requests at the chat port that were no upgrade.", |r| {
-                r.driver.upgrades_refused
-            }),
-            ("maru_hellos_total", "Connections with a valid Hello.", |r| r.driver.hellos),
-            ("maru_handed_over_total", "Connections given to another shard.", |r| r.driver.handed_over),
-            ("maru_taken_over_total", "Connections taken from another shard.", |r| r.driver.taken_over),
-            ("maru_peer_faults_total", "Connections closed for a fault of the peer.", |r| {
-                r.driver.peer_faults
-            }),
-            ("maru_bytes_read_total", "Bytes read from connections.", |r| r.driver.bytes_read),
-            ("maru_bytes_written_total", "Bytes written to connections.", |r| r.driver.bytes_written),
-            ("maru_read_calls_total", "Read system calls.", |r| r.driver.reads),
-            ("maru_write_calls_total", "Write system calls.", |r| r.driver.writes),
-            ("maru_quic_accepted_total", "QUIC connections accepted.", |r| r.driver.quic_accepted),
-            ("maru_quic_hellos_total", "QUIC connections with a valid Hello.", |r| r.driver.quic_hellos),
-            ("maru_quic_held_total", "Of them, those whose user lives at another shard.", |r| {
-                r.core.hellos_held
-            }),
-            ("maru_quic_retries_total", "Clients that had to show their address first.", |r| {
-                r.driver.quic_retries
-            }),
-            ("maru_quic_page_streams_total", "History pages sent on a stream of their own.", |r| {
-                r.driver.quic_page_streams
-            }),
-            ("maru_turns_total", "Turns of the loop.", |r| r.turns),
-            ("maru_sleeps_total", "Times the loop slept.", |r| r.sleeps),
-        ];
-        let gauges: &[(&str, &str, Read)] = &[
-            ("maru_sessions", "Sessions now.", |r| r.core.sessions_now),
-            ("maru_users_in_memory", "Users in memory now.", |r| r.core.users_now),
-            ("maru_channels_in_memory", "Channels in memory now.", |r| r.core.channels_now),
-            ("maru_connections", "Connections now.", |r| r.driver.connections_now),
-            ("maru_connections_unauthenticated", "Connections without a Hello now.", |r| {
-                r.driver.unauthenticated_now
-            }),
-            ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic_connections_now),
-            ("maru_quic_held", "Connections served for another shard now.", |r| r.core.held_now),
-            ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
-            ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
-        ];
-        for (name, help, read) in counters {
+        for (name, help, read) in COUNTERS {
             text.per("counter", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
         refusals(text, reports);
-        for (name, help, read) in gauges {
+        for (name, help, read) in GAUGES {
             text.per("gauge", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
     }

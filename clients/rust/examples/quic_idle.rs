@@ -87,7 +87,7 @@ async fn main() {
         while done < wanted {
             while begun < wanted && connecting.len() < AT_ONCE {
                 let attempt = endpoint.connect(address, "localhost").unwrap();
-                connecting.spawn(async move { attempt.await });
+                connecting.spawn(attempt);
                 begun += 1;
             }
             held.push(connecting.join_next().await.unwrap().unwrap().unwrap());
