@@ -4,8 +4,9 @@
 use bytes::Bytes;
 
 use crate::frame::Frame;
-use crate::id::{ChannelId, DeviceId, StoreId, UserId};
+use crate::id::{ChannelId, Cursor, DeviceId, ShardId, StoreId, UserId};
 use crate::query::Delivery;
+use crate::reject::CloseCode;
 
 /// The session that a frame came from, and where an answer about it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -81,4 +82,71 @@ pub enum Hop {
         /// How far.
         through: u64,
     },
+    /// Holder of a connection -> its user's home: what the connection said. In order within a connection. Lost only with
+    /// the process, and the connection with it.
+    Held {
+        /// The shard whose driver holds the connection; answers go there.
+        holder: ShardId,
+        /// The holder's name for the connection.
+        conn: u64,
+        /// What.
+        fact: Held,
+    },
+    /// User's home -> holder of the connection: what is to be done with it. In order within a connection. Nothing when the
+    /// connection is gone: the home is told so. Lost only with the process, and the connection with it.
+    Speak {
+        /// The holder's name for the connection.
+        conn: u64,
+        /// What.
+        fact: Speak,
+    },
+}
+
+/// What a connection that another shard holds has said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Held {
+    /// A valid Hello. First, once.
+    Hello {
+        /// Who the token says.
+        user: UserId,
+        /// Which device the token says.
+        device: DeviceId,
+        /// From Hello.
+        cursor: Cursor,
+        /// Header id of the frame.
+        id: u64,
+        /// When the token ends, milliseconds since the Unix epoch.
+        expires_ms: u64,
+    },
+    /// A fresh valid token.
+    Reauth {
+        /// Header id of the frame.
+        id: u64,
+        /// When the new token ends.
+        expires_ms: u64,
+    },
+    /// A whole unstamped frame.
+    Frame(Frame),
+    /// How much of what was spoken has reached the holder, and what waits there to be written.
+    Taken {
+        /// Bytes of frames since the beginning.
+        through: u64,
+        /// Bytes that the connection has not taken yet.
+        queued: usize,
+    },
+    /// The connection is gone. Last.
+    Closed,
+}
+
+/// What a connection's holder is to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Speak {
+    /// Queue 1..n whole frames.
+    Frames(Bytes),
+    /// Flush, send the close code, end the connection.
+    Close(CloseCode),
+    /// Read no more from the connection.
+    Pause,
+    /// Read again.
+    Resume,
 }

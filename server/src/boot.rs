@@ -20,7 +20,8 @@ use protocol::token::Key;
 use protocol::{Placement, ShardId, StoreId};
 use storage::{StoreError, StoreState, Stores, Tier};
 
-use crate::config::Config;
+use crate::certificate::{self, Certificate, CertificateError};
+use crate::config::{Config, QuicAt};
 use crate::driver::{self, Reserved};
 use crate::fatal;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
@@ -60,6 +61,12 @@ pub enum BootError {
         /// Why.
         error: io::Error,
     },
+    /// The certificate of QUIC.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// One of certificate and key is missing.
+    #[error("tls_cert and tls_key are set together, or neither")]
+    HalfCertificate,
     /// No thread, no descriptor, no random bytes.
     #[error("{what}: {error}")]
     System {
@@ -81,12 +88,24 @@ pub enum Event {
     Signal,
 }
 
+/// QUIC as the outside sees it.
+#[derive(Clone, Debug)]
+pub struct QuicFace {
+    /// Where it is, a port each shard if the kernel does not steer.
+    pub addresses: Vec<SocketAddr>,
+    /// SHA-256 of the certificate, hex.
+    pub fingerprint: String,
+    /// Whether the certificate was made at this start.
+    pub is_new: bool,
+}
+
 /// A node whose threads run.
 #[derive(Debug)]
 pub struct Node {
     plane: DataPlane,
     outlets: Outlets,
     chat: Reserved,
+    quic: Option<QuicFace>,
     watcher: Watcher,
     shards: Vec<JoinHandle<()>>,
     stores: Vec<JoinHandle<()>>,
@@ -113,6 +132,10 @@ impl Node {
             address: config.listen,
             error,
         })?;
+        let (quic, face) = match reserve_quic(config, chat.address, placement.shards())? {
+            Some((parts, face)) => (parts, Some(face)),
+            None => (Vec::new(), None),
+        };
         let (mailboxes, outlets) = mesh::build(placement.shards());
         let (appenders, meters, stores) = store_threads(&data, placement, &outlets)?;
         let (readers, reader_threads) =
@@ -138,10 +161,11 @@ impl Node {
             readers,
             events,
         };
-        let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox));
+        let mut quic = quic.into_iter();
+        let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox, quic.next()));
         let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
-        let plane = DataPlane::new(placement, outlets.clone(), metrics);
-        Ok(Self { plane, outlets, chat, watcher, shards, stores, readers: reader_threads, data })
+        let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone());
+        Ok(Self { plane, outlets, chat, quic: face, watcher, shards, stores, readers: reader_threads, data })
     }
 
     /// What the control plane talks to.
@@ -154,6 +178,12 @@ impl Node {
     #[must_use]
     pub fn chat(&self) -> SocketAddr {
         self.chat.address
+    }
+
+    /// Where QUIC is; `None` when it is off.
+    #[must_use]
+    pub fn quic(&self) -> Option<&QuicFace> {
+        self.quic.as_ref()
     }
 
     /// Number of shards.
@@ -222,9 +252,9 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn start_shard(&self, mailbox: Mailbox) -> Result<JoinHandle<()>, BootError> {
+    fn start_shard(&self, mailbox: Mailbox, quic: Option<driver::Quic>) -> Result<JoinHandle<()>, BootError> {
         let shard = mailbox.shard();
-        let thread = self.thread(mailbox)?;
+        let thread = self.thread(mailbox, quic)?;
         let name = format!("shard-{shard}");
         let spawned = std::thread::Builder::new().name(name).spawn(move || {
             if let Err(error) = thread.run() {
@@ -234,7 +264,7 @@ impl Plan<'_> {
         spawned.map_err(system("a shard's thread"))
     }
 
-    fn thread(&self, mailbox: Mailbox) -> Result<ShardThread, BootError> {
+    fn thread(&self, mailbox: Mailbox, quic: Option<driver::Quic>) -> Result<ShardThread, BootError> {
         let shard = mailbox.shard();
         let outlet: Option<Outlet> = mailbox.outlets().to(shard);
         let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
@@ -249,6 +279,7 @@ impl Plan<'_> {
             address: self.listen,
             mailbox,
             keys: self.keys.clone(),
+            quic,
             limits: driver_limits,
             cached: Box::new(move |query| cached(&data, query)),
             appender: Box::new(move |batch| {
@@ -291,6 +322,42 @@ impl Plan<'_> {
     fn core_of(&self, shard: ShardId) -> Option<u16> {
         self.config.pin.core_of(shard.0, self.placement.shards(), &cores::available())
     }
+}
+
+type QuicParts = (Vec<driver::Quic>, QuicFace);
+
+/// The sockets of QUIC, one a shard, and what they serve. `None` when it is off.
+fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option<QuicParts>, BootError> {
+    let listen = |error, address| BootError::Listen { what: "QUIC", address, error };
+    let group = match config.quic {
+        QuicAt::Off => return Ok(None),
+        QuicAt::At(address) => driver::reserve_quic(address, shards).map_err(|e| listen(e, address))?,
+        QuicAt::Beside => {
+            let wish = SocketAddr::new(chat.ip(), chat.port());
+            driver::reserve_quic(wish, shards).or_else(|error| {
+                tracing::warn!(%error, address = %wish, "QUIC takes another port than the chat port's");
+                let free = SocketAddr::new(chat.ip(), 0);
+                driver::reserve_quic(free, shards).map_err(|error| listen(error, free))
+            })?
+        }
+    };
+    let files = match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
+        (None, None) => None,
+        _ => return Err(BootError::HalfCertificate),
+    };
+    let Certificate { tls, fingerprint, secret, is_new } = certificate::load(&config.data, files)?;
+    // A silent session is ended by the core after two and a half heartbeats, with a close code.
+    let idle_ms = config.limits.heartbeat_ms.saturating_mul(3);
+    let addresses = group.addresses.clone();
+    let mut parts = Vec::with_capacity(group.sockets.len());
+    for socket in group.sockets {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
+        parts.push(driver::Quic { socket, tls: tls.clone(), secret, seed, idle_ms });
+    }
+    Ok(Some((parts, QuicFace { addresses, fingerprint, is_new })))
 }
 
 /// From memory, on the shard's own thread. An error is the same for a reader thread, which logs it.

@@ -11,6 +11,8 @@ pub struct Now {
     pub tick: Tick,
     /// Milliseconds since the Unix epoch; may jump.
     pub wall_ms: u64,
+    /// The monotonic clock itself, finer than milliseconds: QUIC measures round trips with it.
+    pub at: Instant,
 }
 
 /// The clocks of one thread.
@@ -29,9 +31,10 @@ impl Clock {
     /// Now.
     #[must_use]
     pub fn now(&self) -> Now {
-        let elapsed = self.zero.elapsed().as_millis();
+        let at = Instant::now();
+        let elapsed = at.saturating_duration_since(self.zero).as_millis();
         let tick = Tick(u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_add(1000));
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Now { tick, wall_ms: u64::try_from(wall).unwrap_or(u64::MAX) }
+        Now { tick, wall_ms: u64::try_from(wall).unwrap_or(u64::MAX), at }
     }
 }

@@ -44,6 +44,12 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where the chat port listens.
     pub listen: SocketAddr,
+    /// Where QUIC listens.
+    pub quic: QuicAt,
+    /// The TLS certificate (PEM); `None`: our own.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key (PEM); set together with the certificate.
+    pub tls_key: Option<PathBuf>,
     /// What a login tells devices to connect to; `None`: derived from `listen` and from how the caller reached `http`.
     pub chat_url: Option<String>,
     /// Shards; `None`: as many as cores, at most as many as stores.
@@ -74,6 +80,17 @@ pub struct Config {
     pub log: LevelFilter,
 }
 
+/// Where QUIC listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum QuicAt {
+    /// Nowhere.
+    Off,
+    /// On the UDP port that has the number of the chat port; on another one if that is taken.
+    Beside,
+    /// There and nowhere else.
+    At(SocketAddr),
+}
+
 impl Default for Config {
     fn default() -> Self {
         let stores = storage::Options::default();
@@ -81,6 +98,9 @@ impl Default for Config {
             data: PathBuf::from("./data"),
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            quic: QuicAt::Beside,
+            tls_cert: None,
+            tls_key: None,
             chat_url: None,
             shards: None,
             stores: stores.stores,

@@ -7,6 +7,7 @@
 pub mod epoll;
 mod table;
 mod timers;
+mod udp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ use shard::{ConnId, Input};
 use crate::clock::Now;
 use crate::handover::Parcel;
 use crate::mesh::Bell;
+
+pub use udp::{Group, Quic, reserve as reserve_quic};
 
 /// What the operator set for the connections of one shard, with the documented defaults.
 #[derive(Clone, Debug)]
@@ -123,6 +126,16 @@ pub struct Counters {
     pub upgrades_refused: u64,
     /// Connections that said a valid Hello here.
     pub hellos: u64,
+    /// Of them, over QUIC; also counted where the user lives elsewhere.
+    pub quic_hellos: u64,
+    /// QUIC connections accepted.
+    pub quic_accepted: u64,
+    /// Clients that were asked to show their address first (Retry).
+    pub quic_retries: u64,
+    /// Pages of history that left on a QUIC stream of their own.
+    pub quic_page_streams: u64,
+    /// QUIC connections now.
+    pub quic_connections_now: u64,
     /// Connections given to another shard.
     pub handed_over: u64,
     /// Connections taken from another shard.
@@ -164,7 +177,7 @@ pub trait Driver {
     fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr>;
 
     /// Accepts no more, and closes those who have not said Hello.
-    fn stop_listening(&mut self, now: Now);
+    fn stop_listening(&mut self, now: Now, told: &mut Vec<Told>);
 
     /// Waits until something happens, the bell rings or `timeout` is over (`None`: no end), then does what is due:
     /// accepts, reads (a bounded amount per connection), deadlines.
@@ -185,13 +198,13 @@ pub trait Driver {
     fn transmit(&mut self, conn: ConnId, frames: Bytes);
 
     /// Ends a connection once what is queued is written; [`Input::Closed`] is told at the end.
-    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode);
+    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>);
 
     /// Reads no more from a connection.
     fn pause(&mut self, conn: ConnId);
 
     /// Reads again.
-    fn resume(&mut self, conn: ConnId);
+    fn resume(&mut self, now: Now, conn: ConnId, told: &mut Vec<Told>);
 
     /// Writes each touched connection.
     fn flush(&mut self, now: Now, told: &mut Vec<Told>);

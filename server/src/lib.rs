@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod boot;
+pub mod certificate;
 pub mod chat;
 pub mod clock;
 pub mod config;

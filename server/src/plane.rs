@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::Pending;
+use api::{Pending, Route};
 use protocol::commit::AccountRow;
 use protocol::{DeviceId, Placement, UserId};
 use shard::Command;
 use tokio::sync::oneshot;
 
+use crate::boot::QuicFace;
 use crate::mesh::{Outlets, Post};
 use crate::metrics::Metrics;
 
@@ -23,13 +24,15 @@ pub struct DataPlane {
     outlets: Outlets,
     ready: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
+    quic: Option<Arc<QuicFace>>,
 }
 
 impl DataPlane {
     /// Not ready yet.
     #[must_use]
-    pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics) -> Self {
-        Self { placement, outlets, ready: Arc::default(), metrics: Arc::new(metrics) }
+    pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics, quic: Option<QuicFace>) -> Self {
+        let (metrics, quic) = (Arc::new(metrics), quic.map(Arc::new));
+        Self { placement, outlets, ready: Arc::default(), metrics, quic }
     }
 
     /// Says whether the node serves.
@@ -63,6 +66,14 @@ impl api::Core for DataPlane {
         self.ready.load(Ordering::Acquire)
     }
 
+    fn route(&self, user: UserId) -> Route {
+        let home = self.placement.user_home(user).0;
+        let face = self.quic.as_ref();
+        let address = face.and_then(|face| face.addresses.get(usize::from(home))).copied();
+        let quic = address.zip(face).map(|(address, face)| (address, face.fingerprint.clone()));
+        Route { shard: home, shards: self.placement.shards(), quic }
+    }
+
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(self.metrics.text())
     }
@@ -84,7 +95,7 @@ mod tests {
             readers: Arc::default(),
             space: Arc::default(),
         };
-        DataPlane::new(Placement::new(4, 2).unwrap(), outlets.clone(), metrics)
+        DataPlane::new(Placement::new(4, 2).unwrap(), outlets.clone(), metrics, None)
     }
 
     /// A user whose home is shard 1 of 2.

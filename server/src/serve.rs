@@ -89,10 +89,10 @@ fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -
         settings: settings(config, node.chat()),
     })?;
     let control = serve_http(runtime, http, api);
-    greet(http_address, node.chat())?;
+    greet(http_address, &node)?;
     if wait_ready(&node, &happens) {
         node.listen();
-        announce(http_address, node.chat())?;
+        announce(http_address, &node)?;
         tracing::info!(shards = node.shards(), stores = node.stores(), "serving");
         wait_signal(&happens);
         drain(&node, &happens);
@@ -192,22 +192,28 @@ fn drain(node: &Node, happens: &Receiver<Event>) {
 }
 
 /// Where to point a client, for people.
-fn greet(http: SocketAddr, chat: SocketAddr) -> std::io::Result<()> {
-    let (http, chat) = (reachable(http), reachable(chat));
+fn greet(http: SocketAddr, node: &Node) -> std::io::Result<()> {
+    let (http, chat) = (reachable(http), reachable(node.chat()));
     let mut out = std::io::stdout().lock();
     writeln!(out, "From a terminal:  maru chat --server http://{http} --user NAME")?;
     writeln!(
         out,
         "From a program:   accounts at http://{http}/v1, WebSocket at ws://{chat}/ws (docs/protocol.md)"
     )?;
+    if let Some(quic) = node.quic() {
+        let whose = if quic.is_new { "made now" } else { "kept" };
+        writeln!(out, "QUIC certificate ({whose}), SHA-256:  {}", quic.fingerprint)?;
+    }
     out.flush()
 }
 
 /// The one line that programs wait for.
-fn announce(http: SocketAddr, chat: SocketAddr) -> std::io::Result<()> {
-    let (http, chat) = (reachable(http), reachable(chat));
+fn announce(http: SocketAddr, node: &Node) -> std::io::Result<()> {
+    let (http, chat) = (reachable(http), reachable(node.chat()));
+    let quic = node.quic().and_then(|quic| quic.addresses.first()).copied().map(reachable);
+    let quic = quic.map_or_else(String::new, |quic| format!(" quic={quic}"));
     let mut out = std::io::stdout().lock();
-    writeln!(out, "maru ready http=http://{http} ws=ws://{chat}/ws")?;
+    writeln!(out, "maru ready http=http://{http} ws=ws://{chat}/ws{quic}")?;
     out.flush()
 }
 

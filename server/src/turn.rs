@@ -101,6 +101,8 @@ pub struct ShardThread {
     pub mailbox: Mailbox,
     /// The keys of valid tokens.
     pub keys: Arc<[Key]>,
+    /// QUIC's socket and secrets; `None`: TCP only.
+    pub quic: Option<driver::Quic>,
     /// Bounds of the driver.
     pub limits: driver::Limits,
     /// Asked first.
@@ -149,11 +151,14 @@ impl ShardThread {
             keys: self.keys.clone(),
             limits: self.limits.clone(),
         };
-        let driver = Epoll::new(setup)?;
+        let clock = Clock::start();
+        let mut driver = Epoll::new(setup)?;
+        if let Some(quic) = self.quic {
+            driver.add_quic(quic, clock.now())?;
+        }
         self.mailbox.hang_bell(driver.bell()?);
         let others = self.mailbox.outlets().all().zip(0..).map(|(outlet, id)| (ShardId(id), outlet));
         let others = others.filter(|(id, _)| *id != self.config.shard).collect();
-        let clock = Clock::start();
         Turns {
             now: clock.now(),
             clock,
@@ -310,7 +315,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
             Post::Listen => return self.driver.listen(self.address).map(|_| ()),
             Post::Drain => {
-                self.driver.stop_listening(self.now);
+                self.driver.stop_listening(self.now, &mut self.told);
                 Input::Drain
             }
             Post::Stop => {
@@ -342,9 +347,9 @@ impl<C: Core, D: Driver> Turns<C, D> {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Transmit { conn, frames } => self.driver.transmit(conn, frames),
-            Effect::Close { conn, code } => self.driver.close(self.now, conn, code),
+            Effect::Close { conn, code } => self.driver.close(self.now, conn, code, &mut self.told),
             Effect::Pause { conn } => self.driver.pause(conn),
-            Effect::Resume { conn } => self.driver.resume(conn),
+            Effect::Resume { conn } => self.driver.resume(self.now, conn, &mut self.told),
             Effect::Append(batch) => (self.appender)(batch),
             Effect::Read { ticket, query } => match (self.cached)(&query) {
                 Some(answer) => self.answers.push(Input::Read { ticket, answer }),

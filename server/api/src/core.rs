@@ -1,12 +1,24 @@
 //! What the control plane asks of the data plane.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
 use protocol::{DeviceId, UserId};
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where a user's devices connect best. Only a hint: every address serves everybody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// The user's home.
+    pub shard: u16,
+    /// How many there are.
+    pub shards: u16,
+    /// Where QUIC is, and the SHA-256 of its certificate in hex; `None` when it is off.
+    pub quic: Option<(SocketAddr, String)>,
+}
 
 /// The data plane as the control plane sees it. Every command is repeatable, so an answer that was lost costs nothing
 /// but asking again.
@@ -16,6 +28,12 @@ pub trait Core: Send + Sync + 'static {
 
     /// Makes the user's home forget the device and end its session. `Err` as above.
     fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), String>>;
+
+    /// Where a user's devices connect best.
+    fn route(&self, user: UserId) -> Route {
+        let _ = user;
+        Route { shard: 0, shards: 1, quic: None }
+    }
 
     /// Whether every shard serves and none drains.
     fn is_ready(&self) -> bool;

@@ -16,7 +16,7 @@ mod server;
 pub mod snowflake;
 
 pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
-pub use core::{Core, Pending};
+pub use core::{Core, Pending, Route};
 pub use error::ApiError;
 pub use keys::{Keys, KeysError};
 pub use name::{Name, NameFault};

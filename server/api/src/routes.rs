@@ -7,12 +7,14 @@
 //! POST /v1/logout                 Bearer                                     204; the device is forgotten
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name"}
+//! GET  /v1/route                  Bearer                                     200 {"chat","quic"?,"shard","shards"}
 //! GET  /healthz /readyz /metrics
 //! ```
 
 mod bearer;
 mod login;
 mod operate;
+mod route;
 mod signup;
 mod users;
 
@@ -34,6 +36,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/logout", post(login::logout))
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
+        .route("/v1/route", get(route::route))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))

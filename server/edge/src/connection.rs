@@ -4,12 +4,13 @@ use core::mem;
 use std::io::IoSlice;
 
 use bytes::Bytes;
+use protocol::CloseCode;
 use protocol::limits::{UNAUTHENTICATED_BYTES_MAX, WS_MESSAGE_BYTES_MAX};
 use protocol::ws::{self, ControlFrame, Decoder, Role};
-use protocol::{CloseCode, DeviceId, UserId};
 
 use crate::egress::Egress;
 use crate::http::{self, Answer};
+use crate::inbound::Gate;
 use crate::limits::PONG_BYTES_MAX;
 use crate::{Event, Flow, Moment};
 
@@ -50,11 +51,9 @@ pub(crate) struct State {
     pub(crate) peer_closed: bool,
     close_sent: bool,
     close_code: Option<CloseCode>,
-    pub(crate) faults: u8,
+    pub(crate) gate: Gate,
     /// Bytes taken before Hello.
     received: u16,
-    pub(crate) user: UserId,
-    pub(crate) device: DeviceId,
     /// Of the phase; 0 for none.
     deadline_ms: u64,
     egress: Egress,
@@ -93,10 +92,8 @@ impl Connection {
                 peer_closed: false,
                 close_sent: false,
                 close_code: None,
-                faults: 0,
+                gate: Gate::new(),
                 received: 0,
-                user: UserId(0),
-                device: DeviceId(0),
                 deadline_ms,
                 egress: Egress::default(),
                 rare: None,
@@ -382,9 +379,7 @@ impl State {
     }
 
     /// Hello was said.
-    pub(crate) fn go_live(&mut self, user: UserId, device: DeviceId) {
-        self.user = user;
-        self.device = device;
+    pub(crate) fn go_live(&mut self) {
         self.phase = Phase::Live;
         self.deadline_ms = 0;
     }

@@ -1,30 +1,34 @@
-//! From a WebSocket message to frames, and the two kinds that the edge answers itself: Hello and Reauth.
+//! From bytes to frames, and the two kinds that the edge answers itself: Hello and Reauth.
 
+use bytes::Bytes;
 use protocol::body::{encode, ingest, session};
 use protocol::token::{self, Claims};
-use protocol::{CloseCode, Code, Cursor, Frame, FramingFault, Generation, Header, InboxSeq, Kind, Refusal};
+use protocol::{
+    CloseCode, Code, Cursor, DeviceId, Frame, FramingFault, Generation, Header, InboxSeq, Kind, Refusal,
+    UserId,
+};
 
 use crate::connection::{Phase, State};
 use crate::limits::FAULTS_MAX;
 use crate::{Event, Flow, Hello, Moment};
 
-/// What is wrong with the bytes of a message.
+/// What is wrong with the bytes of a message or of a control stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fault {
+pub(crate) enum Fault {
     Framing(FramingFault),
     /// Bytes behind the last whole frame, or none at all.
     LeftOver,
 }
 
 impl Fault {
-    fn close_code(self) -> CloseCode {
+    pub(crate) fn close_code(self) -> CloseCode {
         match self {
             Self::Framing(FramingFault::TooLarge) => CloseCode::TooBig,
             _ => CloseCode::Protocol,
         }
     }
 
-    fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Framing(FramingFault::TooLarge) => "frame above the limit of its kind",
             Self::Framing(FramingFault::UnknownFlag) => "unknown frame flag",
@@ -93,34 +97,74 @@ impl State {
     }
 
     fn take_frame(&mut self, moment: &Moment<'_>, frame: Frame) -> Event {
+        let is_welcome = self.phase == Phase::Live;
+        match self.gate.take(moment, frame, is_welcome) {
+            Passed::Event(event) => {
+                if let Event::Hello(_) = &event {
+                    self.go_live();
+                }
+                event
+            }
+            Passed::Refused { code, reject, close } => {
+                self.transmit(reject);
+                if let Some((close, reason)) = close {
+                    self.close(moment, close, reason);
+                }
+                Event::Refused(code)
+            }
+        }
+    }
+}
+
+/// What the edge must remember to judge frames: whose connection it is, and how often it was refused in a row.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    user: UserId,
+    device: DeviceId,
+    faults: u8,
+}
+
+/// What became of a frame.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// It is told.
+    Event(Event),
+    /// It is refused with these bytes, and perhaps it was one too many.
+    Refused { code: Code, reject: Bytes, close: Option<(CloseCode, &'static str)> },
+}
+
+impl Gate {
+    pub(crate) const fn new() -> Self {
+        Self { user: UserId(0), device: DeviceId(0), faults: 0 }
+    }
+
+    /// Judges a frame of a connection that has, or has not, said Hello.
+    pub(crate) fn take(&mut self, moment: &Moment<'_>, frame: Frame, is_welcome: bool) -> Passed {
         let id = frame.header().id;
-        let outcome = match (self.phase, frame.kind()) {
-            (Phase::Unauthenticated, Kind::HELLO) => self.hello(moment, &frame),
-            (Phase::Unauthenticated, _) => {
+        let outcome = match (is_welcome, frame.kind()) {
+            (false, Kind::HELLO) => self.hello(moment, &frame),
+            (false, _) => {
                 Err(Refusal::new(Code::Unauthenticated, "", "the first frame of a connection is Hello"))
             }
-            (_, Kind::HELLO) => {
+            (true, Kind::HELLO) => {
                 Err(Refusal::new(Code::Forbidden, "", "Hello was said; send Reauth for a new token"))
             }
-            (_, Kind::REAUTH) => self.reauth(moment, &frame),
-            _ => return Event::Frame(frame),
+            (true, Kind::REAUTH) => self.reauth(moment, &frame),
+            _ => return Passed::Event(Event::Frame(frame)),
         };
         match outcome {
             Ok(event) => {
                 self.faults = 0;
-                event
+                Passed::Event(event)
             }
-            Err(refusal) => {
-                self.refuse(moment, id, &refusal);
-                Event::Refused(refusal.code)
-            }
+            Err(refusal) => self.refuse(id, &refusal, is_welcome),
         }
     }
 
     fn hello(&mut self, moment: &Moment<'_>, frame: &Frame) -> Result<Event, Refusal> {
         let body = ingest::<session::Hello>(frame)?;
         let claims = verify(moment, &body.token)?;
-        self.go_live(claims.user, claims.device);
+        (self.user, self.device) = (claims.user, claims.device);
         let cursor = Cursor {
             generation: Generation(body.generation.to_native()),
             at: InboxSeq(body.cursor.to_native()),
@@ -129,7 +173,7 @@ impl State {
         Ok(Event::Hello(Hello { user, device, cursor, id: frame.header().id, expires_ms }))
     }
 
-    fn reauth(&mut self, moment: &Moment<'_>, frame: &Frame) -> Result<Event, Refusal> {
+    fn reauth(&self, moment: &Moment<'_>, frame: &Frame) -> Result<Event, Refusal> {
         let body = ingest::<session::Reauth>(frame)?;
         let claims = verify(moment, &body.token)?;
         if (claims.user, claims.device) != (self.user, self.device) {
@@ -140,14 +184,14 @@ impl State {
     }
 
     /// Says what was wrong. Before Hello that is the end, after it only when it goes on.
-    fn refuse(&mut self, moment: &Moment<'_>, id: u64, refusal: &Refusal) {
-        self.transmit(encode(id, &refusal.body()).into_bytes());
+    fn refuse(&mut self, id: u64, refusal: &Refusal, is_welcome: bool) -> Passed {
         self.faults = self.faults.saturating_add(1);
-        if self.phase == Phase::Unauthenticated {
-            self.close(moment, CloseCode::Unauthenticated, refusal.code.word());
-        } else if self.faults >= FAULTS_MAX {
-            self.close(moment, CloseCode::TooManyFaults, "");
-        }
+        let close = if !is_welcome {
+            Some((CloseCode::Unauthenticated, refusal.code.word()))
+        } else {
+            (self.faults >= FAULTS_MAX).then_some((CloseCode::TooManyFaults, ""))
+        };
+        Passed::Refused { code: refusal.code, reject: encode(id, &refusal.body()).into_bytes(), close }
     }
 }
 

@@ -19,6 +19,7 @@ mod egress;
 mod http;
 mod inbound;
 pub mod limits;
+pub mod quic;
 
 pub use connection::Connection;
 pub use egress::SLICES_MAX;

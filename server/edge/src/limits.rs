@@ -13,6 +13,24 @@ pub const FAULTS_MAX: u8 = 32;
 /// Queued bytes from one call that are taken as they are; longer ones are looked through for the bounds of a message.
 pub const UNCHECKED_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a peer's control stream that may be on the way, and of its whole connection: QUIC's receive windows.
+pub const QUIC_RECEIVE_WINDOW: u32 = 64 * 1024;
+/// Bytes of ours that may be written to QUIC and not acknowledged, all streams of a connection together.
+pub const QUIC_SEND_WINDOW: u64 = 1024 * 1024;
+/// Of them, bytes of history pages that go out at once; what is above waits, so that live frames always have room. One
+/// page always goes, whatever its size.
+pub const QUIC_PAGE_BYTES_MAX: usize = 512 * 1024;
+/// History pages of a connection that are written at once.
+pub const QUIC_PAGE_STREAMS_MAX: usize = 16;
+/// Bytes of out-of-order TLS handshake that a QUIC connection keeps.
+pub const QUIC_CRYPTO_BYTES_MAX: usize = 16 * 1024;
+/// Stateless answers (Retry, version negotiation, reset, refusal) that wait to be sent; one more is not made.
+pub const QUIC_RESPONSES_MAX: usize = 1024;
+/// Bytes of a server's connection id: the shard and seven random ones.
+pub const QUIC_ID_BYTES: usize = 8;
+
+const _: () =
+    assert!(QUIC_PAGE_BYTES_MAX as u64 + protocol::limits::FRAME_BYTES_MAX as u64 <= QUIC_SEND_WINDOW);
 const _: () = assert!(HEAD_BYTES_MAX < UNAUTHENTICATED_BYTES_MAX);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_FRAMES_MAX * protocol::limits::HEADER_BYTES);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_BYTES_MAX);

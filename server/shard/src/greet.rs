@@ -3,7 +3,7 @@
 use protocol::body::session::{Done, GoingAway, Reject, Welcome};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, Row};
-use protocol::hop::Hop;
+use protocol::hop::{Hop, Speak};
 use protocol::limits::DEVICES_MAX;
 use protocol::partition::mix64;
 use protocol::query::Query;
@@ -14,7 +14,7 @@ use crate::effect::Effect;
 use crate::input::{Command, ConnId, Tick, Ticket};
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pipeline::After;
-use crate::session::{Egress, Link, Session};
+use crate::session::{Egress, Session};
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::{Hello, User, Waiting};
 
@@ -42,7 +42,7 @@ impl Shard {
         }
         if !matches!(self.users.get(&hello.user), Some(Slot::Live(_))) {
             self.greeting.insert(hello.conn, Greeting::default());
-            self.out.push(Effect::Pause { conn: hello.conn });
+            self.speak(hello.conn, Speak::Pause);
         }
         if self.with_user(hello.user, || Waiting::Hello(hello)) {
             self.welcome(hello);
@@ -53,7 +53,7 @@ impl Shard {
     pub(crate) fn frame_while_greeting(&mut self, conn: ConnId, frame: Frame) -> Option<Frame> {
         match self.greeting.get_mut(&conn) {
             Some(greeting) if greeting.frames.len() < WAITING_MAX => greeting.frames.push(frame),
-            Some(_) => self.out.push(Effect::Close { conn, code: CloseCode::TooManyFaults }),
+            Some(_) => self.speak(conn, Speak::Close(CloseCode::TooManyFaults)),
             None => return Some(frame),
         }
         None
@@ -117,7 +117,7 @@ impl Shard {
             Waiting::Hello(hello) => {
                 let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
                 self.reject_conn(hello.conn, hello.id, &refusal);
-                self.out.push(Effect::Close { conn: hello.conn, code: CloseCode::Internal });
+                self.speak(hello.conn, Speak::Close(CloseCode::Internal));
             }
             Waiting::Open(channel) => {
                 let home = self.placement.channel_home(channel);
@@ -142,7 +142,7 @@ impl Shard {
         if !self.sessions.contains_key(&hello.conn) {
             return;
         }
-        self.out.push(Effect::Resume { conn: hello.conn });
+        self.speak(hello.conn, Speak::Resume);
         for frame in greeting.frames {
             self.frame(hello.conn, frame);
         }
@@ -151,7 +151,7 @@ impl Shard {
     fn welcome(&mut self, hello: Hello) {
         if let Err(refusal) = self.check_hello(&hello) {
             self.reject_conn(hello.conn, hello.id, &refusal);
-            self.out.push(Effect::Close { conn: hello.conn, code: CloseCode::Unauthenticated });
+            self.speak(hello.conn, Speak::Close(CloseCode::Unauthenticated));
             return;
         }
         self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);
@@ -198,7 +198,6 @@ impl Shard {
             user: hello.user,
             device: hello.device,
             number: self.next_session,
-            link: Link::Local(hello.conn),
             sent_through: start,
             complete: start,
             completed_at: self.now,
@@ -210,7 +209,7 @@ impl Shard {
             paused: None,
             crowded: false,
             look_at: Tick(u64::MAX),
-            egress: Egress::default(),
+            egress: Egress::of(hello.conn),
         };
         let look_at = self.next_look(&session);
         self.sessions.insert(hello.conn, session);
@@ -248,7 +247,7 @@ impl Shard {
     /// Ends a session from our side: nothing more is sent after the close code.
     pub(crate) fn end_session(&mut self, conn: ConnId, code: CloseCode) {
         self.forget_session(conn);
-        self.out.push(Effect::Close { conn, code });
+        self.speak(conn, Speak::Close(code));
     }
 
     fn forget_session(&mut self, conn: ConnId) {
@@ -389,7 +388,7 @@ impl Shard {
         let mut conns: Vec<ConnId> = self.sessions.keys().copied().collect();
         conns.sort_unstable();
         for conn in conns {
-            self.out.push(Effect::Pause { conn });
+            self.speak(conn, Speak::Pause);
         }
     }
 
@@ -411,7 +410,10 @@ impl Shard {
                 self.send_away(conn);
             }
         }
-        if draining.closing && !draining.done && self.sessions.is_empty() {
+        if draining.closing && self.now >= draining.deadline {
+            self.close_held();
+        }
+        if draining.closing && !draining.done && self.sessions.is_empty() && self.held.is_empty() {
             draining.done = true;
             self.out.push(Effect::Drained);
         }
@@ -420,7 +422,7 @@ impl Shard {
         self.draining = Some(draining);
     }
 
-    fn send_away(&mut self, conn: ConnId) {
+    pub(crate) fn send_away(&mut self, conn: ConnId) {
         let draw = mix64(self.seed.0 ^ conn.0) % u64::from(RECONNECT_SPREAD_MS);
         let reconnect_after_ms = 200 + u32::try_from(draw).unwrap_or(0);
         let reason = CloseCode::GoingAway.number();

@@ -10,17 +10,16 @@ use protocol::body::sync::{
 };
 use protocol::body::{self, Checked};
 use protocol::commit::{DeviceRow, Row};
-use protocol::hop::{Hop, Origin};
+use protocol::hop::{Hop, Origin, Speak};
 use protocol::query::{JoinedItem, Query};
 use protocol::{
     ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy, Seq,
     UserId,
 };
 
-use crate::effect::Effect;
 use crate::input::ConnId;
 use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX, READS_MAX};
-use crate::session::{Link, Paused};
+use crate::session::Paused;
 use crate::shard::{Asked, Shard, Slot};
 
 impl Shard {
@@ -274,11 +273,8 @@ impl Shard {
     pub(crate) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
         if let Some(session) = self.sessions.get_mut(&conn) {
             session.egress.add(frames.len(), self.turn);
-            let Link::Local(conn) = session.link;
-            self.out.push(Effect::Transmit { conn, frames });
-        } else {
-            self.out.push(Effect::Transmit { conn, frames });
         }
+        self.speak(conn, Speak::Frames(frames));
     }
 
     /// The driver tells what a flush left behind.
@@ -323,17 +319,17 @@ impl Shard {
             return false;
         }
         session.paused = Some(why);
-        self.out.push(Effect::Pause { conn });
+        self.speak(conn, Speak::Pause);
         true
     }
 
     pub(crate) fn resume(&mut self, conn: ConnId) {
-        if self.draining.is_some() {
+        if self.relieve_held(conn) || self.draining.is_some() {
             return;
         }
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         if session.paused.take().is_some() {
-            self.out.push(Effect::Resume { conn });
+            self.speak(conn, Speak::Resume);
         }
     }
 

@@ -17,9 +17,29 @@ impl Tick {
     }
 }
 
-/// The driver's name for a connection that is at its home; never used again within a process.
+/// A driver's name for a connection; below [`ConnId::END`], and never used again within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnId(pub u64);
+
+impl ConnId {
+    /// Drivers make numbers below this; above it stand, at a home, connections that other shards hold.
+    pub const END: u64 = 1 << 57;
+    const REMOTE: u64 = 1 << 63;
+
+    /// The name, at a user's home, of this connection of another shard.
+    pub(crate) fn held_by(self, holder: ShardId) -> Self {
+        Self(Self::REMOTE | u64::from(holder.0) << 57 | self.0)
+    }
+
+    /// Who holds it, and its name there; `None` for a connection of this shard's own driver.
+    pub(crate) fn holder(self) -> Option<(ShardId, Self)> {
+        let holder = u16::try_from((self.0 & !Self::REMOTE) >> 57).unwrap_or_default();
+        (self.0 & Self::REMOTE != 0).then_some((ShardId(holder), Self(self.0 & (Self::END - 1))))
+    }
+}
+
+// The number of the holder stands in six bits.
+const _: () = assert!(protocol::partition::STORES_MAX <= 64);
 
 /// What links an effect to its completion; never used again within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -28,7 +48,8 @@ pub struct Ticket(pub u64);
 /// One fact. Inputs of one source come in the order in which they happened.
 #[derive(Debug)]
 pub enum Input {
-    /// A connection has said Hello with a valid token and is at its user's home. It may send frames from now on.
+    /// A connection has said Hello with a valid token. It may send frames from now on. If the user's home is another
+    /// shard, this one holds the connection, and the home serves it by hops.
     /// A lost one cannot be: the driver that loses a connection closes it, and the device comes again.
     Hello {
         /// The connection.

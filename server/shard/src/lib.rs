@@ -29,6 +29,7 @@ mod input;
 pub mod limits;
 mod order;
 mod pipeline;
+mod remote;
 mod session;
 mod shard;
 mod source;
@@ -79,6 +80,10 @@ pub struct Counters {
     pub deliveries_dropped: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
+    /// Connections of this shard's driver that said Hello and whose user lives at another shard.
+    pub hellos_held: u64,
+    /// Of them, those that are open now.
+    pub held_now: u64,
     /// Sessions now.
     pub sessions_now: u64,
     /// Users in memory now.

@@ -1,7 +1,7 @@
 //! A session: a device's authenticated presence at its home. It is a position in the inbox plus a link.
 
 use protocol::hop::Origin;
-use protocol::{DeviceId, InboxSeq, UserId};
+use protocol::{DeviceId, InboxSeq, ShardId, UserId};
 
 use crate::admit::Bucket;
 use crate::input::{ConnId, Tick, Ticket};
@@ -11,6 +11,22 @@ use crate::input::{ConnId, Tick, Ticket};
 pub(crate) enum Link {
     /// A connection of this shard's own driver.
     Local(ConnId),
+    /// A connection that another shard's driver holds.
+    Remote {
+        /// Which shard.
+        holder: ShardId,
+        /// Its name for it.
+        conn: ConnId,
+    },
+}
+
+impl Link {
+    pub(crate) fn of(conn: ConnId) -> Self {
+        match conn.holder() {
+            None => Self::Local(conn),
+            Some((holder, conn)) => Self::Remote { holder, conn },
+        }
+    }
 }
 
 /// Why a session's connection is not read.
@@ -28,7 +44,6 @@ pub(crate) struct Session {
     pub(crate) device: DeviceId,
     /// Unique within the process: tells an answer for this session from one for an earlier one of the device.
     pub(crate) number: u64,
-    pub(crate) link: Link,
     /// Every inbox entry up to here was handed to the link.
     pub(crate) sent_through: InboxSeq,
     /// Upper end of the last complete range.
@@ -61,12 +76,31 @@ pub(crate) struct Egress {
     told: usize,
     fresh: usize,
     turn: u64,
+    /// A remote link: bytes spoken since the beginning. What its holder has not confirmed counts as waiting, because
+    /// nobody else tells how full the rings between are.
+    spoken: Option<u64>,
     /// Since when bytes have waited without one being taken.
     stalled_since: Option<Tick>,
 }
 
 impl Egress {
+    pub(crate) fn of(conn: ConnId) -> Self {
+        let spoken = matches!(Link::of(conn), Link::Remote { .. }).then_some(0);
+        Self { spoken, ..Self::default() }
+    }
+
+    /// What waits at or on the way to a holder that has taken so many bytes and has some left.
+    pub(crate) fn waiting(&self, through: u64, queued: usize) -> usize {
+        let on_the_way = self.spoken.unwrap_or(0).saturating_sub(through);
+        usize::try_from(on_the_way).unwrap_or(usize::MAX).saturating_add(queued)
+    }
+
     pub(crate) fn add(&mut self, bytes: usize, turn: u64) {
+        if let Some(spoken) = &mut self.spoken {
+            *spoken += bytes as u64;
+            self.told += bytes;
+            return;
+        }
         if self.turn != turn {
             self.turn = turn;
             self.fresh = 0;
@@ -102,6 +136,20 @@ impl Egress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_holder_has_not_confirmed_waits() {
+        let conn = ConnId(7).held_by(ShardId(3));
+        assert_eq!(Link::of(conn), Link::Remote { holder: ShardId(3), conn: ConnId(7) });
+        let mut egress = Egress::of(conn);
+        egress.add(100, 1);
+        egress.add(50, 2);
+        assert_eq!(egress.queued(9), 150);
+        egress.tell(egress.waiting(100, 20), Tick(1));
+        assert_eq!(egress.queued(9), 70, "50 on the way and 20 at the holder");
+        egress.tell(egress.waiting(150, 0), Tick(2));
+        assert_eq!((egress.queued(9), egress.stalled_since()), (0, None));
+    }
 
     #[test]
     fn what_was_not_told_was_drained() {

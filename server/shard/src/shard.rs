@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use protocol::commit::Row;
-use protocol::hop::{Hop, Origin};
+use protocol::hop::{Held, Hop, Origin};
 use protocol::query::{Answer, Query};
 use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
 
@@ -18,6 +18,7 @@ use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
 use crate::limits::MARKS_EVERY_MS;
 use crate::pipeline::{After, Pipeline};
+use crate::remote::HeldConn;
 use crate::session::Session;
 use crate::source::Source;
 use crate::timer::Timer;
@@ -37,6 +38,10 @@ pub struct Shard {
     pub(crate) channels: IdMap<ChannelId, Slot<Box<Channel>, VecDeque<Submit>>>,
     pub(crate) sessions: IdMap<ConnId, Session>,
     pub(crate) greeting: IdMap<ConnId, Greeting>,
+    /// Connections of our driver whose sessions are elsewhere.
+    pub(crate) held: IdMap<ConnId, HeldConn>,
+    /// Of them, those whose home is to be told what was taken.
+    pub(crate) held_untold: Vec<ConnId>,
     pub(crate) pipelines: Vec<Pipeline>,
     pub(crate) sources: Vec<Source>,
     pub(crate) applied: Vec<Applied>,
@@ -127,6 +132,8 @@ impl Shard {
             channels: IdMap::with_hasher(seed),
             sessions: IdMap::with_hasher(seed),
             greeting: IdMap::with_hasher(seed),
+            held: IdMap::with_hasher(seed),
+            held_untold: Vec::new(),
             pipelines: pipelines.collect(),
             sources: sources.collect(),
             applied: applied.collect(),
@@ -180,6 +187,7 @@ impl Shard {
         self.replay_gaps();
         self.settle();
         self.relieve();
+        self.tell_taken();
         self.evict();
         for pipeline in &mut self.pipelines {
             let out = &mut self.out;
@@ -228,6 +236,7 @@ impl Shard {
     #[must_use]
     pub fn counters(&self) -> Counters {
         Counters {
+            held_now: self.held.len() as u64,
             sessions_now: self.sessions.len() as u64,
             users_now: self.users.len() as u64,
             channels_now: self.channels.len() as u64,
@@ -238,12 +247,26 @@ impl Shard {
     fn take(&mut self, input: Input) {
         match input {
             Input::Hello { conn, user, device, cursor, id, expires_ms } => {
-                self.hello(crate::user::Hello { conn, user, device, cursor, id, expires_ms });
+                let hello = crate::user::Hello { conn, user, device, cursor, id, expires_ms };
+                let home = self.placement.user_home(user);
+                if home == self.config.shard { self.hello(hello) } else { self.hold(home, hello) }
             }
-            Input::Reauth { conn, id, expires_ms } => self.reauth(conn, id, expires_ms),
+            Input::Reauth { conn, id, expires_ms } => {
+                if !self.pass_on(conn, Held::Reauth { id, expires_ms }) {
+                    self.reauth(conn, id, expires_ms);
+                }
+            }
+            Input::Frame { conn, frame } if self.held.contains_key(&conn) => self.frame_of_held(conn, frame),
             Input::Frame { conn, frame } => self.frame(conn, frame),
+            Input::Egress { conn, queued } if self.held.contains_key(&conn) => {
+                self.egress_of_held(conn, queued);
+            }
             Input::Egress { conn, queued } => self.egress(conn, queued),
-            Input::Closed { conn } => self.closed(conn),
+            Input::Closed { conn } => {
+                if !self.held_closed(conn) {
+                    self.closed(conn);
+                }
+            }
             Input::Hop { from: _, hop } => self.hop(hop),
             Input::Stored { store, number } => self.stored(store, number),
             Input::Read { ticket, answer } => self.read(ticket, answer),
@@ -272,6 +295,8 @@ impl Shard {
                 let inbound = crate::applied::Inbound { source, through, deliveries, origins };
                 self.inbound(dest, after, inbound);
             }
+            Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
+            Hop::Speak { conn, fact } => self.spoken(ConnId(conn), fact),
             Hop::Open { channel, user } => self.open(channel, user),
             Hop::Opened { channel, user, exists } => self.opened(channel, user, exists),
             Hop::Applied { source, dest, through } => {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::STORES_MAX;
 
-use super::{Config, Pin, StoreKind};
+use super::{Config, Pin, QuicAt, StoreKind};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,18 @@ settings! {
         |config, text| config.http => text.parse().ok();
     "listen", "ADDR", "Where the chat port listens [127.0.0.1:8081]", "ADDRESS:PORT; port 0 takes a free one",
         |config, text| config.listen => text.parse().ok();
+    "quic", "ADDR", "Where QUIC listens, UDP [auto: the chat port's address and number]",
+        "ADDRESS:PORT, off or auto; port 0 takes a free one",
+        |config, text| config.quic => match text {
+            "auto" => Some(QuicAt::Beside),
+            "off" => Some(QuicAt::Off),
+            _ => text.parse().ok().map(QuicAt::At),
+        };
+    "tls_cert", "FILE", "TLS certificate of QUIC, PEM; with tls_key [auto: self-signed, kept in data]",
+        "a path, or auto",
+        |config, text| config.tls_cert => or_auto(text, |text| (!text.is_empty()).then(|| PathBuf::from(text)));
+    "tls_key", "FILE", "Key of the certificate, PEM; with tls_cert [auto]", "a path, or auto",
+        |config, text| config.tls_key => or_auto(text, |text| (!text.is_empty()).then(|| PathBuf::from(text)));
     "chat_url", "URL", "Where a login tells devices to connect [auto: from listen]",
         "ws://... or wss://..., or auto",
         |config, text| config.chat_url => or_auto(text, |url| {

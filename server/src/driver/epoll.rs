@@ -19,10 +19,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::CloseCode;
 use shard::{ConnId, Input};
 
-use self::transfer::{hello_input, sink};
+pub(super) use self::transfer::hello_input;
+use self::transfer::sink;
 use super::table::Table;
 use super::timers::Timers;
-use super::{Counters, Driver, Setup, Told};
+use super::udp::{Udp, is_quic};
+use super::{Counters, Driver, Quic, Setup, Told};
 use crate::clock::Now;
 use crate::handover::Parcel;
 use crate::mesh::Bell;
@@ -34,6 +36,7 @@ const EVENTS_PER_TURN: usize = 1024;
 
 const LISTENER: Token = Token(usize::MAX);
 const BELL: Token = Token(usize::MAX - 1);
+const UDP: Token = Token(usize::MAX - 2);
 
 /// One connection.
 #[derive(Debug)]
@@ -71,10 +74,13 @@ pub struct Epoll {
     events: Events,
     waker: std::sync::Arc<Waker>,
     listener: Option<TcpListener>,
+    /// Nobody new is let in, and those who are in are served to the end.
+    is_draining: bool,
     /// The kernel may hold connections that were not accepted.
     may_accept: bool,
     /// Not before this time; 0 for any.
     accept_again_ms: u64,
+    udp: Option<Udp>,
     table: Table<Entry>,
     unauthenticated: usize,
     /// Those with unread bytes that had their share of the last turn.
@@ -101,8 +107,10 @@ impl Epoll {
             events: Events::with_capacity(EVENTS_PER_TURN),
             waker,
             listener: None,
+            is_draining: false,
             may_accept: false,
             accept_again_ms: 0,
+            udp: None,
             table: Table::default(),
             unauthenticated: 0,
             readers: VecDeque::new(),
@@ -112,6 +120,15 @@ impl Epoll {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             counters: Counters::default(),
         })
+    }
+
+    /// Gives the driver its QUIC socket; it is read once the driver listens.
+    ///
+    /// # Errors
+    /// Of the kernel.
+    pub fn add_quic(&mut self, quic: Quic, now: Now) -> io::Result<()> {
+        self.udp = Some(Udp::new(&self.setup, quic, now)?);
+        Ok(())
     }
 
     fn moment(setup: &Setup, now: Now) -> Moment<'_> {
@@ -224,6 +241,11 @@ impl Epoll {
             match event.token() {
                 BELL => {}
                 LISTENER => self.may_accept = true,
+                UDP => {
+                    if let Some(udp) = &mut self.udp {
+                        udp.on_event(event);
+                    }
+                }
                 Token(number) => {
                     let conn = ConnId(number as u64);
                     let Some(entry) = self.table.get_mut(conn) else { continue };
@@ -260,14 +282,21 @@ impl Driver for Epoll {
         self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let address = listener.local_addr()?;
         self.listener = Some(listener);
+        if let Some(udp) = &mut self.udp {
+            udp.register(self.poll.registry(), UDP)?;
+        }
         self.may_accept = true;
         Ok(address)
     }
 
-    fn stop_listening(&mut self, now: Now) {
+    fn stop_listening(&mut self, now: Now, told: &mut Vec<Told>) {
         self.listener = None;
+        self.is_draining = true;
         self.may_accept = false;
         let moment = Self::moment(&self.setup, now);
+        if let Some(udp) = &mut self.udp {
+            udp.stop(&moment, now, told);
+        }
         while let Some(conn) = self.hello_timers.pop() {
             let Some(entry) = self.table.get_mut(conn) else { continue };
             if entry.counts_as_unauthenticated {
@@ -301,6 +330,11 @@ impl Driver for Epoll {
             }
         }
         self.on_deadlines(now, told);
+        if let (Some(udp), true) = (&mut self.udp, self.listener.is_some() || self.is_draining) {
+            let moment = Self::moment(&self.setup, now);
+            udp.read(&moment, now, told);
+            udp.on_deadlines(&moment, now, told);
+        }
         Ok(())
     }
 
@@ -326,14 +360,26 @@ impl Driver for Epoll {
     }
 
     fn transmit(&mut self, conn: ConnId, frames: Bytes) {
+        if is_quic(conn) {
+            if let Some(udp) = &mut self.udp {
+                udp.transmit(conn, frames);
+            }
+            return;
+        }
         if let Some(entry) = self.table.get_mut(conn) {
             entry.edge.transmit(frames);
             self.touch(conn);
         }
     }
 
-    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode) {
+    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>) {
         let moment = Self::moment(&self.setup, now);
+        if is_quic(conn) {
+            if let Some(udp) = &mut self.udp {
+                udp.close(&moment, now, conn, code, told);
+            }
+            return;
+        }
         if let Some(entry) = self.table.get_mut(conn) {
             entry.core_closes = entry.is_known;
             entry.is_paused = false;
@@ -343,12 +389,18 @@ impl Driver for Epoll {
     }
 
     fn pause(&mut self, conn: ConnId) {
+        if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
+            udp.pause(conn);
+        }
         if let Some(entry) = self.table.get_mut(conn) {
             entry.is_paused = true;
         }
     }
 
-    fn resume(&mut self, conn: ConnId) {
+    fn resume(&mut self, now: Now, conn: ConnId, told: &mut Vec<Told>) {
+        if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
+            udp.resume(&Self::moment(&self.setup, now), now, conn, told);
+        }
         if let Some(entry) = self.table.get_mut(conn) {
             entry.is_paused = false;
             if entry.is_readable && !entry.is_in_readers {
@@ -358,7 +410,7 @@ impl Driver for Epoll {
         }
     }
 
-    fn flush(&mut self, _now: Now, told: &mut Vec<Told>) {
+    fn flush(&mut self, now: Now, told: &mut Vec<Told>) {
         // What a write touches again is for the next flush.
         let mut dirty = std::mem::take(&mut self.dirty);
         for conn in dirty.drain(..) {
@@ -366,6 +418,9 @@ impl Driver for Epoll {
         }
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
+        if let Some(udp) = &mut self.udp {
+            udp.flush(&Self::moment(&self.setup, now), now, told);
+        }
     }
 
     fn next_deadline(&mut self) -> Option<u64> {
@@ -380,14 +435,36 @@ impl Driver for Epoll {
         };
         let hello = self.hello_timers.next(stale);
         let close = self.close_timers.next(stale);
-        [accept, hello, close].into_iter().flatten().min()
+        let is_serving = self.listener.is_some() || self.is_draining;
+        let udp = self.udp.as_ref().filter(|_| is_serving).and_then(Udp::next_deadline);
+        [accept, hello, close, udp].into_iter().flatten().min()
     }
 
     fn counters(&self) -> Counters {
+        let own = &self.counters;
+        let (quic, udp) = match &self.udp {
+            Some(udp) => (udp.counters(), (udp.bytes_read, udp.bytes_written, udp.reads, udp.writes)),
+            None => (edge::quic::Counters::default(), (0, 0, 0, 0)),
+        };
         Counters {
-            connections_now: self.table.len() as u64,
-            unauthenticated_now: self.unauthenticated as u64,
-            ..self.counters
+            connections_now: self.table.len() as u64 + quic.connections_now,
+            unauthenticated_now: self.unauthenticated as u64 + quic.unauthenticated_now,
+            accepted: own.accepted + quic.accepted,
+            refused_full: own.refused_full + quic.refused_full,
+            evicted: own.evicted + quic.evicted,
+            hello_timeouts: own.hello_timeouts + quic.hello_timeouts,
+            hellos: own.hellos + quic.hellos,
+            peer_faults: own.peer_faults + quic.peer_faults,
+            quic_hellos: quic.hellos,
+            quic_accepted: quic.accepted,
+            quic_retries: quic.retries,
+            quic_page_streams: quic.page_streams,
+            quic_connections_now: quic.connections_now,
+            bytes_read: own.bytes_read + udp.0,
+            bytes_written: own.bytes_written + udp.1,
+            reads: own.reads + udp.2,
+            writes: own.writes + udp.3,
+            ..*own
         }
     }
 }

@@ -3,6 +3,9 @@
 
 use shard::ConnId;
 
+/// Uses of a place: a number stays below [`ConnId::END`], and leaves a bit for QUIC's.
+const GENERATIONS: u32 = 1 << 24;
+
 /// A slab. Entries are boxed, so that growing it moves pointers and an empty place costs 16 bytes.
 #[derive(Debug)]
 pub(super) struct Table<T> {
@@ -28,7 +31,7 @@ impl<T> Table<T> {
         self.len
     }
 
-    /// Adds an entry; `None` when numbers have run out, after 2^64 connections or at 2^32 - 1 at once.
+    /// Adds an entry; `None` when numbers have run out, after 2^56 connections or at 2^32 - 1 at once.
     pub(super) fn insert(&mut self, entry: Box<T>) -> Option<ConnId> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -65,7 +68,7 @@ impl<T> Table<T> {
         let entry = place.entry.take()?;
         self.len -= 1;
         // A place whose generations have run out is not used again.
-        if let Some(next) = place.generation.checked_add(1) {
+        if let Some(next) = place.generation.checked_add(1).filter(|next| *next < GENERATIONS) {
             place.generation = next;
             self.free.push(u32::try_from(index).ok()?);
         }
@@ -95,9 +98,9 @@ mod tests {
     fn generations_end() {
         let mut table = Table::default();
         let conn = table.insert(Box::new(1)).unwrap();
-        table.places[0].generation = u32::MAX;
+        table.places[0].generation = GENERATIONS - 1;
         assert_eq!(table.get(conn), None);
-        let last = ConnId(u64::from(u32::MAX) << 32);
+        let last = ConnId(u64::from(GENERATIONS - 1) << 32);
         assert_eq!(table.remove(last).as_deref(), Some(&1));
         assert_eq!(table.insert(Box::new(2)).unwrap().0, 1, "the worn place rests");
     }

@@ -82,6 +82,7 @@ impl Node {
                 address: reserved.address,
                 mailbox,
                 keys: [device::key()].into(),
+                quic: None,
                 limits: limits.clone(),
                 cached: Box::new(|_| None),
                 appender: Box::new(|_| {}),

@@ -144,15 +144,19 @@ fn grant(api: &Shared, headers: &HeaderMap, user: UserId, device: DeviceId) -> V
 }
 
 /// The host by which the caller reached this server reaches the chat port as well, unless the operator says otherwise.
-fn chat_url(url: &ChatUrl, headers: &HeaderMap) -> String {
+pub(super) fn chat_url(url: &ChatUrl, headers: &HeaderMap) -> String {
     let port = match url {
         ChatUrl::Fixed(url) => return url.clone(),
         ChatUrl::Port(port) => port,
     };
+    format!("ws://{}:{port}/ws", named_host(headers))
+}
+
+/// The host that the caller named.
+pub(super) fn named_host(headers: &HeaderMap) -> String {
     let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let named = named.and_then(|host| host.parse::<axum::http::uri::Authority>().ok());
-    let host = named.as_ref().map_or("localhost", |authority| authority.host());
-    format!("ws://{host}:{port}/ws")
+    named.as_ref().map_or("localhost", |authority| authority.host()).to_owned()
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use protocol::{DeviceId, UserId};
+
 use super::*;
 
 use protocol::body::{encode, read, session, sync};

@@ -120,7 +120,7 @@ pub(super) fn sink<'a>(
     }
 }
 
-pub(super) fn hello_input(conn: ConnId, hello: edge::Hello) -> Input {
+pub(in crate::driver) fn hello_input(conn: ConnId, hello: edge::Hello) -> Input {
     let edge::Hello { user, device, cursor, id, expires_ms } = hello;
     Input::Hello { conn, user, device, cursor, id, expires_ms }
 }

@@ -1,0 +1,388 @@
+//! One shard's end of QUIC: which datagram is whose, who may come in, what is due.
+
+use core::cmp::Reverse;
+use core::fmt;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use protocol::CloseCode;
+use quinn_proto::{ConnectionHandle, DatagramEvent, Incoming, Transmit};
+
+use super::clock::{At, Wall, Zero};
+use super::peer::{Desk, Peer, Phase};
+use super::{Counters, Key, Path, Settings, Sink};
+use crate::Moment;
+use crate::limits::QUIC_RESPONSES_MAX;
+
+/// Uses of a place before it rests for ever: they must fit into 24 bits of a key.
+const GENERATIONS: u32 = 1 << 24;
+
+/// One shard's end of QUIC. See the module for the calling contract.
+pub struct Endpoint {
+    proto: quinn_proto::Endpoint,
+    settings: Settings,
+    wall: Arc<Wall>,
+    zero: Zero,
+    /// By handle, which quinn-proto uses again.
+    places: Vec<Place>,
+    len: usize,
+    /// Those without Hello, oldest first; some of them stale.
+    greeting: VecDeque<Key>,
+    /// Of them really without.
+    unauthenticated: usize,
+    /// Those that may have something to send.
+    dirty: VecDeque<Key>,
+    /// Each connection stands here once or a few times; an entry that is not its `timer_ms` is stale.
+    timers: BinaryHeap<Reverse<(u64, Key)>>,
+    responses: VecDeque<(Transmit, Vec<u8>)>,
+    is_open: bool,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    generation: u32,
+    peer: Option<Box<Peer>>,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("connections", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// An endpoint without connections; `None` when the TLS configuration is not one of [`super::tls`].
+    #[must_use]
+    pub fn new(settings: Settings) -> Option<Self> {
+        let wall = Arc::<Wall>::default();
+        let server = Arc::new(settings.server(&wall)?);
+        let proto = quinn_proto::Endpoint::new(Arc::new(settings.endpoint()), Some(server), false, None);
+        Some(Self {
+            proto,
+            zero: Zero::new(settings.at, settings.now_ms),
+            settings,
+            wall,
+            places: Vec::new(),
+            len: 0,
+            greeting: VecDeque::new(),
+            unauthenticated: 0,
+            dirty: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            responses: VecDeque::new(),
+            is_open: true,
+            counters: Counters::default(),
+        })
+    }
+
+    /// Takes one datagram.
+    pub fn on_datagram(
+        &mut self,
+        moment: &Moment<'_>,
+        at: At,
+        path: Path,
+        data: BytesMut,
+        sink: &mut Sink<'_>,
+    ) {
+        self.wall.set(moment.wall_ms);
+        let mut buffer = Vec::new();
+        match self.proto.handle(at, path.remote, path.local, path.ecn, data, &mut buffer) {
+            Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                let Some(peer) = self.places.get_mut(handle.0).and_then(|place| place.peer.as_mut()) else {
+                    return;
+                };
+                peer.proto.handle_event(event);
+                let key = peer.key;
+                self.with(moment, at, sink, key, |peer, desk| peer.take_events(desk));
+            }
+            Some(DatagramEvent::NewConnection(incoming)) => {
+                self.on_incoming(moment, at, incoming, buffer, sink);
+            }
+            Some(DatagramEvent::Response(transmit)) => self.respond(transmit, buffer),
+            None => {}
+        }
+    }
+
+    fn on_incoming(
+        &mut self,
+        moment: &Moment<'_>,
+        at: At,
+        incoming: Incoming,
+        mut buffer: Vec<u8>,
+        sink: &mut Sink<'_>,
+    ) {
+        let is_valid = incoming.remote_address_validated();
+        if !self.is_open || self.len >= self.settings.connections_max {
+            self.counters.refused_full += 1;
+            let transmit = self.proto.refuse(incoming, &mut buffer);
+            return self.respond(transmit, buffer);
+        }
+        if self.unauthenticated >= self.settings.retry_above && !is_valid {
+            self.counters.retries += 1;
+            if let Ok(transmit) = self.proto.retry(incoming, &mut buffer) {
+                self.respond(transmit, buffer);
+            }
+            return;
+        }
+        if self.unauthenticated >= self.settings.unauthenticated_max {
+            self.evict(moment, at, sink);
+        }
+        match self.proto.accept(incoming, at, &mut buffer, None) {
+            Ok((handle, connection)) => self.admit(moment, at, handle, connection, sink),
+            Err(error) => {
+                if let Some(transmit) = error.response {
+                    self.respond(transmit, buffer);
+                }
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        moment: &Moment<'_>,
+        at: At,
+        handle: ConnectionHandle,
+        connection: quinn_proto::Connection,
+        sink: &mut Sink<'_>,
+    ) {
+        while self.places.len() <= handle.0 {
+            self.places.push(Place::default());
+        }
+        let Some(place) = self.places.get_mut(handle.0) else { return };
+        let key = Key(u64::from(place.generation % GENERATIONS) << 32 | handle.0 as u64);
+        let deadline_ms = moment.now_ms + self.settings.hello_ms;
+        place.peer = Some(Box::new(Peer::new(connection, handle, key, deadline_ms)));
+        self.len += 1;
+        self.unauthenticated += 1;
+        self.counters.accepted += 1;
+        self.greeting.push_back(key);
+        self.with(moment, at, sink, key, |peer, desk| peer.take_events(desk));
+    }
+
+    /// Closes the oldest connection that has not said Hello.
+    fn evict(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
+        while let Some(key) = self.greeting.pop_front() {
+            if self.peer(key).is_some_and(|peer| peer.phase == Phase::Greeting) {
+                self.counters.evicted += 1;
+                self.with(moment, at, sink, key, |peer, desk| {
+                    peer.hang_up(desk, CloseCode::HelloTimeout, "")
+                });
+                return;
+            }
+        }
+    }
+
+    /// Lets `work` do something to a connection, then looks at it: its standing, its timers.
+    fn with(
+        &mut self,
+        moment: &Moment<'_>,
+        at: At,
+        sink: &mut Sink<'_>,
+        key: Key,
+        work: impl FnOnce(&mut Peer, &mut Desk<'_, '_>),
+    ) {
+        let Some(peer) = peer_at(&mut self.places, key) else { return };
+        let was_greeting = peer.phase == Phase::Greeting;
+        let mut desk = Desk { moment, at, counters: &mut self.counters, sink };
+        work(peer, &mut desk);
+        if was_greeting && peer.phase != Phase::Greeting {
+            self.unauthenticated -= 1;
+        }
+        if !peer.is_dirty {
+            peer.is_dirty = true;
+            self.dirty.push_back(key);
+        }
+        // Stale entries at the front are dropped here, so that the queue stays near its true length.
+        while self.greeting.len() > 2 * self.unauthenticated + 64
+            && let Some(key) = self.greeting.pop_front()
+        {
+            if peer_at(&mut self.places, key).is_some_and(|peer| peer.phase == Phase::Greeting) {
+                self.greeting.push_back(key);
+            }
+        }
+    }
+
+    fn respond(&mut self, transmit: Transmit, buffer: Vec<u8>) {
+        if self.responses.len() < QUIC_RESPONSES_MAX {
+            self.responses.push_back((transmit, buffer));
+        }
+    }
+
+    /// Does what is due.
+    pub fn on_deadline(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
+        let now_ms = moment.now_ms;
+        while let Some(Reverse((due_ms, key))) = self.timers.peek().copied() {
+            if due_ms > now_ms {
+                return;
+            }
+            self.timers.pop();
+            let Some(peer) = peer_at(&mut self.places, key) else { continue };
+            if peer.timer_ms == due_ms {
+                peer.timer_ms = 0;
+            }
+            self.with(moment, at, sink, key, |peer, desk| {
+                if peer.deadline_ms > 0 && peer.deadline_ms <= now_ms {
+                    peer.on_own_deadline(desk);
+                }
+                if peer.proto.poll_timeout().is_some_and(|due| due <= at) {
+                    peer.proto.handle_timeout(at);
+                }
+                peer.take_events(desk);
+            });
+        }
+    }
+
+    /// When [`Self::on_deadline`] is due, in milliseconds; not before [`Self::poll_transmit`] had nothing.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((due_ms, _))| *due_ms)
+    }
+
+    /// Queues 1..n whole frames, shared with every other receiver.
+    pub fn transmit(&mut self, key: Key, frames: Bytes) {
+        let Some(peer) = peer_at(&mut self.places, key) else { return };
+        peer.transmit(frames);
+        if !peer.is_dirty {
+            peer.is_dirty = true;
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// Ends a connection once what is queued has arrived.
+    pub fn close(&mut self, moment: &Moment<'_>, at: At, key: Key, code: CloseCode, sink: &mut Sink<'_>) {
+        self.with(moment, at, sink, key, |peer, desk| peer.close(desk, code, ""));
+    }
+
+    /// Reads no more from a connection.
+    pub fn pause(&mut self, key: Key) {
+        if let Some(peer) = peer_at(&mut self.places, key) {
+            peer.pause();
+        }
+    }
+
+    /// Reads again.
+    pub fn resume(&mut self, moment: &Moment<'_>, at: At, key: Key, sink: &mut Sink<'_>) {
+        self.with(moment, at, sink, key, |peer, desk| peer.resume(desk));
+    }
+
+    /// Takes no new connections, and closes those that have not said Hello.
+    pub fn stop_accepting(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
+        self.is_open = false;
+        while let Some(key) = self.greeting.pop_front() {
+            self.with(moment, at, sink, key, |peer, desk| {
+                if peer.phase == Phase::Greeting {
+                    peer.close(desk, CloseCode::GoingAway, "");
+                }
+            });
+        }
+    }
+
+    /// The next datagrams to send, appended to `buffer`, at most `datagrams_max` of one size in one go (GSO). `None`
+    /// when there is nothing until something happens.
+    pub fn poll_transmit(
+        &mut self,
+        moment: &Moment<'_>,
+        at: At,
+        datagrams_max: usize,
+        buffer: &mut Vec<u8>,
+        sink: &mut Sink<'_>,
+    ) -> Option<Transmit> {
+        if let Some((transmit, bytes)) = self.responses.pop_front() {
+            buffer.extend_from_slice(&bytes);
+            return Some(transmit);
+        }
+        while let Some(key) = self.dirty.front().copied() {
+            if let Some(transmit) = self.poll_peer(moment, at, key, datagrams_max, buffer, sink) {
+                return Some(transmit);
+            }
+            self.dirty.pop_front();
+            self.settle(key, sink);
+        }
+        None
+    }
+
+    fn poll_peer(
+        &mut self,
+        moment: &Moment<'_>,
+        at: At,
+        key: Key,
+        datagrams_max: usize,
+        buffer: &mut Vec<u8>,
+        sink: &mut Sink<'_>,
+    ) -> Option<Transmit> {
+        let peer = peer_at(&mut self.places, key)?;
+        let was_greeting = peer.phase == Phase::Greeting;
+        let transmit = loop {
+            peer.take_events(&mut Desk { moment, at, counters: &mut self.counters, sink });
+            peer.write(&mut self.counters);
+            let transmit = peer.proto.poll_transmit(at, datagrams_max, buffer);
+            let mut has_news = false;
+            while let Some(event) = peer.proto.poll_endpoint_events() {
+                has_news = true;
+                if let Some(event) = self.proto.handle_event(peer.handle, event) {
+                    peer.proto.handle_event(event);
+                }
+            }
+            if transmit.is_some() || !has_news {
+                break transmit;
+            }
+        };
+        if was_greeting && peer.phase != Phase::Greeting {
+            self.unauthenticated -= 1;
+        }
+        transmit
+    }
+
+    /// A connection has nothing to send: forgets it, or sees to its timer.
+    fn settle(&mut self, key: Key, sink: &mut Sink<'_>) {
+        let Some(peer) = peer_at(&mut self.places, key) else { return };
+        peer.is_dirty = false;
+        if peer.proto.is_drained() {
+            // quinn-proto has been told, so the handle may come again.
+            let Some(place) = usize::try_from(key.0 & u64::from(u32::MAX)).ok() else { return };
+            if let Some(place) = self.places.get_mut(place) {
+                place.peer = None;
+                place.generation = place.generation.wrapping_add(1);
+                self.len -= 1;
+            }
+            return;
+        }
+        peer.tell_queued(sink);
+        let own = (peer.deadline_ms > 0).then_some(peer.deadline_ms);
+        let proto = peer.proto.poll_timeout().map(|due| self.zero.ms(due));
+        if let Some(due_ms) = own.into_iter().chain(proto).min()
+            && (peer.timer_ms == 0 || due_ms < peer.timer_ms)
+        {
+            peer.timer_ms = due_ms;
+            self.timers.push(Reverse((due_ms, key)));
+        }
+    }
+
+    fn peer(&mut self, key: Key) -> Option<&mut Peer> {
+        peer_at(&mut self.places, key)
+    }
+
+    /// Whether a connection exists.
+    #[must_use]
+    pub fn has(&self, key: Key) -> bool {
+        let place =
+            usize::try_from(key.0 & u64::from(u32::MAX)).ok().and_then(|index| self.places.get(index));
+        place.and_then(|place| place.peer.as_ref()).is_some_and(|peer| peer.key == key)
+    }
+
+    /// Counters for the operator.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            connections_now: self.len as u64,
+            unauthenticated_now: self.unauthenticated as u64,
+            ..self.counters
+        }
+    }
+}
+
+fn peer_at(places: &mut [Place], key: Key) -> Option<&mut Peer> {
+    let index = usize::try_from(key.0 & u64::from(u32::MAX)).ok()?;
+    places.get_mut(index)?.peer.as_deref_mut().filter(|peer| peer.key == key)
+}

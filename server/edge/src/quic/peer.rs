@@ -1,0 +1,423 @@
+//! One QUIC connection: its control stream, its pages, its end.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+use protocol::limits::UNAUTHENTICATED_BYTES_MAX;
+use protocol::{CloseCode, Frame, FramingFault, Header, Kind};
+use quinn_proto::{Connection, ConnectionHandle, Dir, Event as Happened, StreamEvent, StreamId, VarInt};
+
+use super::{At, Counters, Key, Sink, Told};
+use crate::inbound::{Fault, Gate, Passed};
+use crate::limits::{QUIC_PAGE_BYTES_MAX, QUIC_PAGE_STREAMS_MAX};
+use crate::{Event, Moment};
+
+/// Bytes taken from a stream at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Live frames go before pages, whatever waits.
+const CONTROL_PRIORITY: i32 = 1;
+
+/// Where a connection stands.
+///
+/// | phase | bytes in | output | next |
+/// |---|---|---|---|
+/// | Greeting | the handshake; then Hello, first on the control stream | Rejects | Live by Hello, Closing by anything else |
+/// | Live | frames | frames | Closing by `close`, a fault or the end of the peer's control stream |
+/// | Closing | dropped | what is queued, then its end; acknowledged, CONNECTION_CLOSE | Ended |
+/// | Ended | dropped | CONNECTION_CLOSE again, if the peer still sends | |
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    Greeting,
+    Live,
+    Closing,
+    Ended,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) proto: Connection,
+    pub(super) handle: ConnectionHandle,
+    pub(super) key: Key,
+    pub(super) phase: Phase,
+    gate: Gate,
+    /// Bytes taken before Hello.
+    received: u16,
+    pub(super) is_dirty: bool,
+    is_paused: bool,
+    is_readable: bool,
+    /// The end of the control stream was queued behind its last byte.
+    is_finished: bool,
+    /// What is told once the last byte is acknowledged.
+    farewell: Option<(CloseCode, &'static str)>,
+    /// Of the phase; 0 for none.
+    pub(super) deadline_ms: u64,
+    /// The earliest entry of the endpoint's timers that names it; 0 for none.
+    pub(super) timer_ms: u64,
+    /// What was told to be waiting.
+    told_queued: usize,
+    control: Option<StreamId>,
+    /// A frame that came in part.
+    partial: Vec<u8>,
+    out: Option<Box<Out>>,
+}
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+struct Out {
+    frames: VecDeque<Bytes>,
+    /// Bytes in `frames`.
+    queued: usize,
+    /// Pages without a stream yet.
+    waiting: VecDeque<Bytes>,
+    /// Pages with a stream, until the peer has all of them.
+    open: Vec<Page>,
+}
+
+#[derive(Debug)]
+struct Page {
+    stream: StreamId,
+    rest: Bytes,
+    len: usize,
+}
+
+impl Out {
+    fn bytes(&self) -> usize {
+        let pages = self.waiting.iter().map(Bytes::len).sum::<usize>();
+        self.queued + pages + self.open.iter().map(|page| page.rest.len()).sum::<usize>()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.waiting.is_empty() && self.open.is_empty()
+    }
+}
+
+/// What a call may look at and tell.
+pub(super) struct Desk<'a, 's> {
+    pub(super) moment: &'a Moment<'a>,
+    pub(super) at: At,
+    pub(super) counters: &'a mut Counters,
+    pub(super) sink: &'a mut Sink<'s>,
+}
+
+impl Peer {
+    pub(super) fn new(proto: Connection, handle: ConnectionHandle, key: Key, deadline_ms: u64) -> Self {
+        Self {
+            proto,
+            handle,
+            key,
+            phase: Phase::Greeting,
+            gate: Gate::new(),
+            received: 0,
+            is_dirty: false,
+            is_paused: false,
+            is_readable: false,
+            is_finished: false,
+            farewell: None,
+            deadline_ms,
+            timer_ms: 0,
+            told_queued: 0,
+            control: None,
+            partial: Vec::new(),
+            out: None,
+        }
+    }
+
+    /// Takes what quinn-proto has to say, and reads.
+    pub(super) fn take_events(&mut self, desk: &mut Desk<'_, '_>) {
+        while let Some(event) = self.proto.poll() {
+            match event {
+                Happened::Stream(event) => self.on_stream(desk, event),
+                Happened::ConnectionLost { .. } => self.end(desk),
+                Happened::HandshakeDataReady
+                | Happened::Connected
+                | Happened::DatagramReceived
+                | Happened::DatagramsUnblocked => {}
+            }
+        }
+        self.read(desk);
+    }
+
+    fn on_stream(&mut self, desk: &mut Desk<'_, '_>, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { dir } => {
+                while let Some(id) = self.proto.streams().accept(dir) {
+                    if self.control.is_some() {
+                        self.close(desk, CloseCode::Protocol, "one control stream is all");
+                        return;
+                    }
+                    self.control = Some(id);
+                    self.is_readable = true;
+                    let _ = self.proto.send_stream(id).set_priority(CONTROL_PRIORITY);
+                }
+            }
+            StreamEvent::Readable { id } => self.is_readable |= self.control == Some(id),
+            StreamEvent::Finished { id } | StreamEvent::Stopped { id, .. } if self.control == Some(id) => {
+                // All of it has arrived, or nobody wants it.
+                self.out = None;
+                self.is_finished = true;
+                let (code, reason) = self.farewell.unwrap_or((CloseCode::Normal, ""));
+                self.hang_up(desk, code, reason);
+            }
+            StreamEvent::Finished { id } => self.page_done(id),
+            StreamEvent::Stopped { id, .. } => {
+                let _ = self.proto.send_stream(id).reset(VarInt::from_u32(0));
+                self.page_done(id);
+            }
+            StreamEvent::Writable { .. } | StreamEvent::Available { .. } => {}
+        }
+    }
+
+    fn page_done(&mut self, id: StreamId) {
+        if let Some(out) = &mut self.out {
+            out.open.retain(|page| page.stream != id);
+        }
+    }
+
+    /// Reads the control stream, unless told not to. What is not read holds the peer by flow control.
+    pub(super) fn read(&mut self, desk: &mut Desk<'_, '_>) {
+        let Some(id) = self.control else { return };
+        while self.is_readable && !self.is_paused && matches!(self.phase, Phase::Greeting | Phase::Live) {
+            let next = {
+                let mut stream = self.proto.recv_stream(id);
+                let Ok(mut chunks) = stream.read(true) else {
+                    self.is_readable = false;
+                    return;
+                };
+                let next = chunks.next(CHUNK_BYTES);
+                // Whether there is credit to send is asked in `poll_transmit` anyway.
+                let _ = chunks.finalize();
+                next
+            };
+            match next {
+                Ok(Some(chunk)) => self.take(desk, &chunk.bytes),
+                Err(quinn_proto::ReadError::Blocked) => self.is_readable = false,
+                Ok(None) | Err(_) => {
+                    self.is_readable = false;
+                    self.close(desk, CloseCode::Normal, "");
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, desk: &mut Desk<'_, '_>, bytes: &[u8]) {
+        if self.phase == Phase::Greeting {
+            self.received = self.received.saturating_add(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
+        }
+        if self.partial.is_empty() {
+            let taken = self.take_frames(desk, bytes);
+            self.partial.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        } else {
+            let mut partial = core::mem::take(&mut self.partial);
+            partial.extend_from_slice(bytes);
+            let taken = self.take_frames(desk, &partial);
+            partial.drain(..taken);
+            if !partial.is_empty() {
+                self.partial = partial;
+            }
+        }
+        if self.phase == Phase::Greeting && usize::from(self.received) > UNAUTHENTICATED_BYTES_MAX {
+            self.close(desk, CloseCode::HelloTimeout, "too many bytes before Hello");
+        }
+        if !matches!(self.phase, Phase::Greeting | Phase::Live) {
+            self.partial = Vec::new();
+        }
+    }
+
+    /// Takes whole frames from the front. Returns how many bytes they are.
+    fn take_frames(&mut self, desk: &mut Desk<'_, '_>, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while matches!(self.phase, Phase::Greeting | Phase::Live) {
+            let rest = bytes.get(taken..).unwrap_or_default();
+            let Some(header) = Header::read(rest) else { break };
+            let checked = header.check().map_err(Fault::Framing);
+            let stamped = header.is_stamped().then_some(Fault::Framing(FramingFault::BadStamp));
+            if let Some(fault) = checked.err().or(stamped) {
+                desk.counters.peer_faults += 1;
+                self.close(desk, fault.close_code(), fault.text());
+                break;
+            }
+            let Some(frame) = rest.get(..header.frame_bytes()) else { break };
+            taken += frame.len();
+            // Into memory of its own: the datagram is larger, and the frame may live long.
+            match Frame::receive(frame) {
+                Ok(frame) => self.take_frame(desk, frame),
+                Err(fault) => self.close(desk, Fault::Framing(fault).close_code(), ""),
+            }
+        }
+        taken
+    }
+
+    fn take_frame(&mut self, desk: &mut Desk<'_, '_>, frame: Frame) {
+        match self.gate.take(desk.moment, frame, self.phase == Phase::Live) {
+            Passed::Event(event) => {
+                if matches!(event, Event::Hello(_)) {
+                    self.phase = Phase::Live;
+                    self.deadline_ms = 0;
+                    desk.counters.hellos += 1;
+                }
+                (desk.sink)(self.key, Told::Event(event));
+            }
+            Passed::Refused { code, reject, close } => {
+                self.transmit(reject);
+                (desk.sink)(self.key, Told::Event(Event::Refused(code)));
+                if let Some((code, reason)) = close {
+                    desk.counters.peer_faults += 1;
+                    self.close(desk, code, reason);
+                }
+            }
+        }
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    pub(super) fn resume(&mut self, desk: &mut Desk<'_, '_>) {
+        self.is_paused = false;
+        self.read(desk);
+    }
+
+    /// Queues 1..n whole frames, shared with every other receiver. A page of history goes its own way.
+    pub(super) fn transmit(&mut self, frames: Bytes) {
+        if !matches!(self.phase, Phase::Greeting | Phase::Live) || frames.is_empty() {
+            return;
+        }
+        let out = self.out.get_or_insert_default();
+        if Header::read(&frames).is_some_and(|header| header.kind == Kind::HISTORY_PAGE) {
+            out.waiting.push_back(frames);
+        } else {
+            out.queued += frames.len();
+            out.frames.push_back(frames);
+        }
+    }
+
+    /// Ends the connection once what is queued has arrived.
+    pub(super) fn close(&mut self, desk: &mut Desk<'_, '_>, code: CloseCode, reason: &'static str) {
+        if !matches!(self.phase, Phase::Greeting | Phase::Live) {
+            return;
+        }
+        if self.phase == Phase::Live {
+            // Nothing more can come from it: the core need not wait for the farewell.
+            (desk.sink)(self.key, Told::Closed);
+        } else if code == CloseCode::HelloTimeout {
+            desk.counters.hello_timeouts += 1;
+        }
+        self.phase = Phase::Closing;
+        self.farewell = Some((code, reason));
+        self.deadline_ms = desk.moment.now_ms + desk.moment.close_ms;
+        self.partial = Vec::new();
+        if self.control.is_none() || self.is_finished {
+            self.hang_up(desk, code, reason);
+        }
+    }
+
+    /// The time of the phase is over.
+    pub(super) fn on_own_deadline(&mut self, desk: &mut Desk<'_, '_>) {
+        match self.phase {
+            Phase::Greeting => self.close(desk, CloseCode::HelloTimeout, ""),
+            Phase::Live | Phase::Ended => self.deadline_ms = 0,
+            Phase::Closing => {
+                let (code, reason) = self.farewell.unwrap_or((CloseCode::Normal, ""));
+                self.hang_up(desk, code, reason);
+            }
+        }
+    }
+
+    /// CONNECTION_CLOSE now; what was not acknowledged is lost.
+    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_, '_>, code: CloseCode, reason: &'static str) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        let number = VarInt::from_u32(code.number().into());
+        self.proto.close(desk.at, number, Bytes::from_static(reason.as_bytes()));
+        self.end(desk);
+    }
+
+    fn end(&mut self, desk: &mut Desk<'_, '_>) {
+        if self.phase == Phase::Live {
+            (desk.sink)(self.key, Told::Closed);
+        }
+        self.phase = Phase::Ended;
+        self.deadline_ms = 0;
+        self.out = None;
+        self.partial = Vec::new();
+    }
+
+    /// Gives quinn-proto as much as it takes.
+    pub(super) fn write(&mut self, counters: &mut Counters) {
+        if let Some(out) = &mut self.out {
+            out.write_pages(&mut self.proto, counters);
+            if let Some(id) = self.control {
+                out.write_control(&mut self.proto, id);
+            }
+            if out.is_empty() {
+                self.out = None;
+            }
+        }
+        let is_written = self.out.as_ref().is_none_or(|out| out.frames.is_empty());
+        if self.phase == Phase::Closing
+            && is_written
+            && !self.is_finished
+            && let Some(id) = self.control
+        {
+            self.is_finished = true;
+            let _ = self.proto.send_stream(id).finish();
+        }
+    }
+
+    /// Tells what waits, if that is news.
+    pub(super) fn tell_queued(&mut self, sink: &mut Sink<'_>) {
+        let queued = self.out.as_ref().map_or(0, |out| out.bytes());
+        if self.phase == Phase::Live && queued != self.told_queued {
+            self.told_queued = queued;
+            sink(self.key, Told::Queued(queued));
+        }
+    }
+}
+
+impl Out {
+    fn write_control(&mut self, proto: &mut Connection, id: StreamId) {
+        while !self.frames.is_empty() {
+            let Ok(written) = proto.send_stream(id).write_chunks(self.frames.make_contiguous()) else {
+                return;
+            };
+            self.queued = self.queued.saturating_sub(written.bytes);
+            self.frames.drain(..written.chunks);
+            if written.bytes == 0 {
+                return;
+            }
+        }
+    }
+
+    fn write_pages(&mut self, proto: &mut Connection, counters: &mut Counters) {
+        while let Some(len) = self.waiting.front().map(Bytes::len) {
+            let flying: usize = self.open.iter().map(|page| page.len).sum();
+            let is_full = self.open.len() >= QUIC_PAGE_STREAMS_MAX || flying + len > QUIC_PAGE_BYTES_MAX;
+            if is_full && !self.open.is_empty() {
+                break;
+            }
+            let Some(rest) = self.waiting.pop_front() else { break };
+            if let Some(stream) = proto.streams().open(Dir::Uni) {
+                counters.page_streams += 1;
+                self.open.push(Page { stream, rest, len });
+            } else {
+                // The peer allows no stream for it.
+                self.queued += len;
+                self.frames.push_back(rest);
+            }
+        }
+        for page in &mut self.open {
+            while page.rest.has_remaining() {
+                let mut chunks = [page.rest.clone()];
+                match proto.send_stream(page.stream).write_chunks(&mut chunks) {
+                    Ok(written) => page.rest.advance(written.bytes),
+                    Err(_) => break,
+                }
+                if page.rest.is_empty() {
+                    let _ = proto.send_stream(page.stream).finish();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Connections that are not at their user's home: the shard whose driver has one **holds** it and passes on what it says;
+//! the home has the session and speaks through the holder. QUIC needs this, because its connections cannot move.
+
+use protocol::hop::{Held, Hop, Speak};
+use protocol::{CloseCode, Frame, ShardId};
+
+use crate::effect::Effect;
+use crate::input::ConnId;
+use crate::session::Link;
+use crate::shard::Shard;
+use crate::user::Hello;
+
+/// A connection of our own driver whose session is elsewhere.
+#[derive(Debug)]
+pub(crate) struct HeldConn {
+    home: ShardId,
+    /// The home wants nothing more of it for now.
+    home_pauses: bool,
+    /// The ring to the home is too full.
+    is_pressed: bool,
+    /// Bytes of frames that came for it.
+    taken: u64,
+    /// Of them, what a flush left behind.
+    queued: usize,
+    /// The home is to be told of both at the end of the turn.
+    untold: bool,
+}
+
+impl Shard {
+    /// A connection of ours has said Hello, and its user lives elsewhere.
+    pub(crate) fn hold(&mut self, home: ShardId, hello: Hello) {
+        if self.draining.is_some() {
+            self.send_away(hello.conn);
+            return;
+        }
+        let Hello { conn, user, device, cursor, id, expires_ms } = hello;
+        let held =
+            HeldConn { home, home_pauses: true, is_pressed: false, taken: 0, queued: 0, untold: false };
+        self.held.insert(conn, held);
+        self.counters.hellos_held += 1;
+        // The home says when to go on: its own pause would come a hop too late.
+        self.out.push(Effect::Pause { conn });
+        self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms });
+    }
+
+    /// Passes on what a held connection said. False when the connection is not held: it is our own matter.
+    pub(crate) fn pass_on(&mut self, conn: ConnId, fact: Held) -> bool {
+        let Some(held) = self.held.get(&conn) else { return false };
+        let (home, holder) = (held.home, self.config.shard);
+        self.hops.push(home, Hop::Held { holder, conn: conn.0, fact });
+        true
+    }
+
+    pub(crate) fn frame_of_held(&mut self, conn: ConnId, frame: Frame) {
+        let Some(held) = self.held.get_mut(&conn) else { return };
+        let home = held.home;
+        if self.hops.is_pressed(home) && !held.is_pressed {
+            held.is_pressed = true;
+            if !held.home_pauses {
+                self.out.push(Effect::Pause { conn });
+            }
+            self.hops.pause(home, conn);
+        }
+        self.pass_on(conn, Held::Frame(frame));
+    }
+
+    /// The driver tells what a flush left behind.
+    pub(crate) fn egress_of_held(&mut self, conn: ConnId, queued: usize) {
+        let Some(held) = self.held.get_mut(&conn) else { return };
+        held.queued = queued;
+        self.untold(conn);
+    }
+
+    fn untold(&mut self, conn: ConnId) {
+        let Some(held) = self.held.get_mut(&conn) else { return };
+        if !held.untold {
+            held.untold = true;
+            self.held_untold.push(conn);
+        }
+    }
+
+    /// Tells the homes what was taken, once a turn and connection.
+    pub(crate) fn tell_taken(&mut self) {
+        for conn in core::mem::take(&mut self.held_untold) {
+            let Some(held) = self.held.get_mut(&conn) else { continue };
+            held.untold = false;
+            let fact = Held::Taken { through: held.taken, queued: held.queued };
+            self.pass_on(conn, fact);
+        }
+    }
+
+    pub(crate) fn held_closed(&mut self, conn: ConnId) -> bool {
+        let known = self.pass_on(conn, Held::Closed);
+        self.held.remove(&conn);
+        known
+    }
+
+    /// The ring to the home has room again. False when the connection is not held.
+    pub(crate) fn relieve_held(&mut self, conn: ConnId) -> bool {
+        let Some(held) = self.held.get_mut(&conn) else { return false };
+        if core::mem::take(&mut held.is_pressed) && !held.home_pauses {
+            self.out.push(Effect::Resume { conn });
+        }
+        true
+    }
+
+    /// The home of a connection that we hold wants something done with it.
+    pub(crate) fn spoken(&mut self, conn: ConnId, fact: Speak) {
+        // It may be gone by now; then the home is being told.
+        let Some(held) = self.held.get_mut(&conn) else { return };
+        match fact {
+            Speak::Frames(frames) => {
+                held.taken += frames.len() as u64;
+                self.out.push(Effect::Transmit { conn, frames });
+                self.untold(conn);
+            }
+            Speak::Close(code) => self.out.push(Effect::Close { conn, code }),
+            Speak::Pause => {
+                held.home_pauses = true;
+                self.out.push(Effect::Pause { conn });
+            }
+            Speak::Resume => {
+                held.home_pauses = false;
+                if !held.is_pressed {
+                    self.out.push(Effect::Resume { conn });
+                }
+            }
+        }
+    }
+
+    /// A connection that another shard holds for us has said something. From here it is a connection like any other.
+    pub(crate) fn heard(&mut self, holder: ShardId, conn: ConnId, fact: Held) {
+        let conn = conn.held_by(holder);
+        match fact {
+            Held::Hello { user, device, cursor, id, expires_ms } => {
+                self.hello(Hello { conn, user, device, cursor, id, expires_ms });
+                if self.sessions.contains_key(&conn) {
+                    self.speak(conn, Speak::Resume);
+                }
+            }
+            Held::Reauth { id, expires_ms } => self.reauth(conn, id, expires_ms),
+            Held::Frame(frame) => self.frame(conn, frame),
+            Held::Taken { through, queued } => {
+                let Some(session) = self.sessions.get(&conn) else { return };
+                let waiting = session.egress.waiting(through, queued);
+                self.egress(conn, waiting);
+            }
+            Held::Closed => self.closed(conn),
+        }
+    }
+
+    /// Does something with a connection, wherever it is.
+    pub(crate) fn speak(&mut self, conn: ConnId, fact: Speak) {
+        match Link::of(conn) {
+            Link::Local(conn) => self.out.push(match fact {
+                Speak::Frames(frames) => Effect::Transmit { conn, frames },
+                Speak::Close(code) => Effect::Close { conn, code },
+                Speak::Pause => Effect::Pause { conn },
+                Speak::Resume => Effect::Resume { conn },
+            }),
+            Link::Remote { holder, conn } => {
+                self.hops.push(holder, Hop::Speak { conn: conn.0, fact });
+            }
+        }
+    }
+
+    /// The drain's time is over: homes that did not close what we hold for them will not.
+    pub(crate) fn close_held(&mut self) {
+        let mut conns: Vec<ConnId> = self.held.keys().copied().collect();
+        conns.sort_unstable();
+        for conn in conns {
+            self.out.push(Effect::Close { conn, code: CloseCode::GoingAway });
+        }
+    }
+}
