@@ -20,6 +20,9 @@ pub struct Flags {
     /// One JSON command a line on stdin, one JSON event a line on stdout.
     #[arg(long)]
     json: bool,
+    /// How to connect: auto, quic or ws.
+    #[arg(long, value_name = "WAY", default_value = "auto")]
+    transport: client::dial::Transport,
 }
 
 /// Runs until the person or the program quits.
@@ -27,8 +30,8 @@ pub struct Flags {
 /// # Errors
 /// Whatever kept the client from working at all.
 pub fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
-    let Flags { server, user, password_env, json } = flags;
-    let options = client::terminal::Options { server, user, password_env, json };
+    let Flags { server, user, password_env, json, transport } = flags;
+    let options = client::terminal::Options { server, user, password_env, json, transport };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(client::terminal::run(options));
     // A thread that reads a terminal cannot be ended; the process does not wait for it.

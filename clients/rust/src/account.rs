@@ -45,6 +45,26 @@ pub struct User {
     pub name: String,
 }
 
+/// Where a user's devices connect best.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// The WebSocket.
+    pub chat: String,
+    /// QUIC, if the server has it.
+    pub quic: Option<QuicPlace>,
+    /// The user's home, of so many; a hint.
+    pub shard: u16,
+}
+
+/// Where QUIC is, and who is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QuicPlace {
+    /// `host:port`.
+    pub address: String,
+    /// SHA-256 of the server's certificate (DER).
+    pub fingerprint: [u8; 32],
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -86,6 +106,28 @@ impl AccountError {
             Self::Http(_) => 0,
         }
     }
+}
+
+impl AccountError {
+    /// As a fault of the way to the server.
+    pub(crate) fn into_http(self, account: &Account) -> HttpError {
+        match self {
+            Self::Http(error) => error,
+            Self::Refused { code, message, .. } => account.place.bad_answer(format!("{message} ({code})")),
+        }
+    }
+}
+
+/// 64 hex digits.
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 impl Account {
@@ -142,6 +184,25 @@ impl Account {
             expires_ms: self.number(answer, "expires_ms")?,
             chat: self.text(answer, "chat")?,
         })
+    }
+
+    /// Where to connect.
+    ///
+    /// # Errors
+    /// The token is no good, or there was no answer.
+    pub async fn route(&self, token: &str) -> Result<Route, AccountError> {
+        let answer = self.ask(Method::GET, "/v1/route", Some(token), None).await?;
+        let quic = match answer.get("quic") {
+            None => None,
+            Some(quic) => {
+                let fingerprint = unhex(&self.text(quic, "fingerprint")?);
+                let fingerprint =
+                    fingerprint.ok_or_else(|| self.place.bad_answer("no SHA-256 in \"fingerprint\""))?;
+                Some(QuicPlace { address: self.text(quic, "address")?, fingerprint })
+            }
+        };
+        let shard = u16::try_from(self.number(&answer, "shard")?).unwrap_or_default();
+        Ok(Route { chat: self.text(&answer, "chat")?, quic, shard })
     }
 
     /// Looks a name up, whatever its case.

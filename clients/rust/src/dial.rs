@@ -1,7 +1,8 @@
-//! A [`Session`] on a WebSocket: one tokio task that dials, reconnects, and renews the token.
+//! A [`Session`] on QUIC or a WebSocket: one tokio task that dials, reconnects, and renews the token.
 //!
 //! Only `ws://` for now; a `wss://` address is refused with words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{ChannelId, CloseCode, DeviceId, Refusal, SendId, Seq, UserId};
@@ -11,12 +12,17 @@ use crate::account::{Account, Login};
 use crate::http::{HttpError, Place};
 use crate::session::{Config, Event, RequestId, Saved, Session};
 
+mod link;
+mod quic;
+mod roads;
 mod socket;
 mod task;
 
 #[cfg(test)]
 mod tests;
 
+use roads::Roads;
+pub use roads::Transport;
 use task::Task;
 
 /// Events that wait for an app that does not take them; then the connection is not read.
@@ -77,6 +83,7 @@ pub enum ClientError {
 pub struct Client {
     commands: mpsc::Sender<Command>,
     login: watch::Receiver<Login>,
+    roads: Arc<Roads>,
 }
 
 /// The events of a running client, in order.
@@ -101,13 +108,35 @@ impl Client {
     /// # Errors
     /// The chat address in `login` is not one of ours.
     pub fn start(options: Options) -> Result<(Self, Events), HttpError> {
+        Self::start_over(options, Transport::Auto)
+    }
+
+    /// Starts a client that connects in this way.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_over(options: Options, transport: Transport) -> Result<(Self, Events), HttpError> {
+        let roads = Arc::new(Roads::new(transport));
         let place = place(&options.login)?;
         let session = Session::new(Config::new(options.login.user, entropy_u64()), options.saved.clone());
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (event_queue, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (told, login) = watch::channel(options.login.clone());
-        tokio::spawn(Task::new(options, place, session, command_queue, event_queue, told).run());
-        Ok((Self { commands, login }, Events { events }))
+        let ways = roads.clone();
+        tokio::spawn(Task::new(options, place, ways, session, command_queue, event_queue, told).run());
+        Ok((Self { commands, login, roads }, Events { events }))
+    }
+
+    /// Whether the connection, or the last one, is QUIC.
+    #[must_use]
+    pub fn is_quic(&self) -> bool {
+        self.roads.is_quic()
+    }
+
+    /// The device has another network now: a QUIC connection goes on from there. False when there is none; a WebSocket
+    /// finds out by itself and comes again.
+    pub fn network_changed(&self) -> bool {
+        self.roads.rebind()
     }
 
     /// Whose device this is.

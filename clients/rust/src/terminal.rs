@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::account::{Account, HttpError};
+use crate::dial::Transport;
 
 mod chat;
 mod input;
@@ -22,6 +23,8 @@ pub struct Options {
     pub password_env: Option<String>,
     /// JSON lines instead of text.
     pub json: bool,
+    /// How to connect.
+    pub transport: Transport,
 }
 
 /// Why the client could not work at all.
@@ -54,7 +57,7 @@ pub async fn run(options: Options) -> Result<ExitCode, TerminalError> {
         Some(variable) => Some(std::env::var(&variable).map_err(|_| TerminalError::NoVariable(variable))?),
         None => None,
     };
-    let start = Start { account, user: options.user, password };
+    let start = Start { account, user: options.user, password, transport: options.transport };
     let lines = input::read_lines();
     if options.json {
         Ok(json::Json::new(start, io::stdout()).run(lines).await?)
@@ -69,4 +72,5 @@ struct Start {
     account: Account,
     user: Option<String>,
     password: Option<String>,
+    transport: Transport,
 }

@@ -14,6 +14,7 @@ mod node;
 mod operations;
 mod pair;
 mod people;
+mod quic;
 mod raw;
 mod restore;
 mod rights;

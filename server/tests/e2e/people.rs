@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use client::account::{Account, Login};
-use client::dial::{Client, Options};
+use client::dial::{Client, Options, Transport};
 use client::session::{Content, Event, Saved};
 use protocol::{ChannelId, SendId, Seq, UserId};
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ pub struct Held {
     pub acked: BTreeSet<(ChannelId, SendId)>,
     pub rejected: Vec<String>,
     pub live: bool,
+    /// Times that a Hello was welcomed.
+    pub connects: usize,
     pub pages: Vec<client::session::History>,
     pub channels: Vec<protocol::body::sync::ChannelItem>,
     saved: Option<Saved>,
@@ -67,6 +69,7 @@ impl Held {
             Event::Rejected { about, reject } => {
                 self.rejected.push(format!("{about:?} {} {}", reject.code, reject.text))
             }
+            Event::Connected(_) => self.connects += 1,
             Event::Live => self.live = true,
             Event::Disconnected { .. } => self.live = false,
             Event::Resync { .. } => self.faults.push("a resync nobody asked for".into()),
@@ -83,18 +86,31 @@ pub struct Device {
     pub user: UserId,
     login: Login,
     account: Account,
+    transport: Transport,
     pub held: Arc<Mutex<Held>>,
     running: Option<(Client, JoinHandle<()>)>,
 }
 
 impl Device {
+    /// Half of all devices talk QUIC, the others WebSocket.
     pub async fn login(account: &Account, name: &str) -> Self {
         let login = account.login(name, PASSWORD, None).await.unwrap();
+        let is_even = protocol::partition::mix64(login.device.0).is_multiple_of(2);
+        Self::begin(account, name, login, if is_even { Transport::Auto } else { Transport::Ws })
+    }
+
+    pub async fn login_over(account: &Account, name: &str, transport: Transport) -> Self {
+        let login = account.login(name, PASSWORD, None).await.unwrap();
+        Self::begin(account, name, login, transport)
+    }
+
+    fn begin(account: &Account, name: &str, login: Login, transport: Transport) -> Self {
         let mut device = Self {
             name: name.into(),
             user: login.user,
             login,
             account: account.clone(),
+            transport,
             held: Arc::default(),
             running: None,
         };
@@ -107,7 +123,7 @@ impl Device {
         let saved = self.held.lock().unwrap().saved.take();
         let renew = Some((self.name.clone(), PASSWORD.to_owned()));
         let options = Options { account: self.account.clone(), login: self.login.clone(), renew, saved };
-        let (client, mut events) = Client::start(options).unwrap();
+        let (client, mut events) = Client::start_over(options, self.transport).unwrap();
         let held = self.held.clone();
         let task = tokio::spawn(async move {
             loop {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::body::session::Reject;
@@ -10,7 +11,9 @@ use protocol::{Code, DeviceId, Frame};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::socket::{Lost, Socket};
+use super::link::Link;
+use super::roads::Roads;
+use super::socket::Lost;
 use super::{CLOSE_WAIT, Command, End, Options, end_of, place};
 use crate::account::{Account, AccountError, Login};
 use crate::http::{HttpError, Place};
@@ -29,13 +32,14 @@ pub(super) struct Task {
     login: Login,
     told: watch::Sender<Login>,
     place: Place,
+    roads: Arc<Roads>,
     session: Session,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Result<Event, End>>,
     /// Events of the session that the app has no room for yet.
     waiting: VecDeque<Event>,
-    socket: Option<Socket>,
-    dialing: Pending<Result<Socket, HttpError>>,
+    socket: Option<Link>,
+    dialing: Pending<Result<Link, HttpError>>,
     renewing: Pending<Result<Login, AccountError>>,
     /// The token was refused: no dialling before there is another.
     is_token_bad: bool,
@@ -52,7 +56,7 @@ enum Step {
     /// There is room for an event, or nobody listens.
     Room(bool),
     Turn(Result<(), Lost>),
-    Dialed(Result<Socket, HttpError>),
+    Dialed(Result<Link, HttpError>),
     Renewed(Result<Login, AccountError>),
     Tick,
 }
@@ -61,6 +65,7 @@ impl Task {
     pub(super) fn new(
         options: Options,
         place: Place,
+        roads: Arc<Roads>,
         session: Session,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<Result<Event, End>>,
@@ -72,6 +77,7 @@ impl Task {
             login: options.login,
             told,
             place,
+            roads,
             session,
             commands,
             events,
@@ -172,11 +178,13 @@ impl Task {
         if self.is_token_bad {
             self.wants_dial = true;
         } else if self.dialing.is_none() && self.socket.is_none() {
-            self.dialing = Some(Box::pin(Socket::open(self.place.clone())));
+            let (roads, place) = (self.roads.clone(), self.place.clone());
+            let (account, token) = (self.account.clone(), self.login.token.clone());
+            self.dialing = Some(Box::pin(async move { roads.open(place, account, token).await }));
         }
     }
 
-    fn take_socket(&mut self, outcome: Result<Socket, HttpError>) {
+    fn take_socket(&mut self, outcome: Result<Link, HttpError>) {
         self.dialing = None;
         let now_ms = self.now_ms();
         match outcome {
@@ -280,7 +288,7 @@ impl Task {
     }
 }
 
-async fn turn(socket: &mut Option<Socket>, may_read: bool, frames: &mut Vec<Frame>) -> Result<(), Lost> {
+async fn turn(socket: &mut Option<Link>, may_read: bool, frames: &mut Vec<Frame>) -> Result<(), Lost> {
     match socket {
         Some(socket) => socket.turn(may_read, frames).await,
         None => pending().await,

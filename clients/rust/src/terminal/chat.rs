@@ -6,8 +6,9 @@ use std::time::Duration;
 use protocol::{ChannelId, Cursor, DeviceId, UserId};
 use tokio::time::timeout;
 
+use super::Start;
 use super::names::Names;
-use crate::account::{Account, AccountError};
+use crate::account::AccountError;
 use crate::dial::{Client, End, Events, Options};
 use crate::session::{Content, Event, Saved};
 
@@ -25,21 +26,23 @@ pub(super) struct Chat {
 impl Chat {
     /// Logs in and begins to connect.
     pub(super) async fn begin(
-        account: &Account,
+        start: &Start,
         name: &str,
         password: &str,
         device: Option<DeviceId>,
         cursor: Cursor,
     ) -> Result<Self, AccountError> {
+        let account = &start.account;
         let login = account.login(name, password, device).await?;
         let mut names = Names::new(account.clone());
         names.learn(login.user, name);
-        let (client, events) = Client::start(Options {
+        let options = Options {
             account: account.clone(),
             login,
             renew: Some((name.to_owned(), password.to_owned())),
             saved: Some(Saved { cursor, pending: Vec::new() }),
-        })?;
+        };
+        let (client, events) = Client::start_over(options, start.transport)?;
         Ok(Self { client, name: name.to_owned(), names, events })
     }
 

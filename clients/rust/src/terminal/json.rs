@@ -279,7 +279,7 @@ impl<W: Write> Json<W> {
             self.is_ready_due = true;
             return Ok(());
         }
-        let chat = Chat::begin(&self.start.account, name, password, device.or(same), cursor).await?;
+        let chat = Chat::begin(&self.start, name, password, device.or(same), cursor).await?;
         self.is_ready_due = true;
         self.ready = None;
         self.sends.clear();

@@ -161,7 +161,7 @@ impl Person {
             old.end().await;
         }
         let password = self.start.password.clone().unwrap_or_default();
-        let chat = Chat::begin(&self.start.account, &self.name, &password, None, Cursor::default()).await?;
+        let chat = Chat::begin(&self.start, &self.name, &password, None, Cursor::default()).await?;
         chat.client.channels(ChannelId(0), CHANNELS_LIMIT).await?;
         self.chat = Some(chat);
         self.is_connected = false;

@@ -39,7 +39,9 @@ impl Program {
     fn start(fake: &Fake) -> Self {
         let (out, events) = mpsc::unbounded_channel();
         let (lines, input) = mpsc::channel(10);
-        let start = Start { account: Account::new(&fake.url()).unwrap(), user: None, password: None };
+        let transport = crate::dial::Transport::Ws;
+        let start =
+            Start { account: Account::new(&fake.url()).unwrap(), user: None, password: None, transport };
         let run = tokio::spawn(Json::new(start, Out(out)).run(input));
         Self { lines, events, run }
     }
