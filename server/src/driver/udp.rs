@@ -87,6 +87,7 @@ fn sink(told: &mut Vec<Told>) -> impl FnMut(Key, Said) + '_ {
         told.push(Told::Input(match said {
             Said::Event(edge::Event::Hello(hello)) => hello_input(conn, hello),
             Said::Event(edge::Event::Reauth { id, expires_ms }) => Input::Reauth { conn, id, expires_ms },
+            Said::Event(edge::Event::Refused(_)) => return,
             Said::Event(edge::Event::Frame(frame)) => Input::Frame { conn, frame },
             Said::Queued(queued) => Input::Egress { conn, queued },
             Said::Closed => Input::Closed { conn },
