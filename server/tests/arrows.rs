@@ -54,6 +54,12 @@ const BANNED: &[&str] = &[
     "collections::HashSet",
 ];
 
+/// Where a file may name what others may not, and why.
+const EXCEPTIONS: &[(&str, &[&str])] = &[
+    // quinn-proto takes its clock's types as arguments; no clock is read there.
+    ("server/edge/src/quic/clock.rs", &["std::time", "Instant", "SystemTime"]),
+];
+
 /// Longest source file in lines.
 const LINES_MAX: usize = 800;
 
@@ -130,7 +136,9 @@ fn broken_arrows(arrows: &[Arrow]) -> Vec<String> {
 fn broken_purity(name: &str, text: &str) -> Vec<String> {
     let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
     let breach = |(number, line): (usize, &str)| {
-        let word = BANNED.iter().find(|word| line.contains(**word))?;
+        let may =
+            |word: &str| EXCEPTIONS.iter().any(|(file, words)| name.ends_with(file) && words.contains(&word));
+        let word = BANNED.iter().find(|word| line.contains(**word) && !may(word))?;
         Some(format!("{name}:{}: a pure crate names `{}`", number + 1, word.trim()))
     };
     code.filter_map(breach).collect()

@@ -260,7 +260,8 @@ impl World {
         let mut moved = false;
         loop {
             let mut buffer = Vec::new();
-            let next = self.with(|server, moment, at, sink| server.poll_transmit(moment, at, 8, &mut buffer, sink));
+            let next =
+                self.with(|server, moment, at, sink| server.poll_transmit(moment, at, 8, &mut buffer, sink));
             let Some(transmit) = next else { return moved };
             moved = true;
             self.server_sent += transmit.size;
@@ -364,7 +365,7 @@ fn frames_go_both_ways_and_a_large_page_does_not_stand_before_live_ones() {
     let pages = &world.clients[client].pages;
     assert_eq!((pages.len(), &pages[0].1[..]), (1, &page(300_000)[..]));
     assert_eq!(world.server.counters().page_streams, 1);
-    assert_eq!(world.told.last(), Some(&(key, Told::Queued(0))));
+    assert!(world.told.is_empty(), "quinn-proto took all of it at once");
 }
 
 #[test]
@@ -408,7 +409,8 @@ fn a_close_comes_behind_what_was_queued() {
     world.server.transmit(key, heartbeat(1).into_bytes());
     world.with(|server, moment, at, sink| server.close(moment, at, key, CloseCode::GoingAway, sink));
     assert_eq!(world.told, [(key, Told::Closed)], "the core need not wait for the farewell");
-    world.settle();
+    // The peer acknowledges the last byte when it sees fit.
+    world.pass(100);
     assert_eq!(world.clients[client].kinds(), [Kind::HEARTBEAT]);
     assert_eq!(world.clients[client].close, Some(CloseCode::GoingAway.number().into()));
     world.pass(3000);
@@ -420,10 +422,11 @@ fn what_breaks_the_rules_is_closed_with_its_code() {
     let too_large = Header { len: 600_000, kind: Kind::SEND_TEXT, version: 1, flags: 0, id: 1 };
     let mut large = BytesMut::new();
     too_large.write(&mut large);
+    let first = heartbeat(1);
     let cases: [(&[u8], CloseCode); 3] = [
         (&large, CloseCode::TooBig),
         (&[0xff; 40], CloseCode::Protocol),
-        (heartbeat(1).bytes(), CloseCode::Unauthenticated),
+        (first.bytes(), CloseCode::Unauthenticated),
     ];
     for (n, (bytes, code)) in cases.into_iter().enumerate() {
         let mut world = World::new();
@@ -433,7 +436,7 @@ fn what_breaks_the_rules_is_closed_with_its_code() {
             world.clients[client].say(hello().bytes());
         }
         world.clients[client].say(bytes);
-        world.settle();
+        world.pass(100);
         let close = world.clients[client].close;
         let framing = [Some(CloseCode::TooBig.number().into()), Some(CloseCode::Protocol.number().into())];
         if n < 2 {
