@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup fmt clippy doc unit sim mutants bench
+.PHONY: help run test setup fmt clippy doc unit sim mutants bench interop
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -34,6 +34,11 @@ doc:
 # Unit, contract, golden, scenario, simulator, end-to-end and arrow tests.
 unit:
 	$(CARGO) test --workspace --locked
+
+# QUIC against another implementation (aioquic, installed into a virtual environment of its own).
+interop:
+	$(CARGO) build --locked -p server --bin maru
+	@MARU=$${CARGO_TARGET_DIR:-target}/debug/maru ./clients/interop/run.sh
 
 # A long run of the simulator: make sim SEEDS=0..100000
 SEEDS ?= 0..20000

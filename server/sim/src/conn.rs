@@ -262,5 +262,5 @@ fn read_token(token: &str) -> Option<(UserId, DeviceId, u64)> {
 fn landing(id: ConnId, placement: Placement, user: UserId) -> usize {
     let (home, shards) = (usize::from(placement.user_home(user).0), usize::from(placement.shards()));
     let draw = mix64(id.0 ^ user.0);
-    if draw % 3 == 0 { (draw >> 8) as usize % shards } else { home }
+    if draw.is_multiple_of(3) { (draw >> 8) as usize % shards } else { home }
 }

@@ -249,7 +249,7 @@ impl World {
         work(&mut self.server, &moment, self.at, &mut |key, what| told.push((key, what)))
     }
 
-    fn to_server(&mut self, remote: SocketAddr, data: &[u8]) {
+    fn give_server(&mut self, remote: SocketAddr, data: &[u8]) {
         let path = Path { remote, local: None, ecn: None };
         let data = BytesMut::from(data);
         self.with(|server, moment, at, sink| server.on_datagram(moment, at, path, data, sink));
@@ -269,12 +269,12 @@ impl World {
                 continue;
             }
             for datagram in buffer[..transmit.size].chunks(transmit.segment_size.unwrap_or(transmit.size)) {
-                self.to_client(transmit.destination, datagram);
+                self.give_client(transmit.destination, datagram);
             }
         }
     }
 
-    fn to_client(&mut self, to: SocketAddr, datagram: &[u8]) {
+    fn give_client(&mut self, to: SocketAddr, datagram: &[u8]) {
         let (at, server) = (self.at, SocketAddr::from(([10, 1, 1, 1], 8081)));
         let Some(client) = self.clients.iter_mut().find(|client| client.address == to) else {
             self.stray.push_back((to, datagram.to_vec()));
@@ -309,7 +309,7 @@ impl World {
             for client in 0..self.clients.len() {
                 for datagram in self.outgoing(client) {
                     moved = true;
-                    self.to_server(self.clients[client].address, &datagram);
+                    self.give_server(self.clients[client].address, &datagram);
                 }
             }
             moved |= self.flush();
@@ -390,7 +390,7 @@ fn an_address_may_change_and_ids_say_the_shard() {
         world.clients[client].say(heartbeat(1).bytes());
         for datagram in world.outgoing(client) {
             assert_eq!((datagram[0] & 0x80, datagram[1]), (0, SHARD as u8), "short header, then our id");
-            world.to_server(world.clients[client].address, &datagram);
+            world.give_server(world.clients[client].address, &datagram);
         }
         world.pass(100);
         world.server.transmit(key, heartbeat(2).into_bytes());
@@ -549,7 +549,7 @@ fn garbage_and_bent_datagrams_do_nothing() {
             bytes[0] |= 0xc0;
         }
         sent += bytes.len();
-        world.to_server(stranger, &bytes);
+        world.give_server(stranger, &bytes);
         if round % 100 == 0 {
             world.flush();
         }
@@ -560,7 +560,7 @@ fn garbage_and_bent_datagrams_do_nothing() {
     assert_eq!(world.frames(), 0);
     // The connection whose datagrams were bent is well.
     for datagram in real {
-        world.to_server(world.clients[client].address, &datagram);
+        world.give_server(world.clients[client].address, &datagram);
     }
     world.pass(1000);
     assert_eq!(world.frames(), 1);
@@ -578,7 +578,7 @@ fn a_flood_of_first_datagrams_meets_a_bound_and_honest_clients_get_in() {
         world.clients.pop();
         received += first.len();
         // The attacker's address is nobody's: what is answered goes astray.
-        world.to_server(SocketAddr::from(([172, 16, (n >> 8) as u8, n as u8], 1)), &first);
+        world.give_server(SocketAddr::from(([172, 16, (n >> 8) as u8, n as u8], 1)), &first);
         world.flush();
     }
     let counters = world.server.counters();
