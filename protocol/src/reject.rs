@@ -42,6 +42,13 @@ macro_rules! codes {
                 }
             }
 
+            /// Counts what was counted elsewhere as well.
+            pub fn join(&mut self, other: &Self) {
+                for (count, more) in self.0.iter_mut().zip(other.0) {
+                    *count += more;
+                }
+            }
+
             /// How many of one code.
             #[must_use]
             pub fn of(&self, code: $name) -> u64 {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use edge::{Connection, Moment};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use protocol::CloseCode;
+use protocol::{CloseCode, Rejects};
 use shard::{ConnId, Input};
 
 pub(super) use self::transfer::hello_input;
@@ -268,6 +268,17 @@ impl Epoll {
     }
 }
 
+impl Epoll {
+    /// Frames that the edge refused, of both transports.
+    fn rejects(&self) -> Rejects {
+        let mut rejects = self.counters.rejects;
+        if let Some(udp) = &self.udp {
+            rejects.join(&udp.rejects);
+        }
+        rejects
+    }
+}
+
 impl Driver for Epoll {
     fn bell(&self) -> io::Result<Bell> {
         let waker = self.waker.clone();
@@ -455,6 +466,7 @@ impl Driver for Epoll {
             hello_timeouts: own.hello_timeouts + quic.hello_timeouts,
             hellos: own.hellos + quic.hellos,
             peer_faults: own.peer_faults + quic.peer_faults,
+            rejects: self.rejects(),
             quic_hellos: quic.hellos,
             quic_accepted: quic.accepted,
             quic_retries: quic.retries,

@@ -13,7 +13,7 @@ use edge::Moment;
 use edge::quic::{EcnCodepoint, Endpoint, Key, Path, Settings, Sink, Told as Said, Transmit};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
-use protocol::CloseCode;
+use protocol::{CloseCode, Rejects};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use shard::{ConnId, Input};
 
@@ -65,6 +65,8 @@ pub(super) struct Udp {
     unsent: Option<Transmit>,
     outgoing: Vec<u8>,
     incoming: Box<[u8]>,
+    /// Frames that the edge refused.
+    pub(super) rejects: Rejects,
     pub(super) bytes_read: u64,
     pub(super) bytes_written: u64,
     pub(super) reads: u64,
@@ -81,13 +83,13 @@ fn key(conn: ConnId) -> Key {
 }
 
 /// What the endpoint says, as the core is to hear it.
-fn sink(told: &mut Vec<Told>) -> impl FnMut(Key, Said) + '_ {
+fn sink<'a>(told: &'a mut Vec<Told>, rejects: &'a mut Rejects) -> impl FnMut(Key, Said) + 'a {
     move |key, said| {
         let conn = ConnId(key.0 | QUIC);
         told.push(Told::Input(match said {
             Said::Event(edge::Event::Hello(hello)) => hello_input(conn, hello),
             Said::Event(edge::Event::Reauth { id, expires_ms }) => Input::Reauth { conn, id, expires_ms },
-            Said::Event(edge::Event::Refused(_)) => return,
+            Said::Event(edge::Event::Refused(code)) => return rejects.add(code),
             Said::Event(edge::Event::Frame(frame)) => Input::Frame { conn, frame },
             Said::Queued(queued) => Input::Egress { conn, queued },
             Said::Closed => Input::Closed { conn },
@@ -124,6 +126,7 @@ impl Udp {
             unsent: None,
             outgoing: Vec::new(),
             incoming: vec![0; RECEIVES * RECEIVE_BYTES].into_boxed_slice(),
+            rejects: Rejects::default(),
             bytes_read: 0,
             bytes_written: 0,
             reads: 0,
@@ -142,7 +145,7 @@ impl Udp {
 
     /// Reads a share of what the kernel has.
     pub(super) fn read(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
-        let mut sink = sink(told);
+        let mut sink = sink(told, &mut self.rejects);
         for _ in 0..RECEIVES_PER_TURN {
             if !self.is_readable {
                 return;
@@ -178,7 +181,7 @@ impl Udp {
     }
 
     pub(super) fn on_deadlines(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
-        self.endpoint.on_deadline(moment, now.at, &mut sink(told));
+        self.endpoint.on_deadline(moment, now.at, &mut sink(told, &mut self.rejects));
     }
 
     pub(super) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
@@ -193,7 +196,7 @@ impl Udp {
         code: CloseCode,
         told: &mut Vec<Told>,
     ) {
-        self.endpoint.close(moment, now.at, key(conn), code, &mut sink(told));
+        self.endpoint.close(moment, now.at, key(conn), code, &mut sink(told, &mut self.rejects));
     }
 
     pub(super) fn pause(&mut self, conn: ConnId) {
@@ -201,17 +204,17 @@ impl Udp {
     }
 
     pub(super) fn resume(&mut self, moment: &Moment<'_>, now: Now, conn: ConnId, told: &mut Vec<Told>) {
-        self.endpoint.resume(moment, now.at, key(conn), &mut sink(told));
+        self.endpoint.resume(moment, now.at, key(conn), &mut sink(told, &mut self.rejects));
     }
 
     pub(super) fn stop(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
-        self.endpoint.stop_accepting(moment, now.at, &mut sink(told));
+        self.endpoint.stop_accepting(moment, now.at, &mut sink(told, &mut self.rejects));
     }
 
     /// Sends everything that quinn-proto wants sent, as far as the kernel takes it.
     pub(super) fn flush(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
         let segments = self.state.max_gso_segments().clamp(1, SEGMENTS_MAX);
-        let mut sink = sink(told);
+        let mut sink = sink(told, &mut self.rejects);
         while self.is_writable {
             let transmit = match self.unsent.take() {
                 Some(transmit) => transmit,
