@@ -23,7 +23,8 @@ impl Zero {
     /// Milliseconds, rounded up: who waits so long does not come too early.
     pub(super) fn ms(&self, at: At) -> u64 {
         let nanos = at.saturating_duration_since(self.at).as_nanos();
-        self.ms.saturating_add(u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+        // One more, because the milliseconds of the driver are rounded down.
+        self.ms.saturating_add(u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX)).saturating_add(1)
     }
 }
 
