@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use protocol::limits::WS_MESSAGE_BYTES_MAX;
@@ -29,6 +30,8 @@ const PAGES_MAX: u32 = 16;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Bytes of all streams that may be on the way: a large page never holds up the control stream.
 const WINDOW: u32 = 4 * STREAM_WINDOW;
+/// A connection that says nothing is tried this often. TCP tells at once that a server was killed; QUIC tells who asks.
+const ALIVE: Duration = Duration::from_secs(10);
 /// A page with the messages that follow in it.
 const PAGE_STREAM_BYTES_MAX: usize = 2 * WS_MESSAGE_BYTES_MAX;
 
@@ -224,6 +227,7 @@ fn config(fingerprint: [u8; 32], shard: u16) -> Result<quinn::ClientConfig, rust
     transport.max_concurrent_uni_streams(VarInt::from_u32(PAGES_MAX));
     transport.stream_receive_window(VarInt::from_u32(STREAM_WINDOW));
     transport.receive_window(VarInt::from_u32(WINDOW));
+    transport.keep_alive_interval(Some(ALIVE));
     config.transport_config(Arc::new(transport));
     Ok(config)
 }
