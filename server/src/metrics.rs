@@ -118,9 +118,7 @@ impl Metrics {
             ("maru_write_calls_total", "Write system calls.", |r| r.driver.writes),
             ("maru_quic_accepted_total", "QUIC connections accepted.", |r| r.driver.quic_accepted),
             ("maru_quic_hellos_total", "QUIC connections with a valid Hello.", |r| r.driver.quic_hellos),
-            ("maru_quic_held_total", "Of them, those whose user lives at another shard.", |r| {
-                r.core.hellos_held
-            }),
+            ("maru_quic_held_total", "Of them, of other shards' users.", |r| r.core.hellos_held),
             ("maru_quic_retries_total", "Clients that had to show their address first.", |r| {
                 r.driver.quic_retries
             }),
