@@ -273,9 +273,7 @@ impl Shard {
             return;
         }
         self.counters.acks_sent += 1;
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.faults = 0;
-        }
+        self.forgive_faults(conn);
         if let Some(ack) = send_ack(frame) {
             self.transmit(conn, ack.into_bytes());
         }

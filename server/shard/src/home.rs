@@ -26,7 +26,7 @@ impl Shard {
     /// A frame from a device: refused with a reason, or carried out.
     pub(crate) fn frame(&mut self, conn: ConnId, frame: Frame) {
         let Some(frame) = self.frame_while_greeting(conn, frame) else { return };
-        let id = frame.header().id;
+        let (id, kind) = (frame.header().id, frame.kind());
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.heard_at = self.now;
         let limits = &self.config.limits;
@@ -38,11 +38,16 @@ impl Shard {
                 Err(Refusal::retry(Code::Rate, wait_ms, "more frames than this session may send"))
             }
         };
-        if let Err(refusal) = outcome {
-            // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
-            let weight = if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
-            self.reject_conn(conn, id, &refusal);
-            self.weigh_fault(conn, weight);
+        match outcome {
+            // What goes on to a channel's home is answered from there, and weighed then.
+            Ok(()) if goes_to_a_channel(kind) => {}
+            Ok(()) => self.forgive_faults(conn),
+            Err(refusal) => {
+                // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
+                let weight = if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
+                self.reject_conn(conn, id, &refusal);
+                self.weigh_fault(conn, weight);
+            }
         }
         self.pause_if_crowded(conn);
     }
@@ -243,7 +248,14 @@ impl Shard {
         if kind == Some(Kind::REJECT) {
             // A device can have many sends on the way to a channel that it was just removed from.
             self.weigh_fault(conn, 1);
-        } else if let Some(session) = self.sessions.get_mut(&conn) {
+        } else {
+            self.forgive_faults(conn);
+        }
+    }
+
+    /// A frame was not refused.
+    pub(crate) fn forgive_faults(&mut self, conn: ConnId) {
+        if let Some(session) = self.sessions.get_mut(&conn) {
             session.faults = 0;
         }
     }
@@ -356,6 +368,10 @@ impl Shard {
             self.complete(conn, false);
         }
     }
+}
+
+fn goes_to_a_channel(kind: Kind) -> bool {
+    kind.is_message() || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS)
 }
 
 fn check_message(frame: &Frame) -> Result<(), Refusal> {
