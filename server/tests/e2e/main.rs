@@ -18,4 +18,5 @@ mod quic;
 mod raw;
 mod restore;
 mod rights;
+mod sdk;
 mod terminal;
