@@ -215,13 +215,7 @@ fn silence_expiry_and_stall_end_a_session() {
 #[test]
 fn a_slow_reader_falls_behind_and_is_paged_later() {
     let limits = Limits { egress_bytes: 1024 * 1024, ..Limits::default() };
-    let mut desk = Desk::with(1, 1, limits, &|store| protocol::query::StoreState {
-        store,
-        generation: protocol::Generation(desk::GENERATION),
-        fanout_head: 0,
-        fanout_tail: 0,
-        applied: Vec::new(),
-    });
+    let mut desk = Desk::limited(1, 1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let channel = direct(10, 20);
@@ -239,13 +233,7 @@ fn a_slow_reader_falls_behind_and_is_paged_later() {
 #[test]
 fn a_full_pipeline_pauses_senders_before_it_refuses_them() {
     let limits = Limits { frames_burst: 100_000, ..Limits::default() };
-    let mut desk = Desk::with(1, 1, limits, &|store| protocol::query::StoreState {
-        store,
-        generation: protocol::Generation(desk::GENERATION),
-        fanout_head: 0,
-        fanout_tail: 0,
-        applied: Vec::new(),
-    });
+    let mut desk = Desk::limited(1, 1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let mut sent = 0;
@@ -309,13 +297,7 @@ fn a_read_that_fails_costs_who_asked_and_ends_nothing_else() {
 #[test]
 fn who_sends_only_what_is_refused_is_closed_and_one_ack_forgives() {
     let limits = Limits { frames_burst: 100_000, ..Limits::default() };
-    let mut desk = Desk::with(1, 1, limits, &|store| protocol::query::StoreState {
-        store,
-        generation: protocol::Generation(desk::GENERATION),
-        fanout_head: 0,
-        fanout_tail: 0,
-        applied: Vec::new(),
-    });
+    let mut desk = Desk::limited(1, 1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let group = ChannelId::group(UserId(99), SendId(1));

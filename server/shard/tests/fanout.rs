@@ -45,14 +45,7 @@ fn boot_reads_the_logs_before_it_is_ready() {
 
 #[test]
 fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
-    let mut desk =
-        Desk::with(2, 2, Limits { frames_burst: 1_000_000, ..Limits::default() }, &|store| StoreState {
-            store,
-            generation: Generation(desk::GENERATION),
-            fanout_head: 0,
-            fanout_tail: 0,
-            applied: Vec::new(),
-        });
+    let mut desk = Desk::limited(2, 2, Limits { frames_burst: 1_000_000, ..Limits::default() });
     let (first, other) = apart(&desk);
     desk.join(1, first, 1);
     desk.join(2, other, 2);

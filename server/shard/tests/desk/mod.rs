@@ -43,7 +43,12 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(stores: u16, shards: u16) -> Self {
-        Self::with(stores, shards, Limits::default(), &|store| StoreState {
+        Self::limited(stores, shards, Limits::default())
+    }
+
+    /// On empty stores, with other limits.
+    pub fn limited(stores: u16, shards: u16, limits: Limits) -> Self {
+        Self::with(stores, shards, limits, &|store| StoreState {
             store,
             generation: Generation(GENERATION),
             fanout_head: 0,
