@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use client::account::Account;
 
 /// How long anything may take before the test fails. Time decides nothing else.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Node {
     pub data: PathBuf,
