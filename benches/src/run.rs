@@ -1,19 +1,26 @@
 //! `make bench`: servers under the same load in turns, and the tables of docs/performance.md.
 //!
-//! A round runs every (load, server) pair once, one after the other, each with a fresh process and a fresh directory;
-//! rounds follow each other, so that a machine that slows down slows all. Figures are medians over the rounds, with the
-//! least and the most beside them; a ratio is made within a round.
+//! The page has a [`part::Part`] for each question. A round asks every part once, each with fresh processes and fresh
+//! directories; rounds follow each other, so that a machine that slows down slows all. Figures are medians over the
+//! rounds, with the least and the most beside them; a ratio is made within a round.
 
 pub mod disk;
+mod durable;
+mod flat;
+mod history;
+mod idle;
 mod load;
 mod page;
+mod part;
 mod plan;
+mod relays;
 mod server;
 mod spread;
+mod stall;
 
 use std::path::PathBuf;
 
-pub use plan::run;
+pub use plan::{names, run};
 
 /// What a run needs to know.
 #[derive(Clone, Debug)]
@@ -24,10 +31,14 @@ pub struct Order {
     pub work: PathBuf,
     /// The page whose tables are replaced.
     pub page: PathBuf,
-    /// How often each pair runs.
+    /// How often each part is asked.
     pub rounds: usize,
     /// Seconds that count of each run.
     pub seconds: u32,
+    /// Messages that history is filled up to.
+    pub history: u64,
+    /// The parts to ask, by name; empty for all.
+    pub only: Vec<String>,
     /// The command for the page.
     pub command: String,
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use benches::run::{Order, run};
+use benches::run::{Order, names, run};
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 
 /// Runs everything that `make bench` compares. Wants two cores that nothing else uses.
 #[derive(Parser)]
@@ -24,14 +25,20 @@ struct Flags {
     /// Seconds that count of each run
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
+    /// Messages that history is filled up to; each million wants 250 MB of disk
+    #[arg(long, default_value_t = 20_000_000)]
+    history: u64,
+    /// Only these parts, divided by commas
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(names()))]
+    only: Vec<String>,
     /// The command for the page
     #[arg(long, default_value = "make bench")]
     command: String,
 }
 
 fn main() -> ExitCode {
-    let Flags { bin, work, page, rounds, seconds, command } = Flags::parse();
-    let order = Order { bin, work, page, rounds: rounds.into(), seconds, command };
+    let Flags { bin, work, page, rounds, seconds, history, only, command } = Flags::parse();
+    let order = Order { bin, work, page, rounds: rounds.into(), seconds, history, only, command };
     match run(&order) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -16,15 +16,31 @@ pub(super) struct Found {
     pub(super) acked_per_s: f64,
     pub(super) ack_p50_us: f64,
     pub(super) ack_p99_us: f64,
+    pub(super) delivery_p50_us: f64,
+    pub(super) delivery_p99_us: f64,
+    pub(super) delivery_p999_us: f64,
+    pub(super) cpu_us_per_connection_s: f64,
+    /// Slopes over the connections while they were opened.
+    pub(super) bytes_per_connection: f64,
+    pub(super) kernel_bytes_per_pair: f64,
     /// Why the figures of latency and rate say nothing about the server; CPU a delivery stands.
-    pub(super) void: Vec<String>,
+    void: Vec<String>,
+}
+
+impl Found {
+    /// For figures of latency: not those of a tool that was too slow itself.
+    pub(super) fn sound(self) -> Outcome<Self> {
+        if self.void.is_empty() { Ok(self) } else { Err(self.void.join("; ").into()) }
+    }
 }
 
 /// The flags that make one load, without those that depend on the server.
 pub(super) fn words(order: &Order, shape: &[&str]) -> Vec<String> {
     let mut words: Vec<String> = shape.iter().map(|word| (*word).to_owned()).collect();
     words.extend(["--chars", "64", "--warmup", "1", "--cpu", "1", "--workers", "1"].map(str::to_owned));
-    words.extend(["--seconds".to_owned(), order.seconds.to_string()]);
+    if !shape.contains(&"--seconds") {
+        words.extend(["--seconds".to_owned(), order.seconds.to_string()]);
+    }
     words
 }
 
@@ -62,6 +78,12 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
         acked_per_s: number("/totals/acked_per_s"),
         ack_p50_us: number("/latencies/ack/p50_us"),
         ack_p99_us: number("/latencies/ack/p99_us"),
+        delivery_p50_us: number("/latencies/delivery/p50_us"),
+        delivery_p99_us: number("/latencies/delivery/p99_us"),
+        delivery_p999_us: number("/latencies/delivery/p999_us"),
+        cpu_us_per_connection_s: number("/server_use/cpu_us_per_connection_s"),
+        bytes_per_connection: number("/server_use/bytes_per_connection"),
+        kernel_bytes_per_pair: number("/server_use/kernel_bytes_per_pair"),
         void: words("/verdict/void"),
     })
 }

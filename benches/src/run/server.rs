@@ -10,9 +10,6 @@ use tempfile::TempDir;
 
 use super::{Order, Outcome};
 
-/// Users made for each run.
-const USERS: &str = "2000";
-
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Kind {
@@ -42,26 +39,37 @@ pub(super) struct Server {
     pub(super) url: String,
     http: Option<String>,
     pub(super) users: PathBuf,
-    _folder: TempDir,
+    kind: Kind,
+    folder: TempDir,
 }
 
 impl Server {
-    /// Starts it and waits until it listens.
-    pub(super) fn start(order: &Order, kind: Kind) -> Outcome<Self> {
+    /// Starts it with so many users and waits until it listens.
+    pub(super) fn start(order: &Order, kind: Kind, users: u32) -> Outcome<Self> {
         let folder = tempfile::tempdir_in(&order.work)?;
-        let (data, users) = (folder.path().join("data"), folder.path().join("users"));
         // Whoever has no accounts takes any well-formed token, so all get theirs from the same tool.
         let made = Command::new(order.bin.join("maru"))
-            .args(["admin", "create-users", "--count", USERS, "--data"])
-            .arg(&data)
+            .args(["admin", "create-users", "--count", &users.to_string(), "--data"])
+            .arg(folder.path().join("data"))
             .arg("--tokens")
-            .arg(&users)
+            .arg(folder.path().join("users"))
             .output()?;
         if !made.status.success() {
             return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
         }
+        Self::serve(order, kind, folder)
+    }
+
+    /// Ends it and starts it again on the same directory.
+    pub(super) fn restart(mut self, order: &Order) -> Outcome<Self> {
+        self.end();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir_in(&order.work)?);
+        Self::serve(order, self.kind, folder)
+    }
+
+    fn serve(order: &Order, kind: Kind, folder: TempDir) -> Outcome<Self> {
         let log = fs::File::create(folder.path().join("log"))?;
-        let mut child = command(order, kind, &data, folder.path())
+        let mut child = command(order, kind, folder.path())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -81,7 +89,12 @@ impl Server {
         };
         let word = |key: &str| ready.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned);
         let url = word("ws=").ok_or("no address")?;
-        Ok(Self { child, url, http: word("http=http://"), users, _folder: folder })
+        Ok(Self { child, url, http: word("http=http://"), users: folder.path().join("users"), kind, folder })
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -105,6 +118,13 @@ impl Server {
         Ok(values.sum())
     }
 
+    /// A figure of `/proc/PID/status`, KiB.
+    pub(super) fn kib(&self, name: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN)
+    }
+
     /// Microseconds that threads whose name begins so have run, by the scheduler's own clock.
     pub(super) fn thread_us(&self, name: &str) -> f64 {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid())) else { return 0.0 };
@@ -120,12 +140,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 
-fn command(order: &Order, kind: Kind, data: &Path, folder: &Path) -> Command {
+fn command(order: &Order, kind: Kind, folder: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]);
     let floor = |command: &mut Command, driver: &str| {
@@ -141,7 +160,8 @@ fn command(order: &Order, kind: Kind, data: &Path, folder: &Path) -> Command {
         Kind::MaruMemory | Kind::MaruRocks => {
             let store = if kind == Kind::MaruMemory { "memory" } else { "rocks" };
             command.arg(order.bin.join("maru")).args(["serve", "--shards", "1", "--store", store]);
-            command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+            command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]);
+            command.arg(folder.join("data"));
             command.args(["--frames-per-s", "1000000", "--frames-burst", "1000000", "--log", "warn"]);
         }
     }
