@@ -5,13 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
 case ${BENCH:-full} in
-  quick) rounds=2 seconds=3 rows=20000 command="make bench BENCH=quick" ;;
-  full) rounds=5 seconds=6 rows=100000 command="make bench" ;;
+  quick) rounds=1 seconds=2 rows=20000 history=1500000 command="make bench BENCH=quick" ;;
+  full) rounds=5 seconds=5 rows=100000 history=20000000 command="make bench" ;;
   *) echo "BENCH is quick or full, not ${BENCH}" >&2; exit 2 ;;
 esac
 target=${CARGO_TARGET_DIR:-target}
 "$cargo" build --release --locked -p server --bin maru -p loadgen --bin maru-load -p benches --bins
 mkdir -p "$target/bench"
 "$target/release/rounds" --bin "$target/release" --work "$target/bench" --page docs/performance.md \
-  --rounds "$rounds" --seconds "$seconds" --command "$command"
-"$target/release/families" "$target/bench" --rows "$rows"
+  --rounds "$rounds" --seconds "$seconds" --history "$history" --command "$command"
+"$target/release/families" "$target/bench" --rows "$rows" --page docs/performance.md

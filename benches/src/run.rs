@@ -20,6 +20,7 @@ mod stall;
 
 use std::path::PathBuf;
 
+pub use page::{machine, replace};
 pub use plan::{names, run};
 
 /// What a run needs to know.

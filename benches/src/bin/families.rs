@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use benches::run::{Outcome, machine, replace};
 use clap::Parser;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteBufferManager,
@@ -18,6 +19,9 @@ struct Flags {
     /// Rows written, spread evenly over the channels
     #[arg(long, default_value_t = 100_000)]
     rows: u64,
+    /// The page whose table is replaced; else it is printed
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// One line: so many families
     #[arg(long, hide = true)]
     families: Option<u64>,
@@ -30,8 +34,6 @@ struct Flags {
 const LINES: &[(u64, u64)] = &[(100, 8), (1000, 8), (5000, 8), (100, 100), (1000, 1000), (5000, 5000)];
 const ROWS_PER_BATCH: u64 = 256;
 const VALUE: [u8; 200] = [b'x'; 200];
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -47,18 +49,32 @@ fn main() -> ExitCode {
 }
 
 fn table(flags: &Flags) -> Outcome<()> {
-    println!("| channels | families | create s | one more ms | RSS MB | rows/s | flush s | reopen s |");
-    println!("|---|---|---|---|---|---|---|---|");
+    let mut table = format!(
+        "### A family for each channel, or hash families\n\n`families DIR --rows {}`: so many rows of 200 bytes, spread \
+         over the channels, synced batches of {ROWS_PER_BATCH}; every line has the same 128 MiB of write buffers and 64 MiB \
+         of cache, and a process of its own. One more: `create_cf` with the others there.\n\n{}\n\n\
+         | channels | families | create s | one more ms | RSS MB | rows/s | flush s | reopen s |\n\
+         |---|---|---|---|---|---|---|---|\n",
+        flags.rows,
+        machine(&flags.dir)
+    );
     for (channels, families) in LINES {
-        let status = Command::new(std::env::current_exe()?)
+        let output = Command::new(std::env::current_exe()?)
             .arg(&flags.dir)
             .args(["--rows", &flags.rows.to_string(), "--families", &families.to_string()])
             .args(["--channels", &channels.to_string()])
-            .status()?;
-        if !status.success() {
-            println!("| {channels} | {families} | failed | | | | | |");
+            .output()?;
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            table += &String::from_utf8(output.stdout)?;
+        } else {
+            table += &format!("| {channels} | {families} | failed | | | | | |\n");
         }
     }
+    if let Some(page) = &flags.page {
+        return replace(page, "families", table.trim_end());
+    }
+    print!("{table}");
     Ok(())
 }
 

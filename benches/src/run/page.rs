@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::part::Figures;
@@ -9,28 +10,34 @@ use super::plan::Found;
 use super::spread::Spread;
 use super::{Order, Outcome};
 
+/// Writes what was found of a part.
 pub(super) fn write(order: &Order, found: &Found) -> Outcome<()> {
-    let text = table(order, found)?;
-    let (begin, end) = (format!("<!-- rounds: {} -->", found.part.name), "<!-- end of rounds -->");
-    let mut page = fs::read_to_string(&order.page).unwrap_or_else(|_| "# Performance\n".to_owned());
-    if !page.contains(&begin) {
-        write!(page, "\n{begin}\n{end}\n")?;
+    replace(&order.page, found.part.name, &table(order, found)?)
+}
+
+/// Puts `text` between the marks of a part; a page without them gets them at its end.
+///
+/// # Errors
+/// The page cannot be written, or the end mark is missing.
+pub fn replace(page: &Path, part: &str, text: &str) -> Outcome<()> {
+    let (begin, end) = (format!("<!-- rounds: {part} -->"), "<!-- end of rounds -->");
+    let mut old = fs::read_to_string(page).unwrap_or_else(|_| "# Performance\n".to_owned());
+    if !old.contains(&begin) {
+        write!(old, "\n{begin}\n{end}\n")?;
     }
-    let (before, rest) = page.split_once(&begin).ok_or("no mark")?;
+    let (before, rest) = old.split_once(&begin).ok_or("no mark")?;
     let (_, after) = rest.split_once(end).ok_or_else(|| format!("{begin} has no {end}"))?;
-    fs::write(&order.page, format!("{before}{begin}\n{text}\n{end}{after}"))?;
+    fs::write(page, format!("{before}{begin}\n{text}\n{end}{after}"))?;
     Ok(())
 }
 
 fn table(order: &Order, found: &Found) -> Outcome<String> {
     let (part, mut out) = (found.part, String::new());
-    let date = Command::new("date").arg("+%F").output()?;
     writeln!(out, "### {}\n\n{}\n", part.title, part.how)?;
     writeln!(
         out,
-        "{}; {}; `{}`: {} rounds, {} s each.\n",
-        String::from_utf8_lossy(&date.stdout).trim(),
-        machine(order),
+        "{}; `{}`: {} rounds, {} s each.\n",
+        machine(&order.work),
         order.command,
         found.rounds.len(),
         order.seconds
@@ -52,8 +59,11 @@ fn table(order: &Order, found: &Found) -> Outcome<String> {
     Ok(out.trim_end().to_owned())
 }
 
-/// Processor, cores, kernel, memory, and the file system of the data disk.
-fn machine(order: &Order) -> String {
+/// The date, and of the machine: processor, cores, kernel, memory, and the file system that `work` is on.
+#[must_use]
+pub fn machine(work: &Path) -> String {
+    let date = Command::new("date").arg("+%F").output();
+    let date = date.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -61,11 +71,12 @@ fn machine(order: &Order) -> String {
     let cores = info.lines().filter(|line| line.starts_with("processor")).count();
     let memory = read("/proc/meminfo");
     let kib = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
-    let disk = Command::new("df").args(["--output=fstype,size", "-h"]).arg(&order.work).output();
+    let disk = Command::new("df").args(["--output=fstype,size", "-h"]).arg(work).output();
     let disk = disk.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let disk: Vec<&str> = disk.lines().nth(1).unwrap_or("unknown disk").split_whitespace().collect();
     format!(
-        "{model}, {cores} cores, Linux {}, {} GiB memory, data on {}",
+        "{}; {model}, {cores} cores, Linux {}, {} GiB memory, data on {}",
+        date.trim(),
         read("/proc/sys/kernel/osrelease").trim(),
         kib / (1024 * 1024),
         disk.join(" ")
