@@ -8,8 +8,7 @@ mod dial;
 mod phases;
 mod traffic;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::Sender;
@@ -17,7 +16,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
-use protocol::{ChannelId, Frame, UserId};
+use protocol::{ChannelId, UserId};
 use rustix::fd::OwnedFd;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
@@ -27,14 +26,13 @@ use crate::cast::Cast;
 use crate::clock::{MS, SECOND, cpu_ns, now_ns, seconds};
 use crate::draws::Draws;
 use crate::ledger::Ledger;
+use crate::link::{Kit, Lost};
 use crate::meter::{Interval, Phase};
 use crate::pace::Pace;
 use crate::text::{NONCE_BITS, Writer};
 use crate::wire::{Line, Outcome, Spec};
 use device::{Device, Stands};
 
-/// The one read buffer.
-const READ_BYTES: usize = 64 * 1024;
 const EVENTS_PER_TURN: usize = 1024;
 const TIMER: Token = Token(usize::MAX);
 const BELL: Token = Token(usize::MAX - 1);
@@ -55,16 +53,14 @@ pub(crate) struct Engine {
     poll: Poll,
     timer: OwnedFd,
     timer_ns: u64,
-    /// Devices by their next deadline in milliseconds.
-    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Devices by their next deadline in milliseconds, each once at most.
+    timers: BTreeSet<(u64, u32)>,
     dirty: Vec<u32>,
     /// Devices that want a connection, and since when.
     dials: VecDeque<(u32, u64)>,
     dialing: u32,
     dialed: u64,
-    buffer: Box<[u8]>,
-    scratch: Vec<u8>,
-    frames: Vec<Frame>,
+    kit: Kit,
     draws: Draws,
     writer: Writer,
     text_bounds: Vec<f64>,
@@ -106,8 +102,7 @@ impl Engine {
         let mut draws = Draws::new(spec.seed);
         let nonce = u32::try_from(draws.next() >> (64 - NONCE_BITS)).unwrap_or(0);
         let logins = std::mem::take(&mut spec.logins).into_iter();
-        let devices: Vec<Device> =
-            logins.map(|login| Device::new(UserId(login.user), login.token, draws.next())).collect();
+        let devices: Vec<Device> = logins.map(|login| Device::new(login, draws.next())).collect();
         let ledger = spec.verify.then(|| Ledger::new(nonce, users, &cast.channels));
         let poll = Poll::new().map_err(words)?;
         let waker = Waker::new(poll.registry(), BELL).map_err(words)?;
@@ -123,6 +118,7 @@ impl Engine {
         });
         let text_bounds = text_bounds.collect();
         let now = now_ns();
+        let kit = Kit::new(&spec, now)?;
         let engine = Self {
             nonce,
             cast,
@@ -132,14 +128,12 @@ impl Engine {
             poll,
             timer,
             timer_ns: 0,
-            timers: BinaryHeap::new(),
+            timers: BTreeSet::new(),
             dirty: Vec::new(),
             dials: VecDeque::new(),
             dialing: 0,
             dialed: 0,
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            scratch: Vec::new(),
-            frames: Vec::new(),
+            kit,
             draws,
             writer: Writer::new(),
             text_bounds,
@@ -242,26 +236,26 @@ impl Engine {
     }
 
     fn next_timer_ns(&self) -> u64 {
-        self.timers.peek().map_or(u64::MAX, |Reverse((at_ms, _))| at_ms.saturating_mul(MS))
+        self.timers.first().map_or(u64::MAX, |(at_ms, _)| at_ms.saturating_mul(MS))
     }
 
-    /// Sessions whose time has come.
+    /// Sessions and connections whose time has come.
     fn on_due(&mut self, now: u64) {
         let now_ms = now / MS;
-        while let Some(Reverse((at_ms, device))) = self.timers.peek().copied() {
-            if at_ms > now_ms {
-                return;
-            }
-            self.timers.pop();
-            let Some(entry) = self.devices.get_mut(device as usize) else { continue };
-            if entry.timer_ms == at_ms {
-                entry.timer_ms = u64::MAX;
-            }
+        while let Some((_, device)) = self.timers.first().copied().filter(|(at_ms, _)| *at_ms <= now_ms) {
+            self.timers.pop_first();
+            let Self { devices, kit, .. } = self;
+            let Some(entry) = devices.get_mut(device as usize) else { continue };
+            entry.timer_ms = u64::MAX;
+            let outcome = match &mut entry.link {
+                Some(link) => link.on_deadline(kit, now),
+                None => Ok(false),
+            };
             if entry.session.next_deadline().is_some_and(|deadline| deadline <= now_ms) {
                 entry.session.tick(now_ms);
             }
             self.come_back(device, now);
-            self.settle(device, now);
+            self.take(device, outcome, now);
         }
     }
 
@@ -270,20 +264,30 @@ impl Engine {
         while let Some(event) = self.device(device).and_then(|entry| entry.session.poll_event()) {
             self.on_event(device, event, now);
         }
+        self.set_timer(device, now);
         let Some(entry) = self.devices.get_mut(device as usize) else { return };
-        let mut next = entry.session.next_deadline().unwrap_or(u64::MAX);
-        if entry.link.is_none() && !entry.is_queued && entry.away_until_ms > 0 {
-            next = next.min(entry.away_until_ms);
-        }
-        if next < entry.timer_ms {
-            entry.timer_ms = next;
-            // Never now: a deadline that does not move must not hold the loop.
-            self.timers.push(Reverse((next.max(now / MS + 1), device)));
-            entry.timer_ms = next.max(now / MS + 1);
-        }
         if entry.link.is_some() && !entry.is_dirty {
             entry.is_dirty = true;
             self.dirty.push(device);
+        }
+    }
+
+    /// Sees to it that a device is looked at in time.
+    fn set_timer(&mut self, device: u32, now: u64) {
+        let Self { devices, kit, timers, .. } = self;
+        let Some(entry) = devices.get_mut(device as usize) else { return };
+        let mut next = entry.session.next_deadline().unwrap_or(u64::MAX);
+        if let Some(link) = &mut entry.link {
+            next = next.min(link.deadline_ms(kit).unwrap_or(u64::MAX));
+        } else if !entry.is_queued && entry.away_until_ms > 0 {
+            next = next.min(entry.away_until_ms);
+        }
+        // Never now: a deadline that does not move must not hold the loop.
+        next = next.max(now / MS + 1);
+        if next < entry.timer_ms {
+            timers.remove(&(entry.timer_ms, device));
+            timers.insert((next, device));
+            entry.timer_ms = next;
         }
     }
 
@@ -293,41 +297,42 @@ impl Engine {
 
     /// One write per device.
     fn flush(&mut self) {
+        let now = now_ns();
         while let Some(device) = self.dirty.pop() {
-            let Self { devices, scratch, .. } = self;
+            let Self { devices, kit, .. } = self;
             let Some(entry) = devices.get_mut(device as usize) else { continue };
             entry.is_dirty = false;
             let Device { session, link: Some(link), .. } = entry else { continue };
-            let mut outcome = Ok(true);
-            while link.may_write() && matches!(outcome, Ok(true)) {
-                outcome = link.write(scratch, || session.poll_transmit());
-            }
-            if let Err(lost) = outcome {
-                self.lose(device, lost, now_ns());
+            match link.write(kit, now, || session.poll_transmit()) {
+                Ok(()) if link.deadline_ms(kit).is_some() => self.set_timer(device, now),
+                Ok(()) => {}
+                Err(lost) => self.lose(device, lost, now),
             }
         }
     }
 
     /// The kernel has something for a device.
     fn on_ready(&mut self, device: u32, readable: bool, writable: bool) {
-        let Self { devices, spec, buffer, frames, .. } = self;
-        let Some(Device { link: Some(link), .. }) = devices.get_mut(device as usize) else { return };
-        let mut outcome = if writable { link.on_writable(&spec.place).map(|()| false) } else { Ok(false) };
-        if readable && outcome.is_ok() {
-            outcome = link.read(buffer, frames);
-        }
         let now = now_ns();
+        let Self { devices, kit, .. } = self;
+        let Some(Device { link: Some(link), .. }) = devices.get_mut(device as usize) else { return };
+        let outcome = link.on_ready(kit, readable, writable, now);
+        self.take(device, outcome, now);
+    }
+
+    /// What a connection gave: its opening, frames, its end.
+    fn take(&mut self, device: u32, outcome: Result<bool, Lost>, now: u64) {
         if matches!(outcome, Ok(true)) {
             self.on_open(device, now);
         }
-        let mut frames = std::mem::take(&mut self.frames);
+        let mut frames = std::mem::take(&mut self.kit.frames);
         for frame in frames.drain(..) {
             self.count_frame(&frame);
             if let Some(entry) = self.device(device) {
                 entry.session.receive(now / MS, frame);
             }
         }
-        self.frames = frames;
+        self.kit.frames = frames;
         self.settle(device, now);
         if let Err(lost) = outcome {
             self.lose(device, lost, now);

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report, table};
 use crate::run::{self, Order};
 use crate::scenario::Scenario;
-use crate::{PARTIAL, VOID, users};
+use crate::{PARTIAL, VOID, accounts, users};
 
 /// Load for a Maru server, honest about what it measures, and proof that every message arrived.
 #[derive(Parser, Debug)]
@@ -109,6 +109,9 @@ pub(crate) struct Target {
     /// The server's chat port, as `maru ready ... ws=` says it.
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8081/ws")]
     server: String,
+    /// The server's control plane, as `maru ready http=` says it: tells QUIC devices their way.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    http: String,
     /// Tokens, one user a line, from `maru admin create-users`.
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
@@ -177,6 +180,15 @@ pub(crate) struct Keys {
     /// Connections that wait for their Welcome at a time.
     #[arg(long, value_name = "N")]
     in_flight: Option<u32>,
+    /// How devices connect.
+    #[arg(long, value_name = "HOW", value_parser = ["ws", "quic"], conflicts_with = "quic_share")]
+    transport: Option<String>,
+    /// The share of devices that connect by QUIC, 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    quic_share: Option<f64>,
+    /// QUIC's first packet does not point to the shard where the user lives.
+    #[arg(long)]
+    no_hint: bool,
     /// Connections cut a second.
     #[arg(long, value_name = "R")]
     cut_rate: Option<f64>,
@@ -212,6 +224,9 @@ impl Keys {
         put("group.senders", self.senders.map(|n| n.to_string()));
         put("connect.per_s", text(self.connect_rate));
         put("connect.in_flight", self.in_flight.map(|n| n.to_string()));
+        let whole = self.transport.as_ref().map(|how| if how == "quic" { 1.0 } else { 0.0 });
+        put("connect.quic_share", text(whole.or(self.quic_share)));
+        put("connect.hint", self.no_hint.then(|| "false".into()));
         put("cut.per_s", text(self.cut_rate));
         put("cut.offline_ms", self.offline_ms.map(|n| n.to_string()));
         put("patience_s", text(self.patience));
@@ -269,14 +284,17 @@ impl Target {
     }
 
     pub(crate) fn order(&self, scenario: Scenario) -> Result<Order, String> {
-        let logins = match &self.users {
+        let mut logins = match &self.users {
             Some(path) => users::read(path)?,
             None => return Err(format!("--users is missing; {NO_USERS}")),
         };
+        logins.truncate(usize::try_from(scenario.devices).unwrap_or(usize::MAX));
+        let fingerprint = accounts::find_roads(&self.http, &mut logins, scenario.connect.quic_share)?;
         Ok(Order {
             scenario,
             command: std::env::args().collect::<Vec<_>>().join(" "),
             place: place(&self.server)?,
+            fingerprint,
             logins,
             verify: self.verify,
             workers: self.workers,

@@ -1,25 +1,23 @@
-//! One WebSocket connection (RFC 6455, client role) on a socket that never blocks.
+//! A device's connection: a WebSocket, or QUIC. Sockets never block.
 
-use std::io::{self, ErrorKind, Read, Write};
+mod quic;
+mod ws;
+
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use bytes::Bytes;
-use mio::net::TcpStream;
-use protocol::Frame;
-use protocol::limits::WS_MESSAGE_BYTES_MAX;
-use protocol::partition::mix64;
-use protocol::ws::{
-    ControlFrame, Decoder, Event, HEADER_BYTES_MAX, Opcode, Role, accept_key, encode_header, mask,
-    request_key,
-};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use bytes::BytesMut;
+use mio::event::Source;
+use protocol::{Frame, Header};
 
-/// Frames are joined into one WebSocket message up to about so many bytes.
-const JOIN_BYTES: usize = 64 * 1024;
-/// Most frames in one WebSocket message that we make.
-const JOIN_FRAMES: usize = 256;
-/// Longest answer to the upgrade.
-const ANSWER_BYTES_MAX: usize = 8192;
+pub(crate) use quic::Landings;
+use quic::{Endpoint, Quic};
+use ws::Ws;
+
+use crate::wire::{Road, Spec};
+
+/// The one read buffer.
+const READ_BYTES: usize = 512 * 1024;
 
 /// Where the server's chat port is.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -39,248 +37,146 @@ pub(crate) enum Lost {
     Broken(String),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    Dialing,
-    Upgrading,
-    Open,
+/// What the connections of a worker share: a connection that is idle owns as little as it can.
+#[derive(Debug)]
+pub(crate) struct Kit {
+    place: Place,
+    buffer: Box<[u8]>,
+    scratch: Vec<u8>,
+    /// Frames that were read and not taken yet.
+    pub(crate) frames: Vec<Frame>,
+    quic: Option<Endpoint>,
 }
 
-/// A connection.
+impl Kit {
+    /// # Errors
+    /// Words, when QUIC cannot be set up.
+    pub(crate) fn new(spec: &Spec, now: u64) -> Result<Self, String> {
+        let quic =
+            spec.fingerprint.map(|pin| Endpoint::new(pin, spec.scenario.connect.hint, now)).transpose()?;
+        let buffer = vec![0; READ_BYTES].into_boxed_slice();
+        Ok(Self { place: spec.place.clone(), buffer, scratch: Vec::new(), frames: Vec::new(), quic })
+    }
+
+    /// Where QUIC connections were served.
+    pub(crate) fn landings(&self) -> Landings {
+        self.quic.as_ref().map(Endpoint::landings).unwrap_or_default()
+    }
+}
+
+/// A connection. After anything but [`Self::dial`] was done to it, [`Self::write`] is due.
 #[derive(Debug)]
-pub(crate) struct Link {
-    stream: TcpStream,
-    stage: Stage,
-    seed: u64,
-    decoder: Decoder,
-    /// The beginning of the answer to the upgrade.
-    held: Vec<u8>,
-    /// What the kernel did not take yet.
-    out: Vec<u8>,
+pub(crate) enum Link {
+    Ws(Ws),
+    Quic(Box<Quic>),
 }
 
 impl Link {
-    /// Begins to connect. `seed` makes its keys.
+    /// Begins to connect: by QUIC if there is a road for it. `seed` makes a WebSocket's keys.
     ///
     /// # Errors
     /// Of the kernel: no descriptor, no port.
-    pub(crate) fn dial(place: &Place, source: Option<Ipv4Addr>, seed: u64) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(place.address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
-        if let Some(source) = source {
-            socket.bind(&SocketAddr::from((source, 0)).into())?;
-        }
-        match socket.connect(&place.address.into()) {
-            Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
-                return Err(error);
+    pub(crate) fn dial(
+        kit: &mut Kit,
+        road: Option<Road>,
+        source: Option<Ipv4Addr>,
+        seed: u64,
+        now: u64,
+    ) -> io::Result<Self> {
+        match (road, &mut kit.quic) {
+            (Some(road), Some(endpoint)) => {
+                Quic::dial(endpoint, road, source, now).map(Box::new).map(Self::Quic)
             }
-            _ => {}
+            _ => Ws::dial(&kit.place, source, seed).map(Self::Ws),
         }
-        Ok(Self {
-            stream: TcpStream::from_std(socket.into()),
-            stage: Stage::Dialing,
-            seed,
-            decoder: Decoder::new(Role::Client, WS_MESSAGE_BYTES_MAX),
-            held: Vec::new(),
-            out: Vec::new(),
-        })
     }
 
-    pub(crate) fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
-    /// Frames can be written and nothing waits to be: what is not taken stays where it can be ordered and dropped.
-    pub(crate) fn may_write(&self) -> bool {
-        self.stage == Stage::Open && self.out.is_empty()
-    }
-
-    /// The kernel takes bytes again, or the connection stands.
-    pub(crate) fn on_writable(&mut self, place: &Place) -> Result<(), Lost> {
-        if self.stage == Stage::Dialing {
-            if let Some(error) = self.stream.take_error().map_err(broken)? {
-                return Err(broken(error));
-            }
-            if self.stream.peer_addr().is_err() {
-                return Ok(());
-            }
-            let Place { host, path, .. } = place;
-            let key = request_key(self.nonce());
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-            );
-            self.out = request.into_bytes();
-            self.stage = Stage::Upgrading;
+    /// For the poll.
+    pub(crate) fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Ws(ws) => ws.stream_mut(),
+            Self::Quic(quic) => quic.socket_mut(),
         }
-        self.write_out()
     }
 
-    /// Reads what there is. `Ok(true)` when the WebSocket has just opened.
-    pub(crate) fn read(&mut self, buffer: &mut [u8], frames: &mut Vec<Frame>) -> Result<bool, Lost> {
-        if self.stage == Stage::Dialing {
-            return Ok(false);
-        }
-        let before = self.stage;
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => return Err(Lost::Closed(None)),
-                Ok(count) => {
-                    self.take(buffer.get_mut(..count).unwrap_or_default(), frames)?;
-                    // A short read has emptied the socket; the kernel tells of what comes behind it.
-                    if count < buffer.len() {
-                        break;
-                    }
+    /// The kernel has something. What is read lands in the kit. True when frames can be written for the first time.
+    pub(crate) fn on_ready(
+        &mut self,
+        kit: &mut Kit,
+        readable: bool,
+        writable: bool,
+        now: u64,
+    ) -> Result<bool, Lost> {
+        let Kit { place, buffer, frames, quic, .. } = kit;
+        match (self, quic) {
+            (Self::Ws(ws), _) => {
+                if writable {
+                    ws.on_writable(place)?;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(broken(error)),
+                if readable { ws.read(buffer, frames) } else { Ok(false) }
             }
-        }
-        Ok(before != self.stage)
-    }
-
-    fn take(&mut self, bytes: &mut [u8], frames: &mut Vec<Frame>) -> Result<(), Lost> {
-        if self.stage == Stage::Open {
-            return self.decode(bytes, frames);
-        }
-        self.held.extend_from_slice(bytes);
-        let Some(end) = self.held.windows(4).position(|window| window == b"\r\n\r\n") else {
-            let is_long = self.held.len() > ANSWER_BYTES_MAX;
-            return if is_long {
-                Err(Lost::Broken("an endless answer to the upgrade".into()))
-            } else {
-                Ok(())
-            };
-        };
-        let mut held = std::mem::take(&mut self.held);
-        let mut rest = held.split_off(end + 4);
-        let answer = String::from_utf8_lossy(&held);
-        let accept = accept_key(&request_key(self.nonce()));
-        if !answer.starts_with("HTTP/1.1 101") || !answer.contains(&accept) {
-            let line = answer.lines().next().unwrap_or_default().to_owned();
-            return Err(Lost::Broken(format!("the upgrade was answered {line:?}")));
-        }
-        self.stage = Stage::Open;
-        self.decode(&mut rest, frames)
-    }
-
-    fn decode(&mut self, bytes: &mut [u8], frames: &mut Vec<Frame>) -> Result<(), Lost> {
-        let Self { decoder, out, seed, .. } = self;
-        let mut lost = None;
-        let outcome = decoder.push(bytes, &mut |event| {
-            match event {
-                Event::Message(message) => {
-                    if let Err(words) = split(message, frames) {
-                        lost = Some(Lost::Broken(words));
-                    }
-                }
-                Event::Ping(payload) => {
-                    out.extend_from_slice(ControlFrame::pong(payload, Some(key_of(*seed))).as_bytes());
-                }
-                Event::Pong(_) => {}
-                Event::Close { code, .. } => lost = Some(Lost::Closed(code)),
-            }
-            lost.is_none()
-        });
-        match (lost, outcome) {
-            (Some(lost), _) => Err(lost),
-            (None, Err(fault)) => Err(Lost::Broken(format!("not a WebSocket: {fault:?}"))),
-            (None, Ok(_)) => Ok(()),
+            (Self::Quic(quic), Some(endpoint)) if readable => quic.read(endpoint, buffer, frames, now),
+            (Self::Quic(_), _) => Ok(false),
         }
     }
 
-    /// Writes frames as one message, as far as the kernel takes it. `scratch` is anybody's. False when there was none.
+    /// When [`Self::on_deadline`] is due, in milliseconds.
+    pub(crate) fn deadline_ms(&mut self, kit: &Kit) -> Option<u64> {
+        match (self, &kit.quic) {
+            (Self::Quic(quic), Some(endpoint)) => quic.deadline_ms(endpoint),
+            _ => None,
+        }
+    }
+
+    /// Does what is due by the clock.
+    pub(crate) fn on_deadline(&mut self, kit: &mut Kit, now: u64) -> Result<bool, Lost> {
+        let Kit { frames, quic, .. } = kit;
+        match (self, quic) {
+            (Self::Quic(quic), Some(endpoint)) => quic.on_deadline(endpoint, frames, now),
+            _ => Ok(false),
+        }
+    }
+
+    /// Writes frames as far as the kernel takes them; what it does not take stays where it can be ordered and dropped.
     pub(crate) fn write(
         &mut self,
-        scratch: &mut Vec<u8>,
-        mut next: impl FnMut() -> Option<Frame>,
-    ) -> Result<bool, Lost> {
-        // The header goes right before the payload, so that both are one piece.
-        scratch.clear();
-        scratch.resize(HEADER_BYTES_MAX, 0);
-        for _ in 0..JOIN_FRAMES {
-            let Some(frame) = next() else { break };
-            scratch.extend_from_slice(frame.bytes());
-            if scratch.len() >= JOIN_BYTES {
-                break;
-            }
+        kit: &mut Kit,
+        now: u64,
+        next: impl FnMut() -> Option<Frame>,
+    ) -> Result<(), Lost> {
+        let Kit { scratch, quic, .. } = kit;
+        match (self, quic) {
+            (Self::Ws(ws), _) => ws.write(scratch, next),
+            (Self::Quic(quic), Some(endpoint)) => quic.write(endpoint, now, next),
+            (Self::Quic(_), None) => Ok(()),
         }
-        let Some((head, payload)) = scratch.split_at_mut_checked(HEADER_BYTES_MAX) else { return Ok(false) };
-        if payload.is_empty() {
-            return Ok(false);
-        }
-        self.seed = mix64(self.seed);
-        let key = key_of(self.seed);
-        let (header, len) = encode_header(Opcode::Binary, payload.len(), Some(key));
-        mask(payload, key, 0);
-        let begin = HEADER_BYTES_MAX - len;
-        for (to, from) in head.iter_mut().skip(begin).zip(header) {
-            *to = from;
-        }
-        let bytes = scratch.get(begin..).unwrap_or_default();
-        let taken = if self.out.is_empty() { write_some(&mut self.stream, bytes)? } else { 0 };
-        self.out.extend_from_slice(bytes.get(taken..).unwrap_or_default());
-        Ok(true)
     }
 
-    fn write_out(&mut self) -> Result<(), Lost> {
-        if self.out.is_empty() {
-            return Ok(());
+    /// Ends it. `is_cut`: as a cut cable would be noticed, nothing is said and what is on the way is lost.
+    pub(crate) fn end(self, kit: &mut Kit, is_cut: bool, now: u64) {
+        match (self, &mut kit.quic) {
+            (Self::Ws(ws), _) if is_cut => ws.cut(),
+            (Self::Quic(quic), Some(endpoint)) => quic.end(endpoint, is_cut, now),
+            // The kernel says goodbye for a WebSocket.
+            _ => {}
         }
-        let taken = write_some(&mut self.stream, &self.out)?;
-        if taken == self.out.len() {
-            // An idle connection owns no memory.
-            self.out = Vec::new();
-        } else {
-            self.out.drain(..taken);
-        }
-        Ok(())
-    }
-
-    /// Breaks the connection as a cut cable would be noticed: nothing is said, what is on the way is lost.
-    pub(crate) fn cut(self) {
-        let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
-    }
-
-    fn nonce(&self) -> [u8; 16] {
-        let mut nonce = [0; 16];
-        let halves = [mix64(self.seed), mix64(!self.seed)].into_iter().flat_map(u64::to_le_bytes);
-        for (to, from) in nonce.iter_mut().zip(halves) {
-            *to = from;
-        }
-        nonce
     }
 }
 
-fn key_of(seed: u64) -> [u8; 4] {
-    let [a, b, c, d, ..] = seed.to_le_bytes();
-    [a, b, c, d]
+/// Takes whole frames from the front.
+fn take_frames(bytes: &mut BytesMut, frames: &mut Vec<Frame>) -> Result<(), Lost> {
+    let bad = |fault: &dyn std::fmt::Debug| Lost::Broken(format!("not frames: {fault:?}"));
+    while let Some(header) = Header::read(bytes) {
+        header.check().map_err(|fault| bad(&fault))?;
+        if header.frame_bytes() > bytes.len() {
+            break;
+        }
+        let frame = bytes.split_to(header.frame_bytes()).freeze();
+        frames.push(Frame::new(frame).map_err(|fault| bad(&fault))?);
+    }
+    Ok(())
 }
 
 fn broken(error: io::Error) -> Lost {
     Lost::Broken(error.to_string())
-}
-
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, Lost> {
-    let mut taken = 0;
-    while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-        match stream.write(rest) {
-            Ok(count) => taken += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(broken(error)),
-        }
-    }
-    Ok(taken)
-}
-
-/// A message is 1..n whole frames.
-fn split(message: &[u8], frames: &mut Vec<Frame>) -> Result<(), String> {
-    let mut message = Bytes::copy_from_slice(message);
-    while let Some(frame) = Frame::take(&mut message).map_err(|fault| format!("not frames: {fault:?}"))? {
-        frames.push(frame);
-    }
-    Ok(())
 }

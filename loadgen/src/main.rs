@@ -2,6 +2,7 @@
 //!
 //! One process coordinates; worker processes drive the devices, one thread each. See docs/load.md.
 
+mod accounts;
 mod cast;
 mod clock;
 mod compare;

@@ -65,8 +65,11 @@ pub(crate) struct Totals {
     pub(crate) delivered_bytes_per_s: f64,
     pub(crate) connects_per_s: f64,
     pub(crate) connected: u64,
-    /// Own CPU of the busiest kind: cores used by all workers together.
+    /// Own CPU: cores used by all workers together.
     pub(crate) tool_cores: f64,
+    /// The same while connections were opened.
+    #[serde(default)]
+    pub(crate) connect_cores: f64,
 }
 
 /// Latency distributions.
@@ -191,6 +194,8 @@ impl Totals {
             if seconds > 0.0 { sum as f64 / seconds } else { 0.0 }
         };
         let cpu_s: f64 = counted().map(|interval| interval.cpu_s).sum();
+        let connecting = intervals.iter().filter(|interval| interval.phase == Phase::Connect);
+        let connect_cpu_s: f64 = connecting.map(|interval| interval.cpu_s).sum();
         Self {
             seconds,
             connect_s,
@@ -201,6 +206,7 @@ impl Totals {
             connects_per_s: rate(|interval| interval.connects),
             connected: intervals.iter().map(|interval| interval.connected).max().unwrap_or(0),
             tool_cores: if seconds > 0.0 { cpu_s / seconds } else { 0.0 },
+            connect_cores: if connect_s > 0.0 { connect_cpu_s / connect_s } else { 0.0 },
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) struct Order {
     pub(crate) scenario: Scenario,
     pub(crate) command: String,
     pub(crate) place: Place,
+    pub(crate) fingerprint: Option<[u8; 32]>,
     pub(crate) logins: Vec<Login>,
     pub(crate) verify: bool,
     pub(crate) workers: Option<u32>,

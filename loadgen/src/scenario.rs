@@ -53,6 +53,10 @@ pub(crate) struct Connect {
     pub(crate) per_s: f64,
     /// Connections that wait for their Welcome at a time, at most.
     pub(crate) in_flight: u32,
+    /// The share of devices that connect by QUIC, 0 to 1; the others by WebSocket.
+    pub(crate) quic_share: f64,
+    /// Whether QUIC's first packet points to the shard where the user lives, as Maru's own clients do.
+    pub(crate) hint: bool,
 }
 
 /// How messages are sent.
@@ -173,7 +177,7 @@ fn texts() -> Vec<Texts> {
 
 impl Default for Connect {
     fn default() -> Self {
-        Self { per_s: 2000.0, in_flight: 256 }
+        Self { per_s: 2000.0, in_flight: 256, quic_share: 0.0, hint: true }
     }
 }
 impl Default for Load {
@@ -256,6 +260,7 @@ impl Scenario {
         )?;
         ok((0.0..=1e7).contains(&self.connect.per_s), "connect.per_s: allowed are 0 to 10000000")?;
         ok(self.connect.in_flight > 0, "connect.in_flight: allowed is 1 and more")?;
+        ok((0.0..=1.0).contains(&self.connect.quic_share), "connect.quic_share: allowed are 0 to 1")?;
         ok((0.0..=1e8).contains(&self.load.rate), "load.rate: allowed are 0 to 100000000")?;
         ok((0.0..=1e8).contains(&self.load.ramp_to), "load.ramp_to: allowed are 0 to 100000000")?;
         ok(

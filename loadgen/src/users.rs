@@ -23,7 +23,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Login>, String> {
 fn parse(line: &str) -> Option<Login> {
     let mut fields = line.split('\t');
     let (user, _device, token) = (fields.next()?.parse().ok()?, fields.next()?, fields.next()?);
-    (fields.next().is_none() && !token.is_empty()).then(|| Login { user, token: token.to_owned() })
+    (fields.next().is_none() && !token.is_empty()).then(|| Login {
+        user,
+        token: token.to_owned(),
+        road: None,
+    })
 }
 
 #[cfg(test)]

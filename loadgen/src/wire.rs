@@ -1,11 +1,12 @@
 //! What the coordinator and its workers say to each other: JSON lines over stdin and stdout.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Faults;
-use crate::link::Place;
+use crate::link::{Landings, Place};
 use crate::meter::Interval;
 use crate::scenario::Scenario;
 
@@ -14,6 +15,16 @@ use crate::scenario::Scenario;
 pub(crate) struct Login {
     pub(crate) user: u64,
     pub(crate) token: String,
+    /// A device that connects by QUIC.
+    pub(crate) road: Option<Road>,
+}
+
+/// The way to QUIC, as `GET /v1/route` told it for a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Road {
+    pub(crate) address: SocketAddr,
+    /// Where the user lives.
+    pub(crate) shard: u16,
 }
 
 /// The first line to a worker. The scenario is already its share of the whole.
@@ -21,6 +32,8 @@ pub(crate) struct Login {
 pub(crate) struct Spec {
     pub(crate) scenario: Scenario,
     pub(crate) place: Place,
+    /// SHA-256 of the server's certificate, when there is QUIC.
+    pub(crate) fingerprint: Option<[u8; 32]>,
     pub(crate) worker: u32,
     pub(crate) cpu: Option<usize>,
     pub(crate) verify: bool,
@@ -68,6 +81,9 @@ pub(crate) struct Outcome {
     pub(crate) closes: BTreeMap<String, u64>,
     /// Connections that we cut.
     pub(crate) cuts: u64,
+    /// QUIC connections by where they were served.
+    #[serde(default)]
+    pub(crate) landings: Landings,
     /// Why the run ended early; words.
     pub(crate) cut_short: Option<String>,
     /// Most memory of the tool, KiB.
@@ -87,6 +103,8 @@ impl Outcome {
         self.unacked += other.unacked;
         self.undelivered += other.undelivered;
         self.cuts += other.cuts;
+        self.landings.home += other.landings.home;
+        self.landings.elsewhere += other.landings.elsewhere;
         self.rss_kib += other.rss_kib;
         for (word, count) in &other.rejects {
             *self.rejects.entry(word.clone()).or_default() += count;

@@ -13,7 +13,13 @@ const USERS: &str = "40";
 struct Server {
     folder: tempfile::TempDir,
     child: Child,
+    ready: Ready,
+}
+
+/// Where a server says it is.
+struct Ready {
     ws: String,
+    http: String,
 }
 
 /// The server's binary stands beside the tool's; cargo builds it when it is not there or not fresh.
@@ -37,23 +43,23 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let (child, ws) = spawn(folder.path(), "127.0.0.1:0");
-        Self { folder, child, ws }
+        let (child, ready) = spawn(folder.path(), "127.0.0.1:0");
+        Self { folder, child, ready }
     }
 
     /// SIGKILL, and again at the same address.
     fn crash(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let address = self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
-        (self.child, _) = spawn(self.folder.path(), &address);
+        let address = self.ready.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
+        (self.child, self.ready) = spawn(self.folder.path(), &address);
     }
 
     fn load(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_maru-load"));
         command
             .args(args)
-            .args(["--quiet", "--server", &self.ws, "--users"])
+            .args(["--quiet", "--server", &self.ready.ws, "--http", &self.ready.http, "--users"])
             .arg(self.folder.path().join("users"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -71,7 +77,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &Path, listen: &str) -> (Child, String) {
+fn spawn(folder: &Path, listen: &str) -> (Child, Ready) {
     let mut child = Command::new(maru())
         .args([
             "serve",
@@ -92,8 +98,8 @@ fn spawn(folder: &Path, listen: &str) -> (Child, String) {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let ready = lines.into_iter().find(|line| line.starts_with("maru ready ")).unwrap();
-    let ws = ready.split_whitespace().find_map(|word| word.strip_prefix("ws=")).unwrap().to_owned();
-    (child, ws)
+    let word = |name| ready.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap().to_owned();
+    (child, Ready { ws: word("ws="), http: word("http=") })
 }
 
 fn words(output: &Output) -> String {
@@ -131,7 +137,8 @@ fn direct_is_verified_and_every_report_is_written() {
     assert!(report["latencies"]["ack"]["p50_us"].as_f64().unwrap() > 0.0);
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.contains("<svg") && page.ends_with("</html>\n"));
-    assert!(!page.contains("http://") && !page.contains("<script"), "the page needs nothing else");
+    let fetches = ["src=", "href=", "url(", "@import", "<script"];
+    assert!(fetches.iter().all(|word| !page.contains(word)), "the page needs nothing else");
     let log = std::fs::read_to_string(&hlog).unwrap();
     assert!(log.lines().filter(|line| !line.starts_with(['#', '"'])).count() >= 2, "{log}");
     let same =
@@ -162,6 +169,46 @@ fn mixed_is_verified_through_a_crash_with_two_workers() {
 }
 
 #[test]
+fn quic_is_verified_through_a_crash_beside_websockets() {
+    let mut server = Server::start();
+    let json = server.file("q.json");
+    let args =
+        ["mixed", "--devices", "40", "--warmup", "0", "--seconds", "4", "--rate", "100", "--cut-rate", "5"];
+    let more =
+        ["--set", "group.size=4", "--set", "group.senders=2", "--offline-ms", "200", "--quic-share", "0.5"];
+    let mut run = server.load(&args).args(more).args(["--verify", "--json", &json]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.crash();
+    let status = run.wait().unwrap();
+    assert!(matches!(status.code(), Some(0 | 3)), "{status:?}: {}", words(&run.wait_with_output().unwrap()));
+    let report = report(&json);
+    assert_eq!(
+        (report["verdict"]["violations"].as_u64(), report["outcome"]["unacked"].as_u64()),
+        (Some(0), Some(0))
+    );
+    let landings = &report["outcome"]["landings"];
+    assert!(landings["home"].as_u64().unwrap() > 20, "{landings}");
+    assert_eq!(landings["elsewhere"], 0, "every connection has the hint");
+}
+
+#[test]
+fn without_the_hint_quic_connections_land_anywhere_and_are_served() {
+    let server = Server::start();
+    let json = server.file("n.json");
+    let args = ["direct", "--devices", "40", "--warmup", "0", "--seconds", "1", "--rate", "50", "--verify"];
+    let output =
+        server.load(&args).args(["--transport", "quic", "--no-hint", "--json", &json]).output().unwrap();
+    assert_whole(&output);
+    let report = report(&json);
+    let landings = &report["outcome"]["landings"];
+    let (home, elsewhere) = (landings["home"].as_u64().unwrap(), landings["elsewhere"].as_u64().unwrap());
+    assert_eq!(home + elsewhere, 40);
+    // Of two shards: all forty at home once in 10^12 runs.
+    assert!(elsewhere > 0, "{landings}");
+    assert!(words(&output).contains("served by their user's home"), "{}", words(&output));
+}
+
+#[test]
 fn bad_input_is_named_and_the_exit_code_is_not_zero() {
     let mut server = Server::start();
     let fails = |command: &mut Command, expected: &str| {
@@ -179,7 +226,7 @@ fn bad_input_is_named_and_the_exit_code_is_not_zero() {
     let forged = server.file("forged");
     std::fs::write(&forged, users.replace("\tm1.", "\tm1.AAAA")).unwrap();
     let mut wrong = Command::new(env!("CARGO_BIN_EXE_maru-load"));
-    wrong.args(["direct", "--devices", "2", "--quiet", "--server", &server.ws, "--users", &forged]);
+    wrong.args(["direct", "--devices", "2", "--quiet", "--server", &server.ready.ws, "--users", &forged]);
     fails(&mut wrong, "unauthenticated");
     // A server that dies and does not come back: what was counted is kept and marked.
     let json = server.file("p.json");

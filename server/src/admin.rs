@@ -52,7 +52,8 @@ enum Task {
         #[arg(long, value_name = "VAR")]
         password_env: Option<String>,
     },
-    /// Make many accounts without passwords and write a token for each; for load tests. Needs a stopped server.
+    /// Make many accounts without passwords and write a token for each device; for load tests. Needs a stopped server;
+    /// a running one makes them by POST /v1/admin/users.
     CreateUsers {
         #[command(flatten)]
         place: Place,
@@ -62,6 +63,10 @@ enum Task {
         /// Names are PREFIX and a number; those that are there already are kept.
         #[arg(long, default_value = "load", value_name = "PREFIX")]
         prefix: String,
+        /// Devices of each.
+        #[arg(long, default_value_t = 1, value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=protocol::limits::DEVICES_MAX as i64))]
+        devices: u32,
         /// Where the lines `user TAB device TAB token` go.
         #[arg(long, value_name = "FILE")]
         tokens: PathBuf,
@@ -129,8 +134,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
                 accounts::create_user(&place.load()?, name, &password, &mut out).await
             }
-            Task::CreateUsers { place, count, prefix, tokens, ttl } => {
-                let wanted = bulk::Wanted { count: *count, prefix, tokens, ttl_s: *ttl };
+            Task::CreateUsers { place, count, prefix, devices, tokens, ttl } => {
+                let wanted = bulk::Wanted { count: *count, prefix, devices: *devices, tokens, ttl_s: *ttl };
                 bulk::create_users(&place.load()?, &wanted, &mut out).await
             }
             Task::ListUsers(place) => accounts::list_users(&place.load()?, &mut out).await,

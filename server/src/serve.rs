@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Accounts, Api, ChatUrl, Keys, Parts, Settings, now_ms};
+use api::{Accounts, AdminToken, Api, ChatUrl, Keys, Parts, Settings, now_ms};
 use storage::Stores;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -85,6 +85,7 @@ fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -
     let api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
+        admin: AdminToken::open_or_create(&config.data)?,
         core: Arc::new(node.plane().clone()),
         settings: settings(config, node.chat()),
     })?;

@@ -13,7 +13,7 @@ use crate::http::{HttpError, Place};
 use crate::session::{Config, Event, RequestId, Saved, Session};
 
 mod link;
-mod quic;
+pub mod quic;
 mod roads;
 mod socket;
 mod task;

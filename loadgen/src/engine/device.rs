@@ -8,14 +8,17 @@ use protocol::{Cursor, Generation, InboxSeq, UserId};
 
 use crate::cast::session_config;
 use crate::link::Link;
+use crate::wire::{Login, Road};
 
-/// A session with its connection, if it has one. Memory for one that is idle: about 0.9 KiB with both.
+/// A session with its connection, if it has one. Memory for one that is idle: about 0.9 KiB with a WebSocket.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) session: Session,
     pub(super) token: Box<str>,
+    /// By which it connects, if by QUIC.
+    pub(super) road: Option<Road>,
     pub(super) link: Option<Box<Link>>,
-    /// The earliest time for which it stands among the timers; `u64::MAX` for none.
+    /// The time for which it stands among the timers; `u64::MAX` for none.
     pub(super) timer_ms: u64,
     /// When the connection was wanted that is being made or was made last.
     pub(super) dial_from_ns: u64,
@@ -55,12 +58,13 @@ pub(super) struct Flight {
 
 impl Device {
     /// A new device that begins at the head of its inbox: what former runs left is not its concern.
-    pub(super) fn new(user: UserId, token: String, seed: u64) -> Self {
+    pub(super) fn new(login: Login, seed: u64) -> Self {
         let cursor = Cursor { generation: Generation(0), at: InboxSeq(U53_MAX) };
         let saved = Saved { cursor, pending: Vec::new() };
         Self {
-            session: Session::new(session_config(user, seed), Some(saved)),
-            token: token.into(),
+            session: Session::new(session_config(UserId(login.user), seed), Some(saved)),
+            token: login.token.into(),
+            road: login.road,
             link: None,
             timer_ms: u64::MAX,
             dial_from_ns: 0,

@@ -1,6 +1,5 @@
 //! Connections: making them at a pace, losing them, cutting them.
 
-use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr};
 
 use mio::{Interest, Token};
@@ -47,11 +46,19 @@ impl Engine {
     fn dial(&mut self, device: u32, wanted_ns: u64, now: u64) {
         let seed = self.draws.next();
         self.dialed += 1;
-        let outcome = Link::dial(&self.spec.place, self.source(device), seed);
+        let road = self.device(device).and_then(|entry| entry.road);
+        let source = self.source(device);
+        let outcome = Link::dial(&mut self.kit, road, source, seed, now);
         let outcome = outcome.and_then(|mut link| {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(link.stream_mut(), Token(device as usize), interest)?;
-            Ok(link)
+            let registered = self.poll.registry().register(link.source(), Token(device as usize), interest);
+            match registered {
+                Ok(()) => Ok(link),
+                Err(error) => {
+                    link.end(&mut self.kit, false, now);
+                    Err(error)
+                }
+            }
         });
         let Some(entry) = self.device(device) else { return };
         entry.is_queued = false;
@@ -61,6 +68,8 @@ impl Engine {
                 entry.dial_from_ns = wanted_ns;
                 entry.stands = Stands::Dialing;
                 self.dialing += 1;
+                // QUIC speaks first.
+                self.settle(device, now);
             }
             Err(error) => {
                 entry.session.disconnected(now / MS);
@@ -97,7 +106,7 @@ impl Engine {
         Some(Ipv4Addr::new(127, 1, worker, block + 1))
     }
 
-    /// The WebSocket stands: Hello.
+    /// The connection stands: Hello.
     pub(super) fn on_open(&mut self, device: u32, now: u64) {
         if let Some(entry) = self.device(device) {
             let token = std::mem::take(&mut entry.token);
@@ -114,9 +123,8 @@ impl Engine {
             Lost::Broken(words) => words,
         };
         let was_up = self.is_welcomed(device);
-        if self.forget_link(device).is_none() {
-            return;
-        }
+        let Some(link) = self.forget_link(device) else { return };
+        link.end(&mut self.kit, false, now);
         if matches!(lost_code(&words), Some(4003)) {
             self.fatal =
                 Some("the server closed a connection as replaced (4003): a token is used twice".into());
@@ -152,7 +160,7 @@ impl Engine {
             return;
         }
         let Some(link) = self.forget_link(device) else { return };
-        link.cut();
+        link.end(&mut self.kit, true, now);
         self.outcome.cuts += 1;
         let Some(entry) = self.device(device) else { return };
         entry.session.disconnected(now / MS);
@@ -177,8 +185,7 @@ impl Engine {
     pub(super) fn on_reconnect(&mut self, device: u32, now: u64) {
         let Some(entry) = self.device(device) else { return };
         if entry.away_until_ms > now / MS {
-            let at = entry.away_until_ms;
-            self.timers.push(Reverse((at, device)));
+            // Its timer stands for that time.
             return;
         }
         self.want_dial(device, now, false);

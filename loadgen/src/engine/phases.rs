@@ -212,6 +212,12 @@ impl Engine {
         outcome.unacked = self.unacked;
         outcome.undelivered = self.owed.saturating_sub(self.delivered);
         outcome.rss_kib = crate::probe::own_peak_kib();
+        outcome.landings = self.kit.landings();
+        let now = now_ns();
+        for link in self.devices.iter_mut().filter_map(|device| device.link.take()) {
+            // QUIC's end is not told by the kernel.
+            link.end(&mut self.kit, false, now);
+        }
         if let Some(ledger) = self.ledger.take() {
             let (unacked, undelivered) = ledger.missing();
             (outcome.unacked, outcome.undelivered) = (unacked, undelivered);

@@ -12,7 +12,7 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
     };
     line(format!("{}   {}   {}", scenario.name, report.date, report.machine));
     line(format!("{} devices, {}, {:.1} s counted", scenario.devices, scenario.loop_words(), totals.seconds));
-    line(format!("connected {} in {:.2} s", totals.connected, totals.connect_s));
+    line(connected(report));
     if scenario.sends() {
         line(String::new());
         line(format!(
@@ -72,6 +72,31 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
     let paint = if word == "ok" { "32" } else { "31" };
     line(if colour { format!("\x1b[1;{paint}mverdict: {word}\x1b[0m") } else { format!("verdict: {word}") });
     out
+}
+
+/// How the connections came to stand.
+#[allow(clippy::cast_precision_loss)]
+fn connected(report: &Report) -> String {
+    let Report { scenario, totals, outcome, .. } = report;
+    let share = scenario.connect.quic_share;
+    let how = match share {
+        _ if share == 0.0 => "WebSocket".to_owned(),
+        _ if share == 1.0 => "QUIC".to_owned(),
+        _ => format!("{:.0} % QUIC, the others WebSocket", share * 100.0),
+    };
+    let per_s = if totals.connect_s > 0.0 { totals.connected as f64 / totals.connect_s } else { 0.0 };
+    let mut words = format!(
+        "connected {} in {:.2} s: {} handshakes/s, {how}, tool {:.2} cores",
+        totals.connected,
+        totals.connect_s,
+        rate(per_s),
+        totals.connect_cores
+    );
+    let (home, all) = (outcome.landings.home, outcome.landings.home + outcome.landings.elsewhere);
+    if all > 0 {
+        words += &format!("\n{home} of {all} QUIC connections were served by their user's home");
+    }
+    words
 }
 
 fn server_lines(server: &ServerUse, has_deliveries: bool) -> Vec<String> {

@@ -115,6 +115,7 @@ impl Crew {
             let spec = Spec {
                 scenario: share_of(&order.scenario, share),
                 place: order.place.clone(),
+                fingerprint: order.fingerprint,
                 worker,
                 cpu: order.cpu,
                 verify: order.verify,

@@ -294,45 +294,52 @@ impl Accounts {
         Ok((unsql(users), unsql(devices)))
     }
 
-    /// Makes accounts that nobody can log in to, with one device each, in one transaction; names that are there already
-    /// keep their account and get no other device than the one they were given here. For load tests and imports.
+    /// Makes accounts that nobody can log in to by password, with so many devices each, in one transaction. Repeatable:
+    /// accounts that were made here keep their id and their oldest devices. For load tests and imports.
     ///
     /// # Errors
-    /// The database's; then nothing was made.
+    /// [`AccountsError::NameTaken`] when a name is a person's, or the database's; then nothing was made.
     pub async fn create_in_bulk(
         &self,
         names: &[Name],
+        devices: u32,
         now_ms: u64,
     ) -> Result<Vec<(UserId, DeviceId)>, AccountsError> {
         let mut ids = Vec::with_capacity(names.len());
         for _ in names {
-            ids.push((self.new_id(now_ms).await?, self.new_id(now_ms).await?));
+            ids.push(self.new_id(now_ms).await?);
         }
-        let mut made = Vec::with_capacity(names.len());
+        let mut spare = Vec::new();
+        for _ in 0..names.len() * usize::try_from(devices).unwrap_or(0) {
+            spare.push(self.new_id(now_ms).await?);
+        }
+        let mut made = Vec::with_capacity(spare.len());
+        let mut spare = spare.into_iter();
         let mut transaction = self.pool.begin().await?;
-        for (name, (user, device)) in names.iter().zip(ids) {
-            let insert = sqlx::query_as::<_, (i64,)>(
+        for (name, user) in names.iter().zip(ids) {
+            let insert = sqlx::query_as::<_, (i64, String)>(
                 "INSERT INTO users (user_id, name, folded, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (folded) DO UPDATE SET folded = excluded.folded RETURNING user_id",
+                 ON CONFLICT (folded) DO UPDATE SET folded = excluded.folded RETURNING user_id, password_hash",
             );
             let insert = insert.bind(sql(user)).bind(name.shown()).bind(name.folded());
             let insert = insert.bind(NO_PASSWORD).bind(sql(now_ms));
-            let (user,) = insert.fetch_one(&mut *transaction).await?;
+            let (user, password) = insert.fetch_one(&mut *transaction).await?;
+            if password != NO_PASSWORD {
+                return Err(AccountsError::NameTaken);
+            }
             let known = sqlx::query_as::<_, (i64,)>(
-                "SELECT device_id FROM devices WHERE user_id = $1 ORDER BY device_id LIMIT 1",
+                "SELECT device_id FROM devices WHERE user_id = $1 ORDER BY device_id LIMIT $2",
             );
-            let device = match known.bind(user).fetch_optional(&mut *transaction).await? {
-                Some((device,)) => device,
-                None => {
-                    let insert = sqlx::query(
-                        "INSERT INTO devices (device_id, user_id, created_ms) VALUES ($1, $2, $3)",
-                    );
-                    let insert = insert.bind(sql(device)).bind(user).bind(sql(now_ms));
-                    insert.execute(&mut *transaction).await?;
-                    sql(device)
-                }
-            };
-            made.push((UserId(unsql(user)), DeviceId(unsql(device))));
+            let known = known.bind(user).bind(i64::from(devices)).fetch_all(&mut *transaction).await?;
+            let mut has: Vec<i64> = known.into_iter().map(|(device,)| device).collect();
+            while has.len() < usize::try_from(devices).unwrap_or(0) {
+                let Some(device) = spare.next().map(sql) else { return Err(AccountsError::Ids("too few")) };
+                let insert =
+                    sqlx::query("INSERT INTO devices (device_id, user_id, created_ms) VALUES ($1, $2, $3)");
+                insert.bind(device).bind(user).bind(sql(now_ms)).execute(&mut *transaction).await?;
+                has.push(device);
+            }
+            made.extend(has.into_iter().map(|device| (UserId(unsql(user)), DeviceId(unsql(device)))));
         }
         transaction.commit().await?;
         Ok(made)
@@ -480,8 +487,8 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let accounts = Accounts::open(data.path()).await.unwrap();
         let names: Vec<Name> = (0..300).map(|n| name(&format!("load-{n}"))).collect();
-        let made = accounts.create_in_bulk(&names[..200], NOW_MS).await.unwrap();
-        let again = accounts.create_in_bulk(&names, NOW_MS + 1).await.unwrap();
+        let made = accounts.create_in_bulk(&names[..200], 1, NOW_MS).await.unwrap();
+        let again = accounts.create_in_bulk(&names, 1, NOW_MS + 1).await.unwrap();
         assert_eq!(again[..200], made);
         assert_eq!(accounts.count().await.unwrap(), (300, 300));
         let users: Vec<UserId> = again.iter().map(|(user, _)| *user).collect();
@@ -489,6 +496,13 @@ mod tests {
         let account = accounts.user_by_name(&names[7]).await.unwrap().unwrap();
         assert!(account.in_core && !account.password_hash.starts_with('$'));
         assert!(accounts.has_device(again[7].0, again[7].1).await.unwrap());
+        let more = accounts.create_in_bulk(&names[..3], 2, NOW_MS + 2).await.unwrap();
+        assert_eq!(more, accounts.create_in_bulk(&names[..3], 2, NOW_MS + 3).await.unwrap());
+        assert_eq!((more.len(), more[0], more[1].0), (6, again[0], again[0].0));
+        accounts.create_user(&name("person"), "$hash", NOW_MS).await.unwrap();
+        let with_person = accounts.create_in_bulk(&[name("load-999"), name("Person")], 1, NOW_MS).await;
+        assert!(matches!(with_person, Err(AccountsError::NameTaken)));
+        assert_eq!(accounts.count().await.unwrap(), (301, 303), "all or nothing");
     }
 
     #[tokio::test]

@@ -3,15 +3,13 @@
 //! JSON, oldest first: `{"keys":[{"id":1,"secret":"<64 hex digits>","created_ms":0}]}`. The newest signs, all verify; to
 //! replace a key an operator appends one, restarts, and removes the old one when its last token has expired.
 
-use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use protocol::token::Key;
 use serde::{Deserialize, Serialize};
+
+use crate::private_file::{self, PrivateFileError};
 
 /// Name of the file within the data directory.
 pub const FILE: &str = "keys";
@@ -23,38 +21,6 @@ const KEYS_MAX: usize = 64;
 pub struct Keys {
     keys: Arc<[Key]>,
     newest: Key,
-}
-
-/// What is wrong with the file.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// It cannot be read or written.
-    #[error("the key file {path}: {error}")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Others than its owner may read it.
-    #[error("the key file {path} has mode {mode:o}; allowed is 600: others must not read it")]
-    Mode {
-        /// Which file.
-        path: PathBuf,
-        /// What was found.
-        mode: u32,
-    },
-    /// It does not hold what it should.
-    #[error("the key file {path}: {fault}")]
-    Content {
-        /// Which file.
-        path: PathBuf,
-        /// What was found and what was expected. Never a secret.
-        fault: String,
-    },
-    /// The system gave no random bytes.
-    #[error("no random bytes for a key: {0}")]
-    Random(getrandom::Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,26 +41,25 @@ impl Keys {
     /// Reads the file of a data directory.
     ///
     /// # Errors
-    /// [`KeysError`] when it is missing, readable by others or damaged.
-    pub fn open(data: &Path) -> Result<Self, KeysError> {
+    /// [`PrivateFileError`] when it is missing, readable by others or damaged.
+    pub fn open(data: &Path) -> Result<Self, PrivateFileError> {
         let path = data.join(FILE);
-        let io = |error| KeysError::Io { path: path.clone(), error };
-        let mode = fs::metadata(&path).map_err(io)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeysError::Mode { path, mode });
-        }
-        let text = fs::read_to_string(&path).map_err(io)?;
-        parse(&text).map_err(|fault| KeysError::Content { path, fault })
+        let text = private_file::read(&path)?;
+        parse(&text).map_err(|fault| PrivateFileError::Content { path, fault })
     }
 
     /// Reads the file of a data directory, which is made with one key when there is none.
     ///
     /// # Errors
     /// As [`Self::open`], and when the file cannot be made.
-    pub fn open_or_create(data: &Path, now_ms: u64) -> Result<Self, KeysError> {
+    pub fn open_or_create(data: &Path, now_ms: u64) -> Result<Self, PrivateFileError> {
         let path = data.join(FILE);
         if !path.exists() {
-            create(data, &path, now_ms)?;
+            let secret = private_file::hex(&private_file::secret()?);
+            let file = File { keys: vec![Record { id: 1, secret, created_ms: now_ms }] };
+            let text = serde_json::to_string_pretty(&file)
+                .map_err(|error| PrivateFileError::Io { path: path.clone(), error: error.into() })?;
+            private_file::create(data, &path, &text)?;
         }
         Self::open(data)
     }
@@ -109,27 +74,6 @@ impl Keys {
     #[must_use]
     pub fn newest(&self) -> &Key {
         &self.newest
-    }
-}
-
-/// Written aside, synced and renamed: a crash leaves no half of a file.
-fn create(data: &Path, path: &Path, now_ms: u64) -> Result<(), KeysError> {
-    let io = |error| KeysError::Io { path: path.to_owned(), error };
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(KeysError::Random)?;
-    let file = File { keys: vec![Record { id: 1, secret: hex(&secret), created_ms: now_ms }] };
-    let text = serde_json::to_string_pretty(&file).map_err(|error| io(error.into()))?;
-    let aside = data.join("keys.new");
-    let mut options = OpenOptions::new();
-    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
-    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(io)?;
-    out.sync_all().map_err(io)?;
-    // Linked, not renamed: of two that start at once the second keeps what the first made.
-    let linked = fs::hard_link(&aside, path);
-    fs::remove_file(&aside).map_err(io)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(error)),
-        _ => fs::File::open(data).and_then(|directory| directory.sync_all()).map_err(io),
     }
 }
 
@@ -153,13 +97,6 @@ fn parse(text: &str) -> Result<Keys, String> {
     Ok(Keys { keys: keys.into(), newest })
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
@@ -175,6 +112,8 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn made_once_and_kept() {
@@ -227,6 +166,6 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let fault = Keys::open(data.path()).unwrap_err().to_string();
         assert!(fault.contains("644") && fault.contains("600"), "{fault}");
-        assert!(matches!(Keys::open(Path::new("/nonexistent")), Err(KeysError::Io { .. })));
+        assert!(matches!(Keys::open(Path::new("/nonexistent")), Err(PrivateFileError::Io { .. })));
     }
 }

@@ -4,6 +4,7 @@
 //! needs of the data plane it asks through [`Core`], which the composition root implements.
 
 mod accounts;
+mod admin_token;
 mod core;
 mod error;
 mod json;
@@ -11,15 +12,18 @@ pub mod keys;
 mod limiter;
 pub mod name;
 pub mod password;
+mod private_file;
 mod routes;
 mod server;
 pub mod snowflake;
 
 pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
+pub use admin_token::AdminToken;
 pub use core::{Core, Pending, Route};
 pub use error::ApiError;
-pub use keys::{Keys, KeysError};
+pub use keys::Keys;
 pub use name::{Name, NameFault};
+pub use private_file::PrivateFileError;
 pub use server::{Api, ChatUrl, Parts, Settings, serve};
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -8,9 +8,11 @@
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name"}
 //! GET  /v1/route                  Bearer                                     200 {"chat","quic"?,"shard","shards"}
+//! POST /v1/admin/users            Operator  {"prefix"?,"from"?,"count","devices"?}  201 lines of user, device, token
 //! GET  /healthz /readyz /metrics
 //! ```
 
+mod admin;
 mod bearer;
 mod login;
 mod operate;
@@ -37,6 +39,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/route", get(route::route))
+        .route("/v1/admin/users", post(admin::users))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::accounts::Accounts;
+use crate::admin_token::AdminToken;
 use crate::core::Core;
 use crate::error::{ApiError, RefusalCode};
 use crate::keys::Keys;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// Signing keys.
     pub keys: Keys,
+    /// The operator's.
+    pub admin: AdminToken,
     /// The data plane.
     pub core: Arc<dyn Core>,
     /// What an operator set.
@@ -96,6 +99,7 @@ pub(crate) type Shared = Arc<Inner>;
 pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
+    pub(crate) admin: AdminToken,
     pub(crate) core: Arc<dyn Core>,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
@@ -109,10 +113,10 @@ impl Api {
     /// # Errors
     /// Words for the log when the system gave no random bytes.
     pub fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { accounts, keys, core, settings } = parts;
+        let Parts { accounts, keys, admin, core, settings } = parts;
         let hasher = Hasher::new(settings.hashers)?;
         let (limiter, counters) = (Limiter::default(), Counters::default());
-        let inner = Inner { accounts, keys, core, settings, hasher, limiter, counters };
+        let inner = Inner { accounts, keys, admin, core, settings, hasher, limiter, counters };
         Ok(Self { shared: Arc::new(inner) })
     }
 }

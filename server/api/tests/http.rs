@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{Accounts, Api, ChatUrl, Core, Keys, Parts, Pending, Settings, now_ms};
+use api::{Accounts, AdminToken, Api, ChatUrl, Core, Keys, Parts, Pending, Settings, now_ms};
 use protocol::token::{self, Claims, Key};
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
@@ -72,7 +72,8 @@ impl World {
         let keys = Keys::open_or_create(data.path(), now_ms()).unwrap();
         let settings = Settings { chat_url: ChatUrl::Port(7), token_ms: 60_000, devices_max: 3, hashers: 2 };
         let accounts = Accounts::open(data.path()).await.unwrap();
-        let parts = Parts { accounts, keys: keys.clone(), core: core.clone(), settings };
+        let admin = AdminToken::open_or_create(data.path()).unwrap();
+        let parts = Parts { accounts, keys: keys.clone(), admin, core: core.clone(), settings };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), std::future::pending()));
@@ -354,11 +355,64 @@ async fn health_and_readiness() {
 }
 
 #[tokio::test]
+async fn an_operator_makes_many_users_and_nobody_else_does() {
+    let world = World::new().await;
+    let token = std::fs::read_to_string(world.data.path().join("admin.token")).unwrap();
+    let ask = |token: &str, body: Value| {
+        let request =
+            world.http.post(format!("{}/v1/admin/users", world.base)).bearer_auth(token).json(&body);
+        world.send(request)
+    };
+    let wanted = json!({ "prefix": "bulk", "count": 3, "devices": 2 });
+    let person = {
+        world.signup("alice").await;
+        world.login("alice").await["token"].as_str().unwrap().to_owned()
+    };
+    for wrong in ["", "x", &token.trim_end()[1..], &"0".repeat(64), &person] {
+        refused(&ask(wrong, wanted.clone()).await, 401, "unauthenticated");
+    }
+    let (status, lines) = ask(token.trim_end(), wanted.clone()).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let lines = lines.as_str().unwrap().to_owned();
+    let made: Vec<Vec<&str>> = lines.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(made.len(), 6);
+    assert!(made[0][0] == made[1][0] && made[0][1] != made[1][1] && made[1][0] != made[2][0]);
+    let users = world.core.users.lock().unwrap().clone();
+    assert!(made.iter().all(|line| users.contains(&UserId(line[0].parse().unwrap()))));
+    let (status, found) = world.get("/v1/users/by-name/bulk000002", made[0][2]).await;
+    assert_eq!((status, found["user"].as_str()), (StatusCode::OK, Some(made[2][0])));
+    let (_, again) = ask(token.trim_end(), json!({ "prefix": "bulk", "from": 2, "count": 1 })).await;
+    assert!(again.as_str().unwrap().starts_with(&format!("{}\t{}\t", made[2][0], made[2][1])));
+    // A person's account is not given away, and nothing else was made.
+    world.signup("bulk000005").await;
+    refused(
+        &ask(token.trim_end(), json!({ "prefix": "bulk", "from": 4, "count": 2 })).await,
+        409,
+        "name_taken",
+    );
+    refused(&world.get("/v1/users/by-name/bulk000004", made[0][2]).await, 404, "not_found");
+    for (body, code) in [
+        (json!({ "count": 0 }), "bad_field"),
+        (json!({ "count": 5001 }), "bad_field"),
+        (json!({ "count": 2000, "devices": 3 }), "bad_field"),
+        (json!({ "count": 1, "devices": 4 }), "bad_field"),
+        (json!({ "count": 1, "prefix": "_" }), "bad_field"),
+        (json!({ "count": 1, "password": "x" }), "bad_field"),
+        (json!({}), "bad_field"),
+    ] {
+        refused(&ask(token.trim_end(), body).await, 400, code);
+    }
+    world.core.broken.store(true, Ordering::Release);
+    refused(&ask(token.trim_end(), json!({ "count": 1 })).await, 503, "busy");
+}
+
+#[tokio::test]
 async fn it_ends_when_it_is_told_to() {
     let data = tempfile::tempdir().unwrap();
     let parts = Parts {
         accounts: Accounts::open(data.path()).await.unwrap(),
         keys: Keys::open_or_create(data.path(), 1).unwrap(),
+        admin: AdminToken::open_or_create(data.path()).unwrap(),
         core: Arc::new(FakeCore::default()),
         settings: Settings { chat_url: ChatUrl::Port(7), token_ms: 1, devices_max: 1, hashers: 1 },
     };

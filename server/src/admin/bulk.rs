@@ -22,6 +22,8 @@ const CHUNK: usize = 10_000;
 pub(super) struct Wanted<'a> {
     pub(super) count: u32,
     pub(super) prefix: &'a str,
+    /// Of each.
+    pub(super) devices: u32,
     pub(super) tokens: &'a Path,
     pub(super) ttl_s: Option<u64>,
 }
@@ -40,16 +42,17 @@ pub(super) async fn create_users(
     let created_ms = now_ms();
     let mut made = Vec::with_capacity(names.len());
     for chunk in names.chunks(CHUNK) {
-        made.extend(accounts.create_in_bulk(chunk, created_ms).await?);
+        made.extend(accounts.create_in_bulk(chunk, wanted.devices, created_ms).await?);
     }
-    let users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
+    let mut users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
+    users.dedup();
     tell_core(&stores, &users, created_ms)?;
     accounts.set_all_in_core(&users).await?;
     accounts.close().await;
     let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
     write_tokens(wanted.tokens, &keys, &made, now_ms().saturating_add(token_ms))
         .map_err(|error| format!("{}: {error}", wanted.tokens.display()))?;
-    writeln!(out, "{} accounts, tokens in {}", made.len(), wanted.tokens.display())?;
+    writeln!(out, "{} accounts, tokens in {}", users.len(), wanted.tokens.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

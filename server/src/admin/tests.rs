@@ -59,7 +59,7 @@ async fn users_are_made_listed_and_given_tokens() {
 async fn users_in_bulk_are_known_to_everybody() {
     let (dir, config) = directory();
     let tokens = dir.path().join("tokens");
-    let wanted = bulk::Wanted { count: 50, prefix: "load", tokens: &tokens, ttl_s: Some(60) };
+    let wanted = bulk::Wanted { count: 50, prefix: "load", devices: 1, tokens: &tokens, ttl_s: Some(60) };
     bulk::create_users(&config, &wanted, &mut Vec::new()).await.unwrap();
     let first = std::fs::read_to_string(&tokens).unwrap();
     bulk::create_users(&config, &wanted, &mut Vec::new()).await.unwrap();

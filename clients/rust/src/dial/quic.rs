@@ -1,37 +1,24 @@
 //! A QUIC connection that carries Maru frames: the control stream, and a stream for each page of history.
 
+mod settings;
+
+pub use settings::{first_id, settings};
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use protocol::limits::WS_MESSAGE_BYTES_MAX;
 use protocol::{CloseCode, Frame, Header};
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ConnectionError, ConnectionId, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
-use rustls::DigitallySignedStruct;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use quinn::{ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
 
-use super::entropy;
 use super::socket::Lost;
 use crate::account::Route;
 use crate::http::HttpError;
 
-/// What client and server call the protocol (docs/protocol.md, section 14).
-const ALPN: &[u8] = b"maru/1";
 /// Bytes that are queued at once.
 const JOIN_BYTES: usize = 64 * 1024;
-/// Pages that may be on the way at once.
-const PAGES_MAX: u32 = 16;
-/// Bytes of one stream that may be on the way.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Bytes of all streams that may be on the way: a large page never holds up the control stream.
-const WINDOW: u32 = 4 * STREAM_WINDOW;
-/// A connection that says nothing is tried this often. TCP tells at once that a server was killed; QUIC tells who asks.
-const ALIVE: Duration = Duration::from_secs(10);
 /// A page with the messages that follow in it.
 const PAGE_STREAM_BYTES_MAX: usize = 2 * WS_MESSAGE_BYTES_MAX;
 
@@ -67,12 +54,14 @@ impl Quic {
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
         let endpoint = Endpoint::client(any).map_err(|error| fault(&error))?;
-        let config = config(quic.fingerprint, route.shard).map_err(|error| fault(&error))?;
+        let mut config = settings(quic.fingerprint).map_err(|error| fault(&error))?;
+        let shard = route.shard;
+        config.initial_dst_cid_provider(Arc::new(move || first_id(Some(shard))));
         let connecting =
             endpoint.connect_with(config, address, "localhost").map_err(|error| fault(&error))?;
         let connection = connecting.await.map_err(|error| fault(&error))?;
         let (send, receive) = connection.open_bi().await.map_err(|error| fault(&error))?;
-        let (page_sender, pages) = mpsc::channel(PAGES_MAX as usize);
+        let (page_sender, pages) = mpsc::channel(settings::PAGES_MAX as usize);
         Ok(Self {
             endpoint,
             connection,
@@ -199,82 +188,5 @@ fn lost(error: &ConnectionError) -> Lost {
             Lost::Closed(u16::try_from(close.error_code.into_inner()).ok())
         }
         _ => Lost::Broken,
-    }
-}
-
-fn config(fingerprint: [u8; 32], shard: u16) -> Result<quinn::ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let pin = Arc::new(Pin { fingerprint, provider: provider.clone() });
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(pin)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let crypto =
-        QuicClientConfig::try_from(tls).map_err(|error| rustls::Error::General(error.to_string()))?;
-    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-    // The first byte leads the very first packet to the shard where the user lives.
-    config.initial_dst_cid_provider(Arc::new(move || {
-        let mut id: [u8; 8] = entropy();
-        if let (Some(first), Ok(shard)) = (id.first_mut(), u8::try_from(shard)) {
-            *first = shard;
-        }
-        ConnectionId::new(&id)
-    }));
-    let mut transport = TransportConfig::default();
-    transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
-    transport.max_concurrent_uni_streams(VarInt::from_u32(PAGES_MAX));
-    transport.stream_receive_window(VarInt::from_u32(STREAM_WINDOW));
-    transport.receive_window(VarInt::from_u32(WINDOW));
-    transport.keep_alive_interval(Some(ALIVE));
-    config.transport_config(Arc::new(transport));
-    Ok(config)
-}
-
-/// Knows the server by its certificate and by nothing else.
-#[derive(Debug)]
-struct Pin {
-    fingerprint: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pin {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = ring::digest::digest(&ring::digest::SHA256, end_entity);
-        if found.as_ref() == self.fingerprint {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(rustls::CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("QUIC is TLS 1.3".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

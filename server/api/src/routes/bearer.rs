@@ -17,20 +17,23 @@ impl FromRequestParts<Shared> for Bearer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (scheme, token) = header
-            .and_then(|header| header.split_once(' '))
-            .ok_or_else(|| ApiError::unauthenticated("expected is Authorization: Bearer TOKEN"))?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(ApiError::unauthenticated("expected is Authorization: Bearer TOKEN"));
-        }
-        let claims = token::verify(api.keys.all(), token.trim(), now_ms()).map_err(refusal)?;
+        let claims = token::verify(api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)?;
         // A token outlives a logout; its device does not.
         if !api.accounts.has_device(claims.user, claims.device).await? {
             return Err(ApiError::unauthenticated("the device was logged out; log in"));
         }
         Ok(Self(claims))
     }
+}
+
+/// The token that a request brings, whatever it is worth.
+pub(super) fn bearer_text(parts: &Parts) -> Result<&str, ApiError> {
+    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let split = header.and_then(|header| header.split_once(' '));
+    let token = split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (_, token) =
+        token.ok_or_else(|| ApiError::unauthenticated("expected is Authorization: Bearer TOKEN"))?;
+    Ok(token.trim())
 }
 
 fn refusal(fault: TokenFault) -> ApiError {

@@ -1,0 +1,121 @@
+//! For the operator alone, with the token of [`crate::AdminToken`]: many accounts at once, for load tests and imports.
+//! It has no rate limit because whoever holds the token could write to the database as well; sign-up's stands.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use protocol::UserId;
+use protocol::token::{self, Claims};
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::bearer::bearer_text;
+use super::login::core_refused;
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::name::Name;
+use crate::now_ms;
+use crate::server::Shared;
+
+/// Devices that one request makes, at most: a few seconds of work and less than a mebibyte of answer.
+const DEVICES_PER_REQUEST: u32 = 5000;
+/// Accounts that the core is told of at a time.
+const TELLING_MAX: usize = 64;
+
+/// An operator's request.
+#[derive(Debug)]
+pub(crate) struct Operator;
+
+impl FromRequestParts<Shared> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        if api.admin.is(bearer_text(parts)?) {
+            return Ok(Self);
+        }
+        Err(ApiError::unauthenticated("this is not the token in the server's file admin.token"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// Names are this and a number of six digits.
+    #[serde(default = "prefix")]
+    prefix: String,
+    /// The first number.
+    #[serde(default = "one")]
+    from: u32,
+    /// How many.
+    count: u32,
+    /// Devices of each.
+    #[serde(default = "one")]
+    devices: u32,
+}
+
+fn prefix() -> String {
+    "load".into()
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Makes accounts that nobody can log in to by password, and a token for each of their devices. Repeatable: the same
+/// names give the same accounts and devices. Answers what `maru admin create-users --tokens` writes.
+pub(crate) async fn users(
+    State(api): State<Shared>,
+    _operator: Operator,
+    Json(wanted): Json<Wanted>,
+) -> Result<impl IntoResponse, ApiError> {
+    let names = names(&wanted, api.settings.devices_max)?;
+    let created_ms = now_ms();
+    let made = api.accounts.create_in_bulk(&names, wanted.devices, created_ms).await?;
+    let mut users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
+    users.dedup();
+    tell_core(&api, &users, created_ms).await?;
+    api.accounts.set_all_in_core(&users).await?;
+    let expires_ms = now_ms().saturating_add(api.settings.token_ms);
+    let mut lines = String::new();
+    for (user, device) in made {
+        let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms });
+        lines += &format!("{user}\t{device}\t{token}\n");
+    }
+    let kind = [(header::CONTENT_TYPE, "text/tab-separated-values"), (header::CACHE_CONTROL, "no-store")];
+    Ok((StatusCode::CREATED, kind, lines))
+}
+
+fn names(wanted: &Wanted, devices_max: u32) -> Result<Vec<Name>, ApiError> {
+    let Wanted { prefix, from, count, devices } = wanted;
+    if !(1..=devices_max).contains(devices) {
+        return Err(ApiError::field("devices", format_args!("{devices}; allowed are 1 to {devices_max}")));
+    }
+    let most = DEVICES_PER_REQUEST / devices;
+    if !(1..=most).contains(count) {
+        let words =
+            format_args!("{count}; allowed are 1 to {most} with {devices} devices each, ask again for more");
+        return Err(ApiError::field("count", words));
+    }
+    let numbers = u64::from(*from)..u64::from(*from) + u64::from(*count);
+    let names = numbers.map(|number| Name::parse(&format!("{prefix}{number:06}")));
+    names.collect::<Result<_, _>>().map_err(|fault| ApiError::field("prefix", fault))
+}
+
+async fn tell_core(api: &Shared, users: &[UserId], created_ms: u64) -> Result<(), ApiError> {
+    let mut telling = JoinSet::new();
+    let mut users = users.iter();
+    loop {
+        while telling.len() < TELLING_MAX
+            && let Some(user) = users.next().copied()
+        {
+            let core = api.core.clone();
+            telling.spawn(async move { core.create_account(user, created_ms).await });
+        }
+        match telling.join_next().await {
+            None => return Ok(()),
+            Some(Ok(told)) => told.map_err(|error| core_refused(&error))?,
+            Some(Err(error)) => return Err(ApiError::internal(error)),
+        }
+    }
+}
