@@ -13,6 +13,7 @@ mod load;
 mod page;
 mod part;
 mod plan;
+mod quic;
 mod relays;
 mod server;
 mod spread;

@@ -23,6 +23,10 @@ pub(super) struct Found {
     /// Slopes over the connections while they were opened.
     pub(super) bytes_per_connection: f64,
     pub(super) kernel_bytes_per_pair: f64,
+    /// Until all were connected.
+    pub(super) connect_s: f64,
+    /// Share of QUIC connections that the kernel gave to their user's home.
+    pub(super) landed_home: f64,
     /// Why the figures of latency and rate say nothing about the server; CPU a delivery stands.
     void: Vec<String>,
 }
@@ -52,6 +56,7 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
         .args(["--server", &server.url, "--server-pid", &server.pid().to_string(), "--server-core", "0"])
         .arg("--users")
         .arg(&server.users)
+        .args(server.http.iter().flat_map(|http| ["--http".to_owned(), format!("http://{http}")]))
         .arg("--json")
         .arg(report.path())
         .arg("--quiet")
@@ -70,6 +75,7 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
     if !partial.is_empty() {
         return Err(format!("maru-load {}: {}", shape.join(" "), partial.join("; ")).into());
     }
+    let (home, elsewhere) = (number("/outcome/landings/home"), number("/outcome/landings/elsewhere"));
     Ok(Found {
         cpu_us: number("/server_use/user_us_per_delivery")
             + number("/server_use/system_us_per_delivery")
@@ -84,6 +90,8 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
         cpu_us_per_connection_s: number("/server_use/cpu_us_per_connection_s"),
         bytes_per_connection: number("/server_use/bytes_per_connection"),
         kernel_bytes_per_pair: number("/server_use/kernel_bytes_per_pair"),
+        connect_s: number("/totals/connect_s"),
+        landed_home: home / (home + elsewhere),
         void: words("/verdict/void"),
     })
 }

@@ -1,10 +1,10 @@
 //! Rounds of all parts.
 
 use super::part::{Figures, Part};
-use super::{Order, Outcome, durable, flat, history, idle, page, relays, stall};
+use super::{Order, Outcome, durable, flat, history, idle, page, quic, relays, stall};
 
 const PARTS: &[&Part] =
-    &[&relays::PART, &durable::PART, &idle::PART, &stall::PART, &flat::PART, &history::PART];
+    &[&relays::PART, &durable::PART, &idle::PART, &stall::PART, &flat::PART, &history::PART, &quic::PART];
 
 /// The parts, as `--only` takes them.
 #[must_use]

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     FloorTokioUring,
     Ordinary,
     MaruMemory,
+    /// In memory, too.
+    MaruFourShards,
     MaruRocks,
 }
 
@@ -29,6 +31,7 @@ impl Kind {
             Self::FloorTokioUring => "floor, tokio-uring",
             Self::Ordinary => "ordinary, durable",
             Self::MaruMemory => "Maru, memory store",
+            Self::MaruFourShards => "Maru, 4 shards, memory store",
             Self::MaruRocks => "Maru, durable",
         }
     }
@@ -37,7 +40,7 @@ impl Kind {
 pub(super) struct Server {
     child: Child,
     pub(super) url: String,
-    http: Option<String>,
+    pub(super) http: Option<String>,
     pub(super) users: PathBuf,
     kind: Kind,
     folder: TempDir,
@@ -157,9 +160,10 @@ fn command(order: &Order, kind: Kind, folder: &Path) -> Command {
         Kind::Ordinary => {
             command.arg(order.bin.join("ordinary")).arg("--data").arg(folder.join("ordinary"));
         }
-        Kind::MaruMemory | Kind::MaruRocks => {
-            let store = if kind == Kind::MaruMemory { "memory" } else { "rocks" };
-            command.arg(order.bin.join("maru")).args(["serve", "--shards", "1", "--store", store]);
+        Kind::MaruMemory | Kind::MaruFourShards | Kind::MaruRocks => {
+            let store = if kind == Kind::MaruRocks { "rocks" } else { "memory" };
+            let shards = if kind == Kind::MaruFourShards { "4" } else { "1" };
+            command.arg(order.bin.join("maru")).args(["serve", "--shards", shards, "--store", store]);
             command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]);
             command.arg(folder.join("data"));
             command.args(["--frames-per-s", "1000000", "--frames-burst", "1000000", "--log", "warn"]);
