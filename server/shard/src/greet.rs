@@ -373,7 +373,7 @@ impl Shard {
         let after = After::Reply(ticket);
         let pipeline = self.pipelines.get_mut(index);
         if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(dirty, after)) {
-            self.after_stored(index, after);
+            self.after_stored(after);
         }
     }
 

@@ -5,6 +5,7 @@ use protocol::{DeviceId, InboxSeq, ShardId, UserId};
 
 use crate::admit::Bucket;
 use crate::input::{ConnId, Tick, Ticket};
+use crate::limits::COMPLETE_EVERY_MS;
 
 /// What a session speaks through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +67,26 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn origin(&self) -> Origin {
         Origin { user: self.user, device: self.device, session: self.number }
+    }
+
+    /// Whether the newest entry `at`, of so many bytes, can go out with nothing before it, beside it or in the way; takes
+    /// it then. What this refuses goes the long way of [`crate::Shard::advance`].
+    pub(crate) fn takes_live(
+        &mut self,
+        at: InboxSeq,
+        bytes: usize,
+        room: usize,
+        (now, turn): (Tick, u64),
+    ) -> bool {
+        let takes = self.paging.is_none()
+            && self.sent_through.next() == at
+            && now < self.completed_at.after_ms(COMPLETE_EVERY_MS)
+            && self.egress.queued(turn) + bytes <= room;
+        if takes {
+            self.sent_through = at;
+            self.egress.add(bytes, turn);
+        }
+        takes
     }
 }
 
