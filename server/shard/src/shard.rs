@@ -36,7 +36,8 @@ pub struct Shard {
     pub(crate) out: Vec<Effect>,
     pub(crate) users: IdMap<UserId, Slot<Box<User>, Vec<Waiting>>>,
     pub(crate) channels: IdMap<ChannelId, Slot<Box<Channel>, VecDeque<Submit>>>,
-    pub(crate) sessions: IdMap<ConnId, Session>,
+    /// Boxed, so that the empty places of the map cost little.
+    pub(crate) sessions: IdMap<ConnId, Box<Session>>,
     pub(crate) greeting: IdMap<ConnId, Greeting>,
     /// Connections of our driver whose sessions are elsewhere.
     pub(crate) held: IdMap<ConnId, HeldConn>,
