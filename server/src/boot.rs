@@ -21,7 +21,7 @@ use protocol::{Placement, ShardId, StoreId};
 use storage::{StoreError, StoreState, Stores, Tier};
 
 use crate::certificate::{self, Certificate, CertificateError};
-use crate::config::{Config, QuicAt};
+use crate::config::{Config, QuicAt, StoreKind};
 use crate::driver::{self, Reserved};
 use crate::fatal;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
@@ -30,7 +30,7 @@ use crate::plane::DataPlane;
 use crate::reader::Readers;
 use crate::space::Watcher;
 use crate::store::{self, Appender, Work};
-use crate::turn::ShardThread;
+use crate::turn::{Append, ShardThread};
 
 /// Descriptors that the control plane may want.
 const FILES_OF_CONTROL: u64 = 1024;
@@ -268,7 +268,7 @@ impl Plan<'_> {
         let shard = mailbox.shard();
         let outlet: Option<Outlet> = mailbox.outlets().to(shard);
         let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
-        let (data, appenders, readers) = (self.data.clone(), self.appenders.clone(), self.readers.clone());
+        let (data, readers) = (self.data.clone(), self.readers.clone());
         let driver_limits = driver::Limits {
             connections_max: driver::connections_within_descriptors(self.placement.shards(), self.files()),
             hello_ms: self.config.hello_timeout_ms,
@@ -282,15 +282,30 @@ impl Plan<'_> {
             quic,
             limits: driver_limits,
             cached: Box::new(move |query| cached(&data, query)),
-            appender: Box::new(move |batch| {
-                if let Some(appender) = appenders.get(usize::from(batch.store.0)) {
-                    appender.append(batch);
-                }
-            }),
+            appender: self.appender(),
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
             pin_to: self.core_of(shard).map(usize::from),
+        })
+    }
+
+    /// Where a shard's batches go: to their stores' threads, which wait for the disk in its place. In memory there is
+    /// nothing to wait for, and no hand-over either.
+    fn appender(&self) -> Append {
+        if self.config.store == StoreKind::Memory {
+            let data = self.data.clone();
+            return Box::new(move |batch| match data.commit(batch.store, std::slice::from_ref(&batch)) {
+                Ok(()) => Some(batch.number),
+                Err(error) => fatal::commit_failed(batch.store, &error),
+            });
+        }
+        let appenders = self.appenders.clone();
+        Box::new(move |batch| {
+            if let Some(appender) = appenders.get(usize::from(batch.store.0)) {
+                appender.append(batch);
+            }
+            None
         })
     }
 

@@ -29,6 +29,9 @@ const HANDOVER_RETRY_MS: u64 = 1;
 
 /// Answers a query from memory, or `None` when that is not possible without touching the disk.
 pub type Cached = Box<dyn FnMut(&Query) -> Option<Result<Answer, String>> + Send>;
+/// Takes a batch and says the number through which its store is durable now, if that is known at once: where there is
+/// no disk to wait for. Else [`Post::Stored`] says it.
+pub type Append = Box<dyn FnMut(Batch) -> Option<u64> + Send>;
 /// Told once.
 pub type Once = Box<dyn FnOnce() + Send>;
 
@@ -107,8 +110,8 @@ pub struct ShardThread {
     pub limits: driver::Limits,
     /// Asked first.
     pub cached: Cached,
-    /// Gives a batch to its store's thread, which posts [`Post::Stored`].
-    pub appender: Box<dyn FnMut(Batch) + Send>,
+    /// Gives a batch to its store.
+    pub appender: Append,
     /// Gives a query to a reader thread, which posts [`Post::Read`].
     pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
     /// Fan-out is replayed: the shard may be told to listen. Called once.
@@ -193,7 +196,7 @@ struct Turns<C, D> {
     mailbox: Mailbox,
     address: SocketAddr,
     cached: Cached,
-    appender: Box<dyn FnMut(Batch) + Send>,
+    appender: Append,
     reader: Box<dyn FnMut(Ticket, Query) + Send>,
     core: C,
     driver: D,
@@ -203,7 +206,7 @@ struct Turns<C, D> {
     /// What the driver told and the core was not stepped with yet.
     told: Vec<Told>,
     effects: Vec<Effect>,
-    /// Queries answered inline: inputs of the next turn.
+    /// Queries answered and batches stored inline: inputs of the next turn.
     answers: Vec<Input>,
     /// Handovers that found the home's mailbox full.
     away: VecDeque<(ShardId, Box<Parcel>)>,
@@ -350,7 +353,11 @@ impl<C: Core, D: Driver> Turns<C, D> {
             Effect::Close { conn, code } => self.driver.close(self.now, conn, code, &mut self.told),
             Effect::Pause { conn } => self.driver.pause(conn),
             Effect::Resume { conn } => self.driver.resume(self.now, conn, &mut self.told),
-            Effect::Append(batch) => (self.appender)(batch),
+            Effect::Append(batch) => {
+                let store = batch.store;
+                let stored = (self.appender)(batch);
+                self.answers.extend(stored.map(|number| Input::Stored { store, number }));
+            }
             Effect::Read { ticket, query } => match (self.cached)(&query) {
                 Some(answer) => self.answers.push(Input::Read { ticket, answer }),
                 None => (self.reader)(ticket, query),

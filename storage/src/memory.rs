@@ -1,5 +1,7 @@
 //! Rows in memory: what the simulator and the tests run on. Deterministic, and durable as far as the process lives.
 
+mod row;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
@@ -8,9 +10,10 @@ use bytes::Bytes;
 
 use crate::error::StoreError;
 use crate::family::Family;
-use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Value, Visit};
+use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Visit};
+use row::{Cell, RowKey};
 
-type Table = BTreeMap<Box<[u8]>, Bytes>;
+type Table = BTreeMap<RowKey, Cell>;
 
 /// One ordered table a family.
 #[derive(Debug)]
@@ -35,18 +38,20 @@ impl MemorySink<'_> {
 
 impl Sink for MemorySink<'_> {
     fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        self.put_shared(family, key, &Bytes::copy_from_slice(value));
+        if let Some(table) = self.table(family) {
+            table.insert(RowKey::new(key), Cell::copy(value));
+        }
     }
 
     fn put_shared(&mut self, family: Family, key: &[u8], value: &Bytes) {
         if let Some(table) = self.table(family) {
-            table.insert(key.into(), value.clone());
+            table.insert(RowKey::new(key), Cell::Shared(value.clone()));
         }
     }
 
     fn delete(&mut self, family: Family, key: &[u8]) {
         if let Some(table) = self.table(family) {
-            table.remove(key);
+            table.remove(&RowKey::new(key));
         }
     }
 
@@ -55,15 +60,19 @@ impl Sink for MemorySink<'_> {
         if lower >= upper {
             return;
         }
-        let mut rest = table.split_off(lower);
-        table.append(&mut rest.split_off(upper));
+        let (lower, upper) = (RowKey::new(lower), RowKey::new(upper));
+        // One by one: what is removed is little, and what stays is not moved for it.
+        while let Some((key, _)) = table.range(lower..upper).next() {
+            let key = *key;
+            table.remove(&key);
+        }
     }
 }
 
 impl Rows for MemoryRows {
     fn get(&self, family: Family, key: &[u8], _tier: Tier) -> Found<Option<Bytes>> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(tables.get(family.index()).and_then(|table| table.get(key)).cloned())
+        Ok(tables.get(family.index()).and_then(|table| table.get(&RowKey::new(key))).map(Cell::to_bytes))
     }
 
     fn scan(
@@ -79,14 +88,15 @@ impl Rows for MemoryRows {
         if lower >= upper {
             return Ok(());
         }
-        let mut range = table.range::<[u8], _>((Bound::Included(lower), Bound::Excluded(upper)));
+        let bounds = (Bound::Included(RowKey::new(lower)), Bound::Excluded(RowKey::new(upper)));
+        let mut range = table.range(bounds);
         loop {
             let row = match direction {
                 Direction::Rising => range.next(),
                 Direction::Falling => range.next_back(),
             };
             let Some((key, value)) = row else { return Ok(()) };
-            if !visit(key, Value::Shared(value))? {
+            if !visit(key.as_bytes(), value.as_value())? {
                 return Ok(());
             }
         }
@@ -101,7 +111,7 @@ impl Rows for MemoryRows {
     fn measure(&self) -> Measure {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         let rows = tables.iter().flat_map(|table| table.iter());
-        let memory_bytes = rows.map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        let memory_bytes = rows.map(|(key, value)| (key.as_bytes().len() + value.len()) as u64).sum();
         Measure { memory_bytes, ..Measure::default() }
     }
 

@@ -40,8 +40,7 @@ pub(crate) type Found<T> = Result<T, Unread>;
 pub(crate) enum Value<'a> {
     /// The memory store's own, shared for the price of a count.
     Shared(&'a Bytes),
-    /// Within a block of RocksDB; keeping it costs a copy.
-    #[cfg(feature = "rocks")]
+    /// Within a block of RocksDB, or a small one of the memory store; keeping it costs a copy.
     Borrowed(&'a [u8]),
 }
 
@@ -50,7 +49,6 @@ impl Value<'_> {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Shared(bytes) => bytes,
-            #[cfg(feature = "rocks")]
             Self::Borrowed(bytes) => bytes,
         }
     }
@@ -59,7 +57,6 @@ impl Value<'_> {
     pub(crate) fn to_bytes(&self) -> Bytes {
         match self {
             Self::Shared(bytes) => Bytes::clone(bytes),
-            #[cfg(feature = "rocks")]
             Self::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
         }
     }

@@ -31,12 +31,18 @@ pub struct Decoder {
     ended: Ended,
     head: [u8; HEADER_BYTES_MAX],
     head_len: u8,
-    message_bytes_max: usize,
+    message_bytes_max: u32,
     frame: Option<Payload>,
     /// Parts of the message so far; `None` outside a fragmented message.
-    parts: Option<Vec<u8>>,
-    /// The payload of the frame that is being received, when it is a control frame.
-    control: Vec<u8>,
+    parts: Option<Box<Held>>,
+    /// The payload of the frame that is being received, when it is a control frame that came in part.
+    control: Option<Box<Held>>,
+}
+
+/// What seldom is there, behind one pointer: most connections are between frames.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
 }
 
 /// Whether anything can still come.
@@ -53,13 +59,22 @@ struct Payload {
     opcode: Opcode,
     is_final: bool,
     key: Option<[u8; 4]>,
-    len: usize,
-    taken: usize,
+    len: u32,
+    taken: u32,
 }
 
+impl Payload {
+    /// Bytes that are still to come.
+    fn left(self) -> usize {
+        (self.len - self.taken) as usize
+    }
+}
+
+const _: () = assert!(size_of::<Decoder>() <= 56);
+
 impl Decoder {
-    /// A decoder for what reaches `role`. A message of more than `message_bytes_max` bytes, all its parts together, is
-    /// a fault.
+    /// A decoder for what reaches `role`. A message of more than `message_bytes_max` bytes, all its parts together, or of
+    /// 4 GiB is a fault.
     #[must_use]
     pub fn new(role: Role, message_bytes_max: usize) -> Self {
         Self {
@@ -67,10 +82,10 @@ impl Decoder {
             ended: Ended::No,
             head: [0; HEADER_BYTES_MAX],
             head_len: 0,
-            message_bytes_max,
+            message_bytes_max: u32::try_from(message_bytes_max).unwrap_or(u32::MAX),
             frame: None,
             parts: None,
-            control: Vec::new(),
+            control: None,
         }
     }
 
@@ -123,14 +138,14 @@ impl Decoder {
     /// Bytes of heap memory held for a message that is not whole yet.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.parts.as_ref().map_or(0, Vec::capacity) + self.control.capacity()
+        [&self.parts, &self.control].into_iter().flatten().map(|held| held.bytes.capacity()).sum()
     }
 
     fn forget(&mut self) {
         self.head_len = 0;
         self.frame = None;
         self.parts = None;
-        self.control = Vec::new();
+        self.control = None;
     }
 
     /// Takes header bytes. The first two are judged as soon as they are there.
@@ -207,12 +222,12 @@ impl Decoder {
             return Err(WsFault::Length);
         }
         let opcode = opcode_of(first)?;
-        let before = if opcode.is_control() { 0 } else { self.parts.as_ref().map_or(0, Vec::len) };
-        let room = self.message_bytes_max.saturating_sub(before);
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        if len > room && !opcode.is_control() {
-            return Err(WsFault::TooBig);
-        }
+        let held = self.parts.as_ref().filter(|_| !opcode.is_control());
+        let before = held.map_or(0, |parts| parts.bytes.len() as u64);
+        // A control frame is short: `judge` has seen to it.
+        let room = u64::from(self.message_bytes_max).saturating_sub(before);
+        let len = u32::try_from(len).ok().filter(|len| opcode.is_control() || u64::from(*len) <= room);
+        let Some(len) = len else { return Err(WsFault::TooBig) };
         let key = self.head.get(key_at..).and_then(|tail| tail.first_chunk::<4>());
         let key = if second & 0x80 == 0 { None } else { key.copied() };
         Ok(Payload { opcode, is_final: first & 0x80 != 0, key, len, taken: 0 })
@@ -226,27 +241,28 @@ impl Decoder {
         sink: &mut impl FnMut(Event<'_>) -> bool,
         go_on: &mut bool,
     ) -> Result<usize, WsFault> {
-        let end = (payload.len - payload.taken).min(input.len());
+        let end = payload.left().min(input.len());
         let chunk = input.get_mut(..end).unwrap_or_default();
         if let Some(key) = payload.key {
-            mask(chunk, key, payload.taken);
+            mask(chunk, key, payload.taken as usize);
         }
-        let is_whole = end == payload.len - payload.taken;
+        let is_whole = end == payload.left();
         if payload.opcode.is_control() {
             self.push_control(payload, chunk, is_whole, sink, go_on)?;
         } else if is_whole && payload.taken == 0 && payload.is_final && self.parts.is_none() {
             *go_on = sink(Event::Message(chunk));
         } else {
-            let parts = self.parts.get_or_insert_default();
-            let left = payload.len - payload.taken;
-            parts.reserve_exact(left.min(end.max(parts.len())));
+            let parts = &mut self.parts.get_or_insert_default().bytes;
+            parts.reserve_exact(payload.left().min(end.max(parts.len())));
             parts.extend_from_slice(chunk);
             if is_whole && payload.is_final {
                 let message = self.parts.take().unwrap_or_default();
-                *go_on = sink(Event::Message(&message));
+                *go_on = sink(Event::Message(&message.bytes));
             }
         }
-        self.frame = (!is_whole).then_some(Payload { taken: payload.taken + end, ..payload });
+        #[allow(clippy::cast_possible_truncation)]
+        let taken = payload.taken + end as u32;
+        self.frame = (!is_whole).then_some(Payload { taken, ..payload });
         Ok(end)
     }
 
@@ -259,15 +275,16 @@ impl Decoder {
         go_on: &mut bool,
     ) -> Result<(), WsFault> {
         if !is_whole {
-            self.control.extend_from_slice(chunk);
+            self.control.get_or_insert_default().bytes.extend_from_slice(chunk);
             return Ok(());
         }
-        let mut held = core::mem::take(&mut self.control);
-        let bytes = if held.is_empty() {
-            chunk
-        } else {
-            held.extend_from_slice(chunk);
-            &held
+        let mut held = self.control.take();
+        let bytes = match &mut held {
+            None => chunk,
+            Some(held) => {
+                held.bytes.extend_from_slice(chunk);
+                &held.bytes
+            }
         };
         let event = match payload.opcode {
             Opcode::Ping => Event::Ping(bytes),

@@ -189,6 +189,12 @@ impl Connection {
         state.egress.slices(out)
     }
 
+    /// Whether [`crate::SLICES_FEW`] pieces are enough for the next vectored write: most are short.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.state.egress.is_short()
+    }
+
     /// The kernel took so many bytes of the last [`Self::poll_transmit`].
     pub fn advance(&mut self, written: usize) {
         self.state.egress.advance(written);
@@ -401,7 +407,7 @@ impl State {
 }
 
 const _: () = assert!(UNAUTHENTICATED_BYTES_MAX <= u16::MAX as usize);
-const _: () = assert!(size_of::<Connection>() <= 256);
+const _: () = assert!(size_of::<Connection>() <= 176);
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,8 @@ use crate::limits::UNCHECKED_BYTES_MAX;
 
 /// Pieces of one vectored write: bytes of our own, a WebSocket header, and queued frames.
 pub const SLICES_MAX: usize = 64;
+/// Pieces that [`crate::Connection::is_short`] promises to be enough.
+pub const SLICES_FEW: usize = 8;
 
 /// A server's header has no mask key.
 const MESSAGE_HEADER_BYTES: usize = 10;
@@ -22,11 +24,11 @@ const MESSAGE_HEADER_BYTES: usize = 10;
 pub(crate) struct Egress {
     /// The oldest queued bytes stand inline, so that one frame a turn costs no allocation.
     front: Option<Bytes>,
-    rest: VecDeque<Bytes>,
+    rest: Option<Box<Rest>>,
     /// Bytes of `front` that are written.
-    front_written: usize,
-    /// Bytes in `front` and `rest` that are not written.
-    queued: usize,
+    front_written: u32,
+    /// Bytes in `front` and `rest` that are not written; their bound is far below 4 GiB.
+    queued: u32,
     header: [u8; MESSAGE_HEADER_BYTES],
     header_len: u8,
     header_written: u8,
@@ -34,6 +36,21 @@ pub(crate) struct Egress {
     entries: u32,
     /// Bytes that stand outside messages; they go first unless a message is half written.
     own: Option<Box<Own>>,
+}
+
+/// Room that a second entry of a turn makes at once for those that mostly come with it.
+const REST_ROOM: usize = 8;
+
+/// What is queued behind the front.
+#[derive(Debug)]
+struct Rest {
+    entries: VecDeque<Bytes>,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { entries: VecDeque::with_capacity(REST_ROOM) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -57,11 +74,11 @@ impl Egress {
         if entry.is_empty() {
             return;
         }
-        self.queued += entry.len();
+        self.queued = self.queued.saturating_add(small(entry.len()));
         if self.front.is_none() {
             self.front = Some(entry);
         } else {
-            self.rest.push_back(entry);
+            self.rest.get_or_insert_default().entries.push_back(entry);
         }
     }
 
@@ -77,7 +94,7 @@ impl Egress {
 
     /// Everything that waits, without the headers that are still to be made.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.queued + self.own_bytes()
+        self.queued as usize + self.own_bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -90,10 +107,22 @@ impl Egress {
         if keep == 0 {
             self.front = None;
         }
-        self.rest.truncate(keep.saturating_sub(1));
-        let left: usize = self.front.iter().chain(&self.rest).map(Bytes::len).sum();
-        self.queued = left.saturating_sub(self.front_written);
+        if let Some(rest) = &mut self.rest {
+            rest.entries.truncate(keep.saturating_sub(1));
+        }
+        let left: usize = self.waiting().map(Bytes::len).sum();
+        self.queued = small(left).saturating_sub(self.front_written);
         self.tidy();
+    }
+
+    /// What is queued, oldest first.
+    fn waiting(&self) -> impl Iterator<Item = &Bytes> {
+        self.front.iter().chain(self.rest.iter().flat_map(|rest| &rest.entries))
+    }
+
+    /// Whether so few pieces wait that a small array takes them.
+    pub(crate) fn is_short(&self) -> bool {
+        self.rest.as_ref().is_none_or(|rest| rest.entries.len() + 3 <= SLICES_FEW)
     }
 
     /// The pieces of the next vectored write, in order; 0 when nothing waits.
@@ -117,8 +146,8 @@ impl Egress {
             put(own.bytes.get(own.written..).unwrap_or_default());
         }
         put(this.header.get(this.header_written.into()..this.header_len.into()).unwrap_or_default());
-        let mut skip = this.front_written;
-        for entry in this.front.iter().chain(&this.rest).take(this.entries as usize) {
+        let mut skip = this.front_written as usize;
+        for entry in this.waiting().take(this.entries as usize) {
             put(entry.get(skip..).unwrap_or_default());
             skip = 0;
         }
@@ -143,14 +172,14 @@ impl Egress {
             self.header_written += now as u8;
         }
         written -= now;
-        self.queued = self.queued.saturating_sub(written);
-        self.front_written += written;
+        self.queued = self.queued.saturating_sub(small(written));
+        self.front_written += small(written);
         while let Some(front) = &self.front
             && self.entries > 0
-            && self.front_written >= front.len()
+            && self.front_written as usize >= front.len()
         {
-            self.front_written -= front.len();
-            self.front = self.rest.pop_front();
+            self.front_written -= small(front.len());
+            self.front = self.rest.as_mut().and_then(|rest| rest.entries.pop_front());
             self.entries -= 1;
         }
         if self.entries == 0 {
@@ -162,8 +191,8 @@ impl Egress {
 
     /// An idle connection owns no memory.
     fn tidy(&mut self) {
-        if self.rest.is_empty() && self.rest.capacity() > 0 {
-            self.rest = VecDeque::new();
+        if self.rest.as_ref().is_some_and(|rest| rest.entries.is_empty()) {
+            self.rest = None;
         }
         if self.front.is_none() {
             self.header_len = 0;
@@ -176,7 +205,7 @@ impl Egress {
     /// Makes one message of as many queued entries as the bounds of the wire allow.
     fn compose(&mut self) {
         let (mut bytes, mut frames, mut entries) = (0, 0, 0);
-        for entry in self.front.iter().chain(&self.rest) {
+        for entry in self.waiting() {
             let more = frames_at_most(entry);
             let fits = bytes + entry.len() <= WS_MESSAGE_BYTES_MAX && frames + more <= WS_MESSAGE_FRAMES_MAX;
             if entries > 0 && !fits {
@@ -199,6 +228,12 @@ impl Egress {
             }
         }
     }
+}
+
+/// A length within the bound of a queue.
+fn small(bytes: usize) -> u32 {
+    debug_assert!(u32::try_from(bytes).is_ok(), "{bytes} bytes in one queue");
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// One for the usual single frame; for several, what so many bytes can hold at most.

@@ -22,7 +22,7 @@ pub mod limits;
 pub mod quic;
 
 pub use connection::Connection;
-pub use egress::SLICES_MAX;
+pub use egress::{SLICES_FEW, SLICES_MAX};
 
 use protocol::token::Key;
 use protocol::{Code, Cursor, DeviceId, Frame, UserId};

@@ -3,15 +3,17 @@
 use protocol::body::sync::SendAck;
 use protocol::body::{self};
 use protocol::commit::Row;
-use protocol::hop::{Hop, Origin};
+use protocol::hop::{Hop, Origin, Speak};
 use protocol::limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
 use protocol::query::{Delivery, PageBounds, Query};
 use protocol::{ChannelId, CloseCode, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
 
 use crate::applied::Inbound;
+use crate::effect::Effect;
 use crate::inbox::Entry;
 use crate::input::{ConnId, Ticket};
-use crate::pipeline::{After, Committing};
+use crate::pipeline::Committing;
+use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::Waiting;
 
@@ -163,8 +165,7 @@ impl Shard {
             }
         }
         let Some(pipeline) = self.pipelines.get_mut(index) else { return };
-        pipeline.row(Row::Applied { source: inbound.source, through: inbound.through });
-        pipeline.after(After::Applied(inbound.source, inbound.through));
+        pipeline.applied(inbound.source, inbound.through);
     }
 
     fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, origin: Option<Origin>) {
@@ -175,15 +176,41 @@ impl Shard {
         };
         user.used = self.turn;
         let at = user.inbox.append(&mut self.spare_tails, Entry { frame: delivery.frame.clone(), origin });
-        let (channel, seq) = (delivery.channel, delivery.seq);
-        user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });
-        pipeline.after(After::Pointer(id, at));
+        user.dirty = pipeline.pointer(id, at, delivery.channel, delivery.seq);
+        let mut all_live = true;
+        for conn in &user.sessions {
+            let Some(session) = self.sessions.get_mut(conn) else { continue };
+            let room = self.config.limits.egress_bytes;
+            // Its own device is told otherwise, and one that is behind is brought along.
+            let is_live = origin.is_none_or(|origin| origin.session != session.number)
+                && session.takes_live(at, delivery.frame.bytes().len(), room, (self.now, self.turn));
+            if is_live {
+                self.counters.messages_sent += 1;
+                let frames = delivery.frame.to_bytes();
+                match Link::of(*conn) {
+                    Link::Local(conn) => self.out.push(Effect::Transmit { conn, frames }),
+                    Link::Remote { holder, conn } => {
+                        self.hops.push(holder, Hop::Speak { conn: conn.0, fact: Speak::Frames(frames) });
+                    }
+                }
+            }
+            all_live &= is_live;
+        }
+        if !all_live {
+            self.advance_sessions(id, |_| true);
+        }
+    }
+
+    /// Advances those sessions of a user.
+    fn advance_sessions(&mut self, id: UserId, which: impl Fn(&Session) -> bool) {
         let mut place = 0;
         while let Some(Slot::Live(user)) = self.users.get(&id)
             && let Some(conn) = user.sessions.get(place).copied()
         {
             place += 1;
-            self.advance(conn, false);
+            if self.sessions.get(&conn).is_some_and(|session| which(session)) {
+                self.advance(conn, false);
+            }
         }
     }
 
@@ -197,23 +224,22 @@ impl Shard {
             _ => return,
         };
         if let Some(pipeline) = self.pipelines.get_mut(index) {
-            pipeline.row(row);
+            pipeline.trailing_row(row);
         }
     }
 
     pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
-        let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
+        let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
+        for session in user.sessions.iter().filter_map(|conn| self.sessions.get(conn)) {
+            keep |= session.paging.is_some();
+            sent_through = sent_through.min(session.sent_through);
+        }
         user.inbox.stored(&mut self.spare_tails, at, keep);
-        let mut place = 0;
-        while let Some(Slot::Live(user)) = self.users.get(&id)
-            && let Some(conn) = user.sessions.get(place).copied()
-        {
-            place += 1;
+        let durable = user.inbox.durable();
+        if sent_through < durable {
             // Who fell behind what is in memory can be brought a page now.
-            if self.sessions.get(&conn).is_some_and(|s| s.sent_through < user.inbox.durable()) {
-                self.advance(conn, false);
-            }
+            self.advance_sessions(id, |session| session.sent_through < durable);
         }
     }
 

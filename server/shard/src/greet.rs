@@ -158,10 +158,13 @@ impl Shard {
         let wall_ms = self.wall_ms;
         let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else { return };
         let durable = user.inbox.durable();
+        // Most users have one session and a device or two: room is made for what comes, not for what may.
+        user.sessions.reserve_exact(1);
         user.sessions.push(hello.conn);
         let known = user.device(hello.device).is_some();
         if !known {
             let row = DeviceRow { cursor: Cursor::default(), seen_ms: wall_ms };
+            user.devices.reserve_exact(1);
             user.devices.push((hello.device, row));
             let row = Row::Device { user: hello.user, device: hello.device, row };
             self.user_row(hello.user, row);
@@ -212,7 +215,7 @@ impl Shard {
             egress: Egress::of(hello.conn),
         };
         let look_at = self.next_look(&session);
-        self.sessions.insert(hello.conn, session);
+        self.sessions.insert(hello.conn, Box::new(session));
         self.look_at(hello.conn, look_at);
     }
 
@@ -373,7 +376,7 @@ impl Shard {
         let after = After::Reply(ticket);
         let pipeline = self.pipelines.get_mut(index);
         if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(dirty, after)) {
-            self.after_stored(index, after);
+            self.after_stored(after);
         }
     }
 

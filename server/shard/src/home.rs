@@ -183,7 +183,7 @@ impl Shard {
         let (channel, seq) = (ChannelId(mark.channel.to_native()), Seq(mark.seq.to_native()));
         let id = frame.header().id;
         let Some(Slot::Live(user)) = self.users.get(&origin.user) else { return Ok(()) };
-        if let Some(known) = user.reads.get(&channel).copied() {
+        if let Some(known) = user.reads.as_ref().and_then(|reads| reads.marks.get(&channel)).copied() {
             self.read_mark(origin, id, channel, seq, known);
         } else {
             let query = Query::ReadMark { user: origin.user, channel };
@@ -194,12 +194,11 @@ impl Shard {
 
     pub(crate) fn read_mark(&mut self, origin: Origin, id: u64, channel: ChannelId, seq: Seq, stored: Seq) {
         if let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) {
-            let known = user.reads.get(&channel).copied().unwrap_or_default().max(stored);
+            let marks = &mut user.reads.get_or_insert_default().marks;
+            let known = marks.get(&channel).copied().unwrap_or_default().max(stored);
+            marks.insert(channel, known.max(seq));
             if seq > known {
-                user.reads.insert(channel, seq);
                 self.user_row(origin.user, Row::Read { user: origin.user, channel, seq });
-            } else {
-                user.reads.insert(channel, known);
             }
         }
         self.forget_reads(origin.user);
@@ -210,10 +209,10 @@ impl Shard {
     fn forget_reads(&mut self, id: UserId) {
         let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
         if let (Some(Slot::Live(user)), Some(pipeline)) = (self.users.get_mut(&id), pipeline)
-            && user.reads.len() > READS_MAX
+            && user.reads.as_ref().is_some_and(|reads| reads.marks.len() > READS_MAX)
             && pipeline.is_stored(user.dirty)
         {
-            user.reads.clear();
+            user.reads = None;
         }
     }
 

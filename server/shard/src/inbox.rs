@@ -21,13 +21,23 @@ pub(crate) struct Entry {
 
 /// Emptied tails of all inboxes of a shard: an idle inbox holds no memory, and one that wakes allocates none.
 #[derive(Debug, Default)]
-pub(crate) struct SpareTails(Vec<VecDeque<Entry>>);
+pub(crate) struct SpareTails(Vec<Box<Tail>>);
+
+/// Newest entries, oldest of them first.
+#[derive(Debug, Default)]
+struct Tail {
+    entries: VecDeque<Entry>,
+}
 
 impl SpareTails {
-    fn give(&mut self, tail: VecDeque<Entry>) {
-        if self.0.len() < SPARE_TAILS_MAX && (1..=SPARE_TAIL_ENTRIES_MAX).contains(&tail.capacity()) {
+    fn give(&mut self, tail: Box<Tail>) {
+        if self.0.len() < SPARE_TAILS_MAX && tail.entries.capacity() <= SPARE_TAIL_ENTRIES_MAX {
             self.0.push(tail);
         }
+    }
+
+    fn take(&mut self) -> Box<Tail> {
+        self.0.pop().unwrap_or_default()
     }
 }
 
@@ -36,12 +46,13 @@ pub(crate) struct Inbox {
     head: InboxSeq,
     durable: InboxSeq,
     /// Entries `head - tail.len() + 1 ..= head`: at least those above `durable`.
-    tail: VecDeque<Entry>,
+    /// Not there when there are none.
+    tail: Option<Box<Tail>>,
 }
 
 impl Inbox {
     pub(crate) fn new(head: InboxSeq) -> Self {
-        Self { head, durable: head, tail: VecDeque::new() }
+        Self { head, durable: head, tail: None }
     }
 
     /// The newest position.
@@ -57,12 +68,7 @@ impl Inbox {
     /// Appends an entry and says its position.
     pub(crate) fn append(&mut self, spare: &mut SpareTails, entry: Entry) -> InboxSeq {
         self.head = self.head.next();
-        if self.tail.capacity() == 0
-            && let Some(tail) = spare.0.pop()
-        {
-            self.tail = tail;
-        }
-        self.tail.push_back(entry);
+        self.tail.get_or_insert_with(|| spare.take()).entries.push_back(entry);
         self.head
     }
 
@@ -76,19 +82,23 @@ impl Inbox {
     pub(crate) fn trim(&mut self, spare: &mut SpareTails, keep: bool) {
         let unstored = self.unstored();
         let most = if keep { unstored.max(TAIL_MAX) } else { unstored };
-        while self.tail.len() > most {
-            self.tail.pop_front();
+        let Some(tail) = &mut self.tail else { return };
+        while tail.entries.len() > most {
+            tail.entries.pop_front();
         }
-        if self.tail.is_empty() {
-            spare.give(core::mem::take(&mut self.tail));
+        if tail.entries.is_empty()
+            && let Some(tail) = self.tail.take()
+        {
+            spare.give(tail);
         }
     }
 
     /// The entry at a position, if it is still in memory.
     pub(crate) fn entry(&self, at: InboxSeq) -> Option<&Entry> {
-        let first = self.head.0 + 1 - self.tail.len() as u64;
+        let entries = &self.tail.as_ref()?.entries;
+        let first = self.head.0 + 1 - entries.len() as u64;
         let index = at.0.checked_sub(first)?;
-        self.tail.get(usize::try_from(index).ok()?)
+        entries.get(usize::try_from(index).ok()?)
     }
 
     fn unstored(&self) -> usize {
@@ -131,14 +141,15 @@ mod tests {
         let spare = &mut SpareTails::default();
         let mut first = Inbox::new(InboxSeq(0));
         first.append(spare, entry(1));
-        let capacity = first.tail.capacity();
+        let capacity = |inbox: &Inbox| inbox.tail.as_ref().map(|tail| tail.entries.capacity());
+        let before = capacity(&first);
         first.stored(spare, InboxSeq(1), false);
-        assert_eq!((first.tail.capacity(), spare.0.len()), (0, 1));
+        assert_eq!((first.tail.is_none(), spare.0.len()), (true, 1));
         first.trim(spare, false);
-        assert_eq!(spare.0.len(), 1, "what has no capacity is not kept");
+        assert_eq!(spare.0.len(), 1, "what is not there is not kept");
         let mut second = Inbox::new(InboxSeq(0));
         second.append(spare, entry(2));
-        assert_eq!((second.tail.capacity(), spare.0.len()), (capacity, 0));
+        assert_eq!((capacity(&second), spare.0.len()), (before, 0));
         for _ in 0..=SPARE_TAIL_ENTRIES_MAX {
             second.append(spare, entry(3));
         }

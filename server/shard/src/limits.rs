@@ -24,6 +24,8 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
+    /// How long rows that nobody waits for (pointers, marks) wait for a batch to ride on.
+    pub trailing_ms: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +39,7 @@ impl Default for Limits {
             stalled_ms: 60_000,
             idle_users: 65_536,
             idle_channels: 16_384,
+            trailing_ms: 10,
         }
     }
 }
@@ -47,6 +50,8 @@ pub const BATCHES_IN_FLIGHT_MAX: usize = 8;
 pub const BATCH_MESSAGES_MAX: usize = 512;
 /// Bytes of frames in one batch, or one message.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Rows that nobody waits for, until they leave in a batch of their own.
+pub const TRAILING_ROWS_MAX: usize = 2048;
 /// Messages that may wait unstored in one store before the shard stops reading their senders.
 pub const UNSTORED_MESSAGES_MAX: usize = 4096;
 /// Bytes of frames that may wait unstored in one store before the shard stops reading their senders.

@@ -9,9 +9,10 @@ use protocol::hop::{Hop, Origin};
 use protocol::query::Query;
 use protocol::{ChannelId, Frame, InboxSeq, Seq, StoreId, UserId};
 
-use crate::input::Ticket;
+use crate::input::{Tick, Ticket};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCHES_IN_FLIGHT_MAX, UNSTORED_BYTES_MAX, UNSTORED_MESSAGES_MAX,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCHES_IN_FLIGHT_MAX, TRAILING_ROWS_MAX, UNSTORED_BYTES_MAX,
+    UNSTORED_MESSAGES_MAX,
 };
 
 /// Recipients by the store that holds their inbox.
@@ -32,8 +33,6 @@ pub(crate) struct Committing {
 pub(crate) enum After {
     /// A pointer is durable.
     Pointer(UserId, InboxSeq),
-    /// A source's log is durably applied.
-    Applied(StoreId, u64),
     /// The control plane is answered.
     Reply(Ticket),
     /// A query that has to see the batch.
@@ -51,6 +50,10 @@ pub(crate) struct Pending {
     pub(crate) fanout: u64,
     pub(crate) messages: Vec<Committing>,
     pub(crate) after: Vec<After>,
+    /// How far each source's log is applied by it: one row a source, however many spans it holds.
+    pub(crate) applied: Vec<(StoreId, u64)>,
+    /// Somebody waits for it: a sender, the control plane, a query. Else it may wait for such a batch.
+    is_awaited: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub(crate) struct Pipeline {
     fanout_head: u64,
     unstored_messages: usize,
     unstored_bytes: usize,
+    /// When what nobody waits for leaves at the latest.
+    leave_at: Option<Tick>,
 }
 
 impl Pipeline {
@@ -84,13 +89,35 @@ impl Pipeline {
             fanout_head,
             unstored_messages: 0,
             unstored_bytes: 0,
+            leave_at: None,
         }
     }
 
     /// Adds a row to the open batch; says the number of the batch that will hold it.
     pub(crate) fn row(&mut self, row: Row) -> u64 {
+        self.open.is_awaited = true;
+        self.trailing_row(row)
+    }
+
+    /// The same for a row that follows from what is stored already: nobody waits for it, and a crash replays it. It rides
+    /// on the next batch that somebody waits for, which spares the store a write.
+    pub(crate) fn trailing_row(&mut self, row: Row) -> u64 {
         self.rows.push(row);
         self.next
+    }
+
+    /// A pointer, and what is told once it is durable. Trailing.
+    pub(crate) fn pointer(&mut self, user: UserId, at: InboxSeq, channel: ChannelId, seq: Seq) -> u64 {
+        self.open.after.push(After::Pointer(user, at));
+        self.trailing_row(Row::Pointer { user, at, channel, seq })
+    }
+
+    /// A span of a source's log is applied by the rows before. Trailing.
+    pub(crate) fn applied(&mut self, source: StoreId, through: u64) {
+        match self.open.applied.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, known)) => *known = through,
+            None => self.open.applied.push((source, through)),
+        }
     }
 
     /// Adds a message and its row.
@@ -104,11 +131,6 @@ impl Pipeline {
         self.row(Row::Message { channel, seq, frame })
     }
 
-    /// Does something once the open batch, and so everything before it, is stored.
-    pub(crate) fn after(&mut self, after: After) {
-        self.open.after.push(after);
-    }
-
     /// Whether the batch with this number is stored.
     pub(crate) fn is_stored(&self, number: u64) -> bool {
         number <= self.stored
@@ -120,7 +142,9 @@ impl Pipeline {
             return Some(after);
         }
         let waiting = self.pending.iter_mut().find(|pending| pending.number == number);
-        waiting.unwrap_or(&mut self.open).after.push(after);
+        let batch = waiting.unwrap_or(&mut self.open);
+        batch.is_awaited = true;
+        batch.after.push(after);
         None
     }
 
@@ -131,16 +155,26 @@ impl Pipeline {
         }
     }
 
-    /// Seals what is open if it can leave at once, and gives the batches that may leave.
-    pub(crate) fn end_turn(&mut self, mut append: impl FnMut(Batch)) {
-        if self.sealed.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX {
-            self.seal();
+    /// Seals what is open if it can leave at once, and gives the batches that may leave. What nobody waits for stays for
+    /// `trailing_ms`, unless there is much of it.
+    pub(crate) fn end_turn(&mut self, now: Tick, trailing_ms: u64, mut append: impl FnMut(Batch)) {
+        if self.sealed.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX && self.has_open() {
+            let leave_at = *self.leave_at.get_or_insert(now.after_ms(trailing_ms));
+            if self.open.is_awaited || self.rows.len() >= TRAILING_ROWS_MAX || now >= leave_at {
+                self.seal();
+            }
         }
         while self.in_flight < BATCHES_IN_FLIGHT_MAX {
             let Some(batch) = self.sealed.pop_front() else { break };
             self.in_flight += 1;
             append(batch);
         }
+    }
+
+    /// When a turn must run so that what is open leaves. Once it is sealed, or can only leave behind what is in flight,
+    /// what comes from the store makes the turn.
+    pub(crate) fn next_deadline(&self) -> Option<Tick> {
+        self.leave_at.filter(|_| self.sealed.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX)
     }
 
     /// Everything up to `number` is stored: gives the batches in order.
@@ -168,13 +202,21 @@ impl Pipeline {
 
     /// Whether nothing is on the way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.rows.is_empty() && self.open.after.is_empty()
+        self.pending.is_empty() && !self.has_open()
+    }
+
+    /// Whether rows, or something to do once they are stored, wait in the open batch.
+    pub(crate) fn has_open(&self) -> bool {
+        !self.rows.is_empty() || !self.open.after.is_empty() || !self.open.applied.is_empty()
     }
 
     fn seal(&mut self) {
-        if self.rows.is_empty() && self.open.after.is_empty() {
+        if !self.has_open() {
             return;
         }
+        self.leave_at = None;
+        let marks = self.open.applied.iter();
+        self.rows.extend(marks.map(|&(source, through)| Row::Applied { source, through }));
         if !self.open.messages.is_empty() {
             self.fanout_head += 1;
             self.open.fanout = self.fanout_head;

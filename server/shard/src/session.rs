@@ -5,6 +5,7 @@ use protocol::{DeviceId, InboxSeq, ShardId, UserId};
 
 use crate::admit::Bucket;
 use crate::input::{ConnId, Tick, Ticket};
+use crate::limits::COMPLETE_EVERY_MS;
 
 /// What a session speaks through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,15 +68,41 @@ impl Session {
     pub(crate) fn origin(&self) -> Origin {
         Origin { user: self.user, device: self.device, session: self.number }
     }
+
+    /// Whether the newest entry `at`, of so many bytes, can go out with nothing before it, beside it or in the way; takes
+    /// it then. What this refuses goes the long way of [`crate::Shard::advance`].
+    pub(crate) fn takes_live(
+        &mut self,
+        at: InboxSeq,
+        bytes: usize,
+        room: usize,
+        (now, turn): (Tick, u64),
+    ) -> bool {
+        let takes = self.paging.is_none()
+            && self.sent_through.next() == at
+            && now < self.completed_at.after_ms(COMPLETE_EVERY_MS)
+            && self.egress.queued(turn) + bytes <= room;
+        if takes {
+            self.sent_through = at;
+            self.egress.add(bytes, turn);
+        }
+        takes
+    }
 }
 
 /// What waits to be written, as far as the core can know: the driver tells of queues that a flush left behind; all that
 /// it does not tell of was drained by the flush at the end of its turn.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Egress {
-    told: usize,
-    fresh: usize,
     turn: u64,
+    told: u32,
+    fresh: u32,
+    rare: Option<Box<Rare>>,
+}
+
+/// What most links never have.
+#[derive(Debug, Default)]
+struct Rare {
     /// A remote link: bytes spoken since the beginning. What its holder has not confirmed counts as waiting, because
     /// nobody else tells how full the rings between are.
     spoken: Option<u64>,
@@ -85,42 +112,52 @@ pub(crate) struct Egress {
 
 impl Egress {
     pub(crate) fn of(conn: ConnId) -> Self {
-        let spoken = matches!(Link::of(conn), Link::Remote { .. }).then_some(0);
-        Self { spoken, ..Self::default() }
+        let is_remote = matches!(Link::of(conn), Link::Remote { .. });
+        let rare = is_remote.then(|| Box::new(Rare { spoken: Some(0), stalled_since: None }));
+        Self { rare, ..Self::default() }
     }
 
     /// What waits at or on the way to a holder that has taken so many bytes and has some left.
     pub(crate) fn waiting(&self, through: u64, queued: usize) -> usize {
-        let on_the_way = self.spoken.unwrap_or(0).saturating_sub(through);
+        let spoken = self.rare.as_ref().and_then(|rare| rare.spoken);
+        let on_the_way = spoken.unwrap_or(0).saturating_sub(through);
         usize::try_from(on_the_way).unwrap_or(usize::MAX).saturating_add(queued)
     }
 
     pub(crate) fn add(&mut self, bytes: usize, turn: u64) {
-        if let Some(spoken) = &mut self.spoken {
+        let counted = counted(bytes);
+        if let Some(spoken) = self.rare.as_mut().and_then(|rare| rare.spoken.as_mut()) {
             *spoken += bytes as u64;
-            self.told += bytes;
+            self.told = self.told.saturating_add(counted);
             return;
         }
         if self.turn != turn {
             self.turn = turn;
             self.fresh = 0;
         }
-        self.fresh += bytes;
+        self.fresh = self.fresh.saturating_add(counted);
     }
 
     pub(crate) fn tell(&mut self, queued: usize, now: Tick) {
+        let queued = counted(queued);
         let progress = queued < self.told;
-        if queued == 0 {
-            self.stalled_since = None;
-        } else if progress || self.stalled_since.is_none() {
-            self.stalled_since = Some(now);
+        if queued > 0 {
+            let rare = self.rare.get_or_insert_default();
+            if progress || rare.stalled_since.is_none() {
+                rare.stalled_since = Some(now);
+            }
+        } else if let Some(rare) = &mut self.rare {
+            rare.stalled_since = None;
+            if rare.spoken.is_none() {
+                self.rare = None;
+            }
         }
         self.told = queued;
         self.fresh = 0;
     }
 
     pub(crate) fn queued(&self, turn: u64) -> usize {
-        self.told + if self.turn == turn { self.fresh } else { 0 }
+        self.told as usize + if self.turn == turn { self.fresh as usize } else { 0 }
     }
 
     /// Whether the driver will tell when the queue becomes shorter.
@@ -129,9 +166,16 @@ impl Egress {
     }
 
     pub(crate) fn stalled_since(&self) -> Option<Tick> {
-        self.stalled_since
+        self.rare.as_ref().and_then(|rare| rare.stalled_since)
     }
 }
+
+/// The bound of a queue is far below 4 GiB; what were above it counts as that much.
+fn counted(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+const _: () = assert!(size_of::<Session>() <= 136);
 
 #[cfg(test)]
 mod tests {

@@ -36,7 +36,8 @@ pub struct Shard {
     pub(crate) out: Vec<Effect>,
     pub(crate) users: IdMap<UserId, Slot<Box<User>, Vec<Waiting>>>,
     pub(crate) channels: IdMap<ChannelId, Slot<Box<Channel>, VecDeque<Submit>>>,
-    pub(crate) sessions: IdMap<ConnId, Session>,
+    /// Boxed, so that the empty places of the map cost little.
+    pub(crate) sessions: IdMap<ConnId, Box<Session>>,
     pub(crate) greeting: IdMap<ConnId, Greeting>,
     /// Connections of our driver whose sessions are elsewhere.
     pub(crate) held: IdMap<ConnId, HeldConn>,
@@ -189,9 +190,10 @@ impl Shard {
         self.relieve();
         self.tell_taken();
         self.evict();
+        let (now, trailing_ms) = (self.now, self.config.limits.trailing_ms);
         for pipeline in &mut self.pipelines {
             let out = &mut self.out;
-            pipeline.end_turn(|batch| out.push(Effect::Append(batch)));
+            pipeline.end_turn(now, trailing_ms, |batch| out.push(Effect::Append(batch)));
         }
         if !self.ready && self.applied.iter().all(Applied::is_caught_up) {
             self.ready = true;
@@ -228,8 +230,16 @@ impl Shard {
         let untold = |conn: &ConnId| self.sessions.get(conn).is_some_and(|s| !s.egress.is_told());
         let crowded = self.crowded.iter().any(untold).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
-        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded];
+        let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
+        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded, trailing];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether rows wait here for a batch to ride on. They leave by [`Self::next_deadline`]; what is stored without them
+    /// is not yet what a stored message leads to.
+    #[must_use]
+    pub fn has_trailing(&self) -> bool {
+        self.pipelines.iter().any(Pipeline::has_open)
     }
 
     /// Counters for the operator.
@@ -316,19 +326,19 @@ impl Shard {
                 self.fan_out(index, pending.fanout, pending.messages);
             }
             for after in pending.after {
-                self.after_stored(index, after);
+                self.after_stored(after);
             }
-        }
-    }
-
-    pub(crate) fn after_stored(&mut self, index: usize, after: After) {
-        match after {
-            After::Pointer(user, at) => self.pointer_stored(user, at),
-            After::Applied(source, through) => {
+            for (source, through) in pending.applied {
                 if let Some(applied) = self.applied.get_mut(index) {
                     applied.stored(source, through);
                 }
             }
+        }
+    }
+
+    pub(crate) fn after_stored(&mut self, after: After) {
+        match after {
+            After::Pointer(user, at) => self.pointer_stored(user, at),
             After::Reply(ticket) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),
             After::Read(ticket, query) => self.out.push(Effect::Read { ticket, query }),
             After::Hop(hop) => self.hop(hop),
@@ -380,7 +390,7 @@ impl Shard {
         let after = After::Read(ticket, query);
         let pipeline = self.pipelines.get_mut(index);
         if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(number, after)) {
-            self.after_stored(index, after);
+            self.after_stored(after);
         }
     }
 
@@ -417,7 +427,7 @@ impl Shard {
             }
             let below = self.sources.get_mut(index).and_then(Source::trim);
             if let (Some(below), Some(pipeline)) = (below, self.pipelines.get_mut(index)) {
-                pipeline.row(Row::TrimFanout { below });
+                pipeline.trailing_row(Row::TrimFanout { below });
             }
         }
     }

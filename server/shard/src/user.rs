@@ -16,10 +16,16 @@ pub(crate) struct User {
     pub(crate) inbox: Inbox,
     pub(crate) sessions: Vec<ConnId>,
     /// Read marks that were written or asked for since the user was loaded.
-    pub(crate) reads: BTreeMap<ChannelId, Seq>,
+    pub(crate) reads: Option<Box<Reads>>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
+}
+
+/// Read marks by channel.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    pub(crate) marks: BTreeMap<ChannelId, Seq>,
 }
 
 /// What waits while a user is loaded.
@@ -46,15 +52,16 @@ pub(crate) struct Hello {
 impl User {
     pub(crate) fn new(
         account: Option<AccountRow>,
-        devices: Vec<(DeviceId, DeviceRow)>,
+        mut devices: Vec<(DeviceId, DeviceRow)>,
         head: InboxSeq,
     ) -> Self {
+        devices.shrink_to_fit();
         Self {
             account,
             devices,
             inbox: Inbox::new(head),
             sessions: Vec::new(),
-            reads: BTreeMap::new(),
+            reads: None,
             dirty: 0,
             used: 0,
         }
@@ -64,3 +71,5 @@ impl User {
         self.devices.iter_mut().find(|(id, _)| *id == device).map(|(_, row)| row)
     }
 }
+
+const _: () = assert!(size_of::<User>() <= 120);

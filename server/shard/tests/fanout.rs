@@ -8,7 +8,7 @@ use protocol::body::message::SendText;
 use protocol::commit::Row;
 use protocol::query::{Answer, Delivery, Query, StoreState};
 use protocol::{ChannelId, Generation, Seq, Stamp, StoreId, UserId};
-use shard::Limits;
+use shard::{Limits, Tick};
 
 /// Two users whose homes are different shards: (home of the channel, other).
 fn apart(desk: &Desk) -> (u64, u64) {
@@ -97,4 +97,33 @@ fn logs_are_trimmed_below_the_slowest_mark_but_for_the_newest_row() {
     let below =
         rows.iter().filter_map(|row| if let Row::TrimFanout { below } = row { Some(*below) } else { None });
     assert_eq!(below.max(), Some(5));
+}
+
+#[test]
+fn pointers_ride_on_the_next_message_and_do_not_wait_long_for_one() {
+    let mut desk = Desk::trailing(1, 1, 10);
+    desk.join(1, 10, 1);
+    desk.join(2, 20, 2);
+    let channel = ChannelId::direct(UserId(10), UserId(20));
+    let pointers = |rows: &[Row]| rows.iter().filter(|row| matches!(row, Row::Pointer { .. })).count();
+    let marks = |rows: &[Row]| rows.iter().filter(|row| matches!(row, Row::Applied { .. })).count();
+    desk.text(1, 10, channel, 501, "one");
+    desk.answer_all_empty();
+    desk.store_one();
+    assert_eq!(desk.seen(2), ["message 1 from 10"], "nobody waits for the pointer");
+    assert!(desk.batches.is_empty(), "and the pointer waits");
+    let due = desk.shards[0].next_deadline();
+    assert_eq!(due, Some(Tick(desk.now + 10)), "but not for ever");
+    desk.text(1, 10, channel, 502, "two");
+    let rows = desk.store_one().rows;
+    assert!(rows.iter().any(|row| matches!(row, Row::Message { seq: Seq(2), .. })));
+    assert_eq!((pointers(&rows), marks(&rows)), (2, 1), "those of the first ride on the second");
+    desk.now += 9;
+    desk.settle();
+    assert!(desk.batches.is_empty());
+    desk.now += 1;
+    desk.settle();
+    let rows = desk.store_one().rows;
+    assert_eq!((pointers(&rows), marks(&rows)), (2, 1));
+    assert!(desk.batches.is_empty());
 }

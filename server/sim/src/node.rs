@@ -221,6 +221,7 @@ impl Node {
         self.rings.iter().all(VecDeque::is_empty)
             && self.cells.iter().all(|cell| cell.asleep_until <= now)
             && (0..self.cells.len()).all(|shard| !self.has_reason(shard, now))
+            && self.cells.iter().all(|cell| !cell.shard.has_trailing())
             && (0..self.cells.len()).all(|shard| self.waiting_lanes(shard).next().is_none())
             && self.conns.values().all(Conn::is_quiet)
     }

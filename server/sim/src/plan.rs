@@ -160,6 +160,7 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
         stalled_ms: rng.between(2000, 20_000),
         ..Limits::default()
     };
+    limits.trailing_ms = u64::from(limits.heartbeat_ms % 20);
     if rng.chance(500) {
         // Far below what an operator may set, and still more than the largest answer that anybody here asks for.
         let answer = (LOOK_BACK_MAX + 2) * (text_chars + 150);

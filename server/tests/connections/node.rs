@@ -85,7 +85,7 @@ impl Node {
                 quic: None,
                 limits: limits.clone(),
                 cached: Box::new(|_| None),
-                appender: Box::new(|_| {}),
+                appender: Box::new(|_| None),
                 reader: Box::new(|_, _| {}),
                 on_ready: Box::new(move || ready.send(()).unwrap()),
                 on_drained: Box::new(move || drain.send(()).unwrap()),

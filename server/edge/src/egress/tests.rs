@@ -16,7 +16,7 @@ fn write_out(egress: &mut Egress, most: usize) -> (Vec<u8>, usize) {
         if count == 0 {
             assert!(egress.is_empty());
             assert_eq!(egress.queued_bytes(), 0);
-            assert_eq!(egress.rest.capacity(), 0, "an idle connection owns no memory");
+            assert!(egress.rest.is_none(), "an idle connection owns no memory");
             return (written, calls);
         }
         let mut budget = most;

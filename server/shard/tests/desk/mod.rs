@@ -48,16 +48,20 @@ impl Desk {
 
     /// On empty stores, with other limits.
     pub fn limited(stores: u16, shards: u16, limits: Limits) -> Self {
-        Self::with(stores, shards, limits, &|store| StoreState {
-            store,
-            generation: Generation(GENERATION),
-            fanout_head: 0,
-            fanout_tail: 0,
-            applied: Vec::new(),
-        })
+        Self::with(stores, shards, limits, &empty)
     }
 
+    /// What trails a stored message leaves in the same turn, so that a scenario need not wait for it.
     pub fn with(stores: u16, shards: u16, limits: Limits, state: &dyn Fn(StoreId) -> StoreState) -> Self {
+        Self::build(stores, shards, Limits { trailing_ms: 0, ..limits }, state)
+    }
+
+    /// One that waits so long for a batch that somebody waits for.
+    pub fn trailing(stores: u16, shards: u16, trailing_ms: u64) -> Self {
+        Self::build(stores, shards, Limits { trailing_ms, ..Limits::default() }, &empty)
+    }
+
+    fn build(stores: u16, shards: u16, limits: Limits, state: &dyn Fn(StoreId) -> StoreState) -> Self {
         let placement = Placement::new(stores, shards).unwrap();
         let fanout_heads: Vec<u64> = (0..stores).map(|s| state(StoreId(s)).fanout_head).collect();
         let shard = |shard| {
@@ -315,5 +319,15 @@ impl Desk {
                 None => rows.extend(self.store_one().rows),
             }
         }
+    }
+}
+
+fn empty(store: StoreId) -> StoreState {
+    StoreState {
+        store,
+        generation: Generation(GENERATION),
+        fanout_head: 0,
+        fanout_tail: 0,
+        applied: Vec::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! Bytes in and bytes out of one connection.
 
-use std::io::{ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
-use edge::{Event, Flow, SLICES_MAX};
+use edge::{Connection, Event, Flow, SLICES_FEW, SLICES_MAX};
+use mio::net::TcpStream;
 use protocol::Rejects;
 use shard::{ConnId, Input};
 
@@ -62,13 +63,14 @@ impl Epoll {
         let Some(entry) = self.table.get_mut(conn) else { return };
         entry.is_dirty = false;
         while entry.is_writable {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = entry.edge.poll_transmit(&mut slices);
-            if count == 0 {
-                break;
-            }
+            let written = if entry.edge.is_short() {
+                write_some::<SLICES_FEW>(&mut entry.stream, &mut entry.edge)
+            } else {
+                write_some::<SLICES_MAX>(&mut entry.stream, &mut entry.edge)
+            };
+            let Some(written) = written else { break };
             self.counters.writes += 1;
-            match entry.stream.write_vectored(slices.get(..count).unwrap_or_default()) {
+            match written {
                 Ok(written) => {
                     self.counters.bytes_written += written as u64;
                     entry.edge.advance(written);
@@ -82,12 +84,24 @@ impl Epoll {
             }
         }
         let queued = entry.edge.queued_bytes();
-        if entry.is_known && (queued > 0 || entry.told_queued > 0) && queued != entry.told_queued {
-            entry.told_queued = queued;
+        // Far below 4 GiB: the core sends no more to who does not take it.
+        let waiting = u32::try_from(queued).unwrap_or(u32::MAX);
+        if entry.is_known && waiting != entry.told_queued {
+            entry.told_queued = waiting;
             told.push(Told::Input(Input::Egress { conn, queued }));
         }
         self.settle(conn, told);
     }
+}
+
+/// One vectored write of what waits; `None` when nothing does.
+fn write_some<const SLICES: usize>(
+    stream: &mut TcpStream,
+    edge: &mut Connection,
+) -> Option<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let count = edge.poll_transmit(&mut slices);
+    (count > 0).then(|| stream.write_vectored(slices.get(..count).unwrap_or_default()))
 }
 
 /// What the edge says, as the core or another shard is to hear it.
