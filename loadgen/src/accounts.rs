@@ -1,6 +1,9 @@
-//! What the control plane is asked before a run: the way to QUIC for each user.
+//! What the control plane is asked before a run: users, and the way to QUIC for each.
+
+use std::path::Path;
 
 use client::account::{Account, AccountError, Route};
+use client::operator::Operator;
 use tokio::net::lookup_host;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -9,6 +12,42 @@ use crate::wire::{Login, Road};
 
 /// Requests at a time.
 const ASKING_MAX: usize = 32;
+
+/// Devices that one request makes; the server's bound is 5,000.
+const MAKING_MAX: u32 = 2000;
+/// Names of our users begin so, as those of `maru admin create-users`.
+const PREFIX: &str = "load";
+
+/// Makes users with so many devices each on a running server, or finds those that an earlier run made.
+///
+/// # Errors
+/// Words: no answer, a wrong token, a server that cannot now.
+pub(crate) fn make(http: &str, token_file: &Path, users: u32, devices: u32) -> Result<Vec<Login>, String> {
+    let name = token_file.display();
+    let token =
+        std::fs::read_to_string(token_file).map_err(|error| format!("--admin-token-file {name}: {error}"))?;
+    let words = |fault: &dyn std::fmt::Display| {
+        format!(
+            "--http {http}, --admin-token-file {name}: {fault}; the file is admin.token in the server's data directory"
+        )
+    };
+    let operator = Operator::new(http, &token).map_err(|error| words(&error))?;
+    let mut logins = Vec::new();
+    let at_once = (MAKING_MAX / devices.max(1)).max(1);
+    runtime()?.block_on(async {
+        for first in (0..users).step_by(at_once as usize) {
+            let count = at_once.min(users - first);
+            let made = operator.make_users(PREFIX, first + 1, count, devices).await;
+            let made = made.map_err(|error| words(&error))?;
+            logins.extend(made.into_iter().map(|made| Login {
+                user: made.user.0,
+                token: made.token,
+                road: None,
+            }));
+        }
+        Ok(logins)
+    })
+}
 
 /// Gives a share of the devices, spread evenly, their roads to QUIC. Returns the certificate's fingerprint.
 ///

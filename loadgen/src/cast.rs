@@ -26,33 +26,37 @@ pub(crate) struct Cast {
     pub(crate) cuttable: Vec<u32>,
     /// Channels that have to be created, by their first members.
     pub(crate) groups: Vec<u32>,
+    /// Devices of each user.
+    each: usize,
 }
 
 impl Cast {
-    /// Divides devices, given as their users.
+    /// Divides users, given as the user of each device; a user's devices follow each other.
     ///
     /// # Errors
     /// Words, when there are too few for what the scenario asks for.
     pub(crate) fn new(scenario: &Scenario, users: &[UserId]) -> Result<Self, String> {
-        let counts = role_counts(scenario, users.len());
+        let each = usize::try_from(scenario.devices_per_user).unwrap_or(1).max(1);
+        let people: Vec<UserId> = users.iter().step_by(each).copied().collect();
+        let counts = role_counts(scenario, people.len());
         let [idle, direct, _] = counts;
         let (first_direct, first_group) = (idle, idle + direct);
-        let mut cast = Self { sends_to: vec![Vec::new(); users.len()], ..Self::default() };
-        cast.pair_up(scenario, first_direct, direct, users)?;
-        cast.gather(scenario, first_group, users.len());
+        let mut cast = Self { each, sends_to: vec![Vec::new(); users.len()], ..Self::default() };
+        cast.pair_up(scenario, first_direct, direct, &people)?;
+        cast.gather(scenario, first_group, people.len());
         let sends = |to: &(usize, &Vec<u32>)| !to.1.is_empty();
         cast.senders =
             cast.sends_to.iter().enumerate().filter(sends).map(|(device, _)| number(device)).collect();
         if scenario.sends() && cast.senders.is_empty() {
             return Err(format!(
-                "{} devices in a worker are too few: a pair needs 2, a group {} (group.size)",
-                users.len(),
+                "{} users in a worker are too few: a pair needs 2, a group {} (group.size)",
+                people.len(),
                 scenario.group.size
             ));
         }
-        let role_of = |device: usize| match device {
-            _ if device < first_direct => Role::Idle,
-            _ if device < first_group => Role::Direct,
+        let role_of = |device: usize| match device / each {
+            person if person < first_direct => Role::Idle,
+            person if person < first_group => Role::Direct,
             _ => Role::Group,
         };
         let may = |device: &usize| scenario.cut.roles.contains(&role_of(*device));
@@ -69,7 +73,7 @@ impl Cast {
     ) -> Result<(), String> {
         let peers = usize::try_from(scenario.direct.peers).unwrap_or(usize::MAX);
         if count > 0 && peers >= count.max(2) {
-            return Err(format!("direct.peers is {peers}, but only {count} devices talk in pairs"));
+            return Err(format!("direct.peers is {peers}, but only {count} users talk in pairs"));
         }
         for place in 0..count {
             if peers == 1 {
@@ -92,13 +96,14 @@ impl Cast {
 
     fn pair(&mut self, scenario: &Scenario, one: usize, other: usize, users: &[UserId]) {
         let (Some(a), Some(b)) = (users.get(one), users.get(other)) else { return };
-        let mut members = vec![number(one), number(other)];
-        members.sort_unstable();
+        let each = self.each;
+        let members = devices_of(one.min(other), each).chain(devices_of(one.max(other), each)).map(number);
+        let members = members.collect();
         let channel = number(self.channels.len());
         self.channels.push(Channel { id: ChannelId::direct(*a, *b), members });
         let senders: &[usize] = if scenario.direct.both { &[one, other] } else { &[one] };
-        for sender in senders {
-            if let Some(to) = self.sends_to.get_mut(*sender) {
+        for device in senders.iter().flat_map(|sender| devices_of(*sender, each)) {
+            if let Some(to) = self.sends_to.get_mut(device) {
                 to.push(channel);
             }
         }
@@ -111,10 +116,12 @@ impl Cast {
         // Those that are too few for a group stay idle.
         while size > 0 && first + size <= end {
             let channel = number(self.channels.len());
-            let members: Vec<u32> = (first..first + size).map(number).collect();
+            let members =
+                (first..first + size).flat_map(|person| devices_of(person, self.each)).map(number).collect();
             self.channels.push(Channel { id: ChannelId(0), members });
             self.groups.push(channel);
-            for to in self.sends_to.iter_mut().skip(first).take(senders.min(size)) {
+            let sending = senders.min(size) * self.each;
+            for to in self.sends_to.iter_mut().skip(first * self.each).take(sending) {
                 to.push(channel);
             }
             first += size;
@@ -122,16 +129,20 @@ impl Cast {
     }
 }
 
-/// Devices for each role by weight; rounding goes to the idle. Pairs get an even number.
+/// Users for each role by weight; rounding goes to the idle. Pairs get an even number.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-fn role_counts(scenario: &Scenario, devices: usize) -> [usize; 3] {
+fn role_counts(scenario: &Scenario, people: usize) -> [usize; 3] {
     let roles = &scenario.roles;
     let sum = roles.idle + roles.direct + roles.group;
-    let share = |weight: f64| (devices as f64 * weight / sum + 1e-6) as usize;
+    let share = |weight: f64| (people as f64 * weight / sum + 1e-6) as usize;
     let size = usize::try_from(scenario.group.size).unwrap_or(1).max(1);
     let direct = share(roles.direct) & !1;
     let group = share(roles.group) / size * size;
-    [devices - direct - group, direct, group]
+    [people - direct - group, direct, group]
+}
+
+fn devices_of(person: usize, each: usize) -> std::ops::Range<usize> {
+    person * each..(person + 1) * each
 }
 
 fn number(index: usize) -> u32 {
@@ -169,6 +180,22 @@ mod tests {
             assert!(ring.channels.iter().all(|channel| channel.members[0] < channel.members[1]));
         }
         assert!(cast(&[only, ("direct.peers", "10")], 10).is_err());
+    }
+
+    #[test]
+    fn all_devices_of_a_user_are_members_and_send() {
+        let scenario =
+            [("devices", "40"), ("devices_per_user", "2"), ("group.size", "4"), ("group.senders", "1")];
+        let set: Vec<_> = scenario.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let scenario = Scenario::built_in("mixed", &set).unwrap();
+        let users: Vec<UserId> = (0..40).map(|device| UserId(device / 2 + 1)).collect();
+        let cast = Cast::new(&scenario, &users).unwrap();
+        let group = cast.channels.last().unwrap();
+        assert_eq!(group.members, [32, 33, 34, 35, 36, 37, 38, 39]);
+        assert!(cast.senders.ends_with(&[32, 33]));
+        let pair = &cast.channels[0];
+        assert_eq!(pair.members, [20, 21, 22, 23]);
+        assert_eq!(pair.id, ChannelId::direct(UserId(11), UserId(12)));
     }
 
     #[test]

@@ -6,12 +6,13 @@
 mod device;
 mod dial;
 mod phases;
+mod storm;
 mod traffic;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -30,8 +31,9 @@ use crate::link::{Kit, Lost};
 use crate::meter::{Interval, Phase};
 use crate::pace::Pace;
 use crate::text::{NONCE_BITS, Writer};
-use crate::wire::{Line, Outcome, Spec};
+use crate::wire::{Line, Outcome, Spec, Word};
 use device::{Device, Stands};
+use storm::Storm;
 
 const EVENTS_PER_TURN: usize = 1024;
 const TIMER: Token = Token(usize::MAX);
@@ -67,6 +69,8 @@ pub(crate) struct Engine {
     sends: Option<Pace>,
     cuts: Option<Pace>,
     storms_ns: Vec<u64>,
+    /// The latest storm.
+    storm: Storm,
     /// Closed loops go on.
     is_looping: bool,
     next_number: u64,
@@ -88,6 +92,9 @@ pub(crate) struct Engine {
     outcome: Outcome,
     fatal: Option<String>,
     lines: Sender<Line>,
+    words: Option<Receiver<Word>>,
+    /// When load begins, once the coordinator has said it.
+    begin_ns: Option<u64>,
 }
 
 impl Engine {
@@ -140,6 +147,7 @@ impl Engine {
             sends: None,
             cuts: None,
             storms_ns: Vec::new(),
+            storm: Storm::default(),
             is_looping: false,
             next_number: 0,
             window_ns: (u64::MAX, u64::MAX),
@@ -159,6 +167,8 @@ impl Engine {
             outcome: Outcome::default(),
             fatal: None,
             lines,
+            words: None,
+            begin_ns: None,
             spec,
         };
         Ok((engine, waker))
@@ -179,7 +189,7 @@ impl Engine {
         }
         for event in events.iter() {
             match event.token() {
-                BELL => {}
+                BELL => self.listen(),
                 TIMER => self.quiet_timer(),
                 Token(number) => {
                     let device = u32::try_from(number).unwrap_or(u32::MAX);
@@ -198,6 +208,19 @@ impl Engine {
         match self.fatal.take() {
             Some(words) => Err(words),
             None => Ok(()),
+        }
+    }
+
+    /// The coordinator has said something.
+    fn listen(&mut self) {
+        while let Some(word) = self.words.as_ref().and_then(|words| words.try_recv().ok()) {
+            match word {
+                Word::Go { at_ns } => self.begin_ns = Some(at_ns),
+                Word::Stop if self.begin_ns.is_some() => {
+                    self.outcome.cut_short = Some("stopped by a signal".into())
+                }
+                Word::Stop => self.fatal = Some("stopped by a signal before load began".into()),
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report, table};
 use crate::run::{self, Order};
 use crate::scenario::Scenario;
+use crate::signals::Signals;
 use crate::{PARTIAL, VOID, accounts, users};
 
 /// Load for a Maru server, honest about what it measures, and proof that every message arrived.
@@ -25,8 +26,8 @@ pub(crate) struct Line {
 
 const AFTER: &str = "\
 Exit codes: 0 fine; 1 delivery was broken or the run could not be made; 3 VOID, the tool was the bottleneck; \
-4 PARTIAL, the run ended early. First make users: `maru admin create-users --data DIR --count N --tokens FILE` \
-(server stopped), then start the server and give FILE to --users.";
+4 PARTIAL, the run ended early. Users: --admin-token-file DATA/admin.token makes them on a running server; or \
+`maru admin create-users --data DATA --count N --tokens FILE` on a stopped one, and FILE goes to --users.";
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
@@ -62,6 +63,8 @@ pub(crate) enum BuiltIn {
     Resume(Box<RunFlags>),
     /// Connections break and come back at once, all the time.
     Churn(Box<RunFlags>),
+    /// Most devices drop at once and return, while the others go on talking.
+    Storm(Box<RunFlags>),
     /// A day in small: idle, pairs, groups, cuts, Korean text and the 100,000-character tail.
     Mixed(Box<RunFlags>),
 }
@@ -75,6 +78,7 @@ impl BuiltIn {
             Self::Group(flags) => ("group", flags),
             Self::Resume(flags) => ("resume", flags),
             Self::Churn(flags) => ("churn", flags),
+            Self::Storm(flags) => ("storm", flags),
             Self::Mixed(flags) => ("mixed", flags),
         }
     }
@@ -101,7 +105,8 @@ pub(crate) struct RunFlags {
     print_scenario: bool,
 }
 
-const NO_USERS: &str = "`maru admin create-users --data DIR --count N --tokens FILE` makes a file for it";
+const NO_USERS: &str = "users are missing: --admin-token-file DATA/admin.token makes them on a running server; --users \
+FILE reads what `maru admin create-users --data DATA --count N --tokens FILE` made on a stopped one";
 
 /// The server, the users, and how to look at them.
 #[derive(Args, Clone, Debug)]
@@ -109,12 +114,15 @@ pub(crate) struct Target {
     /// The server's chat port, as `maru ready ... ws=` says it.
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8081/ws")]
     server: String,
-    /// The server's control plane, as `maru ready http=` says it: tells QUIC devices their way.
+    /// The server's control plane, as `maru ready http=` says it: makes users, tells QUIC devices their way.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     http: String,
-    /// Tokens, one user a line, from `maru admin create-users`.
-    #[arg(long, value_name = "FILE")]
+    /// Tokens, one device a line, from `maru admin create-users`.
+    #[arg(long, value_name = "FILE", conflicts_with = "admin_token_file")]
     users: Option<PathBuf>,
+    /// The server's file admin.token: the tool makes the users that the scenario needs.
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     /// Prove delivery: every message exactly once and in order at every device that should have it.
     #[arg(long)]
     verify: bool,
@@ -144,6 +152,9 @@ pub(crate) struct Keys {
     /// Devices, one user each.
     #[arg(long, value_name = "N")]
     devices: Option<u32>,
+    /// Devices of each user: what one sends reaches the others as well.
+    #[arg(long, value_name = "N")]
+    devices_per_user: Option<u32>,
     /// Seconds that count.
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
@@ -212,6 +223,7 @@ impl Keys {
         };
         let text = |number: Option<f64>| number.map(|number| format!("{number:?}"));
         put("devices", self.devices.map(|n| n.to_string()));
+        put("devices_per_user", self.devices_per_user.map(|n| n.to_string()));
         put("seconds", text(self.seconds));
         put("warmup_s", text(self.warmup));
         put("load.rate", text(self.rate.or_else(|| self.depth.map(|_| 0.0))));
@@ -253,7 +265,7 @@ impl RunFlags {
             print!("{}", toml::to_string(&scenario).map_err(|error| error.to_string())?);
             return Ok(ExitCode::SUCCESS);
         }
-        let order = self.target.order(scenario)?;
+        let order = self.target.order(scenario, &Signals::watch()?)?;
         let report = run::run(&order, &mut self.target.progress())?;
         print!("{}", table::table(&report, has_colour()));
         self.write(&report)?;
@@ -283,12 +295,15 @@ impl Target {
         Progress::new(self.quiet)
     }
 
-    pub(crate) fn order(&self, scenario: Scenario) -> Result<Order, String> {
-        let mut logins = match &self.users {
-            Some(path) => users::read(path)?,
-            None => return Err(format!("--users is missing; {NO_USERS}")),
+    pub(crate) fn order(&self, scenario: Scenario, signals: &Signals) -> Result<Order, String> {
+        let each = scenario.devices_per_user;
+        let mut logins = match (&self.users, &self.admin_token_file) {
+            (Some(path), _) => users::read(path)?,
+            (None, Some(path)) => accounts::make(&self.http, path, scenario.devices / each, each)?,
+            (None, None) => return Err(NO_USERS.to_owned()),
         };
         logins.truncate(usize::try_from(scenario.devices).unwrap_or(usize::MAX));
+        users::check_each(&logins, usize::try_from(each).unwrap_or(usize::MAX))?;
         let fingerprint = accounts::find_roads(&self.http, &mut logins, scenario.connect.quic_share)?;
         Ok(Order {
             scenario,
@@ -301,6 +316,7 @@ impl Target {
             cpu: self.cpu,
             server_pid: self.server_pid,
             server_core: self.server_core,
+            signals: signals.clone(),
             seed: self.seed.unwrap_or_else(|| now_ns() ^ u64::from(std::process::id()) << 40),
         })
     }
@@ -312,7 +328,7 @@ fn has_colour() -> bool {
     std::io::stdout().is_terminal() && !is_dumb && std::env::var_os("NO_COLOR").is_none()
 }
 
-fn exit_code(report: &Report) -> ExitCode {
+pub(crate) fn exit_code(report: &Report) -> ExitCode {
     match report.verdict.word() {
         "ok" => ExitCode::SUCCESS,
         "VOID" => ExitCode::from(VOID),

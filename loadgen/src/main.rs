@@ -18,6 +18,7 @@ mod progress;
 mod report;
 mod run;
 mod scenario;
+mod signals;
 mod sweep;
 mod text;
 mod users;

@@ -37,6 +37,15 @@ impl Latency {
         }
     }
 
+    /// What is left without a part of it.
+    pub(crate) fn without(mut self, part: &Self) -> Self {
+        if let (Some(all), Some(part)) = (&mut self.0, &part.0) {
+            // It is refused only when there is more in the part.
+            let _ = all.subtract(part.as_ref());
+        }
+        self
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.0.as_ref().map_or(0, |histogram| histogram.len())
     }
@@ -141,6 +150,8 @@ pub(crate) struct Interval {
     pub(crate) catch_up: Latency,
     /// Deliveries to devices that were cut when the message was sent: says mostly how long they were away.
     pub(crate) resumed: Latency,
+    /// Of `delivery`: what was sent while devices of a storm were missing.
+    pub(crate) storm: Latency,
     /// From the intended send to the tool's own send.
     pub(crate) lag: Latency,
 }
@@ -165,6 +176,7 @@ impl Interval {
             connect: Latency::default(),
             catch_up: Latency::default(),
             resumed: Latency::default(),
+            storm: Latency::default(),
             lag: Latency::default(),
         }
     }
@@ -185,6 +197,7 @@ impl Interval {
         self.connect.merge(&other.connect);
         self.catch_up.merge(&other.catch_up);
         self.resumed.merge(&other.resumed);
+        self.storm.merge(&other.storm);
         self.lag.merge(&other.lag);
     }
 }
@@ -212,6 +225,8 @@ mod tests {
             assert_eq!(merged.us(quantile), all.us(quantile));
         }
         assert_eq!(merged.count(), all.count());
+        let rest = merged.without(&one);
+        assert_eq!((rest.count(), rest.us(0.9)), (two.count(), two.us(0.9)));
         assert!((all.us(0.5) - 24_925.0).abs() < 50.0, "{}", all.us(0.5));
     }
 

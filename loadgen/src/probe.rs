@@ -1,6 +1,7 @@
 //! What the machine says: limits, cores, and what a server process has used (`proc(5)`).
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -66,10 +67,22 @@ impl Sample {
         }
     }
 
-    /// CPU with the interrupts done for it.
-    pub(crate) fn cpu_us(&self) -> u64 {
-        self.user_us + self.system_us + self.softirq_us
+    /// CPU with the interrupts done for it, which are counted once: see [`softirq_stands_apart`].
+    pub(crate) fn cpu_us(&self, softirq_stands_apart: bool) -> u64 {
+        self.user_us + self.system_us + if softirq_stands_apart { self.softirq_us } else { 0 }
     }
+}
+
+/// Whether the kernel counts softirq time outside the process that it interrupted. Without `IRQ_TIME_ACCOUNTING` a
+/// process's system time holds the softirqs that its own sends raise, and adding the core's would count them twice. A
+/// kernel that does not say how it was built is taken as one without.
+pub(crate) fn softirq_stands_apart() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let packed = Command::new("zcat").arg("/proc/config.gz").stderr(Stdio::null()).output();
+    let packed = packed.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let config =
+        packed.or_else(|| fs::read(format!("/boot/config-{}", release.trim())).ok()).unwrap_or_default();
+    String::from_utf8_lossy(&config).lines().any(|line| line == "CONFIG_IRQ_TIME_ACCOUNTING=y")
 }
 
 fn core_times(core: usize) -> Result<(u64, u64), String> {
@@ -154,7 +167,7 @@ mod tests {
     fn this_process_can_be_sampled() {
         let before = Sample::take(std::process::id(), Some(0)).unwrap();
         let mut sum = 0_u64;
-        while Sample::take(std::process::id(), None).unwrap().since(&before).cpu_us() < 2 * TICK_US {
+        while Sample::take(std::process::id(), None).unwrap().since(&before).cpu_us(false) < 2 * TICK_US {
             sum = sum.wrapping_add((0..10_000).sum::<u64>());
         }
         let after = Sample::take(std::process::id(), Some(0)).unwrap();

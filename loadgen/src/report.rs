@@ -81,6 +81,11 @@ pub(crate) struct Latencies {
     pub(crate) catch_up: Distribution,
     /// Deliveries to devices that were cut; see [`Interval::resumed`].
     pub(crate) resumed: Distribution,
+    /// Deliveries of what was sent while devices of a storm were missing, and of all else; empty without a storm.
+    #[serde(default)]
+    pub(crate) storm: Distribution,
+    #[serde(default)]
+    pub(crate) calm: Distribution,
     pub(crate) lag: Distribution,
 }
 
@@ -102,7 +107,10 @@ pub(crate) struct Distribution {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ServerUse {
     pub(crate) used: Sample,
-    /// Microseconds of user, system and its core's interrupts for each delivery.
+    /// Whether the interrupts of its core are added to its CPU; otherwise its system time holds them already.
+    #[serde(default)]
+    pub(crate) softirq_stands_apart: bool,
+    /// Microseconds of user, system and, if they stand apart, its core's interrupts for each delivery.
     pub(crate) cpu_us_per_delivery: f64,
     pub(crate) user_us_per_delivery: f64,
     pub(crate) system_us_per_delivery: f64,
@@ -155,10 +163,17 @@ impl From<Latency> for Distribution {
 impl Latencies {
     /// Over all intervals, drain included: a late message is late, not gone.
     pub(crate) fn of(intervals: &[Interval]) -> Self {
-        let all = |pick: fn(&Interval) -> &Latency| {
+        let sum = |pick: fn(&Interval) -> &Latency| {
             let mut sum = Latency::default();
             intervals.iter().for_each(|interval| sum.merge(pick(interval)));
-            Distribution::from(sum)
+            sum
+        };
+        let all = |pick| Distribution::from(sum(pick));
+        let storm = sum(|interval| &interval.storm);
+        let calm = if storm.count() > 0 {
+            sum(|interval| &interval.delivery).without(&storm)
+        } else {
+            Latency::default()
         };
         Self {
             ack: all(|interval| &interval.ack),
@@ -166,6 +181,8 @@ impl Latencies {
             connect: all(|interval| &interval.connect),
             catch_up: all(|interval| &interval.catch_up),
             resumed: all(|interval| &interval.resumed),
+            storm: storm.into(),
+            calm: calm.into(),
             lag: all(|interval| &interval.lag),
         }
     }
@@ -178,6 +195,8 @@ impl Latencies {
             ("connect", &self.connect),
             ("catch-up", &self.catch_up),
             ("resumed", &self.resumed),
+            ("in storm", &self.storm),
+            ("else", &self.calm),
             ("send lag", &self.lag),
         ];
         all.into_iter().filter(|(_, distribution)| distribution.count > 0).collect()

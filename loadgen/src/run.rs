@@ -15,13 +15,18 @@ use crate::probe::{self, Sample};
 use crate::progress::Progress;
 use crate::report::{Latencies, Point, Report, ServerUse, Totals, VERSION, Verdict};
 use crate::scenario::Scenario;
-use crate::wire::{Go, Line, Login, Outcome};
+use crate::signals::Signals;
+use crate::wire::{Line, Login, Outcome, Word};
 use crew::Crew;
+pub(crate) use crew::Heard;
 
 /// Between the word and the load: every worker has heard of it by then.
 const GO_IN_NS: u64 = 50 * MS;
 /// A worker that says nothing for so long hangs: intervals come every second.
 const SILENCE: Duration = Duration::from_secs(120);
+
+/// The same after a signal.
+const STOPPING: Duration = Duration::from_secs(5);
 
 /// A run as it was asked for.
 #[derive(Clone, Debug)]
@@ -36,6 +41,7 @@ pub(crate) struct Order {
     pub(crate) cpu: Option<usize>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) server_core: Option<usize>,
+    pub(crate) signals: Signals,
     pub(crate) seed: u64,
 }
 
@@ -49,6 +55,7 @@ struct Gathered {
     memory: Vec<(u64, Sample)>,
     /// CPU seconds of each worker in the counted part.
     cpu_s: Vec<f64>,
+    softirq_stands_apart: bool,
     outcome: Outcome,
     connect_s: f64,
     partial: Vec<String>,
@@ -59,15 +66,21 @@ struct Gathered {
 /// # Errors
 /// Words, when there is nothing to report: the server cannot be reached, a token is wrong.
 pub(crate) fn run(order: &Order, progress: &mut Progress) -> Result<Report, String> {
-    let date = jiff::Timestamp::now().to_string();
+    let began = jiff::Timestamp::now();
+    // Whole seconds are enough for a date.
+    let date = jiff::Timestamp::from_second(began.as_second()).unwrap_or(began).to_string();
     let workers = crew::count(order)?;
     for words in crew::warnings(order, workers) {
         progress.say(&words);
     }
     crew::check_reachable(&order.place)?;
     let first = order.server_pid.map(|pid| Sample::take(pid, order.server_core)).transpose()?;
-    let mut gathered =
-        Gathered { last_sample: first, cpu_s: vec![0.0; workers as usize], ..Gathered::default() };
+    let mut gathered = Gathered {
+        last_sample: first,
+        cpu_s: vec![0.0; workers as usize],
+        softirq_stands_apart: probe::softirq_stands_apart(),
+        ..Gathered::default()
+    };
     gathered.memory.extend(first.map(|sample| (0, sample)));
     let mut crew = Crew::start(order, workers)?;
     progress.say(&format!(
@@ -95,34 +108,45 @@ fn listen(
     gathered: &mut Gathered,
     progress: &mut Progress,
 ) -> Result<(), String> {
-    let (mut ready, mut done) = (0, 0);
+    let (mut ready, mut done, mut is_stopped) = (0, 0, false);
     while done < crew.len() {
-        let (worker, line) = match crew.next(SILENCE) {
+        let heard = match crew.next(if is_stopped { STOPPING } else { SILENCE }) {
             Ok(heard) => heard,
             Err(RecvTimeoutError::Timeout) => return Err(format!("no worker spoke for {SILENCE:?}")),
             Err(RecvTimeoutError::Disconnected) => return Err("the workers are gone".into()),
         };
+        let (worker, line) = match heard {
+            Heard::Line(worker, line) => (worker, *line),
+            Heard::End(worker) if crew.is_done(worker) => continue,
+            Heard::End(worker) => return Err(format!("worker {worker} ended without a result")),
+            Heard::Signal if is_stopped => return Err("stopped by a second signal".into()),
+            Heard::Signal => {
+                is_stopped = true;
+                progress.say("a signal: ending early");
+                crew.tell_all(Word::Stop)?;
+                continue;
+            }
+        };
         match line {
-            None if crew.is_done(worker) => {}
-            None => return Err(format!("worker {worker} ended without a result")),
-            Some(Line::Ready { connect_s }) => {
+            Line::Ready { connect_s } => {
                 gathered.connect_s = gathered.connect_s.max(connect_s);
                 ready += 1;
                 if ready == crew.len() {
                     progress.say(&format!("all connected after {:.1} s", gathered.connect_s));
-                    crew.go(Go { at_ns: now_ns() + GO_IN_NS })?;
+                    crew.tell_all(Word::Go { at_ns: now_ns() + GO_IN_NS })?;
                 }
             }
-            Some(Line::Interval(interval)) => {
+            Line::Interval(interval) => {
                 gathered.take(order, worker, *interval, progress);
             }
-            Some(Line::Done(outcome)) => {
+            Line::Done(outcome) => {
                 crew.set_done(worker);
                 done += 1;
-                gathered.partial.extend(outcome.cut_short.clone());
+                let reasons = &mut gathered.partial;
+                reasons.extend(outcome.cut_short.clone().filter(|reason| !reasons.contains(reason)));
                 gathered.outcome.merge(&outcome);
             }
-            Some(Line::Fatal(words)) => return Err(words),
+            Line::Fatal(words) => return Err(words),
         }
     }
     Ok(())
@@ -166,7 +190,10 @@ impl Gathered {
     }
 
     fn points(&self) -> Vec<Point> {
-        self.intervals.iter().map(|(key, interval)| point(interval, self.samples.get(key))).collect()
+        let cpu_us = |key| self.samples.get(key).map(|sample| sample.cpu_us(self.softirq_stands_apart));
+        let rss_kib = |key| self.samples.get(key).map(|sample| sample.rss_kib);
+        let intervals = self.intervals.iter();
+        intervals.map(|(key, interval)| point(interval, cpu_us(key), rss_kib(key))).collect()
     }
 
     #[allow(clippy::cast_precision_loss)]
@@ -188,6 +215,7 @@ impl Gathered {
                 connection_s += interval.connected as f64 * interval.seconds;
             }
         }
+        let cpu_us = used.cpu_us(self.softirq_stands_apart);
         let per = |us: u64, of: f64| if of > 0.0 { us as f64 / of } else { 0.0 };
         let connections = f64::from(order.scenario.devices);
         let slope_of = |pick: fn(&Sample) -> u64| {
@@ -196,12 +224,13 @@ impl Gathered {
         };
         Some(ServerUse {
             used,
-            cpu_us_per_delivery: per(used.cpu_us(), delivered),
+            softirq_stands_apart: self.softirq_stands_apart,
+            cpu_us_per_delivery: per(cpu_us, delivered),
             user_us_per_delivery: per(used.user_us, delivered),
             system_us_per_delivery: per(used.system_us, delivered),
             softirq_us_per_delivery: per(used.softirq_us, delivered),
             switches_per_delivery: per(used.voluntary + used.involuntary, delivered),
-            cpu_us_per_connection_s: per(used.cpu_us(), connection_s),
+            cpu_us_per_connection_s: per(cpu_us, connection_s),
             bytes_per_connection: slope_of(|sample| sample.rss_kib),
             kernel_bytes_per_pair: slope_of(|sample| sample.kernel_kib),
         })
@@ -209,7 +238,7 @@ impl Gathered {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn point(interval: &Interval, sample: Option<&Sample>) -> Point {
+fn point(interval: &Interval, cpu_us: Option<u64>, server_rss_kib: Option<u64>) -> Point {
     let rate = |count: u64| if interval.seconds > 0.0 { count as f64 / interval.seconds } else { 0.0 };
     let delivered = interval.delivered as f64;
     Point {
@@ -227,8 +256,8 @@ fn point(interval: &Interval, sample: Option<&Sample>) -> Point {
         delivery_p99_us: interval.delivery.us(0.99),
         delivery_max_us: interval.delivery.max_us(),
         tool_cores: if interval.seconds > 0.0 { interval.cpu_s / interval.seconds } else { 0.0 },
-        server_us_per_delivery: sample.filter(|_| delivered > 0.0).map(|s| s.cpu_us() as f64 / delivered),
-        server_rss_kib: sample.map(|sample| sample.rss_kib),
+        server_us_per_delivery: cpu_us.filter(|_| delivered > 0.0).map(|us| us as f64 / delivered),
+        server_rss_kib,
     }
 }
 

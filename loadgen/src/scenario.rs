@@ -7,6 +7,8 @@ use toml::Value;
 
 pub(crate) use built_in::BUILT_IN;
 
+use protocol::limits::DEVICES_MAX;
+
 use crate::text::HEAD_CHARS;
 
 /// One run.
@@ -15,8 +17,11 @@ use crate::text::HEAD_CHARS;
 pub(crate) struct Scenario {
     /// For titles.
     pub(crate) name: String,
-    /// Devices, one user each.
+    /// Devices.
     pub(crate) devices: u32,
+    /// Devices of each user.
+    #[serde(default = "one_device")]
+    pub(crate) devices_per_user: u32,
     /// Load that does not count, before what counts.
     #[serde(default)]
     pub(crate) warmup_s: f64,
@@ -120,6 +125,8 @@ pub(crate) struct Cut {
     pub(crate) per_s: f64,
     /// How long a cut device stays away.
     pub(crate) offline_ms: u64,
+    /// Up to so much longer, each as long as it likes.
+    pub(crate) spread_ms: u64,
     /// Seconds of the counted load at which all cut at once.
     pub(crate) storms_at_s: Vec<f64>,
     /// Whose connections are cut: `idle`, `direct`, `group`.
@@ -168,6 +175,9 @@ fn patience_s() -> f64 {
 fn one() -> f64 {
     1.0
 }
+fn one_device() -> u32 {
+    1
+}
 fn latin() -> Script {
     Script::Latin
 }
@@ -203,7 +213,7 @@ impl Default for Group {
 impl Default for Cut {
     fn default() -> Self {
         let roles = vec![Role::Idle, Role::Direct, Role::Group];
-        Self { per_s: 0.0, offline_ms: 0, storms_at_s: Vec::new(), roles }
+        Self { per_s: 0.0, offline_ms: 0, spread_ms: 0, storms_at_s: Vec::new(), roles }
     }
 }
 
@@ -252,6 +262,9 @@ impl Scenario {
         let ok = |is: bool, words: &str| if is { Ok(()) } else { Err(words.to_owned()) };
         let is_time = |seconds: f64| (0.0..=1e6).contains(&seconds);
         ok((1..=10_000_000).contains(&self.devices), "devices: allowed are 1 to 10000000")?;
+        let each = self.devices_per_user;
+        ok((1..=DEVICES_MAX).contains(&(each as usize)), "devices_per_user: allowed are 1 to 16")?;
+        ok(self.devices.is_multiple_of(each), "devices: not a multiple of devices_per_user")?;
         ok(self.seconds > 0.0 && is_time(self.seconds), "seconds: allowed is more than 0, at most 1000000")?;
         ok(is_time(self.warmup_s), "warmup_s: allowed are 0 to 1000000")?;
         ok(
@@ -280,6 +293,8 @@ impl Scenario {
             "group.senders: allowed are 1 to group.size",
         )?;
         ok(self.cut.per_s >= 0.0, "cut.per_s: allowed is 0 and more")?;
+        let most_ms = self.cut.offline_ms.max(self.cut.spread_ms);
+        ok(most_ms <= 86_400_000, "cut.offline_ms, cut.spread_ms: allowed are 0 to 86400000")?;
         ok(!self.texts.is_empty(), "texts: one at least")?;
         for texts in &self.texts {
             let [least, most] = texts.chars;

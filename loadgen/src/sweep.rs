@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::flags::{Keys, Target};
+use crate::flags::{Keys, Target, exit_code};
 use crate::report::{self, Report, table};
 use crate::run;
 use crate::scenario::Scenario;
+use crate::signals::Signals;
 
 /// A rate holds when so much of what was offered is acked.
 const ACHIEVED_MIN: f64 = 0.97;
@@ -100,13 +101,14 @@ impl Search {
 /// Words, when a round could not be run at all.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
     let mut progress = flags.target.progress();
+    let signals = Signals::watch()?;
     let mut search = Search::new(flags.from, flags.to, flags.within);
     let mut best: Option<Report> = None;
     let mut has_met_tool = false;
     println!("{:>12}{:>12}{:>12}{:>12}  ", "rate /s", "acked /s", "p50", "p99");
     for _ in 0..ROUNDS_MAX {
         let Some(rate) = search.next() else { break };
-        let order = flags.target.order(flags.scenario_at(rate)?)?;
+        let order = flags.target.order(flags.scenario_at(rate)?, &signals)?;
         let report = run::run(&order, &mut progress)?;
         let found = judge(&report, flags);
         let of = flags.of(&report);
@@ -121,7 +123,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
         search.found(found);
         if report.verdict.violations > 0 || !report.verdict.partial.is_empty() {
             print!("{}", table::table(&report, false));
-            return Ok(ExitCode::FAILURE);
+            return Ok(exit_code(&report));
         }
         if found == Found::Holds {
             best = Some(report);

@@ -1,5 +1,6 @@
 //! Where users come from: the file of tokens that `maru admin create-users` writes.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::wire::Login;
@@ -18,6 +19,25 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Login>, String> {
         })
     });
     logins.collect()
+}
+
+/// Devices of a user follow each other, as many for each.
+///
+/// # Errors
+/// Words.
+pub(crate) fn check_each(logins: &[Login], each: usize) -> Result<(), String> {
+    let has_all = logins.chunks(each).all(|devices| {
+        devices.iter().all(|login| Some(login.user) == devices.first().map(|first| first.user))
+    });
+    let mut seen = HashSet::new();
+    let is_new =
+        logins.chunks(each).filter_map(|devices| devices.first()).all(|first| seen.insert(first.user));
+    if has_all && is_new {
+        return Ok(());
+    }
+    Err(format!(
+        "the users do not have {each} devices each, line by line; --devices-per-user says how many they have"
+    ))
 }
 
 fn parse(line: &str) -> Option<Login> {
@@ -46,5 +66,13 @@ mod tests {
             assert!(read(&path).unwrap_err().contains("line 2"), "{bad}");
         }
         assert!(read(Path::new("/nonexistent/users")).unwrap_err().contains("--users"));
+        let of = |users: &[u64]| -> Vec<Login> {
+            users.iter().map(|user| Login { user: *user, token: "t".into(), road: None }).collect()
+        };
+        assert!(check_each(&of(&[1, 2, 3]), 1).is_ok() && check_each(&of(&[1, 1, 2, 2]), 2).is_ok());
+        for wrong in [&[1, 1, 2][..], &[1, 2, 1], &[2, 2, 2, 2]] {
+            assert!(check_each(&of(wrong), 1).is_err());
+        }
+        assert!(check_each(&of(&[1, 2, 2, 1]), 2).is_err());
     }
 }

@@ -41,10 +41,14 @@ pub(crate) struct Spec {
     pub(crate) logins: Vec<Login>,
 }
 
-/// The second line to a worker: load begins at this time of `CLOCK_MONOTONIC`.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Go {
-    pub(crate) at_ns: u64,
+/// Every other line to a worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Word {
+    /// Load begins at this time of `CLOCK_MONOTONIC`.
+    Go { at_ns: u64 },
+    /// The run ends now; what was counted is told.
+    Stop,
 }
 
 /// A line from a worker.
@@ -84,10 +88,24 @@ pub(crate) struct Outcome {
     /// QUIC connections by where they were served.
     #[serde(default)]
     pub(crate) landings: Landings,
+    /// Storms that are over.
+    #[serde(default)]
+    pub(crate) storms: Vec<StormReport>,
     /// Why the run ended early; words.
     pub(crate) cut_short: Option<String>,
     /// Most memory of the tool, KiB.
     pub(crate) rss_kib: u64,
+}
+
+/// A storm from which everybody is back.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct StormReport {
+    /// When, in the counted seconds.
+    pub(crate) at_s: f64,
+    /// Connections that were cut.
+    pub(crate) cut: u64,
+    /// From the moment when the first might come back until the last was authenticated.
+    pub(crate) back_s: f64,
 }
 
 impl Outcome {
@@ -111,6 +129,16 @@ impl Outcome {
         }
         for (word, count) in &other.closes {
             *self.closes.entry(word.clone()).or_default() += count;
+        }
+        // Workers meet the same storms at the same times.
+        for (place, storm) in other.storms.iter().enumerate() {
+            match self.storms.get_mut(place) {
+                Some(mine) => {
+                    mine.cut += storm.cut;
+                    mine.back_s = mine.back_s.max(storm.back_s);
+                }
+                None => self.storms.push(*storm),
+            }
         }
         if self.cut_short.is_none() {
             self.cut_short.clone_from(&other.cut_short);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use crate::engine::Engine;
 use crate::probe;
-use crate::wire::{Go, Line, Spec};
+use crate::wire::{Line, Spec, Word};
 
 /// Runs until the run is over or the coordinator is gone.
 pub(crate) fn run() -> Result<(), String> {
@@ -23,21 +23,17 @@ pub(crate) fn run() -> Result<(), String> {
     let (lines, told) = channel();
     let writer = std::thread::spawn(move || write_lines(&told));
     let outcome = Engine::new(spec, lines.clone()).and_then(|(engine, waker)| {
-        let (go, going) = channel();
+        let (tells, words) = channel();
         std::thread::spawn(move || {
-            let mut lines = std::io::stdin().lock().lines().map_while(Result::ok);
-            let order = lines.next().and_then(|line| serde_json::from_str::<Go>(&line).ok());
-            // Without an order the channel closes, and the engine ends.
-            if order.is_none_or(|order| go.send(order).is_err()) {
-                drop(go);
+            let lines = std::io::stdin().lock().lines().map_while(Result::ok);
+            for word in lines.filter_map(|line| serde_json::from_str::<Word>(&line).ok()) {
+                let _ = tells.send(word);
+                let _ = waker.wake();
             }
-            let _ = waker.wake();
-            // Nothing more is said; an end here is the coordinator's.
-            if lines.next().is_none() {
-                std::process::exit(1);
-            }
+            // An end here is the coordinator's.
+            std::process::exit(1);
         });
-        engine.run(&going)
+        engine.run(words)
     });
     let last = match outcome {
         Ok(outcome) => Line::Done(Box::new(outcome)),

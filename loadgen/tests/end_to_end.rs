@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 const USERS: &str = "40";
@@ -206,6 +207,106 @@ fn without_the_hint_quic_connections_land_anywhere_and_are_served() {
     // Of two shards: all forty at home once in 10^12 runs.
     assert!(elsewhere > 0, "{landings}");
     assert!(words(&output).contains("served by their user's home"), "{}", words(&output));
+}
+
+/// The tool with the server's own token instead of a file of users.
+fn with_own_users(server: &Server, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_maru-load"));
+    let Ready { ws, http } = &server.ready;
+    command.args(args).args(["--quiet", "--server", ws, "--http", http, "--admin-token-file"]);
+    command.arg(server.file("data/admin.token")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn the_tool_makes_its_users_and_all_their_devices_are_told_everything() {
+    let server = Server::start();
+    let json = server.file("d.json");
+    let args = ["mixed", "--devices", "60", "--devices-per-user", "3", "--workers", "2", "--seconds", "2"];
+    let more = [
+        "--peers",
+        "1",
+        "--rate",
+        "40",
+        "--set",
+        "group.size=2",
+        "--set",
+        "group.senders=1",
+        "--quic-share",
+        "0.5",
+    ];
+    let files = ["--verify", "--json", &json];
+    let output = with_own_users(&server, &args).args(more).args(files).output().unwrap();
+    assert_whole(&output);
+    let report = report(&json);
+    let faults = &report["outcome"]["faults"];
+    let count = |key: &str| faults[key].as_u64().unwrap();
+    // Two users of three devices: five others are told each message.
+    assert!(count("messages") > 40 && count("deliveries") == 5 * count("messages"), "{faults}");
+    assert_eq!(report["verdict"]["violations"], 0);
+    let fails = |command: &mut Command, expected: &str| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(words(&output).contains(expected), "{expected}: {}", words(&output));
+    };
+    fails(&mut with_own_users(&server, &["direct", "--devices", "3", "--devices-per-user", "2"]), "multiple");
+    let token = server.file("data/admin.token");
+    std::fs::write(&token, "0".repeat(64)).unwrap();
+    fails(&mut with_own_users(&server, &["direct"]), "unauthenticated");
+    std::fs::remove_file(&token).unwrap();
+    fails(&mut with_own_users(&server, &["direct"]), "--admin-token-file");
+}
+
+#[test]
+fn a_storm_is_told_apart_from_what_goes_on_beside_it() {
+    let server = Server::start();
+    let json = server.file("s.json");
+    let args = ["storm", "--devices", "40", "--warmup", "0", "--seconds", "3", "--rate", "100", "--verify"];
+    let storm = ["--set", "cut.storms_at_s=[1.0]", "--offline-ms", "300", "--json", &json];
+    let output = server.load(&args).args(storm).output().unwrap();
+    assert_whole(&output);
+    let report = report(&json);
+    let storm = &report["outcome"]["storms"][0];
+    assert_eq!(storm["cut"], 32, "four of five are idle");
+    let latencies = &report["latencies"];
+    let count = |name: &str| latencies[name]["count"].as_u64().unwrap();
+    assert!(count("storm") > 0 && count("storm") + count("calm") == count("delivery"), "{storm}");
+    assert!(words(&output).contains("all authenticated again in"), "{}", words(&output));
+}
+
+/// Processes that a process has started.
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_signal_ends_the_run_early_and_keeps_what_was_counted() {
+    let server = Server::start();
+    for signal in [Signal::INT, Signal::TERM] {
+        let json = server.file("i.json");
+        let args =
+            ["direct", "--devices", "6", "--workers", "3", "--warmup", "0", "--seconds", "600", "--verify"];
+        let mut command = server.load(&args);
+        command.args(["--json", &json]);
+        let run = command.args(["--rate", "50"]).spawn().unwrap();
+        let pid = run.id();
+        // Long enough that something was counted; everything else waits for the process's own end.
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        let workers = children(pid);
+        assert_eq!(workers.len(), 3);
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", words(&output));
+        assert!(words(&output).contains("PARTIAL: stopped by a signal"), "{}", words(&output));
+        let report = report(&json);
+        assert_eq!(report["verdict"]["partial"].as_array().unwrap().len(), 1);
+        assert!(report["outcome"]["faults"]["messages"].as_u64().unwrap() > 20);
+        assert_eq!(report["verdict"]["violations"], 0);
+        for worker in workers {
+            assert!(!Path::new(&format!("/proc/{worker}")).exists(), "worker {worker} is still there");
+        }
+    }
 }
 
 #[test]

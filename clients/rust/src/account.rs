@@ -253,7 +253,7 @@ impl Account {
     }
 }
 
-fn refused(status: StatusCode, answer: &Value) -> AccountError {
+pub(crate) fn refused(status: StatusCode, answer: &Value) -> AccountError {
     let error = answer.get("error");
     let text = |field: &str| error.and_then(|e| e.get(field)).and_then(Value::as_str).map(str::to_owned);
     AccountError::Refused {

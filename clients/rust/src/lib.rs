@@ -3,6 +3,7 @@
 //! - [`session`]: one device as a pure state machine: cursor, catch up before resend, dedup, reconnect. It needs
 //!   nothing but `protocol`; with `default-features = false` it is all there is.
 //! - `account` (feature `dial`): sign-up, login and names, over HTTP.
+//! - `operator` (feature `dial`): many users at once, for load tests.
 //! - `dial` (feature `dial`): a session on a WebSocket, with tokio.
 //! - `terminal` (feature `dial`): `maru chat`, for people and, as JSON lines, for programs.
 //!
@@ -16,6 +17,8 @@ pub mod account;
 pub mod dial;
 #[cfg(feature = "dial")]
 mod http;
+#[cfg(feature = "dial")]
+pub mod operator;
 #[cfg(feature = "dial")]
 pub mod terminal;
 

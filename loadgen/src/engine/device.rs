@@ -30,6 +30,8 @@ pub(super) struct Device {
     /// Stands in the dial queue.
     pub(super) is_queued: bool,
     pub(super) is_dirty: bool,
+    /// Was cut by the latest storm and is not back yet.
+    pub(super) is_in_storm: bool,
     /// Has caught up once.
     pub(super) has_been_live: bool,
     /// The group that it is creating.
@@ -73,6 +75,7 @@ impl Device {
             stands: Stands::Down,
             is_queued: false,
             is_dirty: false,
+            is_in_storm: false,
             has_been_live: false,
             creates: None,
             turn: 0,

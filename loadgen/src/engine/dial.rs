@@ -155,10 +155,12 @@ impl Engine {
 
     /// Cuts a connection on purpose; the device stays away for as long as the scenario says.
     pub(super) fn cut(&mut self, device: u32, now: u64) {
-        let away_ms = self.spec.scenario.cut.offline_ms;
         if !self.is_welcomed(device) {
             return;
         }
+        let cut = &self.spec.scenario.cut;
+        let spread_ms = usize::try_from(cut.spread_ms).unwrap_or(usize::MAX);
+        let away_ms = cut.offline_ms + if spread_ms > 0 { self.draws.below(spread_ms) as u64 } else { 0 };
         let Some(link) = self.forget_link(device) else { return };
         link.end(&mut self.kit, true, now);
         self.outcome.cuts += 1;

@@ -1,6 +1,6 @@
 //! The course of a run: connect, warm up, measure, wait for what is missing.
 
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 
 use mio::Events;
 
@@ -10,25 +10,26 @@ use crate::ledger::Faults;
 use crate::meter::Phase;
 use crate::pace::{Pace, even_ns};
 use crate::scenario::Scenario;
-use crate::wire::{Go, Line, Outcome};
+use crate::wire::{Line, Outcome, Word};
 
 /// Quiet after the last delivery before a run is over: a message that is told twice is heard within it.
 const QUIET_NS: u64 = 300 * MS;
 
 impl Engine {
-    /// Runs from the first dial to the end. `go` comes when all workers are ready.
+    /// Runs from the first dial to the end. `words` of the coordinator come at any time.
     ///
     /// # Errors
     /// Words, when there is nothing to report.
-    pub(crate) fn run(mut self, go: &Receiver<Go>) -> Result<Outcome, String> {
+    pub(crate) fn run(mut self, words: Receiver<Word>) -> Result<Outcome, String> {
+        self.words = Some(words);
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let began = now_ns();
         self.connect(&mut events)?;
         self.create_groups(&mut events)?;
         let connect_s = seconds(now_ns().saturating_sub(began));
         let _ = self.lines.send(Line::Ready { connect_s });
-        let go = self.wait_go(&mut events, go)?;
-        self.load(&mut events, go.at_ns)?;
+        let begin = self.wait_go(&mut events)?;
+        self.load(&mut events, begin)?;
         self.drain(&mut events)?;
         Ok(self.end())
     }
@@ -86,7 +87,8 @@ impl Engine {
         let Some(cast) = self.cast.channels.get_mut(channel as usize) else { return Ok(()) };
         let Some(owner) = cast.members.first().copied() else { return Ok(()) };
         let members = cast.members.iter().filter_map(|member| self.devices.get(*member as usize));
-        let users: Vec<_> = members.map(|device| device.session.user()).collect();
+        let mut users: Vec<_> = members.map(|device| device.session.user()).collect();
+        users.dedup();
         let Some(device) = self.devices.get_mut(owner as usize) else { return Ok(()) };
         let (_, id) = device
             .session
@@ -100,13 +102,12 @@ impl Engine {
         Ok(())
     }
 
-    fn wait_go(&mut self, events: &mut Events, go: &Receiver<Go>) -> Result<Go, String> {
+    fn wait_go(&mut self, events: &mut Events) -> Result<u64, String> {
         loop {
-            match go.try_recv() {
-                Ok(go) => return Ok(go),
-                Err(TryRecvError::Disconnected) => return Err("the coordinator is gone".into()),
-                Err(TryRecvError::Empty) => self.turn(events, now_ns() + SECOND)?,
+            if let Some(begin) = self.begin_ns {
+                return Ok(begin);
             }
+            self.turn(events, now_ns() + SECOND)?;
         }
     }
 

@@ -34,11 +34,7 @@ impl Engine {
             }
         }
         while self.storms_ns.pop_if(|at| *at <= now).is_some() {
-            for place in 0..self.cast.cuttable.len() {
-                if let Some(device) = self.cast.cuttable.get(place).copied() {
-                    self.cut(device, now);
-                }
-            }
+            self.begin_storm(now);
         }
     }
 
@@ -157,6 +153,7 @@ impl Engine {
         self.last_progress_ns = now;
         self.interval.connects += 1;
         self.interval.connect.record(waited);
+        self.weather(device, now);
     }
 
     fn on_live(&mut self, device: u32, now: u64) {
@@ -181,7 +178,14 @@ impl Engine {
         {
             let waited = now.saturating_sub(head.intended_ns);
             let was_cut = head.intended_ns < cut_until_ns;
-            if was_cut { self.interval.resumed.record(waited) } else { self.interval.delivery.record(waited) }
+            if was_cut {
+                self.interval.resumed.record(waited)
+            } else {
+                self.interval.delivery.record(waited)
+            }
+            if !was_cut && self.storm.covers(head.intended_ns) {
+                self.interval.storm.record(waited);
+            }
         }
         if let Some(ledger) = &mut self.ledger {
             let Message { channel, seq, sender, .. } = *message;

@@ -12,10 +12,11 @@ h1{font-size:1.4em;margin-bottom:0}h2{font-size:1.1em;margin-top:2em}p.sub{color
 table{border-collapse:collapse;width:100%}td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid #ddd}\
 td:first-child,th:first-child{text-align:left}figure{margin:1.5em 0}figcaption{font-weight:600}\
 svg{width:100%;height:auto}svg text{font-size:11px;fill:#555}.grid{stroke:#e4e4e4}\
-.legend span{margin-right:1.2em}.legend i{display:inline-block;width:1em;height:.25em;margin-right:.4em;vertical-align:middle}\
+.legend span{display:inline-block;white-space:nowrap;margin-right:1.2em}.legend i{display:inline-block;width:1em;height:.25em;margin-right:.4em;vertical-align:middle}\
 .ok{color:#08743b}.bad{color:#b00020}pre{background:#f6f6f6;padding:1em;overflow-x:auto;white-space:pre-wrap}\
-.tiles{display:flex;flex-wrap:wrap;gap:1em}.tiles div{border:1px solid #ddd;border-radius:6px;padding:.6em 1em;min-width:8em}\
-.tiles b{display:block;font-size:1.3em}";
+.tiles{display:flex;flex-wrap:wrap;gap:1em}.tiles div{border:1px solid #ddd;border-radius:6px;padding:.6em 1em;flex:1 1 8em}\
+.tiles b{display:block;font-size:1.3em}\
+@media(max-width:640px){svg text{font-size:19px}pre.wide{white-space:pre;font-size:12px}.tiles{gap:.5em}}";
 
 /// The page.
 pub(crate) fn page(report: &Report) -> String {
@@ -40,7 +41,8 @@ pub(crate) fn page(report: &Report) -> String {
     out += &tiles(report);
     out += &latencies(report);
     out += &over_time(report);
-    let _ = write!(out, "<h2>All of it</h2><pre>{}</pre>", escape(&table::table(report, false)));
+    let _ =
+        write!(out, "<h2>All of it</h2><pre class=\"wide\">{}</pre>", escape(&table::table(report, false)));
     let toml = toml::to_string(scenario).unwrap_or_default();
     let _ = write!(out, "<h2>Scenario</h2><pre>{}</pre>", escape(&toml));
     let _ = writeln!(out, "<h2>Command</h2><pre>{}</pre></body></html>", escape(&report.command));
@@ -49,7 +51,10 @@ pub(crate) fn page(report: &Report) -> String {
 
 fn tiles(report: &Report) -> String {
     let totals = &report.totals;
-    let mut tiles = vec![("connected", totals.connected.to_string())];
+    let mut tiles = vec![
+        ("connected", totals.connected.to_string()),
+        ("handshakes /s", table::rate(table::handshakes_per_s(totals))),
+    ];
     if report.scenario.sends() {
         tiles.push(("offered /s", table::rate(totals.offered_per_s)));
         tiles.push(("delivered /s", table::rate(totals.delivered_per_s)));
@@ -117,11 +122,18 @@ fn over_time(report: &Report) -> String {
     let linear = |title| Axis { title, is_log: false, marks: Vec::new() };
     let mut out = String::new();
     if report.scenario.sends() {
+        // What comes while the tool waits for the rest is no rate of anything.
+        let counted = |series: Series| {
+            let points =
+                series.points.into_iter().filter(|(at, _)| *at < report.totals.seconds - 0.05).collect();
+            Series { points, ..series }
+        };
         let rates = [
             line("offered", &|point| point.offered_per_s),
             line("acked", &|point| point.acked_per_s),
             line("delivered", &|point| point.delivered_per_s),
-        ];
+        ]
+        .map(counted);
         out += &plot("Throughput over time", &x, &linear("per second"), &rates);
         let times = [
             line("delivery p50", &|point| point.delivery_p50_us / 1000.0),

@@ -1,6 +1,6 @@
 //! The result as text.
 
-use super::{Distribution, Report, ServerUse};
+use super::{Distribution, Report, ServerUse, Totals};
 
 /// The whole of it. `colour` marks the verdict.
 pub(crate) fn table(report: &Report, colour: bool) -> String {
@@ -26,6 +26,7 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
     if totals.connects_per_s > 0.0 {
         line(format!("connections made while counting {}/s", rate(totals.connects_per_s)));
     }
+    storms(report).into_iter().for_each(&mut line);
     let named = report.latencies.named();
     if !named.is_empty() {
         line(String::new());
@@ -49,33 +50,20 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
         if report.workers == 1 { "" } else { "s" },
         report.outcome.rss_kib / 1024
     ));
-    if let Some(faults) = &report.outcome.faults {
-        let kinds: Vec<String> =
-            faults.kinds().iter().map(|(name, count)| format!("{name} {count}")).collect();
-        line(format!(
-            "verified {} messages, {} deliveries: {}",
-            faults.messages,
-            faults.deliveries,
-            kinds.join(", ")
-        ));
-        for example in &faults.examples {
-            line(format!("  {example}"));
-        }
-    }
-    for note in &verdict.notes {
-        line(format!("note: {note}"));
-    }
-    for reason in verdict.void.iter().chain(&verdict.partial) {
-        line(format!("{}: {reason}", verdict.word()));
-    }
+    reasons(report).into_iter().for_each(&mut line);
     let word = verdict.word();
     let paint = if word == "ok" { "32" } else { "31" };
     line(if colour { format!("\x1b[1;{paint}mverdict: {word}\x1b[0m") } else { format!("verdict: {word}") });
     out
 }
 
-/// How the connections came to stand.
+/// Authenticated connections a second while they were opened.
 #[allow(clippy::cast_precision_loss)]
+pub(super) fn handshakes_per_s(totals: &Totals) -> f64 {
+    if totals.connect_s > 0.0 { totals.connected as f64 / totals.connect_s } else { 0.0 }
+}
+
+/// How the connections came to stand.
 fn connected(report: &Report) -> String {
     let Report { scenario, totals, outcome, .. } = report;
     let share = scenario.connect.quic_share;
@@ -84,12 +72,11 @@ fn connected(report: &Report) -> String {
         _ if share == 1.0 => "QUIC".to_owned(),
         _ => format!("{:.0} % QUIC, the others WebSocket", share * 100.0),
     };
-    let per_s = if totals.connect_s > 0.0 { totals.connected as f64 / totals.connect_s } else { 0.0 };
     let mut words = format!(
         "connected {} in {:.2} s: {} handshakes/s, {how}, tool {:.2} cores",
         totals.connected,
         totals.connect_s,
-        rate(per_s),
+        rate(handshakes_per_s(totals)),
         totals.connect_cores
     );
     let (home, all) = (outcome.landings.home, outcome.landings.home + outcome.landings.elsewhere);
@@ -99,17 +86,52 @@ fn connected(report: &Report) -> String {
     words
 }
 
+#[allow(clippy::cast_precision_loss)]
+fn storms(report: &Report) -> Vec<String> {
+    let storms = report.outcome.storms.iter().map(|storm| {
+        let per_s = if storm.back_s > 0.0 { storm.cut as f64 / storm.back_s } else { 0.0 };
+        format!(
+            "storm at {:.1} s: {} connections cut, all authenticated again in {:.2} s: {}/s",
+            storm.at_s,
+            storm.cut,
+            storm.back_s,
+            rate(per_s)
+        )
+    });
+    storms.collect()
+}
+
+/// What the verdict stands on.
+fn reasons(report: &Report) -> Vec<String> {
+    let verdict = &report.verdict;
+    let mut lines = Vec::new();
+    if let Some(faults) = &report.outcome.faults {
+        let kinds: Vec<String> =
+            faults.kinds().iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let (messages, deliveries) = (faults.messages, faults.deliveries);
+        lines.push(format!("verified {messages} messages, {deliveries} deliveries: {}", kinds.join(", ")));
+        lines.extend(faults.examples.iter().map(|example| format!("  {example}")));
+    }
+    lines.extend(verdict.notes.iter().map(|note| format!("note: {note}")));
+    let early = verdict.void.iter().chain(&verdict.partial);
+    lines.extend(early.map(|reason| format!("{}: {reason}", verdict.word())));
+    lines
+}
+
 fn server_lines(server: &ServerUse, has_deliveries: bool) -> Vec<String> {
     let mut lines = Vec::new();
     if has_deliveries {
         lines.push(format!(
-            "server {:.2} us of CPU per delivery (user {:.2}, system {:.2}, softirq {:.2}), {:.3} context switches",
+            "server {:.2} us of CPU per delivery (user {:.2}, system {:.2}{}), {:.3} context switches",
             server.cpu_us_per_delivery,
             server.user_us_per_delivery,
             server.system_us_per_delivery,
-            server.softirq_us_per_delivery,
+            softirq_words(server),
             server.switches_per_delivery
         ));
+        if !server.softirq_stands_apart {
+            lines.push("       system holds softirq on this kernel (no IRQ_TIME_ACCOUNTING)".into());
+        }
     }
     lines.push(format!(
         "server {:.2} us of CPU per connection and second, {} MiB resident, {} voluntary and {} other switches",
@@ -125,6 +147,15 @@ fn server_lines(server: &ServerUse, has_deliveries: bool) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// Softirq, where it is added.
+fn softirq_words(server: &ServerUse) -> String {
+    if server.softirq_stands_apart {
+        format!(", softirq {:.2}", server.softirq_us_per_delivery)
+    } else {
+        String::new()
+    }
 }
 
 fn cells(name: &str, of: &Distribution) -> [String; 8] {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::draws::Draws;
 use crate::link::Place;
 use crate::probe;
 use crate::scenario::{Load, Scenario};
-use crate::wire::{Go, Line, Spec};
+use crate::wire::{Line, Spec, Word};
 
 /// Descriptors of a worker that are no connections, with room.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -20,8 +21,16 @@ const SERVER_FILES: u64 = 2048;
 /// Patience with a server that does not answer to the first connection.
 const REACH: Duration = Duration::from_secs(5);
 
-/// What a process says: a line, or its end.
-type Heard = (usize, Option<Line>);
+/// What the coordinator hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A worker says something.
+    Line(usize, Box<Line>),
+    /// A worker has said its last.
+    End(usize),
+    /// The user wants an end.
+    Signal,
+}
 
 /// The processes.
 #[derive(Debug)]
@@ -36,7 +45,7 @@ pub(super) fn count(order: &Order) -> Result<u32, String> {
     let devices = u64::from(order.scenario.devices);
     if (order.logins.len() as u64) < devices {
         return Err(format!(
-            "{devices} devices need as many users, and there are {}; `maru admin create-users --count {devices} \
+            "{devices} devices need as many tokens, and there are {}; `maru admin create-users --count {devices} \
              --tokens FILE` makes them",
             order.logins.len()
         ));
@@ -52,7 +61,9 @@ pub(super) fn count(order: &Order) -> Result<u32, String> {
              (ulimit -Hn)",
             probe::descriptors()
         )),
-        Some(workers) if u64::from(workers) > devices => Err("--workers: more workers than devices".into()),
+        Some(workers) if u64::from(workers) > devices / u64::from(order.scenario.devices_per_user) => {
+            Err("--workers: more workers than users".into())
+        }
         Some(workers) => Ok(workers),
         None => Ok(needed),
     }
@@ -103,13 +114,15 @@ impl Crew {
     pub(super) fn start(order: &Order, workers: u32) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("own program: {error}"))?;
         let (hears, heard) = channel();
+        order.signals.tell(hears.clone());
         let mut crew = Self { children: Vec::new(), done: vec![false; workers as usize], heard };
         let mut draws = Draws::new(order.seed);
-        let devices = order.scenario.devices as usize;
+        let (devices, each) = (order.scenario.devices as usize, order.scenario.devices_per_user as usize);
         let mut first = 0;
         for worker in 0..workers {
             let left = (workers - worker) as usize;
-            let share = (devices - first).div_ceil(left);
+            // A user's devices are in one worker.
+            let share = ((devices - first) / each).div_ceil(left) * each;
             let logins = order.logins.iter().skip(first).take(share).cloned().collect();
             first += share;
             let spec = Spec {
@@ -124,6 +137,8 @@ impl Crew {
             };
             let mut child = Command::new(&program)
                 .arg("worker")
+                // Ctrl-C is for the coordinator, which tells them.
+                .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -135,11 +150,11 @@ impl Crew {
             std::thread::spawn(move || {
                 let lines = BufReader::new(stdout).lines().map_while(Result::ok);
                 for line in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
-                    if hears.send((worker as usize, Some(line))).is_err() {
+                    if hears.send(Heard::Line(worker as usize, Box::new(line))).is_err() {
                         return;
                     }
                 }
-                let _ = hears.send((worker as usize, None));
+                let _ = hears.send(Heard::End(worker as usize));
             });
             crew.children.push((child, stdin));
             crew.tell(worker as usize, &spec)?;
@@ -155,8 +170,8 @@ impl Crew {
         told.map_err(|error| format!("worker {worker} does not listen: {error}"))
     }
 
-    pub(super) fn go(&mut self, go: Go) -> Result<(), String> {
-        (0..self.children.len()).try_for_each(|worker| self.tell(worker, &go))
+    pub(super) fn tell_all(&mut self, word: Word) -> Result<(), String> {
+        (0..self.children.len()).try_for_each(|worker| self.tell(worker, &word))
     }
 
     pub(super) fn next(&self, patience: Duration) -> Result<Heard, RecvTimeoutError> {

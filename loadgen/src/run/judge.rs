@@ -61,7 +61,7 @@ pub(super) fn judge(
         verdict.violations = faults.count();
         if outcome.cut_short.is_some() {
             verdict.notes.push(format!(
-                "lost is not judged: {} acks and {} deliveries were missing when the server went for good",
+                "lost is not judged: {} acks and {} deliveries were missing when the run was cut short",
                 outcome.unacked, outcome.undelivered
             ));
         }

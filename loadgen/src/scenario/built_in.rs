@@ -74,6 +74,17 @@ cut = { per_s = 200.0, offline_ms = 0 }
 "#,
     },
     BuiltIn {
+        name: "storm",
+        toml: r#"name = "storm"
+devices = 2000
+warmup_s = 2.0
+seconds = 20.0
+roles = { idle = 0.8, direct = 0.2 }
+load = { rate = 500.0, ramp_to = 0.0, arrivals = "poisson", depth = 0 }
+cut = { per_s = 0.0, offline_ms = 0, spread_ms = 0, storms_at_s = [8.0], roles = ["idle"] }
+"#,
+    },
+    BuiltIn {
         name: "mixed",
         toml: r#"name = "mixed"
 devices = 1000

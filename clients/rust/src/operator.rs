@@ -1,0 +1,97 @@
+//! What an operator's tools ask of the control plane, with the token of the server's file `admin.token`.
+
+use hyper::{Method, StatusCode};
+use protocol::{DeviceId, UserId};
+use serde_json::{Value, json};
+
+use crate::account::AccountError;
+use crate::account::refused;
+use crate::http::{HttpError, Place};
+
+/// An operator at one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Operator {
+    place: Place,
+    token: String,
+}
+
+/// Without the token: it must not reach a log.
+impl std::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Operator {{ place: {:?} }}", self.place)
+    }
+}
+
+/// A device that was made, with its token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub device: DeviceId,
+    /// Names both to the chat port.
+    pub token: String,
+}
+
+/// Without the token.
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Made {{ user: {}, device: {} }}", self.user, self.device)
+    }
+}
+
+impl Operator {
+    /// At the control plane `http://host:port`.
+    ///
+    /// # Errors
+    /// Not such an address.
+    pub fn new(url: &str, token: &str) -> Result<Self, HttpError> {
+        Ok(Self { place: Place::parse(url, "http", "http://host:port")?, token: token.trim().to_owned() })
+    }
+
+    /// Makes users `PREFIX000001` and so on from number `from`, with so many devices each; or tells those that were
+    /// made before. At most 5,000 devices at once.
+    ///
+    /// # Errors
+    /// The token is wrong, a bound is exceeded, a name is a person's, the server cannot now, or there was no answer.
+    pub async fn make_users(
+        &self,
+        prefix: &str,
+        from: u32,
+        count: u32,
+        devices: u32,
+    ) -> Result<Vec<Made>, AccountError> {
+        let body = json!({ "prefix": prefix, "from": from, "count": count, "devices": devices }).to_string();
+        let asked = self.place.ask(Method::POST, "/v1/admin/users", Some(&self.token), Some(body)).await;
+        let (status, bytes) = asked?;
+        if status != StatusCode::CREATED {
+            return Err(refused(status, &serde_json::from_slice::<Value>(&bytes).unwrap_or_default()));
+        }
+        let lines = String::from_utf8_lossy(&bytes);
+        let made =
+            lines.lines().map(|line| parse(line).ok_or_else(|| self.place.bad_answer("not a user's line")));
+        Ok(made.collect::<Result<_, _>>()?)
+    }
+}
+
+fn parse(line: &str) -> Option<Made> {
+    let mut fields = line.split('\t');
+    let (user, device) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let token = fields.next().filter(|token| !token.is_empty())?.to_owned();
+    fields.next().is_none().then_some(Made { user: UserId(user), device: DeviceId(device), token })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let made = parse("1\t2\tm1.a.b").unwrap();
+        assert_eq!((made.user, made.device, made.token.as_str()), (UserId(1), DeviceId(2), "m1.a.b"));
+        assert!(!format!("{made:?}").contains("m1."));
+        for wrong in ["", "1\t2", "1\t2\t", "x\t2\ta", "1\t2\ta\tb"] {
+            assert!(parse(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A storm: all that may be cut is cut at once, and comes back.
+
+use super::Engine;
+use crate::clock::{MS, seconds};
+use crate::wire::StormReport;
+
+/// One storm.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Storm {
+    begin_ns: u64,
+    /// 0 while devices are missing.
+    end_ns: u64,
+    cut: u64,
+    missing: u64,
+}
+
+impl Storm {
+    /// Whether a message that was intended then met it.
+    pub(super) fn covers(&self, intended_ns: u64) -> bool {
+        self.begin_ns > 0 && intended_ns >= self.begin_ns && (self.end_ns == 0 || intended_ns < self.end_ns)
+    }
+}
+
+impl Engine {
+    pub(super) fn begin_storm(&mut self, now: u64) {
+        self.storm = Storm { begin_ns: now, ..Storm::default() };
+        for place in 0..self.cast.cuttable.len() {
+            let Some(device) = self.cast.cuttable.get(place).copied() else { continue };
+            let before = self.outcome.cuts;
+            self.cut(device, now);
+            let is_cut = self.outcome.cuts > before;
+            if let Some(entry) = self.device(device).filter(|_| is_cut) {
+                entry.is_in_storm = true;
+                self.storm.cut += 1;
+            }
+        }
+        self.storm.missing = self.storm.cut;
+    }
+
+    /// A device of the storm is authenticated again.
+    pub(super) fn weather(&mut self, device: u32, now: u64) {
+        let Some(entry) = self.device(device) else { return };
+        if !std::mem::take(&mut entry.is_in_storm) {
+            return;
+        }
+        self.storm.missing = self.storm.missing.saturating_sub(1);
+        if self.storm.missing > 0 {
+            return;
+        }
+        self.storm.end_ns = now;
+        let cut = &self.spec.scenario.cut;
+        let first_back_ns = self.storm.begin_ns + cut.offline_ms * MS;
+        self.outcome.storms.push(StormReport {
+            at_s: seconds(self.storm.begin_ns.saturating_sub(self.window_ns.0)),
+            cut: self.storm.cut,
+            back_s: seconds(now.saturating_sub(first_back_ns)),
+        });
+    }
+}
