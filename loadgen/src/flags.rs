@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::now_ns;
-use crate::link::Place;
+use crate::link::{Dialect, Place};
 use crate::progress::Progress;
 use crate::report::{self, Report, table};
 use crate::run::{self, Order};
@@ -114,6 +114,9 @@ pub(crate) struct Target {
     /// The server's chat port, as `maru ready ... ws=` says it.
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8081/ws")]
     server: String,
+    /// How a WebSocket is spoken on: Maru's frames, or the JSON of the ordinary server in benches.
+    #[arg(long, value_name = "HOW", default_value = "frames")]
+    dialect: Dialect,
     /// The server's control plane, as `maru ready http=` says it: makes users, tells QUIC devices their way.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     http: String,
@@ -308,7 +311,7 @@ impl Target {
         Ok(Order {
             scenario,
             command: std::env::args().collect::<Vec<_>>().join(" "),
-            place: place(&self.server)?,
+            place: Place { dialect: self.dialect, ..place(&self.server)? },
             fingerprint,
             logins,
             verify: self.verify,
@@ -351,7 +354,7 @@ fn place(url: &str) -> Result<Place, String> {
     };
     let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
     let address = addresses.next().ok_or_else(|| bad("no address"))?;
-    Ok(Place { address, host: host.to_owned(), path: path.to_owned() })
+    Ok(Place { address, host: host.to_owned(), path: path.to_owned(), dialect: Dialect::Frames })
 }
 
 #[cfg(test)]

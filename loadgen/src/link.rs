@@ -1,5 +1,6 @@
 //! A device's connection: a WebSocket, or QUIC. Sockets never block.
 
+mod json;
 mod quic;
 mod ws;
 
@@ -8,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::BytesMut;
 use mio::event::Source;
-use protocol::{Frame, Header};
+use protocol::{Frame, Header, UserId};
 
 pub(crate) use quic::Landings;
 use quic::{Endpoint, Quic};
@@ -26,6 +27,28 @@ pub(crate) struct Place {
     /// For the Host line.
     pub(crate) host: String,
     pub(crate) path: String,
+    pub(crate) dialect: Dialect,
+}
+
+/// How a WebSocket is spoken on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Dialect {
+    /// Maru's frames.
+    Frames,
+    /// JSON objects of the ordinary server in benches.
+    Json,
+}
+
+/// A connection that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    /// By QUIC, if there is one.
+    pub(crate) road: Option<Road>,
+    pub(crate) source: Option<Ipv4Addr>,
+    /// Makes a WebSocket's keys.
+    pub(crate) seed: u64,
+    pub(crate) user: UserId,
 }
 
 /// The connection is over.
@@ -72,22 +95,16 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// Begins to connect: by QUIC if there is a road for it. `seed` makes a WebSocket's keys.
+    /// Begins to connect.
     ///
     /// # Errors
     /// Of the kernel: no descriptor, no port.
-    pub(crate) fn dial(
-        kit: &mut Kit,
-        road: Option<Road>,
-        source: Option<Ipv4Addr>,
-        seed: u64,
-        now: u64,
-    ) -> io::Result<Self> {
-        match (road, &mut kit.quic) {
+    pub(crate) fn dial(kit: &mut Kit, call: Call, now: u64) -> io::Result<Self> {
+        match (call.road, &mut kit.quic) {
             (Some(road), Some(endpoint)) => {
-                Quic::dial(endpoint, road, source, now).map(Box::new).map(Self::Quic)
+                Quic::dial(endpoint, road, call.source, now).map(Box::new).map(Self::Quic)
             }
-            _ => Ws::dial(&kit.place, source, seed).map(Self::Ws),
+            _ => Ws::dial(&kit.place, call).map(Self::Ws),
         }
     }
 

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::Engine;
 use super::device::Stands;
 use crate::clock::MS;
-use crate::link::{Link, Lost};
+use crate::link::{Call, Link, Lost};
 
 /// Connections from one source address; the kernel has some 28,000 ports for each.
 const PER_SOURCE: u32 = 10_000;
@@ -46,9 +46,10 @@ impl Engine {
     fn dial(&mut self, device: u32, wanted_ns: u64, now: u64) {
         let seed = self.draws.next();
         self.dialed += 1;
-        let road = self.device(device).and_then(|entry| entry.road);
         let source = self.source(device);
-        let outcome = Link::dial(&mut self.kit, road, source, seed, now);
+        let Some(entry) = self.device(device) else { return };
+        let call = Call { road: entry.road, source, seed, user: entry.session.user() };
+        let outcome = Link::dial(&mut self.kit, call, now);
         let outcome = outcome.and_then(|mut link| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             let registered = self.poll.registry().register(link.source(), Token(device as usize), interest);

@@ -1,7 +1,7 @@
 //! One WebSocket connection (RFC 6455, client role).
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use mio::net::TcpStream;
@@ -14,7 +14,8 @@ use protocol::ws::{
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::{Lost, Place, broken, take_frames};
+use super::json::Json;
+use super::{Call, Dialect, Lost, Place, broken, take_frames};
 
 /// Frames are joined into one WebSocket message up to about so many bytes.
 const JOIN_BYTES: usize = 64 * 1024;
@@ -37,6 +38,8 @@ pub(crate) struct Ws {
     stage: Stage,
     seed: u64,
     decoder: Decoder,
+    /// Of a connection that speaks the other dialect.
+    json: Option<Box<Json>>,
     /// The beginning of the answer to the upgrade.
     held: Vec<u8>,
     /// What the kernel did not take yet.
@@ -48,7 +51,8 @@ impl Ws {
     ///
     /// # Errors
     /// Of the kernel: no descriptor, no port.
-    pub(super) fn dial(place: &Place, source: Option<Ipv4Addr>, seed: u64) -> io::Result<Self> {
+    pub(super) fn dial(place: &Place, call: Call) -> io::Result<Self> {
+        let Call { source, seed, user, .. } = call;
         let socket = Socket::new(Domain::for_address(place.address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -66,6 +70,7 @@ impl Ws {
             stage: Stage::Dialing,
             seed,
             decoder: Decoder::new(Role::Client, WS_MESSAGE_BYTES_MAX),
+            json: (place.dialect == Dialect::Json).then(|| Box::new(Json::new(user))),
             held: Vec::new(),
             out: Vec::new(),
         })
@@ -151,7 +156,10 @@ impl Ws {
     }
 
     fn decode(&mut self, bytes: &mut [u8], frames: &mut Vec<Frame>) -> Result<(), Lost> {
-        let Self { decoder, out, seed, .. } = self;
+        let Self { decoder, out, seed, json, .. } = self;
+        if let Some(json) = json {
+            return json.take(bytes, frames);
+        }
         let mut lost = None;
         let outcome = decoder.push(bytes, &mut |event| {
             match event {
@@ -185,7 +193,35 @@ impl Ws {
         scratch: &mut Vec<u8>,
         mut next: impl FnMut() -> Option<Frame>,
     ) -> Result<(), Lost> {
+        if self.json.is_some() {
+            return self.write_texts(scratch, &mut next);
+        }
         while self.may_write() && self.write_message(scratch, &mut next)? {}
+        Ok(())
+    }
+
+    /// As [`Self::write`], in the other dialect: a message each, as many as fit into one write.
+    fn write_texts(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        next: &mut impl FnMut() -> Option<Frame>,
+    ) -> Result<(), Lost> {
+        while self.may_write() {
+            scratch.clear();
+            while scratch.len() < JOIN_BYTES
+                && let Some(frame) = next()
+            {
+                self.seed = mix64(self.seed);
+                if let Some(json) = &mut self.json {
+                    json.write(&frame, key_of(self.seed), scratch);
+                }
+            }
+            if scratch.is_empty() {
+                break;
+            }
+            let taken = write_some(&mut self.stream, scratch)?;
+            self.out.extend_from_slice(scratch.get(taken..).unwrap_or_default());
+        }
         Ok(())
     }
 
