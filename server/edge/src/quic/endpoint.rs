@@ -17,6 +17,8 @@ use crate::limits::QUIC_RESPONSES_MAX;
 
 /// Uses of a place before it rests for ever: they must fit into 24 bits of a key.
 const GENERATIONS: u32 = 1 << 24;
+/// Set in the first byte of what belongs to a handshake, or names a version (RFC 8999 section 5.1).
+const LONG_HEADER: u8 = 0x80;
 
 /// One shard's end of QUIC. See the module for the calling contract.
 pub struct Endpoint {
@@ -86,6 +88,7 @@ impl Endpoint {
         sink: &mut Sink<'_>,
     ) {
         self.wall.set(moment.wall_ms);
+        self.counters.datagrams += 1;
         let mut buffer = Vec::new();
         match self.proto.handle(at, path.remote, path.local, path.ecn, data, &mut buffer) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
@@ -99,8 +102,15 @@ impl Endpoint {
             Some(DatagramEvent::NewConnection(incoming)) => {
                 self.on_incoming(moment, at, incoming, buffer, sink);
             }
-            Some(DatagramEvent::Response(transmit)) => self.respond(transmit, buffer),
-            None => {}
+            Some(DatagramEvent::Response(transmit)) => {
+                match buffer.as_slice() {
+                    [first, ..] if first & LONG_HEADER == 0 => self.counters.resets += 1,
+                    [_, 0, 0, 0, 0, ..] => self.counters.versions_refused += 1,
+                    _ => {}
+                }
+                self.respond(transmit, buffer);
+            }
+            None => self.counters.dropped += 1,
         }
     }
 

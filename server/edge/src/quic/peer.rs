@@ -9,7 +9,7 @@ use quinn_proto::{Connection, ConnectionHandle, Dir, Event as Happened, StreamEv
 
 use super::{At, Counters, Key, Sink, Told};
 use crate::inbound::{Fault, Gate, Passed};
-use crate::limits::{QUIC_PAGE_BYTES_MAX, QUIC_PAGE_STREAMS_MAX};
+use crate::limits::{QUIC_PAGE_BYTES_MAX, QUIC_PAGE_STREAMS_MAX, QUIC_SEND_WINDOW};
 use crate::{Event, Moment};
 
 /// Bytes taken from a stream at once.
@@ -72,6 +72,8 @@ struct Out {
     waiting: VecDeque<Bytes>,
     /// Pages with a stream, until the peer has all of them.
     open: Vec<Page>,
+    /// Bytes in `open`. The send window is larger by so much: pages never take the room of live frames.
+    flying: usize,
 }
 
 #[derive(Debug)]
@@ -83,8 +85,10 @@ struct Page {
 
 impl Out {
     fn bytes(&self) -> usize {
-        let pages = self.waiting.iter().map(Bytes::len).sum::<usize>();
-        self.queued + pages + self.open.iter().map(|page| page.rest.len()).sum::<usize>()
+        let waiting = self.waiting.iter().map(Bytes::len).sum::<usize>();
+        // Frames wait when as many as may be on the way are. quinn-proto does not say how many bytes these still are.
+        let sent = if self.frames.is_empty() { 0 } else { QUIC_SEND_WINDOW };
+        sent + self.queued + waiting + self.flying
     }
 
     fn is_empty(&self) -> bool {
@@ -129,10 +133,8 @@ impl Peer {
             match event {
                 Happened::Stream(event) => self.on_stream(desk, event),
                 Happened::ConnectionLost { .. } => self.end(desk),
-                Happened::HandshakeDataReady
-                | Happened::Connected
-                | Happened::DatagramReceived
-                | Happened::DatagramsUnblocked => {}
+                Happened::Connected => desk.counters.handshakes += 1,
+                Happened::HandshakeDataReady | Happened::DatagramReceived | Happened::DatagramsUnblocked => {}
             }
         }
         self.read(desk);
@@ -169,8 +171,10 @@ impl Peer {
     }
 
     fn page_done(&mut self, id: StreamId) {
-        if let Some(out) = &mut self.out {
-            out.open.retain(|page| page.stream != id);
+        let Some(out) = &mut self.out else { return };
+        if let Some(at) = out.open.iter().position(|page| page.stream == id) {
+            out.flying -= out.open.swap_remove(at).len;
+            out.widen(&mut self.proto);
         }
     }
 
@@ -303,6 +307,7 @@ impl Peer {
         } else if code == CloseCode::HelloTimeout {
             desk.counters.hello_timeouts += 1;
         }
+        desk.counters.closes.add(code);
         self.phase = Phase::Closing;
         self.farewell = Some((code, reason));
         self.deadline_ms = desk.moment.now_ms + desk.moment.close_ms;
@@ -326,8 +331,10 @@ impl Peer {
 
     /// CONNECTION_CLOSE now; what was not acknowledged is lost.
     pub(super) fn hang_up(&mut self, desk: &mut Desk<'_, '_>, code: CloseCode, reason: &'static str) {
-        if self.phase == Phase::Ended {
-            return;
+        match self.phase {
+            Phase::Ended => return,
+            Phase::Closing => {}
+            Phase::Greeting | Phase::Live => desk.counters.closes.add(code),
         }
         let number = VarInt::from_u32(code.number().into());
         self.proto.close(desk.at, number, Bytes::from_static(reason.as_bytes()));
@@ -377,6 +384,11 @@ impl Peer {
 }
 
 impl Out {
+    /// Gives pages that are on the way a send window of their own.
+    fn widen(&self, proto: &mut Connection) {
+        proto.set_send_window((QUIC_SEND_WINDOW + self.flying) as u64);
+    }
+
     fn write_control(&mut self, proto: &mut Connection, id: StreamId) {
         while !self.frames.is_empty() {
             let Ok(written) = proto.send_stream(id).write_chunks(self.frames.make_contiguous()) else {
@@ -392,8 +404,7 @@ impl Out {
 
     fn write_pages(&mut self, proto: &mut Connection, counters: &mut Counters) {
         while let Some(len) = self.waiting.front().map(Bytes::len) {
-            let flying: usize = self.open.iter().map(|page| page.len).sum();
-            let is_full = self.open.len() >= QUIC_PAGE_STREAMS_MAX || flying + len > QUIC_PAGE_BYTES_MAX;
+            let is_full = self.open.len() >= QUIC_PAGE_STREAMS_MAX || self.flying + len > QUIC_PAGE_BYTES_MAX;
             if is_full && !self.open.is_empty() {
                 break;
             }
@@ -401,6 +412,8 @@ impl Out {
             if let Some(stream) = proto.streams().open(Dir::Uni) {
                 counters.page_streams += 1;
                 self.open.push(Page { stream, rest, len });
+                self.flying += len;
+                self.widen(proto);
             } else {
                 // The peer allows no stream for it.
                 self.queued += len;

@@ -104,7 +104,7 @@ impl Settings {
         config.max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(self.idle_ms))));
         config.stream_receive_window(VarInt::from_u32(QUIC_RECEIVE_WINDOW));
         config.receive_window(VarInt::from_u32(QUIC_RECEIVE_WINDOW));
-        config.send_window(QUIC_SEND_WINDOW);
+        config.send_window(QUIC_SEND_WINDOW as u64);
         config.crypto_buffer_size(QUIC_CRYPTO_BYTES_MAX);
         // Frames are small: probing for larger datagrams costs state and packets, and gains nothing for most.
         config.mtu_discovery_config(None);
