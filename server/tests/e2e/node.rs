@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use client::account::Account;
 
+use crate::raw::Carrier;
+
 /// How long anything may take before the test fails. Time decides nothing else.
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -17,6 +19,10 @@ pub struct Node {
     child: Option<Child>,
     pub http: String,
     pub ws: String,
+    /// `host:port`, or empty without QUIC.
+    pub quic: String,
+    /// What [`crate::raw::Raw`] speaks to it over.
+    pub carrier: Carrier,
     args: Vec<String>,
     _folder: tempfile::TempDir,
 }
@@ -30,10 +36,19 @@ impl Node {
             child: None,
             http: "http://127.0.0.1:0".into(),
             ws: "ws://127.0.0.1:0/ws".into(),
+            quic: String::new(),
+            carrier: Carrier::Ws,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             _folder: folder,
         };
         node.up(shards);
+        node
+    }
+
+    /// The same for raw devices over this carrier.
+    pub fn over(carrier: Carrier, shards: u16, args: &[&str]) -> Self {
+        let mut node = Self::start(shards, args);
+        node.carrier = carrier;
         node
     }
 
@@ -74,6 +89,8 @@ impl Node {
             found.unwrap_or_else(|| panic!("{key} in {line:?}")).to_owned()
         };
         (self.http, self.ws) = (word("http="), word("ws="));
+        let quic = line.split_whitespace().find_map(|word| word.strip_prefix("quic="));
+        self.quic = quic.unwrap_or_default().to_owned();
     }
 
     /// SIGKILL, as a crash would.
@@ -130,6 +147,11 @@ impl Node {
     /// Bytes to the HTTP port, and all that comes back.
     pub fn http_raw(&self, request: &str) -> String {
         exchange(self.http.trim_start_matches("http://"), request.as_bytes())
+    }
+
+    /// The certificate of QUIC, PEM.
+    pub fn certificate(&self) -> PathBuf {
+        self.data.join("tls.crt.pem")
     }
 
     pub fn account(&self) -> Account {
