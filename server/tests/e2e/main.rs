@@ -21,8 +21,10 @@ macro_rules! over_both {
 
 mod big;
 mod bounds;
+mod datagrams;
 mod frames;
 mod http;
+mod interop;
 mod kill;
 mod ledger;
 mod neighbours;

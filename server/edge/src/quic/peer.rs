@@ -14,6 +14,12 @@ use crate::{Event, Moment};
 
 /// Bytes taken from a stream at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Set in the first byte of what belongs to a handshake, or names a version (RFC 8999 section 5.1).
+pub(super) const LONG_HEADER: u8 = 0x80;
+/// What it says of the sort of such a packet (RFC 9000 section 17.2).
+const PACKET_TYPE: u8 = 0x30;
+/// The packets behind the first ones.
+const HANDSHAKE: u8 = 0x20;
 /// Live frames go before pages, whatever waits.
 const CONTROL_PRIORITY: i32 = 1;
 
@@ -43,6 +49,8 @@ pub(super) struct Peer {
     gate: Gate,
     /// Bytes taken before Hello.
     received: u16,
+    /// Bytes of datagrams that came from its first address and that went there, until it has shown that it is there.
+    unproven: Option<(usize, usize)>,
     pub(super) is_dirty: bool,
     is_paused: bool,
     is_readable: bool,
@@ -113,6 +121,7 @@ impl Peer {
             phase: Phase::Greeting,
             gate: Gate::new(),
             received: 0,
+            unproven: Some((0, 0)),
             is_dirty: false,
             is_paused: false,
             is_readable: false,
@@ -125,6 +134,29 @@ impl Peer {
             partial: Vec::new(),
             out: None,
         }
+    }
+
+    /// A datagram came. One of the handshake's later parts has keys that only who got our answer can have; quinn-proto
+    /// holds who sends a false one.
+    pub(super) fn on_datagram(&mut self, first: u8, len: usize) {
+        let is_later = first & LONG_HEADER == 0 || first & PACKET_TYPE == HANDSHAKE;
+        self.unproven = self.unproven.filter(|_| !is_later).map(|(came, went)| (came + len, went));
+    }
+
+    /// Whether another datagram may go to an address that may be made up: three times what came from there, all in all
+    /// (RFC 9000 section 8.1). quinn-proto lets the last datagram pass that limit.
+    pub(super) fn may_transmit(&self) -> bool {
+        self.unproven.is_none_or(|(came, went)| went + usize::from(self.proto.current_mtu()) <= 3 * came)
+    }
+
+    /// Datagrams that may go at once.
+    pub(super) fn datagrams_max(&self) -> usize {
+        if self.unproven.is_some() { 1 } else { usize::MAX }
+    }
+
+    /// Datagrams went.
+    pub(super) fn on_transmit(&mut self, len: usize) {
+        self.unproven = self.unproven.map(|(came, went)| (came, went + len));
     }
 
     /// Takes what quinn-proto has to say, and reads.

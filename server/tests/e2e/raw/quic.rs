@@ -52,6 +52,18 @@ impl Quic {
         quic
     }
 
+    /// The first datagram of a connection that goes no further.
+    pub fn first_datagram(node: &Node) -> Vec<u8> {
+        let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
+        let server = node.quic.parse().unwrap();
+        let (_, mut connection) =
+            endpoint.connect(Instant::now(), config(node), server, "localhost").unwrap();
+        let mut datagram = Vec::new();
+        let first = connection.poll_transmit(Instant::now(), 1, &mut datagram);
+        assert!(first.is_some());
+        datagram
+    }
+
     /// Bytes on the control stream; returns when QUIC has taken all of them, or is over.
     pub fn send(&mut self, mut bytes: &[u8]) {
         self.until(|quic| {
