@@ -26,6 +26,9 @@ pub const QUIC_PAGE_STREAMS_MAX: usize = 16;
 pub const QUIC_CRYPTO_BYTES_MAX: usize = 16 * 1024;
 /// Stateless answers (Retry, version negotiation, reset, refusal) that wait to be sent; one more is not made.
 pub const QUIC_RESPONSES_MAX: usize = 1024;
+/// Time between two stateless resets of a shard, microseconds: each costs its cause more bytes than it has, and after a
+/// restart all clients are to hear soon that they must connect again.
+pub const QUIC_RESET_INTERVAL_US: u64 = 500;
 /// Bytes of a server's connection id: the shard and seven random ones.
 pub const QUIC_ID_BYTES: usize = 8;
 

@@ -28,6 +28,7 @@ mod interop;
 mod kill;
 mod ledger;
 mod neighbours;
+mod networks;
 mod node;
 mod operations;
 mod pair;

@@ -92,11 +92,11 @@ pub struct Device {
 }
 
 impl Device {
-    /// Half of all devices talk QUIC, the others WebSocket; `MARU_E2E_CARRIER=ws` or `=quic` has all of them do so.
+    /// Half of all devices talk QUIC, the others WebSocket; `E2E_CARRIER=ws` or `=quic` has all of them do so.
     pub async fn login(account: &Account, name: &str) -> Self {
         let login = account.login(name, PASSWORD, None).await.unwrap();
         let is_even = protocol::partition::mix64(login.device.0).is_multiple_of(2);
-        let transport = match std::env::var("MARU_E2E_CARRIER").as_deref() {
+        let transport = match std::env::var("E2E_CARRIER").as_deref() {
             Ok("quic") => Transport::Quic,
             Ok("ws") => Transport::Ws,
             _ if is_even => Transport::Auto,

@@ -67,12 +67,12 @@ pub enum Carrier {
 }
 
 impl Carrier {
-    /// One of both, by chance; `MARU_E2E_CARRIER=ws` or `=quic` chooses.
+    /// One of both, by chance; `E2E_CARRIER=ws` or `=quic` chooses.
     pub fn drawn() -> Self {
-        let carrier = match std::env::var("MARU_E2E_CARRIER").as_deref() {
+        let carrier = match std::env::var("E2E_CARRIER").as_deref() {
             Ok("ws") => Self::Ws,
             Ok("quic") => Self::Quic,
-            Ok(other) => panic!("MARU_E2E_CARRIER is {other:?}, not ws or quic"),
+            Ok(other) => panic!("E2E_CARRIER is {other:?}, not ws or quic"),
             Err(_) if api::now_ms().is_multiple_of(2) => Self::Ws,
             Err(_) => Self::Quic,
         };

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::clock::{At, Wall};
 use super::ids::Ids;
-use crate::limits::{QUIC_CRYPTO_BYTES_MAX, QUIC_RECEIVE_WINDOW, QUIC_SEND_WINDOW};
+use crate::limits::{QUIC_CRYPTO_BYTES_MAX, QUIC_RECEIVE_WINDOW, QUIC_RESET_INTERVAL_US, QUIC_SEND_WINDOW};
 
 /// What client and server call the protocol in the TLS handshake (RFC 7301).
 pub const ALPN: &[u8] = b"maru/1";
@@ -79,6 +79,7 @@ impl Settings {
         let (shard, seed) = (self.shard, self.seed);
         config.cid_generator(move || Box::new(Ids::new(shard, &seed)));
         config.rng_seed(Some(self.seed));
+        config.min_reset_interval(Duration::from_micros(QUIC_RESET_INTERVAL_US));
         config
     }
 
