@@ -16,6 +16,7 @@
 //! 4. Sleep no longer than [`Endpoint::next_deadline`].
 
 mod clock;
+mod crypto;
 mod endpoint;
 mod ids;
 mod peer;

@@ -410,6 +410,22 @@ fn an_address_may_change_and_ids_say_the_shard() {
 }
 
 #[test]
+fn keys_are_changed_long_after_the_handshake() {
+    let mut world = World::new();
+    let (client, key) = world.live();
+    for round in 0..5 {
+        world.pass(1000);
+        world.clients[client].connection.force_key_update();
+        world.clients[client].say(heartbeat(round).bytes());
+        world.server.transmit(key, heartbeat(round).into_bytes());
+        world.pass(1000);
+    }
+    assert_eq!(world.frames(), 5);
+    assert_eq!(world.clients[client].kinds().len(), 5);
+    assert!(world.server.has(key));
+}
+
+#[test]
 fn a_close_comes_behind_what_was_queued() {
     let mut world = World::new();
     let (client, key) = world.live();
