@@ -343,18 +343,17 @@ type QuicParts = (Vec<driver::Quic>, QuicFace);
 
 /// The sockets of QUIC, one a shard, and what they serve. `None` when it is off.
 fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option<QuicParts>, BootError> {
-    let listen = |error, address| BootError::Listen { what: "QUIC", address, error };
+    let reserve = |address| {
+        let group = driver::reserve_quic(address, shards, config.quic_steering);
+        group.map_err(|error| BootError::Listen { what: "QUIC", address, error })
+    };
     let group = match config.quic {
         QuicAt::Off => return Ok(None),
-        QuicAt::At(address) => driver::reserve_quic(address, shards).map_err(|e| listen(e, address))?,
-        QuicAt::Beside => {
-            let wish = SocketAddr::new(chat.ip(), chat.port());
-            driver::reserve_quic(wish, shards).or_else(|error| {
-                tracing::warn!(%error, address = %wish, "QUIC takes another port than the chat port's");
-                let free = SocketAddr::new(chat.ip(), 0);
-                driver::reserve_quic(free, shards).map_err(|error| listen(error, free))
-            })?
-        }
+        QuicAt::At(address) => reserve(address)?,
+        QuicAt::Beside => reserve(chat).or_else(|error| {
+            tracing::warn!(%error, "QUIC takes another port than the chat port's");
+            reserve(SocketAddr::new(chat.ip(), 0))
+        })?,
     };
     let files = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),

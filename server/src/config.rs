@@ -46,6 +46,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where QUIC listens.
     pub quic: QuicAt,
+    /// How datagrams find their shard.
+    pub quic_steering: Steering,
     /// The TLS certificate (PEM); `None`: our own.
     pub tls_cert: Option<PathBuf>,
     /// Its key (PEM); set together with the certificate.
@@ -91,6 +93,15 @@ pub enum QuicAt {
     At(SocketAddr),
 }
 
+/// How QUIC's datagrams find their shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Steering {
+    /// All shards have one port and the kernel steers by the connection id (BPF); where it cannot, a port each.
+    Auto,
+    /// A port each: the first shard has the port that was set, the others the next ones, or any where those are taken.
+    Ports,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let stores = storage::Options::default();
@@ -99,6 +110,7 @@ impl Default for Config {
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             quic: QuicAt::Beside,
+            quic_steering: Steering::Auto,
             tls_cert: None,
             tls_key: None,
             chat_url: None,

@@ -126,16 +126,6 @@ pub struct Counters {
     pub upgrades_refused: u64,
     /// Connections that said a valid Hello here.
     pub hellos: u64,
-    /// Of them, over QUIC; also counted where the user lives elsewhere.
-    pub quic_hellos: u64,
-    /// QUIC connections accepted.
-    pub quic_accepted: u64,
-    /// Clients that were asked to show their address first (Retry).
-    pub quic_retries: u64,
-    /// Pages of history that left on a QUIC stream of their own.
-    pub quic_page_streams: u64,
-    /// QUIC connections now.
-    pub quic_connections_now: u64,
     /// Connections given to another shard.
     pub handed_over: u64,
     /// Connections taken from another shard.
@@ -144,8 +134,8 @@ pub struct Counters {
     pub peer_faults: u64,
     /// Frames that the edge refused: before Hello, Hello itself, Reauth.
     pub rejects: Rejects,
-    /// WebSockets closed, by the code of the first close frame that was ours, whoever wanted it: core, edge or, with
-    /// Normal, the peer.
+    /// Connections that we closed, by the code of the first close frame that was ours, whoever wanted it: core, edge or,
+    /// with Normal, the peer.
     pub closes: Closes,
     /// Bytes read.
     pub bytes_read: u64,
@@ -159,6 +149,8 @@ pub struct Counters {
     pub connections_now: u64,
     /// Of them without a valid Hello.
     pub unauthenticated_now: u64,
+    /// What QUIC has of all this, and what only QUIC has.
+    pub quic: edge::quic::Counters,
 }
 
 /// The syscalls of one shard. A connection that does not exist any more is silently none of its business.

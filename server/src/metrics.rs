@@ -68,12 +68,21 @@ const COUNTERS: &[Row] = &[
     ("maru_bytes_written_total", "Bytes written to connections.", |r| r.driver.bytes_written),
     ("maru_read_calls_total", "Read system calls.", |r| r.driver.reads),
     ("maru_write_calls_total", "Write system calls.", |r| r.driver.writes),
-    ("maru_quic_accepted_total", "QUIC connections accepted.", |r| r.driver.quic_accepted),
-    ("maru_quic_hellos_total", "QUIC connections with a valid Hello.", |r| r.driver.quic_hellos),
+    ("maru_quic_datagrams_total", "QUIC datagrams that came.", |r| r.driver.quic.datagrams),
+    ("maru_quic_dropped_total", "Of them, those of no connection, without an answer.", |r| {
+        r.driver.quic.dropped
+    }),
+    ("maru_quic_versions_refused_total", "Answers to unknown QUIC versions.", |r| {
+        r.driver.quic.versions_refused
+    }),
+    ("maru_quic_resets_total", "Stateless resets sent.", |r| r.driver.quic.resets),
+    ("maru_quic_retries_total", "Clients that had to show their address first.", |r| r.driver.quic.retries),
+    ("maru_quic_accepted_total", "QUIC connections accepted.", |r| r.driver.quic.accepted),
+    ("maru_quic_handshakes_total", "QUIC handshakes completed.", |r| r.driver.quic.handshakes),
+    ("maru_quic_hellos_total", "QUIC connections with a valid Hello.", |r| r.driver.quic.hellos),
     ("maru_quic_held_total", "Of them, those whose user lives at another shard.", |r| r.core.hellos_held),
-    ("maru_quic_retries_total", "Clients that had to show their address first.", |r| r.driver.quic_retries),
     ("maru_quic_page_streams_total", "History pages sent on a stream of their own.", |r| {
-        r.driver.quic_page_streams
+        r.driver.quic.page_streams
     }),
     ("maru_turns_total", "Turns of the loop.", |r| r.turns),
     ("maru_sleeps_total", "Times the loop slept.", |r| r.sleeps),
@@ -87,7 +96,7 @@ const GAUGES: &[Row] = &[
     ("maru_connections_unauthenticated", "Connections without a Hello now.", |r| {
         r.driver.unauthenticated_now
     }),
-    ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic_connections_now),
+    ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic.connections_now),
     ("maru_quic_held", "Connections served for another shard now.", |r| r.core.held_now),
     ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
@@ -197,7 +206,7 @@ fn refusals(text: &mut Text, reports: &[ShardReport]) {
             );
         }
     }
-    text.head("counter", "maru_closes_total", "WebSockets that the server closed, by close code.");
+    text.head("counter", "maru_closes_total", "Connections that the server closed, by close code.");
     for report in reports {
         for (code, count) in report.driver.closes.iter() {
             text.line(

@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) tokens: u64,
     pub(crate) hellos: u64,
     pub(crate) reauths: u64,
+    /// Where QUIC is said to be.
+    pub(crate) quic: Option<SocketAddr>,
     /// Tokens bought with tokens; only so many are sold.
     pub(crate) renewals: u64,
 }
@@ -134,6 +136,16 @@ impl Fake {
                 (parts[0], parts[1])
             }
             ("/v1/token", _) => return no(401, "unauthenticated"),
+            ("/v1/route", Some(_)) => {
+                let mut route = serde_json::json!({
+                    "chat": format!("ws://{}/ws", self.address), "shard": 0, "shards": 1
+                });
+                if let Some(quic) = world.quic {
+                    let fingerprint = "00".repeat(32);
+                    route["quic"] = serde_json::json!({"address": quic, "fingerprint": fingerprint});
+                }
+                return (200, route);
+            }
             _ => return look_up(&world, path).unwrap_or_else(|| no(404, "not_found")),
         };
         world.tokens += 1;

@@ -15,10 +15,10 @@ pub const UNCHECKED_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a peer's control stream that may be on the way, and of its whole connection: QUIC's receive windows.
 pub const QUIC_RECEIVE_WINDOW: u32 = 64 * 1024;
-/// Bytes of ours that may be written to QUIC and not acknowledged, all streams of a connection together.
-pub const QUIC_SEND_WINDOW: u64 = 1024 * 1024;
-/// Of them, bytes of history pages that go out at once; what is above waits, so that live frames always have room. One
-/// page always goes, whatever its size.
+/// Bytes of frames that may be on the way to a peer and not acknowledged. They are not in what the core is told to be
+/// waiting until it is full, as what a kernel holds of a TCP connection is not.
+pub const QUIC_SEND_WINDOW: usize = 256 * 1024;
+/// Bytes of history pages that are on the way beside them; what is above waits. One page always goes, whatever its size.
 pub const QUIC_PAGE_BYTES_MAX: usize = 512 * 1024;
 /// History pages of a connection that are written at once.
 pub const QUIC_PAGE_STREAMS_MAX: usize = 16;
@@ -26,11 +26,13 @@ pub const QUIC_PAGE_STREAMS_MAX: usize = 16;
 pub const QUIC_CRYPTO_BYTES_MAX: usize = 16 * 1024;
 /// Stateless answers (Retry, version negotiation, reset, refusal) that wait to be sent; one more is not made.
 pub const QUIC_RESPONSES_MAX: usize = 1024;
+/// Time between two stateless resets of a shard, microseconds: each costs its cause more bytes than it has, and after a
+/// restart all clients are to hear soon that they must connect again.
+pub const QUIC_RESET_INTERVAL_US: u64 = 500;
 /// Bytes of a server's connection id: the shard and seven random ones.
 pub const QUIC_ID_BYTES: usize = 8;
 
-const _: () =
-    assert!(QUIC_PAGE_BYTES_MAX as u64 + protocol::limits::FRAME_BYTES_MAX as u64 <= QUIC_SEND_WINDOW);
+const _: () = assert!(QUIC_PAGE_BYTES_MAX >= protocol::limits::PAGE_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX < UNAUTHENTICATED_BYTES_MAX);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_FRAMES_MAX * protocol::limits::HEADER_BYTES);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_BYTES_MAX);

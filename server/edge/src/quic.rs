@@ -16,6 +16,7 @@
 //! 4. Sleep no longer than [`Endpoint::next_deadline`].
 
 mod clock;
+mod crypto;
 mod endpoint;
 mod ids;
 mod peer;
@@ -30,6 +31,8 @@ pub use settings::{ALPN, Settings, TlsError, tls};
 
 use core::net::{IpAddr, SocketAddr};
 
+use protocol::Closes;
+
 use crate::Event;
 
 /// An endpoint's name for a connection: a place (low 32 bits) and how often it was taken before (24 bits above), so that
@@ -43,7 +46,8 @@ pub enum Told {
     /// A connection said something.
     Event(Event),
     /// Bytes of a connection that wait, after [`Endpoint::poll_transmit`] had nothing more. Told when there are any and
-    /// when that changes.
+    /// when that changes. Frames that the peer was sent and did not acknowledge count from the moment when no more of
+    /// them fit ([`QUIC_SEND_WINDOW`](crate::limits::QUIC_SEND_WINDOW)), pages until they have arrived.
     Queued(usize),
     /// A connection that had said Hello is gone, whoever ended it.
     Closed,
@@ -66,9 +70,19 @@ pub struct Path {
 /// Counters for the operator; all rise for ever except those named `_now`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
+    /// Datagrams that came.
+    pub datagrams: u64,
+    /// Of them, those of no connection that were not worth an answer: garbage, or resets that were too many.
+    pub dropped: u64,
+    /// Answers to versions that we do not speak (RFC 9000 section 6).
+    pub versions_refused: u64,
+    /// Connections of an earlier process, or of nobody, that were reset (RFC 9000 section 10.3).
+    pub resets: u64,
     /// Connections accepted.
     pub accepted: u64,
-    /// Connections refused because the endpoint was full.
+    /// Of them, those whose handshake was completed.
+    pub handshakes: u64,
+    /// Connections refused because the endpoint was full, or stops.
     pub refused_full: u64,
     /// Clients that were asked to show their address first, because many others had not said Hello.
     pub retries: u64,
@@ -80,6 +94,8 @@ pub struct Counters {
     pub hellos: u64,
     /// Connections closed for a fault of the peer that the edge found.
     pub peer_faults: u64,
+    /// Connections that we closed, by code, whoever wanted it: core, edge or, with Normal, the peer.
+    pub closes: Closes,
     /// Pages of history that left on a stream of their own.
     pub page_streams: u64,
     /// Connections now.

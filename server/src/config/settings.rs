@@ -6,7 +6,7 @@ use std::str::FromStr;
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::STORES_MAX;
 
-use super::{Config, Pin, QuicAt, StoreKind};
+use super::{Config, Pin, QuicAt, Steering, StoreKind};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,13 @@ settings! {
             "auto" => Some(QuicAt::Beside),
             "off" => Some(QuicAt::Off),
             _ => text.parse().ok().map(QuicAt::At),
+        };
+    "quic_steering", "HOW", "How datagrams find their shard: one port and a BPF program, or a port each [auto: bpf if it can be]",
+        "auto or ports",
+        |config, text| config.quic_steering => match text {
+            "auto" => Some(Steering::Auto),
+            "ports" => Some(Steering::Ports),
+            _ => None,
         };
     "tls_cert", "FILE", "TLS certificate of QUIC, PEM; with tls_key [auto: self-signed, kept in data]",
         "a path, or auto",

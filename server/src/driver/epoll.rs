@@ -460,6 +460,8 @@ impl Driver for Epoll {
             Some(udp) => (udp.counters(), (udp.bytes_read, udp.bytes_written, udp.reads, udp.writes)),
             None => (edge::quic::Counters::default(), (0, 0, 0, 0)),
         };
+        let mut closes = own.closes;
+        closes.join(&quic.closes);
         Counters {
             connections_now: self.table.len() as u64 + quic.connections_now,
             unauthenticated_now: self.unauthenticated as u64 + quic.unauthenticated_now,
@@ -470,11 +472,8 @@ impl Driver for Epoll {
             hellos: own.hellos + quic.hellos,
             peer_faults: own.peer_faults + quic.peer_faults,
             rejects: self.rejects(),
-            quic_hellos: quic.hellos,
-            quic_accepted: quic.accepted,
-            quic_retries: quic.retries,
-            quic_page_streams: quic.page_streams,
-            quic_connections_now: quic.connections_now,
+            closes,
+            quic,
             bytes_read: own.bytes_read + udp.0,
             bytes_written: own.bytes_written + udp.1,
             reads: own.reads + udp.2,

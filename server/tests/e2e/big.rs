@@ -5,13 +5,14 @@ use protocol::limits::TEXT_CHARS_MAX;
 
 use crate::node::Node;
 use crate::people::{Device, PASSWORD, until};
+use crate::raw::Carrier;
 use crate::rights::a_full_group_takes_nobody;
 
 const MEMBERS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_longest_message_reaches_a_full_group() {
-    let node = Node::start(2, &[]);
+    let node = Node::over(Carrier::drawn(), 2, &[]);
     let account = node.account();
     let mut devices = Vec::new();
     for user in 0..MEMBERS {

@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::pair::Pair;
 use crate::people::PASSWORD;
-use crate::raw::{Raw, heartbeat, token, ws};
+use crate::raw::{Carrier, Raw, heartbeat, token, ws};
 
 fn vectors() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/vectors.json");
@@ -44,18 +44,23 @@ fn close_code(number: &Value) -> CloseCode {
     CloseCode::from_number(number.as_u64().unwrap().try_into().unwrap()).unwrap()
 }
 
+over_both! {
+    every_invalid_body_is_refused_by_its_code_and_field
+    every_invalid_frame_closes_by_its_code
+    what_no_vector_says
+}
+
 /// A node, somebody on it, and the pair that must not notice.
-async fn world() -> (Node, Pair, String) {
-    let node = Node::start(2, &[]);
+async fn world(carrier: Carrier) -> (Node, Pair, String) {
+    let node = Node::over(carrier, 2, &[]);
     let user = node.account().signup("enemy", PASSWORD).await.unwrap();
     let token = token(&node, user, 77);
     let pair = Pair::start(&node).await;
     (node, pair, token)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_invalid_body_is_refused_by_its_code_and_field() {
-    let (node, pair, token) = world().await;
+async fn every_invalid_body_is_refused_by_its_code_and_field(carrier: Carrier) {
+    let (node, pair, token) = world(carrier).await;
     let mut ledger = Ledger::open(&node);
     let mut device = Raw::live(&node, &token);
     let vectors = vectors();
@@ -69,7 +74,7 @@ async fn every_invalid_body_is_refused_by_its_code_and_field() {
             (expected, path) = (Code::UnknownKind, &Value::Null);
         }
         let reject = if kind == Kind::HELLO {
-            let mut stranger = Raw::upgraded(&node);
+            let mut stranger = Raw::open(&node);
             stranger.frame(&frame);
             let reject = stranger.reject(id);
             stranger.closes(CloseCode::Unauthenticated);
@@ -96,14 +101,19 @@ async fn every_invalid_body_is_refused_by_its_code_and_field() {
     pair.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_invalid_frame_and_websocket_frame_closes_by_its_code() {
-    let (node, pair, token) = world().await;
+async fn every_invalid_frame_closes_by_its_code(carrier: Carrier) {
+    let (node, pair, token) = world(carrier).await;
     let mut ledger = Ledger::open(&node);
     let vectors = vectors();
     for vector in vectors["frames"].as_array().unwrap() {
+        let frame = bytes(&vector["frame"]);
+        // A stream has no messages that end too early: there, what is cut waits for its rest.
+        let is_whole = |header: Header| header.check().is_err() || header.frame_bytes() == frame.len();
+        if carrier == Carrier::Quic && !Header::read(&frame).is_some_and(is_whole) {
+            continue;
+        }
         let mut device = Raw::live(&node, &token);
-        device.message(&bytes(&vector["frame"]));
+        device.message(&frame);
         match vector["strict"]["reject"].as_str() {
             Some(word) => {
                 assert_eq!(device.reject(5).code, code(word).number(), "{vector}");
@@ -117,6 +127,16 @@ async fn every_invalid_frame_and_websocket_frame_closes_by_its_code() {
             }
         }
     }
+    pair.beat().await;
+    ledger.settle(&node);
+    pair.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_invalid_websocket_frame_closes_by_its_code() {
+    let (node, pair, token) = world(Carrier::Ws).await;
+    let mut ledger = Ledger::open(&node);
+    let vectors = vectors();
     for vector in vectors["websocket"].as_array().unwrap() {
         // Those of the server's own side are masked by it, which is a fault of another name.
         if vector["close"].is_null() || vector["name"] == "masked_by_server" {
@@ -154,9 +174,8 @@ fn masked(mut frames: &[u8]) -> Vec<u8> {
     out
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_no_vector_says() {
-    let (node, pair, token) = world().await;
+async fn what_no_vector_says(carrier: Carrier) {
+    let (node, pair, token) = world(carrier).await;
     let mut ledger = Ledger::open(&node);
     let channel = ChannelId::direct(UserId(1), UserId(2)).0;
     let text = |text: String| encode(9, &SendText { channel, text });
@@ -171,14 +190,24 @@ async fn what_no_vector_says() {
     let len = u32::try_from(FRAME_BYTES_MAX - HEADER_BYTES + 1).unwrap();
     Header { len, kind: Kind(0x7f00), version: 1, flags: 0, id: 9 }.write(&mut over);
     over.resize(FRAME_BYTES_MAX + 1, 0);
-    for (sent, close) in [
+    let text_frame = text("마".repeat(150_000));
+    let on_ws = [
         (ws(1, b"hello"), CloseCode::NotBinary),
-        (ws(2, stamped.bytes()), CloseCode::Protocol),
         (ws(2, b""), CloseCode::Protocol),
         (parts, CloseCode::TooBig),
-        (ws(2, &over), CloseCode::TooBig),
-        (ws(2, text("마".repeat(150_000)).bytes()), CloseCode::TooBig),
-    ] {
+    ];
+    let on_both = [
+        (stamped.bytes(), CloseCode::Protocol),
+        (&over, CloseCode::TooBig),
+        (text_frame.bytes(), CloseCode::TooBig),
+    ];
+    for (sent, close) in on_both {
+        let mut device = Raw::live(&node, &token);
+        device.message(sent);
+        device.closes(close);
+        ledger.close(close);
+    }
+    for (sent, close) in on_ws.into_iter().filter(|_| carrier == Carrier::Ws) {
         let mut device = Raw::live(&node, &token);
         device.send(&sent);
         device.closes(close);
@@ -216,7 +245,7 @@ async fn what_no_vector_says() {
     // A Hello that is cut anywhere is refused, never half believed.
     let whole = encode(1, &Hello { generation: 0, cursor: 0, token: token.clone() });
     for cut in [0, 1, 23, 24, 60, whole.body().len() - 1] {
-        let mut stranger = Raw::upgraded(&node);
+        let mut stranger = Raw::open(&node);
         stranger.frame(&Frame::build(Kind::HELLO, 1, 3, &whole.body()[..cut]));
         // What is left of the token may read as numbers of some root.
         let found = Code::from_number(stranger.reject(3).code).unwrap();

@@ -3,13 +3,32 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![allow(clippy::panic, clippy::too_many_lines)]
 
+/// Makes of each scenario a test over a WebSocket and one over QUIC.
+macro_rules! over_both {
+    ($($scenario:ident)*) => {
+        over_both!(ws Ws: $($scenario)*);
+        over_both!(quic Quic: $($scenario)*);
+    };
+    ($module:ident $carrier:ident: $($scenario:ident)*) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario(crate::raw::Carrier::$carrier).await;
+            })*
+        }
+    };
+}
+
 mod big;
 mod bounds;
+mod datagrams;
 mod frames;
 mod http;
+mod interop;
 mod kill;
 mod ledger;
 mod neighbours;
+mod networks;
 mod node;
 mod operations;
 mod pair;

@@ -17,7 +17,13 @@ use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::pair::Pair;
 use crate::people::{PASSWORD, until};
-use crate::raw::{REQUEST, Raw, Seen, heartbeat, token, ws};
+use crate::raw::{Carrier, REQUEST, Raw, Seen, heartbeat, token, ws};
+
+over_both! {
+    who_never_reads_is_closed
+    who_goes_silent_is_closed
+    who_floods_pays_alone
+}
 
 const FLOOD: usize = 2000;
 /// Faults in a row that end a connection.
@@ -25,15 +31,15 @@ const FAULTS: u64 = shard::limits::FAULTS_MAX as u64;
 
 /// Writes a byte at a time until the server has had enough.
 fn dawdle(device: &mut Raw, bytes: &[u8]) {
-    device.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    device.tcp().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let mut ended = false;
     for byte in bytes {
-        if device.stream.write_all(&[*byte]).is_err() {
+        if device.tcp().write_all(&[*byte]).is_err() {
             ended = true;
             break;
         }
         // The peek paces the bytes and sees an answer or the end.
-        match device.stream.peek(&mut [0]) {
+        match device.tcp().peek(&mut [0]) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             _ => {
                 ended = true;
@@ -42,7 +48,7 @@ fn dawdle(device: &mut Raw, bytes: &[u8]) {
         }
     }
     assert!(ended, "the server waits for ever");
-    device.stream.set_read_timeout(Some(crate::node::PATIENCE)).unwrap();
+    device.tcp().set_read_timeout(Some(crate::node::PATIENCE)).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +83,15 @@ async fn who_is_slow_or_silent_before_hello_is_closed() {
     assert_eq!(node.metric("maru_hello_timeouts_total", "") - before, 6);
     ledger.settle(&node);
     pair.end().await;
+}
+
+/// A WebSocket with small windows, so that little fits between the two processes.
+fn narrow(node: &Node) -> Raw {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: SocketAddr = node.chat_address().parse().unwrap();
+    socket.connect(&address.into()).unwrap();
+    Raw::over(socket.into()).upgrade()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,9 +172,8 @@ fn read_all(mut device: Raw) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_never_reads_is_closed() {
-    let node = Node::start(2, &["--stalled-ms", "1000", "--frames-burst", "5000"]);
+async fn who_never_reads_is_closed(carrier: Carrier) {
+    let node = Node::over(carrier, 2, &["--stalled-ms", "1000", "--frames-burst", "5000"]);
     let account = node.account();
     let (flooder, victim) = (
         account.signup("flooder", PASSWORD).await.unwrap(),
@@ -167,12 +181,12 @@ async fn who_never_reads_is_closed() {
     );
     let pair = Pair::start(&node).await;
     let mut ledger = Ledger::open(&node);
-    // Small windows, so that little fits between the two processes.
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let address: SocketAddr = node.chat_address().parse().unwrap();
-    socket.connect(&address.into()).unwrap();
-    let mut stalled = Raw::over(socket.into()).upgrade().welcomed(&token(&node, victim, 1), 0, 0).0;
+    // Over QUIC it does not even acknowledge.
+    let stalled = match carrier {
+        Carrier::Ws => narrow(&node),
+        Carrier::Quic => Raw::open(&node),
+    };
+    let mut stalled = stalled.welcomed(&token(&node, victim, 1), 0, 0).0;
     let reads = Raw::live(&node, &token(&node, victim, 2));
     let reads = std::thread::spawn(move || read_all(reads));
 
@@ -200,38 +214,41 @@ async fn who_never_reads_is_closed() {
     pair.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_goes_silent_is_closed() {
-    let node = Node::start(2, &["--heartbeat-ms", "1000"]);
+async fn who_goes_silent_is_closed(carrier: Carrier) {
+    let node = Node::over(carrier, 2, &["--heartbeat-ms", "1000"]);
     let user = node.account().signup("sleeper", PASSWORD).await.unwrap();
     let pair = Pair::start(&node).await;
     let mut ledger = Ledger::open(&node);
-    // WebSocket pings are answered but do not count as life.
+    // Pings of the carrier are answered but do not count as life.
     let mut sleeper = Raw::live(&node, &token(&node, user, 1));
-    sleeper.send(&ws(9, b"are you there?"));
+    match carrier {
+        Carrier::Ws => sleeper.send(&ws(9, b"are you there?")),
+        Carrier::Quic => sleeper.quic().connection.ping(),
+    }
     sleeper.closes(CloseCode::HeartbeatTimeout);
-    assert_eq!(sleeper.pongs, 1);
+    assert_eq!(sleeper.pongs, u64::from(carrier == Carrier::Ws));
     ledger.close(CloseCode::HeartbeatTimeout);
     ledger.settle(&node);
     pair.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_floods_pays_alone() {
-    let node = Node::start(2, &[]);
+async fn who_floods_pays_alone(carrier: Carrier) {
+    let node = Node::over(carrier, 2, &[]);
     let user = node.account().signup("flooder", PASSWORD).await.unwrap();
     let pair = Pair::start(&node).await;
     let mut ledger = Ledger::open(&node);
 
-    // 100,000 pings, 13 MB, without reading a pong: the answers are bounded, and so is what is held for them.
-    let mut pinger = Raw::live(&node, &token(&node, user, 1));
-    let pings = ws(9, &[7; 125]).repeat(1000);
-    for _ in 0..100 {
-        pinger.send(&pings);
+    if carrier == Carrier::Ws {
+        // 100,000 pings, 13 MB, without reading a pong: the answers are bounded, and so is what is held for them.
+        let mut pinger = Raw::live(&node, &token(&node, user, 1));
+        let pings = ws(9, &[7; 125]).repeat(1000);
+        for _ in 0..100 {
+            pinger.send(&pings);
+        }
+        pair.beat().await;
+        pinger.is_served(2);
+        assert!(pinger.pongs > 0 && pinger.pongs <= 100_000);
     }
-    pair.beat().await;
-    pinger.is_served(2);
-    assert!(pinger.pongs > 0 && pinger.pongs <= 100_000);
 
     // 31 faults and a good frame, for ever; 32 in a row are the end.
     let mut faulty = Raw::live(&node, &token(&node, user, 2));

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use client::account::Account;
 
+use crate::networks::{self, Networks};
+use crate::raw::Carrier;
+
 /// How long anything may take before the test fails. Time decides nothing else.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -17,6 +20,12 @@ pub struct Node {
     child: Option<Child>,
     pub http: String,
     pub ws: String,
+    /// `host:port`, or empty without QUIC.
+    pub quic: String,
+    /// What [`crate::raw::Raw`] speaks to it over.
+    pub carrier: Carrier,
+    /// The network namespace that it runs in, if it is not ours.
+    network: Option<String>,
     args: Vec<String>,
     _folder: tempfile::TempDir,
 }
@@ -24,16 +33,35 @@ pub struct Node {
 impl Node {
     /// Starts a node on a fresh folder with so many shards.
     pub fn start(shards: u16, args: &[&str]) -> Self {
+        Self::start_at("127.0.0.1", None, shards, args)
+    }
+
+    /// The same in a network namespace.
+    pub fn within(networks: &Networks, shards: u16, args: &[&str]) -> Self {
+        Self::start_at(networks::HOST, Some(networks.node.clone()), shards, args)
+    }
+
+    fn start_at(host: &str, network: Option<String>, shards: u16, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut node = Self {
             data: folder.path().join("data"),
             child: None,
-            http: "http://127.0.0.1:0".into(),
-            ws: "ws://127.0.0.1:0/ws".into(),
+            http: format!("http://{host}:0"),
+            ws: format!("ws://{host}:0/ws"),
+            quic: String::new(),
+            carrier: Carrier::Ws,
+            network,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             _folder: folder,
         };
         node.up(shards);
+        node
+    }
+
+    /// The same for raw devices over this carrier.
+    pub fn over(carrier: Carrier, shards: u16, args: &[&str]) -> Self {
+        let mut node = Self::start(shards, args);
+        node.carrier = carrier;
         node
     }
 
@@ -42,7 +70,12 @@ impl Node {
         assert!(self.child.is_none());
         let http = self.http.trim_start_matches("http://").to_owned();
         let listen = self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
-        let mut child = Command::new(maru())
+        let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { maru() });
+        if let Some(network) = &self.network {
+            // It becomes the server: the process is the same.
+            command.args(["netns", "exec", network]).arg(maru());
+        }
+        let mut child = command
             .args(["serve", "--http", &http, "--listen", &listen, "--shards", &shards.to_string(), "--data"])
             .arg(&self.data)
             .args(&self.args)
@@ -74,6 +107,8 @@ impl Node {
             found.unwrap_or_else(|| panic!("{key} in {line:?}")).to_owned()
         };
         (self.http, self.ws) = (word("http="), word("ws="));
+        let quic = line.split_whitespace().find_map(|word| word.strip_prefix("quic="));
+        self.quic = quic.unwrap_or_default().to_owned();
     }
 
     /// SIGKILL, as a crash would.
@@ -130,6 +165,11 @@ impl Node {
     /// Bytes to the HTTP port, and all that comes back.
     pub fn http_raw(&self, request: &str) -> String {
         exchange(self.http.trim_start_matches("http://"), request.as_bytes())
+    }
+
+    /// The certificate of QUIC, PEM.
+    pub fn certificate(&self) -> PathBuf {
+        self.data.join("tls.crt.pem")
     }
 
     pub fn account(&self) -> Account {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use client::dial::Transport;
 use tokio::task::JoinHandle;
 
 use crate::node::Node;
@@ -17,11 +18,19 @@ pub struct Pair {
 
 impl Pair {
     pub async fn start(node: &Node) -> Self {
+        Self::over(node, None).await
+    }
+
+    /// A pair that uses this transport; `None` draws.
+    pub async fn over(node: &Node, transport: Option<Transport>) -> Self {
         let account = node.account();
         let mut devices = Vec::new();
         for name in ["well", "behaved"] {
             account.signup(name, PASSWORD).await.unwrap();
-            devices.push(Device::login(&account, name).await);
+            devices.push(match transport {
+                Some(transport) => Device::login_over(&account, name, transport).await,
+                None => Device::login(&account, name).await,
+            });
         }
         until("the pair is live", || devices.iter().all(|device| device.held.lock().unwrap().live)).await;
         let (stop, arrived) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());

@@ -92,11 +92,18 @@ pub struct Device {
 }
 
 impl Device {
-    /// Half of all devices talk QUIC, the others WebSocket.
+    /// Half of all devices talk QUIC, the others WebSocket; `E2E_CARRIER=ws` or `=quic` has all of them do so.
     pub async fn login(account: &Account, name: &str) -> Self {
         let login = account.login(name, PASSWORD, None).await.unwrap();
         let is_even = protocol::partition::mix64(login.device.0).is_multiple_of(2);
-        Self::begin(account, name, login, if is_even { Transport::Auto } else { Transport::Ws })
+        let transport = match std::env::var("E2E_CARRIER").as_deref() {
+            Ok("quic") => Transport::Quic,
+            Ok("ws") => Transport::Ws,
+            _ if is_even => Transport::Auto,
+            _ => Transport::Ws,
+        };
+        eprintln!("{name}'s device {} over {transport:?}", login.device.0);
+        Self::begin(account, name, login, transport)
     }
 
     pub async fn login_over(account: &Account, name: &str, transport: Transport) -> Self {

@@ -1,5 +1,7 @@
-//! A device that follows no rule it does not want to: bytes on a blocking socket. Its timeout only ends a test that has
-//! failed.
+//! A device that follows no rule it does not want to: bytes on a blocking socket, WebSocket or QUIC. Its timeout only
+//! ends a test that has failed.
+
+mod quic;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -13,6 +15,7 @@ use protocol::ws::{ControlFrame, Decoder, Event, Opcode, Role, encode_header, ma
 use protocol::{CloseCode, Code, DeviceId, Frame, Header, Kind, UserId};
 
 use crate::node::{Node, PATIENCE};
+pub use quic::Quic;
 
 pub const REQUEST: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -56,14 +59,63 @@ pub enum Seen {
     End,
 }
 
+/// What carries frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    Ws,
+    Quic,
+}
+
+impl Carrier {
+    /// One of both, by chance; `E2E_CARRIER=ws` or `=quic` chooses.
+    pub fn drawn() -> Self {
+        let carrier = match std::env::var("E2E_CARRIER").as_deref() {
+            Ok("ws") => Self::Ws,
+            Ok("quic") => Self::Quic,
+            Ok(other) => panic!("E2E_CARRIER is {other:?}, not ws or quic"),
+            Err(_) if api::now_ms().is_multiple_of(2) => Self::Ws,
+            Err(_) => Self::Quic,
+        };
+        eprintln!("raw devices over {carrier:?}");
+        carrier
+    }
+}
+
+enum Link {
+    Ws { stream: TcpStream, decoder: Decoder },
+    Quic(Box<Quic>),
+}
+
 pub struct Raw {
-    pub stream: TcpStream,
-    decoder: Decoder,
+    link: Link,
     seen: VecDeque<Seen>,
     pub pongs: u64,
 }
 
 impl Raw {
+    /// A connection that has said nothing, over the node's carrier.
+    pub fn open(node: &Node) -> Self {
+        match node.carrier {
+            Carrier::Ws => Self::upgraded(node),
+            Carrier::Quic => {
+                let link = Link::Quic(Box::new(Quic::open(node)));
+                Self { link, seen: VecDeque::new(), pongs: 0 }
+            }
+        }
+    }
+
+    /// The QUIC connection below.
+    pub fn quic(&mut self) -> &mut Quic {
+        let Link::Quic(quic) = &mut self.link else { panic!("this is a WebSocket") };
+        quic
+    }
+
+    /// The TCP connection below.
+    pub fn tcp(&mut self) -> &mut TcpStream {
+        let Link::Ws { stream, .. } = &mut self.link else { panic!("this is QUIC") };
+        stream
+    }
+
     pub fn connect(node: &Node) -> Self {
         let address: SocketAddr = node.chat_address().parse().unwrap();
         Self::over(TcpStream::connect(address).unwrap())
@@ -72,7 +124,8 @@ impl Raw {
     pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, decoder: Decoder::new(Role::Client, 1 << 20), seen: VecDeque::new(), pongs: 0 }
+        let link = Link::Ws { stream, decoder: Decoder::new(Role::Client, 1 << 20) };
+        Self { link, seen: VecDeque::new(), pongs: 0 }
     }
 
     /// A WebSocket that has said nothing.
@@ -84,7 +137,7 @@ impl Raw {
         self.send(REQUEST.as_bytes());
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
-            self.stream.read_exact(&mut byte).unwrap();
+            self.tcp().read_exact(&mut byte).unwrap();
             head.push(byte[0]);
         }
         assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
@@ -93,7 +146,7 @@ impl Raw {
 
     /// A device whose Hello was answered by Welcome.
     pub fn live(node: &Node, token: &str) -> Self {
-        Self::upgraded(node).welcomed(token, 0, 0).0
+        Self::open(node).welcomed(token, 0, 0).0
     }
 
     pub fn welcomed(mut self, token: &str, generation: u64, cursor: u64) -> (Self, Welcome) {
@@ -116,12 +169,18 @@ impl Raw {
 
     /// Bytes as they are. Whoever is closed meanwhile finds that out by reading.
     pub fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        match &mut self.link {
+            Link::Ws { stream, .. } => drop(stream.write_all(bytes)),
+            Link::Quic(quic) => quic.send(bytes),
+        }
     }
 
-    /// One binary message.
+    /// Frames, or what is to be taken for some: a binary message, or bytes of the control stream.
     pub fn message(&mut self, payload: &[u8]) {
-        self.send(&ws(2, payload));
+        match self.link {
+            Link::Ws { .. } => self.send(&ws(2, payload)),
+            Link::Quic(_) => self.send(payload),
+        }
     }
 
     pub fn frame(&mut self, frame: &Frame) {
@@ -137,32 +196,53 @@ impl Raw {
             if let Some(seen) = self.seen.pop_front() {
                 return seen;
             }
-            let mut bytes = vec![0; 65536];
-            let len = match self.stream.read(&mut bytes) {
-                Ok(0) => return Seen::End,
-                Ok(len) => len,
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Seen::End,
-                Err(error) => panic!("nothing came: {error}"),
-            };
-            let (seen, pongs) = (&mut self.seen, &mut self.pongs);
-            let mut sink = |event: Event<'_>| {
-                match event {
-                    Event::Message(mut message) => {
-                        while let Some(header) = Header::read(message) {
-                            let (frame, rest) = message.split_at(header.frame_bytes());
-                            seen.push_back(Seen::Frame(Frame::new(Bytes::copy_from_slice(frame)).unwrap()));
-                            message = rest;
-                        }
-                        assert!(message.is_empty(), "bytes behind the last frame");
+            match &mut self.link {
+                Link::Ws { .. } => {
+                    if let Some(end) = self.read() {
+                        return end;
                     }
-                    Event::Close { code, .. } => seen.push_back(Seen::Close(code)),
-                    Event::Pong(_) => *pongs += 1,
-                    Event::Ping(_) => {}
                 }
-                true
-            };
-            self.decoder.push(&mut bytes[..len], &mut sink).expect("the server follows RFC 6455");
+                Link::Quic(quic) => {
+                    let mut frames = Vec::new();
+                    quic.until(|quic| {
+                        quic.received.iter_mut().for_each(|(_, bytes)| split(bytes, &mut frames));
+                        !frames.is_empty()
+                    });
+                    self.seen.extend(frames.into_iter().map(Seen::Frame));
+                    if self.seen.is_empty() {
+                        return quic.end.flatten().map_or(Seen::End, |code| Seen::Close(Some(code)));
+                    }
+                }
+            }
         }
+    }
+
+    /// Reads what a WebSocket has; or its end.
+    fn read(&mut self) -> Option<Seen> {
+        let Self { link: Link::Ws { stream, decoder }, seen, pongs } = self else { return None };
+        let mut bytes = vec![0; 65536];
+        let len = match stream.read(&mut bytes) {
+            Ok(0) => return Some(Seen::End),
+            Ok(len) => len,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Some(Seen::End),
+            Err(error) => panic!("nothing came: {error}"),
+        };
+        let mut sink = |event: Event<'_>| {
+            match event {
+                Event::Message(message) => {
+                    let (mut message, mut frames) = (message.to_vec(), Vec::new());
+                    split(&mut message, &mut frames);
+                    assert!(message.is_empty(), "bytes behind the last frame");
+                    seen.extend(frames.into_iter().map(Seen::Frame));
+                }
+                Event::Close { code, .. } => seen.push_back(Seen::Close(code)),
+                Event::Pong(_) => *pongs += 1,
+                Event::Ping(_) => {}
+            }
+            true
+        };
+        decoder.push(&mut bytes[..len], &mut sink).expect("the server follows RFC 6455");
+        None
     }
 
     /// The frame that answers an id; others are passed over.
@@ -225,6 +305,16 @@ impl Raw {
     pub fn closes(&mut self, code: CloseCode) {
         let found = self.end();
         assert_eq!(found, Some(code.number()), "{}", code.word());
-        self.send(ControlFrame::close(code.number(), "", Some(MASK)).as_bytes());
+        if matches!(self.link, Link::Ws { .. }) {
+            self.send(ControlFrame::close(code.number(), "", Some(MASK)).as_bytes());
+        }
+    }
+}
+
+/// Takes whole frames from the front.
+fn split(bytes: &mut Vec<u8>, frames: &mut Vec<Frame>) {
+    while let Some(header) = Header::read(bytes).filter(|header| header.frame_bytes() <= bytes.len()) {
+        let frame: Vec<u8> = bytes.drain(..header.frame_bytes()).collect();
+        frames.push(Frame::new(Bytes::from(frame)).unwrap());
     }
 }

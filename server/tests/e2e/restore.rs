@@ -8,7 +8,7 @@ use protocol::limits::U53_MAX;
 
 use crate::node::{Node, admin};
 use crate::people::{Device, PASSWORD, until};
-use crate::raw::{Raw, token};
+use crate::raw::{Carrier, Raw, token};
 
 fn copy(from: &Path, to: &Path) {
     assert!(std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
@@ -20,7 +20,7 @@ fn count(device: &Device, channel: ChannelId) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_backup_is_a_new_life_for_every_device() {
-    let mut node = Node::start(2, &[]);
+    let mut node = Node::over(Carrier::drawn(), 2, &[]);
     let account = node.account();
     for name in ["ann", "bob"] {
         account.signup(name, PASSWORD).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_restored_backup_is_a_new_life_for_every_device() {
     node.up(2);
     ann.say(channel, "lost with the disk").await;
     until("bob has both", || count(&bob, channel) == 2).await;
-    let (raw, before) = Raw::upgraded(&node).welcomed(&token(&node, bob.user, 900), 0, U53_MAX);
+    let (raw, before) = Raw::open(&node).welcomed(&token(&node, bob.user, 900), 0, U53_MAX);
     drop(raw);
     // Whoever runs is refused: the directory is in use.
     let data = node.data.to_str().unwrap().to_owned();
@@ -54,7 +54,7 @@ async fn a_restored_backup_is_a_new_life_for_every_device() {
 
     // The old cursor counts in a life that is over: the device begins at the head, and is told so.
     let (raw, after) =
-        Raw::upgraded(&node).welcomed(&token(&node, bob.user, 900), before.generation, before.head);
+        Raw::open(&node).welcomed(&token(&node, bob.user, 900), before.generation, before.head);
     drop(raw);
     assert_ne!(after.generation, before.generation);
     assert!(after.start == after.head && after.head < before.head, "{after:?}");

@@ -14,10 +14,16 @@ use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::pair::Pair;
 use crate::people::PASSWORD;
-use crate::raw::{Raw, heartbeat, key, token, token_until};
+use crate::raw::{Carrier, Raw, heartbeat, key, token, token_until};
 
-async fn world(names: &[&str]) -> (Node, Pair, Vec<UserId>) {
-    let node = Node::start(2, &[]);
+over_both! {
+    nobody_comes_in_without_a_good_token
+    other_peoples_channels_are_closed
+    the_seventeenth_device_is_turned_away
+}
+
+async fn world(carrier: Carrier, names: &[&str]) -> (Node, Pair, Vec<UserId>) {
+    let node = Node::over(carrier, 2, &[]);
     let account = node.account();
     let mut users = Vec::new();
     for name in names {
@@ -31,14 +37,13 @@ fn text(channel: ChannelId, text: &str) -> SendText {
     SendText { channel: channel.0, text: text.into() }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_comes_in_without_a_good_token() {
-    let (node, pair, users) = world(&["ann", "bob"]).await;
+async fn nobody_comes_in_without_a_good_token(carrier: Carrier) {
+    let (node, pair, users) = world(carrier, &["ann", "bob"]).await;
     let (ann, bob) = (users[0], users[1]);
     let mut ledger = Ledger::open(&node);
     let send = encode(5, &text(ChannelId::direct(ann, bob), "before Hello"));
     for first in [heartbeat(5), send, Frame::build(Kind(0x7777), 1, 5, b"")] {
-        let mut stranger = Raw::upgraded(&node);
+        let mut stranger = Raw::open(&node);
         stranger.frame(&first);
         assert_eq!(stranger.reject(5).code, Code::Unauthenticated.number());
         stranger.closes(CloseCode::Unauthenticated);
@@ -58,12 +63,12 @@ async fn nobody_comes_in_without_a_good_token() {
     bad.push(sign(&Key { id: 99, ..key(&node) }, &claims));
     bad.push(sign(&Key { secret: [7; 32], ..key(&node) }, &claims));
     for token in bad {
-        Raw::upgraded(&node).refused_hello(&token, Code::Unauthenticated);
+        Raw::open(&node).refused_hello(&token, Code::Unauthenticated);
         ledger.turned_away(Code::Unauthenticated);
     }
-    Raw::upgraded(&node).refused_hello(&token_until(&node, ann, 1, api::now_ms() - 1), Code::Expired);
+    Raw::open(&node).refused_hello(&token_until(&node, ann, 1, api::now_ms() - 1), Code::Expired);
     ledger.turned_away(Code::Expired);
-    Raw::upgraded(&node).refused_hello(&token(&node, UserId(12_345), 1), Code::NoSuchUser);
+    Raw::open(&node).refused_hello(&token(&node, UserId(12_345), 1), Code::NoSuchUser);
     ledger.turned_away(Code::NoSuchUser);
 
     // A session ends with its token, and only a good one prolongs it.
@@ -101,9 +106,8 @@ async fn nobody_comes_in_without_a_good_token() {
     pair.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_peoples_channels_are_closed() {
-    let (node, pair, users) = world(&["ann", "bob", "eve"]).await;
+async fn other_peoples_channels_are_closed(carrier: Carrier) {
+    let (node, pair, users) = world(carrier, &["ann", "bob", "eve"]).await;
     let (ann, bob, eve) = (users[0], users[1], users[2]);
     let mut ledger = Ledger::open(&node);
     let (mut ann_device, mut eve_device) =
@@ -178,14 +182,13 @@ async fn other_peoples_channels_are_closed() {
     pair.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_seventeenth_device_is_turned_away() {
-    let (node, pair, users) = world(&["collector"]).await;
+async fn the_seventeenth_device_is_turned_away(carrier: Carrier) {
+    let (node, pair, users) = world(carrier, &["collector"]).await;
     let mut ledger = Ledger::open(&node);
     let mut devices: Vec<Raw> =
         (1..=DEVICES_MAX as u64).map(|device| Raw::live(&node, &token(&node, users[0], device))).collect();
     let one_more = token(&node, users[0], 17);
-    Raw::upgraded(&node).refused_hello(&one_more, Code::TooManyDevices);
+    Raw::open(&node).refused_hello(&one_more, Code::TooManyDevices);
     ledger.turned_away(Code::TooManyDevices);
     for device in &mut devices {
         device.is_served(2);

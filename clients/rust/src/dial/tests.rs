@@ -188,3 +188,32 @@ async fn a_good_token_buys_the_next_without_a_password() {
     until(&mut events, |event| matches!(event, Event::Reauthed).then_some(())).await;
     assert_eq!(fake.world().renewals, 1);
 }
+
+#[tokio::test]
+async fn a_network_without_udp_gets_a_websocket_and_is_remembered() {
+    let fake = Fake::start().await;
+    // It takes everything and never says a word.
+    let hole = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    hole.set_nonblocking(true).unwrap();
+    fake.world().quic = Some(hole.local_addr().unwrap());
+    let mut tried = std::collections::BTreeSet::new();
+    let mut attempts = || {
+        while let Ok((_, from)) = hole.recv_from(&mut [0; 2048]) {
+            tried.insert(from);
+        }
+        tried.len()
+    };
+    let (client, mut events) = start(&fake, "minji").await;
+    let is_live = |event: &Event| matches!(event, Event::Live).then_some(());
+    until(&mut events, is_live).await;
+    assert!(!client.is_quic());
+    assert_eq!(attempts(), 1, "QUIC was tried first");
+    for _ in 0..3 {
+        fake.world().close_with = Some(1001);
+        fake.wake();
+        until(&mut events, |event| matches!(event, Event::Disconnected { .. }).then_some(())).await;
+        fake.world().close_with = None;
+        until(&mut events, is_live).await;
+    }
+    assert_eq!(attempts(), 1, "and not again");
+}

@@ -10,7 +10,7 @@ use protocol::CloseCode;
 use quinn_proto::{ConnectionHandle, DatagramEvent, Incoming, Transmit};
 
 use super::clock::{At, Wall, Zero};
-use super::peer::{Desk, Peer, Phase};
+use super::peer::{Desk, LONG_HEADER, Peer, Phase};
 use super::{Counters, Key, Path, Settings, Sink};
 use crate::Moment;
 use crate::limits::QUIC_RESPONSES_MAX;
@@ -86,6 +86,8 @@ impl Endpoint {
         sink: &mut Sink<'_>,
     ) {
         self.wall.set(moment.wall_ms);
+        self.counters.datagrams += 1;
+        let (first, len) = (data.first().copied().unwrap_or_default(), data.len());
         let mut buffer = Vec::new();
         match self.proto.handle(at, path.remote, path.local, path.ecn, data, &mut buffer) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
@@ -93,14 +95,22 @@ impl Endpoint {
                     return;
                 };
                 peer.proto.handle_event(event);
+                peer.on_datagram(first, len);
                 let key = peer.key;
                 self.with(moment, at, sink, key, |peer, desk| peer.take_events(desk));
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
-                self.on_incoming(moment, at, incoming, buffer, sink);
+                self.on_incoming(moment, at, incoming, len, buffer, sink);
             }
-            Some(DatagramEvent::Response(transmit)) => self.respond(transmit, buffer),
-            None => {}
+            Some(DatagramEvent::Response(transmit)) => {
+                match buffer.as_slice() {
+                    [first, ..] if first & LONG_HEADER == 0 => self.counters.resets += 1,
+                    [_, 0, 0, 0, 0, ..] => self.counters.versions_refused += 1,
+                    _ => {}
+                }
+                self.respond(transmit, buffer);
+            }
+            None => self.counters.dropped += 1,
         }
     }
 
@@ -109,6 +119,7 @@ impl Endpoint {
         moment: &Moment<'_>,
         at: At,
         incoming: Incoming,
+        len: usize,
         mut buffer: Vec<u8>,
         sink: &mut Sink<'_>,
     ) {
@@ -129,7 +140,13 @@ impl Endpoint {
             self.evict(moment, at, sink);
         }
         match self.proto.accept(incoming, at, &mut buffer, None) {
-            Ok((handle, connection)) => self.admit(moment, at, handle, connection, sink),
+            Ok((handle, connection)) => {
+                let key = self.admit(moment, handle, connection);
+                self.with(moment, at, sink, key, |peer, desk| {
+                    peer.on_datagram(LONG_HEADER, len);
+                    peer.take_events(desk);
+                });
+            }
             Err(error) => {
                 if let Some(transmit) = error.response {
                     self.respond(transmit, buffer);
@@ -141,23 +158,23 @@ impl Endpoint {
     fn admit(
         &mut self,
         moment: &Moment<'_>,
-        at: At,
         handle: ConnectionHandle,
         connection: quinn_proto::Connection,
-        sink: &mut Sink<'_>,
-    ) {
+    ) -> Key {
         while self.places.len() <= handle.0 {
             self.places.push(Place::default());
         }
-        let Some(place) = self.places.get_mut(handle.0) else { return };
-        let key = Key(u64::from(place.generation % GENERATIONS) << 32 | handle.0 as u64);
+        let generation = self.places.get(handle.0).map_or(0, |place| place.generation);
+        let key = Key(u64::from(generation % GENERATIONS) << 32 | handle.0 as u64);
         let deadline_ms = moment.now_ms + self.settings.hello_ms;
-        place.peer = Some(Box::new(Peer::new(connection, handle, key, deadline_ms)));
+        if let Some(place) = self.places.get_mut(handle.0) {
+            place.peer = Some(Box::new(Peer::new(connection, handle, key, deadline_ms)));
+        }
         self.len += 1;
         self.unauthenticated += 1;
         self.counters.accepted += 1;
         self.greeting.push_back(key);
-        self.with(moment, at, sink, key, |peer, desk| peer.take_events(desk));
+        key
     }
 
     /// Closes the oldest connection that has not said Hello.
@@ -316,7 +333,12 @@ impl Endpoint {
         let transmit = loop {
             peer.take_events(&mut Desk { moment, at, counters: &mut self.counters, sink });
             peer.write(&mut self.counters);
-            let transmit = peer.proto.poll_transmit(at, datagrams_max, buffer);
+            let transmit = if peer.may_transmit() {
+                peer.proto.poll_transmit(at, datagrams_max.min(peer.datagrams_max()), buffer)
+            } else {
+                None
+            };
+            peer.on_transmit(transmit.as_ref().map_or(0, |transmit| transmit.size));
             let mut has_news = false;
             while let Some(event) = peer.proto.poll_endpoint_events() {
                 has_news = true;

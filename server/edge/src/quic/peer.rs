@@ -9,11 +9,17 @@ use quinn_proto::{Connection, ConnectionHandle, Dir, Event as Happened, StreamEv
 
 use super::{At, Counters, Key, Sink, Told};
 use crate::inbound::{Fault, Gate, Passed};
-use crate::limits::{QUIC_PAGE_BYTES_MAX, QUIC_PAGE_STREAMS_MAX};
+use crate::limits::{QUIC_PAGE_BYTES_MAX, QUIC_PAGE_STREAMS_MAX, QUIC_SEND_WINDOW};
 use crate::{Event, Moment};
 
 /// Bytes taken from a stream at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Set in the first byte of what belongs to a handshake, or names a version (RFC 8999 section 5.1).
+pub(super) const LONG_HEADER: u8 = 0x80;
+/// What it says of the sort of such a packet (RFC 9000 section 17.2).
+const PACKET_TYPE: u8 = 0x30;
+/// The packets behind the first ones.
+const HANDSHAKE: u8 = 0x20;
 /// Live frames go before pages, whatever waits.
 const CONTROL_PRIORITY: i32 = 1;
 
@@ -43,6 +49,8 @@ pub(super) struct Peer {
     gate: Gate,
     /// Bytes taken before Hello.
     received: u16,
+    /// Bytes of datagrams that came from its first address and that went there, until it has shown that it is there.
+    unproven: Option<(usize, usize)>,
     pub(super) is_dirty: bool,
     is_paused: bool,
     is_readable: bool,
@@ -72,6 +80,8 @@ struct Out {
     waiting: VecDeque<Bytes>,
     /// Pages with a stream, until the peer has all of them.
     open: Vec<Page>,
+    /// Bytes in `open`. The send window is larger by so much: pages never take the room of live frames.
+    flying: usize,
 }
 
 #[derive(Debug)]
@@ -83,8 +93,10 @@ struct Page {
 
 impl Out {
     fn bytes(&self) -> usize {
-        let pages = self.waiting.iter().map(Bytes::len).sum::<usize>();
-        self.queued + pages + self.open.iter().map(|page| page.rest.len()).sum::<usize>()
+        let waiting = self.waiting.iter().map(Bytes::len).sum::<usize>();
+        // Frames wait when as many as may be on the way are. quinn-proto does not say how many bytes these still are.
+        let sent = if self.frames.is_empty() { 0 } else { QUIC_SEND_WINDOW };
+        sent + self.queued + waiting + self.flying
     }
 
     fn is_empty(&self) -> bool {
@@ -109,6 +121,7 @@ impl Peer {
             phase: Phase::Greeting,
             gate: Gate::new(),
             received: 0,
+            unproven: Some((0, 0)),
             is_dirty: false,
             is_paused: false,
             is_readable: false,
@@ -123,16 +136,37 @@ impl Peer {
         }
     }
 
+    /// A datagram came. One of the handshake's later parts has keys that only who got our answer can have; quinn-proto
+    /// holds who sends a false one.
+    pub(super) fn on_datagram(&mut self, first: u8, len: usize) {
+        let is_later = first & LONG_HEADER == 0 || first & PACKET_TYPE == HANDSHAKE;
+        self.unproven = self.unproven.filter(|_| !is_later).map(|(came, went)| (came + len, went));
+    }
+
+    /// Whether another datagram may go to an address that may be made up: three times what came from there, all in all
+    /// (RFC 9000 section 8.1). quinn-proto lets the last datagram pass that limit.
+    pub(super) fn may_transmit(&self) -> bool {
+        self.unproven.is_none_or(|(came, went)| went + usize::from(self.proto.current_mtu()) <= 3 * came)
+    }
+
+    /// Datagrams that may go at once.
+    pub(super) fn datagrams_max(&self) -> usize {
+        if self.unproven.is_some() { 1 } else { usize::MAX }
+    }
+
+    /// Datagrams went.
+    pub(super) fn on_transmit(&mut self, len: usize) {
+        self.unproven = self.unproven.map(|(came, went)| (came, went + len));
+    }
+
     /// Takes what quinn-proto has to say, and reads.
     pub(super) fn take_events(&mut self, desk: &mut Desk<'_, '_>) {
         while let Some(event) = self.proto.poll() {
             match event {
                 Happened::Stream(event) => self.on_stream(desk, event),
                 Happened::ConnectionLost { .. } => self.end(desk),
-                Happened::HandshakeDataReady
-                | Happened::Connected
-                | Happened::DatagramReceived
-                | Happened::DatagramsUnblocked => {}
+                Happened::Connected => desk.counters.handshakes += 1,
+                Happened::HandshakeDataReady | Happened::DatagramReceived | Happened::DatagramsUnblocked => {}
             }
         }
         self.read(desk);
@@ -169,8 +203,10 @@ impl Peer {
     }
 
     fn page_done(&mut self, id: StreamId) {
-        if let Some(out) = &mut self.out {
-            out.open.retain(|page| page.stream != id);
+        let Some(out) = &mut self.out else { return };
+        if let Some(at) = out.open.iter().position(|page| page.stream == id) {
+            out.flying -= out.open.swap_remove(at).len;
+            out.widen(&mut self.proto);
         }
     }
 
@@ -303,6 +339,7 @@ impl Peer {
         } else if code == CloseCode::HelloTimeout {
             desk.counters.hello_timeouts += 1;
         }
+        desk.counters.closes.add(code);
         self.phase = Phase::Closing;
         self.farewell = Some((code, reason));
         self.deadline_ms = desk.moment.now_ms + desk.moment.close_ms;
@@ -326,8 +363,10 @@ impl Peer {
 
     /// CONNECTION_CLOSE now; what was not acknowledged is lost.
     pub(super) fn hang_up(&mut self, desk: &mut Desk<'_, '_>, code: CloseCode, reason: &'static str) {
-        if self.phase == Phase::Ended {
-            return;
+        match self.phase {
+            Phase::Ended => return,
+            Phase::Closing => {}
+            Phase::Greeting | Phase::Live => desk.counters.closes.add(code),
         }
         let number = VarInt::from_u32(code.number().into());
         self.proto.close(desk.at, number, Bytes::from_static(reason.as_bytes()));
@@ -377,6 +416,11 @@ impl Peer {
 }
 
 impl Out {
+    /// Gives pages that are on the way a send window of their own.
+    fn widen(&self, proto: &mut Connection) {
+        proto.set_send_window((QUIC_SEND_WINDOW + self.flying) as u64);
+    }
+
     fn write_control(&mut self, proto: &mut Connection, id: StreamId) {
         while !self.frames.is_empty() {
             let Ok(written) = proto.send_stream(id).write_chunks(self.frames.make_contiguous()) else {
@@ -392,8 +436,7 @@ impl Out {
 
     fn write_pages(&mut self, proto: &mut Connection, counters: &mut Counters) {
         while let Some(len) = self.waiting.front().map(Bytes::len) {
-            let flying: usize = self.open.iter().map(|page| page.len).sum();
-            let is_full = self.open.len() >= QUIC_PAGE_STREAMS_MAX || flying + len > QUIC_PAGE_BYTES_MAX;
+            let is_full = self.open.len() >= QUIC_PAGE_STREAMS_MAX || self.flying + len > QUIC_PAGE_BYTES_MAX;
             if is_full && !self.open.is_empty() {
                 break;
             }
@@ -401,6 +444,8 @@ impl Out {
             if let Some(stream) = proto.streams().open(Dir::Uni) {
                 counters.page_streams += 1;
                 self.open.push(Page { stream, rest, len });
+                self.flying += len;
+                self.widen(proto);
             } else {
                 // The peer allows no stream for it.
                 self.queued += len;

@@ -5,14 +5,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use protocol::ShardId;
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use quinn_proto::{EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use ring::{hkdf, hmac};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::clock::{At, Wall};
+use super::crypto::Crypto;
 use super::ids::Ids;
-use crate::limits::{QUIC_CRYPTO_BYTES_MAX, QUIC_RECEIVE_WINDOW, QUIC_SEND_WINDOW};
+use crate::limits::{QUIC_CRYPTO_BYTES_MAX, QUIC_RECEIVE_WINDOW, QUIC_RESET_INTERVAL_US, QUIC_SEND_WINDOW};
 
 /// What client and server call the protocol in the TLS handshake (RFC 7301).
 pub const ALPN: &[u8] = b"maru/1";
@@ -79,12 +79,15 @@ impl Settings {
         let (shard, seed) = (self.shard, self.seed);
         config.cid_generator(move || Box::new(Ids::new(shard, &seed)));
         config.rng_seed(Some(self.seed));
+        // Drafts of QUIC are no business of ours.
+        config.supported_versions(vec![1]);
+        config.min_reset_interval(Duration::from_micros(QUIC_RESET_INTERVAL_US));
         config
     }
 
     /// `None` when the TLS configuration lacks what QUIC needs, which [`tls`] never makes.
     pub(super) fn server(&self, wall: &Arc<Wall>) -> Option<ServerConfig> {
-        let crypto = QuicServerConfig::try_from(self.tls.clone()).ok()?;
+        let crypto = Crypto::new(self.tls.clone())?;
         let token_key = hkdf::Salt::new(hkdf::HKDF_SHA256, b"maru retry").extract(&self.secret);
         let mut config = ServerConfig::new(Arc::new(crypto), Arc::new(token_key));
         config.transport_config(Arc::new(self.transport()));
@@ -104,7 +107,7 @@ impl Settings {
         config.max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(self.idle_ms))));
         config.stream_receive_window(VarInt::from_u32(QUIC_RECEIVE_WINDOW));
         config.receive_window(VarInt::from_u32(QUIC_RECEIVE_WINDOW));
-        config.send_window(QUIC_SEND_WINDOW);
+        config.send_window(QUIC_SEND_WINDOW as u64);
         config.crypto_buffer_size(QUIC_CRYPTO_BYTES_MAX);
         // Frames are small: probing for larger datagrams costs state and packets, and gains nothing for most.
         config.mtu_discovery_config(None);

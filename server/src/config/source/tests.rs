@@ -51,6 +51,7 @@ fn every_setting_has_its_bounds() {
         ("http", &["0.0.0.0:0", "[::1]:65535"], &["localhost:80", "80", ":80", "1.2.3.4", "1.2.3.4:65536"]),
         ("listen", &["0.0.0.0:0", "[::]:1"], &["x", "", "1.2.3.4:-1"]),
         ("quic", &["auto", "off", "[::]:0"], &["on", "", "1.2.3.4"]),
+        ("quic_steering", &["auto", "ports"], &["bpf", "", "off"]),
         ("tls_cert", &["auto", "a.pem"], &[""]),
         ("tls_key", &["auto", "a.pem"], &[""]),
         ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),

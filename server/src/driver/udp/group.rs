@@ -6,6 +6,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::config::Steering;
+
 /// The sockets of a node, in shard order.
 #[derive(Debug)]
 pub struct Group {
@@ -19,12 +21,15 @@ pub struct Group {
 ///
 /// # Errors
 /// Of the kernel: in use, not ours, not allowed.
-pub fn reserve(address: SocketAddr, shards: u16) -> io::Result<Group> {
+pub fn reserve(address: SocketAddr, shards: u16, steering: Steering) -> io::Result<Group> {
     // Any process of the same user can join a group, so the port is first bound alone: another server there is an error
     // here and not half of our connections lost.
     let probe = bind(address, false)?;
     let address = probe.local_addr()?.as_socket().unwrap_or(address);
     drop(probe);
+    if steering == Steering::Ports {
+        return apart(address, shards);
+    }
     match steered(address, shards) {
         Ok(group) => Ok(group),
         Err(error) => {
@@ -46,9 +51,15 @@ fn steered(address: SocketAddr, shards: u16) -> io::Result<Group> {
 }
 
 fn apart(address: SocketAddr, shards: u16) -> io::Result<Group> {
-    let free = SocketAddr::new(address.ip(), 0);
-    let sockets = (0..shards).map(|shard| bind(if shard == 0 { address } else { free }, false));
-    let sockets: Vec<UdpSocket> = sockets.map(|socket| socket.map(Into::into)).collect::<io::Result<_>>()?;
+    let first = bind(address, false)?;
+    let port = first.local_addr()?.as_socket().map_or(0, |first| first.port());
+    let mut sockets: Vec<UdpSocket> = vec![first.into()];
+    for shard in 1..shards {
+        // The next numbers, as far as nobody has them: a firewall can be told of those.
+        let next = bind(SocketAddr::new(address.ip(), port.saturating_add(shard)), false);
+        let socket = next.or_else(|_| bind(SocketAddr::new(address.ip(), 0), false))?;
+        sockets.push(socket.into());
+    }
     let addresses = sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?;
     Ok(Group { sockets, addresses })
 }
@@ -127,7 +138,7 @@ mod tests {
 
     #[test]
     fn datagrams_follow_the_shard_in_the_id_and_not_the_address() {
-        let group = reserve("127.0.0.1:0".parse().unwrap(), 4).unwrap();
+        let group = reserve("127.0.0.1:0".parse().unwrap(), 4, Steering::Auto).unwrap();
         assert!(group.addresses.iter().all(|address| *address == group.addresses[0]));
         for shard in 0..4_u8 {
             for _ in 0..8 {
@@ -145,8 +156,8 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_an_error_and_ports_apart_work() {
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert!(reserve(taken.local_addr().unwrap(), 2).is_err());
-        let group = apart("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        assert!(reserve(taken.local_addr().unwrap(), 2, Steering::Auto).is_err());
+        let group = reserve("127.0.0.1:0".parse().unwrap(), 3, Steering::Ports).unwrap();
         assert_eq!(group.sockets.len(), 3);
         assert_ne!(group.addresses[0], group.addresses[1]);
     }
