@@ -18,6 +18,7 @@ mod relays;
 mod server;
 mod spread;
 mod stall;
+mod storm;
 
 use std::path::PathBuf;
 

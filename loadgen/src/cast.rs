@@ -24,6 +24,8 @@ pub(crate) struct Cast {
     pub(crate) senders: Vec<u32>,
     /// Devices whose connections may be cut.
     pub(crate) cuttable: Vec<u32>,
+    /// Devices that stop reading in the counted seconds.
+    pub(crate) stalled: Vec<u32>,
     /// Channels that have to be created, by their first members.
     pub(crate) groups: Vec<u32>,
     /// Devices of each user.
@@ -61,7 +63,25 @@ impl Cast {
         };
         let may = |device: &usize| scenario.cut.roles.contains(&role_of(*device));
         cast.cuttable = (0..users.len()).filter(may).map(number).collect();
+        cast.stalled = cast.draw_stalled(scenario.stalled)?;
         Ok(cast)
+    }
+
+    /// Spread evenly over those who only listen.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    fn draw_stalled(&self, share: f64) -> Result<Vec<u32>, String> {
+        let count = (self.sends_to.len() as f64 * share).round() as usize;
+        let listens = |device: &(usize, &Vec<u32>)| device.1.is_empty();
+        let listeners: Vec<u32> =
+            self.sends_to.iter().enumerate().filter(listens).map(|(device, _)| number(device)).collect();
+        if count > listeners.len() {
+            return Err(format!(
+                "stalled asks for {count} devices, but only {} send nothing",
+                listeners.len()
+            ));
+        }
+        let step = listeners.len() / count.max(1);
+        Ok(listeners.into_iter().step_by(step.max(1)).take(count).collect())
     }
 
     fn pair_up(
@@ -196,6 +216,18 @@ mod tests {
         let pair = &cast.channels[0];
         assert_eq!(pair.members, [20, 21, 22, 23]);
         assert_eq!(pair.id, ChannelId::direct(UserId(11), UserId(12)));
+    }
+
+    #[test]
+    fn only_listeners_stall() {
+        let groups = ("roles", "{ group = 1.0, idle = 0.0 }");
+        let cast_of =
+            |share| cast(&[groups, ("group.size", "100"), ("group.senders", "1"), ("stalled", share)], 1000);
+        let stalled = cast_of("0.01").unwrap();
+        assert_eq!(stalled.stalled.len(), 10);
+        assert!(stalled.stalled.iter().all(|device| !stalled.senders.contains(device)));
+        assert!(stalled.stalled.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(cast_of("1").unwrap_err().contains("990"));
     }
 
     #[test]

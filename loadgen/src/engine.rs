@@ -338,8 +338,10 @@ impl Engine {
     fn on_ready(&mut self, device: u32, readable: bool, writable: bool) {
         let now = now_ns();
         let Self { devices, kit, .. } = self;
-        let Some(Device { link: Some(link), .. }) = devices.get_mut(device as usize) else { return };
-        let outcome = link.on_ready(kit, readable, writable, now);
+        let Some(Device { link: Some(link), is_stalled, .. }) = devices.get_mut(device as usize) else {
+            return;
+        };
+        let outcome = link.on_ready(kit, readable && !*is_stalled, writable, now);
         self.take(device, outcome, now);
     }
 

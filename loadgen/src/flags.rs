@@ -209,6 +209,9 @@ pub(crate) struct Keys {
     /// Milliseconds that a cut device stays away.
     #[arg(long, value_name = "MS")]
     offline_ms: Option<u64>,
+    /// Share of the devices that stop reading in the counted seconds.
+    #[arg(long, value_name = "SHARE")]
+    stalled: Option<f64>,
     /// Seconds that the server may be gone before the run is given up.
     #[arg(long, value_name = "S")]
     patience: Option<f64>,
@@ -243,6 +246,7 @@ impl Keys {
         put("connect.quic_share", text(whole.or(self.quic_share)));
         put("connect.hint", self.no_hint.then(|| "false".into()));
         put("cut.per_s", text(self.cut_rate));
+        put("stalled", text(self.stalled));
         put("cut.offline_ms", self.offline_ms.map(|n| n.to_string()));
         put("patience_s", text(self.patience));
         for set in &self.set {

@@ -45,6 +45,9 @@ pub(crate) struct Scenario {
     pub(crate) group: Group,
     #[serde(default)]
     pub(crate) cut: Cut,
+    /// Share of the devices that stop reading in the counted seconds; only such that send nothing.
+    #[serde(default)]
+    pub(crate) stalled: f64,
     /// Lengths of texts.
     #[serde(default = "texts")]
     pub(crate) texts: Vec<Texts>,
@@ -293,6 +296,7 @@ impl Scenario {
             "group.senders: allowed are 1 to group.size",
         )?;
         ok(self.cut.per_s >= 0.0, "cut.per_s: allowed is 0 and more")?;
+        ok((0.0..=1.0).contains(&self.stalled), "stalled: allowed are 0 to 1")?;
         let most_ms = self.cut.offline_ms.max(self.cut.spread_ms);
         ok(most_ms <= 86_400_000, "cut.offline_ms, cut.spread_ms: allowed are 0 to 86400000")?;
         ok(!self.texts.is_empty(), "texts: one at least")?;

@@ -29,6 +29,11 @@ pub(super) struct Found {
     pub(super) landed_home: f64,
     /// Why the figures of latency and rate say nothing about the server; CPU a delivery stands.
     void: Vec<String>,
+    /// Devices of a storm that were back, a second.
+    pub(super) returned_per_s: f64,
+    /// Deliveries of what was sent while devices of a storm were missing, and of all else.
+    pub(super) storm_p99_us: f64,
+    pub(super) calm_p99_us: f64,
 }
 
 impl Found {
@@ -93,6 +98,9 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
         connect_s: number("/totals/connect_s"),
         landed_home: home / (home + elsewhere),
         void: words("/verdict/void"),
+        returned_per_s: number("/outcome/storms/0/cut") / number("/outcome/storms/0/back_s"),
+        storm_p99_us: number("/latencies/storm/p99_us"),
+        calm_p99_us: number("/latencies/calm/p99_us"),
     })
 }
 

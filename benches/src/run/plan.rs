@@ -1,10 +1,18 @@
 //! Rounds of all parts.
 
 use super::part::{Figures, Part};
-use super::{Order, Outcome, durable, flat, history, idle, page, quic, relays, stall};
+use super::{Order, Outcome, durable, flat, history, idle, page, quic, relays, stall, storm};
 
-const PARTS: &[&Part] =
-    &[&relays::PART, &durable::PART, &idle::PART, &stall::PART, &flat::PART, &history::PART, &quic::PART];
+const PARTS: &[&Part] = &[
+    &relays::PART,
+    &durable::PART,
+    &idle::PART,
+    &stall::PART,
+    &flat::PART,
+    &history::PART,
+    &storm::PART,
+    &quic::PART,
+];
 
 /// The parts, as `--only` takes them.
 #[must_use]

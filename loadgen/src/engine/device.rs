@@ -24,12 +24,14 @@ pub(super) struct Device {
     pub(super) dial_from_ns: u64,
     /// A cut device stays away until then.
     pub(super) away_until_ms: u64,
-    /// What was sent before this time met a connection that we had cut: it says nothing about the server's speed.
+    /// What was sent before this time met a connection that we had cut or did not read: it says nothing about the server's speed.
     pub(super) cut_until_ns: u64,
     pub(super) stands: Stands,
     /// Stands in the dial queue.
     pub(super) is_queued: bool,
     pub(super) is_dirty: bool,
+    /// Reads nothing for now.
+    pub(super) is_stalled: bool,
     /// Was cut by the latest storm and is not back yet.
     pub(super) is_in_storm: bool,
     /// Has caught up once.
@@ -75,6 +77,7 @@ impl Device {
             stands: Stands::Down,
             is_queued: false,
             is_dirty: false,
+            is_stalled: false,
             is_in_storm: false,
             has_been_live: false,
             creates: None,

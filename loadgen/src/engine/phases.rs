@@ -127,11 +127,33 @@ impl Engine {
         if measure > begin {
             self.enter(Phase::Measure, now_ns());
         }
+        self.stall(end);
         self.turns_until(events, end)?;
+        self.unstall();
         (self.sends, self.cuts, self.is_looping) = (None, None, false);
         self.storms_ns.clear();
         self.enter(Phase::Drain, now_ns());
         Ok(())
+    }
+
+    /// Some read nothing until `end`.
+    fn stall(&mut self, end: u64) {
+        for device in &self.cast.stalled {
+            if let Some(entry) = self.devices.get_mut(*device as usize) {
+                (entry.is_stalled, entry.cut_until_ns) = (true, end);
+            }
+        }
+    }
+
+    /// They take what has waited for them: it is owed as everything is.
+    fn unstall(&mut self) {
+        for device in std::mem::take(&mut self.cast.stalled) {
+            if let Some(entry) = self.device(device) {
+                entry.is_stalled = false;
+            }
+            // The kernel has told of it already.
+            self.on_ready(device, true, false);
+        }
     }
 
     fn set_paces(&mut self, scenario: &Scenario, begin: u64, measure: u64) {
