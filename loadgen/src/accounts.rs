@@ -26,11 +26,7 @@ pub(crate) fn make(http: &str, token_file: &Path, users: u32, devices: u32) -> R
     let name = token_file.display();
     let token =
         std::fs::read_to_string(token_file).map_err(|error| format!("--admin-token-file {name}: {error}"))?;
-    let words = |fault: &dyn std::fmt::Display| {
-        format!(
-            "--http {http}, --admin-token-file {name}: {fault}; the file is admin.token in the server's data directory"
-        )
-    };
+    let words = |fault: &dyn std::fmt::Display| format!("--http {http}, --admin-token-file {name}: {fault}");
     let operator = Operator::new(http, &token).map_err(|error| words(&error))?;
     let mut logins = Vec::new();
     let at_once = (MAKING_MAX / devices.max(1)).max(1);

@@ -220,7 +220,11 @@ impl Gathered {
         let connections = f64::from(order.scenario.devices);
         let slope_of = |pick: fn(&Sample) -> u64| {
             let points = self.memory.iter().filter(|(connected, _)| *connected as f64 >= connections / 10.0);
-            judge::slope(points.map(|(connected, sample)| (*connected as f64, pick(sample) as f64 * 1024.0)))
+            let slope = judge::slope(
+                points.map(|(connected, sample)| (*connected as f64, pick(sample) as f64 * 1024.0)),
+            );
+            // Memory that was free before says nothing about connections.
+            slope.filter(|bytes| *bytes > 0.0)
         };
         Some(ServerUse {
             used,

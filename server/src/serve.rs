@@ -69,6 +69,7 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 
 fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
+    let admin = AdminToken::open_or_create(&config.data)?;
     let accounts = runtime.block_on(Accounts::open(&config.data))?;
     if config.store == StoreKind::Memory {
         runtime.block_on(memory::seed(&data, &accounts))?;
@@ -85,7 +86,7 @@ fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -
     let api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
-        admin: AdminToken::open_or_create(&config.data)?,
+        admin,
         core: Arc::new(node.plane().clone()),
         settings: settings(config, node.chat()),
     })?;

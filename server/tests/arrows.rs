@@ -23,9 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches", &["protocol", "storage", "shard", "edge", "api", "client", "server"]),
 ];
 
-/// Arrows that are allowed only without the default features: the simulator compiles neither RocksDB nor sockets, and the load
-/// generator drives sockets of its own.
-const WITHOUT_DEFAULTS: &[(&str, &str)] = &[("sim", "storage"), ("sim", "client"), ("loadgen", "client")];
+/// Arrows that are allowed only without the default features: the simulator compiles neither RocksDB nor sockets.
+const WITHOUT_DEFAULTS: &[(&str, &str)] = &[("sim", "storage"), ("sim", "client")];
 
 /// Folders whose sources are pure.
 const PURE: &[&str] = &[

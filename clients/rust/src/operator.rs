@@ -4,8 +4,7 @@ use hyper::{Method, StatusCode};
 use protocol::{DeviceId, UserId};
 use serde_json::{Value, json};
 
-use crate::account::AccountError;
-use crate::account::refused;
+use crate::account::{AccountError, refused};
 use crate::http::{HttpError, Place};
 
 /// An operator at one server. Cheap to clone.

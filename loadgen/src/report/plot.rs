@@ -47,8 +47,12 @@ pub(crate) fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String
         let at = to_x(at);
         let _ =
             write!(out, "<line class=\"grid\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>");
-        // A word in the middle of the right end would leave the picture.
-        let anchor = if at > WIDTH - 2.0 * RIGHT { "end" } else { "middle" };
+        // A word in the middle of the right end would leave the picture; of the left end, meet the other axis.
+        let anchor = match at {
+            _ if at > WIDTH - 2.0 * RIGHT => "end",
+            _ if at < LEFT + RIGHT => "start",
+            _ => "middle",
+        };
         let _ = write!(
             out,
             "<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{words}</text>",

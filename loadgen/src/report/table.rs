@@ -113,8 +113,8 @@ fn reasons(report: &Report) -> Vec<String> {
         lines.extend(faults.examples.iter().map(|example| format!("  {example}")));
     }
     lines.extend(verdict.notes.iter().map(|note| format!("note: {note}")));
-    let early = verdict.void.iter().chain(&verdict.partial);
-    lines.extend(early.map(|reason| format!("{}: {reason}", verdict.word())));
+    lines.extend(verdict.void.iter().map(|reason| format!("VOID: {reason}")));
+    lines.extend(verdict.partial.iter().map(|reason| format!("PARTIAL: {reason}")));
     lines
 }
 

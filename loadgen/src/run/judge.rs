@@ -65,7 +65,7 @@ pub(super) fn judge(
                 outcome.unacked, outcome.undelivered
             ));
         }
-    } else if outcome.unacked + outcome.undelivered > 0 {
+    } else if outcome.unacked + outcome.undelivered > 0 && outcome.cut_short.is_none() {
         verdict.notes.push(format!(
             "{} acks and {} deliveries were still missing at the end (drain_s); run with --verify to know which",
             outcome.unacked, outcome.undelivered

@@ -403,7 +403,9 @@ async fn an_operator_makes_many_users_and_nobody_else_does() {
         refused(&ask(token.trim_end(), body).await, 400, code);
     }
     world.core.broken.store(true, Ordering::Release);
-    refused(&ask(token.trim_end(), json!({ "count": 1 })).await, 503, "busy");
+    let (status, answer) = ask(token.trim_end(), json!({ "count": 1 })).await;
+    assert_eq!(answer["error"]["message"], "not now", "an operator is told why");
+    refused(&(status, answer), 503, "busy");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::bearer::bearer_text;
-use super::login::core_refused;
+use crate::accounts::AccountsError;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::name::Name;
@@ -20,6 +20,8 @@ use crate::server::Shared;
 
 /// Devices that one request makes, at most: a few seconds of work and less than a mebibyte of answer.
 const DEVICES_PER_REQUEST: u32 = 5000;
+/// When a request may come again that the server could not carry out, milliseconds.
+const RETRY_MS: u64 = 1000;
 /// Accounts that the core is told of at a time.
 const TELLING_MAX: usize = 64;
 
@@ -71,11 +73,11 @@ pub(crate) async fn users(
 ) -> Result<impl IntoResponse, ApiError> {
     let names = names(&wanted, api.settings.devices_max)?;
     let created_ms = now_ms();
-    let made = api.accounts.create_in_bulk(&names, wanted.devices, created_ms).await?;
+    let made = api.accounts.create_in_bulk(&names, wanted.devices, created_ms).await.map_err(refusal)?;
     let mut users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
     users.dedup();
     tell_core(&api, &users, created_ms).await?;
-    api.accounts.set_all_in_core(&users).await?;
+    api.accounts.set_all_in_core(&users).await.map_err(refusal)?;
     let expires_ms = now_ms().saturating_add(api.settings.token_ms);
     let mut lines = String::new();
     for (user, device) in made {
@@ -102,6 +104,19 @@ fn names(wanted: &Wanted, devices_max: u32) -> Result<Vec<Name>, ApiError> {
     names.collect::<Result<_, _>>().map_err(|fault| ApiError::field("prefix", fault))
 }
 
+fn refusal(error: AccountsError) -> ApiError {
+    match error {
+        AccountsError::NameTaken => error.into(),
+        other => cannot(other),
+    }
+}
+
+/// An operator is told in the server's own words what the log says: a full disk, a busy shard.
+fn cannot(error: impl std::fmt::Display) -> ApiError {
+    tracing::warn!(%error, "users could not be made");
+    ApiError::busy(RETRY_MS, error.to_string())
+}
+
 async fn tell_core(api: &Shared, users: &[UserId], created_ms: u64) -> Result<(), ApiError> {
     let mut telling = JoinSet::new();
     let mut users = users.iter();
@@ -114,7 +129,7 @@ async fn tell_core(api: &Shared, users: &[UserId], created_ms: u64) -> Result<()
         }
         match telling.join_next().await {
             None => return Ok(()),
-            Some(Ok(told)) => told.map_err(|error| core_refused(&error))?,
+            Some(Ok(told)) => told.map_err(cannot)?,
             Some(Err(error)) => return Err(ApiError::internal(error)),
         }
     }

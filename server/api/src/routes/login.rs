@@ -126,7 +126,7 @@ async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiE
     Ok(api.accounts.remove_device(user, device).await?)
 }
 
-pub(super) fn core_refused(error: &str) -> ApiError {
+fn core_refused(error: &str) -> ApiError {
     tracing::warn!(error, "the core could not take a command");
     ApiError::busy(CORE_RETRY_MS, "the server cannot do this now")
 }
