@@ -35,7 +35,7 @@ doc:
 unit:
 	$(CARGO) test --workspace --locked
 
-# QUIC against another implementation (aioquic, installed into a virtual environment of its own).
+# QUIC against a third implementation: aioquic, installed into a virtual environment of its own. s2n-quic is in `test`.
 interop:
 	$(CARGO) build --locked -p server --bin maru
 	@MARU=$${CARGO_TARGET_DIR:-target}/debug/maru ./clients/interop/run.sh

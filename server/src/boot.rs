@@ -34,6 +34,8 @@ use crate::turn::{Append, ShardThread};
 
 /// Descriptors that the control plane may want.
 const FILES_OF_CONTROL: u64 = 1024;
+/// QUIC waits so much longer than three heartbeats before it drops a silent connection, milliseconds.
+const QUIC_IDLE_SLACK_MS: u32 = 5000;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -361,8 +363,9 @@ fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option
         _ => return Err(BootError::HalfCertificate),
     };
     let Certificate { tls, fingerprint, secret, is_new } = certificate::load(&config.data, files)?;
-    // A silent session is ended by the core after two and a half heartbeats, with a close code.
-    let idle_ms = config.limits.heartbeat_ms.saturating_mul(3);
+    // A silent session is ended by the core after two and a half heartbeats, with a close code. That goes first, also on
+    // a machine that is late.
+    let idle_ms = config.limits.heartbeat_ms.saturating_mul(3).saturating_add(QUIC_IDLE_SLACK_MS);
     let addresses = group.addresses.clone();
     let mut parts = Vec::with_capacity(group.sockets.len());
     for socket in group.sockets {

@@ -19,6 +19,7 @@ mod clock;
 mod crypto;
 mod endpoint;
 mod ids;
+mod out;
 mod peer;
 mod settings;
 

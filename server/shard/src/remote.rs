@@ -1,5 +1,10 @@
 //! Connections that are not at their user's home: the shard whose driver has one **holds** it and passes on what it says;
 //! the home has the session and speaks through the holder. QUIC needs this, because its connections cannot move.
+//!
+//! Hops of such a connection share the lane between two shards with deliveries. A slow reader does not fill it: the holder
+//! takes every hop at once and queues for the connection, the home counts what was not confirmed against the connection's
+//! egress bound, and above it the session is behind. So a connection has at most that bound on the way, and only a shard
+//! that is slow itself is waited for, as with deliveries: their drops are read again, senders are paused in time.
 
 use protocol::hop::{Held, Hop, Speak};
 use protocol::{CloseCode, Frame, ShardId};

@@ -36,8 +36,15 @@ async fn a_restored_backup_is_a_new_life_for_every_device() {
     node.up(2);
     ann.say(channel, "lost with the disk").await;
     until("bob has both", || count(&bob, channel) == 2).await;
-    let (raw, before) = Raw::open(&node).welcomed(&token(&node, bob.user, 900), 0, U53_MAX);
-    drop(raw);
+    // A device is told of a message before its own pointer to it is stored; the head counts what is stored.
+    let mut before = None;
+    until("both pointers are stored", || {
+        let welcome = Raw::open(&node).welcomed(&token(&node, bob.user, 900), 0, U53_MAX).1;
+        before = (welcome.head == 2).then_some(welcome);
+        before.is_some()
+    })
+    .await;
+    let before = before.unwrap();
     // Whoever runs is refused: the directory is in use.
     let data = node.data.to_str().unwrap().to_owned();
     let running = admin(&["renew", "--data", &data]);

@@ -1,15 +1,13 @@
 //! One QUIC connection: its control stream, its pages, its end.
 
-use std::collections::VecDeque;
-
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use protocol::limits::UNAUTHENTICATED_BYTES_MAX;
-use protocol::{CloseCode, Frame, FramingFault, Header, Kind};
-use quinn_proto::{Connection, ConnectionHandle, Dir, Event as Happened, StreamEvent, StreamId, VarInt};
+use protocol::{CloseCode, Frame, FramingFault, Header};
+use quinn_proto::{Connection, ConnectionHandle, Event as Happened, StreamEvent, StreamId, VarInt};
 
+use super::out::Out;
 use super::{At, Counters, Key, Sink, Told};
 use crate::inbound::{Fault, Gate, Passed};
-use crate::limits::{QUIC_PAGE_BYTES_MAX, QUIC_PAGE_STREAMS_MAX, QUIC_SEND_WINDOW};
 use crate::{Event, Moment};
 
 /// Bytes taken from a stream at once.
@@ -68,40 +66,6 @@ pub(super) struct Peer {
     /// A frame that came in part.
     partial: Vec<u8>,
     out: Option<Box<Out>>,
-}
-
-/// What waits to be written.
-#[derive(Debug, Default)]
-struct Out {
-    frames: VecDeque<Bytes>,
-    /// Bytes in `frames`.
-    queued: usize,
-    /// Pages without a stream yet.
-    waiting: VecDeque<Bytes>,
-    /// Pages with a stream, until the peer has all of them.
-    open: Vec<Page>,
-    /// Bytes in `open`. The send window is larger by so much: pages never take the room of live frames.
-    flying: usize,
-}
-
-#[derive(Debug)]
-struct Page {
-    stream: StreamId,
-    rest: Bytes,
-    len: usize,
-}
-
-impl Out {
-    fn bytes(&self) -> usize {
-        let waiting = self.waiting.iter().map(Bytes::len).sum::<usize>();
-        // Frames wait when as many as may be on the way are. quinn-proto does not say how many bytes these still are.
-        let sent = if self.frames.is_empty() { 0 } else { QUIC_SEND_WINDOW };
-        sent + self.queued + waiting + self.flying
-    }
-
-    fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.waiting.is_empty() && self.open.is_empty()
-    }
 }
 
 /// What a call may look at and tell.
@@ -203,10 +167,8 @@ impl Peer {
     }
 
     fn page_done(&mut self, id: StreamId) {
-        let Some(out) = &mut self.out else { return };
-        if let Some(at) = out.open.iter().position(|page| page.stream == id) {
-            out.flying -= out.open.swap_remove(at).len;
-            out.widen(&mut self.proto);
+        if let Some(out) = &mut self.out {
+            out.page_done(&mut self.proto, id);
         }
     }
 
@@ -319,13 +281,7 @@ impl Peer {
         if !matches!(self.phase, Phase::Greeting | Phase::Live) || frames.is_empty() {
             return;
         }
-        let out = self.out.get_or_insert_default();
-        if Header::read(&frames).is_some_and(|header| header.kind == Kind::HISTORY_PAGE) {
-            out.waiting.push_back(frames);
-        } else {
-            out.queued += frames.len();
-            out.frames.push_back(frames);
-        }
+        self.out.get_or_insert_default().push(frames);
     }
 
     /// Ends the connection once what is queued has arrived.
@@ -394,7 +350,7 @@ impl Peer {
                 self.out = None;
             }
         }
-        let is_written = self.out.as_ref().is_none_or(|out| out.frames.is_empty());
+        let is_written = self.out.as_ref().is_none_or(|out| out.is_written());
         if self.phase == Phase::Closing
             && is_written
             && !self.is_finished
@@ -411,58 +367,6 @@ impl Peer {
         if self.phase == Phase::Live && queued != self.told_queued {
             self.told_queued = queued;
             sink(self.key, Told::Queued(queued));
-        }
-    }
-}
-
-impl Out {
-    /// Gives pages that are on the way a send window of their own.
-    fn widen(&self, proto: &mut Connection) {
-        proto.set_send_window((QUIC_SEND_WINDOW + self.flying) as u64);
-    }
-
-    fn write_control(&mut self, proto: &mut Connection, id: StreamId) {
-        while !self.frames.is_empty() {
-            let Ok(written) = proto.send_stream(id).write_chunks(self.frames.make_contiguous()) else {
-                return;
-            };
-            self.queued = self.queued.saturating_sub(written.bytes);
-            self.frames.drain(..written.chunks);
-            if written.bytes == 0 {
-                return;
-            }
-        }
-    }
-
-    fn write_pages(&mut self, proto: &mut Connection, counters: &mut Counters) {
-        while let Some(len) = self.waiting.front().map(Bytes::len) {
-            let is_full = self.open.len() >= QUIC_PAGE_STREAMS_MAX || self.flying + len > QUIC_PAGE_BYTES_MAX;
-            if is_full && !self.open.is_empty() {
-                break;
-            }
-            let Some(rest) = self.waiting.pop_front() else { break };
-            if let Some(stream) = proto.streams().open(Dir::Uni) {
-                counters.page_streams += 1;
-                self.open.push(Page { stream, rest, len });
-                self.flying += len;
-                self.widen(proto);
-            } else {
-                // The peer allows no stream for it.
-                self.queued += len;
-                self.frames.push_back(rest);
-            }
-        }
-        for page in &mut self.open {
-            while page.rest.has_remaining() {
-                let mut chunks = [page.rest.clone()];
-                match proto.send_stream(page.stream).write_chunks(&mut chunks) {
-                    Ok(written) => page.rest.advance(written.bytes),
-                    Err(_) => break,
-                }
-                if page.rest.is_empty() {
-                    let _ = proto.send_stream(page.stream).finish();
-                }
-            }
         }
     }
 }
