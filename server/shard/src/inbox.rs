@@ -21,6 +21,7 @@ pub(crate) struct Entry {
 
 /// Emptied tails of all inboxes of a shard: an idle inbox holds no memory, and one that wakes allocates none.
 #[derive(Debug, Default)]
+#[allow(clippy::vec_box, reason = "a tail moves between here and an inbox as the box that it is")]
 pub(crate) struct SpareTails(Vec<Box<Tail>>);
 
 /// Newest entries, oldest of them first.

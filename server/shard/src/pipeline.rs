@@ -159,7 +159,7 @@ impl Pipeline {
     /// `trailing_ms`, unless there is much of it.
     pub(crate) fn end_turn(&mut self, now: Tick, trailing_ms: u64, mut append: impl FnMut(Batch)) {
         if self.sealed.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX && self.has_open() {
-            let leave_at = *self.leave_at.get_or_insert(now.after_ms(trailing_ms));
+            let leave_at = *self.leave_at.get_or_insert_with(|| now.after_ms(trailing_ms));
             if self.open.is_awaited || self.rows.len() >= TRAILING_ROWS_MAX || now >= leave_at {
                 self.seal();
             }
