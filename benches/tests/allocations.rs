@@ -1,10 +1,17 @@
 //! What fan-out costs a receiver in memory: nothing but room in vectors that is kept, and no copy of the body.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::io::IoSlice;
+
 use benches::desk::Desk;
 use benches::heap::{Count, Counting};
+use edge::{Connection, Event, Flow, Moment, SLICES_MAX};
 use protocol::body::message::{CreateGroup, SendText};
-use protocol::{ChannelId, Kind, SendId, UserId, frame::Header};
+use protocol::body::{self, session};
+use protocol::token::{Claims, Key, sign};
+use protocol::ws::{Opcode, encode_header, mask};
+use protocol::{ChannelId, DeviceId, Kind, SendId, UserId, frame::Header};
+use shard::{ConnId, Input};
 
 #[global_allocator]
 static HEAP: Counting = Counting;
@@ -67,4 +74,81 @@ fn a_body_is_copied_once() {
     let messages: Vec<_> = desk.sent.iter().filter(|(_, bytes)| is_text(bytes)).collect();
     assert_eq!(messages.len(), 99);
     assert!(messages.iter().all(|(_, bytes)| bytes.as_ptr() == messages[0].1.as_ptr()), "one buffer for all");
+}
+
+const MOMENT: Moment<'static> =
+    Moment { now_ms: 1, wall_ms: 1, close_ms: 1000, keys: &[Key { id: 1, secret: [9; 32] }] };
+
+/// One WebSocket message as a client sends it.
+fn masked(payload: &[u8]) -> Vec<u8> {
+    let key = [0x37, 0xfa, 0x21, 0x3d];
+    let (header, len) = encode_header(Opcode::Binary, payload.len(), Some(key));
+    let mut bytes = [&header[..len], payload].concat();
+    mask(&mut bytes[len..], key, 0);
+    bytes
+}
+
+/// A user's connection behind its Hello, with nothing left to write.
+fn live(user: u64) -> Connection {
+    let request = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: u64::MAX };
+    let token = sign(&MOMENT.keys[0], &claims);
+    let hello = body::encode(1, &session::Hello { generation: 0, cursor: 0, token });
+    let mut edge = Connection::new(1_000_000);
+    let mut bytes = [request.as_bytes(), &masked(hello.bytes())].concat();
+    edge.on_bytes(&MOMENT, &mut bytes, &mut |_| Flow::More);
+    assert!(edge.is_live());
+    let waits = edge.queued_bytes();
+    edge.poll_transmit(&mut [IoSlice::new(&[]); SLICES_MAX]);
+    edge.advance(waits);
+    edge
+}
+
+/// Takes what a client sent out of the read buffer of user 1, through the core, to the write of every edge. Gives where the
+/// body stands in memory, and what was asked of the heap.
+fn pass(desk: &mut Desk, edges: &mut [Connection], mut bytes: Vec<u8>) -> (*const u8, Count) {
+    desk.sent.clear();
+    Counting::during(|| {
+        let mut inputs = Vec::new();
+        edges[0].on_bytes(&MOMENT, &mut bytes, &mut |event| {
+            if let Event::Frame(frame) = event {
+                inputs.push(Input::Frame { conn: ConnId(1), frame });
+            }
+            Flow::More
+        });
+        let Some(Input::Frame { frame, .. }) = inputs.first() else { panic!("no frame came out") };
+        let place = frame.body().as_ptr();
+        desk.turn(inputs);
+        desk.settle();
+        for (conn, frames) in desk.sent.drain(..) {
+            edges[conn.0 as usize - 1].transmit(frames);
+        }
+        place
+    })
+}
+
+/// From the bytes of one socket's read to the bytes of 99 sockets' writes: the body is copied out of the read buffer, and
+/// then never again.
+#[test]
+fn from_socket_to_sockets_a_body_is_copied_once() {
+    let (mut desk, channel) = group(100);
+    // One character; and as many as fit into one read.
+    let counts = [(300, 1), (301, 20_000)].map(|(id, chars)| {
+        let mut edges: Vec<Connection> = (1..=100).map(live).collect();
+        let sent = body::encode(id, &SendText { channel, text: "가".repeat(chars) });
+        let (place, count) = pass(&mut desk, &mut edges, masked(sent.bytes()));
+        for (user, edge) in (1..).zip(&mut edges).skip(1) {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let pieces = edge.poll_transmit(&mut slices);
+            let piece = slices[..pieces].iter().find(|piece| piece.ends_with(sent.body())).unwrap();
+            let written = piece[piece.len() - sent.body().len()..].as_ptr();
+            assert_eq!(written, place, "user {user} is written another copy");
+        }
+        (sent.body().len() as u64, count.bytes)
+    });
+    let [(small, few), (large, many)] = counts;
+    let copies = (many as f64 - few as f64) / (large - small) as f64;
+    println!("{few} bytes asked for a body of {small}, {many} for one of {large}: {copies:.2} copies");
+    assert!((0.9..1.1).contains(&copies), "{copies:.2} copies of the body");
 }

@@ -76,9 +76,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "applied mark written without its pointers",
-        file: "deliver.rs",
-        from: "        user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });\n",
-        to: "        if at.0 % 16 != 0 {\n            user.dirty = pipeline.row(Row::Pointer { user: id, at, channel, seq });\n        }\n",
+        file: "pipeline.rs",
+        from: "        self.trailing_row(Row::Pointer { user, at, channel, seq })\n",
+        to: "        if at.0 % 16 == 0 {\n            return self.next;\n        }\n        self.trailing_row(Row::Pointer { user, at, channel, seq })\n",
     },
     Mutant {
         name: "applied mark written a batch before its pointers",
