@@ -1,6 +1,6 @@
 //! `make bench`: servers under the same load in turns, and the tables of docs/performance.md.
 //!
-//! The page has a [`part::Part`] for each question. A round asks every part once, each with fresh processes and fresh
+//! The page has a part for each question. A round asks every part once, each with fresh processes and fresh
 //! directories; rounds follow each other, so that a machine that slows down slows all. Figures are medians over the
 //! rounds, with the least and the most beside them; a ratio is made within a round.
 

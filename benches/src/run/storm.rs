@@ -7,12 +7,12 @@ use super::{Order, Outcome, load};
 const DEVICES: u32 = 10_000;
 /// 8,000 drop, 2,000 go on talking.
 const SHAPE: &[&str] =
-    &["storm", "--devices", "10000", "--rate", "2000", "--seconds", "20", "--set", "cut.storms_at_s=[5]"];
+    &["storm", "--devices", "10000", "--rate", "1000", "--seconds", "30", "--set", "cut.storms_at_s=[5]"];
 
 pub(super) const PART: Part = Part {
     name: "storm",
     title: "Reconnect storm (budget 7)",
-    how: "`maru-load storm --devices 10000 --rate 2000 --seconds 20 --set cut.storms_at_s=[5]`: 8,000 idle devices drop at \
+    how: "`maru-load storm --devices 10000 --rate 1000 --seconds 30 --set cut.storms_at_s=[5]`: 8,000 idle devices drop at \
           once and return as fast as they are let, 256 at a time, while 2,000 talk 1:1; then the same with \
           `--set cut.spread_ms=10000`, so that they come back within 10 s, for what those who go on talking notice of it.",
     rows: &[
