@@ -233,7 +233,7 @@ impl Engine {
     fn next_event_ns(&self) -> u64 {
         let dial = self.dials.front().filter(|_| self.may_dial()).map(|(_, at)| *at);
         let paces = [&self.sends, &self.cuts].into_iter().flatten().map(Pace::next_ns);
-        let storm = self.storms_ns.last().copied();
+        let storm = if self.storm.is_breaking() { Some(0) } else { self.storms_ns.last().copied() };
         paces.chain(dial).chain(storm).min().unwrap_or(u64::MAX)
     }
 

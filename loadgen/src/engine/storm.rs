@@ -4,17 +4,27 @@ use super::Engine;
 use crate::clock::{MS, seconds};
 use crate::wire::StormReport;
 
+/// Devices cut in one turn: closing thousands of sockets takes the kernel a tenth of a second, and those who go on
+/// talking would be late by it.
+const CUTS_PER_TURN: usize = 16;
+
 /// One storm.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Storm {
     begin_ns: u64,
     /// 0 while devices are missing.
     end_ns: u64,
     cut: u64,
     missing: u64,
+    /// Those whose turn to be cut comes.
+    left: Vec<u32>,
 }
 
 impl Storm {
+    pub(super) fn is_breaking(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// Whether a message that was intended then met it.
     pub(super) fn covers(&self, intended_ns: u64) -> bool {
         self.begin_ns > 0 && intended_ns >= self.begin_ns && (self.end_ns == 0 || intended_ns < self.end_ns)
@@ -23,18 +33,24 @@ impl Storm {
 
 impl Engine {
     pub(super) fn begin_storm(&mut self, now: u64) {
-        self.storm = Storm { begin_ns: now, ..Storm::default() };
-        for place in 0..self.cast.cuttable.len() {
-            let Some(device) = self.cast.cuttable.get(place).copied() else { continue };
+        let left = self.cast.cuttable.clone();
+        self.storm = Storm { begin_ns: now, missing: left.len() as u64, left, ..Storm::default() };
+    }
+
+    /// Cuts the next ones.
+    pub(super) fn go_on_cutting(&mut self, now: u64) {
+        for _ in 0..CUTS_PER_TURN {
+            let Some(device) = self.storm.left.pop() else { return };
             let before = self.outcome.cuts;
             self.cut(device, now);
-            let is_cut = self.outcome.cuts > before;
-            if let Some(entry) = self.device(device).filter(|_| is_cut) {
+            if self.outcome.cuts == before {
+                // It was away anyway.
+                self.storm.missing = self.storm.missing.saturating_sub(1);
+            } else if let Some(entry) = self.device(device) {
                 entry.is_in_storm = true;
                 self.storm.cut += 1;
             }
         }
-        self.storm.missing = self.storm.cut;
     }
 
     /// A device of the storm is authenticated again.

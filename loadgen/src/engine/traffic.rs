@@ -36,6 +36,7 @@ impl Engine {
         while self.storms_ns.pop_if(|at| *at <= now).is_some() {
             self.begin_storm(now);
         }
+        self.go_on_cutting(now);
     }
 
     /// Anybody, but rather not somebody whom we sent away: people who are offline do not write. Whoever lost the
