@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::BytesMut;
 use mio::event::Source;
 use protocol::{Frame, Header, UserId};
+use socket2::Socket;
 
 pub(crate) use quic::Landings;
 use quic::{Endpoint, Quic};
@@ -19,6 +20,10 @@ use crate::wire::{Road, Spec};
 
 /// The one read buffer.
 const READ_BYTES: usize = 512 * 1024;
+/// The first port that needs no privilege.
+const FIRST_PORT: u16 = 1024;
+/// Ports that are tried until the kernel is asked for one.
+const PORT_TRIES: usize = 32;
 
 /// Where the server's chat port is.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -69,6 +74,26 @@ pub(crate) struct Kit {
     /// Frames that were read and not taken yet.
     pub(crate) frames: Vec<Frame>,
     quic: Option<Endpoint>,
+    ports: Ports,
+}
+
+/// Local ports in turn. The kernel's own search for a free one walks past all that are taken: with 10,000 connections it
+/// takes a millisecond each, and the tool becomes the bottleneck of a storm.
+#[derive(Debug, Default)]
+struct Ports(u16);
+
+impl Ports {
+    /// Gives a socket the next port that is free at this address.
+    fn bind(&mut self, socket: &Socket, source: Ipv4Addr) -> io::Result<()> {
+        for _ in 0..PORT_TRIES {
+            self.0 = self.0.checked_add(1).unwrap_or(0).max(FIRST_PORT);
+            match socket.bind(&SocketAddr::from((source, self.0)).into()) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                outcome => return outcome,
+            }
+        }
+        socket.bind(&SocketAddr::from((source, 0)).into())
+    }
 }
 
 impl Kit {
@@ -78,7 +103,8 @@ impl Kit {
         let quic =
             spec.fingerprint.map(|pin| Endpoint::new(pin, spec.scenario.connect.hint, now)).transpose()?;
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        Ok(Self { place: spec.place.clone(), buffer, scratch: Vec::new(), frames: Vec::new(), quic })
+        let (scratch, frames, ports) = (Vec::new(), Vec::new(), Ports::default());
+        Ok(Self { place: spec.place.clone(), buffer, scratch, frames, quic, ports })
     }
 
     /// Where QUIC connections were served.
@@ -100,11 +126,12 @@ impl Link {
     /// # Errors
     /// Of the kernel: no descriptor, no port.
     pub(crate) fn dial(kit: &mut Kit, call: Call, now: u64) -> io::Result<Self> {
-        match (call.road, &mut kit.quic) {
+        let Kit { place, quic, ports, .. } = kit;
+        match (call.road, quic) {
             (Some(road), Some(endpoint)) => {
-                Quic::dial(endpoint, road, call.source, now).map(Box::new).map(Self::Quic)
+                Quic::dial(endpoint, ports, road, call.source, now).map(Box::new).map(Self::Quic)
             }
-            _ => Ws::dial(&kit.place, call).map(Self::Ws),
+            _ => Ws::dial(place, ports, call).map(Self::Ws),
         }
     }
 

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub(crate) use endpoint::{Endpoint, Landings};
 
-use super::{Lost, broken, take_frames};
+use super::{Lost, Ports, broken, take_frames};
 use crate::wire::Road;
 
 /// Buffers of one receive call; with GRO each may hold many datagrams.
@@ -50,6 +50,7 @@ pub(crate) struct Quic {
 impl Quic {
     pub(super) fn dial(
         endpoint: &mut Endpoint,
+        ports: &mut Ports,
         road: Road,
         source: Option<Ipv4Addr>,
         now: u64,
@@ -57,11 +58,11 @@ impl Quic {
         let Road { address, .. } = road;
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
-        let any = match (address, source) {
-            (SocketAddr::V4(_), source) => SocketAddr::from((source.unwrap_or(Ipv4Addr::UNSPECIFIED), 0)),
-            (SocketAddr::V6(_), _) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        socket.bind(&any.into())?;
+        match (address, source) {
+            (SocketAddr::V4(_), Some(source)) => ports.bind(&socket, source)?,
+            (SocketAddr::V4(_), None) => socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?,
+            (SocketAddr::V6(_), _) => socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?,
+        }
         // The kernel then tells when nobody is at home any more.
         socket.connect(&address.into())?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;

@@ -1,7 +1,6 @@
 //! One WebSocket connection (RFC 6455, client role).
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use mio::net::TcpStream;
@@ -15,7 +14,7 @@ use protocol::ws::{
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::json::Json;
-use super::{Call, Dialect, Lost, Place, broken, take_frames};
+use super::{Call, Dialect, Lost, Place, Ports, broken, take_frames};
 
 /// Frames are joined into one WebSocket message up to about so many bytes.
 const JOIN_BYTES: usize = 64 * 1024;
@@ -51,13 +50,13 @@ impl Ws {
     ///
     /// # Errors
     /// Of the kernel: no descriptor, no port.
-    pub(super) fn dial(place: &Place, call: Call) -> io::Result<Self> {
+    pub(super) fn dial(place: &Place, ports: &mut Ports, call: Call) -> io::Result<Self> {
         let Call { source, seed, user, .. } = call;
         let socket = Socket::new(Domain::for_address(place.address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(source) = source {
-            socket.bind(&SocketAddr::from((source, 0)).into())?;
+            ports.bind(&socket, source)?;
         }
         match socket.connect(&place.address.into()) {
             Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
