@@ -1,6 +1,6 @@
 # make run   set up what is missing, build, serve on embedded defaults with data in ./data
 # make test  set up what is missing, then every check there is
-# make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (BENCH=quick: 4 minutes)
+# make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (an hour; BENCH=quick: a quarter of one)
 # The parts of `test` can be run alone: fmt clippy doc unit
 
 SHELL := /bin/bash
