@@ -82,9 +82,7 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
     }
     let (home, elsewhere) = (number("/outcome/landings/home"), number("/outcome/landings/elsewhere"));
     Ok(Found {
-        cpu_us: number("/server_use/user_us_per_delivery")
-            + number("/server_use/system_us_per_delivery")
-            + if softirq_stands_apart() { number("/server_use/softirq_us_per_delivery") } else { 0.0 },
+        cpu_us: number("/server_use/cpu_us_per_delivery"),
         delivered_per_s: number("/totals/delivered_per_s"),
         acked_per_s: number("/totals/acked_per_s"),
         ack_p50_us: number("/latencies/ack/p50_us"),
@@ -101,14 +99,5 @@ pub(super) fn run(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Fou
         returned_per_s: number("/outcome/storms/0/cut") / number("/outcome/storms/0/back_s"),
         storm_p99_us: number("/latencies/storm/p99_us"),
         calm_p99_us: number("/latencies/calm/p99_us"),
-    })
-}
-
-/// Whether the kernel counts softirq time outside the process it interrupted. Without `IRQ_TIME_ACCOUNTING` a process's
-/// system time holds the softirqs that its own sends raise, and adding the core's would count them twice.
-fn softirq_stands_apart() -> bool {
-    let config = Command::new("zcat").arg("/proc/config.gz").output();
-    config.is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "CONFIG_IRQ_TIME_ACCOUNTING=y")
     })
 }
