@@ -18,6 +18,14 @@ pub fn shard_failed(shard: ShardId, error: &std::io::Error) -> ! {
     std::process::abort();
 }
 
+/// A shard met a state that only a fault of ours can bring about: nothing it holds can be trusted any more. What was
+/// acked is on disk, and a restart begins from there.
+pub fn impossible(shard: ShardId, what: &str) -> ! {
+    tracing::error!(%shard, what, "a state that cannot be was met, so the process ends; please report it");
+    eprintln!("maru: shard {shard}: impossible: {what}; the process ends, please report this");
+    std::process::abort();
+}
+
 /// A thread of the data plane panicked: what it held is gone, and the others wait for it in vain. To be called once,
 /// before any thread is made.
 pub fn end_on_panic() {

@@ -50,6 +50,7 @@ const COUNTERS: &[Row] = &[
         r.core.deliveries_dropped
     }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
+    ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
     ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),
     ("maru_connections_refused_total", "Connections closed because the table was full.", |r| {

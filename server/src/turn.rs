@@ -367,6 +367,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                     reply(outcome);
                 }
             }
+            Effect::Fault { what } => crate::fatal::impossible(self.shard, what),
             Effect::Ready => {
                 if let Some(on_ready) = self.on_ready.take() {
                     on_ready();

@@ -51,6 +51,11 @@ pub enum Effect {
         /// Done, durably; or why not.
         outcome: Result<(), String>,
     },
+    /// What cannot happen has: a fault of ours. The process ends, because nothing it holds can be trusted any more.
+    Fault {
+        /// Where, and what did not hold.
+        what: &'static str,
+    },
     /// Fan-out is replayed: connections may be accepted. Once per process.
     Ready,
     /// Everything admitted is answered and every connection is closed. Once, after `Input::Drain`.

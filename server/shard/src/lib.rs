@@ -26,6 +26,7 @@ mod hops;
 mod idmap;
 mod inbox;
 mod input;
+mod invariant;
 pub mod limits;
 mod order;
 mod pipeline;
@@ -84,6 +85,8 @@ pub struct Counters {
     pub hellos_held: u64,
     /// Of them, those that are open now.
     pub held_now: u64,
+    /// States that cannot happen and did: faults of ours.
+    pub impossible: u64,
     /// Sessions now.
     pub sessions_now: u64,
     /// Users in memory now.

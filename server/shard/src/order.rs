@@ -12,6 +12,7 @@ use crate::channel::{Channel, Opening, Submit};
 use crate::dedup::Dedup;
 use crate::deliver::{ack_of, send_ack};
 use crate::home::join;
+use crate::invariant::impossible;
 use crate::limits::{DEDUP_WINDOW, WAITING_MAX};
 use crate::pipeline::{After, Committing};
 use crate::shard::{Asked, History, Shard, Slot};
@@ -143,7 +144,9 @@ impl Shard {
 
     /// The send becomes the channel's next message.
     fn append(&mut self, id: ChannelId, submit: Submit) {
-        let Some(index) = self.own(self.placement.channel_store(id)) else { return };
+        let Some(index) = self.own(self.placement.channel_store(id)) else {
+            return impossible!(self, "a send for a channel of another shard");
+        };
         let (wall_ms, placement) = (self.wall_ms, self.placement);
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         let Some(pipeline) = self.pipelines.get_mut(index) else { return };

@@ -384,6 +384,7 @@ impl Node {
                 self.conn(shard, conn)?.paused = true;
             }
             Effect::Resume { conn } => self.conn(shard, conn)?.paused = false,
+            Effect::Fault { what } => broken!("shard {shard}: impossible: {what}"),
         }
         Ok(())
     }

@@ -154,6 +154,7 @@ impl Desk {
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
             Effect::Ready => self.ready += 1,
             Effect::Drained => self.drained += 1,
+            Effect::Fault { what } => panic!("impossible: {what}"),
         }
     }
 

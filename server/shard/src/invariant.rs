@@ -1,0 +1,41 @@
+//! What cannot happen. A state that only a fault of ours can bring about is never passed over in silence: it panics in
+//! tests and in the simulator, and in release it is counted and ends the session that met it, or the process.
+
+use protocol::CloseCode;
+
+use crate::effect::Effect;
+use crate::input::ConnId;
+use crate::shard::Shard;
+
+/// Says that this place cannot be reached: `impossible!(shard, "words")` ends the process, `impossible!(shard, conn,
+/// "words")` the session.
+macro_rules! impossible {
+    ($shard:expr, $what:literal) => {
+        $shard.impossible(concat!(file!(), ":", line!(), ": ", $what))
+    };
+    ($shard:expr, $conn:expr, $what:literal) => {
+        $shard.impossible_session($conn, concat!(file!(), ":", line!(), ": ", $what))
+    };
+}
+pub(crate) use impossible;
+
+impl Shard {
+    /// What the shard holds contradicts itself, so nothing it does from here on can be trusted.
+    #[cold]
+    pub(crate) fn impossible(&mut self, what: &'static str) {
+        self.count_impossible(what);
+        self.out.push(Effect::Fault { what });
+    }
+
+    /// What one session holds contradicts itself: the device comes again and begins anew.
+    #[cold]
+    pub(crate) fn impossible_session(&mut self, conn: ConnId, what: &'static str) {
+        self.count_impossible(what);
+        self.end_session(conn, CloseCode::Internal);
+    }
+
+    fn count_impossible(&mut self, what: &'static str) {
+        assert!(!cfg!(debug_assertions), "impossible: {what}");
+        self.counters.impossible += 1;
+    }
+}
