@@ -1,10 +1,14 @@
 //! What a store can be asked, and what it answers. Answers hold committed facts only.
 
+mod fault;
+
 use std::sync::Arc;
 
 use crate::commit::{AccountRow, ChannelRow, DeviceRow, MemberRow};
 use crate::frame::Frame;
 use crate::id::{ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
+
+pub use fault::ReadFault;
 
 /// A question. Each is answered by the [`Answer`] of the same name.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,12 +6,13 @@ use protocol::commit::Row;
 use protocol::hop::{Hop, Origin, Speak};
 use protocol::limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
 use protocol::query::{Delivery, PageBounds, Query};
-use protocol::{ChannelId, CloseCode, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
 
 use crate::applied::Inbound;
 use crate::effect::Effect;
 use crate::inbox::Entry;
 use crate::input::{ConnId, Ticket};
+use crate::invariant::impossible;
 use crate::pipeline::Committing;
 use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
@@ -324,9 +325,8 @@ impl Shard {
         session.paging = None;
         let user = session.user;
         if through <= session.sent_through {
-            // What is durable can be read: a page without progress is a fault of ours, and asking again would not end.
-            self.end_session(conn, CloseCode::Internal);
-            return;
+            // What is durable can be read, and asking again would not end.
+            return impossible!(self, conn, "a page without progress");
         }
         session.sent_through = through;
         for frame in frames {

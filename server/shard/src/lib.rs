@@ -37,7 +37,7 @@ mod source;
 mod timer;
 mod user;
 
-pub use effect::Effect;
+pub use effect::{Effect, Fault};
 pub use input::{Command, ConnId, Input, Tick, Ticket};
 pub use limits::Limits;
 pub use shard::Shard;

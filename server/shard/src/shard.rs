@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Origin};
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, Query, ReadFault};
 use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
 
 use crate::applied::Applied;
 use crate::channel::{Channel, Submit};
-use crate::effect::Effect;
+use crate::effect::{Effect, Fault};
 use crate::greet::{Draining, Greeting};
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
@@ -345,8 +345,12 @@ impl Shard {
         }
     }
 
-    fn read(&mut self, ticket: Ticket, answer: Result<Answer, String>) {
+    fn read(&mut self, ticket: Ticket, answer: Result<Answer, ReadFault>) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
+        if let Err(fault @ ReadFault::Corrupt { .. }) = answer {
+            // Whatever needs the row can never go on: the process ends and names it.
+            return self.out.push(Effect::Fault(Fault::Unreadable(fault)));
+        }
         match (asked, answer) {
             (Asked::User(user), Ok(Answer::User { account, devices, inbox_head })) => {
                 self.user_loaded(user, User::new(account, devices, inbox_head));

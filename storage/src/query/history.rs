@@ -82,13 +82,13 @@ fn visit(
         let seq = Seq(seq);
         if let Some(wanted) = expected.filter(|wanted| *wanted != seq) {
             let what = format!("history of {channel:?} has a hole: seq {wanted} is missing beside {seq}");
-            return Err(StoreError::corrupt(store, what).into());
+            return Err(StoreError::corrupt_row(store, family, &key::message(channel, wanted), what).into());
         }
         expected = match direction {
             Direction::Rising => Some(seq.next()),
             Direction::Falling => seq.0.checked_sub(1).map(Seq),
         };
-        let (frame, stamp) = stamped(store, channel, seq, value.to_bytes())?;
+        let (frame, stamp) = stamped((store, family), channel, seq, value.to_bytes())?;
         Ok(take(frame, stamp))
     })
 }

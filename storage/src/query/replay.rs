@@ -67,7 +67,8 @@ fn log(view: &View<'_>, source: StoreId, after: u64, count: usize) -> Found<Vec<
         let (number, messages) = row.ok_or_else(|| damaged(source, Family::Fanout, key))?;
         if number != expected {
             let what = format!("the fan-out log misses {expected}, which is still needed; next is {number}");
-            return Err(StoreError::corrupt(source, what).into());
+            let missing = key::fanout(expected);
+            return Err(StoreError::corrupt_row(source, Family::Fanout, &missing, what).into());
         }
         expected += 1;
         rows.push((number, messages));
@@ -85,8 +86,13 @@ fn delivery(
 ) -> Found<Option<Delivery>> {
     let at_dest = |user: &UserId| view.placement.user_store(*user) == dest;
     let read = || -> Found<Frame> {
-        let gone = || format!("fan-out log row {number} names {channel:?} {seq}, which is gone");
-        Ok(view.message(channel, seq)?.ok_or_else(|| StoreError::corrupt(source, gone()))?)
+        let gone = || {
+            let what =
+                format!("fan-out log row {number} of store {source} names {channel:?} {seq}, which is gone");
+            let (home, family) = (view.placement.channel_store(channel), view.history(channel));
+            StoreError::corrupt_row(home, family, &key::message(channel, seq), what)
+        };
+        Ok(view.message(channel, seq)?.ok_or_else(gone)?)
     };
     let (frame, recipients): (Frame, Vec<UserId>) = if let Some((a, b)) = channel.users() {
         let recipients: Vec<_> = [a, b].into_iter().filter(at_dest).collect();
