@@ -29,6 +29,7 @@ mod input;
 mod invariant;
 pub mod limits;
 mod order;
+mod pauses;
 mod pipeline;
 mod remote;
 mod session;

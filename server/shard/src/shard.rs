@@ -17,6 +17,7 @@ use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
 use crate::limits::MARKS_EVERY_MS;
+use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::remote::HeldConn;
 use crate::session::Session;
@@ -53,8 +54,8 @@ pub struct Shard {
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
     marks_at: Tick,
-    /// Connections that are not read until the stores are relieved.
-    pub(crate) paused: Vec<ConnId>,
+    /// Connections that are not read, and why.
+    pub(crate) pauses: Pauses,
     /// Connections that take no more until they have drained.
     pub(crate) crowded: Vec<ConnId>,
     pub(crate) spare_tails: SpareTails,
@@ -145,7 +146,7 @@ impl Shard {
             seed,
             timer: Timer::default(),
             marks_at: Tick(0),
-            paused: Vec::new(),
+            pauses: Pauses::new(placement.shards(), stores, seed),
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
             user_ring: VecDeque::new(),
@@ -450,12 +451,15 @@ impl Shard {
 
     /// Reads from the connections again that had to wait.
     fn relieve(&mut self) {
-        let mut conns = self.hops.relieved();
-        if !self.paused.is_empty() && self.pipelines.iter().all(Pipeline::is_relieved) {
-            conns.append(&mut self.paused);
+        for shard in (0..self.placement.shards()).map(ShardId) {
+            if self.hops.is_relieved(shard) {
+                self.unpause_all(Why::Lane(shard));
+            }
         }
-        for conn in conns {
-            self.resume(conn);
+        for index in 0..self.pipelines.len() {
+            if let Some(pipeline) = self.pipelines.get(index).filter(|pipeline| pipeline.is_relieved()) {
+                self.unpause_all(Why::Store(pipeline.store()));
+            }
         }
         for conn in core::mem::take(&mut self.crowded) {
             self.relieve_crowded(conn);

@@ -118,9 +118,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "paused connections are never resumed",
-        file: "home.rs",
-        from: "        if session.paused.take().is_some() {",
-        to: "        if session.paused.take().is_some() && false {",
+        file: "pauses.rs",
+        from: "        if !is_last {",
+        to: "        if !is_last || is_last {",
     },
     Mutant {
         name: "a seventeenth device is let in",
