@@ -7,6 +7,8 @@ use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
 
 use super::event::{About, Event, History, Message, RequestId, read_message};
+use super::limits::{TOKEN_BYTES_DEFAULT, TOKENS_BURST_DEFAULT, TOKENS_PER_S_DEFAULT};
+use super::pace::Pace;
 use super::{OpenPage, Session, State};
 
 impl Session {
@@ -90,6 +92,7 @@ impl Session {
         let (generation, start) = (Generation(welcome.generation), InboxSeq(welcome.start));
         self.catch_up_to = InboxSeq(welcome.head);
         self.clock.welcomed(self.now_ms, &welcome);
+        self.pace = Pace::new(self.now_ms, TOKENS_PER_S_DEFAULT, TOKENS_BURST_DEFAULT, TOKEN_BYTES_DEFAULT);
         self.state = State::CatchingUp;
         self.events.push_back(Event::Connected(welcome));
         if generation != self.cursor.generation {
@@ -199,6 +202,9 @@ impl Session {
             }
             self.events.push_back(Event::HelloRejected(reject));
             return;
+        }
+        if Code::from_number(reject.code) == Some(Code::Rate) {
+            self.pace.refused(self.now_ms);
         }
         let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));
         if self.is_about_token(&reject) && self.pending.hold_from(SendId(id), u64::MAX) {
