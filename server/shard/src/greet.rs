@@ -1,8 +1,9 @@
 //! The life of sessions: Hello, Reauth, silence, the end, and drain.
 
-use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::cost::TOKEN_BYTES;
 use protocol::hop::{Hop, Speak};
 use protocol::limits::DEVICES_MAX;
 use protocol::partition::mix64;
@@ -220,7 +221,11 @@ impl Shard {
     }
 
     fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
-        let welcome = Welcome {
+        let limits = &self.config.limits;
+        let welcome = WelcomeV2 {
+            tokens_per_s: limits.frames_per_s,
+            tokens_burst: limits.frames_burst,
+            token_bytes: TOKEN_BYTES,
             user: hello.user.0,
             device: hello.device.0,
             generation,
@@ -228,8 +233,8 @@ impl Shard {
             head: head.0,
             time_ms: self.wall_ms,
             expires_ms: hello.expires_ms,
-            heartbeat_ms: self.config.limits.heartbeat_ms,
-            group_members_max: u32::try_from(self.config.limits.group_members).unwrap_or(u32::MAX),
+            heartbeat_ms: limits.heartbeat_ms,
+            group_members_max: u32::try_from(limits.group_members).unwrap_or(u32::MAX),
             kinds: body::kinds(),
         };
         self.transmit_body(hello.conn, hello.id, &welcome);
