@@ -1,13 +1,12 @@
 //! What each frame of the server does to a session.
 
-use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
 use protocol::body::{encode, read};
 use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
 
 use super::event::{About, Event, History, Message, RequestId, read_message};
-use super::limits::{TOKEN_BYTES_DEFAULT, TOKENS_BURST_DEFAULT, TOKENS_PER_S_DEFAULT};
 use super::pace::Pace;
 use super::{OpenPage, Session, State};
 
@@ -17,6 +16,8 @@ impl Session {
         match frame.kind() {
             Kind::WELCOME if self.state == State::Greeting => {
                 if let Some(welcome) = read::<Welcome>(frame) {
+                    let named = read::<WelcomeV2>(frame);
+                    self.pace = Pace::welcomed(self.now_ms, named.as_ref());
                     self.take_welcome(welcome);
                 }
             }
@@ -92,7 +93,6 @@ impl Session {
         let (generation, start) = (Generation(welcome.generation), InboxSeq(welcome.start));
         self.catch_up_to = InboxSeq(welcome.head);
         self.clock.welcomed(self.now_ms, &welcome);
-        self.pace = Pace::new(self.now_ms, TOKENS_PER_S_DEFAULT, TOKENS_BURST_DEFAULT, TOKEN_BYTES_DEFAULT);
         self.state = State::CatchingUp;
         self.events.push_back(Event::Connected(welcome));
         if generation != self.cursor.generation {

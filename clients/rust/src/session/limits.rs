@@ -20,10 +20,6 @@ pub const REFUSALS_APART_MS: u64 = 1000;
 pub const TOKENS_PER_S_DEFAULT: u32 = 200;
 /// The burst of a server that names none.
 pub const TOKENS_BURST_DEFAULT: u32 = 1000;
-/// The bytes of a body that cost one more token, of a server that names none.
-pub const TOKEN_BYTES_DEFAULT: u32 = 4096;
-/// Items of a page that cost one token.
-pub const ITEMS_A_TOKEN: u32 = 8;
 /// How far requests or sends may be ahead of each other in tokens when both wait.
 pub const TURN_TOKENS: i64 = 32;
 /// Requests (pages, lists, marks) that may wait; one above is refused Busy at once.

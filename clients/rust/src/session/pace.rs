@@ -5,20 +5,19 @@
 //! The two buckets drift apart by what the network holds back: frames written over a second can arrive at once. The
 //! server then has its burst and nothing more, so a part of the burst stays unused here.
 
-use protocol::body::message::{AddMembers, CreateGroup};
-use protocol::body::read;
-use protocol::body::sync::{GetChannels, GetHistory, GetMembers};
-use protocol::{Frame, Kind};
+use protocol::Frame;
+use protocol::body::session::WelcomeV2;
+use protocol::cost::{TOKEN_BYTES, tokens};
 
 use super::limits::{
-    HALVED_MAX, HALVED_MS, ITEMS_A_TOKEN, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES_DEFAULT,
-    TOKENS_BURST_DEFAULT, TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS,
+    HALVED_MAX, HALVED_MS, PACE_PERCENT, REFUSALS_APART_MS, TOKENS_BURST_DEFAULT, TOKENS_BURST_PERCENT,
+    TOKENS_PER_S_DEFAULT, TURN_TOKENS,
 };
 
 /// Parts of a token: with them a millisecond's share at [`PACE_PERCENT`] of any rate is a whole number.
 const PARTS: u64 = 100_000;
 
-/// A frame that waits, with what it costs beyond its bytes.
+/// A frame that waits, with what it costs beyond its bytes: itself, the members it names, the items it asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Priced {
     pub(super) frame: Frame,
@@ -27,8 +26,8 @@ pub(super) struct Priced {
 
 impl Priced {
     pub(super) fn new(frame: Frame) -> Self {
-        let work = work(&frame);
-        Self { frame, work }
+        let work = tokens(&frame).saturating_sub(bytes(&frame) / TOKEN_BYTES);
+        Self { frame, work: u64::from(work) }
     }
 }
 
@@ -57,11 +56,19 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self::new(0, TOKENS_PER_S_DEFAULT, TOKENS_BURST_DEFAULT, TOKEN_BYTES_DEFAULT)
+        Self::welcomed(0, None)
     }
 }
 
 impl Pace {
+    /// What Welcome says; the defaults for a server whose Welcome (version 1) says nothing of it.
+    pub(super) fn welcomed(now_ms: u64, welcome: Option<&WelcomeV2>) -> Self {
+        match welcome {
+            Some(w) => Self::new(now_ms, w.tokens_per_s, w.tokens_burst, w.token_bytes),
+            None => Self::new(now_ms, TOKENS_PER_S_DEFAULT, TOKENS_BURST_DEFAULT, TOKEN_BYTES),
+        }
+    }
+
     /// A full bucket: the server begins one at each Hello.
     pub(super) fn new(now_ms: u64, per_s: u32, burst: u32, token_bytes: u32) -> Self {
         let mut pace = Self {
@@ -80,8 +87,7 @@ impl Pace {
 
     /// Tokens that a frame costs.
     pub(super) fn cost(&self, priced: &Priced) -> u64 {
-        let bytes = u64::try_from(priced.frame.body().len()).unwrap_or(u64::MAX);
-        1 + bytes / self.token_bytes + priced.work
+        u64::from(bytes(&priced.frame)) / self.token_bytes + priced.work
     }
 
     /// Whose turn it is when a request and a send both wait: requests do not queue behind sends, and do not starve them.
@@ -141,43 +147,30 @@ impl Pace {
     }
 }
 
-fn parts(tokens: u64) -> i64 {
-    i64::try_from(tokens.saturating_mul(PARTS)).unwrap_or(i64::MAX)
+fn bytes(frame: &Frame) -> u32 {
+    u32::try_from(frame.body().len()).unwrap_or(u32::MAX)
 }
 
-/// What a frame makes the server do: members that it names, items that it asks for.
-fn work(frame: &Frame) -> u64 {
-    let page = |limit: u32| u64::from(limit.div_ceil(ITEMS_A_TOKEN));
-    let named = |members: Vec<u64>| u64::try_from(members.len()).unwrap_or(u64::MAX);
-    let work = match frame.kind() {
-        Kind::CREATE_GROUP => read::<CreateGroup>(frame).map(|body| named(body.members)),
-        Kind::ADD_MEMBERS => read::<AddMembers>(frame).map(|body| named(body.members)),
-        Kind::GET_HISTORY => read::<GetHistory>(frame).map(|body| page(body.limit)),
-        Kind::GET_MEMBERS => read::<GetMembers>(frame).map(|body| page(body.limit)),
-        Kind::GET_CHANNELS => read::<GetChannels>(frame).map(|body| page(body.limit)),
-        _ => None,
-    };
-    work.unwrap_or(0)
+fn parts(tokens: u64) -> i64 {
+    i64::try_from(tokens.saturating_mul(PARTS)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::body::encode;
-    use protocol::body::message::SendText;
-    use protocol::body::session::Heartbeat;
+    use protocol::body::message::{AddMembers, SendText};
 
     use super::*;
 
     #[test]
     fn a_frame_costs_its_bytes_and_its_work() {
-        let pace = Pace::default();
-        let cost = |frame| pace.cost(&Priced::new(frame));
-        assert_eq!(cost(encode(1, &Heartbeat { time_ms: 1 })), 1);
-        assert_eq!(cost(encode(1, &SendText { channel: 7, text: "x".repeat(10_000) })), 3);
-        assert_eq!(cost(encode(1, &AddMembers { channel: 7, members: (1..=30).collect() })), 31);
-        assert_eq!(cost(encode(1, &GetChannels { after: 0, limit: 500 })), 64);
-        let history = GetHistory { channel: 7, after: 0, before: 9, limit: 9, newest: true };
-        assert_eq!(cost(encode(1, &history)), 3);
+        let text = encode(1, &SendText { channel: 7, text: "x".repeat(10_000) });
+        let add = encode(1, &AddMembers { channel: 7, members: (1..=30).collect() });
+        for (token_bytes, costs) in [(TOKEN_BYTES, [3, 31]), (1000, [11, 31]), (u32::MAX, [1, 31])] {
+            let pace = Pace::new(0, 1, 1, token_bytes);
+            let cost = |frame: &Frame| pace.cost(&Priced::new(frame.clone()));
+            assert_eq!([cost(&text), cost(&add)], costs);
+        }
     }
 
     #[test]

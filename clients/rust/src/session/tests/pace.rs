@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use protocol::body::session::WelcomeV2;
+
 use super::*;
 use crate::session::limits::{TOKENS_BURST_DEFAULT, TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT};
 
@@ -156,6 +158,35 @@ fn a_request_does_not_wait_behind_sends() {
         session.tick(now);
     }
     assert!(sends < 40 && now < 1000, "{sends} sends and {now} ms came first");
+}
+
+#[test]
+fn the_pace_is_the_one_that_welcome_names() {
+    let (mut session, _) = with_pending(40);
+    session.disconnected(1);
+    session.connected(2, "token");
+    written(&mut session);
+    let Welcome { user, device, generation, start, head, time_ms, expires_ms, .. } =
+        read(&welcome(0, 0)).unwrap();
+    let slow = WelcomeV2 {
+        tokens_per_s: 10,
+        tokens_burst: 8,
+        token_bytes: 100,
+        user,
+        device,
+        generation,
+        start,
+        head,
+        time_ms,
+        expires_ms,
+        heartbeat_ms: 30_000,
+        group_members_max: 100,
+        kinds: vec![],
+    };
+    session.receive(2, encode(0, &slow));
+    assert_eq!(use_the_burst(&mut session, 2), 6);
+    session.tick(1002);
+    assert_eq!(use_the_burst(&mut session, 1002), 6, "a second later the share of the burst is there again");
 }
 
 #[test]
