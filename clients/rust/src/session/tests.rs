@@ -13,6 +13,7 @@ use super::limits::{IN_FLIGHT_MAX, PENDING_MAX, WELCOME_WAIT_MS};
 use super::{About, Config, Content, Event, Saved, Session, State};
 
 mod pace;
+mod reread;
 
 const ME: UserId = UserId(10);
 const YOU: UserId = UserId(20);
