@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use protocol::limits::{LIST_ITEMS_MAX, PAGE_MESSAGES_MAX};
+use protocol::limits::LIST_ITEMS_MAX;
 use protocol::{ChannelId, Refusal, SendId, Seq, UserId};
 
 use super::Session;
@@ -59,6 +59,7 @@ pub struct Reread {
     listed: BTreeSet<ChannelId>,
     waiting: VecDeque<Ask>,
     asked: BTreeMap<RequestId, Ask>,
+    page_messages: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +69,13 @@ enum Ask {
 }
 
 impl Reread {
-    /// Begins, and asks for the list of channels.
-    pub fn begin(session: &mut Session, held: impl IntoIterator<Item = (ChannelId, Seq, Known)>) -> Self {
-        let mut reread = Self::default();
+    /// Begins, and asks for the list of channels. `page_messages` (1 to 200) are read at a time.
+    pub fn begin(
+        session: &mut Session,
+        held: impl IntoIterator<Item = (ChannelId, Seq, Known)>,
+        page_messages: u32,
+    ) -> Self {
+        let mut reread = Self { page_messages, ..Self::default() };
         for (channel, seq, known) in held {
             reread.doubts.entry(channel).or_default().insert(seq, known);
         }
@@ -114,7 +119,7 @@ impl Reread {
                     self.drop_channel(channel, &mut gone);
                 }
             }
-            _ => return gone,
+            _ => {}
         }
         self.ask(session);
         gone
@@ -174,7 +179,7 @@ impl Reread {
         while self.asked.len() < REQUESTS_IN_FLIGHT_MAX
             && let Some(ask) = self.waiting.pop_front()
         {
-            match ask.put(session) {
+            match ask.put(session, self.page_messages) {
                 Ok(request) => drop(self.asked.insert(request, ask)),
                 // The session is full: one of the app's own answers comes first.
                 Err(_) => return self.waiting.push_front(ask),
@@ -184,10 +189,10 @@ impl Reread {
 }
 
 impl Ask {
-    fn put(self, session: &mut Session) -> Result<RequestId, Refusal> {
+    fn put(self, session: &mut Session, page_messages: u32) -> Result<RequestId, Refusal> {
         match self {
             Self::List { after } => session.channels(after, LIST_ITEMS_MAX),
-            Self::Page { channel, before } => session.history(channel, None, before, PAGE_MESSAGES_MAX, true),
+            Self::Page { channel, before } => session.history(channel, None, before, page_messages, true),
         }
     }
 }

@@ -65,7 +65,7 @@ fn read_anew(server: &Server, mut held: Held) -> (Held, usize) {
     greet(&mut session, 0, 0, 0);
     events(&mut session);
     let all = held.iter().map(|((channel, seq), known)| (*channel, *seq, *known)).collect::<Vec<_>>();
-    let (mut reread, mut pages) = (Reread::begin(&mut session, all), 0);
+    let (mut reread, mut pages) = (Reread::begin(&mut session, all, 2), 0);
     while !reread.is_done() {
         for frame in written(&mut session) {
             pages += usize::from(frame.kind() == Kind::GET_HISTORY);
@@ -124,7 +124,7 @@ fn live_messages_take_the_place_of_what_was_held() {
     let mut session = Session::new(config(), None);
     greet(&mut session, 0, 0, 0);
     let held = hold(1..=3, OLD).into_iter().map(|((channel, seq), known)| (channel, seq, known));
-    let mut reread = Reread::begin(&mut session, held);
+    let mut reread = Reread::begin(&mut session, held, 2);
     events(&mut session);
     let server = Server { common: 1, head: 2 };
     let asked = written(&mut session);
