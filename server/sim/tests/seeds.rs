@@ -23,6 +23,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         200,
         "the last delivery of a log was lost and nothing showed it (no ring of one process loses a hop)",
     ),
+    (
+        8,
+        200,
+        "pages of reading anew were larger than the egress bound of this world and refused for ever (the simulator asked for too much)",
+    ),
     (7, 400, "of two copies of one send the first was refused for good and the second stored"),
 ];
 

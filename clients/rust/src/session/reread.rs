@@ -107,11 +107,9 @@ impl Reread {
                 Some(Ask::Page { before, .. }) => self.compare(page, before, &mut gone),
                 _ => page.messages.iter().for_each(|message| self.settle(page.channel, message.seq)),
             },
-            Event::Channels { request, items, more } => {
-                if self.asked.remove(request).is_some() {
-                    let channels: Vec<ChannelId> = items.iter().map(|item| ChannelId(item.channel)).collect();
-                    self.list(&channels, *more, &mut gone);
-                }
+            Event::Channels { request, items, more } if self.asked.remove(request).is_some() => {
+                let channels: Vec<ChannelId> = items.iter().map(|item| ChannelId(item.channel)).collect();
+                self.list(&channels, *more, &mut gone);
             }
             Event::Rejected { about: About::Request(request), .. } => {
                 // Not the reader's any more, since the list was read.

@@ -371,6 +371,17 @@ fn another_generation_starts_anew() {
 }
 
 #[test]
+fn a_start_below_the_cursor_is_a_loss() {
+    let cursor = Cursor { generation: Generation(LIFE), at: InboxSeq(90) };
+    let mut session = Session::new(config(), Some(Saved { cursor, pending: vec![] }));
+    greet(&mut session, 0, 30, 30);
+    assert!(events(&mut session).contains(&Event::Resync { generation: Generation(LIFE), at: InboxSeq(30) }));
+    session.receive(0, message(chat(), 1, YOU, 1));
+    session.receive(0, complete(30, 31));
+    assert_eq!(session.cursor().at, InboxSeq(31), "the cursor does not stand still");
+}
+
+#[test]
 fn another_generation_forgets_what_was_told() {
     let mut session = live();
     session.receive(0, message(chat(), 1, YOU, 1));
