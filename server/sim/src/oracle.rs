@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use client::session::Known;
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, SetRole};
 use protocol::body::{message, read};
 use protocol::commit::{Interval, MemberRow};
-use protocol::{ChannelId, Cursor, DeviceId, Frame, Kind, Placement, SendId, Seq, StoreId, UserId};
+use protocol::{
+    ChannelId, Cursor, DeviceId, Frame, Generation, Kind, Placement, SendId, Seq, StoreId, UserId,
+};
 
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
@@ -33,7 +36,7 @@ pub struct Fact {
 }
 
 /// A channel's durable messages and what follows from them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     /// By seq, from 1.
     pub facts: Vec<Fact>,
@@ -42,7 +45,7 @@ pub struct History {
 }
 
 /// A user's durable pointers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// By position, from 1.
     pub pointers: Vec<(ChannelId, Seq)>,
@@ -51,7 +54,7 @@ pub struct Inbox {
 }
 
 /// One store's fan-out log and its marks in the others'.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Log {
     /// By number, from 1; kept here for ever.
     pub rows: Vec<Vec<(ChannelId, Seq)>>,
@@ -62,10 +65,12 @@ pub struct Log {
 }
 
 /// Everything that is durable, and everything that anybody ever offered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Oracle {
     /// Group to store never changes; shards do not matter here.
     pub placement: Placement,
+    /// Which life of the stores this is.
+    pub generation: Generation,
     /// Durable messages.
     pub channels: BTreeMap<ChannelId, History>,
     /// Durable pointers.
@@ -95,6 +100,7 @@ impl Oracle {
     pub fn new(placement: Placement) -> Self {
         Self {
             placement,
+            generation: Generation(1),
             channels: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             devices: BTreeMap::new(),
@@ -103,6 +109,22 @@ impl Oracle {
             logs: (0..placement.stores()).map(|_| Log::default()).collect(),
             offered: HashMap::new(),
         }
+    }
+
+    /// A backup takes the place of what is durable, and begins a new life. What was ever offered stays offered.
+    pub(crate) fn restore(&mut self, backup: Self) {
+        let generation = Generation(self.generation.0 + 1);
+        let offered = std::mem::take(&mut self.offered);
+        *self = Self { generation, offered, ..backup };
+    }
+
+    /// Whether a device holds what is durable there.
+    #[must_use]
+    pub fn is_fact(&self, channel: ChannelId, seq: Seq, held: &Known) -> bool {
+        let is_it = |fact: &Fact| {
+            (fact.sender, fact.send_id, fact.time_ms) == (held.sender, held.send_id, held.time_ms)
+        };
+        self.fact(channel, seq).is_some_and(is_it)
     }
 
     /// A device has put a frame on its way. Nothing else may ever become durable.

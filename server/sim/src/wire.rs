@@ -145,6 +145,9 @@ impl Watch {
         if same && body.start != self.hello.at.0 {
             broken!("Welcome starts at {}, Hello held {:?}", body.start, self.hello);
         }
+        if body.generation != oracle.generation.0 || (!same && body.start != body.head) {
+            broken!("Welcome {body:?} in life {}, Hello held {:?}", oracle.generation, self.hello);
+        }
         self.welcomed = true;
         self.generation = body.generation;
         self.complete = body.start;
