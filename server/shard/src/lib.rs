@@ -29,12 +29,14 @@ mod input;
 mod invariant;
 pub mod limits;
 mod order;
+mod pages;
 mod pauses;
 mod pipeline;
 mod remote;
 mod session;
 mod shard;
 mod source;
+mod spend;
 mod timer;
 mod user;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, UserId};
 
+use crate::admit::Bucket;
 use crate::inbox::Inbox;
 use crate::input::{Command, ConnId, Ticket};
 
@@ -20,6 +21,8 @@ pub(crate) struct User {
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
+    /// What all its devices may still spend.
+    pub(crate) bucket: Bucket,
 }
 
 /// Read marks by channel.
@@ -64,6 +67,7 @@ impl User {
             reads: None,
             dirty: 0,
             used: 0,
+            bucket: Bucket::default(),
         }
     }
 
