@@ -5,7 +5,6 @@
 //! writes each touched connection. There is one driver now, [`epoll::Epoll`]; io_uring would be its sibling.
 
 pub mod epoll;
-mod table;
 mod timers;
 mod udp;
 
@@ -189,7 +188,8 @@ pub trait Driver {
     /// Queues whole frames for the next flush.
     fn transmit(&mut self, conn: ConnId, frames: Bytes);
 
-    /// Ends a connection once what is queued is written; [`Input::Closed`] is told at the end.
+    /// Ends a connection once what is queued is written. [`Input::Closed`] is told when nothing more can come from it or
+    /// reach it, which over QUIC is before the close code has left: [`Self::is_idle`] says when all have.
     fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>);
 
     /// Reads no more from a connection.
@@ -203,6 +203,9 @@ pub trait Driver {
 
     /// When [`Self::poll`] must return though nothing happens, in milliseconds of [`Now::tick`]. 0 for at once.
     fn next_deadline(&mut self) -> Option<u64>;
+
+    /// Whether nobody is connected any more, but for QUIC connections that were sent all of their end.
+    fn is_idle(&self) -> bool;
 
     /// Counters for the operator.
     fn counters(&self) -> Counters;

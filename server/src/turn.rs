@@ -116,7 +116,8 @@ pub struct ShardThread {
     pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
     /// Fan-out is replayed: the shard may be told to listen. Called once.
     pub on_ready: Once,
-    /// After [`Post::Drain`]: every connection is closed. Called once.
+    /// After [`Post::Drain`]: every connection is closed, and whoever still takes something was sent its close code.
+    /// Called once.
     pub on_drained: Once,
     /// Which processor to stay on, by the kernel's number. Best effort: a container may not allow it.
     pub pin_to: Option<usize>,
@@ -182,6 +183,7 @@ impl ShardThread {
             reader: self.reader,
             on_ready: Some(self.on_ready),
             on_drained: Some(self.on_drained),
+            is_drained: false,
             is_stopped: false,
             turns: 0,
             sleeps: 0,
@@ -214,6 +216,8 @@ struct Turns<C, D> {
     next_ticket: u64,
     on_ready: Option<Once>,
     on_drained: Option<Once>,
+    /// The core has said so.
+    is_drained: bool,
     is_stopped: bool,
     turns: u64,
     sleeps: u64,
@@ -285,7 +289,18 @@ impl<C: Core, D: Driver> Turns<C, D> {
         self.driver.flush(self.now, &mut self.told);
         self.send_hops();
         self.send_away();
+        self.tell_drained();
         Ok(())
+    }
+
+    /// The core is done before the last close code has left: the process must not end in between.
+    fn tell_drained(&mut self) {
+        if self.is_drained
+            && self.driver.is_idle()
+            && let Some(on_drained) = self.on_drained.take()
+        {
+            on_drained();
+        }
     }
 
     /// Steps the core with what the driver told, in order.
@@ -373,11 +388,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                     on_ready();
                 }
             }
-            Effect::Drained => {
-                if let Some(on_drained) = self.on_drained.take() {
-                    on_drained();
-                }
-            }
+            Effect::Drained => self.is_drained = true,
         }
     }
 

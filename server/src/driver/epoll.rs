@@ -13,7 +13,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Connection, Moment};
+use edge::{Connection, Moment, Table};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::{CloseCode, Rejects};
@@ -21,7 +21,6 @@ use shard::{ConnId, Input};
 
 pub(super) use self::transfer::hello_input;
 use self::transfer::sink;
-use super::table::Table;
 use super::timers::Timers;
 use super::udp::{Udp, is_quic};
 use super::{Counters, Driver, Quic, Setup, Told};
@@ -158,7 +157,7 @@ impl Epoll {
 
     /// Looks at a connection after anything happened to it: its standing, its timers, its end.
     fn settle(&mut self, conn: ConnId, told: &mut Vec<Told>) {
-        let Some(entry) = self.table.get_mut(conn) else { return };
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
         let edge = &entry.edge;
         if let Some(code) = edge.close_code()
             && !entry.is_close_counted
@@ -215,7 +214,7 @@ impl Epoll {
     }
 
     fn touch(&mut self, conn: ConnId) {
-        if let Some(entry) = self.table.get_mut(conn)
+        if let Some(entry) = self.table.get_mut(conn.0)
             && !entry.is_dirty
         {
             entry.is_dirty = true;
@@ -227,7 +226,7 @@ impl Epoll {
         let due = |timers: &mut Timers| timers.pop_due(now.tick.0);
         while let Some(conn) = due(&mut self.hello_timers).or_else(|| due(&mut self.close_timers)) {
             let moment = Self::moment(&self.setup, now);
-            if let Some(entry) = self.table.get_mut(conn) {
+            if let Some(entry) = self.table.get_mut(conn.0) {
                 let waited = entry.edge.is_unauthenticated();
                 entry.edge.on_deadline(&moment);
                 if waited && entry.edge.is_finished() {
@@ -251,7 +250,7 @@ impl Epoll {
                 }
                 Token(number) => {
                     let conn = ConnId(number as u64);
-                    let Some(entry) = self.table.get_mut(conn) else { continue };
+                    let Some(entry) = self.table.get_mut(conn.0) else { continue };
                     entry.peer_ends |= event.is_read_closed() || event.is_error();
                     entry.is_readable |= event.is_readable() || entry.peer_ends;
                     if entry.is_readable && !entry.is_in_readers && !entry.is_paused {
@@ -312,7 +311,7 @@ impl Driver for Epoll {
             udp.stop(&moment, now, told);
         }
         while let Some(conn) = self.hello_timers.pop() {
-            let Some(entry) = self.table.get_mut(conn) else { continue };
+            let Some(entry) = self.table.get_mut(conn.0) else { continue };
             if entry.counts_as_unauthenticated {
                 entry.edge.close(&moment, CloseCode::GoingAway);
                 if !entry.is_dirty {
@@ -338,7 +337,7 @@ impl Driver for Epoll {
         self.accept(now);
         for _ in 0..self.readers.len() {
             let Some(conn) = self.readers.pop_front() else { break };
-            if let Some(entry) = self.table.get_mut(conn) {
+            if let Some(entry) = self.table.get_mut(conn.0) {
                 entry.is_in_readers = false;
                 self.read(now, conn, told);
             }
@@ -362,7 +361,7 @@ impl Driver for Epoll {
         self.counters.taken_over += 1;
         told.push(Told::Input(hello_input(conn, hello)));
         let moment = Self::moment(&self.setup, now);
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_known = true;
             // A second Hello is refused by the edge, so nothing can go away from here.
             let mut away = None;
@@ -380,7 +379,7 @@ impl Driver for Epoll {
             }
             return;
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.edge.transmit(frames);
             self.touch(conn);
         }
@@ -394,7 +393,7 @@ impl Driver for Epoll {
             }
             return;
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.core_closes = entry.is_known;
             entry.is_paused = false;
             entry.edge.close(&moment, code);
@@ -406,7 +405,7 @@ impl Driver for Epoll {
         if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
             udp.pause(conn);
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_paused = true;
         }
     }
@@ -415,7 +414,7 @@ impl Driver for Epoll {
         if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
             udp.resume(&Self::moment(&self.setup, now), now, conn, told);
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_paused = false;
             if entry.is_readable && !entry.is_in_readers {
                 entry.is_in_readers = true;
@@ -444,14 +443,18 @@ impl Driver for Epoll {
         let accept = (self.listener.is_some() && self.may_accept).then_some(self.accept_again_ms);
         let table = &self.table;
         let stale = |conn, deadline_ms| {
-            table.get(conn).is_none_or(|entry| entry.timer_ms != deadline_ms)
-                || table.get(conn).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
+            table.get(conn.0).is_none_or(|entry| entry.timer_ms != deadline_ms)
+                || table.get(conn.0).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
         };
         let hello = self.hello_timers.next(stale);
         let close = self.close_timers.next(stale);
         let is_serving = self.listener.is_some() || self.is_draining;
         let udp = self.udp.as_ref().filter(|_| is_serving).and_then(Udp::next_deadline);
         [accept, hello, close, udp].into_iter().flatten().min()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.table.is_empty() && self.udp.as_ref().is_none_or(|udp| !udp.has_farewells())
     }
 
     fn counters(&self) -> Counters {

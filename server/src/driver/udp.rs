@@ -257,6 +257,11 @@ impl Udp {
         if self.is_readable { Some(0) } else { self.endpoint.next_deadline() }
     }
 
+    /// Whether somebody has not been sent the end of its connection.
+    pub(super) fn has_farewells(&self) -> bool {
+        self.unsent.is_some() || self.endpoint.has_farewells()
+    }
+
     pub(super) fn counters(&self) -> edge::quic::Counters {
         self.endpoint.counters()
     }

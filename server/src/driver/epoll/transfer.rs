@@ -18,7 +18,7 @@ impl Epoll {
     /// Reads a connection's share of the turn.
     pub(super) fn read(&mut self, now: Now, conn: ConnId, told: &mut Vec<Told>) {
         let moment = Self::moment(&self.setup, now);
-        let Some(entry) = self.table.get_mut(conn) else { return };
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
         let mut away = None;
         for _ in 0..READS_PER_TURN {
             if !entry.is_readable || entry.is_paused || entry.edge.is_held() {
@@ -60,7 +60,7 @@ impl Epoll {
     }
 
     pub(super) fn write(&mut self, conn: ConnId, told: &mut Vec<Told>) {
-        let Some(entry) = self.table.get_mut(conn) else { return };
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
         entry.is_dirty = false;
         while entry.is_writable {
             let written = if entry.edge.is_short() {
