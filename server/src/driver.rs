@@ -4,7 +4,9 @@
 //! One call of [`Driver::poll`] a turn brings inputs; transmits and closes are queued; one [`Driver::flush`] a turn
 //! writes each touched connection. There is one driver now, [`epoll::Epoll`]; io_uring would be its sibling.
 
+pub(crate) mod budget;
 pub mod epoll;
+mod halves;
 mod timers;
 mod udp;
 
@@ -35,11 +37,20 @@ pub struct Limits {
     pub hello_ms: u64,
     /// Time to take what is queued and answer a close, milliseconds.
     pub close_ms: u64,
+    /// Bytes of WebSocket messages that have come in part, of all connections together. Above it those that hold one are
+    /// read no further until there is room; one at a time goes on.
+    pub half_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections_max: 1_000_000, unauthenticated_max: 4096, hello_ms: 10_000, close_ms: 5000 }
+        Self {
+            connections_max: 1_000_000,
+            unauthenticated_max: 4096,
+            hello_ms: 10_000,
+            close_ms: 5000,
+            half_bytes_max: halves::HALF_BYTES_MAX,
+        }
     }
 }
 
@@ -144,6 +155,12 @@ pub struct Counters {
     pub reads: u64,
     /// Write syscalls.
     pub writes: u64,
+    /// Turns in which not everybody was looked at who had something: the rest came in the next.
+    pub turns_cut: u64,
+    /// Connections closed because they stood still in the middle of a message while others waited for its memory.
+    pub halves_stalled: u64,
+    /// Bytes of WebSocket messages that have come in part.
+    pub half_bytes_now: u64,
     /// Connections now.
     pub connections_now: u64,
     /// Of them without a valid Hello.

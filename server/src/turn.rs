@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::ShardId;
 use protocol::commit::Batch;
@@ -16,6 +16,7 @@ use protocol::token::Key;
 use shard::{Effect, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
+use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
 use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
 use crate::mesh::{Mailbox, Outlet, Post, Reply};
@@ -186,6 +187,7 @@ impl ShardThread {
             is_drained: false,
             is_stopped: false,
             turns: 0,
+            turns_cut: 0,
             sleeps: 0,
         }
         .run()
@@ -220,6 +222,8 @@ struct Turns<C, D> {
     is_drained: bool,
     is_stopped: bool,
     turns: u64,
+    /// Turns whose posts or hops took too long.
+    turns_cut: u64,
     sleeps: u64,
 }
 
@@ -269,17 +273,30 @@ impl<C: Core, D: Driver> Turns<C, D> {
             self.core.step(answer, &mut self.effects);
         }
         self.step_told();
-        for _ in 0..POSTS_PER_TURN {
+        let mut is_cut = false;
+        let since = self.now.at;
+        for taken in 1..=POSTS_PER_TURN {
             let Some(post) = self.mailbox.next_post() else { break };
             self.on_post(post)?;
+            if self.is_late(taken, since) {
+                is_cut = true;
+                break;
+            }
         }
-        for _ in 0..HOPS_PER_TURN {
+        // Hops have time of their own: however many posts there are, some hops are taken.
+        let since = self.clock.now().at;
+        for taken in 1..=HOPS_PER_TURN {
             if !self.core.wants_hops() {
+                break;
+            }
+            if self.is_late(taken, since) {
+                is_cut = true;
                 break;
             }
             let Some((from, hop)) = self.mailbox.next_hop() else { break };
             self.core.step(Input::Hop { from, hop }, &mut self.effects);
         }
+        self.turns_cut += u64::from(is_cut);
         self.core.end_turn(&mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
@@ -301,6 +318,11 @@ impl<C: Core, D: Driver> Turns<C, D> {
         {
             on_drained();
         }
+    }
+
+    /// Whether so many posts or hops have used up their time. The clock is looked at seldom.
+    fn is_late(&self, taken: usize, since: Instant) -> bool {
+        taken.is_multiple_of(LOOK_EVERY) && self.clock.now().at >= since + TIME_PER_TURN
     }
 
     /// Steps the core with what the driver told, in order.
@@ -351,10 +373,12 @@ impl<C: Core, D: Driver> Turns<C, D> {
 
     fn report(&self) -> ShardReport {
         let (posts, hops) = self.mailbox.waiting();
+        let mut driver = self.driver.counters();
+        driver.turns_cut += self.turns_cut;
         ShardReport {
             shard: self.shard,
             core: self.core.counters(),
-            driver: self.driver.counters(),
+            driver,
             turns: self.turns,
             sleeps: self.sleeps,
             hops_waiting_now: hops as u64,

@@ -169,6 +169,24 @@ impl Connection {
         }
     }
 
+    /// Bytes of memory that a message which came in part holds.
+    #[must_use]
+    pub fn half_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
+    /// Ends a connection that stands still in the middle of a message: what came of it is forgotten, and nothing more is
+    /// read.
+    pub fn give_up(&mut self, moment: &Moment<'_>) {
+        self.decoder = Decoder::new(Role::Server, WS_MESSAGE_BYTES_MAX);
+        self.state.is_deaf = true;
+        self.state.close(
+            moment,
+            CloseCode::HeartbeatTimeout,
+            "no end to a message, and others wait for its memory",
+        );
+    }
+
     /// Ends the connection once what is queued is written: sends the close code and waits for the peer's answer. One
     /// that has not said a whole request just ends.
     pub fn close(&mut self, moment: &Moment<'_>, code: CloseCode) {

@@ -21,6 +21,7 @@ use shard::{ConnId, Input};
 
 pub(super) use self::transfer::hello_input;
 use self::transfer::sink;
+use super::halves::Halves;
 use super::timers::Timers;
 use super::udp::{Udp, is_quic};
 use super::{Counters, Driver, Quic, Setup, Told};
@@ -59,6 +60,8 @@ struct Entry {
     is_shut: bool,
     /// Its close is in the counters.
     is_close_counted: bool,
+    /// It stands in `halves`.
+    has_half: bool,
     /// The deadline for which it stands in a timer queue.
     timer_ms: u64,
     /// What the core was told to be waiting.
@@ -87,6 +90,8 @@ pub struct Epoll {
     unauthenticated: usize,
     /// Those with unread bytes that had their share of the last turn.
     readers: VecDeque<ConnId>,
+    /// Those in the middle of a message.
+    halves: Halves,
     /// Those to look at in the next flush.
     dirty: Vec<ConnId>,
     hello_timers: Timers,
@@ -104,6 +109,7 @@ impl Epoll {
         let poll = Poll::new()?;
         let waker = std::sync::Arc::new(Waker::new(poll.registry(), BELL)?);
         Ok(Self {
+            halves: Halves::new(setup.limits.half_bytes_max),
             setup,
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
@@ -335,19 +341,15 @@ impl Driver for Epoll {
         let now = clock();
         self.on_events();
         self.accept(now);
-        for _ in 0..self.readers.len() {
-            let Some(conn) = self.readers.pop_front() else { break };
-            if let Some(entry) = self.table.get_mut(conn.0) {
-                entry.is_in_readers = false;
-                self.read(now, conn, told);
-            }
-        }
+        self.make_room(now, told);
+        let mut is_cut = self.read_all(now, clock, told);
         self.on_deadlines(now, told);
         if let (Some(udp), true) = (&mut self.udp, self.listener.is_some() || self.is_draining) {
             let moment = Self::moment(&self.setup, now);
-            udp.read(&moment, now, told);
+            is_cut |= udp.read(&moment, now, clock, told);
             udp.on_deadlines(&moment, now, told);
         }
+        self.counters.turns_cut += u64::from(is_cut);
         Ok(())
     }
 
@@ -368,6 +370,11 @@ impl Driver for Epoll {
             let mut sink =
                 sink(&self.setup, conn, &mut entry.is_known, (&mut away, told), &mut self.counters.rejects);
             entry.edge.resume(&moment, &mut sink);
+            let half = entry.edge.half_bytes();
+            if half > 0 {
+                entry.has_half = true;
+                self.halves.set(conn, half, 0, now.tick.0);
+            }
         }
         self.settle(conn, told);
     }
@@ -448,9 +455,10 @@ impl Driver for Epoll {
         };
         let hello = self.hello_timers.next(stale);
         let close = self.close_timers.next(stale);
+        let halves = self.halves.next_deadline();
         let is_serving = self.listener.is_some() || self.is_draining;
         let udp = self.udp.as_ref().filter(|_| is_serving).and_then(Udp::next_deadline);
-        [accept, hello, close, udp].into_iter().flatten().min()
+        [accept, hello, close, halves, udp].into_iter().flatten().min()
     }
 
     fn is_idle(&self) -> bool {
@@ -466,6 +474,7 @@ impl Driver for Epoll {
         let mut closes = own.closes;
         closes.join(&quic.closes);
         Counters {
+            half_bytes_now: self.halves.bytes() as u64,
             connections_now: self.table.len() as u64 + quic.connections_now,
             unauthenticated_now: self.unauthenticated as u64 + quic.unauthenticated_now,
             accepted: own.accepted + quic.accepted,

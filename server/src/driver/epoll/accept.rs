@@ -90,6 +90,7 @@ impl Epoll {
             is_dirty: false,
             is_shut: false,
             is_close_counted: false,
+            has_half: false,
             timer_ms: 0,
             told_queued: 0,
         };
@@ -111,6 +112,9 @@ impl Epoll {
         let entry = self.table.remove(conn.0)?;
         if entry.counts_as_unauthenticated {
             self.unauthenticated -= 1;
+        }
+        if entry.has_half {
+            self.halves.remove(conn);
         }
         Some(entry)
     }

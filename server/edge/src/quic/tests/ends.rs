@@ -78,7 +78,7 @@ fn the_oldest_without_hello_is_the_one_to_go() {
     let first = world.client_with(ALPN, 8);
     world.settle();
     let mut second = first;
-    for number in 0..80 {
+    for number in 0..70 {
         if number == 35 {
             second = world.client_with(ALPN, 8);
             world.settle();
