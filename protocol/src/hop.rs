@@ -134,6 +134,9 @@ pub enum Held {
         /// Bytes that the connection has not taken yet.
         queued: usize,
     },
+    /// Whether the holder reads the connection: not while the ring to the home is too full. Its silence then says nothing.
+    /// In order with the frames.
+    Read(bool),
     /// The connection is gone. Last.
     Closed,
 }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use protocol::ShardId;
 use protocol::commit::Batch;
 use protocol::hop::Hop;
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, Query, ReadFault};
 use protocol::token::Key;
-use shard::{Effect, Input, Shard, Tick, Ticket};
+use shard::{Effect, Fault, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
 use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
@@ -29,7 +29,7 @@ const HOPS_PER_TURN: usize = 4096;
 const HANDOVER_RETRY_MS: u64 = 1;
 
 /// Answers a query from memory, or `None` when that is not possible without touching the disk.
-pub type Cached = Box<dyn FnMut(&Query) -> Option<Result<Answer, String>> + Send>;
+pub type Cached = Box<dyn FnMut(&Query) -> Option<Result<Answer, ReadFault>> + Send>;
 /// Takes a batch and says the number through which its store is durable now, if that is known at once: where there is
 /// no disk to wait for. Else [`Post::Stored`] says it.
 pub type Append = Box<dyn FnMut(Batch) -> Option<u64> + Send>;
@@ -406,7 +406,8 @@ impl<C: Core, D: Driver> Turns<C, D> {
                     reply(outcome);
                 }
             }
-            Effect::Fault { what } => crate::fatal::impossible(self.shard, what),
+            Effect::Fault(Fault::Impossible { what }) => crate::fatal::impossible(self.shard, what),
+            Effect::Fault(Fault::Unreadable(fault)) => crate::fatal::unreadable(self.shard, &fault),
             Effect::Ready => {
                 if let Some(on_ready) = self.on_ready.take() {
                     on_ready();

@@ -1,8 +1,9 @@
 //! The life of sessions: Hello, Reauth, silence, the end, and drain.
 
-use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::cost::TOKEN_BYTES;
 use protocol::hop::{Hop, Speak};
 use protocol::limits::DEVICES_MAX;
 use protocol::partition::mix64;
@@ -13,6 +14,7 @@ use crate::admit::Bucket;
 use crate::effect::Effect;
 use crate::input::{Command, ConnId, Tick, Ticket};
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::pauses::Why;
 use crate::pipeline::After;
 use crate::session::{Egress, Session};
 use crate::shard::{Asked, Shard, Slot};
@@ -42,10 +44,11 @@ impl Shard {
         }
         if !matches!(self.users.get(&hello.user), Some(Slot::Live(_))) {
             self.greeting.insert(hello.conn, Greeting::default());
-            self.speak(hello.conn, Speak::Pause);
+            self.pause(hello.conn, Why::Greeting);
         }
         if self.with_user(hello.user, || Waiting::Hello(hello)) {
             self.welcome(hello);
+            self.unpause(hello.conn, Why::Greeting);
         }
     }
 
@@ -97,7 +100,7 @@ impl Shard {
                 Waiting::Delivery => {}
             }
         }
-        self.pump_inbound();
+        self.recipient_loaded(id);
     }
 
     /// The user's rows could not be read: whoever waits is told to come again.
@@ -106,8 +109,7 @@ impl Shard {
         for waiting in waiting {
             self.refuse_waiting(id, waiting);
         }
-        // Deliveries cannot be refused: the load is asked for again.
-        self.pump_inbound();
+        self.recipient_not_loaded(id);
     }
 
     fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
@@ -117,6 +119,7 @@ impl Shard {
             Waiting::Hello(hello) => {
                 let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
                 self.reject_conn(hello.conn, hello.id, &refusal);
+                self.pauses.forget(hello.conn);
                 self.speak(hello.conn, Speak::Close(CloseCode::Internal));
             }
             Waiting::Open(channel) => {
@@ -142,7 +145,7 @@ impl Shard {
         if !self.sessions.contains_key(&hello.conn) {
             return;
         }
-        self.speak(hello.conn, Speak::Resume);
+        self.unpause(hello.conn, Why::Greeting);
         for frame in greeting.frames {
             self.frame(hello.conn, frame);
         }
@@ -151,6 +154,7 @@ impl Shard {
     fn welcome(&mut self, hello: Hello) {
         if let Err(refusal) = self.check_hello(&hello) {
             self.reject_conn(hello.conn, hello.id, &refusal);
+            self.pauses.forget(hello.conn);
             self.speak(hello.conn, Speak::Close(CloseCode::Unauthenticated));
             return;
         }
@@ -209,7 +213,7 @@ impl Shard {
             heard_at: self.now,
             bucket: Bucket::full(self.config.limits.frames_burst, self.now),
             faults: 0,
-            paused: None,
+            holder_pauses: false,
             crowded: false,
             look_at: Tick(u64::MAX),
             egress: Egress::of(hello.conn),
@@ -220,7 +224,11 @@ impl Shard {
     }
 
     fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
-        let welcome = Welcome {
+        let limits = &self.config.limits;
+        let welcome = WelcomeV2 {
+            tokens_per_s: limits.frames_per_s,
+            tokens_burst: limits.frames_burst,
+            token_bytes: TOKEN_BYTES,
             user: hello.user.0,
             device: hello.device.0,
             generation,
@@ -228,8 +236,8 @@ impl Shard {
             head: head.0,
             time_ms: self.wall_ms,
             expires_ms: hello.expires_ms,
-            heartbeat_ms: self.config.limits.heartbeat_ms,
-            group_members_max: u32::try_from(self.config.limits.group_members).unwrap_or(u32::MAX),
+            heartbeat_ms: limits.heartbeat_ms,
+            group_members_max: u32::try_from(limits.group_members).unwrap_or(u32::MAX),
             kinds: body::kinds(),
         };
         self.transmit_body(hello.conn, hello.id, &welcome);
@@ -244,6 +252,7 @@ impl Shard {
 
     pub(crate) fn closed(&mut self, conn: ConnId) {
         self.greeting.remove(&conn);
+        self.pauses.forget(conn);
         self.forget_session(conn);
     }
 
@@ -254,6 +263,7 @@ impl Shard {
     }
 
     fn forget_session(&mut self, conn: ConnId) {
+        self.pauses.forget(conn);
         let Some(session) = self.sessions.remove(&conn) else { return };
         let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else { return };
         user.sessions.retain(|other| *other != conn);
@@ -272,11 +282,18 @@ impl Shard {
 
     fn next_look(&self, session: &Session) -> Tick {
         let silent = session.heard_at.after_ms(self.silence_ms());
+        // One that is overdue is not read now; it is silent from when it is read again.
+        let silent = if silent <= self.now { self.now.after_ms(self.silence_ms()) } else { silent };
         let expires = self.now.after_ms(session.expires_ms.saturating_sub(self.wall_ms));
         let stalled =
             session.egress.stalled_since().map(|since| since.after_ms(self.config.limits.stalled_ms));
         let look_at = silent.min(expires).min(stalled.unwrap_or(silent));
         look_at.max(self.now.after_ms(1))
+    }
+
+    /// Whether what the device says is heard. If not, its silence says nothing.
+    fn reads(&self, conn: ConnId, session: &Session) -> bool {
+        !session.holder_pauses && !self.pauses.holds(conn)
     }
 
     /// Two heartbeats may be lost, and half of one may be late.
@@ -308,7 +325,7 @@ impl Shard {
             let refusal = Refusal::new(Code::Expired, "token", "the token has expired; log in again");
             self.reject_conn(conn, 0, &refusal);
             self.end_session(conn, CloseCode::Expired);
-        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) {
+        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) && self.reads(conn, session) {
             self.end_session(conn, CloseCode::HeartbeatTimeout);
         } else {
             let look_at = self.next_look(session);
@@ -391,7 +408,7 @@ impl Shard {
         let mut conns: Vec<ConnId> = self.sessions.keys().copied().collect();
         conns.sort_unstable();
         for conn in conns {
-            self.speak(conn, Speak::Pause);
+            self.pause(conn, Why::Drain);
         }
     }
 

@@ -19,7 +19,7 @@ use protocol::{
 
 use crate::input::ConnId;
 use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX, READS_MAX};
-use crate::session::Paused;
+use crate::pauses::Why;
 use crate::shard::{Asked, Shard, Slot};
 
 impl Shard {
@@ -132,8 +132,8 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let home = self.placement.channel_home(channel);
         self.hops.push(home, Hop::Submit { origin, channel, frame });
-        if self.hops.is_pressed(home) && self.pause(conn, Paused::Pressure) {
-            self.hops.pause(home, conn);
+        if self.hops.is_pressed(home) {
+            self.pause(conn, Why::Lane(home));
         }
         Ok(())
     }
@@ -306,9 +306,7 @@ impl Shard {
             return;
         }
         session.crowded = false;
-        if session.paused == Some(Paused::Egress) {
-            self.resume(conn);
-        }
+        self.unpause(conn, Why::Egress);
         self.advance(conn, false);
     }
 
@@ -316,31 +314,14 @@ impl Shard {
     fn pause_if_crowded(&mut self, conn: ConnId) {
         let Some(session) = self.sessions.get(&conn) else { return };
         if session.egress.queued(self.turn) >= self.config.limits.egress_bytes {
-            self.pause(conn, Paused::Egress);
+            self.pause(conn, Why::Egress);
             self.crowd(conn);
         }
-        if self.pipelines.iter().any(|p| p.is_full()) && self.pause(conn, Paused::Pressure) {
-            self.paused.push(conn);
-        }
-    }
-
-    fn pause(&mut self, conn: ConnId, why: Paused) -> bool {
-        let Some(session) = self.sessions.get_mut(&conn) else { return false };
-        if session.paused.is_some() {
-            return false;
-        }
-        session.paused = Some(why);
-        self.speak(conn, Speak::Pause);
-        true
-    }
-
-    pub(crate) fn resume(&mut self, conn: ConnId) {
-        if self.relieve_held(conn) || self.draining.is_some() {
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
-        if session.paused.take().is_some() {
-            self.speak(conn, Speak::Resume);
+        let full = self.pipelines.iter().find(|pipeline| pipeline.is_full());
+        if let Some(store) = full.map(|pipeline| pipeline.store())
+            && self.sessions.contains_key(&conn)
+        {
+            self.pause(conn, Why::Store(store));
         }
     }
 

@@ -30,15 +30,6 @@ impl Link {
     }
 }
 
-/// Why a session's connection is not read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Paused {
-    /// Too much waits to be written to it.
-    Egress,
-    /// What it sends waits for another shard or for a store.
-    Pressure,
-}
-
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: UserId,
@@ -56,7 +47,8 @@ pub(crate) struct Session {
     pub(crate) heard_at: Tick,
     pub(crate) bucket: Bucket,
     pub(crate) faults: u32,
-    pub(crate) paused: Option<Paused>,
+    /// The connection's holder does not read it, for a reason of its own.
+    pub(crate) holder_pauses: bool,
     /// Stands in the shard's list of crowded connections.
     pub(crate) crowded: bool,
     /// When the session is looked at next; an earlier or later slot of the timer that names it is stale.

@@ -20,6 +20,8 @@ pub(crate) struct User {
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
+    /// Deliveries for it in spans that wait: it stays in memory until they are applied.
+    pub(crate) awaited: usize,
 }
 
 /// Read marks by channel.
@@ -64,6 +66,7 @@ impl User {
             reads: None,
             dirty: 0,
             used: 0,
+            awaited: 0,
         }
     }
 

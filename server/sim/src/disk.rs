@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use protocol::commit::Batch;
-use protocol::query::{Answer, Query, StoreState};
+use protocol::query::{Answer, Query, ReadFault, StoreState};
 use protocol::{Placement, ShardId, StoreId};
 use shard::limits::BATCHES_IN_FLIGHT_MAX;
 use shard::{Input, Ticket};
@@ -107,11 +107,11 @@ impl Disk {
         let taken = order.into_iter().filter_map(|place| due[place].take());
         taken
             .map(|Pending { shard, ticket, query, .. }| {
-                let answer: Result<Answer, String> = if rng.chance(failed) {
-                    Err("injected read fault".to_owned())
+                let answer: Result<Answer, ReadFault> = if rng.chance(failed) {
+                    Err(passing("injected read fault"))
                 } else {
-                    let answer = self.stores.read(&query, Tier::Any).map_err(|error| error.to_string());
-                    answer.and_then(|answer| answer.ok_or_else(|| "no answer outside the cache".to_owned()))
+                    let answer = self.stores.read(&query, Tier::Any).map_err(ReadFault::from);
+                    answer.and_then(|answer| answer.ok_or_else(|| passing("no answer outside the cache")))
                 };
                 (shard, Input::Read { ticket, answer })
             })
@@ -224,4 +224,9 @@ impl Disk {
     pub fn stores(&self) -> &Stores {
         &self.stores
     }
+}
+
+/// An error of the disk that may pass.
+fn passing(what: &str) -> ReadFault {
+    ReadFault::Io { place: "the simulated disk".into(), what: what.into() }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use protocol::hop::Hop;
 use protocol::{Placement, ShardId, StoreId};
-use shard::{Config, ConnId, Effect, Input, Shard, Tick, Ticket};
+use shard::{Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
 
 use crate::broken;
 use crate::conn::Conn;
@@ -384,7 +384,8 @@ impl Node {
                 self.conn(shard, conn)?.paused = true;
             }
             Effect::Resume { conn } => self.conn(shard, conn)?.paused = false,
-            Effect::Fault { what } => broken!("shard {shard}: impossible: {what}"),
+            Effect::Fault(Fault::Impossible { what }) => broken!("shard {shard}: impossible: {what}"),
+            Effect::Fault(Fault::Unreadable(fault)) => broken!("shard {shard}: unreadable: {fault}"),
         }
         Ok(())
     }

@@ -161,6 +161,10 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
         ..Limits::default()
     };
     limits.trailing_ms = u64::from(limits.heartbeat_ms % 20);
+    // In a third of the worlds room for a few windows, or for none; not drawn, so that old seeds stay the same worlds.
+    if limits.heartbeat_ms % 3 == 0 {
+        limits.dedup_bytes = limits.heartbeat_ms as usize % 7 * 500;
+    }
     if rng.chance(500) {
         // Far below what an operator may set, and still more than the largest answer that anybody here asks for.
         let answer = (LOOK_BACK_MAX + 2) * (text_chars + 150);

@@ -103,7 +103,8 @@ impl Replayed {
             check.report(Severity::Lost, self.store, what);
         }
         self.head = seq;
-        let (frame, stamp) = match stamped(self.store, self.channel, seq, value) {
+        let place = (self.store, check.view.history(self.channel));
+        let (frame, stamp) = match stamped(place, self.channel, seq, value) {
             Ok(found) => found,
             Err(Unread::Fault(error)) => {
                 check.broken(self.store, error.to_string());

@@ -12,6 +12,8 @@ use protocol::{
 use super::limits::{IN_FLIGHT_MAX, PENDING_MAX, WELCOME_WAIT_MS};
 use super::{About, Config, Content, Event, Saved, Session, State};
 
+mod pace;
+
 const ME: UserId = UserId(10);
 const YOU: UserId = UserId(20);
 const LIFE: u64 = 5;
