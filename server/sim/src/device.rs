@@ -285,7 +285,9 @@ impl Device {
                 self.anew.clear();
                 self.anew.extend(self.session.channels(ChannelId(0), 500).ok());
             }
-            Event::Channels { request, items, .. } if self.anew.remove(&request) => {
+            Event::Channels { request, items, more } if self.anew.remove(&request) => {
+                let last = items.last().map(|item| ChannelId(item.channel)).filter(|_| more);
+                self.anew.extend(last.and_then(|last| self.session.channels(last, 500).ok()));
                 for item in items {
                     self.read_anew(ChannelId(item.channel), None);
                 }
