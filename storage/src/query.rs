@@ -19,7 +19,9 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
         Query::Earlier { channel, ref users } => earlier(view, channel, users).map(Answer::Earlier),
         Query::User(user) => answer_user(view, user),
         Query::Channel(channel) => answer_channel(view, channel),
-        Query::Window { channel, count } => history::window(view, channel, count).map(Answer::Window),
+        Query::Window { channel, count, since_ms } => {
+            history::window(view, channel, count, since_ms).map(Answer::Window)
+        }
         Query::Inbox { user, after, page } => {
             let (frames, through) = inbox::page(view, user, after, page)?;
             Ok(Answer::Inbox { frames, through })
@@ -35,8 +37,8 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let intervals = view.membership(channel, user)?.row().intervals;
             Ok(Answer::Membership(intervals))
         }
-        Query::Replay { source, after, dest, page } => {
-            let (deliveries, through) = replay::page(view, source, after, dest, page)?;
+        Query::Replay { source, after, until, dest, page } => {
+            let (deliveries, through) = replay::page(view, source, (after, until), dest, page)?;
             Ok(Answer::Replay { deliveries, through })
         }
     }

@@ -26,6 +26,9 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
+    /// Bytes of dedup windows in memory. Over it those of channels with nothing in flight are dropped, and new ones are read
+    /// one at a time.
+    pub dedup_bytes: usize,
     /// How long rows that nobody waits for (pointers, marks) wait for a batch to ride on.
     pub trailing_ms: u64,
 }
@@ -42,6 +45,7 @@ impl Default for Limits {
             stalled_ms: 60_000,
             idle_users: 65_536,
             idle_channels: 16_384,
+            dedup_bytes: 64 * 1024 * 1024,
             trailing_ms: 10,
         }
     }
@@ -65,8 +69,6 @@ pub const HOPS_WAITING_MAX: usize = 4096;
 pub const DELIVERIES_WAITING_MAX: usize = 1024;
 /// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
 pub const WAITING_MAX: usize = 1024;
-/// Messages that the dedup window of a channel remembers at least.
-pub const DEDUP_WINDOW: u32 = 10_000;
 /// Frames in a row that no retry helps before the connection is closed.
 pub const FAULTS_MAX: u32 = 32;
 /// So many refusals that a retry helps weigh as much as one that no retry helps.

@@ -16,6 +16,8 @@ pub(crate) struct User {
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
+    /// Deliveries for it in spans that wait: it stays in memory until they are applied.
+    pub(crate) awaited: usize,
 }
 
 /// What waits while a user is loaded.
@@ -53,6 +55,7 @@ impl User {
             sessions: Vec::new(),
             dirty: 0,
             used: 0,
+            awaited: 0,
         }
     }
 
