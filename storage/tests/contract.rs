@@ -5,9 +5,7 @@
 mod world;
 
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
-use storage::{
-    Answer, DeviceRow, JoinedItem, Member, MemberRow, PageBounds, Query, Row, StoreError, Tier,
-};
+use storage::{Answer, DeviceRow, JoinedItem, Member, MemberRow, PageBounds, Query, Row, StoreError, Tier};
 use world::{PAGE, World, texts};
 
 macro_rules! contract {

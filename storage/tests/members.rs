@@ -128,11 +128,10 @@ fn a_directory_of_old_goes_on_with_new_rows(mut world: World) {
         assert_eq!(world.findings(), [""; 0]);
     }
     let channel = *world.groups.keys().next().unwrap();
-    assert_eq!(intervals(&world, channel, TWO), [
-        interval(1, Some(2)),
-        interval(3, Some(5)),
-        interval(8, None)
-    ]);
+    assert_eq!(
+        intervals(&world, channel, TWO),
+        [interval(1, Some(2)), interval(3, Some(5)), interval(8, None)]
+    );
     let users: Vec<UserId> = (1..=5).map(UserId).collect();
     let dump = |world: &World| world::dump(&world.stores[0], &users, &[channel]);
     assert_eq!(dump(&world), dump(&twin));
@@ -156,7 +155,10 @@ fn a_position_is_the_later_of_both_rows(mut world: World) {
     assert_eq!(read(&world), (5, 0));
     assert_eq!(list(&world, ONE)[0].unread, 0, "own sends");
     let members = present(&world, channel);
-    assert_eq!(members.iter().map(|(user, member)| (user.0, member.position.read.0)).collect::<Vec<_>>(), [(2, 5)]);
+    assert_eq!(
+        members.iter().map(|(user, member)| (user.0, member.position.read.0)).collect::<Vec<_>>(),
+        [(2, 5)]
+    );
     assert_eq!(world.findings(), [""; 0]);
 }
 

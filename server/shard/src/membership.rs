@@ -103,7 +103,9 @@ impl Shard {
     ) {
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         // A newcomer that does not exist has ended the opening, and another may have begun.
-        let Some(opening) = channel.opening.as_mut().filter(|opening| opening.number == number) else { return };
+        let Some(opening) = channel.opening.as_mut().filter(|opening| opening.number == number) else {
+            return;
+        };
         let refusal = match earlier {
             None => Some(busy()),
             Some(earlier) => {

@@ -42,7 +42,8 @@ fn was_member(desk: &mut Desk, user: u64, stays: &[(u64, Option<u64>)]) {
         panic!("no query")
     };
     assert_eq!(asked.0, user);
-    let interval = |(joined, left): &(u64, Option<u64>)| Interval { joined: Seq(*joined), left: left.map(Seq) };
+    let interval =
+        |(joined, left): &(u64, Option<u64>)| Interval { joined: Seq(*joined), left: left.map(Seq) };
     desk.answer(Answer::Membership(stays.iter().map(interval).collect()));
 }
 

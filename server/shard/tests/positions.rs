@@ -220,7 +220,8 @@ fn who_came_and_went_too_often_does_not_come_back() {
     assert!(refused.text.contains("3 times"), "{}", refused.text);
     desk.send(A, A, 4, &add);
     desk.answer(Answer::Earlier(vec![often(2), often(2)]));
-    let numbers: Vec<(u64, u32)> = stays(&desk.run()).iter().map(|(user, _, row)| (*user, row.number)).collect();
+    let numbers: Vec<(u64, u32)> =
+        stays(&desk.run()).iter().map(|(user, _, row)| (*user, row.number)).collect();
     assert_eq!(numbers, [(B, 3), (C, 3)]);
 }
 

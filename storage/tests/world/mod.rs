@@ -249,12 +249,7 @@ impl World {
 }
 
 /// The rows of the stays that begin or end with a message.
-fn changed_stays(
-    channel: ChannelId,
-    (user, member): (UserId, &MemberRow),
-    seq: Seq,
-    name: &str,
-) -> Vec<Row> {
+fn changed_stays(channel: ChannelId, (user, member): (UserId, &MemberRow), seq: Seq, name: &str) -> Vec<Row> {
     let mut rows = Vec::new();
     for (interval, number) in member.intervals.iter().zip(1..) {
         let Interval { joined, left } = *interval;
