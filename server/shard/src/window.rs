@@ -187,7 +187,7 @@ mod tests {
     fn submit(id: u64) -> Submit {
         let body = SendText { channel: ID.0, text: "x".into() };
         let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
-        Submit { origin, frame: protocol::body::encode(id, &body) }
+        Submit::new(origin, protocol::body::encode(id, &body))
     }
 
     /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.

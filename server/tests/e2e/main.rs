@@ -28,6 +28,7 @@ mod http;
 mod interop;
 mod kill;
 mod ledger;
+mod marks;
 mod neighbours;
 mod networks;
 mod node;
