@@ -57,8 +57,8 @@ impl Windows {
 
 /// The room that a read takes: what the store answers. What it becomes is smaller.
 fn room_for(head: Seq) -> usize {
-    let messages = head.0.min(u64::from(DEDUP_MESSAGES_MAX)) as usize;
-    messages * size_of::<Sent>()
+    let messages = usize::try_from(head.0).unwrap_or(usize::MAX);
+    messages.min(DEDUP_MESSAGES_MAX as usize) * size_of::<Sent>()
 }
 
 impl Shard {
