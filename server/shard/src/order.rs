@@ -104,7 +104,7 @@ impl Shard {
             }
             Verdict::Answer(ack) => {
                 self.counters.duplicates += 1;
-                self.reply(submit.origin, ack);
+                self.reply(submit.origin, submit.frame.kind(), ack);
             }
             Verdict::Repeat(seq) => {
                 channel.repeats.push_back((seq, submit));
@@ -196,7 +196,7 @@ impl Shard {
             let known =
                 channel.dedup.as_ref().and_then(|d| d.find(submit.origin.user, submit.frame.send_id()));
             let time_ms = known.map_or(channel.time_ms, |known| known.time_ms);
-            self.reply(submit.origin, ack_of(submit.frame.header().id, id, at, time_ms));
+            self.reply(submit.origin, submit.frame.kind(), ack_of(submit.frame.header().id, id, at, time_ms));
         }
     }
 
@@ -245,7 +245,7 @@ impl Shard {
         match first.and_then(send_ack) {
             Some(ack) => {
                 self.counters.duplicates += 1;
-                self.reply(submit.origin, ack);
+                self.reply(submit.origin, submit.frame.kind(), ack);
             }
             None => self.refuse(&submit, &conflict()),
         }
@@ -254,11 +254,15 @@ impl Shard {
     fn get_history(&mut self, id: ChannelId, submit: &Submit) {
         let origin = submit.origin;
         let request = submit.frame.header().id;
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            return impossible!(self, "history of a channel that is not in memory");
+        };
         let Some(readable) = channel.readable(origin.user).filter(|readable| !readable.is_empty()) else {
             return self.refuse(submit, &forbidden());
         };
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
         let durable = channel.durable;
         let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
         // An interval that begins with an unstored message is not visible yet.
@@ -273,7 +277,7 @@ impl Shard {
             if get.newest { windows.pop() } else { (!windows.is_empty()).then(|| windows.remove(0)) };
         let Some((low, high)) = chosen else {
             let page = HistoryPage { channel: id.0, from: 0, to: 0, head: head.0, count: 0, more: false };
-            return self.reply(origin, body::encode(request, &page));
+            return self.reply(origin, Kind::GET_HISTORY, body::encode(request, &page));
         };
         let (newest, beyond) = (get.newest, !windows.is_empty());
         let page = PageBounds { messages: get.limit, bytes: PAGE_BYTES_MAX };
@@ -299,11 +303,16 @@ impl Shard {
         };
         let head = body::encode(history.id, &page);
         let home = self.placement.user_home(history.origin.user);
-        self.hops.push(home, Hop::Answer { origin: history.origin, frames: join(&head, &frames) });
+        self.hops.push(
+            home,
+            Hop::Answer { origin: history.origin, asked: Kind::GET_HISTORY, frames: join(&head, &frames) },
+        );
     }
 
     fn get_members(&mut self, id: ChannelId, submit: Submit) {
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            return impossible!(self, "members of a channel that is not in memory");
+        };
         if !channel.is_member(submit.origin.user) {
             return self.refuse(&submit, &forbidden());
         }
@@ -318,7 +327,9 @@ impl Shard {
             }
             return;
         }
-        let Some(get) = body::read::<GetMembers>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetMembers>(&submit.frame) else {
+            return impossible!(self, "a request for members that was not checked");
+        };
         let mut items: Vec<MemberItem> = match id.users() {
             Some((small, large)) => [small, large]
                 .into_iter()
@@ -338,7 +349,7 @@ impl Shard {
         let more = items.len() > get.limit as usize;
         items.truncate(get.limit as usize);
         let members = Members { channel: id.0, items, more };
-        self.reply(submit.origin, body::encode(submit.frame.header().id, &members));
+        self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
 
     /// What was asked could not be read from the store.
@@ -351,10 +362,11 @@ impl Shard {
                 self.end_session(conn, CloseCode::Internal);
             }
             Asked::Page(_) => {}
-            Asked::History(history) => self.refuse_at(history.origin, history.id, &busy()),
-            Asked::Channels { origin, id } | Asked::ReadMark { origin, id, .. } => {
-                self.refuse_at(origin, id, &busy());
+            Asked::History(history) => {
+                self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &busy());
             }
+            Asked::Channels { origin, id } => self.refuse_at(origin, Kind::GET_CHANNELS, id, &busy()),
+            Asked::ReadMark { origin, id, .. } => self.refuse_at(origin, Kind::MARK_READ, id, &busy()),
             Asked::Created(submit) => self.refuse(&submit, &busy()),
             Asked::Replay { dest, source } => {
                 if let Some(applied) = self.own(dest).and_then(|index| self.applied.get_mut(index)) {
@@ -365,17 +377,17 @@ impl Shard {
     }
 
     pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
-        self.refuse_at(submit.origin, submit.frame.header().id, refusal);
+        self.refuse_at(submit.origin, submit.frame.kind(), submit.frame.header().id, refusal);
     }
 
-    fn refuse_at(&mut self, origin: Origin, id: u64, refusal: &Refusal) {
+    fn refuse_at(&mut self, origin: Origin, asked: Kind, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
-        self.reply(origin, body::encode(id, &refusal.body()));
+        self.reply(origin, asked, body::encode(id, &refusal.body()));
     }
 
-    fn reply(&mut self, origin: Origin, frame: Frame) {
+    fn reply(&mut self, origin: Origin, asked: Kind, frame: Frame) {
         let home = self.placement.user_home(origin.user);
-        self.hops.push(home, Hop::Answer { origin, frames: frame.into_bytes() });
+        self.hops.push(home, Hop::Answer { origin, asked, frames: frame.into_bytes() });
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, UserId};
 
+use crate::admit::Bucket;
 use crate::inbox::Inbox;
 use crate::input::{Command, ConnId, Ticket};
 
@@ -22,6 +23,8 @@ pub(crate) struct User {
     pub(crate) used: u64,
     /// Deliveries for it in spans that wait: it stays in memory until they are applied.
     pub(crate) awaited: usize,
+    /// What all its devices may still spend.
+    pub(crate) bucket: Bucket,
 }
 
 /// Read marks by channel.
@@ -67,6 +70,7 @@ impl User {
             dirty: 0,
             used: 0,
             awaited: 0,
+            bucket: Bucket::default(),
         }
     }
 
@@ -75,4 +79,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 120);
+const _: () = assert!(size_of::<User>() <= 144);

@@ -83,7 +83,15 @@ pub struct Oracle {
     pub accounts: HashSet<UserId>,
     /// By store.
     pub logs: Vec<Log>,
-    offered: HashMap<(ChannelId, UserId, SendId), Vec<u64>>,
+    offered: HashMap<(ChannelId, UserId, SendId), Offered>,
+}
+
+/// A send that devices have put on its way.
+#[derive(Debug, Default)]
+struct Offered {
+    /// Fingerprints of what was sent under the key.
+    contents: Vec<u64>,
+    times: u32,
 }
 
 impl Oracle {
@@ -122,9 +130,10 @@ impl Oracle {
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
         if let Some(channel) = message::channel_of(frame.kind(), frame.body()) {
-            let contents = self.offered.entry((channel, user, frame.send_id())).or_default();
-            if !contents.contains(&frame.fingerprint()) {
-                contents.push(frame.fingerprint());
+            let offered = self.offered.entry((channel, user, frame.send_id())).or_default();
+            offered.times += 1;
+            if !offered.contents.contains(&frame.fingerprint()) {
+                offered.contents.push(frame.fingerprint());
             }
         }
     }
@@ -134,7 +143,13 @@ impl Oracle {
     pub fn was_offered(&self, channel: ChannelId, fact: &Fact) -> bool {
         self.offered
             .get(&(channel, fact.sender, fact.send_id))
-            .is_some_and(|contents| contents.contains(&fact.fingerprint))
+            .is_some_and(|offered| offered.contents.contains(&fact.fingerprint))
+    }
+
+    /// Whether a device has sent this once, so that its ack is the first one's and no repeat's.
+    #[must_use]
+    pub fn was_offered_once(&self, channel: ChannelId, user: UserId, id: SendId) -> bool {
+        self.offered.get(&(channel, user, id)).is_some_and(|offered| offered.times == 1)
     }
 
     /// A durable message.

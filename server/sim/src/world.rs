@@ -240,7 +240,7 @@ impl World {
             node.turns(&mut scene)?;
             sessions::single(node)?;
             if scene.disk.is_idle() && node.is_idle(scene.now) {
-                sessions::none_paused(node)?;
+                sessions::none_paused(node, scene.now, &scene.plan.limits)?;
             }
         }
         self.replies()?;
