@@ -217,7 +217,7 @@ fn reject_codes() -> String {
     let mut out = "| code | word | when |\n|---|---|---|\n".to_owned();
     for code in Code::ALL {
         let when = match code {
-            Code::TooLarge => "the body is above its kind's maximum, or the frame above the connection's",
+            Code::TooLarge => "kept for other servers of this protocol: this one closes with 1009",
             Code::UnknownKind => "the server does not know the kind, or a device may not send it",
             Code::UnknownVersion => "the server does not know this version of the kind",
             Code::Malformed => "the body is not a valid encoding of its type; `path` says where",
