@@ -39,11 +39,13 @@ pub mod limits;
 mod pace;
 mod pending;
 mod request;
+pub mod reread;
 mod seen;
 #[cfg(test)]
 mod tests;
 
 pub use event::{About, Content, Event, History, Message, RequestId};
+pub use reread::{Known, Reread};
 
 use pace::{Pace, Priced, Turn};
 use pending::Pending;
@@ -168,7 +170,8 @@ impl Session {
     }
 
     /// What to keep. Take it when [`Self::poll_event`] has nothing more and what it gave is kept: the cursor counts
-    /// every event as taken.
+    /// every event as taken. Behind an [`Event::Resync`] take it only once the channels are read anew ([`Reread`]): with
+    /// the new cursor a restarted app would not know that its messages are in doubt.
     #[must_use]
     pub fn saved(&self) -> Saved {
         Saved { cursor: self.cursor, pending: self.pending.frames().cloned().collect() }

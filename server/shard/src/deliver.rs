@@ -13,6 +13,7 @@ use crate::effect::Effect;
 use crate::inbox::{Ack, Entry};
 use crate::input::{ConnId, Ticket};
 use crate::invariant::impossible;
+use crate::pauses::Why;
 use crate::pipeline::Committing;
 use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
@@ -265,6 +266,8 @@ impl Shard {
         }
         session.paging = None;
         let user = session.user;
+        self.unpause(conn, Why::Pages);
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
         if through <= session.sent_through {
             // What is durable can be read, and asking again would not end.
             return impossible!(self, conn, "a page without progress");

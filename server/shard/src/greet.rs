@@ -13,10 +13,11 @@ use protocol::{ChannelId, CloseCode, Code, Cursor, DeviceId, Frame, InboxSeq, Ki
 use crate::admit::Bucket;
 use crate::effect::Effect;
 use crate::input::{Command, ConnId, Tick, Ticket};
+use crate::invariant::impossible;
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pauses::Why;
 use crate::pipeline::After;
-use crate::session::{Egress, Session};
+use crate::session::Session;
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::{Hello, User, Waiting};
 
@@ -201,23 +202,14 @@ impl Shard {
 
     fn begin_session(&mut self, hello: &Hello, start: InboxSeq) {
         self.next_session = self.next_session.wrapping_add(1);
-        let session = Session {
-            user: hello.user,
-            device: hello.device,
-            number: self.next_session,
-            sent_through: start,
-            complete: start,
-            completed_at: self.now,
-            paging: None,
-            expires_ms: hello.expires_ms,
-            heard_at: self.now,
-            bucket: Bucket::full(self.config.limits.frames_burst, self.now),
-            faults: 0,
-            holder_pauses: false,
-            crowded: false,
-            look_at: Tick(u64::MAX),
-            egress: Egress::of(hello.conn),
+        let limits = &self.config.limits;
+        let (pace, of) = (limits.session_pace(), limits.user_pace());
+        let Some(Slot::Live(user)) = self.users.get(&hello.user) else {
+            return impossible!(self, "a session of a user that is not in memory");
         };
+        // Who comes again has no more than before: the user's tokens outlive the session.
+        let bucket = Bucket::no_fuller_than(pace, user.bucket, of, self.now);
+        let session = Session::new(hello, self.next_session, start, self.now, bucket);
         let look_at = self.next_look(&session);
         self.sessions.insert(hello.conn, Box::new(session));
         self.look_at(hello.conn, look_at);
@@ -225,9 +217,10 @@ impl Shard {
 
     fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
         let limits = &self.config.limits;
+        let (pace, of) = (limits.session_pace(), limits.user_pace());
         let welcome = WelcomeV2 {
-            tokens_per_s: limits.frames_per_s,
-            tokens_burst: limits.frames_burst,
+            tokens_per_s: pace.per_s.min(of.per_s),
+            tokens_burst: pace.burst.min(of.burst),
             token_bytes: TOKEN_BYTES,
             user: hello.user.0,
             device: hello.device.0,

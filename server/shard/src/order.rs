@@ -105,7 +105,7 @@ impl Shard {
             }
             Verdict::Answer(ack) => {
                 self.counters.duplicates += 1;
-                self.reply(submit.origin, ack);
+                self.reply(submit.origin, submit.frame.kind(), ack);
             }
             Verdict::Repeat(seq) => {
                 channel.repeats.push_back((seq, submit));
@@ -191,7 +191,7 @@ impl Shard {
             let known =
                 channel.dedup.as_ref().and_then(|d| d.find(submit.origin.user, submit.frame.send_id()));
             let time_ms = known.map_or(channel.time_ms, |known| known.time_ms);
-            self.reply(submit.origin, ack_of(submit.frame.header().id, id, at, time_ms));
+            self.reply(submit.origin, submit.frame.kind(), ack_of(submit.frame.header().id, id, at, time_ms));
         }
     }
 
@@ -246,7 +246,7 @@ impl Shard {
         match first.and_then(send_ack) {
             Some(ack) => {
                 self.counters.duplicates += 1;
-                self.reply(submit.origin, ack);
+                self.reply(submit.origin, submit.frame.kind(), ack);
             }
             None => self.refuse(&submit, &conflict()),
         }
@@ -262,7 +262,9 @@ impl Shard {
     ) {
         let origin = submit.origin;
         let request = submit.frame.header().id;
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
         let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
         // An interval that begins with an unstored message is not visible yet.
         let head = readable.iter().rfind(|i| i.joined <= durable).map_or(Seq(0), high_of);
@@ -276,7 +278,7 @@ impl Shard {
             if get.newest { windows.pop() } else { (!windows.is_empty()).then(|| windows.remove(0)) };
         let Some((low, high)) = chosen else {
             let page = HistoryPage { channel: id.0, from: 0, to: 0, head: head.0, count: 0, more: false };
-            return self.reply(origin, body::encode(request, &page));
+            return self.reply(origin, Kind::GET_HISTORY, body::encode(request, &page));
         };
         let (newest, beyond) = (get.newest, !windows.is_empty());
         let page = PageBounds { messages: get.limit, bytes: PAGE_BYTES_MAX };
@@ -302,11 +304,16 @@ impl Shard {
         };
         let head = body::encode(history.id, &page);
         let home = self.placement.user_home(history.origin.user);
-        self.hops.push(home, Hop::Answer { origin: history.origin, frames: join(&head, &frames) });
+        self.hops.push(
+            home,
+            Hop::Answer { origin: history.origin, asked: Kind::GET_HISTORY, frames: join(&head, &frames) },
+        );
     }
 
     fn get_members(&mut self, id: ChannelId, submit: Submit) {
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            return impossible!(self, "members of a channel that is not in memory");
+        };
         if !channel.is_member(submit.origin.user) {
             return self.refuse(&submit, &forbidden());
         }
@@ -321,7 +328,9 @@ impl Shard {
             }
             return;
         }
-        let Some(get) = body::read::<GetMembers>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetMembers>(&submit.frame) else {
+            return impossible!(self, "a request for members that was not checked");
+        };
         let item = |(user, member): (UserId, &Member)| MemberItem {
             user: user.0,
             joined: member.joined.0,
@@ -332,7 +341,7 @@ impl Shard {
         let more = items.len() > get.limit as usize;
         items.truncate(get.limit as usize);
         let members = Members { channel: id.0, items, more };
-        self.reply(submit.origin, body::encode(submit.frame.header().id, &members));
+        self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
 
     /// What was asked could not be read from the store.
@@ -345,8 +354,10 @@ impl Shard {
                 self.end_session(conn, CloseCode::Internal);
             }
             Asked::Page(_) => {}
-            Asked::History(history) => self.refuse_at(history.origin, history.id, &busy()),
-            Asked::Channels { origin, id } => self.refuse_at(origin, id, &busy()),
+            Asked::History(history) => {
+                self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &busy());
+            }
+            Asked::Channels { origin, id } => self.refuse_at(origin, Kind::GET_CHANNELS, id, &busy()),
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &busy()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
             Asked::Replay { dest, source } => {
@@ -358,17 +369,17 @@ impl Shard {
     }
 
     pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
-        self.refuse_at(submit.origin, submit.frame.header().id, refusal);
+        self.refuse_at(submit.origin, submit.frame.kind(), submit.frame.header().id, refusal);
     }
 
-    fn refuse_at(&mut self, origin: Origin, id: u64, refusal: &Refusal) {
+    fn refuse_at(&mut self, origin: Origin, asked: Kind, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
-        self.reply(origin, body::encode(id, &refusal.body()));
+        self.reply(origin, asked, body::encode(id, &refusal.body()));
     }
 
-    pub(crate) fn reply(&mut self, origin: Origin, frame: Frame) {
+    pub(crate) fn reply(&mut self, origin: Origin, asked: Kind, frame: Frame) {
         let home = self.placement.user_home(origin.user);
-        self.hops.push(home, Hop::Answer { origin, frames: frame.into_bytes() });
+        self.hops.push(home, Hop::Answer { origin, asked, frames: frame.into_bytes() });
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::commit::{Batch, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::query::Query;
-use protocol::{ChannelId, Frame, InboxSeq, Seq, StoreId, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
 
 use crate::input::{Tick, Ticket};
 use crate::limits::{
@@ -40,7 +40,7 @@ pub(crate) enum After {
     /// A hop that has to see the batch.
     Hop(Hop),
     /// A session is told that what it asked for is done.
-    Answer(Origin, Frame),
+    Answer(Origin, Kind, Frame),
 }
 
 /// A batch without its rows.

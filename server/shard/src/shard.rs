@@ -17,7 +17,7 @@ use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
-use crate::limits::MARKS_EVERY_MS;
+use crate::limits::{MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::remote::HeldConn;
@@ -55,6 +55,8 @@ pub struct Shard {
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
+    /// Sessions that are not read until they have tokens again.
+    pub(crate) broke: Timer,
     marks_at: Tick,
     /// Connections that are not read, and why.
     pub(crate) pauses: Pauses,
@@ -155,6 +157,7 @@ impl Shard {
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
             timer: Timer::default(),
+            broke: Timer::with_slots_of(TOKENS_SLOT_MS),
             marks_at: Tick(0),
             pauses: Pauses::new(placement.shards(), stores, seed),
             crowded: Vec::new(),
@@ -193,6 +196,7 @@ impl Shard {
     pub fn end_turn(&mut self, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
         self.look_at_due_sessions();
+        self.read_those_with_tokens();
         if self.now >= self.marks_at {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
@@ -243,7 +247,8 @@ impl Shard {
         let crowded = self.crowded.iter().any(untold).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
-        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded, trailing];
+        let deadlines =
+            [Some(self.marks_at), self.timer.next(), self.broke.next(), draining, crowded, trailing];
         deadlines.into_iter().flatten().min()
     }
 
@@ -318,7 +323,7 @@ impl Shard {
     fn hop(&mut self, hop: Hop) {
         match hop {
             Hop::Submit { origin, channel, frame } => self.submit(channel, Submit::new(origin, frame)),
-            Hop::Answer { origin, frames } => self.answer(origin, frames),
+            Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
                 let inbound =
                     crate::applied::Inbound { source, through, deliveries, origins, acked: Vec::new() };
@@ -361,7 +366,7 @@ impl Shard {
             After::Reply(ticket) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),
             After::Read(ticket, query) => self.out.push(Effect::Read { ticket, query }),
             After::Hop(hop) => self.hop(hop),
-            After::Answer(origin, frame) => self.reply(origin, frame),
+            After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
         }
     }
 
@@ -527,7 +532,8 @@ impl Shard {
         let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
         let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
         let awaited = user.awaited > 0;
-        (user.used != used || !user.sessions.is_empty() || !stored || awaited).then_some(user.used)
+        let used_now = user.used != used || !user.sessions.is_empty() || !user.bucket.is_full(self.now);
+        (used_now || !stored || awaited).then_some(user.used)
     }
 }
 

@@ -3,6 +3,7 @@
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, UserId};
 
+use crate::admit::Bucket;
 use crate::inbox::Inbox;
 use crate::input::{Command, ConnId, Ticket};
 
@@ -18,6 +19,8 @@ pub(crate) struct User {
     pub(crate) used: u64,
     /// Deliveries for it in spans that wait: it stays in memory until they are applied.
     pub(crate) awaited: usize,
+    /// What all its devices may still spend.
+    pub(crate) bucket: Bucket,
 }
 
 /// What waits while a user is loaded.
@@ -56,6 +59,7 @@ impl User {
             dirty: 0,
             used: 0,
             awaited: 0,
+            bucket: Bucket::default(),
         }
     }
 
@@ -64,4 +68,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 112);
+const _: () = assert!(size_of::<User>() <= 136);

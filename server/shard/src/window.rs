@@ -151,3 +151,60 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::body::message::SendText;
+    use protocol::hop::Origin;
+    use protocol::query::StoreState;
+    use protocol::{DeviceId, Generation, Placement, ShardId, StoreId, UserId};
+
+    use super::*;
+    use crate::channel::Submit;
+    use crate::limits::WAITING_MAX;
+    use crate::{Config, Limits};
+
+    const ID: ChannelId = ChannelId(10 << 64 | 20);
+
+    fn shard() -> Shard {
+        let own = StoreState {
+            store: StoreId(0),
+            generation: Generation(1),
+            fanout_head: 0,
+            fanout_tail: 0,
+            applied: Vec::new(),
+        };
+        Shard::new(Config {
+            shard: ShardId(0),
+            placement: Placement::new(1, 1).expect("one of each"),
+            limits: Limits::default(),
+            own: vec![own],
+            fanout_heads: vec![0],
+            seed: 1,
+        })
+    }
+
+    fn submit(id: u64) -> Submit {
+        let body = SendText { channel: ID.0, text: "x".into() };
+        let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
+        Submit::new(origin, protocol::body::encode(id, &body))
+    }
+
+    /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.
+    #[test]
+    fn waiting_sends_are_not_moved_for_each_that_is_taken() {
+        let mut shard = shard();
+        let mut channel = Channel::new(ID, None, Vec::new(), Seq(0), 0);
+        channel.waiting = (1..=WAITING_MAX as u64).map(submit).collect();
+        let second = channel.waiting.get(1).map(std::ptr::from_ref);
+        shard.channels.insert(ID, Slot::Live(Box::new(channel)));
+        shard.window_loaded(ID, &[]);
+        let Some(Slot::Live(channel)) = shard.channels.get(&ID) else { panic!("it left memory") };
+        assert!(channel.opening.is_some());
+        assert_eq!(channel.waiting.len(), WAITING_MAX - 1);
+        assert_eq!(channel.waiting.front().map(std::ptr::from_ref), second);
+        shard.opened(ID, UserId(20), Some(true));
+        let Some(Slot::Live(channel)) = shard.channels.get(&ID) else { panic!("it left memory") };
+        assert_eq!((channel.head, channel.waiting.len()), (Seq(WAITING_MAX as u64), 0));
+    }
+}

@@ -79,6 +79,8 @@ pub struct Faults {
     pub long_pause: u64,
     /// A hop whose loss has a recovery of its own is lost; in a thousand of them.
     pub lost_hop: u64,
+    /// The process ends and a backup takes the place of its stores. Backups are made four times as often.
+    pub restore: u64,
 }
 
 impl Faults {
@@ -97,6 +99,7 @@ impl Faults {
         dial_again: 0,
         long_pause: 0,
         lost_hop: 0,
+        restore: 0,
     };
 
     fn draw(rng: &mut Rng) -> Self {
@@ -115,6 +118,7 @@ impl Faults {
             dial_again: some(10_000),
             long_pause: some(2_000),
             lost_hop: some(30),
+            restore: some(3_000),
         }
     }
 }

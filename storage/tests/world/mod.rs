@@ -77,6 +77,11 @@ impl World {
         self.sends
     }
 
+    /// Lets so much time go by.
+    pub fn pass(&mut self, ms: u64) {
+        self.time_ms += ms;
+    }
+
     /// Stamps a frame as the channel's next message, and commits it with the rows of its group.
     pub fn append(&mut self, channel: ChannelId, sender: UserId, frame: &Frame) -> Seq {
         let seq = self.heads.get(&channel).copied().unwrap_or_default().next();

@@ -95,7 +95,9 @@ impl Session {
         self.clock.welcomed(self.now_ms, &welcome);
         self.state = State::CatchingUp;
         self.events.push_back(Event::Connected(welcome));
-        if generation != self.cursor.generation {
+        // A server that begins below the cursor does not have what it once said was complete: it has lost a part of this
+        // life without beginning another one.
+        if generation != self.cursor.generation || start < self.cursor.at {
             let is_new = self.cursor.generation == Generation(0) && start == InboxSeq(0);
             self.cursor = Cursor { generation, at: start };
             self.seen.clear();
