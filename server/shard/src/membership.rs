@@ -11,6 +11,7 @@ use protocol::query::{Earlier, Query};
 use protocol::{ChannelId, Kind, Seq, UserId};
 
 use crate::channel::{Channel, Opening, Submit};
+use crate::invariant::impossible;
 use crate::order::{busy, forbidden};
 use crate::shard::{Asked, Shard, Slot};
 
@@ -51,9 +52,12 @@ impl Shard {
     /// A window of history: at once for a member that is in the channel for the first time, else when the store has said
     /// when the user was.
     pub(crate) fn get_history(&mut self, id: ChannelId, submit: Submit) {
-        // Both are checked on the way here.
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            return impossible!(self, "history of a channel that is not in memory");
+        };
         let (user, durable) = (submit.origin.user, channel.durable);
         match channel.readable(user, Seq(get.after)) {
             Readable::Nothing => self.refuse(&submit, &forbidden()),
@@ -67,7 +71,9 @@ impl Shard {
     /// The store has said when the user was a member. `durable` is from before it was asked: a stay that lasts there may
     /// end with any message behind.
     pub(crate) fn membership(&mut self, submit: &Submit, durable: Seq, stays: &[Interval]) {
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
         if stays.is_empty() {
             return self.refuse(submit, &forbidden());
         }

@@ -18,9 +18,12 @@ impl Shard {
         let Some(index) = self.own(self.placement.channel_store(id)) else {
             return impossible!(self, "a mark for a channel of another shard");
         };
-        // Both are checked on the way here.
-        let Some(mark) = body::read::<MarkRead>(&submit.frame) else { return };
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(mark) = body::read::<MarkRead>(&submit.frame) else {
+            return impossible!(self, "a mark that was not checked");
+        };
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a mark for a channel that is not in memory");
+        };
         let (user, seq, head) = (submit.origin.user, Seq(mark.seq), channel.durable);
         let begun = channel.exists && head > Seq(0);
         let Some(position) = channel.position(user).filter(|_| begun) else {
