@@ -120,11 +120,15 @@ impl Shard {
 
     /// Applies spans in order for as long as their recipients are in memory. Pointers and mark are rows of one batch, so
     /// a span is applied whole or, after a crash, once more from the start.
-    fn pump(&mut self, index: usize) {
-        while self.load_front(index) {
+    pub(crate) fn pump(&mut self, index: usize) {
+        while self.takes_deliveries(index) && self.load_front(index) {
             let Some(inbound) = self.applied.get_mut(index).and_then(|applied| applied.pop()) else { break };
             self.apply_span(index, inbound);
         }
+    }
+
+    pub(crate) fn takes_deliveries(&self, index: usize) -> bool {
+        self.pipelines.get(index).is_some_and(|pipeline| pipeline.takes_deliveries())
     }
 
     /// Whether there is a front span and all its recipients are in memory; asks for those who are not.
@@ -230,6 +234,7 @@ impl Shard {
 
     pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        self.users_changed += 1;
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
         for session in user.sessions.iter().filter_map(|conn| self.sessions.get(conn)) {
             keep |= session.paging.is_some();
@@ -310,8 +315,8 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         if !session.crowded {
             session.crowded = true;
-            self.crowded.push(conn);
             self.counters.fell_behind += 1;
+            self.await_flush(conn);
         }
     }
 
