@@ -1,8 +1,9 @@
 //! The life of sessions: Hello, Reauth, silence, the end, and drain.
 
-use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::cost::TOKEN_BYTES;
 use protocol::hop::{Hop, Speak};
 use protocol::limits::DEVICES_MAX;
 use protocol::partition::mix64;
@@ -12,10 +13,11 @@ use protocol::{ChannelId, CloseCode, Code, Cursor, DeviceId, Frame, InboxSeq, Ki
 use crate::admit::Bucket;
 use crate::effect::Effect;
 use crate::input::{Command, ConnId, Tick, Ticket};
+use crate::invariant::impossible;
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pauses::Why;
 use crate::pipeline::After;
-use crate::session::{Egress, Session};
+use crate::session::Session;
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::{Hello, User, Waiting};
 
@@ -113,7 +115,7 @@ impl Shard {
                 Waiting::Delivery => {}
             }
         }
-        self.pump_inbound();
+        self.recipient_loaded(id);
     }
 
     /// The user's rows could not be read: whoever waits is told to come again.
@@ -122,8 +124,7 @@ impl Shard {
         for waiting in waiting {
             self.refuse_waiting(id, waiting);
         }
-        // Deliveries cannot be refused: the load is asked for again.
-        self.pump_inbound();
+        self.recipient_not_loaded(id);
     }
 
     fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
@@ -218,30 +219,26 @@ impl Shard {
 
     fn begin_session(&mut self, hello: &Hello, start: InboxSeq) {
         self.next_session = self.next_session.wrapping_add(1);
-        let session = Session {
-            user: hello.user,
-            device: hello.device,
-            number: self.next_session,
-            sent_through: start,
-            complete: start,
-            completed_at: self.now,
-            paging: None,
-            expires_ms: hello.expires_ms,
-            heard_at: self.now,
-            bucket: Bucket::full(self.config.limits.frames_burst, self.now),
-            faults: 0,
-            holder_pauses: false,
-            crowded: false,
-            look_at: Tick(u64::MAX),
-            egress: Egress::of(hello.conn),
+        let limits = &self.config.limits;
+        let (pace, of) = (limits.session_pace(), limits.user_pace());
+        let Some(Slot::Live(user)) = self.users.get(&hello.user) else {
+            return impossible!(self, "a session of a user that is not in memory");
         };
+        // Who comes again has no more than before: the user's tokens outlive the session.
+        let bucket = Bucket::no_fuller_than(pace, user.bucket, of, self.now);
+        let session = Session::new(hello, self.next_session, start, self.now, bucket);
         let look_at = self.next_look(&session);
         self.sessions.insert(hello.conn, Box::new(session));
         self.look_at(hello.conn, look_at);
     }
 
     fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
-        let welcome = Welcome {
+        let limits = &self.config.limits;
+        let (pace, of) = (limits.session_pace(), limits.user_pace());
+        let welcome = WelcomeV2 {
+            tokens_per_s: pace.per_s.min(of.per_s),
+            tokens_burst: pace.burst.min(of.burst),
+            token_bytes: TOKEN_BYTES,
             user: hello.user.0,
             device: hello.device.0,
             generation,
@@ -249,8 +246,8 @@ impl Shard {
             head: head.0,
             time_ms: self.wall_ms,
             expires_ms: hello.expires_ms,
-            heartbeat_ms: self.config.limits.heartbeat_ms,
-            group_members_max: u32::try_from(self.config.limits.group_members).unwrap_or(u32::MAX),
+            heartbeat_ms: limits.heartbeat_ms,
+            group_members_max: u32::try_from(limits.group_members).unwrap_or(u32::MAX),
             kinds: body::kinds(),
         };
         self.transmit_body(hello.conn, hello.id, &welcome);

@@ -17,6 +17,10 @@ use crate::shard::Shard;
 pub(crate) enum Why {
     /// Too much waits to be written to it.
     Egress,
+    /// It was refused for want of tokens.
+    Tokens,
+    /// It has asked for as many pages as may be under way.
+    Pages,
     /// What it sends waits for the lane to this shard.
     Lane(ShardId),
     /// What it sends waits for this store.
@@ -71,6 +75,8 @@ fn plain(why: Why) -> u8 {
         Why::Greeting => 2,
         Why::Drain => 4,
         Why::Home => 8,
+        Why::Tokens => 16,
+        Why::Pages => 32,
         Why::Lane(_) | Why::Store(_) => 0,
     }
 }
@@ -131,6 +137,15 @@ impl Pauses {
                 list.remove(&conn);
             }
         }
+    }
+
+    /// Whether there is this reason not to read it.
+    pub(crate) fn has(&self, conn: ConnId, why: Why) -> bool {
+        self.of.get(&conn).is_some_and(|reasons| match why {
+            Why::Lane(shard) => reasons.lanes & bit(shard.0) != 0,
+            Why::Store(store) => reasons.stores & bit(store.0) != 0,
+            _ => reasons.plain & plain(why) != 0,
+        })
     }
 
     /// Whether there is any reason not to read it.

@@ -5,18 +5,18 @@ use std::collections::VecDeque;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Origin};
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, Query, ReadFault};
 use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
 
 use crate::applied::Applied;
 use crate::channel::{Channel, Submit};
-use crate::effect::Effect;
+use crate::effect::{Effect, Fault};
 use crate::greet::{Draining, Greeting};
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
-use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS};
+use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::pressure::Pressure;
@@ -25,6 +25,7 @@ use crate::session::Session;
 use crate::source::Source;
 use crate::timer::Timer;
 use crate::user::{User, Waiting};
+use crate::window::Windows;
 use crate::{Config, Counters};
 
 /// One shard. See the crate's documentation for the calling contract.
@@ -54,6 +55,8 @@ pub struct Shard {
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
+    /// Sessions that are not read until they have tokens again.
+    pub(crate) broke: Timer,
     marks_at: Tick,
     /// Connections that are not read, and why.
     pub(crate) pauses: Pauses,
@@ -63,6 +66,7 @@ pub struct Shard {
     /// the flush at the end of the turn does not leave behind is drained, and nobody says so.
     pub(crate) crowded: Vec<ConnId>,
     pub(crate) spare_tails: SpareTails,
+    pub(crate) windows: Windows,
     pub(crate) user_ring: VecDeque<(UserId, u64)>,
     pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
     /// Users that this turn loaded or whose pointers it saw stored: so many may have to go.
@@ -132,7 +136,8 @@ impl Shard {
         let pipelines =
             config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head, &config.limits));
         let sources = config.own.iter().map(|o| Source::new(o.store, o.fanout_tail, o.fanout_head, stores));
-        let applied = config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads));
+        let applied =
+            config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads, seed));
         Self {
             placement,
             now: Tick(0),
@@ -154,11 +159,13 @@ impl Shard {
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
             timer: Timer::default(),
+            broke: Timer::with_slots_of(TOKENS_SLOT_MS),
             marks_at: Tick(0),
             pauses: Pauses::new(placement.shards(), stores, seed),
             pressure: Pressure::new(stores),
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
+            windows: Windows::default(),
             user_ring: VecDeque::new(),
             channel_ring: VecDeque::new(),
             users_changed: 0,
@@ -194,6 +201,7 @@ impl Shard {
     pub fn end_turn(&mut self, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
         self.look_at_due_sessions();
+        self.read_those_with_tokens();
         if self.now >= self.marks_at {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
@@ -245,8 +253,9 @@ impl Shard {
         let lanes = (0..self.placement.shards()).map(ShardId).any(is_due).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
-        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded, lanes, trailing];
-        deadlines.into_iter().flatten().min()
+        let sessions = [self.timer.next(), self.broke.next(), crowded, lanes];
+        let deadlines = [Some(self.marks_at), draining, trailing].into_iter().chain(sessions);
+        deadlines.flatten().min()
     }
 
     /// Whether rows wait here for a batch to ride on. They leave by [`Self::next_deadline`]; what is stored without them
@@ -254,6 +263,12 @@ impl Shard {
     #[must_use]
     pub fn has_trailing(&self) -> bool {
         self.pipelines.iter().any(Pipeline::has_open)
+    }
+
+    /// Bytes of dedup windows in memory and on the way there.
+    #[must_use]
+    pub fn dedup_bytes(&self) -> usize {
+        self.windows.bytes()
     }
 
     /// Counters for the operator.
@@ -320,9 +335,10 @@ impl Shard {
     fn hop(&mut self, hop: Hop) {
         match hop {
             Hop::Submit { origin, channel, frame } => self.submit(channel, Submit { origin, frame }),
-            Hop::Answer { origin, frames } => self.answer(origin, frames),
+            Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
-                let inbound = crate::applied::Inbound { source, through, deliveries, origins };
+                let inbound =
+                    crate::applied::Inbound { source, through, deliveries, origins, acked: Vec::new() };
                 self.inbound(dest, after, inbound);
             }
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
@@ -357,7 +373,7 @@ impl Shard {
             }
         }
         if !had_room {
-            self.pump(index);
+            self.apply_waiting(index);
         }
     }
 
@@ -370,8 +386,12 @@ impl Shard {
         }
     }
 
-    fn read(&mut self, ticket: Ticket, answer: Result<Answer, String>) {
+    fn read(&mut self, ticket: Ticket, answer: Result<Answer, ReadFault>) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
+        if let Err(fault @ ReadFault::Corrupt { .. }) = answer {
+            // Whatever needs the row can never go on: the process ends and names it.
+            return self.out.push(Effect::Fault(Fault::Unreadable(fault)));
+        }
         match (asked, answer) {
             (Asked::User(user), Ok(Answer::User { account, devices, inbox_head })) => {
                 self.user_loaded(user, User::new(account, devices, inbox_head));
@@ -479,9 +499,9 @@ impl Shard {
         self.look_at_drained();
     }
 
-    /// Lets go of users and channels that nobody used since they were last looked at, down to the operator's bounds. Each
-    /// one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968). As many are looked at as the turn gave
-    /// reason to, so that the bounds hold however much is loaded.
+    /// Lets go of users, channels and dedup windows that nobody used since they were last looked at, down to the operator's
+    /// bounds. Each one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968). As many are looked at as the
+    /// turn gave reason to, so that the bounds hold however much is loaded.
     fn evict(&mut self) {
         let mut looks = LOOKS_MIN + LOOKS_EACH * core::mem::take(&mut self.users_changed);
         while self.users.len() > self.config.limits.idle_users + self.sessions.len() && looks > 0 {
@@ -492,6 +512,7 @@ impl Shard {
                 None => drop(self.users.remove(&id)),
             }
         }
+        self.drop_windows(0);
         looks = LOOKS_MIN + LOOKS_EACH * core::mem::take(&mut self.channels_changed);
         while self.channels.len() > self.config.limits.idle_channels && looks > 0 {
             looks -= 1;
@@ -504,19 +525,17 @@ impl Shard {
             };
             match keep {
                 Some(used) => self.channel_ring.push_back((id, used)),
-                None => drop(self.channels.remove(&id)),
+                None => self.forget_channel(id),
             }
         }
     }
 
     fn user_to_keep(&self, id: UserId, used: u64) -> Option<u64> {
         let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
-        if user.used != used || !user.sessions.is_empty() {
-            return Some(user.used);
-        }
         let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
         let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
-        let needed = !stored || self.applied.iter().any(|applied| applied.needs(id));
-        needed.then_some(user.used)
+        let awaited = user.awaited > 0;
+        let used_now = user.used != used || !user.sessions.is_empty() || !user.bucket.is_full(self.now);
+        (used_now || !stored || awaited).then_some(user.used)
     }
 }
