@@ -72,6 +72,10 @@ impl Shard {
         self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
     }
 
+    pub(crate) fn takes_deliveries(&self, index: usize) -> bool {
+        self.pipelines.get(index).is_some_and(|pipeline| pipeline.takes_deliveries())
+    }
+
     /// Puts the messages of a span, whose recipients are all in memory, into their inboxes.
     pub(crate) fn apply_span(&mut self, index: usize, inbound: &Inbound, has_waited: bool) {
         let mut origins = inbound.origins.iter().peekable();
@@ -164,6 +168,7 @@ impl Shard {
 
     pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        self.users_changed += 1;
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
         for session in user.sessions.iter().filter_map(|conn| self.sessions.get(conn)) {
             keep |= session.paging.is_some();
@@ -253,8 +258,8 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         if !session.crowded {
             session.crowded = true;
-            self.crowded.push(conn);
             self.counters.fell_behind += 1;
+            self.await_flush(conn);
         }
     }
 

@@ -31,6 +31,12 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
+    /// Messages that may wait unstored in one store before their senders are no longer read.
+    pub unstored_messages: usize,
+    /// Bytes of frames that may wait unstored in one store before their senders are no longer read. At least one frame.
+    pub unstored_bytes: usize,
+    /// Rows that may wait unstored in one store before no more deliveries are applied there.
+    pub unstored_rows: usize,
     /// Bytes of dedup windows in memory. Over it those of channels with nothing in flight are dropped, and new ones are read
     /// one at a time.
     pub dedup_bytes: usize,
@@ -52,6 +58,9 @@ impl Default for Limits {
             stalled_ms: 60_000,
             idle_users: 65_536,
             idle_channels: 16_384,
+            unstored_messages: UNSTORED_MESSAGES_MAX,
+            unstored_bytes: UNSTORED_BYTES_MAX,
+            unstored_rows: UNSTORED_ROWS_MAX,
             dedup_bytes: 64 * 1024 * 1024,
             trailing_ms: 10,
         }
@@ -84,10 +93,18 @@ pub const BATCH_MESSAGES_MAX: usize = 512;
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Rows that nobody waits for, until they leave in a batch of their own.
 pub const TRAILING_ROWS_MAX: usize = 2048;
-/// Messages that may wait unstored in one store before the shard stops reading their senders.
+/// Messages that may wait unstored in one store before their senders are no longer read.
 pub const UNSTORED_MESSAGES_MAX: usize = 4096;
-/// Bytes of frames that may wait unstored in one store before the shard stops reading their senders.
+/// Bytes of frames that may wait unstored in one store before their senders are no longer read.
 pub const UNSTORED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What was on the way to a store when its senders were paused still waits there, up to so many times what may wait
+/// before; more is refused Busy until the store has room again. So one store holds at most
+/// `PARKED_FACTOR * UNSTORED_BYTES_MAX` and a frame.
+pub const PARKED_FACTOR: usize = 3;
+/// Rows that may wait unstored in one store before no more deliveries are applied there.
+pub const UNSTORED_ROWS_MAX: usize = 65_536;
+/// A store that others said is full, and did not say so again for so long, takes sends again.
+pub const PRESSURE_FORGOTTEN_MS: u64 = 3000;
 /// Hops that may wait for one shard before this shard stops reading the senders.
 pub const HOPS_WAITING_MAX: usize = 4096;
 /// Deliveries that may wait in one store for their recipients to be loaded; more are read again from the log.
@@ -120,6 +137,11 @@ pub const DRAIN_QUIET_MS: u64 = 100;
 pub const SPARE_TAILS_MAX: usize = 1024;
 /// Entries that a kept tail has room for; larger ones are given back to the heap.
 pub const SPARE_TAIL_ENTRIES_MAX: usize = 16;
+/// Users, and channels, that every turn may look at for eviction.
+pub const LOOKS_MIN: usize = 64;
+/// Looks for eviction that come with each user or channel that a turn loaded or whose rows it saw stored: the first finds
+/// it used, the second lets go of it.
+pub const LOOKS_EACH: usize = 2;
 /// Devices reconnect within this window after a drain.
 pub const RECONNECT_SPREAD_MS: u32 = 5000;
 
