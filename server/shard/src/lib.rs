@@ -17,6 +17,7 @@
 mod admit;
 mod applied;
 mod channel;
+mod control;
 mod dedup;
 mod deliver;
 mod effect;
@@ -38,7 +39,7 @@ mod timer;
 mod user;
 
 pub use effect::Effect;
-pub use input::{Command, ConnId, Input, Tick, Ticket};
+pub use input::{Command, CommandError, ConnId, Input, Tick, Ticket};
 pub use limits::Limits;
 pub use shard::Shard;
 

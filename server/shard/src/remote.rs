@@ -38,14 +38,14 @@ impl Shard {
             self.send_away(hello.conn);
             return;
         }
-        let Hello { conn, user, device, cursor, id, expires_ms } = hello;
+        let Hello { conn, user, device, cursor, id, expires_ms, issued_ms } = hello;
         let held =
             HeldConn { home, home_pauses: true, is_pressed: false, taken: 0, queued: 0, untold: false };
         self.held.insert(conn, held);
         self.counters.hellos_held += 1;
         // The home says when to go on: its own pause would come a hop too late.
         self.out.push(Effect::Pause { conn });
-        self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms });
+        self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms, issued_ms });
     }
 
     /// Passes on what a held connection said. False when the connection is not held: it is our own matter.
@@ -137,13 +137,13 @@ impl Shard {
     pub(crate) fn heard(&mut self, holder: ShardId, conn: ConnId, fact: Held) {
         let conn = conn.held_by(holder);
         match fact {
-            Held::Hello { user, device, cursor, id, expires_ms } => {
-                self.hello(Hello { conn, user, device, cursor, id, expires_ms });
+            Held::Hello { user, device, cursor, id, expires_ms, issued_ms } => {
+                self.hello(Hello { conn, user, device, cursor, id, expires_ms, issued_ms });
                 if self.sessions.contains_key(&conn) {
                     self.speak(conn, Speak::Resume);
                 }
             }
-            Held::Reauth { id, expires_ms } => self.reauth(conn, id, expires_ms),
+            Held::Reauth { id, expires_ms, issued_ms } => self.reauth(conn, id, expires_ms, issued_ms),
             Held::Frame(frame) => self.frame(conn, frame),
             Held::Taken { through, queued } => {
                 let Some(session) = self.sessions.get(&conn) else { return };

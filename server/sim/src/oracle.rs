@@ -72,10 +72,16 @@ pub struct Oracle {
     pub inboxes: BTreeMap<UserId, Inbox>,
     /// Durable device rows.
     pub devices: BTreeMap<UserId, BTreeMap<DeviceId, Cursor>>,
-    /// Devices that were removed at least once. A token that is still good brings one back.
+    /// Devices that were removed, durably. Nothing ever brings one back.
     pub gone: HashSet<DeviceId>,
+    /// Devices that somebody asked to remove. These alone may be told that they were logged out.
+    pub removing: HashSet<DeviceId>,
     /// Durable accounts.
     pub accounts: HashSet<UserId>,
+    /// Tokens that were issued before this are no good, durably.
+    pub not_before: BTreeMap<UserId, u64>,
+    /// The same as it was asked for: whoever logs in later is given a token that was issued at this time or later.
+    pub not_before_asked: BTreeMap<UserId, u64>,
     /// By store.
     pub logs: Vec<Log>,
     offered: HashMap<(ChannelId, UserId, SendId), Vec<u64>>,
@@ -91,10 +97,32 @@ impl Oracle {
             inboxes: BTreeMap::new(),
             devices: BTreeMap::new(),
             gone: HashSet::new(),
+            removing: HashSet::new(),
             accounts: HashSet::new(),
+            not_before: BTreeMap::new(),
+            not_before_asked: BTreeMap::new(),
             logs: (0..placement.stores()).map(|_| Log::default()).collect(),
             offered: HashMap::new(),
         }
+    }
+
+    /// Whether a device exists, durably.
+    #[must_use]
+    pub fn has_device(&self, user: UserId, device: DeviceId) -> bool {
+        self.devices.get(&user).is_some_and(|all| all.contains_key(&device))
+    }
+
+    /// Whether a token can be good for anything: its device may exist, and nobody has logged out everywhere since.
+    #[must_use]
+    pub fn may_be_welcome(&self, user: UserId, device: DeviceId, issued_ms: u64) -> bool {
+        !self.gone.contains(&device) && issued_ms >= self.not_before.get(&user).copied().unwrap_or(0)
+    }
+
+    /// Whether a device may be told that it was logged out, or that this token of it no longer counts.
+    #[must_use]
+    pub fn may_be_logged_out(&self, user: UserId, device: DeviceId, issued_ms: u64) -> bool {
+        let asked_ms = self.not_before_asked.get(&user).copied().unwrap_or(0);
+        self.removing.contains(&device) || issued_ms < asked_ms
     }
 
     /// A device has put a frame on its way. Nothing else may ever become durable.
