@@ -15,7 +15,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, Query, ReadFault};
 use protocol::token::Key;
 use protocol::{Placement, ShardId, StoreId};
 use storage::{StoreError, StoreState, Stores, Tier};
@@ -377,9 +377,9 @@ fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option
     Ok(Some((parts, QuicFace { addresses, fingerprint, is_new })))
 }
 
-/// From memory, on the shard's own thread. An error is the same for a reader thread, which logs it.
-fn cached(data: &Stores, query: &Query) -> Option<Result<Answer, String>> {
-    data.read(query, Tier::Cached).ok().flatten().map(Ok)
+/// From memory, on the shard's own thread.
+fn cached(data: &Stores, query: &Query) -> Option<Result<Answer, ReadFault>> {
+    data.read(query, Tier::Cached).map_err(ReadFault::from).transpose()
 }
 
 fn placement(config: &Config, stores: u16) -> Result<Placement, BootError> {

@@ -1,5 +1,6 @@
 //! The one place where the process ends because it can promise nothing more.
 
+use protocol::query::ReadFault;
 use protocol::{ShardId, StoreId};
 use storage::StoreError;
 
@@ -23,6 +24,16 @@ pub fn shard_failed(shard: ShardId, error: &std::io::Error) -> ! {
 pub fn impossible(shard: ShardId, what: &str) -> ! {
     tracing::error!(%shard, what, "a state that cannot be was met, so the process ends; please report it");
     eprintln!("maru: shard {shard}: impossible: {what}; the process ends, please report this");
+    std::process::abort();
+}
+
+/// A committed row is damaged. Reading again finds the same, and what needs it can never go on: the process ends, so that
+/// an operator looks, before more is built on what is left.
+pub fn unreadable(shard: ShardId, fault: &ReadFault) -> ! {
+    const WHAT_TO_DO: &str = "see \"A row cannot be read\" in docs/operations.md: keep a copy of the data directory, \
+                              look at the disk, then mend or restore it";
+    tracing::error!(%shard, %fault, WHAT_TO_DO, "a row cannot be read, so the process ends");
+    eprintln!("maru: a row cannot be read: {fault}; the process ends; {WHAT_TO_DO}");
     std::process::abort();
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use protocol::hop::Hop;
-use protocol::query::Answer;
+use protocol::query::{Answer, ReadFault};
 use protocol::{ShardId, StoreId};
 use shard::{Command, CommandError, Ticket};
 
@@ -54,8 +54,8 @@ pub enum Post {
     Read {
         /// Of which effect.
         ticket: Ticket,
-        /// What was found, or the words for the log.
-        answer: Result<Answer, String>,
+        /// What was found, or why nothing was.
+        answer: Result<Answer, ReadFault>,
     },
     /// From the control plane.
     Control {

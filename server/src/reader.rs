@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, Query, ReadFault};
 use shard::Ticket;
 use storage::{Stores, Tier};
 
@@ -92,20 +92,17 @@ fn run(waiting: &Mutex<Receiver<Job>>, stores: &Stores, meter: &ReadMeter) {
         let Ok(Job { to, ticket, query }) = job else { return };
         let answer = answer(stores, &query);
         meter.answered.fetch_add(1, Ordering::Relaxed);
-        if let Err(words) = &answer {
+        if let Err(fault) = &answer {
             meter.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(?query, error = words, "a query failed");
+            tracing::error!(?query, %fault, "a query failed");
         }
         to.post(Post::Read { ticket, answer });
     }
 }
 
-fn answer(stores: &Stores, query: &Query) -> Result<Answer, String> {
-    match stores.read(query, Tier::Any) {
-        Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err("the store gave no answer".into()),
-        Err(error) => Err(error.to_string()),
-    }
+fn answer(stores: &Stores, query: &Query) -> Result<Answer, ReadFault> {
+    let unanswered = || ReadFault::Io { place: "the store".into(), what: "it gave no answer".into() };
+    stores.read(query, Tier::Any)?.ok_or_else(unanswered)
 }
 
 #[cfg(test)]

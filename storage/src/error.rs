@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use protocol::StoreId;
+use protocol::query::ReadFault;
+
+use crate::family::Family;
 
 /// Why a store refuses. After any error of a commit the outcome of that commit is unknown: acknowledge nothing more and
 /// end the process.
@@ -25,11 +28,15 @@ pub enum StoreError {
         known: u32,
     },
     /// Committed rows are gone, damaged, or contradict each other.
-    #[error("store {store} is corrupt: {what}")]
+    #[error("store {store} is corrupt: {}{what}", row_words(family, key))]
     Corrupt {
         /// Which store.
         store: StoreId,
-        /// The row and what is wrong with it.
+        /// The family of rows; empty when the damage is not one family's.
+        family: String,
+        /// The row's key or where the search for it began, hex; empty when it is not one row.
+        key: String,
+        /// What is wrong.
         what: String,
     },
     /// The disk is full. The outcome of the commit that met it is unknown.
@@ -57,12 +64,34 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Damage that is not one row's.
     pub(crate) fn corrupt(store: StoreId, what: impl Into<String>) -> Self {
-        Self::Corrupt { store, what: what.into() }
+        Self::Corrupt { store, family: String::new(), key: String::new(), what: what.into() }
+    }
+
+    /// Damage of a row, or of what a search from its key on met.
+    pub(crate) fn corrupt_row(store: StoreId, family: Family, key: &[u8], what: impl Into<String>) -> Self {
+        let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::Corrupt { store, family: family.name(), key, what: what.into() }
     }
 
     #[cfg(feature = "rocks")]
     pub(crate) fn io(place: impl std::fmt::Display, what: impl std::fmt::Display) -> Self {
         Self::Io { place: place.to_string(), what: what.to_string() }
     }
+}
+
+impl From<StoreError> for ReadFault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt { store, family, key, what } => Self::Corrupt { store, family, key, what },
+            StoreError::Io { place, what } => Self::Io { place, what },
+            StoreError::Full { store, what } => Self::Io { place: format!("store {store}"), what },
+            other => Self::Io { place: "the data directory".into(), what: other.to_string() },
+        }
+    }
+}
+
+fn row_words(family: &str, key: &str) -> String {
+    if family.is_empty() { String::new() } else { format!("family {family}, key {key}: ") }
 }

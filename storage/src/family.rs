@@ -70,7 +70,6 @@ impl Family {
     }
 
     /// The name on disk.
-    #[cfg(feature = "rocks")]
     pub(crate) fn name(self) -> String {
         match self {
             Self::Meta => "default".into(),

@@ -72,9 +72,13 @@ impl RocksRows {
         handle.ok_or_else(|| StoreError::corrupt(self.store, format!("family {family:?} is missing")))
     }
 
-    fn unread(&self, error: &Error) -> Unread {
+    /// What a read that stood at, or began at, a key says.
+    fn unread(&self, error: &Error, family: Family, key: &[u8]) -> Unread {
         match error.kind() {
             ErrorKind::Incomplete => Unread::Miss,
+            ErrorKind::Corruption => {
+                Unread::Fault(StoreError::corrupt_row(self.store, family, key, error.to_string()))
+            }
             _ => Unread::Fault(failed(self.store, error)),
         }
     }
@@ -98,7 +102,7 @@ fn reading(tier: Tier) -> ReadOptions {
 fn failed(store: StoreId, error: &Error) -> StoreError {
     let what = error.to_string();
     match error.kind() {
-        ErrorKind::Corruption => StoreError::Corrupt { store, what },
+        ErrorKind::Corruption => StoreError::corrupt(store, what),
         _ if what.contains("No space left on device") => StoreError::Full { store, what },
         _ => StoreError::io(format_args!("store {store}"), what),
     }
@@ -145,7 +149,7 @@ impl Rows for RocksRows {
     fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>> {
         let handle = self.handle(family)?;
         let found = self.db.get_cf_opt(&handle, key, &reading(tier));
-        Ok(found.map_err(|error| self.unread(&error))?.map(Bytes::from))
+        Ok(found.map_err(|error| self.unread(&error, family, key))?.map(Bytes::from))
     }
 
     fn scan(
@@ -182,7 +186,7 @@ impl Rows for RocksRows {
             }
         }
         // The end of the range and an error look the same until the status is asked.
-        rows.status().map_err(|error| self.unread(&error))
+        rows.status().map_err(|error| self.unread(&error, family, lower))
     }
 
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {

@@ -51,8 +51,7 @@ impl Listed {
 
 /// Says which row is damaged.
 pub(crate) fn damaged(store: StoreId, family: Family, key: &[u8]) -> Unread {
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    Unread::Fault(StoreError::corrupt(store, format!("row {hex} of {family:?} cannot be read")))
+    Unread::Fault(StoreError::corrupt_row(store, family, key, "the row cannot be read"))
 }
 
 impl<'a> View<'a> {
@@ -162,7 +161,7 @@ impl<'a> View<'a> {
         let store = self.placement.channel_store(channel);
         let key = key::message(channel, seq);
         let Some(value) = self.get(store, self.history(channel), &key)? else { return Ok(None) };
-        let (frame, _) = stamped(store, channel, seq, value)?;
+        let (frame, _) = stamped((store, self.history(channel)), channel, seq, value)?;
         Ok(Some(frame))
     }
 
@@ -174,8 +173,16 @@ impl<'a> View<'a> {
 }
 
 /// A history value as the frame it is, with its stamp; the stamp must name the key.
-pub(crate) fn stamped(store: StoreId, channel: ChannelId, seq: Seq, value: Bytes) -> Found<(Frame, Stamp)> {
-    let broken = |what: String| StoreError::corrupt(store, format!("message {channel:?} {seq}: {what}"));
+pub(crate) fn stamped(
+    (store, family): (StoreId, Family),
+    channel: ChannelId,
+    seq: Seq,
+    value: Bytes,
+) -> Found<(Frame, Stamp)> {
+    let broken = |what: String| {
+        let what = format!("message {channel:?} {seq}: {what}");
+        StoreError::corrupt_row(store, family, &key::message(channel, seq), what)
+    };
     let frame = Frame::new(value).map_err(|fault| broken(format!("not a frame: {fault:?}")))?;
     let stamp = frame.read_stamp().ok_or_else(|| broken("no stamp".into()))?;
     if stamp.seq != seq {

@@ -253,7 +253,7 @@ fn a_store_that_lost_its_end_is_refused() {
     fs::remove_dir_all(dir.path().join("store-01")).unwrap();
     copy(&old.path().join("store-01"), &dir.path().join("store-01"));
     let error = open(dir.path(), 2).unwrap_err();
-    let StoreError::Corrupt { store, what } = error else { panic!("{error}") };
+    let StoreError::Corrupt { store, what, .. } = error else { panic!("{error}") };
     assert_eq!(store, StoreId(1));
     assert!(what.contains("committed data is gone"), "{what}");
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::CloseCode;
 use protocol::commit::Batch;
-use protocol::query::Query;
+use protocol::query::{Query, ReadFault};
 
 use crate::input::{CommandError, ConnId, Ticket};
 
@@ -51,13 +51,22 @@ pub enum Effect {
         /// Done, durably; or why not.
         outcome: Result<(), CommandError>,
     },
-    /// What cannot happen has: a fault of ours. The process ends, because nothing it holds can be trusted any more.
-    Fault {
-        /// Where, and what did not hold.
-        what: &'static str,
-    },
+    /// The process ends, because it cannot keep its promises any more.
+    Fault(Fault),
     /// Fan-out is replayed: connections may be accepted. Once per process.
     Ready,
     /// Everything admitted is answered and every connection is closed. Once, after `Input::Drain`.
     Drained,
+}
+
+/// Why a process ends by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// What cannot happen has: a fault of ours. Nothing the process holds can be trusted.
+    Impossible {
+        /// Where, and what did not hold.
+        what: &'static str,
+    },
+    /// A committed row is damaged. A restart meets it again: the operator mends or restores the directory.
+    Unreadable(ReadFault),
 }

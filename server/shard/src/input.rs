@@ -2,7 +2,7 @@
 
 use protocol::commit::AccountRow;
 use protocol::hop::Hop;
-use protocol::query::Answer;
+use protocol::query::{Answer, ReadFault};
 use protocol::{Cursor, DeviceId, Frame, ShardId, StoreId, UserId};
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
@@ -112,12 +112,12 @@ pub enum Input {
         /// Cumulative.
         number: u64,
     },
-    /// A query is answered; `Err` when the store could not read, with the words for the log.
+    /// A query is answered; `Err` when the store could not read.
     Read {
         /// Of which effect.
         ticket: Ticket,
         /// What was found.
-        answer: Result<Answer, String>,
+        answer: Result<Answer, ReadFault>,
     },
     /// The control plane wants something. Answered by `Effect::Reply` with the same ticket.
     Control {

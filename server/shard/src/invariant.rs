@@ -3,7 +3,7 @@
 
 use protocol::CloseCode;
 
-use crate::effect::Effect;
+use crate::effect::{Effect, Fault};
 use crate::input::ConnId;
 use crate::shard::Shard;
 
@@ -24,7 +24,7 @@ impl Shard {
     #[cold]
     pub(crate) fn impossible(&mut self, what: &'static str) {
         self.count_impossible(what);
-        self.out.push(Effect::Fault { what });
+        self.out.push(Effect::Fault(Fault::Impossible { what }));
     }
 
     /// What one session holds contradicts itself: the device comes again and begins anew.

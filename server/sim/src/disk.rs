@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use protocol::commit::Batch;
-use protocol::query::{Answer, Query, StoreState};
-use protocol::{Placement, ShardId, StoreId};
+use protocol::query::{Answer, Query, ReadFault, StoreState};
+use protocol::{Generation, Placement, ShardId, StoreId};
 use shard::limits::BATCHES_IN_FLIGHT_MAX;
 use shard::{Input, Ticket};
 use storage::{Stores, Tier};
@@ -107,11 +107,11 @@ impl Disk {
         let taken = order.into_iter().filter_map(|place| due[place].take());
         taken
             .map(|Pending { shard, ticket, query, .. }| {
-                let answer: Result<Answer, String> = if rng.chance(failed) {
-                    Err("injected read fault".to_owned())
+                let answer: Result<Answer, ReadFault> = if rng.chance(failed) {
+                    Err(passing("injected read fault"))
                 } else {
-                    let answer = self.stores.read(&query, Tier::Any).map_err(|error| error.to_string());
-                    answer.and_then(|answer| answer.ok_or_else(|| "no answer outside the cache".to_owned()))
+                    let answer = self.stores.read(&query, Tier::Any).map_err(ReadFault::from);
+                    answer.and_then(|answer| answer.ok_or_else(|| passing("no answer outside the cache")))
                 };
                 (shard, Input::Read { ticket, answer })
             })
@@ -199,6 +199,23 @@ impl Disk {
         Ok(())
     }
 
+    /// A copy of what is written, as a backup of a stopped directory or a snapshot of its volume holds it.
+    #[must_use]
+    pub fn backup(&self) -> Option<Stores> {
+        self.stores.copy()
+    }
+
+    /// A backup takes the place of the stores and begins a new life. The process must be gone.
+    ///
+    /// # Errors
+    /// The store's own words.
+    pub fn restore(&mut self, backup: Stores, generation: Generation) -> Check {
+        self.stores = backup;
+        let stores = (0..self.threads.len()).map(|store| StoreId(store as u16));
+        let mut begun = stores.map(|store| self.stores.begin_life(store, generation));
+        begun.try_for_each(|begun| begun.map_err(|error| format!("a new generation: {error}")))
+    }
+
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -224,4 +241,9 @@ impl Disk {
     pub fn stores(&self) -> &Stores {
         &self.stores
     }
+}
+
+/// An error of the disk that may pass.
+fn passing(what: &str) -> ReadFault {
+    ReadFault::Io { place: "the simulated disk".into(), what: what.into() }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use protocol::hop::Hop;
 use protocol::{Placement, ShardId, StoreId};
-use shard::{CommandError, Config, ConnId, Effect, Input, Shard, Tick, Ticket};
+use shard::{CommandError, Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
 
 use crate::broken;
 use crate::conn::Conn;
@@ -381,10 +381,13 @@ impl Node {
             Effect::Close { conn, code } => self.conn(shard, conn)?.close(code, scene),
             Effect::Pause { conn } => {
                 self.pauses += 1;
-                self.conn(shard, conn)?.paused = true;
+                let conn = self.conn(shard, conn)?;
+                conn.paused_at = if conn.paused { conn.paused_at } else { scene.now };
+                conn.paused = true;
             }
             Effect::Resume { conn } => self.conn(shard, conn)?.paused = false,
-            Effect::Fault { what } => broken!("shard {shard}: impossible: {what}"),
+            Effect::Fault(Fault::Impossible { what }) => broken!("shard {shard}: impossible: {what}"),
+            Effect::Fault(Fault::Unreadable(fault)) => broken!("shard {shard}: unreadable: {fault}"),
         }
         Ok(())
     }

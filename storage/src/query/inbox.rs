@@ -18,7 +18,6 @@ pub(super) fn page(
     after: InboxSeq,
     bounds: PageBounds,
 ) -> Found<(Vec<Frame>, InboxSeq)> {
-    let store = view.placement.user_store(user);
     let mut filled = Filled::new(bounds);
     let (mut frames, mut through) = (Vec::new(), after);
     for (channel, seq) in pointers(view, user, after, Filled::messages_max(bounds))? {
@@ -27,7 +26,8 @@ pub(super) fn page(
                 "the inbox of user {user} at {} names {channel:?} {seq}, which is gone",
                 through.next()
             );
-            StoreError::corrupt(store, what)
+            let (home, family) = (view.placement.channel_store(channel), view.history(channel));
+            StoreError::corrupt_row(home, family, &key::message(channel, seq), what)
         };
         let frame = view.message(channel, seq)?.ok_or_else(missing)?;
         if !filled.take(1, frame.bytes().len()) {
@@ -58,7 +58,7 @@ fn pointers(
         let ((_, _, at), pointer) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
         if at != expected.0 {
             let what = format!("the inbox of user {user} has a hole: {expected} is missing before {at}");
-            return Err(StoreError::corrupt(place.0, what).into());
+            return Err(StoreError::corrupt_row(place.0, place.1, &key::pointer(user, expected), what).into());
         }
         expected = expected.next();
         found.push(pointer);

@@ -15,12 +15,14 @@ use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
-use protocol::query::{Answer, Query, StoreState};
+use protocol::query::{Answer, Query, ReadFault, StoreState};
 use protocol::{
     ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
     ShardId, StoreId, UserId,
 };
-use shard::{Command, CommandError, Config, ConnId, Effect, Input, Limits, Shard, Tick, Ticket};
+use shard::{
+    Command, CommandError, Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket,
+};
 
 pub const GENERATION: u64 = 7;
 
@@ -37,6 +39,8 @@ pub struct Desk {
     pub replies: Vec<(Ticket, Result<(), CommandError>)>,
     pub ready: usize,
     pub drained: usize,
+    /// Why the process would have ended.
+    pub faults: Vec<Fault>,
     /// Whether hops travel after each turn.
     pub rings_open: bool,
 }
@@ -88,6 +92,7 @@ impl Desk {
             replies: Vec::new(),
             ready: 0,
             drained: 0,
+            faults: Vec::new(),
             rings_open: true,
         };
         desk.settle();
@@ -154,7 +159,7 @@ impl Desk {
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
             Effect::Ready => self.ready += 1,
             Effect::Drained => self.drained += 1,
-            Effect::Fault { what } => panic!("impossible: {what}"),
+            Effect::Fault(fault) => self.faults.push(fault),
         }
     }
 
@@ -167,7 +172,7 @@ impl Desk {
 
     pub fn fail_read(&mut self) {
         let (shard, ticket, _) = self.queries.pop_front().expect("a query waits");
-        self.turn(shard, vec![Input::Read { ticket, answer: Err("io".into()) }]);
+        self.turn(shard, vec![Input::Read { ticket, answer: Err(passing()) }]);
     }
 
     /// Answers every query as an empty data directory with these accounts would.
@@ -353,4 +358,9 @@ fn empty(store: StoreId) -> StoreState {
         fanout_tail: 0,
         applied: Vec::new(),
     }
+}
+
+/// An error of the disk that may pass.
+pub fn passing() -> ReadFault {
+    ReadFault::Io { place: "store 0".into(), what: "Input/output error".into() }
 }
