@@ -154,7 +154,7 @@ fn masked(payload: &[u8]) -> Vec<u8> {
 fn live(keys: &[Key; 1], user: u64) -> Connection {
     let request = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: u64::MAX };
+    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: u64::MAX, issued_ms: 1 };
     let hello = body::encode(1, &session::Hello { generation: 0, cursor: 0, token: sign(&keys[0], &claims) });
     let mut edge = Connection::new(1_000_000);
     let mut bytes = [request.as_bytes(), &masked(hello.bytes())].concat();

@@ -79,7 +79,7 @@ fn parse(criterion: &mut Criterion) {
 
 fn live(moment: &Moment<'_>, key: &Key) -> Connection {
     let mut connection = Connection::new(1_000_000);
-    let claims = Claims { user: UserId(1), device: DeviceId(1), expires_ms: u64::MAX };
+    let claims = Claims { user: UserId(1), device: DeviceId(1), expires_ms: u64::MAX, issued_ms: 1 };
     let hello = body::encode(1, &Hello { generation: 0, cursor: 0, token: sign(key, &claims) });
     let mut bytes = [REQUEST.as_bytes(), &masked(hello.bytes())].concat();
     let mut hellos = 0;

@@ -1,12 +1,12 @@
 //! One shard on a desk, for benches and counting: turns without sockets, with a store that keeps nothing.
 //!
-//! What a store would answer is answered as an empty directory would, except that every user has an account and, if
-//! asked for, an inbox that is full up to a head.
+//! What a store would answer is answered as an empty directory would, except that every user has an account, a device
+//! of the same number and, if asked for, an inbox that is full up to a head.
 
 use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, Batch};
+use protocol::commit::{AccountRow, Batch, DeviceRow};
 use protocol::query::{Answer, Earlier, Query, StoreState};
 use protocol::{
     ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, StoreId, UserId,
@@ -133,9 +133,9 @@ impl Desk {
 
     fn answer_to(&self, query: &Query) -> Answer {
         match query {
-            Query::User(_) => Answer::User {
-                account: Some(AccountRow { created_ms: 1 }),
-                devices: Vec::new(),
+            Query::User(user) => Answer::User {
+                account: Some(AccountRow { created_ms: 1, not_before_ms: 0 }),
+                devices: vec![(DeviceId(user.0), DeviceRow::default())],
                 inbox_head: InboxSeq(self.inbox_head),
             },
             Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
@@ -162,6 +162,7 @@ pub fn hello(conn: u64, user: u64, cursor: u64) -> Input {
         cursor: Cursor { generation: GENERATION, at: InboxSeq(cursor) },
         id: 1,
         expires_ms: u64::MAX,
+        issued_ms: 1,
     }
 }
 

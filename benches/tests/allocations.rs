@@ -92,7 +92,7 @@ fn masked(payload: &[u8]) -> Vec<u8> {
 fn live(user: u64) -> Connection {
     let request = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: u64::MAX };
+    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: u64::MAX, issued_ms: 1 };
     let token = sign(&MOMENT.keys[0], &claims);
     let hello = body::encode(1, &session::Hello { generation: 0, cursor: 0, token });
     let mut edge = Connection::new(1_000_000);

@@ -70,7 +70,7 @@ impl Device {
         assert!(head.starts_with("http/1.1 101 ") && head.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
         let mut device =
             Self { stream, decoder: Decoder::new(Role::Client, 1 << 20), frames: VecDeque::new() };
-        let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: 1 };
+        let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: 1, issued_ms: 1 };
         let token = sign(&Key { id: 1, secret: [0; 32] }, &claims);
         device.send(1, &Hello { generation: 0, cursor: 0, token });
         assert_eq!([device.next().kind(), device.next().kind()], [Kind::WELCOME, Kind::COMPLETE]);

@@ -347,7 +347,7 @@ fn bad_input_is_named_and_the_exit_code_is_not_zero() {
     );
     let users = std::fs::read_to_string(server.file("users")).unwrap();
     let forged = server.file("forged");
-    std::fs::write(&forged, users.replace("\tm1.", "\tm1.AAAA")).unwrap();
+    std::fs::write(&forged, users.replace("\tm2.", "\tm2.AAAA")).unwrap();
     let mut wrong = Command::new(env!("CARGO_BIN_EXE_maru-load"));
     wrong.args(["direct", "--devices", "2", "--quiet", "--server", &server.ready.ws, "--users", &forged]);
     fails(&mut wrong, "unauthenticated");

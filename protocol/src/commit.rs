@@ -240,4 +240,7 @@ pub struct DeviceRow {
 pub struct AccountRow {
     /// Milliseconds since the Unix epoch.
     pub created_ms: u64,
+    /// Tokens that were issued before this are refused, milliseconds since the Unix epoch; 0 when the user was never
+    /// logged out everywhere.
+    pub not_before_ms: u64,
 }

@@ -129,6 +129,8 @@ pub enum Held {
         id: u64,
         /// When the token ends, milliseconds since the Unix epoch.
         expires_ms: u64,
+        /// When it was issued; 0: it does not say.
+        issued_ms: u64,
     },
     /// A fresh valid token.
     Reauth {
@@ -136,6 +138,8 @@ pub enum Held {
         id: u64,
         /// When the new token ends.
         expires_ms: u64,
+        /// When it was issued; 0: it does not say.
+        issued_ms: u64,
     },
     /// A whole unstamped frame.
     Frame(Frame),

@@ -1,11 +1,13 @@
 //! Access tokens: short signed text that names a user and a device until a time.
 //!
 //! ```text
-//! m1.<claims>.<tag>
-//! claims = base64url without padding of: key id u32 | user u64 | device u64 | expires_ms u64   (little endian)
+//! m2.<claims>.<tag>
+//! claims = base64url without padding of: key id u32 | user u64 | device u64 | expires_ms u64 | issued_ms u64
+//!          (little endian)
 //! tag    = base64url without padding of HMAC-SHA256(secret, everything before the second dot)
 //! ```
-//! Every token has exactly one spelling: stray base64 bits and padding are refused.
+//! `m1.` tokens have no `issued_ms` and are still read, as issued at 0. Every token has exactly one spelling: stray
+//! base64 bits and padding are refused.
 
 use core::fmt;
 
@@ -17,8 +19,11 @@ use sha2::Sha256;
 use crate::id::{DeviceId, UserId};
 use crate::reject::{Code, Refusal};
 
-const PREFIX: &str = "m1.";
-const CLAIMS_BYTES: usize = 28;
+const PREFIX: &str = "m2.";
+const CLAIMS_BYTES: usize = 36;
+/// Tokens of the first layout: they end before `issued_ms`.
+const OLD_PREFIX: &str = "m1.";
+const OLD_CLAIMS_BYTES: usize = 28;
 const TAG_BYTES: usize = 32;
 
 /// A signing key. More than one can be valid at a time, so that keys can be replaced.
@@ -46,6 +51,8 @@ pub struct Claims {
     pub device: DeviceId,
     /// The first moment at which the token is no longer valid, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// When its holder proved who it is, milliseconds since the Unix epoch; 0 in an `m1.` token, which does not say.
+    pub issued_ms: u64,
 }
 
 /// Why a token is no good.
@@ -91,18 +98,19 @@ impl fmt::Display for TokenFault {
 
 impl core::error::Error for TokenFault {}
 
-/// Makes a token: 85 ASCII characters.
+/// Makes a token: 95 ASCII characters.
 #[must_use]
 pub fn sign(key: &Key, claims: &Claims) -> String {
     let mut bytes = [0; CLAIMS_BYTES];
     let fields = (key.id.to_le_bytes().into_iter())
         .chain(claims.user.0.to_le_bytes())
         .chain(claims.device.0.to_le_bytes())
-        .chain(claims.expires_ms.to_le_bytes());
+        .chain(claims.expires_ms.to_le_bytes())
+        .chain(claims.issued_ms.to_le_bytes());
     for (to, from) in bytes.iter_mut().zip(fields) {
         *to = from;
     }
-    let mut token = String::with_capacity(96);
+    let mut token = String::with_capacity(95);
     token.push_str(PREFIX);
     URL_SAFE_NO_PAD.encode_string(bytes, &mut token);
     if let Some(mac) = mac(key, token.as_bytes()) {
@@ -118,10 +126,14 @@ pub fn sign(key: &Key, claims: &Claims) -> String {
 /// The first fault in the order of [`TokenFault`].
 pub fn verify(keys: &[Key], token: &str, now_ms: u64) -> Result<Claims, TokenFault> {
     let (signed, tag) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
-    let claims = signed.strip_prefix(PREFIX).ok_or(TokenFault::Malformed)?;
-    let claims: [u8; CLAIMS_BYTES] = decode(claims)?;
+    let parsed = if let Some(claims) = signed.strip_prefix(PREFIX) {
+        parse(&decode::<CLAIMS_BYTES>(claims)?)
+    } else {
+        let claims = signed.strip_prefix(OLD_PREFIX).ok_or(TokenFault::Malformed)?;
+        parse(&decode::<OLD_CLAIMS_BYTES>(claims)?)
+    };
     let tag: [u8; TAG_BYTES] = decode(tag)?;
-    let (key_id, claims) = parse(&claims).ok_or(TokenFault::Malformed)?;
+    let (key_id, claims) = parsed.ok_or(TokenFault::Malformed)?;
     let key = keys.iter().find(|key| key.id == key_id).ok_or(TokenFault::UnknownKey)?;
     let mac = mac(key, signed.as_bytes()).ok_or(TokenFault::Forged)?;
     mac.verify_slice(&tag).map_err(|_| TokenFault::Forged)?;
@@ -148,14 +160,17 @@ fn decode<const N: usize>(text: &str) -> Result<[u8; N], TokenFault> {
     }
 }
 
-fn parse(bytes: &[u8; CLAIMS_BYTES]) -> Option<(u32, Claims)> {
+/// The claims of either layout: the old one ends before `issued_ms`.
+fn parse(bytes: &[u8]) -> Option<(u32, Claims)> {
     let (key_id, rest) = bytes.split_first_chunk::<4>()?;
     let (user, rest) = rest.split_first_chunk::<8>()?;
     let (device, rest) = rest.split_first_chunk::<8>()?;
+    let (expires_ms, rest) = rest.split_first_chunk::<8>()?;
     let claims = Claims {
         user: UserId(u64::from_le_bytes(*user)),
         device: DeviceId(u64::from_le_bytes(*device)),
-        expires_ms: u64::from_le_bytes(*rest.first_chunk()?),
+        expires_ms: u64::from_le_bytes(*expires_ms),
+        issued_ms: rest.first_chunk().map_or(0, |issued_ms| u64::from_le_bytes(*issued_ms)),
     };
     (claims.user.0 != 0 && claims.device.0 != 0).then_some((u32::from_le_bytes(*key_id), claims))
 }

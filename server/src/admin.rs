@@ -1,7 +1,7 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `create-users` and `stats --data` need a stopped one. The others work on the accounts alone, also
-//! beside a running server.
+//! `check`, `renew`, `create-users`, `token` and `stats --data` need a stopped one. The others work on the accounts
+//! alone, also beside a running server.
 
 mod accounts;
 pub(crate) mod bulk;
@@ -76,7 +76,8 @@ enum Task {
     },
     /// Print every account: id, name, and when it was made (milliseconds since 1970), separated by tabs.
     ListUsers(Place),
-    /// Print an access token. A device that is not named is made; the limit of devices is left to the server.
+    /// Print an access token. A device that does not exist is made. Needs a stopped server; a running one gives a token
+    /// by POST /v1/admin/token.
     Token {
         #[command(flatten)]
         place: Place,

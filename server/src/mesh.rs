@@ -16,7 +16,7 @@ use crossbeam_queue::ArrayQueue;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
 use protocol::{ShardId, StoreId};
-use shard::{Command, Ticket};
+use shard::{Command, CommandError, Ticket};
 
 use crate::handover::Parcel;
 use crate::turn::ShardReport;
@@ -36,7 +36,7 @@ const FULL_SPINS: u32 = 64;
 const _: () = assert!(HOP_RING_MIN <= HOP_RING_MAX);
 
 /// The answer to a control command.
-pub type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
+pub type Reply = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
 
 /// What other threads put into a shard's mailbox, besides hops. Nothing here is ever dropped while the shard runs;
 /// what is left when it ends is dropped with it, replies included.

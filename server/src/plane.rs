@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::{Pending, Route};
+use api::{CoreError, Pending, Route};
 use protocol::commit::AccountRow;
 use protocol::{DeviceId, Placement, UserId};
-use shard::Command;
+use shard::{Command, CommandError};
 use tokio::sync::oneshot;
 
 use crate::boot::QuicFace;
@@ -40,26 +40,57 @@ impl DataPlane {
         self.ready.store(ready, Ordering::Release);
     }
 
-    async fn ask(&self, user: UserId, command: Command) -> Result<(), String> {
-        let home = self.outlets.to(self.placement.user_home(user)).ok_or("no such shard")?;
+    async fn ask(&self, command: Command) -> Result<(), CoreError> {
+        let not_now = |words: &str| CoreError::NotNow(words.into());
+        let home = self.outlets.to(self.placement.user_home(command.user()));
+        let home = home.ok_or_else(|| not_now("no such shard"))?;
         let (reply, answer) = oneshot::channel();
         let reply = Box::new(move |outcome| drop(reply.send(outcome)));
-        home.try_post(Post::Control { command, reply }).map_err(|_| "the shard's mailbox is full")?;
+        let posted = home.try_post(Post::Control { command, reply });
+        posted.map_err(|_| not_now("the shard's mailbox is full"))?;
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err("the shard has ended".into()),
-            Err(_) => Err("the shard did not answer in time".into()),
+            Ok(Ok(outcome)) => outcome.map_err(refusal),
+            Ok(Err(_)) => Err(not_now("the shard has ended")),
+            Err(_) => Err(not_now("the shard did not answer in time")),
         }
     }
 }
 
+fn refusal(error: CommandError) -> CoreError {
+    match error {
+        CommandError::Full => CoreError::Full,
+        CommandError::NoSuchUser => CoreError::NoSuchUser,
+        CommandError::StorageFull => CoreError::StorageFull,
+        CommandError::Busy { .. } | CommandError::OtherHome => CoreError::NotNow(error.to_string()),
+    }
+}
+
 impl api::Core for DataPlane {
-    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), String>> {
-        Box::pin(self.ask(user, Command::CreateAccount { user, row: AccountRow { created_ms } }))
+    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), CoreError>> {
+        let row = AccountRow { created_ms, not_before_ms: 0 };
+        Box::pin(self.ask(Command::CreateAccount { user, row }))
     }
 
-    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), String>> {
-        Box::pin(self.ask(user, Command::RemoveDevice { user, device }))
+    fn add_device(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        known: Vec<DeviceId>,
+    ) -> Pending<'_, Result<(), CoreError>> {
+        Box::pin(self.ask(Command::AddDevice { user, device, known }))
+    }
+
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), CoreError>> {
+        Box::pin(self.ask(Command::RemoveDevice { user, device }))
+    }
+
+    fn log_out_all(
+        &self,
+        user: UserId,
+        not_before_ms: u64,
+        keep: Option<DeviceId>,
+    ) -> Pending<'_, Result<(), CoreError>> {
+        Box::pin(self.ask(Command::LogOutAll { user, not_before_ms, keep }))
     }
 
     fn is_ready(&self) -> bool {
@@ -120,8 +151,8 @@ mod tests {
             }
             tokio::task::yield_now().await;
         };
-        reply(Err("because".into()));
-        assert_eq!(asking.await.unwrap(), Err("because".into()));
+        reply(Err(CommandError::Full));
+        assert_eq!(asking.await.unwrap(), Err(CoreError::Full));
         assert!(!plane.is_ready());
         plane.set_ready(true);
         assert!(plane.is_ready());
@@ -131,8 +162,8 @@ mod tests {
     async fn silence_and_a_shard_that_has_ended_are_errors() {
         let (mailboxes, outlets) = mesh::build(2);
         let plane = plane(&outlets);
-        assert!(plane.create_account(user(), 1).await.unwrap_err().contains("in time"));
+        assert!(plane.create_account(user(), 1).await.unwrap_err().to_string().contains("in time"));
         drop(mailboxes);
-        assert!(plane.create_account(user(), 1).await.unwrap_err().contains("ended"));
+        assert!(plane.create_account(user(), 1).await.unwrap_err().to_string().contains("ended"));
     }
 }

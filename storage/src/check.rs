@@ -11,12 +11,14 @@ use std::fmt;
 
 use protocol::StoreId;
 use protocol::commit::{Interval, MemberRow};
-use protocol::{ChannelId, Seq};
+use protocol::{ChannelId, Seq, UserId};
 
 use crate::error::StoreError;
+use crate::family::Family;
 use crate::rows::Tier;
 use crate::stores::{Stores, fault};
 use crate::view::View;
+use stream::Stream;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -98,6 +100,23 @@ impl Stores {
             fault(user::check(&mut check, &coverage, StoreId(number)))?;
         }
         Ok(check.summary)
+    }
+
+    /// Every user that has an account here. Meant for a stopped directory.
+    ///
+    /// # Errors
+    /// A row cannot be read.
+    pub fn users(&self) -> Result<Vec<UserId>, StoreError> {
+        let mut users = Vec::new();
+        for number in 0..self.count() {
+            let mut accounts = Stream::new(self.view(Tier::Any), StoreId(number), Family::Account);
+            while let Some((key, _)) = fault(accounts.take())? {
+                // Keys that name no user are what `check` reports.
+                let user = key.get(2..10).and_then(|user| user.try_into().ok()).map(u64::from_be_bytes);
+                users.extend(user.map(UserId));
+            }
+        }
+        Ok(users)
     }
 }
 

@@ -47,7 +47,7 @@ macro_rules! one {
 }
 
 fn sessions(bench: &mut Bench<'_>) {
-    let token = "m1.".to_owned() + &"A".repeat(81);
+    let token = "m2.".to_owned() + &"A".repeat(91);
     one!(bench, "hello", Hello {
         generation: 77 => 77, cursor: 9000 => 9000, token: token.clone() => token.clone(),
     });

@@ -16,7 +16,7 @@ fn masked(frame: &Frame) -> Vec<u8> {
 }
 
 fn hello(user: u64) -> Frame {
-    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: 1 };
+    let claims = Claims { user: UserId(user), device: DeviceId(user), expires_ms: 1, issued_ms: 1 };
     let token = sign(&Key { id: 1, secret: [0; 32] }, &claims);
     body::encode(9, &Hello { generation: 0, cursor: 0, token })
 }

@@ -57,6 +57,12 @@ pub enum End {
     /// The same device said Hello somewhere else.
     #[error("this device is connected somewhere else")]
     Replaced,
+    /// The device was logged out, replaced or removed, here or elsewhere. A person has to log in.
+    #[error("this device was logged out: {reason}")]
+    LoggedOut {
+        /// What the server said, for people.
+        reason: String,
+    },
     /// The server does not take the device; no retry can help.
     #[error("{reason} ({code})")]
     Refused {

@@ -119,6 +119,8 @@ pub struct Session {
     /// The inbox's head in Welcome.
     catch_up_to: InboxSeq,
     going_away: bool,
+    /// The server said so; only another token changes it.
+    is_logged_out: bool,
     clock: clock::Clock,
 }
 
@@ -165,6 +167,7 @@ impl Session {
             reauth: None,
             catch_up_to: InboxSeq(0),
             going_away: false,
+            is_logged_out: false,
             clock: clock::Clock::default(),
         }
     }
@@ -217,6 +220,7 @@ impl Session {
     pub fn connected(&mut self, now_ms: u64, token: &str) {
         self.end_connection();
         self.now_ms = self.now_ms.max(now_ms);
+        self.is_logged_out = false;
         self.state = State::Greeting;
         self.hello = self.new_request_id().0;
         let (generation, cursor) = (self.cursor.generation.0, self.cursor.at.0);
@@ -224,10 +228,13 @@ impl Session {
         self.clock.connected(self.now_ms, self.cursor);
     }
 
-    /// The connection is gone, or could not be made. Says when to try again.
+    /// The connection is gone, or could not be made. Says when to try again, unless the device was logged out.
     pub fn disconnected(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
         self.end_connection();
+        if self.is_logged_out {
+            return;
+        }
         let draw = self.draw();
         let retry_at_ms = self.clock.disconnected(self.now_ms, &self.config, draw);
         self.events.push_back(Event::Disconnected { retry_at_ms });
@@ -252,7 +259,7 @@ impl Session {
     }
 
     fn next_frame(&mut self) -> Option<Frame> {
-        if self.state == State::Down {
+        if self.state == State::Down || self.is_logged_out {
             return None;
         }
         // Frames of the session itself are few and do not wait; what they cost is counted.

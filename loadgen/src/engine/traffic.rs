@@ -120,7 +120,7 @@ impl Engine {
             Event::Connected(_) => self.on_welcome(device, now),
             Event::Live => self.on_live(device, now),
             Event::Rejected { about, reject } => self.on_rejected(device, about, &reject),
-            Event::HelloRejected(reject) if reject.retry_after_ms == 0 => {
+            Event::HelloRejected(reject) | Event::LoggedOut(reject) if reject.retry_after_ms == 0 => {
                 let word = code_word(reject.code);
                 self.fatal = Some(format!(
                     "the server refused the token of device {device}: {word}: {}; tokens come from `maru admin \

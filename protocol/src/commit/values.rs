@@ -8,6 +8,7 @@
 //! position v1 = 1 | read u64 | delivered u64
 //! device   v1 = 1 | generation u64 | cursor u64 | seen_ms u64
 //! account  v1 = 1 | created_ms u64
+//! account  v2 = 2 | created_ms u64 | not_before_ms u64 (not 0: such a row is written as v1)
 //! ```
 
 use super::encoding::Fields;
@@ -15,6 +16,8 @@ use super::{AccountRow, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow,
 use crate::id::{Cursor, Generation, InboxSeq, Seq};
 
 const VERSION: u8 = 1;
+/// Of an account that was logged out everywhere.
+const ACCOUNT_VERSION: u8 = 2;
 
 fn begin(bytes: &[u8]) -> Option<Fields<'_>> {
     let mut fields = Fields(bytes);
@@ -141,17 +144,26 @@ impl AccountRow {
     /// The stored value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(9);
-        out.push(VERSION);
+        let mut out = Vec::with_capacity(17);
+        out.push(if self.not_before_ms == 0 { VERSION } else { ACCOUNT_VERSION });
         out.extend_from_slice(&self.created_ms.to_le_bytes());
+        if self.not_before_ms != 0 {
+            out.extend_from_slice(&self.not_before_ms.to_le_bytes());
+        }
         out
     }
 
     /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = begin(bytes)?;
+        let mut fields = Fields(bytes);
+        let version = fields.u8()?;
         let created_ms = fields.u64()?;
-        fields.0.is_empty().then_some(Self { created_ms })
+        let not_before_ms = match version {
+            VERSION => 0,
+            ACCOUNT_VERSION => fields.u64().filter(|not_before_ms| *not_before_ms != 0)?,
+            _ => return None,
+        };
+        fields.0.is_empty().then_some(Self { created_ms, not_before_ms })
     }
 }

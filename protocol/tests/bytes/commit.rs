@@ -36,7 +36,7 @@ fn one_of_each() -> Batch {
             row: DeviceRow { cursor: Cursor { generation: Generation(6), at: InboxSeq(7) }, seen_ms: 8 },
         },
         Row::DeviceGone { user, device },
-        Row::Account { user, row: AccountRow { created_ms: 10 } },
+        Row::Account { user, row: AccountRow { created_ms: 10, not_before_ms: 0 } },
         Row::Fanout { number: 11, messages: vec![(channel, seq), (channel, Seq(0x45))] },
         Row::Applied { source: StoreId(12), through: 13 },
         Row::TrimFanout { below: 14 },
@@ -89,7 +89,13 @@ fn golden_bytes() {
 #[test]
 fn golden_values() {
     assert_eq!(hex(&ChannelRow { name: "ab".to_owned() }.encode()), "016162");
-    assert_eq!(hex(&AccountRow { created_ms: 258 }.encode()), "010201000000000000");
+    let account = AccountRow { created_ms: 258, not_before_ms: 0 };
+    assert_eq!(hex(&account.encode()), "010201000000000000");
+    let account = AccountRow { not_before_ms: 3, ..account };
+    assert_eq!(hex(&account.encode()), "0202010000000000000300000000000000");
+    assert_eq!(AccountRow::decode(&account.encode()), Some(account));
+    let twice = [&[2, 2, 1][..], &[0; 14]].concat();
+    assert_eq!(AccountRow::decode(&twice), None, "what v1 can say has one encoding");
     let device = DeviceRow { cursor: Cursor { generation: Generation(1), at: InboxSeq(2) }, seen_ms: 3 };
     assert_eq!(hex(&device.encode()), "01010000000000000002000000000000000300000000000000");
     let member = MemberRow { role: 1, intervals: vec![Interval { joined: Seq(4), left: None }] };
@@ -192,7 +198,7 @@ fn row() -> impl Strategy<Value = Row> {
                 Row::Device { user, device, row: DeviceRow { cursor, seen_ms: b } }
             }
             8 => Row::DeviceGone { user, device },
-            9 => Row::Account { user, row: AccountRow { created_ms: b } },
+            9 => Row::Account { user, row: AccountRow { created_ms: b, not_before_ms: a } },
             10 => Row::Fanout {
                 number: a,
                 messages: messages.into_iter().map(|(c, s)| (ChannelId(c), Seq(s))).collect(),

@@ -12,7 +12,12 @@ fn key(id: u32) -> Key {
 }
 
 fn claims() -> Claims {
-    Claims { user: UserId(0x0123_4567_89ab_cdef), device: DeviceId(42), expires_ms: NOW_MS + 1 }
+    Claims {
+        user: UserId(0x0123_4567_89ab_cdef),
+        device: DeviceId(42),
+        expires_ms: NOW_MS + 1,
+        issued_ms: NOW_MS - 1,
+    }
 }
 
 #[test]
@@ -22,7 +27,19 @@ fn golden() {
     assert_eq!(verify(&[key(3), key(7)], &token, NOW_MS), Ok(claims()));
 }
 
-const GOLDEN: &str = "m1.BwAAAO_Nq4lnRSMBKgAAAAAAAAABbFDEoAEAAA.CZYjBrS6dR0DXCJR7wgLkEWh9YJhQ1hEWG43DuZshHI";
+/// The same of the first layout, which does not say when it was issued.
+#[test]
+fn golden_of_old() {
+    let old = Claims { issued_ms: 0, ..claims() };
+    assert_eq!(verify(&[key(3), key(7)], OLD, NOW_MS), Ok(old));
+    assert_eq!(verify(&[key(7)], &OLD.replace("m1.", "m2."), NOW_MS), Err(TokenFault::Malformed));
+    let token = sign(&key(7), &claims());
+    assert_eq!(verify(&[key(7)], &token.replace("m2.", "m1."), NOW_MS), Err(TokenFault::Malformed));
+}
+
+const GOLDEN: &str =
+    "m2.BwAAAO_Nq4lnRSMBKgAAAAAAAAABbFDEoAEAAP9rUMSgAQAA.nEBAeMbfbYh_WX7Xjay6_CtT2P9VfMhpSoy5sVBhiJ0";
+const OLD: &str = "m1.BwAAAO_Nq4lnRSMBKgAAAAAAAAABbFDEoAEAAA.CZYjBrS6dR0DXCJR7wgLkEWh9YJhQ1hEWG43DuZshHI";
 
 #[test]
 fn a_token_ends_at_its_moment() {

@@ -223,7 +223,9 @@ fn reject_codes() -> String {
             Code::Malformed => "the body is not a valid encoding of its type; `path` says where",
             Code::NotCanonical => "the body is readable, but not the one canonical encoding of its value",
             Code::Limit => "a value is outside its documented bounds; `path` says which",
-            Code::Unauthenticated => "no Hello yet, or the token is damaged, forged or of an unknown key",
+            Code::Unauthenticated => {
+                "no Hello yet; the token is damaged, forged or of an unknown key; or its device was logged out. Final"
+            }
             Code::Rate => {
                 "more than the tokens of section 10 allow; retry after the hint, from the refused frame on, in order"
             }
@@ -262,7 +264,10 @@ fn close_codes() -> String {
                 "not before a repair",
             ),
             CloseCode::Internal => ("the server broke a rule of its own", "with growing delay"),
-            CloseCode::Unauthenticated => ("Hello was refused; the Reject before says why", "after a login"),
+            CloseCode::Unauthenticated => (
+                "Hello or Reauth was refused, or the device was logged out; the Reject before says why",
+                "after a login",
+            ),
             CloseCode::HelloTimeout => {
                 ("no Hello within the time or the bytes of section 5", "with growing delay")
             }

@@ -195,6 +195,7 @@ fn tokens_have_their_verdicts() {
                 assert_eq!(claims.user, UserId(number(&entry["user"])));
                 assert_eq!(claims.device.to_string(), entry["device"].as_str().unwrap());
                 assert_eq!(claims.expires_ms, number::<u64>(&entry["expires_ms"]));
+                assert_eq!(claims.issued_ms, entry.get("issued_ms").map_or(0, number::<u64>));
                 "accept"
             }
         };

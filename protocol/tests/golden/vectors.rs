@@ -198,26 +198,55 @@ fn channels() -> Value {
 }
 
 fn tokens() -> Value {
+    let mut all = old_tokens();
     let key = Key { id: 7, secret: core::array::from_fn(|at| at as u8) };
-    let claims = Claims { user: UserId(170), device: DeviceId(171), expires_ms: 1_790_000_000_000 };
-    let entry = |name: &str, token: String, now_ms: u64, verdict: &str| {
-        json!({
+    let claims = Claims {
+        user: UserId(170),
+        device: DeviceId(171),
+        expires_ms: 1_790_000_000_000,
+        issued_ms: 1_789_000_000_000,
+    };
+    let mut entry = |name: &str, token: String, now_ms: u64, verdict: &str| {
+        all.push(json!({
             "name": name, "key_id": key.id, "secret": hex::plain(&key.secret), "user": claims.user.to_string(),
             "device": claims.device.to_string(), "expires_ms": claims.expires_ms.to_string(),
-            "token": token, "now_ms": now_ms.to_string(), "verdict": verdict,
-        })
+            "issued_ms": claims.issued_ms.to_string(), "token": token, "now_ms": now_ms.to_string(),
+            "verdict": verdict,
+        }));
     };
     let token = sign(&key, &claims);
     let other = Key { id: 8, ..key.clone() };
     let other_secret = Key { id: 7, secret: [9; 32] };
-    json!([
-        entry("good", token.clone(), claims.expires_ms - 1, "accept"),
-        entry("expired", token.clone(), claims.expires_ms, "expired"),
-        entry("unknown_key", sign(&other, &claims), 0, "unauthenticated"),
-        entry("forged", sign(&other_secret, &claims), 0, "unauthenticated"),
-        entry("padded", format!("{token}="), 0, "unauthenticated"),
-        entry("cut", token[..84].to_owned(), 0, "unauthenticated"),
-    ])
+    entry("good_m2", token.clone(), claims.expires_ms - 1, "accept");
+    entry("expired_m2", token.clone(), claims.expires_ms, "expired");
+    entry("unknown_key_m2", sign(&other, &claims), 0, "unauthenticated");
+    entry("forged_m2", sign(&other_secret, &claims), 0, "unauthenticated");
+    entry("padded_m2", format!("{token}="), 0, "unauthenticated");
+    entry("cut_m2", token[..94].to_owned(), 0, "unauthenticated");
+    entry("m2_as_m1", token.replacen("m2", "m1", 1), 0, "unauthenticated");
+    Value::Array(all)
+}
+
+/// Tokens of the first layout: they are still read, and made no more, so they stand here as they were.
+fn old_tokens() -> Vec<Value> {
+    let secret: [u8; 32] = core::array::from_fn(|at| at as u8);
+    let good = "m1.BwAAAKoAAAAAAAAAqwAAAAAAAAAAbFDEoAEAAA.5iyWQm9H26qCQ_DA1CQi_QYN63jQThpxLFBfQ-JNYgs";
+    let unknown = "m1.CAAAAKoAAAAAAAAAqwAAAAAAAAAAbFDEoAEAAA.5htTcHKlCgSfKC9OUrwdrcmauZWxvsLZaCVPF1y9fTQ";
+    let forged = "m1.BwAAAKoAAAAAAAAAqwAAAAAAAAAAbFDEoAEAAA.NuG_9J1-rGRfz287dXxO-e-il_TQ52cylJ5ykq57EkQ";
+    let entry = |name: &str, token: &str, now_ms: u64, verdict: &str| {
+        json!({
+            "name": name, "key_id": 7, "secret": hex::plain(&secret), "user": "170", "device": "171",
+            "expires_ms": "1790000000000", "token": token, "now_ms": now_ms.to_string(), "verdict": verdict,
+        })
+    };
+    vec![
+        entry("good", good, 1_789_999_999_999, "accept"),
+        entry("expired", good, 1_790_000_000_000, "expired"),
+        entry("unknown_key", unknown, 0, "unauthenticated"),
+        entry("forged", forged, 0, "unauthenticated"),
+        entry("padded", &format!("{good}="), 0, "unauthenticated"),
+        entry("cut", &good[..84], 0, "unauthenticated"),
+    ]
 }
 
 fn websocket() -> Value {

@@ -13,6 +13,10 @@ use sqlx::sqlite::{
 use crate::name::Name;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
+mod devices;
+
+pub use devices::{AddDevice, DeviceRecord};
+
 /// Name of the file within the data directory.
 const FILE: &str = "accounts.sqlite";
 /// Connections to the database. SQLite has one writer at a time whatever this is.
@@ -26,7 +30,10 @@ const ID_TRIES: u32 = 100;
 const NO_PASSWORD: &str = "!";
 
 /// The schema, oldest first. A step that was released is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (2, "not before", include_str!("../migrations/0002_not_before.sql")),
+];
 
 /// The accounts of one data directory. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -48,26 +55,8 @@ pub struct Account {
     pub created_ms: u64,
     /// Whether the shard core has confirmed that it knows the user.
     pub in_core: bool,
-}
-
-/// A device as SQL has it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DeviceRecord {
-    /// Which.
-    pub device: DeviceId,
-    /// Whose.
-    pub user: UserId,
-    /// When it was made, milliseconds since the Unix epoch.
-    pub created_ms: u64,
-}
-
-/// What came of adding a device.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum AddDevice {
-    /// The new device.
-    Added(DeviceId),
-    /// The account has its full number already; these.
-    Full(Vec<DeviceId>),
+    /// Tokens that were issued before this are refused, milliseconds since the Unix epoch.
+    pub not_before_ms: u64,
 }
 
 /// Why the accounts could not do it.
@@ -87,7 +76,7 @@ pub enum AccountsError {
     Ids(&'static str),
 }
 
-type UserRow = (i64, String, String, i64, i64);
+type UserRow = (i64, String, String, i64, i64, i64);
 
 impl Accounts {
     /// Opens the database of a data directory, makes it when there is none, and brings its schema up to date.
@@ -163,7 +152,7 @@ impl Accounts {
     /// The database's.
     pub async fn user_by_name(&self, name: &Name) -> Result<Option<Account>, AccountsError> {
         let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core FROM users WHERE folded = $1",
+            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms FROM users WHERE folded = $1",
         );
         Ok(query.bind(name.folded()).fetch_optional(&self.pool).await?.map(account))
     }
@@ -174,7 +163,7 @@ impl Accounts {
     /// The database's.
     pub async fn user(&self, user: UserId) -> Result<Option<Account>, AccountsError> {
         let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core FROM users WHERE user_id = $1",
+            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms FROM users WHERE user_id = $1",
         );
         Ok(query.bind(sql(user.0)).fetch_optional(&self.pool).await?.map(account))
     }
@@ -185,11 +174,27 @@ impl Accounts {
     /// The database's.
     pub async fn users_after(&self, after: UserId, limit: u32) -> Result<Vec<Account>, AccountsError> {
         let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core FROM users WHERE user_id > $1 \
+            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms FROM users WHERE user_id > $1 \
              ORDER BY user_id LIMIT $2",
         );
         let rows = query.bind(sql(after.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(account).collect())
+    }
+
+    /// Gives the user another password, unless it has changed since `old_hash` was read. Whether it was done.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_password(
+        &self,
+        user: UserId,
+        old_hash: &str,
+        new_hash: &str,
+    ) -> Result<bool, AccountsError> {
+        let update =
+            sqlx::query("UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2");
+        let done = update.bind(sql(user.0)).bind(old_hash).bind(new_hash).execute(&self.pool).await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Remembers that the shard core knows the user.
@@ -199,86 +204,6 @@ impl Accounts {
     pub async fn set_in_core(&self, user: UserId) -> Result<(), AccountsError> {
         let update = sqlx::query("UPDATE users SET in_core = 1 WHERE user_id = $1 AND in_core = 0");
         update.bind(sql(user.0)).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// A new device of a user, unless the user has `limit` already.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn add_device(
-        &self,
-        user: UserId,
-        limit: u32,
-        now_ms: u64,
-    ) -> Result<AddDevice, AccountsError> {
-        let device = DeviceId(self.new_id(now_ms).await?);
-        // Counting and adding are one statement, so that two logins at once cannot both take the last place.
-        let insert = sqlx::query(
-            "INSERT INTO devices (device_id, user_id, created_ms) SELECT $1, $2, $3 \
-             WHERE (SELECT COUNT(*) FROM devices WHERE user_id = $2) < $4",
-        );
-        let insert = insert.bind(sql(device.0)).bind(sql(user.0)).bind(sql(now_ms)).bind(i64::from(limit));
-        if insert.execute(&self.pool).await?.rows_affected() == 1 {
-            return Ok(AddDevice::Added(device));
-        }
-        let devices = self.devices(user).await?;
-        Ok(AddDevice::Full(devices.into_iter().map(|record| record.device).collect()))
-    }
-
-    /// Makes a device with a chosen id known; for the operator's own tokens. False when it is somebody else's.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn adopt_device(
-        &self,
-        user: UserId,
-        device: DeviceId,
-        now_ms: u64,
-    ) -> Result<bool, AccountsError> {
-        let insert = sqlx::query(
-            "INSERT INTO devices (device_id, user_id, created_ms) VALUES ($1, $2, $3) \
-             ON CONFLICT (device_id) DO NOTHING",
-        );
-        insert.bind(sql(device.0)).bind(sql(user.0)).bind(sql(now_ms)).execute(&self.pool).await?;
-        self.has_device(user, device).await
-    }
-
-    /// Whether the device is the user's.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn has_device(&self, user: UserId, device: DeviceId) -> Result<bool, AccountsError> {
-        let query =
-            sqlx::query_as::<_, (i64,)>("SELECT 1 FROM devices WHERE device_id = $1 AND user_id = $2");
-        let found = query.bind(sql(device.0)).bind(sql(user.0)).fetch_optional(&self.pool).await?;
-        Ok(found.is_some())
-    }
-
-    /// The devices of a user, oldest first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn devices(&self, user: UserId) -> Result<Vec<DeviceRecord>, AccountsError> {
-        let query = sqlx::query_as::<_, (i64, i64)>(
-            "SELECT device_id, created_ms FROM devices WHERE user_id = $1 ORDER BY device_id",
-        );
-        let rows = query.bind(sql(user.0)).fetch_all(&self.pool).await?;
-        let record = |(device, created_ms)| DeviceRecord {
-            device: DeviceId(unsql(device)),
-            user,
-            created_ms: unsql(created_ms),
-        };
-        Ok(rows.into_iter().map(record).collect())
-    }
-
-    /// Forgets a device. Repeatable.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn remove_device(&self, user: UserId, device: DeviceId) -> Result<(), AccountsError> {
-        let delete = sqlx::query("DELETE FROM devices WHERE device_id = $1 AND user_id = $2");
-        delete.bind(sql(device.0)).bind(sql(user.0)).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -405,13 +330,14 @@ fn unsql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-fn account((user, name, password_hash, created_ms, in_core): UserRow) -> Account {
+fn account((user, name, password_hash, created_ms, in_core, not_before_ms): UserRow) -> Account {
     Account {
         user: UserId(unsql(user)),
         name,
         password_hash,
         created_ms: unsql(created_ms),
         in_core: in_core != 0,
+        not_before_ms: unsql(not_before_ms),
     }
 }
 
@@ -458,28 +384,6 @@ mod tests {
         let three = Accounts::open(data.path()).await.unwrap();
         assert!(seen.insert(three.new_id(0).await.unwrap()), "after a restart with a clock before the epoch");
         assert!(!seen.contains(&0));
-    }
-
-    #[tokio::test]
-    async fn devices_have_one_owner_and_a_bound() {
-        let data = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(data.path()).await.unwrap();
-        let alice = accounts.create_user(&name("alice"), "hash", NOW_MS).await.unwrap();
-        let bob = accounts.create_user(&name("bob"), "hash", NOW_MS).await.unwrap();
-        let AddDevice::Added(phone) = accounts.add_device(alice, 2, NOW_MS).await.unwrap() else { panic!() };
-        let AddDevice::Added(desk) = accounts.add_device(alice, 2, NOW_MS).await.unwrap() else { panic!() };
-        let full = accounts.add_device(alice, 2, NOW_MS).await.unwrap();
-        assert_eq!(full, AddDevice::Full(vec![phone, desk]));
-        assert!(accounts.has_device(alice, phone).await.unwrap());
-        assert!(!accounts.has_device(bob, phone).await.unwrap());
-        assert!(!accounts.adopt_device(bob, phone, NOW_MS).await.unwrap());
-        assert!(accounts.adopt_device(bob, DeviceId(77), NOW_MS).await.unwrap());
-        accounts.remove_device(bob, phone).await.unwrap();
-        assert!(accounts.has_device(alice, phone).await.unwrap());
-        accounts.remove_device(alice, phone).await.unwrap();
-        assert!(!accounts.has_device(alice, phone).await.unwrap());
-        assert_eq!(accounts.count().await.unwrap(), (2, 2));
-        assert!(accounts.check().await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -20,14 +20,49 @@ pub struct Route {
     pub quic: Option<(SocketAddr, String)>,
 }
 
+/// Why the data plane did not do it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The user has its full number of devices.
+    #[error("the user has its full number of devices")]
+    Full,
+    /// The user is not known to its home.
+    #[error("the core does not know the user")]
+    NoSuchUser,
+    /// The disk is nearly full.
+    #[error("the disk is nearly full")]
+    StorageFull,
+    /// Not now; words for the log. It may have been done all the same.
+    #[error("{0}")]
+    NotNow(String),
+}
+
 /// The data plane as the control plane sees it. Every command is repeatable, so an answer that was lost costs nothing
 /// but asking again.
 pub trait Core: Send + Sync + 'static {
-    /// Makes the user known to its home, durably. `Err` has words for the log and means "not now".
-    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), String>>;
+    /// Makes the user known to its home, durably.
+    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), CoreError>>;
 
-    /// Makes the user's home forget the device and end its session. `Err` as above.
-    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), String>>;
+    /// Makes the device known to its user's home, durably. `known` are all devices that SQL has of the user: when all
+    /// places are taken, others give way.
+    fn add_device(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        known: Vec<DeviceId>,
+    ) -> Pending<'_, Result<(), CoreError>>;
+
+    /// Makes the user's home forget the device and end its session, durably.
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), CoreError>>;
+
+    /// Makes the user's home forget all devices but one, end their sessions and refuse tokens that were issued before
+    /// `not_before_ms`, durably.
+    fn log_out_all(
+        &self,
+        user: UserId,
+        not_before_ms: u64,
+        keep: Option<DeviceId>,
+    ) -> Pending<'_, Result<(), CoreError>>;
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

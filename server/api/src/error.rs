@@ -56,6 +56,14 @@ impl ApiError {
         Self { retry_after_ms: retry_after_ms.max(1), ..error }
     }
 
+    /// The disk is nearly full: what writes is refused.
+    #[must_use]
+    pub fn storage_full(retry_after_ms: u64) -> Self {
+        let message = "the disk is nearly full; nothing new is accepted";
+        let error = Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message);
+        Self { retry_after_ms: retry_after_ms.max(1), ..error }
+    }
+
     /// The account has its full number of devices.
     #[must_use]
     pub fn too_many_devices(devices: Vec<DeviceId>) -> Self {

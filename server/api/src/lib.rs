@@ -16,10 +16,11 @@ mod private_file;
 mod routes;
 mod server;
 pub mod snowflake;
+mod turns;
 
 pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
 pub use admin_token::AdminToken;
-pub use core::{Core, Pending, Route};
+pub use core::{Core, CoreError, Pending, Route};
 pub use error::ApiError;
 pub use keys::Keys;
 pub use name::{Name, NameFault};

@@ -25,6 +25,7 @@ use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::password::Hasher;
 use crate::routes::{self, Counters};
+use crate::turns::Turns;
 
 /// Connections at a time; one above waits to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
@@ -104,6 +105,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) limiter: Limiter,
+    pub(crate) turns: Turns,
     pub(crate) counters: Counters,
 }
 
@@ -115,8 +117,8 @@ impl Api {
     pub fn new(parts: Parts) -> Result<Self, String> {
         let Parts { accounts, keys, admin, core, settings } = parts;
         let hasher = Hasher::new(settings.hashers)?;
-        let (limiter, counters) = (Limiter::default(), Counters::default());
-        let inner = Inner { accounts, keys, admin, core, settings, hasher, limiter, counters };
+        let (limiter, turns, counters) = (Limiter::default(), Turns::default(), Counters::default());
+        let inner = Inner { accounts, keys, admin, core, settings, hasher, limiter, turns, counters };
         Ok(Self { shared: Arc::new(inner) })
     }
 }

@@ -194,8 +194,8 @@ impl Gate {
             generation: Generation(body.generation.to_native()),
             at: InboxSeq(body.cursor.to_native()),
         };
-        let Claims { user, device, expires_ms } = claims;
-        Ok(Event::Hello(Hello { user, device, cursor, id: frame.header().id, expires_ms }))
+        let Claims { user, device, expires_ms, issued_ms } = claims;
+        Ok(Event::Hello(Hello { user, device, cursor, id: frame.header().id, expires_ms, issued_ms }))
     }
 
     fn reauth(&self, moment: &Moment<'_>, frame: &Frame) -> Result<Event, Refusal> {
@@ -205,7 +205,8 @@ impl Gate {
             let text = "the token names another user or device than Hello did";
             return Err(Refusal::new(Code::Forbidden, "token", text));
         }
-        Ok(Event::Reauth { id: frame.header().id, expires_ms: claims.expires_ms })
+        let Claims { expires_ms, issued_ms, .. } = claims;
+        Ok(Event::Reauth { id: frame.header().id, expires_ms, issued_ms })
     }
 
     /// Says what was wrong. Before Hello that is the end, after it only when it goes on.

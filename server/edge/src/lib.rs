@@ -53,6 +53,8 @@ pub enum Event {
         id: u64,
         /// When the new token ends, milliseconds since the Unix epoch.
         expires_ms: u64,
+        /// When it was issued; 0: it does not say.
+        issued_ms: u64,
     },
     /// A frame that the edge itself has refused, for whoever counts: the Reject is on its way already.
     Refused(Code),
@@ -82,4 +84,6 @@ pub struct Hello {
     pub id: u64,
     /// When the token ends, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// When it was issued; 0: it does not say.
+    pub issued_ms: u64,
 }

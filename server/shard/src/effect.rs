@@ -5,7 +5,7 @@ use protocol::CloseCode;
 use protocol::commit::Batch;
 use protocol::query::{Query, ReadFault};
 
-use crate::input::{ConnId, Ticket};
+use crate::input::{CommandError, ConnId, Ticket};
 
 /// One request. Effects are carried out in order.
 #[derive(Debug)]
@@ -44,12 +44,12 @@ pub enum Effect {
         /// What.
         query: Query,
     },
-    /// The answer to a control command; `Err` says what was wrong.
+    /// The answer to a control command.
     Reply {
         /// The control plane's number.
         ticket: Ticket,
         /// Done, durably; or why not.
-        outcome: Result<(), String>,
+        outcome: Result<(), CommandError>,
     },
     /// The process ends, because it cannot keep its promises any more.
     Fault(Fault),

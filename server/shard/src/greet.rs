@@ -2,21 +2,18 @@
 
 use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, DeviceRow, Row};
 use protocol::cost::TOKEN_BYTES;
 use protocol::hop::{Hop, Speak};
-use protocol::limits::DEVICES_MAX;
 use protocol::partition::mix64;
 use protocol::query::Query;
-use protocol::{ChannelId, CloseCode, Code, Cursor, DeviceId, Frame, InboxSeq, Kind, Refusal, UserId};
+use protocol::{ChannelId, CloseCode, Code, DeviceId, Frame, InboxSeq, Kind, Refusal, UserId};
 
 use crate::admit::Bucket;
 use crate::effect::Effect;
-use crate::input::{Command, ConnId, Tick, Ticket};
+use crate::input::{CommandError, ConnId, Tick};
 use crate::invariant::impossible;
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pauses::Why;
-use crate::pipeline::After;
 use crate::session::Session;
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::{Hello, User, Waiting};
@@ -31,7 +28,7 @@ pub(crate) struct Greeting {
 #[derive(Debug)]
 enum Said {
     Frame(Frame),
-    Reauth { id: u64, expires_ms: u64 },
+    Reauth { id: u64, expires_ms: u64, issued_ms: u64 },
 }
 
 /// A drain on the way.
@@ -142,7 +139,7 @@ impl Shard {
                 self.hops.push(home, Hop::Opened { channel, user, exists: None });
             }
             Waiting::Control(ticket, _) => {
-                let outcome = Err("the user's rows cannot be read now; try again".to_owned());
+                let outcome = Err(CommandError::Busy { retry_after_ms: 1000 });
                 self.out.push(Effect::Reply { ticket, outcome });
             }
             Waiting::Delivery => {}
@@ -164,7 +161,9 @@ impl Shard {
         for said in greeting.said {
             match said {
                 Said::Frame(frame) => self.frame(hello.conn, frame),
-                Said::Reauth { id, expires_ms } => self.reauth(hello.conn, id, expires_ms),
+                Said::Reauth { id, expires_ms, issued_ms } => {
+                    self.reauth(hello.conn, id, expires_ms, issued_ms);
+                }
             }
         }
     }
@@ -177,20 +176,13 @@ impl Shard {
             return;
         }
         self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);
-        let wall_ms = self.wall_ms;
-        let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else { return };
+        let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else {
+            return impossible!(self, "a checked Hello whose user is not in memory");
+        };
         let durable = user.inbox.durable();
         // Most users have one session and a device or two: room is made for what comes, not for what may.
         user.sessions.reserve_exact(1);
         user.sessions.push(hello.conn);
-        let known = user.device(hello.device).is_some();
-        if !known {
-            let row = DeviceRow { cursor: Cursor::default(), seen_ms: wall_ms };
-            user.devices.reserve_exact(1);
-            user.devices.push((hello.device, row));
-            let row = Row::Device { user: hello.user, device: hello.device, row };
-            self.user_row(hello.user, row);
-        }
         let generation = self.generation(hello.user);
         // Generation 0 is a device that holds nothing in any life of the inbox: it begins where it asks to.
         let same = hello.cursor.generation == generation || hello.cursor.generation.0 == 0;
@@ -201,18 +193,26 @@ impl Shard {
     }
 
     fn check_hello(&mut self, hello: &Hello) -> Result<(), Refusal> {
-        let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else {
-            return Err(Refusal::retry(Code::Busy, 1000, "the user is not loaded"));
-        };
-        if user.account.is_none() {
-            return Err(Refusal::new(Code::NoSuchUser, "token", "the token's user does not exist here"));
-        }
-        if user.device(hello.device).is_none() && user.devices.len() >= DEVICES_MAX {
-            let text = format!("the account has {DEVICES_MAX} devices; remove one first");
-            return Err(Refusal::new(Code::TooManyDevices, "token", text));
-        }
+        self.check_token(hello.user, hello.device, hello.issued_ms)?;
         if hello.expires_ms <= self.wall_ms {
             return Err(Refusal::new(Code::Expired, "token", "the token has expired; log in again"));
+        }
+        Ok(())
+    }
+
+    /// Whether a good token still counts: its device exists, and nobody has logged out everywhere since it was issued.
+    fn check_token(&mut self, user: UserId, device: DeviceId, issued_ms: u64) -> Result<(), Refusal> {
+        let Some(Slot::Live(user)) = self.users.get_mut(&user) else {
+            return Err(Refusal::retry(Code::Busy, 1000, "the user is not loaded"));
+        };
+        let Some(account) = user.account else {
+            return Err(Refusal::new(Code::NoSuchUser, "token", "the token's user does not exist here"));
+        };
+        if user.device(device).is_none() {
+            return Err(logged_out("the device was logged out or removed; log in again"));
+        }
+        if issued_ms < account.not_before_ms {
+            return Err(logged_out("the token is older than a logout from everywhere; log in again"));
         }
         Ok(())
     }
@@ -253,12 +253,21 @@ impl Shard {
         self.transmit_body(hello.conn, hello.id, &welcome);
     }
 
-    pub(crate) fn reauth(&mut self, conn: ConnId, id: u64, expires_ms: u64) {
+    pub(crate) fn reauth(&mut self, conn: ConnId, id: u64, expires_ms: u64, issued_ms: u64) {
         if self.greeting.contains_key(&conn) {
-            return self.said_while_greeting(conn, Said::Reauth { id, expires_ms });
+            return self.said_while_greeting(conn, Said::Reauth { id, expires_ms, issued_ms });
         }
-        // The session may have ended by now; then the connection is being closed.
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        // The session may have ended while this was on its way; then the close is on its way back.
+        let Some(session) = self.sessions.get(&conn) else { return };
+        let (user, device) = (session.user, session.device);
+        if let Err(refusal) = self.check_token(user, device, issued_ms) {
+            self.reject_conn(conn, id, &refusal);
+            self.end_session(conn, CloseCode::Unauthenticated);
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            return impossible!(self, conn, "a session that has just been looked at is gone");
+        };
         session.expires_ms = expires_ms;
         session.heard_at = self.now;
         self.transmit_body(conn, id, &Done { kind: Kind::REAUTH.0 });
@@ -286,12 +295,16 @@ impl Shard {
     }
 
     fn end_sessions_of_device(&mut self, user: UserId, device: DeviceId, code: CloseCode) {
-        let Some(Slot::Live(user)) = self.users.get(&user) else { return };
-        let of_device = |conn: &&ConnId| self.sessions.get(*conn).is_some_and(|s| s.device == device);
-        let conns: Vec<ConnId> = user.sessions.iter().filter(of_device).copied().collect();
-        for conn in conns {
+        for conn in self.sessions_of_device(user, device) {
             self.end_session(conn, code);
         }
+    }
+
+    pub(crate) fn sessions_of_device(&self, user: UserId, device: DeviceId) -> Vec<ConnId> {
+        // A user that is not in memory has no sessions.
+        let Some(Slot::Live(user)) = self.users.get(&user) else { return Vec::new() };
+        let of_device = |conn: &&ConnId| self.sessions.get(*conn).is_some_and(|s| s.device == device);
+        user.sessions.iter().filter(of_device).copied().collect()
     }
 
     fn next_look(&self, session: &Session) -> Tick {
@@ -366,51 +379,6 @@ impl Shard {
         self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
     }
 
-    pub(crate) fn control(&mut self, ticket: Ticket, command: Command) {
-        let (Command::CreateAccount { user: id, .. } | Command::RemoveDevice { user: id, .. }) = command;
-        if self.placement.user_home(id) != self.config.shard {
-            let outcome = Err(format!("user {id} has another home"));
-            self.out.push(Effect::Reply { ticket, outcome });
-            return;
-        }
-        if !self.with_user(id, || Waiting::Control(ticket, command.clone())) {
-            return;
-        }
-        match command {
-            Command::CreateAccount { row, .. } => self.create_account(id, row),
-            Command::RemoveDevice { device, .. } => self.remove_device(id, device),
-        }
-        self.reply_once_stored(ticket, id);
-    }
-
-    fn create_account(&mut self, id: UserId, row: AccountRow) {
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
-        if user.account.is_none() {
-            user.account = Some(row);
-            self.user_row(id, Row::Account { user: id, row });
-        }
-    }
-
-    fn remove_device(&mut self, id: UserId, device: DeviceId) {
-        self.end_sessions_of_device(id, device, CloseCode::Unauthenticated);
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
-        if user.device(device).is_some() {
-            user.devices.retain(|(known, _)| *known != device);
-            self.user_row(id, Row::DeviceGone { user: id, device });
-        }
-    }
-
-    fn reply_once_stored(&mut self, ticket: Ticket, id: UserId) {
-        let Some(Slot::Live(user)) = self.users.get(&id) else { return };
-        let dirty = user.dirty;
-        let Some(index) = self.own(self.placement.user_store(id)) else { return };
-        let after = After::Reply(ticket);
-        let pipeline = self.pipelines.get_mut(index);
-        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(dirty, after)) {
-            self.after_stored(after);
-        }
-    }
-
     pub(crate) fn begin_drain(&mut self) {
         if self.draining.is_some() {
             return;
@@ -474,4 +442,9 @@ impl Shard {
     pub(crate) fn transmit_body<T: Body>(&mut self, conn: ConnId, id: u64, body: &T) {
         self.transmit(conn, body::encode(id, body).into_bytes());
     }
+}
+
+/// Why a session of a device that is no more ends, and why it has none again: final, whatever the token says.
+pub(crate) fn logged_out(text: &str) -> Refusal {
+    Refusal::new(Code::Unauthenticated, "token", text)
 }

@@ -64,6 +64,8 @@ pub enum Input {
         id: u64,
         /// When the token ends, milliseconds since the Unix epoch.
         expires_ms: u64,
+        /// When it was issued; 0: it does not say.
+        issued_ms: u64,
     },
     /// The connection has shown a fresh valid token of its own user and device.
     Reauth {
@@ -73,6 +75,8 @@ pub enum Input {
         id: u64,
         /// When the new token ends.
         expires_ms: u64,
+        /// When it was issued; 0: it does not say.
+        issued_ms: u64,
     },
     /// A whole unstamped frame after Hello (never Hello or Reauth). Its body is not checked yet.
     Frame {
@@ -134,21 +138,90 @@ pub enum Input {
     Drain,
 }
 
-/// What the control plane can ask of a user's home.
+/// What the control plane can ask of a user's home. Every command is repeatable; what it changed is durable before the
+/// answer. Lost only with the process: then there is no answer, and it is asked again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Make the user known to the core. Repeatable.
+    /// Make the user known to the core.
     CreateAccount {
         /// Who.
         user: UserId,
         /// Its row, if there is none yet.
         row: AccountRow,
     },
-    /// Forget a device and end its session. Repeatable.
+    /// Make a device exist, before a token for it is signed: a Hello makes none.
+    AddDevice {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        device: DeviceId,
+        /// Every device that the control plane knows of the user. When all places are taken, the oldest devices that
+        /// it does not know give way: nobody could ever name them to have them removed, so they would keep the user
+        /// out for good. While there is room they stay, because a list can be older than a device.
+        known: Vec<DeviceId>,
+    },
+    /// Forget a device and end its session.
     RemoveDevice {
         /// Whose.
         user: UserId,
         /// Which.
         device: DeviceId,
     },
+    /// Forget all devices of a user, or all but one, end their sessions, and refuse older tokens.
+    LogOutAll {
+        /// Whose.
+        user: UserId,
+        /// Tokens that were issued before this are refused from now on, milliseconds since the Unix epoch. It never
+        /// steps back.
+        not_before_ms: u64,
+        /// A device that stays; it needs a new token, too.
+        keep: Option<DeviceId>,
+    },
 }
+
+impl Command {
+    /// Whose home is asked.
+    #[must_use]
+    pub fn user(&self) -> UserId {
+        match self {
+            Self::CreateAccount { user, .. }
+            | Self::AddDevice { user, .. }
+            | Self::RemoveDevice { user, .. }
+            | Self::LogOutAll { user, .. } => *user,
+        }
+    }
+}
+
+/// Why a command was not carried out. Nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommandError {
+    /// The user has its full number of devices, and the control plane knows all of them.
+    Full,
+    /// The user has no account here.
+    NoSuchUser,
+    /// Not now: the same command can be carried out after so many milliseconds.
+    Busy {
+        /// When to come again.
+        retry_after_ms: u32,
+    },
+    /// The disk is nearly full: nothing is written.
+    StorageFull,
+    /// The user lives at another shard: the one who asked has another placement.
+    OtherHome,
+}
+
+impl core::fmt::Display for CommandError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Full => f.write_str("the user has its full number of devices"),
+            Self::NoSuchUser => f.write_str("the core does not know the user"),
+            Self::Busy { retry_after_ms } => {
+                write!(f, "the user's rows cannot be read now; try again in {retry_after_ms} ms")
+            }
+            Self::StorageFull => f.write_str("the disk is nearly full"),
+            Self::OtherHome => f.write_str("the user has another home"),
+        }
+    }
+}
+
+impl core::error::Error for CommandError {}

@@ -17,6 +17,7 @@
 mod admit;
 mod applied;
 mod channel;
+mod control;
 mod dedup;
 mod deliver;
 mod effect;
@@ -46,7 +47,7 @@ mod user;
 mod window;
 
 pub use effect::{Effect, Fault};
-pub use input::{Command, ConnId, Input, Tick, Ticket};
+pub use input::{Command, CommandError, ConnId, Input, Tick, Ticket};
 pub use limits::Limits;
 pub use shard::Shard;
 

@@ -37,13 +37,13 @@ impl Shard {
             self.send_away(hello.conn);
             return;
         }
-        let Hello { conn, user, device, cursor, id, expires_ms } = hello;
+        let Hello { conn, user, device, cursor, id, expires_ms, issued_ms } = hello;
         let held = HeldConn { home, told_paused: false, taken: 0, queued: 0, untold: false };
         self.held.insert(conn, held);
         self.counters.hellos_held += 1;
         // The home says when to go on: its own pause would come a hop too late.
         self.pause(conn, Why::Home);
-        self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms });
+        self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms, issued_ms });
     }
 
     /// Passes on what a held connection said. False when the connection is not held: it is our own matter.
@@ -131,12 +131,12 @@ impl Shard {
     pub(crate) fn heard(&mut self, holder: ShardId, conn: ConnId, fact: Held) {
         let conn = conn.held_by(holder);
         match fact {
-            Held::Hello { user, device, cursor, id, expires_ms } => {
+            Held::Hello { user, device, cursor, id, expires_ms, issued_ms } => {
                 // Its holder waits for our word.
                 self.pauses.note(conn, Why::Greeting);
-                self.hello(Hello { conn, user, device, cursor, id, expires_ms });
+                self.hello(Hello { conn, user, device, cursor, id, expires_ms, issued_ms });
             }
-            Held::Reauth { id, expires_ms } => self.reauth(conn, id, expires_ms),
+            Held::Reauth { id, expires_ms, issued_ms } => self.reauth(conn, id, expires_ms, issued_ms),
             Held::Frame(frame) => self.frame(conn, frame),
             Held::Taken { through, queued } => {
                 let Some(session) = self.sessions.get(&conn) else { return };

@@ -292,14 +292,14 @@ impl Shard {
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Hello { conn, user, device, cursor, id, expires_ms } => {
-                let hello = crate::user::Hello { conn, user, device, cursor, id, expires_ms };
+            Input::Hello { conn, user, device, cursor, id, expires_ms, issued_ms } => {
+                let hello = crate::user::Hello { conn, user, device, cursor, id, expires_ms, issued_ms };
                 let home = self.placement.user_home(user);
                 if home == self.config.shard { self.hello(hello) } else { self.hold(home, hello) }
             }
-            Input::Reauth { conn, id, expires_ms } => {
-                if !self.pass_on(conn, Held::Reauth { id, expires_ms }) {
-                    self.reauth(conn, id, expires_ms);
+            Input::Reauth { conn, id, expires_ms, issued_ms } => {
+                if !self.pass_on(conn, Held::Reauth { id, expires_ms, issued_ms }) {
+                    self.reauth(conn, id, expires_ms, issued_ms);
                 }
             }
             Input::Frame { conn, frame } if self.held.contains_key(&conn) => self.frame_of_held(conn, frame),

@@ -42,6 +42,7 @@ pub(crate) struct Hello {
     pub(crate) cursor: Cursor,
     pub(crate) id: u64,
     pub(crate) expires_ms: u64,
+    pub(crate) issued_ms: u64,
 }
 
 impl User {

@@ -312,6 +312,7 @@ fn who_comes_again_has_no_more_tokens_than_before() {
             cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(0) },
             id: 99,
             expires_ms: desk.wall_ms + 3_600_000,
+            issued_ms: desk.wall_ms,
         };
         desk.turn(0, vec![hello]);
     }

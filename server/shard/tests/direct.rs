@@ -130,7 +130,6 @@ fn a_page_reaches_the_tail_in_memory_and_goes_live_in_the_same_step() {
     desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(8), time_ms: 0 });
     desk.answer(Answer::Window(Vec::new()));
     desk.store_one();
-    desk.store_one();
     assert!(desk.seen(2).is_empty(), "behind: the page will bring it");
     desk.queries.push_front((shard, ticket, query));
     let frames = vec![stamped(channel, 7, 10, 1, "x"), stamped(channel, 8, 10, 2, "y")];
@@ -166,28 +165,6 @@ fn a_new_hello_of_a_device_ends_its_old_connection_first() {
     desk.run();
     assert!(desk.seen(2).is_empty());
     assert_eq!(desk.seen(3), ["welcome start 0 head 0", "complete 0..0 head 0", "message 1 from 10"]);
-}
-
-#[test]
-fn the_seventeenth_device_is_refused_and_removal_makes_room() {
-    let mut desk = Desk::new(1, 1);
-    desk.hello(1, 10, 17, 0);
-    let full = Answer::User { account: user_account(), devices: desk::devices(16), inbox_head: InboxSeq(0) };
-    desk.answer(full);
-    assert_eq!(desk.seen(1), ["reject 99 too_many_devices"]);
-    assert_eq!(desk.closed, [(ConnId(1), CloseCode::Unauthenticated)]);
-    let ticket = shard::Ticket(1);
-    let command = shard::Command::RemoveDevice { user: UserId(10), device: protocol::DeviceId(3) };
-    desk.turn(0, vec![shard::Input::Control { ticket, command }]);
-    assert!(desk.replies.is_empty(), "answered once stored");
-    desk.run();
-    assert_eq!(desk.replies.len(), 1);
-    desk.hello(2, 10, 17, 0);
-    assert!(desk.seen(2)[0].starts_with("welcome"));
-}
-
-fn user_account() -> Option<protocol::commit::AccountRow> {
-    Some(protocol::commit::AccountRow { created_ms: 1 })
 }
 
 #[test]

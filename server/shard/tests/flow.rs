@@ -39,6 +39,7 @@ fn hello(desk: &Desk, conn: u64, user: u64) -> Input {
         cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(0) },
         id: 99,
         expires_ms: desk.wall_ms + 360_000_000,
+        issued_ms: desk.wall_ms,
     }
 }
 
@@ -386,7 +387,8 @@ fn reauth_while_the_user_is_loaded_is_answered_in_order() {
     desk.hello(1, 10, 1, 0);
     desk.send(1, 10, 5, &heartbeat());
     let expires_ms = desk.wall_ms + 7_200_000;
-    desk.turn(0, vec![Input::Reauth { conn: ConnId(1), id: 6, expires_ms }]);
+    let issued_ms = desk.wall_ms;
+    desk.turn(0, vec![Input::Reauth { conn: ConnId(1), id: 6, expires_ms, issued_ms }]);
     desk.send(1, 10, 7, &heartbeat());
     assert!(desk.seen(1).is_empty());
     desk.run();

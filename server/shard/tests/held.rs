@@ -38,6 +38,7 @@ fn a_held_connection_that_takes_nothing_costs_its_budget_and_holds_up_nobody() {
         cursor: Cursor { generation: Generation(desk::GENERATION), at: InboxSeq(0) },
         id: 99,
         expires_ms: desk.wall_ms + 3_600_000,
+        issued_ms: desk.wall_ms,
     };
     desk.turn(holder, vec![hello]);
     desk.run();

@@ -149,7 +149,7 @@ impl Conn {
                 let Ok(body) = ingest::<Hello>(&frame) else {
                     return self.close(CloseCode::Unauthenticated, scene);
                 };
-                let Some((user, device, expires_ms)) = read_token(&body.token) else {
+                let Some(Token { user, device, expires_ms, issued_ms }) = read_token(&body.token) else {
                     return self.close(CloseCode::Unauthenticated, scene);
                 };
                 let cursor = Cursor {
@@ -159,7 +159,8 @@ impl Conn {
                 let shard = landing(id, placement, user);
                 self.is_held = shard != usize::from(placement.user_home(user).0);
                 self.shard = Some(shard);
-                self.watch = Some(Watch::new(user, device, cursor));
+                let may_be_welcome = scene.oracle.may_be_welcome(user, device, issued_ms);
+                self.watch = Some(Watch::new(user, device, cursor, may_be_welcome));
                 let id_of_hello = frame.header().id;
                 self.inputs.push_back(Input::Hello {
                     conn: id,
@@ -168,13 +169,20 @@ impl Conn {
                     cursor,
                     id: id_of_hello,
                     expires_ms,
+                    issued_ms,
                 });
             }
             Kind::REAUTH if !hello => {
                 let body = ingest::<Reauth>(&frame).ok();
-                if let Some((_, _, expires_ms)) = body.and_then(|body| read_token(&body.token)) {
+                if let Some(token) = body.and_then(|body| read_token(&body.token)) {
+                    let Token { user, device, expires_ms, issued_ms } = token;
                     let id_of_reauth = frame.header().id;
-                    self.inputs.push_back(Input::Reauth { conn: id, id: id_of_reauth, expires_ms });
+                    if let Some(watch) = &mut self.watch
+                        && !scene.oracle.may_be_welcome(user, device, issued_ms)
+                    {
+                        watch.expect_refused_reauth(id_of_reauth);
+                    }
+                    self.inputs.push_back(Input::Reauth { conn: id, id: id_of_reauth, expires_ms, issued_ms });
                 }
             }
             Kind::HELLO | Kind::REAUTH => self.close(CloseCode::Protocol, scene),
@@ -248,16 +256,37 @@ impl Conn {
     }
 }
 
-/// A token of the simulated control plane: it is believed.
-#[must_use]
-pub fn token(user: UserId, device: DeviceId, expires_ms: u64) -> String {
-    format!("{user}.{device}.{expires_ms}")
+/// A token of the simulated control plane: what it says is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Token {
+    /// Who.
+    pub user: UserId,
+    /// Which of the user's devices.
+    pub device: DeviceId,
+    /// When it ends.
+    pub expires_ms: u64,
+    /// When it was issued.
+    pub issued_ms: u64,
 }
 
-fn read_token(token: &str) -> Option<(UserId, DeviceId, u64)> {
+impl Token {
+    /// The text that a device shows.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { user, device, expires_ms, issued_ms } = self;
+        format!("{user}.{device}.{expires_ms}.{issued_ms}")
+    }
+}
+
+fn read_token(token: &str) -> Option<Token> {
     let mut parts = token.split('.').map(str::parse::<u64>);
     let mut next = || parts.next()?.ok();
-    Some((UserId(next()?), DeviceId(next()?), next()?))
+    Some(Token {
+        user: UserId(next()?),
+        device: DeviceId(next()?),
+        expires_ms: next()?,
+        issued_ms: next()?,
+    })
 }
 
 /// The shard that has the connection: mostly its user's home, where it was handed over; now and then another one, which

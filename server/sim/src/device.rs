@@ -11,7 +11,7 @@ use protocol::body::sync::SendAck;
 use protocol::{ChannelId, Code, DeviceId, Frame, Kind, SendId, Seq, UserId};
 
 use crate::broken;
-use crate::conn::token;
+use crate::conn::Token;
 use crate::network::{LinkId, Reassembly};
 use crate::node::Scene;
 use crate::oracle::{Check, Oracle};
@@ -19,6 +19,8 @@ use crate::plan::LOOK_BACK_MAX;
 
 /// Frames written that may be sent again by a careless app.
 const RECENT_MAX: usize = 32;
+/// Times that a device which was logged out tries again.
+const TRIES_MAX: u32 = 2;
 
 /// What became of an own send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +64,10 @@ pub struct Device {
     stored: Kept,
     /// It will never connect again.
     pub retired: bool,
+    /// The token of the last Hello or Reauth.
+    token: Option<Token>,
+    /// How often it was told that it was logged out, and tried again all the same.
+    tries: u32,
     /// Frames that a careless app puts between those of the session.
     pub raw: VecDeque<Frame>,
     /// Send ids that were written more than once, behind the session's back.
@@ -93,6 +99,8 @@ impl Device {
             kept: Kept::default(),
             stored: Kept::default(),
             retired: false,
+            token: None,
+            tries: 0,
             raw: VecDeque::new(),
             repeated: HashSet::new(),
             recent: VecDeque::new(),
@@ -175,10 +183,45 @@ impl Device {
             self.session.disconnected(scene.now);
             return;
         }
-        let lifetime_ms = [5_000, 60_000, 3_600_000][scene.rng.place(3)];
+        let kept = self.token.filter(|token| token.expires_ms > scene.wall);
+        let again = scene.rng.chance(300);
+        let token = match kept {
+            Some(token) if again => token,
+            _ => {
+                let lifetime_ms = [5_000, 60_000, 3_600_000][scene.rng.place(3)];
+                self.log_in(scene, lifetime_ms)
+            }
+        };
         self.link = Some(scene.network.dial(scene.plan.pipe_bytes));
         scene.trace.say(scene.now, || format!("device {} dials {:?}", self.id, self.link));
-        self.session.connected(scene.now, &token(self.user, self.id, scene.wall + lifetime_ms));
+        self.session.connected(scene.now, &token.text());
+    }
+
+    /// A fresh token of the control plane, whose clock may jump: it is never older than what it has forbidden.
+    fn log_in(&mut self, scene: &Scene<'_>, lifetime_ms: u64) -> Token {
+        let asked_ms = scene.oracle.not_before_asked.get(&self.user).copied().unwrap_or(0);
+        let (user, device, expires_ms) = (self.user, self.id, scene.wall + lifetime_ms);
+        let token = Token { user, device, expires_ms, issued_ms: scene.wall.max(asked_ms) };
+        self.token = Some(token);
+        token
+    }
+
+    /// The device is told that it was logged out. It does not believe it, like a thief's: it tries again, twice.
+    fn logged_out(&mut self, scene: &mut Scene<'_>) -> Check {
+        let issued_ms = self.token.map_or(0, |token| token.issued_ms);
+        if !scene.oracle.may_be_logged_out(self.user, self.id, issued_ms) {
+            broken!("device {} is told that it was logged out, which nobody asked for", self.id);
+        }
+        if scene.oracle.removing.contains(&self.id) && self.tries == TRIES_MAX {
+            self.retired = true;
+            return Ok(());
+        }
+        self.tries += 1;
+        let token = self.token;
+        self.crash(scene);
+        // One that was removed shows its old token again, one that stays has a new one.
+        self.token = token.filter(|_| scene.oracle.removing.contains(&self.id));
+        Ok(())
     }
 
     /// One step of the app: read, react, write.
@@ -314,9 +357,7 @@ impl Device {
                 let held = held.map(|((channel, seq), known)| (*channel, *seq, *known)).collect::<Vec<_>>();
                 self.reread = Some(Reread::begin(&mut self.session, held, LOOK_BACK_MAX as u32));
             }
-            Event::HelloRejected(reject) if reject.code == Code::TooManyDevices.number() => {
-                self.retired = true
-            }
+            Event::LoggedOut(_) => self.logged_out(scene)?,
             Event::HelloRejected(reject) => {
                 let codes = [Code::Expired, Code::Busy, Code::StorageFull].map(Code::number);
                 if !codes.contains(&reject.code) {
@@ -325,7 +366,8 @@ impl Device {
             }
             Event::TokenDue => {
                 let lifetime_ms = 60_000;
-                self.session.reauth(&token(self.user, self.id, scene.wall + lifetime_ms), lifetime_ms);
+                let token = self.log_in(scene, lifetime_ms);
+                self.session.reauth(&token.text(), lifetime_ms);
             }
             Event::Dead => {
                 self.hang_up(scene);

@@ -161,14 +161,21 @@ fn own_lists(oracle: &Oracle, batch: &Batch) -> Check {
 fn people(oracle: &mut Oracle, batch: &Batch) -> Check {
     for row in &batch.rows {
         match row {
-            Row::Account { user, .. } => {
+            Row::Account { user, row: value } => {
                 at_home(batch.store, oracle.placement.user_store(*user), row)?;
                 oracle.accounts.insert(*user);
+                let before = oracle.not_before.insert(*user, value.not_before_ms);
+                if before.is_some_and(|before| before > value.not_before_ms) {
+                    broken!("{user}: tokens of before {before:?} are good again: {value:?}");
+                }
             }
             Row::Device { user, device, row: value } => {
                 at_home(batch.store, oracle.placement.user_store(*user), row)?;
                 if !oracle.accounts.contains(user) {
                     broken!("device {device} of {user}, who has no account");
+                }
+                if oracle.gone.contains(device) {
+                    broken!("device {device} of {user} was removed and comes back");
                 }
                 if value.cursor.at.0 > oracle.inbox_head(*user) {
                     broken!("device {device} of {user}: cursor {:?} above the head", value.cursor);

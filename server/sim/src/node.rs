@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use protocol::hop::Hop;
 use protocol::{Placement, ShardId, StoreId};
-use shard::{Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
+use shard::{CommandError, Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
 
 use crate::broken;
 use crate::conn::Conn;
@@ -53,7 +53,7 @@ pub struct Node {
     /// How often a connection was no longer read.
     pub pauses: u64,
     /// Answers to control commands.
-    pub replies: Vec<(Ticket, Result<(), String>)>,
+    pub replies: Vec<(Ticket, Result<(), CommandError>)>,
 }
 
 /// One shard with what waits for it.

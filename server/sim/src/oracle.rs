@@ -84,10 +84,16 @@ pub struct Oracle {
     pub inboxes: BTreeMap<UserId, Inbox>,
     /// Durable device rows.
     pub devices: BTreeMap<UserId, BTreeMap<DeviceId, Cursor>>,
-    /// Devices that were removed at least once. A token that is still good brings one back.
+    /// Devices that were removed, durably. Nothing ever brings one back.
     pub gone: HashSet<DeviceId>,
+    /// Devices that somebody asked to remove. These alone may be told that they were logged out.
+    pub removing: HashSet<DeviceId>,
     /// Durable accounts.
     pub accounts: HashSet<UserId>,
+    /// Tokens that were issued before this are no good, durably.
+    pub not_before: BTreeMap<UserId, u64>,
+    /// The same as it was asked for: whoever logs in later is given a token that was issued at this time or later.
+    pub not_before_asked: BTreeMap<UserId, u64>,
     /// By store.
     pub logs: Vec<Log>,
     /// How often one user may join one group.
@@ -114,18 +120,46 @@ impl Oracle {
             inboxes: BTreeMap::new(),
             devices: BTreeMap::new(),
             gone: HashSet::new(),
+            removing: HashSet::new(),
             accounts: HashSet::new(),
+            not_before: BTreeMap::new(),
+            not_before_asked: BTreeMap::new(),
             logs: (0..placement.stores()).map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
             offered: HashMap::new(),
         }
     }
 
+    /// Whether a device exists, durably.
+    #[must_use]
+    pub fn has_device(&self, user: UserId, device: DeviceId) -> bool {
+        self.devices.get(&user).is_some_and(|all| all.contains_key(&device))
+    }
+
+    /// Whether a token can be good for anything: its device may exist, and nobody has logged out everywhere since.
+    #[must_use]
+    pub fn may_be_welcome(&self, user: UserId, device: DeviceId, issued_ms: u64) -> bool {
+        !self.gone.contains(&device) && issued_ms >= self.not_before.get(&user).copied().unwrap_or(0)
+    }
+
+    /// Whether a device may be told that it was logged out, or that this token of it no longer counts.
+    #[must_use]
+    pub fn may_be_logged_out(&self, user: UserId, device: DeviceId, issued_ms: u64) -> bool {
+        let asked_ms = self.not_before_asked.get(&user).copied().unwrap_or(0);
+        self.removing.contains(&device) || issued_ms < asked_ms
+    }
+
     /// A backup takes the place of what is durable, and begins a new life. What was ever offered stays offered.
     pub(crate) fn restore(&mut self, backup: Self) {
         let generation = Generation(self.generation.0 + 1);
         let offered = std::mem::take(&mut self.offered);
-        *self = Self { generation, offered, ..backup };
+        // Devices that are younger than the backup are no more, and whatever was asked for stays asked for.
+        let mut removing = std::mem::take(&mut self.removing);
+        for (user, devices) in &self.devices {
+            removing.extend(devices.keys().filter(|device| !backup.has_device(*user, **device)));
+        }
+        let not_before_asked = std::mem::take(&mut self.not_before_asked);
+        *self = Self { generation, offered, removing, not_before_asked, ..backup };
     }
 
     /// Whether a device holds what is durable there.

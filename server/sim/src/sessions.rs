@@ -1,4 +1,5 @@
-//! Rules 5 and 4: a device has at most one session, and no session is left unread. Checked at the end of every step.
+//! Rules 5 and 4: a device has at most one session, one that was logged out none, and no session is left unread. Checked
+//! at the end of every step.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +7,13 @@ use shard::Limits;
 
 use crate::broken;
 use crate::node::Node;
-use crate::oracle::Check;
+use crate::oracle::{Check, Oracle};
 
-/// No device has two connections that were welcomed and that the core has not closed.
+/// No device has two connections that were welcomed and that the core has not closed, and none that is removed has one.
 ///
 /// # Errors
-/// Which device has two.
-pub fn single(node: &Node) -> Check {
+/// Which device has too many.
+pub fn single(node: &Node, oracle: &Oracle) -> Check {
     let mut live = BTreeMap::new();
     for (id, conn) in &node.conns {
         let Some(watch) = conn.watch.as_ref().filter(|watch| watch.is_welcomed() && conn.is_live()) else {
@@ -21,6 +22,9 @@ pub fn single(node: &Node) -> Check {
         // The close of one that is held is on its way as a hop; the session behind it has ended already.
         if conn.is_held {
             continue;
+        }
+        if oracle.gone.contains(&watch.device()) {
+            broken!("device {} was removed, and {id:?} lives on", watch.device());
         }
         if let Some(other) = live.insert(watch.device(), *id) {
             broken!("device {} has two live connections, {other:?} and {id:?}", watch.device());

@@ -18,6 +18,10 @@ pub struct Watch {
     user: UserId,
     device: DeviceId,
     hello: Cursor,
+    /// Whether the token of Hello could be good for anything when it came.
+    may_be_welcome: bool,
+    /// Ids of Reauths whose token could not.
+    stale_reauths: HashSet<u64>,
     welcomed: bool,
     going_away: bool,
     generation: u64,
@@ -54,11 +58,13 @@ struct Asked {
 impl Watch {
     /// A connection whose Hello is about to be told to the core.
     #[must_use]
-    pub fn new(user: UserId, device: DeviceId, hello: Cursor) -> Self {
+    pub fn new(user: UserId, device: DeviceId, hello: Cursor, may_be_welcome: bool) -> Self {
         Self {
             user,
             device,
             hello,
+            may_be_welcome,
+            stale_reauths: HashSet::new(),
             welcomed: false,
             going_away: false,
             generation: 0,
@@ -87,6 +93,11 @@ impl Watch {
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.device
+    }
+
+    /// A Reauth has come, with a token that could not be good for anything.
+    pub fn expect_refused_reauth(&mut self, id: u64) {
+        self.stale_reauths.insert(id);
     }
 
     /// The core is about to be told a frame of the device.
@@ -133,6 +144,9 @@ impl Watch {
                 self.going_away = true;
                 Ok(())
             }
+            Kind::DONE if self.stale_reauths.contains(&frame.header().id) => {
+                Err(format!("device {} goes on with a token that no longer counts", self.device))
+            }
             Kind::DONE => self.done(oracle, frame),
             Kind::HEARTBEAT => Ok(()),
             _ => Err(format!("the server may not send {kind:?}")),
@@ -144,6 +158,9 @@ impl Watch {
         let head = oracle.inbox_head(self.user);
         if self.welcomed || body.user != self.user.0 || body.device != self.device.0 {
             broken!("second or foreign Welcome {body:?}");
+        }
+        if !self.may_be_welcome {
+            broken!("device {} of {} was logged out and is welcome again", self.device, self.user);
         }
         if body.head > head || body.start > body.head {
             broken!("Welcome start {} head {}, durable is {head}", body.start, body.head);

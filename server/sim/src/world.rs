@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::commit::AccountRow;
 use protocol::{DeviceId, UserId};
-use shard::{Command, Input, Ticket};
+use shard::{Command, CommandError, Input, Ticket};
 
 use crate::broken;
 use crate::device::Device;
@@ -228,8 +228,7 @@ impl World {
         self.command();
         self.act();
         let listening = self.node.as_ref().is_some_and(Node::is_ready);
-        let accounts = &self.oracle.accounts;
-        let may_dial: Vec<bool> = self.devices.iter().map(|d| accounts.contains(&d.user)).collect();
+        let may_dial: Vec<bool> = self.devices.iter().map(|device| self.has_token(device)).collect();
         let (node, devices, mut scene) = self.parts();
         for place in scene.rng.order(devices.len()) {
             if may_dial[place] {
@@ -239,7 +238,7 @@ impl World {
         if let Some(node) = node {
             serve(node, &mut scene)?;
             node.turns(&mut scene)?;
-            sessions::single(node)?;
+            sessions::single(node, scene.oracle)?;
             if scene.disk.is_idle() && node.is_idle(scene.now) {
                 sessions::none_paused(node, scene.now, &scene.plan.limits)?;
             }
@@ -262,6 +261,13 @@ impl World {
             trace: &mut self.trace,
         };
         (&mut self.node, &mut self.devices, scene)
+    }
+
+    /// Whether the control plane has given the device a token: once it exists, or did.
+    fn has_token(&self, device: &Device) -> bool {
+        let was_made = self.oracle.removing.contains(&device.id);
+        self.oracle.accounts.contains(&device.user)
+            && (was_made || self.oracle.has_device(device.user, device.id))
     }
 
     fn act(&mut self) {
@@ -295,9 +301,12 @@ impl World {
         Ok(())
     }
 
-    /// Makes the accounts that are missing, and carries out what else the control plane was asked for.
+    /// Makes the accounts and devices that are missing.
     fn command(&mut self) {
-        let asked = |user: UserId| Command::CreateAccount { user, row: AccountRow { created_ms: user.0 } };
+        let asked = |user: UserId| {
+            let row = AccountRow { created_ms: user.0, not_before_ms: 0 };
+            Command::CreateAccount { user, row }
+        };
         for user in self.users.clone() {
             let wanted =
                 !self.oracle.accounts.contains(&user) && !self.commands.values().any(|c| *c == asked(user));
@@ -305,14 +314,58 @@ impl World {
                 self.order(asked(user));
             }
         }
+        self.add_devices();
+    }
+
+    /// Adds devices of users who exist, one at a time for each.
+    fn add_devices(&mut self) {
+        for place in 0..self.devices.len() {
+            let device = &self.devices[place];
+            let (user, id) = (device.user, device.id);
+            let adding = |command: &Command| matches!(command, Command::AddDevice { device, .. } if *device == id);
+            let wanted = !device.retired
+                && self.oracle.accounts.contains(&user)
+                && !self.has_token(device)
+                && !self.commands.values().any(adding);
+            if wanted && self.rng.chance(200) {
+                let known = self.of_user(user).map(|device| device.id).collect();
+                self.order(Command::AddDevice { user, device: id, known });
+            }
+        }
+    }
+
+    /// The user's devices that the control plane has not forgotten.
+    fn of_user(&self, user: UserId) -> impl Iterator<Item = &Device> {
+        let known = move |device: &&Device| {
+            device.user == user && !device.retired && !self.oracle.removing.contains(&device.id)
+        };
+        self.devices.iter().filter(known)
+    }
+
+    /// Notes what a command forbids from the moment on in which it is under way.
+    fn note(&mut self, command: &Command) {
+        match command {
+            Command::CreateAccount { .. } | Command::AddDevice { .. } => {}
+            Command::RemoveDevice { device, .. } => {
+                self.oracle.removing.insert(*device);
+            }
+            Command::LogOutAll { user, not_before_ms, keep } => {
+                let known: Vec<DeviceId> = self.of_user(*user).map(|device| device.id).collect();
+                self.oracle.removing.extend(known.into_iter().filter(|device| Some(*device) != *keep));
+                let asked_ms = self.oracle.not_before_asked.entry(*user).or_default();
+                *asked_ms = (*asked_ms).max(*not_before_ms);
+            }
+        }
     }
 
     /// Gives the control plane's command to the user's home, if there is a process.
     pub fn order(&mut self, command: Command) {
-        let user = match &command {
-            Command::CreateAccount { user, .. } | Command::RemoveDevice { user, .. } => *user,
-        };
-        let Some(node) = self.node.as_mut().filter(|node| node.is_ready()) else { return };
+        if !self.node.as_ref().is_some_and(Node::is_ready) {
+            return;
+        }
+        self.note(&command);
+        let user = command.user();
+        let Some(node) = self.node.as_mut() else { return };
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         node.tell(node.placement().user_home(user), Input::Control { ticket, command: command.clone() });
@@ -329,14 +382,23 @@ impl World {
                 (Command::CreateAccount { user, .. }, Ok(())) if !self.oracle.accounts.contains(user) => {
                     broken!("account of {user} confirmed before it is durable");
                 }
+                (Command::AddDevice { user, device, .. }, Ok(()))
+                    if !self.oracle.gone.contains(device) && !self.oracle.has_device(*user, *device) =>
+                {
+                    broken!("device {device} confirmed before it is durable");
+                }
+                (Command::AddDevice { device, .. }, Err(CommandError::Full)) => {
+                    self.devices.iter_mut().filter(|d| d.id == *device).for_each(|d| d.retired = true);
+                }
                 (Command::RemoveDevice { user, device }, Ok(()))
-                    if self.oracle.devices.get(user).is_some_and(|all| all.contains_key(device))
-                        && !self.oracle.gone.contains(device) =>
+                    if self.oracle.has_device(*user, *device) =>
                 {
                     broken!("device {device} is gone, said the core, and is still durable");
                 }
-                (Command::RemoveDevice { device, .. }, Ok(())) => {
-                    self.devices.iter_mut().filter(|d| d.id == *device).for_each(|d| d.retired = true);
+                (Command::LogOutAll { user, not_before_ms, .. }, Ok(()))
+                    if self.oracle.not_before.get(user) < Some(not_before_ms) =>
+                {
+                    broken!("{user} is logged out everywhere, said the core, and older tokens are still good");
                 }
                 // Refused while the disk is full or a read failed: it is asked again.
                 (_, outcome) => self.trace.say(self.now, || format!("reply to {command:?}: {outcome:?}")),

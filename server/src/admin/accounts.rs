@@ -5,9 +5,12 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use api::{Accounts, AddDevice, Keys, Name, now_ms};
+use protocol::limits::DEVICES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
+use storage::Stores;
 
+use super::bulk::tell_core;
 use crate::config::Config;
 
 /// Accounts that are read at a time.
@@ -69,14 +72,21 @@ pub(super) async fn token(
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let name = Name::parse(wanted.user).map_err(|fault| format!("user: {fault}"))?;
+    // Opening locks the directory: a running server is asked by POST /v1/admin/token instead.
+    let stores = Stores::open(&config.data, &config.storage())?;
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let accounts = Accounts::open_existing(&config.data).await?;
     let account = accounts.user_by_name(&name).await?.ok_or_else(|| format!("there is no user {name}"))?;
     let device = device(&accounts, account.user, wanted.device).await?;
+    // The device exists in the core before there is a token for it.
+    tell_core(&stores, &[(account.user, vec![device])], account.created_ms)?;
+    accounts.set_in_core(account.user).await?;
     accounts.close().await;
     let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
+    // The user's not-before time may lie ahead of a clock that stepped back.
+    let issued_ms = now_ms().max(account.not_before_ms);
     let expires_ms = now_ms().saturating_add(token_ms);
-    let token = token::sign(keys.newest(), &Claims { user: account.user, device, expires_ms });
+    let token = token::sign(keys.newest(), &Claims { user: account.user, device, expires_ms, issued_ms });
     if wanted.json {
         let (user, device) = (account.user.to_string(), device.to_string());
         let object = serde_json::json!({
@@ -94,9 +104,9 @@ async fn device(accounts: &Accounts, user: UserId, wanted: Option<u64>) -> Resul
         Some(id) if id == 0 || i64::try_from(id).is_err() => Err("--device: not an id".into()),
         Some(id) if accounts.adopt_device(user, DeviceId(id), now_ms()).await? => Ok(DeviceId(id)),
         Some(id) => Err(format!("--device: {id} belongs to somebody else").into()),
-        None => match accounts.add_device(user, u32::MAX, now_ms()).await? {
+        None => match accounts.add_device(user, DEVICES_MAX as u32, now_ms()).await? {
             AddDevice::Added(device) => Ok(device),
-            AddDevice::Full(_) => Err("the account cannot take another device".into()),
+            AddDevice::Full(_) => Err("the account has its full number of devices; name one in --device".into()),
         },
     }
 }

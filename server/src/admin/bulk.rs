@@ -8,10 +8,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use api::{Accounts, Keys, Name, now_ms};
-use protocol::commit::{AccountRow, Batch, Row};
+use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
+use protocol::limits::DEVICES_MAX;
+use protocol::query::{Answer, Query};
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, Placement, StoreId, UserId};
-use storage::Stores;
+use storage::{Stores, Tier};
 
 use crate::config::Config;
 
@@ -46,24 +48,32 @@ pub(super) async fn create_users(
     }
     let mut users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
     users.dedup();
-    tell_core(&stores, &users, created_ms)?;
+    let of_users = made.chunk_by(|(one, _), (other, _)| one == other);
+    let devices =
+        |list: &[(UserId, DeviceId)]| list.iter().map(|(_, device)| *device).collect::<Vec<DeviceId>>();
+    let all: Vec<(UserId, Vec<DeviceId>)> = of_users.filter_map(|list| Some((list.first()?.0, devices(list)))).collect();
+    tell_core(&stores, &all, created_ms)?;
     accounts.set_all_in_core(&users).await?;
     accounts.close().await;
     let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
-    write_tokens(wanted.tokens, &keys, &made, now_ms().saturating_add(token_ms))
+    write_tokens(wanted.tokens, &keys, &made, token_ms)
         .map_err(|error| format!("{}: {error}", wanted.tokens.display()))?;
     writeln!(out, "{} accounts, tokens in {}", users.len(), wanted.tokens.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Gives users their rows in stores that nothing else writes to.
-pub(crate) fn tell_core(stores: &Stores, users: &[UserId], created_ms: u64) -> Result<(), Box<dyn Error>> {
+/// Gives users and devices their rows in stores that nothing else writes to. Those that have one keep it.
+pub(crate) fn tell_core(
+    stores: &Stores,
+    users: &[(UserId, Vec<DeviceId>)],
+    created_ms: u64,
+) -> Result<(), Box<dyn Error>> {
     let count = stores.count();
     let placement = Placement::new(count, 1).ok_or("the data directory has no stores")?;
     let mut rows: Vec<Vec<Row>> = vec![Vec::new(); usize::from(count)];
-    for user in users {
+    for (user, devices) in users {
         if let Some(rows) = rows.get_mut(usize::from(placement.user_store(*user).0)) {
-            rows.push(Row::Account { user: *user, row: AccountRow { created_ms } });
+            add_rows(stores, *user, devices, created_ms, rows)?;
         }
     }
     for (number, rows) in (0..count).zip(rows) {
@@ -75,17 +85,46 @@ pub(crate) fn tell_core(stores: &Stores, users: &[UserId], created_ms: u64) -> R
     Ok(())
 }
 
+fn add_rows(
+    stores: &Stores,
+    user: UserId,
+    devices: &[DeviceId],
+    created_ms: u64,
+    rows: &mut Vec<Row>,
+) -> Result<(), Box<dyn Error>> {
+    let (account, known) = match stores.read(&Query::User(user), Tier::Any)? {
+        Some(Answer::User { account, devices, .. }) => (account, devices),
+        _ => (None, Vec::new()),
+    };
+    if account.is_none() {
+        rows.push(Row::Account { user, row: AccountRow { created_ms, not_before_ms: 0 } });
+    }
+    let mut count = known.len();
+    let news = devices.iter().filter(|device| known.iter().all(|(has, _)| has != *device));
+    for &device in news {
+        count += 1;
+        if count > DEVICES_MAX {
+            let text = "has its full number of devices; log one out or revoke one on the running server";
+            return Err(format!("user {user} {text}").into());
+        }
+        rows.push(Row::Device { user, device, row: DeviceRow { seen_ms: created_ms, ..DeviceRow::default() } });
+    }
+    Ok(())
+}
+
 /// Tokens are secrets: the file is for its owner alone.
 fn write_tokens(
     path: &Path,
     keys: &Keys,
     made: &[(UserId, DeviceId)],
-    expires_ms: u64,
+    token_ms: u64,
 ) -> std::io::Result<()> {
+    let issued_ms = now_ms();
+    let expires_ms = issued_ms.saturating_add(token_ms);
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut file = BufWriter::new(file);
     for &(user, device) in made {
-        let token = token::sign(keys.newest(), &Claims { user, device, expires_ms });
+        let token = token::sign(keys.newest(), &Claims { user, device, expires_ms, issued_ms });
         writeln!(file, "{user}\t{device}\t{token}")?;
     }
     file.flush()

@@ -1,12 +1,12 @@
-//! `maru admin check`: every promise of the stores, the accounts' file, and that the two know the same users.
+//! `maru admin check`: every promise of the stores, the accounts' file, and that the two know the same users and devices.
 
 use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use api::{Accounts, Keys};
-use protocol::UserId;
+use api::{Account, Accounts, Keys};
 use protocol::query::{Answer, Query};
+use protocol::{DeviceId, UserId};
 use storage::{Stores, Tier};
 
 use crate::config::Config;
@@ -24,18 +24,21 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCod
         }
     })?;
     broken_pipe?;
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     match Accounts::open_existing(&config.data).await {
         Ok(accounts) => {
-            findings.extend(accounts.check().await?);
-            findings.extend(compare(&accounts, &stores).await?);
+            findings = compare(&accounts, &stores).await?;
+            findings.broken.extend(accounts.check().await?);
             accounts.close().await;
         }
-        Err(error) => findings.push(error.to_string()),
+        Err(error) => findings.broken.push(error.to_string()),
     }
-    findings.extend(Keys::open(&config.data).err().map(|error| error.to_string()));
-    for finding in &findings {
+    findings.broken.extend(Keys::open(&config.data).err().map(|error| error.to_string()));
+    for finding in &findings.broken {
         writeln!(out, "broken: {finding}")?;
+    }
+    for finding in &findings.odd {
+        writeln!(out, "odd: {finding}")?;
     }
     writeln!(
         out,
@@ -48,27 +51,74 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCod
         summary.devices,
         summary.fanout_rows,
     )?;
-    let (broken, lost) = (summary.broken + findings.len() as u64, summary.lost);
-    writeln!(out, "odd {}, broken {broken}, lost {lost}", summary.odd)?;
-    Ok(if summary.is_clean() && findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let (broken, lost) = (summary.broken + findings.broken.len() as u64, summary.lost);
+    let odd = summary.odd + findings.odd.len() as u64;
+    writeln!(out, "odd {odd}, broken {broken}, lost {lost}")?;
+    Ok(if summary.is_clean() && findings.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whoever the core has confirmed to know must be known to it.
-async fn compare(accounts: &Accounts, stores: &Stores) -> Result<Vec<String>, Box<dyn Error>> {
-    let mut findings = Vec::new();
+/// SQL and the core know the same users and devices. What only a login that was cut short leaves behind, a device that
+/// SQL has and the core does not, is odd and harmless: nobody has a token for it.
+async fn compare(accounts: &Accounts, stores: &Stores) -> Result<Findings, Box<dyn Error>> {
+    let mut findings = Findings::default();
     let mut after = UserId(0);
+    let mut known = Vec::new();
     loop {
         let page = accounts.users_after(after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(findings) };
+        let Some(last) = page.last() else { break };
         after = last.user;
-        for account in page.iter().filter(|account| account.in_core) {
-            let answer = stores.read(&Query::User(account.user), Tier::Any)?;
-            if !matches!(answer, Some(Answer::User { account: Some(_), .. })) {
-                let (user, name) = (account.user, &account.name);
-                findings.push(format!(
-                    "the account {user} ({name}) was confirmed, and its home does not know it"
-                ));
-            }
+        for account in &page {
+            known.push(account.user);
+            let listed = accounts.all_devices(account.user).await?;
+            compare_user(account, &listed, stores, &mut findings)?;
         }
     }
+    for user in stores.users()? {
+        if known.binary_search(&user).is_err() {
+            findings.broken.push(format!("user {user} has an account in the core, and the accounts have none"));
+        }
+    }
+    Ok(findings)
+}
+
+/// What the accounts and the stores say of each other.
+#[derive(Default)]
+struct Findings {
+    broken: Vec<String>,
+    odd: Vec<String>,
+}
+
+fn compare_user(
+    account: &Account,
+    listed: &[DeviceId],
+    stores: &Stores,
+    findings: &mut Findings,
+) -> Result<(), Box<dyn Error>> {
+    let (user, name) = (account.user, &account.name);
+    let (row, devices) = match stores.read(&Query::User(user), Tier::Any)? {
+        Some(Answer::User { account, devices, .. }) => (account, devices),
+        _ => (None, Vec::new()),
+    };
+    if account.in_core && row.is_none() {
+        let words = format!("the account {user} ({name}) was confirmed, and its home does not know it");
+        findings.broken.push(words);
+    }
+    let in_core = |device: &DeviceId| devices.iter().any(|(known, _)| known == device);
+    for device in listed.iter().filter(|device| !in_core(device)) {
+        let words = format!("device {device} of {user} ({name}) is unknown to the core: it has to log in again");
+        findings.odd.push(words);
+    }
+    for (device, _) in devices.iter().filter(|(device, _)| !listed.contains(device)) {
+        let words = format!("device {device} of {user} ({name}) is in the core, and the accounts do not know it");
+        findings.broken.push(words);
+    }
+    let core_ms = row.map_or(0, |row| row.not_before_ms);
+    if account.not_before_ms > core_ms {
+        let words = format!(
+            "{user} ({name}) refuses tokens of before {} in the accounts, of before {core_ms} in the core",
+            account.not_before_ms
+        );
+        findings.broken.push(words);
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 use super::*;
 use api::{Accounts, Keys, Name, now_ms};
 use protocol::commit::{AccountRow, Batch, Row};
-use protocol::{Placement, token};
+use protocol::{DeviceId, Placement, UserId, token};
 use storage::Stores;
 
 /// A data directory of a server that ran once.
@@ -104,7 +104,7 @@ async fn a_clean_directory_is_clean_and_an_unknown_account_is_found() {
 
     let stores = Stores::open(&config.data, &config.storage()).unwrap();
     let store = Placement::new(2, 1).unwrap().user_store(user);
-    let row = Row::Account { user, row: AccountRow { created_ms: 1 } };
+    let row = Row::Account { user, row: AccountRow { created_ms: 1, not_before_ms: 0 } };
     stores.commit(store, &[Batch { store, number: 1, rows: vec![row] }]).unwrap();
     let locked = check::run(&config, &mut Vec::new()).await.unwrap_err().to_string();
     assert!(locked.contains("in use by another process"), "{locked}");
@@ -118,6 +118,40 @@ async fn a_clean_directory_is_clean_and_an_unknown_account_is_found() {
     assert!(stats.contains("accounts 1\ndevices 0\nstores 2\n"), "{stats}");
     std::fs::remove_file(config.data.join("keys")).unwrap();
     assert!(!check().await.0);
+}
+
+#[tokio::test]
+async fn a_device_that_one_side_does_not_know_is_named() {
+    let (_dir, config) = directory();
+    let mut out = Vec::new();
+    accounts::create_user(&config, "alice", "correct horse", &mut out).await.unwrap();
+    let wanted = accounts::Wanted { user: "alice", device: Some(77), ttl_s: None, json: false };
+    accounts::token(&config, wanted, &mut out).await.unwrap();
+    let check = async || {
+        let mut out = Vec::new();
+        let code = check::run(&config, &mut out).await.unwrap();
+        (is_success(code), text(out))
+    };
+    let (clean, out) = check().await;
+    assert!(clean && out.contains("odd 0, broken 0"), "{out}");
+
+    let accounts = Accounts::open(&config.data).await.unwrap();
+    let user = accounts.user_by_name(&Name::parse("alice").unwrap()).await.unwrap().unwrap().user;
+    assert!(accounts.adopt_device(user, DeviceId(78), now_ms()).await.unwrap());
+    let (clean, out) = check().await;
+    assert!(clean && out.contains("odd: device 78 of") && out.contains("odd 1, broken 0"), "{out}");
+    accounts.remove_device(user, DeviceId(77)).await.unwrap();
+    let (clean, out) = check().await;
+    assert!(!clean && out.contains("broken: device 77 of") && out.contains("odd 1, broken 1"), "{out}");
+    accounts.log_out_all(user, 5, None).await.unwrap();
+    let (_, out) = check().await;
+    assert!(out.contains("refuses tokens of before 5 in the accounts, of before 0 in the core"), "{out}");
+
+    let stores = Stores::open(&config.data, &config.storage()).unwrap();
+    bulk::tell_core(&stores, &[(UserId(4711), vec![DeviceId(1)])], 1).unwrap();
+    drop(stores);
+    let (_, out) = check().await;
+    assert!(out.contains("user 4711 has an account in the core, and the accounts have none"), "{out}");
 }
 
 #[test]

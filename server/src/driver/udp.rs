@@ -89,7 +89,9 @@ fn sink<'a>(told: &'a mut Vec<Told>, rejects: &'a mut Rejects) -> impl FnMut(Key
         let conn = ConnId(key.0 | QUIC);
         told.push(Told::Input(match said {
             Said::Event(edge::Event::Hello(hello)) => hello_input(conn, hello),
-            Said::Event(edge::Event::Reauth { id, expires_ms }) => Input::Reauth { conn, id, expires_ms },
+            Said::Event(edge::Event::Reauth { id, expires_ms, issued_ms }) => {
+                Input::Reauth { conn, id, expires_ms, issued_ms }
+            }
             Said::Event(edge::Event::Refused(code)) => return rejects.add(code),
             Said::Event(edge::Event::Frame(frame)) => Input::Frame { conn, frame },
             Said::Queued(queued) => Input::Egress { conn, queued },

@@ -24,7 +24,7 @@ pub(super) fn open(config: &Config) -> std::io::Result<Stores> {
     Ok(Stores::memory(config.stores))
 }
 
-/// The accounts stay in the directory, and stores in memory know none of them: tells them.
+/// Accounts and devices stay in the directory, and stores in memory know none of them: tells them.
 ///
 /// # Errors
 /// Of the accounts' database.
@@ -34,7 +34,11 @@ pub(super) async fn seed(stores: &Stores, accounts: &Accounts) -> Result<(), Box
         let page = accounts.users_after(after, CHUNK).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.user;
-        let users: Vec<UserId> = page.iter().map(|account| account.user).collect();
-        tell_core(stores, &users, last.created_ms)?;
+        let created_ms = last.created_ms;
+        let mut users = Vec::with_capacity(page.len());
+        for account in &page {
+            users.push((account.user, accounts.all_devices(account.user).await?));
+        }
+        tell_core(stores, &users, created_ms)?;
     }
 }

@@ -40,6 +40,7 @@ mod people;
 mod quic;
 mod raw;
 mod restore;
+mod revoked;
 mod rights;
 mod sdk;
 mod terminal;

@@ -167,6 +167,28 @@ impl Node {
         exchange(self.http.trim_start_matches("http://"), request.as_bytes())
     }
 
+    /// A request with a JSON body, or none, as whoever has the token; the whole answer.
+    pub fn ask(&self, method: &str, path: &str, token: &str, body: Option<&str>) -> String {
+        let head = format!("{method} {path} HTTP/1.0\r\nhost: a\r\nauthorization: Bearer {token}\r\n");
+        let rest = body.map_or("\r\n".to_owned(), |body| {
+            format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        });
+        self.http_raw(&(head + &rest))
+    }
+
+    /// The same as the operator.
+    pub fn operate(&self, path: &str, body: &str) -> String {
+        let token = std::fs::read_to_string(self.data.join("admin.token")).unwrap();
+        self.ask("POST", path, token.trim(), Some(body))
+    }
+
+    /// Makes a device exist, if the node runs and takes it.
+    pub fn admit(&self, user: protocol::UserId, device: u64) {
+        if self.child.is_some() {
+            self.operate("/v1/admin/token", &format!(r#"{{"user":"{user}","device":"{device}"}}"#));
+        }
+    }
+
     /// The certificate of QUIC, PEM.
     pub fn certificate(&self) -> PathBuf {
         self.data.join("tls.crt.pem")

@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::pair::Pair;
 use crate::people::PASSWORD;
-use crate::raw::{Carrier, Raw, heartbeat, key, token, token_until};
+use crate::raw::{Carrier, Raw, heartbeat, key, made_up, token, token_until};
 
 over_both! {
     nobody_comes_in_without_a_good_token
@@ -53,15 +53,16 @@ async fn nobody_comes_in_without_a_good_token(carrier: Carrier) {
     let good = token(&node, ann, 1);
     let mut bad =
         vec!["x".to_owned(), "m1..".into(), format!("{good}="), format!(" {good}"), "m".repeat(8192)];
-    // Key id, user, device, end, both ends of the signature, the dots.
-    for at in [0, 2, 4, 10, 16, 24, 38, 41, 43, 83, 84] {
+    // Key id, user, device, end, time of issue, both ends of the signature, the dots.
+    for at in [0, 2, 4, 10, 16, 24, 38, 45, 50, 51, 52, 93, 94] {
         let mut forged = good.clone().into_bytes();
         forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
         bad.push(String::from_utf8(forged).unwrap());
     }
-    let claims = Claims { user: ann, device: DeviceId(1), expires_ms: u64::MAX };
+    let claims = Claims { user: ann, device: DeviceId(1), expires_ms: u64::MAX, issued_ms: 1 };
     bad.push(sign(&Key { id: 99, ..key(&node) }, &claims));
     bad.push(sign(&Key { secret: [7; 32], ..key(&node) }, &claims));
+    bad.push(made_up(&node, ann, 99, u64::MAX));
     for token in bad {
         Raw::open(&node).refused_hello(&token, Code::Unauthenticated);
         ledger.turned_away(Code::Unauthenticated);
@@ -187,9 +188,11 @@ async fn the_seventeenth_device_is_turned_away(carrier: Carrier) {
     let mut ledger = Ledger::open(&node);
     let mut devices: Vec<Raw> =
         (1..=DEVICES_MAX as u64).map(|device| Raw::live(&node, &token(&node, users[0], device))).collect();
-    let one_more = token(&node, users[0], 17);
-    Raw::open(&node).refused_hello(&one_more, Code::TooManyDevices);
-    ledger.turned_away(Code::TooManyDevices);
+    let (user, ends_ms) = (users[0], api::now_ms() + 3_600_000);
+    let refused = node.operate("/v1/admin/token", &format!(r#"{{"user":"{user}","device":"17"}}"#));
+    assert!(refused.contains(" 409 ") && refused.contains("too_many_devices"), "{refused}");
+    Raw::open(&node).refused_hello(&made_up(&node, user, 17, ends_ms), Code::Unauthenticated);
+    ledger.turned_away(Code::Unauthenticated);
     for device in &mut devices {
         device.is_served(2);
     }

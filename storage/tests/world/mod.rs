@@ -69,7 +69,7 @@ impl World {
 
     pub fn account(&mut self, user: UserId) {
         let store = self.placement.user_store(user);
-        self.commit(store, vec![Row::Account { user, row: AccountRow { created_ms: 5 } }]);
+        self.commit(store, vec![Row::Account { user, row: AccountRow { created_ms: 5, not_before_ms: 0 } }]);
     }
 
     pub fn next_send(&mut self) -> u64 {

@@ -222,6 +222,7 @@ impl Task {
                     self.renew();
                     continue;
                 }
+                Event::LoggedOut(reject) => return Err(End::LoggedOut { reason: reject.text.clone() }),
                 Event::HelloRejected(reject) if self.is_renewed_for(reject)? => continue,
                 Event::Connected(welcome) => {
                     self.refused_tokens = 0;
@@ -240,9 +241,8 @@ impl Task {
             return Ok(false);
         }
         let code = Code::from_number(reject.code);
-        let is_about_token = matches!(code, Some(Code::Unauthenticated | Code::Expired));
         self.refused_tokens += 1;
-        if is_about_token && self.renew.is_some() && self.refused_tokens < REFUSED_TOKENS_MAX {
+        if code == Some(Code::Expired) && self.renew.is_some() && self.refused_tokens < REFUSED_TOKENS_MAX {
             self.is_token_bad = true;
             self.renew();
             return Ok(true);
@@ -268,6 +268,10 @@ impl Task {
             Err(_) if !self.is_token_bad => {
                 self.waiting.push_back(Event::TokenDue);
                 return Ok(());
+            }
+            // The token has ended and the password is good, but the account has no such device any more.
+            Err(AccountError::Refused { code, message, .. }) if code == "not_found" => {
+                return Err(End::LoggedOut { reason: message });
             }
             Err(error) => {
                 return Err(End::Refused { code: error.code().to_owned(), reason: error.to_string() });

@@ -198,6 +198,11 @@ impl Session {
     }
 
     fn take_reject(&mut self, id: u64, reject: Reject) {
+        if self.is_logged_out_by(id, &reject) {
+            self.is_logged_out = true;
+            self.events.push_back(Event::LoggedOut(reject));
+            return;
+        }
         if self.state == State::Greeting {
             if reject.retry_after_ms > 0 {
                 self.clock.reconnect_after(u64::from(reject.retry_after_ms));
@@ -229,6 +234,16 @@ impl Session {
             }
         };
         self.events.push_back(Event::Rejected { about, reject });
+    }
+
+    /// Said of Hello, of Reauth, or unasked of the session as a whole: there the code is final.
+    fn is_logged_out_by(&self, id: u64, reject: &Reject) -> bool {
+        let of_session = self.state == State::Greeting
+            || id == 0
+            || self.reauth.as_ref().is_some_and(|reauth| reauth.id == id);
+        of_session
+            && reject.retry_after_ms == 0
+            && Code::from_number(reject.code) == Some(Code::Unauthenticated)
     }
 
     /// A send that is refused because the token ended is not at fault: it waits for Reauth or the next connection.

@@ -82,8 +82,12 @@ pub enum Event {
         /// Why.
         reject: Reject,
     },
-    /// Hello was refused; the server closes. With an unauthenticated or expired code the app needs another token.
+    /// Hello was refused; the server closes. With an expired code the app needs another token.
     HelloRejected(Reject),
+    /// The server knows the device no more, or takes none of its tokens: it was logged out, here or elsewhere, replaced
+    /// or removed. Final: nothing more is written, there is no [`Event::Reconnect`], and its holder closes the
+    /// connection. A person has to log in; pending sends are kept.
+    LoggedOut(Reject),
     /// The token ends soon (or has ended): get another and call `reauth`.
     TokenDue,
     /// The fresh token was taken.

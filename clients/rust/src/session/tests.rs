@@ -546,6 +546,35 @@ fn a_refused_hello_is_told() {
 }
 
 #[test]
+fn a_logged_out_device_says_nothing_more_and_does_not_come_again() {
+    let refusal = Refusal::new(Code::Unauthenticated, "token", "logged out");
+    let is_over = |session: &mut Session| {
+        assert_eq!(events(session), [Event::LoggedOut(refusal.body())]);
+        say(session, "kept");
+        assert_eq!(session.poll_transmit(), None);
+        session.disconnected(1);
+        assert_eq!((events(session), session.next_deadline()), (vec![], None), "no Reconnect");
+        assert_eq!(session.pending_len(), 1);
+        // Only a login brings it back.
+        session.connected(2, "another");
+        assert_eq!(written(session)[0].kind(), Kind::HELLO);
+    };
+    let mut at_hello = Session::new(config(), None);
+    at_hello.connected(0, "token");
+    written(&mut at_hello);
+    at_hello.receive(0, encode(1, &refusal.body()));
+    is_over(&mut at_hello);
+    let mut unasked = live();
+    unasked.receive(0, encode(0, &refusal.body()));
+    is_over(&mut unasked);
+    let mut at_reauth = live();
+    at_reauth.reauth("stale", 1000);
+    let id = written(&mut at_reauth)[0].header().id;
+    at_reauth.receive(0, encode(id, &refusal.body()));
+    is_over(&mut at_reauth);
+}
+
+#[test]
 fn unknown_kinds_and_broken_bodies_are_skipped() {
     let mut session = live();
     session.receive(0, Frame::build(Kind(0x7777), 3, 1, b"whatever"));

@@ -208,6 +208,7 @@ impl<W: Write> Json<W> {
         let code = match end {
             End::Stopped => "stopped",
             End::Replaced => "replaced",
+            End::LoggedOut { .. } => "logged_out",
             End::Refused { code, .. } => code,
         };
         self.write(json!({ "event": "ended", "code": code, "reason": end.to_string() }))

@@ -5,12 +5,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use protocol::UserId;
 use protocol::token::{self, Claims};
+use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+pub(super) mod device;
+
 use super::bearer::bearer_text;
+use super::login::admit;
 use crate::accounts::AccountsError;
 use crate::error::ApiError;
 use crate::json::Json;
@@ -74,14 +77,15 @@ pub(crate) async fn users(
     let names = names(&wanted, api.settings.devices_max)?;
     let created_ms = now_ms();
     let made = api.accounts.create_in_bulk(&names, wanted.devices, created_ms).await.map_err(refusal)?;
+    tell_core(&api, &made, created_ms).await?;
     let mut users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
     users.dedup();
-    tell_core(&api, &users, created_ms).await?;
     api.accounts.set_all_in_core(&users).await.map_err(refusal)?;
-    let expires_ms = now_ms().saturating_add(api.settings.token_ms);
+    let issued_ms = now_ms();
+    let expires_ms = issued_ms.saturating_add(api.settings.token_ms);
     let mut lines = String::new();
     for (user, device) in made {
-        let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms });
+        let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms, issued_ms });
         lines += &format!("{user}\t{device}\t{token}\n");
     }
     let kind = [(header::CONTENT_TYPE, "text/tab-separated-values"), (header::CACHE_CONTROL, "no-store")];
@@ -117,20 +121,35 @@ fn cannot(error: impl std::fmt::Display) -> ApiError {
     ApiError::busy(RETRY_MS, error.to_string())
 }
 
-async fn tell_core(api: &Shared, users: &[UserId], created_ms: u64) -> Result<(), ApiError> {
+/// The core knows every user and device before there is a token for it.
+async fn tell_core(api: &Shared, made: &[(UserId, DeviceId)], created_ms: u64) -> Result<(), ApiError> {
     let mut telling = JoinSet::new();
-    let mut users = users.iter();
+    let mut users = made.chunk_by(|(one, _), (other, _)| one == other);
     loop {
         while telling.len() < TELLING_MAX
-            && let Some(user) = users.next().copied()
+            && let Some(devices) = users.next()
         {
-            let core = api.core.clone();
-            telling.spawn(async move { core.create_account(user, created_ms).await });
+            let (api, devices) = (api.clone(), devices.to_vec());
+            telling.spawn(async move { tell_core_of_user(&api, &devices, created_ms).await });
         }
         match telling.join_next().await {
             None => return Ok(()),
-            Some(Ok(told)) => told.map_err(cannot)?,
+            Some(Ok(told)) => told?,
             Some(Err(error)) => return Err(ApiError::internal(error)),
         }
     }
+}
+
+async fn tell_core_of_user(
+    api: &Shared,
+    devices: &[(UserId, DeviceId)],
+    created_ms: u64,
+) -> Result<(), ApiError> {
+    if let Some((user, _)) = devices.first() {
+        api.core.create_account(*user, created_ms).await.map_err(cannot)?;
+    }
+    for (user, device) in devices {
+        admit(api, *user, *device).await?;
+    }
+    Ok(())
 }

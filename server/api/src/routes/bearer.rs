@@ -18,11 +18,19 @@ impl FromRequestParts<Shared> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
         let claims = token::verify(api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)?;
-        // A token outlives a logout; its device does not.
-        if !api.accounts.has_device(claims.user, claims.device).await? {
-            return Err(ApiError::unauthenticated("the device was logged out; log in"));
-        }
+        still_counts(api, &claims).await?;
         Ok(Self(claims))
+    }
+}
+
+/// A token outlives a logout; its device does not. Neither does a token from before a logout from everywhere.
+pub(super) async fn still_counts(api: &Shared, claims: &Claims) -> Result<(), ApiError> {
+    match api.accounts.not_before_ms(claims.user, claims.device).await? {
+        None => Err(ApiError::unauthenticated("the device was logged out; log in")),
+        Some(not_before_ms) if claims.issued_ms < not_before_ms => {
+            Err(ApiError::unauthenticated("the token is older than a logout from everywhere; log in"))
+        }
+        Some(_) => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Login, renewal of a token, logout.
+//! Login and renewal of a token.
 
 use axum::Extension;
 use axum::extract::State;
@@ -8,8 +8,9 @@ use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, still_counts};
 use crate::accounts::{Account, AddDevice};
+use crate::core::CoreError;
 use crate::error::ApiError;
 use crate::json::{Json, parse_id};
 use crate::name::Name;
@@ -18,6 +19,8 @@ use crate::server::{ChatUrl, Peer, Shared};
 
 /// When a login may come again that the core could not take, milliseconds.
 const CORE_RETRY_MS: u64 = 1000;
+/// The same while the disk is nearly full.
+const STORAGE_RETRY_MS: u64 = 5000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +48,8 @@ pub(crate) async fn login(
         ));
     }
     let account = authenticate(&api, peer, &body.name, body.password).await?;
+    let _turn = api.turns.of(account.user).await;
+    let account = still_has_password(&api, account).await?;
     // Always, whatever SQL remembers: the core's rows may be of an older backup.
     let made = api.core.create_account(account.user, account.created_ms).await;
     made.map_err(|error| core_refused(&error))?;
@@ -53,17 +58,17 @@ pub(crate) async fn login(
         forget(&api, account.user, replace).await?;
     }
     let device = match device {
-        Some(device) if api.accounts.has_device(account.user, device).await? => device,
+        Some(device) if api.accounts.has_device(account.user, device).await? => {
+            admit(&api, account.user, device).await?;
+            device
+        }
         Some(_) => {
             return Err(ApiError::not_found("device: the account has no such device; log in without it"));
         }
-        None => match api.accounts.add_device(account.user, api.settings.devices_max, now_ms()).await? {
-            AddDevice::Added(device) => device,
-            AddDevice::Full(devices) => return Err(ApiError::too_many_devices(devices)),
-        },
+        None => new_device(&api, account.user).await?,
     };
     api.counters.login();
-    Ok(axum::Json(grant(&api, &headers, account.user, device)))
+    Ok(axum::Json(grant(&api, &headers, account.user, device, account.not_before_ms)))
 }
 
 /// A fresh token for the device of a valid one, so that a device need not keep a password.
@@ -71,20 +76,44 @@ pub(crate) async fn renew(
     State(api): State<Shared>,
     headers: HeaderMap,
     Bearer(claims): Bearer,
-) -> axum::Json<Value> {
-    axum::Json(grant(&api, &headers, claims.user, claims.device))
+) -> Result<axum::Json<Value>, ApiError> {
+    let _turn = api.turns.of(claims.user).await;
+    // Again, now that nobody can log it out meanwhile.
+    still_counts(&api, &claims).await?;
+    Ok(axum::Json(grant(&api, &headers, claims.user, claims.device, claims.issued_ms)))
 }
 
-pub(crate) async fn logout(
-    State(api): State<Shared>,
-    Bearer(claims): Bearer,
-) -> Result<StatusCode, ApiError> {
-    forget(&api, claims.user, claims.device).await?;
-    Ok(StatusCode::NO_CONTENT)
+/// The password was checked before this had its turn; it may have been changed since.
+async fn still_has_password(api: &Shared, checked: Account) -> Result<Account, ApiError> {
+    let now = api.accounts.user(checked.user).await?;
+    now.filter(|account| account.password_hash == checked.password_hash).ok_or_else(wrong_credentials)
+}
+
+/// A new device takes its place in SQL, then it exists in the core; only then is there a token for it.
+async fn new_device(api: &Shared, user: UserId) -> Result<DeviceId, ApiError> {
+    let device = match api.accounts.add_device(user, api.settings.devices_max, now_ms()).await? {
+        AddDevice::Added(device) => device,
+        AddDevice::Full(devices) => return Err(ApiError::too_many_devices(devices)),
+    };
+    if let Err(error) = admit(api, user, device).await {
+        // If the core has added it all the same, it gives way there: SQL does not know it.
+        api.accounts.remove_device(user, device).await?;
+        return Err(error);
+    }
+    Ok(device)
+}
+
+/// Makes a device of SQL's exist in the core.
+pub(super) async fn admit(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
+    let known = api.accounts.all_devices(user).await?;
+    match api.core.add_device(user, device, known.clone()).await {
+        Err(CoreError::Full) => Err(ApiError::too_many_devices(known)),
+        outcome => outcome.map_err(|error| core_refused(&error)),
+    }
 }
 
 /// An unknown name, a name that cannot be one and a wrong password are told apart by neither words nor cost.
-async fn authenticate(api: &Shared, peer: Peer, name: &str, password: String) -> Result<Account, ApiError> {
+pub(super) async fn authenticate(api: &Shared, peer: Peer, name: &str, password: String) -> Result<Account, ApiError> {
     let name = Name::parse(name).ok();
     let limited = name.as_ref().map_or("", Name::folded).to_owned();
     if let Err(wait_ms) = api.limiter.take(&limited, peer.0, now_ms()) {
@@ -107,8 +136,7 @@ async fn authenticate(api: &Shared, peer: Peer, name: &str, password: String) ->
         }
         (Ok(_), _) => {
             api.counters.login_failed();
-            let message = "the name or the password is wrong";
-            Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message))
+            Err(wrong_credentials())
         }
         (Err(error), _) => {
             api.limiter.give_back(&limited, peer.0);
@@ -117,25 +145,39 @@ async fn authenticate(api: &Shared, peer: Peer, name: &str, password: String) ->
     }
 }
 
-/// The core first: a device that SQL has forgotten could not be asked for again.
-async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
-    if !api.accounts.has_device(user, device).await? {
-        return Ok(());
-    }
+fn wrong_credentials() -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "the name or the password is wrong")
+}
+
+/// Ends a device. The core first, and whatever SQL says: it may know one that SQL has forgotten.
+pub(super) async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
     api.core.remove_device(user, device).await.map_err(|error| core_refused(&error))?;
-    Ok(api.accounts.remove_device(user, device).await?)
+    api.accounts.remove_device(user, device).await?;
+    tracing::info!(%user, %device, "a device was logged out");
+    Ok(())
 }
 
-fn core_refused(error: &str) -> ApiError {
-    tracing::warn!(error, "the core could not take a command");
-    ApiError::busy(CORE_RETRY_MS, "the server cannot do this now")
+pub(super) fn core_refused(error: &CoreError) -> ApiError {
+    tracing::warn!(%error, "the core could not take a command");
+    match error {
+        CoreError::StorageFull => ApiError::storage_full(STORAGE_RETRY_MS),
+        _ => ApiError::busy(CORE_RETRY_MS, "the server cannot do this now"),
+    }
 }
 
-fn grant(api: &Shared, headers: &HeaderMap, user: UserId, device: DeviceId) -> Value {
-    let expires_ms = now_ms().saturating_add(api.settings.token_ms);
-    let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms });
+/// A token that is issued now, and not before `not_before_ms`: the clock may have stepped back since then.
+pub(super) fn grant(
+    api: &Shared,
+    headers: &HeaderMap,
+    user: UserId,
+    device: DeviceId,
+    not_before_ms: u64,
+) -> Value {
+    let now_ms = now_ms();
+    let expires_ms = now_ms.saturating_add(api.settings.token_ms);
+    let claims = Claims { user, device, expires_ms, issued_ms: now_ms.max(not_before_ms) };
     json!({
-        "token": token,
+        "token": token::sign(api.keys.newest(), &claims),
         "user": user.to_string(),
         "device": device.to_string(),
         "expires_ms": expires_ms,

@@ -25,7 +25,7 @@ fn moment(keys: &[Key]) -> Moment<'_> {
 }
 
 fn token(user: u64, device: u64, expires_ms: u64) -> String {
-    sign(&keys()[0], &Claims { user: UserId(user), device: DeviceId(device), expires_ms })
+    sign(&keys()[0], &Claims { user: UserId(user), device: DeviceId(device), expires_ms, issued_ms: 1 })
 }
 
 fn hello(token: String) -> Frame {
@@ -144,13 +144,13 @@ fn any_split_gives_the_same_events_also_when_held_after_hello() {
     ]
     .concat();
     let cursor = protocol::Cursor { generation: protocol::Generation(3), at: protocol::InboxSeq(4) };
-    let hello = Hello { user: UserId(7), device: DeviceId(8), cursor, id: 77, expires_ms: 60_000 };
+    let hello = Hello { user: UserId(7), device: DeviceId(8), cursor, id: 77, expires_ms: 60_000, issued_ms: 1 };
     let expected = vec![
         Event::Hello(hello),
         Event::Frame(heartbeat(1)),
         Event::Frame(heartbeat(2)),
         Event::Frame(heartbeat(3)),
-        Event::Reauth { id: 5, expires_ms: 70_000 },
+        Event::Reauth { id: 5, expires_ms: 70_000, issued_ms: 1 },
         Event::Frame(heartbeat(4)),
     ];
     for piece in (1..80).chain([stream.len() - 1, stream.len()]) {
@@ -225,11 +225,11 @@ fn feed_held(connection: &mut Connection, bytes: &[u8]) -> usize {
 fn a_first_frame_that_is_no_good_hello_is_refused_and_ends_the_connection() {
     let stranger = sign(
         &Key { id: 9, secret: [5; 32] },
-        &Claims { user: UserId(1), device: DeviceId(1), expires_ms: 90_000 },
+        &Claims { user: UserId(1), device: DeviceId(1), expires_ms: 90_000, issued_ms: 1 },
     );
     let forged = sign(
         &Key { id: 1, secret: [6; 32] },
-        &Claims { user: UserId(1), device: DeviceId(1), expires_ms: 90_000 },
+        &Claims { user: UserId(1), device: DeviceId(1), expires_ms: 90_000, issued_ms: 1 },
     );
     for (frame, code) in [
         (Frame::build(Kind::HEARTBEAT, 1, 77, heartbeat(1).body()), Code::Unauthenticated),

@@ -31,7 +31,7 @@ fn keys() -> [token::Key; 1] {
 }
 
 fn hello() -> Frame {
-    let claims = Claims { user: UserId(7), device: DeviceId(8), expires_ms: 90_000 };
+    let claims = Claims { user: UserId(7), device: DeviceId(8), expires_ms: 90_000, issued_ms: 1 };
     encode(77, &session::Hello { generation: 0, cursor: 0, token: sign(&keys()[0], &claims) })
 }
 

@@ -20,7 +20,9 @@ use protocol::{
     ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
     ShardId, StoreId, UserId,
 };
-use shard::{Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket};
+use shard::{
+    Command, CommandError, Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket,
+};
 
 pub const GENERATION: u64 = 7;
 
@@ -34,7 +36,7 @@ pub struct Desk {
     pub paused: BTreeMap<ConnId, bool>,
     pub batches: VecDeque<(usize, Batch)>,
     pub queries: VecDeque<(usize, Ticket, Query)>,
-    pub replies: Vec<(Ticket, Result<(), String>)>,
+    pub replies: Vec<(Ticket, Result<(), CommandError>)>,
     pub ready: usize,
     pub drained: usize,
     /// Why the process would have ended.
@@ -222,13 +224,27 @@ impl Desk {
             cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(cursor) },
             id: 99,
             expires_ms: self.wall_ms + 3_600_000,
+            issued_ms: self.wall_ms,
         };
         let home = self.home(user);
         self.turn(home, vec![input]);
     }
 
+    /// Asks a user's home for something as the control plane does, and stores what it needs; gives the answer.
+    pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
+        let ticket = Ticket(1_000_000 + self.replies.len() as u64);
+        let home = self.home(command.user().0);
+        self.turn(home, vec![Input::Control { ticket, command }]);
+        self.run();
+        self.replies.iter().find(|(answered, _)| *answered == ticket).expect("it is answered").1
+    }
+
     /// Hello, and everything it needs answered and stored.
     pub fn join(&mut self, conn: u64, user: u64, device: u64) {
+        if !KNOWN.contains(&device) && device != user {
+            let (user, device) = (UserId(user), DeviceId(device));
+            self.command(Command::AddDevice { user, device, known: Vec::new() }).unwrap();
+        }
         self.hello(conn, user, device, 0);
         self.run();
         self.sent.remove(&ConnId(conn));
@@ -262,10 +278,18 @@ impl Desk {
     }
 }
 
-pub fn user_answer(_user: UserId, head: u64) -> Answer {
+/// Devices of every user of [`Desk::answer_all_empty`]; one more has the user's number.
+const KNOWN: core::ops::RangeInclusive<u64> = 1..=6;
+
+/// A user who exists, with devices and an inbox that ends at `head`.
+pub fn user_answer(user: UserId, head: u64) -> Answer {
+    let mut devices = devices(*KNOWN.end());
+    if !KNOWN.contains(&user.0) {
+        devices.push((DeviceId(user.0), DeviceRow::default()));
+    }
     Answer::User {
-        account: Some(AccountRow { created_ms: 1 }),
-        devices: Vec::new(),
+        account: Some(AccountRow { created_ms: 1, not_before_ms: 0 }),
+        devices,
         inbox_head: InboxSeq(head),
     }
 }

@@ -21,10 +21,12 @@ pub fn act(world: &mut World, device: usize) {
     }
     if world.rng.chance(8) && own > 1 {
         let device = world.devices[device].id;
-        let durable = world.oracle.devices.get(&user).is_some_and(|all| all.contains_key(&device));
-        return if durable {
+        return if world.oracle.has_device(user, device) {
             world.order(Command::RemoveDevice { user, device })
         };
+    }
+    if world.rng.chance(4) {
+        return log_out_all(world, device);
     }
     let foreign = world.rng.chance(150).then(|| foreign(world)).flatten();
     let channel = foreign.unwrap_or_else(|| some_channel(world, user));
@@ -46,6 +48,15 @@ pub fn act(world: &mut World, device: usize) {
         96..=97 => session.mark_read(channel, Seq(U53_MAX)),
         _ => session.mark_read(ChannelId(u128::from(limit) + 1), after),
     };
+}
+
+/// Logs out everywhere, or everywhere but here; then there is another device that goes on.
+fn log_out_all(world: &mut World, device: usize) {
+    let (user, id) = (world.devices[device].user, world.devices[device].id);
+    let keep = world.rng.chance(500).then_some(id).filter(|id| world.oracle.has_device(user, *id));
+    let not_before_ms = world.now + world.wall_ahead;
+    world.order(Command::LogOutAll { user, not_before_ms, keep });
+    world.install(user);
 }
 
 /// Any channel there is.

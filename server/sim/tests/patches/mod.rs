@@ -124,9 +124,33 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a seventeenth device is let in",
+        file: "control.rs",
+        from: "(user.devices.len() + 1).saturating_sub(DEVICES_MAX);",
+        to: "user.devices.len().saturating_sub(DEVICES_MAX);",
+    },
+    Mutant {
+        name: "a removed device says Hello again",
         file: "greet.rs",
-        from: "user.devices.len() >= DEVICES_MAX {",
-        to: "user.devices.len() > DEVICES_MAX {",
+        from: "        if user.device(device).is_none() {",
+        to: "        if false {",
+    },
+    Mutant {
+        name: "a token outlives a logout from everywhere",
+        file: "greet.rs",
+        from: "        if issued_ms < account.not_before_ms {",
+        to: "        if false {",
+    },
+    Mutant {
+        name: "a removed device's session lives on",
+        file: "control.rs",
+        from: "            self.end_session(conn, CloseCode::Unauthenticated);\n",
+        to: "",
+    },
+    Mutant {
+        name: "a device is confirmed before it is durable",
+        file: "control.rs",
+        from: "            Ok(()) => self.reply_once_stored(ticket, id),",
+        to: "            Ok(()) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),",
     },
     Mutant {
         name: "somebody else's ack goes to another device",

@@ -180,7 +180,7 @@ pub(super) fn sink<'a>(
                 *is_known = true;
                 hello_input(conn, hello)
             }
-            Event::Reauth { id, expires_ms } => Input::Reauth { conn, id, expires_ms },
+            Event::Reauth { id, expires_ms, issued_ms } => Input::Reauth { conn, id, expires_ms, issued_ms },
             Event::Frame(frame) => Input::Frame { conn, frame },
             Event::Refused(code) => {
                 rejects.add(code);
@@ -193,6 +193,6 @@ pub(super) fn sink<'a>(
 }
 
 pub(in crate::driver) fn hello_input(conn: ConnId, hello: edge::Hello) -> Input {
-    let edge::Hello { user, device, cursor, id, expires_ms } = hello;
-    Input::Hello { conn, user, device, cursor, id, expires_ms }
+    let edge::Hello { user, device, cursor, id, expires_ms, issued_ms } = hello;
+    Input::Hello { conn, user, device, cursor, id, expires_ms, issued_ms }
 }

@@ -61,7 +61,8 @@ impl<W: Write> Json<W> {
                 "event": "going_away", "reconnect_after_ms": reconnect_after_ms, "code": reason,
             })),
             Event::Disconnected { .. } => self.write(json!({ "event": "state", "state": "reconnecting" })),
-            Event::TokenDue | Event::Reauthed | Event::Dead | Event::Reconnect => Ok(()),
+            // The client ends, and `ended` says so.
+            Event::LoggedOut(_) | Event::TokenDue | Event::Reauthed | Event::Dead | Event::Reconnect => Ok(()),
         }
     }
 

@@ -1,0 +1,136 @@
+//! What the control plane asks of a user's home: the account, and the one registry of devices. A device exists from the
+//! answer to `AddDevice` to `RemoveDevice` or `LogOutAll`; no Hello and no token makes one.
+
+use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::limits::DEVICES_MAX;
+use protocol::{CloseCode, Cursor, DeviceId, UserId};
+
+use crate::effect::Effect;
+use crate::greet::logged_out;
+use crate::input::{Command, CommandError, Ticket};
+use crate::invariant::impossible;
+use crate::pipeline::After;
+use crate::shard::{Shard, Slot};
+use crate::user::{User, Waiting};
+
+impl Shard {
+    pub(crate) fn control(&mut self, ticket: Ticket, command: Command) {
+        let id = command.user();
+        if self.placement.user_home(id) != self.config.shard {
+            self.out.push(Effect::Reply { ticket, outcome: Err(CommandError::OtherHome) });
+            return;
+        }
+        if !self.with_user(id, || Waiting::Control(ticket, command.clone())) {
+            return;
+        }
+        match self.carry_out(id, command) {
+            Ok(()) => self.reply_once_stored(ticket, id),
+            Err(error) => self.out.push(Effect::Reply { ticket, outcome: Err(error) }),
+        }
+    }
+
+    fn carry_out(&mut self, id: UserId, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::CreateAccount { row, .. } => self.create_account(id, row),
+            Command::AddDevice { device, known, .. } => return self.add_device(id, device, &known),
+            Command::RemoveDevice { device, .. } => self.remove_device(id, device),
+            Command::LogOutAll { not_before_ms, keep, .. } => {
+                return self.log_out_all(id, not_before_ms, keep);
+            }
+        }
+        Ok(())
+    }
+
+    fn create_account(&mut self, id: UserId, row: AccountRow) {
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+            return impossible!(self, "a command for a user who is not in memory");
+        };
+        if user.account.is_none() {
+            user.account = Some(row);
+            self.user_row(id, Row::Account { user: id, row });
+        }
+    }
+
+    fn add_device(&mut self, id: UserId, device: DeviceId, known: &[DeviceId]) -> Result<(), CommandError> {
+        let user = self.existing_user(id)?;
+        if user.device(device).is_some() {
+            return Ok(());
+        }
+        let too_many = (user.devices.len() + 1).saturating_sub(DEVICES_MAX);
+        let mut strays: Vec<DeviceId> = user.devices.iter().map(|(stray, _)| *stray).collect();
+        strays.retain(|stray| !known.contains(stray));
+        if strays.len() < too_many {
+            return Err(CommandError::Full);
+        }
+        strays.sort_unstable();
+        for stray in strays.into_iter().take(too_many) {
+            self.remove_device(id, stray);
+        }
+        let row = DeviceRow { cursor: Cursor::default(), seen_ms: self.wall_ms };
+        let user = self.existing_user(id)?;
+        user.devices.reserve_exact(1);
+        user.devices.push((device, row));
+        self.user_row(id, Row::Device { user: id, device, row });
+        Ok(())
+    }
+
+    fn remove_device(&mut self, id: UserId, device: DeviceId) {
+        let refusal = logged_out("the device was logged out or removed; log in again");
+        for conn in self.sessions_of_device(id, device) {
+            self.reject_conn(conn, 0, &refusal);
+            self.end_session(conn, CloseCode::Unauthenticated);
+        }
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+            return impossible!(self, "a command for a user who is not in memory");
+        };
+        if user.device(device).is_some() {
+            user.devices.retain(|(known, _)| *known != device);
+            self.user_row(id, Row::DeviceGone { user: id, device });
+        }
+    }
+
+    fn log_out_all(
+        &mut self,
+        id: UserId,
+        not_before_ms: u64,
+        keep: Option<DeviceId>,
+    ) -> Result<(), CommandError> {
+        let user = self.existing_user(id)?;
+        let all = user.devices.iter().map(|(device, _)| *device);
+        let others: Vec<DeviceId> = all.filter(|device| Some(*device) != keep).collect();
+        if let Some(account) = &mut user.account
+            && account.not_before_ms < not_before_ms
+        {
+            account.not_before_ms = not_before_ms;
+            let row = *account;
+            self.user_row(id, Row::Account { user: id, row });
+        }
+        for device in others {
+            self.remove_device(id, device);
+        }
+        Ok(())
+    }
+
+    /// A user with an account, for a command that has waited for its load.
+    fn existing_user(&mut self, id: UserId) -> Result<&mut User, CommandError> {
+        match self.users.get_mut(&id) {
+            Some(Slot::Live(user)) if user.account.is_some() => Ok(user),
+            _ => Err(CommandError::NoSuchUser),
+        }
+    }
+
+    fn reply_once_stored(&mut self, ticket: Ticket, id: UserId) {
+        let Some(Slot::Live(user)) = self.users.get(&id) else {
+            return impossible!(self, "a command for a user who is not in memory");
+        };
+        let dirty = user.dirty;
+        let Some(index) = self.own(self.placement.user_store(id)) else {
+            return impossible!(self, "a command for a user whose store is elsewhere");
+        };
+        let after = After::Reply(ticket);
+        let pipeline = self.pipelines.get_mut(index);
+        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(dirty, after)) {
+            self.after_stored(after);
+        }
+    }
+}
