@@ -8,6 +8,7 @@ use protocol::hop::Origin;
 use protocol::query::Delivery;
 use protocol::{StoreId, UserId};
 
+use crate::ledger::Weight;
 use crate::limits::DELIVERIES_WAITING_MAX;
 
 /// One span of a source's log with its messages for this store.
@@ -17,6 +18,8 @@ pub(crate) struct Inbound {
     pub(crate) through: u64,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) origins: Vec<(usize, Origin)>,
+    /// Its frames, for as long as it waits.
+    pub(crate) _weight: Weight,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -160,9 +163,11 @@ impl Applied {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Holds, Ledger};
 
     fn inbound(source: u16, through: u64) -> Inbound {
-        Inbound { source: StoreId(source), through, deliveries: Vec::new(), origins: Vec::new() }
+        let _weight = Ledger::default().weigh(Holds::Inbound, 0);
+        Inbound { source: StoreId(source), through, deliveries: Vec::new(), origins: Vec::new(), _weight }
     }
 
     #[test]

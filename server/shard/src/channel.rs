@@ -13,6 +13,7 @@ use protocol::hop::Origin;
 use protocol::{ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, StoreId, UserId};
 
 use crate::dedup::Dedup;
+use crate::ledger::Weight;
 use crate::pipeline::Recipients;
 
 /// A frame that waits for the channel.
@@ -20,6 +21,8 @@ use crate::pipeline::Recipients;
 pub(crate) struct Submit {
     pub(crate) origin: Origin,
     pub(crate) frame: Frame,
+    /// Its bytes, for as long as it waits.
+    pub(crate) _weight: Weight,
 }
 
 /// A send whose new members are being looked for.

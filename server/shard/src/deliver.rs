@@ -13,6 +13,7 @@ use crate::effect::Effect;
 use crate::inbox::Entry;
 use crate::input::{ConnId, Ticket};
 use crate::invariant::impossible;
+use crate::ledger::{Holds, frame_bytes};
 use crate::pauses::Why;
 use crate::pipeline::Committing;
 use crate::session::{Link, Session};
@@ -96,7 +97,8 @@ impl Shard {
     ) {
         let Some(index) = self.own(dest) else { return };
         if let Some(applied) = self.applied.get_mut(index) {
-            applied.replayed(Inbound { source, through, deliveries, origins: Vec::new() });
+            let weight = self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries));
+            applied.replayed(Inbound { source, through, deliveries, origins: Vec::new(), _weight: weight });
         }
         self.pump(index);
     }
@@ -188,6 +190,7 @@ impl Shard {
                 && session.takes_live(at, delivery.frame.bytes().len(), room, (self.now, self.turn));
             if is_live {
                 self.counters.messages_sent += 1;
+                session.egress.weigh(&self.ledger);
                 let frames = delivery.frame.to_bytes();
                 match Link::of(*conn) {
                     Link::Local(conn) => self.out.push(Effect::Transmit { conn, frames }),

@@ -14,7 +14,8 @@ use crate::admit::Bucket;
 use crate::effect::Effect;
 use crate::input::{Command, ConnId, Tick, Ticket};
 use crate::invariant::impossible;
-use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::ledger::{Holds, Weight};
+use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, GREETING_BYTES_MAX, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pauses::Why;
 use crate::pipeline::After;
 use crate::session::Session;
@@ -25,6 +26,14 @@ use crate::user::{Hello, User, Waiting};
 #[derive(Debug, Default)]
 pub(crate) struct Greeting {
     frames: Vec<Frame>,
+    /// Their bytes in the ledger.
+    weight: Option<Weight>,
+}
+
+impl Greeting {
+    fn bytes(&self) -> usize {
+        self.weight.as_ref().map_or(0, Weight::bytes)
+    }
 }
 
 /// A drain on the way.
@@ -56,7 +65,13 @@ impl Shard {
     /// A frame from a connection whose user is not loaded yet; gives it back when there is no such wait.
     pub(crate) fn frame_while_greeting(&mut self, conn: ConnId, frame: Frame) -> Option<Frame> {
         match self.greeting.get_mut(&conn) {
-            Some(greeting) if greeting.frames.len() < WAITING_MAX => greeting.frames.push(frame),
+            Some(greeting)
+                if greeting.frames.len() < WAITING_MAX && greeting.bytes() < GREETING_BYTES_MAX =>
+            {
+                let bytes = greeting.bytes() + frame.bytes().len();
+                greeting.weight.get_or_insert_with(|| self.ledger.weigh(Holds::Waiting, 0)).set(bytes);
+                greeting.frames.push(frame);
+            }
             Some(_) => self.speak(conn, Speak::Close(CloseCode::TooManyFaults)),
             None => return Some(frame),
         }

@@ -27,6 +27,7 @@ mod idmap;
 mod inbox;
 mod input;
 mod invariant;
+mod ledger;
 pub mod limits;
 mod order;
 mod pages;
@@ -42,6 +43,7 @@ mod user;
 
 pub use effect::{Effect, Fault};
 pub use input::{Command, ConnId, Input, Tick, Ticket};
+pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use shard::Shard;
 

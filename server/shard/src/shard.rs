@@ -16,6 +16,7 @@ use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
+use crate::ledger::{Holds, Ledger, frame_bytes};
 use crate::limits::{MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
@@ -67,6 +68,8 @@ pub struct Shard {
     pub(crate) space_low: bool,
     pub(crate) draining: Option<Draining>,
     pub(crate) counters: Counters,
+    /// Who holds how many bytes.
+    pub(crate) ledger: Ledger,
 }
 
 /// A user or channel in memory, or on the way there.
@@ -158,6 +161,7 @@ impl Shard {
             space_low: false,
             draining: None,
             counters: Counters::default(),
+            ledger: Ledger::default(),
             config,
         }
     }
@@ -305,10 +309,15 @@ impl Shard {
 
     fn hop(&mut self, hop: Hop) {
         match hop {
-            Hop::Submit { origin, channel, frame } => self.submit(channel, Submit { origin, frame }),
+            Hop::Submit { origin, channel, frame } => {
+                let weight = self.ledger.weigh(Holds::Waiting, frame.bytes().len());
+                self.submit(channel, Submit { origin, frame, _weight: weight });
+            }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
-                let inbound = crate::applied::Inbound { source, through, deliveries, origins };
+                let weight = self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries));
+                let inbound =
+                    crate::applied::Inbound { source, through, deliveries, origins, _weight: weight };
                 self.inbound(dest, after, inbound);
             }
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
