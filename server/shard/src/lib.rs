@@ -98,4 +98,8 @@ pub struct Counters {
     pub users_now: u64,
     /// Channels in memory now.
     pub channels_now: u64,
+    /// Bytes that wait or are being answered now, in the order of [`Holds::ALL`].
+    pub ledger_now: Figures,
+    /// What they may be together before whoever asks for more is refused.
+    pub waiting_bytes_max: u64,
 }

@@ -260,6 +260,8 @@ impl Shard {
             sessions_now: self.sessions.len() as u64,
             users_now: self.users.len() as u64,
             channels_now: self.channels.len() as u64,
+            ledger_now: self.ledger(),
+            waiting_bytes_max: self.config.limits.waiting_bytes as u64,
             ..self.counters
         }
     }
