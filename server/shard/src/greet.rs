@@ -116,7 +116,7 @@ impl Shard {
                 Waiting::Delivery => {}
             }
         }
-        self.pump_inbound();
+        self.recipient_loaded(id);
     }
 
     /// The user's rows could not be read: whoever waits is told to come again.
@@ -125,8 +125,7 @@ impl Shard {
         for waiting in waiting {
             self.refuse_waiting(id, waiting);
         }
-        // Deliveries cannot be refused: the load is asked for again.
-        self.pump_inbound();
+        self.recipient_not_loaded(id);
     }
 
     fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {

@@ -172,6 +172,7 @@ impl Shard {
             Holds::Lanes => self.hops.bytes() as u64,
             Holds::Unstored => self.pipelines.iter().map(|pipeline| pipeline.unstored_bytes() as u64).sum(),
             Holds::Tails => self.spare_tails.bytes_in_use() as u64,
+            Holds::Windows => self.windows.bytes() as u64,
             _ => self.ledger.of(of),
         })
     }

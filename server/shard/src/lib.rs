@@ -37,9 +37,11 @@ mod remote;
 mod session;
 mod shard;
 mod source;
+mod spans;
 mod spend;
 mod timer;
 mod user;
+mod window;
 
 pub use effect::{Effect, Fault};
 pub use input::{Command, ConnId, Input, Tick, Ticket};

@@ -33,6 +33,9 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
+    /// Bytes of dedup windows in memory. Over it those of channels with nothing in flight are dropped, and new ones are read
+    /// one at a time.
+    pub dedup_bytes: usize,
     /// How long rows that nobody waits for (pointers, marks) wait for a batch to ride on.
     pub trailing_ms: u64,
 }
@@ -51,6 +54,7 @@ impl Default for Limits {
             stalled_ms: 60_000,
             idle_users: 65_536,
             idle_channels: 16_384,
+            dedup_bytes: WINDOWS_ALL_MAX,
             trailing_ms: 10,
         }
     }
@@ -115,7 +119,7 @@ pub const UNSTORED_ALL_MAX: usize = 64 * MIB;
 pub const INBOUND_ALL_MAX: usize = 64 * MIB;
 /// Bytes of inbox entries that are not stored yet.
 pub const TAILS_ALL_MAX: usize = 64 * MIB;
-/// Bytes of all dedup windows.
+/// Bytes of all dedup windows, unless it is set otherwise.
 pub const WINDOWS_ALL_MAX: usize = 64 * MIB;
 /// All that waits at one shard, at most, and what one step adds before the next frame is refused.
 pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
@@ -127,8 +131,6 @@ pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
     + INBOUND_ALL_MAX
     + TAILS_ALL_MAX
     + WINDOWS_ALL_MAX;
-/// Messages that the dedup window of a channel remembers at least.
-pub const DEDUP_WINDOW: u32 = 10_000;
 /// Frames in a row that no retry helps before the connection is closed.
 pub const FAULTS_MAX: u32 = 32;
 /// So many refusals that a retry helps weigh as much as one that no retry helps.

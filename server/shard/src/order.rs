@@ -9,12 +9,11 @@ use protocol::query::{PageBounds, Query, Sent};
 use protocol::{ChannelId, CloseCode, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 
 use crate::channel::{Channel, Opening, Submit};
-use crate::dedup::Dedup;
 use crate::deliver::{ack_of, send_ack};
 use crate::home::join;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
-use crate::limits::{DEDUP_WINDOW, WAITING_MAX};
+use crate::limits::WAITING_MAX;
 use crate::pipeline::{After, Committing};
 use crate::shard::{Asked, History, Shard, Slot};
 
@@ -33,6 +32,17 @@ enum Verdict {
     Open(Vec<UserId>),
     /// It is the next message.
     Append,
+}
+
+/// Where a send stands among those of its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// Behind all that wait.
+    Last,
+    /// It has waited, and is before all that wait.
+    First,
+    /// It is the one whose newcomers were looked for, and they were found.
+    Opened,
 }
 
 impl Shard {
@@ -77,18 +87,21 @@ impl Shard {
         match submit.frame.kind() {
             Kind::GET_HISTORY => self.get_history(id, &submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
-            _ => self.order(id, submit, false),
+            _ => self.order(id, submit, Standing::Last),
         }
     }
 
     /// Gives a send its place, unless others of the channel are before it.
-    fn order(&mut self, id: ChannelId, submit: Submit, opened: bool) {
-        let verdict = match self.judge(id, &submit, opened) {
+    fn order(&mut self, id: ChannelId, submit: Submit, standing: Standing) {
+        let verdict = match self.judge(id, &submit, standing) {
             Ok(verdict) => verdict,
             Err(refusal) => return self.refuse(&submit, &refusal),
         };
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         match verdict {
+            Verdict::Queue if standing != Standing::Last => {
+                impossible!(self, "a send whose turn has come waits again");
+            }
             Verdict::Queue if channel.waiting.len() >= WAITING_MAX => self.refuse(&submit, &busy()),
             Verdict::Queue => {
                 channel.waiting.push_back(submit);
@@ -121,14 +134,19 @@ impl Shard {
 
     /// Decides, and changes nothing. The repeat is looked up before membership: the answer to a repeated send never depends
     /// on what changed since.
-    fn judge(&self, id: ChannelId, submit: &Submit, opened: bool) -> Result<Verdict, Refusal> {
+    fn judge(&self, id: ChannelId, submit: &Submit, standing: Standing) -> Result<Verdict, Refusal> {
         let Some(Slot::Live(channel)) = self.channels.get(&id) else { return Ok(Verdict::Queue) };
         let Some(dedup) = &channel.dedup else { return Ok(Verdict::Queue) };
-        if !opened && (channel.opening.is_some() || !channel.waiting.is_empty()) {
+        let others_first = match standing {
+            Standing::Last => channel.opening.is_some() || !channel.waiting.is_empty(),
+            Standing::First => channel.opening.is_some(),
+            Standing::Opened => false,
+        };
+        if others_first {
             return Ok(Verdict::Queue);
         }
         if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {
-            if known.fingerprint != submit.frame.fingerprint() {
+            if !known.has_content(submit.frame.fingerprint()) {
                 return Err(conflict());
             }
             if known.seq > channel.durable {
@@ -143,7 +161,7 @@ impl Shard {
             return Ok(Verdict::LookAtFirst);
         }
         channel.check(submit, self.config.limits.group_members)?;
-        let newcomers = if opened { Vec::new() } else { channel.newcomers(submit) };
+        let newcomers = if standing == Standing::Opened { Vec::new() } else { channel.newcomers(submit) };
         Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
     }
 
@@ -162,13 +180,14 @@ impl Shard {
         let fingerprint = submit.frame.fingerprint();
         let origin = submit.origin;
         let frame = submit.frame.stamp(Stamp { seq, time_ms, sender });
-        if let Some(dedup) = &mut channel.dedup {
-            dedup.remember(&Sent { seq, time_ms, sender, send_id, fingerprint });
-        }
+        let is_next = self.windows.remember(channel, &Sent { seq, time_ms, sender, send_id, fingerprint });
         for row in change.rows {
             pipeline.row(row);
         }
         channel.dirty = pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
+        if !is_next {
+            impossible!(self, "a message that does not follow the window of its channel");
+        }
     }
 
     /// A message is stored: it is visible from now on, and its repeats are answered.
@@ -186,49 +205,13 @@ impl Shard {
         }
     }
 
-    fn load_window(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        if channel.dedup.is_some() || channel.windowing {
-            return;
-        }
-        if channel.head == Seq(0) {
-            // A new channel has nothing to read.
-            self.window_loaded(id, &[]);
-            return;
-        }
-        channel.windowing = true;
-        self.ask(Asked::Window(id), Query::Window { channel: id, count: DEDUP_WINDOW });
-    }
-
-    pub(crate) fn window_loaded(&mut self, id: ChannelId, window: &[Sent]) {
-        let seed = self.seed;
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        channel.windowing = false;
-        channel.dedup = Some(Dedup::new(window, seed));
-        self.order_waiting(id);
-    }
-
-    pub(crate) fn window_not_loaded(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        channel.windowing = false;
-        for submit in core::mem::take(&mut channel.waiting) {
-            self.refuse(&submit, &busy());
-        }
-    }
-
     /// Takes the waiting sends in order until one has to wait for its newcomers.
-    fn order_waiting(&mut self, id: ChannelId) {
-        loop {
-            let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-            if channel.opening.is_some() {
-                return;
-            }
-            // Taken as a whole and put back behind itself, so that `judge` sees nobody before the first.
-            let mut waiting = core::mem::take(&mut channel.waiting);
-            let Some(first) = waiting.pop_front() else { return };
-            self.order(id, first, false);
-            let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-            channel.waiting.append(&mut waiting);
+    pub(crate) fn order_waiting(&mut self, id: ChannelId) {
+        while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)
+            && channel.opening.is_none()
+            && let Some(first) = channel.waiting.pop_front()
+        {
+            self.order(id, first, Standing::First);
         }
     }
 
@@ -251,7 +234,7 @@ impl Shard {
         };
         let Some(opening) = channel.opening.take() else { return };
         match refusal {
-            None => self.order(id, opening.submit, true),
+            None => self.order(id, opening.submit, Standing::Opened),
             Some(refusal) => self.refuse(&opening.submit, &refusal),
         }
         self.order_waiting(id);
@@ -398,7 +381,7 @@ impl Shard {
         }
     }
 
-    fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
+    pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
         self.refuse_at(submit.origin, submit.frame.kind(), submit.frame.header().id, refusal);
     }
 
@@ -413,7 +396,7 @@ impl Shard {
     }
 }
 
-fn busy() -> Refusal {
+pub(crate) fn busy() -> Refusal {
     Refusal::retry(Code::Busy, 200, "too much waits here; send again from this frame on, in order")
 }
 

@@ -25,6 +25,7 @@ use crate::session::Session;
 use crate::source::Source;
 use crate::timer::Timer;
 use crate::user::{User, Waiting};
+use crate::window::Windows;
 use crate::{Config, Counters};
 
 /// One shard. See the crate's documentation for the calling contract.
@@ -62,6 +63,7 @@ pub struct Shard {
     /// Connections that take no more until they have drained.
     pub(crate) crowded: Vec<ConnId>,
     pub(crate) spare_tails: SpareTails,
+    pub(crate) windows: Windows,
     pub(crate) user_ring: VecDeque<(UserId, u64)>,
     pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
     pub(crate) ready: bool,
@@ -128,7 +130,8 @@ impl Shard {
         let stores = placement.stores();
         let pipelines = config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head));
         let sources = config.own.iter().map(|o| Source::new(o.store, o.fanout_tail, o.fanout_head, stores));
-        let applied = config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads));
+        let applied =
+            config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads, seed));
         Self {
             placement,
             now: Tick(0),
@@ -155,6 +158,7 @@ impl Shard {
             pauses: Pauses::new(placement.shards(), stores, seed),
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
+            windows: Windows::default(),
             user_ring: VecDeque::new(),
             channel_ring: VecDeque::new(),
             ready: false,
@@ -252,6 +256,12 @@ impl Shard {
         self.pipelines.iter().any(Pipeline::has_open)
     }
 
+    /// Bytes of dedup windows in memory and on the way there.
+    #[must_use]
+    pub fn dedup_bytes(&self) -> usize {
+        self.windows.bytes()
+    }
+
     /// Counters for the operator.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -317,9 +327,10 @@ impl Shard {
             }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
-                let weight = self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries));
+                let weight = Some(self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries)));
+                let acked = Vec::new();
                 let inbound =
-                    crate::applied::Inbound { source, through, deliveries, origins, _weight: weight };
+                    crate::applied::Inbound { source, through, deliveries, origins, acked, _weight: weight };
                 self.inbound(dest, after, inbound);
             }
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
@@ -482,7 +493,7 @@ impl Shard {
         }
     }
 
-    /// Lets go of users and channels that nobody used since they were last looked at, down to the operator's bounds. Each
+    /// Lets go of users, channels and dedup windows that nobody used since they were last looked at, down to the operator's bounds. Each
     /// one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968).
     fn evict(&mut self) {
         let mut looks = LOOKS_MAX;
@@ -494,6 +505,7 @@ impl Shard {
                 None => drop(self.users.remove(&id)),
             }
         }
+        self.drop_windows(0);
         looks = LOOKS_MAX;
         while self.channels.len() > self.config.limits.idle_channels && looks > 0 {
             looks -= 1;
@@ -506,7 +518,7 @@ impl Shard {
             };
             match keep {
                 Some(used) => self.channel_ring.push_back((id, used)),
-                None => drop(self.channels.remove(&id)),
+                None => self.forget_channel(id),
             }
         }
     }
@@ -515,7 +527,7 @@ impl Shard {
         let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
         let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
         let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
-        let awaited = self.applied.iter().any(|applied| applied.needs(id));
+        let awaited = user.awaited > 0;
         let used_now = user.used != used || !user.sessions.is_empty() || !user.bucket.is_full(self.now);
         (used_now || !stored || awaited).then_some(user.used)
     }

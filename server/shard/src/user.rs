@@ -21,6 +21,8 @@ pub(crate) struct User {
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
+    /// Deliveries for it in spans that wait: it stays in memory until they are applied.
+    pub(crate) awaited: usize,
     /// What all its devices may still spend.
     pub(crate) bucket: Bucket,
 }
@@ -67,6 +69,7 @@ impl User {
             reads: None,
             dirty: 0,
             used: 0,
+            awaited: 0,
             bucket: Bucket::default(),
         }
     }
@@ -76,4 +79,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 120);
+const _: () = assert!(size_of::<User>() <= 144);
