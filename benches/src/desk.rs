@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch};
-use protocol::query::{Answer, Query, StoreState};
+use protocol::query::{Answer, Earlier, Query, StoreState};
 use protocol::{
     ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, StoreId, UserId,
 };
@@ -145,7 +145,8 @@ impl Desk {
             }
             Query::History { .. } => Answer::History(Vec::new()),
             Query::Joined { .. } => Answer::Joined { items: Vec::new(), more: false },
-            Query::ReadMark { .. } => Answer::ReadMark(Seq(0)),
+            Query::Membership { .. } => Answer::Membership(Vec::new()),
+            Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },
         }
     }

@@ -326,8 +326,12 @@ impl Engine {
             let Some(entry) = devices.get_mut(device as usize) else { continue };
             entry.is_dirty = false;
             let Device { session, link: Some(link), .. } = entry else { continue };
-            match link.write(kit, now, || session.poll_transmit()) {
-                Ok(()) if link.deadline_ms(kit).is_some() => self.set_timer(device, now),
+            let written = link.write(kit, now, || session.poll_transmit());
+            let is_paced = session.waits_for_pace();
+            let is_timed = is_paced || link.deadline_ms(kit).is_some();
+            self.outcome.paced += u64::from(is_paced);
+            match written {
+                Ok(()) if is_timed => self.set_timer(device, now),
                 Ok(()) => {}
                 Err(lost) => self.lose(device, lost, now),
             }

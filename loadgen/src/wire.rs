@@ -79,6 +79,9 @@ pub(crate) struct Outcome {
     /// Acks and deliveries that were still missing at the end.
     pub(crate) unacked: u64,
     pub(crate) undelivered: u64,
+    /// Writes that left something for later, because the server allows a session no more.
+    #[serde(default)]
+    pub(crate) paced: u64,
     /// Rejects on the wire, by word.
     pub(crate) rejects: BTreeMap<String, u64>,
     /// Ends of connections that nobody of us asked for, by word.
@@ -118,6 +121,7 @@ impl Outcome {
         }
         self.unsent += other.unsent;
         self.refused += other.refused;
+        self.paced += other.paced;
         self.unacked += other.unacked;
         self.undelivered += other.undelivered;
         self.cuts += other.cuts;

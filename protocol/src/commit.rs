@@ -5,6 +5,7 @@
 
 mod encoding;
 mod values;
+mod weight;
 
 pub use encoding::BatchFault;
 
@@ -41,7 +42,8 @@ pub enum Row {
         /// Its values.
         row: ChannelRow,
     },
-    /// A user's membership in a group.
+    /// A user's membership in a group as one row of all its intervals. Read for ever, no longer written: it grew with
+    /// every stay, and a [`Self::Interval`] of the same `joined` counts instead of what it says.
     Member {
         /// The group.
         channel: ChannelId,
@@ -68,7 +70,8 @@ pub enum Row {
         /// Seq of the membership message.
         left: Seq,
     },
-    /// The user's own list: has read up to `seq`.
+    /// The user's own list: has read up to `seq`. Read for ever, no longer written: it is a floor below
+    /// [`Self::Position`].
     Read {
         /// Whose list.
         user: UserId,
@@ -131,6 +134,26 @@ pub enum Row {
         /// Exclusive upper end.
         below: u64,
     },
+    /// One stay of a user in a group. Written when it begins, when the role changes, and when it ends.
+    Interval {
+        /// The group.
+        channel: ChannelId,
+        /// Who.
+        user: UserId,
+        /// Seq of the message that made the user a member.
+        joined: Seq,
+        /// Its values.
+        row: IntervalRow,
+    },
+    /// How far a user has come in a channel, at the channel's home. It outlives the membership.
+    Position {
+        /// The group or direct channel.
+        channel: ChannelId,
+        /// Who.
+        user: UserId,
+        /// Its values.
+        row: PositionRow,
+    },
 }
 
 /// A group.
@@ -140,7 +163,7 @@ pub struct ChannelRow {
     pub name: String,
 }
 
-/// A user's membership in a group.
+/// A user's membership in a group, all of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MemberRow {
     /// [`crate::body::message::ROLE_MEMBER`] and so on; of no meaning while outside.
@@ -178,6 +201,29 @@ impl MemberRow {
     pub fn holds(&self, seq: Seq) -> bool {
         self.intervals.iter().any(|interval| interval.holds(seq))
     }
+}
+
+/// One stay of a user in a group.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct IntervalRow {
+    /// The user's how many-th stay in this group it is, from 1: how often one may come back is bounded, and nobody has to
+    /// count.
+    pub number: u32,
+    /// [`crate::body::message::ROLE_MEMBER`] and so on.
+    pub role: u8,
+    /// Seq of the message that ended it; `None` while it lasts.
+    pub left: Option<Seq>,
+    /// The group's name when it ended, which is the last one that the user may see; empty while it lasts.
+    pub name: String,
+}
+
+/// How far a user has come in a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PositionRow {
+    /// The user has read up to and with this seq.
+    pub read: Seq,
+    /// The user's devices hold everything up to and with this seq; 0 for now.
+    pub delivered: Seq,
 }
 
 /// A device.

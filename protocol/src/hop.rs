@@ -24,7 +24,7 @@ pub struct Origin {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Hop {
     /// User's home -> channel's home: a checked frame about a channel (a send, a group change, a window of history, a
-    /// list of members). Lost only with the process; the device sends it again.
+    /// list of members, a read position). Lost only with the process; the device sends it again.
     Submit {
         /// Who asks.
         origin: Origin,

@@ -117,4 +117,11 @@ impl Kind {
     pub const fn is_message(self) -> bool {
         matches!(self.sent_by(), SentBy::Message)
     }
+
+    /// Whether a message of this kind is something to read. What changes a group (0x0110 to 0x011f) is not: who is away
+    /// while people come and go has nothing unread.
+    #[must_use]
+    pub const fn counts_as_unread(self) -> bool {
+        self.is_message() && self.0 & 0xfff0 != 0x0110
+    }
 }

@@ -26,6 +26,12 @@ pub const NAME_BYTES_MAX: usize = 400;
 pub const GROUP_MEMBERS_DEFAULT: usize = 100;
 /// What the member limit can be configured to at most.
 pub const GROUP_MEMBERS_MAX: usize = 500;
+/// How often one user may join one group; each stay is a row for ever.
+pub const INTERVALS_MAX: u32 = 256;
+/// Messages below a channel's head that are looked at to tell what counts as unread.
+pub const UNREAD_MESSAGES_MAX: usize = 256;
+/// Bytes of them after which no more are looked at.
+pub const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 /// Devices of one account.
 pub const DEVICES_MAX: usize = 16;
 /// Messages in a page.

@@ -4,7 +4,7 @@ mod fault;
 
 use std::sync::Arc;
 
-use crate::commit::{AccountRow, ChannelRow, DeviceRow, MemberRow};
+use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow};
 use crate::frame::Frame;
 use crate::id::{ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
 
@@ -62,12 +62,19 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
-    /// How far a user has read a channel.
-    ReadMark {
+    /// When a user was a member of a group, now or before.
+    Membership {
+        /// The group.
+        channel: ChannelId,
         /// Who.
         user: UserId,
-        /// Which channel.
+    },
+    /// How often users were members of a group before, and how far they had come.
+    Earlier {
+        /// The group.
         channel: ChannelId,
+        /// At most as many as a group has members.
+        users: Arc<[UserId]>,
     },
     /// The fan-out log of `source` behind `after`, as deliveries for the users of store `dest`. The recipients of seq n
     /// are the members at n and its sender, whatever changed since.
@@ -110,8 +117,8 @@ pub enum Answer {
     Channel {
         /// `None` for a direct channel and for a group that does not exist.
         row: Option<ChannelRow>,
-        /// Everybody who ever was a member, rising by user.
-        members: Vec<(UserId, MemberRow)>,
+        /// The present members, rising by user; of a direct channel those of the two who have a position.
+        members: Vec<(UserId, Member)>,
         /// The newest message's seq; 0 for none.
         head: Seq,
         /// The newest message's time; 0 for none.
@@ -135,8 +142,10 @@ pub enum Answer {
         /// Whether more follow behind the last.
         more: bool,
     },
-    /// See [`Query::ReadMark`]: 0 for none.
-    ReadMark(Seq),
+    /// See [`Query::Membership`]: rising, at most [`crate::limits::INTERVALS_MAX`] of them; empty for a stranger.
+    Membership(Vec<Interval>),
+    /// See [`Query::Earlier`]: in the order of the users.
+    Earlier(Vec<Earlier>),
     /// See [`Query::Replay`].
     Replay {
         /// Messages that have recipients in `dest`, in log order.
@@ -161,6 +170,28 @@ pub struct Sent {
     pub fingerprint: u64,
 }
 
+/// A present member of a channel. Who was one before costs no memory: the store is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Member {
+    /// As in SetRole.
+    pub role: u8,
+    /// Seq of the message that made the user a member; 1 in a direct channel.
+    pub joined: Seq,
+    /// The how many-th stay this is, from 1.
+    pub number: u32,
+    /// How far the user has come.
+    pub position: PositionRow,
+}
+
+/// What a group's rows remember of a user who is not in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Earlier {
+    /// How often the user was a member.
+    pub stays: u32,
+    /// How far the user had come.
+    pub position: PositionRow,
+}
+
 /// One row of a user's own list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JoinedItem {
@@ -172,9 +203,11 @@ pub struct JoinedItem {
     pub left: Option<Seq>,
     /// How far read; 0 for nothing.
     pub read: Seq,
-    /// The channel's head.
+    /// Messages of others above `read`, as docs/protocol.md counts them.
+    pub unread: u64,
+    /// The newest seq that the user may read.
     pub head: Seq,
-    /// A group's name; empty for a direct channel.
+    /// A group's name, now or when the user left; empty for a direct channel.
     pub name: String,
 }
 

@@ -24,7 +24,7 @@ pub const WRITE_MESSAGES_MAX: usize = 512;
 pub const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Batches that may wait for one store thread. The core keeps fewer in flight, so a shard never waits here.
 const QUEUE_MAX: usize = 2 * BATCHES_IN_FLIGHT_MAX;
-/// What a row weighs besides the message in it: its key and a small value.
+/// What a row weighs at least: its key and a small value.
 const ROW_BYTES: usize = 64;
 
 const _: () = assert!(BATCHES_IN_FLIGHT_MAX < QUEUE_MAX);
@@ -120,12 +120,10 @@ struct Weight {
 }
 
 fn weigh(batch: &Batch) -> Weight {
-    let mut weight = Weight { messages: 0, bytes: batch.rows.len() * ROW_BYTES };
+    let mut weight = Weight { messages: 0, bytes: 0 };
     for row in &batch.rows {
-        if let Row::Message { frame, .. } = row {
-            weight.messages += 1;
-            weight.bytes += frame.bytes().len();
-        }
+        weight.messages += usize::from(matches!(row, Row::Message { .. }));
+        weight.bytes += row.encoded_bytes().max(ROW_BYTES);
     }
     weight
 }

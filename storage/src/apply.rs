@@ -36,9 +36,7 @@ impl Apply<'_> {
                 Row::Channel { channel, row } => {
                     sink.put(Family::Channel, &key::channel(*channel), &row.encode());
                 }
-                Row::Member { channel, user, row } => {
-                    sink.put(Family::Member, &key::member(*channel, *user), &row.encode());
-                }
+                Row::Member { .. } | Row::Interval { .. } | Row::Position { .. } => member_row(row, sink),
                 Row::Fanout { number, messages } => {
                     value::write_fanout(messages, scratch);
                     sink.put(Family::Fanout, &key::fanout(*number), scratch);
@@ -59,9 +57,11 @@ impl Apply<'_> {
     /// Our own fault, so an assertion: a row in the wrong store would never be found again.
     fn check_place(&self, row: &Row) {
         let place = match row {
-            Row::Message { channel, .. } | Row::Channel { channel, .. } | Row::Member { channel, .. } => {
-                self.placement.channel_store(*channel)
-            }
+            Row::Message { channel, .. }
+            | Row::Channel { channel, .. }
+            | Row::Member { channel, .. }
+            | Row::Interval { channel, .. }
+            | Row::Position { channel, .. } => self.placement.channel_store(*channel),
             Row::Joined { user, .. }
             | Row::Left { user, .. }
             | Row::Read { user, .. }
@@ -87,6 +87,23 @@ fn user_row(row: &Row, scratch: &mut Vec<u8>, sink: &mut dyn Sink) {
         Row::DeviceGone { user, device } => sink.delete(Family::Device, &key::device(*user, *device)),
         Row::Account { user, row } => {
             sink.put(Family::Account, &key::user(*user), &row.encode());
+        }
+        _ => {}
+    }
+}
+
+/// What a channel knows of a user. A stay, a position and the row of old stand under keys of their own, so that each is
+/// written without reading the others.
+fn member_row(row: &Row, sink: &mut dyn Sink) {
+    match row {
+        Row::Member { channel, user, row } => {
+            sink.put(Family::Member, &key::member(*channel, *user), &row.encode());
+        }
+        Row::Interval { channel, user, joined, row } => {
+            sink.put(Family::Member, &key::interval(*channel, *user, *joined), &row.encode());
+        }
+        Row::Position { channel, user, row } => {
+            sink.put(Family::Member, &key::position(*channel, *user), &row.encode());
         }
         _ => {}
     }

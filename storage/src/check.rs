@@ -58,7 +58,7 @@ pub struct Summary {
     pub channels: u64,
     /// Messages.
     pub messages: u64,
-    /// Member rows.
+    /// Users with a membership or a position, once a channel.
     pub members: u64,
     /// Users with any row.
     pub users: u64,

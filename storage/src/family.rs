@@ -16,7 +16,7 @@ pub(crate) enum Family {
     Meta,
     /// partition, channel -> group row.
     Channel,
-    /// partition, channel, user -> member row.
+    /// partition, channel, user, joined -> interval row; with joined 0 -> position row; without joined -> member row of old.
     Member,
     /// partition, user, channel, tag -> seq.
     Joined,

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use bytes::Buf;
 use protocol::{ChannelId, DeviceId, InboxSeq, PartitionId, Seq, StoreId, UserId};
 
-/// Longest key: `joined`.
-const KEY_BYTES_MAX: usize = 27;
+/// Longest key: `member`.
+const KEY_BYTES_MAX: usize = 34;
 /// Above every key of every family.
 pub(crate) const END: [u8; KEY_BYTES_MAX + 1] = [0xff; KEY_BYTES_MAX + 1];
 /// Below every key of every family.
@@ -93,9 +93,19 @@ pub(crate) fn message(channel_id: ChannelId, seq: Seq) -> Key {
     channel(channel_id).push(seq.0.to_be_bytes())
 }
 
-/// A member.
+/// All rows of one user in one channel; itself the key of the row that once held all intervals.
 pub(crate) fn member(channel_id: ChannelId, user: UserId) -> Key {
     channel(channel_id).push(user.0.to_be_bytes())
+}
+
+/// One stay of a user in a group. `joined` 0, which no stay begins with, is the place of the user's position.
+pub(crate) fn interval(channel_id: ChannelId, user: UserId, joined: Seq) -> Key {
+    member(channel_id, user).push(joined.0.to_be_bytes())
+}
+
+/// How far a user has come in a channel.
+pub(crate) fn position(channel_id: ChannelId, user: UserId) -> Key {
+    interval(channel_id, user, Seq(0))
 }
 
 /// All rows of one channel in a user's list.
@@ -128,7 +138,30 @@ pub(crate) fn applied(source: StoreId) -> Key {
     Key::new().push(source.0.to_be_bytes())
 }
 
-/// Partition, channel and what follows (seq or user) of a `history` or `member` key.
+/// What a row of `member` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum MemberPart {
+    /// All intervals, as directories wrote them before there was a row for each.
+    Old,
+    Position,
+    /// The stay that began with this seq.
+    Interval(Seq),
+}
+
+/// Partition, channel, user and part of a `member` key.
+pub(crate) fn read_member(mut key: &[u8]) -> Option<(u16, ChannelId, UserId, MemberPart)> {
+    let partition = key.try_get_u16().ok()?;
+    let (channel, user) = (ChannelId(key.try_get_u128().ok()?), UserId(key.try_get_u64().ok()?));
+    let part = match (key.is_empty(), key.try_get_u64().ok()) {
+        (true, _) => MemberPart::Old,
+        (false, Some(0)) => MemberPart::Position,
+        (false, Some(joined)) => MemberPart::Interval(Seq(joined)),
+        (false, None) => return None,
+    };
+    key.is_empty().then_some((partition, channel, user, part))
+}
+
+/// Partition, channel and seq of a `history` key.
 pub(crate) fn read_channel_row(mut key: &[u8]) -> Option<(u16, ChannelId, u64)> {
     let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u64().ok()?);
     key.is_empty().then_some(row)
@@ -181,8 +214,12 @@ mod tests {
         assert_eq!(partition, PartitionId::of_channel(ChannelId(0x0102)).0.to_be_bytes());
         assert_eq!(rest, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
         let key = joined_row(UserId(7), ChannelId(0x0102), JoinedTag::Read);
-        assert_eq!(key.len(), KEY_BYTES_MAX);
+        assert_eq!(key.len(), 27);
         assert_eq!(key.last(), Some(&3));
+        let key = interval(ChannelId(0x0102), UserId(7), Seq(0x0a0b));
+        assert_eq!(key.len(), KEY_BYTES_MAX);
+        assert_eq!(key[18..], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
+        assert_eq!(position(ChannelId(0x0102), UserId(7))[26..], [0; 8]);
         assert_eq!(&*fanout(1), [0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*applied(StoreId(258)), [1, 2]);
     }
@@ -201,6 +238,14 @@ mod tests {
         let place = PartitionId::of_channel(channel).0;
         assert_eq!(read_channel_row(&message(channel, Seq(3))), Some((place, channel, 3)));
         assert_eq!(read_joined(&joined_row(UserId(5), channel, JoinedTag::Left)).unwrap().3, JoinedTag::Left);
+        let part = |key: &[u8]| read_member(key).map(|(found, _, user, part)| (found, user, part));
+        let user = UserId(7);
+        assert_eq!(part(&member(channel, user)), Some((place, user, MemberPart::Old)));
+        assert_eq!(part(&position(channel, user)), Some((place, user, MemberPart::Position)));
+        let stay = interval(channel, user, Seq(9));
+        assert_eq!(part(&stay), Some((place, user, MemberPart::Interval(Seq(9)))));
+        assert!(member(channel, user)[..] < position(channel, user)[..]);
+        assert!(position(channel, user)[..] < stay[..]);
         assert_eq!(read_channel(&super::channel(channel)), Some((place, channel)));
         assert_eq!(read_channel(&message(channel, Seq(3))), None);
         assert_eq!(read_user_row(&pointer(UserId(5), InboxSeq(8))), Some((place, UserId(5), 8)));

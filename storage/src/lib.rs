@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod family;
 mod key;
+mod membership;
 mod memory;
 #[cfg(feature = "rocks")]
 mod options;
@@ -30,7 +31,11 @@ pub use check::{Finding, Severity, Summary};
 pub use error::StoreError;
 #[cfg(feature = "rocks")]
 pub use options::Options;
-pub use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, Interval, MemberRow, Row};
-pub use protocol::query::{Answer, Delivery, JoinedItem, PageBounds, Query, Sent, StoreState};
+pub use protocol::commit::{
+    AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow, Row,
+};
+pub use protocol::query::{
+    Answer, Delivery, Earlier, JoinedItem, Member, PageBounds, Query, Sent, StoreState,
+};
 pub use rows::Tier;
 pub use stores::{StoreStats, Stores};

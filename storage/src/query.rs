@@ -5,9 +5,10 @@ mod history;
 mod inbox;
 mod joined;
 mod replay;
+mod unread;
 
-use protocol::query::{Answer, PageBounds, Query};
-use protocol::{ChannelId, InboxSeq, UserId};
+use protocol::query::{Answer, Earlier, Member, PageBounds, Query};
+use protocol::{ChannelId, InboxSeq, Seq, UserId};
 
 use crate::rows::Found;
 use crate::view::View;
@@ -15,6 +16,7 @@ use crate::view::View;
 /// Answers one query.
 pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
     match *query {
+        Query::Earlier { channel, ref users } => earlier(view, channel, users).map(Answer::Earlier),
         Query::User(user) => answer_user(view, user),
         Query::Channel(channel) => answer_channel(view, channel),
         Query::Window { channel, count, since_ms } => {
@@ -31,7 +33,10 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let (items, more) = joined::page(view, user, after, limit)?;
             Ok(Answer::Joined { items, more })
         }
-        Query::ReadMark { user, channel } => view.read_mark(user, channel).map(Answer::ReadMark),
+        Query::Membership { channel, user } => {
+            let intervals = view.membership(channel, user)?.row().intervals;
+            Ok(Answer::Membership(intervals))
+        }
         Query::Replay { source, after, until, dest, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dest, page)?;
             Ok(Answer::Replay { deliveries, through })
@@ -49,10 +54,25 @@ fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
 fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
     let direct = channel.users().is_some();
     let row = if direct { None } else { view.channel(channel)? };
-    let members = if direct { Vec::new() } else { view.members(channel)? };
+    let mut members = Vec::new();
+    view.each_membership(channel, &mut |user, membership| {
+        // A direct channel has no stays: its two users are in it for ever.
+        let forever = Member { joined: Seq(1), number: 1, position: membership.position, role: 0 };
+        let member = if direct { Some(forever) } else { membership.present() };
+        members.extend(member.map(|member| (user, member)));
+    })?;
     let newest = history::newest(view, channel)?;
     let (head, time_ms) = newest.map(|stamp| (stamp.seq, stamp.time_ms)).unwrap_or_default();
     Ok(Answer::Channel { row, members, head, time_ms })
+}
+
+/// What a channel remembers of users who are not in it: two seeks each, however often they were.
+fn earlier(view: &View<'_>, channel: ChannelId, users: &[UserId]) -> Found<Vec<Earlier>> {
+    let one = |user: &UserId| {
+        let (stays, position) = (view.stays(channel, *user)?, view.position(channel, *user)?);
+        Ok(Earlier { stays, position })
+    };
+    users.iter().map(one).collect()
 }
 
 /// What a page holds so far, against its bounds.

@@ -238,13 +238,14 @@ impl Stores {
     /// The store at which answering a query begins.
     fn place(&self, query: &Query) -> StoreId {
         match query {
-            Query::User(user)
-            | Query::Inbox { user, .. }
-            | Query::Joined { user, .. }
-            | Query::ReadMark { user, .. } => self.placement.user_store(*user),
-            Query::Channel(channel) | Query::Window { channel, .. } | Query::History { channel, .. } => {
-                self.placement.channel_store(*channel)
+            Query::User(user) | Query::Inbox { user, .. } | Query::Joined { user, .. } => {
+                self.placement.user_store(*user)
             }
+            Query::Channel(channel)
+            | Query::Window { channel, .. }
+            | Query::History { channel, .. }
+            | Query::Membership { channel, .. }
+            | Query::Earlier { channel, .. } => self.placement.channel_store(*channel),
             Query::Replay { source, .. } => *source,
         }
     }

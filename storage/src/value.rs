@@ -1,5 +1,5 @@
 //! Values that protocol does not encode. History holds wire frames, which carry versions of their own; group, member,
-//! device and account rows are encoded by protocol and begin with their version; pointers, marks and the user's own
+//! interval, position, device and account rows are encoded by protocol and begin with their version; pointers, marks and the user's own
 //! list are bare big-endian integers, because they are the many.
 
 use bytes::{Buf, BufMut};

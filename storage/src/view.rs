@@ -1,7 +1,7 @@
 //! One read's view of all stores of the directory: rows by name, decoded. What stands in another store is found here.
 
 use bytes::Bytes;
-use protocol::commit::{AccountRow, ChannelRow, DeviceRow, MemberRow};
+use protocol::commit::{AccountRow, ChannelRow, DeviceRow};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Placement, Seq, Stamp, StoreId, UserId};
 
@@ -10,7 +10,6 @@ use crate::family::Family;
 use crate::key::{self, JoinedTag, Key};
 use crate::rows::{Direction, Found, Rows, Tier, Unread, Visit};
 use crate::stores::Store;
-use crate::value;
 
 /// All stores, at one tier.
 #[derive(Clone, Copy)]
@@ -81,7 +80,7 @@ impl<'a> View<'a> {
         self.rows(store)?.get(family, key, self.tier)
     }
 
-    fn get_decoded<T>(
+    pub(crate) fn get_decoded<T>(
         &self,
         store: StoreId,
         family: Family,
@@ -126,24 +125,6 @@ impl<'a> View<'a> {
         self.get_decoded(store, Family::Channel, &key::channel(channel), ChannelRow::decode)
     }
 
-    pub(crate) fn member(&self, channel: ChannelId, user: UserId) -> Found<Option<MemberRow>> {
-        let store = self.placement.channel_store(channel);
-        self.get_decoded(store, Family::Member, &key::member(channel, user), MemberRow::decode)
-    }
-
-    pub(crate) fn members(&self, channel: ChannelId) -> Found<Vec<(UserId, MemberRow)>> {
-        let (place, prefix) =
-            ((self.placement.channel_store(channel), Family::Member), key::channel(channel));
-        let mut members = Vec::new();
-        self.scan_from(place, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
-            let row = key::read_channel_row(key).zip(MemberRow::decode(value.bytes()));
-            let ((_, _, user), row) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
-            members.push((UserId(user), row));
-            Ok(true)
-        })?;
-        Ok(members)
-    }
-
     /// The newest message's seq; 0 for none.
     pub(crate) fn head(&self, channel: ChannelId) -> Found<Seq> {
         let (place, prefix) =
@@ -163,12 +144,6 @@ impl<'a> View<'a> {
         let Some(value) = self.get(store, self.history(channel), &key)? else { return Ok(None) };
         let (frame, _) = stamped((store, self.history(channel)), channel, seq, value)?;
         Ok(Some(frame))
-    }
-
-    pub(crate) fn read_mark(&self, user: UserId, channel: ChannelId) -> Found<Seq> {
-        let (store, key) = (self.placement.user_store(user), key::joined_row(user, channel, JoinedTag::Read));
-        let mark = self.get_decoded(store, Family::Joined, &key, value::read_number)?;
-        Ok(Seq(mark.unwrap_or_default()))
     }
 }
 

@@ -7,7 +7,7 @@ mod world;
 use protocol::body::encode;
 use protocol::body::message::SendText;
 use protocol::{ChannelId, DeviceId, InboxSeq, Seq, Stamp, StoreId, UserId};
-use storage::{ChannelRow, DeviceRow, Interval, MemberRow, Row};
+use storage::{ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow, Row};
 use world::World;
 
 const TWO: UserId = UserId(2);
@@ -24,9 +24,11 @@ fn store_of(world: &World, row: &Row) -> StoreId {
         | Row::Read { user, .. }
         | Row::Device { user, .. }
         | Row::Left { user, .. } => place.user_store(*user),
-        Row::Message { channel, .. } | Row::Channel { channel, .. } | Row::Member { channel, .. } => {
-            place.channel_store(*channel)
-        }
+        Row::Message { channel, .. }
+        | Row::Channel { channel, .. }
+        | Row::Member { channel, .. }
+        | Row::Interval { channel, .. }
+        | Row::Position { channel, .. } => place.channel_store(*channel),
         Row::Applied { .. } => place.user_store(TWO),
         _ => place.channel_store(direct()),
     }
@@ -75,20 +77,37 @@ fn inboxes() {
     });
 }
 
+/// A stay of user 2, whose only one in the talk is 1 to 8.
+fn stay(channel: ChannelId, joined: u64, number: u32, left: Option<u64>, name: &str) -> Row {
+    let row = IntervalRow { number, role: 0, left: left.map(Seq), name: name.into() };
+    Row::Interval { channel, user: TWO, joined: Seq(joined), row }
+}
+
 #[test]
 fn groups_and_members() {
-    names("broken", "its history says", |_, channel| Row::Member {
-        channel,
-        user: TWO,
-        row: MemberRow::default(),
-    });
+    names("broken", "its history says", |_, channel| stay(channel, 1, 1, Some(7), "대청마루"));
+    names("broken", "its history says", |_, channel| stay(channel, 9, 2, None, ""));
+    names("broken", "has the intervals", |_, channel| stay(channel, 3, 2, None, ""));
+    names("broken", "says that it is number 2", |_, channel| stay(channel, 1, 2, Some(8), "대청마루"));
+    names("broken", "at that time", |_, channel| stay(channel, 1, 1, Some(8), "a later name"));
     names("broken", "never joined it", |_, channel| {
         let intervals = vec![Interval { joined: Seq(2), left: None }];
         Row::Member { channel, user: UserId(5), row: MemberRow { role: 0, intervals } }
     });
-    names("broken", "has the intervals", |_, channel| {
-        let one = Interval { joined: Seq(2), left: None };
-        Row::Member { channel, user: TWO, row: MemberRow { role: 0, intervals: vec![one, one] } }
+    names("broken", "never joined it", |_, channel| Row::Position {
+        channel,
+        user: UserId(5),
+        row: PositionRow::default(),
+    });
+    names("broken", "not one of its two users", |_, _| Row::Position {
+        channel: direct(),
+        user: UserId(5),
+        row: PositionRow::default(),
+    });
+    names("lost", "has read 6 and received 0, its head is 5", |_, _| Row::Position {
+        channel: direct(),
+        user: TWO,
+        row: PositionRow { read: Seq(6), delivered: Seq(0) },
     });
     names("broken", "is named", |_, channel| Row::Channel {
         channel,

@@ -5,7 +5,7 @@
 mod world;
 
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
-use storage::{Answer, DeviceRow, JoinedItem, PageBounds, Query, Row, StoreError, Tier};
+use storage::{Answer, DeviceRow, JoinedItem, Member, MemberRow, PageBounds, Query, Row, StoreError, Tier};
 use world::{PAGE, World, texts};
 
 macro_rules! contract {
@@ -40,7 +40,6 @@ contract! { crate::open;
     inbox_gathers_from_other_stores
     holes_in_an_inbox_are_named
     own_list_follows_membership
-    read_marks
     users_and_devices
     channels_with_members_and_head
     replay_delivers_to_the_members_of_then
@@ -230,39 +229,25 @@ fn own_list_follows_membership(mut world: World) {
         Answer::Joined { items, more } => (items, more),
         other => panic!("{other:?}"),
     };
-    let item = |channel, joined, left: Option<u64>, name: &str| JoinedItem {
+    let item = |channel, joined, left: Option<u64>, unread, name: &str| JoinedItem {
         channel,
         joined: Seq(joined),
         left: left.map(Seq),
         read: Seq(0),
-        head: world.heads[&channel],
+        unread,
+        head: left.map_or(world.heads[&channel], Seq),
         name: name.into(),
     };
-    let (in_group, in_direct) = (item(group, 1, None, "대청마루"), item(direct, 1, None, ""));
+    let (in_group, in_direct) = (item(group, 1, None, 2, "대청마루"), item(direct, 1, None, 2, ""));
     assert_eq!(list(1, 0, 500), (vec![in_group.clone(), in_direct.clone()], false));
     assert_eq!(list(1, 0, 1), (vec![in_group], true));
     assert_eq!(list(1, group.0, 1), (vec![in_direct], false));
     assert_eq!(list(1, u128::MAX, 1), (vec![], false));
     assert_eq!(list(1, 0, 0), (vec![], true));
-    assert_eq!(list(2, 0, 1).0, vec![item(group, 1, Some(8), "대청마루")]);
-    assert_eq!(list(3, 0, 9), (vec![item(group, 5, None, "대청마루")], false));
-    assert_eq!(list(4, 0, 9).0, vec![item(group, 6, None, "대청마루")]);
+    assert_eq!(list(2, 0, 1).0, vec![item(group, 1, Some(8), 1, "대청마루")]);
+    assert_eq!(list(3, 0, 9), (vec![item(group, 5, None, 0, "대청마루")], false));
+    assert_eq!(list(4, 0, 9).0, vec![item(group, 6, None, 1, "대청마루")]);
     assert_eq!(list(99, 0, 9), (vec![], false));
-}
-
-fn read_marks(mut world: World) {
-    let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
-    let (store, query) = (world.placement.user_store(user), Query::ReadMark { user, channel });
-    assert_eq!(world.read(&query), Answer::ReadMark(Seq(0)));
-    world.commit(store, vec![Row::Read { user, channel, seq: Seq(1) }]);
-    assert_eq!(world.read(&query), Answer::ReadMark(Seq(1)));
-    // A mark alone is not a row of the list.
-    let list = Query::Joined { user, after: ChannelId(0), limit: 9 };
-    assert_eq!(world.read(&list), Answer::Joined { items: vec![], more: false });
-    world.text(channel, UserId(1), "one");
-    world.deliver_all();
-    let Answer::Joined { items, .. } = world.read(&list) else { panic!() };
-    assert_eq!((items.len(), items[0].read), (1, Seq(1)));
 }
 
 fn users_and_devices(mut world: World) {
@@ -292,7 +277,12 @@ fn channels_with_members_and_head(mut world: World) {
         panic!()
     };
     assert_eq!(row.map(|row| row.name).as_deref(), Some("대청마루"));
-    assert_eq!(members, world.groups[&group].members.clone().into_iter().collect::<Vec<_>>());
+    let present = |(user, row): (&UserId, &MemberRow)| {
+        let (joined, number) = (row.intervals.last()?.joined, row.intervals.len() as u32);
+        row.is_member().then(|| (*user, Member { role: row.role, joined, number, ..Member::default() }))
+    };
+    assert_eq!(members, world.groups[&group].members.iter().filter_map(present).collect::<Vec<_>>());
+    assert_eq!(members.len(), 3, "who has left is not brought into memory");
     assert_eq!(head, world.heads[&group]);
     assert!(time_ms > 1_700_000_000_000);
     let direct = ChannelId::direct(UserId(1), UserId(2));

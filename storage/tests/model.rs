@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use protocol::{ChannelId, InboxSeq, Seq, StoreId, UserId};
-use storage::{Interval, MemberRow, Options, Row, Stores};
+use storage::{Interval, MemberRow, Options, PositionRow, Row, Stores};
 use world::{PAGE, World};
 
 /// What happens next; numbers are taken modulo what there is.
@@ -76,11 +76,10 @@ fn apply(world: &mut World, step: Step, damaged: &mut bool) {
             let Some(channel) = group else { return };
             *damaged = true;
             let intervals = vec![Interval { joined: Seq(joined), left: (left > 0).then_some(Seq(left)) }];
-            let row = MemberRow { role: 1, intervals };
-            world.commit(
-                world.placement.channel_store(channel),
-                vec![Row::Member { channel, user: UserId(user), row }],
-            );
+            let (user, place) = (UserId(user), world.placement.channel_store(channel));
+            let old = Row::Member { channel, user, row: MemberRow { role: 1, intervals } };
+            let position = PositionRow { read: Seq(left), delivered: Seq(joined) };
+            world.commit(place, vec![old, Row::Position { channel, user, row: position }]);
         }
         Step::Listed(user, seq, tag) => {
             let (user, seq) = (UserId(user), Seq(seq));

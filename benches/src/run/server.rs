@@ -103,7 +103,15 @@ impl Server {
         };
         let word = |key: &str| ready.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned);
         let url = word("ws=").ok_or("no address")?;
-        Ok(Self { child, url, http: word("http=http://"), users: folder.path().join("users"), kind, guarded, folder })
+        Ok(Self {
+            child,
+            url,
+            http: word("http=http://"),
+            users: folder.path().join("users"),
+            kind,
+            guarded,
+            folder,
+        })
     }
 
     fn end(&mut self) {

@@ -195,6 +195,12 @@ impl Session {
         self.requests.len()
     }
 
+    /// Whether something could be written now, were it not for the server's pace.
+    #[must_use]
+    pub fn waits_for_pace(&self) -> bool {
+        self.next_turn().is_some_and(|(_, cost)| self.pace.ready_at(self.now_ms, cost) > self.now_ms)
+    }
+
     /// Where the session stands.
     #[must_use]
     pub fn state(&self) -> State {

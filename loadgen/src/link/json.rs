@@ -3,7 +3,7 @@
 
 use bytes::{Buf, BytesMut};
 use protocol::body::message::{CreateGroup, SendText};
-use protocol::body::session::{Hello, Welcome};
+use protocol::body::session::{Hello, WelcomeV2};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{encode, read};
 use protocol::limits::WS_MESSAGE_BYTES_MAX;
@@ -138,8 +138,12 @@ fn payload(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-fn welcome(user: UserId) -> Welcome {
-    Welcome {
+/// The dialect names no pace: nothing is held back.
+fn welcome(user: UserId) -> WelcomeV2 {
+    WelcomeV2 {
+        tokens_per_s: u32::MAX,
+        tokens_burst: u32::MAX,
+        token_bytes: u32::MAX,
         user: user.0,
         device: user.0,
         generation: 1,

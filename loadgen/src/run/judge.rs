@@ -45,13 +45,12 @@ pub(super) fn judge(
     if outcome.refused > 0 {
         verdict.notes.push(format!("{} sends were refused for good", outcome.refused));
     }
+    if outcome.paced > 0 {
+        let paced = outcome.paced;
+        verdict.notes.push(format!("{paced} times sends waited for the server's pace{PACE_HINT}"));
+    }
     for (word, count) in &outcome.rejects {
-        let hint = match word.as_str() {
-            "rate" => {
-                "; its frames_per_s shaped this run: start it with --frames-per-s 1000000 --frames-burst 1000000"
-            }
-            _ => "",
-        };
+        let hint = if word == "rate" { PACE_HINT } else { "" };
         verdict.notes.push(format!("the server refused {count} frames with {word}{hint}"));
     }
     for (word, count) in &outcome.closes {
@@ -72,6 +71,9 @@ pub(super) fn judge(
         ));
     }
 }
+
+const PACE_HINT: &str =
+    "; its frames_per_s shaped this run: start it with --frames-per-s 1000000 --frames-burst 1000000";
 
 /// Least squares; `None` for fewer than three points or all at one place.
 pub(super) fn slope(points: impl Iterator<Item = (f64, f64)>) -> Option<f64> {

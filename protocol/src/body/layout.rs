@@ -228,7 +228,7 @@ roots {
     }
     MarkRead 24 {
         channel: u128, 0, "a channel id";
-        seq: u64, 16, "below 2^53; never moves back";
+        seq: u64, 16, "at most the channel's head; never moves back";
     }
     Reject 22 {
         code: u16, 0, "see the table of reject codes";
@@ -264,10 +264,10 @@ items {
     ChannelItem 49 {
         channel: u128, 0, "the channel";
         head: u64, 16, "the newest seq the user may read";
-        read: u64, 24, "how far the user has read";
-        unread: u64, 32, "messages above read that the user may read";
+        read: u64, 24, "how far the user has said to have read";
+        unread: u64, 32, "messages of others above `read`; section 6 says how they are counted";
         member: bool, 40, "a member now";
-        name: String, 41, "a group's name; empty for a direct channel";
+        name: String, 41, "a group's name, as it was when the user left; empty for a direct channel";
     }
 }
 }

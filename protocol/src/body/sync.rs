@@ -133,22 +133,22 @@ pub struct ChannelItem {
     pub channel: u128,
     /// The newest seq the user may read.
     pub head: u64,
-    /// How far the user has read.
+    /// How far the user has said to have read.
     pub read: u64,
-    /// Messages above `read` that the user may read.
+    /// Messages of others above `read` that the user may read; membership changes do not count.
     pub unread: u64,
     /// Whether the user is a member now.
     pub member: bool,
-    /// A group's name; empty for a direct channel.
+    /// A group's name, as it was when the user left; empty for a direct channel.
     pub name: String,
 }
 
-/// MARK_READ v1: the user has read up to `seq`; answered by Done. Never moves back.
+/// MARK_READ v1: the user has read up to `seq`; answered by Done once that is on stable storage. Never moves back.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct MarkRead {
     /// The channel.
     pub channel: u128,
-    /// Below 2^53.
+    /// At most the channel's newest seq.
     pub seq: u64,
 }
 

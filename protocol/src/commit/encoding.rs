@@ -11,13 +11,13 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, MemberRow, Row};
+use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, MemberRow, PositionRow, Row};
 use crate::frame::Frame;
 use crate::id::{ChannelId, DeviceId, InboxSeq, Seq, StoreId, UserId};
 
 const VERSION: u8 = 1;
 /// Tag and length of a row.
-const ROW_HEAD_BYTES: usize = 5;
+pub(super) const ROW_HEAD_BYTES: usize = 5;
 
 mod tag {
     pub(super) const MESSAGE: u8 = 1;
@@ -33,6 +33,8 @@ mod tag {
     pub(super) const FANOUT: u8 = 11;
     pub(super) const APPLIED: u8 = 12;
     pub(super) const TRIM_FANOUT: u8 = 13;
+    pub(super) const INTERVAL: u8 = 14;
+    pub(super) const POSITION: u8 = 15;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -130,6 +132,8 @@ impl Row {
             Self::Fanout { .. } => tag::FANOUT,
             Self::Applied { .. } => tag::APPLIED,
             Self::TrimFanout { .. } => tag::TRIM_FANOUT,
+            Self::Interval { .. } => tag::INTERVAL,
+            Self::Position { .. } => tag::POSITION,
         }
     }
 
@@ -187,6 +191,17 @@ impl Row {
                 out.put_u64_le(*through);
             }
             Self::TrimFanout { below } => out.put_u64_le(*below),
+            Self::Interval { channel, user, joined, row } => {
+                out.put_u128_le(channel.0);
+                out.put_u64_le(user.0);
+                out.put_u64_le(joined.0);
+                out.put_slice(&row.encode());
+            }
+            Self::Position { channel, user, row } => {
+                out.put_u128_le(channel.0);
+                out.put_u64_le(user.0);
+                out.put_slice(&row.encode());
+            }
         }
     }
 
@@ -213,6 +228,8 @@ impl Row {
             tag::FANOUT => fields.fanout(),
             tag::APPLIED => fields.applied(),
             tag::TRIM_FANOUT => fields.u64().map(|below| Self::TrimFanout { below }),
+            tag::INTERVAL => fields.interval(),
+            tag::POSITION => fields.position(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }
@@ -311,6 +328,16 @@ impl<'a> Fields<'a> {
             messages.push((self.channel()?, self.seq()?));
         }
         Some(Row::Fanout { number, messages })
+    }
+
+    fn interval(&mut self) -> Option<Row> {
+        let (channel, user, joined) = (self.channel()?, self.user()?, self.seq()?);
+        Some(Row::Interval { channel, user, joined, row: IntervalRow::decode(self.rest())? })
+    }
+
+    fn position(&mut self) -> Option<Row> {
+        let (channel, user) = (self.channel()?, self.user()?);
+        Some(Row::Position { channel, user, row: PositionRow::decode(self.rest())? })
     }
 
     fn applied(&mut self) -> Option<Row> {

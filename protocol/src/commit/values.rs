@@ -2,14 +2,16 @@
 //! are little endian; decoding is strict, so a value has exactly one encoding.
 //!
 //! ```text
-//! channel v1 = 1 | name, UTF-8, to the end
-//! member  v1 = 1 | role u8 | intervals to the end: joined u64, left u64 (0 while it lasts)
-//! device  v1 = 1 | generation u64 | cursor u64 | seen_ms u64
-//! account v1 = 1 | created_ms u64
+//! channel  v1 = 1 | name, UTF-8, to the end
+//! member   v1 = 1 | role u8 | intervals to the end: joined u64, left u64 (0 while it lasts)
+//! interval v1 = 1 | number u32 | role u8 | left u64 (0 while it lasts) | name, UTF-8, to the end
+//! position v1 = 1 | read u64 | delivered u64
+//! device   v1 = 1 | generation u64 | cursor u64 | seen_ms u64
+//! account  v1 = 1 | created_ms u64
 //! ```
 
 use super::encoding::Fields;
-use super::{AccountRow, ChannelRow, DeviceRow, Interval, MemberRow};
+use super::{AccountRow, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow};
 use crate::id::{Cursor, Generation, InboxSeq, Seq};
 
 const VERSION: u8 = 1;
@@ -62,6 +64,54 @@ impl MemberRow {
             intervals.push(Interval { joined, left: (left.0 != 0).then_some(left) });
         }
         Some(Self { role, intervals })
+    }
+}
+
+impl IntervalRow {
+    /// Bytes of the value in front of the name.
+    pub(super) const FIXED_BYTES: usize = 14;
+
+    /// The stored value. An interval that ends does so above 0: seqs begin with 1.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        debug_assert!(self.left != Some(Seq(0)));
+        let mut out = Vec::with_capacity(Self::FIXED_BYTES + self.name.len());
+        out.push(VERSION);
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.push(self.role);
+        out.extend_from_slice(&self.left.unwrap_or_default().0.to_le_bytes());
+        out.extend_from_slice(self.name.as_bytes());
+        out
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = begin(bytes)?;
+        let (number, role, left) = (fields.u32()?, fields.u8()?, Seq(fields.u64()?));
+        let name = core::str::from_utf8(fields.rest()).ok()?.to_owned();
+        Some(Self { number, role, left: (left.0 != 0).then_some(left), name })
+    }
+}
+
+impl PositionRow {
+    /// The stored value.
+    #[must_use]
+    pub fn encode(&self) -> [u8; 17] {
+        let mut out = [VERSION; 17];
+        let (read, delivered) = (self.read.0.to_le_bytes(), self.delivered.0.to_le_bytes());
+        for (to, from) in out.iter_mut().skip(1).zip(read.into_iter().chain(delivered)) {
+            *to = from;
+        }
+        out
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = begin(bytes)?;
+        let (read, delivered) = (Seq(fields.u64()?), Seq(fields.u64()?));
+        fields.0.is_empty().then_some(Self { read, delivered })
     }
 }
 

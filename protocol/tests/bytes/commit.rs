@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use protocol::commit::{AccountRow, Batch, BatchFault, ChannelRow, DeviceRow, Interval, MemberRow, Row};
+use protocol::commit::{
+    AccountRow, Batch, BatchFault, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow, Row,
+};
 use protocol::{ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, Stamp, StoreId, UserId};
 
 use crate::checks;
@@ -38,13 +40,20 @@ fn one_of_each() -> Batch {
         Row::Fanout { number: 11, messages: vec![(channel, seq), (channel, Seq(0x45))] },
         Row::Applied { source: StoreId(12), through: 13 },
         Row::TrimFanout { below: 14 },
+        Row::Interval {
+            channel,
+            user,
+            joined: seq,
+            row: IntervalRow { number: 3, role: 2, left: Some(Seq(0x66)), name: "마루".to_owned() },
+        },
+        Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(0x77) } },
     ];
     Batch { store: StoreId(0x0102), number: 0x0304, rows }
 }
 
 /// Made by hand from the description in `commit/encoding.rs`, not by the encoder.
 const GOLDEN: &str = "
-    01020104030000000000000d000000
+    01020104030000000000000f000000
     01420000003300000000000000000000000000000044000000000000001a0000000101010105000000000000004400000000
     000000030000000000000004000000000000006869
     02170000003300000000000000000000000000000001eba788eba3a8
@@ -61,6 +70,9 @@ const GOLDEN: &str = "
     0000004500000000000000
     0c0a0000000c000d00000000000000
     0d080000000e00000000000000
+    0e3400000033000000000000000000000000000000110000000000000044000000000000000103000000026600000000
+    000000eba788eba3a8
+    0f290000003300000000000000000000000000000011000000000000000144000000000000007700000000000000
 ";
 
 fn hex(bytes: &[u8]) -> String {
@@ -82,6 +94,19 @@ fn golden_values() {
     assert_eq!(hex(&device.encode()), "01010000000000000002000000000000000300000000000000");
     let member = MemberRow { role: 1, intervals: vec![Interval { joined: Seq(4), left: None }] };
     assert_eq!(hex(&member.encode()), "010104000000000000000000000000000000");
+    let interval = IntervalRow { number: 1, role: 2, left: None, name: String::new() };
+    assert_eq!(hex(&interval.encode()), "0101000000020000000000000000");
+    let position = PositionRow { read: Seq(258), delivered: Seq(3) };
+    assert_eq!(hex(&position.encode()), "0102010000000000000300000000000000");
+}
+
+#[test]
+fn a_row_weighs_what_its_encoding_has() {
+    for row in one_of_each().rows {
+        let weighed = row.encoded_bytes();
+        let batch = Batch { store: StoreId(0), number: 1, rows: vec![row] };
+        assert_eq!(batch.encode().len(), 15 + weighed, "{batch:?}");
+    }
 }
 
 #[test]
@@ -99,7 +124,7 @@ fn unknown_versions_and_tags_are_refused_by_name() {
     let mut bytes = one_of_each().encode().to_vec();
     bytes[0] = 2;
     assert_eq!(Batch::decode(&bytes), Err(BatchFault::UnknownVersion(2)));
-    for tag in [0, 14, 255] {
+    for tag in [0, 16, 255] {
         let bytes = [&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, tag][..], &[0; 4]].concat();
         assert_eq!(Batch::decode(&bytes), Err(BatchFault::UnknownTag(tag)));
     }
@@ -152,7 +177,7 @@ fn row() -> impl Strategy<Value = Row> {
         proptest::collection::vec(interval(), 0..4),
         proptest::collection::vec((any::<u128>(), any::<u64>()), 0..4),
     );
-    (0..13_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, intervals, messages))| {
+    (0..15_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, intervals, messages))| {
         let (user, device, channel, seq) = (UserId(a), DeviceId(b), ChannelId(c), Seq(d));
         match tag {
             0 => Row::Message { channel, seq, frame: message(d, &body) },
@@ -173,7 +198,13 @@ fn row() -> impl Strategy<Value = Row> {
                 messages: messages.into_iter().map(|(c, s)| (ChannelId(c), Seq(s))).collect(),
             },
             11 => Row::Applied { source: StoreId(a as u16), through: b },
-            _ => Row::TrimFanout { below: a },
+            12 => Row::TrimFanout { below: a },
+            13 => {
+                let left = intervals.first().and_then(|interval| interval.left);
+                let row = IntervalRow { number: b as u32, role: a as u8, left, name };
+                Row::Interval { channel, user, joined: seq, row }
+            }
+            _ => Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(b) } },
         }
     })
 }

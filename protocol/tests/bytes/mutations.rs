@@ -4,7 +4,7 @@ use protocol::body::message::{AddMembers, CreateGroup, SendText};
 use protocol::body::session::{Hello, Reject};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MemberItem, Members};
 use protocol::body::{Body, KINDS, encode};
-use protocol::commit::{Batch, ChannelRow, Interval, MemberRow, Row};
+use protocol::commit::{Batch, ChannelRow, Interval, IntervalRow, MemberRow, PositionRow, Row};
 use protocol::partition::mix64;
 use protocol::ws::{ControlFrame, Opcode, encode_header};
 use protocol::{ChannelId, InboxSeq, Seq, Stamp, StoreId, UserId};
@@ -134,15 +134,20 @@ fn websocket_streams() {
 fn batches() {
     let (user, channel) = (UserId(1), ChannelId(2));
     let member = MemberRow { role: 1, intervals: vec![Interval { joined: Seq(1), left: Some(Seq(4)) }] };
+    let stay = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "name".to_owned() };
+    let position = PositionRow { read: Seq(3), delivered: Seq(2) };
     let stamp = Stamp { seq: Seq(3), time_ms: 2, sender: user };
     let frame = encode(7, &SendText { channel: 2, text: "text".to_owned() }).stamp(stamp);
     let rows = vec![
         Row::Message { channel, seq: Seq(3), frame },
         Row::Channel { channel, row: ChannelRow { name: "name".to_owned() } },
         Row::Member { channel, user, row: member.clone() },
+        Row::Interval { channel, user, joined: Seq(1), row: stay.clone() },
+        Row::Position { channel, user, row: position },
         Row::Pointer { user, at: InboxSeq(9), channel, seq: Seq(3) },
         Row::Fanout { number: 1, messages: vec![(channel, Seq(3))] },
     ];
     let batch = Batch { store: StoreId(3), number: 4, rows };
-    each_mutation(&[batch.encode().to_vec(), member.encode()], checks::batch);
+    let values = [batch.encode().to_vec(), member.encode(), stay.encode(), position.encode().to_vec()];
+    each_mutation(&values, checks::batch);
 }

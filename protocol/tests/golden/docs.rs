@@ -217,7 +217,7 @@ fn reject_codes() -> String {
     let mut out = "| code | word | when |\n|---|---|---|\n".to_owned();
     for code in Code::ALL {
         let when = match code {
-            Code::TooLarge => "the body is above its kind's maximum, or the frame above the connection's",
+            Code::TooLarge => "kept for other servers of this protocol: this one closes with 1009",
             Code::UnknownKind => "the server does not know the kind, or a device may not send it",
             Code::UnknownVersion => "the server does not know this version of the kind",
             Code::Malformed => "the body is not a valid encoding of its type; `path` says where",
@@ -257,7 +257,10 @@ fn close_codes() -> String {
                 ("a text message; frames travel in binary messages", "not before a repair")
             }
             CloseCode::NotUtf8 => ("the reason in a close frame is not UTF-8", "not before a repair"),
-            CloseCode::TooBig => ("a message or frame above the limit, or more frames in a message than section 10 allows", "not before a repair"),
+            CloseCode::TooBig => (
+                "a message or frame above the limit, or more frames in a message than section 10 allows",
+                "not before a repair",
+            ),
             CloseCode::Internal => ("the server broke a rule of its own", "with growing delay"),
             CloseCode::Unauthenticated => ("Hello was refused; the Reject before says why", "after a login"),
             CloseCode::HelloTimeout => {
@@ -269,7 +272,10 @@ fn close_codes() -> String {
             CloseCode::Expired => ("the token ended and no Reauth came", "with a fresh token"),
             CloseCode::HeartbeatTimeout => ("nothing was heard for too long", "at once"),
             CloseCode::SlowReader => ("what was sent was not read for too long", "with growing delay"),
-            CloseCode::TooManyFaults => ("too many refused frames in a row, or too many frames that carry nothing (section 10)", "not before a repair"),
+            CloseCode::TooManyFaults => (
+                "too many refused frames in a row, or too many frames that carry nothing (section 10)",
+                "not before a repair",
+            ),
         };
         writeln!(out, "| {} | {} | {when} | {back} |", code.number(), code.word()).unwrap();
     }

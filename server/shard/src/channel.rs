@@ -8,12 +8,14 @@ use protocol::body::message::{
     AddMembers, CreateGroup, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, RemoveMember, RenameGroup, SetRole,
 };
 use protocol::body::{self};
-use protocol::commit::{ChannelRow, Interval, MemberRow, Row};
+use protocol::commit::{ChannelRow, IntervalRow, Row};
 use protocol::hop::Origin;
+use protocol::query::{Earlier, Member};
 use protocol::{ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, StoreId, UserId};
 
 use crate::dedup::Dedup;
 use crate::ledger::Weight;
+use crate::limits::Limits;
 use crate::pipeline::Recipients;
 
 /// A frame that waits for the channel.
@@ -21,23 +23,37 @@ use crate::pipeline::Recipients;
 pub(crate) struct Submit {
     pub(crate) origin: Origin,
     pub(crate) frame: Frame,
+    /// What the group remembers of those whom the frame would add, once the store was asked.
+    pub(crate) newcomers: BTreeMap<UserId, Earlier>,
     /// Its bytes, for as long as it waits.
-    pub(crate) _weight: Weight,
+    _weight: Weight,
+}
+
+impl Submit {
+    pub(crate) fn new(origin: Origin, frame: Frame, weight: Weight) -> Self {
+        Self { origin, frame, newcomers: BTreeMap::new(), _weight: weight }
+    }
 }
 
 /// A send whose new members are being looked for.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) submit: Submit,
+    /// Those who have not been found yet.
     pub(crate) unknown: Vec<UserId>,
+    /// The store is asked what the group remembers of them.
+    pub(crate) is_asking: bool,
+    /// Which opening of the channel this is: an answer to one that was given up is not for the next.
+    pub(crate) number: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) name: String,
-    exists: bool,
-    members: BTreeMap<UserId, MemberRow>,
+    pub(crate) exists: bool,
+    /// The present members; those who left cost no memory, the store knows them.
+    pub(crate) members: BTreeMap<UserId, Member>,
     /// Newest seq given.
     pub(crate) head: Seq,
     /// Newest seq stored.
@@ -49,6 +65,7 @@ pub(crate) struct Channel {
     /// A read of the dedup window is on the way.
     pub(crate) windowing: bool,
     pub(crate) opening: Option<Opening>,
+    pub(crate) openings: u64,
     /// Sends behind a window or an opening, in order.
     pub(crate) waiting: VecDeque<Submit>,
     /// Repeats of sends that are not stored yet.
@@ -66,23 +83,30 @@ pub(crate) struct Change {
     pub(crate) rows: Vec<Row>,
     /// Whether the members are others than before.
     pub(crate) members: bool,
+    /// Who left with this message, and is told so by it.
+    pub(crate) gone: Option<UserId>,
 }
 
 impl Channel {
     pub(crate) fn new(
         id: ChannelId,
         row: Option<ChannelRow>,
-        members: Vec<(UserId, MemberRow)>,
+        members: Vec<(UserId, Member)>,
         head: Seq,
         time_ms: u64,
     ) -> Self {
         let exists = row.is_some() || id.users().is_some();
+        let mut members: BTreeMap<UserId, Member> = members.into_iter().collect();
+        for user in id.users().into_iter().flat_map(<[UserId; 2]>::from) {
+            // The two of a direct channel are in it for ever; their rows only say how far they have come.
+            members.entry(user).or_insert(Member { joined: Seq(1), number: 1, ..Member::default() });
+        }
         let name = row.map(|row| row.name).unwrap_or_default();
         Self {
             id,
             name,
             exists,
-            members: members.into_iter().collect(),
+            members,
             head,
             durable: head,
             time_ms,
@@ -90,6 +114,7 @@ impl Channel {
             dedup: None,
             windowing: false,
             opening: None,
+            openings: 0,
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
             dirty: 0,
@@ -109,25 +134,13 @@ impl Channel {
 
     /// Whether the user may send now.
     pub(crate) fn is_member(&self, user: UserId) -> bool {
-        match self.id.users() {
-            Some((small, large)) => user == small || user == large,
-            None => self.members.get(&user).is_some_and(MemberRow::is_member),
-        }
+        self.members.contains_key(&user)
     }
 
-    /// The seqs that a user may read, lowest first; `None` for one who never was a member.
-    pub(crate) fn readable(&self, user: UserId) -> Option<Vec<Interval>> {
-        match self.id.users() {
-            Some(_) => self.is_member(user).then(|| vec![Interval { joined: Seq(1), left: None }]),
-            None => self.members.get(&user).map(|row| row.intervals.clone()),
-        }
-    }
-
-    /// Members as of the newest stored message, behind `after`.
-    pub(crate) fn members_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &MemberRow)> {
+    /// Members as of the newest message, behind `after`.
+    pub(crate) fn members_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &Member)> {
         use core::ops::Bound::{Excluded, Unbounded};
-        let members = self.members.range((Excluded(after), Unbounded));
-        members.filter(|(_, row)| row.is_member()).map(|(user, row)| (*user, row))
+        self.members.range((Excluded(after), Unbounded)).map(|(user, member)| (*user, member))
     }
 
     /// Users who must exist before this frame can have a seq.
@@ -142,21 +155,21 @@ impl Channel {
             _ => None,
         }
         .unwrap_or_default();
-        named.into_iter().map(UserId).filter(|user| !self.members.contains_key(user)).collect()
+        named.into_iter().map(UserId).collect()
     }
 
     /// Whether the frame is allowed; changes nothing.
-    pub(crate) fn check(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
         let sender = submit.origin.user;
         if submit.frame.kind() == Kind::CREATE_GROUP {
-            return self.check_create(submit, members_max);
+            return self.check_create(submit, limits.group_members);
         }
         if !self.exists || !self.is_member(sender) {
             return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
         }
         match submit.frame.kind() {
             Kind::SEND_TEXT | Kind::LEAVE_GROUP => Ok(()),
-            Kind::ADD_MEMBERS => self.check_add(submit, members_max),
+            Kind::ADD_MEMBERS => self.check_add(submit, limits),
             Kind::REMOVE_MEMBER => self.check_remove(submit),
             Kind::RENAME_GROUP => self.need_role(sender, ROLE_ADMIN),
             Kind::SET_ROLE => self.check_role(submit),
@@ -193,11 +206,7 @@ impl Channel {
         {
             return recipients.clone();
         }
-        let head = self.head;
-        let users: Vec<UserId> = match self.id.users() {
-            Some((small, large)) => vec![small, large],
-            None => self.members.iter().filter(|(_, row)| row.holds(head)).map(|(user, _)| *user).collect(),
-        };
+        let users: Vec<UserId> = self.members.keys().copied().chain(change.gone).collect();
         let recipients = by_store(placement, &users);
         // Who left with this very message receives it and nothing after it.
         self.recipients = (!change.members).then(|| recipients.clone());
@@ -205,11 +214,7 @@ impl Channel {
     }
 
     fn role(&self, user: UserId) -> Option<u8> {
-        self.members.get(&user).filter(|row| row.is_member()).map(|row| row.role)
-    }
-
-    fn count(&self) -> usize {
-        self.members.values().filter(|row| row.is_member()).count()
+        self.members.get(&user).map(|member| member.role)
     }
 
     fn need_role(&self, user: UserId, role: u8) -> Result<(), Refusal> {
@@ -229,7 +234,7 @@ impl Channel {
         check_size(others + 1, members_max)
     }
 
-    fn check_add(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
+    fn check_add(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
         let named = body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default();
         // Refused as a whole: the message says who joined, and its readers need not know who was in before.
@@ -237,7 +242,14 @@ impl Channel {
             let text = "is a member already; name only those who are not";
             return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
         }
-        check_size(self.count() + named.len(), members_max)
+        // Each stay is a row for ever, and those who read far back meet all of them.
+        let stays = |user: &u64| submit.newcomers.get(&UserId(*user)).map_or(0, |earlier| earlier.stays);
+        if let Some(at) = named.iter().position(|user| stays(user) >= limits.member_stays) {
+            let most = limits.member_stays;
+            let text = format!("was in this group {most} times, which is the most; cannot join it again");
+            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
+        }
+        check_size(self.members.len() + named.len(), limits.group_members)
     }
 
     fn check_remove(&self, submit: &Submit) -> Result<(), Refusal> {
@@ -272,39 +284,38 @@ impl Channel {
     }
 
     fn owners(&self) -> usize {
-        self.members.values().filter(|row| row.is_member() && row.role == ROLE_OWNER).count()
+        self.members.values().filter(|member| member.role == ROLE_OWNER).count()
     }
 
     fn apply_create(&mut self, submit: &Submit) -> Change {
         let Some(create) = body::read::<CreateGroup>(&submit.frame) else { return Change::default() };
         self.exists = true;
         self.name = create.name;
-        let mut change = Change { rows: vec![self.row()], members: true };
-        self.join(submit.origin.user, ROLE_OWNER, &mut change);
+        let mut change = Change { rows: vec![self.row()], members: true, gone: None };
+        self.join(submit.origin.user, ROLE_OWNER, Earlier::default(), &mut change);
         for member in create.members {
-            self.join(UserId(member), ROLE_MEMBER, &mut change);
+            self.join(UserId(member), ROLE_MEMBER, Earlier::default(), &mut change);
         }
         change
     }
 
     fn apply_add(&mut self, submit: &Submit) -> Change {
-        let mut change = Change { rows: Vec::new(), members: true };
+        let mut change = Change { members: true, ..Change::default() };
         for member in body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default() {
-            self.join(UserId(member), ROLE_MEMBER, &mut change);
+            let user = UserId(member);
+            let earlier = submit.newcomers.get(&user).copied().unwrap_or_default();
+            self.join(user, ROLE_MEMBER, earlier, &mut change);
         }
         change
     }
 
     fn apply_left(&mut self, user: UserId) -> Change {
-        let mut change = Change { rows: Vec::new(), members: true };
-        let head = self.head;
-        if let Some(row) = self.members.get_mut(&user) {
-            if let Some(interval) = row.intervals.last_mut() {
-                interval.left = Some(head);
-            }
-            row.role = ROLE_MEMBER;
-            change.rows.push(Row::Member { channel: self.id, user, row: row.clone() });
-        }
+        let mut change = Change { members: true, gone: Some(user), ..Change::default() };
+        let Some(member) = self.members.remove(&user) else { return Change::default() };
+        // The name goes along: whatever the group is called later is not for who has left.
+        let (left, name) = (Some(self.head), self.name.clone());
+        let row = IntervalRow { number: member.number, role: member.role, left, name };
+        change.rows.push(Row::Interval { channel: self.id, user, joined: member.joined, row });
         self.replace_owner(&mut change);
         change
     }
@@ -314,9 +325,8 @@ impl Channel {
         if self.owners() > 0 {
             return;
         }
-        let since = |row: &MemberRow| row.intervals.last().map_or(Seq(0), |interval| interval.joined);
-        let heir = self.members.iter().filter(|(_, row)| row.is_member());
-        let heir = heir.min_by_key(|(user, row)| (core::cmp::Reverse(row.role), since(row), **user));
+        let heirs = self.members.iter();
+        let heir = heirs.min_by_key(|(user, heir)| (core::cmp::Reverse(heir.role), heir.joined, **user));
         let Some(user) = heir.map(|(user, _)| *user) else { return };
         self.set_role(user, ROLE_OWNER, change);
     }
@@ -325,7 +335,7 @@ impl Channel {
         if let Some(rename) = body::read::<RenameGroup>(&submit.frame) {
             self.name = rename.name;
         }
-        Change { rows: vec![self.row()], members: false }
+        Change { rows: vec![self.row()], ..Change::default() }
     }
 
     fn apply_role(&mut self, submit: &Submit) -> Change {
@@ -339,22 +349,28 @@ impl Channel {
     }
 
     fn set_role(&mut self, user: UserId, role: u8, change: &mut Change) {
-        if let Some(row) = self.members.get_mut(&user) {
-            row.role = role;
-            change.rows.push(Row::Member { channel: self.id, user, row: row.clone() });
+        if let Some(member) = self.members.get_mut(&user) {
+            member.role = role;
+            change.rows.push(stay_row(self.id, user, member));
         }
     }
 
-    fn join(&mut self, user: UserId, role: u8, change: &mut Change) {
-        let row = self.members.entry(user).or_default();
-        row.role = role;
-        row.intervals.push(Interval { joined: self.head, left: None });
-        change.rows.push(Row::Member { channel: self.id, user, row: row.clone() });
+    fn join(&mut self, user: UserId, role: u8, earlier: Earlier, change: &mut Change) {
+        let Earlier { stays, position } = earlier;
+        let member = Member { role, joined: self.head, number: stays + 1, position };
+        change.rows.push(stay_row(self.id, user, &member));
+        self.members.insert(user, member);
     }
 
     fn row(&self) -> Row {
         Row::Channel { channel: self.id, row: ChannelRow { name: self.name.clone() } }
     }
+}
+
+/// The row of a stay that lasts.
+fn stay_row(channel: ChannelId, user: UserId, member: &Member) -> Row {
+    let row = IntervalRow { number: member.number, role: member.role, ..IntervalRow::default() };
+    Row::Interval { channel, user, joined: member.joined, row }
 }
 
 fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {

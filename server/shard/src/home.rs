@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use protocol::body::message::{
     AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole, channel_of,
 };
-use protocol::body::session::{Done, Heartbeat};
+use protocol::body::session::Heartbeat;
 use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, MarkRead,
 };
@@ -13,13 +13,13 @@ use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin, Speak};
 use protocol::query::{JoinedItem, Query};
 use protocol::{
-    ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy, Seq,
-    UserId,
+    ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy, UserId,
 };
 
 use crate::input::ConnId;
 use crate::invariant::impossible;
-use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX, READS_MAX};
+use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX};
+use crate::order::forbidden;
 use crate::pages::asks_for_a_page;
 use crate::pauses::Why;
 use crate::shard::{Asked, Shard, Slot};
@@ -75,7 +75,12 @@ impl Shard {
                 self.submit_hop(conn, origin, channel, frame)
             }
             Kind::GET_CHANNELS => self.get_channels(conn, origin, &frame),
-            Kind::MARK_READ => self.mark_read(origin, &frame),
+            Kind::MARK_READ => {
+                let channel = ChannelId(body::ingest::<MarkRead>(&frame)?.channel.to_native());
+                check_party(origin.user, channel)?;
+                self.check_writable()?;
+                self.submit_hop(conn, origin, channel, frame)
+            }
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
                 Err(Refusal::new(Code::UnknownKind, "", text))
@@ -92,9 +97,13 @@ impl Shard {
         if frame.kind() == Kind::CREATE_GROUP {
             self.check_create(origin.user, channel, &frame)?;
         }
-        if channel.users().is_some_and(|(small, large)| origin.user != small && origin.user != large) {
-            return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
-        }
+        check_party(origin.user, channel)?;
+        self.check_writable()?;
+        self.submit_hop(conn, origin, channel, frame)
+    }
+
+    /// Whether anything may be written now.
+    fn check_writable(&self) -> Result<(), Refusal> {
         if self.draining.is_some() {
             return Err(Refusal::retry(
                 Code::Busy,
@@ -105,7 +114,7 @@ impl Shard {
         if self.space_low {
             return Err(Refusal::retry(Code::StorageFull, 5000, "the disk is nearly full; reading goes on"));
         }
-        self.submit_hop(conn, origin, channel, frame)
+        Ok(())
     }
 
     fn check_create(&self, user: UserId, channel: ChannelId, frame: &Frame) -> Result<(), Refusal> {
@@ -179,45 +188,6 @@ impl Shard {
         let items = items.into_iter().map(channel_item).collect();
         let page = body::encode(id, &Channels { items, more });
         self.answer(origin, Kind::GET_CHANNELS, page.into_bytes());
-    }
-
-    fn mark_read(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
-        let mark = body::ingest::<MarkRead>(frame)?;
-        let (channel, seq) = (ChannelId(mark.channel.to_native()), Seq(mark.seq.to_native()));
-        let id = frame.header().id;
-        let Some(Slot::Live(user)) = self.users.get(&origin.user) else { return Ok(()) };
-        if let Some(known) = user.reads.as_ref().and_then(|reads| reads.marks.get(&channel)).copied() {
-            self.read_mark(origin, id, channel, seq, known);
-        } else {
-            let query = Query::ReadMark { user: origin.user, channel };
-            self.ask_own(origin.user, Asked::ReadMark { origin, id, channel, seq }, query);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn read_mark(&mut self, origin: Origin, id: u64, channel: ChannelId, seq: Seq, stored: Seq) {
-        if let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) {
-            let marks = &mut user.reads.get_or_insert_default().marks;
-            let known = marks.get(&channel).copied().unwrap_or_default().max(stored);
-            marks.insert(channel, known.max(seq));
-            if seq > known {
-                self.user_row(origin.user, Row::Read { user: origin.user, channel, seq });
-            }
-        }
-        self.forget_reads(origin.user);
-        let done = body::encode(id, &Done { kind: Kind::MARK_READ.0 });
-        self.answer(origin, Kind::MARK_READ, done.into_bytes());
-    }
-
-    /// Read marks are remembered only so that two on the way cannot overtake each other.
-    fn forget_reads(&mut self, id: UserId) {
-        let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
-        if let (Some(Slot::Live(user)), Some(pipeline)) = (self.users.get_mut(&id), pipeline)
-            && user.reads.as_ref().is_some_and(|reads| reads.marks.len() > READS_MAX)
-            && pipeline.is_stored(user.dirty)
-        {
-            user.reads = None;
-        }
     }
 
     fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
@@ -364,7 +334,15 @@ impl Shard {
 }
 
 fn goes_to_a_channel(kind: Kind) -> bool {
-    kind.is_message() || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS)
+    kind.is_message() || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::MARK_READ)
+}
+
+/// A direct channel is for its two users.
+fn check_party(user: UserId, channel: ChannelId) -> Result<(), Refusal> {
+    match channel.users() {
+        Some((small, large)) if user != small && user != large => Err(forbidden()),
+        _ => Ok(()),
+    }
 }
 
 fn check_message(frame: &Frame) -> Result<(), Refusal> {
@@ -381,13 +359,11 @@ fn check_message(frame: &Frame) -> Result<(), Refusal> {
 }
 
 fn channel_item(item: JoinedItem) -> ChannelItem {
-    let head = item.left.unwrap_or(item.head);
-    let floor = item.read.max(Seq(item.joined.0.saturating_sub(1)));
     ChannelItem {
         channel: item.channel.0,
-        head: head.0,
+        head: item.head.0,
         read: item.read.0,
-        unread: head.0.saturating_sub(floor.0),
+        unread: item.unread,
         member: item.left.is_none(),
         name: item.name,
     }

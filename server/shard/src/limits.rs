@@ -2,7 +2,7 @@
 
 use crate::admit::Pace;
 use protocol::limits::{
-    DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, PAGE_BYTES_MAX,
+    DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, INTERVALS_MAX, PAGE_BYTES_MAX,
     WS_MESSAGE_BYTES_MAX,
 };
 
@@ -11,6 +11,8 @@ use protocol::limits::{
 pub struct Limits {
     /// Members of a group, 2 ..= 500.
     pub group_members: usize,
+    /// How often one user may join one group, 1 ..= 256.
+    pub member_stays: u32,
     /// Tokens that a session is given in a second, 1 ..= 1,000,000. A small frame costs one; see [`protocol::cost`].
     pub frames_per_s: u32,
     /// Tokens that a session has at once after a pause, 1 ..= 1,000,000.
@@ -44,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             group_members: GROUP_MEMBERS_DEFAULT,
+            member_stays: INTERVALS_MAX,
             frames_per_s: 200,
             frames_burst: 1000,
             user_frames_per_s: None,
@@ -153,8 +156,6 @@ pub const MARKS_EVERY_MS: u64 = 1000;
 pub const DRAIN_MS: u64 = 5000;
 /// Drain says goodbye once nothing was on the way for so long: the other shards may still have answers for us.
 pub const DRAIN_QUIET_MS: u64 = 100;
-/// Read marks remembered of one user.
-pub const READS_MAX: usize = 256;
 /// Emptied inbox tails that a shard keeps for the next inbox that needs one.
 pub const SPARE_TAILS_MAX: usize = 1024;
 /// Entries that a kept tail has room for; larger ones are given back to the heap.

@@ -5,10 +5,10 @@ use protocol::body::{self};
 use protocol::commit::Interval;
 use protocol::hop::{Hop, Origin};
 use protocol::limits::PAGE_BYTES_MAX;
-use protocol::query::{PageBounds, Query, Sent};
+use protocol::query::{Member, PageBounds, Query, Sent};
 use protocol::{ChannelId, CloseCode, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 
-use crate::channel::{Channel, Opening, Submit};
+use crate::channel::{Channel, Submit};
 use crate::deliver::{ack_of, send_ack};
 use crate::home::join;
 use crate::invariant::impossible;
@@ -85,8 +85,9 @@ impl Shard {
 
     fn serve_submit(&mut self, id: ChannelId, submit: Submit) {
         match submit.frame.kind() {
-            Kind::GET_HISTORY => self.get_history(id, &submit),
+            Kind::GET_HISTORY => self.get_history(id, submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
+            Kind::MARK_READ => self.mark_read(id, &submit),
             _ => self.order(id, submit, Standing::Last),
         }
     }
@@ -121,13 +122,7 @@ impl Shard {
                 let query = Query::History { channel: id, after, before, newest: false, page };
                 self.ask(Asked::Created(submit), query);
             }
-            Verdict::Open(users) => {
-                channel.opening = Some(Opening { submit, unknown: users.clone() });
-                for user in users {
-                    let home = self.placement.user_home(user);
-                    self.hops.push(home, Hop::Open { channel: id, user });
-                }
-            }
+            Verdict::Open(users) => self.open_newcomers(id, submit, users),
             Verdict::Append => self.append(id, submit),
         }
     }
@@ -160,7 +155,7 @@ impl Shard {
         if submit.frame.kind() == Kind::CREATE_GROUP && channel.durable > Seq(0) {
             return Ok(Verdict::LookAtFirst);
         }
-        channel.check(submit, self.config.limits.group_members)?;
+        channel.check(submit, &self.config.limits)?;
         let newcomers = if standing == Standing::Opened { Vec::new() } else { channel.newcomers(submit) };
         Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
     }
@@ -224,7 +219,7 @@ impl Shard {
         }
         opening.unknown.retain(|unknown| *unknown != user);
         let refusal = match exists {
-            Some(true) if opening.unknown.is_empty() => None,
+            Some(true) if opening.unknown.is_empty() && !opening.is_asking => None,
             Some(true) => return,
             Some(false) => {
                 let text = format!("user {user} does not exist");
@@ -232,6 +227,12 @@ impl Shard {
             }
             None => Some(busy()),
         };
+        self.end_opening(id, refusal);
+    }
+
+    /// All newcomers are known, or the send is refused; then the others go on.
+    pub(crate) fn end_opening(&mut self, id: ChannelId, refusal: Option<Refusal>) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         let Some(opening) = channel.opening.take() else { return };
         match refusal {
             None => self.order(id, opening.submit, Standing::Opened),
@@ -256,19 +257,19 @@ impl Shard {
         }
     }
 
-    fn get_history(&mut self, id: ChannelId, submit: &Submit) {
+    /// Asks for the part of a window that the reader may read.
+    pub(crate) fn read_history(
+        &mut self,
+        id: ChannelId,
+        submit: &Submit,
+        durable: Seq,
+        readable: &[Interval],
+    ) {
         let origin = submit.origin;
         let request = submit.frame.header().id;
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
-            return impossible!(self, "history of a channel that is not in memory");
-        };
-        let Some(readable) = channel.readable(origin.user).filter(|readable| !readable.is_empty()) else {
-            return self.refuse(submit, &forbidden());
-        };
         let Some(get) = body::read::<GetHistory>(&submit.frame) else {
             return impossible!(self, "a request for history that was not checked");
         };
-        let durable = channel.durable;
         let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
         // An interval that begins with an unstored message is not visible yet.
         let head = readable.iter().rfind(|i| i.joined <= durable).map_or(Seq(0), high_of);
@@ -335,22 +336,13 @@ impl Shard {
         let Some(get) = body::read::<GetMembers>(&submit.frame) else {
             return impossible!(self, "a request for members that was not checked");
         };
-        let mut items: Vec<MemberItem> = match id.users() {
-            Some((small, large)) => [small, large]
-                .into_iter()
-                .filter(|user| user.0 > get.after)
-                .map(|user| MemberItem { user: user.0, joined: 1, role: 0 })
-                .collect(),
-            None => channel
-                .members_after(UserId(get.after))
-                .take(get.limit as usize + 1)
-                .map(|(user, row)| MemberItem {
-                    user: user.0,
-                    joined: row.intervals.last().map_or(0, |interval| interval.joined.0),
-                    role: row.role,
-                })
-                .collect(),
+        let item = |(user, member): (UserId, &Member)| MemberItem {
+            user: user.0,
+            joined: member.joined.0,
+            role: member.role,
         };
+        let members = channel.members_after(UserId(get.after));
+        let mut items: Vec<MemberItem> = members.take(get.limit as usize + 1).map(item).collect();
         let more = items.len() > get.limit as usize;
         items.truncate(get.limit as usize);
         let members = Members { channel: id.0, items, more };
@@ -371,8 +363,8 @@ impl Shard {
                 self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &busy());
             }
             Asked::Channels { origin, id } => self.refuse_at(origin, Kind::GET_CHANNELS, id, &busy()),
-            Asked::ReadMark { origin, id, .. } => self.refuse_at(origin, Kind::MARK_READ, id, &busy()),
-            Asked::Created(submit) => self.refuse(&submit, &busy()),
+            Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &busy()),
+            Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
             Asked::Replay { dest, source } => {
                 if let Some(applied) = self.own(dest).and_then(|index| self.applied.get_mut(index)) {
                     applied.replay_failed(source);
@@ -390,7 +382,7 @@ impl Shard {
         self.reply(origin, asked, body::encode(id, &refusal.body()));
     }
 
-    fn reply(&mut self, origin: Origin, asked: Kind, frame: Frame) {
+    pub(crate) fn reply(&mut self, origin: Origin, asked: Kind, frame: Frame) {
         let home = self.placement.user_home(origin.user);
         self.hops.push(home, Hop::Answer { origin, asked, frames: frame.into_bytes() });
     }
@@ -404,6 +396,6 @@ fn conflict() -> Refusal {
     Refusal::new(Code::Conflict, "id", "this send id was used in this channel with other content")
 }
 
-fn forbidden() -> Refusal {
+pub(crate) fn forbidden() -> Refusal {
     Refusal::new(Code::Forbidden, "channel", "no such channel for this user")
 }

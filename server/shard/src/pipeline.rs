@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::commit::{Batch, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::query::Query;
-use protocol::{ChannelId, Frame, InboxSeq, Seq, StoreId, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
 
 use crate::input::{Tick, Ticket};
 use crate::limits::{
@@ -39,6 +39,8 @@ pub(crate) enum After {
     Read(Ticket, Query),
     /// A hop that has to see the batch.
     Hop(Hop),
+    /// A session is told that what it asked for is done.
+    Answer(Origin, Kind, Frame),
 }
 
 /// A batch without its rows.
@@ -96,6 +98,9 @@ impl Pipeline {
     /// Adds a row to the open batch; says the number of the batch that will hold it.
     pub(crate) fn row(&mut self, row: Row) -> u64 {
         self.open.is_awaited = true;
+        let bytes = row.encoded_bytes();
+        self.open.bytes += bytes;
+        self.unstored_bytes += bytes;
         self.trailing_row(row)
     }
 
@@ -123,9 +128,6 @@ impl Pipeline {
     /// Adds a message and its row.
     pub(crate) fn message(&mut self, message: Committing) -> u64 {
         let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
-        let bytes = frame.bytes().len();
-        self.open.bytes += bytes;
-        self.unstored_bytes += bytes;
         self.unstored_messages += 1;
         self.open.messages.push(message);
         self.row(Row::Message { channel, seq, frame })

@@ -2,6 +2,7 @@
 //! noun's own file.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Origin};
@@ -93,11 +94,17 @@ pub(crate) enum Asked {
         origin: Origin,
         id: u64,
     },
-    ReadMark {
-        origin: Origin,
-        id: u64,
+    /// When a reader of history was a member; what was stored when it was asked.
+    Membership {
+        submit: Submit,
+        durable: Seq,
+    },
+    /// What a group remembers of those who are about to join it.
+    Earlier {
         channel: ChannelId,
-        seq: Seq,
+        /// Of the opening.
+        number: u64,
+        users: Arc<[UserId]>,
     },
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),
@@ -323,7 +330,7 @@ impl Shard {
         match hop {
             Hop::Submit { origin, channel, frame } => {
                 let weight = self.ledger.weigh(Holds::Waiting, frame.bytes().len());
-                self.submit(channel, Submit { origin, frame, _weight: weight });
+                self.submit(channel, Submit::new(origin, frame, weight));
             }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
@@ -370,6 +377,7 @@ impl Shard {
             After::Reply(ticket) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),
             After::Read(ticket, query) => self.out.push(Effect::Read { ticket, query }),
             After::Hop(hop) => self.hop(hop),
+            After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
         }
     }
 
@@ -394,8 +402,11 @@ impl Shard {
             (Asked::Channels { origin, id }, Ok(Answer::Joined { items, more })) => {
                 self.channels_page(origin, id, items, more);
             }
-            (Asked::ReadMark { origin, id, channel, seq }, Ok(Answer::ReadMark(mark))) => {
-                self.read_mark(origin, id, channel, seq, mark);
+            (Asked::Membership { submit, durable }, Ok(Answer::Membership(stays))) => {
+                self.membership(&submit, durable, &stays);
+            }
+            (Asked::Earlier { channel, number, users }, Ok(Answer::Earlier(earlier))) => {
+                self.newcomers_read(channel, number, &users, Some(earlier));
             }
             (Asked::Created(submit), Ok(Answer::History(frames))) => self.created(submit, &frames),
             (Asked::Replay { dest, source }, Ok(Answer::Replay { deliveries, through })) => {
@@ -512,7 +523,11 @@ impl Shard {
             let Some((id, used)) = self.channel_ring.pop_front() else { break };
             let keep = match self.channels.get(&id) {
                 Some(Slot::Live(channel)) => {
-                    (channel.used != used || !channel.is_idle()).then_some(channel.used)
+                    // A row on the way would not be found by whoever loads the channel again.
+                    let index = self.own(self.placement.channel_store(id));
+                    let pipeline = index.and_then(|index| self.pipelines.get(index));
+                    let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(channel.dirty));
+                    (channel.used != used || !channel.is_idle() || !stored).then_some(channel.used)
                 }
                 _ => Some(used),
             };

@@ -1,9 +1,7 @@
 //! A user at its home: the account, its devices, its inbox, its sessions.
 
-use std::collections::BTreeMap;
-
 use protocol::commit::{AccountRow, DeviceRow};
-use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, UserId};
+use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, UserId};
 
 use crate::admit::Bucket;
 use crate::inbox::Inbox;
@@ -16,8 +14,6 @@ pub(crate) struct User {
     pub(crate) devices: Vec<(DeviceId, DeviceRow)>,
     pub(crate) inbox: Inbox,
     pub(crate) sessions: Vec<ConnId>,
-    /// Read marks that were written or asked for since the user was loaded.
-    pub(crate) reads: Option<Box<Reads>>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
@@ -25,12 +21,6 @@ pub(crate) struct User {
     pub(crate) awaited: usize,
     /// What all its devices may still spend.
     pub(crate) bucket: Bucket,
-}
-
-/// Read marks by channel.
-#[derive(Debug, Default)]
-pub(crate) struct Reads {
-    pub(crate) marks: BTreeMap<ChannelId, Seq>,
 }
 
 /// What waits while a user is loaded.
@@ -66,7 +56,6 @@ impl User {
             devices,
             inbox: Inbox::new(head),
             sessions: Vec::new(),
-            reads: None,
             dirty: 0,
             used: 0,
             awaited: 0,
@@ -79,4 +68,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 144);
+const _: () = assert!(size_of::<User>() <= 136);

@@ -57,8 +57,8 @@ impl Windows {
 
 /// The room that a read takes: what the store answers. What it becomes is smaller.
 fn room_for(head: Seq) -> usize {
-    let messages = head.0.min(u64::from(DEDUP_MESSAGES_MAX)) as usize;
-    messages * size_of::<Sent>()
+    let messages = usize::try_from(head.0).unwrap_or(usize::MAX);
+    messages.min(DEDUP_MESSAGES_MAX as usize) * size_of::<Sent>()
 }
 
 impl Shard {
@@ -187,9 +187,8 @@ mod tests {
     fn submit(id: u64) -> Submit {
         let body = SendText { channel: ID.0, text: "x".into() };
         let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
-        let frame = protocol::body::encode(id, &body);
-        let _weight = crate::ledger::Ledger::default().weigh(crate::ledger::Holds::Waiting, 0);
-        Submit { origin, frame, _weight }
+        let weight = crate::ledger::Ledger::default().weigh(crate::ledger::Holds::Waiting, 0);
+        Submit::new(origin, protocol::body::encode(id, &body), weight)
     }
 
     /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.

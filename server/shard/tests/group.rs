@@ -9,9 +9,9 @@ use protocol::body::message::{
 };
 use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, Members};
 use protocol::body::{self};
-use protocol::commit::Row;
+use protocol::commit::{Interval, Row};
 use protocol::limits::U53_MAX;
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, Earlier, Query};
 use protocol::{ChannelId, SendId, Seq, UserId};
 
 const A: u64 = 10;
@@ -34,6 +34,17 @@ fn group(stores: u16, shards: u16) -> (Desk, ChannelId) {
     assert_eq!(desk.seen(A), ["ack 1 seq 1"]);
     assert_eq!(desk.seen(B), ["message 1 from 10"]);
     (desk, channel)
+}
+
+/// The store says when a user was a member.
+fn was_member(desk: &mut Desk, user: u64, stays: &[(u64, Option<u64>)]) {
+    let Some((_, _, Query::Membership { user: asked, .. })) = desk.queries.front() else {
+        panic!("no query")
+    };
+    assert_eq!(asked.0, user);
+    let interval =
+        |(joined, left): &(u64, Option<u64>)| Interval { joined: Seq(*joined), left: left.map(Seq) };
+    desk.answer(Answer::Membership(stays.iter().map(interval).collect()));
 }
 
 fn history(channel: ChannelId) -> GetHistory {
@@ -102,20 +113,26 @@ fn who_left_reads_own_intervals_and_no_more() {
     desk.text(B, B, channel, 5, "late");
     assert_eq!(desk.seen(B), ["reject 5 forbidden"]);
     desk.send(B, B, 6, &history(channel));
+    was_member(&mut desk, B, &[(1, Some(3))]);
     let Some((_, _, Query::History { after, before, .. })) = desk.queries.front() else { panic!("no query") };
     assert_eq!((*after, *before), (Seq(0), Seq(4)), "reads up to the removal");
     desk.answer(Answer::History(Vec::new()));
     desk.take(B);
     desk.send(A, A, 7, &AddMembers { channel: channel.0, members: vec![B] });
+    assert!(matches!(desk.queries.front(), Some((_, _, Query::Earlier { .. }))));
+    desk.answer(Answer::Earlier(vec![Earlier { stays: 1, ..Earlier::default() }]));
     desk.run();
     desk.send(B, B, 8, &GetHistory { before: 5, ..history(channel) });
+    was_member(&mut desk, B, &[(1, Some(3)), (5, None)]);
     let Some((_, _, Query::History { after, before, .. })) = desk.queries.front() else { panic!("no query") };
     assert_eq!((*after, *before), (Seq(0), Seq(4)), "not what was said while outside");
     desk.answer(Answer::History(Vec::new()));
     desk.send(C, C, 9, &history(channel));
+    was_member(&mut desk, C, &[]);
     assert_eq!(desk.seen(C), ["reject 9 forbidden"]);
     desk.take(B);
     desk.send(B, B, 10, &GetHistory { after: 3, before: 5, ..history(channel) });
+    was_member(&mut desk, B, &[(1, Some(3)), (5, None)]);
     let page: HistoryPage = body::read(&desk.take(B)[0]).unwrap();
     assert_eq!((page.from, page.to, page.count, page.more), (0, 0, 0, false));
 }
@@ -173,6 +190,7 @@ fn a_group_whose_owner_leaves_has_another() {
 fn a_list_of_members_waits_for_the_change_to_be_stored() {
     let (mut desk, channel) = group(1, 1);
     desk.send(A, A, 2, &AddMembers { channel: channel.0, members: vec![C] });
+    desk.answer_all_empty();
     desk.send(B, B, 3, &GetMembers { channel: channel.0, after: 0, limit: 10 });
     assert!(desk.seen(B).is_empty());
     desk.run();

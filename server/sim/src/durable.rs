@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use protocol::body::message::ROLE_OWNER;
-use protocol::commit::{Batch, Row};
+use protocol::commit::{Batch, Interval, Row};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, Seq, StoreId, UserId};
 
@@ -26,7 +26,12 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
                 changed.clear();
             }
             // The rows of a change come before its message.
-            Row::Member { channel, user, row } => changed.push((*channel, *user, row.role)),
+            Row::Interval { channel, user, row, .. } => changed.push((*channel, *user, row.role)),
+            Row::Position { channel, user, row: position } => {
+                at_home(batch.store, oracle.placement.channel_store(*channel), row)?;
+                oracle.add_position(*channel, *user, position.read)?;
+            }
+            Row::Member { .. } | Row::Read { .. } => broken!("a row that is no longer written: {row:?}"),
             _ => {}
         }
     }
@@ -73,27 +78,37 @@ fn at_home(found: StoreId, expected: StoreId, row: &Row) -> Check {
     Ok(())
 }
 
-/// Member rows are exactly what the membership messages of the same batch say, and every group has an owner.
+/// The rows of stays are exactly what the membership messages of the same batch say, and every group has an owner.
 fn members(oracle: &Oracle, batch: &Batch, heads: &BTreeMap<ChannelId, Seq>) -> Check {
     let mut rows = BTreeMap::new();
     for row in &batch.rows {
-        if let Row::Member { channel, user, row } = row {
-            rows.insert((*channel, *user), row);
+        if let Row::Interval { channel, user, joined, row } = row {
+            rows.insert((*channel, *user, *joined), row);
         }
     }
-    for ((channel, user), row) in &rows {
-        let expected = oracle.member(*channel, *user).cloned().unwrap_or_default();
-        if expected.intervals != row.intervals {
-            broken!("{channel:?}: row of {user} is {row:?}, the messages say {expected:?}");
+    for ((channel, user, joined), row) in &rows {
+        let intervals = oracle.member(*channel, *user).map_or(&[][..], |row| &row.intervals);
+        let place = intervals.iter().position(|interval| interval.joined == *joined);
+        let expected = place.and_then(|place| intervals.get(place));
+        if expected.is_none_or(|interval| interval.left != row.left) {
+            broken!("{channel:?}: row of {user} from {joined} is {row:?}, the messages say {intervals:?}");
+        }
+        let number = place.map_or(0, |place| place as u32 + 1);
+        if row.number != number || number > oracle.stays_max {
+            broken!("{channel:?}: stay {number} of {user} is {row:?}, allowed are {}", oracle.stays_max);
+        }
+        let name = row.left.map_or("", |left| oracle.name_at(*channel, left));
+        if row.name != name {
+            broken!("{channel:?}: row of {user} from {joined} is {row:?}, the name was {name:?}");
         }
     }
     for (channel, before) in heads {
         for user in oracle.ever_members(*channel) {
             let Some(row) = oracle.member(*channel, user) else { continue };
-            let changed =
-                row.intervals.iter().any(|i| i.joined > *before || i.left.is_some_and(|l| l > *before));
-            if changed && !rows.contains_key(&(*channel, user)) {
-                broken!("{channel:?}: membership of {user} changed behind {before} without its row");
+            let changed = |i: &&Interval| i.joined > *before || i.left.is_some_and(|l| l > *before);
+            let missing = |i: &Interval| !rows.contains_key(&(*channel, user, i.joined));
+            if let Some(interval) = row.intervals.iter().filter(changed).find(|i| missing(i)) {
+                broken!("{channel:?}: {interval:?} of {user} changed behind {before} without its row");
             }
         }
         let now = oracle.members_now(*channel);

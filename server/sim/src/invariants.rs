@@ -1,5 +1,6 @@
 //! What must hold once nothing goes wrong any more and everything has come to rest.
 
+use protocol::commit::Interval;
 use protocol::query::{Answer, JoinedItem, PageBounds, Query};
 use protocol::{ChannelId, Generation, Seq, UserId};
 use shard::Holds;
@@ -194,24 +195,20 @@ fn history(world: &World, channel: ChannelId) -> Check {
     Ok(())
 }
 
-/// The user's own list names every channel that the user was ever in, with the newest interval.
+/// The user's own list names every channel that the user was ever in: the newest interval, how far the user has read, what
+/// is unread, and the name that the user may see.
 fn own_list(world: &World, user: UserId) -> Check {
     let oracle = &world.oracle;
-    let query = Query::Joined { user, after: ChannelId(0), limit: u32::MAX };
-    let Ok(Some(Answer::Joined { items, .. })) = world.disk.stores().read(&query, Tier::Any) else {
-        broken!("own list of {user} cannot be read");
-    };
     let mut expected = Vec::new();
     for channel in oracle.channels.keys() {
         let last = oracle.member(*channel, user).and_then(|row| row.intervals.last());
         if channel.users().is_some_and(|(small, large)| user == small || user == large) {
-            expected.push((*channel, Seq(1), None));
+            expected.push(listed(oracle, *channel, user, Interval { joined: Seq(1), left: None }));
         } else if let Some(interval) = last {
-            expected.push((*channel, interval.joined, interval.left));
+            expected.push(listed(oracle, *channel, user, *interval));
         }
     }
-    let found: Vec<_> =
-        items.iter().map(|item: &JoinedItem| (item.channel, item.joined, item.left)).collect();
+    let found = listed_by_the_store(world, user)?;
     if let Some(differs) = found.iter().zip(&expected).find(|(found, expected)| found != expected) {
         broken!("own list of {user} says {:?}, expected {:?}", differs.0, differs.1);
     }
@@ -219,4 +216,32 @@ fn own_list(world: &World, user: UserId) -> Check {
         broken!("own list of {user} has {} channels, expected {}", found.len(), expected.len());
     }
     Ok(())
+}
+
+fn listed(oracle: &Oracle, channel: ChannelId, user: UserId, interval: Interval) -> JoinedItem {
+    let Interval { joined, left } = interval;
+    let head = left.unwrap_or(oracle.head(channel));
+    let read = oracle.position(channel, user);
+    let unread = oracle.unread(channel, user, read.max(Seq(joined.0 - 1)), head);
+    let name = oracle.name_at(channel, head).to_owned();
+    JoinedItem { channel, joined, left, read, unread, head, name }
+}
+
+/// All pages together.
+fn listed_by_the_store(world: &World, user: UserId) -> Result<Vec<JoinedItem>, String> {
+    let mut found: Vec<JoinedItem> = Vec::new();
+    loop {
+        let after = found.last().map_or(ChannelId(0), |last| last.channel);
+        let query = Query::Joined { user, after, limit: 500 };
+        let Ok(Some(Answer::Joined { items, more })) = world.disk.stores().read(&query, Tier::Any) else {
+            broken!("own list of {user} cannot be read");
+        };
+        if more && items.is_empty() {
+            broken!("own list of {user} has an empty page behind {after:?}, and more");
+        }
+        found.extend(items);
+        if !more {
+            return Ok(found);
+        }
+    }
 }

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use client::session::Known;
-use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, SetRole};
+use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole};
 use protocol::body::{message, read};
 use protocol::commit::{Interval, MemberRow};
+use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{
     ChannelId, Cursor, DeviceId, Frame, Generation, Kind, Placement, SendId, Seq, StoreId, UserId,
 };
@@ -33,6 +34,8 @@ pub struct Fact {
     pub time_ms: u64,
     /// What it is.
     pub kind: Kind,
+    /// Of the frame.
+    pub bytes: usize,
 }
 
 /// A channel's durable messages and what follows from them.
@@ -42,6 +45,10 @@ pub struct History {
     pub facts: Vec<Fact>,
     keys: HashMap<(UserId, SendId), Seq>,
     members: BTreeMap<UserId, MemberRow>,
+    /// How far everybody has read.
+    positions: BTreeMap<UserId, Seq>,
+    /// A group's names, each with the seq that gave it.
+    names: Vec<(Seq, String)>,
 }
 
 /// A user's durable pointers.
@@ -83,11 +90,13 @@ pub struct Oracle {
     pub accounts: HashSet<UserId>,
     /// By store.
     pub logs: Vec<Log>,
+    /// How often one user may join one group.
+    pub stays_max: u32,
     offered: HashMap<(ChannelId, UserId, SendId), Offered>,
 }
 
 /// A send that devices have put on its way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Offered {
     /// Fingerprints of what was sent under the key.
     contents: Vec<u64>,
@@ -107,6 +116,7 @@ impl Oracle {
             gone: HashSet::new(),
             accounts: HashSet::new(),
             logs: (0..placement.stores()).map(|_| Log::default()).collect(),
+            stays_max: u32::MAX,
             offered: HashMap::new(),
         }
     }
@@ -256,6 +266,7 @@ impl Oracle {
             fingerprint: frame.fingerprint(),
             time_ms: stamp.time_ms,
             kind: frame.kind(),
+            bytes: frame.bytes().len(),
         };
         if message::channel_of(frame.kind(), frame.body()) != Some(channel) || stamp.seq != seq {
             broken!("{channel:?} {seq}: the row's key is not what the frame says");
@@ -311,6 +322,68 @@ impl Oracle {
         self.inboxes.get(&user).is_some_and(|inbox| inbox.held.contains(&(channel, seq)))
     }
 
+    /// Adds a durable read position.
+    ///
+    /// # Errors
+    /// Of a member, of what is durable, and forward.
+    pub(crate) fn add_position(&mut self, channel: ChannelId, user: UserId, read: Seq) -> Check {
+        let head = self.head(channel);
+        let inside = match channel.users() {
+            Some((small, large)) => user == small || user == large,
+            None => self.member(channel, user).is_some_and(MemberRow::is_member),
+        };
+        if !inside || head == Seq(0) {
+            broken!("{user} has read {channel:?} to {read} from outside");
+        }
+        if read > head {
+            broken!("{user} has read {channel:?} to {read}, durable is {head}");
+        }
+        let before = self.position(channel, user);
+        if read <= before {
+            broken!("{user} has read {channel:?} to {read}, and to {before} before");
+        }
+        self.channels.entry(channel).or_default().positions.insert(user, read);
+        Ok(())
+    }
+
+    /// How far a user has read a channel; 0 for nothing.
+    #[must_use]
+    pub fn position(&self, channel: ChannelId, user: UserId) -> Seq {
+        let history = self.channels.get(&channel);
+        history.and_then(|history| history.positions.get(&user)).copied().unwrap_or_default()
+    }
+
+    /// A group's name behind a message; empty for a direct channel.
+    #[must_use]
+    pub fn name_at(&self, channel: ChannelId, seq: Seq) -> &str {
+        let names = self.channels.get(&channel).map_or(&[][..], |history| &history.names);
+        names.iter().rfind(|(given, _)| *given <= seq).map_or("", |(_, name)| name)
+    }
+
+    /// Whether a user may know a name of a group: it had it at a seq that the user may read.
+    #[must_use]
+    pub fn may_know_name(&self, channel: ChannelId, user: UserId, name: &str) -> bool {
+        let seqs = (1..=self.head(channel).0).map(Seq).filter(|seq| self.may_read(channel, user, *seq));
+        channel.users().map_or_else(
+            || seqs.map(|seq| self.name_at(channel, seq)).any(|known| known == name),
+            |_| name.is_empty(),
+        )
+    }
+
+    /// What of `floor < seq <= head` counts as unread, as docs/protocol.md says.
+    #[must_use]
+    pub fn unread(&self, channel: ChannelId, user: UserId, floor: Seq, head: Seq) -> u64 {
+        let (mut unread, mut messages, mut bytes) = (0, 0, 0);
+        for seq in (floor.0 + 1..=head.0).rev().map(Seq) {
+            let Some(fact) = self.fact(channel, seq) else { continue };
+            let is_looked_at = messages < UNREAD_MESSAGES_MAX && bytes < UNREAD_BYTES_MAX;
+            (messages, bytes) = (messages + 1, bytes + fact.bytes);
+            let counts = fact.kind == Kind::SEND_TEXT && fact.sender != user;
+            unread += u64::from(counts || !is_looked_at);
+        }
+        unread
+    }
+
     /// Takes over a role that the core gave by a rule of its own, such as the owner that a group must have.
     pub(crate) fn set_role(&mut self, channel: ChannelId, user: UserId, role: u8) {
         if let Some(row) = self.channels.get_mut(&channel).and_then(|h| h.members.get_mut(&user)) {
@@ -335,6 +408,7 @@ impl History {
             }
             self.join(fact.sender, seq, message::ROLE_OWNER);
             body.members.iter().for_each(|user| self.join(UserId(*user), seq, message::ROLE_MEMBER));
+            self.names.push((seq, body.name));
             return Ok(());
         }
         let Some(role) = self.role(fact.sender) else {
@@ -359,6 +433,9 @@ impl History {
                 }
             }
             Kind::LEAVE_GROUP => self.leave(fact.sender, seq),
+            Kind::RENAME_GROUP => {
+                self.names.extend(read::<RenameGroup>(frame).map(|body| (seq, body.name)));
+            }
             Kind::SET_ROLE => {
                 if let Some(body) = read::<SetRole>(frame)
                     && let Some(row) = self.members.get_mut(&UserId(body.member))

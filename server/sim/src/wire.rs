@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use protocol::body::message::channel_of;
 use protocol::body::read;
-use protocol::body::session::{Reject, Welcome};
-use protocol::body::sync::{Channels, Complete, HistoryPage, Members, SendAck};
+use protocol::body::session::{Done, Reject, Welcome};
+use protocol::body::sync::{Channels, Complete, HistoryPage, MarkRead, Members, SendAck};
 use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, SendId, Seq, UserId};
 
 use crate::broken;
@@ -47,6 +47,8 @@ struct Page {
 struct Asked {
     channel: Option<ChannelId>,
     fingerprint: u64,
+    /// What MARK_READ says to have been read.
+    mark: Option<(ChannelId, Seq)>,
 }
 
 impl Watch {
@@ -89,8 +91,12 @@ impl Watch {
 
     /// The core is about to be told a frame of the device.
     pub fn asks(&mut self, frame: &Frame) {
-        let asked =
-            Asked { channel: channel_of(frame.kind(), frame.body()), fingerprint: frame.fingerprint() };
+        let mark = read::<MarkRead>(frame).filter(|_| frame.kind() == Kind::MARK_READ);
+        let asked = Asked {
+            channel: channel_of(frame.kind(), frame.body()),
+            fingerprint: frame.fingerprint(),
+            mark: mark.map(|mark| (ChannelId(mark.channel), Seq(mark.seq))),
+        };
         self.asked.entry(frame.header().id).or_default().push(asked);
     }
 
@@ -127,7 +133,8 @@ impl Watch {
                 self.going_away = true;
                 Ok(())
             }
-            Kind::DONE | Kind::HEARTBEAT => Ok(()),
+            Kind::DONE => self.done(oracle, frame),
+            Kind::HEARTBEAT => Ok(()),
             _ => Err(format!("the server may not send {kind:?}")),
         }
     }
@@ -254,6 +261,19 @@ impl Watch {
         Ok(())
     }
 
+    /// A mark that is done is durable.
+    fn done(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Done>(frame) else { broken!("unreadable Done") };
+        let asked = self.asked.remove(&frame.header().id).unwrap_or_default();
+        for (channel, seq) in asked.iter().filter_map(|asked| asked.mark) {
+            let durable = oracle.position(channel, self.user);
+            if body.kind != Kind::MARK_READ.0 || (durable < seq && asked.len() == 1) {
+                broken!("{} has read {channel:?} to {seq}, said {body:?}; durable is {durable}", self.user);
+            }
+        }
+        Ok(())
+    }
+
     fn complete(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
         let Some(body) = read::<Complete>(frame) else { broken!("unreadable Complete") };
         let head = oracle.inbox_head(self.user);
@@ -305,6 +325,13 @@ impl Watch {
             }
             if item.head > oracle.head(channel).0 || (item.head > 0 && !readable(item.head)) {
                 broken!("{item:?} for {}: head is not durable or not readable", self.user);
+            }
+            let known = oracle.may_know_name(channel, self.user, &item.name);
+            if !known || (!item.member && item.name != oracle.name_at(channel, Seq(item.head))) {
+                broken!("{item:?} for {}, who was not there when the group had this name", self.user);
+            }
+            if item.read > oracle.position(channel, self.user).0 {
+                broken!("{item:?} for {}: the read position is not durable", self.user);
             }
             let unread = (item.read + 1..=oracle.head(channel).0).filter(|seq| readable(*seq)).count();
             if item.unread > unread as u64 {

@@ -125,6 +125,7 @@ impl World {
             rng,
             plan,
         };
+        world.oracle.stays_max = world.plan.limits.member_stays;
         for user in world.users.clone() {
             for _ in 0..world.plan.devices_per_user {
                 world.install(user);

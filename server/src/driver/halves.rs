@@ -127,9 +127,10 @@ impl Halves {
         stalled
     }
 
-    /// When [`Self::stalled`] is to be asked again.
+    /// When [`Self::next`] or [`Self::stalled`] is to be asked again; 0 for at once.
     pub(super) fn next_deadline(&self) -> Option<u64> {
-        (!self.waiting.is_empty()).then_some(self.look_ms)
+        let may_go_on = self.has_room() || self.favoured.is_none();
+        (!self.waiting.is_empty()).then_some(if may_go_on { 0 } else { self.look_ms })
     }
 }
 
@@ -158,6 +159,7 @@ mod tests {
         assert!(!halves.may_read(conn(0)) && !halves.may_read(conn(1)));
         assert_eq!(halves.next(1000), Some(conn(0)), "the one that waits longest goes on");
         assert_eq!(halves.next(1000), None, "and no other");
+        assert_eq!(halves.next_deadline(), Some(0), "nobody was looked for who stalls");
         assert!(halves.may_read(conn(0)));
         halves.set(conn(0), 0, MIB, 1000);
         assert_eq!((halves.bytes(), halves.next(1000)), (3 * MIB, Some(conn(1))), "there is room");
@@ -186,8 +188,8 @@ mod tests {
         assert_eq!(halves.stalled(now_ms), Some(conn(1)));
         halves.remove(conn(1));
         assert_eq!(halves.stalled(now_ms), Some(conn(2)));
+        assert_eq!(halves.next_deadline(), Some(0), "there is room");
         halves.remove(conn(2));
         assert_eq!(halves.stalled(now_ms), None, "the others go on, or wait");
-        assert_eq!(halves.next_deadline(), Some(now_ms + LOOK_MS));
     }
 }

@@ -1,9 +1,11 @@
 //! A backup is a copy of a stopped directory. One that is restored and renewed has new generations: no device believes to
 //! hold what was lost (promise 4).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use protocol::ChannelId;
+use client::session::{Content, Message};
+use protocol::{ChannelId, Seq};
 use protocol::limits::U53_MAX;
 
 use crate::node::{Node, admin};
@@ -16,6 +18,14 @@ fn copy(from: &Path, to: &Path) {
 
 fn count(device: &Device, channel: ChannelId) -> usize {
     device.held.lock().unwrap().messages.get(&channel).map_or(0, |messages| messages.len())
+}
+
+fn head_of(node: &Node, device: &Device) -> u64 {
+    Raw::open(node).welcomed(&token(node, device.user, 900), 0, U53_MAX).1.head
+}
+
+fn drop_behind(device: &Device, channel: ChannelId, seq: u64) {
+    device.held.lock().unwrap().messages.get_mut(&channel).unwrap().retain(|held, _| held.0 <= seq);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,21 +75,40 @@ async fn a_restored_backup_is_a_new_life_for_every_device() {
     drop(raw);
     assert_ne!(after.generation, before.generation);
     assert!(after.start == after.head && after.head < before.head, "{after:?}");
-    bob.open();
     let resyncs = |device: &Device| device.held.lock().unwrap().faults.len();
-    until("both devices are told to resync", || resyncs(&ann) == 1 && resyncs(&bob) == 1).await;
-    for device in [&ann, &bob] {
-        assert_eq!(device.held.lock().unwrap().faults, ["a resync nobody asked for"]);
-        // An app drops what it holds above the channel's head; here that is seq 2.
-        device.held.lock().unwrap().messages.get_mut(&channel).unwrap().retain(|seq, _| seq.0 <= 1);
+    until("ann is told to resync", || resyncs(&ann) == 1).await;
+    drop_behind(&ann, channel, 1);
+    // The new life passes the old one before bob's device comes back: no head says now what it lost.
+    for text in ["new two", "new three", "new four"] {
+        ann.say(channel, text).await;
     }
-    ann.say(channel, "in the new life").await;
-    until("bob has the new message", || count(&bob, channel) == 2).await;
-    let held = bob.held.lock().unwrap().messages[&channel].clone();
-    assert_eq!(
-        held.into_iter().map(|(seq, text)| (seq.0, text)).collect::<Vec<_>>(),
-        [(1, "kept".to_owned()), (2, "in the new life".to_owned())]
-    );
+    until("ann's are stored", || count(&ann, channel) == 4).await;
+    until("bob's pointers to them are", || head_of(&node, &bob) == 4).await;
+    bob.open();
+    until("bob is told to resync", || resyncs(&bob) == 1).await;
+    let asked = bob.client().with_session(move |session| session.history(channel, None, None, 200, true));
+    asked.await.unwrap().unwrap();
+    until("bob has read the channel anew", || bob.held.lock().unwrap().pages.len() == 1).await;
+    {
+        let mut held = bob.held.lock().unwrap();
+        let page = held.pages.remove(0);
+        let text = |message: Message| match message.content {
+            Content::Text(text) => (message.seq, text),
+            other => panic!("{other:?}"),
+        };
+        let read: BTreeMap<Seq, String> = page.messages.into_iter().map(text).collect();
+        assert_ne!(held.messages[&channel].get(&Seq(2)), read.get(&Seq(2)), "2 is another message now");
+        // What the page told takes the place of what was held.
+        held.messages.insert(channel, read);
+    }
+    ann.say(channel, "live").await;
+    until("bob has the live message", || count(&bob, channel) == 5).await;
+    for device in [&ann, &bob] {
+        let held = device.held.lock().unwrap();
+        assert_eq!(held.faults, ["a resync nobody asked for"]);
+        let texts: Vec<&str> = held.messages[&channel].values().map(String::as_str).collect();
+        assert_eq!(texts, ["kept", "new two", "new three", "new four", "live"]);
+    }
     assert_eq!(node.stop(), Some(0));
     node.check();
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, channel_of};
 use protocol::body::read;
-use protocol::commit::{Interval, MemberRow};
+use protocol::commit::{Interval, MemberRow, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{ChannelId, Frame, Kind, SendId, Seq, Stamp, StoreId, UserId};
 
@@ -14,6 +14,7 @@ use super::stream::Stream;
 use super::{Check, Severity, last_begun, name};
 use crate::family::Family;
 use crate::key::{self, JoinedTag};
+use crate::membership::Membership;
 use crate::rows::{Found, Unread};
 use crate::view::stamped;
 
@@ -37,6 +38,8 @@ struct Replayed {
     seen: HashMap<(UserId, SendId), Sighting>,
     name: String,
     members: BTreeMap<UserId, MemberRow>,
+    /// The name with which each stay ended.
+    names: BTreeMap<(UserId, Seq), String>,
 }
 
 /// Checks the channels of one store.
@@ -99,6 +102,7 @@ impl Replayed {
             seen: HashMap::new(),
             name: String::new(),
             members: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -221,6 +225,7 @@ impl Replayed {
         let member = self.members.get_mut(&user).and_then(|member| member.intervals.last_mut());
         if let Some(interval) = member.filter(|interval| interval.left.is_none()) {
             interval.left = Some(seq);
+            self.names.insert((user, seq), self.name.clone());
         }
     }
 
@@ -241,20 +246,14 @@ impl Replayed {
                 }
                 Some(_) => {}
             }
-            let rows: BTreeMap<_, _> = check.view.members(channel)?.into_iter().collect();
+            let mut rows = BTreeMap::new();
+            check.view.each_membership(channel, &mut |user, found| drop(rows.insert(user, found)))?;
             for (user, replayed) in &self.members {
-                let row = rows.get(user).map(|row| row.intervals.as_slice()).unwrap_or_default();
-                if row != replayed.intervals.as_slice() {
-                    let what = format!(
-                        "member {user} of {} has the intervals {row:?}, its history says {:?}",
-                        name(channel),
-                        replayed.intervals
-                    );
-                    check.broken(store, what);
-                }
+                let found = rows.remove(user).unwrap_or_default();
+                self.stays(check, *user, replayed, &found);
                 self.listed(check, coverage, *user, replayed)?;
             }
-            for user in rows.keys().filter(|user| !self.members.contains_key(user)) {
+            for user in rows.keys() {
                 check.broken(store, format!("member {user} of {} never joined it", name(channel)));
             }
             return Ok(());
@@ -262,6 +261,36 @@ impl Replayed {
         let always = MemberRow { role: 0, intervals: vec![Interval { joined: Seq(1), left: None }] };
         self.listed(check, coverage, a, &always)?;
         self.listed(check, coverage, b, &always)
+    }
+
+    /// The stays of a member are what the history says, numbered, and end with the name of their time.
+    fn stays(&self, check: &mut Check<'_>, user: UserId, replayed: &MemberRow, found: &Membership) {
+        let whose = format!("member {user} of {}", name(self.channel));
+        let intervals = found.row().intervals;
+        if intervals != replayed.intervals {
+            let says = &replayed.intervals;
+            check.broken(
+                self.store,
+                format!("{whose} has the intervals {intervals:?}, its history says {says:?}"),
+            );
+            return;
+        }
+        for (stay, number) in found.stays.iter().zip(1..) {
+            if stay.number != number {
+                check.broken(
+                    self.store,
+                    format!("{whose}: stay {number} says that it is number {}", stay.number),
+                );
+            }
+            let then = stay.interval.left.and_then(|left| self.names.get(&(user, left)));
+            // A row of old does not know the name.
+            if let Some((found, then)) = stay.name.as_ref().zip(then).filter(|(found, then)| found != then) {
+                check.broken(
+                    self.store,
+                    format!("{whose} left it as {found:?}, its history says {then:?} at that time"),
+                );
+            }
+        }
     }
 
     /// The user's own list names the channel once its home knows it. What it says is checked with the user.
@@ -302,39 +331,64 @@ fn group_rows(check: &mut Check<'_>, store: StoreId) -> Found<()> {
     Ok(())
 }
 
-/// Intervals of member rows, and member rows of channels without history.
+/// Intervals and positions, and rows of `member` of channels without history. The rows of one user stand together.
 fn member_rows(check: &mut Check<'_>, store: StoreId) -> Found<()> {
     let mut rows = Stream::new(check.view, store, Family::Member);
-    let mut known: Option<(ChannelId, Seq)> = None;
+    let mut heads: Option<(ChannelId, Seq)> = None;
+    let mut current: Option<((ChannelId, UserId), Membership)> = None;
     while let Some((key, value)) = rows.take()? {
-        check.summary.members += 1;
-        let Some(((_, channel, user), row)) = key::read_channel_row(&key).zip(MemberRow::decode(&value))
-        else {
-            check.broken(store, format!("a row of Member cannot be read: {key:02x?}"));
+        let Some((_, channel, user, part)) = key::read_member(&key) else {
+            check.broken(store, format!("a key of Member cannot be read: {key:02x?}"));
             continue;
         };
-        let head = match known {
-            Some((same, head)) if same == channel => head,
-            _ => check.view.head(channel)?,
-        };
-        known = Some((channel, head));
-        let mut end = Some(Seq(0));
-        for interval in &row.intervals {
-            let rising = end.is_some_and(|end| interval.joined > end)
-                && interval.left.is_none_or(|left| left >= interval.joined && left <= head)
-                && interval.joined <= head;
-            if !rising {
-                let what =
-                    format!("member {user} of {} has the intervals {:?}", name(channel), row.intervals);
-                check.broken(store, format!("{what}, head {head}"));
-                break;
-            }
-            end = interval.left;
+        if let Some((whose, done)) = current.take_if(|(whose, _)| *whose != (channel, user)) {
+            one_member(check, store, whose, &done, &mut heads)?;
         }
-        if channel.users().is_some() || row.intervals.is_empty() {
-            check
-                .broken(store, format!("member {user} of {}: direct, or without an interval", name(channel)));
+        let (_, found) = current.get_or_insert_with(|| ((channel, user), Membership::default()));
+        if found.take(part, &value).is_none() {
+            check.broken(store, format!("a row of Member cannot be read: {key:02x?}"));
         }
+    }
+    current.map_or(Ok(()), |(whose, done)| one_member(check, store, whose, &done, &mut heads))
+}
+
+fn one_member(
+    check: &mut Check<'_>,
+    store: StoreId,
+    (channel, user): (ChannelId, UserId),
+    found: &Membership,
+    heads: &mut Option<(ChannelId, Seq)>,
+) -> Found<()> {
+    check.summary.members += 1;
+    let head = match *heads {
+        Some((same, head)) if same == channel => head,
+        _ => check.view.head(channel)?,
+    };
+    *heads = Some((channel, head));
+    let whose = format!("member {user} of {}", name(channel));
+    let intervals = found.row().intervals;
+    let mut end = Some(Seq(0));
+    for interval in &intervals {
+        let rising = end.is_some_and(|end| interval.joined > end)
+            && interval.left.is_none_or(|left| left >= interval.joined && left <= head)
+            && interval.joined <= head;
+        if !rising {
+            check.broken(store, format!("{whose} has the intervals {intervals:?}, head {head}"));
+            break;
+        }
+        end = interval.left;
+    }
+    match channel.users() {
+        Some((a, b)) if !intervals.is_empty() || (user != a && user != b) => {
+            check.broken(store, format!("{whose}: direct, and not one of its two users with a position"));
+        }
+        None if intervals.is_empty() => check.broken(store, format!("{whose}: without an interval")),
+        _ => {}
+    }
+    let PositionRow { read, delivered } = found.position;
+    if read.max(delivered) > head {
+        let what = format!("{whose} has read {read} and received {delivered}, its head is {head}");
+        check.report(Severity::Lost, store, what);
     }
     Ok(())
 }

@@ -202,7 +202,7 @@ impl User<'_> {
                     MemberRow { role: 0, intervals: vec![Interval { joined: Seq(1), left: None }] }
                 }
                 Some(_) => MemberRow::default(),
-                None => check.view.member(channel, self.user)?.unwrap_or_default(),
+                None => check.view.membership(channel, self.user)?.row(),
             };
             let covered = self.coverage.through(channel, self.store, head);
             self.tracks.insert(channel, Track { head, covered, member, last: Seq(0) });

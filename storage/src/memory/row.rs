@@ -8,7 +8,7 @@ use crate::key;
 use crate::rows::Value;
 
 /// Longest key.
-const KEY_ROOM: usize = 31;
+const KEY_ROOM: usize = 39;
 /// Longest value that needs no memory of its own: a pointer has 24 bytes.
 const SMALL_ROOM: usize = 30;
 
@@ -18,13 +18,13 @@ const _: () = assert!(size_of::<Cell>() <= 40);
 /// A key, ordered by its bytes. Those behind its last are 0, and their number comes at the end, so that of two keys of
 /// which one begins the other the shorter is smaller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct RowKey([[u8; 8]; 4]);
+pub(super) struct RowKey([[u8; 8]; 5]);
 
 impl RowKey {
     /// Takes at most [`KEY_ROOM`] bytes; no key has more.
     pub(super) fn new(key: &[u8]) -> Self {
         debug_assert!(key.len() <= KEY_ROOM, "a key of {} bytes", key.len());
-        let mut words = [[0; 8]; 4];
+        let mut words = [[0; 8]; 5];
         let room = words.as_flattened_mut();
         for (to, from) in room.iter_mut().zip(key) {
             *to = *from;

@@ -72,7 +72,7 @@ pub(super) fn newest(view: &View<'_>, channel: ChannelId) -> Found<Option<Stamp>
 }
 
 /// The messages between two seqs, both exclusive; they must be dense.
-fn visit(
+pub(super) fn visit(
     view: &View<'_>,
     channel: ChannelId,
     (after, before): (Seq, Seq),

@@ -3,6 +3,7 @@
 use protocol::query::JoinedItem;
 use protocol::{ChannelId, Seq, UserId};
 
+use super::unread::{self, Budget};
 use crate::family::Family;
 use crate::key;
 use crate::rows::{Direction, Found};
@@ -18,21 +19,38 @@ pub(super) fn page(
 ) -> Found<(Vec<JoinedItem>, bool)> {
     let Some(from) = after.0.checked_add(1).map(ChannelId) else { return Ok((Vec::new(), false)) };
     let mut listed = listed(view, user, from, limit as usize)?;
-    let more = listed.len() > limit as usize;
+    let mut more = listed.len() > limit as usize;
     listed.truncate(limit as usize);
     let mut items = Vec::with_capacity(listed.len());
-    for one in listed {
-        let group = if one.channel.users().is_some() { None } else { view.channel(one.channel)? };
-        items.push(JoinedItem {
-            channel: one.channel,
-            joined: one.joined.unwrap_or_default(),
-            left: one.left_since(),
-            read: one.read,
-            head: view.head(one.channel)?,
-            name: group.map(|row| row.name).unwrap_or_default(),
-        });
+    let mut budget = Budget::of_a_page();
+    for one in &listed {
+        if !budget.is_enough() {
+            more = true;
+            break;
+        }
+        items.push(item(view, user, one, &mut budget)?);
     }
     Ok((items, more))
+}
+
+/// One channel as its user may see it. Name and head are read before the stay: what the stay says of its end is then at
+/// least as new, so that no later name is shown to who has left, however far the user's home is behind.
+fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> Found<JoinedItem> {
+    let (channel, joined) = (listed.channel, listed.joined.unwrap_or_default());
+    let is_direct = channel.users().is_some();
+    let group = if is_direct { None } else { view.channel(channel)? };
+    let head = view.head(channel)?;
+    let stay = if is_direct { None } else { view.stay(channel, user, joined)? };
+    let left = stay.as_ref().map_or(listed.left_since(), |stay| stay.interval.left);
+    let name = match (left, stay.and_then(|stay| stay.name)) {
+        (None, _) => group.map(|row| row.name),
+        (Some(_), name) => name,
+    };
+    let read = view.position(channel, user)?.read.max(listed.read);
+    let head = left.unwrap_or(head);
+    let floor = read.max(Seq(joined.0.saturating_sub(1)));
+    let unread = unread::count(view, (channel, user), (floor, head), budget)?;
+    Ok(JoinedItem { channel, joined, left, read, unread, head, name: name.unwrap_or_default() })
 }
 
 /// The first `limit` channels and, if there is one, the next. A read mark alone is not yet a row of the list.

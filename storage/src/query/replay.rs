@@ -77,6 +77,13 @@ fn log(view: &View<'_>, source: StoreId, (after, until): (u64, u64), count: usiz
     Ok(rows)
 }
 
+/// Everybody who ever was a member, with all intervals.
+fn members_of(view: &View<'_>, channel: ChannelId) -> Found<Vec<(UserId, MemberRow)>> {
+    let mut members = Vec::new();
+    view.each_membership(channel, &mut |user, membership| members.push((user, membership.row())))?;
+    Ok(members)
+}
+
 /// One message for the users of `dest`; `None` when it has none there.
 fn delivery(
     view: &View<'_>,
@@ -105,7 +112,7 @@ fn delivery(
         let sender = frame.read_stamp().map(|stamp| stamp.sender);
         let members = match members.entry(channel) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(view.members(channel)?),
+            Entry::Vacant(unknown) => unknown.insert(members_of(view, channel)?),
         };
         let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
         let mut recipients: Vec<_> = held.chain(sender).filter(at_dest).collect();

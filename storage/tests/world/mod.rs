@@ -8,7 +8,8 @@ use protocol::body::encode;
 use protocol::body::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText};
 use protocol::{ChannelId, Frame, InboxSeq, Placement, SendId, Seq, Stamp, StoreId, UserId};
 use storage::{
-    AccountRow, Answer, Batch, ChannelRow, Interval, MemberRow, PageBounds, Query, Row, Stores, Tier,
+    AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, MemberRow, PageBounds, Query, Row, Stores,
+    Tier,
 };
 
 pub const PAGE: PageBounds = PageBounds { messages: 200, bytes: 256 * 1024 };
@@ -25,6 +26,8 @@ pub struct World {
     pub groups: BTreeMap<ChannelId, Group>,
     pub heads: BTreeMap<ChannelId, Seq>,
     pub inboxes: BTreeMap<UserId, u64>,
+    /// Membership is written as directories were written before each stay had a row.
+    pub is_old: bool,
     numbers: Vec<u64>,
     logs: Vec<u64>,
     time_ms: u64,
@@ -42,6 +45,7 @@ impl World {
             groups: BTreeMap::new(),
             heads: BTreeMap::new(),
             inboxes: BTreeMap::new(),
+            is_old: false,
             numbers: zeros.clone(),
             logs: zeros,
             time_ms: 1_700_000_000_000,
@@ -88,15 +92,24 @@ impl World {
         let mut rows = vec![Row::Message { channel, seq, frame }];
         if let Some(group) = self.groups.get(&channel) {
             rows.push(Row::Channel { channel, row: ChannelRow { name: group.name.clone() } });
-            let row =
-                |(user, row): (&UserId, &MemberRow)| Row::Member { channel, user: *user, row: row.clone() };
-            rows.extend(group.members.iter().map(row));
+            for (user, member) in &group.members {
+                if self.is_old {
+                    rows.push(Row::Member { channel, user: *user, row: member.clone() });
+                } else {
+                    rows.extend(changed_stays(channel, (*user, member), seq, &group.name));
+                }
+            }
         }
         let number = &mut self.logs[usize::from(store.0)];
         *number += 1;
         rows.push(Row::Fanout { number: *number, messages: vec![(channel, seq)] });
         self.commit(store, rows);
         seq
+    }
+
+    /// From here on every stay that begins or ends has a row of its own.
+    pub fn renew(&mut self) {
+        self.is_old = false;
     }
 
     pub fn text(&mut self, channel: ChannelId, sender: UserId, text: &str) -> Seq {
@@ -240,6 +253,20 @@ impl World {
     }
 }
 
+/// The rows of the stays that begin or end with a message.
+fn changed_stays(channel: ChannelId, (user, member): (UserId, &MemberRow), seq: Seq, name: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (interval, number) in member.intervals.iter().zip(1..) {
+        let Interval { joined, left } = *interval;
+        if joined == seq || left == Some(seq) {
+            let name = if left.is_some() { name.to_owned() } else { String::new() };
+            let row = IntervalRow { number, role: member.role, left, name };
+            rows.push(Row::Interval { channel, user, joined, row });
+        }
+    }
+    rows
+}
+
 pub fn findings(stores: &Stores) -> Vec<String> {
     let mut lines = Vec::new();
     stores.check(&mut |finding| lines.push(finding.to_string())).unwrap();
@@ -270,7 +297,8 @@ pub fn dump(stores: &Stores, users: &[UserId], channels: &[ChannelId]) -> String
             ask(Query::Joined { user, after: ChannelId(after), limit });
         }
         for channel in channels {
-            ask(Query::ReadMark { user, channel: *channel });
+            ask(Query::Membership { user, channel: *channel });
+            ask(Query::Earlier { channel: *channel, users: Arc::from([user]) });
         }
     }
     for channel in channels.iter().copied() {

@@ -122,15 +122,8 @@ pub(super) enum Attack {
 }
 
 impl Attack {
-    pub(super) const ALL: &'static [Self] = &[
-        Self::History,
-        Self::Channels,
-        Self::Halves,
-        Self::Churn,
-        Self::Ghosts,
-        Self::Marks,
-        Self::Flood,
-    ];
+    pub(super) const ALL: &'static [Self] =
+        &[Self::History, Self::Channels, Self::Halves, Self::Churn, Self::Ghosts, Self::Marks, Self::Flood];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -172,7 +165,8 @@ impl Attack {
     }
 
     fn says(self, scene: &Scene) -> Says {
-        let many = |frame: &dyn Fn(u64) -> Vec<u8>| (1..=REQUESTS).flat_map(|id| message(&frame(id))).collect();
+        let many =
+            |frame: &dyn Fn(u64) -> Vec<u8>| (1..=REQUESTS).flat_map(|id| message(&frame(id))).collect();
         let ghost = scene.user(9);
         match self {
             Self::History => {
@@ -180,7 +174,9 @@ impl Attack {
                 let get = GetHistory { channel, after: 0, before: U53_MAX, limit: 200, newest: true };
                 Says::once(many(&|id| encode(id, &get).bytes().to_vec()))
             }
-            Self::Channels => Says::once(many(&|id| encode(id, &GetChannels { after: 0, limit: 500 }).bytes().to_vec())),
+            Self::Channels => {
+                Says::once(many(&|id| encode(id, &GetChannels { after: 0, limit: 500 }).bytes().to_vec()))
+            }
             Self::Halves => {
                 let mut whole = message(&vec![0; 1 << 20]);
                 whole.truncate(whole.len() - 100);
@@ -192,7 +188,8 @@ impl Attack {
                 let channel = group.channel;
                 let pair = move |seed: u64| {
                     let remove = encode(mix64(seed).max(1), &RemoveMember { channel, member: ghost.0 });
-                    let add = encode(mix64(seed ^ 1 << 63).max(1), &AddMembers { channel, members: vec![ghost.0] });
+                    let add =
+                        encode(mix64(seed ^ 1 << 63).max(1), &AddMembers { channel, members: vec![ghost.0] });
                     [message(remove.bytes()), message(add.bytes())].concat()
                 };
                 Says { first: message(encode(id, &group).bytes()), more: Some(Box::new(pair)) }
@@ -201,14 +198,18 @@ impl Attack {
                 let user = scene.user(6);
                 Says::ever(move |seed| {
                     let id = mix64(seed).max(1);
-                    let members = (0..499).map(|n| mix64(seed ^ (n << 40)) >> 1).collect::<std::collections::BTreeSet<_>>();
+                    let members = (0..499)
+                        .map(|n| mix64(seed ^ (n << 40)) >> 1)
+                        .collect::<std::collections::BTreeSet<_>>();
                     let channel = ChannelId::group(user, SendId(id)).0;
-                    let body = CreateGroup { channel, name: "g".into(), members: members.into_iter().collect() };
+                    let body =
+                        CreateGroup { channel, name: "g".into(), members: members.into_iter().collect() };
                     message(encode(id, &body).bytes())
                 })
             }
             Self::Marks => {
-                let (strangers, made_up) = (scene.friends().0, ChannelId::direct(scene.user(7), UserId(77)).0);
+                let (strangers, made_up) =
+                    (scene.friends().0, ChannelId::direct(scene.user(7), UserId(77)).0);
                 Says::ever(move |seed| {
                     let channel = if seed % 2 == 0 { strangers } else { made_up ^ u128::from(seed) };
                     message(encode(seed, &MarkRead { channel, seq: U53_MAX - seed % 2 }).bytes())

@@ -52,7 +52,11 @@ fn talk(talker: &mut Socket, scene: &Scene, number: u64) -> Outcome<f64> {
     talker.send(&body, id)?;
     let answer = talker.wait(|frame| frame.header().id == id)?;
     if answer.kind() != Kind::SEND_ACK {
-        return Err(format!("refused: {:?}", protocol::body::read::<protocol::body::session::Reject>(&answer)).into());
+        return Err(format!(
+            "refused: {:?}",
+            protocol::body::read::<protocol::body::session::Reject>(&answer)
+        )
+        .into());
     }
     Ok(began.elapsed().as_secs_f64() * 1e6)
 }

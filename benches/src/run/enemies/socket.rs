@@ -33,8 +33,10 @@ impl Socket {
             stream.read_exact(&mut byte)?;
             head.extend(byte);
         }
-        let mut socket = Self { stream, decoder: Decoder::new(Role::Client, 1 << 20), frames: VecDeque::new() };
-        socket.send(&Hello { generation: 0, cursor: protocol::limits::U53_MAX, token: token.to_owned() }, 1)?;
+        let mut socket =
+            Self { stream, decoder: Decoder::new(Role::Client, 1 << 20), frames: VecDeque::new() };
+        socket
+            .send(&Hello { generation: 0, cursor: protocol::limits::U53_MAX, token: token.to_owned() }, 1)?;
         let answer = socket.wait(|frame| frame.header().id == 1 && !frame.header().is_stamped())?;
         if answer.kind() != Kind::WELCOME {
             return Err("an enemy's Hello was refused".into());

@@ -13,6 +13,8 @@ use super::pace::Priced;
 pub(super) struct Pending {
     sends: VecDeque<Send>,
     in_flight: usize,
+    /// All before this place are in flight, so that the next to write is found without looking at them.
+    first_waiting: usize,
     /// The window is [`IN_FLIGHT_MAX`] less this. All that is in flight behind a refused send is written a second time,
     /// so each refusal halves the window and each answer widens it by one.
     narrowed: usize,
@@ -58,12 +60,19 @@ impl Pending {
         {
             return None;
         }
-        self.sends.iter().find(|send| !send.in_flight).map(|send| &send.priced)
+        self.place_of_next().and_then(|place| self.sends.get(place)).map(|send| &send.priced)
+    }
+
+    fn place_of_next(&self) -> Option<usize> {
+        let from = self.first_waiting.min(self.sends.len());
+        self.sends.range(from..).position(|send| !send.in_flight).map(|place| from + place)
     }
 
     /// What [`Self::next`] gave is written.
     pub(super) fn write_next(&mut self) -> Option<Frame> {
-        let send = self.sends.iter_mut().find(|send| !send.in_flight)?;
+        let place = self.place_of_next()?;
+        self.first_waiting = place + 1;
+        let send = self.sends.get_mut(place)?;
         send.in_flight = true;
         self.in_flight += 1;
         self.hold_until_ms = None;
@@ -74,6 +83,9 @@ impl Pending {
     pub(super) fn take(&mut self, id: SendId, channel: Option<ChannelId>) -> bool {
         let is_it = |send: &Send| send.id() == id && channel.is_none_or(|channel| channel == send.channel);
         let Some(at) = self.sends.iter().position(is_it) else { return false };
+        if at < self.first_waiting {
+            self.first_waiting -= 1;
+        }
         if self.sends.remove(at).is_some_and(|send| send.in_flight) {
             self.in_flight -= 1;
             self.narrowed = self.narrowed.saturating_sub(1);
@@ -84,7 +96,9 @@ impl Pending {
     /// Writes again from `id` on, in order, not before `until_ms` and not before everything else is answered. False when it
     /// is not pending.
     pub(super) fn hold_from(&mut self, id: SendId, until_ms: u64) -> bool {
-        let Some(send) = self.sends.iter_mut().find(|send| send.id() == id) else { return false };
+        let Some(place) = self.sends.iter().position(|send| send.id() == id) else { return false };
+        self.first_waiting = self.first_waiting.min(place);
+        let Some(send) = self.sends.get_mut(place) else { return false };
         if core::mem::take(&mut send.in_flight) {
             self.in_flight -= 1;
         }
@@ -102,6 +116,7 @@ impl Pending {
             send.in_flight = false;
         }
         self.in_flight = 0;
+        self.first_waiting = 0;
         self.narrowed = 0;
         self.hold_until_ms = None;
     }

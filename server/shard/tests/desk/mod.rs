@@ -15,7 +15,7 @@ use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
-use protocol::query::{Answer, Query, ReadFault, StoreState};
+use protocol::query::{Answer, Earlier, Query, ReadFault, StoreState};
 use protocol::{
     ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
     ShardId, StoreId, UserId,
@@ -182,7 +182,8 @@ impl Desk {
                     Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 }
                 }
                 Query::Window { .. } => Answer::Window(Vec::new()),
-                Query::ReadMark { .. } => Answer::ReadMark(Seq(0)),
+                Query::Membership { .. } => Answer::Membership(Vec::new()),
+                Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
                 Query::Joined { .. } => Answer::Joined { items: Vec::new(), more: false },
                 other => panic!("the scenario answers {other:?} itself"),
             };

@@ -1,5 +1,6 @@
 //! Devices look back and come back: windows of history, lists, read marks, new devices, devices that are removed.
 
+use protocol::limits::U53_MAX;
 use protocol::{ChannelId, Seq, UserId};
 use shard::Command;
 
@@ -40,7 +41,10 @@ pub fn act(world: &mut World, device: usize) {
         0..=49 => session.history(channel, low, high, limit, newest),
         50..=69 => session.channels(ChannelId(0), limit),
         70..=84 => session.members(channel, UserId(0), limit),
-        _ => session.mark_read(channel, after),
+        85..=95 => session.mark_read(channel, after),
+        // What nobody can have read, and what is not there.
+        96..=97 => session.mark_read(channel, Seq(U53_MAX)),
+        _ => session.mark_read(ChannelId(u128::from(limit) + 1), after),
     };
 }
 

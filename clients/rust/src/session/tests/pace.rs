@@ -136,6 +136,7 @@ fn what_waits_for_tokens_has_a_deadline() {
     let (mut session, _) = with_pending(2000);
     let burst = u64::from(TOKENS_BURST_DEFAULT) * TOKENS_BURST_PERCENT / 100;
     assert_eq!(use_the_burst(&mut session, 0) as u64, burst);
+    assert!(session.waits_for_pace());
     let at = session.next_deadline().unwrap();
     assert!((1..10).contains(&at), "{at} ms");
     session.tick(at);
