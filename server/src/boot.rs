@@ -5,6 +5,7 @@
 //! only when nobody can append any more.
 
 mod cores;
+mod memory;
 
 pub(crate) use cores::raise_descriptors;
 
@@ -318,7 +319,10 @@ impl Plan<'_> {
         Ok(shard::Config {
             shard,
             placement: self.placement,
-            limits: self.config.limits.clone(),
+            limits: shard::Limits {
+                waiting_bytes: memory::waiting_bytes(self.config.waiting_bytes, self.placement.shards()),
+                ..self.config.limits.clone()
+            },
             own: own.cloned().collect(),
             fanout_heads: self.states.iter().map(|state| state.fanout_head).collect(),
             seed,

@@ -64,6 +64,8 @@ pub struct Config {
     pub pin: Pin,
     /// Threads that read what is not in memory.
     pub readers: u16,
+    /// What may wait in memory over all shards, bytes; `None`: half of the memory that there is.
+    pub waiting_bytes: Option<usize>,
     /// What the core may take.
     pub limits: shard::Limits,
     /// An access token is valid for so long, milliseconds.
@@ -119,6 +121,7 @@ impl Default for Config {
             store: StoreKind::Rocks,
             pin: Pin::Auto,
             readers: 2,
+            waiting_bytes: None,
             limits: shard::Limits::default(),
             token_ms: 7 * 24 * 3600 * 1000,
             hello_timeout_ms: 10_000,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::{Code, StoreId};
+use shard::Holds;
 use storage::Stores;
 use tokio::sync::oneshot;
 
@@ -156,6 +157,7 @@ impl Metrics {
             text.per("counter", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
         refusals(text, reports);
+        ledgers(text, reports);
         for (name, help, read) in GAUGES {
             text.per("gauge", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
@@ -197,6 +199,30 @@ impl Metrics {
         for (kind, name, help, read) in table {
             text.per(kind, name, help, "store", stats.iter().map(|s| (u64::from(s.store.0), read(s))));
         }
+    }
+}
+
+/// What waits in memory, by what holds it, and the bounds.
+fn ledgers(text: &mut Text, reports: &[ShardReport]) {
+    text.head("gauge", "maru_ledger_bytes", "Bytes that wait or are being answered, by what holds them.");
+    for report in reports {
+        for (class, bytes) in Holds::ALL.iter().zip(report.core.ledger_now) {
+            let (class, shard) = (class.word(), report.shard);
+            text.line(&format!("maru_ledger_bytes{{class=\"{class}\",shard=\"{shard}\"}}"), bytes);
+        }
+    }
+    text.head(
+        "gauge",
+        "maru_ledger_bound_bytes",
+        "From so many bytes on whoever asks for more waits; all: over all classes but windows.",
+    );
+    for report in reports {
+        let shard = report.shard;
+        let line = |class: &str| format!("maru_ledger_bound_bytes{{class=\"{class}\",shard=\"{shard}\"}}");
+        for class in Holds::ALL {
+            text.line(&line(class.word()), class.bound());
+        }
+        text.line(&line("all"), report.core.waiting_bytes_max);
     }
 }
 

@@ -12,6 +12,7 @@ use protocol::query::Delivery;
 use protocol::{StoreId, UserId};
 
 use crate::idmap::{IdMap, Seeded};
+use crate::ledger::Weight;
 use crate::limits::DELIVERIES_WAITING_MAX;
 
 /// One span of a source's log with its messages for this store.
@@ -24,6 +25,8 @@ pub(crate) struct Inbound {
     pub(crate) origins: Vec<(usize, Origin)>,
     /// Of them, the deliveries whose sender has its ack already; rising.
     pub(crate) acked: Vec<usize>,
+    /// Its frames, for as long as it waits.
+    pub(crate) _weight: Option<Weight>,
 }
 
 /// A span that waits for recipients, or behind one that does.

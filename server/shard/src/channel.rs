@@ -14,6 +14,7 @@ use protocol::query::{Earlier, Member};
 use protocol::{ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, StoreId, UserId};
 
 use crate::dedup::Dedup;
+use crate::ledger::Weight;
 use crate::limits::Limits;
 use crate::pipeline::Recipients;
 
@@ -24,11 +25,13 @@ pub(crate) struct Submit {
     pub(crate) frame: Frame,
     /// What the group remembers of those whom the frame would add, once the store was asked.
     pub(crate) newcomers: BTreeMap<UserId, Earlier>,
+    /// Its bytes, for as long as it waits.
+    _weight: Weight,
 }
 
 impl Submit {
-    pub(crate) fn new(origin: Origin, frame: Frame) -> Self {
-        Self { origin, frame, newcomers: BTreeMap::new() }
+    pub(crate) fn new(origin: Origin, frame: Frame, weight: Weight) -> Self {
+        Self { origin, frame, newcomers: BTreeMap::new(), _weight: weight }
     }
 }
 

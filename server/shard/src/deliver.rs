@@ -124,6 +124,7 @@ impl Shard {
                 && session.takes_live(at, delivery.frame.bytes().len(), room, (self.now, self.turn));
             if is_live {
                 self.counters.messages_sent += 1;
+                session.egress.weigh(&self.ledger);
                 let frames = delivery.frame.to_bytes();
                 match Link::of(*conn) {
                     Link::Local(conn) => self.out.push(Effect::Transmit { conn, frames }),

@@ -12,7 +12,8 @@ use crate::admit::Bucket;
 use crate::effect::Effect;
 use crate::input::{CommandError, ConnId, Tick};
 use crate::invariant::impossible;
-use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::ledger::{Holds, Weight};
+use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, GREETING_BYTES_MAX, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pauses::Why;
 use crate::session::Session;
 use crate::shard::{Asked, Shard, Slot};
@@ -22,6 +23,14 @@ use crate::user::{Hello, User, Waiting};
 #[derive(Debug, Default)]
 pub(crate) struct Greeting {
     said: Vec<Said>,
+    /// Its frames' bytes in the ledger.
+    weight: Option<Weight>,
+}
+
+impl Greeting {
+    fn bytes(&self) -> usize {
+        self.weight.as_ref().map_or(0, Weight::bytes)
+    }
 }
 
 /// What such a connection said after its Hello; answered in this order, after Welcome.
@@ -68,7 +77,13 @@ impl Shard {
 
     fn said_while_greeting(&mut self, conn: ConnId, said: Said) {
         match self.greeting.get_mut(&conn) {
-            Some(greeting) if greeting.said.len() < WAITING_MAX => greeting.said.push(said),
+            Some(greeting) if greeting.said.len() < WAITING_MAX && greeting.bytes() < GREETING_BYTES_MAX => {
+                if let Said::Frame(frame) = &said {
+                    let bytes = greeting.bytes() + frame.bytes().len();
+                    greeting.weight.get_or_insert_with(|| self.ledger.weigh(Holds::Waiting, 0)).set(bytes);
+                }
+                greeting.said.push(said);
+            }
             _ => self.speak(conn, Speak::Close(CloseCode::TooManyFaults)),
         }
     }

@@ -32,7 +32,8 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.heard_at = self.now;
         let origin = session.origin();
-        let outcome = self.pay(conn, &frame).and_then(|()| self.serve(conn, origin, frame));
+        let admitted = self.pay(conn, &frame).and_then(|()| self.admit(conn, &frame));
+        let outcome = admitted.and_then(|()| self.serve(conn, origin, frame));
         match outcome {
             // What goes on to a channel's home is answered from there, and weighed then.
             Ok(()) if goes_to_a_channel(kind) => {}
@@ -280,6 +281,7 @@ impl Shard {
     pub(crate) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
         if let Some(session) = self.sessions.get_mut(&conn) {
             session.egress.add(frames.len(), self.turn);
+            session.egress.weigh(&self.ledger);
         }
         self.speak(conn, Speak::Frames(frames));
     }
@@ -289,6 +291,7 @@ impl Shard {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.egress.tell(queued, now, self.turn);
+        session.egress.weigh(&self.ledger);
         if queued > 0 {
             self.look_at(conn, now.after_ms(self.config.limits.stalled_ms));
         }

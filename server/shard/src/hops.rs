@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use protocol::ShardId;
-use protocol::hop::Hop;
+use protocol::hop::{Held, Hop, Speak};
 
-use crate::limits::HOPS_WAITING_MAX;
+use crate::ledger::frame_bytes;
+use crate::limits::{HOPS_WAITING_MAX, LANE_BYTES_MAX};
 
 #[derive(Debug)]
 pub(crate) struct Hops {
@@ -18,6 +19,25 @@ pub(crate) struct Hops {
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<Hop>,
+    /// Of the frames in them.
+    bytes: usize,
+}
+
+impl Lane {
+    /// Whether it holds at least such a part of what it may.
+    fn is_at_least(&self, part: usize) -> bool {
+        self.waiting.len() >= HOPS_WAITING_MAX / part || self.bytes >= LANE_BYTES_MAX / part
+    }
+}
+
+/// Bytes of the frames in a hop.
+fn hop_bytes(hop: &Hop) -> usize {
+    match hop {
+        Hop::Submit { frame, .. } | Hop::Held { fact: Held::Frame(frame), .. } => frame.bytes().len(),
+        Hop::Answer { frames, .. } | Hop::Speak { fact: Speak::Frames(frames), .. } => frames.len(),
+        Hop::Deliver { deliveries, .. } => frame_bytes(deliveries),
+        _ => 0,
+    }
 }
 
 impl Hops {
@@ -30,13 +50,14 @@ impl Hops {
         if to == self.own {
             self.local.push_back(hop);
         } else if let Some(lane) = self.lanes.get_mut(usize::from(to.0)) {
+            lane.bytes += hop_bytes(&hop);
             lane.waiting.push_back(hop);
         }
     }
 
     /// Whether a hop that can be read again from a log should be dropped instead.
     pub(crate) fn is_full(&self, to: ShardId) -> bool {
-        self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.waiting.len() >= HOPS_WAITING_MAX)
+        self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.is_at_least(1))
     }
 
     pub(crate) fn pop_local(&mut self) -> Option<Hop> {
@@ -44,7 +65,15 @@ impl Hops {
     }
 
     pub(crate) fn pop(&mut self, to: ShardId) -> Option<Hop> {
-        self.lanes.get_mut(usize::from(to.0))?.waiting.pop_front()
+        let lane = self.lanes.get_mut(usize::from(to.0))?;
+        let hop = lane.waiting.pop_front()?;
+        lane.bytes -= hop_bytes(&hop);
+        Some(hop)
+    }
+
+    /// Bytes of the frames in all hops that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.bytes).sum()
     }
 
     pub(crate) fn waits(&self, to: ShardId) -> bool {
@@ -57,11 +86,11 @@ impl Hops {
 
     /// Whether senders to this shard must wait: before refusal, and early enough that deliveries still have room.
     pub(crate) fn is_pressed(&self, to: ShardId) -> bool {
-        self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.waiting.len() >= HOPS_WAITING_MAX / 4)
+        self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.is_at_least(4))
     }
 
     /// Whether they may go on.
     pub(crate) fn is_relieved(&self, to: ShardId) -> bool {
-        self.lanes.get(usize::from(to.0)).is_none_or(|lane| lane.waiting.len() < HOPS_WAITING_MAX / 8)
+        self.lanes.get(usize::from(to.0)).is_none_or(|lane| !lane.is_at_least(8))
     }
 }

@@ -42,7 +42,11 @@ impl Ack {
 /// Emptied tails of all inboxes of a shard: an idle inbox holds no memory, and one that wakes allocates none.
 #[derive(Debug, Default)]
 #[allow(clippy::vec_box, reason = "a tail moves between here and an inbox as the box that it is")]
-pub(crate) struct SpareTails(Vec<Box<Tail>>);
+pub(crate) struct SpareTails {
+    spare: Vec<Box<Tail>>,
+    /// Entries in the tails of all inboxes.
+    entries: usize,
+}
 
 /// Newest entries, oldest of them first.
 #[derive(Debug, Default)]
@@ -52,13 +56,18 @@ struct Tail {
 
 impl SpareTails {
     fn give(&mut self, tail: Box<Tail>) {
-        if self.0.len() < SPARE_TAILS_MAX && tail.entries.capacity() <= SPARE_TAIL_ENTRIES_MAX {
-            self.0.push(tail);
+        if self.spare.len() < SPARE_TAILS_MAX && tail.entries.capacity() <= SPARE_TAIL_ENTRIES_MAX {
+            self.spare.push(tail);
         }
     }
 
     fn take(&mut self) -> Box<Tail> {
-        self.0.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Bytes of all entries that inboxes hold, without their frames.
+    pub(crate) fn bytes_in_use(&self) -> usize {
+        self.entries * size_of::<Entry>()
     }
 }
 
@@ -89,6 +98,7 @@ impl Inbox {
     /// Appends an entry and says its position.
     pub(crate) fn append(&mut self, spare: &mut SpareTails, entry: Entry) -> InboxSeq {
         self.head = self.head.next();
+        spare.entries += 1;
         self.tail.get_or_insert_with(|| spare.take()).entries.push_back(entry);
         self.head
     }
@@ -106,6 +116,7 @@ impl Inbox {
         let Some(tail) = &mut self.tail else { return };
         while tail.entries.len() > most {
             tail.entries.pop_front();
+            spare.entries -= 1;
         }
         if tail.entries.is_empty()
             && let Some(tail) = self.tail.take()
@@ -165,16 +176,16 @@ mod tests {
         let capacity = |inbox: &Inbox| inbox.tail.as_ref().map(|tail| tail.entries.capacity());
         let before = capacity(&first);
         first.stored(spare, InboxSeq(1), false);
-        assert_eq!((first.tail.is_none(), spare.0.len()), (true, 1));
+        assert_eq!((first.tail.is_none(), spare.spare.len()), (true, 1));
         first.trim(spare, false);
-        assert_eq!(spare.0.len(), 1, "what is not there is not kept");
+        assert_eq!(spare.spare.len(), 1, "what is not there is not kept");
         let mut second = Inbox::new(InboxSeq(0));
         second.append(spare, entry(2));
-        assert_eq!((capacity(&second), spare.0.len()), (before, 0));
+        assert_eq!((capacity(&second), spare.spare.len()), (before, 0));
         for _ in 0..=SPARE_TAIL_ENTRIES_MAX {
             second.append(spare, entry(3));
         }
         second.stored(spare, second.head(), false);
-        assert_eq!(spare.0.len(), 0, "a large one is given back to the heap");
+        assert_eq!(spare.spare.len(), 0, "a large one is given back to the heap");
     }
 }

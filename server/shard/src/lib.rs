@@ -28,6 +28,7 @@ mod idmap;
 mod inbox;
 mod input;
 mod invariant;
+mod ledger;
 pub mod limits;
 mod membership;
 mod order;
@@ -48,6 +49,7 @@ mod window;
 
 pub use effect::{Effect, Fault};
 pub use input::{Command, CommandError, ConnId, Input, Tick, Ticket};
+pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use shard::Shard;
 
@@ -104,4 +106,8 @@ pub struct Counters {
     pub users_now: u64,
     /// Channels in memory now.
     pub channels_now: u64,
+    /// Bytes that wait or are being answered now, in the order of [`Holds::ALL`].
+    pub ledger_now: Figures,
+    /// What they may be together before whoever asks for more is refused.
+    pub waiting_bytes_max: u64,
 }

@@ -3,6 +3,7 @@
 use crate::admit::Pace;
 use protocol::limits::{
     DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, INTERVALS_MAX, PAGE_BYTES_MAX,
+    WS_MESSAGE_BYTES_MAX,
 };
 
 /// What an operator may set, within these documented bounds.
@@ -23,6 +24,9 @@ pub struct Limits {
     /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
     /// two and a half times as long is closed. 1,000 ..= 600,000.
     pub heartbeat_ms: u32,
+    /// Bytes that may wait at this shard, in all that its ledger counts, before whoever asks for more is refused. At least
+    /// the egress of one connection; more than [`SHARD_BYTES_MAX`] is never reached.
+    pub waiting_bytes: usize,
     /// Bytes that may wait for one connection before the session falls behind. At least one frame and a page.
     pub egress_bytes: usize,
     /// A connection that has not read a byte for so long while bytes waited is closed.
@@ -54,6 +58,7 @@ impl Default for Limits {
             user_frames_per_s: None,
             user_frames_burst: None,
             heartbeat_ms: 30_000,
+            waiting_bytes: SHARD_BYTES_MAX,
             egress_bytes: 1024 * 1024,
             stalled_ms: 60_000,
             idle_users: 65_536,
@@ -61,7 +66,7 @@ impl Default for Limits {
             unstored_messages: UNSTORED_MESSAGES_MAX,
             unstored_bytes: UNSTORED_BYTES_MAX,
             unstored_rows: UNSTORED_ROWS_MAX,
-            dedup_bytes: 64 * 1024 * 1024,
+            dedup_bytes: WINDOWS_ALL_MAX,
             trailing_ms: 10,
         }
     }
@@ -83,6 +88,7 @@ impl Limits {
     }
 }
 
+const MIB: usize = 1024 * 1024;
 /// A user may spend as much as so many sessions at full speed, unless the operator says otherwise.
 const USER_SESSIONS: u32 = 4;
 /// Batches of one store that may be in flight; more turns join the open batch.
@@ -105,12 +111,46 @@ pub const PARKED_FACTOR: usize = 3;
 pub const UNSTORED_ROWS_MAX: usize = 65_536;
 /// A store that others said is full, and did not say so again for so long, takes sends again.
 pub const PRESSURE_FORGOTTEN_MS: u64 = 3000;
+/// Bytes of frames in hops that may wait for one shard before this shard stops reading the senders.
+pub const LANE_BYTES_MAX: usize = 8 * MIB;
 /// Hops that may wait for one shard before this shard stops reading the senders.
 pub const HOPS_WAITING_MAX: usize = 4096;
 /// Deliveries that may wait in one store for their recipients to be loaded; more are read again from the log.
 pub const DELIVERIES_WAITING_MAX: usize = 1024;
 /// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
 pub const WAITING_MAX: usize = 1024;
+/// Bytes of frames that may wait for one connection while its user is loaded: two messages of a WebSocket.
+pub const GREETING_BYTES_MAX: usize = 2 * WS_MESSAGE_BYTES_MAX;
+/// A shard at a bound of its ledger says to come back after so long.
+pub const LOADED_RETRY_MS: u32 = 500;
+/// Bytes left behind by flushes, over all sessions.
+pub const EGRESS_ALL_MAX: usize = 256 * MIB;
+/// Bytes reserved for pages, over all sessions.
+pub const PAGES_ALL_MAX: usize = 128 * MIB;
+/// Bytes of frames that wait for users, channels and windows.
+pub const WAITING_ALL_MAX: usize = 64 * MIB;
+/// Bytes left behind by flushes, over all connections held for other shards.
+pub const HELD_ALL_MAX: usize = 256 * MIB;
+/// Bytes of frames in all lanes.
+pub const LANES_ALL_MAX: usize = 64 * MIB;
+/// Bytes of frames that are not stored yet, over all own stores.
+pub const UNSTORED_ALL_MAX: usize = 64 * MIB;
+/// Bytes of frames in deliveries that wait for their recipients.
+pub const INBOUND_ALL_MAX: usize = 64 * MIB;
+/// Bytes of inbox entries that are not stored yet.
+pub const TAILS_ALL_MAX: usize = 64 * MIB;
+/// Bytes of all dedup windows, unless it is set otherwise.
+pub const WINDOWS_ALL_MAX: usize = 64 * MIB;
+/// All that waits at one shard, at most, and what one step adds before the next frame is refused.
+pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
+    + PAGES_ALL_MAX
+    + WAITING_ALL_MAX
+    + HELD_ALL_MAX
+    + LANES_ALL_MAX
+    + UNSTORED_ALL_MAX
+    + INBOUND_ALL_MAX
+    + TAILS_ALL_MAX
+    + WINDOWS_ALL_MAX;
 /// Frames in a row that no retry helps before the connection is closed.
 pub const FAULTS_MAX: u32 = 32;
 /// So many refusals that a retry helps weigh as much as one that no retry helps.
@@ -149,3 +189,6 @@ const _: () = assert!(GROUP_MEMBERS_DEFAULT <= GROUP_MEMBERS_MAX);
 const _: () = assert!(UNSTORED_BYTES_MAX >= 8 * FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX + FRAME_BYTES_MAX <= 1024 * 1024);
 const _: () = assert!(DEVICES_MAX <= 64);
+const _: () = assert!(SHARD_BYTES_MAX <= 1024 * MIB);
+const _: () = assert!(LANE_BYTES_MAX / 8 >= FRAME_BYTES_MAX);
+const _: () = assert!(GREETING_BYTES_MAX < WAITING_ALL_MAX && UNSTORED_BYTES_MAX < UNSTORED_ALL_MAX);

@@ -12,6 +12,7 @@ use crate::channel::{Channel, Submit};
 use crate::deliver::{ack_of, send_ack};
 use crate::home::join;
 use crate::invariant::impossible;
+use crate::ledger::Holds;
 use crate::limits::WAITING_MAX;
 use crate::pipeline::{After, Committing};
 use crate::shard::{Asked, History, Shard, Slot};
@@ -47,6 +48,10 @@ pub(crate) enum Standing {
 impl Shard {
     /// A frame about a channel whose home this is.
     pub(crate) fn submit(&mut self, id: ChannelId, submit: Submit) {
+        if self.ledger.of(Holds::Waiting) > Holds::Waiting.bound() as u64 {
+            // Its senders are anywhere: they are refused here, before anything is done for them.
+            return self.refuse(&submit, &busy());
+        }
         match self.channels.get_mut(&id) {
             Some(Slot::Live(channel)) => {
                 channel.used = self.turn;

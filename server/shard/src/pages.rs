@@ -6,6 +6,7 @@ use protocol::body::sync::{GetChannels, GetMembers};
 use protocol::limits::{NAME_BYTES_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
 use protocol::{Frame, Kind};
 
+use crate::ledger::Weight;
 use crate::limits::PAGES_UNDER_WAY_MAX;
 
 /// Bytes of the largest message as it is sent.
@@ -27,34 +28,33 @@ pub(crate) const PAGE_COST_MAX: usize = HEAD_BYTES
 #[derive(Debug, Default)]
 pub(crate) struct Pages(Vec<Page>);
 
-#[derive(Clone, Copy, Debug)]
-struct Page {
-    kind: Kind,
-    id: u64,
-    bytes: u32,
+/// A page that was asked for, by kind and number of the request, and its room.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) asked: Kind,
+    pub(crate) id: u64,
+    pub(crate) weight: Weight,
 }
 
 impl Pages {
     /// Bytes of all that is under way.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(|page| page.bytes as usize).sum()
+        self.0.iter().map(|page| page.weight.bytes()).sum()
     }
 
-    /// Reserves room for the answer to a request, if there is that much in `room` bytes.
-    pub(crate) fn reserve(&mut self, kind: Kind, id: u64, bytes: usize, room: usize) -> Result<(), Full> {
-        if self.0.len() >= PAGES_UNDER_WAY_MAX || self.bytes().saturating_add(bytes) > room {
+    /// Reserves room for a page, if there is that much in `room` bytes.
+    pub(crate) fn reserve(&mut self, page: Page, room: usize) -> Result<(), Full> {
+        if self.0.len() >= PAGES_UNDER_WAY_MAX || self.bytes().saturating_add(page.weight.bytes()) > room {
             return Err(Full);
         }
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.0.push(Page { kind, id, bytes });
+        self.0.push(page);
         Ok(())
     }
 
-    /// The request is answered. How many bytes were reserved for it; `None` if none were.
-    pub(crate) fn give_back(&mut self, kind: Kind, id: u64) -> Option<usize> {
-        let place = self.0.iter().position(|page| page.kind == kind && page.id == id)?;
-        let page = self.0.swap_remove(place);
-        Some(page.bytes as usize)
+    /// The request is answered, and its room is free once the page is dropped; `None` if none was reserved.
+    pub(crate) fn give_back(&mut self, asked: Kind, id: u64) -> Option<Page> {
+        let place = self.0.iter().position(|page| page.asked == asked && page.id == id)?;
+        Some(self.0.swap_remove(place))
     }
 }
 
@@ -82,32 +82,40 @@ pub(crate) fn page_bytes(request: &Frame) -> usize {
 }
 
 const _: () = assert!(CHANNEL_BYTES * 500 + HEAD_BYTES <= PAGE_COST_MAX);
-const _: () = assert!(PAGE_COST_MAX < 1 << 31);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Holds, Ledger};
+
+    fn page(ledger: &Ledger, asked: Kind, id: u64, bytes: usize) -> Page {
+        Page { asked, id, weight: ledger.weigh(Holds::Pages, bytes) }
+    }
 
     #[test]
     fn room_is_given_once_and_given_back_once() {
+        let ledger = Ledger::default();
+        let page = |asked, id, bytes| page(&ledger, asked, id, bytes);
         let mut pages = Pages::default();
-        assert_eq!(pages.reserve(Kind::GET_HISTORY, 1, 600, 1000), Ok(()));
-        assert_eq!(pages.reserve(Kind::GET_HISTORY, 2, 600, 1000), Err(Full));
-        assert_eq!(pages.reserve(Kind::GET_MEMBERS, 1, 400, 1000), Ok(()));
-        assert_eq!((pages.0.len(), pages.bytes()), (2, 1000));
-        assert_eq!(pages.give_back(Kind::SEND_TEXT, 1), None, "another frame of the same number");
-        assert_eq!(pages.give_back(Kind::GET_HISTORY, 1), Some(600));
-        assert_eq!(pages.give_back(Kind::GET_HISTORY, 1), None);
-        assert_eq!(pages.give_back(Kind::GET_MEMBERS, 1), Some(400));
-        assert_eq!((pages.0.len(), pages.bytes()), (0, 0));
+        assert_eq!(pages.reserve(page(Kind::GET_HISTORY, 1, 600), 1000), Ok(()));
+        assert_eq!(pages.reserve(page(Kind::GET_HISTORY, 2, 600), 1000), Err(Full));
+        assert_eq!(pages.reserve(page(Kind::GET_MEMBERS, 1, 400), 1000), Ok(()));
+        assert_eq!((pages.0.len(), pages.bytes(), ledger.of(Holds::Pages)), (2, 1000, 1000));
+        assert!(pages.give_back(Kind::SEND_TEXT, 1).is_none(), "another frame of the same number");
+        assert!(pages.give_back(Kind::GET_HISTORY, 1).is_some());
+        assert!(pages.give_back(Kind::GET_HISTORY, 1).is_none());
+        assert_eq!(ledger.of(Holds::Pages), 400);
+        assert!(pages.give_back(Kind::GET_MEMBERS, 1).is_some());
+        assert_eq!((pages.0.len(), pages.bytes(), ledger.of(Holds::Pages)), (0, 0, 0));
     }
 
     #[test]
     fn few_are_under_way_at_a_time_whatever_their_size() {
+        let ledger = Ledger::default();
         let mut pages = Pages::default();
         for id in 0..PAGES_UNDER_WAY_MAX as u64 {
-            assert_eq!(pages.reserve(Kind::GET_MEMBERS, id, 1, 1000), Ok(()));
+            assert_eq!(pages.reserve(page(&ledger, Kind::GET_MEMBERS, id, 1), 1000), Ok(()));
         }
-        assert_eq!(pages.reserve(Kind::GET_MEMBERS, 9, 1, 1000), Err(Full));
+        assert_eq!(pages.reserve(page(&ledger, Kind::GET_MEMBERS, 9, 1), 1000), Err(Full));
     }
 }

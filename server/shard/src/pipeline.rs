@@ -225,6 +225,11 @@ impl Pipeline {
         self.store
     }
 
+    /// Bytes of frames that are not stored yet.
+    pub(crate) fn unstored_bytes(&self) -> usize {
+        self.unstored_bytes
+    }
+
     /// Whether the senders into this store must wait.
     pub(crate) fn is_full(&self) -> bool {
         self.unstored_messages >= self.bounds.messages || self.unstored_bytes >= self.bounds.bytes

@@ -11,6 +11,7 @@ use protocol::{CloseCode, Frame, ShardId};
 
 use crate::effect::Effect;
 use crate::input::ConnId;
+use crate::ledger::{Holds, Weight};
 use crate::pauses::Why;
 use crate::session::Link;
 use crate::shard::Shard;
@@ -26,6 +27,8 @@ pub(crate) struct HeldConn {
     taken: u64,
     /// Of them, what a flush left behind.
     queued: usize,
+    /// The same in the ledger, while there is any.
+    weight: Option<Weight>,
     /// The home is to be told of both at the end of the turn.
     untold: bool,
 }
@@ -38,7 +41,7 @@ impl Shard {
             return;
         }
         let Hello { conn, user, device, cursor, id, expires_ms, issued_ms } = hello;
-        let held = HeldConn { home, told_paused: false, taken: 0, queued: 0, untold: false };
+        let held = HeldConn { home, told_paused: false, taken: 0, queued: 0, weight: None, untold: false };
         self.held.insert(conn, held);
         self.counters.hellos_held += 1;
         // The home says when to go on: its own pause would come a hop too late.
@@ -72,6 +75,7 @@ impl Shard {
     pub(crate) fn egress_of_held(&mut self, conn: ConnId, queued: usize) {
         let Some(held) = self.held.get_mut(&conn) else { return };
         held.queued = queued;
+        held.weight = (queued > 0).then(|| self.ledger.weigh(Holds::Held, queued));
         self.untold(conn);
     }
 

@@ -5,8 +5,9 @@ use protocol::{DeviceId, InboxSeq, Kind, ShardId, UserId};
 
 use crate::admit::{Bucket, Owed};
 use crate::input::{ConnId, Tick, Ticket};
+use crate::ledger::{Holds, Ledger, Weight};
 use crate::limits::COMPLETE_EVERY_MS;
-use crate::pages::{Full, Pages};
+use crate::pages::{Full, Page, Pages};
 use crate::user::Hello;
 
 /// What a session speaks through.
@@ -116,23 +117,17 @@ impl Session {
     }
 
     /// See [`Pages::reserve`].
-    pub(crate) fn reserve_page(
-        &mut self,
-        kind: Kind,
-        id: u64,
-        bytes: usize,
-        room: usize,
-    ) -> Result<(), Full> {
-        let reserved = self.dues.get_or_insert_default().pages.reserve(kind, id, bytes, room);
+    pub(crate) fn reserve_page(&mut self, page: Page, room: usize) -> Result<(), Full> {
+        let reserved = self.dues.get_or_insert_default().pages.reserve(page, room);
         self.tidy();
         reserved
     }
 
     /// See [`Pages::give_back`].
-    pub(crate) fn give_page_back(&mut self, kind: Kind, id: u64) -> Option<usize> {
-        let bytes = self.dues.as_mut()?.pages.give_back(kind, id);
+    pub(crate) fn give_page_back(&mut self, kind: Kind, id: u64) -> Option<Page> {
+        let page = self.dues.as_mut()?.pages.give_back(kind, id);
         self.tidy();
-        bytes
+        page
     }
 
     /// Bytes reserved for pages that it asked for.
@@ -187,12 +182,14 @@ struct Rare {
     spoken: Option<u64>,
     /// Since when bytes have waited without one being taken.
     stalled_since: Option<Tick>,
+    /// What waits, in the shard's ledger.
+    weight: Option<Weight>,
 }
 
 impl Egress {
     pub(crate) fn of(conn: ConnId) -> Self {
         let is_remote = matches!(Link::of(conn), Link::Remote { .. });
-        let rare = is_remote.then(|| Box::new(Rare { spoken: Some(0), stalled_since: None }));
+        let rare = is_remote.then(|| Box::new(Rare { spoken: Some(0), ..Rare::default() }));
         Self { rare, ..Self::default() }
     }
 
@@ -250,6 +247,14 @@ impl Egress {
     pub(crate) fn took(&mut self, now: Tick) {
         if let Some(stalled_since) = self.rare.as_mut().and_then(|rare| rare.stalled_since.as_mut()) {
             *stalled_since = now;
+        }
+    }
+
+    /// Says in the ledger what waits as far as it was told. Nothing for a connection that every flush drains.
+    pub(crate) fn weigh(&mut self, ledger: &Ledger) {
+        if let Some(rare) = &mut self.rare {
+            let weight = rare.weight.get_or_insert_with(|| ledger.weigh(Holds::Egress, 0));
+            weight.set(self.told as usize);
         }
     }
 

@@ -17,6 +17,7 @@ use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
+use crate::ledger::{Holds, Ledger, frame_bytes};
 use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
@@ -78,6 +79,8 @@ pub struct Shard {
     pub(crate) space_low: bool,
     pub(crate) draining: Option<Draining>,
     pub(crate) counters: Counters,
+    /// Who holds how many bytes.
+    pub(crate) ledger: Ledger,
 }
 
 /// A user or channel in memory, or on the way there.
@@ -181,6 +184,7 @@ impl Shard {
             space_low: false,
             draining: None,
             counters: Counters::default(),
+            ledger: Ledger::default(),
             config,
         }
     }
@@ -286,6 +290,8 @@ impl Shard {
             sessions_now: self.sessions.len() as u64,
             users_now: self.users.len() as u64,
             channels_now: self.channels.len() as u64,
+            ledger_now: self.ledger(),
+            waiting_bytes_max: self.config.limits.waiting_bytes as u64,
             ..self.counters
         }
     }
@@ -341,11 +347,16 @@ impl Shard {
 
     fn hop(&mut self, hop: Hop) {
         match hop {
-            Hop::Submit { origin, channel, frame } => self.submit(channel, Submit::new(origin, frame)),
+            Hop::Submit { origin, channel, frame } => {
+                let weight = self.ledger.weigh(Holds::Waiting, frame.bytes().len());
+                self.submit(channel, Submit::new(origin, frame, weight));
+            }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
+                let weight = Some(self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries)));
+                let acked = Vec::new();
                 let inbound =
-                    crate::applied::Inbound { source, through, deliveries, origins, acked: Vec::new() };
+                    crate::applied::Inbound { source, through, deliveries, origins, acked, _weight: weight };
                 self.inbound(dest, after, inbound);
             }
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),

@@ -9,6 +9,7 @@ use crate::applied::{Applied, Inbound};
 use crate::deliver::PAGE;
 use crate::input::ConnId;
 use crate::invariant::impossible;
+use crate::ledger::{Holds, frame_bytes};
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::Waiting;
 
@@ -31,10 +32,11 @@ impl Shard {
         through: u64,
         deliveries: Vec<Delivery>,
     ) {
+        let weight = Some(self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries)));
         let Some((index, applied)) = self.applied_of(dest) else {
             return impossible!(self, "a log for a store of another shard");
         };
-        let read = Inbound { source, through, deliveries, ..Inbound::default() };
+        let read = Inbound { source, through, deliveries, _weight: weight, ..Inbound::default() };
         if let Some(next) = applied.replayed(read) {
             self.take_span(index, next);
         }

@@ -5,7 +5,8 @@ use protocol::{Code, Frame, Kind, Refusal, SendId, cost};
 
 use crate::input::ConnId;
 use crate::invariant::impossible;
-use crate::pages::page_bytes;
+use crate::ledger::Holds;
+use crate::pages::{Page, page_bytes};
 use crate::pauses::Why;
 use crate::shard::{Shard, Slot};
 
@@ -48,6 +49,14 @@ impl Shard {
         Err(Refusal::retry(Code::Rate, wait_ms, text))
     }
 
+    /// A send is refused for another reason than its cost: those behind it wait for it all the same.
+    pub(crate) fn keep_back_sends(&mut self, conn: ConnId, frame: &Frame) {
+        let now = self.now;
+        if let Some(session) = self.sessions.get_mut(&conn).filter(|_| frame.kind().is_message()) {
+            session.owe().refuse(0, Some(frame.send_id()), now, 0);
+        }
+    }
+
     /// What a session in debt sends would be refused: it waits where it is.
     fn pause_for_tokens(&mut self, conn: ConnId) {
         let owed = self.sessions.get(&conn).and_then(|session| session.owed());
@@ -84,10 +93,10 @@ impl Shard {
         };
         let inbox = if session.paging.is_some() { PAGE_BYTES_MAX } else { 0 };
         let room = most.saturating_sub(session.egress.queued(self.turn).saturating_add(inbox));
-        let (kind, id) = (request.kind(), request.header().id);
         // Where the bound is smaller than a page, a page is the whole of it.
-        let bytes = page_bytes(request).min(most);
-        if session.reserve_page(kind, id, bytes, room).is_ok() {
+        let weight = self.ledger.weigh(Holds::Pages, page_bytes(request).min(most));
+        let page = Page { asked: request.kind(), id: request.header().id, weight };
+        if session.reserve_page(page, room).is_ok() {
             return Ok(());
         }
         if session.page_bytes() > 0 || session.paging.is_some() {

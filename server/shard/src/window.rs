@@ -187,7 +187,8 @@ mod tests {
     fn submit(id: u64) -> Submit {
         let body = SendText { channel: ID.0, text: "x".into() };
         let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
-        Submit::new(origin, protocol::body::encode(id, &body))
+        let weight = crate::ledger::Ledger::default().weigh(crate::ledger::Holds::Waiting, 0);
+        Submit::new(origin, protocol::body::encode(id, &body), weight)
     }
 
     /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.

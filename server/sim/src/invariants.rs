@@ -3,10 +3,12 @@
 use protocol::commit::Interval;
 use protocol::query::{Answer, JoinedItem, PageBounds, Query};
 use protocol::{ChannelId, Generation, Seq, UserId};
+use shard::Holds;
 use storage::Tier;
 
 use crate::broken;
 use crate::device::{Device, Outcome};
+use crate::node::Node;
 use crate::oracle::{Check, Oracle};
 use crate::world::World;
 
@@ -81,6 +83,7 @@ pub fn at_rest(world: &mut World) -> Check {
             broken!("{id:?} is still paused");
         }
     }
+    nothing_is_held(world)?;
     world.tally.messages = world.oracle.channels.values().map(|history| history.facts.len() as u64).sum();
     world.tally.pointers = world.oracle.inboxes.values().map(|inbox| inbox.pointers.len() as u64).sum();
     for outcome in world.devices.iter().flat_map(|device| device.kept.sends.values()) {
@@ -97,6 +100,17 @@ pub fn at_rest(world: &mut World) -> Check {
     }
     world.tally.virtual_ms = world.now;
     world.disk.check()
+}
+
+/// With nothing under way nobody holds bytes, but for what channels remember.
+fn nothing_is_held(world: &World) -> Check {
+    for (shard, figures) in world.node.iter().flat_map(Node::ledgers).enumerate() {
+        let held = Holds::ALL.iter().zip(figures).find(|(of, bytes)| **of != Holds::Windows && *bytes > 0);
+        if let Some((of, bytes)) = held {
+            broken!("shard {shard}: {bytes} bytes are held as {} while nothing is under way", of.word());
+        }
+    }
+    Ok(())
 }
 
 /// The inbox holds exactly what the user was due: 0 lost, 0 doubled.

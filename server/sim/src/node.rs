@@ -238,6 +238,11 @@ impl Node {
         self.cells.iter().map(|cell| cell.shard.counters())
     }
 
+    /// What each shard says that waits there, by what holds it.
+    pub fn ledgers(&self) -> impl Iterator<Item = shard::Figures> + '_ {
+        self.cells.iter().map(|cell| cell.shard.ledger())
+    }
+
     fn ring(&self, from: usize, to: usize) -> &VecDeque<Hop> {
         &self.rings[from * self.cells.len() + to]
     }

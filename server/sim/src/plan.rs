@@ -188,6 +188,14 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
     if rng.chance(150) {
         limits.frames_per_s = rng.between(2, 50) as u32;
         limits.frames_burst = rng.between(2, 50) as u32;
+        if rng.chance(500) {
+            limits.user_frames_per_s = Some(rng.between(2, 100) as u32);
+            limits.user_frames_burst = Some(rng.between(2, 100) as u32);
+        }
+    }
+    if rng.chance(150) {
+        // Far below what one frame may have: whatever waits, new work has to wait until it is gone.
+        limits.waiting_bytes = rng.between(1_000, 100_000) as usize;
     }
     limits
 }

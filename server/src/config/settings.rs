@@ -123,10 +123,19 @@ settings! {
         |config, text| config.readers => number(text, 1, 64);
     "group_members", "N", "Members a group may have [100]", "2 to 500",
         |config, text| config.limits.group_members => number(text, 2, GROUP_MEMBERS_MAX);
-    "frames_per_s", "N", "Frames a session may send in a second, on average [200]", "1 to 1000000",
+    "frames_per_s", "N", "Tokens of a session in a second; a small frame costs one [200]", "1 to 1000000",
         |config, text| config.limits.frames_per_s => number(text, 1, 1_000_000);
-    "frames_burst", "N", "Frames a session may send at once after a pause [1000]", "1 to 1000000",
+    "frames_burst", "N", "Tokens of a session at once after a pause [1000]", "1 to 1000000",
         |config, text| config.limits.frames_burst => number(text, 1, 1_000_000);
+    "user_frames_per_s", "N", "Tokens of all devices of a user in a second [auto: 4 times frames_per_s]",
+        "1 to 4000000, or auto",
+        |config, text| config.limits.user_frames_per_s => or_auto(text, |text| number(text, 1, 4_000_000));
+    "user_frames_burst", "N", "Tokens of all devices of a user at once [auto: 4 times frames_burst]",
+        "1 to 4000000, or auto",
+        |config, text| config.limits.user_frames_burst => or_auto(text, |text| number(text, 1, 4_000_000));
+    "waiting_mib", "MIB", "What may wait in memory before whoever asks for more is refused [auto: half of the memory]",
+        "16 to 1048576, or auto",
+        |config, text| config.waiting_bytes => or_auto(text, |text| mib_usize(text, 16, 1 << 20));
     "heartbeat_ms", "MS", "A silent device sends a heartbeat this often [30000]", "1000 to 600000",
         |config, text| config.limits.heartbeat_ms => number(text, 1000, 600_000);
     "egress_bytes", "BYTES", "What may wait for one connection before it falls behind [1048576]",

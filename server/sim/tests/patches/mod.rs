@@ -189,6 +189,30 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: " {",
     },
     Mutant {
+        name: "room for a page is not given back when it is answered",
+        file: "spend.rs",
+        from: "if session.give_page_back(asked, id).is_none() {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "a page is asked for without room",
+        file: "spend.rs",
+        from: "if session.reserve_page(page, room).is_ok() {",
+        to: "if session.reserve_page(page, room).is_ok() || true {",
+    },
+    Mutant {
+        name: "who had no tokens is never read again",
+        file: "spend.rs",
+        from: "                    self.unpause(conn, Why::Tokens);\n",
+        to: "",
+    },
+    Mutant {
+        name: "a frame that waited stays in the ledger",
+        file: "ledger.rs",
+        from: "impl Drop for Weight {\n    fn drop(&mut self) {\n        self.set(0);",
+        to: "impl Drop for Weight {\n    fn drop(&mut self) {\n        self.set(self.bytes());",
+    },
+    Mutant {
         name: "history up to what was stored when the store answered",
         file: "membership.rs",
         from: "        self.read_history(ChannelId(get.channel), submit, durable, stays);",
