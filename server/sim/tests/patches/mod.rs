@@ -1,10 +1,13 @@
 //! The deliberate faults. Each says what it breaks; the text must stand exactly once in its file.
 
+pub(crate) mod edge;
+pub(crate) mod storage;
+
 /// One fault.
 pub(crate) struct Mutant {
     /// What it breaks.
     pub(crate) name: &'static str,
-    /// In `server/shard/src`.
+    /// In the directory of its room.
     pub(crate) file: &'static str,
     /// What stands there.
     pub(crate) from: &'static str,
@@ -12,7 +15,7 @@ pub(crate) struct Mutant {
     pub(crate) to: &'static str,
 }
 
-/// All of them.
+/// Those of the core, in `server/shard/src`.
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "duplicate answered before stored",

@@ -1,0 +1,60 @@
+//! Deliberate faults of the store, in `storage/src`, which the tests of that crate must find.
+
+use super::Mutant;
+
+pub(crate) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "a commit is not synced",
+        file: "rocks.rs",
+        from: "synced.set_sync(true);",
+        to: "synced.set_sync(false);",
+    },
+    Mutant {
+        name: "the window of repeats is one message short",
+        file: "query/history.rs",
+        from: "sent.len() < count as usize",
+        to: "sent.len() + 1 < count as usize",
+    },
+    Mutant {
+        name: "a log is trimmed one row too far",
+        file: "apply.rs",
+        from: "&key::fanout(*self.trimmed), &key::fanout(*below)",
+        to: "&key::fanout(*self.trimmed), &key::fanout(*below + 1)",
+    },
+    Mutant {
+        name: "damage in the middle of a log is taken for a torn end",
+        file: "rocks/tuning.rs",
+        from: "DBRecoveryMode::TolerateCorruptedTailRecords",
+        to: "DBRecoveryMode::PointInTime",
+    },
+    Mutant {
+        name: "a replay forgets the sender who has left",
+        file: "query/replay.rs",
+        from: "held.chain(sender).filter(at_dest)",
+        to: "held.filter(at_dest)",
+    },
+    Mutant {
+        name: "a replay goes to the members of now",
+        file: "query/replay.rs",
+        from: "row.holds(seq)",
+        to: "row.is_member()",
+    },
+    Mutant {
+        name: "a hole in a history is passed over",
+        file: "query/history.rs",
+        from: "expected.filter(|wanted| *wanted != seq)",
+        to: "expected.filter(|wanted| *wanted != seq && false)",
+    },
+    Mutant {
+        name: "a hole in an inbox is passed over",
+        file: "query/inbox.rs",
+        from: "if at != expected.0 {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "a page has one message too many",
+        file: "query.rs",
+        from: "all <= self.bounds.messages as usize",
+        to: "all <= self.bounds.messages as usize + 1",
+    },
+];
