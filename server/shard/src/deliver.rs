@@ -12,7 +12,9 @@ use crate::applied::Inbound;
 use crate::effect::Effect;
 use crate::inbox::Entry;
 use crate::input::{ConnId, Ticket};
+use crate::limits::PAGES_ASKED_MAX;
 use crate::pipeline::Committing;
+use crate::read::PAGE_WAITS;
 use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::Waiting;
@@ -275,6 +277,11 @@ impl Shard {
             } else {
                 if queued > self.config.limits.egress_bytes / 4 {
                     self.crowd(conn);
+                    return;
+                }
+                if self.pages_asked >= PAGES_ASKED_MAX {
+                    session.paging = Some(PAGE_WAITS);
+                    self.pages_waiting.push_back(conn);
                     return;
                 }
                 let query = Query::Inbox { user: session.user, after: session.sent_through, page: PAGE };

@@ -16,6 +16,7 @@ use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
 use crate::pipeline::After;
 use crate::session::{Egress, Session};
 use crate::shard::{Asked, Shard, Slot};
+use crate::unread::Load;
 use crate::user::{Hello, User, Waiting};
 
 /// A connection whose user is being loaded. It is paused; what was read already waits here.
@@ -23,6 +24,9 @@ use crate::user::{Hello, User, Waiting};
 pub(crate) struct Greeting {
     frames: Vec<Frame>,
 }
+
+/// What the control plane is told while whatever makes rows is refused; removing goes on.
+pub const DISK_NEARLY_FULL: &str = "the disk is nearly full; try again later";
 
 /// A drain on the way.
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +81,13 @@ impl Shard {
                 false
             }
             None => {
-                self.users.insert(id, Slot::Loading(vec![waiting()]));
-                self.ask(Asked::User(id), Query::User(id));
+                let waiting = waiting();
+                if self.may_load(Load::User(id), matches!(waiting, Waiting::Delivery)) {
+                    self.users.insert(id, Slot::Loading(vec![waiting]));
+                    self.ask(Asked::User(id), Query::User(id));
+                } else {
+                    self.refuse_waiting(id, waiting);
+                }
                 false
             }
         }
@@ -100,17 +109,7 @@ impl Shard {
         self.pump_inbound();
     }
 
-    /// The user's rows could not be read: whoever waits is told to come again.
-    pub(crate) fn user_not_loaded(&mut self, id: UserId) {
-        let Some(Slot::Loading(waiting)) = self.users.remove(&id) else { return };
-        for waiting in waiting {
-            self.refuse_waiting(id, waiting);
-        }
-        // Deliveries cannot be refused: the load is asked for again.
-        self.pump_inbound();
-    }
-
-    fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
+    pub(crate) fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
         match waiting {
             // The connection may have closed while the user was loaded.
             Waiting::Hello(hello) if self.greeting.remove(&hello.conn).is_none() => {}
@@ -343,6 +342,10 @@ impl Shard {
             return;
         }
         if !self.with_user(id, || Waiting::Control(ticket, command.clone())) {
+            return;
+        }
+        if self.space_low && matches!(command, Command::CreateAccount { .. }) {
+            self.out.push(Effect::Reply { ticket, outcome: Err(DISK_NEARLY_FULL.to_owned()) });
             return;
         }
         match command {

@@ -19,6 +19,7 @@ use protocol::{
 
 use crate::input::ConnId;
 use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX, READS_MAX};
+use crate::read::{cannot_read, many_pages};
 use crate::session::Paused;
 use crate::shard::{Asked, Shard, Slot};
 
@@ -101,10 +102,16 @@ impl Shard {
                 "the server is stopping; send again elsewhere or later",
             ));
         }
+        self.refuse_if_space_low()?;
+        self.submit_hop(conn, origin, channel, frame)
+    }
+
+    /// Whatever writes is refused before the disk is full; reading goes on.
+    pub(crate) fn refuse_if_space_low(&self) -> Result<(), Refusal> {
         if self.space_low {
             return Err(Refusal::retry(Code::StorageFull, 5000, "the disk is nearly full; reading goes on"));
         }
-        self.submit_hop(conn, origin, channel, frame)
+        Ok(())
     }
 
     fn check_create(&self, user: UserId, channel: ChannelId, frame: &Frame) -> Result<(), Refusal> {
@@ -148,7 +155,7 @@ impl Shard {
     fn cursor_ack(&mut self, origin: Origin, ack: Checked<'_, CursorAck>) -> Result<(), Refusal> {
         let at = InboxSeq(ack.cursor.to_native());
         let generation = self.generation(origin.user);
-        let wall_ms = self.wall_ms;
+        let (wall_ms, space_low) = (self.wall_ms, self.space_low);
         let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) else { return Ok(()) };
         if at > user.inbox.durable() {
             return Err(Refusal::new(Code::Limit, "cursor", "beyond what the inbox holds"));
@@ -156,8 +163,8 @@ impl Shard {
         let Some(row) = user.device(origin.device) else { return Ok(()) };
         let newer = generation.0 == ack.generation.to_native()
             && (row.cursor.generation != generation || row.cursor.at < at);
-        // Written lazily: the device's own cursor counts.
-        if newer && wall_ms.abs_diff(row.seen_ms) >= CURSOR_EVERY_MS {
+        // Written lazily: the device's own cursor counts. Not at all while the disk is nearly full.
+        if newer && !space_low && wall_ms.abs_diff(row.seen_ms) >= CURSOR_EVERY_MS {
             *row = DeviceRow { cursor: Cursor { generation, at }, seen_ms: wall_ms };
             let row = Row::Device { user: origin.user, device: origin.device, row: *row };
             self.user_row(origin.user, row);
@@ -167,6 +174,9 @@ impl Shard {
 
     fn get_channels(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
         let get = body::ingest::<GetChannels>(frame)?;
+        if !self.has_page_room() {
+            return Err(many_pages());
+        }
         let after = ChannelId(get.after.to_native());
         let query = Query::Joined { user: origin.user, after, limit: get.limit.to_native() };
         self.ask_own(origin.user, Asked::Channels { origin, id: frame.header().id }, query);
@@ -180,11 +190,14 @@ impl Shard {
 
     fn mark_read(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
         let mark = body::ingest::<MarkRead>(frame)?;
+        self.refuse_if_space_low()?;
         let (channel, seq) = (ChannelId(mark.channel.to_native()), Seq(mark.seq.to_native()));
         let id = frame.header().id;
         let Some(Slot::Live(user)) = self.users.get(&origin.user) else { return Ok(()) };
         if let Some(known) = user.reads.as_ref().and_then(|reads| reads.marks.get(&channel)).copied() {
             self.read_mark(origin, id, channel, seq, known);
+        } else if !self.has_load_room() {
+            return Err(cannot_read());
         } else {
             let query = Query::ReadMark { user: origin.user, channel };
             self.ask_own(origin.user, Asked::ReadMark { origin, id, channel, seq }, query);

@@ -30,14 +30,17 @@ mod invariant;
 pub mod limits;
 mod order;
 mod pipeline;
+mod read;
 mod remote;
 mod session;
 mod shard;
 mod source;
 mod timer;
+mod unread;
 mod user;
 
 pub use effect::{Effect, Fault};
+pub use greet::DISK_NEARLY_FULL;
 pub use input::{Command, ConnId, Input, Tick, Ticket};
 pub use limits::Limits;
 pub use shard::Shard;
@@ -85,6 +88,10 @@ pub struct Counters {
     pub hellos_held: u64,
     /// Of them, those that are open now.
     pub held_now: u64,
+    /// Reads that failed and may not fail next time.
+    pub reads_failed: u64,
+    /// Reads that failed and will be asked again.
+    pub reads_resting_now: u64,
     /// States that cannot happen and did: faults of ours.
     pub impossible: u64,
     /// Sessions now.

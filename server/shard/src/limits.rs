@@ -64,6 +64,18 @@ pub const DELIVERIES_WAITING_MAX: usize = 1024;
 pub const WAITING_MAX: usize = 1024;
 /// Messages that the dedup window of a channel remembers at least.
 pub const DEDUP_WINDOW: u32 = 10_000;
+/// Pages that a shard may have asked the readers for: of history, of inboxes, of own lists. One above is refused Busy, or,
+/// for an inbox, waits.
+pub const PAGES_ASKED_MAX: usize = 128;
+/// Loads that a shard may have asked the readers for: users, channels, dedup windows. One above is refused Busy, or, for a
+/// delivery, waits. Replays are not counted: there is at most one a source and destination.
+pub const LOADS_ASKED_MAX: usize = 4096;
+/// A read that failed rests so long before it is asked again; each failure doubles it.
+pub const READ_PAUSE_MIN_MS: u64 = 100;
+/// A read that failed rests at most so long.
+pub const READ_PAUSE_MAX_MS: u64 = 30_000;
+/// Reads that failed and are remembered although only a request would ask again.
+pub const RESTS_MAX: usize = 4096;
 /// Frames in a row that no retry helps before the connection is closed.
 pub const FAULTS_MAX: u32 = 32;
 /// So many refusals that a retry helps weigh as much as one that no retry helps.

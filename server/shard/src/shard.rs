@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Origin};
-use protocol::query::{Answer, Query, ReadFault};
+use protocol::query::StoreState;
 use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
 
 use crate::applied::Applied;
 use crate::channel::{Channel, Submit};
-use crate::effect::{Effect, Fault};
+use crate::effect::Effect;
 use crate::greet::{Draining, Greeting};
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
@@ -22,6 +22,7 @@ use crate::remote::HeldConn;
 use crate::session::Session;
 use crate::source::Source;
 use crate::timer::Timer;
+use crate::unread::Unread;
 use crate::user::{User, Waiting};
 use crate::{Config, Counters};
 
@@ -48,7 +49,13 @@ pub struct Shard {
     pub(crate) applied: Vec<Applied>,
     pub(crate) hops: Hops,
     pub(crate) asked: IdMap<Ticket, Asked>,
-    next_ticket: u64,
+    /// Of them, those that are answered with a page.
+    pub(crate) pages_asked: usize,
+    /// Sessions whose page of the inbox waits for a place among those.
+    pub(crate) pages_waiting: VecDeque<ConnId>,
+    /// What was read in vain and rests.
+    pub(crate) unread: Unread,
+    pub(crate) next_ticket: u64,
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
@@ -115,9 +122,13 @@ pub(crate) struct History {
 
 impl Shard {
     /// A shard that has to replay fan-out before it is ready.
+    ///
+    /// # Panics
+    /// The stores are not this shard's, all of them, rising: rows would be looked for in the wrong one.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let placement = config.placement;
+        assert!(owns(&config), "shard {} is given stores that are not its own, all, in order", config.shard);
         let seed = Seeded(protocol::partition::mix64(config.seed));
         let stores = placement.stores();
         let pipelines = config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head));
@@ -140,6 +151,9 @@ impl Shard {
             applied: applied.collect(),
             hops: Hops::new(config.shard, placement.shards()),
             asked: IdMap::with_hasher(seed),
+            pages_asked: 0,
+            pages_waiting: VecDeque::new(),
+            unread: Unread::default(),
             next_ticket: 1,
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
@@ -184,7 +198,9 @@ impl Shard {
         if self.now >= self.marks_at {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
+            self.unread.sweep(self.now);
         }
+        self.ask_again();
         self.replay_gaps();
         self.settle();
         self.relieve();
@@ -231,7 +247,8 @@ impl Shard {
         let crowded = self.crowded.iter().any(untold).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
-        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded, trailing];
+        let unread = self.unread.next();
+        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded, trailing, unread];
         deadlines.into_iter().flatten().min()
     }
 
@@ -250,6 +267,7 @@ impl Shard {
             sessions_now: self.sessions.len() as u64,
             users_now: self.users.len() as u64,
             channels_now: self.channels.len() as u64,
+            reads_resting_now: self.unread.wanted() as u64,
             ..self.counters
         }
     }
@@ -342,59 +360,6 @@ impl Shard {
             After::Reply(ticket) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),
             After::Read(ticket, query) => self.out.push(Effect::Read { ticket, query }),
             After::Hop(hop) => self.hop(hop),
-        }
-    }
-
-    fn read(&mut self, ticket: Ticket, answer: Result<Answer, ReadFault>) {
-        let Some(asked) = self.asked.remove(&ticket) else { return };
-        if let Err(fault @ ReadFault::Corrupt { .. }) = answer {
-            // Whatever needs the row can never go on: the process ends and names it.
-            return self.out.push(Effect::Fault(Fault::Unreadable(fault)));
-        }
-        match (asked, answer) {
-            (Asked::User(user), Ok(Answer::User { account, devices, inbox_head })) => {
-                self.user_loaded(user, User::new(account, devices, inbox_head));
-            }
-            (Asked::Channel(id), Ok(Answer::Channel { row, members, head, time_ms })) => {
-                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms));
-            }
-            (Asked::Window(id), Ok(Answer::Window(window))) => self.window_loaded(id, &window),
-            (Asked::Page(conn), Ok(Answer::Inbox { frames, through })) => {
-                self.page(conn, ticket, frames, through);
-            }
-            (Asked::History(history), Ok(Answer::History(frames))) => self.history_page(&history, frames),
-            (Asked::Channels { origin, id }, Ok(Answer::Joined { items, more })) => {
-                self.channels_page(origin, id, items, more);
-            }
-            (Asked::ReadMark { origin, id, channel, seq }, Ok(Answer::ReadMark(mark))) => {
-                self.read_mark(origin, id, channel, seq, mark);
-            }
-            (Asked::Created(submit), Ok(Answer::History(frames))) => self.created(submit, &frames),
-            (Asked::Replay { dest, source }, Ok(Answer::Replay { deliveries, through })) => {
-                self.replayed(dest, source, through, deliveries);
-            }
-            (asked, _) => self.read_failed(asked),
-        }
-    }
-
-    /// Asks a store.
-    pub(crate) fn ask(&mut self, asked: Asked, query: Query) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.asked.insert(ticket, asked);
-        self.out.push(Effect::Read { ticket, query });
-        ticket
-    }
-
-    /// Asks a store once a batch of it is stored, so that a user sees what it was told is done.
-    pub(crate) fn ask_after(&mut self, index: usize, number: u64, asked: Asked, query: Query) {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.asked.insert(ticket, asked);
-        let after = After::Read(ticket, query);
-        let pipeline = self.pipelines.get_mut(index);
-        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(number, after)) {
-            self.after_stored(after);
         }
     }
 
@@ -498,6 +463,15 @@ impl Shard {
         let awaited = self.applied.iter().any(|applied| applied.needs(id));
         (user.used != used || !user.sessions.is_empty() || !stored || awaited).then_some(user.used)
     }
+}
+
+/// Whether the stores are those of the shard, each at the place where [`Shard::own`] looks for it.
+fn owns(config: &Config) -> bool {
+    let (placement, own) = (config.placement, &config.own);
+    let of_shard = |store: &StoreId| placement.shard_of_store(*store) == config.shard;
+    let wanted = (0..placement.stores()).map(StoreId).filter(of_shard);
+    own.iter().map(|state: &StoreState| state.store).eq(wanted)
+        && config.fanout_heads.len() == usize::from(placement.stores())
 }
 
 /// Users and channels that one turn looks at for eviction.
