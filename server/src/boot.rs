@@ -32,6 +32,8 @@ use crate::space::Watcher;
 use crate::store::{self, Appender, Work};
 use crate::turn::{Append, ShardThread};
 
+/// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
+const INLINE_ROWS: u32 = 64;
 /// Descriptors that the control plane may want.
 const FILES_OF_CONTROL: u64 = 1024;
 /// QUIC waits so much longer than three heartbeats before it drops a silent connection, milliseconds.
@@ -141,7 +143,7 @@ impl Node {
         let (mailboxes, outlets) = mesh::build(placement.shards());
         let (appenders, meters, stores) = store_threads(&data, placement, &outlets)?;
         let (readers, reader_threads) =
-            Readers::start(config.readers, &data).map_err(system("a reader thread"))?;
+            Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
         let watcher = Watcher::start(&config.data, config.space_reserve_bytes, outlets.clone())
             .map_err(system("the data directory's disk"))?;
         let metrics = Metrics {
@@ -271,6 +273,7 @@ impl Plan<'_> {
         let outlet: Option<Outlet> = mailbox.outlets().to(shard);
         let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
         let (data, readers) = (self.data.clone(), self.readers.clone());
+        let meter = readers.meter();
         let driver_limits = driver::Limits {
             connections_max: driver::connections_within_descriptors(self.placement.shards(), self.files()),
             hello_ms: self.config.hello_timeout_ms,
@@ -283,7 +286,13 @@ impl Plan<'_> {
             keys: self.keys.clone(),
             quic,
             limits: driver_limits,
-            cached: Box::new(move |query| cached(&data, query)),
+            cached: Box::new(move |query| {
+                let answer = cached(&data, query);
+                if let Some(Err(fault)) = &answer {
+                    meter.failed(query, fault);
+                }
+                answer
+            }),
             appender: self.appender(),
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
@@ -379,7 +388,7 @@ fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option
 
 /// From memory, on the shard's own thread.
 fn cached(data: &Stores, query: &Query) -> Option<Result<Answer, ReadFault>> {
-    data.read(query, Tier::Cached).map_err(ReadFault::from).transpose()
+    data.read(query, Tier::Cached { rows: INLINE_ROWS }).map_err(ReadFault::from).transpose()
 }
 
 fn placement(config: &Config, stores: u16) -> Result<Placement, BootError> {

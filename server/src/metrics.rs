@@ -49,6 +49,9 @@ const COUNTERS: &[Row] = &[
     ("maru_deliveries_dropped_total", "Deliveries read from the fan-out log instead.", |r| {
         r.core.deliveries_dropped
     }),
+    ("maru_reads_unanswered_total", "Reads that failed for the shard and may not fail again.", |r| {
+        r.core.reads_failed
+    }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
     ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
@@ -100,6 +103,9 @@ const GAUGES: &[Row] = &[
     ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic.connections_now),
     ("maru_quic_held", "Connections served for another shard now.", |r| r.core.held_now),
     ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
+    ("maru_reads_resting", "Reads that failed and are asked again after a pause.", |r| {
+        r.core.reads_resting_now
+    }),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
 ];
 

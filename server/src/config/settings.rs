@@ -119,7 +119,7 @@ settings! {
     "pin", "CORES", "Cores that shards are pinned to [auto: when there is a shard for each]",
         "auto, off, or core numbers with commas between them",
         |config, text| config.pin => Pin::parse(text);
-    "readers", "N", "Threads that read what is not in memory [2]", "1 to 64",
+    "readers", "N", "Threads that read what is not in memory [one a core, at least 2]", "1 to 64",
         |config, text| config.readers => number(text, 1, 64);
     "group_members", "N", "Members a group may have [100]", "2 to 500",
         |config, text| config.limits.group_members => number(text, 2, GROUP_MEMBERS_MAX);
