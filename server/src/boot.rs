@@ -28,9 +28,9 @@ use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
 use crate::metrics::Metrics;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
-use crate::space::Watcher;
+use crate::space::{Gate, Keep, Watcher};
 use crate::store::{self, Appender, Work};
-use crate::turn::{Append, ShardThread};
+use crate::turn::{Append, ShardReport, ShardThread};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
 const INLINE_ROWS: u32 = 64;
@@ -141,11 +141,12 @@ impl Node {
             None => (Vec::new(), None),
         };
         let (mailboxes, outlets) = mesh::build(placement.shards());
-        let (appenders, meters, stores) = store_threads(&data, placement, &outlets)?;
+        let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
+        let watcher = Watcher::start(&config.data, keep, outlets.clone())
+            .map_err(system("the data directory's disk"))?;
+        let (appenders, meters, stores) = store_threads(&data, placement, &outlets, &watcher.gate())?;
         let (readers, reader_threads) =
             Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
-        let watcher = Watcher::start(&config.data, config.space_reserve_bytes, outlets.clone())
-            .map_err(system("the data directory's disk"))?;
         let metrics = Metrics {
             began,
             outlets: outlets.clone(),
@@ -214,6 +215,20 @@ impl Node {
         drop(listens);
         while listening.recv().is_ok() {}
         self.plane.set_ready(true);
+    }
+
+    /// Reads that failed, that shards wait for, and that are asked again after a pause.
+    #[must_use]
+    pub fn reads_resting(&self) -> u64 {
+        let (tells, told) = channel();
+        for outlet in self.outlets.all() {
+            let tells = tells.clone();
+            let tell =
+                move |report: ShardReport| tells.send(report.core.reads_resting_now).unwrap_or_default();
+            outlet.post(Post::Inspect(Box::new(tell)));
+        }
+        drop(tells);
+        told.iter().sum()
     }
 
     /// Stops admitting; each shard tells when it is done.
@@ -407,6 +422,7 @@ fn store_threads(
     data: &Arc<Stores>,
     placement: Placement,
     outlets: &Outlets,
+    gate: &Gate,
 ) -> Result<StoreThreads, BootError> {
     let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..placement.stores() {
@@ -414,9 +430,12 @@ fn store_threads(
         let outlet = outlets.to(placement.shard_of_store(store));
         let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
         let meter = Arc::<store::meter::StoreMeter>::default();
-        let commits = data.clone();
+        let (commits, gate) = (data.clone(), gate.clone());
         let work = Work {
-            commit: Box::new(move |batches| commits.commit(store, batches)),
+            commit: Box::new(move |batches| {
+                gate.before_write(store::bytes_of(batches));
+                commits.commit(store, batches)
+            }),
             stored: Box::new(move |number| outlet.post(Post::Stored { store, number })),
             failed: Box::new(move |error| fatal::commit_failed(store, &error)),
             meter: meter.clone(),

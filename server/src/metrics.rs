@@ -124,7 +124,7 @@ impl Metrics {
         text.gauge("maru_reads_waiting", "Queries that wait for a reader thread.", self.readers.waiting());
         let (free, low) = self.space.read();
         text.gauge("maru_disk_free_bytes", "Free space on the disk of the data directory.", free);
-        text.gauge("maru_disk_low", "1 while sends are refused for want of space.", u64::from(low));
+        text.gauge("maru_disk_low", "1 while whatever writes is refused for want of space.", u64::from(low));
         text.end()
     }
 

@@ -62,6 +62,10 @@ impl api::Core for DataPlane {
         Box::pin(self.ask(user, Command::RemoveDevice { user, device }))
     }
 
+    fn is_storage_full(&self) -> bool {
+        self.metrics.space.read().1
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -125,6 +129,11 @@ mod tests {
         assert!(!plane.is_ready());
         plane.set_ready(true);
         assert!(plane.is_ready());
+    }
+
+    #[test]
+    fn a_nearly_full_disk_has_one_name() {
+        assert_eq!(api::DISK_NEARLY_FULL, shard::DISK_NEARLY_FULL);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,9 @@ use std::pin::Pin;
 
 use protocol::{DeviceId, UserId};
 
+/// The words with which the data plane refuses what makes rows while the disk is nearly full.
+pub const DISK_NEARLY_FULL: &str = "the disk is nearly full; try again later";
+
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -33,6 +36,11 @@ pub trait Core: Send + Sync + 'static {
     fn route(&self, user: UserId) -> Route {
         let _ = user;
         Route { shard: 0, shards: 1, quic: None }
+    }
+
+    /// Whether the disk is so nearly full that whatever makes rows is refused.
+    fn is_storage_full(&self) -> bool {
+        false
     }
 
     /// Whether every shard serves and none drains.

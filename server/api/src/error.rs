@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::DeviceId;
 
+use crate::core::DISK_NEARLY_FULL;
+
 /// A refused request. `code` is a stable word for programs, `message` words for people.
 #[derive(Clone, Debug)]
 pub struct ApiError {
@@ -54,6 +56,13 @@ impl ApiError {
     pub fn busy(retry_after_ms: u64, message: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
         Self { retry_after_ms: retry_after_ms.max(1), ..error }
+    }
+
+    /// The disk is nearly full: what makes rows is refused, and may be asked again.
+    #[must_use]
+    pub fn storage_full() -> Self {
+        let error = Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", DISK_NEARLY_FULL);
+        Self { retry_after_ms: 5000, ..error }
     }
 
     /// The account has its full number of devices.

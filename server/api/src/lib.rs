@@ -19,7 +19,7 @@ pub mod snowflake;
 
 pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
 pub use admin_token::AdminToken;
-pub use core::{Core, Pending, Route};
+pub use core::{Core, DISK_NEARLY_FULL, Pending, Route};
 pub use error::ApiError;
 pub use keys::Keys;
 pub use name::{Name, NameFault};

@@ -329,9 +329,14 @@ impl Shard {
         if !self.with_user(id, || Waiting::Open(channel)) {
             return;
         }
-        let exists = matches!(self.users.get(&id), Some(Slot::Live(user)) if user.account.is_some());
+        let exists = self.has_account(id);
         let home = self.placement.channel_home(channel);
         self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
+    }
+
+    /// Whether a user in memory has an account.
+    fn has_account(&self, id: UserId) -> bool {
+        matches!(self.users.get(&id), Some(Slot::Live(user)) if user.account.is_some())
     }
 
     pub(crate) fn control(&mut self, ticket: Ticket, command: Command) {
@@ -344,7 +349,7 @@ impl Shard {
         if !self.with_user(id, || Waiting::Control(ticket, command.clone())) {
             return;
         }
-        if self.space_low && matches!(command, Command::CreateAccount { .. }) {
+        if self.space_low && matches!(command, Command::CreateAccount { .. }) && !self.has_account(id) {
             self.out.push(Effect::Reply { ticket, outcome: Err(DISK_NEARLY_FULL.to_owned()) });
             return;
         }

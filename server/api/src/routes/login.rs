@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::bearer::Bearer;
 use crate::accounts::{Account, AddDevice};
+use crate::core::DISK_NEARLY_FULL;
 use crate::error::ApiError;
 use crate::json::{Json, parse_id};
 use crate::name::Name;
@@ -43,6 +44,9 @@ pub(crate) async fn login(
             "replace",
             "only a new device replaces another; leave out one of the two",
         ));
+    }
+    if device.is_none() && api.core.is_storage_full() {
+        return Err(ApiError::storage_full());
     }
     let account = authenticate(&api, peer, &body.name, body.password).await?;
     // Always, whatever SQL remembers: the core's rows may be of an older backup.
@@ -127,6 +131,9 @@ async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiE
 }
 
 fn core_refused(error: &str) -> ApiError {
+    if error == DISK_NEARLY_FULL {
+        return ApiError::storage_full();
+    }
     tracing::warn!(error, "the core could not take a command");
     ApiError::busy(CORE_RETRY_MS, "the server cannot do this now")
 }

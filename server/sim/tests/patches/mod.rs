@@ -149,4 +149,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "            self.crowded.push(conn);\n            return;\n        }\n        session.crowded = false;",
         to: "            return;\n        }\n        session.crowded = false;",
     },
+    Mutant {
+        name: "a read that failed is never asked again",
+        file: "unread.rs",
+        from: "rest.wanted && rest.until <= now);",
+        to: "rest.wanted && rest.until <= now && false);",
+    },
 ];

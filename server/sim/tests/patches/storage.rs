@@ -57,4 +57,34 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "all <= self.bounds.messages as usize",
         to: "all <= self.bounds.messages as usize + 1",
     },
+    Mutant {
+        name: "a row of another store is written",
+        file: "apply.rs",
+        from: "is_some_and(|place| place != store)",
+        to: "is_some_and(|place| place != store && false)",
+    },
+    Mutant {
+        name: "a commit after an error is taken",
+        file: "stores.rs",
+        from: "writer.poisoned = written.is_err();",
+        to: "let _ = written.is_err();",
+    },
+    Mutant {
+        name: "rows that a shard's own thread looks at are not counted",
+        file: "view.rs",
+        from: "left.get().checked_sub(1).ok_or(Unread::Miss)?",
+        to: "left.get()",
+    },
+    Mutant {
+        name: "a dedup window is read on a shard's own thread",
+        file: "query.rs",
+        from: "Query::Window { .. } | Query::Joined { .. } | Query::Replay { .. } => false,",
+        to: "Query::Window { .. } => true,\n        Query::Joined { .. } | Query::Replay { .. } => false,",
+    },
+    Mutant {
+        name: "a replay skips the stores that have members",
+        file: "query/replay.rs",
+        from: "if !members.iter().any(|(user, _)| at_dest(user)) {",
+        to: "if members.iter().any(|(user, _)| at_dest(user)) {",
+    },
 ];
