@@ -6,6 +6,7 @@
 
 pub mod disk;
 mod durable;
+mod enemies;
 mod flat;
 mod history;
 mod idle;

@@ -2,14 +2,16 @@
 //! words. Ports are free ones of loopback, folders temporary, processes ended by their own handles.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 const USERS: &str = "40";
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Server {
     folder: tempfile::TempDir,
@@ -54,6 +56,26 @@ impl Server {
         self.child.wait().unwrap();
         let address = self.ready.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
         (self.child, self.ready) = spawn(self.folder.path(), &address);
+    }
+
+    /// Messages that the server has stored since it began.
+    fn stored(&self) -> u64 {
+        let address = self.ready.http.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: a\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with("maru_messages_stored_total"));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    }
+
+    /// Until so many are stored. The patience only ends a test that has failed.
+    fn until_stored(&self, messages: u64) {
+        let since = Instant::now();
+        while self.stored() < messages {
+            assert!(since.elapsed() < PATIENCE, "{} of {messages} messages", self.stored());
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn load(&self, args: &[&str]) -> Command {
@@ -155,8 +177,8 @@ fn mixed_is_verified_through_a_crash_with_two_workers() {
         ["mixed", "--devices", "40", "--warmup", "0", "--seconds", "4", "--rate", "100", "--cut-rate", "5"];
     let more = ["--set", "group.size=4", "--set", "group.senders=2", "--offline-ms", "200", "--workers", "2"];
     let mut run = server.load(&args).args(more).args(["--verify", "--json", &json]).spawn().unwrap();
-    // Half-way by the clock; when exactly decides nothing.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    // The run is in full swing; when exactly decides nothing.
+    server.until_stored(100);
     server.crash();
     let status = run.wait().unwrap();
     assert!(matches!(status.code(), Some(0 | 3)), "{status:?}: {}", words(&run.wait_with_output().unwrap()));
@@ -178,7 +200,7 @@ fn quic_is_verified_through_a_crash_beside_websockets() {
     let more =
         ["--set", "group.size=4", "--set", "group.senders=2", "--offline-ms", "200", "--quic-share", "0.5"];
     let mut run = server.load(&args).args(more).args(["--verify", "--json", &json]).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.until_stored(100);
     server.crash();
     let status = run.wait().unwrap();
     assert!(matches!(status.code(), Some(0 | 3)), "{status:?}: {}", words(&run.wait_with_output().unwrap()));
@@ -291,8 +313,8 @@ fn a_signal_ends_the_run_early_and_keeps_what_was_counted() {
         command.args(["--json", &json]);
         let run = command.args(["--rate", "50"]).spawn().unwrap();
         let pid = run.id();
-        // Long enough that something was counted; everything else waits for the process's own end.
-        std::thread::sleep(std::time::Duration::from_secs(4));
+        // Something was counted; everything else waits for the process's own end.
+        server.until_stored(server.stored() + 200);
         let workers = children(pid);
         assert_eq!(workers.len(), 3);
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
@@ -334,7 +356,7 @@ fn bad_input_is_named_and_the_exit_code_is_not_zero() {
     let args =
         ["direct", "--devices", "4", "--warmup", "0", "--seconds", "60", "--patience", "1", "--json", &json];
     let run = server.load(&args).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.until_stored(server.stored() + 50);
     server.child.kill().unwrap();
     let output = run.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", words(&output));

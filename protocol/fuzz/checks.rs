@@ -4,13 +4,14 @@
 use protocol::body::message::{
     AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
 };
-use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, WelcomeV2};
 use protocol::body::sync::{
     Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
     SendAck,
 };
 use protocol::body::{Body, KINDS, check, encode, is_readable, read};
 use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, MemberRow};
+use protocol::cost::{FRAME_TOKENS_MAX, tokens};
 use protocol::ws::{Decoder, Event, Role};
 use protocol::{Code, Frame, Header};
 
@@ -25,6 +26,7 @@ pub fn frame(data: &[u8]) {
     assert!(data.ends_with(frame.body()));
     let _ = check(&frame);
     let _ = is_readable(&frame);
+    assert!((1..=FRAME_TOKENS_MAX).contains(&tokens(&frame)));
 }
 
 /// The first byte picks a kind, the rest is its body: no panic; accepted means canonical, and canonical is accepted
@@ -57,8 +59,8 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole Hello Welcome Reauth Heartbeat
-        GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
+    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole Hello WelcomeV2 Reauth
+        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
         MarkRead Reject)
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::frame::Frame;
 use crate::id::{ChannelId, Cursor, DeviceId, ShardId, StoreId, UserId};
+use crate::kind::Kind;
 use crate::query::Delivery;
 use crate::reject::CloseCode;
 
@@ -37,6 +38,8 @@ pub enum Hop {
     Answer {
         /// For whom.
         origin: Origin,
+        /// The kind of the frame that it answers: numbers of frames tell apart those of one kind.
+        asked: Kind,
         /// 1..n whole frames.
         frames: Bytes,
     },
@@ -134,6 +137,9 @@ pub enum Held {
         /// Bytes that the connection has not taken yet.
         queued: usize,
     },
+    /// Whether the holder reads the connection: not while the ring to the home is too full. Its silence then says nothing.
+    /// In order with the frames.
+    Read(bool),
     /// The connection is gone. Last.
     Closed,
 }

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod commit;
+pub mod cost;
 pub mod frame;
 pub mod hop;
 pub mod id;

@@ -34,6 +34,14 @@ pub const PAGE_MESSAGES_MAX: u32 = 200;
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Rows in a page of channels or members.
 pub const LIST_ITEMS_MAX: u32 = 500;
+/// Most messages of a channel whose send ids are remembered: the dedup window.
+pub const DEDUP_MESSAGES_MAX: u32 = 10_000;
+/// The newest messages whose send ids are remembered whatever their age and size.
+pub const DEDUP_MESSAGES_MIN: u32 = 256;
+/// Of the others only those that are at most so much older than the channel's newest message.
+pub const DEDUP_AGE_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// Bytes of frames that the dedup window of a channel covers; only [`DEDUP_MESSAGES_MIN`] may be more.
+pub const DEDUP_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Numbers that a browser reads as `number` stay below this.
 pub const U53_MAX: u64 = (1 << 53) - 1;
 
@@ -42,5 +50,6 @@ const _: () = assert!(NAME_BYTES_MAX == NAME_CHARS_MAX * 4);
 const _: () = assert!(HEADER_BYTES + STAMP_BYTES + TEXT_BYTES_MAX + 64 <= FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= WS_MESSAGE_BYTES_MAX);
 const _: () = assert!(TOKEN_BYTES_MAX + 1024 <= UNAUTHENTICATED_BYTES_MAX);
+const _: () = assert!(DEDUP_MESSAGES_MIN < DEDUP_MESSAGES_MAX);
 const _: () = assert!(GROUP_MEMBERS_DEFAULT <= GROUP_MEMBERS_MAX);
 const _: () = assert!(GROUP_MEMBERS_MAX <= LIST_ITEMS_MAX as usize);

@@ -120,7 +120,11 @@ mod tests {
     #[test]
     fn golden_partitions() {
         assert_eq!(mix64(0), 0xe220_a839_7b1d_cdaf);
-        assert_eq!(PartitionId::of_user(UserId(1)), PartitionId((mix64(1) % 4096) as u16));
+        // By a second implementation (docs/protocol.md section 4, in Python).
+        assert_eq!(PartitionId::of_user(UserId(1)), PartitionId(3265));
+        assert_eq!(PartitionId::of_user(UserId(170)), PartitionId(3258));
+        assert_eq!(PartitionId::of_user(UserId((1 << 63) + 5)), PartitionId(3888));
+        assert_eq!(PartitionId::of_channel(ChannelId(170)), PartitionId(3258), "a group's low half");
         assert_eq!(
             PartitionId::of_channel(ChannelId::direct(UserId(9), UserId(4))),
             PartitionId::of_user(UserId(4))

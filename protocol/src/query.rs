@@ -17,12 +17,19 @@ pub enum Query {
     User(UserId),
     /// A channel's rows, to load it cold.
     Channel(ChannelId),
-    /// Who sent the newest `count` messages of a channel under which send id: the dedup window.
+    /// Who sent the newest messages of a channel under which send id: the dedup window. The newest
+    /// [`DEDUP_MESSAGES_MIN`] always; beyond them it ends where a message is older than `since_ms`, or where more than
+    /// [`DEDUP_BYTES_MAX`] of frames would have to be read.
+    ///
+    /// [`DEDUP_MESSAGES_MIN`]: crate::limits::DEDUP_MESSAGES_MIN
+    /// [`DEDUP_BYTES_MAX`]: crate::limits::DEDUP_BYTES_MAX
     Window {
         /// The channel.
         channel: ChannelId,
-        /// How many.
+        /// Most messages.
         count: u32,
+        /// The least time of a message beyond the newest.
+        since_ms: u64,
     },
     /// An inbox behind `after`, with the messages that the pointers name.
     Inbox {
@@ -69,6 +76,8 @@ pub enum Query {
         source: StoreId,
         /// Exclusive lower end.
         after: u64,
+        /// Inclusive upper end: nothing beyond is read.
+        until: u64,
         /// For whose users.
         dest: StoreId,
         /// Bounds; at least one log row is answered whatever its size.

@@ -4,8 +4,9 @@
 //! One call of [`Driver::poll`] a turn brings inputs; transmits and closes are queued; one [`Driver::flush`] a turn
 //! writes each touched connection. There is one driver now, [`epoll::Epoll`]; io_uring would be its sibling.
 
+pub(crate) mod budget;
 pub mod epoll;
-mod table;
+mod halves;
 mod timers;
 mod udp;
 
@@ -36,11 +37,20 @@ pub struct Limits {
     pub hello_ms: u64,
     /// Time to take what is queued and answer a close, milliseconds.
     pub close_ms: u64,
+    /// Bytes of WebSocket messages that have come in part, of all connections together. Above it those that hold one are
+    /// read no further until there is room; one at a time goes on.
+    pub half_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections_max: 1_000_000, unauthenticated_max: 4096, hello_ms: 10_000, close_ms: 5000 }
+        Self {
+            connections_max: 1_000_000,
+            unauthenticated_max: 4096,
+            hello_ms: 10_000,
+            close_ms: 5000,
+            half_bytes_max: halves::HALF_BYTES_MAX,
+        }
     }
 }
 
@@ -145,6 +155,12 @@ pub struct Counters {
     pub reads: u64,
     /// Write syscalls.
     pub writes: u64,
+    /// Turns in which not everybody was looked at who had something: the rest came in the next.
+    pub turns_cut: u64,
+    /// Connections closed because they stood still in the middle of a message while others waited for its memory.
+    pub halves_stalled: u64,
+    /// Bytes of WebSocket messages that have come in part.
+    pub half_bytes_now: u64,
     /// Connections now.
     pub connections_now: u64,
     /// Of them without a valid Hello.
@@ -189,7 +205,8 @@ pub trait Driver {
     /// Queues whole frames for the next flush.
     fn transmit(&mut self, conn: ConnId, frames: Bytes);
 
-    /// Ends a connection once what is queued is written; [`Input::Closed`] is told at the end.
+    /// Ends a connection once what is queued is written. [`Input::Closed`] is told when nothing more can come from it or
+    /// reach it, which over QUIC is before the close code has left: [`Self::is_idle`] says when all have.
     fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>);
 
     /// Reads no more from a connection.
@@ -203,6 +220,9 @@ pub trait Driver {
 
     /// When [`Self::poll`] must return though nothing happens, in milliseconds of [`Now::tick`]. 0 for at once.
     fn next_deadline(&mut self) -> Option<u64>;
+
+    /// Whether nobody is connected any more, but for QUIC connections that were sent all of their end.
+    fn is_idle(&self) -> bool;
 
     /// Counters for the operator.
     fn counters(&self) -> Counters;

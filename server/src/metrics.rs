@@ -59,6 +59,10 @@ const COUNTERS: &[Row] = &[
     ("maru_connections_refused_total", "Connections closed because the table was full.", |r| {
         r.driver.refused_full
     }),
+    ("maru_turns_cut_total", "Turns in which not everybody was looked at.", |r| r.driver.turns_cut),
+    ("maru_halves_stalled_total", "Connections closed in the middle of a message.", |r| {
+        r.driver.halves_stalled
+    }),
     ("maru_connections_evicted_total", "Unauthenticated connections that made room.", |r| r.driver.evicted),
     ("maru_hello_timeouts_total", "Connections that said no Hello in time.", |r| r.driver.hello_timeouts),
     ("maru_upgrades_refused_total", "Requests at the chat port that were no upgrade.", |r| {
@@ -106,6 +110,7 @@ const GAUGES: &[Row] = &[
     ("maru_reads_resting", "Reads that failed and are asked again after a pause.", |r| {
         r.core.reads_resting_now
     }),
+    ("maru_half_bytes", "Bytes of WebSocket messages that came in part.", |r| r.driver.half_bytes_now),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
 ];
 

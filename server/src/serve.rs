@@ -26,8 +26,9 @@ use crate::{fatal, logging};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
-/// Shards give up on a drain by themselves after [`shard::limits::DRAIN_MS`]; whoever has not by now is left.
-const DRAIN_DEADLINE: Duration = Duration::from_millis(shard::limits::DRAIN_MS + 5000);
+/// Shards give up on a drain by themselves after [`shard::limits::DRAIN_MS`], and then wait for the farewells of the
+/// slow, [`crate::driver::Limits::close_ms`]; whoever has not by now is left.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(shard::limits::DRAIN_MS + 7000);
 /// How long what blocks in the control plane is waited for at the end.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(5);
 /// A start that takes longer says so this often.

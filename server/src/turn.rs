@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::ShardId;
 use protocol::commit::Batch;
@@ -16,6 +16,7 @@ use protocol::token::Key;
 use shard::{Effect, Fault, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
+use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
 use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
 use crate::mesh::{Mailbox, Outlet, Post, Reply};
@@ -116,7 +117,8 @@ pub struct ShardThread {
     pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
     /// Fan-out is replayed: the shard may be told to listen. Called once.
     pub on_ready: Once,
-    /// After [`Post::Drain`]: every connection is closed. Called once.
+    /// After [`Post::Drain`]: every connection is closed, and whoever still takes something was sent its close code.
+    /// Called once.
     pub on_drained: Once,
     /// Which processor to stay on, by the kernel's number. Best effort: a container may not allow it.
     pub pin_to: Option<usize>,
@@ -182,8 +184,10 @@ impl ShardThread {
             reader: self.reader,
             on_ready: Some(self.on_ready),
             on_drained: Some(self.on_drained),
+            is_drained: false,
             is_stopped: false,
             turns: 0,
+            turns_cut: 0,
             sleeps: 0,
         }
         .run()
@@ -214,8 +218,12 @@ struct Turns<C, D> {
     next_ticket: u64,
     on_ready: Option<Once>,
     on_drained: Option<Once>,
+    /// The core has said so.
+    is_drained: bool,
     is_stopped: bool,
     turns: u64,
+    /// Turns whose posts or hops took too long.
+    turns_cut: u64,
     sleeps: u64,
 }
 
@@ -265,17 +273,30 @@ impl<C: Core, D: Driver> Turns<C, D> {
             self.core.step(answer, &mut self.effects);
         }
         self.step_told();
-        for _ in 0..POSTS_PER_TURN {
+        let mut is_cut = false;
+        let since = self.now.at;
+        for taken in 1..=POSTS_PER_TURN {
             let Some(post) = self.mailbox.next_post() else { break };
             self.on_post(post)?;
+            if self.is_late(taken, since) {
+                is_cut = true;
+                break;
+            }
         }
-        for _ in 0..HOPS_PER_TURN {
+        // Hops have time of their own: however many posts there are, some hops are taken.
+        let since = self.clock.now().at;
+        for taken in 1..=HOPS_PER_TURN {
             if !self.core.wants_hops() {
+                break;
+            }
+            if self.is_late(taken, since) {
+                is_cut = true;
                 break;
             }
             let Some((from, hop)) = self.mailbox.next_hop() else { break };
             self.core.step(Input::Hop { from, hop }, &mut self.effects);
         }
+        self.turns_cut += u64::from(is_cut);
         self.core.end_turn(&mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
@@ -285,7 +306,23 @@ impl<C: Core, D: Driver> Turns<C, D> {
         self.driver.flush(self.now, &mut self.told);
         self.send_hops();
         self.send_away();
+        self.tell_drained();
         Ok(())
+    }
+
+    /// The core is done before the last close code has left: the process must not end in between.
+    fn tell_drained(&mut self) {
+        if self.is_drained
+            && self.driver.is_idle()
+            && let Some(on_drained) = self.on_drained.take()
+        {
+            on_drained();
+        }
+    }
+
+    /// Whether so many posts or hops have used up their time. The clock is looked at seldom.
+    fn is_late(&self, taken: usize, since: Instant) -> bool {
+        taken.is_multiple_of(LOOK_EVERY) && self.clock.now().at >= since + TIME_PER_TURN
     }
 
     /// Steps the core with what the driver told, in order.
@@ -336,10 +373,12 @@ impl<C: Core, D: Driver> Turns<C, D> {
 
     fn report(&self) -> ShardReport {
         let (posts, hops) = self.mailbox.waiting();
+        let mut driver = self.driver.counters();
+        driver.turns_cut += self.turns_cut;
         ShardReport {
             shard: self.shard,
             core: self.core.counters(),
-            driver: self.driver.counters(),
+            driver,
             turns: self.turns,
             sleeps: self.sleeps,
             hops_waiting_now: hops as u64,
@@ -374,11 +413,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                     on_ready();
                 }
             }
-            Effect::Drained => {
-                if let Some(on_drained) = self.on_drained.take() {
-                    on_drained();
-                }
-            }
+            Effect::Drained => self.is_drained = true,
         }
     }
 

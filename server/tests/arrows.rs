@@ -110,6 +110,16 @@ fn broken_purity_is_found() {
         assert_eq!(broken_purity("f.rs", &text).len(), 1, "{word}");
     }
     assert!(broken_purity("f.rs", "// std::net is for the driver\nfn f() {}").is_empty());
+    for tree in [
+        "use std::{fs, io};",
+        "use std::{\n    io,\n    net::{IpAddr, SocketAddr},\n};",
+        "use std::collections::{BTreeMap, HashMap};",
+        "use std::{collections::{BTreeMap, HashSet}, fmt};",
+        "pub(crate) use std::{time::Duration};",
+    ] {
+        assert_eq!(broken_purity("f.rs", tree).len(), 1, "{tree}");
+    }
+    assert!(broken_purity("f.rs", "use std::{collections::{BTreeMap, VecDeque}, sync::Arc};").is_empty());
 }
 
 struct Arrow {
@@ -133,14 +143,40 @@ fn broken_arrows(arrows: &[Arrow]) -> Vec<String> {
 }
 
 fn broken_purity(name: &str, text: &str) -> Vec<String> {
-    let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
-    let breach = |(number, line): (usize, &str)| {
-        let may =
-            |word: &str| EXCEPTIONS.iter().any(|(file, words)| name.ends_with(file) && words.contains(&word));
-        let word = BANNED.iter().find(|word| line.contains(**word) && !may(word))?;
-        Some(format!("{name}:{}: a pure crate names `{}`", number + 1, word.trim()))
-    };
-    code.filter_map(breach).collect()
+    let may =
+        |word: &str| EXCEPTIONS.iter().any(|(file, words)| name.ends_with(file) && words.contains(&word));
+    let breach = |code: &str| BANNED.iter().find(|word| code.contains(**word) && !may(word));
+    let code: Vec<(usize, &str)> =
+        text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).collect();
+    let lines = code.iter().filter_map(|(number, line)| {
+        breach(line).map(|word| format!("{name}:{}: a pure crate names `{}`", number + 1, word.trim()))
+    });
+    let whole: String = code.iter().flat_map(|(_, line)| [*line, "\n"]).collect();
+    let uses = whole.split("use ").skip(1).filter_map(|rest| rest.split_once(';')).flat_map(|(tree, _)| {
+        let paths = if tree.contains('{') { paths(tree) } else { Vec::new() };
+        paths.into_iter().filter_map(|path| {
+            breach(&path).map(|word| format!("{name}: a pure crate names `{}` in `{path}`", word.trim()))
+        })
+    });
+    lines.chain(uses).collect()
+}
+
+/// The paths of a tree of imports: `a::{b, c::{d}}` names `a::b` and `a::c::d`.
+fn paths(tree: &str) -> Vec<String> {
+    let tree: String = tree.chars().filter(|c| !c.is_whitespace()).collect();
+    let Some((head, rest)) = tree.split_once('{') else { return vec![tree] };
+    let inner = rest.rsplit_once('}').map_or(rest, |(inner, _)| inner);
+    let (mut depth, mut begin, mut branches) = (0i32, 0, Vec::new());
+    for (place, c) in inner.char_indices() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if c == ',' && depth == 0 {
+            branches.push(&inner[begin..place]);
+            begin = place + 1;
+        }
+    }
+    branches.push(&inner[begin..]);
+    let branches = branches.into_iter().filter(|branch| !branch.is_empty());
+    branches.flat_map(paths).map(|path| format!("{head}{path}")).collect()
 }
 
 fn arrows_of_this_workspace() -> Vec<Arrow> {

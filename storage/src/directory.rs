@@ -73,12 +73,7 @@ impl Stores {
     /// [`StoreError::Io`]: no random numbers, or the disk.
     pub fn renew(&self) -> Result<(), StoreError> {
         for number in 0..self.count() {
-            let store = StoreId(number);
-            let generation = random_generation()?;
-            let rows = fault(self.view(Tier::Any).rows(store))?;
-            rows.write(&mut |sink| {
-                sink.put(Family::Meta, key::META_GENERATION, &generation.0.to_be_bytes())
-            })?;
+            self.begin_life(StoreId(number), random_generation()?)?;
         }
         Ok(())
     }

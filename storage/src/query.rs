@@ -17,7 +17,9 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
     match *query {
         Query::User(user) => answer_user(view, user),
         Query::Channel(channel) => answer_channel(view, channel),
-        Query::Window { channel, count } => history::window(view, channel, count).map(Answer::Window),
+        Query::Window { channel, count, since_ms } => {
+            history::window(view, channel, count, since_ms).map(Answer::Window)
+        }
         Query::Inbox { user, after, page } => {
             let (frames, through) = inbox::page(view, user, after, page)?;
             Ok(Answer::Inbox { frames, through })
@@ -30,8 +32,8 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             Ok(Answer::Joined { items, more })
         }
         Query::ReadMark { user, channel } => view.read_mark(user, channel).map(Answer::ReadMark),
-        Query::Replay { source, after, dest, page } => {
-            let (deliveries, through) = replay::page(view, source, after, dest, page)?;
+        Query::Replay { source, after, until, dest, page } => {
+            let (deliveries, through) = replay::page(view, source, (after, until), dest, page)?;
             Ok(Answer::Replay { deliveries, through })
         }
     }

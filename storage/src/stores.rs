@@ -138,6 +138,15 @@ impl Stores {
         Some(Self { stores, placement: self.placement, histories: self.histories, _lock: None })
     }
 
+    /// Gives one store another generation: inbox positions and seqs above those of now may have been given before.
+    ///
+    /// # Errors
+    /// The store cannot be written, or does not exist.
+    pub fn begin_life(&self, store: StoreId, generation: Generation) -> Result<(), StoreError> {
+        let rows = fault(self.view(Tier::Any).rows(store))?;
+        rows.write(&mut |sink| sink.put(Family::Meta, key::META_GENERATION, &generation.0.to_be_bytes()))
+    }
+
     /// Number of stores, K.
     #[must_use]
     pub fn count(&self) -> u16 {

@@ -70,9 +70,9 @@ fn a_page_of_history_within_the_bound_is_answered_and_one_above_is_not_begun() {
 fn what_is_long_by_nature_is_never_begun() {
     let stores = stores();
     let long = [
-        Query::Window { channel: channel(), count: 1 },
+        Query::Window { channel: channel(), count: 1, since_ms: 0 },
         Query::Joined { user: UserId(2), after: ChannelId(0), limit: 1 },
-        Query::Replay { source: StoreId(0), after: 0, dest: StoreId(0), page: PAGE },
+        Query::Replay { source: StoreId(0), after: 0, until: 9, dest: StoreId(0), page: PAGE },
     ];
     for query in long {
         assert_eq!(inline(&stores, u32::MAX, &query), None, "{query:?}");

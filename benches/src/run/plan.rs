@@ -1,7 +1,7 @@
 //! Rounds of all parts.
 
 use super::part::{Figures, Part};
-use super::{Order, Outcome, durable, flat, history, idle, page, quic, relays, stall, storm};
+use super::{Order, Outcome, durable, enemies, flat, history, idle, page, quic, relays, stall, storm};
 
 const PARTS: &[&Part] = &[
     &relays::PART,
@@ -12,6 +12,7 @@ const PARTS: &[&Part] = &[
     &history::PART,
     &storm::PART,
     &quic::PART,
+    &enemies::PART,
 ];
 
 /// The parts, as `--only` takes them.

@@ -43,16 +43,27 @@ pub(super) struct Server {
     pub(super) http: Option<String>,
     pub(super) users: PathBuf,
     kind: Kind,
+    guarded: bool,
     folder: TempDir,
 }
 
 impl Server {
     /// Starts it with so many users and waits until it listens.
     pub(super) fn start(order: &Order, kind: Kind, users: u32) -> Outcome<Self> {
+        Self::start_with(order, kind, (users, 1), false)
+    }
+
+    /// The same with so many devices each, and with the limits that an operator has who set none.
+    pub(super) fn start_guarded(order: &Order, kind: Kind, users: u32, devices: u32) -> Outcome<Self> {
+        Self::start_with(order, kind, (users, devices), true)
+    }
+
+    fn start_with(order: &Order, kind: Kind, (users, devices): (u32, u32), guarded: bool) -> Outcome<Self> {
         let folder = tempfile::tempdir_in(&order.work)?;
         // Whoever has no accounts takes any well-formed token, so all get theirs from the same tool.
         let made = Command::new(order.bin.join("maru"))
-            .args(["admin", "create-users", "--count", &users.to_string(), "--data"])
+            .args(["admin", "create-users", "--count", &users.to_string()])
+            .args(["--devices", &devices.to_string(), "--data"])
             .arg(folder.path().join("data"))
             .arg("--tokens")
             .arg(folder.path().join("users"))
@@ -60,19 +71,19 @@ impl Server {
         if !made.status.success() {
             return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
         }
-        Self::serve(order, kind, folder)
+        Self::serve(order, kind, folder, guarded)
     }
 
     /// Ends it and starts it again on the same directory.
     pub(super) fn restart(mut self, order: &Order) -> Outcome<Self> {
         self.end();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir_in(&order.work)?);
-        Self::serve(order, self.kind, folder)
+        Self::serve(order, self.kind, folder, self.guarded)
     }
 
-    fn serve(order: &Order, kind: Kind, folder: TempDir) -> Outcome<Self> {
+    fn serve(order: &Order, kind: Kind, folder: TempDir, guarded: bool) -> Outcome<Self> {
         let log = fs::File::create(folder.path().join("log"))?;
-        let mut child = command(order, kind, folder.path())
+        let mut child = command(order, kind, folder.path(), guarded)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -92,7 +103,15 @@ impl Server {
         };
         let word = |key: &str| ready.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned);
         let url = word("ws=").ok_or("no address")?;
-        Ok(Self { child, url, http: word("http=http://"), users: folder.path().join("users"), kind, folder })
+        Ok(Self {
+            child,
+            url,
+            http: word("http=http://"),
+            users: folder.path().join("users"),
+            kind,
+            guarded,
+            folder,
+        })
     }
 
     fn end(&mut self) {
@@ -147,7 +166,7 @@ impl Drop for Server {
     }
 }
 
-fn command(order: &Order, kind: Kind, folder: &Path) -> Command {
+fn command(order: &Order, kind: Kind, folder: &Path, guarded: bool) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]);
     let floor = |command: &mut Command, driver: &str| {
@@ -166,7 +185,10 @@ fn command(order: &Order, kind: Kind, folder: &Path) -> Command {
             command.arg(order.bin.join("maru")).args(["serve", "--shards", shards, "--store", store]);
             command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]);
             command.arg(folder.join("data"));
-            command.args(["--frames-per-s", "1000000", "--frames-burst", "1000000", "--log", "warn"]);
+            command.args(["--log", "warn"]);
+            if !guarded {
+                command.args(["--frames-per-s", "1000000", "--frames-burst", "1000000"]);
+            }
         }
     }
     command

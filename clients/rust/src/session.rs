@@ -17,6 +17,7 @@
 //! - The cursor moves on complete ranges only, never back.
 //! - A reconnected device catches up before it sends again, and drops what it meets there: with the server's dedup
 //!   window this makes every send effectively once.
+//! - No more is written than the server allows: its pace is in Welcome. Requests and sends share it.
 //! - Sends are written in the order in which they were made. After a refusal that may be retried, all from the refused
 //!   one on are written again, in order, after the pause that the server asked for.
 //! - Each message is told once ([`Event::Message`]); an own send ends in exactly one [`Event::Ack`] or
@@ -35,14 +36,18 @@ mod clock;
 mod command;
 mod event;
 pub mod limits;
+mod pace;
 mod pending;
 mod request;
+pub mod reread;
 mod seen;
 #[cfg(test)]
 mod tests;
 
 pub use event::{About, Content, Event, History, Message, RequestId};
+pub use reread::{Known, Reread};
 
+use pace::{Pace, Priced, Turn};
 use pending::Pending;
 use request::Requests;
 use seen::Seen;
@@ -103,6 +108,7 @@ pub struct Session {
     cursor: Cursor,
     pending: Pending,
     requests: Requests,
+    pace: Pace,
     seen: Seen,
     /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck.
     control: VecDeque<Frame>,
@@ -150,6 +156,7 @@ impl Session {
             cursor: saved.cursor,
             pending,
             requests: Requests::default(),
+            pace: Pace::default(),
             seen: Seen::default(),
             control: VecDeque::new(),
             events: VecDeque::new(),
@@ -163,7 +170,8 @@ impl Session {
     }
 
     /// What to keep. Take it when [`Self::poll_event`] has nothing more and what it gave is kept: the cursor counts
-    /// every event as taken.
+    /// every event as taken. Behind an [`Event::Resync`] take it only once the channels are read anew ([`Reread`]): with
+    /// the new cursor a restarted app would not know that its messages are in doubt.
     #[must_use]
     pub fn saved(&self) -> Saved {
         Saved { cursor: self.cursor, pending: self.pending.frames().cloned().collect() }
@@ -241,16 +249,40 @@ impl Session {
         if self.state == State::Down {
             return None;
         }
+        // Frames of the session itself are few and do not wait; what they cost is counted.
         if let Some(frame) = self.control.pop_front() {
-            return Some(frame);
+            let priced = Priced::new(frame);
+            self.pace.charge(self.now_ms, self.pace.cost(&priced));
+            return Some(priced.frame);
         }
-        if self.state == State::Greeting || self.going_away {
+        let (turn, cost) = self.next_turn()?;
+        if self.pace.ready_at(self.now_ms, cost) > self.now_ms {
             return None;
         }
-        if let Some(frame) = self.requests.next_to_write(self.now_ms) {
-            return Some(frame);
+        self.pace.charge_turn(self.now_ms, turn, cost);
+        match turn {
+            Turn::Request => self.requests.write_next(),
+            Turn::Send => self.pending.write_next(),
         }
-        if self.state == State::Live { self.pending.next_to_write(self.now_ms) } else { None }
+    }
+
+    /// What is written next once its tokens are there: the one whose turn it is waits for them, so that what costs much
+    /// is not overtaken for ever by what costs little.
+    fn next_turn(&self) -> Option<(Turn, u64)> {
+        if matches!(self.state, State::Down | State::Greeting) || self.going_away {
+            return None;
+        }
+        let request = self.requests.next(self.now_ms);
+        let send = if self.state == State::Live { self.pending.next(self.now_ms) } else { None };
+        let (turn, priced) = match (request, send) {
+            (Some(request), Some(send)) => match self.pace.turn() {
+                Turn::Request => (Turn::Request, request),
+                Turn::Send => (Turn::Send, send),
+            },
+            (Some(request), None) => (Turn::Request, request),
+            (None, send) => (Turn::Send, send?),
+        };
+        Some((turn, self.pace.cost(priced)))
     }
 
     /// The next thing that happened.

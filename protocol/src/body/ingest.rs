@@ -76,7 +76,7 @@ pub trait Body: Wire {
 /// A body that has passed every check, borrowed from its frame.
 pub type Checked<'a, T> = &'a <T as Archive>::Archived;
 
-pub(super) fn access<T: Body>(body: &[u8]) -> Result<&T::Archived, Failure> {
+pub(crate) fn access<T: Body>(body: &[u8]) -> Result<&T::Archived, Failure> {
     access_as::<T, Failure>(body)
 }
 
@@ -126,9 +126,12 @@ fn malformed<T: Body>(body: &[u8]) -> Refusal {
 }
 
 /// Reads what the server sent: the last bytes of the body, so that a newer version's body is read as this one.
-/// `None` for a body that is none of this type.
+/// `None` for a body that is none of this type, or of an older version, which lacks fields of this one.
 #[must_use]
 pub fn read<T: Body>(frame: &Frame) -> Option<T> {
+    if frame.header().version < T::VERSION {
+        return None;
+    }
     let wire = access::<T>(frame.body()).ok()?;
     rkyv::deserialize::<T, Failure>(wire).ok()
 }

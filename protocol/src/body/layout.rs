@@ -7,7 +7,7 @@ use rkyv::Archived;
 
 use super::ingest::{Body, ingest, read};
 use super::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole};
-use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome};
+use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
@@ -68,11 +68,17 @@ macro_rules! layout {
 macro_rules! layouts {
     (
         roots { $($root:ident $root_size:literal $root_fields:tt)* }
+        older { $($older:ident $older_size:literal $older_fields:tt)* }
         items { $($item:ident $item_size:literal $item_fields:tt)* }
     ) => {
-        /// Every root type, in the order of kinds.
+        /// Every root type in its kind's highest version, in the order of kinds.
         pub const ROOTS: &[Layout] = &[$(
             layout!($root, Some((<$root as Body>::KIND, <$root as Body>::VERSION)), $root_size, $root_fields),
+        )*];
+
+        /// Every root type of a lower version, which readers still meet.
+        pub const OLDER: &[Layout] = &[$(
+            layout!($older, Some((<$older as Body>::KIND, <$older as Body>::VERSION)), $older_size, $older_fields),
         )*];
 
         /// Every type that is an item of a list.
@@ -86,9 +92,10 @@ macro_rules! layouts {
         /// # Errors
         /// The refusal for the device; [`Code::UnknownKind`] for a kind without a type.
         pub fn check(frame: &Frame) -> Result<(), Refusal> {
-            match frame.kind() {
-                $(<$root as Body>::KIND => ingest::<$root>(frame).map(|_| ()),)*
-                unknown => {
+            match (frame.kind(), frame.header().version) {
+                $((<$older as Body>::KIND, <$older as Body>::VERSION) => ingest::<$older>(frame).map(|_| ()),)*
+                $((<$root as Body>::KIND, _) => ingest::<$root>(frame).map(|_| ()),)*
+                (unknown, _) => {
                     let text = format!("kind {:#06x} is unknown", unknown.0);
                     Err(Refusal::new(Code::UnknownKind, "", text))
                 }
@@ -98,8 +105,9 @@ macro_rules! layouts {
         /// Whether a frame of any known kind, perhaps of a newer version, can be read as [`read`] does.
         #[must_use]
         pub fn is_readable(frame: &Frame) -> bool {
-            match frame.kind() {
-                $(<$root as Body>::KIND => read::<$root>(frame).is_some(),)*
+            match (frame.kind(), frame.header().version) {
+                $((<$older as Body>::KIND, <$older as Body>::VERSION) => read::<$older>(frame).is_some(),)*
+                $((<$root as Body>::KIND, _) => read::<$root>(frame).is_some(),)*
                 _ => false,
             }
         }
@@ -142,17 +150,20 @@ roots {
         cursor: u64, 8, "below 2^53";
         token: String, 16, "1 to 8,192 bytes";
     }
-    Welcome 72 {
-        user: u64, 0, "who the token says";
-        device: u64, 8, "which device the token says";
-        generation: u64, 16, "below 2^53";
-        start: u64, 24, "below 2^53; pages begin behind it";
-        head: u64, 32, "below 2^53; the inbox's newest position";
-        time_ms: u64, 40, "the server's clock, Unix epoch";
-        expires_ms: u64, 48, "when the token ends, Unix epoch";
-        heartbeat_ms: u32, 56, "longest silence of a device";
-        group_members_max: u32, 60, "members of a group";
-        kinds: Vec<KindVersion>, 64, "what the server knows";
+    WelcomeV2 84 {
+        tokens_per_s: u32, 0, "tokens in a second, on average; at least 1";
+        tokens_burst: u32, 4, "tokens at once after a pause; at least 1";
+        token_bytes: u32, 8, "bytes of a body that cost one more token";
+        user: u64, 12, "who the token says";
+        device: u64, 20, "which device the token says";
+        generation: u64, 28, "below 2^53";
+        start: u64, 36, "below 2^53; pages begin behind it";
+        head: u64, 44, "below 2^53; the inbox's newest position";
+        time_ms: u64, 52, "the server's clock, Unix epoch";
+        expires_ms: u64, 60, "when the token ends, Unix epoch";
+        heartbeat_ms: u32, 68, "longest silence of a device";
+        group_members_max: u32, 72, "members of a group";
+        kinds: Vec<KindVersion>, 76, "what the server knows";
     }
     Reauth 8 {
         token: String, 0, "1 to 8,192 bytes";
@@ -226,6 +237,20 @@ roots {
         text: String, 14, "for the person who writes the client";
     }
 }
+older {
+    Welcome 72 {
+        user: u64, 0, "who the token says";
+        device: u64, 8, "which device the token says";
+        generation: u64, 16, "below 2^53";
+        start: u64, 24, "below 2^53; pages begin behind it";
+        head: u64, 32, "below 2^53; the inbox's newest position";
+        time_ms: u64, 40, "the server's clock, Unix epoch";
+        expires_ms: u64, 48, "when the token ends, Unix epoch";
+        heartbeat_ms: u32, 56, "longest silence of a device";
+        group_members_max: u32, 60, "members of a group";
+        kinds: Vec<KindVersion>, 64, "what the server knows";
+    }
+}
 items {
     KindVersion 3 {
         kind: u16, 0, "the kind";
@@ -255,7 +280,7 @@ pub fn kinds() -> Vec<KindVersion> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KINDS, ROOTS};
+    use super::{Field, KINDS, OLDER, ROOTS};
     use crate::kind::Kind;
 
     #[test]
@@ -267,9 +292,23 @@ mod tests {
 
     #[test]
     fn fields_follow_each_other_from_0() {
-        for layout in ROOTS.iter().chain(super::ITEMS) {
+        for layout in ROOTS.iter().chain(OLDER).chain(super::ITEMS) {
             assert_eq!(layout.fields.first().map(|field| field.offset), Some(0), "{}", layout.name);
             assert!(layout.fields.is_sorted_by(|a, b| a.offset < b.offset), "{}", layout.name);
+        }
+    }
+
+    #[test]
+    fn a_higher_version_ends_with_the_lower_one() {
+        for older in OLDER {
+            let newer = ROOTS.iter().find(|layout| layout.root.map(|r| r.0) == older.root.map(|r| r.0));
+            let Some(newer) = newer else { panic!("{} has no higher version", older.name) };
+            let before = newer.size - older.size;
+            let tail = newer.fields.iter().filter(|field| field.offset >= before);
+            let tail: Vec<Field> =
+                tail.map(|field| Field { offset: field.offset - before, ..*field }).collect();
+            assert_eq!(tail, older.fields, "{}", newer.name);
+            assert!(newer.root.map(|r| r.1) > older.root.map(|r| r.1), "{}", newer.name);
         }
     }
 

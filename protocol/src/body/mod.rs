@@ -13,5 +13,6 @@ mod ingest;
 mod layout;
 mod trace;
 
+pub(crate) use ingest::access;
 pub use ingest::{Body, Checked, Wire, encode, ingest, read};
-pub use layout::{Field, ITEMS, KINDS, Layout, ROOTS, check, is_readable, kinds};
+pub use layout::{Field, ITEMS, KINDS, Layout, OLDER, ROOTS, check, is_readable, kinds};

@@ -18,7 +18,7 @@ pub struct Hello {
     pub token: String,
 }
 
-/// WELCOME v1: the session begins.
+/// WELCOME v1: the session begins. Servers send v2, [`WelcomeV2`], which ends with this one.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Welcome {
     /// Who the token says.
@@ -42,6 +42,37 @@ pub struct Welcome {
     /// Members a group may have.
     pub group_members_max: u32,
     /// What the server knows; a device sends no higher version.
+    pub kinds: Vec<KindVersion>,
+}
+
+/// WELCOME v2: the session begins, and how much it may send is said.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct WelcomeV2 {
+    /// Tokens that this session is given in a second; see [`crate::cost`]. Never 0.
+    pub tokens_per_s: u32,
+    /// Tokens that are there at once after a pause. What costs more than that takes them all. Never 0.
+    pub tokens_burst: u32,
+    /// So many bytes of a body cost one more token. Never 0.
+    pub token_bytes: u32,
+    /// From here on as in v1.
+    pub user: u64,
+    /// As in v1.
+    pub device: u64,
+    /// As in v1.
+    pub generation: u64,
+    /// As in v1.
+    pub start: u64,
+    /// As in v1.
+    pub head: u64,
+    /// As in v1.
+    pub time_ms: u64,
+    /// As in v1.
+    pub expires_ms: u64,
+    /// As in v1.
+    pub heartbeat_ms: u32,
+    /// As in v1.
+    pub group_members_max: u32,
+    /// As in v1.
     pub kinds: Vec<KindVersion>,
 }
 
@@ -130,6 +161,10 @@ impl Body for Heartbeat {
 
 impl Body for Welcome {
     const KIND: Kind = Kind::WELCOME;
+}
+impl Body for WelcomeV2 {
+    const KIND: Kind = Kind::WELCOME;
+    const VERSION: u8 = 2;
 }
 impl Body for GoingAway {
     const KIND: Kind = Kind::GOING_AWAY;

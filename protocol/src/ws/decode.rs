@@ -31,6 +31,8 @@ pub struct Decoder {
     ended: Ended,
     head: [u8; HEADER_BYTES_MAX],
     head_len: u8,
+    /// Since [`Self::take_empty_fragments`].
+    empty_fragments: u16,
     message_bytes_max: u32,
     frame: Option<Payload>,
     /// Parts of the message so far; `None` outside a fragmented message.
@@ -82,6 +84,7 @@ impl Decoder {
             ended: Ended::No,
             head: [0; HEADER_BYTES_MAX],
             head_len: 0,
+            empty_fragments: 0,
             message_bytes_max: u32::try_from(message_bytes_max).unwrap_or(u32::MAX),
             frame: None,
             parts: None,
@@ -139,6 +142,12 @@ impl Decoder {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         [&self.parts, &self.control].into_iter().flatten().map(|held| held.bytes.capacity()).sum()
+    }
+
+    /// Fragments without a byte that did not end their message either, since the last call: RFC 6455 allows them, they
+    /// mean nothing, and no bound of a message meets them.
+    pub fn take_empty_fragments(&mut self) -> u16 {
+        core::mem::take(&mut self.empty_fragments)
     }
 
     fn forget(&mut self) {
@@ -252,6 +261,9 @@ impl Decoder {
         } else if is_whole && payload.taken == 0 && payload.is_final && self.parts.is_none() {
             *go_on = sink(Event::Message(chunk));
         } else {
+            if payload.len == 0 && !payload.is_final {
+                self.empty_fragments = self.empty_fragments.saturating_add(1);
+            }
             let parts = &mut self.parts.get_or_insert_default().bytes;
             parts.reserve_exact(payload.left().min(end.max(parts.len())));
             parts.extend_from_slice(chunk);

@@ -1,7 +1,7 @@
 //! The encoding rules of docs/protocol.md written out a second time, without rkyv: what a stranger would write. If it
 //! and rkyv disagree on any vector, the page is wrong.
 
-use protocol::body::{ITEMS, Layout, ROOTS};
+use protocol::body::{ITEMS, Layout, OLDER, ROOTS};
 use serde_json::Value;
 
 use crate::values::Json;
@@ -32,7 +32,7 @@ pub(crate) fn encode(root: &str, value: &Value) -> Encoded {
 }
 
 pub(crate) fn layout(name: &str) -> &'static Layout {
-    ROOTS.iter().chain(ITEMS).find(|layout| layout.name == name).expect("a root or item type")
+    ROOTS.iter().chain(OLDER).chain(ITEMS).find(|layout| layout.name == name).expect("a root or item type")
 }
 
 fn item_type(rust_type: &str) -> Option<&str> {

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use protocol::body::{ITEMS, Layout, ROOTS};
-use protocol::{CloseCode, Code, Kind, SentBy, limits};
+use protocol::body::{ITEMS, Layout, OLDER, ROOTS};
+use protocol::{CloseCode, Code, Kind, SentBy, cost, limits};
 
 use crate::{by_hand, hex, valid, values, vectors};
 
@@ -18,6 +18,7 @@ pub(crate) fn check(blessed: bool) {
     let sections = [
         ("limits", limits_table()),
         ("kinds", kinds_table()),
+        ("costs", costs()),
         ("bodies", bodies()),
         ("items", items()),
         ("stamped", stamped_hex()),
@@ -100,6 +101,25 @@ fn kinds_table() -> String {
     out
 }
 
+fn costs() -> String {
+    let page = |most: u32| {
+        let tokens = most.div_ceil(cost::TOKEN_PAGE_ITEMS);
+        format!("1 for each {} of `limit`, rounded up: at most {tokens}", cost::TOKEN_PAGE_ITEMS)
+    };
+    let rows = [
+        ("any frame".to_owned(), "1".to_owned()),
+        ("its body".to_owned(), "1 for each whole `token_bytes` of it".to_owned()),
+        ("CREATE_GROUP, ADD_MEMBERS".to_owned(), "1 for each user in `members`".to_owned()),
+        ("GET_HISTORY".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
+        ("GET_MEMBERS, GET_CHANNELS".to_owned(), page(limits::LIST_ITEMS_MAX)),
+    ];
+    let mut out = "| what | tokens, added up |\n|---|---|\n".to_owned();
+    for (what, tokens) in rows {
+        writeln!(out, "| {what} | {tokens} |").unwrap();
+    }
+    out
+}
+
 fn name_of(kind: Kind) -> &'static str {
     Kind::ALL.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name).unwrap()
 }
@@ -118,7 +138,7 @@ fn table(layout: &Layout) -> String {
 fn bodies() -> String {
     let valid = valid::all();
     let mut out = String::new();
-    for layout in ROOTS {
+    for layout in with_older() {
         let (kind, version) = layout.root.unwrap();
         let sample = valid
             .iter()
@@ -130,6 +150,14 @@ fn bodies() -> String {
     }
     out.push('\n');
     out
+}
+
+/// The roots in the order of kinds, older versions behind the newest.
+fn with_older() -> impl Iterator<Item = &'static Layout> {
+    ROOTS.iter().flat_map(|layout| {
+        let same_kind = |older: &&Layout| older.root.map(|root| root.0) == layout.root.map(|root| root.0);
+        core::iter::once(layout).chain(OLDER.iter().filter(same_kind))
+    })
 }
 
 fn items() -> String {
@@ -196,7 +224,9 @@ fn reject_codes() -> String {
             Code::NotCanonical => "the body is readable, but not the one canonical encoding of its value",
             Code::Limit => "a value is outside its documented bounds; `path` says which",
             Code::Unauthenticated => "no Hello yet, or the token is damaged, forged or of an unknown key",
-            Code::Rate => "too many frames; retry after the hint",
+            Code::Rate => {
+                "more than the tokens of section 10 allow; retry after the hint, from the refused frame on, in order"
+            }
             Code::Forbidden => "no such channel for this user, or the user's role does not allow it",
             Code::Conflict => "the same send id was used with other content in this channel",
             Code::Busy => {
@@ -227,7 +257,10 @@ fn close_codes() -> String {
                 ("a text message; frames travel in binary messages", "not before a repair")
             }
             CloseCode::NotUtf8 => ("the reason in a close frame is not UTF-8", "not before a repair"),
-            CloseCode::TooBig => ("a message or frame above the limit", "not before a repair"),
+            CloseCode::TooBig => (
+                "a message or frame above the limit, or more frames in a message than section 10 allows",
+                "not before a repair",
+            ),
             CloseCode::Internal => ("the server broke a rule of its own", "with growing delay"),
             CloseCode::Unauthenticated => ("Hello was refused; the Reject before says why", "after a login"),
             CloseCode::HelloTimeout => {
@@ -239,7 +272,10 @@ fn close_codes() -> String {
             CloseCode::Expired => ("the token ended and no Reauth came", "with a fresh token"),
             CloseCode::HeartbeatTimeout => ("nothing was heard for too long", "at once"),
             CloseCode::SlowReader => ("what was sent was not read for too long", "with growing delay"),
-            CloseCode::TooManyFaults => ("too many refused frames in a row", "not before a repair"),
+            CloseCode::TooManyFaults => (
+                "too many refused frames in a row, or too many frames that carry nothing (section 10)",
+                "not before a repair",
+            ),
         };
         writeln!(out, "| {} | {} | {when} | {back} |", code.number(), code.word()).unwrap();
     }

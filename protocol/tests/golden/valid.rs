@@ -3,7 +3,9 @@
 use protocol::body::message::{
     AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
 };
-use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome};
+use protocol::body::session::{
+    Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
+};
 use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
@@ -91,6 +93,24 @@ fn lengths() -> Vec<Valid> {
     all
 }
 
+pub(crate) fn with_pace(v1: &Welcome, tokens_per_s: u32, tokens_burst: u32, token_bytes: u32) -> WelcomeV2 {
+    WelcomeV2 {
+        tokens_per_s,
+        tokens_burst,
+        token_bytes,
+        user: v1.user,
+        device: v1.device,
+        generation: v1.generation,
+        start: v1.start,
+        head: v1.head,
+        time_ms: v1.time_ms,
+        expires_ms: v1.expires_ms,
+        heartbeat_ms: v1.heartbeat_ms,
+        group_members_max: v1.group_members_max,
+        kinds: v1.kinds.clone(),
+    }
+}
+
 fn session() -> Vec<Valid> {
     let kinds = vec![KindVersion { kind: 0x0101, version: 1 }, KindVersion { kind: 0x0201, version: 1 }];
     let welcome = Welcome {
@@ -129,6 +149,8 @@ fn session() -> Vec<Valid> {
         vector("hello_max", &Hello { generation: U53_MAX, cursor: U53_MAX, token: "t".repeat(8192) }),
         vector("welcome", &welcome),
         vector("welcome_max", &largest),
+        vector("welcome_v2", &with_pace(&welcome, 200, 1000, 4096)),
+        vector("welcome_v2_max", &with_pace(&largest, u32::MAX, u32::MAX, u32::MAX)),
         vector("reauth", &Reauth { token: "m1.example.token".to_owned() }),
         vector("heartbeat", &Heartbeat { time_ms: TIME_MS }),
         vector("heartbeat_max", &Heartbeat { time_ms: U53_MAX }),

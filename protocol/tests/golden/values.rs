@@ -5,7 +5,9 @@ use protocol::Frame;
 use protocol::body::message::{
     AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
 };
-use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome};
+use protocol::body::session::{
+    Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
+};
 use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
@@ -83,15 +85,26 @@ impl<T: Json> Json for Vec<T> {
 }
 
 macro_rules! structs {
-    (roots { $($root:ident { $($field:ident)* })* } items { $($item:ident { $($item_field:ident)* })* }) => {
+    (roots { $($root:ident { $($field:ident)* })* } older { $($older:ident { $($older_field:ident)* })* } items { $($item:ident { $($item_field:ident)* })* }) => {
         $(structs!(@one $root { $($field)* });)*
+        $(structs!(@one $older { $($older_field)* });)*
         $(structs!(@one $item { $($item_field)* });)*
 
-        /// The value of a frame of any kind, read as a receiver does.
+        /// The value of a frame of any kind and known version, read as a receiver does.
         pub(crate) fn value_of(frame: &Frame) -> Option<Value> {
-            match frame.kind() {
-                $(<$root as Body>::KIND => read::<$root>(frame).map(|value| value.to_json()),)*
+            match (frame.kind(), frame.header().version) {
+                $((<$older as Body>::KIND, <$older as Body>::VERSION) => value_as(stringify!($older), frame),)*
+                $((<$root as Body>::KIND, _) => value_as(stringify!($root), frame),)*
                 _ => None,
+            }
+        }
+
+        /// The value of a frame as a receiver reads it that knows no other version than this type's.
+        pub(crate) fn value_as(root: &str, frame: &Frame) -> Option<Value> {
+            match root {
+                $(stringify!($root) => read::<$root>(frame).map(|value| value.to_json()),)*
+                $(stringify!($older) => read::<$older>(frame).map(|value| value.to_json()),)*
+                other => panic!("{other} is not a root type"),
             }
         }
 
@@ -99,6 +112,7 @@ macro_rules! structs {
         pub(crate) fn frame_of(root: &str, id: u64, value: &Value) -> Frame {
             match root {
                 $(stringify!($root) => encode(id, &$root::from_json(value)),)*
+                $(stringify!($older) => encode(id, &$older::from_json(value)),)*
                 other => panic!("{other} is not a root type"),
             }
         }
@@ -127,7 +141,10 @@ roots {
     RenameGroup { channel name }
     SetRole { channel member role }
     Hello { generation cursor token }
-    Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
+    WelcomeV2 {
+        tokens_per_s tokens_burst token_bytes
+        user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds
+    }
     Reauth { token }
     Heartbeat { time_ms }
     GoingAway { reconnect_after_ms reason }
@@ -143,6 +160,9 @@ roots {
     Channels { items more }
     MarkRead { channel seq }
     Reject { code retry_after_ms path text }
+}
+older {
+    Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
 }
 items {
     KindVersion { kind version }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use protocol::body::{Field, ITEMS, KINDS, Layout, ROOTS};
+use protocol::body::{Field, ITEMS, KINDS, Layout, OLDER, ROOTS};
 use protocol::partition::mix64;
 use protocol::token::{Claims, Key, sign};
 use protocol::ws::{ControlFrame, Opcode, Role, encode_header};
@@ -63,7 +63,7 @@ fn layouts() -> Value {
         }),
         None => json!({ "name": layout.name, "size": layout.size, "fields": fields(layout) }),
     };
-    ROOTS.iter().chain(ITEMS).map(entry).collect()
+    ROOTS.iter().chain(OLDER).chain(ITEMS).map(entry).collect()
 }
 
 fn valid_entry(vector: &valid::Valid) -> Value {
@@ -81,7 +81,8 @@ fn valid_entry(vector: &valid::Valid) -> Value {
     entry
 }
 
-/// Bodies of a version that does not exist yet, as a reader of version 1 must read them.
+/// Bodies of a version that a reader of version 1 does not know, as it must read them: of one that does not exist yet, and
+/// of WELCOME, whose version 2 does.
 fn newer() -> Value {
     let group = 0x0fed_cba9_8765_4321_u128.to_le_bytes();
     let subject = [0x90_u32.to_le_bytes(), (-28_i32).to_le_bytes()].concat();
@@ -98,7 +99,13 @@ fn newer() -> Value {
         let value = values::value_of(&frame).expect("readable");
         json!({ "name": name, "type": "SendText", "version": 2, "body": hex::to_json(&body), "value": value })
     };
-    bodies.into_iter().map(entry).collect()
+    let welcome = valid::all().into_iter().find(|vector| vector.name == "welcome_v2").expect("a vector");
+    let value = values::value_as("Welcome", &welcome.frame).expect("readable");
+    let welcome = json!({
+        "name": "welcome_v2_as_v1", "type": "Welcome", "version": 2,
+        "body": hex::to_json(welcome.frame.body()), "value": value,
+    });
+    bodies.into_iter().map(entry).chain([welcome]).collect()
 }
 
 fn invalid_entry(vector: &invalid::Invalid) -> Value {

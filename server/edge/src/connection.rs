@@ -11,7 +11,7 @@ use protocol::ws::{self, ControlFrame, Decoder, Role};
 use crate::egress::Egress;
 use crate::http::{self, Answer};
 use crate::inbound::Gate;
-use crate::limits::PONG_BYTES_MAX;
+use crate::limits::{CONTROL_FRAMES_MAX, PONG_BYTES_MAX};
 use crate::{Event, Flow, Moment};
 
 /// Where a connection stands.
@@ -169,6 +169,24 @@ impl Connection {
         }
     }
 
+    /// Bytes of memory that a message which came in part holds.
+    #[must_use]
+    pub fn half_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
+    /// Ends a connection that stands still in the middle of a message: what came of it is forgotten, and nothing more is
+    /// read.
+    pub fn give_up(&mut self, moment: &Moment<'_>) {
+        self.decoder = Decoder::new(Role::Server, WS_MESSAGE_BYTES_MAX);
+        self.state.is_deaf = true;
+        self.state.close(
+            moment,
+            CloseCode::HeartbeatTimeout,
+            "no end to a message, and others wait for its memory",
+        );
+    }
+
     /// Ends the connection once what is queued is written: sends the close code and waits for the peer's answer. One
     /// that has not said a whole request just ends.
     pub fn close(&mut self, moment: &Moment<'_>, code: CloseCode) {
@@ -290,12 +308,16 @@ impl Connection {
             let before = state.phase;
             match event {
                 ws::Event::Message(message) => state.take_message(moment, message, sink),
-                ws::Event::Ping(payload) => state.pong(payload),
-                ws::Event::Pong(_) => {}
+                ws::Event::Ping(payload) => {
+                    state.count_controls(moment, 1);
+                    state.pong(payload);
+                }
+                ws::Event::Pong(_) => state.count_controls(moment, 1),
                 ws::Event::Close { .. } => state.on_peer_close(moment),
             }
             state.phase == before && state.held().is_none()
         });
+        state.count_controls(moment, decoder.take_empty_fragments());
         taken.unwrap_or_else(|fault| {
             self.state.is_deaf = true;
             self.state.close(moment, fault.close_code(), fault.text());
@@ -324,6 +346,19 @@ impl State {
         #[allow(clippy::cast_possible_truncation)]
         {
             self.received = self.received.saturating_add(taken.min(UNAUTHENTICATED_BYTES_MAX) as u16);
+        }
+    }
+
+    /// Counts frames that carry nothing: they cost the server as much as others, and no bound of messages meets them.
+    fn count_controls(&mut self, moment: &Moment<'_>, count: u16) {
+        let is_flood = count > 0 && self.gate.count_controls(moment, count) > CONTROL_FRAMES_MAX;
+        if is_flood && matches!(self.phase, Phase::Unauthenticated | Phase::Live) {
+            self.is_deaf = true;
+            self.close(
+                moment,
+                CloseCode::TooManyFaults,
+                "too many control frames or empty fragments a second",
+            );
         }
     }
 
@@ -406,6 +441,7 @@ impl State {
     }
 }
 
+const _: () = assert!(protocol::limits::WS_MESSAGE_FRAMES_MAX == 4096, "the words of Fault::TooMany");
 const _: () = assert!(UNAUTHENTICATED_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(size_of::<Connection>() <= 176);
 

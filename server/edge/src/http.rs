@@ -34,19 +34,24 @@ const NO_UPGRADE: Refused = Refused(
     "Upgrade: websocket\r\n",
     "This is a WebSocket endpoint; send Upgrade: websocket and Connection: Upgrade.",
 );
-const BAD_VERSION: Refused =
-    Refused("426 Upgrade Required", "Sec-WebSocket-Version: 13\r\n", "Sec-WebSocket-Version must be 13.");
+/// Every 426 says what to upgrade to (RFC 9110 section 15.5.22).
+const BAD_VERSION: Refused = Refused(
+    "426 Upgrade Required",
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+    "Sec-WebSocket-Version must be 13.",
+);
 const BAD_KEY: Refused =
     Refused("400 Bad Request", "", "Sec-WebSocket-Key must be given once: 16 bytes in base64.");
 
 impl Refused {
     fn response(&self) -> Vec<u8> {
         let Self(status, headers, text) = self;
-        // 426 names Upgrade in Connection (RFC 9110 section 7.8); `close` ends it either way.
+        // Who sends Upgrade names it in Connection as well (RFC 9110 section 7.8); `close` ends it either way.
+        let upgrade = if headers.contains("Upgrade:") { "Upgrade, " } else { "" };
         let length = text.len() + 1;
         format!(
             "HTTP/1.1 {status}\r\n{headers}Content-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n\
-             Connection: close\r\n\r\n{text}\n"
+             Connection: {upgrade}close\r\n\r\n{text}\n"
         )
         .into_bytes()
     }
@@ -79,8 +84,7 @@ fn accept(key: &str) -> Vec<u8> {
 /// The checks of section 4.2.1, in an order that answers the commonest mistakes first. The key, if all is well.
 fn check<'a>(request: &Request<'_, 'a>) -> Result<&'a str, Refused> {
     let headers = &*request.headers;
-    let path = request.path.unwrap_or_default();
-    if path.split('?').next() != Some(PATH) {
+    if path(request.path.unwrap_or_default()) != PATH {
         return Err(NOT_FOUND);
     }
     if request.method != Some("GET") {
@@ -107,6 +111,22 @@ fn check<'a>(request: &Request<'_, 'a>) -> Result<&'a str, Refused> {
         (Some(key), None) if ws::is_request_key(key) => Ok(key),
         _ => Err(BAD_KEY),
     }
+}
+
+/// The path of a request target in origin form, or in the absolute form that a server must take as well (RFC 9112
+/// section 3.2.2). The host that an absolute one names is looked at as little as the Host header.
+fn path(target: &str) -> &str {
+    let origin = match target.split_once("://") {
+        Some((scheme, rest)) if is_web(scheme) => {
+            rest.find(['/', '?']).map_or("", |at| rest.get(at..).unwrap_or_default())
+        }
+        _ => target,
+    };
+    origin.split('?').next().unwrap_or_default()
+}
+
+fn is_web(scheme: &str) -> bool {
+    ["http", "https", "ws", "wss"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// The values of one header; one that is not text counts as empty.
@@ -164,6 +184,15 @@ mod tests {
             ("/ws", "/ws?a=b", "101"),
             ("/ws", "/", "404"),
             ("/ws", "/ws/x", "404"),
+            ("/ws", "http://chat/ws", "101"),
+            ("/ws", "HTTPS://chat:8081/ws?a=b", "101"),
+            ("/ws", "wss://chat/ws", "101"),
+            ("/ws", "http://chat/", "404"),
+            ("/ws", "http://chat", "404"),
+            ("/ws", "http://chat?/ws", "404"),
+            ("/ws", "http:///ws/ws", "404"),
+            ("/ws", "/x://chat/ws", "404"),
+            ("/ws", "ftp://chat/ws", "404"),
             ("GET", "POST", "405"),
             ("HTTP/1.1", "HTTP/1.0", "400"),
             ("HTTP/1.1", "HTTP/9", "400"),
@@ -181,6 +210,23 @@ mod tests {
             assert_eq!(status(&request), expected, "{from:?} -> {to:?}");
         }
         assert_eq!(status("\u{16}\u{3}\u{1}\u{2}"), "400", "a TLS client");
+    }
+
+    #[test]
+    fn every_426_says_what_to_upgrade_to() {
+        for (from, to) in [("Upgrade: WebSocket\r\n", ""), ("Version: 13", "Version: 8")] {
+            let Answer::Refuse(response) = answer(GOOD.replacen(from, to, 1).as_bytes()) else {
+                panic!("not refused");
+            };
+            let response = String::from_utf8(response).unwrap();
+            assert!(response.starts_with("HTTP/1.1 426 "), "{response}");
+            assert!(response.contains("\r\nUpgrade: websocket\r\n"), "{response}");
+            assert!(response.contains("\r\nConnection: Upgrade, close\r\n"), "{response}");
+        }
+        let Answer::Refuse(other) = answer(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") else {
+            panic!("not refused")
+        };
+        assert!(String::from_utf8(other).unwrap().contains("\r\nConnection: close\r\n"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use protocol::body::{encode, ingest, session};
+use protocol::limits::WS_MESSAGE_FRAMES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{
     CloseCode, Code, Cursor, DeviceId, Frame, FramingFault, Generation, Header, InboxSeq, Kind, Refusal,
@@ -18,18 +19,21 @@ pub(crate) enum Fault {
     Framing(FramingFault),
     /// Bytes behind the last whole frame, or none at all.
     LeftOver,
+    /// More than [`WS_MESSAGE_FRAMES_MAX`] frames in a message.
+    TooMany,
 }
 
 impl Fault {
     pub(crate) fn close_code(self) -> CloseCode {
         match self {
-            Self::Framing(FramingFault::TooLarge) => CloseCode::TooBig,
+            Self::Framing(FramingFault::TooLarge) | Self::TooMany => CloseCode::TooBig,
             _ => CloseCode::Protocol,
         }
     }
 
     pub(crate) fn text(self) -> &'static str {
         match self {
+            Self::TooMany => "more than 4096 frames in a message",
             Self::Framing(FramingFault::TooLarge) => "frame above the limit of its kind",
             Self::Framing(FramingFault::UnknownFlag) => "unknown frame flag",
             Self::Framing(FramingFault::BadStamp) => "a device sends no stamped frames",
@@ -75,14 +79,20 @@ impl State {
         self.close(moment, fault.close_code(), fault.text());
     }
 
-    /// Takes the frames of a message, or of the rest of one. What the sink does not want is kept.
+    /// Takes the frames of a message, or of the rest of one. What the sink does not want is kept. Of a message with too
+    /// many frames those within the bound are taken; the rest of one that began with Hello is too short for so many.
     pub(crate) fn take_frames(
         &mut self,
         moment: &Moment<'_>,
         mut message: &[u8],
         sink: &mut impl FnMut(Event) -> Flow,
     ) {
+        let mut taken = 0;
         while !message.is_empty() && matches!(self.phase, Phase::Unauthenticated | Phase::Live) {
+            if taken >= WS_MESSAGE_FRAMES_MAX {
+                return self.breach(moment, Fault::TooMany);
+            }
+            taken += 1;
             let (frame, rest) = match split(message) {
                 Ok(split) => split,
                 Err(fault) => return self.breach(moment, fault),
@@ -122,6 +132,10 @@ pub(crate) struct Gate {
     user: UserId,
     device: DeviceId,
     faults: u8,
+    /// Control frames and empty fragments in the second that `controls_s` names.
+    controls: u8,
+    /// The low bits of the second.
+    controls_s: u16,
 }
 
 /// What became of a frame.
@@ -135,7 +149,18 @@ pub(crate) enum Passed {
 
 impl Gate {
     pub(crate) const fn new() -> Self {
-        Self { user: UserId(0), device: DeviceId(0), faults: 0 }
+        Self { user: UserId(0), device: DeviceId(0), faults: 0, controls: 0, controls_s: 0 }
+    }
+
+    /// Counts control frames and empty fragments. Returns how many came in this second of the clock.
+    pub(crate) fn count_controls(&mut self, moment: &Moment<'_>, count: u16) -> u8 {
+        #[allow(clippy::cast_possible_truncation)]
+        let second = (moment.now_ms / 1000) as u16;
+        if self.controls_s != second {
+            (self.controls_s, self.controls) = (second, 0);
+        }
+        self.controls = self.controls.saturating_add(u8::try_from(count).unwrap_or(u8::MAX));
+        self.controls
     }
 
     /// Judges a frame of a connection that has, or has not, said Hello.

@@ -20,9 +20,11 @@ mod http;
 mod inbound;
 pub mod limits;
 pub mod quic;
+mod table;
 
 pub use connection::Connection;
 pub use egress::{SLICES_FEW, SLICES_MAX};
+pub use table::Table;
 
 use protocol::token::Key;
 use protocol::{Code, Cursor, DeviceId, Frame, UserId};

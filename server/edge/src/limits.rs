@@ -8,6 +8,10 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of pongs that may wait; a ping above it is not answered, as RFC 6455 section 5.5.3 allows.
 pub const PONG_BYTES_MAX: usize = 1024;
+/// Control frames and empty fragments of a WebSocket in one second of the server's clock; one more closes it. A device
+/// that pings once a second stays below it even when everything it said in the longest silence that the server bears
+/// (two and a half heartbeats) comes at once.
+pub const CONTROL_FRAMES_MAX: u8 = 128;
 /// Refused Reauth and Hello frames in a row before the connection is closed.
 pub const FAULTS_MAX: u8 = 32;
 /// Queued bytes from one call that are taken as they are; longer ones are looked through for the bounds of a message.
@@ -33,6 +37,7 @@ pub const QUIC_RESET_INTERVAL_US: u64 = 500;
 pub const QUIC_ID_BYTES: usize = 8;
 
 const _: () = assert!(QUIC_PAGE_BYTES_MAX >= protocol::limits::PAGE_BYTES_MAX);
+const _: () = assert!(UNAUTHENTICATED_BYTES_MAX / protocol::limits::HEADER_BYTES < WS_MESSAGE_FRAMES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX < UNAUTHENTICATED_BYTES_MAX);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_FRAMES_MAX * protocol::limits::HEADER_BYTES);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_BYTES_MAX);

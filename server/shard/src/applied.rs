@@ -1,6 +1,9 @@
-//! The receiving side of fan-out for one own store: the marks "applied through L from source S", and the deliveries that
-//! wait until their recipients are loaded. Repeats, drops, crashes and boot are one rule: what is not the next span
-//! is either known already or read from the source's log.
+//! The receiving side of fan-out for one own store: the marks "applied through L from source S", the spans that wait until
+//! their recipients are loaded, and the hops that wait until what is missing before them was read. Repeats, drops, crashes
+//! and boot are one rule: what is not the next span is known already, or waits for a read of the source's log.
+//!
+//! A span counts its missing recipients once, when it is queued; who is loaded is subtracted from the spans that wait for
+//! it, and from no other.
 
 use std::collections::VecDeque;
 
@@ -8,18 +11,30 @@ use protocol::hop::Origin;
 use protocol::query::Delivery;
 use protocol::{StoreId, UserId};
 
+use crate::idmap::{IdMap, Seeded};
 use crate::limits::DELIVERIES_WAITING_MAX;
 
 /// One span of a source's log with its messages for this store.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Inbound {
     pub(crate) source: StoreId,
     pub(crate) through: u64,
     pub(crate) deliveries: Vec<Delivery>,
+    /// Who sent which of the deliveries; rising.
     pub(crate) origins: Vec<(usize, Origin)>,
+    /// Of them, the deliveries whose sender has its ack already; rising.
+    pub(crate) acked: Vec<usize>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// A span that waits for recipients, or behind one that does.
+#[derive(Debug)]
+struct Span {
+    inbound: Inbound,
+    /// Recipients that are not in memory, each as often as it receives.
+    missing: usize,
+}
+
+#[derive(Debug)]
 struct Mark {
     /// Queued or applied through here, without a gap.
     queued: u64,
@@ -33,18 +48,28 @@ struct Mark {
     seen: u64,
     /// A read of the source's log is on the way.
     replaying: bool,
+    /// Hops behind a gap, with the number that each follows; rising.
+    kept: VecDeque<(u64, Inbound)>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) store: StoreId,
     marks: Vec<Mark>,
-    waiting: VecDeque<Inbound>,
+    /// Hops that all marks keep.
+    kept: usize,
+    waiting: VecDeque<Span>,
+    /// The number of the first waiting span; they are numbered in order.
+    first: u64,
+    /// Users who are being loaded: the number of the span for each delivery that waits for them.
+    awaited: IdMap<UserId, Vec<u64>>,
+    /// Sessions whose acks come with waiting spans: how many.
+    owed: IdMap<u64, usize>,
 }
 
 impl Applied {
     /// `heads` are the logs' heads at boot, by store; all of them are read before the shard is ready.
-    pub(crate) fn new(store: StoreId, marks: &[(StoreId, u64)], heads: &[u64]) -> Self {
+    pub(crate) fn new(store: StoreId, marks: &[(StoreId, u64)], heads: &[u64], seed: Seeded) -> Self {
         let mark = |source: usize, seen: &u64| {
             let found = marks.iter().find(|(store, _)| usize::from(store.0) == source);
             let through = found.map_or(0, |(_, through)| *through);
@@ -55,27 +80,45 @@ impl Applied {
                 told: 0,
                 seen: *seen,
                 replaying: false,
+                kept: VecDeque::new(),
             }
         };
-        let marks = heads.iter().enumerate().map(|(source, head)| mark(source, head)).collect();
-        Self { store, marks, waiting: VecDeque::new() }
-    }
-
-    /// A hop came. It is queued if it is next, and forgotten if it is known; if it shows a gap, or too much waits, the
-    /// log will be read.
-    pub(crate) fn offer(&mut self, after: u64, inbound: Inbound) {
-        let crowded = self.waiting.len() >= DELIVERIES_WAITING_MAX;
-        let Some(mark) = self.marks.get_mut(usize::from(inbound.source.0)) else { return };
-        mark.seen = mark.seen.max(inbound.through);
-        if mark.replaying || crowded || after > mark.queued || inbound.through <= mark.queued {
-            return;
+        Self {
+            store,
+            marks: heads.iter().enumerate().map(|(source, head)| mark(source, head)).collect(),
+            kept: 0,
+            waiting: VecDeque::new(),
+            first: 0,
+            awaited: IdMap::with_hasher(seed),
+            owed: IdMap::with_hasher(seed),
         }
-        mark.queued = inbound.through;
-        self.waiting.push_back(inbound);
     }
 
-    /// The source and position from which its log must be read, if one is behind. Marks it as being read.
-    pub(crate) fn gap(&mut self) -> Option<(StoreId, u64)> {
+    /// A hop came. Given back if it is next, to be applied or queued; forgotten if it is known; kept if something is missing
+    /// before it, which will be read. What there is no room for will be read too.
+    pub(crate) fn offer(&mut self, after: u64, inbound: Inbound) -> Option<Inbound> {
+        let is_full = self.waiting.len() + self.kept >= DELIVERIES_WAITING_MAX;
+        let mark = self.marks.get_mut(usize::from(inbound.source.0))?;
+        mark.seen = mark.seen.max(inbound.through);
+        if is_full || inbound.through <= mark.queued {
+            return None;
+        }
+        if after <= mark.queued {
+            mark.queued = inbound.through;
+            return Some(inbound);
+        }
+        // One without messages that follows its own end says only how far the log reaches.
+        let is_last = mark.kept.back().is_none_or(|(_, last)| last.through <= after);
+        if after < inbound.through && is_last {
+            mark.kept.push_back((after, inbound));
+            self.kept += 1;
+        }
+        None
+    }
+
+    /// The source and the range `after < number <= until` of its log that must be read, if one is behind: up to the first
+    /// hop that is here. Marks it as being read.
+    pub(crate) fn gap(&mut self) -> Option<(StoreId, u64, u64)> {
         if self.waiting.len() >= DELIVERIES_WAITING_MAX {
             return None;
         }
@@ -83,17 +126,33 @@ impl Applied {
             self.marks.iter_mut().enumerate().find(|(_, mark)| !mark.replaying && mark.queued < mark.seen);
         let (source, mark) = behind?;
         mark.replaying = true;
-        Some((StoreId(u16::try_from(source).ok()?), mark.queued))
+        let until = mark.kept.front().map_or(mark.seen, |(after, _)| *after);
+        Some((StoreId(u16::try_from(source).ok()?), mark.queued, until))
     }
 
-    /// The log was read from the mark on.
-    pub(crate) fn replayed(&mut self, inbound: Inbound) {
-        let Some(mark) = self.marks.get_mut(usize::from(inbound.source.0)) else { return };
+    /// The log was read from the mark on. Given back if it brings something new.
+    pub(crate) fn replayed(&mut self, inbound: Inbound) -> Option<Inbound> {
+        let mark = self.marks.get_mut(usize::from(inbound.source.0))?;
         mark.replaying = false;
-        if inbound.through > mark.queued {
-            mark.queued = inbound.through;
-            self.waiting.push_back(inbound);
+        if inbound.through <= mark.queued {
+            return None;
         }
+        mark.queued = inbound.through;
+        Some(inbound)
+    }
+
+    /// The next of the kept hops of a source, if nothing is missing before it any more.
+    pub(crate) fn next_kept(&mut self, source: StoreId) -> Option<Inbound> {
+        let mark = self.marks.get_mut(usize::from(source.0))?;
+        while mark.kept.front().is_some_and(|(after, _)| *after <= mark.queued) {
+            let (_, inbound) = mark.kept.pop_front()?;
+            self.kept -= 1;
+            if inbound.through > mark.queued {
+                mark.queued = inbound.through;
+                return Some(inbound);
+            }
+        }
+        None
     }
 
     /// The log could not be read; it will be tried again.
@@ -103,28 +162,75 @@ impl Applied {
         }
     }
 
-    /// The span to apply next.
-    pub(crate) fn front(&self) -> Option<&Inbound> {
-        self.waiting.front()
+    /// Whether no span waits, so that the next one can be applied at once.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
     }
 
-    /// Whether the span to apply next is for this user: one who was loaded for it stays until all are.
-    pub(crate) fn needs(&self, user: UserId) -> bool {
-        self.front().is_some_and(|front| front.deliveries.iter().any(|d| d.recipients.contains(&user)))
-    }
-
-    /// The span that came last.
-    pub(crate) fn back(&self) -> Option<&Inbound> {
-        self.waiting.back()
-    }
-
-    /// Takes the span to apply now.
-    pub(crate) fn pop(&mut self) -> Option<Inbound> {
-        let inbound = self.waiting.pop_front()?;
-        if let Some(mark) = self.marks.get_mut(usize::from(inbound.source.0)) {
-            mark.applied = inbound.through;
+    /// A span is being applied.
+    pub(crate) fn passed(&mut self, source: StoreId, through: u64) {
+        if let Some(mark) = self.marks.get_mut(usize::from(source.0)) {
+            mark.applied = through;
         }
+    }
+
+    /// A delivery of the span that is pushed next waits for this user.
+    pub(crate) fn wait_for(&mut self, user: UserId) {
+        let number = self.first + self.waiting.len() as u64;
+        self.awaited.entry(user).or_default().push(number);
+    }
+
+    /// Queues a span for which so many recipients were waited for.
+    pub(crate) fn push(&mut self, inbound: Inbound, missing: usize) {
+        self.waiting.push_back(Span { inbound, missing });
+    }
+
+    /// Whether a span waits for this user to be loaded.
+    pub(crate) fn awaits(&self, user: UserId) -> bool {
+        self.awaited.contains_key(&user)
+    }
+
+    /// A user is in memory. Says how many deliveries in waiting spans are for it.
+    pub(crate) fn loaded(&mut self, user: UserId) -> usize {
+        let Some(numbers) = self.awaited.remove(&user) else { return 0 };
+        for number in &numbers {
+            let place = usize::try_from(number - self.first).unwrap_or(usize::MAX);
+            if let Some(span) = self.waiting.get_mut(place) {
+                span.missing -= 1;
+            }
+        }
+        numbers.len()
+    }
+
+    /// Takes the first waiting span, to apply it, if nothing is missing.
+    pub(crate) fn pop(&mut self) -> Option<Inbound> {
+        if self.waiting.front()?.missing > 0 {
+            return None;
+        }
+        let inbound = self.waiting.pop_front()?.inbound;
+        self.first += 1;
+        self.passed(inbound.source, inbound.through);
         Some(inbound)
+    }
+
+    /// A session gets an ack when the span that is pushed next is applied: none of its acks may leave before.
+    pub(crate) fn owe(&mut self, session: u64) {
+        *self.owed.entry(session).or_default() += 1;
+    }
+
+    /// Whether acks of a session wait.
+    pub(crate) fn owes(&self, session: u64) -> bool {
+        self.owed.contains_key(&session)
+    }
+
+    /// One of them leaves.
+    pub(crate) fn paid(&mut self, session: u64) {
+        if let Some(acks) = self.owed.get_mut(&session) {
+            *acks -= 1;
+            if *acks == 0 {
+                self.owed.remove(&session);
+            }
+        }
     }
 
     /// The rows through here are stored.
@@ -162,34 +268,182 @@ mod tests {
     use super::*;
 
     fn inbound(source: u16, through: u64) -> Inbound {
-        Inbound { source: StoreId(source), through, deliveries: Vec::new(), origins: Vec::new() }
+        Inbound { source: StoreId(source), through, ..Inbound::default() }
+    }
+
+    fn applied(marks: &[(StoreId, u64)], heads: &[u64]) -> Applied {
+        Applied::new(StoreId(0), marks, heads, Seeded(7))
+    }
+
+    /// What happens to the log of source 0.
+    #[derive(Clone, Copy, Debug)]
+    enum Fact {
+        /// A hop `after..through` comes.
+        Hop(u64, u64),
+        /// A read is asked for, for this range if any.
+        Gap(Option<(u64, u64)>),
+        /// It brings everything up to here.
+        Read(u64),
+        /// It fails.
+        Failed,
+    }
+
+    /// Takes what follows; says the ends of the spans that were given to be applied.
+    fn run(facts: &[Fact]) -> Vec<u64> {
+        let mut applied = applied(&[(StoreId(0), 4)], &[4]);
+        let mut given = Vec::new();
+        for fact in facts {
+            match *fact {
+                Fact::Hop(after, through) => given.extend(applied.offer(after, inbound(0, through))),
+                Fact::Gap(range) => {
+                    let expected = range.map(|(after, until)| (StoreId(0), after, until));
+                    assert_eq!(applied.gap(), expected, "{facts:?}");
+                }
+                Fact::Read(through) => {
+                    given.extend(applied.replayed(inbound(0, through)));
+                    while let Some(kept) = applied.next_kept(StoreId(0)) {
+                        given.push(kept);
+                    }
+                }
+                Fact::Failed => applied.replay_failed(StoreId(0)),
+            }
+        }
+        given.iter().map(|inbound| inbound.through).collect()
     }
 
     #[test]
-    fn next_repeat_and_gap() {
-        let mut applied = Applied::new(StoreId(0), &[(StoreId(1), 4)], &[0, 4]);
+    fn hops_and_reads_make_one_log() {
+        use Fact::{Failed, Gap, Hop, Read};
+        let table: &[(&str, &[Fact], &[u64])] = &[
+            ("the next one is given", &[Hop(4, 5), Hop(5, 7), Gap(None)], &[5, 7]),
+            ("a repeat is forgotten", &[Hop(4, 5), Hop(4, 5), Hop(3, 4), Gap(None)], &[5]),
+            ("a hop behind a gap waits", &[Hop(6, 7)], &[]),
+            ("only the gap is read", &[Hop(6, 7), Gap(Some((4, 6))), Read(6), Gap(None)], &[6, 7]),
+            ("one read at a time", &[Hop(6, 7), Gap(Some((4, 6))), Gap(None)], &[]),
+            (
+                "what comes meanwhile is kept",
+                &[Hop(6, 7), Gap(Some((4, 6))), Hop(7, 9), Hop(9, 12), Read(6), Gap(None)],
+                &[6, 7, 9, 12],
+            ),
+            (
+                "a hop that shows no messages is not kept",
+                &[Hop(6, 6), Gap(Some((4, 6))), Read(6), Gap(None)],
+                &[6],
+            ),
+            (
+                "what the read brought too is dropped",
+                &[Hop(5, 6), Hop(6, 7), Gap(Some((4, 5))), Read(6), Gap(None)],
+                &[6, 7],
+            ),
+            (
+                "a second gap is a second read",
+                &[Hop(6, 7), Hop(9, 11), Gap(Some((4, 6))), Read(6), Gap(Some((7, 9))), Read(9), Gap(None)],
+                &[6, 7, 9, 11],
+            ),
+            (
+                "half of the gap is read on",
+                &[Hop(8, 9), Gap(Some((4, 8))), Read(6), Gap(Some((6, 8))), Read(8), Gap(None)],
+                &[6, 8, 9],
+            ),
+            (
+                "a failed read is asked for again",
+                &[Hop(6, 7), Gap(Some((4, 6))), Failed, Hop(7, 8), Gap(Some((4, 6))), Read(6)],
+                &[6, 7, 8],
+            ),
+            (
+                "a kept hop that comes again is one",
+                &[Hop(6, 7), Hop(6, 7), Gap(Some((4, 6))), Read(6), Gap(None)],
+                &[6, 7],
+            ),
+            (
+                "what follows during a read is given at once",
+                &[Hop(6, 6), Gap(Some((4, 6))), Hop(4, 7), Read(6), Gap(None)],
+                &[7],
+            ),
+        ];
+        for (what, facts, given) in table {
+            assert_eq!(run(facts), *given, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_rest_is_read() {
+        let mut applied = applied(&[(StoreId(0), 4)], &[4]);
+        let most = DELIVERIES_WAITING_MAX as u64;
+        for at in 10..10 + most + 5 {
+            assert!(applied.offer(at, inbound(0, at + 1)).is_none());
+        }
+        assert_eq!(applied.kept, DELIVERIES_WAITING_MAX);
+        assert_eq!(applied.gap(), Some((StoreId(0), 4, 10)), "a full store still closes the gap");
+        assert!(applied.replayed(inbound(0, 10)).is_some());
+        let taken = core::iter::from_fn(|| applied.next_kept(StoreId(0))).count();
+        assert_eq!((taken, applied.kept), (DELIVERIES_WAITING_MAX, 0));
+        assert_eq!(applied.gap(), Some((StoreId(0), 10 + most, 15 + most)));
+    }
+
+    #[test]
+    fn marks_follow_what_is_applied_and_stored() {
+        let mut applied = applied(&[(StoreId(1), 4)], &[0, 4]);
         assert!(applied.is_caught_up());
-        applied.offer(4, inbound(1, 6));
-        applied.offer(4, inbound(1, 6));
-        assert_eq!(applied.gap(), None);
-        assert_eq!(applied.pop().map(|i| i.through), Some(6));
-        assert!(applied.pop().is_none(), "a repeat is forgotten");
-        applied.offer(8, inbound(1, 9));
-        assert!(applied.pop().is_none(), "a gap is not applied");
-        assert_eq!(applied.gap(), Some((StoreId(1), 6)));
-        assert_eq!(applied.gap(), None, "one read at a time");
-        applied.offer(9, inbound(1, 12));
-        applied.replayed(inbound(1, 10));
-        assert_eq!(applied.gap(), Some((StoreId(1), 10)), "what came meanwhile is read too");
-        applied.replayed(inbound(1, 12));
-        assert_eq!(applied.gap(), None);
+        let next = applied.offer(4, inbound(1, 6)).expect("is next");
         assert!(!applied.is_caught_up());
-        assert_eq!(applied.pop().map(|i| i.through), Some(10));
-        assert_eq!(applied.pop().map(|i| i.through), Some(12));
+        applied.push(next, 0);
+        assert_eq!(applied.pop().map(|inbound| inbound.through), Some(6));
         assert!(applied.is_caught_up());
         assert_eq!(applied.untold(), vec![(StoreId(1), 4)]);
-        applied.stored(StoreId(1), 12);
-        assert_eq!(applied.untold(), vec![(StoreId(1), 12)]);
+        applied.stored(StoreId(1), 6);
+        assert_eq!(applied.untold(), vec![(StoreId(1), 6)]);
         assert!(applied.untold().is_empty());
+    }
+
+    #[test]
+    fn a_span_waits_for_its_own_recipients_and_for_those_before_it() {
+        let mut applied = applied(&[], &[0]);
+        applied.wait_for(UserId(1));
+        applied.wait_for(UserId(2));
+        applied.push(inbound(0, 1), 2);
+        applied.wait_for(UserId(2));
+        applied.push(inbound(0, 2), 1);
+        applied.push(inbound(0, 3), 0);
+        assert!(applied.pop().is_none() && applied.awaits(UserId(2)));
+        assert_eq!(applied.loaded(UserId(2)), 2);
+        assert!(applied.pop().is_none() && !applied.awaits(UserId(2)));
+        assert_eq!(applied.loaded(UserId(9)), 0);
+        assert_eq!(applied.loaded(UserId(1)), 1);
+        let through: Vec<_> = core::iter::from_fn(|| applied.pop()).map(|inbound| inbound.through).collect();
+        assert_eq!(through, [1, 2, 3]);
+    }
+
+    /// 12,500 cold recipients in spans of 100: each load touches the one delivery that waits for it.
+    #[test]
+    fn many_cold_recipients_cost_linear_work() {
+        let mut applied = applied(&[], &[0]);
+        let users = |span: u64| (span * 100..span * 100 + 100).map(UserId);
+        for span in 0..125 {
+            users(span).for_each(|user| applied.wait_for(user));
+            applied.push(inbound(0, span + 1), 100);
+        }
+        let mut touched = 0;
+        let mut popped = 0;
+        for span in (0..125).rev() {
+            for user in users(span) {
+                touched += applied.loaded(user);
+                popped += core::iter::from_fn(|| applied.pop()).count();
+            }
+            assert_eq!(popped, if span == 0 { 125 } else { 0 });
+        }
+        assert_eq!(touched, 12_500);
+    }
+
+    #[test]
+    fn acks_that_wait_are_counted_by_session() {
+        let mut applied = applied(&[], &[0]);
+        applied.owe(7);
+        applied.owe(7);
+        applied.paid(7);
+        assert!(applied.owes(7) && !applied.owes(8));
+        applied.paid(7);
+        applied.paid(8);
+        assert!(!applied.owes(7));
     }
 }

@@ -6,18 +6,19 @@ use protocol::commit::Row;
 use protocol::hop::{Hop, Origin, Speak};
 use protocol::limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
 use protocol::query::{Delivery, PageBounds, Query};
-use protocol::{ChannelId, CloseCode, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
 
 use crate::applied::Inbound;
 use crate::effect::Effect;
-use crate::inbox::Entry;
+use crate::inbox::{Ack, Entry};
 use crate::input::{ConnId, Ticket};
+use crate::invariant::impossible;
 use crate::limits::PAGES_ASKED_MAX;
+use crate::pauses::Why;
 use crate::pipeline::Committing;
 use crate::read::PAGE_WAITS;
 use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
-use crate::user::Waiting;
 
 /// What one batch holds for one destination store.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ struct Outbound {
     origins: Vec<(usize, Origin)>,
 }
 
-const PAGE: PageBounds = PageBounds { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX };
+pub(crate) const PAGE: PageBounds = PageBounds { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX };
 
 impl Shard {
     /// A batch of messages is stored: one hop a destination store.
@@ -73,118 +74,51 @@ impl Shard {
         self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
     }
 
-    /// A span of a source's log for one of our stores.
-    pub(crate) fn inbound(&mut self, dest: StoreId, after: u64, inbound: Inbound) {
-        let Some(index) = self.own(dest) else { return };
-        let Some(applied) = self.applied.get_mut(index) else { return };
-        let waited = applied.front().is_some();
-        applied.offer(after, inbound);
-        if waited {
-            // Behind others: its recipients are asked for now, so that their loads overlap.
-            self.load_recipients(index);
-        }
-        self.pump(index);
-    }
-
-    /// What a read of a source's log brought.
-    pub(crate) fn replayed(
-        &mut self,
-        dest: StoreId,
-        source: StoreId,
-        through: u64,
-        deliveries: Vec<Delivery>,
-    ) {
-        let Some(index) = self.own(dest) else { return };
-        if let Some(applied) = self.applied.get_mut(index) {
-            applied.replayed(Inbound { source, through, deliveries, origins: Vec::new() });
-        }
-        self.pump(index);
-    }
-
-    /// Reads the logs of which something is missing.
-    pub(crate) fn replay_gaps(&mut self) {
-        for index in 0..self.applied.len() {
-            while let Some(applied) = self.applied.get_mut(index) {
-                let dest = applied.store;
-                let Some((source, after)) = applied.gap() else { break };
-                let query = Query::Replay { source, after, dest, page: PAGE };
-                self.ask(Asked::Replay { dest, source }, query);
-            }
-        }
-    }
-
-    /// Applies what waits in every store.
-    pub(crate) fn pump_inbound(&mut self) {
-        for index in 0..self.applied.len() {
-            self.pump(index);
-        }
-    }
-
-    /// Applies spans in order for as long as their recipients are in memory. Pointers and mark are rows of one batch, so
-    /// a span is applied whole or, after a crash, once more from the start.
-    fn pump(&mut self, index: usize) {
-        while self.load_front(index) {
-            let Some(inbound) = self.applied.get_mut(index).and_then(|applied| applied.pop()) else { break };
-            self.apply_span(index, inbound);
-        }
-    }
-
-    /// Whether there is a front span and all its recipients are in memory; asks for those who are not.
-    fn load_front(&mut self, index: usize) -> bool {
-        let Some(front) = self.applied.get(index).and_then(|applied| applied.front()) else { return false };
-        let missing = self.missing(front);
-        self.load_users(&missing);
-        missing.is_empty()
-    }
-
-    fn load_recipients(&mut self, index: usize) {
-        let Some(last) = self.applied.get(index).and_then(|applied| applied.back()) else { return };
-        let missing = self.missing(last);
-        self.load_users(&missing);
-    }
-
-    fn load_users(&mut self, users: &[UserId]) {
-        for user in users {
-            if !self.users.contains_key(user) {
-                self.with_user(*user, || Waiting::Delivery);
-            }
-        }
-    }
-
-    fn missing(&self, inbound: &Inbound) -> Vec<UserId> {
-        let recipients = inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter());
-        recipients.filter(|user| !matches!(self.users.get(*user), Some(Slot::Live(_)))).copied().collect()
-    }
-
-    fn apply_span(&mut self, index: usize, inbound: Inbound) {
+    /// Puts the messages of a span, whose recipients are all in memory, into their inboxes.
+    pub(crate) fn apply_span(&mut self, index: usize, inbound: &Inbound, has_waited: bool) {
+        let mut origins = inbound.origins.iter().peekable();
+        let mut acked = inbound.acked.iter().peekable();
         for (place, delivery) in inbound.deliveries.iter().enumerate() {
-            let origin = inbound.origins.iter().find(|(at, _)| *at == place).map(|(_, origin)| *origin);
+            let origin = origins.next_if(|(at, _)| *at == place).map(|(_, origin)| *origin);
+            let is_acked = acked.next_if(|at| **at == place).is_some();
+            if let Some(origin) = origin.filter(|_| has_waited && !is_acked)
+                && let Some(applied) = self.applied.get_mut(index)
+            {
+                applied.paid(origin.session);
+            }
             let opening = opening_users(delivery);
             for user in delivery.recipients.iter() {
                 self.own_list_rows(index, *user, delivery, &opening);
-                let origin = origin.filter(|origin| origin.user == *user);
-                self.append_pointer(index, *user, delivery, origin);
+                let ack = match origin.filter(|origin| origin.user == *user) {
+                    None => Ack::None,
+                    Some(origin) if is_acked => Ack::Sent(origin.session),
+                    Some(origin) => Ack::Due(origin.session),
+                };
+                if has_waited && let Some(Slot::Live(user)) = self.users.get_mut(user) {
+                    user.awaited -= 1;
+                }
+                self.append_pointer(index, *user, delivery, ack);
             }
         }
         let Some(pipeline) = self.pipelines.get_mut(index) else { return };
         pipeline.applied(inbound.source, inbound.through);
     }
 
-    fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, origin: Option<Origin>) {
+    fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, ack: Ack) {
         let (Some(Slot::Live(user)), Some(pipeline)) =
             (self.users.get_mut(&id), self.pipelines.get_mut(index))
         else {
-            return;
+            return impossible!(self, "a recipient that is not in memory");
         };
         user.used = self.turn;
-        let at = user.inbox.append(&mut self.spare_tails, Entry { frame: delivery.frame.clone(), origin });
+        let at = user.inbox.append(&mut self.spare_tails, Entry { frame: delivery.frame.clone(), ack });
         user.dirty = pipeline.pointer(id, at, delivery.channel, delivery.seq);
         let mut all_live = true;
         for conn in &user.sessions {
             let Some(session) = self.sessions.get_mut(conn) else { continue };
             let room = self.config.limits.egress_bytes;
             // Its own device is told otherwise, and one that is behind is brought along.
-            let is_live = origin.is_none_or(|origin| origin.session != session.number)
+            let is_live = ack.session() != Some(session.number)
                 && session.takes_live(at, delivery.frame.bytes().len(), room, (self.now, self.turn));
             if is_live {
                 self.counters.messages_sent += 1;
@@ -266,14 +200,18 @@ impl Shard {
             let next = session.sent_through.next();
             let queued = session.egress.queued(self.turn);
             if let Some(entry) = user.inbox.entry(next) {
+                if entry.ack == Ack::Sent(session.number) {
+                    session.sent_through = next;
+                    continue;
+                }
                 if queued + entry.frame.bytes().len() > self.config.limits.egress_bytes {
                     self.crowd(conn);
                     return;
                 }
                 session.sent_through = next;
-                let (own, number) = (entry.origin, session.number);
+                let is_own = entry.ack == Ack::Due(session.number);
                 let frame = entry.frame.clone();
-                self.transmit_entry(conn, &frame, own.is_some_and(|origin| origin.session == number));
+                self.transmit_entry(conn, &frame, is_own);
             } else {
                 if queued > self.config.limits.egress_bytes / 4 {
                     self.crowd(conn);
@@ -305,6 +243,11 @@ impl Shard {
             self.transmit(conn, frame.to_bytes());
             return;
         }
+        self.ack(conn, frame);
+    }
+
+    /// Tells the session that sent a message that it is stored.
+    pub(crate) fn ack(&mut self, conn: ConnId, frame: &Frame) {
         self.counters.acks_sent += 1;
         self.forgive_faults(conn);
         if let Some(ack) = send_ack(frame) {
@@ -330,10 +273,11 @@ impl Shard {
         }
         session.paging = None;
         let user = session.user;
+        self.unpause(conn, Why::Pages);
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
         if through <= session.sent_through {
-            // What is durable can be read: a page without progress is a fault of ours, and asking again would not end.
-            self.end_session(conn, CloseCode::Internal);
-            return;
+            // What is durable can be read, and asking again would not end.
+            return impossible!(self, conn, "a page without progress");
         }
         session.sent_through = through;
         for frame in frames {

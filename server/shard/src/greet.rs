@@ -1,8 +1,9 @@
 //! The life of sessions: Hello, Reauth, silence, the end, and drain.
 
-use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::cost::TOKEN_BYTES;
 use protocol::hop::{Hop, Speak};
 use protocol::limits::DEVICES_MAX;
 use protocol::partition::mix64;
@@ -12,9 +13,11 @@ use protocol::{ChannelId, CloseCode, Code, Cursor, DeviceId, Frame, InboxSeq, Ki
 use crate::admit::Bucket;
 use crate::effect::Effect;
 use crate::input::{Command, ConnId, Tick, Ticket};
+use crate::invariant::impossible;
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::pauses::Why;
 use crate::pipeline::After;
-use crate::session::{Egress, Session};
+use crate::session::Session;
 use crate::shard::{Asked, Shard, Slot};
 use crate::unread::Load;
 use crate::user::{Hello, User, Waiting};
@@ -46,10 +49,11 @@ impl Shard {
         }
         if !matches!(self.users.get(&hello.user), Some(Slot::Live(_))) {
             self.greeting.insert(hello.conn, Greeting::default());
-            self.speak(hello.conn, Speak::Pause);
+            self.pause(hello.conn, Why::Greeting);
         }
         if self.with_user(hello.user, || Waiting::Hello(hello)) {
             self.welcome(hello);
+            self.unpause(hello.conn, Why::Greeting);
         }
     }
 
@@ -106,7 +110,7 @@ impl Shard {
                 Waiting::Delivery => {}
             }
         }
-        self.pump_inbound();
+        self.recipient_loaded(id);
     }
 
     pub(crate) fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
@@ -116,6 +120,7 @@ impl Shard {
             Waiting::Hello(hello) => {
                 let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
                 self.reject_conn(hello.conn, hello.id, &refusal);
+                self.pauses.forget(hello.conn);
                 self.speak(hello.conn, Speak::Close(CloseCode::Internal));
             }
             Waiting::Open(channel) => {
@@ -141,7 +146,7 @@ impl Shard {
         if !self.sessions.contains_key(&hello.conn) {
             return;
         }
-        self.speak(hello.conn, Speak::Resume);
+        self.unpause(hello.conn, Why::Greeting);
         for frame in greeting.frames {
             self.frame(hello.conn, frame);
         }
@@ -150,6 +155,7 @@ impl Shard {
     fn welcome(&mut self, hello: Hello) {
         if let Err(refusal) = self.check_hello(&hello) {
             self.reject_conn(hello.conn, hello.id, &refusal);
+            self.pauses.forget(hello.conn);
             self.speak(hello.conn, Speak::Close(CloseCode::Unauthenticated));
             return;
         }
@@ -196,30 +202,26 @@ impl Shard {
 
     fn begin_session(&mut self, hello: &Hello, start: InboxSeq) {
         self.next_session = self.next_session.wrapping_add(1);
-        let session = Session {
-            user: hello.user,
-            device: hello.device,
-            number: self.next_session,
-            sent_through: start,
-            complete: start,
-            completed_at: self.now,
-            paging: None,
-            expires_ms: hello.expires_ms,
-            heard_at: self.now,
-            bucket: Bucket::full(self.config.limits.frames_burst, self.now),
-            faults: 0,
-            paused: None,
-            crowded: false,
-            look_at: Tick(u64::MAX),
-            egress: Egress::of(hello.conn),
+        let limits = &self.config.limits;
+        let (pace, of) = (limits.session_pace(), limits.user_pace());
+        let Some(Slot::Live(user)) = self.users.get(&hello.user) else {
+            return impossible!(self, "a session of a user that is not in memory");
         };
+        // Who comes again has no more than before: the user's tokens outlive the session.
+        let bucket = Bucket::no_fuller_than(pace, user.bucket, of, self.now);
+        let session = Session::new(hello, self.next_session, start, self.now, bucket);
         let look_at = self.next_look(&session);
         self.sessions.insert(hello.conn, Box::new(session));
         self.look_at(hello.conn, look_at);
     }
 
     fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
-        let welcome = Welcome {
+        let limits = &self.config.limits;
+        let (pace, of) = (limits.session_pace(), limits.user_pace());
+        let welcome = WelcomeV2 {
+            tokens_per_s: pace.per_s.min(of.per_s),
+            tokens_burst: pace.burst.min(of.burst),
+            token_bytes: TOKEN_BYTES,
             user: hello.user.0,
             device: hello.device.0,
             generation,
@@ -227,8 +229,8 @@ impl Shard {
             head: head.0,
             time_ms: self.wall_ms,
             expires_ms: hello.expires_ms,
-            heartbeat_ms: self.config.limits.heartbeat_ms,
-            group_members_max: u32::try_from(self.config.limits.group_members).unwrap_or(u32::MAX),
+            heartbeat_ms: limits.heartbeat_ms,
+            group_members_max: u32::try_from(limits.group_members).unwrap_or(u32::MAX),
             kinds: body::kinds(),
         };
         self.transmit_body(hello.conn, hello.id, &welcome);
@@ -243,6 +245,7 @@ impl Shard {
 
     pub(crate) fn closed(&mut self, conn: ConnId) {
         self.greeting.remove(&conn);
+        self.pauses.forget(conn);
         self.forget_session(conn);
     }
 
@@ -253,6 +256,7 @@ impl Shard {
     }
 
     fn forget_session(&mut self, conn: ConnId) {
+        self.pauses.forget(conn);
         let Some(session) = self.sessions.remove(&conn) else { return };
         let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else { return };
         user.sessions.retain(|other| *other != conn);
@@ -271,11 +275,18 @@ impl Shard {
 
     fn next_look(&self, session: &Session) -> Tick {
         let silent = session.heard_at.after_ms(self.silence_ms());
+        // One that is overdue is not read now; it is silent from when it is read again.
+        let silent = if silent <= self.now { self.now.after_ms(self.silence_ms()) } else { silent };
         let expires = self.now.after_ms(session.expires_ms.saturating_sub(self.wall_ms));
         let stalled =
             session.egress.stalled_since().map(|since| since.after_ms(self.config.limits.stalled_ms));
         let look_at = silent.min(expires).min(stalled.unwrap_or(silent));
         look_at.max(self.now.after_ms(1))
+    }
+
+    /// Whether what the device says is heard. If not, its silence says nothing.
+    fn reads(&self, conn: ConnId, session: &Session) -> bool {
+        !session.holder_pauses && !self.pauses.holds(conn)
     }
 
     /// Two heartbeats may be lost, and half of one may be late.
@@ -307,7 +318,7 @@ impl Shard {
             let refusal = Refusal::new(Code::Expired, "token", "the token has expired; log in again");
             self.reject_conn(conn, 0, &refusal);
             self.end_session(conn, CloseCode::Expired);
-        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) {
+        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) && self.reads(conn, session) {
             self.end_session(conn, CloseCode::HeartbeatTimeout);
         } else {
             let look_at = self.next_look(session);
@@ -399,7 +410,7 @@ impl Shard {
         let mut conns: Vec<ConnId> = self.sessions.keys().copied().collect();
         conns.sort_unstable();
         for conn in conns {
-            self.speak(conn, Speak::Pause);
+            self.pause(conn, Why::Drain);
         }
     }
 

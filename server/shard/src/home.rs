@@ -18,9 +18,11 @@ use protocol::{
 };
 
 use crate::input::ConnId;
+use crate::invariant::impossible;
 use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX, READS_MAX};
+use crate::pages::asks_for_a_page;
+use crate::pauses::Why;
 use crate::read::{cannot_read, many_pages};
-use crate::session::Paused;
 use crate::shard::{Asked, Shard, Slot};
 
 impl Shard {
@@ -30,15 +32,8 @@ impl Shard {
         let (id, kind) = (frame.header().id, frame.kind());
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.heard_at = self.now;
-        let limits = &self.config.limits;
-        let taken = session.bucket.take(limits.frames_per_s, limits.frames_burst, self.now);
         let origin = session.origin();
-        let outcome = match taken {
-            Ok(()) => self.serve(conn, origin, frame),
-            Err(wait_ms) => {
-                Err(Refusal::retry(Code::Rate, wait_ms, "more frames than this session may send"))
-            }
-        };
+        let outcome = self.pay(conn, &frame).and_then(|()| self.serve(conn, origin, frame));
         match outcome {
             // What goes on to a channel's home is answered from there, and weighed then.
             Ok(()) if goes_to_a_channel(kind) => {}
@@ -47,7 +42,10 @@ impl Shard {
                 // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
                 let weight = if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
                 self.reject_conn(conn, id, &refusal);
-                self.weigh_fault(conn, weight);
+                // Who is refused for its pace is not read for as long, which is enough.
+                if refusal.code != Code::Rate {
+                    self.weigh_fault(conn, weight);
+                }
             }
         }
         self.pause_if_crowded(conn);
@@ -68,13 +66,15 @@ impl Shard {
             Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
             Kind::GET_HISTORY => {
                 let channel = ChannelId(body::ingest::<GetHistory>(&frame)?.channel.to_native());
+                self.reserve_page(conn, &frame)?;
                 self.submit_hop(conn, origin, channel, frame)
             }
             Kind::GET_MEMBERS => {
                 let channel = ChannelId(body::ingest::<GetMembers>(&frame)?.channel.to_native());
+                self.reserve_page(conn, &frame)?;
                 self.submit_hop(conn, origin, channel, frame)
             }
-            Kind::GET_CHANNELS => self.get_channels(origin, &frame),
+            Kind::GET_CHANNELS => self.get_channels(conn, origin, &frame),
             Kind::MARK_READ => self.mark_read(origin, &frame),
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
@@ -139,8 +139,8 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let home = self.placement.channel_home(channel);
         self.hops.push(home, Hop::Submit { origin, channel, frame });
-        if self.hops.is_pressed(home) && self.pause(conn, Paused::Pressure) {
-            self.hops.pause(home, conn);
+        if self.hops.is_pressed(home) {
+            self.pause(conn, Why::Lane(home));
         }
         Ok(())
     }
@@ -172,11 +172,12 @@ impl Shard {
         Ok(())
     }
 
-    fn get_channels(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
+    fn get_channels(&mut self, conn: ConnId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
         let get = body::ingest::<GetChannels>(frame)?;
         if !self.has_page_room() {
             return Err(many_pages());
         }
+        self.reserve_page(conn, frame)?;
         let after = ChannelId(get.after.to_native());
         let query = Query::Joined { user: origin.user, after, limit: get.limit.to_native() };
         self.ask_own(origin.user, Asked::Channels { origin, id: frame.header().id }, query);
@@ -185,7 +186,8 @@ impl Shard {
 
     pub(crate) fn channels_page(&mut self, origin: Origin, id: u64, items: Vec<JoinedItem>, more: bool) {
         let items = items.into_iter().map(channel_item).collect();
-        self.answer(origin, body::encode(id, &Channels { items, more }).into_bytes());
+        let page = body::encode(id, &Channels { items, more });
+        self.answer(origin, Kind::GET_CHANNELS, page.into_bytes());
     }
 
     fn mark_read(&mut self, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
@@ -215,7 +217,8 @@ impl Shard {
             }
         }
         self.forget_reads(origin.user);
-        self.answer(origin, body::encode(id, &Done { kind: Kind::MARK_READ.0 }).into_bytes());
+        let done = body::encode(id, &Done { kind: Kind::MARK_READ.0 });
+        self.answer(origin, Kind::MARK_READ, done.into_bytes());
     }
 
     /// Read marks are remembered only so that two on the way cannot overtake each other.
@@ -230,34 +233,41 @@ impl Shard {
     }
 
     fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
-        let Some(Slot::Live(user)) = self.users.get(&id) else { return };
+        let Some(Slot::Live(user)) = self.users.get(&id) else {
+            return impossible!(self, "a request of a user that is not in memory");
+        };
         let dirty = user.dirty;
-        if let Some(index) = self.own(self.placement.user_store(id)) {
-            self.ask_after(index, dirty, asked, query);
-        }
+        let Some(index) = self.own(self.placement.user_store(id)) else {
+            return impossible!(self, "a request of a user of another shard");
+        };
+        self.ask_after(index, dirty, asked, query);
     }
 
-    /// Frames for one session, from wherever they were made. Dropped when the session is gone; refused when the
-    /// connection does not drain.
-    pub(crate) fn answer(&mut self, origin: Origin, frames: Bytes) {
+    /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
+    pub(crate) fn answer(&mut self, origin: Origin, asked: Kind, frames: Bytes) {
         let Some(conn) = self.session_of(origin) else { return };
+        let Some(header) = Header::read(&frames) else {
+            return impossible!(self, conn, "an answer without a frame");
+        };
+        if asks_for_a_page(asked) {
+            self.page_is_answered(conn, asked, header.id);
+        }
         let Some(session) = self.sessions.get(&conn) else { return };
-        let room = session.egress.queued(self.turn) + frames.len() <= self.config.limits.egress_bytes;
-        let header = Header::read(&frames);
-        let kind = header.map(|header| header.kind);
-        match kind {
-            Some(Kind::SEND_ACK) => self.counters.acks_sent += 1,
-            // Counted where it was refused.
-            Some(Kind::REJECT) => {}
-            _ if !room => {
-                let refusal = Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more");
-                self.reject_conn(conn, header.map_or(0, |header| header.id), &refusal);
-                return;
-            }
-            _ => {}
+        // Its room was reserved. Live messages may have filled the connection since; then the page is one too many.
+        let is_crowded = session.egress.queued(self.turn) > self.config.limits.egress_bytes;
+        if is_crowded && asks_for_a_page(asked) && header.kind != Kind::REJECT {
+            let refusal = Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more");
+            self.reject_conn(conn, header.id, &refusal);
+            return;
+        }
+        if header.kind == Kind::SEND_ACK {
+            self.counters.acks_sent += 1;
+        }
+        if header.kind == Kind::REJECT && asked.is_message() {
+            self.send_is_refused_elsewhere(conn, header.id);
         }
         self.transmit(conn, frames);
-        if kind == Some(Kind::REJECT) {
+        if header.kind == Kind::REJECT {
             // A device can have many sends on the way to a channel that it was just removed from.
             self.weigh_fault(conn, 1);
         } else {
@@ -319,9 +329,7 @@ impl Shard {
             return;
         }
         session.crowded = false;
-        if session.paused == Some(Paused::Egress) {
-            self.resume(conn);
-        }
+        self.unpause(conn, Why::Egress);
         self.advance(conn, false);
     }
 
@@ -329,31 +337,14 @@ impl Shard {
     fn pause_if_crowded(&mut self, conn: ConnId) {
         let Some(session) = self.sessions.get(&conn) else { return };
         if session.egress.queued(self.turn) >= self.config.limits.egress_bytes {
-            self.pause(conn, Paused::Egress);
+            self.pause(conn, Why::Egress);
             self.crowd(conn);
         }
-        if self.pipelines.iter().any(|p| p.is_full()) && self.pause(conn, Paused::Pressure) {
-            self.paused.push(conn);
-        }
-    }
-
-    fn pause(&mut self, conn: ConnId, why: Paused) -> bool {
-        let Some(session) = self.sessions.get_mut(&conn) else { return false };
-        if session.paused.is_some() {
-            return false;
-        }
-        session.paused = Some(why);
-        self.speak(conn, Speak::Pause);
-        true
-    }
-
-    pub(crate) fn resume(&mut self, conn: ConnId) {
-        if self.relieve_held(conn) || self.draining.is_some() {
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
-        if session.paused.take().is_some() {
-            self.speak(conn, Speak::Resume);
+        let full = self.pipelines.iter().find(|pipeline| pipeline.is_full());
+        if let Some(store) = full.map(|pipeline| pipeline.store())
+            && self.sessions.contains_key(&conn)
+        {
+            self.pause(conn, Why::Store(store));
         }
     }
 

@@ -1,11 +1,10 @@
-//! Hops that wait for the rings of the other shards, and the sessions that wait for them to leave.
+//! Hops that wait for the rings of the other shards.
 
 use std::collections::VecDeque;
 
 use protocol::ShardId;
 use protocol::hop::Hop;
 
-use crate::input::ConnId;
 use crate::limits::HOPS_WAITING_MAX;
 
 #[derive(Debug)]
@@ -19,8 +18,6 @@ pub(crate) struct Hops {
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<Hop>,
-    /// Connections that are not read until this lane is short again.
-    paused: Vec<ConnId>,
 }
 
 impl Hops {
@@ -63,20 +60,8 @@ impl Hops {
         self.lanes.get(usize::from(to.0)).is_some_and(|lane| lane.waiting.len() >= HOPS_WAITING_MAX / 4)
     }
 
-    pub(crate) fn pause(&mut self, to: ShardId, conn: ConnId) {
-        if let Some(lane) = self.lanes.get_mut(usize::from(to.0)) {
-            lane.paused.push(conn);
-        }
-    }
-
-    /// Connections that may be read again.
-    pub(crate) fn relieved(&mut self) -> Vec<ConnId> {
-        let mut relieved = Vec::new();
-        for lane in &mut self.lanes {
-            if !lane.paused.is_empty() && lane.waiting.len() < HOPS_WAITING_MAX / 8 {
-                relieved.append(&mut lane.paused);
-            }
-        }
-        relieved
+    /// Whether they may go on.
+    pub(crate) fn is_relieved(&self, to: ShardId) -> bool {
+        self.lanes.get(usize::from(to.0)).is_none_or(|lane| lane.waiting.len() < HOPS_WAITING_MAX / 8)
     }
 }

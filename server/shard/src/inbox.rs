@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use protocol::hop::Origin;
 use protocol::{Frame, InboxSeq};
 
 use crate::limits::{SPARE_TAIL_ENTRIES_MAX, SPARE_TAILS_MAX};
@@ -15,8 +14,29 @@ const TAIL_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) frame: Frame,
-    /// The session that sent it, and is told so by a SendAck.
-    pub(crate) origin: Option<Origin>,
+    /// What the session that sent it is told instead.
+    pub(crate) ack: Ack,
+}
+
+/// The SendAck that the session which sent a message gets in place of the message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ack {
+    /// No session of ours sent it, or none that is known.
+    None,
+    /// This session gets it at the message's place in the inbox.
+    Due(u64),
+    /// This session has got it, before the message had its place.
+    Sent(u64),
+}
+
+impl Ack {
+    /// The session that gets no message.
+    pub(crate) fn session(self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Due(session) | Self::Sent(session) => Some(session),
+        }
+    }
 }
 
 /// Emptied tails of all inboxes of a shard: an idle inbox holds no memory, and one that wakes allocates none.
@@ -114,7 +134,7 @@ mod tests {
     use super::*;
 
     fn entry(id: u64) -> Entry {
-        Entry { frame: Frame::build(Kind::SEND_TEXT, 1, id, &[]), origin: None }
+        Entry { frame: Frame::build(Kind::SEND_TEXT, 1, id, &[]), ack: Ack::None }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Every bound of the core that is not a bound of the wire, and what an operator may set.
 
+use crate::admit::Pace;
 use protocol::limits::{
     DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, PAGE_BYTES_MAX,
 };
@@ -9,10 +10,14 @@ use protocol::limits::{
 pub struct Limits {
     /// Members of a group, 2 ..= 500.
     pub group_members: usize,
-    /// Frames a session may send in a second, on average, 1 ..= 1,000,000.
+    /// Tokens that a session is given in a second, 1 ..= 1,000,000. A small frame costs one; see [`protocol::cost`].
     pub frames_per_s: u32,
-    /// Frames a session may send at once after a pause, 1 ..= 1,000,000.
+    /// Tokens that a session has at once after a pause, 1 ..= 1,000,000.
     pub frames_burst: u32,
+    /// Tokens that all devices of a user are given together in a second; `None`: four times those of a session.
+    pub user_frames_per_s: Option<u32>,
+    /// Tokens that they have at once after a pause; `None`: four times those of a session.
+    pub user_frames_burst: Option<u32>,
     /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
     /// two and a half times as long is closed. 1,000 ..= 600,000.
     pub heartbeat_ms: u32,
@@ -24,6 +29,9 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
+    /// Bytes of dedup windows in memory. Over it those of channels with nothing in flight are dropped, and new ones are read
+    /// one at a time.
+    pub dedup_bytes: usize,
     /// How long rows that nobody waits for (pointers, marks) wait for a batch to ride on.
     pub trailing_ms: u64,
 }
@@ -34,16 +42,37 @@ impl Default for Limits {
             group_members: GROUP_MEMBERS_DEFAULT,
             frames_per_s: 200,
             frames_burst: 1000,
+            user_frames_per_s: None,
+            user_frames_burst: None,
             heartbeat_ms: 30_000,
             egress_bytes: 1024 * 1024,
             stalled_ms: 60_000,
             idle_users: 65_536,
             idle_channels: 16_384,
+            dedup_bytes: 64 * 1024 * 1024,
             trailing_ms: 10,
         }
     }
 }
 
+impl Limits {
+    /// What one session may spend.
+    pub(crate) fn session_pace(&self) -> Pace {
+        Pace { per_s: self.frames_per_s, burst: self.frames_burst }
+    }
+
+    /// What all sessions of a user may spend together.
+    pub(crate) fn user_pace(&self) -> Pace {
+        let set = |set: Option<u32>, of: u32| set.unwrap_or(of.saturating_mul(USER_SESSIONS));
+        Pace {
+            per_s: set(self.user_frames_per_s, self.frames_per_s),
+            burst: set(self.user_frames_burst, self.frames_burst),
+        }
+    }
+}
+
+/// A user may spend as much as so many sessions at full speed, unless the operator says otherwise.
+const USER_SESSIONS: u32 = 4;
 /// Batches of one store that may be in flight; more turns join the open batch.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 8;
 /// Messages in one batch; the next ones open another.
@@ -62,8 +91,6 @@ pub const HOPS_WAITING_MAX: usize = 4096;
 pub const DELIVERIES_WAITING_MAX: usize = 1024;
 /// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
 pub const WAITING_MAX: usize = 1024;
-/// Messages that the dedup window of a channel remembers at least.
-pub const DEDUP_WINDOW: u32 = 10_000;
 /// Pages that a shard may have asked the readers for: of history, of inboxes, of own lists. One above is refused Busy, or,
 /// for an inbox, waits.
 pub const PAGES_ASKED_MAX: usize = 128;
@@ -80,6 +107,14 @@ pub const RESTS_MAX: usize = 4096;
 pub const FAULTS_MAX: u32 = 32;
 /// So many refusals that a retry helps weigh as much as one that no retry helps.
 pub const FAULT_WEIGHT: u32 = 32;
+/// After a send was refused for want of tokens and not sent again, others are taken again after so long behind the hint.
+pub const ORDER_KEPT_MS: u64 = 10_000;
+/// Sessions that wait for tokens are looked at this often.
+pub const TOKENS_SLOT_MS: u64 = 10;
+/// Refused sends that a session remembers; the first one is what counts.
+pub const REFUSED_IDS_MAX: usize = 64;
+/// Pages that one session may have asked for and not been given yet.
+pub const PAGES_UNDER_WAY_MAX: usize = 4;
 /// Complete ranges ride at most this often on live traffic.
 pub const COMPLETE_EVERY_MS: u64 = 1000;
 /// Device cursors are written at most this often.

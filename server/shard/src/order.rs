@@ -9,11 +9,10 @@ use protocol::query::{PageBounds, Query, Sent};
 use protocol::{ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 
 use crate::channel::{Channel, Opening, Submit};
-use crate::dedup::Dedup;
 use crate::deliver::{ack_of, send_ack};
 use crate::home::join;
 use crate::invariant::impossible;
-use crate::limits::{DEDUP_WINDOW, WAITING_MAX};
+use crate::limits::WAITING_MAX;
 use crate::pipeline::{After, Committing};
 use crate::read::{cannot_read, many_pages};
 use crate::shard::{Asked, History, Shard, Slot};
@@ -34,6 +33,17 @@ enum Verdict {
     Open(Vec<UserId>),
     /// It is the next message.
     Append,
+}
+
+/// Where a send stands among those of its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// Behind all that wait.
+    Last,
+    /// It has waited, and is before all that wait.
+    First,
+    /// It is the one whose newcomers were looked for, and they were found.
+    Opened,
 }
 
 impl Shard {
@@ -70,19 +80,22 @@ impl Shard {
         match submit.frame.kind() {
             Kind::GET_HISTORY => self.get_history(id, &submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
-            _ => self.order(id, submit, false),
+            _ => self.order(id, submit, Standing::Last),
         }
     }
 
     /// Gives a send its place, unless others of the channel are before it.
-    fn order(&mut self, id: ChannelId, submit: Submit, opened: bool) {
-        let verdict = match self.judge(id, &submit, opened) {
+    fn order(&mut self, id: ChannelId, submit: Submit, standing: Standing) {
+        let verdict = match self.judge(id, &submit, standing) {
             Ok(verdict) => verdict,
             Err(refusal) => return self.refuse(&submit, &refusal),
         };
         let has_room = self.has_page_room();
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         match verdict {
+            Verdict::Queue if standing != Standing::Last => {
+                impossible!(self, "a send whose turn has come waits again");
+            }
             Verdict::Queue if channel.waiting.len() >= WAITING_MAX => self.refuse(&submit, &busy()),
             Verdict::Queue => {
                 channel.waiting.push_back(submit);
@@ -90,7 +103,7 @@ impl Shard {
             }
             Verdict::Answer(ack) => {
                 self.counters.duplicates += 1;
-                self.reply(submit.origin, ack);
+                self.reply(submit.origin, submit.frame.kind(), ack);
             }
             Verdict::Repeat(seq) => {
                 channel.repeats.push_back((seq, submit));
@@ -116,14 +129,19 @@ impl Shard {
 
     /// Decides, and changes nothing. The repeat is looked up before membership: the answer to a repeated send never depends
     /// on what changed since.
-    fn judge(&self, id: ChannelId, submit: &Submit, opened: bool) -> Result<Verdict, Refusal> {
+    fn judge(&self, id: ChannelId, submit: &Submit, standing: Standing) -> Result<Verdict, Refusal> {
         let Some(Slot::Live(channel)) = self.channels.get(&id) else { return Ok(Verdict::Queue) };
         let Some(dedup) = &channel.dedup else { return Ok(Verdict::Queue) };
-        if !opened && (channel.opening.is_some() || !channel.waiting.is_empty()) {
+        let others_first = match standing {
+            Standing::Last => channel.opening.is_some() || !channel.waiting.is_empty(),
+            Standing::First => channel.opening.is_some(),
+            Standing::Opened => false,
+        };
+        if others_first {
             return Ok(Verdict::Queue);
         }
         if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {
-            if known.fingerprint != submit.frame.fingerprint() {
+            if !known.has_content(submit.frame.fingerprint()) {
                 return Err(conflict());
             }
             if known.seq > channel.durable {
@@ -138,7 +156,7 @@ impl Shard {
             return Ok(Verdict::LookAtFirst);
         }
         channel.check(submit, self.config.limits.group_members)?;
-        let newcomers = if opened { Vec::new() } else { channel.newcomers(submit) };
+        let newcomers = if standing == Standing::Opened { Vec::new() } else { channel.newcomers(submit) };
         Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
     }
 
@@ -157,13 +175,14 @@ impl Shard {
         let fingerprint = submit.frame.fingerprint();
         let origin = submit.origin;
         let frame = submit.frame.stamp(Stamp { seq, time_ms, sender });
-        if let Some(dedup) = &mut channel.dedup {
-            dedup.remember(&Sent { seq, time_ms, sender, send_id, fingerprint });
-        }
+        let is_next = self.windows.remember(channel, &Sent { seq, time_ms, sender, send_id, fingerprint });
         for row in change.rows {
             pipeline.row(row);
         }
         channel.dirty = pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
+        if !is_next {
+            impossible!(self, "a message that does not follow the window of its channel");
+        }
     }
 
     /// A message is stored: it is visible from now on, and its repeats are answered.
@@ -177,58 +196,17 @@ impl Shard {
             let known =
                 channel.dedup.as_ref().and_then(|d| d.find(submit.origin.user, submit.frame.send_id()));
             let time_ms = known.map_or(channel.time_ms, |known| known.time_ms);
-            self.reply(submit.origin, ack_of(submit.frame.header().id, id, at, time_ms));
-        }
-    }
-
-    fn load_window(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        if channel.dedup.is_some() || channel.windowing {
-            return;
-        }
-        if channel.head == Seq(0) {
-            // A new channel has nothing to read.
-            self.window_loaded(id, &[]);
-            return;
-        }
-        if !self.may_load(Load::Window(id), false) {
-            return self.window_not_loaded(id);
-        }
-        if let Some(Slot::Live(channel)) = self.channels.get_mut(&id) {
-            channel.windowing = true;
-        }
-        self.ask(Asked::Window(id), Query::Window { channel: id, count: DEDUP_WINDOW });
-    }
-
-    pub(crate) fn window_loaded(&mut self, id: ChannelId, window: &[Sent]) {
-        let seed = self.seed;
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        channel.windowing = false;
-        channel.dedup = Some(Dedup::new(window, seed));
-        self.order_waiting(id);
-    }
-
-    pub(crate) fn window_not_loaded(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        channel.windowing = false;
-        for submit in core::mem::take(&mut channel.waiting) {
-            self.refuse(&submit, &busy());
+            self.reply(submit.origin, submit.frame.kind(), ack_of(submit.frame.header().id, id, at, time_ms));
         }
     }
 
     /// Takes the waiting sends in order until one has to wait for its newcomers.
-    fn order_waiting(&mut self, id: ChannelId) {
-        loop {
-            let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-            if channel.opening.is_some() {
-                return;
-            }
-            // Taken as a whole and put back behind itself, so that `judge` sees nobody before the first.
-            let mut waiting = core::mem::take(&mut channel.waiting);
-            let Some(first) = waiting.pop_front() else { return };
-            self.order(id, first, false);
-            let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-            channel.waiting.append(&mut waiting);
+    pub(crate) fn order_waiting(&mut self, id: ChannelId) {
+        while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)
+            && channel.opening.is_none()
+            && let Some(first) = channel.waiting.pop_front()
+        {
+            self.order(id, first, Standing::First);
         }
     }
 
@@ -251,7 +229,7 @@ impl Shard {
         };
         let Some(opening) = channel.opening.take() else { return };
         match refusal {
-            None => self.order(id, opening.submit, true),
+            None => self.order(id, opening.submit, Standing::Opened),
             Some(refusal) => self.refuse(&opening.submit, &refusal),
         }
         self.order_waiting(id);
@@ -267,7 +245,7 @@ impl Shard {
         match first.and_then(send_ack) {
             Some(ack) => {
                 self.counters.duplicates += 1;
-                self.reply(submit.origin, ack);
+                self.reply(submit.origin, submit.frame.kind(), ack);
             }
             None => self.refuse(&submit, &conflict()),
         }
@@ -276,11 +254,15 @@ impl Shard {
     fn get_history(&mut self, id: ChannelId, submit: &Submit) {
         let origin = submit.origin;
         let request = submit.frame.header().id;
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            return impossible!(self, "history of a channel that is not in memory");
+        };
         let Some(readable) = channel.readable(origin.user).filter(|readable| !readable.is_empty()) else {
             return self.refuse(submit, &forbidden());
         };
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
         let durable = channel.durable;
         let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
         // An interval that begins with an unstored message is not visible yet.
@@ -295,7 +277,7 @@ impl Shard {
             if get.newest { windows.pop() } else { (!windows.is_empty()).then(|| windows.remove(0)) };
         let Some((low, high)) = chosen else {
             let page = HistoryPage { channel: id.0, from: 0, to: 0, head: head.0, count: 0, more: false };
-            return self.reply(origin, body::encode(request, &page));
+            return self.reply(origin, Kind::GET_HISTORY, body::encode(request, &page));
         };
         let (newest, beyond) = (get.newest, !windows.is_empty());
         if !self.has_page_room() {
@@ -324,11 +306,16 @@ impl Shard {
         };
         let head = body::encode(history.id, &page);
         let home = self.placement.user_home(history.origin.user);
-        self.hops.push(home, Hop::Answer { origin: history.origin, frames: join(&head, &frames) });
+        self.hops.push(
+            home,
+            Hop::Answer { origin: history.origin, asked: Kind::GET_HISTORY, frames: join(&head, &frames) },
+        );
     }
 
     fn get_members(&mut self, id: ChannelId, submit: Submit) {
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            return impossible!(self, "members of a channel that is not in memory");
+        };
         if !channel.is_member(submit.origin.user) {
             return self.refuse(&submit, &forbidden());
         }
@@ -343,7 +330,9 @@ impl Shard {
             }
             return;
         }
-        let Some(get) = body::read::<GetMembers>(&submit.frame) else { return };
+        let Some(get) = body::read::<GetMembers>(&submit.frame) else {
+            return impossible!(self, "a request for members that was not checked");
+        };
         let mut items: Vec<MemberItem> = match id.users() {
             Some((small, large)) => [small, large]
                 .into_iter()
@@ -363,25 +352,25 @@ impl Shard {
         let more = items.len() > get.limit as usize;
         items.truncate(get.limit as usize);
         let members = Members { channel: id.0, items, more };
-        self.reply(submit.origin, body::encode(submit.frame.header().id, &members));
+        self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
 
     pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
-        self.refuse_at(submit.origin, submit.frame.header().id, refusal);
+        self.refuse_at(submit.origin, submit.frame.kind(), submit.frame.header().id, refusal);
     }
 
-    pub(crate) fn refuse_at(&mut self, origin: Origin, id: u64, refusal: &Refusal) {
+    pub(crate) fn refuse_at(&mut self, origin: Origin, asked: Kind, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
-        self.reply(origin, body::encode(id, &refusal.body()));
+        self.reply(origin, asked, body::encode(id, &refusal.body()));
     }
 
-    fn reply(&mut self, origin: Origin, frame: Frame) {
+    fn reply(&mut self, origin: Origin, asked: Kind, frame: Frame) {
         let home = self.placement.user_home(origin.user);
-        self.hops.push(home, Hop::Answer { origin, frames: frame.into_bytes() });
+        self.hops.push(home, Hop::Answer { origin, asked, frames: frame.into_bytes() });
     }
 }
 
-fn busy() -> Refusal {
+pub(crate) fn busy() -> Refusal {
     Refusal::retry(Code::Busy, 200, "too much waits here; send again from this frame on, in order")
 }
 

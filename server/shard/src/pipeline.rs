@@ -190,6 +190,10 @@ impl Pipeline {
         Some(pending)
     }
 
+    pub(crate) fn store(&self) -> StoreId {
+        self.store
+    }
+
     /// Whether the senders into this store must wait.
     pub(crate) fn is_full(&self) -> bool {
         self.unstored_messages >= UNSTORED_MESSAGES_MAX || self.unstored_bytes >= UNSTORED_BYTES_MAX

@@ -1,7 +1,7 @@
 //! Asking the stores, within bounds, and what becomes of an answer or of a read that failed.
 
 use protocol::query::{Answer, Query, ReadFault};
-use protocol::{ChannelId, Code, Refusal, UserId};
+use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
 use crate::channel::Channel;
 use crate::effect::{Effect, Fault};
@@ -93,6 +93,7 @@ impl Shard {
             }
         }
         self.ask_waiting_page();
+        self.load_wanted();
     }
 
     fn answered(&mut self, ticket: Ticket, asked: Asked, answer: Answer) {
@@ -147,9 +148,14 @@ impl Shard {
             }
             // The connection closed meanwhile.
             Asked::Page(conn) => self.unread.forget(Load::Page(conn)),
-            Asked::History(history) => self.refuse_at(history.origin, history.id, &cannot_read()),
-            Asked::Channels { origin, id } | Asked::ReadMark { origin, id, .. } => {
-                self.refuse_at(origin, id, &cannot_read());
+            Asked::History(history) => {
+                self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &cannot_read());
+            }
+            Asked::Channels { origin, id } => {
+                self.refuse_at(origin, Kind::GET_CHANNELS, id, &cannot_read());
+            }
+            Asked::ReadMark { origin, id, .. } => {
+                self.refuse_at(origin, Kind::MARK_READ, id, &cannot_read());
             }
             Asked::Created(submit) => self.refuse(&submit, &cannot_read()),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
@@ -165,8 +171,8 @@ impl Shard {
         let Some(Slot::Loading(waiting)) = self.users.remove(&id) else {
             return impossible!(self, "a user that was asked for is not being loaded");
         };
-        let is_delivery = |waiting: &Waiting| matches!(waiting, Waiting::Delivery);
-        let wanted = waiting.iter().any(is_delivery) || self.applied.iter().any(|applied| applied.needs(id));
+        let applied = self.applied_of(self.placement.user_store(id));
+        let wanted = applied.is_some_and(|(_, applied)| applied.awaits(id));
         self.unread.failed(Load::User(id), self.now, wanted);
         for waiting in waiting {
             self.refuse_waiting(id, waiting);

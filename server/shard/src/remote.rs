@@ -11,6 +11,7 @@ use protocol::{CloseCode, Frame, ShardId};
 
 use crate::effect::Effect;
 use crate::input::ConnId;
+use crate::pauses::Why;
 use crate::session::Link;
 use crate::shard::Shard;
 use crate::user::Hello;
@@ -19,10 +20,8 @@ use crate::user::Hello;
 #[derive(Debug)]
 pub(crate) struct HeldConn {
     home: ShardId,
-    /// The home wants nothing more of it for now.
-    home_pauses: bool,
-    /// The ring to the home is too full.
-    is_pressed: bool,
+    /// The home knows that it is not read.
+    told_paused: bool,
     /// Bytes of frames that came for it.
     taken: u64,
     /// Of them, what a flush left behind.
@@ -39,12 +38,11 @@ impl Shard {
             return;
         }
         let Hello { conn, user, device, cursor, id, expires_ms } = hello;
-        let held =
-            HeldConn { home, home_pauses: true, is_pressed: false, taken: 0, queued: 0, untold: false };
+        let held = HeldConn { home, told_paused: false, taken: 0, queued: 0, untold: false };
         self.held.insert(conn, held);
         self.counters.hellos_held += 1;
         // The home says when to go on: its own pause would come a hop too late.
-        self.out.push(Effect::Pause { conn });
+        self.pause(conn, Why::Home);
         self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms });
     }
 
@@ -59,14 +57,15 @@ impl Shard {
     pub(crate) fn frame_of_held(&mut self, conn: ConnId, frame: Frame) {
         let Some(held) = self.held.get_mut(&conn) else { return };
         let home = held.home;
-        if self.hops.is_pressed(home) && !held.is_pressed {
-            held.is_pressed = true;
-            if !held.home_pauses {
-                self.out.push(Effect::Pause { conn });
-            }
-            self.hops.pause(home, conn);
-        }
+        let is_pressed = self.hops.is_pressed(home);
+        let tells = is_pressed && !core::mem::replace(&mut held.told_paused, is_pressed);
         self.pass_on(conn, Held::Frame(frame));
+        if is_pressed {
+            self.pause(conn, Why::Lane(home));
+        }
+        if tells {
+            self.pass_on(conn, Held::Read(false));
+        }
     }
 
     /// The driver tells what a flush left behind.
@@ -97,16 +96,19 @@ impl Shard {
     pub(crate) fn held_closed(&mut self, conn: ConnId) -> bool {
         let known = self.pass_on(conn, Held::Closed);
         self.held.remove(&conn);
+        if known {
+            self.pauses.forget(conn);
+        }
         known
     }
 
-    /// The ring to the home has room again. False when the connection is not held.
-    pub(crate) fn relieve_held(&mut self, conn: ConnId) -> bool {
-        let Some(held) = self.held.get_mut(&conn) else { return false };
-        if core::mem::take(&mut held.is_pressed) && !held.home_pauses {
-            self.out.push(Effect::Resume { conn });
+    /// The ring to the home has room again, so that the connection is read: its home counts silence from now on.
+    pub(crate) fn held_is_read(&mut self, conn: ConnId) {
+        if let Some(held) = self.held.get_mut(&conn)
+            && core::mem::take(&mut held.told_paused)
+        {
+            self.pass_on(conn, Held::Read(true));
         }
-        true
     }
 
     /// The home of a connection that we hold wants something done with it.
@@ -120,16 +122,8 @@ impl Shard {
                 self.untold(conn);
             }
             Speak::Close(code) => self.out.push(Effect::Close { conn, code }),
-            Speak::Pause => {
-                held.home_pauses = true;
-                self.out.push(Effect::Pause { conn });
-            }
-            Speak::Resume => {
-                held.home_pauses = false;
-                if !held.is_pressed {
-                    self.out.push(Effect::Resume { conn });
-                }
-            }
+            Speak::Pause => self.pause(conn, Why::Home),
+            Speak::Resume => self.unpause(conn, Why::Home),
         }
     }
 
@@ -138,10 +132,9 @@ impl Shard {
         let conn = conn.held_by(holder);
         match fact {
             Held::Hello { user, device, cursor, id, expires_ms } => {
+                // Its holder waits for our word.
+                self.pauses.note(conn, Why::Greeting);
                 self.hello(Hello { conn, user, device, cursor, id, expires_ms });
-                if self.sessions.contains_key(&conn) {
-                    self.speak(conn, Speak::Resume);
-                }
             }
             Held::Reauth { id, expires_ms } => self.reauth(conn, id, expires_ms),
             Held::Frame(frame) => self.frame(conn, frame),
@@ -150,8 +143,18 @@ impl Shard {
                 let waiting = session.egress.waiting(through, queued);
                 self.egress(conn, waiting);
             }
+            Held::Read(is_read) => self.read_by_holder(conn, is_read),
             Held::Closed => self.closed(conn),
         }
+    }
+
+    /// The holder of a connection reads it, or does not for a reason of its own.
+    fn read_by_holder(&mut self, conn: ConnId, is_read: bool) {
+        let now = self.now;
+        // It may have been closed meanwhile; then the holder is being told.
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        session.holder_pauses = !is_read;
+        session.heard_at = now;
     }
 
     /// Does something with a connection, wherever it is.

@@ -1,11 +1,13 @@
 //! A session: a device's authenticated presence at its home. It is a position in the inbox plus a link.
 
 use protocol::hop::Origin;
-use protocol::{DeviceId, InboxSeq, ShardId, UserId};
+use protocol::{DeviceId, InboxSeq, Kind, ShardId, UserId};
 
-use crate::admit::Bucket;
+use crate::admit::{Bucket, Owed};
 use crate::input::{ConnId, Tick, Ticket};
 use crate::limits::COMPLETE_EVERY_MS;
+use crate::pages::{Full, Pages};
+use crate::user::Hello;
 
 /// What a session speaks through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,15 +32,6 @@ impl Link {
     }
 }
 
-/// Why a session's connection is not read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Paused {
-    /// Too much waits to be written to it.
-    Egress,
-    /// What it sends waits for another shard or for a store.
-    Pressure,
-}
-
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: UserId,
@@ -54,9 +47,13 @@ pub(crate) struct Session {
     pub(crate) paging: Option<Ticket>,
     pub(crate) expires_ms: u64,
     pub(crate) heard_at: Tick,
+    /// What it may still spend.
     pub(crate) bucket: Bucket,
+    /// What it owes and what it is owed; most sessions neither.
+    dues: Option<Box<Dues>>,
     pub(crate) faults: u32,
-    pub(crate) paused: Option<Paused>,
+    /// The connection's holder does not read it, for a reason of its own.
+    pub(crate) holder_pauses: bool,
     /// Stands in the shard's list of crowded connections.
     pub(crate) crowded: bool,
     /// When the session is looked at next; an earlier or later slot of the timer that names it is stale.
@@ -64,7 +61,89 @@ pub(crate) struct Session {
     pub(crate) egress: Egress,
 }
 
+#[derive(Debug, Default)]
+struct Dues {
+    /// What it was refused for want of tokens.
+    owed: Option<Owed>,
+    /// What it asked for and was not given yet.
+    pages: Pages,
+}
+
 impl Session {
+    /// One that has everything up to and with `start`.
+    pub(crate) fn new(hello: &Hello, number: u64, start: InboxSeq, now: Tick, bucket: Bucket) -> Self {
+        Self {
+            user: hello.user,
+            device: hello.device,
+            number,
+            sent_through: start,
+            complete: start,
+            completed_at: now,
+            paging: None,
+            expires_ms: hello.expires_ms,
+            heard_at: now,
+            bucket,
+            dues: None,
+            faults: 0,
+            holder_pauses: false,
+            crowded: false,
+            look_at: Tick(u64::MAX),
+            egress: Egress::of(hello.conn),
+        }
+    }
+
+    /// What it was refused for want of tokens, if anything.
+    pub(crate) fn owed(&self) -> Option<&Owed> {
+        self.dues.as_ref().and_then(|dues| dues.owed.as_ref())
+    }
+
+    /// The same, to add to it or to note it.
+    pub(crate) fn owed_mut(&mut self) -> Option<&mut Owed> {
+        self.dues.as_mut().and_then(|dues| dues.owed.as_mut())
+    }
+
+    /// A frame is refused for want of tokens.
+    pub(crate) fn owe(&mut self) -> &mut Owed {
+        self.dues.get_or_insert_default().owed.get_or_insert_default()
+    }
+
+    /// Nothing is owed any more.
+    pub(crate) fn forget_owed(&mut self) {
+        if let Some(dues) = &mut self.dues {
+            dues.owed = None;
+        }
+        self.tidy();
+    }
+
+    /// See [`Pages::reserve`].
+    pub(crate) fn reserve_page(
+        &mut self,
+        kind: Kind,
+        id: u64,
+        bytes: usize,
+        room: usize,
+    ) -> Result<(), Full> {
+        let reserved = self.dues.get_or_insert_default().pages.reserve(kind, id, bytes, room);
+        self.tidy();
+        reserved
+    }
+
+    /// See [`Pages::give_back`].
+    pub(crate) fn give_page_back(&mut self, kind: Kind, id: u64) -> Option<usize> {
+        let bytes = self.dues.as_mut()?.pages.give_back(kind, id);
+        self.tidy();
+        bytes
+    }
+
+    /// Bytes reserved for pages that it asked for.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.dues.as_ref().map_or(0, |dues| dues.pages.bytes())
+    }
+
+    fn tidy(&mut self) {
+        self.dues.take_if(|dues| dues.owed.is_none() && dues.pages.bytes() == 0);
+    }
+
     pub(crate) fn origin(&self) -> Origin {
         Origin { user: self.user, device: self.device, session: self.number }
     }

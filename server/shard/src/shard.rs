@@ -16,7 +16,8 @@ use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
-use crate::limits::MARKS_EVERY_MS;
+use crate::limits::{MARKS_EVERY_MS, TOKENS_SLOT_MS};
+use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::remote::HeldConn;
 use crate::session::Session;
@@ -24,6 +25,7 @@ use crate::source::Source;
 use crate::timer::Timer;
 use crate::unread::Unread;
 use crate::user::{User, Waiting};
+use crate::window::Windows;
 use crate::{Config, Counters};
 
 /// One shard. See the crate's documentation for the calling contract.
@@ -59,12 +61,15 @@ pub struct Shard {
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
+    /// Sessions that are not read until they have tokens again.
+    pub(crate) broke: Timer,
     marks_at: Tick,
-    /// Connections that are not read until the stores are relieved.
-    pub(crate) paused: Vec<ConnId>,
+    /// Connections that are not read, and why.
+    pub(crate) pauses: Pauses,
     /// Connections that take no more until they have drained.
     pub(crate) crowded: Vec<ConnId>,
     pub(crate) spare_tails: SpareTails,
+    pub(crate) windows: Windows,
     pub(crate) user_ring: VecDeque<(UserId, u64)>,
     pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
     pub(crate) ready: bool,
@@ -133,7 +138,8 @@ impl Shard {
         let stores = placement.stores();
         let pipelines = config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head));
         let sources = config.own.iter().map(|o| Source::new(o.store, o.fanout_tail, o.fanout_head, stores));
-        let applied = config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads));
+        let applied =
+            config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads, seed));
         Self {
             placement,
             now: Tick(0),
@@ -158,10 +164,12 @@ impl Shard {
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
             timer: Timer::default(),
+            broke: Timer::with_slots_of(TOKENS_SLOT_MS),
             marks_at: Tick(0),
-            paused: Vec::new(),
+            pauses: Pauses::new(placement.shards(), stores, seed),
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
+            windows: Windows::default(),
             user_ring: VecDeque::new(),
             channel_ring: VecDeque::new(),
             ready: false,
@@ -195,6 +203,7 @@ impl Shard {
     pub fn end_turn(&mut self, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
         self.look_at_due_sessions();
+        self.read_those_with_tokens();
         if self.now >= self.marks_at {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
@@ -247,8 +256,9 @@ impl Shard {
         let crowded = self.crowded.iter().any(untold).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
-        let unread = self.unread.next();
-        let deadlines = [Some(self.marks_at), self.timer.next(), draining, crowded, trailing, unread];
+        let (broke, unread) = (self.broke.next(), self.unread.next());
+        let marks = Some(self.marks_at);
+        let deadlines = [marks, self.timer.next(), broke, unread, draining, crowded, trailing];
         deadlines.into_iter().flatten().min()
     }
 
@@ -257,6 +267,12 @@ impl Shard {
     #[must_use]
     pub fn has_trailing(&self) -> bool {
         self.pipelines.iter().any(Pipeline::has_open)
+    }
+
+    /// Bytes of dedup windows in memory and on the way there.
+    #[must_use]
+    pub fn dedup_bytes(&self) -> usize {
+        self.windows.bytes()
     }
 
     /// Counters for the operator.
@@ -318,9 +334,10 @@ impl Shard {
     fn hop(&mut self, hop: Hop) {
         match hop {
             Hop::Submit { origin, channel, frame } => self.submit(channel, Submit { origin, frame }),
-            Hop::Answer { origin, frames } => self.answer(origin, frames),
+            Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { source, dest, after, through, deliveries, origins } => {
-                let inbound = crate::applied::Inbound { source, through, deliveries, origins };
+                let inbound =
+                    crate::applied::Inbound { source, through, deliveries, origins, acked: Vec::new() };
                 self.inbound(dest, after, inbound);
             }
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
@@ -415,19 +432,22 @@ impl Shard {
 
     /// Reads from the connections again that had to wait.
     fn relieve(&mut self) {
-        let mut conns = self.hops.relieved();
-        if !self.paused.is_empty() && self.pipelines.iter().all(Pipeline::is_relieved) {
-            conns.append(&mut self.paused);
+        for shard in (0..self.placement.shards()).map(ShardId) {
+            if self.hops.is_relieved(shard) {
+                self.unpause_all(Why::Lane(shard));
+            }
         }
-        for conn in conns {
-            self.resume(conn);
+        for index in 0..self.pipelines.len() {
+            if let Some(pipeline) = self.pipelines.get(index).filter(|pipeline| pipeline.is_relieved()) {
+                self.unpause_all(Why::Store(pipeline.store()));
+            }
         }
         for conn in core::mem::take(&mut self.crowded) {
             self.relieve_crowded(conn);
         }
     }
 
-    /// Lets go of users and channels that nobody used since they were last looked at, down to the operator's bounds. Each
+    /// Lets go of users, channels and dedup windows that nobody used since they were last looked at, down to the operator's bounds. Each
     /// one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968).
     fn evict(&mut self) {
         let mut looks = LOOKS_MAX;
@@ -439,6 +459,7 @@ impl Shard {
                 None => drop(self.users.remove(&id)),
             }
         }
+        self.drop_windows(0);
         looks = LOOKS_MAX;
         while self.channels.len() > self.config.limits.idle_channels && looks > 0 {
             looks -= 1;
@@ -451,7 +472,7 @@ impl Shard {
             };
             match keep {
                 Some(used) => self.channel_ring.push_back((id, used)),
-                None => drop(self.channels.remove(&id)),
+                None => self.forget_channel(id),
             }
         }
     }
@@ -460,8 +481,9 @@ impl Shard {
         let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
         let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
         let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
-        let awaited = self.applied.iter().any(|applied| applied.needs(id));
-        (user.used != used || !user.sessions.is_empty() || !stored || awaited).then_some(user.used)
+        let awaited = user.awaited > 0;
+        let used_now = user.used != used || !user.sessions.is_empty() || !user.bucket.is_full(self.now);
+        (used_now || !stored || awaited).then_some(user.used)
     }
 }
 

@@ -1,34 +1,47 @@
-//! When to look at what again. Slots of a second: what waits here (heartbeats, tokens, stalls) is measured in seconds.
+//! When to look at what again, in slots. Of a second, where what waits is measured in seconds: heartbeats, access tokens,
+//! stalls. Of less, where it is measured in milliseconds.
 
 use std::collections::BTreeMap;
 
 use crate::input::{ConnId, Tick};
 
+/// Of a second.
 const SLOT_MS: u64 = 1000;
 
 /// Each connection stands in exactly one slot; being early is cheap, it is put back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timer {
+    slot_ms: u64,
     slots: BTreeMap<u64, Vec<ConnId>>,
 }
 
+impl Default for Timer {
+    fn default() -> Self {
+        Self::with_slots_of(SLOT_MS)
+    }
+}
+
 impl Timer {
+    pub(crate) fn with_slots_of(slot_ms: u64) -> Self {
+        Self { slot_ms: slot_ms.max(1), slots: BTreeMap::new() }
+    }
+
     /// Looks at the connection at `at` or up to a slot later.
     pub(crate) fn set(&mut self, at: Tick, conn: ConnId) {
-        self.slots.entry(at.0.div_ceil(SLOT_MS)).or_default().push(conn);
+        self.slots.entry(at.0.div_ceil(self.slot_ms)).or_default().push(conn);
     }
 
     /// Takes one slot that is due.
     pub(crate) fn due(&mut self, now: Tick) -> Option<Vec<ConnId>> {
         let slot = *self.slots.first_key_value()?.0;
-        if slot * SLOT_MS > now.0 {
+        if slot * self.slot_ms > now.0 {
             return None;
         }
         self.slots.remove(&slot)
     }
 
     pub(crate) fn next(&self) -> Option<Tick> {
-        self.slots.first_key_value().map(|(slot, _)| Tick(slot * SLOT_MS))
+        self.slots.first_key_value().map(|(slot, _)| Tick(slot * self.slot_ms))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, UserId};
 
+use crate::admit::Bucket;
 use crate::inbox::Inbox;
 use crate::input::{Command, ConnId, Ticket};
 
@@ -20,6 +21,10 @@ pub(crate) struct User {
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
+    /// Deliveries for it in spans that wait: it stays in memory until they are applied.
+    pub(crate) awaited: usize,
+    /// What all its devices may still spend.
+    pub(crate) bucket: Bucket,
 }
 
 /// Read marks by channel.
@@ -64,6 +69,8 @@ impl User {
             reads: None,
             dirty: 0,
             used: 0,
+            awaited: 0,
+            bucket: Bucket::default(),
         }
     }
 
@@ -72,4 +79,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 120);
+const _: () = assert!(size_of::<User>() <= 144);

@@ -55,11 +55,12 @@ fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
     desk.take(2);
     desk.rings_open = false;
     let mut id = 1;
+    let mut log = Vec::new();
     while desk.shards[desk.home(first)].counters().deliveries_dropped == 0 {
         id += 1;
         assert!(id < 100_000, "never full");
         desk.text(1, first, channel, id, "x");
-        desk.run();
+        log.extend(desk.run());
     }
     desk.rings_open = true;
     for _ in 0..3 {
@@ -76,6 +77,18 @@ fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
         (desk.placement.channel_store(channel), desk.placement.user_store(UserId(other)))
     );
     assert!(*after < id);
+    let deliveries = log.into_iter().filter_map(|row| match row {
+        Row::Message { channel, seq, frame } if seq.0 > *after => {
+            Some(Delivery { channel, seq, frame, recipients: [UserId(other)].into() })
+        }
+        _ => None,
+    });
+    let deliveries = deliveries.collect();
+    desk.answer(Answer::Replay { deliveries, through: id });
+    desk.run();
+    let seen = desk.seen(2).into_iter().filter(|word| word.starts_with("message "));
+    let expected = (2..=id).map(|seq| format!("message {seq} from {first}"));
+    assert!(seen.eq(expected), "every message, once, in order");
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Conn {
     pub inputs: VecDeque<Input>,
     /// The core wants no more frames.
     pub paused: bool,
+    /// When it said so first.
+    pub paused_at: u64,
     /// What the connection was promised.
     pub watch: Option<Watch>,
     reassembly: Reassembly,
@@ -62,6 +64,7 @@ impl Conn {
             is_held: false,
             inputs: VecDeque::new(),
             paused: false,
+            paused_at: 0,
             watch: None,
             reassembly: Reassembly::default(),
             egress: BytesMut::new(),

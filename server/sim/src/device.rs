@@ -1,19 +1,21 @@
 //! A simulated app around the real client session: it dials, keeps what it is told, saves at random moments, and when it
 //! dies it goes on from what it had saved.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use bytes::BytesMut;
-use client::session::{About, Config, Event, Message, RequestId, Saved, Session, State};
+use client::session::{About, Config, Event, Known, Message, Reread, Saved, Session, State};
 use protocol::body::read;
+use protocol::body::session::Reject;
 use protocol::body::sync::SendAck;
-use protocol::{ChannelId, Code, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
+use protocol::{ChannelId, Code, DeviceId, Frame, Kind, SendId, Seq, UserId};
 
 use crate::broken;
 use crate::conn::token;
 use crate::network::{LinkId, Reassembly};
 use crate::node::Scene;
 use crate::oracle::{Check, Oracle};
+use crate::plan::LOOK_BACK_MAX;
 
 /// Frames written that may be sent again by a careless app.
 const RECENT_MAX: usize = 32;
@@ -27,6 +29,8 @@ pub enum Outcome {
     Acked(ChannelId, Seq),
     /// Refused for good.
     Rejected(u16),
+    /// Was durable in a life of the server that is lost.
+    Lost,
 }
 
 /// What an app has on its own disk.
@@ -34,7 +38,7 @@ pub enum Outcome {
 pub struct Kept {
     saved: Saved,
     /// Every message that the app shows.
-    pub held: BTreeSet<(ChannelId, Seq)>,
+    pub held: BTreeMap<(ChannelId, Seq), Known>,
     /// Every own send that the app knows of.
     pub sends: BTreeMap<SendId, Outcome>,
     /// What is below comes from reading history anew.
@@ -64,12 +68,14 @@ pub struct Device {
     pub repeated: HashSet<SendId>,
     /// The last own frames that were written.
     pub recent: VecDeque<Frame>,
+    /// Sends written by the session, and how many of its frames were refused for the pace.
+    pub paced: (u64, u64),
     /// It reads nothing until then.
     pub stop_reading_until: u64,
     told: HashSet<(ChannelId, Seq)>,
     checked: u64,
-    /// Requests that read history anew.
-    anew: BTreeSet<RequestId>,
+    /// The server's stores were restored: what is held is compared with what there is.
+    reread: Option<Reread>,
     reassembly: Reassembly,
     out: BytesMut,
     started: bool,
@@ -90,10 +96,11 @@ impl Device {
             raw: VecDeque::new(),
             repeated: HashSet::new(),
             recent: VecDeque::new(),
+            paced: (0, 0),
             stop_reading_until: 0,
             told: HashSet::new(),
             checked: 0,
-            anew: BTreeSet::new(),
+            reread: None,
             reassembly: Reassembly::default(),
             out: BytesMut::new(),
             started: false,
@@ -107,7 +114,7 @@ impl Device {
             || (self.session.state() == State::Live
                 && self.session.pending_len() == 0
                 && self.session.requests_len() == 0
-                && self.anew.is_empty()
+                && self.reread.is_none()
                 && self.raw.is_empty()
                 && self.out.is_empty())
     }
@@ -120,7 +127,7 @@ impl Device {
     /// Puts what the app knows on its own disk.
     pub fn save(&mut self) {
         // The cursor jumps when reading anew begins, so until it ends the old state is the true one.
-        if self.anew.is_empty() {
+        if self.reread.is_none() {
             self.kept.saved = self.session.saved();
             self.stored = self.kept.clone();
         }
@@ -134,7 +141,7 @@ impl Device {
         self.session = Session::new(config(self.user, scene.rng.draw()), Some(self.kept.saved.clone()));
         self.told.clear();
         self.checked = self.kept.base;
-        self.anew.clear();
+        self.reread = None;
         self.started = false;
     }
 
@@ -214,6 +221,7 @@ impl Device {
             let frame = self.reassembly.frame().map_err(|fault| format!("device {}: {fault:?}", self.id))?;
             let Some(frame) = frame else { break };
             self.note_repeat(&frame);
+            self.note_pace(&frame);
             self.session.receive(scene.now, frame);
             self.listen(scene, listening)?;
         }
@@ -235,8 +243,23 @@ impl Device {
             && self.repeated.contains(&id)
             && let Some(ack) = read::<SendAck>(frame)
         {
-            self.kept.held.insert((ChannelId(ack.channel), Seq(ack.seq)));
+            self.hold_own(id, ChannelId(ack.channel), Seq(ack.seq), ack.time_ms);
         }
+    }
+
+    fn note_pace(&mut self, frame: &Frame) {
+        let is_paced = |reject: &Reject| reject.code == Code::Rate.number();
+        if frame.kind() == Kind::REJECT
+            && !self.repeated.contains(&frame.send_id())
+            && read::<Reject>(frame).as_ref().is_some_and(is_paced)
+        {
+            self.paced.1 += 1;
+        }
+    }
+
+    fn hold_own(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) {
+        let known = Known { sender: self.user, send_id, time_ms, is_gapless: false };
+        self.kept.held.insert((channel, seq), known);
     }
 
     fn write(&mut self, scene: &mut Scene<'_>) {
@@ -255,6 +278,7 @@ impl Device {
             scene.oracle.offer(self.user, &frame);
             self.out.extend_from_slice(frame.bytes());
             if frame.kind().is_message() {
+                self.paced.0 += 1;
                 if self.recent.len() >= RECENT_MAX {
                     self.recent.pop_front();
                 }
@@ -266,29 +290,29 @@ impl Device {
     }
 
     fn take(&mut self, event: Event, scene: &mut Scene<'_>, listening: bool) -> Check {
+        self.compare(&event)?;
         match event {
             Event::Message(message) => self.tell(scene.oracle, &message, true)?,
-            Event::History(page) => self.take_history(page, scene)?,
-            Event::Ack { send_id, channel, seq, .. } => self.take_ack(scene.oracle, send_id, channel, seq)?,
+            Event::History(page) => {
+                page.messages.iter().try_for_each(|message| self.tell(scene.oracle, message, false))?;
+            }
+            Event::Ack { send_id, channel, seq, time_ms } => {
+                self.take_ack(scene.oracle, send_id, channel, seq)?;
+                self.hold_own(send_id, channel, seq, time_ms);
+            }
             Event::Rejected { about: About::Send(id), reject } => {
                 if let Some(Outcome::Acked(channel, seq)) = self.kept.sends.get(&id) {
                     broken!("device {}: {id} rejected behind its ack {channel:?} {seq}", self.id);
                 }
                 self.kept.sends.insert(id, Outcome::Rejected(reject.code));
             }
-            Event::Rejected { about: About::Request(request), reject } if self.anew.contains(&request) => {
-                broken!("device {}: reading anew is refused: {reject:?}", self.id);
-            }
             Event::Resync { at, .. } => {
                 self.kept.base = at.0;
                 self.checked = at.0;
-                self.anew.clear();
-                self.anew.extend(self.session.channels(ChannelId(0), 500).ok());
-            }
-            Event::Channels { request, items, .. } if self.anew.remove(&request) => {
-                for item in items {
-                    self.read_anew(ChannelId(item.channel), None);
-                }
+                self.told.clear();
+                let held = self.kept.held.iter();
+                let held = held.map(|((channel, seq), known)| (*channel, *seq, *known)).collect::<Vec<_>>();
+                self.reread = Some(Reread::begin(&mut self.session, held, LOOK_BACK_MAX as u32));
             }
             Event::HelloRejected(reject) if reject.code == Code::TooManyDevices.number() => {
                 self.retired = true
@@ -310,19 +334,23 @@ impl Device {
             Event::Reconnect => self.dial(scene, listening),
             _ => {}
         }
+        if self.reread.as_ref().is_some_and(Reread::is_done) {
+            self.reread = None;
+            self.kept.held.values_mut().for_each(|known| known.is_gapless = true);
+        }
         Ok(())
     }
 
-    fn read_anew(&mut self, channel: ChannelId, after: Option<Seq>) {
-        self.anew.extend(self.session.history(channel, after, None, 200, false).ok());
-    }
-
-    fn take_history(&mut self, page: client::session::History, scene: &mut Scene<'_>) -> Check {
-        for message in &page.messages {
-            self.tell(scene.oracle, message, false)?;
+    /// While the device reads anew, an event can show that something is held no more.
+    fn compare(&mut self, event: &Event) -> Check {
+        let Some(reread) = &mut self.reread else { return Ok(()) };
+        if let Event::Rejected { about: About::Request(request), reject } = event
+            && reread.asked_for(*request)
+        {
+            broken!("device {}: reading anew is refused: {reject:?}", self.id);
         }
-        if self.anew.remove(&page.request) && page.more {
-            self.read_anew(page.channel, Some(page.to));
+        for gone in reread.take(&mut self.session, event) {
+            self.kept.held.remove(&gone);
         }
         Ok(())
     }
@@ -336,7 +364,6 @@ impl Device {
             broken!("device {}: ack of {id} as {channel:?} {seq} is not durable", self.id);
         }
         self.told.insert((channel, seq));
-        self.kept.held.insert((channel, seq));
         Ok(())
     }
 
@@ -349,21 +376,42 @@ impl Device {
         if once && !self.told.insert((channel, seq)) {
             broken!("device {}: told {channel:?} {seq} twice in one life", self.id);
         }
-        self.kept.held.insert((channel, seq));
+        let mut known = Known::from(message);
+        known.is_gapless = once && self.reread.is_none();
+        if let Some(before) = self.kept.held.get(&(channel, seq)) {
+            known.is_gapless |= before.is_gapless && before.is_same(&known);
+        }
+        self.kept.held.insert((channel, seq), known);
         Ok(())
+    }
+
+    /// The stores were restored: what was acked behind the backup is durable no more.
+    pub fn lose(&mut self, oracle: &Oracle) {
+        let user = self.user;
+        for sends in [&mut self.kept.sends, &mut self.stored.sends] {
+            for (id, outcome) in sends {
+                if let Outcome::Acked(channel, seq) = *outcome
+                    && oracle.fact(channel, seq).is_none_or(|fact| fact.sender != user || fact.send_id != *id)
+                {
+                    *outcome = Outcome::Lost;
+                }
+            }
+        }
     }
 
     /// Everything up to the cursor is held.
     fn check_prefix(&mut self, oracle: &Oracle) -> Check {
         let cursor = self.session.cursor();
-        if cursor.generation == Generation(0) {
+        // A device without a cursor, or one that does not know yet that the stores were restored.
+        if cursor.generation != oracle.generation {
             return Ok(());
         }
         if cursor.at.0 > oracle.inbox_head(self.user) {
             broken!("device {}: cursor {cursor:?} above the durable head", self.id);
         }
         for (channel, seq) in oracle.pointers(self.user, self.checked, cursor.at.0) {
-            if !self.kept.held.contains(&(*channel, *seq)) {
+            let held = self.kept.held.get(&(*channel, *seq));
+            if !held.is_some_and(|known| oracle.is_fact(*channel, *seq, known)) {
                 broken!("device {}: cursor {cursor:?} without {channel:?} {seq}", self.id);
             }
         }

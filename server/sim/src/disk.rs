@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use protocol::commit::Batch;
 use protocol::query::{Answer, Query, ReadFault, StoreState};
-use protocol::{ChannelId, Placement, ShardId, StoreId, UserId};
+use protocol::{ChannelId, Generation, Placement, ShardId, StoreId, UserId};
 use shard::limits::BATCHES_IN_FLIGHT_MAX;
 use shard::{Input, Ticket};
 use storage::{Stores, Tier};
@@ -251,6 +251,23 @@ impl Disk {
         }
         self.reads.clear();
         Ok(())
+    }
+
+    /// A copy of what is written, as a backup of a stopped directory or a snapshot of its volume holds it.
+    #[must_use]
+    pub fn backup(&self) -> Option<Stores> {
+        self.stores.copy()
+    }
+
+    /// A backup takes the place of the stores and begins a new life. The process must be gone.
+    ///
+    /// # Errors
+    /// The store's own words.
+    pub fn restore(&mut self, backup: Stores, generation: Generation) -> Check {
+        self.stores = backup;
+        let stores = (0..self.threads.len()).map(|store| StoreId(store as u16));
+        let mut begun = stores.map(|store| self.stores.begin_life(store, generation));
+        begun.try_for_each(|begun| begun.map_err(|error| format!("a new generation: {error}")))
     }
 
     /// Whether nothing is under way.

@@ -18,6 +18,12 @@ impl World {
         if self.rng.rarely(faults.crash + faults.failed_commit) && self.node.is_some() {
             self.crash()?;
         }
+        if self.rng.rarely(faults.restore * 4) {
+            self.back_up();
+        }
+        if self.rng.rarely(faults.restore) {
+            self.restore()?;
+        }
         self.process_faults(faults);
         self.device_faults(faults);
         if self.rng.rarely(faults.clock_jump) {

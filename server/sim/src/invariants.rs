@@ -1,7 +1,7 @@
 //! What must hold once nothing goes wrong any more and everything has come to rest.
 
 use protocol::query::{Answer, JoinedItem, PageBounds, Query};
-use protocol::{ChannelId, Seq, UserId};
+use protocol::{ChannelId, Generation, Seq, UserId};
 use storage::Tier;
 
 use crate::broken;
@@ -22,7 +22,11 @@ pub fn is_settled(world: &World) -> bool {
         .devices
         .iter()
         .filter(|device| !device.retired)
-        .all(|device| device.session.cursor().at.0 == world.oracle.inbox_head(device.user));
+        .map(|device| (device.session.cursor(), device.user))
+        .all(|(cursor, user)| {
+            (cursor.generation, cursor.at.0) == (world.oracle.generation, world.oracle.inbox_head(user))
+                || (cursor.generation, world.oracle.inbox_head(user)) == (Generation(0), 0)
+        });
     node.is_ready() && accounts && live && complete && caught_up
 }
 
@@ -82,8 +86,13 @@ pub fn at_rest(world: &mut World) -> Check {
         match outcome {
             Outcome::Acked(..) => world.tally.acks += 1,
             Outcome::Rejected(_) => world.tally.rejects += 1,
+            Outcome::Lost => world.tally.lost += 1,
             Outcome::Pending => {}
         }
+    }
+    for device in &world.devices {
+        world.tally.sends_written += device.paced.0;
+        world.tally.refused_for_pace += device.paced.1;
     }
     world.tally.virtual_ms = world.now;
     world.disk.check()
@@ -105,11 +114,17 @@ fn inbox(oracle: &Oracle, user: UserId) -> Check {
 fn holds_everything(oracle: &Oracle, device: &Device) -> Check {
     let due = oracle.due_to(device.user);
     let held = &device.kept.held;
-    if let Some((channel, seq)) = due.iter().find(|message| !held.contains(message)) {
+    if let Some((channel, seq)) = due.iter().find(|message| !held.contains_key(message)) {
         broken!("device {} of {} is without {channel:?} {seq}", device.id, device.user);
     }
-    if let Some((channel, seq)) = held.iter().find(|message| !due.contains(message)) {
+    if let Some((channel, seq)) = held.keys().find(|message| !due.contains(message)) {
         broken!("device {} of {} holds {channel:?} {seq} from outside", device.id, device.user);
+    }
+    for ((channel, seq), known) in held {
+        if !oracle.is_fact(*channel, *seq, known) {
+            let fact = oracle.fact(*channel, *seq);
+            broken!("device {} holds {channel:?} {seq} as {known:?}, durable is {fact:?}", device.id);
+        }
     }
     Ok(())
 }
@@ -125,6 +140,7 @@ fn outcomes(oracle: &Oracle, device: &Device) -> Check {
                     broken!("device {}: acked {id} as {channel:?} {seq}, durable is {fact:?}", device.id);
                 }
             }
+            Outcome::Lost => {}
             Outcome::Rejected(code) => {
                 let durable = oracle.channels.keys().find(|c| oracle.find(**c, device.user, *id).is_some());
                 if durable.is_some() && !device.repeated.contains(id) {

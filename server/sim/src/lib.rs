@@ -43,6 +43,7 @@ pub mod network;
 pub mod node;
 pub mod oracle;
 pub mod plan;
+mod restore;
 pub mod rng;
 pub mod sessions;
 pub mod trace;

@@ -381,7 +381,9 @@ impl Node {
             Effect::Close { conn, code } => self.conn(shard, conn)?.close(code, scene),
             Effect::Pause { conn } => {
                 self.pauses += 1;
-                self.conn(shard, conn)?.paused = true;
+                let conn = self.conn(shard, conn)?;
+                conn.paused_at = if conn.paused { conn.paused_at } else { scene.now };
+                conn.paused = true;
             }
             Effect::Resume { conn } => self.conn(shard, conn)?.paused = false,
             Effect::Fault(Fault::Impossible { what }) => broken!("shard {shard}: impossible: {what}"),

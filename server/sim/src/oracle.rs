@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use client::session::Known;
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, SetRole};
 use protocol::body::{message, read};
 use protocol::commit::{Interval, MemberRow};
-use protocol::{ChannelId, Cursor, DeviceId, Frame, Kind, Placement, SendId, Seq, StoreId, UserId};
+use protocol::{
+    ChannelId, Cursor, DeviceId, Frame, Generation, Kind, Placement, SendId, Seq, StoreId, UserId,
+};
 
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
@@ -33,7 +36,7 @@ pub struct Fact {
 }
 
 /// A channel's durable messages and what follows from them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     /// By seq, from 1.
     pub facts: Vec<Fact>,
@@ -42,7 +45,7 @@ pub struct History {
 }
 
 /// A user's durable pointers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Inbox {
     /// By position, from 1.
     pub pointers: Vec<(ChannelId, Seq)>,
@@ -51,7 +54,7 @@ pub struct Inbox {
 }
 
 /// One store's fan-out log and its marks in the others'.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Log {
     /// By number, from 1; kept here for ever.
     pub rows: Vec<Vec<(ChannelId, Seq)>>,
@@ -62,10 +65,12 @@ pub struct Log {
 }
 
 /// Everything that is durable, and everything that anybody ever offered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Oracle {
     /// Group to store never changes; shards do not matter here.
     pub placement: Placement,
+    /// Which life of the stores this is.
+    pub generation: Generation,
     /// Durable messages.
     pub channels: BTreeMap<ChannelId, History>,
     /// Durable pointers.
@@ -78,7 +83,15 @@ pub struct Oracle {
     pub accounts: HashSet<UserId>,
     /// By store.
     pub logs: Vec<Log>,
-    offered: HashMap<(ChannelId, UserId, SendId), Vec<u64>>,
+    offered: HashMap<(ChannelId, UserId, SendId), Offered>,
+}
+
+/// A send that devices have put on its way.
+#[derive(Debug, Default)]
+struct Offered {
+    /// Fingerprints of what was sent under the key.
+    contents: Vec<u64>,
+    times: u32,
 }
 
 impl Oracle {
@@ -87,6 +100,7 @@ impl Oracle {
     pub fn new(placement: Placement) -> Self {
         Self {
             placement,
+            generation: Generation(1),
             channels: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             devices: BTreeMap::new(),
@@ -97,12 +111,29 @@ impl Oracle {
         }
     }
 
+    /// A backup takes the place of what is durable, and begins a new life. What was ever offered stays offered.
+    pub(crate) fn restore(&mut self, backup: Self) {
+        let generation = Generation(self.generation.0 + 1);
+        let offered = std::mem::take(&mut self.offered);
+        *self = Self { generation, offered, ..backup };
+    }
+
+    /// Whether a device holds what is durable there.
+    #[must_use]
+    pub fn is_fact(&self, channel: ChannelId, seq: Seq, held: &Known) -> bool {
+        let is_it = |fact: &Fact| {
+            (fact.sender, fact.send_id, fact.time_ms) == (held.sender, held.send_id, held.time_ms)
+        };
+        self.fact(channel, seq).is_some_and(is_it)
+    }
+
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
         if let Some(channel) = message::channel_of(frame.kind(), frame.body()) {
-            let contents = self.offered.entry((channel, user, frame.send_id())).or_default();
-            if !contents.contains(&frame.fingerprint()) {
-                contents.push(frame.fingerprint());
+            let offered = self.offered.entry((channel, user, frame.send_id())).or_default();
+            offered.times += 1;
+            if !offered.contents.contains(&frame.fingerprint()) {
+                offered.contents.push(frame.fingerprint());
             }
         }
     }
@@ -112,7 +143,13 @@ impl Oracle {
     pub fn was_offered(&self, channel: ChannelId, fact: &Fact) -> bool {
         self.offered
             .get(&(channel, fact.sender, fact.send_id))
-            .is_some_and(|contents| contents.contains(&fact.fingerprint))
+            .is_some_and(|offered| offered.contents.contains(&fact.fingerprint))
+    }
+
+    /// Whether a device has sent this once, so that its ack is the first one's and no repeat's.
+    #[must_use]
+    pub fn was_offered_once(&self, channel: ChannelId, user: UserId, id: SendId) -> bool {
+        self.offered.get(&(channel, user, id)).is_some_and(|offered| offered.times == 1)
     }
 
     /// A durable message.

@@ -81,6 +81,8 @@ pub struct Faults {
     pub unreadable: u64,
     /// A hop whose loss has a recovery of its own is lost; in a thousand of them.
     pub lost_hop: u64,
+    /// The process ends and a backup takes the place of its stores. Backups are made four times as often.
+    pub restore: u64,
 }
 
 impl Faults {
@@ -100,6 +102,7 @@ impl Faults {
         long_pause: 0,
         unreadable: 0,
         lost_hop: 0,
+        restore: 0,
     };
 
     fn draw(rng: &mut Rng) -> Self {
@@ -119,6 +122,7 @@ impl Faults {
             long_pause: some(2_000),
             unreadable: some(5_000),
             lost_hop: some(30),
+            restore: some(3_000),
         }
     }
 }
@@ -165,6 +169,10 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
         ..Limits::default()
     };
     limits.trailing_ms = u64::from(limits.heartbeat_ms % 20);
+    // In a third of the worlds room for a few windows, or for none; not drawn, so that old seeds stay the same worlds.
+    if limits.heartbeat_ms % 3 == 0 {
+        limits.dedup_bytes = limits.heartbeat_ms as usize % 7 * 500;
+    }
     if rng.chance(500) {
         // Far below what an operator may set, and still more than the largest answer that anybody here asks for.
         let answer = (LOOK_BACK_MAX + 2) * (text_chars + 150);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use shard::Limits;
+
 use crate::broken;
 use crate::node::Node;
 use crate::oracle::Check;
@@ -27,12 +29,23 @@ pub fn single(node: &Node) -> Check {
     Ok(())
 }
 
-/// With nothing under way in the node and its stores, there is no reason not to read a connection.
+/// Hints and slots are rounded up, and a Resume may have to cross shards.
+const TOKENS_SLACK_MS: u64 = 1000;
+
+/// With nothing under way in the node and its stores, there is no reason not to read a connection, unless its device has
+/// to wait for tokens; and that is never longer than it takes until it has all that it can have.
 ///
 /// # Errors
 /// Which connection waits for a Resume that nothing will bring.
-pub fn none_paused(node: &Node) -> Check {
-    let paused = node.conns.iter().find(|(_, conn)| conn.paused && conn.known && conn.is_quiet());
+pub fn none_paused(node: &Node, now: u64, limits: &Limits) -> Check {
+    let tokens_ms = |burst: u32, per_s: u32| u64::from(burst) * 1000 / u64::from(per_s) + TOKENS_SLACK_MS;
+    let session_ms = tokens_ms(limits.frames_burst, limits.frames_per_s);
+    let user_burst = limits.user_frames_burst.unwrap_or(limits.frames_burst);
+    let most_ms =
+        session_ms.max(tokens_ms(user_burst, limits.user_frames_per_s.unwrap_or(limits.frames_per_s)));
+    let paused = node.conns.iter().find(|(_, conn)| {
+        conn.paused && conn.known && conn.is_quiet() && now > conn.paused_at.saturating_add(most_ms)
+    });
     if let Some((id, _)) = paused.filter(|_| node.draining_since().is_none()) {
         broken!("{id:?} is paused while nothing is under way");
     }

@@ -25,6 +25,8 @@ pub struct Watch {
     complete: u64,
     sent: HashSet<(ChannelId, Seq)>,
     newest: HashMap<ChannelId, Seq>,
+    /// The newest ack of a send that was sent once.
+    acked: HashMap<ChannelId, Seq>,
     page: Option<Page>,
     asked: HashMap<u64, Vec<Asked>>,
 }
@@ -61,6 +63,7 @@ impl Watch {
             complete: 0,
             sent: HashSet::new(),
             newest: HashMap::new(),
+            acked: HashMap::new(),
             page: None,
             asked: HashMap::new(),
         }
@@ -141,6 +144,9 @@ impl Watch {
         let same = [body.generation, 0].contains(&self.hello.generation.0);
         if same && body.start != self.hello.at.0 {
             broken!("Welcome starts at {}, Hello held {:?}", body.start, self.hello);
+        }
+        if body.generation != oracle.generation.0 || (!same && body.start != body.head) {
+            broken!("Welcome {body:?} in life {}, Hello held {:?}", oracle.generation, self.hello);
         }
         self.welcomed = true;
         self.generation = body.generation;
@@ -238,6 +244,13 @@ impl Watch {
         };
         asked.remove(place);
         self.sent.insert((channel, seq));
+        // The answer to a repeat comes when it comes; all other acks come in the channel's order.
+        if oracle.was_offered_once(channel, self.user, id) {
+            let newest = self.acked.insert(channel, seq);
+            if newest.is_some_and(|newest| newest > seq) {
+                broken!("ack of {id} as {channel:?} {seq} behind the ack of {newest:?}");
+            }
+        }
         Ok(())
     }
 

@@ -76,7 +76,7 @@ fn row(row: &Row) -> String {
 pub fn hop(hop: &Hop) -> String {
     match hop {
         Hop::Submit { origin, frame, .. } => format!("Submit {origin:?} {}", self::frame(frame)),
-        Hop::Answer { origin, frames } => format!("Answer {origin:?} {} bytes", frames.len()),
+        Hop::Answer { origin, frames, .. } => format!("Answer {origin:?} {} bytes", frames.len()),
         Hop::Deliver { source, dest, after, through, deliveries, origins } => {
             let what: Vec<String> = deliveries
                 .iter()

@@ -14,6 +14,7 @@ use crate::network::Network;
 use crate::node::{Node, Scene};
 use crate::oracle::{Check, Oracle};
 use crate::plan::{Faults, Plan};
+use crate::restore::Backup;
 use crate::rng::Rng;
 use crate::sessions;
 use crate::trace::{Mode, Trace};
@@ -56,6 +57,7 @@ pub struct World {
     next_device: u64,
     /// How often each thing went wrong, for the summary.
     pub tally: Tally,
+    pub(crate) backup: Option<Backup>,
 }
 
 /// What a run did, so that a run that did nothing shows.
@@ -83,6 +85,14 @@ pub struct Tally {
     pub fell_behind: u64,
     /// Connections that were no longer read for a while.
     pub pauses: u64,
+    /// Backups that were restored.
+    pub restores: u64,
+    /// Acked sends that were lost with a life of the stores.
+    pub lost: u64,
+    /// Frames of sends that the sessions wrote.
+    pub sends_written: u64,
+    /// Frames of sessions that were refused for their pace.
+    pub refused_for_pace: u64,
     /// Virtual milliseconds.
     pub virtual_ms: u64,
 }
@@ -111,6 +121,7 @@ impl World {
             next_ticket: 0,
             next_device: 0,
             tally: Tally::default(),
+            backup: None,
             rng,
             plan,
         };
@@ -229,7 +240,7 @@ impl World {
             node.turns(&mut scene)?;
             sessions::single(node)?;
             if scene.disk.is_idle() && node.is_idle(scene.now) {
-                sessions::none_paused(node)?;
+                sessions::none_paused(node, scene.now, &scene.plan.limits)?;
             }
         }
         self.replies()?;

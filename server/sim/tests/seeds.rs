@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sim::plan::Plan;
+use sim::rng::Rng;
 use sim::trace::Mode;
 
 /// Seeds of the suite.
@@ -20,6 +22,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         1533,
         200,
         "the last delivery of a log was lost and nothing showed it (no ring of one process loses a hop)",
+    ),
+    (
+        8,
+        200,
+        "pages of reading anew were larger than the egress bound of this world and refused for ever (the simulator asked for too much)",
     ),
     (7, 400, "of two copies of one send the first was refused for good and the second stored"),
 ];
@@ -91,8 +98,30 @@ fn things_go_wrong() {
         sum.rejects += tally.rejects;
         sum.fell_behind += tally.fell_behind;
         sum.pauses += tally.pauses;
+        sum.restores += tally.restores;
+        sum.lost += tally.lost;
     }
     assert!(sum.crashes > 20 && sum.cuts > 60 && sum.app_crashes > 30, "{sum:?}");
     assert!(sum.drains > 3 && sum.fell_behind > 20 && sum.pauses > 20, "{sum:?}");
+    assert!(sum.restores > 3 && sum.lost > 20, "{sum:?}");
     assert!(sum.messages > 10_000 && sum.acks > 5_000 && sum.rejects > 500, "{sum:?}");
+}
+
+/// Where a session may write but a few frames a second, the real client keeps to that: refusals stay rare, although some
+/// apps of this world write behind its back.
+#[test]
+fn sessions_keep_to_the_pace_of_the_server() {
+    let (mut worlds, mut written, mut refused) = (0, 0, 0);
+    for seed in 0..400 {
+        if Plan::draw(&mut Rng::new(seed)).limits.frames_per_s > 50 {
+            continue;
+        }
+        let tally = sim::run(seed, sim::TICKS, Mode::Off).unwrap_or_else(|failure| panic!("{failure:?}"));
+        worlds += 1;
+        written += tally.sends_written;
+        refused += tally.refused_for_pace;
+    }
+    println!("{worlds} worlds: {refused} refusals for {written} sends");
+    assert!(worlds > 20 && written > 2000, "{written} sends in {worlds} worlds");
+    assert!(refused * 5 <= written, "{refused} refusals for {written} sends in {worlds} worlds");
 }

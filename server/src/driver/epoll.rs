@@ -13,7 +13,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Connection, Moment};
+use edge::{Connection, Moment, Table};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::{CloseCode, Rejects};
@@ -21,7 +21,7 @@ use shard::{ConnId, Input};
 
 pub(super) use self::transfer::hello_input;
 use self::transfer::sink;
-use super::table::Table;
+use super::halves::Halves;
 use super::timers::Timers;
 use super::udp::{Udp, is_quic};
 use super::{Counters, Driver, Quic, Setup, Told};
@@ -60,6 +60,8 @@ struct Entry {
     is_shut: bool,
     /// Its close is in the counters.
     is_close_counted: bool,
+    /// It stands in `halves`.
+    has_half: bool,
     /// The deadline for which it stands in a timer queue.
     timer_ms: u64,
     /// What the core was told to be waiting.
@@ -88,6 +90,8 @@ pub struct Epoll {
     unauthenticated: usize,
     /// Those with unread bytes that had their share of the last turn.
     readers: VecDeque<ConnId>,
+    /// Those in the middle of a message.
+    halves: Halves,
     /// Those to look at in the next flush.
     dirty: Vec<ConnId>,
     hello_timers: Timers,
@@ -105,6 +109,7 @@ impl Epoll {
         let poll = Poll::new()?;
         let waker = std::sync::Arc::new(Waker::new(poll.registry(), BELL)?);
         Ok(Self {
+            halves: Halves::new(setup.limits.half_bytes_max),
             setup,
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
@@ -158,7 +163,7 @@ impl Epoll {
 
     /// Looks at a connection after anything happened to it: its standing, its timers, its end.
     fn settle(&mut self, conn: ConnId, told: &mut Vec<Told>) {
-        let Some(entry) = self.table.get_mut(conn) else { return };
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
         let edge = &entry.edge;
         if let Some(code) = edge.close_code()
             && !entry.is_close_counted
@@ -215,7 +220,7 @@ impl Epoll {
     }
 
     fn touch(&mut self, conn: ConnId) {
-        if let Some(entry) = self.table.get_mut(conn)
+        if let Some(entry) = self.table.get_mut(conn.0)
             && !entry.is_dirty
         {
             entry.is_dirty = true;
@@ -227,7 +232,7 @@ impl Epoll {
         let due = |timers: &mut Timers| timers.pop_due(now.tick.0);
         while let Some(conn) = due(&mut self.hello_timers).or_else(|| due(&mut self.close_timers)) {
             let moment = Self::moment(&self.setup, now);
-            if let Some(entry) = self.table.get_mut(conn) {
+            if let Some(entry) = self.table.get_mut(conn.0) {
                 let waited = entry.edge.is_unauthenticated();
                 entry.edge.on_deadline(&moment);
                 if waited && entry.edge.is_finished() {
@@ -251,7 +256,7 @@ impl Epoll {
                 }
                 Token(number) => {
                     let conn = ConnId(number as u64);
-                    let Some(entry) = self.table.get_mut(conn) else { continue };
+                    let Some(entry) = self.table.get_mut(conn.0) else { continue };
                     entry.peer_ends |= event.is_read_closed() || event.is_error();
                     entry.is_readable |= event.is_readable() || entry.peer_ends;
                     if entry.is_readable && !entry.is_in_readers && !entry.is_paused {
@@ -312,7 +317,7 @@ impl Driver for Epoll {
             udp.stop(&moment, now, told);
         }
         while let Some(conn) = self.hello_timers.pop() {
-            let Some(entry) = self.table.get_mut(conn) else { continue };
+            let Some(entry) = self.table.get_mut(conn.0) else { continue };
             if entry.counts_as_unauthenticated {
                 entry.edge.close(&moment, CloseCode::GoingAway);
                 if !entry.is_dirty {
@@ -336,19 +341,15 @@ impl Driver for Epoll {
         let now = clock();
         self.on_events();
         self.accept(now);
-        for _ in 0..self.readers.len() {
-            let Some(conn) = self.readers.pop_front() else { break };
-            if let Some(entry) = self.table.get_mut(conn) {
-                entry.is_in_readers = false;
-                self.read(now, conn, told);
-            }
-        }
+        self.make_room(now, told);
+        let mut is_cut = self.read_all(now, clock, told);
         self.on_deadlines(now, told);
         if let (Some(udp), true) = (&mut self.udp, self.listener.is_some() || self.is_draining) {
             let moment = Self::moment(&self.setup, now);
-            udp.read(&moment, now, told);
+            is_cut |= udp.read(&moment, now, clock, told);
             udp.on_deadlines(&moment, now, told);
         }
+        self.counters.turns_cut += u64::from(is_cut);
         Ok(())
     }
 
@@ -362,13 +363,18 @@ impl Driver for Epoll {
         self.counters.taken_over += 1;
         told.push(Told::Input(hello_input(conn, hello)));
         let moment = Self::moment(&self.setup, now);
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_known = true;
             // A second Hello is refused by the edge, so nothing can go away from here.
             let mut away = None;
             let mut sink =
                 sink(&self.setup, conn, &mut entry.is_known, (&mut away, told), &mut self.counters.rejects);
             entry.edge.resume(&moment, &mut sink);
+            let half = entry.edge.half_bytes();
+            if half > 0 {
+                entry.has_half = true;
+                self.halves.set(conn, half, 0, now.tick.0);
+            }
         }
         self.settle(conn, told);
     }
@@ -380,7 +386,7 @@ impl Driver for Epoll {
             }
             return;
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.edge.transmit(frames);
             self.touch(conn);
         }
@@ -394,7 +400,7 @@ impl Driver for Epoll {
             }
             return;
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.core_closes = entry.is_known;
             entry.is_paused = false;
             entry.edge.close(&moment, code);
@@ -406,7 +412,7 @@ impl Driver for Epoll {
         if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
             udp.pause(conn);
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_paused = true;
         }
     }
@@ -415,7 +421,7 @@ impl Driver for Epoll {
         if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
             udp.resume(&Self::moment(&self.setup, now), now, conn, told);
         }
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_paused = false;
             if entry.is_readable && !entry.is_in_readers {
                 entry.is_in_readers = true;
@@ -444,14 +450,19 @@ impl Driver for Epoll {
         let accept = (self.listener.is_some() && self.may_accept).then_some(self.accept_again_ms);
         let table = &self.table;
         let stale = |conn, deadline_ms| {
-            table.get(conn).is_none_or(|entry| entry.timer_ms != deadline_ms)
-                || table.get(conn).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
+            table.get(conn.0).is_none_or(|entry| entry.timer_ms != deadline_ms)
+                || table.get(conn.0).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
         };
         let hello = self.hello_timers.next(stale);
         let close = self.close_timers.next(stale);
+        let halves = self.halves.next_deadline();
         let is_serving = self.listener.is_some() || self.is_draining;
         let udp = self.udp.as_ref().filter(|_| is_serving).and_then(Udp::next_deadline);
-        [accept, hello, close, udp].into_iter().flatten().min()
+        [accept, hello, close, halves, udp].into_iter().flatten().min()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.table.is_empty() && self.udp.as_ref().is_none_or(|udp| !udp.has_farewells())
     }
 
     fn counters(&self) -> Counters {
@@ -463,6 +474,7 @@ impl Driver for Epoll {
         let mut closes = own.closes;
         closes.join(&quic.closes);
         Counters {
+            half_bytes_now: self.halves.bytes() as u64,
             connections_now: self.table.len() as u64 + quic.connections_now,
             unauthenticated_now: self.unauthenticated as u64 + quic.unauthenticated_now,
             accepted: own.accepted + quic.accepted,

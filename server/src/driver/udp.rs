@@ -17,6 +17,7 @@ use protocol::{CloseCode, Rejects};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use shard::{ConnId, Input};
 
+use super::budget::Budget;
 use super::epoll::hello_input;
 use super::{Setup, Told};
 use crate::clock::Now;
@@ -143,13 +144,23 @@ impl Udp {
         self.is_writable |= event.is_writable();
     }
 
-    /// Reads a share of what the kernel has.
-    pub(super) fn read(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
-        let mut sink = sink(told, &mut self.rejects);
-        for _ in 0..RECEIVES_PER_TURN {
+    /// Reads a share of what the kernel has. Says whether the share was over before the kernel had no more.
+    pub(super) fn read(
+        &mut self,
+        moment: &Moment<'_>,
+        now: Now,
+        clock: &mut dyn FnMut() -> Now,
+        told: &mut Vec<Told>,
+    ) -> bool {
+        let budget = Budget::new(clock().at, told.len(), self.bytes_read);
+        for round in 0..RECEIVES_PER_TURN {
             if !self.is_readable {
-                return;
+                return false;
             }
+            if round > 0 && (!budget.has_room(told.len(), self.bytes_read) || budget.is_late(clock().at)) {
+                break;
+            }
+            let mut sink = sink(told, &mut self.rejects);
             let mut metas = [RecvMeta::default(); RECEIVES];
             let received = {
                 let mut chunks = self.incoming.chunks_mut(RECEIVE_BYTES);
@@ -163,7 +174,7 @@ impl Udp {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.is_readable = false;
-                    return;
+                    return false;
                 }
                 // An ICMP answer to something sent: it concerns one peer, whose own timers find out.
                 Err(_) => continue,
@@ -178,6 +189,7 @@ impl Udp {
                 }
             }
         }
+        self.is_readable
     }
 
     pub(super) fn on_deadlines(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
@@ -255,6 +267,11 @@ impl Udp {
     /// When something is due, in milliseconds; 0 for at once.
     pub(super) fn next_deadline(&self) -> Option<u64> {
         if self.is_readable { Some(0) } else { self.endpoint.next_deadline() }
+    }
+
+    /// Whether somebody has not been sent the end of its connection.
+    pub(super) fn has_farewells(&self) -> bool {
+        self.unsent.is_some() || self.endpoint.has_farewells()
     }
 
     pub(super) fn counters(&self) -> edge::quic::Counters {

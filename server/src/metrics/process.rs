@@ -47,6 +47,8 @@ mod tests {
     fn the_process_is_there() {
         let (virtual_bytes, resident_bytes) = memory().unwrap();
         assert!(resident_bytes > 100_000 && virtual_bytes >= resident_bytes);
-        assert!(cpu_seconds().unwrap() >= 0.0);
+        // The kernel counts in hundredths: this ends once the test itself has used a few of them.
+        let before = cpu_seconds().unwrap();
+        while cpu_seconds().unwrap() <= before {}
     }
 }

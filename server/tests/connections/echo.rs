@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use protocol::body::{encode, session};
 use protocol::hop::Hop;
-use protocol::{CloseCode, Kind, ShardId};
+use protocol::{CloseCode, Frame, Kind, ShardId};
 use server::turn::Core;
 use shard::{ConnId, Counters, Effect, Input, Tick};
 
@@ -15,6 +15,16 @@ pub struct Seen {
     pub frames: u64,
     pub most_queued: usize,
     pub last_queued: usize,
+    /// Frames of the turn that had most.
+    pub most_in_turn: u64,
+    /// The turn of the first frame, and that of the frame [`marked`].
+    pub first_turn: u64,
+    pub marked_turn: u64,
+}
+
+/// A frame whose turn is remembered.
+pub fn marked() -> Frame {
+    encode(0, &session::Heartbeat { time_ms: 777_777 })
 }
 
 pub struct Echo {
@@ -22,6 +32,8 @@ pub struct Echo {
     pub seen: Arc<Mutex<Seen>>,
     pub open: BTreeSet<ConnId>,
     pub paused: Vec<ConnId>,
+    pub turn: u64,
+    pub in_turn: u64,
     pub is_draining: bool,
     pub was_ready: bool,
     pub was_drained: bool,
@@ -30,6 +42,8 @@ pub struct Echo {
 impl Core for Echo {
     fn begin_turn(&mut self, now: Tick, wall_ms: u64) {
         assert!(now.0 > 0 && wall_ms > 0);
+        self.turn += 1;
+        self.in_turn = 0;
     }
 
     fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
@@ -41,7 +55,17 @@ impl Core for Echo {
             }
             Input::Frame { conn, frame } => {
                 assert!(self.open.contains(&conn), "a frame before Hello or after Closed");
-                self.seen.lock().unwrap().frames += 1;
+                self.in_turn += 1;
+                let mut seen = self.seen.lock().unwrap();
+                seen.frames += 1;
+                seen.most_in_turn = seen.most_in_turn.max(self.in_turn);
+                if seen.first_turn == 0 {
+                    seen.first_turn = self.turn;
+                }
+                if frame == marked() {
+                    seen.marked_turn = self.turn;
+                }
+                drop(seen);
                 if frame.kind() == Kind::GET_CHANNELS {
                     self.paused.push(conn);
                     effects.push(Effect::Pause { conn });

@@ -38,6 +38,8 @@ impl Node {
             seen: cores[usize::from(shard.0)].clone(),
             open: Default::default(),
             paused: Vec::new(),
+            turn: 0,
+            in_turn: 0,
             is_draining: false,
             was_ready: false,
             was_drained: false,
@@ -101,6 +103,19 @@ impl Node {
         let inspect = Post::Inspect(Box::new(move |report| tell.send(report).unwrap()));
         self.outlets.to(ShardId(shard)).unwrap().post(inspect);
         told.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Stops a shard's thread until the sender is dropped.
+    pub fn hold(&self, shard: u16) -> mpsc::Sender<()> {
+        let (hold, held) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let wait = move |_| {
+            tell.send(()).unwrap();
+            let _ = held.recv();
+        };
+        self.outlets.to(ShardId(shard)).unwrap().post(Post::Inspect(Box::new(wait)));
+        told.recv_timeout(PATIENCE).unwrap();
+        hold
     }
 
     pub fn counters(&self, shard: u16) -> Counters {

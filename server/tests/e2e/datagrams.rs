@@ -101,7 +101,7 @@ async fn garbage_disturbs_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spoofed_first_datagram_is_answered_threefold_at_most() {
-    let (node, pair) = world(&["--hello-timeout-ms", "2000"]).await;
+    let (node, pair) = world(&["--hello-timeout-ms", "5000"]).await;
     let mut stranger = Stranger::new(&node);
     stranger.send(&Quic::first_datagram(&node));
     stranger.answer().await;
@@ -167,7 +167,8 @@ async fn connections_of_shards_that_are_no_more_are_reset() {
         // No close code, and long before any timeout.
         assert_eq!(device.end(), None);
     }
-    assert_eq!(node.metric("maru_quic_resets_total", ""), devices.len() as u64);
+    // One that sends again before it has read its reset is reset again.
+    assert!(node.metric("maru_quic_resets_total", "") >= devices.len() as u64);
     // A shard that never was.
     let mut stranger = Stranger::new(&node);
     let made_up = [&[0x40, 200][..], &[7; 60]].concat();
@@ -187,7 +188,7 @@ async fn connections_of_shards_that_are_no_more_are_reset() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_are_left_alone_end_their_connection_only() {
-    let (node, pair) = world(&["--hello-timeout-ms", "1500"]).await;
+    let (node, pair) = world(&["--hello-timeout-ms", "5000"]).await;
     let user = node.account().signup("ann", PASSWORD).await.unwrap();
     let mut ledger = Ledger::open(&node);
     let mut device = Raw::live(&node, &token(&node, user, 1));

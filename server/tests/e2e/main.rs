@@ -22,6 +22,7 @@ macro_rules! over_both {
 mod big;
 mod bounds;
 mod datagrams;
+mod farewells;
 mod frames;
 mod http;
 mod interop;

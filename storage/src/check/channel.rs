@@ -1,11 +1,12 @@
 //! Histories, and the group and member rows that follow from them.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, channel_of};
 use protocol::body::read;
 use protocol::commit::{Interval, MemberRow};
+use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{ChannelId, Frame, Kind, SendId, Seq, Stamp, StoreId, UserId};
 
 use super::log::Coverage;
@@ -16,8 +17,14 @@ use crate::key::{self, JoinedTag};
 use crate::rows::{Found, Unread};
 use crate::view::stamped;
 
-/// Within so many newest messages a send id stands once.
-const DEDUP_WINDOW: usize = 10_000;
+/// A message whose send id may not stand once more for as long as the dedup window holds it.
+#[derive(Clone, Copy)]
+struct Sighting {
+    seq: Seq,
+    time_ms: u64,
+    /// Bytes of all messages before it.
+    bytes_before: u64,
+}
 
 /// One channel while its history streams by.
 struct Replayed {
@@ -25,8 +32,9 @@ struct Replayed {
     store: StoreId,
     head: Seq,
     time_ms: u64,
+    bytes: u64,
     window: VecDeque<(UserId, SendId)>,
-    seen: HashSet<(UserId, SendId)>,
+    seen: HashMap<(UserId, SendId), Sighting>,
     name: String,
     members: BTreeMap<UserId, MemberRow>,
 }
@@ -86,8 +94,9 @@ impl Replayed {
             store,
             head: Seq(0),
             time_ms: 0,
+            bytes: 0,
             window: VecDeque::new(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
             name: String::new(),
             members: BTreeMap::new(),
         }
@@ -123,18 +132,34 @@ impl Replayed {
         } else if channel_of(frame.kind(), frame.body()) != Some(self.channel) {
             self.broken(check, seq, "its body cannot be read or names another channel");
         }
+        self.send_id(check, &frame, stamp);
+        self.membership(check, &frame, stamp);
+        Ok(())
+    }
+
+    /// Whether the send id is one that the window, which ends as [`protocol::query::Query::Window`] says, would have known.
+    fn send_id(&mut self, check: &mut Check<'_>, frame: &Frame, stamp: Stamp) {
         let send = (stamp.sender, frame.send_id());
-        if !self.seen.insert(send) {
-            self.broken(check, seq, &format!("send id {} of user {} stands twice", send.1, send.0));
+        let now = Sighting { seq: stamp.seq, time_ms: stamp.time_ms, bytes_before: self.bytes };
+        self.bytes += frame.bytes().len() as u64;
+        if let Some(before) = self.seen.insert(send, now) {
+            let is_new = now.seq.0 - before.seq.0 <= u64::from(DEDUP_MESSAGES_MIN);
+            let is_young = now.time_ms.saturating_sub(before.time_ms) <= DEDUP_AGE_MS_MAX;
+            let is_read = now.bytes_before - before.bytes_before <= DEDUP_BYTES_MAX as u64;
+            if is_new || (is_young && is_read) {
+                self.broken(check, now.seq, &format!("send id {} of user {} stands twice", send.1, send.0));
+            }
         }
         self.window.push_back(send);
-        if self.window.len() > DEDUP_WINDOW
+        if self.window.len() > DEDUP_MESSAGES_MAX as usize
             && let Some(oldest) = self.window.pop_front()
+            && self
+                .seen
+                .get(&oldest)
+                .is_some_and(|seen| seen.seq.0 + u64::from(DEDUP_MESSAGES_MAX) <= now.seq.0)
         {
             self.seen.remove(&oldest);
         }
-        self.membership(check, &frame, stamp);
-        Ok(())
     }
 
     /// What the message does to the membership, and whether its sender was a member.

@@ -1,5 +1,6 @@
 //! Windows of a channel's history.
 
+use protocol::limits::{DEDUP_BYTES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::query::{PageBounds, Sent};
 use protocol::{ChannelId, Frame, Seq, Stamp};
 
@@ -33,13 +34,20 @@ pub(super) fn page(
     Ok(frames)
 }
 
-/// The idempotency keys of the newest messages, rising.
-pub(super) fn window(view: &View<'_>, channel: ChannelId, count: u32) -> Found<Vec<Sent>> {
+/// The idempotency keys of the newest messages, rising. A fingerprint needs the whole row, so that the window is bounded by
+/// what is read too.
+pub(super) fn window(view: &View<'_>, channel: ChannelId, count: u32, since_ms: u64) -> Found<Vec<Sent>> {
     let mut sent = Vec::new();
     if count == 0 {
         return Ok(sent);
     }
+    let mut bytes = 0;
     visit(view, channel, (Seq(0), Seq(u64::MAX)), Direction::Falling, &mut |frame, stamp| {
+        bytes += frame.bytes().len();
+        let is_new = sent.len() < DEDUP_MESSAGES_MIN as usize;
+        if !is_new && (stamp.time_ms < since_ms || bytes > DEDUP_BYTES_MAX) {
+            return false;
+        }
         sent.push(Sent {
             seq: stamp.seq,
             time_ms: stamp.time_ms,

@@ -23,11 +23,11 @@ const LOOKS_MAX: usize = 16_384;
 type LogRow = (u64, Vec<(ChannelId, Seq)>);
 type Members = BTreeMap<ChannelId, Vec<(UserId, MemberRow)>>;
 
-/// Deliveries for `dest` behind `after`, and the last log row covered.
+/// Deliveries for `dest` with `after < number <= until`, and the last log row covered.
 pub(super) fn page(
     view: &View<'_>,
     source: StoreId,
-    after: u64,
+    (after, until): (u64, u64),
     dest: StoreId,
     bounds: PageBounds,
 ) -> Found<(Vec<Delivery>, u64)> {
@@ -37,7 +37,7 @@ pub(super) fn page(
     let mut rows_left = ROWS_MAX;
     // Few rows at a time: a page is usually full long before the log ends.
     while rows_left > 0 && looks < LOOKS_MAX {
-        let rows = log(view, source, through, rows_left.min(64))?;
+        let rows = log(view, source, (through, until), rows_left.min(64))?;
         if rows.is_empty() {
             break;
         }
@@ -63,10 +63,10 @@ pub(super) fn page(
     Ok((deliveries, through))
 }
 
-/// The next rows of the log; they must follow `after` without a hole.
-fn log(view: &View<'_>, source: StoreId, after: u64, count: usize) -> Found<Vec<LogRow>> {
+/// The next rows of the log, up to `until`; they must follow `after` without a hole.
+fn log(view: &View<'_>, source: StoreId, (after, until): (u64, u64), count: usize) -> Found<Vec<LogRow>> {
     let mut rows: Vec<LogRow> = Vec::new();
-    let Some(mut expected) = after.checked_add(1) else { return Ok(rows) };
+    let Some(mut expected) = after.checked_add(1).filter(|next| *next <= until) else { return Ok(rows) };
     let bounds: (&[u8], &[u8]) = (&key::fanout(expected), &key::END);
     view.scan((source, Family::Fanout), bounds, Direction::Rising, &mut |key, value| {
         let row = key::read_fanout(key).zip(value::read_fanout(value.bytes()));
@@ -78,7 +78,7 @@ fn log(view: &View<'_>, source: StoreId, after: u64, count: usize) -> Found<Vec<
         }
         expected += 1;
         rows.push((number, messages));
-        Ok(rows.len() < count)
+        Ok(rows.len() < count && number < until)
     })?;
     Ok(rows)
 }

@@ -73,6 +73,11 @@ impl World {
         self.sends
     }
 
+    /// Lets so much time go by.
+    pub fn pass(&mut self, ms: u64) {
+        self.time_ms += ms;
+    }
+
     /// Stamps a frame as the channel's next message, and commits it with the rows of its group.
     pub fn append(&mut self, channel: ChannelId, sender: UserId, frame: &Frame) -> Seq {
         let seq = self.heads.get(&channel).copied().unwrap_or_default().next();
@@ -155,7 +160,7 @@ impl World {
         loop {
             let after = self.mark(dest, source);
             let Answer::Replay { deliveries, through } =
-                self.read(&Query::Replay { source, after, dest, page })
+                self.read(&Query::Replay { source, after, until: u64::MAX, dest, page })
             else {
                 panic!("another answer")
             };
@@ -270,8 +275,8 @@ pub fn dump(stores: &Stores, users: &[UserId], channels: &[ChannelId]) -> String
     }
     for channel in channels.iter().copied() {
         ask(Query::Channel(channel));
-        ask(Query::Window { channel, count: 3 });
-        ask(Query::Window { channel, count: u32::MAX });
+        ask(Query::Window { channel, count: 3, since_ms: 0 });
+        ask(Query::Window { channel, count: u32::MAX, since_ms: u64::MAX });
         for newest in [false, true] {
             for (after, before) in [(0, u64::MAX), (1, 4), (2, 3), (9, 2), (u64::MAX, u64::MAX)] {
                 for (messages, bytes) in [(200, usize::MAX), (2, usize::MAX), (200, 150)] {
@@ -284,8 +289,14 @@ pub fn dump(stores: &Stores, users: &[UserId], channels: &[ChannelId]) -> String
     for source in (0..stores.count()).map(StoreId) {
         for dest in (0..stores.count()).map(StoreId) {
             for after in [0, 1, 3] {
-                ask(Query::Replay { source, after, dest, page: PAGE });
-                ask(Query::Replay { source, after, dest, page: PageBounds { messages: 1, bytes: 0 } });
+                ask(Query::Replay { source, after, until: u64::MAX, dest, page: PAGE });
+                ask(Query::Replay {
+                    source,
+                    after,
+                    until: u64::MAX,
+                    dest,
+                    page: PageBounds { messages: 1, bytes: 0 },
+                });
             }
         }
     }

@@ -1,12 +1,13 @@
 //! What each frame of the server does to a session.
 
-use protocol::body::session::{Done, GoingAway, Reject, Welcome};
+use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
 use protocol::body::{encode, read};
 use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
 
 use super::event::{About, Event, History, Message, RequestId, read_message};
+use super::pace::Pace;
 use super::{OpenPage, Session, State};
 
 impl Session {
@@ -15,6 +16,8 @@ impl Session {
         match frame.kind() {
             Kind::WELCOME if self.state == State::Greeting => {
                 if let Some(welcome) = read::<Welcome>(frame) {
+                    let named = read::<WelcomeV2>(frame);
+                    self.pace = Pace::welcomed(self.now_ms, named.as_ref());
                     self.take_welcome(welcome);
                 }
             }
@@ -92,7 +95,9 @@ impl Session {
         self.clock.welcomed(self.now_ms, &welcome);
         self.state = State::CatchingUp;
         self.events.push_back(Event::Connected(welcome));
-        if generation != self.cursor.generation {
+        // A server that begins below the cursor does not have what it once said was complete: it has lost a part of this
+        // life without beginning another one.
+        if generation != self.cursor.generation || start < self.cursor.at {
             let is_new = self.cursor.generation == Generation(0) && start == InboxSeq(0);
             self.cursor = Cursor { generation, at: start };
             self.seen.clear();
@@ -199,6 +204,9 @@ impl Session {
             }
             self.events.push_back(Event::HelloRejected(reject));
             return;
+        }
+        if Code::from_number(reject.code) == Some(Code::Rate) {
+            self.pace.refused(self.now_ms);
         }
         let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));
         if self.is_about_token(&reject) && self.pending.hold_from(SendId(id), u64::MAX) {

@@ -133,8 +133,9 @@ impl Session {
         } else {
             None
         };
-        // A hold that is over shows in `poll_transmit`, not here.
-        let holds = [sends, asks].into_iter().flatten().filter(|at| *at > self.now_ms);
+        let tokens = self.next_turn().map(|(_, cost)| self.pace.ready_at(self.now_ms, cost));
+        // A wait that is over shows in `poll_transmit`, not here.
+        let holds = [sends, asks, tokens].into_iter().flatten().filter(|at| *at > self.now_ms);
         holds.chain(self.clock.next_deadline()).min()
     }
 

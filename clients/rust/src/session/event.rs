@@ -19,7 +19,9 @@ pub enum Event {
     /// The server knows the device. What was missed follows, then what was pending is sent again.
     Connected(Welcome),
     /// The inbox has another life than the cursor, or the device is new to an inbox that is not empty: what is before
-    /// `at` will not come by itself. The app reads its channels and their history anew.
+    /// `at` will not come by itself. The app reads its channels and their history anew. What it holds is in doubt:
+    /// messages of the new life can have the (channel, seq) of other ones that it holds, whatever the heads are now.
+    /// [`crate::session::Reread`] finds out what to drop.
     Resync {
         /// The inbox's generation now.
         generation: Generation,
@@ -29,7 +31,7 @@ pub enum Event {
     /// All that was in the inbox at the Welcome is here; pending sends go out.
     Live,
     /// A message of somebody else or of another device of this user. Each (channel, seq) comes once in a session's
-    /// life; an app that restarts from [`crate::session::Saved`] drops what it already holds.
+    /// life, and once more after each [`Event::Resync`], when it takes the place of what was held; an app that restarts from [`crate::session::Saved`] drops what it already holds.
     Message(Message),
     /// An own send is on stable storage, found by its ack or by meeting the message itself.
     Ack {

@@ -4,6 +4,24 @@
 pub const PENDING_MAX: usize = 8192;
 /// Sends written and not yet acked; more wait in the session.
 pub const IN_FLIGHT_MAX: usize = 256;
+/// What refusals narrow that window to, at most.
+pub const IN_FLIGHT_MIN: usize = 8;
+/// The share of the server's pace that is used: clocks differ.
+pub const PACE_PERCENT: u64 = 95;
+/// The share of the server's burst that is used: what the network holds back arrives at once.
+pub const TOKENS_BURST_PERCENT: u64 = 75;
+/// How often refusals halve the pace, at most.
+pub const HALVED_MAX: u32 = 5;
+/// A halved pace is doubled again after so long without a refusal.
+pub const HALVED_MS: u64 = 10_000;
+/// Refusals that come closer together have one reason.
+pub const REFUSALS_APART_MS: u64 = 1000;
+/// The pace of a server that names none.
+pub const TOKENS_PER_S_DEFAULT: u32 = 200;
+/// The burst of a server that names none.
+pub const TOKENS_BURST_DEFAULT: u32 = 1000;
+/// How far requests or sends may be ahead of each other in tokens when both wait.
+pub const TURN_TOKENS: i64 = 32;
 /// Requests (pages, lists, marks) that may wait; one above is refused Busy at once.
 pub const REQUESTS_WAITING_MAX: usize = 1024;
 /// Requests written and not yet answered; the server refuses more than 8 of one session.
@@ -25,7 +43,8 @@ pub const RECONNECT_MS_MIN: u64 = 250;
 /// Default upper end of the pause before a reconnect.
 pub const RECONNECT_MS_MAX: u64 = 30_000;
 
-const _: () = assert!(IN_FLIGHT_MAX <= PENDING_MAX);
+const _: () = assert!(IN_FLIGHT_MIN <= IN_FLIGHT_MAX && IN_FLIGHT_MAX <= PENDING_MAX);
+const _: () = assert!(PACE_PERCENT <= 100 && TOKENS_BURST_PERCENT <= 100);
 const _: () = assert!(REQUESTS_IN_FLIGHT_MAX <= REQUESTS_WAITING_MAX);
 const _: () = assert!(RECONNECT_MS_MIN <= RECONNECT_MS_MAX);
 const _: () = assert!(CHANNELS_SEEN_MAX > protocol::limits::PAGE_MESSAGES_MAX as usize);

@@ -6,11 +6,12 @@ use protocol::{Frame, Kind};
 
 use super::event::RequestId;
 use super::limits::REQUESTS_IN_FLIGHT_MAX;
+use super::pace::Priced;
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    waiting: VecDeque<Frame>,
-    in_flight: Vec<Frame>,
+    waiting: VecDeque<Priced>,
+    in_flight: Vec<Priced>,
     hold_until_ms: Option<u64>,
 }
 
@@ -20,23 +21,30 @@ impl Requests {
     }
 
     pub(super) fn push(&mut self, frame: Frame) {
-        self.waiting.push_back(frame);
+        self.waiting.push_back(Priced::new(frame));
     }
 
-    pub(super) fn next_to_write(&mut self, now_ms: u64) -> Option<Frame> {
+    /// The next request to write, if the window and the hold allow one.
+    pub(super) fn next(&self, now_ms: u64) -> Option<&Priced> {
         if self.in_flight.len() >= REQUESTS_IN_FLIGHT_MAX || self.hold_until_ms.is_some_and(|at| now_ms < at)
         {
             return None;
         }
-        let frame = self.waiting.pop_front()?;
-        self.in_flight.push(frame.clone());
+        self.waiting.front()
+    }
+
+    /// What [`Self::next`] gave is written.
+    pub(super) fn write_next(&mut self) -> Option<Frame> {
+        let priced = self.waiting.pop_front()?;
+        let frame = priced.frame.clone();
+        self.in_flight.push(priced);
         self.hold_until_ms = None;
         Some(frame)
     }
 
     /// Takes a request that was written, when it is of this kind.
     pub(super) fn answered(&mut self, id: u64, kind: Kind) -> Option<RequestId> {
-        let is_it = |frame: &Frame| frame.header().id == id && frame.kind() == kind;
+        let is_it = |asked: &Priced| asked.frame.header().id == id && asked.frame.kind() == kind;
         let at = self.in_flight.iter().position(is_it)?;
         self.in_flight.remove(at);
         Some(RequestId(id))
@@ -44,7 +52,7 @@ impl Requests {
 
     /// Takes a refused request; with a time it is asked again then.
     pub(super) fn refused(&mut self, id: u64, again_at_ms: Option<u64>) -> Option<RequestId> {
-        let at = self.in_flight.iter().position(|frame| frame.header().id == id)?;
+        let at = self.in_flight.iter().position(|asked| asked.frame.header().id == id)?;
         let frame = self.in_flight.remove(at);
         if let Some(again) = again_at_ms {
             self.waiting.push_front(frame);

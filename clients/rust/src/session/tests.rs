@@ -12,6 +12,9 @@ use protocol::{
 use super::limits::{IN_FLIGHT_MAX, PENDING_MAX, WELCOME_WAIT_MS};
 use super::{About, Config, Content, Event, Saved, Session, State};
 
+mod pace;
+mod reread;
+
 const ME: UserId = UserId(10);
 const YOU: UserId = UserId(20);
 const LIFE: u64 = 5;
@@ -365,6 +368,17 @@ fn another_generation_starts_anew() {
     let resync = Event::Resync { generation: Generation(LIFE), at: InboxSeq(30) };
     assert!(events(&mut session).contains(&resync));
     assert_eq!(session.state(), State::Live);
+}
+
+#[test]
+fn a_start_below_the_cursor_is_a_loss() {
+    let cursor = Cursor { generation: Generation(LIFE), at: InboxSeq(90) };
+    let mut session = Session::new(config(), Some(Saved { cursor, pending: vec![] }));
+    greet(&mut session, 0, 30, 30);
+    assert!(events(&mut session).contains(&Event::Resync { generation: Generation(LIFE), at: InboxSeq(30) }));
+    session.receive(0, message(chat(), 1, YOU, 1));
+    session.receive(0, complete(30, 31));
+    assert_eq!(session.cursor().at, InboxSeq(31), "the cursor does not stand still");
 }
 
 #[test]

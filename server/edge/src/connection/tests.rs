@@ -10,6 +10,8 @@ use protocol::{Code, Frame, FramingFault, Header, Kind};
 
 use crate::{Hello, SLICES_MAX};
 
+mod bounds;
+
 const REQUEST: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const MASK: [u8; 4] = [1, 2, 3, 4];

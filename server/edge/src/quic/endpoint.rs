@@ -7,16 +7,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use protocol::CloseCode;
-use quinn_proto::{ConnectionHandle, DatagramEvent, Incoming, Transmit};
+use quinn_proto::{ConnectionHandle, DatagramEvent, EndpointEvent, Incoming, Transmit};
 
 use super::clock::{At, Wall, Zero};
 use super::peer::{Desk, LONG_HEADER, Peer, Phase};
 use super::{Counters, Key, Path, Settings, Sink};
-use crate::Moment;
 use crate::limits::QUIC_RESPONSES_MAX;
-
-/// Uses of a place before it rests for ever: they must fit into 24 bits of a key.
-const GENERATIONS: u32 = 1 << 24;
+use crate::{Moment, Table};
 
 /// One shard's end of QUIC. See the module for the calling contract.
 pub struct Endpoint {
@@ -24,13 +21,16 @@ pub struct Endpoint {
     settings: Settings,
     wall: Arc<Wall>,
     zero: Zero,
-    /// By handle, which quinn-proto uses again.
-    places: Vec<Place>,
-    len: usize,
+    /// By key.
+    peers: Table<Peer>,
+    /// The key of each handle, which quinn-proto uses again.
+    handles: Vec<Option<Key>>,
     /// Those without Hello, oldest first; some of them stale.
     greeting: VecDeque<Key>,
     /// Of them really without.
     unauthenticated: usize,
+    /// Those whose farewell is not sent yet.
+    closing: usize,
     /// Those that may have something to send.
     dirty: VecDeque<Key>,
     /// Each connection stands here once or a few times; an entry that is not its `timer_ms` is stale.
@@ -40,15 +40,9 @@ pub struct Endpoint {
     counters: Counters,
 }
 
-#[derive(Debug, Default)]
-struct Place {
-    generation: u32,
-    peer: Option<Box<Peer>>,
-}
-
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("connections", &self.len).finish_non_exhaustive()
+        f.debug_struct("Endpoint").field("connections", &self.peers.len()).finish_non_exhaustive()
     }
 }
 
@@ -64,10 +58,11 @@ impl Endpoint {
             zero: Zero::new(settings.at, settings.now_ms),
             settings,
             wall,
-            places: Vec::new(),
-            len: 0,
+            peers: Table::default(),
+            handles: Vec::new(),
             greeting: VecDeque::new(),
             unauthenticated: 0,
+            closing: 0,
             dirty: VecDeque::new(),
             timers: BinaryHeap::new(),
             responses: VecDeque::new(),
@@ -91,12 +86,11 @@ impl Endpoint {
         let mut buffer = Vec::new();
         match self.proto.handle(at, path.remote, path.local, path.ecn, data, &mut buffer) {
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                let Some(peer) = self.places.get_mut(handle.0).and_then(|place| place.peer.as_mut()) else {
-                    return;
-                };
+                // quinn-proto names only handles that it was not told to be drained.
+                let Some(key) = self.handles.get(handle.0).copied().flatten() else { return };
+                let Some(peer) = peer_at(&mut self.peers, key) else { return };
                 peer.proto.handle_event(event);
                 peer.on_datagram(first, len);
-                let key = peer.key;
                 self.with(moment, at, sink, key, |peer, desk| peer.take_events(desk));
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
@@ -124,7 +118,7 @@ impl Endpoint {
         sink: &mut Sink<'_>,
     ) {
         let is_valid = incoming.remote_address_validated();
-        if !self.is_open || self.len >= self.settings.connections_max {
+        if !self.is_open || self.peers.len() >= self.settings.connections_max {
             self.counters.refused_full += 1;
             let transmit = self.proto.refuse(incoming, &mut buffer);
             return self.respond(transmit, buffer);
@@ -141,7 +135,7 @@ impl Endpoint {
         }
         match self.proto.accept(incoming, at, &mut buffer, None) {
             Ok((handle, connection)) => {
-                let key = self.admit(moment, handle, connection);
+                let Some(key) = self.admit(moment, handle, connection) else { return };
                 self.with(moment, at, sink, key, |peer, desk| {
                     peer.on_datagram(LONG_HEADER, len);
                     peer.take_events(desk);
@@ -160,21 +154,27 @@ impl Endpoint {
         moment: &Moment<'_>,
         handle: ConnectionHandle,
         connection: quinn_proto::Connection,
-    ) -> Key {
-        while self.places.len() <= handle.0 {
-            self.places.push(Place::default());
-        }
-        let generation = self.places.get(handle.0).map_or(0, |place| place.generation);
-        let key = Key(u64::from(generation % GENERATIONS) << 32 | handle.0 as u64);
+    ) -> Option<Key> {
         let deadline_ms = moment.now_ms + self.settings.hello_ms;
-        if let Some(place) = self.places.get_mut(handle.0) {
-            place.peer = Some(Box::new(Peer::new(connection, handle, key, deadline_ms)));
+        let peer = Box::new(Peer::new(connection, handle, Key(0), deadline_ms));
+        let Some(key) = self.peers.insert(peer).map(Key) else {
+            // Keys have run out, after 2^56 connections.
+            self.proto.handle_event(handle, EndpointEvent::drained());
+            return None;
+        };
+        if let Some(peer) = self.peers.get_mut(key.0) {
+            peer.key = key;
         }
-        self.len += 1;
+        if self.handles.len() <= handle.0 {
+            self.handles.resize(handle.0 + 1, None);
+        }
+        if let Some(named) = self.handles.get_mut(handle.0) {
+            *named = Some(key);
+        }
         self.unauthenticated += 1;
         self.counters.accepted += 1;
         self.greeting.push_back(key);
-        key
+        Some(key)
     }
 
     /// Closes the oldest connection that has not said Hello.
@@ -199,25 +199,36 @@ impl Endpoint {
         key: Key,
         work: impl FnOnce(&mut Peer, &mut Desk<'_, '_>),
     ) {
-        let Some(peer) = peer_at(&mut self.places, key) else { return };
-        let was_greeting = peer.phase == Phase::Greeting;
+        let Some(peer) = peer_at(&mut self.peers, key) else { return };
+        let before = peer.phase;
         let mut desk = Desk { moment, at, counters: &mut self.counters, sink };
         work(peer, &mut desk);
-        if was_greeting && peer.phase != Phase::Greeting {
-            self.unauthenticated -= 1;
-        }
+        let after = peer.phase;
         if !peer.is_dirty {
             peer.is_dirty = true;
             self.dirty.push_back(key);
         }
-        // Stale entries at the front are dropped here, so that the queue stays near its true length.
-        while self.greeting.len() > 2 * self.unauthenticated + 64
-            && let Some(key) = self.greeting.pop_front()
-        {
-            if peer_at(&mut self.places, key).is_some_and(|peer| peer.phase == Phase::Greeting) {
-                self.greeting.push_back(key);
-            }
+        self.count(before, after);
+        // Stale entries are dropped when they are more than half, so that the queue stays near its true length. Those
+        // that stay keep their order: the oldest is the one to go.
+        if self.greeting.len() > 2 * self.unauthenticated + 64 {
+            let peers = &self.peers;
+            self.greeting.retain(|key| peers.get(key.0).is_some_and(|peer| peer.phase == Phase::Greeting));
         }
+    }
+
+    /// Counts a connection that has gone from one phase to another.
+    fn count(&mut self, before: Phase, after: Phase) {
+        self.unauthenticated -= usize::from(before == Phase::Greeting && after != Phase::Greeting);
+        self.closing += usize::from(after == Phase::Closing);
+        self.closing -= usize::from(before == Phase::Closing);
+    }
+
+    /// Whether somebody has not been told of the end of its connection: a close code waits for what was queued to
+    /// arrive, or for [`Self::poll_transmit`].
+    #[must_use]
+    pub fn has_farewells(&self) -> bool {
+        self.closing > 0 || !self.dirty.is_empty()
     }
 
     fn respond(&mut self, transmit: Transmit, buffer: Vec<u8>) {
@@ -234,7 +245,7 @@ impl Endpoint {
                 return;
             }
             self.timers.pop();
-            let Some(peer) = peer_at(&mut self.places, key) else { continue };
+            let Some(peer) = peer_at(&mut self.peers, key) else { continue };
             if peer.timer_ms == due_ms {
                 peer.timer_ms = 0;
             }
@@ -258,7 +269,7 @@ impl Endpoint {
 
     /// Queues 1..n whole frames, shared with every other receiver.
     pub fn transmit(&mut self, key: Key, frames: Bytes) {
-        let Some(peer) = peer_at(&mut self.places, key) else { return };
+        let Some(peer) = peer_at(&mut self.peers, key) else { return };
         peer.transmit(frames);
         if !peer.is_dirty {
             peer.is_dirty = true;
@@ -273,7 +284,7 @@ impl Endpoint {
 
     /// Reads no more from a connection.
     pub fn pause(&mut self, key: Key) {
-        if let Some(peer) = peer_at(&mut self.places, key) {
+        if let Some(peer) = peer_at(&mut self.peers, key) {
             peer.pause();
         }
     }
@@ -328,8 +339,8 @@ impl Endpoint {
         buffer: &mut Vec<u8>,
         sink: &mut Sink<'_>,
     ) -> Option<Transmit> {
-        let peer = peer_at(&mut self.places, key)?;
-        let was_greeting = peer.phase == Phase::Greeting;
+        let peer = peer_at(&mut self.peers, key)?;
+        let before = peer.phase;
         let transmit = loop {
             peer.take_events(&mut Desk { moment, at, counters: &mut self.counters, sink });
             peer.write(&mut self.counters);
@@ -350,23 +361,22 @@ impl Endpoint {
                 break transmit;
             }
         };
-        if was_greeting && peer.phase != Phase::Greeting {
-            self.unauthenticated -= 1;
-        }
+        let after = peer.phase;
+        self.count(before, after);
         transmit
     }
 
     /// A connection has nothing to send: forgets it, or sees to its timer.
     fn settle(&mut self, key: Key, sink: &mut Sink<'_>) {
-        let Some(peer) = peer_at(&mut self.places, key) else { return };
+        let Some(peer) = peer_at(&mut self.peers, key) else { return };
         peer.is_dirty = false;
         if peer.proto.is_drained() {
             // quinn-proto has been told, so the handle may come again.
-            let Some(place) = usize::try_from(key.0 & u64::from(u32::MAX)).ok() else { return };
-            if let Some(place) = self.places.get_mut(place) {
-                place.peer = None;
-                place.generation = place.generation.wrapping_add(1);
-                self.len -= 1;
+            if let Some(peer) = self.peers.remove(key.0)
+                && let Some(named) = self.handles.get_mut(peer.handle.0)
+                && *named == Some(key)
+            {
+                *named = None;
             }
             return;
         }
@@ -382,29 +392,37 @@ impl Endpoint {
     }
 
     fn peer(&mut self, key: Key) -> Option<&mut Peer> {
-        peer_at(&mut self.places, key)
+        peer_at(&mut self.peers, key)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_greeting(&self, key: Key) -> bool {
+        self.peers.get(key.0).is_some_and(|peer| peer.phase == Phase::Greeting)
+    }
+
+    /// Those without Hello in the order in which they would have to go.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Key> + '_ {
+        self.greeting.iter().copied().filter(|key| self.is_greeting(*key))
     }
 
     /// Whether a connection exists.
     #[must_use]
     pub fn has(&self, key: Key) -> bool {
-        let place =
-            usize::try_from(key.0 & u64::from(u32::MAX)).ok().and_then(|index| self.places.get(index));
-        place.and_then(|place| place.peer.as_ref()).is_some_and(|peer| peer.key == key)
+        self.peers.get(key.0).is_some()
     }
 
     /// Counters for the operator.
     #[must_use]
     pub fn counters(&self) -> Counters {
         Counters {
-            connections_now: self.len as u64,
+            connections_now: self.peers.len() as u64,
             unauthenticated_now: self.unauthenticated as u64,
             ..self.counters
         }
     }
 }
 
-fn peer_at(places: &mut [Place], key: Key) -> Option<&mut Peer> {
-    let index = usize::try_from(key.0 & u64::from(u32::MAX)).ok()?;
-    places.get_mut(index)?.peer.as_deref_mut().filter(|peer| peer.key == key)
+fn peer_at(peers: &mut Table<Peer>, key: Key) -> Option<&mut Peer> {
+    peers.get_mut(key.0)
 }

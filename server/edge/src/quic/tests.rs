@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use super::*;
 use crate::Moment;
 
+mod ends;
 mod hostile;
 
 const SHARD: u16 = 3;

@@ -26,13 +26,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "dedup looked up after membership",
         file: "order.rs",
-        from: "        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if known",
-        to: "        channel.check(submit, self.config.limits.group_members)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if known",
+        from: "        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
+        to: "        channel.check(submit, self.config.limits.group_members)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
     },
     Mutant {
         name: "other content under a used key answered as a repeat",
         file: "order.rs",
-        from: "if known.fingerprint != submit.frame.fingerprint() {",
+        from: "if !known.has_content(submit.frame.fingerprint()) {",
         to: "if false {",
     },
     Mutant {
@@ -86,20 +86,20 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "applied mark written a batch before its pointers",
         file: "applied.rs",
-        from: "        mark.queued = inbound.through;\n        self.waiting.push_back(inbound);\n    }\n\n    /// The source and",
-        to: "        mark.queued = inbound.through + 1;\n        self.waiting.push_back(inbound);\n    }\n\n    /// The source and",
+        from: "        if after <= mark.queued {\n            mark.queued = inbound.through;",
+        to: "        if after <= mark.queued {\n            mark.queued = inbound.through + 1;",
     },
     Mutant {
         name: "a gap in the fan-out log is ignored",
         file: "applied.rs",
-        from: "if mark.replaying || crowded || after > mark.queued || inbound.through <= mark.queued {",
-        to: "if mark.replaying || crowded || inbound.through <= mark.queued {",
+        from: "        if after <= mark.queued {\n",
+        to: "        if true {\n",
     },
     Mutant {
         name: "a repeated delivery is applied again",
         file: "applied.rs",
-        from: "if mark.replaying || crowded || after > mark.queued || inbound.through <= mark.queued {",
-        to: "if mark.replaying || crowded || after > mark.queued {",
+        from: "if is_full || inbound.through <= mark.queued {",
+        to: "if is_full {",
     },
     Mutant {
         name: "boot does not replay before it is ready",
@@ -121,9 +121,9 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "paused connections are never resumed",
-        file: "home.rs",
-        from: "        if session.paused.take().is_some() {",
-        to: "        if session.paused.take().is_some() && false {",
+        file: "pauses.rs",
+        from: "        if !is_last {",
+        to: "        if !is_last || is_last {",
     },
     Mutant {
         name: "a seventeenth device is let in",
@@ -134,8 +134,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "somebody else's ack goes to another device",
         file: "deliver.rs",
-        from: "own.is_some_and(|origin| origin.session == number)",
-        to: "own.is_some()",
+        from: "let is_own = entry.ack == Ack::Due(session.number);",
+        to: "let is_own = entry.ack != Ack::None;",
     },
     Mutant {
         name: "a page leaves out its last message",
@@ -154,5 +154,35 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "unread.rs",
         from: "rest.wanted && rest.until <= now);",
         to: "rest.wanted && rest.until <= now && false);",
+    },
+    Mutant {
+        name: "an ack is sent before its span is applied and once more then",
+        file: "spans.rs",
+        from: "            acked.push(*place);\n",
+        to: "",
+    },
+    Mutant {
+        name: "an early ack overtakes the acks before it",
+        file: "spans.rs",
+        from: "if !at_head || applied.owes(origin.session) {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "a dedup window leaves memory while its channel has something in flight",
+        file: "window.rs",
+        from: "if seen == used && seen != self.turn && channel.is_idle() {",
+        to: "if seen == used && seen != self.turn && channel.waiting.is_empty() && channel.opening.is_none() {",
+    },
+    Mutant {
+        name: "a user whom a waiting span is for leaves memory",
+        file: "shard.rs",
+        from: "let awaited = user.awaited > 0;",
+        to: "let awaited = false;",
+    },
+    Mutant {
+        name: "a kept hop is applied although something is missing before it",
+        file: "applied.rs",
+        from: "mark.kept.front().is_some_and(|(after, _)| *after <= mark.queued) {",
+        to: "mark.kept.front().is_some() {",
     },
 ];

@@ -55,7 +55,7 @@ impl Epoll {
         let deadline_ms = now.tick.after_ms(self.setup.limits.hello_ms).0;
         let Some(conn) = self.register(stream, Connection::new(deadline_ms)) else { return };
         self.unauthenticated += 1;
-        if let Some(entry) = self.table.get_mut(conn) {
+        if let Some(entry) = self.table.get_mut(conn.0) {
             entry.counts_as_unauthenticated = true;
             entry.timer_ms = deadline_ms;
         }
@@ -65,7 +65,7 @@ impl Epoll {
     /// Closes the oldest connection that has not said Hello. False when there is none.
     pub(super) fn evict(&mut self) -> bool {
         while let Some(conn) = self.hello_timers.pop() {
-            if self.table.get(conn).is_some_and(|entry| entry.counts_as_unauthenticated) {
+            if self.table.get(conn.0).is_some_and(|entry| entry.counts_as_unauthenticated) {
                 self.counters.evicted += 1;
                 self.forget(conn);
                 return true;
@@ -90,17 +90,18 @@ impl Epoll {
             is_dirty: false,
             is_shut: false,
             is_close_counted: false,
+            has_half: false,
             timer_ms: 0,
             told_queued: 0,
         };
-        let conn = self.table.insert(Box::new(entry))?;
+        let conn = ConnId(self.table.insert(Box::new(entry))?);
         let token = usize::try_from(conn.0).map(Token);
         let registry = self.poll.registry();
-        let entry = self.table.get_mut(conn)?;
+        let entry = self.table.get_mut(conn.0)?;
         let registered = token.is_ok_and(|token| registry.register(&mut entry.stream, token, BOTH).is_ok());
         if !registered {
             self.counters.accept_errors += 1;
-            self.table.remove(conn);
+            self.table.remove(conn.0);
             return None;
         }
         Some(conn)
@@ -108,9 +109,12 @@ impl Epoll {
 
     /// Takes a connection out. Dropping the entry closes the socket, which also ends its registration.
     pub(super) fn forget(&mut self, conn: ConnId) -> Option<Box<Entry>> {
-        let entry = self.table.remove(conn)?;
+        let entry = self.table.remove(conn.0)?;
         if entry.counts_as_unauthenticated {
             self.unauthenticated -= 1;
+        }
+        if entry.has_half {
+            self.halves.remove(conn);
         }
         Some(entry)
     }

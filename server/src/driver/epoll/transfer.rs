@@ -9,23 +9,71 @@ use shard::{ConnId, Input};
 
 use super::{Epoll, READ_BYTES};
 use crate::clock::Now;
+use crate::driver::budget::{Budget, LOOK_EVERY};
+use crate::driver::halves::READ_BYTES_FULL;
 use crate::driver::{Setup, Told};
 
 /// Reads of one connection in one turn; the rest comes in the next, after everybody else.
 const READS_PER_TURN: u32 = 4;
 
 impl Epoll {
+    /// Reads those that have something, in turn, as far as the turn's share goes. Says whether it was over before all
+    /// had been looked at.
+    pub(super) fn read_all(
+        &mut self,
+        now: Now,
+        clock: &mut dyn FnMut() -> Now,
+        told: &mut Vec<Told>,
+    ) -> bool {
+        let budget = Budget::new(now.at, told.len(), self.counters.bytes_read);
+        for looked in 1..=self.readers.len() {
+            let is_late = looked.is_multiple_of(LOOK_EVERY) && budget.is_late(clock().at);
+            if is_late || !budget.has_room(told.len(), self.counters.bytes_read) {
+                return true;
+            }
+            let Some(conn) = self.readers.pop_front() else { break };
+            let Some(entry) = self.table.get_mut(conn.0) else { continue };
+            // It stays marked as a reader while it waits for room.
+            if entry.has_half && !self.halves.may_read(conn) {
+                continue;
+            }
+            entry.is_in_readers = false;
+            self.read(now, conn, &budget, told);
+        }
+        false
+    }
+
+    /// Lets those go on that waited for room, and closes those that stand still while others wait.
+    pub(super) fn make_room(&mut self, now: Now, told: &mut Vec<Told>) {
+        while let Some(conn) = self.halves.stalled(now.tick.0) {
+            self.halves.remove(conn);
+            self.counters.halves_stalled += 1;
+            let Some(entry) = self.table.get_mut(conn.0) else { continue };
+            entry.has_half = false;
+            entry.edge.give_up(&Self::moment(&self.setup, now));
+            self.settle(conn, told);
+        }
+        while let Some(conn) = self.halves.next(now.tick.0) {
+            self.readers.push_back(conn);
+        }
+    }
+
     /// Reads a connection's share of the turn.
-    pub(super) fn read(&mut self, now: Now, conn: ConnId, told: &mut Vec<Told>) {
+    fn read(&mut self, now: Now, conn: ConnId, budget: &Budget, told: &mut Vec<Told>) {
         let moment = Self::moment(&self.setup, now);
-        let Some(entry) = self.table.get_mut(conn) else { return };
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
         let mut away = None;
-        for _ in 0..READS_PER_TURN {
+        for round in 0..READS_PER_TURN {
             if !entry.is_readable || entry.is_paused || entry.edge.is_held() {
                 break;
             }
+            let has_room = self.halves.has_room();
+            if round > 0 && (!has_room || !budget.has_room(told.len(), self.counters.bytes_read)) {
+                break;
+            }
+            let read_bytes = if has_room || entry.has_half { READ_BYTES } else { READ_BYTES_FULL };
             self.counters.reads += 1;
-            match entry.stream.read(&mut self.buffer) {
+            match entry.stream.read(self.buffer.get_mut(..read_bytes).unwrap_or_default()) {
                 Ok(0) => {
                     entry.is_readable = false;
                     entry.edge.on_end();
@@ -33,7 +81,7 @@ impl Epoll {
                 Ok(len) => {
                     self.counters.bytes_read += len as u64;
                     // A short read has emptied the kernel's queue; only an end can still lie behind it.
-                    entry.is_readable = len == READ_BYTES || entry.peer_ends;
+                    entry.is_readable = len == read_bytes || entry.peer_ends;
                     let input = self.buffer.get_mut(..len).unwrap_or_default();
                     let mut sink = sink(
                         &self.setup,
@@ -43,6 +91,11 @@ impl Epoll {
                         &mut self.counters.rejects,
                     );
                     entry.edge.on_bytes(&moment, input, &mut sink);
+                    let half = entry.edge.half_bytes();
+                    if half > 0 || entry.has_half {
+                        entry.has_half = half > 0;
+                        self.halves.set(conn, half, len, now.tick.0);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => entry.is_readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -60,7 +113,7 @@ impl Epoll {
     }
 
     pub(super) fn write(&mut self, conn: ConnId, told: &mut Vec<Told>) {
-        let Some(entry) = self.table.get_mut(conn) else { return };
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
         entry.is_dirty = false;
         while entry.is_writable {
             let written = if entry.edge.is_short() {

@@ -1,14 +1,12 @@
-//! The connections of one driver, by number. A number is a place and how often the place was taken before, so it is
+//! The connections of one driver or endpoint, by number. A number is a place and how often the place was taken before, so it is
 //! never used again within a process.
 
-use shard::ConnId;
-
-/// Uses of a place: a number stays below [`ConnId::END`], and leaves a bit for QUIC's.
+/// Uses of a place before it rests for ever: a number fits into 56 bits, and leaves a bit of the core's for QUIC's mark.
 const GENERATIONS: u32 = 1 << 24;
 
 /// A slab. Entries are boxed, so that growing it moves pointers and an empty place costs 16 bytes.
 #[derive(Debug)]
-pub(super) struct Table<T> {
+pub struct Table<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
     len: usize,
@@ -27,12 +25,20 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    pub(super) fn len(&self) -> usize {
+    /// Entries now.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Adds an entry; `None` when numbers have run out, after 2^56 connections or at 2^32 - 1 at once.
-    pub(super) fn insert(&mut self, entry: Box<T>) -> Option<ConnId> {
+    pub fn insert(&mut self, entry: Box<T>) -> Option<u64> {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -44,26 +50,30 @@ impl<T> Table<T> {
         let place = self.places.get_mut(index as usize)?;
         place.entry = Some(entry);
         self.len += 1;
-        Some(ConnId(u64::from(place.generation) << 32 | u64::from(index)))
+        Some(u64::from(place.generation) << 32 | u64::from(index))
     }
 
-    fn place(&self, conn: ConnId) -> Option<usize> {
-        let index = usize::try_from(conn.0 & u64::from(u32::MAX)).ok()?;
+    fn place(&self, number: u64) -> Option<usize> {
+        let index = usize::try_from(number & u64::from(u32::MAX)).ok()?;
         let place = self.places.get(index)?;
-        (u64::from(place.generation) == conn.0 >> 32).then_some(index)
+        (u64::from(place.generation) == number >> 32).then_some(index)
     }
 
-    pub(super) fn get(&self, conn: ConnId) -> Option<&T> {
-        self.places.get(self.place(conn)?)?.entry.as_deref()
+    /// The entry of a number.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&T> {
+        self.places.get(self.place(number)?)?.entry.as_deref()
     }
 
-    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut T> {
-        let index = self.place(conn)?;
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, number: u64) -> Option<&mut T> {
+        let index = self.place(number)?;
         self.places.get_mut(index)?.entry.as_deref_mut()
     }
 
-    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Box<T>> {
-        let index = self.place(conn)?;
+    /// Takes an entry out. Its number is never used again.
+    pub fn remove(&mut self, number: u64) -> Option<Box<T>> {
+        let index = self.place(number)?;
         let place = self.places.get_mut(index)?;
         let entry = place.entry.take()?;
         self.len -= 1;
@@ -90,7 +100,7 @@ mod tests {
         assert_eq!(table.get(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!((table.get(second), table.get(third), table.len()), (Some(&'b'), Some(&'c'), 2));
-        assert_eq!(first.0 & 0xffff_ffff, third.0 & 0xffff_ffff, "the place is used again");
+        assert_eq!(first & 0xffff_ffff, third & 0xffff_ffff, "the place is used again");
         assert_ne!(first, third);
     }
 
@@ -100,8 +110,8 @@ mod tests {
         let conn = table.insert(Box::new(1)).unwrap();
         table.places[0].generation = GENERATIONS - 1;
         assert_eq!(table.get(conn), None);
-        let last = ConnId(u64::from(GENERATIONS - 1) << 32);
+        let last = u64::from(GENERATIONS - 1) << 32;
         assert_eq!(table.remove(last).as_deref(), Some(&1));
-        assert_eq!(table.insert(Box::new(2)).unwrap().0, 1, "the worn place rests");
+        assert_eq!(table.insert(Box::new(2)).unwrap(), 1, "the worn place rests");
     }
 }

@@ -1,0 +1,102 @@
+//! What a frame of a device costs, in tokens: a small frame costs one, and more the more work it makes. The server counts
+//! with this and a client paces itself with it, so that an honest client is never refused for its pace.
+
+use crate::body::message::{AddMembers, CreateGroup};
+use crate::body::sync::{GetChannels, GetHistory, GetMembers};
+use crate::body::{Body, access};
+use crate::frame::Frame;
+use crate::kind::Kind;
+use crate::limits::{FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, PAGE_MESSAGES_MAX};
+
+/// So many bytes of a body cost one more token. Welcome says the number that is in force.
+pub const TOKEN_BYTES: u32 = 4096;
+/// So many messages or rows that a page may have cost one more token.
+pub const TOKEN_PAGE_ITEMS: u32 = 8;
+
+/// The most that one frame can cost.
+pub const FRAME_TOKENS_MAX: u32 =
+    1 + FRAME_BYTES_MAX as u32 / TOKEN_BYTES + GROUP_MEMBERS_MAX as u32 + LIST_ITEMS_MAX / TOKEN_PAGE_ITEMS;
+
+/// What a device pays for a frame. What cannot be read is refused and names nobody: its bytes are paid.
+#[must_use]
+pub fn tokens(frame: &Frame) -> u32 {
+    let bytes = u32::try_from(frame.body().len()).unwrap_or(u32::MAX) / TOKEN_BYTES;
+    1 + bytes + named(frame)
+}
+
+/// What the body names: members to be looked for, messages and rows to be read.
+fn named(frame: &Frame) -> u32 {
+    let page = |limit: u32, most: u32| limit.min(most).div_ceil(TOKEN_PAGE_ITEMS);
+    let named = match frame.kind() {
+        Kind::CREATE_GROUP => count::<CreateGroup>(frame, |wire| wire.members.len()),
+        Kind::ADD_MEMBERS => count::<AddMembers>(frame, |wire| wire.members.len()),
+        Kind::GET_HISTORY => {
+            return value::<GetHistory>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
+        }
+        Kind::GET_MEMBERS => {
+            return value::<GetMembers>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+        }
+        Kind::GET_CHANNELS => {
+            return value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+        }
+        _ => 0,
+    };
+    u32::try_from(named.min(GROUP_MEMBERS_MAX)).unwrap_or(u32::MAX)
+}
+
+fn count<T: Body>(frame: &Frame, members: impl Fn(&T::Archived) -> usize) -> usize {
+    access::<T>(frame.body()).map_or(0, members)
+}
+
+fn value<T: Body>(frame: &Frame, tokens: impl Fn(&T::Archived) -> u32) -> u32 {
+    access::<T>(frame.body()).map_or(0, tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::encode;
+    use crate::body::message::SendText;
+    use crate::body::session::Heartbeat;
+
+    fn text(bytes: usize) -> Frame {
+        encode(1, &SendText { channel: 7, text: "a".repeat(bytes) })
+    }
+
+    #[test]
+    fn small_frames_cost_one_and_bytes_cost_by_the_block() {
+        assert_eq!(tokens(&encode(1, &Heartbeat { time_ms: 5 })), 1);
+        assert_eq!(tokens(&text(100)), 1);
+        let body = |frame: &Frame| frame.body().len() as u32;
+        let (below, at) = (text(4096 - 25), text(4096 - 24));
+        assert_eq!((body(&below), tokens(&below)), (4095, 1));
+        assert_eq!((body(&at), tokens(&at)), (4096, 2));
+        assert_eq!(tokens(&encode(1, &SendText { channel: 7, text: "😀".repeat(100_000) })), 98);
+    }
+
+    #[test]
+    fn who_is_named_and_what_is_asked_for_is_paid() {
+        let members: Vec<u64> = (2..501).collect();
+        let create = CreateGroup { channel: 7, name: "a".to_owned(), members: members.clone() };
+        assert_eq!(tokens(&encode(1, &create)), 500);
+        assert_eq!(tokens(&encode(1, &AddMembers { channel: 7, members })), 500);
+        let history = |limit| GetHistory { channel: 7, after: 0, before: 9, limit, newest: true };
+        assert_eq!(tokens(&encode(1, &history(200))), 26);
+        assert_eq!(tokens(&encode(1, &history(1))), 2);
+        assert_eq!(tokens(&encode(1, &history(9))), 3);
+        assert_eq!(tokens(&encode(1, &GetChannels { after: 0, limit: 500 })), 64);
+        assert_eq!(tokens(&encode(1, &GetMembers { channel: 7, after: 0, limit: 500 })), 64);
+    }
+
+    #[test]
+    fn nothing_costs_more_than_the_most() {
+        assert_eq!(tokens(&encode(1, &history_of_everything())), 26);
+        let broken = Frame::build(Kind::CREATE_GROUP, 1, 5, &[0xff; 4096]);
+        assert_eq!(tokens(&broken), 2);
+        assert!(tokens(&broken) <= FRAME_TOKENS_MAX);
+    }
+
+    fn history_of_everything() -> GetHistory {
+        GetHistory { channel: 7, after: 0, before: 9, limit: u32::MAX, newest: true }
+    }
+}

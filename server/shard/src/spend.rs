@@ -1,0 +1,118 @@
+//! What a session may make the shard do: it pays tokens for each frame, and reserves room for each page that it asks for.
+
+use protocol::limits::PAGE_BYTES_MAX;
+use protocol::{Code, Frame, Kind, Refusal, SendId, cost};
+
+use crate::input::ConnId;
+use crate::invariant::impossible;
+use crate::pages::page_bytes;
+use crate::pauses::Why;
+use crate::shard::{Shard, Slot};
+
+impl Shard {
+    /// Takes what a frame costs from the session and from its user, or says when both will have it, and what was refused
+    /// before it too. One that is refused is not read until then.
+    pub(crate) fn pay(&mut self, conn: ConnId, frame: &Frame) -> Result<(), Refusal> {
+        let now = self.now;
+        let (pace, user_pace) = (self.config.limits.session_pace(), self.config.limits.user_pace());
+        let tokens = u64::from(cost::tokens(frame));
+        let send = frame.kind().is_message().then(|| frame.send_id());
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            impossible!(self, conn, "a frame of a session that is not there is paid for");
+            return Ok(());
+        };
+        let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else {
+            impossible!(self, conn, "a session of a user that is not in memory");
+            return Ok(());
+        };
+        let wait_ms = |tokens| {
+            session.bucket.wait_ms(tokens, pace, now).max(user.bucket.wait_ms(tokens, user_pace, now))
+        };
+        let is_kept_back = session.owed().zip(send).is_some_and(|(owed, send)| owed.keeps_back(send, now));
+        if !is_kept_back && wait_ms(tokens) == 0 {
+            session.bucket.take(tokens, pace, now);
+            user.bucket.take(tokens, user_pace, now);
+            if session.owed().is_some_and(|owed| owed.is_paid(send.is_some(), now)) {
+                session.forget_owed();
+            }
+            return Ok(());
+        }
+        let wait_ms = wait_ms(session.owed().map_or(tokens, |owed| owed.with(tokens))).max(1);
+        session.owe().refuse(tokens, send, now, wait_ms);
+        self.pause_for_tokens(conn);
+        let text = if is_kept_back {
+            "a send before this one was refused; send again from that one on, in order"
+        } else {
+            "this costs more tokens than there are now; send again from this frame on, in order"
+        };
+        Err(Refusal::retry(Code::Rate, wait_ms, text))
+    }
+
+    /// What a session in debt sends would be refused: it waits where it is.
+    fn pause_for_tokens(&mut self, conn: ConnId) {
+        let owed = self.sessions.get(&conn).and_then(|session| session.owed());
+        let Some(read_at) = owed.map(|owed| owed.read_at) else { return };
+        if !self.pauses.has(conn, Why::Tokens) {
+            self.broke.set(read_at, conn);
+            self.pause(conn, Why::Tokens);
+        }
+    }
+
+    /// Reads those again who have what they need.
+    pub(crate) fn read_those_with_tokens(&mut self) {
+        while let Some(conns) = self.broke.due(self.now) {
+            for conn in conns {
+                // Who has gone, or has paid meanwhile, owes nothing.
+                let owed = self.sessions.get(&conn).and_then(|session| session.owed());
+                let read_at = owed.map_or(self.now, |owed| owed.read_at);
+                if read_at > self.now {
+                    self.broke.set(read_at, conn);
+                } else {
+                    self.unpause(conn, Why::Tokens);
+                }
+            }
+        }
+    }
+
+    /// Reserves room for the page that answers a request, before anybody works for it. A session without room is not read
+    /// until there is some.
+    pub(crate) fn reserve_page(&mut self, conn: ConnId, request: &Frame) -> Result<(), Refusal> {
+        let most = self.config.limits.egress_bytes;
+        let Some(session) = self.sessions.get_mut(&conn) else {
+            impossible!(self, conn, "a page for a session that is not there");
+            return Ok(());
+        };
+        let inbox = if session.paging.is_some() { PAGE_BYTES_MAX } else { 0 };
+        let room = most.saturating_sub(session.egress.queued(self.turn).saturating_add(inbox));
+        let (kind, id) = (request.kind(), request.header().id);
+        // Where the bound is smaller than a page, a page is the whole of it.
+        let bytes = page_bytes(request).min(most);
+        if session.reserve_page(kind, id, bytes, room).is_ok() {
+            return Ok(());
+        }
+        if session.page_bytes() > 0 || session.paging.is_some() {
+            self.pause(conn, Why::Pages);
+        } else {
+            self.pause(conn, Why::Egress);
+            self.crowd(conn);
+        }
+        Err(Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more"))
+    }
+
+    /// A request of a session is answered: its room is given back.
+    pub(crate) fn page_is_answered(&mut self, conn: ConnId, asked: Kind, id: u64) {
+        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        if session.give_page_back(asked, id).is_none() {
+            return impossible!(self, conn, "a page that was answered twice, or asked for without room");
+        }
+        self.unpause(conn, Why::Pages);
+    }
+
+    /// A send that went on to its channel was refused there, and will come again.
+    pub(crate) fn send_is_refused_elsewhere(&mut self, conn: ConnId, id: u64) {
+        // Most sessions owe nothing.
+        if let Some(owed) = self.sessions.get_mut(&conn).and_then(|session| session.owed_mut()) {
+            owed.refused_elsewhere(SendId(id));
+        }
+    }
+}

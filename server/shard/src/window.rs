@@ -1,0 +1,227 @@
+//! The dedup windows of all channels of a shard: how they come into memory, and how much of it they take together. A window
+//! holds nothing that the store does not hold, so that the one of a channel with nothing in flight can always be dropped.
+
+use std::collections::VecDeque;
+
+use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_MESSAGES_MAX};
+use protocol::query::{Query, Sent};
+use protocol::{ChannelId, Seq};
+
+use crate::channel::Channel;
+use crate::dedup::Dedup;
+use crate::invariant::impossible;
+use crate::order::busy;
+use crate::shard::{Asked, Shard, Slot};
+use crate::unread::Load;
+
+/// Channels that one load looks at for windows that it can take the room of.
+const LOOKS_MAX: usize = 1024;
+
+/// What the windows take. The ledger of the shard counts [`Self::bytes`] and [`Self::reserved`].
+#[derive(Debug, Default)]
+pub(crate) struct Windows {
+    /// Of those in memory.
+    bytes: usize,
+    /// Room of those that are being read.
+    reserved: usize,
+    /// Channels whose windows are to be read once there is room. Not empty only while others are being read.
+    wanted: VecDeque<ChannelId>,
+}
+
+impl Windows {
+    /// Bytes of windows in memory and on the way there.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.reserved
+    }
+
+    /// A channel's next message. False when it does not follow what is remembered.
+    pub(crate) fn remember(&mut self, channel: &mut Channel, sent: &Sent) -> bool {
+        let Some(dedup) = &mut channel.dedup else { return false };
+        let before = dedup.bytes();
+        let is_next = dedup.remember(sent);
+        self.bytes = self.bytes + dedup.bytes() - before;
+        is_next
+    }
+
+    fn keep(&mut self, channel: &mut Channel, dedup: Dedup) {
+        self.bytes += dedup.bytes();
+        channel.dedup = Some(dedup);
+    }
+
+    /// Forgets the window of a channel.
+    fn drop_of(&mut self, channel: &mut Channel) {
+        if let Some(dedup) = channel.dedup.take() {
+            self.bytes -= dedup.bytes();
+        }
+    }
+}
+
+/// The room that a read takes: what the store answers. What it becomes is smaller.
+fn room_for(head: Seq) -> usize {
+    let messages = head.0.min(u64::from(DEDUP_MESSAGES_MAX)) as usize;
+    messages * size_of::<Sent>()
+}
+
+impl Shard {
+    /// Asks for a channel's window unless it is here or asked for.
+    pub(crate) fn load_window(&mut self, id: ChannelId) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a window for a channel that is not in memory");
+        };
+        if channel.dedup.is_some() || channel.windowing {
+            return;
+        }
+        if channel.head > Seq(0) && !self.may_load(Load::Window(id), false) {
+            return self.refuse_waiting_sends(id);
+        }
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a channel left memory within a step");
+        };
+        channel.windowing = true;
+        if channel.head == Seq(0) {
+            // A new channel has nothing to read.
+            return self.window_loaded(id, &[]);
+        }
+        self.windows.wanted.push_back(id);
+        self.load_wanted();
+    }
+
+    /// Asks for the windows that there is room for; one always, so that they all come some time.
+    pub(crate) fn load_wanted(&mut self) {
+        while self.has_load_room()
+            && let Some(id) = self.windows.wanted.front().copied()
+        {
+            let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+                return impossible!(self, "a channel whose window is asked for left memory");
+            };
+            let (room, newest_ms) = (room_for(channel.head), channel.time_ms);
+            self.drop_windows(room);
+            let full = self.windows.bytes() + room > self.config.limits.dedup_bytes;
+            if full && self.windows.reserved > 0 {
+                return;
+            }
+            self.windows.wanted.pop_front();
+            self.windows.reserved += room;
+            // By the channel's own time, which no clock turns back: what the window holds follows from the history alone.
+            let since_ms = newest_ms.saturating_sub(DEDUP_AGE_MS_MAX);
+            let query = Query::Window { channel: id, count: DEDUP_MESSAGES_MAX, since_ms };
+            self.ask(Asked::Window(id), query);
+        }
+    }
+
+    pub(crate) fn window_loaded(&mut self, id: ChannelId, window: &[Sent]) {
+        let Some(dedup) = Dedup::new(window, self.seed) else {
+            return impossible!(self, "a window with a hole");
+        };
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a window for a channel that left memory");
+        };
+        channel.windowing = false;
+        self.windows.reserved -= room_for(channel.head);
+        self.windows.keep(channel, dedup);
+        self.order_waiting(id);
+        self.load_wanted();
+    }
+
+    pub(crate) fn window_not_loaded(&mut self, id: ChannelId) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "no window for a channel that left memory");
+        };
+        channel.windowing = false;
+        self.windows.reserved -= room_for(channel.head);
+        self.refuse_waiting_sends(id);
+        self.load_wanted();
+    }
+
+    /// Nobody waits for a window that cannot be read now.
+    fn refuse_waiting_sends(&mut self, id: ChannelId) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "sends that wait in a channel that is not in memory");
+        };
+        for submit in core::mem::take(&mut channel.waiting) {
+            self.refuse(&submit, &busy());
+        }
+    }
+
+    /// Drops the windows of channels that nobody used since they were last looked at, until so many bytes have room.
+    pub(crate) fn drop_windows(&mut self, room: usize) {
+        let mut looks = LOOKS_MAX.min(2 * self.channel_ring.len());
+        while self.windows.bytes() + room > self.config.limits.dedup_bytes && looks > 0 {
+            looks -= 1;
+            let Some((id, used)) = self.channel_ring.pop_front() else { break };
+            let mut seen = used;
+            if let Some(Slot::Live(channel)) = self.channels.get_mut(&id) {
+                seen = channel.used;
+                // One that this turn used is about to use it. What is not stored yet is known to the window alone.
+                if seen == used && seen != self.turn && channel.is_idle() {
+                    self.windows.drop_of(channel);
+                }
+            }
+            self.channel_ring.push_back((id, seen));
+        }
+    }
+
+    /// A channel leaves memory with its window.
+    pub(crate) fn forget_channel(&mut self, id: ChannelId) {
+        if let Some(Slot::Live(mut channel)) = self.channels.remove(&id) {
+            self.windows.drop_of(&mut channel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::body::message::SendText;
+    use protocol::hop::Origin;
+    use protocol::query::StoreState;
+    use protocol::{DeviceId, Generation, Placement, ShardId, StoreId, UserId};
+
+    use super::*;
+    use crate::channel::Submit;
+    use crate::limits::WAITING_MAX;
+    use crate::{Config, Limits};
+
+    const ID: ChannelId = ChannelId(10 << 64 | 20);
+
+    fn shard() -> Shard {
+        let own = StoreState {
+            store: StoreId(0),
+            generation: Generation(1),
+            fanout_head: 0,
+            fanout_tail: 0,
+            applied: Vec::new(),
+        };
+        Shard::new(Config {
+            shard: ShardId(0),
+            placement: Placement::new(1, 1).expect("one of each"),
+            limits: Limits::default(),
+            own: vec![own],
+            fanout_heads: vec![0],
+            seed: 1,
+        })
+    }
+
+    fn submit(id: u64) -> Submit {
+        let body = SendText { channel: ID.0, text: "x".into() };
+        let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
+        Submit { origin, frame: protocol::body::encode(id, &body) }
+    }
+
+    /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.
+    #[test]
+    fn waiting_sends_are_not_moved_for_each_that_is_taken() {
+        let mut shard = shard();
+        let mut channel = Channel::new(ID, None, Vec::new(), Seq(0), 0);
+        channel.waiting = (1..=WAITING_MAX as u64).map(submit).collect();
+        let second = channel.waiting.get(1).map(std::ptr::from_ref);
+        shard.channels.insert(ID, Slot::Live(Box::new(channel)));
+        shard.window_loaded(ID, &[]);
+        let Some(Slot::Live(channel)) = shard.channels.get(&ID) else { panic!("it left memory") };
+        assert!(channel.opening.is_some());
+        assert_eq!(channel.waiting.len(), WAITING_MAX - 1);
+        assert_eq!(channel.waiting.front().map(std::ptr::from_ref), second);
+        shard.opened(ID, UserId(20), Some(true));
+        let Some(Slot::Live(channel)) = shard.channels.get(&ID) else { panic!("it left memory") };
+        assert_eq!((channel.head, channel.waiting.len()), (Seq(WAITING_MAX as u64), 0));
+    }
+}
