@@ -43,7 +43,7 @@ impl Shard {
         }
     }
 
-    fn applied_of(&mut self, dest: StoreId) -> Option<(usize, &mut Applied)> {
+    pub(crate) fn applied_of(&mut self, dest: StoreId) -> Option<(usize, &mut Applied)> {
         let index = self.own(dest)?;
         Some((index, self.applied.get_mut(index)?))
     }
