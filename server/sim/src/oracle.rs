@@ -87,7 +87,7 @@ pub struct Oracle {
 }
 
 /// A send that devices have put on its way.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Offered {
     /// Fingerprints of what was sent under the key.
     contents: Vec<u64>,
