@@ -52,7 +52,7 @@ SEEDS ?= 0..20000
 sim:
 	$(CARGO) run --release --locked -p sim -- --seeds $(SEEDS)
 
-# Deliberate faults in the core, each of which the simulator must catch.
+# Deliberate faults in the core, the store and the edge, each of which a test must catch.
 mutants:
 	$(CARGO) test --locked -p sim --test mutants -- --ignored --nocapture
 

@@ -29,10 +29,12 @@ use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
 use crate::metrics::Metrics;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
-use crate::space::Watcher;
+use crate::space::{Gate, Keep, Watcher};
 use crate::store::{self, Appender, Work};
-use crate::turn::{Append, ShardThread};
+use crate::turn::{Append, ShardReport, ShardThread};
 
+/// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
+const INLINE_ROWS: u32 = 64;
 /// Descriptors that the control plane may want.
 const FILES_OF_CONTROL: u64 = 1024;
 /// QUIC waits so much longer than three heartbeats before it drops a silent connection, milliseconds.
@@ -140,11 +142,12 @@ impl Node {
             None => (Vec::new(), None),
         };
         let (mailboxes, outlets) = mesh::build(placement.shards());
-        let (appenders, meters, stores) = store_threads(&data, placement, &outlets)?;
-        let (readers, reader_threads) =
-            Readers::start(config.readers, &data).map_err(system("a reader thread"))?;
-        let watcher = Watcher::start(&config.data, config.space_reserve_bytes, outlets.clone())
+        let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
+        let watcher = Watcher::start(&config.data, keep, outlets.clone())
             .map_err(system("the data directory's disk"))?;
+        let (appenders, meters, stores) = store_threads(&data, placement, &outlets, &watcher.gate())?;
+        let (readers, reader_threads) =
+            Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
         let metrics = Metrics {
             began,
             outlets: outlets.clone(),
@@ -215,6 +218,20 @@ impl Node {
         self.plane.set_ready(true);
     }
 
+    /// Reads that failed, that shards wait for, and that are asked again after a pause.
+    #[must_use]
+    pub fn reads_resting(&self) -> u64 {
+        let (tells, told) = channel();
+        for outlet in self.outlets.all() {
+            let tells = tells.clone();
+            let tell =
+                move |report: ShardReport| tells.send(report.core.reads_resting_now).unwrap_or_default();
+            outlet.post(Post::Inspect(Box::new(tell)));
+        }
+        drop(tells);
+        told.iter().sum()
+    }
+
     /// Stops admitting; each shard tells when it is done.
     pub fn drain(&self) {
         self.plane.set_ready(false);
@@ -272,6 +289,7 @@ impl Plan<'_> {
         let outlet: Option<Outlet> = mailbox.outlets().to(shard);
         let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
         let (data, readers) = (self.data.clone(), self.readers.clone());
+        let meter = readers.meter();
         let driver_limits = driver::Limits {
             connections_max: driver::connections_within_descriptors(self.placement.shards(), self.files()),
             hello_ms: self.config.hello_timeout_ms,
@@ -284,7 +302,13 @@ impl Plan<'_> {
             keys: self.keys.clone(),
             quic,
             limits: driver_limits,
-            cached: Box::new(move |query| cached(&data, query)),
+            cached: Box::new(move |query| {
+                let answer = cached(&data, query);
+                if let Some(Err(fault)) = &answer {
+                    meter.failed(query, fault);
+                }
+                answer
+            }),
             appender: self.appender(),
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
@@ -383,7 +407,7 @@ fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option
 
 /// From memory, on the shard's own thread.
 fn cached(data: &Stores, query: &Query) -> Option<Result<Answer, ReadFault>> {
-    data.read(query, Tier::Cached).map_err(ReadFault::from).transpose()
+    data.read(query, Tier::Cached { rows: INLINE_ROWS }).map_err(ReadFault::from).transpose()
 }
 
 fn placement(config: &Config, stores: u16) -> Result<Placement, BootError> {
@@ -402,6 +426,7 @@ fn store_threads(
     data: &Arc<Stores>,
     placement: Placement,
     outlets: &Outlets,
+    gate: &Gate,
 ) -> Result<StoreThreads, BootError> {
     let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..placement.stores() {
@@ -409,9 +434,12 @@ fn store_threads(
         let outlet = outlets.to(placement.shard_of_store(store));
         let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
         let meter = Arc::<store::meter::StoreMeter>::default();
-        let commits = data.clone();
+        let (commits, gate) = (data.clone(), gate.clone());
         let work = Work {
-            commit: Box::new(move |batches| commits.commit(store, batches)),
+            commit: Box::new(move |batches| {
+                gate.before_write(store::bytes_of(batches));
+                commits.commit(store, batches)
+            }),
             stored: Box::new(move |number| outlet.post(Post::Stored { store, number })),
             failed: Box::new(move |error| fatal::commit_failed(store, &error)),
             meter: meter.clone(),

@@ -120,7 +120,7 @@ impl Default for Config {
             stores: stores.stores,
             store: StoreKind::Rocks,
             pin: Pin::Auto,
-            readers: 2,
+            readers: readers(),
             waiting_bytes: None,
             limits: shard::Limits::default(),
             token_ms: 7 * 24 * 3600 * 1000,
@@ -146,4 +146,10 @@ impl Config {
             ..storage::Options::default()
         }
     }
+}
+
+/// Reader threads unless an operator says otherwise: one a core, and two at least, so that a long read holds up no other.
+fn readers() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(cores.clamp(2, 64)).unwrap_or(2)
 }

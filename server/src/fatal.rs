@@ -27,6 +27,13 @@ pub fn impossible(shard: ShardId, what: &str) -> ! {
     std::process::abort();
 }
 
+/// The lane of the readers is sized for all that the shards may ask at once, and has no room: a fault of ours.
+pub fn lane_full() -> ! {
+    tracing::error!("more queries than the shards may ask, so the process ends; please report it");
+    eprintln!("maru: impossible: more queries than the shards may ask; the process ends, please report this");
+    std::process::abort();
+}
+
 /// A committed row is damaged. Reading again finds the same, and what needs it can never go on: the process ends, so that
 /// an operator looks, before more is built on what is left.
 pub fn unreadable(shard: ShardId, fault: &ReadFault) -> ! {

@@ -50,6 +50,9 @@ const COUNTERS: &[Row] = &[
     ("maru_deliveries_dropped_total", "Deliveries read from the fan-out log instead.", |r| {
         r.core.deliveries_dropped
     }),
+    ("maru_reads_unanswered_total", "Reads that failed for the shard and may not fail again.", |r| {
+        r.core.reads_failed
+    }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
     ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
@@ -105,6 +108,9 @@ const GAUGES: &[Row] = &[
     ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic.connections_now),
     ("maru_quic_held", "Connections served for another shard now.", |r| r.core.held_now),
     ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
+    ("maru_reads_resting", "Reads that failed and are asked again after a pause.", |r| {
+        r.core.reads_resting_now
+    }),
     ("maru_half_bytes", "Bytes of WebSocket messages that came in part.", |r| r.driver.half_bytes_now),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
 ];
@@ -124,7 +130,7 @@ impl Metrics {
         text.gauge("maru_reads_waiting", "Queries that wait for a reader thread.", self.readers.waiting());
         let (free, low) = self.space.read();
         text.gauge("maru_disk_free_bytes", "Free space on the disk of the data directory.", free);
-        text.gauge("maru_disk_low", "1 while sends are refused for want of space.", u64::from(low));
+        text.gauge("maru_disk_low", "1 while whatever writes is refused for want of space.", u64::from(low));
         text.end()
     }
 

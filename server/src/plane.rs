@@ -93,6 +93,10 @@ impl api::Core for DataPlane {
         Box::pin(self.ask(Command::LogOutAll { user, not_before_ms, keep }))
     }
 
+    fn is_storage_full(&self) -> bool {
+        self.metrics.space.read().1
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }

@@ -2,33 +2,59 @@
 //! committed bytes do not change.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased};
+use protocol::Placement;
 use protocol::query::{Answer, Query, ReadFault};
 use shard::Ticket;
+use shard::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX};
 use storage::{Stores, Tier};
 
+use crate::fatal;
 use crate::mesh::{Outlet, Post};
+
+/// A line about failed reads is written at most this often; the next one says how many were not.
+const LOG_EVERY_MS: u64 = 1000;
 
 /// The readers of a node. Cheap to clone; when all clones are dropped the threads answer what waits and end.
 ///
-/// The queue has no bound of its own: the core bounds the queries of a session and of a load, and a bound here would
-/// make a shard wait.
+/// Two lanes: loads, windows and replays are taken before pages, because many wait for each of those and one device for a
+/// page. Both have room for all that the shards may ask at once ([`LOADS_ASKED_MAX`], [`PAGES_ASKED_MAX`] of each, and a
+/// replay for each pair of stores), so a shard never waits here.
 #[derive(Clone, Debug)]
 pub struct Readers {
-    queue: Sender<Job>,
+    loads: Sender<Job>,
+    pages: Sender<Job>,
     meter: Arc<ReadMeter>,
 }
 
 /// What the readers count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReadMeter {
     asked: AtomicU64,
     answered: AtomicU64,
     failed: AtomicU64,
+    began: Instant,
+    /// When the next line about a failure may be written, milliseconds behind `began`.
+    log_at_ms: AtomicU64,
+    unlogged: AtomicU64,
+}
+
+impl Default for ReadMeter {
+    fn default() -> Self {
+        Self {
+            asked: AtomicU64::default(),
+            answered: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            began: Instant::now(),
+            log_at_ms: AtomicU64::default(),
+            unlogged: AtomicU64::default(),
+        }
+    }
 }
 
 impl ReadMeter {
@@ -43,6 +69,27 @@ impl ReadMeter {
     pub fn waiting(&self) -> u64 {
         self.asked.load(Ordering::Relaxed).saturating_sub(self.answered.load(Ordering::Relaxed))
     }
+
+    /// A query failed, here or on a shard's own thread. Counted always, written down at most once a second.
+    pub fn failed(&self, query: &Query, fault: &ReadFault) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(unlogged) = self.may_log(now_ms) {
+            tracing::error!(?query, %fault, unlogged, "a query failed");
+        }
+    }
+
+    /// Whether a line may be written now, and how many were not since the last.
+    fn may_log(&self, now_ms: u64) -> Option<u64> {
+        let at_ms = self.log_at_ms.load(Ordering::Relaxed);
+        let next = now_ms.saturating_add(LOG_EVERY_MS);
+        let order = Ordering::Relaxed;
+        if now_ms < at_ms || self.log_at_ms.compare_exchange(at_ms, next, order, order).is_err() {
+            self.unlogged.fetch_add(1, order);
+            return None;
+        }
+        Some(self.unlogged.swap(0, order))
+    }
 }
 
 #[derive(Debug)]
@@ -52,29 +99,51 @@ struct Job {
     query: Query,
 }
 
+/// A page is for one device; everything else is a load.
+fn is_page(query: &Query) -> bool {
+    match query {
+        Query::Inbox { .. } | Query::History { .. } | Query::Joined { .. } => true,
+        Query::User(_)
+        | Query::Channel(_)
+        | Query::Window { .. }
+        | Query::Membership { .. }
+        | Query::Earlier { .. }
+        | Query::Replay { .. } => false,
+    }
+}
+
 impl Readers {
-    /// Starts `count` threads.
+    /// Starts `count` threads for the shards and stores of a placement.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(count: u16, stores: &Arc<Stores>) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let (queue, waiting) = channel();
-        let waiting = Arc::new(Mutex::new(waiting));
+    pub fn start(
+        count: u16,
+        placement: Placement,
+        stores: &Arc<Stores>,
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let (shards, pairs) = (usize::from(placement.shards()), usize::from(placement.stores()).pow(2));
+        let (loads, loads_waiting) = bounded(shards * LOADS_ASKED_MAX + pairs);
+        let (pages, pages_waiting) = bounded(shards * PAGES_ASKED_MAX);
         let meter = Arc::<ReadMeter>::default();
         let start = |index: u16| {
-            let (waiting, stores, meter) = (waiting.clone(), stores.clone(), meter.clone());
+            let (loads, pages) = (loads_waiting.clone(), pages_waiting.clone());
+            let (stores, meter) = (stores.clone(), meter.clone());
             let thread = std::thread::Builder::new().name(format!("reader-{index}"));
-            thread.spawn(move || run(&waiting, &stores, &meter))
+            thread.spawn(move || run(&loads, &pages, &stores, &meter))
         };
         let threads = (0..count.max(1)).map(start).collect::<io::Result<Vec<_>>>()?;
-        Ok((Self { queue, meter }, threads))
+        Ok((Self { loads, pages, meter }, threads))
     }
 
-    /// Hands a query over; the answer is posted to the shard.
+    /// Hands a query over; the answer is posted to the shard. Never waits.
     pub fn read(&self, to: &Outlet, ticket: Ticket, query: Query) {
         self.meter.asked.fetch_add(1, Ordering::Relaxed);
-        if self.queue.send(Job { to: to.clone(), ticket, query }).is_err() {
-            tracing::warn!("a query came after the readers had ended");
+        let lane = if is_page(&query) { &self.pages } else { &self.loads };
+        match lane.try_send(Job { to: to.clone(), ticket, query }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => fatal::lane_full(),
+            Err(TrySendError::Disconnected(_)) => tracing::warn!("a query came after the readers had ended"),
         }
     }
 
@@ -85,18 +154,22 @@ impl Readers {
     }
 }
 
-fn run(waiting: &Mutex<Receiver<Job>>, stores: &Stores, meter: &ReadMeter) {
-    loop {
-        // Whoever holds the lock waits for the next job, the others wait for the lock.
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { to, ticket, query }) = job else { return };
+fn run(loads: &Receiver<Job>, pages: &Receiver<Job>, stores: &Stores, meter: &ReadMeter) {
+    while let Some(Job { to, ticket, query }) = next(loads, pages) {
         let answer = answer(stores, &query);
         meter.answered.fetch_add(1, Ordering::Relaxed);
         if let Err(fault) = &answer {
-            meter.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(?query, %fault, "a query failed");
+            meter.failed(&query, fault);
         }
         to.post(Post::Read { ticket, answer });
+    }
+}
+
+/// A load if one waits, else whatever comes first. `None` once both lanes are empty for good.
+fn next(loads: &Receiver<Job>, pages: &Receiver<Job>) -> Option<Job> {
+    select_biased! {
+        recv(loads) -> job => job.or_else(|_| pages.recv()).ok(),
+        recv(pages) -> job => job.or_else(|_| loads.recv()).ok(),
     }
 }
 
@@ -113,8 +186,9 @@ mod tests {
 
     #[test]
     fn an_answer_goes_to_the_shard_that_asked() {
+        let placement = Placement::new(2, 2).unwrap();
         let (mailboxes, outlets) = mesh::build(2);
-        let (readers, threads) = Readers::start(2, &Arc::new(Stores::memory(2))).unwrap();
+        let (readers, threads) = Readers::start(2, placement, &Arc::new(Stores::memory(2))).unwrap();
         let to = outlets.to(ShardId(1)).unwrap();
         for ticket in 0..100 {
             readers.read(&to, Ticket(ticket), Query::User(UserId(5)));
@@ -132,5 +206,28 @@ mod tests {
         tickets.sort_unstable();
         assert_eq!(tickets, (0..100).collect::<Vec<_>>());
         assert_eq!((meter.answered(), meter.waiting()), ((100, 0), 0));
+    }
+
+    #[test]
+    fn loads_are_taken_before_pages_and_both_before_the_end() {
+        let (_mailboxes, outlets) = mesh::build(1);
+        let to = outlets.to(ShardId(0)).unwrap();
+        let ((loads, loads_waiting), (pages, pages_waiting)) = (bounded(9), bounded(9));
+        let job = |ticket| Job { to: to.clone(), ticket: Ticket(ticket), query: Query::User(UserId(1)) };
+        pages.send(job(1)).unwrap();
+        pages.send(job(2)).unwrap();
+        loads.send(job(3)).unwrap();
+        loads.send(job(4)).unwrap();
+        drop((loads, pages));
+        let taken = std::iter::from_fn(|| next(&loads_waiting, &pages_waiting));
+        assert_eq!(taken.map(|job| job.ticket.0).collect::<Vec<_>>(), [3, 4, 1, 2]);
+    }
+
+    #[test]
+    fn a_failing_disk_writes_a_line_a_second() {
+        let meter = ReadMeter::default();
+        assert_eq!(meter.may_log(0), Some(0));
+        assert_eq!((0..999).filter_map(|now| meter.may_log(now)).count(), 0);
+        assert_eq!(meter.may_log(LOG_EVERY_MS), Some(999));
     }
 }

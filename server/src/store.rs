@@ -119,6 +119,12 @@ struct Weight {
     bytes: usize,
 }
 
+/// Bytes that batches weigh in a write, about.
+#[must_use]
+pub fn bytes_of(batches: &[Batch]) -> u64 {
+    batches.iter().map(|batch| weigh(batch).bytes as u64).sum()
+}
+
 fn weigh(batch: &Batch) -> Weight {
     let mut weight = Weight { messages: 0, bytes: 0 };
     for row in &batch.rows {

@@ -10,8 +10,6 @@ use crate::value;
 
 /// Puts batches into a sink.
 pub(crate) struct Apply<'a> {
-    pub(crate) store: StoreId,
-    pub(crate) placement: Placement,
     pub(crate) histories: u8,
     /// The fan-out log is already removed below this number. Ranges of deletes must not overlap: RocksDB keeps every
     /// overlap apart, which costs the square of their number.
@@ -21,9 +19,7 @@ pub(crate) struct Apply<'a> {
 impl Apply<'_> {
     /// One batch.
     pub(crate) fn batch(&mut self, batch: &Batch, scratch: &mut Vec<u8>, sink: &mut dyn Sink) {
-        debug_assert_eq!(batch.store, self.store, "a batch for another store");
         for row in &batch.rows {
-            self.check_place(row);
             match row {
                 Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } | Row::Pointer { .. } => {
                     user_row(row, scratch, sink);
@@ -53,25 +49,33 @@ impl Apply<'_> {
             }
         }
     }
+}
 
-    /// Our own fault, so an assertion: a row in the wrong store would never be found again.
-    fn check_place(&self, row: &Row) {
-        let place = match row {
-            Row::Message { channel, .. }
-            | Row::Channel { channel, .. }
-            | Row::Member { channel, .. }
-            | Row::Interval { channel, .. }
-            | Row::Position { channel, .. } => self.placement.channel_store(*channel),
-            Row::Joined { user, .. }
-            | Row::Left { user, .. }
-            | Row::Read { user, .. }
-            | Row::Pointer { user, .. }
-            | Row::Device { user, .. }
-            | Row::DeviceGone { user, .. }
-            | Row::Account { user, .. } => self.placement.user_store(*user),
-            Row::Fanout { .. } | Row::Applied { .. } | Row::TrimFanout { .. } => self.store,
-        };
-        debug_assert_eq!(place, self.store, "a row for another store: {row:?}");
+/// The first row of a batch that does not belong into the store, in words.
+pub(crate) fn stray(placement: Placement, store: StoreId, batch: &Batch) -> Option<String> {
+    if batch.store != store {
+        return Some(format!("batch {} for store {}", batch.number, batch.store));
+    }
+    let stray = batch.rows.iter().find(|row| place(placement, row).is_some_and(|place| place != store));
+    stray.map(|row| format!("{row:?}"))
+}
+
+/// The one store that a row belongs into; `None` for rows that every store has of its own.
+fn place(placement: Placement, row: &Row) -> Option<StoreId> {
+    match row {
+        Row::Message { channel, .. }
+        | Row::Channel { channel, .. }
+        | Row::Member { channel, .. }
+        | Row::Interval { channel, .. }
+        | Row::Position { channel, .. } => Some(placement.channel_store(*channel)),
+        Row::Joined { user, .. }
+        | Row::Left { user, .. }
+        | Row::Read { user, .. }
+        | Row::Pointer { user, .. }
+        | Row::Device { user, .. }
+        | Row::DeviceGone { user, .. }
+        | Row::Account { user, .. } => Some(placement.user_store(*user)),
+        Row::Fanout { .. } | Row::Applied { .. } | Row::TrimFanout { .. } => None,
     }
 }
 

@@ -47,6 +47,14 @@ pub enum StoreError {
         /// The words of the operating system.
         what: String,
     },
+    /// A batch holds a row of another store. Nothing of it was written; it is a fault of ours.
+    #[error("a commit to store {store} holds what belongs elsewhere: {what}; please report it")]
+    Misplaced {
+        /// The store that was to take it.
+        store: StoreId,
+        /// The row.
+        what: String,
+    },
     /// An earlier commit of this store had an error; nothing more is committed by this process.
     #[error("store {store} is poisoned by an earlier error of a commit; restart the process")]
     Poisoned {

@@ -32,3 +32,17 @@ impl Default for Options {
         }
     }
 }
+
+/// What one compaction into the first level writes at most, about: that level (256 MiB) and the four files of level 0 that
+/// start it. A larger one, deeper down, fails without harm when the disk is full and is tried again.
+const COMPACTION_BYTES: u64 = (256 + 4 * 16) * 1024 * 1024;
+
+impl Options {
+    /// Disk that the stores may still write when nothing more is committed, in bytes: every memtable, the logs, and one
+    /// compaction. So much is to be kept back for them to get by without meeting a full disk.
+    #[must_use]
+    pub fn space_needed(&self) -> u64 {
+        let memtables = u64::try_from(self.memtable_bytes).unwrap_or(u64::MAX);
+        memtables.saturating_add(self.wal_bytes).saturating_add(COMPACTION_BYTES)
+    }
+}

@@ -10,7 +10,7 @@ mod unread;
 use protocol::query::{Answer, Earlier, Member, PageBounds, Query};
 use protocol::{ChannelId, InboxSeq, Seq, UserId};
 
-use crate::rows::Found;
+use crate::rows::{Found, Tier};
 use crate::view::View;
 
 /// Answers one query.
@@ -41,6 +41,28 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let (deliveries, through) = replay::page(view, source, (after, until), dest, page)?;
             Ok(Answer::Replay { deliveries, through })
         }
+    }
+}
+
+/// Whether a query may be tried on a shard's own thread, within so many rows. What is long by nature is not begun there, so
+/// that a miss costs no second full read.
+pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
+    match query {
+        Query::User(_) | Query::Channel(_) | Query::Inbox { .. } => true,
+        Query::History { page, .. } => page.messages < rows,
+        Query::Window { .. }
+        | Query::Joined { .. }
+        | Query::Membership { .. }
+        | Query::Earlier { .. }
+        | Query::Replay { .. } => false,
+    }
+}
+
+/// The tier of a read that is not short: what nobody reads again soon is not kept in the cache.
+pub(crate) fn long_tier(query: &Query) -> Tier {
+    match query {
+        Query::Window { .. } | Query::Replay { .. } => Tier::Once,
+        _ => Tier::Any,
     }
 }
 

@@ -92,8 +92,10 @@ impl RocksRows {
 
 fn reading(tier: Tier) -> ReadOptions {
     let mut options = ReadOptions::default();
-    if tier == Tier::Cached {
-        options.set_read_tier(ReadTier::BlockCache);
+    match tier {
+        Tier::Cached { .. } => options.set_read_tier(ReadTier::BlockCache),
+        Tier::Once => options.fill_cache(false),
+        Tier::Any => {}
     }
     options
 }

@@ -11,17 +11,22 @@ use crate::family::Family;
 /// How far a read may reach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tier {
-    /// Memory and the block cache: never the disk. What is not there is a miss, told within microseconds.
-    Cached,
+    /// Memory and the block cache: never the disk. What is not there is a miss, and so is what lies behind so many rows:
+    /// a shard answers this on its own thread, between other things.
+    Cached {
+        /// Rows that may be looked at, 1 or more.
+        rows: u32,
+    },
     /// The disk too; may block for milliseconds.
     Any,
+    /// As [`Self::Any`], and what is read is not kept in the block cache: long reads that nobody repeats.
+    Once,
 }
 
 /// Why a read has no outcome.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// [`Tier::Cached`] was asked for and a row is not in memory.
-    #[cfg_attr(not(feature = "rocks"), expect(dead_code, reason = "memory has everything"))]
+    /// [`Tier::Cached`] was asked for, and a row is not in memory or the rows are used up.
     Miss,
     /// The store cannot be read.
     Fault(StoreError),

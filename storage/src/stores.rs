@@ -1,5 +1,6 @@
 //! The K stores of one data directory behind two verbs: commit and read.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +9,7 @@ use protocol::partition::STORES_MAX;
 use protocol::query::{Answer, Query, StoreState};
 use protocol::{Generation, Placement, StoreId};
 
-use crate::apply::Apply;
+use crate::apply::{self, Apply};
 use crate::error::StoreError;
 use crate::family::{Family, HISTORIES_DEFAULT};
 use crate::key;
@@ -171,8 +172,14 @@ impl Stores {
         if writer.poisoned {
             return Err(StoreError::Poisoned { store });
         }
+        // A row in the wrong store would never be found again: nothing of such a commit is written.
+        let strays = batches.iter().find_map(|batch| apply::stray(self.placement, store, batch));
+        if let Some(what) = strays {
+            writer.poisoned = true;
+            return Err(StoreError::Misplaced { store, what });
+        }
         let Writer { trimmed, scratch, .. } = &mut *writer;
-        let mut apply = Apply { store, placement: self.placement, histories: self.histories, trimmed };
+        let mut apply = Apply { histories: self.histories, trimmed };
         let written = rows.write(&mut |sink| {
             for batch in batches {
                 apply.batch(batch, scratch, sink);
@@ -193,7 +200,17 @@ impl Stores {
     pub fn read(&self, query: &Query, tier: Tier) -> Result<Option<Answer>, StoreError> {
         let counts = self.store(self.place(query)).map(|store| &store.counts)?;
         counts.reads.fetch_add(1, Ordering::Relaxed);
-        match query::answer(&self.view(tier), query) {
+        let left = match tier {
+            Tier::Cached { rows } if !query::is_short(query, rows) => {
+                counts.misses.fetch_add(1, Ordering::Relaxed);
+                return Ok(None);
+            }
+            Tier::Cached { rows } => Some(Cell::new(rows.max(1))),
+            Tier::Any | Tier::Once => None,
+        };
+        let tier = if left.is_some() { tier } else { query::long_tier(query) };
+        let view = View { left: left.as_ref(), ..self.view(tier) };
+        match query::answer(&view, query) {
             Ok(answer) => Ok(Some(answer)),
             Err(Unread::Miss) => {
                 counts.misses.fetch_add(1, Ordering::Relaxed);
@@ -227,7 +244,8 @@ impl Stores {
     }
 
     pub(crate) fn view(&self, tier: Tier) -> View<'_> {
-        View { stores: &self.stores, placement: self.placement, histories: self.histories, tier }
+        let (placement, histories) = (self.placement, self.histories);
+        View { stores: &self.stores, placement, histories, tier, left: None }
     }
 
     fn store(&self, store: StoreId) -> Result<&Store, StoreError> {
@@ -344,6 +362,30 @@ mod tests {
 
         fn copy(&self) -> Option<Box<dyn Rows>> {
             None
+        }
+    }
+
+    #[test]
+    fn a_row_for_another_store_is_never_written() {
+        let stores = Stores::memory(2);
+        let user =
+            |store| (1..).map(UserId).find(|user| stores.placement.user_store(*user) == store).unwrap();
+        let account = |user| Row::Account { user, row: AccountRow::default() };
+        let own = Batch { store: StoreId(0), number: 1, rows: vec![account(user(StoreId(0)))] };
+        let strays = [
+            Batch { store: StoreId(0), number: 2, rows: vec![account(user(StoreId(1)))] },
+            Batch { store: StoreId(1), number: 2, rows: vec![account(user(StoreId(1)))] },
+        ];
+        for stray in strays {
+            let stores = Stores::memory(2);
+            let error = stores.commit(StoreId(0), &[own.clone(), stray]).unwrap_err();
+            assert!(matches!(error, StoreError::Misplaced { store: StoreId(0), .. }), "{error}");
+            for store in [StoreId(0), StoreId(1)] {
+                let found = stores.read(&Query::User(user(store)), Tier::Any).unwrap();
+                assert!(matches!(found, Some(Answer::User { account: None, .. })), "{found:?}");
+            }
+            let poisoned = stores.commit(StoreId(0), std::slice::from_ref(&own));
+            assert_eq!(poisoned, Err(StoreError::Poisoned { store: StoreId(0) }));
         }
     }
 

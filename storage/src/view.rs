@@ -1,5 +1,7 @@
 //! One read's view of all stores of the directory: rows by name, decoded. What stands in another store is found here.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use protocol::commit::{AccountRow, ChannelRow, DeviceRow};
 use protocol::limits::DEVICES_MAX;
@@ -18,6 +20,8 @@ pub(crate) struct View<'a> {
     pub(crate) placement: Placement,
     pub(crate) histories: u8,
     pub(crate) tier: Tier,
+    /// Rows that may still be looked at; not there when there is no bound.
+    pub(crate) left: Option<&'a Cell<u32>>,
 }
 
 /// The user's own list, one channel, as its three rows say.
@@ -72,11 +76,34 @@ impl<'a> View<'a> {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Found<()> {
-        let bounds: (&[u8], &[u8]) = (from, &prefix.after_all());
-        self.rows(store)?.scan(family, bounds, direction, self.tier, visit)
+        self.scan((store, family), (from, &prefix.after_all()), direction, visit)
+    }
+
+    /// The rows with `lower <= key < upper`, each of them paid for.
+    pub(crate) fn scan(
+        &self,
+        (store, family): (StoreId, Family),
+        bounds: (&[u8], &[u8]),
+        direction: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Found<()> {
+        // The search costs as much as a row, also where it finds none.
+        self.pay()?;
+        self.rows(store)?.scan(family, bounds, direction, self.tier, &mut |key, value| {
+            self.pay()?;
+            visit(key, value)
+        })
+    }
+
+    /// One row more was looked at.
+    fn pay(&self) -> Found<()> {
+        let Some(left) = self.left else { return Ok(()) };
+        left.set(left.get().checked_sub(1).ok_or(Unread::Miss)?);
+        Ok(())
     }
 
     fn get(&self, store: StoreId, family: Family, key: &Key) -> Found<Option<Bytes>> {
+        self.pay()?;
         self.rows(store)?.get(family, key, self.tier)
     }
 

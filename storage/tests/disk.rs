@@ -52,6 +52,9 @@ fn reopening_keeps_everything() {
     assert_eq!(world.findings(), [""; 0]);
 }
 
+/// What a shard's own thread may look at.
+const INLINE: Tier = Tier::Cached { rows: 64 };
+
 #[test]
 fn cached_tier_misses_what_only_the_disk_has() {
     let dir = tempfile::tempdir().unwrap();
@@ -62,22 +65,27 @@ fn cached_tier_misses_what_only_the_disk_has() {
     let queries = [
         Query::Inbox { user: UserId(2), after: InboxSeq(0), page: PAGE },
         Query::Channel(channel),
-        Query::History { channel, after: Seq(0), before: Seq(9), newest: true, page: PAGE },
+        Query::History {
+            channel,
+            after: Seq(0),
+            before: Seq(9),
+            newest: true,
+            page: PageBounds { messages: 9, ..PAGE },
+        },
     ];
     // What was just written is in memory.
     for query in &queries {
-        assert!(world.stores[0].read(query, Tier::Cached).unwrap().is_some());
+        assert!(world.stores[0].read(query, INLINE).unwrap().is_some());
     }
     for query in queries {
         world.stores.clear();
         let stores = open(dir.path(), 1).unwrap();
         // Opening reads pointers and log rows; a fresh directory without them would be fully cold.
-        let cold =
-            stores.read(&Query::Joined { user: UserId(2), after: ChannelId(0), limit: 9 }, Tier::Cached);
+        let cold = stores.read(&Query::ReadMark { user: UserId(2), channel }, INLINE);
         assert_eq!(cold.unwrap(), None);
         let any = stores.read(&query, Tier::Any).unwrap();
         assert!(any.is_some());
-        assert_eq!(stores.read(&query, Tier::Cached).unwrap(), any);
+        assert_eq!(stores.read(&query, INLINE).unwrap(), any);
         assert!(stores.stats()[0].misses >= 1);
     }
 }

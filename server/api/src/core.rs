@@ -70,6 +70,11 @@ pub trait Core: Send + Sync + 'static {
         Route { shard: 0, shards: 1, quic: None }
     }
 
+    /// Whether the disk is so nearly full that whatever makes rows is refused.
+    fn is_storage_full(&self) -> bool {
+        false
+    }
+
     /// Whether every shard serves and none drains.
     fn is_ready(&self) -> bool;
 

@@ -30,6 +30,9 @@ impl Shard {
     }
 
     fn carry_out(&mut self, id: UserId, command: Command) -> Result<(), CommandError> {
+        if self.space_low && self.makes_rows(id, &command) {
+            return Err(CommandError::StorageFull);
+        }
         match command {
             Command::CreateAccount { row, .. } => self.create_account(id, row),
             Command::AddDevice { device, known, .. } => return self.add_device(id, device, &known),
@@ -39,6 +42,21 @@ impl Shard {
             }
         }
         Ok(())
+    }
+
+    /// Whether a user in memory has an account.
+    pub(crate) fn has_account(&self, id: UserId) -> bool {
+        matches!(self.users.get(&id), Some(Slot::Live(user)) if user.account.is_some())
+    }
+
+    /// Whether a command adds to what is stored. Removing and revoking go on when the disk is nearly full.
+    fn makes_rows(&self, id: UserId, command: &Command) -> bool {
+        let Some(Slot::Live(user)) = self.users.get(&id) else { return true };
+        match command {
+            Command::CreateAccount { .. } => user.account.is_none(),
+            Command::AddDevice { device, .. } => !user.devices.iter().any(|(known, _)| known == device),
+            Command::RemoveDevice { .. } | Command::LogOutAll { .. } => false,
+        }
     }
 
     fn create_account(&mut self, id: UserId, row: AccountRow) {

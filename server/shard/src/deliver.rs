@@ -13,8 +13,10 @@ use crate::effect::Effect;
 use crate::inbox::{Ack, Entry};
 use crate::input::{ConnId, Ticket};
 use crate::invariant::impossible;
+use crate::limits::PAGES_ASKED_MAX;
 use crate::pauses::Why;
 use crate::pipeline::Committing;
+use crate::read::PAGE_WAITS;
 use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
 
@@ -219,6 +221,11 @@ impl Shard {
             } else {
                 if queued > self.config.limits.egress_bytes / 4 {
                     self.crowd(conn);
+                    return;
+                }
+                if self.pages_asked >= PAGES_ASKED_MAX {
+                    session.paging = Some(PAGE_WAITS);
+                    self.pages_waiting.push_back(conn);
                     return;
                 }
                 let query = Query::Inbox { user: session.user, after: session.sent_through, page: PAGE };

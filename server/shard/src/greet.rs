@@ -17,6 +17,7 @@ use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, GREETING_BYTES_MAX, RECONNECT_SPRE
 use crate::pauses::Why;
 use crate::session::Session;
 use crate::shard::{Asked, Shard, Slot};
+use crate::unread::Load;
 use crate::user::{Hello, User, Waiting};
 
 /// A connection whose user is being loaded. It is paused; what was read already waits here.
@@ -106,8 +107,13 @@ impl Shard {
                 false
             }
             None => {
-                self.users.insert(id, Slot::Loading(vec![waiting()]));
-                self.ask(Asked::User(id), Query::User(id));
+                let waiting = waiting();
+                if self.may_load(Load::User(id), matches!(waiting, Waiting::Delivery)) {
+                    self.users.insert(id, Slot::Loading(vec![waiting]));
+                    self.ask(Asked::User(id), Query::User(id));
+                } else {
+                    self.refuse_waiting(id, waiting);
+                }
                 false
             }
         }
@@ -130,16 +136,7 @@ impl Shard {
         self.recipient_loaded(id);
     }
 
-    /// The user's rows could not be read: whoever waits is told to come again.
-    pub(crate) fn user_not_loaded(&mut self, id: UserId) {
-        let Some(Slot::Loading(waiting)) = self.users.remove(&id) else { return };
-        for waiting in waiting {
-            self.refuse_waiting(id, waiting);
-        }
-        self.recipient_not_loaded(id);
-    }
-
-    fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
+    pub(crate) fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
         match waiting {
             // The connection may have closed while the user was loaded.
             Waiting::Hello(hello) if self.greeting.remove(&hello.conn).is_none() => {}
@@ -389,7 +386,7 @@ impl Shard {
         if !self.with_user(id, || Waiting::Open(channel)) {
             return;
         }
-        let exists = matches!(self.users.get(&id), Some(Slot::Live(user)) if user.account.is_some());
+        let exists = self.has_account(id);
         let home = self.placement.channel_home(channel);
         self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
     }

@@ -22,6 +22,7 @@ use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX
 use crate::order::forbidden;
 use crate::pages::asks_for_a_page;
 use crate::pauses::Why;
+use crate::read::many_pages;
 use crate::shard::{Asked, Shard, Slot};
 
 impl Shard {
@@ -127,6 +128,11 @@ impl Shard {
                 "the server is stopping; send again elsewhere or later",
             ));
         }
+        self.refuse_if_space_low()
+    }
+
+    /// Whatever writes is refused before the disk is full; reading goes on.
+    pub(crate) fn refuse_if_space_low(&self) -> Result<(), Refusal> {
         if self.space_low {
             return Err(Refusal::retry(Code::StorageFull, 5000, "the disk is nearly full; reading goes on"));
         }
@@ -174,7 +180,7 @@ impl Shard {
     fn cursor_ack(&mut self, origin: Origin, ack: Checked<'_, CursorAck>) -> Result<(), Refusal> {
         let at = InboxSeq(ack.cursor.to_native());
         let generation = self.generation(origin.user);
-        let wall_ms = self.wall_ms;
+        let (wall_ms, space_low) = (self.wall_ms, self.space_low);
         let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) else { return Ok(()) };
         if at > user.inbox.durable() {
             return Err(Refusal::new(Code::Limit, "cursor", "beyond what the inbox holds"));
@@ -182,8 +188,8 @@ impl Shard {
         let Some(row) = user.device(origin.device) else { return Ok(()) };
         let newer = generation.0 == ack.generation.to_native()
             && (row.cursor.generation != generation || row.cursor.at < at);
-        // Written lazily: the device's own cursor counts.
-        if newer && wall_ms.abs_diff(row.seen_ms) >= CURSOR_EVERY_MS {
+        // Written lazily: the device's own cursor counts. Not at all while the disk is nearly full.
+        if newer && !space_low && wall_ms.abs_diff(row.seen_ms) >= CURSOR_EVERY_MS {
             *row = DeviceRow { cursor: Cursor { generation, at }, seen_ms: wall_ms };
             let row = Row::Device { user: origin.user, device: origin.device, row: *row };
             self.user_row(origin.user, row);
@@ -193,6 +199,9 @@ impl Shard {
 
     fn get_channels(&mut self, conn: ConnId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
         let get = body::ingest::<GetChannels>(frame)?;
+        if !self.has_page_room() {
+            return Err(many_pages());
+        }
         self.reserve_page(conn, frame)?;
         let after = ChannelId(get.after.to_native());
         let query = Query::Joined { user: origin.user, after, limit: get.limit.to_native() };

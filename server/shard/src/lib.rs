@@ -37,6 +37,7 @@ mod pauses;
 mod pipeline;
 mod position;
 mod pressure;
+mod read;
 mod remote;
 mod session;
 mod shard;
@@ -44,6 +45,7 @@ mod source;
 mod spans;
 mod spend;
 mod timer;
+mod unread;
 mod user;
 mod window;
 
@@ -98,6 +100,10 @@ pub struct Counters {
     pub hellos_held: u64,
     /// Of them, those that are open now.
     pub held_now: u64,
+    /// Reads that failed and may not fail next time.
+    pub reads_failed: u64,
+    /// Reads that failed and will be asked again.
+    pub reads_resting_now: u64,
     /// States that cannot happen and did: faults of ours.
     pub impossible: u64,
     /// Sessions now.

@@ -151,6 +151,18 @@ pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
     + INBOUND_ALL_MAX
     + TAILS_ALL_MAX
     + WINDOWS_ALL_MAX;
+/// Pages that a shard may have asked the readers for: of history, of inboxes, of own lists. One above is refused Busy, or,
+/// for an inbox, waits.
+pub const PAGES_ASKED_MAX: usize = 128;
+/// Loads that a shard may have asked the readers for: users, channels, dedup windows. One above is refused Busy, or, for a
+/// delivery, waits. Replays are not counted: there is at most one a source and destination.
+pub const LOADS_ASKED_MAX: usize = 4096;
+/// A read that failed rests so long before it is asked again; each failure doubles it.
+pub const READ_PAUSE_MIN_MS: u64 = 100;
+/// A read that failed rests at most so long.
+pub const READ_PAUSE_MAX_MS: u64 = 30_000;
+/// Reads that failed and are remembered although only a request would ask again.
+pub const RESTS_MAX: usize = 4096;
 /// Frames in a row that no retry helps before the connection is closed.
 pub const FAULTS_MAX: u32 = 32;
 /// So many refusals that a retry helps weigh as much as one that no retry helps.

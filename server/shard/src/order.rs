@@ -6,7 +6,7 @@ use protocol::commit::Interval;
 use protocol::hop::{Hop, Origin};
 use protocol::limits::PAGE_BYTES_MAX;
 use protocol::query::{Member, PageBounds, Query, Sent};
-use protocol::{ChannelId, CloseCode, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
+use protocol::{ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 
 use crate::channel::{Channel, Submit};
 use crate::deliver::{ack_of, send_ack};
@@ -15,7 +15,9 @@ use crate::invariant::impossible;
 use crate::ledger::Holds;
 use crate::limits::WAITING_MAX;
 use crate::pipeline::{After, Committing};
+use crate::read::{cannot_read, many_pages};
 use crate::shard::{Asked, History, Shard, Slot};
+use crate::unread::Load;
 
 /// What is to be done with a send.
 #[derive(Debug)]
@@ -60,6 +62,9 @@ impl Shard {
             Some(Slot::Loading(waiting)) if waiting.len() < WAITING_MAX => waiting.push_back(submit),
             Some(Slot::Loading(_)) => self.refuse(&submit, &busy()),
             None => {
+                if !self.may_load(Load::Channel(id), false) {
+                    return self.refuse(&submit, &cannot_read());
+                }
                 self.channels.insert(id, Slot::Loading([submit].into()));
                 self.ask(Asked::Channel(id), Query::Channel(id));
             }
@@ -74,13 +79,6 @@ impl Shard {
         let Some(Slot::Loading(waiting)) = slot else { return };
         for submit in waiting {
             self.serve_submit(id, submit);
-        }
-    }
-
-    pub(crate) fn channel_not_loaded(&mut self, id: ChannelId) {
-        let Some(Slot::Loading(waiting)) = self.channels.remove(&id) else { return };
-        for submit in waiting {
-            self.refuse(&submit, &busy());
         }
     }
 
@@ -99,6 +97,7 @@ impl Shard {
             Ok(verdict) => verdict,
             Err(refusal) => return self.refuse(&submit, &refusal),
         };
+        let has_room = self.has_page_room();
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         match verdict {
             Verdict::Queue if standing != Standing::Last => {
@@ -117,6 +116,7 @@ impl Shard {
                 channel.repeats.push_back((seq, submit));
                 self.counters.duplicates += 1;
             }
+            Verdict::LookAtFirst if !has_room => self.refuse(&submit, &busy()),
             Verdict::LookAtFirst => {
                 let page = PageBounds { messages: 1, bytes: PAGE_BYTES_MAX };
                 let (after, before) = (Seq(0), Seq(2));
@@ -292,6 +292,9 @@ impl Shard {
             return self.reply(origin, Kind::GET_HISTORY, body::encode(request, &page));
         };
         let (newest, beyond) = (get.newest, !windows.is_empty());
+        if !self.has_page_room() {
+            return self.refuse(submit, &many_pages());
+        }
         let page = PageBounds { messages: get.limit, bytes: PAGE_BYTES_MAX };
         let (after, before) = (Seq(low.0 - 1), high.next());
         let query = Query::History { channel: id, after, before, newest, page };
@@ -355,35 +358,11 @@ impl Shard {
         self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
 
-    /// What was asked could not be read from the store.
-    pub(crate) fn read_failed(&mut self, asked: Asked) {
-        match asked {
-            Asked::User(id) => self.user_not_loaded(id),
-            Asked::Channel(id) => self.channel_not_loaded(id),
-            Asked::Window(id) => self.window_not_loaded(id),
-            Asked::Page(conn) if self.sessions.contains_key(&conn) => {
-                self.end_session(conn, CloseCode::Internal);
-            }
-            Asked::Page(_) => {}
-            Asked::History(history) => {
-                self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &busy());
-            }
-            Asked::Channels { origin, id } => self.refuse_at(origin, Kind::GET_CHANNELS, id, &busy()),
-            Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &busy()),
-            Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
-            Asked::Replay { dest, source } => {
-                if let Some(applied) = self.own(dest).and_then(|index| self.applied.get_mut(index)) {
-                    applied.replay_failed(source);
-                }
-            }
-        }
-    }
-
     pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
         self.refuse_at(submit.origin, submit.frame.kind(), submit.frame.header().id, refusal);
     }
 
-    fn refuse_at(&mut self, origin: Origin, asked: Kind, id: u64, refusal: &Refusal) {
+    pub(crate) fn refuse_at(&mut self, origin: Origin, asked: Kind, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
         self.reply(origin, asked, body::encode(id, &refusal.body()));
     }

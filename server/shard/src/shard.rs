@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Origin};
-use protocol::query::{Answer, Query, ReadFault};
+use protocol::query::StoreState;
 use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
 
 use crate::applied::Applied;
 use crate::channel::{Channel, Submit};
-use crate::effect::{Effect, Fault};
+use crate::effect::Effect;
 use crate::greet::{Draining, Greeting};
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
@@ -26,6 +26,7 @@ use crate::remote::HeldConn;
 use crate::session::Session;
 use crate::source::Source;
 use crate::timer::Timer;
+use crate::unread::Unread;
 use crate::user::{User, Waiting};
 use crate::window::Windows;
 use crate::{Config, Counters};
@@ -53,7 +54,13 @@ pub struct Shard {
     pub(crate) applied: Vec<Applied>,
     pub(crate) hops: Hops,
     pub(crate) asked: IdMap<Ticket, Asked>,
-    next_ticket: u64,
+    /// Of them, those that are answered with a page.
+    pub(crate) pages_asked: usize,
+    /// Sessions whose page of the inbox waits for a place among those.
+    pub(crate) pages_waiting: VecDeque<ConnId>,
+    /// What was read in vain and rests.
+    pub(crate) unread: Unread,
+    pub(crate) next_ticket: u64,
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
@@ -138,9 +145,13 @@ pub(crate) struct History {
 
 impl Shard {
     /// A shard that has to replay fan-out before it is ready.
+    ///
+    /// # Panics
+    /// The stores are not this shard's, all of them, rising: rows would be looked for in the wrong one.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let placement = config.placement;
+        assert!(owns(&config), "shard {} is given stores that are not its own, all, in order", config.shard);
         let seed = Seeded(protocol::partition::mix64(config.seed));
         let stores = placement.stores();
         let pipelines =
@@ -165,6 +176,9 @@ impl Shard {
             applied: applied.collect(),
             hops: Hops::new(config.shard, placement.shards()),
             asked: IdMap::with_hasher(seed),
+            pages_asked: 0,
+            pages_waiting: VecDeque::new(),
+            unread: Unread::default(),
             next_ticket: 1,
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
@@ -217,7 +231,9 @@ impl Shard {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
             self.say_pressure_again();
+            self.unread.sweep(self.now);
         }
+        self.ask_again();
         self.replay_gaps();
         self.settle();
         self.relieve();
@@ -265,8 +281,8 @@ impl Shard {
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
         let sessions = [self.timer.next(), self.broke.next(), crowded, lanes];
-        let deadlines = [Some(self.marks_at), draining, trailing].into_iter().chain(sessions);
-        deadlines.flatten().min()
+        let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next()];
+        deadlines.into_iter().chain(sessions).flatten().min()
     }
 
     /// Whether rows wait here for a batch to ride on. They leave by [`Self::next_deadline`]; what is stored without them
@@ -292,6 +308,7 @@ impl Shard {
             channels_now: self.channels.len() as u64,
             ledger_now: self.ledger(),
             waiting_bytes_max: self.config.limits.waiting_bytes as u64,
+            reads_resting_now: self.unread.wanted() as u64,
             ..self.counters
         }
     }
@@ -405,62 +422,6 @@ impl Shard {
         }
     }
 
-    fn read(&mut self, ticket: Ticket, answer: Result<Answer, ReadFault>) {
-        let Some(asked) = self.asked.remove(&ticket) else { return };
-        if let Err(fault @ ReadFault::Corrupt { .. }) = answer {
-            // Whatever needs the row can never go on: the process ends and names it.
-            return self.out.push(Effect::Fault(Fault::Unreadable(fault)));
-        }
-        match (asked, answer) {
-            (Asked::User(user), Ok(Answer::User { account, devices, inbox_head })) => {
-                self.user_loaded(user, User::new(account, devices, inbox_head));
-            }
-            (Asked::Channel(id), Ok(Answer::Channel { row, members, head, time_ms })) => {
-                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms));
-            }
-            (Asked::Window(id), Ok(Answer::Window(window))) => self.window_loaded(id, &window),
-            (Asked::Page(conn), Ok(Answer::Inbox { frames, through })) => {
-                self.page(conn, ticket, frames, through);
-            }
-            (Asked::History(history), Ok(Answer::History(frames))) => self.history_page(&history, frames),
-            (Asked::Channels { origin, id }, Ok(Answer::Joined { items, more })) => {
-                self.channels_page(origin, id, items, more);
-            }
-            (Asked::Membership { submit, durable }, Ok(Answer::Membership(stays))) => {
-                self.membership(&submit, durable, &stays);
-            }
-            (Asked::Earlier { channel, number, users }, Ok(Answer::Earlier(earlier))) => {
-                self.newcomers_read(channel, number, &users, Some(earlier));
-            }
-            (Asked::Created(submit), Ok(Answer::History(frames))) => self.created(submit, &frames),
-            (Asked::Replay { dest, source }, Ok(Answer::Replay { deliveries, through })) => {
-                self.replayed(dest, source, through, deliveries);
-            }
-            (asked, _) => self.read_failed(asked),
-        }
-    }
-
-    /// Asks a store.
-    pub(crate) fn ask(&mut self, asked: Asked, query: Query) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.asked.insert(ticket, asked);
-        self.out.push(Effect::Read { ticket, query });
-        ticket
-    }
-
-    /// Asks a store once a batch of it is stored, so that a user sees what it was told is done.
-    pub(crate) fn ask_after(&mut self, index: usize, number: u64, asked: Asked, query: Query) {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.asked.insert(ticket, asked);
-        let after = After::Read(ticket, query);
-        let pipeline = self.pipelines.get_mut(index);
-        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(number, after)) {
-            self.after_stored(after);
-        }
-    }
-
     /// The index of an own store; `None` for a store of another shard.
     pub(crate) fn own(&self, store: StoreId) -> Option<usize> {
         let index = usize::from(store.0 / self.placement.shards());
@@ -565,3 +526,13 @@ impl Shard {
         (used_now || !stored || awaited).then_some(user.used)
     }
 }
+
+/// Whether the stores are those of the shard, each at the place where [`Shard::own`] looks for it.
+fn owns(config: &Config) -> bool {
+    let (placement, own) = (config.placement, &config.own);
+    let of_shard = |store: &StoreId| placement.shard_of_store(*store) == config.shard;
+    let wanted = (0..placement.stores()).map(StoreId).filter(of_shard);
+    own.iter().map(|state: &StoreState| state.store).eq(wanted)
+        && config.fanout_heads.len() == usize::from(placement.stores())
+}
+

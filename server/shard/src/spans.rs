@@ -45,7 +45,7 @@ impl Shard {
         }
     }
 
-    fn applied_of(&mut self, dest: StoreId) -> Option<(usize, &mut Applied)> {
+    pub(crate) fn applied_of(&mut self, dest: StoreId) -> Option<(usize, &mut Applied)> {
         let index = self.own(dest)?;
         Some((index, self.applied.get_mut(index)?))
     }
@@ -145,16 +145,6 @@ impl Shard {
             && let Some(inbound) = self.applied.get_mut(index).and_then(Applied::pop)
         {
             self.apply_span(index, &inbound, true);
-        }
-    }
-
-    /// A user could not be loaded. Deliveries cannot be refused: the load is asked for again.
-    pub(crate) fn recipient_not_loaded(&mut self, id: UserId) {
-        let Some((_, applied)) = self.applied_of(self.placement.user_store(id)) else {
-            return impossible!(self, "a user of another shard");
-        };
-        if applied.awaits(id) {
-            self.with_user(id, || Waiting::Delivery);
         }
     }
 }

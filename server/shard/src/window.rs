@@ -12,6 +12,7 @@ use crate::dedup::Dedup;
 use crate::invariant::impossible;
 use crate::order::busy;
 use crate::shard::{Asked, Shard, Slot};
+use crate::unread::Load;
 
 /// Channels that one load looks at for windows that it can take the room of.
 const LOOKS_MAX: usize = 1024;
@@ -70,6 +71,12 @@ impl Shard {
         if channel.dedup.is_some() || channel.windowing {
             return;
         }
+        if channel.head > Seq(0) && !self.may_load(Load::Window(id), false) {
+            return self.refuse_waiting_sends(id);
+        }
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a channel left memory within a step");
+        };
         channel.windowing = true;
         if channel.head == Seq(0) {
             // A new channel has nothing to read.
@@ -80,8 +87,10 @@ impl Shard {
     }
 
     /// Asks for the windows that there is room for; one always, so that they all come some time.
-    fn load_wanted(&mut self) {
-        while let Some(id) = self.windows.wanted.front().copied() {
+    pub(crate) fn load_wanted(&mut self) {
+        while self.has_load_room()
+            && let Some(id) = self.windows.wanted.front().copied()
+        {
             let Some(Slot::Live(channel)) = self.channels.get(&id) else {
                 return impossible!(self, "a channel whose window is asked for left memory");
             };
@@ -120,10 +129,18 @@ impl Shard {
         };
         channel.windowing = false;
         self.windows.reserved -= room_for(channel.head);
+        self.refuse_waiting_sends(id);
+        self.load_wanted();
+    }
+
+    /// Nobody waits for a window that cannot be read now.
+    fn refuse_waiting_sends(&mut self, id: ChannelId) {
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "sends that wait in a channel that is not in memory");
+        };
         for submit in core::mem::take(&mut channel.waiting) {
             self.refuse(&submit, &busy());
         }
-        self.load_wanted();
     }
 
     /// Drops the windows of channels that nobody used since they were last looked at, until so many bytes have room.

@@ -172,7 +172,7 @@ fn a_page_that_could_not_be_read_gives_its_room_back() {
     for id in 1..=20 {
         desk.send(1, 10, id, &history(200));
         desk.fail_read();
-        assert_eq!(refusals(&mut desk, 1), [(id, Code::Busy, 200)]);
+        assert_eq!(refusals(&mut desk, 1), [(id, Code::Busy, 1000)]);
     }
     assert_ne!(desk.paused.get(&ConnId(1)), Some(&true));
 }

@@ -264,6 +264,7 @@ fn a_read_that_fails_costs_who_asked_and_ends_nothing_else() {
     desk.text(1, 10, direct(10, 20), 5, "x");
     desk.fail_read();
     assert_eq!(desk.seen(1), ["reject 5 busy"]);
+    desk.pass(shard::limits::READ_PAUSE_MIN_MS);
     desk.text(1, 10, direct(10, 20), 5, "x");
     desk.run();
     assert_eq!(desk.seen(1), ["ack 5 seq 1"]);

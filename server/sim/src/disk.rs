@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use protocol::commit::Batch;
 use protocol::query::{Answer, Query, ReadFault, StoreState};
-use protocol::{Generation, Placement, ShardId, StoreId};
+use protocol::{ChannelId, Generation, Placement, ShardId, StoreId, UserId};
 use shard::limits::BATCHES_IN_FLIGHT_MAX;
 use shard::{Input, Ticket};
 use storage::{Stores, Tier};
@@ -22,6 +22,41 @@ pub struct Disk {
     stores: Stores,
     threads: Vec<Thread>,
     reads: Vec<Pending>,
+    /// What cannot be read, and until when.
+    unreadable: Vec<(Unreadable, u64)>,
+    /// What is really on the disk, while the disk lies.
+    synced: Option<Stores>,
+}
+
+/// Rows that a part of the disk holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unreadable {
+    /// The rows of a user.
+    User(UserId),
+    /// The fan-out log of a store.
+    Log(StoreId),
+    /// The history of a channel.
+    History(ChannelId),
+}
+
+impl Unreadable {
+    /// Whether a query needs it.
+    fn is_needed_by(self, query: &Query) -> bool {
+        match (self, query) {
+            (
+                Self::User(user),
+                Query::User(of)
+                | Query::Inbox { user: of, .. }
+                | Query::Joined { user: of, .. },
+            ) => user == *of,
+            (Self::Log(store), Query::Replay { source, .. }) => store == *source,
+            (
+                Self::History(channel),
+                Query::Channel(of) | Query::Window { channel: of, .. } | Query::History { channel: of, .. },
+            ) => channel == *of,
+            _ => false,
+        }
+    }
 }
 
 /// One store thread.
@@ -49,7 +84,19 @@ impl Disk {
             stores: Stores::memory(stores),
             threads: (0..stores).map(|_| Thread::default()).collect(),
             reads: Vec::new(),
+            unreadable: Vec::new(),
+            synced: None,
         }
+    }
+
+    /// From now on the disk says of every write that it is synced, and none is: a crash is a power cut that loses them all.
+    pub fn lie(&mut self) {
+        self.synced = self.stores.copy();
+    }
+
+    /// These rows cannot be read until then.
+    pub fn make_unreadable(&mut self, what: Unreadable, until: u64) {
+        self.unreadable.push((what, until));
     }
 
     /// What boot finds.
@@ -102,12 +149,14 @@ impl Disk {
     pub fn answer(&mut self, rng: &mut Rng, now: u64, failed: u64) -> Vec<(ShardId, Input)> {
         let (due, rest) = std::mem::take(&mut self.reads).into_iter().partition(|read| read.due <= now);
         self.reads = rest;
+        self.unreadable.retain(|(_, until)| *until > now);
         let mut due: Vec<Option<Pending>> = due.into_iter().map(Some).collect();
         let order = rng.order(due.len());
         let taken = order.into_iter().filter_map(|place| due[place].take());
         taken
             .map(|Pending { shard, ticket, query, .. }| {
-                let answer: Result<Answer, ReadFault> = if rng.chance(failed) {
+                let unreadable = self.unreadable.iter().any(|(what, _)| what.is_needed_by(&query));
+                let answer: Result<Answer, ReadFault> = if rng.chance(failed) || unreadable {
                     Err(passing("injected read fault"))
                 } else {
                     let answer = self.stores.read(&query, Tier::Any).map_err(ReadFault::from);
@@ -160,8 +209,9 @@ impl Disk {
         }
     }
 
-    /// Every store thread and every read goes on now.
+    /// Every store thread and every read goes on now, and everything can be read.
     pub fn heal(&mut self, now: u64) {
+        self.unreadable.clear();
         self.threads.iter_mut().for_each(|thread| thread.idle_until = thread.idle_until.min(now));
         self.reads.iter_mut().for_each(|read| read.due = read.due.min(now));
     }
@@ -180,6 +230,9 @@ impl Disk {
             self.threads[store] = Thread::default();
         }
         self.reads.clear();
+        if let Some(synced) = self.synced.as_ref().and_then(Stores::copy) {
+            self.stores = synced;
+        }
         Ok(())
     }
 

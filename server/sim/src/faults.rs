@@ -1,5 +1,8 @@
 //! What goes wrong in a step: connections, the process, its stores and shards, the clock, the disk's space, the apps.
 
+use protocol::StoreId;
+
+use crate::disk::Unreadable;
 use crate::node::Node;
 use crate::oracle::Check;
 use crate::plan::Faults;
@@ -29,6 +32,9 @@ impl World {
             let back = self.rng.chance(500);
             self.wall_ahead = if back { self.wall_ahead - jump } else { self.wall_ahead + jump };
             self.trace.say(self.now, || format!("the wall clock jumps {jump} ms, back: {back}"));
+        }
+        if self.rng.rarely(faults.unreadable) {
+            self.make_unreadable();
         }
         if self.rng.rarely(faults.long_pause) {
             self.now += self.rng.below(20_000);
@@ -86,6 +92,24 @@ impl World {
             device.dial_again(&mut scene);
         }
         self.tally.app_crashes += u64::from(crash);
+    }
+
+    /// For a while that is sometimes longer than the longest pause between two attempts.
+    fn make_unreadable(&mut self) {
+        let channels: Vec<_> = self.oracle.channels.keys().copied().collect();
+        let (user, channel) = (self.rng.pick(&self.users), self.rng.pick(&channels));
+        let log = StoreId(self.rng.place(usize::from(self.plan.stores)) as u16);
+        let what = match self.rng.below(3) {
+            0 => user.map(Unreadable::User),
+            1 => channel.map(Unreadable::History),
+            _ => Some(Unreadable::Log(log)),
+        };
+        let longest = if self.rng.chance(100) { 60_000 } else { 2_000 };
+        let until = self.now + self.rng.below(longest);
+        if let Some(what) = what {
+            self.trace.say(self.now, || format!("{what:?} cannot be read until {until}"));
+            self.disk.make_unreadable(what, until);
+        }
     }
 
     fn cut(&mut self) {

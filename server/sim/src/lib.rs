@@ -18,6 +18,7 @@
 //! | 6 a page carries at least one message | [`invariants`]: texts larger than the egress bound arrive |
 //! | 7 time never steps back | [`oracle`]: stamps of a channel, while the wall clock jumps |
 //! | 8 unknown outcomes | [`disk`]: of what was queued at a crash any prefix survives; nothing acked is missing afterwards |
+//! | 8 what cannot be read | [`disk`]: a user, a log, a history fails for a while; [`node`]: no shard spins, and all comes to rest |
 //! | 9 drain | [`world`]: Drained in time, with every connection closed; what was left is replayed |
 //!
 //! Completeness: [`wire`] (no range passes what is durable or what was sent), [`device`] (everything up to the cursor is
@@ -76,7 +77,14 @@ pub struct Failure {
 /// # Errors
 /// What broke, with as many of the last steps as `mode` keeps.
 pub fn run(seed: u64, ticks: u64, mode: Mode) -> Result<Tally, Failure> {
-    let mut world = World::new(seed, mode);
+    run_world(seed, ticks, World::new(seed, mode))
+}
+
+/// Runs the world of a seed, which somebody may have changed.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_world(seed: u64, ticks: u64, mut world: World) -> Result<Tally, Failure> {
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run(ticks)));
     let words = match outcome {
         Ok(Ok(())) => return Ok(world.tally),

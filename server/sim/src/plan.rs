@@ -77,6 +77,8 @@ pub struct Faults {
     pub dial_again: u64,
     /// Nothing happens for longer than a heartbeat.
     pub long_pause: u64,
+    /// One user's rows, one log or one channel's history cannot be read for a while.
+    pub unreadable: u64,
     /// A hop whose loss has a recovery of its own is lost; in a thousand of them.
     pub lost_hop: u64,
     /// The process ends and a backup takes the place of its stores. Backups are made four times as often.
@@ -98,6 +100,7 @@ impl Faults {
         app_crash: 0,
         dial_again: 0,
         long_pause: 0,
+        unreadable: 0,
         lost_hop: 0,
         restore: 0,
     };
@@ -117,6 +120,7 @@ impl Faults {
             app_crash: some(10_000),
             dial_again: some(10_000),
             long_pause: some(2_000),
+            unreadable: some(5_000),
             lost_hop: some(30),
             restore: some(3_000),
         }

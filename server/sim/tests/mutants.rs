@@ -1,82 +1,145 @@
-//! Proof that the simulator can fail: deliberate faults in the core, each of which it must find.
+//! Proof that our tests can fail: deliberate faults, each of which must be found. Those of the core by the simulator, those
+//! of a crate with tests of its own by these.
 //!
-//! Product code has no switches for this. A mutant is a text that stands exactly once in a file of the core and what is put
-//! in its place. The crates that the simulator is made of are copied into a workspace of their own, the mutant is applied
-//! there, the copy is built and run on some seeds, and the run must fail. All mutants share one target directory, so that
-//! each costs the build of the core and the simulator only.
+//! Product code has no switches for this. A mutant is a text that stands exactly once in a file and what is put in its
+//! place. The crates that the proofs are made of are copied into a workspace of their own, the mutant is applied there, the
+//! copy is built and its proof is run, which must fail. All mutants share one target directory, so that each costs the build
+//! of what it changes only.
 //!
 //! Ignored in plain `cargo test`, because it costs a build a mutant: `cargo test -p sim --test mutants -- --ignored`.
-//! `MUTANT=word` runs those whose name holds the word.
+//! `MUTANT=word` runs those whose name or directory holds the word.
 
 // A test that cannot read or build has failed, and says where.
 #![allow(clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 mod patches;
 
-use patches::{MUTANTS, Mutant};
+use patches::Mutant;
 
-/// Seeds that a mutant has to survive to escape.
+/// Seeds that a mutant of the core has to survive to escape.
 const SEEDS: u64 = 600;
 
 /// What the copy is made of, beside the manifest of the workspace.
-const CRATES: [&str; 5] = ["protocol", "storage", "clients/rust", "server/shard", "server/sim"];
+const CRATES: [&str; 6] =
+    ["protocol", "storage", "clients/rust", "server/shard", "server/edge", "server/sim"];
+
+/// Where mutants live, and what must find them.
+struct Room {
+    dir: &'static str,
+    mutants: &'static [Mutant],
+    proof: Proof,
+}
+
+/// What must fail.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// The simulator, on [`SEEDS`] seeds.
+    Simulator,
+    /// The tests of a crate.
+    Tests(&'static str),
+}
+
+const ROOMS: [Room; 3] = [
+    Room { dir: "server/shard/src", mutants: patches::MUTANTS, proof: Proof::Simulator },
+    Room { dir: "storage/src", mutants: patches::storage::MUTANTS, proof: Proof::Tests("storage") },
+    Room { dir: "server/edge/src", mutants: patches::edge::MUTANTS, proof: Proof::Tests("edge") },
+];
 
 #[test]
 fn patches_apply_exactly_once() {
-    for mutant in MUTANTS {
-        let path = root().join("server/shard/src").join(mutant.file);
-        mutated(mutant, &fs::read_to_string(&path).expect("the core can be read"));
+    for room in &ROOMS {
+        for mutant in room.mutants {
+            let path = root().join(room.dir).join(mutant.file);
+            mutated(mutant, &fs::read_to_string(&path).expect("the file can be read"));
+        }
     }
 }
 
 #[test]
-#[ignore = "builds the core once a mutant; see the head of the file"]
+#[ignore = "builds once a mutant; see the head of the file"]
 fn every_mutant_is_caught() {
     let wanted = std::env::var("MUTANT").unwrap_or_default();
     let home = copy_workspace();
-    // The unchanged core must hold on the same seeds, or a failure would prove nothing.
-    let (held, words) = run(&home);
-    assert!(held, "the unchanged core fails:\n{words}");
     let mut escaped = Vec::new();
-    for mutant in MUTANTS.iter().filter(|mutant| mutant.name.contains(&wanted)) {
-        let path = home.join("server/shard/src").join(mutant.file);
-        let original = fs::read_to_string(&path).expect("the copy can be read");
-        fs::write(&path, mutated(mutant, &original)).expect("the copy can be written");
-        let (held, words) = run(&home);
-        fs::write(&path, original).expect("the copy can be written");
-        println!("{}: {words}", mutant.name);
-        if held {
-            escaped.push(mutant.name);
+    for room in &ROOMS {
+        let is_wanted = |mutant: &&Mutant| {
+            mutant.name.contains(&wanted) || room.dir.split('/').any(|part| part == wanted)
+        };
+        let mutants: Vec<&Mutant> = room.mutants.iter().filter(is_wanted).collect();
+        if mutants.is_empty() {
+            continue;
+        }
+        // What is unchanged must hold, or a failure would prove nothing.
+        let (held, words) = room.proof.run(&home);
+        assert!(held, "{} fails unchanged:\n{words}", room.dir);
+        for mutant in mutants {
+            let path = home.join(room.dir).join(mutant.file);
+            let original = fs::read_to_string(&path).expect("the copy can be read");
+            fs::write(&path, mutated(mutant, &original)).expect("the copy can be written");
+            let (held, words) = room.proof.run(&home);
+            fs::write(&path, original).expect("the copy can be written");
+            println!("{}: {}: {words}", room.dir, mutant.name);
+            if held {
+                escaped.push(mutant.name);
+            }
         }
     }
     assert!(escaped.is_empty(), "not caught: {escaped:?}");
 }
 
-/// The file of the core with the fault in it.
+impl Proof {
+    /// Builds and runs it in the copy. Whether everything held, and the last words.
+    fn run(self, home: &Path) -> (bool, String) {
+        match self {
+            Self::Simulator => {
+                build(home, &["build", "--offline", "--quiet", "-p", "sim"]);
+                let mut sim = Command::new(home.join("target/debug/sim"));
+                sim.args(["--seeds", &format!("0..{SEEDS}"), "--last", "0"]);
+                let ran = sim.output().expect("the simulator runs");
+                (ran.status.success(), last_words(&ran, "seed "))
+            }
+            Self::Tests(package) => {
+                // Built first: a mutant that does not compile proves nothing.
+                build(home, &["test", "--offline", "--quiet", "--no-run", "-p", package]);
+                let ran = cargo(home, &["test", "--offline", "--quiet", "-p", package]);
+                (ran.status.success(), last_words(&ran, "    "))
+            }
+        }
+    }
+}
+
+fn build(home: &Path, words: &[&str]) {
+    let built = cargo(home, words);
+    assert!(built.status.success(), "the copy does not build:\n{}", String::from_utf8_lossy(&built.stderr));
+}
+
+fn cargo(home: &Path, words: &[&str]) -> Output {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(words).current_dir(home);
+    cargo.env("CARGO_TARGET_DIR", home.join("target")).env("RUSTFLAGS", "-Awarnings");
+    // The copy has no .cargo/config.toml that says where RocksDB is.
+    if std::env::var_os("ROCKSDB_LIB_DIR").is_none() {
+        cargo.env("ROCKSDB_LIB_DIR", root().join(".rocksdb")).env("ROCKSDB_STATIC", "1");
+    }
+    cargo.output().expect("cargo runs")
+}
+
+/// The first line that begins so, or the last of all.
+fn last_words(ran: &Output, start: &str) -> String {
+    let words = String::from_utf8_lossy(&ran.stdout);
+    let line = words.lines().find(|line| line.starts_with(start)).or_else(|| words.lines().last());
+    line.unwrap_or_default().trim().chars().take(300).collect()
+}
+
+/// The file with the fault in it.
 fn mutated(mutant: &Mutant, original: &str) -> String {
     let found = original.matches(mutant.from).count();
     assert_eq!(found, 1, "{}: its text stands {found} times in {}", mutant.name, mutant.file);
     original.replace(mutant.from, mutant.to)
-}
-
-/// Builds and runs the copy. Whether every seed held, and the last words.
-fn run(home: &Path) -> (bool, String) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(&cargo);
-    build.args(["build", "--offline", "--quiet", "-p", "sim"]).current_dir(home);
-    build.env("CARGO_TARGET_DIR", home.join("target")).env("RUSTFLAGS", "-Awarnings");
-    let built = build.output().expect("cargo runs");
-    assert!(built.status.success(), "the copy does not build:\n{}", String::from_utf8_lossy(&built.stderr));
-    let mut sim = Command::new(home.join("target/debug/sim"));
-    sim.args(["--seeds", &format!("0..{SEEDS}"), "--last", "0"]);
-    let ran = sim.output().expect("the simulator runs");
-    let words = String::from_utf8_lossy(&ran.stdout);
-    let last = words.lines().find(|line| line.starts_with("seed ")).or_else(|| words.lines().last());
-    (ran.status.success(), last.unwrap_or_default().chars().take(300).collect())
 }
 
 /// The workspace of this crate.

@@ -119,7 +119,7 @@ settings! {
     "pin", "CORES", "Cores that shards are pinned to [auto: when there is a shard for each]",
         "auto, off, or core numbers with commas between them",
         |config, text| config.pin => Pin::parse(text);
-    "readers", "N", "Threads that read what is not in memory [2]", "1 to 64",
+    "readers", "N", "Threads that read what is not in memory [one a core, at least 2]", "1 to 64",
         |config, text| config.readers => number(text, 1, 64);
     "group_members", "N", "Members a group may have [100]", "2 to 500",
         |config, text| config.limits.group_members => number(text, 2, GROUP_MEMBERS_MAX);
@@ -151,7 +151,7 @@ settings! {
         |config, text| config.token_ms => number(text, 10, 31_536_000_u64).map(|seconds| seconds * 1000);
     "hello_timeout_ms", "MS", "A connection must say Hello within so long [10000]", "100 to 600000",
         |config, text| config.hello_timeout_ms => number(text, 100, 600_000);
-    "space_reserve_mib", "MIB", "Sends are refused below so much free disk [auto: 5 %, at most 1024]",
+    "space_reserve_mib", "MIB", "Whatever writes is refused below so much free disk [auto: 5 %, at most 1024, but what the stores need]",
         "16 to 1048576, or auto",
         |config, text| config.space_reserve_bytes => or_auto(text, |text| mib(text, 16, 1 << 20));
     "cache_mib", "MIB", "Block cache of all stores [256]", "8 to 1048576",

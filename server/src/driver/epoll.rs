@@ -449,7 +449,7 @@ impl Driver for Epoll {
         }
         let accept = (self.listener.is_some() && self.may_accept).then_some(self.accept_again_ms);
         let table = &self.table;
-        let stale = |conn: ConnId, deadline_ms| {
+        let stale = |conn: ConnId, deadline_ms: u64| {
             table.get(conn.0).is_none_or(|entry| entry.timer_ms != deadline_ms)
                 || table.get(conn.0).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
         };

@@ -85,7 +85,7 @@ pub(super) fn visit(
     }
     let bounds = (key::message(channel, after.next()), key::message(channel, before));
     let mut expected = (direction == Direction::Rising).then(|| after.next());
-    view.rows(store)?.scan(family, (&bounds.0, &bounds.1), direction, view.tier, &mut |key, value| {
+    view.scan((store, family), (&bounds.0, &bounds.1), direction, &mut |key, value| {
         let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(store, family, key))?;
         let seq = Seq(seq);
         if let Some(wanted) = expected.filter(|wanted| *wanted != seq) {

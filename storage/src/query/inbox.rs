@@ -7,11 +7,12 @@ use super::Filled;
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::key;
-use crate::rows::{Direction, Found};
+use crate::rows::{Direction, Found, Unread};
 use crate::value;
 use crate::view::{View, damaged};
 
-/// The messages behind `after`, and the position of the last.
+/// The messages behind `after`, and the position of the last. Where memory or the rows that may be looked at end behind the
+/// first message, the page ends there: the next one goes on.
 pub(super) fn page(
     view: &View<'_>,
     user: UserId,
@@ -20,7 +21,10 @@ pub(super) fn page(
 ) -> Found<(Vec<Frame>, InboxSeq)> {
     let mut filled = Filled::new(bounds);
     let (mut frames, mut through) = (Vec::new(), after);
-    for (channel, seq) in pointers(view, user, after, Filled::messages_max(bounds))? {
+    // A pointer and its message are two rows; the search for the pointers is one more.
+    let affordable = view.left.map_or(usize::MAX, |left| (left.get() as usize).saturating_sub(1) / 2);
+    let count = Filled::messages_max(bounds).min(affordable.max(1));
+    for (channel, seq) in pointers(view, user, after, count)? {
         let missing = || {
             let what = format!(
                 "the inbox of user {user} at {} names {channel:?} {seq}, which is gone",
@@ -29,7 +33,11 @@ pub(super) fn page(
             let (home, family) = (view.placement.channel_store(channel), view.history(channel));
             StoreError::corrupt_row(home, family, &key::message(channel, seq), what)
         };
-        let frame = view.message(channel, seq)?.ok_or_else(missing)?;
+        let found = match view.message(channel, seq) {
+            Err(Unread::Miss) if !frames.is_empty() => break,
+            found => found?,
+        };
+        let frame = found.ok_or_else(missing)?;
         if !filled.take(1, frame.bytes().len()) {
             break;
         }
@@ -53,7 +61,7 @@ fn pointers(
     }
     let mut expected = after.next();
     let range = (&key::pointer(user, expected), &key::user(user));
-    view.scan_from(place, range, Direction::Rising, &mut |key, value| {
+    let scanned = view.scan_from(place, range, Direction::Rising, &mut |key, value| {
         let row = key::read_user_row(key).zip(value::read_pointer(value.bytes()));
         let ((_, _, at), pointer) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
         if at != expected.0 {
@@ -63,6 +71,10 @@ fn pointers(
         expected = expected.next();
         found.push(pointer);
         Ok(found.len() < count)
-    })?;
+    });
+    match scanned {
+        Err(Unread::Miss) if !found.is_empty() => {}
+        scanned => scanned?,
+    }
     Ok(found)
 }

@@ -1,7 +1,6 @@
 //! The fan-out log, read again as deliveries: who was to get each message when it was sent, whatever changed since.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use protocol::commit::MemberRow;
@@ -18,6 +17,8 @@ use crate::view::{View, damaged};
 
 /// Log rows that one read covers at most, so that rows that concern another store cost bounded time.
 const ROWS_MAX: usize = 4096;
+/// Rows of all kinds that one read looks at, about: the log row in which it passes this is its last.
+const LOOKS_MAX: usize = 16_384;
 
 type LogRow = (u64, Vec<(ChannelId, Seq)>);
 type Members = BTreeMap<ChannelId, Vec<(UserId, MemberRow)>>;
@@ -30,12 +31,12 @@ pub(super) fn page(
     dest: StoreId,
     bounds: PageBounds,
 ) -> Found<(Vec<Delivery>, u64)> {
-    let mut members = Members::new();
+    let (mut members, mut looks) = (Members::new(), 0);
     let mut filled = Filled::new(bounds);
     let (mut deliveries, mut through) = (Vec::new(), after);
     let mut rows_left = ROWS_MAX;
     // Few rows at a time: a page is usually full long before the log ends.
-    while rows_left > 0 {
+    while rows_left > 0 && looks < LOOKS_MAX {
         let rows = log(view, source, (through, until), rows_left.min(64))?;
         if rows.is_empty() {
             break;
@@ -43,8 +44,10 @@ pub(super) fn page(
         rows_left -= rows.len();
         for (number, messages) in rows {
             let mut row = Vec::new();
+            looks += 1 + messages.len();
             for (channel, seq) in messages {
-                row.extend(delivery(view, (source, number, dest), (channel, seq), &mut members)?);
+                looks += load_members(view, channel, &mut members)?;
+                row.extend(delivery(view, (source, number, dest), (channel, seq), &members)?);
             }
             let bytes = row.iter().map(|delivery| delivery.frame.bytes().len()).sum();
             if !row.is_empty() && !filled.take(row.len(), bytes) {
@@ -52,6 +55,9 @@ pub(super) fn page(
             }
             deliveries.append(&mut row);
             through = number;
+            if looks >= LOOKS_MAX {
+                break;
+            }
         }
     }
     Ok((deliveries, through))
@@ -62,7 +68,7 @@ fn log(view: &View<'_>, source: StoreId, (after, until): (u64, u64), count: usiz
     let mut rows: Vec<LogRow> = Vec::new();
     let Some(mut expected) = after.checked_add(1).filter(|next| *next <= until) else { return Ok(rows) };
     let bounds: (&[u8], &[u8]) = (&key::fanout(expected), &key::END);
-    view.rows(source)?.scan(Family::Fanout, bounds, Direction::Rising, view.tier, &mut |key, value| {
+    view.scan((source, Family::Fanout), bounds, Direction::Rising, &mut |key, value| {
         let row = key::read_fanout(key).zip(value::read_fanout(value.bytes()));
         let (number, messages) = row.ok_or_else(|| damaged(source, Family::Fanout, key))?;
         if number != expected {
@@ -77,11 +83,16 @@ fn log(view: &View<'_>, source: StoreId, (after, until): (u64, u64), count: usiz
     Ok(rows)
 }
 
-/// Everybody who ever was a member, with all intervals.
-fn members_of(view: &View<'_>, channel: ChannelId) -> Found<Vec<(UserId, MemberRow)>> {
-    let mut members = Vec::new();
-    view.each_membership(channel, &mut |user, membership| members.push((user, membership.row())))?;
-    Ok(members)
+/// Everybody who ever was a member of a group, once a read; says how many rows that took.
+fn load_members(view: &View<'_>, channel: ChannelId, members: &mut Members) -> Found<usize> {
+    if channel.users().is_some() || members.contains_key(&channel) {
+        return Ok(0);
+    }
+    let mut found = Vec::new();
+    view.each_membership(channel, &mut |user, membership| found.push((user, membership.row())))?;
+    let rows = found.len();
+    members.insert(channel, found);
+    Ok(rows)
 }
 
 /// One message for the users of `dest`; `None` when it has none there.
@@ -89,7 +100,7 @@ fn delivery(
     view: &View<'_>,
     (source, number, dest): (StoreId, u64, StoreId),
     (channel, seq): (ChannelId, Seq),
-    members: &mut Members,
+    members: &Members,
 ) -> Found<Option<Delivery>> {
     let at_dest = |user: &UserId| view.placement.user_store(*user) == dest;
     let read = || -> Found<Frame> {
@@ -108,12 +119,13 @@ fn delivery(
         }
         (read()?, recipients)
     } else {
+        let members = members.get(&channel).map(Vec::as_slice).unwrap_or_default();
+        // Senders are among those who ever were members, so a store without one of these needs no frame read for it.
+        if !members.iter().any(|(user, _)| at_dest(user)) {
+            return Ok(None);
+        }
         let frame = read()?;
         let sender = frame.read_stamp().map(|stamp| stamp.sender);
-        let members = match members.entry(channel) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(members_of(view, channel)?),
-        };
         let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
         let mut recipients: Vec<_> = held.chain(sender).filter(at_dest).collect();
         recipients.sort_unstable();

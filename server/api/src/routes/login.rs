@@ -20,7 +20,7 @@ use crate::server::{ChatUrl, Peer, Shared};
 /// When a login may come again that the core could not take, milliseconds.
 const CORE_RETRY_MS: u64 = 1000;
 /// The same while the disk is nearly full.
-const STORAGE_RETRY_MS: u64 = 5000;
+pub(super) const STORAGE_RETRY_MS: u64 = 5000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +46,9 @@ pub(crate) async fn login(
             "replace",
             "only a new device replaces another; leave out one of the two",
         ));
+    }
+    if device.is_none() && api.core.is_storage_full() {
+        return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
     let account = authenticate(&api, peer, &body.name, body.password).await?;
     let _turn = api.turns.of(account.user).await;

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
+use super::login::STORAGE_RETRY_MS;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::name::Name;
@@ -26,6 +27,9 @@ pub(crate) async fn signup(
 ) -> Result<(StatusCode, axum::Json<serde_json::Value>), ApiError> {
     let name = Name::parse(&body.name).map_err(|fault| ApiError::field("name", fault))?;
     password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
+    if api.core.is_storage_full() {
+        return Err(ApiError::storage_full(STORAGE_RETRY_MS));
+    }
     // Asked before hashing, so that a taken name costs little; the unique column decides.
     if api.accounts.user_by_name(&name).await?.is_some() {
         return Err(AccountsError::NameTaken.into());

@@ -1,10 +1,13 @@
 //! The deliberate faults. Each says what it breaks; the text must stand exactly once in its file.
 
+pub(crate) mod edge;
+pub(crate) mod storage;
+
 /// One fault.
 pub(crate) struct Mutant {
     /// What it breaks.
     pub(crate) name: &'static str,
-    /// In `server/shard/src`.
+    /// In the directory of its room.
     pub(crate) file: &'static str,
     /// What stands there.
     pub(crate) from: &'static str,
@@ -12,7 +15,7 @@ pub(crate) struct Mutant {
     pub(crate) to: &'static str,
 }
 
-/// All of them.
+/// Those of the core, in `server/shard/src`.
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "duplicate answered before stored",
@@ -283,6 +286,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "../../../storage/src/query/joined.rs",
         from: "left = stay.as_ref().map_or(listed.left_since(), |stay| stay.interval.left);",
         to: "left = listed.left_since();",
+    },
+    Mutant {
+        name: "a read that failed is never asked again",
+        file: "unread.rs",
+        from: "rest.wanted && rest.until <= now);",
+        to: "rest.wanted && rest.until <= now && false);",
     },
     Mutant {
         name: "an ack is sent before its span is applied and once more then",

@@ -1,0 +1,254 @@
+//! Asking the stores, within bounds, and what becomes of an answer or of a read that failed.
+
+use protocol::query::{Answer, Query, ReadFault};
+use protocol::{ChannelId, Code, Kind, Refusal, UserId};
+
+use crate::channel::Channel;
+use crate::effect::{Effect, Fault};
+use crate::input::{ConnId, Ticket};
+use crate::invariant::impossible;
+use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX, READ_PAUSE_MAX_MS};
+use crate::pipeline::After;
+use crate::shard::{Asked, Shard, Slot};
+use crate::unread::Load;
+use crate::user::{User, Waiting};
+
+impl Asked {
+    /// Whether it is answered with a page for a device. The readers serve loads first.
+    pub(crate) fn is_page(&self) -> bool {
+        match self {
+            Self::Page(_) | Self::History(_) | Self::Channels { .. } | Self::Created(_) => true,
+            Self::User(_)
+            | Self::Channel(_)
+            | Self::Window(_)
+            | Self::Membership { .. }
+            | Self::Earlier { .. }
+            | Self::Replay { .. } => false,
+        }
+    }
+}
+
+impl Shard {
+    /// Asks a store.
+    pub(crate) fn ask(&mut self, asked: Asked, query: Query) -> Ticket {
+        let ticket = self.ticket_for(asked);
+        self.out.push(Effect::Read { ticket, query });
+        ticket
+    }
+
+    /// Asks a store once a batch of it is stored, so that a user sees what it was told is done.
+    pub(crate) fn ask_after(&mut self, index: usize, number: u64, asked: Asked, query: Query) {
+        let ticket = self.ticket_for(asked);
+        let after = After::Read(ticket, query);
+        let pipeline = self.pipelines.get_mut(index);
+        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(number, after)) {
+            self.after_stored(after);
+        }
+    }
+
+    fn ticket_for(&mut self, asked: Asked) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.pages_asked += usize::from(asked.is_page());
+        self.asked.insert(ticket, asked);
+        ticket
+    }
+
+    /// Whether another page may be asked for: the readers have room for so many of each shard.
+    pub(crate) fn has_page_room(&self) -> bool {
+        self.pages_asked < PAGES_ASKED_MAX
+    }
+
+    /// Whether another load may be asked for.
+    pub(crate) fn has_load_room(&self) -> bool {
+        self.asked.len() - self.pages_asked < LOADS_ASKED_MAX
+    }
+
+    /// Whether this may be asked for now: it does not rest, and there is room. If something waits for it that cannot be
+    /// refused it is asked for once both are so.
+    pub(crate) fn may_load(&mut self, load: Load, wanted: bool) -> bool {
+        if self.unread.rests(load, self.now, wanted).is_some() {
+            return false;
+        }
+        let has_room = self.has_load_room();
+        if !has_room && wanted {
+            self.unread.later(load, self.now);
+        }
+        has_room
+    }
+
+    pub(crate) fn read(&mut self, ticket: Ticket, answer: Result<Answer, ReadFault>) {
+        let Some(asked) = self.asked.remove(&ticket) else {
+            return impossible!(self, "an answer to a query that was not asked");
+        };
+        self.pages_asked -= usize::from(asked.is_page());
+        match answer {
+            Ok(answer) => self.answered(ticket, asked, answer),
+            // Whatever needs the row can never go on: the process ends and names it.
+            Err(fault @ ReadFault::Corrupt { .. }) => {
+                self.out.push(Effect::Fault(Fault::Unreadable(fault)));
+            }
+            Err(ReadFault::Io { .. }) => {
+                self.counters.reads_failed += 1;
+                self.read_failed(asked);
+            }
+        }
+        self.ask_waiting_page();
+        self.load_wanted();
+    }
+
+    fn answered(&mut self, ticket: Ticket, asked: Asked, answer: Answer) {
+        match (asked, answer) {
+            (Asked::User(user), Answer::User { account, devices, inbox_head }) => {
+                self.unread.forget(Load::User(user));
+                self.user_loaded(user, User::new(account, devices, inbox_head));
+            }
+            (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
+                self.unread.forget(Load::Channel(id));
+                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms));
+            }
+            (Asked::Window(id), Answer::Window(window)) => {
+                self.unread.forget(Load::Window(id));
+                self.window_loaded(id, &window);
+            }
+            (Asked::Page(conn), Answer::Inbox { frames, through }) => {
+                self.unread.forget(Load::Page(conn));
+                self.page(conn, ticket, frames, through);
+            }
+            (Asked::History(history), Answer::History(frames)) => self.history_page(&history, frames),
+            (Asked::Channels { origin, id }, Answer::Joined { items, more }) => {
+                self.channels_page(origin, id, items, more);
+            }
+            (Asked::Membership { submit, durable }, Answer::Membership(stays)) => {
+                self.membership(&submit, durable, &stays);
+            }
+            (Asked::Earlier { channel, number, users }, Answer::Earlier(earlier)) => {
+                self.newcomers_read(channel, number, &users, Some(earlier));
+            }
+            (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
+            (Asked::Replay { dest, source }, Answer::Replay { deliveries, through }) => {
+                self.unread.forget(Load::Replay { dest, source });
+                self.replayed(dest, source, through, deliveries);
+            }
+            (_, _) => impossible!(self, "an answer of another kind than was asked"),
+        }
+    }
+
+    /// What was asked could not be read this time. Nothing is asked again in this step.
+    fn read_failed(&mut self, asked: Asked) {
+        match asked {
+            Asked::User(id) => self.user_not_loaded(id),
+            Asked::Channel(id) => {
+                self.unread.failed(Load::Channel(id), self.now, false);
+                self.channel_not_loaded(id);
+            }
+            Asked::Window(id) => {
+                self.unread.failed(Load::Window(id), self.now, false);
+                self.window_not_loaded(id);
+            }
+            // The session waits for it and nothing else: it stays, and its page is asked for again.
+            Asked::Page(conn) if self.sessions.contains_key(&conn) => {
+                self.unread.failed(Load::Page(conn), self.now, true);
+            }
+            // The connection closed meanwhile.
+            Asked::Page(conn) => self.unread.forget(Load::Page(conn)),
+            Asked::History(history) => {
+                self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &cannot_read());
+            }
+            Asked::Channels { origin, id } => {
+                self.refuse_at(origin, Kind::GET_CHANNELS, id, &cannot_read());
+            }
+            Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
+            Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
+            // The log stays marked as being read, so that no gap asks for it before its pause is over.
+            Asked::Replay { dest, source } => {
+                self.unread.failed(Load::Replay { dest, source }, self.now, true);
+            }
+        }
+    }
+
+    /// The user's rows could not be read: whoever can be told is told to come again. Deliveries cannot be refused: for
+    /// them the user is asked for again.
+    fn user_not_loaded(&mut self, id: UserId) {
+        let Some(Slot::Loading(waiting)) = self.users.remove(&id) else {
+            return impossible!(self, "a user that was asked for is not being loaded");
+        };
+        let applied = self.applied_of(self.placement.user_store(id));
+        let wanted = applied.is_some_and(|(_, applied)| applied.awaits(id));
+        self.unread.failed(Load::User(id), self.now, wanted);
+        for waiting in waiting {
+            self.refuse_waiting(id, waiting);
+        }
+    }
+
+    fn channel_not_loaded(&mut self, id: ChannelId) {
+        let Some(Slot::Loading(waiting)) = self.channels.remove(&id) else {
+            return impossible!(self, "a channel that was asked for is not being loaded");
+        };
+        for submit in waiting {
+            self.refuse(&submit, &cannot_read());
+        }
+    }
+
+    /// Asks again for what has rested long enough and is still wanted.
+    pub(crate) fn ask_again(&mut self) {
+        if self.unread.next().is_none_or(|next| next > self.now) {
+            return;
+        }
+        for load in self.unread.due(self.now) {
+            match load {
+                Load::User(user) => {
+                    self.with_user(user, || Waiting::Delivery);
+                }
+                Load::Replay { dest, source } => {
+                    if let Some(applied) = self.own(dest).and_then(|index| self.applied.get_mut(index)) {
+                        applied.replay_failed(source);
+                    }
+                }
+                Load::Page(conn) => self.page_again(conn),
+                // Asked for by requests alone, which are refused and never wait here.
+                Load::Channel(_) | Load::Window(_) => {}
+            }
+        }
+    }
+
+    /// A session's page is asked for again.
+    fn page_again(&mut self, conn: ConnId) {
+        match self.sessions.get_mut(&conn) {
+            Some(session) => {
+                session.paging = None;
+                self.advance(conn, false);
+            }
+            None => self.unread.forget(Load::Page(conn)),
+        }
+    }
+
+    /// Lets the first session that waits for a place among the pages ask for its own.
+    fn ask_waiting_page(&mut self) {
+        while self.has_page_room()
+            && let Some(conn) = self.pages_waiting.pop_front()
+        {
+            if let Some(session) = self.sessions.get_mut(&conn)
+                && session.paging == Some(PAGE_WAITS)
+            {
+                session.paging = None;
+                self.advance(conn, false);
+            }
+        }
+    }
+}
+
+/// In place of a ticket: the session waits for a place among the pages.
+pub(crate) const PAGE_WAITS: Ticket = Ticket(0);
+
+/// The disk did not give what was asked for.
+pub(crate) fn cannot_read() -> Refusal {
+    Refusal::retry(Code::Busy, 1000, "the disk cannot be read now; try again")
+}
+
+/// Too many pages of other devices are being read.
+pub(crate) fn many_pages() -> Refusal {
+    Refusal::retry(Code::Busy, 500, "many pages are being read; try again")
+}
+
+const _: () = assert!(READ_PAUSE_MAX_MS <= 60_000);
