@@ -85,6 +85,15 @@ pub enum Hop {
         /// How far.
         through: u64,
     },
+    /// Home of a store -> every shard: the store takes no more sends for now, or takes them again. Who sends there is not
+    /// read until then. While it is on it is said again each second; what is not said again is over after three, so that
+    /// no loss lasts.
+    Pressure {
+        /// Which store.
+        store: StoreId,
+        /// Full, or relieved.
+        on: bool,
+    },
     /// Holder of a connection -> its user's home: what the connection said. In order within a connection. Lost only with
     /// the process, and the connection with it.
     Held {
@@ -137,6 +146,8 @@ pub enum Held {
         /// Bytes that the connection has not taken yet.
         queued: usize,
     },
+    /// It took bytes although what waits is no less: it is slow, and not stalled.
+    Took,
     /// Whether the holder reads the connection: not while the ring to the home is too full. Its silence then says nothing.
     /// In order with the frames.
     Read(bool),

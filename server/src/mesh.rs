@@ -348,14 +348,14 @@ impl Mailbox {
         (shared.posts.len(), shared.hops.iter().map(|pair| pair.ring.len()).sum())
     }
 
-    /// Asks to sleep. True: the thread may wait for its bell. False: something waits. Hops count only if `wants_hops`.
+    /// Asks to sleep. True: the thread may wait for its bell. False: something waits.
     #[must_use]
-    pub fn lie_down(&self, wants_hops: bool) -> bool {
+    pub fn lie_down(&self) -> bool {
         let Some(shared) = self.shared() else { return true };
         shared.doze.lie_down(|| {
             shared.posts.is_empty()
                 && !shared.nudged.load(Ordering::Acquire)
-                && !(wants_hops && shared.hops.iter().any(|pair| !pair.ring.is_empty()))
+                && shared.hops.iter().all(|pair| pair.ring.is_empty())
         })
     }
 

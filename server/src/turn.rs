@@ -63,7 +63,6 @@ pub trait Core {
     fn end_turn(&mut self, effects: &mut Vec<Effect>);
     fn poll_hop(&mut self, to: ShardId) -> Option<Hop>;
     fn has_hops(&self, to: ShardId) -> bool;
-    fn wants_hops(&self) -> bool;
     fn next_deadline(&self) -> Option<Tick>;
     fn counters(&self) -> shard::Counters;
 }
@@ -83,9 +82,6 @@ impl Core for Shard {
     }
     fn has_hops(&self, to: ShardId) -> bool {
         Self::has_hops(self, to)
-    }
-    fn wants_hops(&self) -> bool {
-        Self::wants_hops(self)
     }
     fn next_deadline(&self) -> Option<Tick> {
         Self::next_deadline(self)
@@ -258,9 +254,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
         let retry = (!self.away.is_empty()).then_some(now_ms + HANDOVER_RETRY_MS);
         let core = self.core.next_deadline().map(|tick| tick.0);
         let deadline = [retry, core, self.driver.next_deadline()].into_iter().flatten().min();
-        if deadline.is_some_and(|deadline| deadline <= now_ms)
-            || !self.mailbox.lie_down(self.core.wants_hops())
-        {
+        if deadline.is_some_and(|deadline| deadline <= now_ms) || !self.mailbox.lie_down() {
             return Some(Duration::ZERO);
         }
         deadline.map(|deadline| Duration::from_millis(deadline - now_ms))
@@ -286,9 +280,6 @@ impl<C: Core, D: Driver> Turns<C, D> {
         // Hops have time of their own: however many posts there are, some hops are taken.
         let since = self.clock.now().at;
         for taken in 1..=HOPS_PER_TURN {
-            if !self.core.wants_hops() {
-                break;
-            }
             if self.is_late(taken, since) {
                 is_cut = true;
                 break;

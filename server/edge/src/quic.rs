@@ -50,6 +50,8 @@ pub enum Told {
     /// when that changes. Frames that the peer was sent and did not acknowledge count from the moment when no more of
     /// them fit ([`QUIC_SEND_WINDOW`](crate::limits::QUIC_SEND_WINDOW)), pages until they have arrived.
     Queued(usize),
+    /// Bytes were sent to a connection, and no fewer wait than was told: it is slow, and not stalled.
+    Took,
     /// A connection that had said Hello is gone, whoever ended it.
     Closed,
 }

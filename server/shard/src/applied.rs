@@ -259,11 +259,6 @@ impl Applied {
     pub(crate) fn is_caught_up(&self) -> bool {
         self.marks.iter().all(|mark| mark.applied >= mark.seen)
     }
-
-    /// Whether so much waits that hops should wait in their rings.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.waiting.len() >= DELIVERIES_WAITING_MAX / 2
-    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,10 @@ impl Shard {
         self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
     }
 
+    pub(crate) fn takes_deliveries(&self, index: usize) -> bool {
+        self.pipelines.get(index).is_some_and(|pipeline| pipeline.takes_deliveries())
+    }
+
     /// Puts the messages of a span, whose recipients are all in memory, into their inboxes.
     pub(crate) fn apply_span(&mut self, index: usize, inbound: &Inbound, has_waited: bool) {
         let mut origins = inbound.origins.iter().peekable();
@@ -103,6 +107,7 @@ impl Shard {
     }
 
     fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, ack: Ack) {
+        let room = self.egress_room();
         let (Some(Slot::Live(user)), Some(pipeline)) =
             (self.users.get_mut(&id), self.pipelines.get_mut(index))
         else {
@@ -114,7 +119,6 @@ impl Shard {
         let mut all_live = true;
         for conn in &user.sessions {
             let Some(session) = self.sessions.get_mut(conn) else { continue };
-            let room = self.config.limits.egress_bytes;
             // Its own device is told otherwise, and one that is behind is brought along.
             let is_live = ack.session() != Some(session.number)
                 && session.takes_live(at, delivery.frame.bytes().len(), room, (self.now, self.turn));
@@ -165,6 +169,7 @@ impl Shard {
 
     pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        self.users_changed += 1;
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
         for session in user.sessions.iter().filter_map(|conn| self.sessions.get(conn)) {
             keep |= session.paging.is_some();
@@ -187,6 +192,7 @@ impl Shard {
     /// Brings a session as near to the head as its connection takes: from memory, else by a page. Offline, reconnecting,
     /// slow and second device are this one path. `greeting` says that a complete range is due even if it is empty.
     pub(crate) fn advance(&mut self, conn: ConnId, greeting: bool) {
+        let room = self.egress_room();
         loop {
             let Some(session) = self.sessions.get_mut(&conn) else { return };
             let Some(Slot::Live(user)) = self.users.get(&session.user) else { return };
@@ -203,7 +209,7 @@ impl Shard {
                     session.sent_through = next;
                     continue;
                 }
-                if queued + entry.frame.bytes().len() > self.config.limits.egress_bytes {
+                if queued > 0 && queued + entry.frame.bytes().len() > room {
                     self.crowd(conn);
                     return;
                 }
@@ -254,8 +260,8 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         if !session.crowded {
             session.crowded = true;
-            self.crowded.push(conn);
             self.counters.fell_behind += 1;
+            self.await_flush(conn);
         }
     }
 

@@ -25,8 +25,8 @@ use crate::user::{Hello, User, Waiting};
 /// A connection whose user is being loaded. It is paused; what was read already waits here.
 #[derive(Debug, Default)]
 pub(crate) struct Greeting {
-    frames: Vec<Frame>,
-    /// Their bytes in the ledger.
+    said: Vec<Said>,
+    /// Bytes of the frames, in the ledger.
     weight: Option<Weight>,
 }
 
@@ -34,6 +34,13 @@ impl Greeting {
     fn bytes(&self) -> usize {
         self.weight.as_ref().map_or(0, Weight::bytes)
     }
+}
+
+/// What such a connection said after its Hello; answered in this order, after Welcome.
+#[derive(Debug)]
+enum Said {
+    Frame(Frame),
+    Reauth { id: u64, expires_ms: u64 },
 }
 
 /// A drain on the way.
@@ -64,18 +71,24 @@ impl Shard {
 
     /// A frame from a connection whose user is not loaded yet; gives it back when there is no such wait.
     pub(crate) fn frame_while_greeting(&mut self, conn: ConnId, frame: Frame) -> Option<Frame> {
-        match self.greeting.get_mut(&conn) {
-            Some(greeting)
-                if greeting.frames.len() < WAITING_MAX && greeting.bytes() < GREETING_BYTES_MAX =>
-            {
-                let bytes = greeting.bytes() + frame.bytes().len();
-                greeting.weight.get_or_insert_with(|| self.ledger.weigh(Holds::Waiting, 0)).set(bytes);
-                greeting.frames.push(frame);
-            }
-            Some(_) => self.speak(conn, Speak::Close(CloseCode::TooManyFaults)),
-            None => return Some(frame),
+        if !self.greeting.contains_key(&conn) {
+            return Some(frame);
         }
+        self.said_while_greeting(conn, Said::Frame(frame));
         None
+    }
+
+    fn said_while_greeting(&mut self, conn: ConnId, said: Said) {
+        match self.greeting.get_mut(&conn) {
+            Some(greeting) if greeting.said.len() < WAITING_MAX && greeting.bytes() < GREETING_BYTES_MAX => {
+                if let Said::Frame(frame) = &said {
+                    let bytes = greeting.bytes() + frame.bytes().len();
+                    greeting.weight.get_or_insert_with(|| self.ledger.weigh(Holds::Waiting, 0)).set(bytes);
+                }
+                greeting.said.push(said);
+            }
+            _ => self.speak(conn, Speak::Close(CloseCode::TooManyFaults)),
+        }
     }
 
     /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; one too many is
@@ -107,6 +120,7 @@ impl Shard {
         user.used = self.turn;
         let slot = self.users.insert(id, Slot::Live(Box::new(user)));
         self.user_ring.push_back((id, self.turn));
+        self.users_changed += 1;
         let Some(Slot::Loading(waiting)) = slot else { return };
         for waiting in waiting {
             match waiting {
@@ -162,8 +176,11 @@ impl Shard {
             return;
         }
         self.unpause(hello.conn, Why::Greeting);
-        for frame in greeting.frames {
-            self.frame(hello.conn, frame);
+        for said in greeting.said {
+            match said {
+                Said::Frame(frame) => self.frame(hello.conn, frame),
+                Said::Reauth { id, expires_ms } => self.reauth(hello.conn, id, expires_ms),
+            }
         }
     }
 
@@ -252,6 +269,10 @@ impl Shard {
     }
 
     pub(crate) fn reauth(&mut self, conn: ConnId, id: u64, expires_ms: u64) {
+        if self.greeting.contains_key(&conn) {
+            return self.said_while_greeting(conn, Said::Reauth { id, expires_ms });
+        }
+        // The session may have ended by now; then the connection is being closed.
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.expires_ms = expires_ms;
         session.heard_at = self.now;

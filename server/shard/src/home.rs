@@ -78,8 +78,7 @@ impl Shard {
             Kind::MARK_READ => {
                 let channel = ChannelId(body::ingest::<MarkRead>(&frame)?.channel.to_native());
                 check_party(origin.user, channel)?;
-                self.check_writable()?;
-                self.submit_hop(conn, origin, channel, frame)
+                self.submit_write(conn, origin, channel, frame)
             }
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
@@ -98,8 +97,25 @@ impl Shard {
             self.check_create(origin.user, channel, &frame)?;
         }
         check_party(origin.user, channel)?;
+        self.submit_write(conn, origin, channel, frame)
+    }
+
+    /// Passes on what the channel's home will write.
+    fn submit_write(
+        &mut self,
+        conn: ConnId,
+        origin: Origin,
+        channel: ChannelId,
+        frame: Frame,
+    ) -> Result<(), Refusal> {
         self.check_writable()?;
-        self.submit_hop(conn, origin, channel, frame)
+        self.submit_hop(conn, origin, channel, frame)?;
+        // Backpressure before refusal, by destination: what it sends next would find no room.
+        let store = self.placement.channel_store(channel);
+        if self.is_pressed(store) {
+            self.pause(conn, Why::Store(store));
+        }
+        Ok(())
     }
 
     /// Whether anything may be written now.
@@ -274,18 +290,45 @@ impl Shard {
     pub(crate) fn egress(&mut self, conn: ConnId, queued: usize) {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&conn) else { return };
-        session.egress.tell(queued, now);
+        session.egress.tell(queued, now, self.turn);
         session.egress.weigh(&self.ledger);
         if queued > 0 {
             self.look_at(conn, now.after_ms(self.config.limits.stalled_ms));
         }
+        self.look_at_crowded(conn);
+    }
+
+    /// The driver tells that bytes were taken, although no fewer wait.
+    pub(crate) fn took(&mut self, conn: ConnId) {
+        let now = self.now;
+        // It may have ended meanwhile.
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.egress.took(now);
+        }
+    }
+
+    /// A crowded connection is looked at again when the driver tells of it, or, if it never told, once it was flushed.
+    pub(crate) fn await_flush(&mut self, conn: ConnId) {
+        if self.sessions.get(&conn).is_some_and(|session| !session.egress.is_told()) {
+            self.crowded.push(conn);
+        }
+    }
+
+    /// Looks at the crowded connections that have been flushed since they became so. No other is looked at: one that the
+    /// driver told of changes nothing until the driver tells again.
+    pub(crate) fn look_at_drained(&mut self) {
+        for conn in core::mem::take(&mut self.crowded) {
+            self.look_at_crowded(conn);
+        }
     }
 
     /// A crowded connection goes on once most of what waited was taken.
-    pub(crate) fn relieve_crowded(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    fn look_at_crowded(&mut self, conn: ConnId) {
+        // It may have ended meanwhile, and one that the driver told of was looked at when it did.
+        let Some(session) = self.sessions.get_mut(&conn).filter(|session| session.crowded) else { return };
+        self.counters.crowded_looks += 1;
         if session.egress.queued(self.turn) > self.config.limits.egress_bytes / 4 {
-            self.crowded.push(conn);
+            self.await_flush(conn);
             return;
         }
         session.crowded = false;
@@ -299,12 +342,6 @@ impl Shard {
         if session.egress.queued(self.turn) >= self.config.limits.egress_bytes {
             self.pause(conn, Why::Egress);
             self.crowd(conn);
-        }
-        let full = self.pipelines.iter().find(|pipeline| pipeline.is_full());
-        if let Some(store) = full.map(|pipeline| pipeline.store())
-            && self.sessions.contains_key(&conn)
-        {
-            self.pause(conn, Why::Store(store));
         }
     }
 

@@ -89,6 +89,12 @@ pub enum Input {
         /// Bytes still waiting.
         queued: usize,
     },
+    /// The connection took bytes, and what waits for it is no less than was told: it grew meanwhile, or leaves the queue as
+    /// a whole. Told so that a slow reader is not taken for one that reads nothing; a lost one is made up for by the next.
+    Took {
+        /// Which.
+        conn: ConnId,
+    },
     /// The connection is gone, whoever ended it. Also told after the core itself asked for the close.
     Closed {
         /// Which.

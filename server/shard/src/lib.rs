@@ -4,8 +4,8 @@
 //!
 //! A driver repeats turns. One turn is:
 //! 1. [`Shard::begin_turn`] with the clocks; time stands still within the turn.
-//! 2. [`Shard::step`] for each input, in the order in which they happened. While [`Shard::wants_hops`] is false the
-//!    driver leaves hops in the ring; all other inputs are always taken.
+//! 2. [`Shard::step`] for each input, in the order in which they happened. Every input is taken, hops too: what a shard has
+//!    no room for it drops if a log has it, and who sends more of it is paused.
 //! 3. [`Shard::end_turn`], which seals one batch a touched store.
 //! 4. Carry out the effects in order, then flush each touched connection once.
 //! 5. [`Shard::poll_hop`] for each other shard for as long as its ring has space. What does not fit waits in the core,
@@ -35,6 +35,7 @@ mod pages;
 mod pauses;
 mod pipeline;
 mod position;
+mod pressure;
 mod remote;
 mod session;
 mod shard;
@@ -90,6 +91,8 @@ pub struct Counters {
     pub deliveries_dropped: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
+    /// Looks at sessions that are behind because their connection did not drain; there are none while nothing changes.
+    pub crowded_looks: u64,
     /// Connections of this shard's driver that said Hello and whose user lives at another shard.
     pub hellos_held: u64,
     /// Of them, those that are open now.

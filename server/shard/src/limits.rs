@@ -35,6 +35,12 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
+    /// Messages that may wait unstored in one store before their senders are no longer read.
+    pub unstored_messages: usize,
+    /// Bytes of frames that may wait unstored in one store before their senders are no longer read. At least one frame.
+    pub unstored_bytes: usize,
+    /// Rows that may wait unstored in one store before no more deliveries are applied there.
+    pub unstored_rows: usize,
     /// Bytes of dedup windows in memory. Over it those of channels with nothing in flight are dropped, and new ones are read
     /// one at a time.
     pub dedup_bytes: usize,
@@ -57,6 +63,9 @@ impl Default for Limits {
             stalled_ms: 60_000,
             idle_users: 65_536,
             idle_channels: 16_384,
+            unstored_messages: UNSTORED_MESSAGES_MAX,
+            unstored_bytes: UNSTORED_BYTES_MAX,
+            unstored_rows: UNSTORED_ROWS_MAX,
             dedup_bytes: WINDOWS_ALL_MAX,
             trailing_ms: 10,
         }
@@ -90,10 +99,18 @@ pub const BATCH_MESSAGES_MAX: usize = 512;
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Rows that nobody waits for, until they leave in a batch of their own.
 pub const TRAILING_ROWS_MAX: usize = 2048;
-/// Messages that may wait unstored in one store before the shard stops reading their senders.
+/// Messages that may wait unstored in one store before their senders are no longer read.
 pub const UNSTORED_MESSAGES_MAX: usize = 4096;
-/// Bytes of frames that may wait unstored in one store before the shard stops reading their senders.
+/// Bytes of frames that may wait unstored in one store before their senders are no longer read.
 pub const UNSTORED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What was on the way to a store when its senders were paused still waits there, up to so many times what may wait
+/// before; more is refused Busy until the store has room again. So one store holds at most
+/// `PARKED_FACTOR * UNSTORED_BYTES_MAX` and a frame.
+pub const PARKED_FACTOR: usize = 3;
+/// Rows that may wait unstored in one store before no more deliveries are applied there.
+pub const UNSTORED_ROWS_MAX: usize = 65_536;
+/// A store that others said is full, and did not say so again for so long, takes sends again.
+pub const PRESSURE_FORGOTTEN_MS: u64 = 3000;
 /// Bytes of frames in hops that may wait for one shard before this shard stops reading the senders.
 pub const LANE_BYTES_MAX: usize = 8 * MIB;
 /// Hops that may wait for one shard before this shard stops reading the senders.
@@ -104,6 +121,8 @@ pub const DELIVERIES_WAITING_MAX: usize = 1024;
 pub const WAITING_MAX: usize = 1024;
 /// Bytes of frames that may wait for one connection while its user is loaded: two messages of a WebSocket.
 pub const GREETING_BYTES_MAX: usize = 2 * WS_MESSAGE_BYTES_MAX;
+/// Once so much waits for all connections together, one has only such a part of its room.
+pub const CROWDED_PART: usize = 8;
 /// A shard at a bound of its ledger says to come back after so long.
 pub const LOADED_RETRY_MS: u32 = 500;
 /// Bytes left behind by flushes, over all sessions.
@@ -160,6 +179,11 @@ pub const DRAIN_QUIET_MS: u64 = 100;
 pub const SPARE_TAILS_MAX: usize = 1024;
 /// Entries that a kept tail has room for; larger ones are given back to the heap.
 pub const SPARE_TAIL_ENTRIES_MAX: usize = 16;
+/// Users, and channels, that every turn may look at for eviction.
+pub const LOOKS_MIN: usize = 64;
+/// Looks for eviction that come with each user or channel that a turn loaded or whose rows it saw stored: the first finds
+/// it used, the second lets go of it.
+pub const LOOKS_EACH: usize = 2;
 /// Devices reconnect within this window after a drain.
 pub const RECONNECT_SPREAD_MS: u32 = 5000;
 

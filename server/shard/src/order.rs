@@ -70,6 +70,7 @@ impl Shard {
         channel.used = self.turn;
         let slot = self.channels.insert(id, Slot::Live(Box::new(channel)));
         self.channel_ring.push_back((id, self.turn));
+        self.channels_changed += 1;
         let Some(Slot::Loading(waiting)) = slot else { return };
         for submit in waiting {
             self.serve_submit(id, submit);
@@ -156,6 +157,10 @@ impl Shard {
             return Ok(Verdict::LookAtFirst);
         }
         channel.check(submit, &self.config.limits)?;
+        let index = self.own(self.placement.channel_store(id));
+        if index.and_then(|index| self.pipelines.get(index)).is_some_and(|pipeline| pipeline.is_refusing()) {
+            return Err(busy());
+        }
         let newcomers = if standing == Standing::Opened { Vec::new() } else { channel.newcomers(submit) };
         Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
     }
@@ -189,6 +194,7 @@ impl Shard {
     pub(crate) fn message_stored(&mut self, id: ChannelId, seq: Seq) {
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         channel.durable = seq;
+        self.channels_changed += 1;
         while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)
             && channel.repeats.front().is_some_and(|(at, _)| *at <= seq)
         {

@@ -153,6 +153,10 @@ impl Pauses {
         self.of.contains_key(&conn)
     }
 
+    pub(crate) fn waits_for_lane(&self, shard: ShardId) -> bool {
+        self.lanes.get(usize::from(shard.0)).is_some_and(|list| !list.is_empty())
+    }
+
     /// Those that wait for a lane or a store, in order. Empty for other reasons, of which nobody keeps a list.
     pub(crate) fn waiting_for(&self, why: Why) -> Vec<ConnId> {
         let list = match why {

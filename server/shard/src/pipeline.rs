@@ -11,8 +11,7 @@ use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
 
 use crate::input::{Tick, Ticket};
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCHES_IN_FLIGHT_MAX, TRAILING_ROWS_MAX, UNSTORED_BYTES_MAX,
-    UNSTORED_MESSAGES_MAX,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCHES_IN_FLIGHT_MAX, Limits, PARKED_FACTOR, TRAILING_ROWS_MAX,
 };
 
 /// Recipients by the store that holds their inbox.
@@ -48,6 +47,7 @@ pub(crate) enum After {
 pub(crate) struct Pending {
     number: u64,
     bytes: usize,
+    rows: usize,
     /// Number in the fan-out log; 0 for a batch without messages.
     pub(crate) fanout: u64,
     pub(crate) messages: Vec<Committing>,
@@ -73,12 +73,31 @@ pub(crate) struct Pipeline {
     fanout_head: u64,
     unstored_messages: usize,
     unstored_bytes: usize,
+    unstored_rows: usize,
+    bounds: Bounds,
+    /// The shards know that it is full.
+    is_pressing: bool,
+    /// So much waits that sends are refused, until there is room again.
+    is_refusing: bool,
     /// When what nobody waits for leaves at the latest.
     leave_at: Option<Tick>,
 }
 
+/// What may wait unstored.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    messages: usize,
+    bytes: usize,
+    rows: usize,
+}
+
 impl Pipeline {
-    pub(crate) fn new(store: StoreId, fanout_head: u64) -> Self {
+    pub(crate) fn new(store: StoreId, fanout_head: u64, limits: &Limits) -> Self {
+        let bounds = Bounds {
+            messages: limits.unstored_messages,
+            bytes: limits.unstored_bytes,
+            rows: limits.unstored_rows,
+        };
         Self {
             store,
             rows: Vec::new(),
@@ -91,6 +110,10 @@ impl Pipeline {
             fanout_head,
             unstored_messages: 0,
             unstored_bytes: 0,
+            unstored_rows: 0,
+            bounds,
+            is_pressing: false,
+            is_refusing: false,
             leave_at: None,
         }
     }
@@ -108,6 +131,8 @@ impl Pipeline {
     /// on the next batch that somebody waits for, which spares the store a write.
     pub(crate) fn trailing_row(&mut self, row: Row) -> u64 {
         self.rows.push(row);
+        self.open.rows += 1;
+        self.unstored_rows += 1;
         self.next
     }
 
@@ -129,6 +154,8 @@ impl Pipeline {
     pub(crate) fn message(&mut self, message: Committing) -> u64 {
         let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
         self.unstored_messages += 1;
+        self.is_refusing |= self.unstored_messages >= PARKED_FACTOR * self.bounds.messages
+            || self.unstored_bytes >= PARKED_FACTOR * self.bounds.bytes;
         self.open.messages.push(message);
         self.row(Row::Message { channel, seq, frame })
     }
@@ -189,6 +216,8 @@ impl Pipeline {
         self.stored = pending.number;
         self.unstored_messages -= pending.messages.len();
         self.unstored_bytes -= pending.bytes;
+        self.unstored_rows -= pending.rows;
+        self.is_refusing &= !self.is_relieved();
         Some(pending)
     }
 
@@ -203,12 +232,34 @@ impl Pipeline {
 
     /// Whether the senders into this store must wait.
     pub(crate) fn is_full(&self) -> bool {
-        self.unstored_messages >= UNSTORED_MESSAGES_MAX || self.unstored_bytes >= UNSTORED_BYTES_MAX
+        self.unstored_messages >= self.bounds.messages || self.unstored_bytes >= self.bounds.bytes
     }
 
     /// Whether the senders may go on.
-    pub(crate) fn is_relieved(&self) -> bool {
-        self.unstored_messages <= UNSTORED_MESSAGES_MAX / 2 && self.unstored_bytes <= UNSTORED_BYTES_MAX / 2
+    fn is_relieved(&self) -> bool {
+        self.unstored_messages <= self.bounds.messages / 2 && self.unstored_bytes <= self.bounds.bytes / 2
+    }
+
+    /// Says that the store became full, or has room again; each once.
+    pub(crate) fn pressure_changed(&mut self) -> Option<bool> {
+        let on = if self.is_pressing { !self.is_relieved() } else { self.is_full() };
+        (core::mem::replace(&mut self.is_pressing, on) != on).then_some(on)
+    }
+
+    /// Whether the shards were told that it is full.
+    pub(crate) fn is_pressing(&self) -> bool {
+        self.is_pressing
+    }
+
+    /// Whether not even what was on the way when the senders were paused has room. Once that is so, nothing is taken until
+    /// there is room for all, so that a later send does not overtake one that was refused.
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.is_refusing
+    }
+
+    /// Whether pointers have room. Deliveries wait in the log of their source else.
+    pub(crate) fn takes_deliveries(&self) -> bool {
+        self.unstored_rows < self.bounds.rows
     }
 
     /// Whether nothing is on the way.

@@ -147,6 +147,7 @@ impl Shard {
                 let waiting = session.egress.waiting(through, queued);
                 self.egress(conn, waiting);
             }
+            Held::Took => self.took(conn),
             Held::Read(is_read) => self.read_by_holder(conn, is_read),
             Held::Closed => self.closed(conn),
         }

@@ -208,15 +208,27 @@ impl Egress {
             return;
         }
         if self.turn != turn {
-            self.turn = turn;
-            self.fresh = 0;
+            self.flushed(turn);
         }
         self.fresh = self.fresh.saturating_add(counted);
     }
 
-    pub(crate) fn tell(&mut self, queued: usize, now: Tick) {
+    /// A turn has ended since bytes were added. They wait behind those that the driver told of, unless it tells otherwise;
+    /// where it told of none, they were drained.
+    fn flushed(&mut self, turn: u64) {
+        if self.told > 0 {
+            self.told = self.told.saturating_add(self.fresh);
+        }
+        self.turn = turn;
+        self.fresh = 0;
+    }
+
+    /// What a flush left behind. It took bytes if less is left than was there, with what was added since the last word.
+    pub(crate) fn tell(&mut self, queued: usize, now: Tick, turn: u64) {
         let queued = counted(queued);
-        let progress = queued < self.told;
+        // What was added in this turn was not flushed yet.
+        let before = if self.turn == turn { 0 } else { core::mem::take(&mut self.fresh) };
+        let progress = queued < self.told.saturating_add(before);
         if queued > 0 {
             let rare = self.rare.get_or_insert_default();
             if progress || rare.stalled_since.is_none() {
@@ -229,7 +241,13 @@ impl Egress {
             }
         }
         self.told = queued;
-        self.fresh = 0;
+    }
+
+    /// Bytes were taken, however many wait.
+    pub(crate) fn took(&mut self, now: Tick) {
+        if let Some(stalled_since) = self.rare.as_mut().and_then(|rare| rare.stalled_since.as_mut()) {
+            *stalled_since = now;
+        }
     }
 
     /// Says in the ledger what waits as far as it was told. Nothing for a connection that every flush drains.
@@ -241,7 +259,8 @@ impl Egress {
     }
 
     pub(crate) fn queued(&self, turn: u64) -> usize {
-        self.told as usize + if self.turn == turn { self.fresh as usize } else { 0 }
+        let fresh = if self.turn == turn || self.told > 0 { self.fresh } else { 0 };
+        self.told as usize + fresh as usize
     }
 
     /// Whether the driver will tell when the queue becomes shorter.
@@ -273,9 +292,9 @@ mod tests {
         egress.add(100, 1);
         egress.add(50, 2);
         assert_eq!(egress.queued(9), 150);
-        egress.tell(egress.waiting(100, 20), Tick(1));
+        egress.tell(egress.waiting(100, 20), Tick(1), 9);
         assert_eq!(egress.queued(9), 70, "50 on the way and 20 at the holder");
-        egress.tell(egress.waiting(150, 0), Tick(2));
+        egress.tell(egress.waiting(150, 0), Tick(2), 9);
         assert_eq!((egress.queued(9), egress.stalled_since()), (0, None));
     }
 
@@ -286,15 +305,38 @@ mod tests {
         assert_eq!(egress.queued(1), 100);
         assert_eq!(egress.queued(2), 0);
         egress.add(10, 2);
-        egress.tell(70, Tick(5));
+        egress.tell(70, Tick(5), 3);
         egress.add(5, 3);
         assert_eq!(egress.queued(3), 75);
         assert_eq!(egress.stalled_since(), Some(Tick(5)));
-        egress.tell(75, Tick(6));
+        egress.tell(75, Tick(6), 4);
         assert_eq!(egress.stalled_since(), Some(Tick(5)), "grew: no byte was taken");
-        egress.tell(74, Tick(7));
+        egress.tell(74, Tick(7), 5);
         assert_eq!(egress.stalled_since(), Some(Tick(7)));
-        egress.tell(0, Tick(8));
+        egress.tell(0, Tick(8), 6);
         assert_eq!(egress.stalled_since(), None);
+    }
+
+    #[test]
+    fn a_queue_that_grows_while_it_drains_is_not_stalled() {
+        let mut egress = Egress::default();
+        egress.add(1000, 1);
+        egress.tell(900, Tick(1), 2);
+        for turn in 2..20 {
+            egress.add(100, turn);
+            // The flush took 40 bytes, and 100 had come.
+            let queued = 900 + 60 * (turn as usize - 1);
+            egress.tell(queued, Tick(turn), turn + 1);
+            assert_eq!(egress.stalled_since(), Some(Tick(turn)), "bytes were taken");
+        }
+        egress.add(100, 20);
+        egress.add(100, 21);
+        let queued = egress.queued(22);
+        egress.tell(queued, Tick(22), 22);
+        assert_eq!(egress.stalled_since(), Some(Tick(19)), "only what was added came");
+        egress.add(50, 22);
+        egress.tell(queued, Tick(23), 22);
+        assert_eq!(egress.stalled_since(), Some(Tick(19)), "what this turn adds was not flushed yet");
+        assert_eq!(egress.queued(22), queued + 50);
     }
 }

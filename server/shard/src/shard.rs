@@ -18,9 +18,10 @@ use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
 use crate::ledger::{Holds, Ledger, frame_bytes};
-use crate::limits::{MARKS_EVERY_MS, TOKENS_SLOT_MS};
+use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
+use crate::pressure::Pressure;
 use crate::remote::HeldConn;
 use crate::session::Session;
 use crate::source::Source;
@@ -61,12 +62,19 @@ pub struct Shard {
     marks_at: Tick,
     /// Connections that are not read, and why.
     pub(crate) pauses: Pauses,
-    /// Connections that take no more until they have drained.
+    /// Stores that take no more sends for now.
+    pub(crate) pressure: Pressure,
+    /// Connections that became crowded in this turn, or were in the one before, and of which the driver told nothing: what
+    /// the flush at the end of the turn does not leave behind is drained, and nobody says so.
     pub(crate) crowded: Vec<ConnId>,
     pub(crate) spare_tails: SpareTails,
     pub(crate) windows: Windows,
     pub(crate) user_ring: VecDeque<(UserId, u64)>,
     pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
+    /// Users that this turn loaded or whose pointers it saw stored: so many may have to go.
+    pub(crate) users_changed: usize,
+    /// Channels that this turn loaded or whose messages it saw stored.
+    pub(crate) channels_changed: usize,
     pub(crate) ready: bool,
     pub(crate) space_low: bool,
     pub(crate) draining: Option<Draining>,
@@ -135,7 +143,8 @@ impl Shard {
         let placement = config.placement;
         let seed = Seeded(protocol::partition::mix64(config.seed));
         let stores = placement.stores();
-        let pipelines = config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head));
+        let pipelines =
+            config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head, &config.limits));
         let sources = config.own.iter().map(|o| Source::new(o.store, o.fanout_tail, o.fanout_head, stores));
         let applied =
             config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads, seed));
@@ -163,11 +172,14 @@ impl Shard {
             broke: Timer::with_slots_of(TOKENS_SLOT_MS),
             marks_at: Tick(0),
             pauses: Pauses::new(placement.shards(), stores, seed),
+            pressure: Pressure::new(stores),
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
             windows: Windows::default(),
             user_ring: VecDeque::new(),
             channel_ring: VecDeque::new(),
+            users_changed: 0,
+            channels_changed: 0,
             ready: false,
             space_low: false,
             draining: None,
@@ -204,6 +216,7 @@ impl Shard {
         if self.now >= self.marks_at {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
+            self.say_pressure_again();
         }
         self.replay_gaps();
         self.settle();
@@ -236,24 +249,24 @@ impl Shard {
         self.hops.waits(to)
     }
 
-    /// Whether hops from other shards may be stepped now. A full home leaves them in their rings, so that its senders
-    /// are no longer read; what empties it again (stores, loads) never comes by a ring.
+    /// Whether so much waits in an own store that its senders are not to be read. False for a store of another shard.
     #[must_use]
-    pub fn wants_hops(&self) -> bool {
-        !self.pipelines.iter().any(Pipeline::is_full) && !self.applied.iter().any(Applied::is_crowded)
+    pub fn is_full(&self, store: StoreId) -> bool {
+        self.own(store).and_then(|index| self.pipelines.get(index)).is_some_and(Pipeline::is_full)
     }
 
     /// When a turn must run even if nothing happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Tick> {
-        // A crowded connection that no flush left bytes behind for was drained: the driver will not tell.
-        let untold = |conn: &ConnId| self.sessions.get(conn).is_some_and(|s| !s.egress.is_told());
-        let crowded = self.crowded.iter().any(untold).then_some(self.now);
+        let crowded = (!self.crowded.is_empty()).then_some(self.now);
+        // Hops have left since the turn ended, and somebody waited for that.
+        let is_due = |shard| self.pauses.waits_for_lane(shard) && self.hops.is_relieved(shard);
+        let lanes = (0..self.placement.shards()).map(ShardId).any(is_due).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
-        let deadlines =
-            [Some(self.marks_at), self.timer.next(), self.broke.next(), draining, crowded, trailing];
-        deadlines.into_iter().flatten().min()
+        let sessions = [self.timer.next(), self.broke.next(), crowded, lanes];
+        let deadlines = [Some(self.marks_at), draining, trailing].into_iter().chain(sessions);
+        deadlines.flatten().min()
     }
 
     /// Whether rows wait here for a batch to ride on. They leave by [`Self::next_deadline`]; what is stored without them
@@ -301,6 +314,11 @@ impl Shard {
                 self.egress_of_held(conn, queued);
             }
             Input::Egress { conn, queued } => self.egress(conn, queued),
+            Input::Took { conn } => {
+                if !self.pass_on(conn, Held::Took) {
+                    self.took(conn);
+                }
+            }
             Input::Closed { conn } => {
                 if !self.held_closed(conn) {
                     self.closed(conn);
@@ -324,6 +342,7 @@ impl Shard {
         for pipeline in &mut self.pipelines {
             pipeline.seal_if_full();
         }
+        self.tell_pressure();
     }
 
     fn hop(&mut self, hop: Hop) {
@@ -344,6 +363,7 @@ impl Shard {
             Hop::Speak { conn, fact } => self.spoken(ConnId(conn), fact),
             Hop::Open { channel, user } => self.open(channel, user),
             Hop::Opened { channel, user, exists } => self.opened(channel, user, exists),
+            Hop::Pressure { store, on } => self.pressed(store, on),
             Hop::Applied { source, dest, through } => {
                 if let Some(index) = self.own(source)
                     && let Some(source) = self.sources.get_mut(index)
@@ -356,6 +376,7 @@ impl Shard {
 
     fn stored(&mut self, store: StoreId, number: u64) {
         let Some(index) = self.own(store) else { return };
+        let had_room = self.takes_deliveries(index);
         while let Some(pending) = self.pipelines.get_mut(index).and_then(|p| p.take_stored(number)) {
             if pending.fanout != 0 {
                 self.fan_out(index, pending.fanout, pending.messages);
@@ -368,6 +389,9 @@ impl Shard {
                     applied.stored(source, through);
                 }
             }
+        }
+        if !had_room {
+            self.apply_waiting(index);
         }
     }
 
@@ -494,20 +518,14 @@ impl Shard {
                 self.unpause_all(Why::Lane(shard));
             }
         }
-        for index in 0..self.pipelines.len() {
-            if let Some(pipeline) = self.pipelines.get(index).filter(|pipeline| pipeline.is_relieved()) {
-                self.unpause_all(Why::Store(pipeline.store()));
-            }
-        }
-        for conn in core::mem::take(&mut self.crowded) {
-            self.relieve_crowded(conn);
-        }
+        self.look_at_drained();
     }
 
-    /// Lets go of users, channels and dedup windows that nobody used since they were last looked at, down to the operator's bounds. Each
-    /// one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968).
+    /// Lets go of users, channels and dedup windows that nobody used since they were last looked at, down to the operator's
+    /// bounds. Each one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968). As many are looked at as the
+    /// turn gave reason to, so that the bounds hold however much is loaded.
     fn evict(&mut self) {
-        let mut looks = LOOKS_MAX;
+        let mut looks = LOOKS_MIN + LOOKS_EACH * core::mem::take(&mut self.users_changed);
         while self.users.len() > self.config.limits.idle_users + self.sessions.len() && looks > 0 {
             looks -= 1;
             let Some((id, used)) = self.user_ring.pop_front() else { break };
@@ -517,7 +535,7 @@ impl Shard {
             }
         }
         self.drop_windows(0);
-        looks = LOOKS_MAX;
+        looks = LOOKS_MIN + LOOKS_EACH * core::mem::take(&mut self.channels_changed);
         while self.channels.len() > self.config.limits.idle_channels && looks > 0 {
             looks -= 1;
             let Some((id, used)) = self.channel_ring.pop_front() else { break };
@@ -547,6 +565,3 @@ impl Shard {
         (used_now || !stored || awaited).then_some(user.used)
     }
 }
-
-/// Users and channels that one turn looks at for eviction.
-const LOOKS_MAX: usize = 64;

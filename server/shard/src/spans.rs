@@ -62,13 +62,14 @@ impl Shard {
         }
     }
 
-    /// Applies a span at once if no other waits and all its recipients are in memory, else queues it. Pointers and mark are
+    /// Applies a span at once if no other waits, its pointers have room and all its recipients are in memory, else queues it. Pointers and mark are
     /// rows of one batch, so a span is applied whole or, after a crash, once more from the start.
     fn take_span(&mut self, index: usize, mut inbound: Inbound) {
+        let has_room = self.takes_deliveries(index);
         let Some(applied) = self.applied.get_mut(index) else { return };
         let is_here = |user: &UserId| matches!(self.users.get(user), Some(Slot::Live(_)));
         let mut recipients = inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter());
-        if applied.is_idle() && recipients.all(is_here) {
+        if has_room && applied.is_idle() && recipients.all(is_here) {
             applied.passed(inbound.source, inbound.through);
             return self.apply_span(index, &inbound, false);
         }
@@ -135,7 +136,14 @@ impl Shard {
         if let Some(Slot::Live(user)) = self.users.get_mut(&id) {
             user.awaited += awaited;
         }
-        while let Some(inbound) = self.applied.get_mut(index).and_then(Applied::pop) {
+        self.apply_waiting(index);
+    }
+
+    /// Applies the waiting spans in order, for as long as nothing is missing and their pointers have room.
+    pub(crate) fn apply_waiting(&mut self, index: usize) {
+        while self.takes_deliveries(index)
+            && let Some(inbound) = self.applied.get_mut(index).and_then(Applied::pop)
+        {
             self.apply_span(index, &inbound, true);
         }
     }

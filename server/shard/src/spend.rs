@@ -86,7 +86,7 @@ impl Shard {
     /// Reserves room for the page that answers a request, before anybody works for it. A session without room is not read
     /// until there is some.
     pub(crate) fn reserve_page(&mut self, conn: ConnId, request: &Frame) -> Result<(), Refusal> {
-        let most = self.config.limits.egress_bytes;
+        let most = self.egress_room();
         let Some(session) = self.sessions.get_mut(&conn) else {
             impossible!(self, conn, "a page for a session that is not there");
             return Ok(());

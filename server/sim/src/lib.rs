@@ -37,6 +37,7 @@ pub mod device;
 pub mod disk;
 pub mod durable;
 mod faults;
+pub mod flow;
 pub mod invariants;
 pub mod network;
 pub mod node;

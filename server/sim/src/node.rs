@@ -11,6 +11,7 @@ use shard::{Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
 use crate::broken;
 use crate::conn::Conn;
 use crate::disk::Disk;
+use crate::flow::Flow;
 use crate::network::{LinkId, Network};
 use crate::oracle::{Check, Oracle};
 use crate::plan::Plan;
@@ -257,8 +258,7 @@ impl Node {
             return false;
         }
         let hops = (0..self.cells.len()).any(|from| !self.ring(from, shard).is_empty());
-        (hops && cell.shard.wants_hops())
-            || cell.has_input()
+        hops || cell.has_input()
             || self.conns.values().any(|conn| conn.shard == Some(shard) && !conn.inputs.is_empty())
             || cell.shard.next_deadline().is_some_and(|due| due.0 <= now)
             || self.waiting_lanes(shard).any(|to| self.ring(shard, to).len() < self.ring_hops)
@@ -289,17 +289,17 @@ impl Node {
         let mut effects = Vec::new();
         // What a shard says to a connection behind the step that told it of the end is a fault, what it said before is not.
         let mut closes = VecDeque::new();
+        let mut flow = Flow::default();
         let mut sources = self.sources(shard);
         for _ in 0..scene.plan.turn_inputs {
-            if !self.cells[shard].shard.wants_hops() {
-                sources.retain(|source| !matches!(source, Source::Ring(_)));
-            }
             let place = scene.rng.place(sources.len());
             let Some(source) = sources.get(place).copied() else { break };
             match self.take(shard, source) {
                 Some(input) => {
                     scene.trace.say(now, || format!("shard {shard} <- {}", crate::words::input(&input)));
                     let closed = if let Input::Closed { conn } = &input { Some(*conn) } else { None };
+                    let conn = self.conn_of(&input);
+                    flow.steps(&self.cells[shard].shard, self.placement, &input, conn);
                     self.cells[shard].shard.step(input, &mut effects);
                     closes.extend(closed.map(|conn| (effects.len(), conn)));
                 }
@@ -314,8 +314,11 @@ impl Node {
                 self.told_closed(closes.pop_front());
             }
             scene.trace.say(now, || format!("shard {shard} -> {}", crate::words::effect(&effect)));
+            let conn = if let Effect::Close { conn, .. } = &effect { self.conns.get(conn) } else { None };
+            flow.led_to(&effect, conn)?;
             self.carry_out(shard, effect, scene)?;
         }
+        flow.ends(|id| self.conns.get(&id))?;
         closes.into_iter().for_each(|close| self.told_closed(Some(close)));
         self.offer_hops(shard, scene);
         for (id, conn) in self.conns.iter_mut().filter(|(_, conn)| conn.shard == Some(shard)) {
@@ -337,6 +340,10 @@ impl Node {
                 Some(Input::Hop { from: ShardId(from as u16), hop })
             }
         }
+    }
+
+    fn conn_of(&self, input: &Input) -> Option<&Conn> {
+        if let Input::Frame { conn, .. } = input { self.conns.get(conn) } else { None }
     }
 
     fn told_closed(&mut self, close: Option<(usize, ConnId)>) {
@@ -415,7 +422,8 @@ fn lost(hop: Hop) -> Option<Hop> {
             let (deliveries, origins) = (Vec::new(), Vec::new());
             Some(Hop::Deliver { source, dest, after: through, through, deliveries, origins })
         }
-        Hop::Applied { .. } => None,
+        // It is said again.
+        Hop::Applied { .. } | Hop::Pressure { on: true, .. } => None,
         other => Some(other),
     }
 }

@@ -180,6 +180,11 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
         limits.idle_users = rng.place(4);
         limits.idle_channels = rng.place(4);
     }
+    if rng.chance(400) {
+        limits.unstored_messages = rng.between(2, 16) as usize;
+        limits.unstored_bytes = (rng.between(2, 8) * (4 * text_chars + 300)) as usize;
+        limits.unstored_rows = rng.between(2, 64) as usize;
+    }
     if rng.chance(150) {
         limits.frames_per_s = rng.between(2, 50) as u32;
         limits.frames_burst = rng.between(2, 50) as u32;

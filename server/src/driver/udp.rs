@@ -93,6 +93,7 @@ fn sink<'a>(told: &'a mut Vec<Told>, rejects: &'a mut Rejects) -> impl FnMut(Key
             Said::Event(edge::Event::Refused(code)) => return rejects.add(code),
             Said::Event(edge::Event::Frame(frame)) => Input::Frame { conn, frame },
             Said::Queued(queued) => Input::Egress { conn, queued },
+            Said::Took => Input::Took { conn },
             Said::Closed => Input::Closed { conn },
         }));
     }

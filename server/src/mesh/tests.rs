@@ -29,9 +29,9 @@ fn a_busy_shard_is_never_rung_and_a_sleeping_one_once() {
     let outlet = outlets.to(ShardId(0)).unwrap();
     outlet.post(Post::SpaceLow(true));
     assert_eq!(rung.load(Ordering::SeqCst), 0);
-    assert!(!boxes[0].lie_down(true), "a post waits");
+    assert!(!boxes[0].lie_down(), "a post waits");
     assert!(matches!(boxes[0].next_post(), Some(Post::SpaceLow(true))));
-    assert!(boxes[0].lie_down(true));
+    assert!(boxes[0].lie_down());
     outlet.post(Post::Listen);
     outlet.post(Post::Drain);
     assert_eq!(rung.load(Ordering::SeqCst), 1);
@@ -73,21 +73,20 @@ fn a_sender_that_found_the_ring_full_is_woken_when_there_is_space() {
     while outlet.has_space(ShardId(0)) {
         outlet.try_hop(ShardId(0), hop(1)).unwrap();
     }
-    assert!(sender.lie_down(true), "nothing waits for the sender itself");
+    assert!(sender.lie_down(), "nothing waits for the sender itself");
     receiver.next_hop().unwrap();
     assert_eq!(rung.load(Ordering::SeqCst), 1);
     assert!(sender.get_up(), "it is told why");
     assert!(!sender.get_up(), "once");
     receiver.next_hop().unwrap();
-    assert!(sender.lie_down(true), "nobody is starved any more");
+    assert!(sender.lie_down(), "nobody is starved any more");
 }
 
 #[test]
-fn hops_that_are_not_wanted_do_not_keep_a_shard_awake() {
+fn a_hop_keeps_a_shard_awake() {
     let (boxes, outlets) = build(2);
     outlets.to(ShardId(0)).unwrap().try_hop(ShardId(1), hop(1)).unwrap();
-    assert!(!boxes[0].lie_down(true));
-    assert!(boxes[0].lie_down(false));
+    assert!(!boxes[0].lie_down());
 }
 
 #[test]

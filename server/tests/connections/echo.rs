@@ -110,10 +110,6 @@ impl Core for Echo {
         false
     }
 
-    fn wants_hops(&self) -> bool {
-        true
-    }
-
     fn next_deadline(&self) -> Option<Tick> {
         // The first turn comes by itself, as the real core's replay does.
         (!self.was_ready).then_some(Tick(0))

@@ -247,14 +247,7 @@ fn an_idle_shard_sleeps() {
 fn hops_pass_full_rings_and_sleeping_shards_in_order() {
     let (done, took) = mpsc::channel();
     let total = 20 * server::mesh::HOP_RING_MAX as u64;
-    let core = |_| relay::Relay {
-        total,
-        waiting: Default::default(),
-        taken: 0,
-        taken_now: 0,
-        done: done.clone(),
-        now: shard::Tick(0),
-    };
+    let core = |_| relay::Relay { total, waiting: Default::default(), taken: 0, done: done.clone() };
     let node = Node::start_with(2, ONE, Vec::new(), core);
     node.control(0, Box::new(|_| {}));
     assert_eq!(took.recv_timeout(Duration::from_secs(20)), Ok(total));

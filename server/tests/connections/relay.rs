@@ -1,4 +1,4 @@
-//! A core that floods another with hops, and one that takes them only now and then.
+//! A core that floods another with more hops than its ring holds, and the one that takes them.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
@@ -17,17 +17,11 @@ pub struct Relay {
     pub total: u64,
     pub waiting: VecDeque<Hop>,
     pub taken: u64,
-    /// Hops this turn: it wants no more than a few.
-    pub taken_now: u64,
     pub done: Sender<u64>,
-    pub now: Tick,
 }
 
 impl Core for Relay {
-    fn begin_turn(&mut self, now: Tick, _wall_ms: u64) {
-        self.now = now;
-        self.taken_now = 0;
-    }
+    fn begin_turn(&mut self, _now: Tick, _wall_ms: u64) {}
 
     fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         match input {
@@ -38,7 +32,6 @@ impl Core for Relay {
             Input::Hop { from, hop: Hop::Applied { through, .. } } => {
                 assert_eq!((from, through), (ShardId(0), self.taken + 1), "in order, none lost");
                 self.taken += 1;
-                self.taken_now += 1;
                 if self.taken == self.total {
                     self.done.send(self.taken).unwrap();
                 }
@@ -57,13 +50,8 @@ impl Core for Relay {
         !self.waiting.is_empty()
     }
 
-    fn wants_hops(&self) -> bool {
-        self.taken_now < 700
-    }
-
     fn next_deadline(&self) -> Option<Tick> {
-        // Full for this turn: it comes back by itself, as the real core does by a completion.
-        (!self.wants_hops()).then(|| self.now.after_ms(1))
+        None
     }
 
     fn counters(&self) -> Counters {

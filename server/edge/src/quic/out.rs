@@ -19,6 +19,8 @@ pub(super) struct Out {
     waiting: VecDeque<Bytes>,
     /// Pages with a stream, until the peer has all of them.
     open: Vec<Page>,
+    /// STREAM frames of the connection when it was last looked at.
+    streams: u64,
     /// Bytes in `open`. The send window is larger by so much: pages never take the room of live frames.
     flying: usize,
 }
@@ -41,6 +43,11 @@ impl Out {
 
     pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.waiting.is_empty() && self.open.is_empty()
+    }
+
+    /// Whether stream data was sent since this was last asked, while something waits.
+    pub(super) fn went_on(&mut self, streams: u64) -> bool {
+        self.bytes() > 0 && core::mem::replace(&mut self.streams, streams) != streams
     }
 
     /// Queues 1..n whole frames, shared with every other receiver. A page of history goes its own way.

@@ -364,9 +364,17 @@ impl Peer {
     /// Tells what waits, if that is news.
     pub(super) fn tell_queued(&mut self, sink: &mut Sink<'_>) {
         let queued = self.out.as_ref().map_or(0, |out| out.bytes());
-        if self.phase == Phase::Live && queued != self.told_queued {
-            self.told_queued = queued;
+        if self.phase != Phase::Live {
+            return;
+        }
+        if queued != self.told_queued {
             sink(self.key, Told::Queued(queued));
         }
+        // A peer that does not read lets no stream go on.
+        let streams = self.out.as_ref().map_or(0, |_| self.proto.stats().frame_tx.stream);
+        if self.out.as_mut().is_some_and(|out| out.went_on(streams)) && queued >= self.told_queued {
+            sink(self.key, Told::Took);
+        }
+        self.told_queued = queued;
     }
 }

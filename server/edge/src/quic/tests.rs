@@ -369,6 +369,7 @@ fn frames_go_both_ways_and_a_large_page_does_not_stand_before_live_ones() {
     assert_eq!((pages.len(), &pages[0].1[..]), (1, &page(300_000)[..]));
     assert_eq!(world.server.counters().page_streams, 1);
     let queued = page(300_000).len();
+    world.told.retain(|(_, told)| *told != Told::Took);
     assert_eq!(
         world.told,
         [Told::Queued(queued), Told::Queued(0)].map(|told| (key, told)),

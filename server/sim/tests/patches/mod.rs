@@ -143,8 +143,26 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a session that reads slowly is forgotten",
         file: "home.rs",
-        from: "            self.crowded.push(conn);\n            return;\n        }\n        session.crowded = false;",
-        to: "            return;\n        }\n        session.crowded = false;",
+        from: "        self.look_at_crowded(conn);\n    }\n\n    /// The driver tells that",
+        to: "    }\n\n    /// The driver tells that",
+    },
+    Mutant {
+        name: "who sends to a full store is still read",
+        file: "pressure.rs",
+        from: "if let Some(on) = pipeline.pressure_changed() {",
+        to: "if let Some(on) = pipeline.pressure_changed().filter(|on| !on) {",
+    },
+    Mutant {
+        name: "nobody is told that a full store has room again",
+        file: "pressure.rs",
+        from: "        if !on {\n            self.unpause_all",
+        to: "        if !on && until.is_some() {\n            self.unpause_all",
+    },
+    Mutant {
+        name: "silence counts while nobody reads",
+        file: "greet.rs",
+        from: " && self.reads(conn, session) {",
+        to: " {",
     },
     Mutant {
         name: "room for a page is not given back when it is answered",

@@ -115,6 +115,7 @@ impl Epoll {
     pub(super) fn write(&mut self, conn: ConnId, told: &mut Vec<Told>) {
         let Some(entry) = self.table.get_mut(conn.0) else { return };
         entry.is_dirty = false;
+        let mut took = false;
         while entry.is_writable {
             let written = if entry.edge.is_short() {
                 write_some::<SLICES_FEW>(&mut entry.stream, &mut entry.edge)
@@ -127,6 +128,7 @@ impl Epoll {
                 Ok(written) => {
                     self.counters.bytes_written += written as u64;
                     entry.edge.advance(written);
+                    took |= written > 0;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => entry.is_writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -140,9 +142,12 @@ impl Epoll {
         // Far below 4 GiB: the core sends no more to who does not take it.
         let waiting = u32::try_from(queued).unwrap_or(u32::MAX);
         if entry.is_known && waiting != entry.told_queued {
-            entry.told_queued = waiting;
             told.push(Told::Input(Input::Egress { conn, queued }));
         }
+        if entry.is_known && took && waiting > 0 && waiting >= entry.told_queued {
+            told.push(Told::Input(Input::Took { conn }));
+        }
+        entry.told_queued = if entry.is_known { waiting } else { entry.told_queued };
         self.settle(conn, told);
     }
 }
