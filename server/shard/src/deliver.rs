@@ -109,6 +109,7 @@ impl Shard {
     }
 
     fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, ack: Ack) {
+        let room = self.egress_room();
         let (Some(Slot::Live(user)), Some(pipeline)) =
             (self.users.get_mut(&id), self.pipelines.get_mut(index))
         else {
@@ -120,7 +121,6 @@ impl Shard {
         let mut all_live = true;
         for conn in &user.sessions {
             let Some(session) = self.sessions.get_mut(conn) else { continue };
-            let room = self.config.limits.egress_bytes;
             // Its own device is told otherwise, and one that is behind is brought along.
             let is_live = ack.session() != Some(session.number)
                 && session.takes_live(at, delivery.frame.bytes().len(), room, (self.now, self.turn));
@@ -194,6 +194,7 @@ impl Shard {
     /// Brings a session as near to the head as its connection takes: from memory, else by a page. Offline, reconnecting,
     /// slow and second device are this one path. `greeting` says that a complete range is due even if it is empty.
     pub(crate) fn advance(&mut self, conn: ConnId, greeting: bool) {
+        let room = self.egress_room();
         loop {
             let Some(session) = self.sessions.get_mut(&conn) else { return };
             let Some(Slot::Live(user)) = self.users.get(&session.user) else { return };
@@ -210,7 +211,7 @@ impl Shard {
                     session.sent_through = next;
                     continue;
                 }
-                if queued + entry.frame.bytes().len() > self.config.limits.egress_bytes {
+                if queued > 0 && queued + entry.frame.bytes().len() > room {
                     self.crowd(conn);
                     return;
                 }

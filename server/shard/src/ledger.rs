@@ -9,8 +9,8 @@ use protocol::{Code, Frame, Refusal};
 
 use crate::input::ConnId;
 use crate::limits::{
-    EGRESS_ALL_MAX, HELD_ALL_MAX, INBOUND_ALL_MAX, LANES_ALL_MAX, LOADED_RETRY_MS, PAGES_ALL_MAX,
-    TAILS_ALL_MAX, UNSTORED_ALL_MAX, WAITING_ALL_MAX, WINDOWS_ALL_MAX,
+    CROWDED_PART, EGRESS_ALL_MAX, HELD_ALL_MAX, INBOUND_ALL_MAX, LANES_ALL_MAX, LOADED_RETRY_MS,
+    PAGES_ALL_MAX, TAILS_ALL_MAX, UNSTORED_ALL_MAX, WAITING_ALL_MAX, WINDOWS_ALL_MAX,
 };
 use crate::pages::asks_for_a_page;
 use crate::shard::Shard;
@@ -177,9 +177,11 @@ impl Shard {
         })
     }
 
-    /// Whether so much waits here that nobody may ask for more now.
+    /// Whether so much waits here that nobody may ask for more now. What waits for connections that do not read does not
+    /// count: that would make senders pay for them. It makes their own room smaller instead, see [`Self::egress_room`].
     pub(crate) fn is_loaded(&self) -> bool {
-        let waits = Holds::ALL.into_iter().zip(self.ledger()).filter(|(of, _)| *of != Holds::Windows);
+        let not_theirs = |of: Holds| matches!(of, Holds::Egress | Holds::Held | Holds::Windows);
+        let waits = Holds::ALL.into_iter().zip(self.ledger()).filter(|(of, _)| !not_theirs(*of));
         let mut all = 0;
         for (of, bytes) in waits {
             if bytes >= of.bound() as u64 {
@@ -187,7 +189,18 @@ impl Shard {
             }
             all += bytes;
         }
-        all >= self.config.limits.waiting_bytes as u64
+        all >= self.config.limits.waiting_bytes as u64 / 2
+    }
+
+    /// What may wait for one connection now: less while so much waits for all of them that somebody does not read.
+    pub(crate) fn egress_room(&self) -> usize {
+        let limits = &self.config.limits;
+        let most = Holds::Egress.bound().min(limits.waiting_bytes / 2) as u64;
+        if self.ledger.of(Holds::Egress) < most {
+            limits.egress_bytes
+        } else {
+            limits.egress_bytes / CROWDED_PART
+        }
     }
 
     /// Refuses what would make more wait, while too much does. What makes less of it (heartbeats, cursors) goes on.

@@ -121,6 +121,8 @@ pub const DELIVERIES_WAITING_MAX: usize = 1024;
 pub const WAITING_MAX: usize = 1024;
 /// Bytes of frames that may wait for one connection while its user is loaded: two messages of a WebSocket.
 pub const GREETING_BYTES_MAX: usize = 2 * WS_MESSAGE_BYTES_MAX;
+/// Once so much waits for all connections together, one has only such a part of its room.
+pub const CROWDED_PART: usize = 8;
 /// A shard at a bound of its ledger says to come back after so long.
 pub const LOADED_RETRY_MS: u32 = 500;
 /// Bytes left behind by flushes, over all sessions.

@@ -17,6 +17,9 @@ impl Shard {
         let now = self.now;
         let (pace, user_pace) = (self.config.limits.session_pace(), self.config.limits.user_pace());
         let tokens = u64::from(cost::tokens(frame));
+        // Sixteen devices that only live must leave their user something to say: what keeps a session alive it pays alone.
+        let is_upkeep = matches!(frame.kind(), Kind::HEARTBEAT | Kind::CURSOR_ACK);
+        let of_user = |tokens| if is_upkeep { 0 } else { tokens };
         let send = frame.kind().is_message().then(|| frame.send_id());
         let Some(session) = self.sessions.get_mut(&conn) else {
             impossible!(self, conn, "a frame of a session that is not there is paid for");
@@ -27,12 +30,13 @@ impl Shard {
             return Ok(());
         };
         let wait_ms = |tokens| {
-            session.bucket.wait_ms(tokens, pace, now).max(user.bucket.wait_ms(tokens, user_pace, now))
+            let of_session = session.bucket.wait_ms(tokens, pace, now);
+            of_session.max(user.bucket.wait_ms(of_user(tokens), user_pace, now))
         };
         let is_kept_back = session.owed().zip(send).is_some_and(|(owed, send)| owed.keeps_back(send, now));
         if !is_kept_back && wait_ms(tokens) == 0 {
             session.bucket.take(tokens, pace, now);
-            user.bucket.take(tokens, user_pace, now);
+            user.bucket.take(of_user(tokens), user_pace, now);
             if session.owed().is_some_and(|owed| owed.is_paid(send.is_some(), now)) {
                 session.forget_owed();
             }
@@ -86,7 +90,7 @@ impl Shard {
     /// Reserves room for the page that answers a request, before anybody works for it. A session without room is not read
     /// until there is some.
     pub(crate) fn reserve_page(&mut self, conn: ConnId, request: &Frame) -> Result<(), Refusal> {
-        let most = self.config.limits.egress_bytes;
+        let most = self.egress_room();
         let Some(session) = self.sessions.get_mut(&conn) else {
             impossible!(self, conn, "a page for a session that is not there");
             return Ok(());

@@ -199,6 +199,8 @@ fn commands_that_cannot_be_carried_out_say_why() {
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command: add(1, []) }]);
     desk.fail_read();
     assert_eq!(desk.replies.pop(), Some((Ticket(1), Err(CommandError::Busy { retry_after_ms: 1000 }))));
+    // The read that failed rests for a while.
+    desk.pass(1000);
     desk.turn(0, vec![Input::Control { ticket: Ticket(2), command: add(1, []) }]);
     desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0) });
     assert_eq!(desk.replies.pop(), Some((Ticket(2), Err(CommandError::NoSuchUser))));

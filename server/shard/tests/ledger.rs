@@ -63,6 +63,8 @@ fn a_refused_send_and_a_session_that_ends_give_back_what_they_held() {
     desk.text(1, 10, direct(10, 20), 1, "x");
     desk.fail_read();
     assert_eq!(all(&desk), 0);
+    // The read that failed rests for a while.
+    desk.pass(1000);
     let get = GetHistory { channel: direct(10, 20).0, after: 0, before: 9, limit: 200, newest: true };
     desk.send(1, 10, 1, &get);
     desk.send(1, 10, 2, &GetChannels { after: 0, limit: 500 });
@@ -95,20 +97,51 @@ fn hops_that_wait_for_a_ring_are_counted_by_their_frames() {
 
 #[test]
 fn over_the_bound_new_work_is_refused_and_the_rest_goes_on() {
-    let limits = Limits { waiting_bytes: 10_000, ..Limits::default() };
+    let limits = Limits { waiting_bytes: 500_000, ..Limits::default() };
     let mut desk = Desk::limited(1, 1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
-    desk.turn(0, vec![Input::Egress { conn: ConnId(2), queued: 20_000 }]);
+    // A page of another is under way.
+    desk.send(2, 20, 1, &GetChannels { after: 0, limit: 500 });
+    let asked = desk.queries.len();
+    assert!(held(&desk, Holds::Pages) < 250_000);
+    desk.send(2, 20, 2, &GetChannels { after: 0, limit: 500 });
+    assert_eq!(desk.queries.len(), asked + 1);
     desk.text(1, 10, direct(10, 20), 1, "x");
     desk.text(1, 10, direct(10, 20), 2, "y");
     desk.send(1, 10, 3, &GetChannels { after: 0, limit: 5 });
     desk.send(1, 10, 4, &Heartbeat { time_ms: 1 });
     assert_eq!(desk.seen(1), ["reject 1 busy", "reject 2 rate", "reject 3 busy", "heartbeat 4"]);
-    assert!(desk.queries.is_empty() && desk.batches.is_empty(), "nothing was done for them");
-    desk.turn(0, vec![Input::Egress { conn: ConnId(2), queued: 0 }]);
+    assert!(desk.queries.len() == asked + 1 && desk.batches.is_empty(), "nothing was done for them");
+    desk.run();
     desk.text(1, 10, direct(10, 20), 1, "x");
     desk.text(1, 10, direct(10, 20), 2, "y");
     desk.run();
     assert_eq!(desk.seen(1)[..2], ["ack 1 seq 1", "ack 2 seq 2"]);
+}
+
+#[test]
+fn senders_do_not_pay_for_those_who_do_not_read() {
+    let limits = Limits { waiting_bytes: 1_000_000, ..Limits::default() };
+    // Much less than it may have otherwise, and too much for a page.
+    let room = limits.egress_bytes / 4 + 1;
+    assert!(room > limits.egress_bytes / shard::limits::CROWDED_PART);
+    let mut desk = Desk::limited(1, 1, limits);
+    desk.join(1, 10, 1);
+    desk.join(2, 20, 2);
+    desk.join(3, 30, 3);
+    desk.turn(0, vec![Input::Egress { conn: ConnId(2), queued: 600_000 }]);
+    // Sends go on, and who reads is sent everything.
+    desk.text(1, 10, direct(10, 30), 1, "x");
+    desk.text(1, 10, direct(10, 20), 2, "y");
+    desk.run();
+    assert_eq!(desk.seen(1)[..2], ["ack 1 seq 1", "ack 2 seq 1"]);
+    assert_eq!(desk.seen(3)[0], "message 1 from 10");
+    // Who does not has less room now: it is behind at once.
+    assert!(desk.seen(2).is_empty());
+    desk.turn(0, vec![Input::Egress { conn: ConnId(3), queued: room }]);
+    desk.text(1, 10, direct(10, 30), 3, "z");
+    desk.run();
+    assert!(desk.seen(3).is_empty());
+    assert_eq!(desk.shards[0].counters().fell_behind, 2);
 }
