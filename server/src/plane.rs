@@ -45,7 +45,9 @@ impl DataPlane {
         let home = self.outlets.to(self.placement.user_home(command.user()));
         let home = home.ok_or_else(|| not_now("no such shard"))?;
         let (reply, answer) = oneshot::channel();
-        let reply = Box::new(move |outcome| drop(reply.send(outcome)));
+        let reply = Box::new(move |outcome| {
+            let _ = reply.send(outcome);
+        });
         let posted = home.try_post(Post::Control { command, reply });
         posted.map_err(|_| not_now("the shard's mailbox is full"))?;
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {

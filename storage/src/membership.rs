@@ -67,6 +67,9 @@ fn old_stays(row: &MemberRow) -> Vec<Stay> {
     stays.map(|(number, interval)| Stay { interval: *interval, number, role: row.role, name: None }).collect()
 }
 
+/// Called with the store, key and value of each row; says whether to go on.
+type VisitMember<'a> = dyn FnMut(StoreId, &[u8], &[u8]) -> Found<bool> + 'a;
+
 impl View<'_> {
     /// Everything that a channel knows of a user.
     pub(crate) fn membership(&self, channel: ChannelId, user: UserId) -> Found<Membership> {
@@ -139,7 +142,7 @@ impl View<'_> {
         channel: ChannelId,
         range: (&Key, &Key),
         direction: Direction,
-        visit: &mut dyn FnMut(StoreId, &[u8], &[u8]) -> Found<bool>,
+        visit: &mut VisitMember<'_>,
     ) -> Found<()> {
         let place = self.placement.channel_store(channel);
         self.scan_from((place, Family::Member), range, direction, &mut |key, value| {

@@ -81,7 +81,7 @@ fn cached_tier_misses_what_only_the_disk_has() {
         world.stores.clear();
         let stores = open(dir.path(), 1).unwrap();
         // Opening reads pointers and log rows; a fresh directory without them would be fully cold.
-        let cold = stores.read(&Query::ReadMark { user: UserId(2), channel }, INLINE);
+        let cold = stores.read(&Query::User(UserId(2)), INLINE);
         assert_eq!(cold.unwrap(), None);
         let any = stores.read(&query, Tier::Any).unwrap();
         assert!(any.is_some());

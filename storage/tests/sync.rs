@@ -17,7 +17,7 @@ fn open(dir: &Path) -> Stores {
 }
 
 fn commit(stores: &Stores, number: u64) {
-    let row = Row::Account { user: UserId(number), row: AccountRow { created_ms: number } };
+    let row = Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
     let batch = Batch { store: StoreId(0), number, rows: vec![row] };
     stores.commit(StoreId(0), std::slice::from_ref(&batch)).unwrap();
 }

@@ -5,7 +5,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::DeviceId;
 
-
 /// A refused request. `code` is a stable word for programs, `message` words for people.
 #[derive(Clone, Debug)]
 pub struct ApiError {

@@ -99,7 +99,7 @@ impl Channel {
         let mut members: BTreeMap<UserId, Member> = members.into_iter().collect();
         for user in id.users().into_iter().flat_map(<[UserId; 2]>::from) {
             // The two of a direct channel are in it for ever; their rows only say how far they have come.
-            members.entry(user).or_insert(Member { joined: Seq(1), number: 1, ..Member::default() });
+            members.entry(user).or_insert_with(|| Member { joined: Seq(1), number: 1, ..Member::default() });
         }
         let name = row.map(|row| row.name).unwrap_or_default();
         Self {

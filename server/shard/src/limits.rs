@@ -80,7 +80,7 @@ impl Limits {
 
     /// What all sessions of a user may spend together.
     pub(crate) fn user_pace(&self) -> Pace {
-        let set = |set: Option<u32>, of: u32| set.unwrap_or(of.saturating_mul(USER_SESSIONS));
+        let set = |set: Option<u32>, of: u32| set.unwrap_or_else(|| of.saturating_mul(USER_SESSIONS));
         Pace {
             per_s: set(self.user_frames_per_s, self.frames_per_s),
             burst: set(self.user_frames_burst, self.frames_burst),

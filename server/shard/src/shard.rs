@@ -535,4 +535,3 @@ fn owns(config: &Config) -> bool {
     own.iter().map(|state: &StoreState| state.store).eq(wanted)
         && config.fanout_heads.len() == usize::from(placement.stores())
 }
-

@@ -42,7 +42,10 @@ fn load(desk: &mut Desk, n: u64, not_before_ms: u64) {
 fn hello_issued(desk: &mut Desk, conn: u64, device: u64, issued_ms: u64) {
     let (user, device, cursor) = (USER, DeviceId(device), Cursor::default());
     let expires_ms = desk.wall_ms + 3_600_000;
-    desk.turn(0, vec![Input::Hello { conn: ConnId(conn), user, device, cursor, id: 99, expires_ms, issued_ms }]);
+    desk.turn(
+        0,
+        vec![Input::Hello { conn: ConnId(conn), user, device, cursor, id: 99, expires_ms, issued_ms }],
+    );
 }
 
 fn is_refused(desk: &mut Desk, conn: u64) {
@@ -105,7 +108,8 @@ fn a_token_from_before_a_logout_from_everywhere_is_refused() {
     // Its old token brings no new connection, and prolongs nothing.
     hello_issued(&mut desk, 3, 2, now);
     is_refused(&mut desk, 3);
-    let reauth = |conn, issued_ms| Input::Reauth { conn: ConnId(conn), id: 99, expires_ms: u64::MAX, issued_ms };
+    let reauth =
+        |conn, issued_ms| Input::Reauth { conn: ConnId(conn), id: 99, expires_ms: u64::MAX, issued_ms };
     desk.turn(0, vec![reauth(2, now + 1)]);
     assert_eq!(desk.seen(2), ["done 99"]);
     desk.turn(0, vec![reauth(2, 0)]);

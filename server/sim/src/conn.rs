@@ -182,7 +182,12 @@ impl Conn {
                     {
                         watch.expect_refused_reauth(id_of_reauth);
                     }
-                    self.inputs.push_back(Input::Reauth { conn: id, id: id_of_reauth, expires_ms, issued_ms });
+                    self.inputs.push_back(Input::Reauth {
+                        conn: id,
+                        id: id_of_reauth,
+                        expires_ms,
+                        issued_ms,
+                    });
                 }
             }
             Kind::HELLO | Kind::REAUTH => self.close(CloseCode::Protocol, scene),
@@ -281,12 +286,7 @@ impl Token {
 fn read_token(token: &str) -> Option<Token> {
     let mut parts = token.split('.').map(str::parse::<u64>);
     let mut next = || parts.next()?.ok();
-    Some(Token {
-        user: UserId(next()?),
-        device: DeviceId(next()?),
-        expires_ms: next()?,
-        issued_ms: next()?,
-    })
+    Some(Token { user: UserId(next()?), device: DeviceId(next()?), expires_ms: next()?, issued_ms: next()? })
 }
 
 /// The shard that has the connection: mostly its user's home, where it was handed over; now and then another one, which

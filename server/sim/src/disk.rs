@@ -45,9 +45,7 @@ impl Unreadable {
         match (self, query) {
             (
                 Self::User(user),
-                Query::User(of)
-                | Query::Inbox { user: of, .. }
-                | Query::Joined { user: of, .. },
+                Query::User(of) | Query::Inbox { user: of, .. } | Query::Joined { user: of, .. },
             ) => user == *of,
             (Self::Log(store), Query::Replay { source, .. }) => store == *source,
             (

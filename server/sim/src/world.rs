@@ -322,7 +322,8 @@ impl World {
         for place in 0..self.devices.len() {
             let device = &self.devices[place];
             let (user, id) = (device.user, device.id);
-            let adding = |command: &Command| matches!(command, Command::AddDevice { device, .. } if *device == id);
+            let adding =
+                |command: &Command| matches!(command, Command::AddDevice { device, .. } if *device == id);
             let wanted = !device.retired
                 && self.oracle.accounts.contains(&user)
                 && !self.has_token(device)
@@ -398,7 +399,9 @@ impl World {
                 (Command::LogOutAll { user, not_before_ms, .. }, Ok(()))
                     if self.oracle.not_before.get(user) < Some(not_before_ms) =>
                 {
-                    broken!("{user} is logged out everywhere, said the core, and older tokens are still good");
+                    broken!(
+                        "{user} is logged out everywhere, said the core, and older tokens are still good"
+                    );
                 }
                 // Refused while the disk is full or a read failed: it is asked again.
                 (_, outcome) => self.trace.say(self.now, || format!("reply to {command:?}: {outcome:?}")),

@@ -106,7 +106,9 @@ async fn device(accounts: &Accounts, user: UserId, wanted: Option<u64>) -> Resul
         Some(id) => Err(format!("--device: {id} belongs to somebody else").into()),
         None => match accounts.add_device(user, DEVICES_MAX as u32, now_ms()).await? {
             AddDevice::Added(device) => Ok(device),
-            AddDevice::Full(_) => Err("the account has its full number of devices; name one in --device".into()),
+            AddDevice::Full(_) => {
+                Err("the account has its full number of devices; name one in --device".into())
+            }
         },
     }
 }

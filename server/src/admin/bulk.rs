@@ -51,7 +51,8 @@ pub(super) async fn create_users(
     let of_users = made.chunk_by(|(one, _), (other, _)| one == other);
     let devices =
         |list: &[(UserId, DeviceId)]| list.iter().map(|(_, device)| *device).collect::<Vec<DeviceId>>();
-    let all: Vec<(UserId, Vec<DeviceId>)> = of_users.filter_map(|list| Some((list.first()?.0, devices(list)))).collect();
+    let all: Vec<(UserId, Vec<DeviceId>)> =
+        of_users.filter_map(|list| Some((list.first()?.0, devices(list)))).collect();
     tell_core(&stores, &all, created_ms)?;
     accounts.set_all_in_core(&users).await?;
     accounts.close().await;
@@ -107,18 +108,17 @@ fn add_rows(
             let text = "has its full number of devices; log one out or revoke one on the running server";
             return Err(format!("user {user} {text}").into());
         }
-        rows.push(Row::Device { user, device, row: DeviceRow { seen_ms: created_ms, ..DeviceRow::default() } });
+        rows.push(Row::Device {
+            user,
+            device,
+            row: DeviceRow { seen_ms: created_ms, ..DeviceRow::default() },
+        });
     }
     Ok(())
 }
 
 /// Tokens are secrets: the file is for its owner alone.
-fn write_tokens(
-    path: &Path,
-    keys: &Keys,
-    made: &[(UserId, DeviceId)],
-    token_ms: u64,
-) -> std::io::Result<()> {
+fn write_tokens(path: &Path, keys: &Keys, made: &[(UserId, DeviceId)], token_ms: u64) -> std::io::Result<()> {
     let issued_ms = now_ms();
     let expires_ms = issued_ms.saturating_add(token_ms);
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;

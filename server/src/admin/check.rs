@@ -75,7 +75,9 @@ async fn compare(accounts: &Accounts, stores: &Stores) -> Result<Findings, Box<d
     }
     for user in stores.users()? {
         if known.binary_search(&user).is_err() {
-            findings.broken.push(format!("user {user} has an account in the core, and the accounts have none"));
+            findings
+                .broken
+                .push(format!("user {user} has an account in the core, and the accounts have none"));
         }
     }
     Ok(findings)
@@ -105,11 +107,13 @@ fn compare_user(
     }
     let in_core = |device: &DeviceId| devices.iter().any(|(known, _)| known == device);
     for device in listed.iter().filter(|device| !in_core(device)) {
-        let words = format!("device {device} of {user} ({name}) is unknown to the core: it has to log in again");
+        let words =
+            format!("device {device} of {user} ({name}) is unknown to the core: it has to log in again");
         findings.odd.push(words);
     }
     for (device, _) in devices.iter().filter(|(device, _)| !listed.contains(device)) {
-        let words = format!("device {device} of {user} ({name}) is in the core, and the accounts do not know it");
+        let words =
+            format!("device {device} of {user} ({name}) is in the core, and the accounts do not know it");
         findings.broken.push(words);
     }
     let core_ms = row.map_or(0, |row| row.not_before_ms);

@@ -125,7 +125,8 @@ fn the_last_batches_are_committed_before_the_thread_ends() {
     };
     let (appender, thread) = start(STORE, work).unwrap();
     for number in 1..=200 {
-        let row = Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
+        let row =
+            Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
         appender.append(Batch { store: STORE, number, rows: vec![row] });
     }
     drop(appender);

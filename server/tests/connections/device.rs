@@ -19,7 +19,8 @@ pub fn key() -> Key {
 }
 
 pub fn hello(user: u64) -> Frame {
-    let claims = Claims { user: UserId(user), device: DeviceId(user + 1000), expires_ms: u64::MAX, issued_ms: 1 };
+    let claims =
+        Claims { user: UserId(user), device: DeviceId(user + 1000), expires_ms: u64::MAX, issued_ms: 1 };
     encode(1, &session::Hello { generation: 0, cursor: 0, token: sign(&key(), &claims) })
 }
 

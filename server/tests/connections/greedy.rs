@@ -65,7 +65,6 @@ fn half_messages_share_a_budget_and_all_are_finished() {
         most.set(most.get().max(held));
         writers.iter().all(JoinHandle::is_finished)
     });
-    let most = most.get();
     // One read or one growth above the budget, and what a connection is read of while there is no room.
     let most = most.get();
     assert!(most <= MAX + 512 * KIB + SESSIONS as usize * KIB, "{most} bytes");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use client::session::{Content, Message};
-use protocol::{ChannelId, Seq};
 use protocol::limits::U53_MAX;
+use protocol::{ChannelId, Seq};
 
 use crate::node::{Node, admin};
 use crate::people::{Device, PASSWORD, until};

@@ -41,7 +41,7 @@ fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> 
     let group = if is_direct { None } else { view.channel(channel)? };
     let head = view.head(channel)?;
     let stay = if is_direct { None } else { view.stay(channel, user, joined)? };
-    let left = stay.as_ref().map_or(listed.left_since(), |stay| stay.interval.left);
+    let left = stay.as_ref().map_or_else(|| listed.left_since(), |stay| stay.interval.left);
     let name = match (left, stay.and_then(|stay| stay.name)) {
         (None, _) => group.map(|row| row.name),
         (Some(_), name) => name,

@@ -82,11 +82,7 @@ pub(crate) async fn logout_all(
 
 /// Ends all devices of a user but one, in its turn: the core first, then SQL. Gives the moment from which on tokens
 /// count, which is behind that of every token there is.
-pub(super) async fn log_out_all(
-    api: &Shared,
-    user: UserId,
-    keep: Option<DeviceId>,
-) -> Result<u64, ApiError> {
+pub(super) async fn log_out_all(api: &Shared, user: UserId, keep: Option<DeviceId>) -> Result<u64, ApiError> {
     let account = api.accounts.user(user).await?;
     let before_ms = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.not_before_ms;
     let not_before_ms = now_ms().max(before_ms).saturating_add(1);

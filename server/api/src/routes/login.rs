@@ -116,7 +116,12 @@ pub(super) async fn admit(api: &Shared, user: UserId, device: DeviceId) -> Resul
 }
 
 /// An unknown name, a name that cannot be one and a wrong password are told apart by neither words nor cost.
-pub(super) async fn authenticate(api: &Shared, peer: Peer, name: &str, password: String) -> Result<Account, ApiError> {
+pub(super) async fn authenticate(
+    api: &Shared,
+    peer: Peer,
+    name: &str,
+    password: String,
+) -> Result<Account, ApiError> {
     let name = Name::parse(name).ok();
     let limited = name.as_ref().map_or("", Name::folded).to_owned();
     if let Err(wait_ms) = api.limiter.take(&limited, peer.0, now_ms()) {

@@ -155,4 +155,3 @@ pub fn refused(answer: &(StatusCode, Value), status: u16, code: &str) -> String 
     assert!(error["retry_after_ms"].is_u64(), "{error}");
     error["message"].as_str().unwrap().to_owned()
 }
-

@@ -144,7 +144,8 @@ fn any_split_gives_the_same_events_also_when_held_after_hello() {
     ]
     .concat();
     let cursor = protocol::Cursor { generation: protocol::Generation(3), at: protocol::InboxSeq(4) };
-    let hello = Hello { user: UserId(7), device: DeviceId(8), cursor, id: 77, expires_ms: 60_000, issued_ms: 1 };
+    let hello =
+        Hello { user: UserId(7), device: DeviceId(8), cursor, id: 77, expires_ms: 60_000, issued_ms: 1 };
     let expected = vec![
         Event::Hello(hello),
         Event::Frame(heartbeat(1)),

@@ -20,9 +20,7 @@ use protocol::{
     ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
     ShardId, StoreId, UserId,
 };
-use shard::{
-    Command, CommandError, Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket,
-};
+use shard::{Command, CommandError, Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket};
 
 pub const GENERATION: u64 = 7;
 

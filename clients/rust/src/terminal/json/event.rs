@@ -62,7 +62,9 @@ impl<W: Write> Json<W> {
             })),
             Event::Disconnected { .. } => self.write(json!({ "event": "state", "state": "reconnecting" })),
             // The client ends, and `ended` says so.
-            Event::LoggedOut(_) | Event::TokenDue | Event::Reauthed | Event::Dead | Event::Reconnect => Ok(()),
+            Event::LoggedOut(_) | Event::TokenDue | Event::Reauthed | Event::Dead | Event::Reconnect => {
+                Ok(())
+            }
         }
     }
 
