@@ -39,7 +39,7 @@ fn ring(criterion: &mut Criterion) {
     });
     group.bench_function("lie_down_and_get_up", |b| {
         b.iter(|| {
-            let lay = mailbox.lie_down(true);
+            let lay = mailbox.lie_down();
             (lay, mailbox.get_up())
         });
     });

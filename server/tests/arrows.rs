@@ -106,7 +106,7 @@ fn a_broken_arrow_is_found() {
 #[test]
 fn broken_purity_is_found() {
     for word in BANNED {
-        let text = format!("fn f() {{ {word}x }}");
+        let text = format!("fn f() {{ {word} x }}");
         assert_eq!(broken_purity("f.rs", &text).len(), 1, "{word}");
     }
     assert!(broken_purity("f.rs", "// std::net is for the driver\nfn f() {}").is_empty());
@@ -117,8 +117,9 @@ fn broken_purity_is_found() {
         "use std::{collections::{BTreeMap, HashSet}, fmt};",
         "pub(crate) use std::{time::Duration};",
     ] {
-        assert_eq!(broken_purity("f.rs", tree).len(), 1, "{tree}");
+        assert!(!broken_purity("f.rs", tree).is_empty(), "{tree}");
     }
+    assert!(broken_purity("f.rs", "fn f() { user.awaited += applied.awaits(id) }").is_empty());
     assert!(broken_purity("f.rs", "use std::{collections::{BTreeMap, VecDeque}, sync::Arc};").is_empty());
 }
 
@@ -145,7 +146,7 @@ fn broken_arrows(arrows: &[Arrow]) -> Vec<String> {
 fn broken_purity(name: &str, text: &str) -> Vec<String> {
     let may =
         |word: &str| EXCEPTIONS.iter().any(|(file, words)| name.ends_with(file) && words.contains(&word));
-    let breach = |code: &str| BANNED.iter().find(|word| code.contains(**word) && !may(word));
+    let breach = |code: &str| BANNED.iter().find(|word| names(code, word) && !may(word));
     let code: Vec<(usize, &str)> =
         text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).collect();
     let lines = code.iter().filter_map(|(number, line)| {
@@ -159,6 +160,13 @@ fn broken_purity(name: &str, text: &str) -> Vec<String> {
         })
     });
     lines.chain(uses).collect()
+}
+
+/// Whether a word stands in the code, and not as the beginning of a longer one.
+fn names(code: &str, word: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || c == '_';
+    let is_open = word.ends_with(goes_on);
+    code.match_indices(word).any(|(at, _)| !(is_open && code[at + word.len()..].starts_with(goes_on)))
 }
 
 /// The paths of a tree of imports: `a::{b, c::{d}}` names `a::b` and `a::c::d`.

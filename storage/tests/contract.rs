@@ -179,15 +179,15 @@ fn window_is_the_newest_sends(mut world: World) {
 }
 
 fn inbox_gathers_from_other_stores(mut world: World) {
-    let me = UserId(3);
+    let me = UserId(50);
     let others: Vec<_> = (10..40).map(UserId).collect();
     for other in &others {
         world.text(ChannelId::direct(me, *other), *other, &other.to_string());
     }
-    let channels = (1..3).map(|other| ChannelId::direct(me, UserId(other)));
+    let channels = others.iter().map(|other| ChannelId::direct(me, *other));
     let stores: std::collections::BTreeSet<_> =
         channels.map(|channel| world.placement.channel_store(channel)).collect();
-    for other in 1..3 {
+    for other in 60..62 {
         world.text(ChannelId::direct(me, UserId(other)), UserId(other), &other.to_string());
     }
     assert!(stores.len() > 1, "the inbox points into several stores");

@@ -83,7 +83,8 @@ fn a_logged_out_device_is_told_and_does_not_come_back() {
     let mut desk = with_devices(2);
     desk.hello(1, USER.0, 1, 0);
     desk.hello(2, USER.0, 2, 0);
-    (desk.take(1), desk.take(2));
+    desk.take(1);
+    desk.take(2);
     assert_eq!(desk.command(remove(1)), Ok(()));
     assert_eq!(desk.seen(1), ["reject 0 unauthenticated"]);
     assert_eq!(desk.closed.pop(), Some((ConnId(1), CloseCode::Unauthenticated)));

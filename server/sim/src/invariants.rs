@@ -220,7 +220,7 @@ fn own_list(world: &World, user: UserId) -> Check {
 
 fn listed(oracle: &Oracle, channel: ChannelId, user: UserId, interval: Interval) -> JoinedItem {
     let Interval { joined, left } = interval;
-    let head = left.unwrap_or(oracle.head(channel));
+    let head = left.unwrap_or_else(|| oracle.head(channel));
     let read = oracle.position(channel, user);
     let unread = oracle.unread(channel, user, read.max(Seq(joined.0 - 1)), head);
     let name = oracle.name_at(channel, head).to_owned();

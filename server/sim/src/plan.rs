@@ -172,7 +172,7 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
     // People come and go all the time here, so that the bound is met.
     limits.member_stays = [2, 3, 5, 256][limits.heartbeat_ms as usize / 20 % 4];
     // In a third of the worlds room for a few windows, or for none; not drawn, so that old seeds stay the same worlds.
-    if limits.heartbeat_ms % 3 == 0 {
+    if limits.heartbeat_ms.is_multiple_of(3) {
         limits.dedup_bytes = limits.heartbeat_ms as usize % 7 * 500;
     }
     if rng.chance(500) {

@@ -87,7 +87,7 @@ fn a_seed_is_one_life() {
 #[test]
 fn things_go_wrong() {
     let mut sum = sim::world::Tally::default();
-    for seed in 0..60 {
+    for seed in 0..240 {
         let tally = sim::run(seed, sim::TICKS, Mode::Off).unwrap_or_else(|failure| panic!("{failure:?}"));
         sum.crashes += tally.crashes;
         sum.drains += tally.drains;

@@ -52,7 +52,8 @@ over_both! {
 
 /// A node, somebody on it, and the pair that must not notice.
 async fn world(carrier: Carrier) -> (Node, Pair, String) {
-    let node = Node::over(carrier, 2, &[]);
+    // Hundreds of members cost hundreds of tokens; here it is about what a body says.
+    let node = Node::over(carrier, 2, &["--frames-per-s", "1000000", "--frames-burst", "1000000"]);
     let user = node.account().signup("enemy", PASSWORD).await.unwrap();
     let token = token(&node, user, 77);
     let pair = Pair::start(&node).await;

@@ -298,10 +298,11 @@ async fn who_floods_pays_alone(carrier: Carrier) {
     assert!(!refused.is_empty() && refused[0].0 > 1000, "the first thousand are within the burst");
     for (_, reject) in &refused {
         assert_eq!(reject.code, Code::Rate.number());
-        assert!((1..=1000).contains(&reject.retry_after_ms), "{}", reject.retry_after_ms);
+        // Each says when all that was refused up to here can be paid: 500 at 200 a second.
+        assert!((1..=2500).contains(&reject.retry_after_ms), "{}", reject.retry_after_ms);
     }
     assert_eq!(rate() - before, refused.len() as u64);
-    std::thread::sleep(Duration::from_millis(refused[0].1.retry_after_ms.into()));
+    // It is not read before its debt is paid, so no wait is needed here.
     hasty.is_served(2000);
     pair.end().await;
 }

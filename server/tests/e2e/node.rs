@@ -170,9 +170,10 @@ impl Node {
     /// A request with a JSON body, or none, as whoever has the token; the whole answer.
     pub fn ask(&self, method: &str, path: &str, token: &str, body: Option<&str>) -> String {
         let head = format!("{method} {path} HTTP/1.0\r\nhost: a\r\nauthorization: Bearer {token}\r\n");
-        let rest = body.map_or("\r\n".to_owned(), |body| {
-            format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-        });
+        let rest = body.map_or_else(
+            || "\r\n".to_owned(),
+            |body| format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+        );
         self.http_raw(&(head + &rest))
     }
 

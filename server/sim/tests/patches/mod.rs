@@ -284,7 +284,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the name is read behind the stay",
         file: "../../../storage/src/query/joined.rs",
-        from: "left = stay.as_ref().map_or(listed.left_since(), |stay| stay.interval.left);",
+        from: "left = stay.as_ref().map_or_else(|| listed.left_since(), |stay| stay.interval.left);",
         to: "left = listed.left_since();",
     },
     Mutant {

@@ -78,8 +78,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a dedup window is read on a shard's own thread",
         file: "query.rs",
-        from: "Query::Window { .. } | Query::Joined { .. } | Query::Replay { .. } => false,",
-        to: "Query::Window { .. } => true,\n        Query::Joined { .. } | Query::Replay { .. } => false,",
+        from: "        Query::Window { .. }\n        | Query::Joined { .. }\n        | Query::Membership",
+        to: "        Query::Window { .. } => true,\n        Query::Joined { .. }\n        | Query::Membership",
     },
     Mutant {
         name: "a replay skips the stores that have members",
