@@ -54,7 +54,7 @@ fn round(order: &Order) -> Outcome<Figures> {
     let scene = Scene::prepare(&server)?;
     let mut figures = Figures::new();
     let lasts = Duration::from_secs(order.seconds.max(3).into());
-    let quiet = p99(Bystander::watch(&scene, lasts, || Ok(()))?.1);
+    let quiet = p99(Bystander::watch(&scene, lasts, || ())?.1);
     figures.insert("bystander's ack p99, quiet, us".into(), quiet);
     for attack in Attack::ALL {
         run(&server, &scene, &[*attack], attack.name(), (lasts, quiet), &mut figures)?;
@@ -90,7 +90,7 @@ fn run(
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
-        Ok(most)
+        most
     })?;
     let allowed = sessions as f64 * SESSION_KIB + SLACK_KIB;
     figures.insert(format!("{name}: memory grown, of what is allowed"), (most - before).max(0.0) / allowed);

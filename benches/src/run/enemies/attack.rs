@@ -226,7 +226,7 @@ impl Attack {
     }
 }
 
-type More = Box<dyn FnMut(u64) -> Vec<u8>>;
+type More = Box<dyn FnMut(u64) -> Vec<u8> + Send>;
 
 struct Says {
     first: Vec<u8>,
@@ -238,7 +238,7 @@ impl Says {
         Self { first, more: None }
     }
 
-    fn ever(more: impl FnMut(u64) -> Vec<u8> + 'static) -> Self {
+    fn ever(more: impl FnMut(u64) -> Vec<u8> + Send + 'static) -> Self {
         Self { first: Vec::new(), more: Some(Box::new(more)) }
     }
 }
