@@ -7,13 +7,13 @@ use std::sync::Arc;
 use protocol::body::message::{
     AddMembers, CreateGroup, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, RemoveMember, RenameGroup, SetRole,
 };
-use protocol::body::{self};
 use protocol::commit::{ChannelRow, IntervalRow, Row};
 use protocol::hop::Origin;
 use protocol::query::{Earlier, Member};
 use protocol::{ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, StoreId, UserId};
 
 use crate::dedup::Dedup;
+use crate::invariant::checked;
 use crate::ledger::Weight;
 use crate::limits::Limits;
 use crate::pipeline::Recipients;
@@ -150,8 +150,8 @@ impl Channel {
             return if self.head == Seq(0) { vec![other] } else { Vec::new() };
         }
         let named: Vec<u64> = match submit.frame.kind() {
-            Kind::CREATE_GROUP => body::read::<CreateGroup>(&submit.frame).map(|b| b.members),
-            Kind::ADD_MEMBERS => body::read::<AddMembers>(&submit.frame).map(|b| b.members),
+            Kind::CREATE_GROUP => checked::<CreateGroup>(&submit.frame).map(|b| b.members),
+            Kind::ADD_MEMBERS => checked::<AddMembers>(&submit.frame).map(|b| b.members),
             _ => None,
         }
         .unwrap_or_default();
@@ -185,7 +185,7 @@ impl Channel {
             Kind::CREATE_GROUP => self.apply_create(submit),
             Kind::ADD_MEMBERS => self.apply_add(submit),
             Kind::REMOVE_MEMBER => {
-                let member = body::read::<RemoveMember>(&submit.frame).map(|b| UserId(b.member));
+                let member = checked::<RemoveMember>(&submit.frame).map(|b| UserId(b.member));
                 member.map(|member| self.apply_left(member)).unwrap_or_default()
             }
             Kind::LEAVE_GROUP => self.apply_left(submit.origin.user),
@@ -230,13 +230,13 @@ impl Channel {
             let text = "this group number is taken; choose another send id";
             return Err(Refusal::new(Code::Conflict, "channel", text));
         }
-        let others = body::read::<CreateGroup>(&submit.frame).map_or(0, |b| b.members.len());
+        let others = checked::<CreateGroup>(&submit.frame).map_or(0, |b| b.members.len());
         check_size(others + 1, members_max)
     }
 
     fn check_add(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
-        let named = body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default();
+        let named = checked::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default();
         // Refused as a whole: the message says who joined, and its readers need not know who was in before.
         if let Some(at) = named.iter().position(|user| self.is_member(UserId(*user))) {
             let text = "is a member already; name only those who are not";
@@ -254,7 +254,7 @@ impl Channel {
 
     fn check_remove(&self, submit: &Submit) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
-        let member = body::read::<RemoveMember>(&submit.frame).map_or(UserId(0), |b| UserId(b.member));
+        let member = checked::<RemoveMember>(&submit.frame).map_or(UserId(0), |b| UserId(b.member));
         if member == submit.origin.user {
             return Err(Refusal::new(Code::Limit, "member", "to go oneself is LeaveGroup"));
         }
@@ -269,7 +269,7 @@ impl Channel {
 
     fn check_role(&self, submit: &Submit) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_OWNER)?;
-        let Some(set) = body::read::<SetRole>(&submit.frame) else { return Ok(()) };
+        let Some(set) = checked::<SetRole>(&submit.frame) else { return Ok(()) };
         let Some(role) = self.role(UserId(set.member)) else {
             return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
         };
@@ -288,7 +288,7 @@ impl Channel {
     }
 
     fn apply_create(&mut self, submit: &Submit) -> Change {
-        let Some(create) = body::read::<CreateGroup>(&submit.frame) else { return Change::default() };
+        let Some(create) = checked::<CreateGroup>(&submit.frame) else { return Change::default() };
         self.exists = true;
         self.name = create.name;
         let mut change = Change { rows: vec![self.row()], members: true, gone: None };
@@ -301,7 +301,7 @@ impl Channel {
 
     fn apply_add(&mut self, submit: &Submit) -> Change {
         let mut change = Change { members: true, ..Change::default() };
-        for member in body::read::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default() {
+        for member in checked::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default() {
             let user = UserId(member);
             let earlier = submit.newcomers.get(&user).copied().unwrap_or_default();
             self.join(user, ROLE_MEMBER, earlier, &mut change);
@@ -332,7 +332,7 @@ impl Channel {
     }
 
     fn apply_rename(&mut self, submit: &Submit) -> Change {
-        if let Some(rename) = body::read::<RenameGroup>(&submit.frame) {
+        if let Some(rename) = checked::<RenameGroup>(&submit.frame) {
             self.name = rename.name;
         }
         Change { rows: vec![self.row()], ..Change::default() }
@@ -340,7 +340,7 @@ impl Channel {
 
     fn apply_role(&mut self, submit: &Submit) -> Change {
         let mut change = Change::default();
-        if let Some(set) = body::read::<SetRole>(&submit.frame) {
+        if let Some(set) = checked::<SetRole>(&submit.frame) {
             self.set_role(UserId(set.member), set.role, &mut change);
         }
         // The list of members shows roles, so it waits for this message to be stored.

@@ -45,7 +45,10 @@ impl Shard {
                     dests.push(Outbound { dest: *dest, deliveries: Vec::new(), origins: Vec::new() });
                     dests.len() - 1
                 });
-                let Some(outbound) = dests.get_mut(place) else { continue };
+                let Some(outbound) = dests.get_mut(place) else {
+                    impossible!(self, "a destination that was just added is gone");
+                    continue;
+                };
                 if self.placement.user_store(message.origin.user) == *dest {
                     outbound.origins.push((outbound.deliveries.len(), message.origin));
                 }
@@ -62,7 +65,9 @@ impl Shard {
         let Outbound { dest, deliveries, origins } = outbound;
         let home = self.placement.shard_of_store(dest);
         let full = self.hops.is_full(home);
-        let Some(source) = self.sources.get_mut(index) else { return };
+        let Some(source) = self.sources.get_mut(index) else {
+            return impossible!(self, "a batch of a store without a log");
+        };
         let span = source.tell(dest, through);
         // A dropped hop leaves a gap, which the next hop or the next hint shows.
         if full {
@@ -104,7 +109,9 @@ impl Shard {
                 self.append_pointer(index, *user, delivery, ack);
             }
         }
-        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let Some(pipeline) = self.pipelines.get_mut(index) else {
+            return impossible!(self, "a span for a store without a pipeline");
+        };
         pipeline.applied(inbound.source, inbound.through);
     }
 
@@ -170,7 +177,9 @@ impl Shard {
     }
 
     pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+            return impossible!(self, "a pointer of a user who left memory before it was stored");
+        };
         self.users_changed += 1;
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
         for session in user.sessions.iter().filter_map(|conn| self.sessions.get(conn)) {
@@ -186,7 +195,9 @@ impl Shard {
     }
 
     pub(crate) fn trim_inbox(&mut self, id: UserId) {
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else { return };
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+            return impossible!(self, "an inbox of a user who is not in memory");
+        };
         let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
         user.inbox.trim(&mut self.spare_tails, keep);
     }
@@ -197,7 +208,9 @@ impl Shard {
         let room = self.egress_room();
         loop {
             let Some(session) = self.sessions.get_mut(&conn) else { return };
-            let Some(Slot::Live(user)) = self.users.get(&session.user) else { return };
+            let Some(Slot::Live(user)) = self.users.get(&session.user) else {
+                return impossible!(self, conn, "a session of a user who is not in memory");
+            };
             if session.paging.is_some() {
                 return;
             }

@@ -300,7 +300,9 @@ impl Shard {
     fn forget_session(&mut self, conn: ConnId) {
         self.pauses.forget(conn);
         let Some(session) = self.sessions.remove(&conn) else { return };
-        let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else { return };
+        let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else {
+            return impossible!(self, "a session of a user who is not in memory");
+        };
         user.sessions.retain(|other| *other != conn);
         user.used = self.turn;
         self.trim_inbox(session.user);

@@ -181,11 +181,17 @@ impl Shard {
         let at = InboxSeq(ack.cursor.to_native());
         let generation = self.generation(origin.user);
         let (wall_ms, space_low) = (self.wall_ms, self.space_low);
-        let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) else { return Ok(()) };
+        let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) else {
+            impossible!(self, "a frame of a user who is not in memory");
+            return Ok(());
+        };
         if at > user.inbox.durable() {
             return Err(Refusal::new(Code::Limit, "cursor", "beyond what the inbox holds"));
         }
-        let Some(row) = user.device(origin.device) else { return Ok(()) };
+        let Some(row) = user.device(origin.device) else {
+            impossible!(self, "a session of a device that does not exist");
+            return Ok(());
+        };
         let newer = generation.0 == ack.generation.to_native()
             && (row.cursor.generation != generation || row.cursor.at < at);
         // Written lazily: the device's own cursor counts. Not at all while the disk is nearly full.
@@ -357,7 +363,9 @@ impl Shard {
     /// Says up to where everything was sent, if that is news. Never past what is durable.
     pub(crate) fn complete(&mut self, conn: ConnId, even_if_nothing: bool) {
         let Some(session) = self.sessions.get_mut(&conn) else { return };
-        let Some(Slot::Live(user)) = self.users.get(&session.user) else { return };
+        let Some(Slot::Live(user)) = self.users.get(&session.user) else {
+            return impossible!(self, conn, "a session of a user who is not in memory");
+        };
         let head = user.inbox.durable();
         let to = session.sent_through.min(head);
         if to <= session.complete && !even_if_nothing {

@@ -1,7 +1,13 @@
 //! What cannot happen. A state that only a fault of ours can bring about is never passed over in silence: it panics in
 //! tests and in the simulator, and in release it is counted and ends the session that met it, or the process.
+//!
+//! A bare `else { return }` in the core is therefore legal and means one of these, unless it says another reason:
+//! - a connection, held connection or session that is not there has closed meanwhile; its device comes again;
+//! - a user or channel that is not there, or is being loaded, is what the function was called to find out;
+//! - a queue, ring or list is empty, or nobody waited.
 
-use protocol::CloseCode;
+use protocol::body::{self, Body};
+use protocol::{CloseCode, Frame};
 
 use crate::effect::{Effect, Fault};
 use crate::input::ConnId;
@@ -18,6 +24,13 @@ macro_rules! impossible {
     };
 }
 pub(crate) use impossible;
+
+/// The body of a frame that was checked when it came in.
+pub(crate) fn checked<T: Body>(frame: &Frame) -> Option<T> {
+    let body = body::read(frame);
+    debug_assert!(body.is_some(), "impossible: a frame went on to a channel unchecked");
+    body
+}
 
 impl Shard {
     /// What the shard holds contradicts itself, so nothing it does from here on can be trusted.

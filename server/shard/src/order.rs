@@ -98,7 +98,9 @@ impl Shard {
             Err(refusal) => return self.refuse(&submit, &refusal),
         };
         let has_room = self.has_page_room();
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a send for a channel that is not in memory");
+        };
         match verdict {
             Verdict::Queue if standing != Standing::Last => {
                 impossible!(self, "a send whose turn has come waits again");
@@ -171,8 +173,12 @@ impl Shard {
             return impossible!(self, "a send for a channel of another shard");
         };
         let (wall_ms, placement) = (self.wall_ms, self.placement);
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
-        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a message of a channel that is not in memory");
+        };
+        let Some(pipeline) = self.pipelines.get_mut(index) else {
+            return impossible!(self, "a message for a store without a pipeline");
+        };
         let change = channel.apply(&submit, wall_ms);
         let recipients = channel.recipients(placement, &change);
         let (seq, time_ms, sender) = (channel.head, channel.time_ms, submit.origin.user);
@@ -192,7 +198,9 @@ impl Shard {
 
     /// A message is stored: it is visible from now on, and its repeats are answered.
     pub(crate) fn message_stored(&mut self, id: ChannelId, seq: Seq) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a channel left memory before its message was stored");
+        };
         channel.durable = seq;
         self.channels_changed += 1;
         while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)

@@ -33,7 +33,9 @@ impl Shard {
             let text = format!("{seq} is above the newest message, which is {head}");
             return self.refuse(submit, &Refusal::new(Code::Limit, "seq", text));
         }
-        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let Some(pipeline) = self.pipelines.get_mut(index) else {
+            return impossible!(self, "a position for a store without a pipeline");
+        };
         // It never moves back. Who repeats a mark waits for it as the first did.
         if seq > position.read {
             position.read = seq;

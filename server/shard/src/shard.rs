@@ -17,6 +17,7 @@ use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
+use crate::invariant::impossible;
 use crate::ledger::{Holds, Ledger, frame_bytes};
 use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
@@ -392,7 +393,9 @@ impl Shard {
     }
 
     fn stored(&mut self, store: StoreId, number: u64) {
-        let Some(index) = self.own(store) else { return };
+        let Some(index) = self.own(store) else {
+            return impossible!(self, "a batch of another shard's store is stored");
+        };
         let had_room = self.takes_deliveries(index);
         while let Some(pending) = self.pipelines.get_mut(index).and_then(|p| p.take_stored(number)) {
             if pending.fanout != 0 {
@@ -431,8 +434,12 @@ impl Shard {
 
     /// Adds a row to a user's store; says the number of its batch.
     pub(crate) fn user_row(&mut self, user: UserId, row: Row) {
-        let Some(index) = self.own(self.placement.user_store(user)) else { return };
-        let Some(pipeline) = self.pipelines.get_mut(index) else { return };
+        let Some(index) = self.own(self.placement.user_store(user)) else {
+            return impossible!(self, "a row of a user of another shard");
+        };
+        let Some(pipeline) = self.pipelines.get_mut(index) else {
+            return impossible!(self, "a row for a store without a pipeline");
+        };
         let number = pipeline.row(row);
         if let Some(Slot::Live(user)) = self.users.get_mut(&user) {
             user.dirty = number;
@@ -465,7 +472,9 @@ impl Shard {
         if self.hops.is_full(home) {
             return;
         }
-        let Some(source) = self.sources.get_mut(index) else { return };
+        let Some(source) = self.sources.get_mut(index) else {
+            return impossible!(self, "a hint of a store without a log");
+        };
         let Some(span) = source.hint(dest) else { return };
         let (source, after, through) = (source.store, span.after, span.through);
         let (deliveries, origins) = (Vec::new(), Vec::new());
