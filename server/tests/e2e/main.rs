@@ -22,6 +22,7 @@ macro_rules! over_both {
 mod big;
 mod bounds;
 mod datagrams;
+mod enemies;
 mod farewells;
 mod frames;
 mod http;

@@ -162,6 +162,14 @@ impl Node {
         values.sum()
     }
 
+    /// Memory that the process has resident, KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Bytes to the HTTP port, and all that comes back.
     pub fn http_raw(&self, request: &str) -> String {
         exchange(self.http.trim_start_matches("http://"), request.as_bytes())
