@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::boot::{BootError, Event, Node, raise_descriptors};
 use crate::config::{self, Config, StoreKind};
+use crate::space::ballast;
 use crate::{fatal, logging};
 
 /// Threads of the control plane: what is hot runs elsewhere.
@@ -54,6 +55,8 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     {
         return Err(BootError::Shards { found, stores: config.stores }.into());
     }
+    // Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
+    ballast::give_back_if_full(&config.data)?;
     let data = Arc::new(match config.store {
         StoreKind::Rocks => Stores::open(&config.data, &config.storage())?,
         StoreKind::Memory => memory::open(&config)?,

@@ -1,6 +1,8 @@
 //! Watching the disk, so that whatever writes is refused before a store meets a full one. It is looked at every second, and
 //! by the store threads whenever so much was written that a second may be too late.
 
+pub mod ballast;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -122,6 +124,21 @@ impl Gate {
             Err(error) => tracing::warn!(%error, "cannot see how much of the disk is free"),
         }
     }
+
+    /// Lays the ballast down once there is room for it, beside the reserve.
+    fn lay_ballast(&self) -> std::io::Result<()> {
+        // A store thread that looks must not wait for it.
+        let (data, keep, low) = {
+            let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            (watch.data.clone(), watch.keep, watch.low)
+        };
+        if low {
+            return Ok(());
+        }
+        let space = Space::of(&data)?;
+        let reserve = space.reserve(keep);
+        ballast::lay(&data, space, reserve.saturating_add(reserve / MARGIN_PART))
+    }
 }
 
 impl Watcher {
@@ -169,6 +186,9 @@ impl Drop for Watcher {
 fn run(gate: &Gate, ended: &Receiver<()>) {
     while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
         gate.look();
+        if let Err(error) = gate.lay_ballast() {
+            tracing::warn!(%error, "cannot lay the ballast down that a start on a full disk gives back");
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod datagrams;
 mod enemies;
 mod farewells;
 mod frames;
+mod full;
 mod http;
 mod interop;
 mod kill;

@@ -36,14 +36,28 @@ impl Node {
         Self::start_at("127.0.0.1", None, shards, args)
     }
 
+    /// The same on this directory, which need not exist and is not removed.
+    pub fn start_in(data: &Path, shards: u16, args: &[&str]) -> Self {
+        let mut node = Self::down("127.0.0.1", None, args);
+        node.data = data.to_owned();
+        node.up(shards);
+        node
+    }
+
     /// The same in a network namespace.
     pub fn within(networks: &Networks, shards: u16, args: &[&str]) -> Self {
         Self::start_at(networks::HOST, Some(networks.node.clone()), shards, args)
     }
 
     fn start_at(host: &str, network: Option<String>, shards: u16, args: &[&str]) -> Self {
+        let mut node = Self::down(host, network, args);
+        node.up(shards);
+        node
+    }
+
+    fn down(host: &str, network: Option<String>, args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut node = Self {
+        Self {
             data: folder.path().join("data"),
             child: None,
             http: format!("http://{host}:0"),
@@ -53,9 +67,7 @@ impl Node {
             network,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             _folder: folder,
-        };
-        node.up(shards);
-        node
+        }
     }
 
     /// The same for raw devices over this carrier.

@@ -28,12 +28,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "DBRecoveryMode::PointInTime",
     },
     Mutant {
-        name: "a replay forgets the sender who has left",
-        file: "query/replay.rs",
-        from: "held.chain(sender).filter(at_dest)",
-        to: "held.filter(at_dest)",
-    },
-    Mutant {
         name: "a replay goes to the members of now",
         file: "query/replay.rs",
         from: "row.holds(seq)",
