@@ -263,7 +263,7 @@ impl Device {
         loop {
             let frame = self.reassembly.frame().map_err(|fault| format!("device {}: {fault:?}", self.id))?;
             let Some(frame) = frame else { break };
-            self.note_repeat(&frame);
+            self.note_repeat(&frame)?;
             self.note_pace(&frame);
             self.session.receive(scene.now, frame);
             self.listen(scene, listening)?;
@@ -277,17 +277,24 @@ impl Device {
     }
 
     /// The session knows nothing of a repeat behind its back; the careless app takes the ack itself.
-    fn note_repeat(&mut self, frame: &Frame) {
+    fn note_repeat(&mut self, frame: &Frame) -> Check {
         let id = frame.send_id();
         if frame.kind() != Kind::SEND_ACK {
-            return;
+            return Ok(());
         }
-        if matches!(self.kept.sends.get(&id), Some(Outcome::Rejected(_)) | None)
-            && self.repeated.contains(&id)
-            && let Some(ack) = read::<SendAck>(frame)
-        {
-            self.hold_own(id, ChannelId(ack.channel), Seq(ack.seq), ack.time_ms);
+        let is_for_app = match self.kept.sends.get(&id) {
+            // Acked in a life that is lost, so the session has forgotten it: whatever went out under this key since then
+            // is a message of the new life, and nothing but this ack tells of it.
+            Some(Outcome::Lost) => true,
+            Some(Outcome::Rejected(_)) | None => self.repeated.contains(&id),
+            Some(Outcome::Pending | Outcome::Acked(..)) => false,
+        };
+        if is_for_app && let Some(ack) = read::<SendAck>(frame) {
+            let (channel, seq) = (ChannelId(ack.channel), Seq(ack.seq));
+            self.compare(&Event::Ack { send_id: id, channel, seq, time_ms: ack.time_ms })?;
+            self.hold_own(id, channel, seq, ack.time_ms);
         }
+        Ok(())
     }
 
     fn note_pace(&mut self, frame: &Frame) {

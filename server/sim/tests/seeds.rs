@@ -29,6 +29,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         "pages of reading anew were larger than the egress bound of this world and refused for ever (the simulator asked for too much)",
     ),
     (7, 400, "of two copies of one send the first was refused for good and the second stored"),
+    (
+        6625,
+        200,
+        "a repeat behind the session's back of a send that a restored backup had lost: nobody held what its ack told (the simulator's app was at fault)",
+    ),
 ];
 
 fn hold(seed: u64, ticks: u64) {
