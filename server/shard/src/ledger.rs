@@ -39,7 +39,7 @@ pub enum Holds {
 }
 
 impl Holds {
-    /// All of them, in the order of [`Ledger`]'s figures.
+    /// All of them, in the order of [`Figures`].
     pub const ALL: [Self; 9] = [
         Self::Egress,
         Self::Pages,

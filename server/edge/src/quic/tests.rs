@@ -181,7 +181,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        Self::named(vec!["localhost".to_owned()])
+    }
+
+    /// With a certificate of these names: many make it long.
+    fn named(names: Vec<String>) -> Self {
+        let signed = rcgen::generate_simple_self_signed(names).unwrap();
         let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
         let at = At::now();
         let settings = Settings {
