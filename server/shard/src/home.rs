@@ -68,12 +68,14 @@ impl Shard {
             Kind::GET_HISTORY => {
                 let channel = ChannelId(body::ingest::<GetHistory>(&frame)?.channel.to_native());
                 self.reserve_page(conn, &frame)?;
-                self.submit_hop(conn, origin, channel, frame)
+                self.submit_hop(conn, origin, channel, frame);
+                Ok(())
             }
             Kind::GET_MEMBERS => {
                 let channel = ChannelId(body::ingest::<GetMembers>(&frame)?.channel.to_native());
                 self.reserve_page(conn, &frame)?;
-                self.submit_hop(conn, origin, channel, frame)
+                self.submit_hop(conn, origin, channel, frame);
+                Ok(())
             }
             Kind::GET_CHANNELS => self.get_channels(conn, origin, &frame),
             Kind::MARK_READ => {
@@ -110,7 +112,7 @@ impl Shard {
         frame: Frame,
     ) -> Result<(), Refusal> {
         self.check_writable()?;
-        self.submit_hop(conn, origin, channel, frame)?;
+        self.submit_hop(conn, origin, channel, frame);
         // Backpressure before refusal, by destination: what it sends next would find no room.
         let store = self.placement.channel_store(channel);
         if self.is_pressed(store) {
@@ -155,19 +157,12 @@ impl Shard {
         Ok(())
     }
 
-    fn submit_hop(
-        &mut self,
-        conn: ConnId,
-        origin: Origin,
-        channel: ChannelId,
-        frame: Frame,
-    ) -> Result<(), Refusal> {
+    fn submit_hop(&mut self, conn: ConnId, origin: Origin, channel: ChannelId, frame: Frame) {
         let home = self.placement.channel_home(channel);
         self.hops.push(home, Hop::Submit { origin, channel, frame });
         if self.hops.is_pressed(home) {
             self.pause(conn, Why::Lane(home));
         }
-        Ok(())
     }
 
     fn heartbeat(&mut self, conn: ConnId, frame: &Frame) -> Result<(), Refusal> {

@@ -205,4 +205,5 @@ const _: () = assert!(PAGE_BYTES_MAX + FRAME_BYTES_MAX <= 1024 * 1024);
 const _: () = assert!(DEVICES_MAX <= 64);
 const _: () = assert!(SHARD_BYTES_MAX <= 1024 * MIB);
 const _: () = assert!(LANE_BYTES_MAX / 8 >= FRAME_BYTES_MAX);
-const _: () = assert!(GREETING_BYTES_MAX < WAITING_ALL_MAX && UNSTORED_BYTES_MAX < UNSTORED_ALL_MAX);
+const _: () = assert!(GREETING_BYTES_MAX < WAITING_ALL_MAX);
+const _: () = assert!(PARKED_FACTOR * UNSTORED_BYTES_MAX < UNSTORED_ALL_MAX);
