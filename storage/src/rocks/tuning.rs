@@ -2,8 +2,8 @@
 
 use rocksdb::statistics::StatsLevel;
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options as RocksOptions, SliceTransform,
-    WriteBufferManager,
+    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Env, Options as RocksOptions,
+    SliceTransform, WriteBufferManager,
 };
 
 use crate::family::Family;
@@ -28,6 +28,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(options: &Options, layout: Layout) -> Self {
+        // Compactions go behind what an ack waits for. The pool is the process's, whatever environment it is named by. Not
+        // so flushes: a memtable that waits for one holds writes up.
+        if let Ok(mut environment) = Env::new() {
+            environment.lower_thread_pool_cpu_priority();
+        }
         let stores = u64::from(layout.stores.max(1));
         Self {
             cache: Cache::new_lru_cache(options.cache_bytes),
