@@ -160,7 +160,7 @@ fn hint(key: &str, origin: &Source) -> String {
         Source::Flag => format!("--{}", setting.flag()),
         Source::File(_) => setting.name.to_owned(),
     };
-    let near = SETTINGS.iter().map(spell).map(|name| (distance(&name, key), name)).min();
+    let near = SETTINGS.iter().map(spell).map(|name| (strsim::levenshtein(&name, key), name)).min();
     if let Some((changes, name)) = near
         && changes <= 3
     {
@@ -168,26 +168,6 @@ fn hint(key: &str, origin: &Source) -> String {
     }
     let all: Vec<String> = SETTINGS.iter().map(spell).collect();
     format!("allowed are {}", all.join(", "))
-}
-
-/// How many letters to insert, delete or change (Levenshtein 1965). Keys are short.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (above, from) in a.chars().take(64).enumerate() {
-        let mut diagonal = above;
-        let mut left = above + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = *cell;
-            left = changed.min(*cell + 1).min(left + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 /// Frames that one carrier brings in a turn: one read more may come, of which each frame has 16 bytes at least.
 pub(super) const FRAMES_PER_TURN: usize = 8192;
 /// Bytes that one carrier brings in a turn, and one read more.
-pub(super) const BYTES_PER_TURN: u64 = 4 * 1024 * 1024;
-/// Time that one carrier's reads may take in a turn, and as much again the posts and the hops.
-pub(crate) const TIME_PER_TURN: Duration = Duration::from_millis(5);
-/// Connections, posts or hops between two looks at the clock.
-pub(crate) const LOOK_EVERY: usize = 32;
+pub(super) const BYTES_PER_TURN: u64 = 1024 * 1024;
+/// Time that one carrier's reads may take in a turn, and as much again the posts and the hops. It is what an ack waits for
+/// beside others who never stop sending, so it is of the order of a sync of the disk.
+pub(crate) const TIME_PER_TURN: Duration = Duration::from_millis(1);
+/// Connections, posts or hops between two looks at the clock; of connections each may bring 64 KiB in between.
+pub(crate) const LOOK_EVERY: usize = 8;
 
 /// One carrier's share of a turn.
 #[derive(Clone, Copy, Debug)]
