@@ -74,47 +74,66 @@ fn every_mutant_is_caught() {
             continue;
         }
         // What is unchanged must hold, or a failure would prove nothing.
-        let (held, words) = room.proof.run(&home);
-        assert!(held, "{} fails unchanged:\n{words}", room.dir);
+        let unchanged = room.proof.run(&home);
+        assert!(matches!(unchanged, Outcome::Held(_)), "{} fails unchanged: {unchanged:?}", room.dir);
         for mutant in mutants {
             let path = home.join(room.dir).join(mutant.file);
             let original = fs::read_to_string(&path).expect("the copy can be read");
             fs::write(&path, mutated(mutant, &original)).expect("the copy can be written");
-            let (held, words) = room.proof.run(&home);
+            let outcome = room.proof.run(&home);
             fs::write(&path, original).expect("the copy can be written");
-            println!("{}: {}: {words}", room.dir, mutant.name);
-            if held {
+            println!("{}: {}: {outcome:?}", room.dir, mutant.name);
+            if !matches!(outcome, Outcome::Caught(_)) {
                 escaped.push(mutant.name);
             }
         }
     }
-    assert!(escaped.is_empty(), "not caught: {escaped:?}");
+    assert!(escaped.is_empty(), "not caught, or not built: {escaped:?}");
+}
+
+/// What became of a mutant, and the last words of what was run.
+#[derive(Debug)]
+enum Outcome {
+    Held(String),
+    Caught(String),
+    /// One that does not compile proves nothing.
+    NotBuilt(String),
 }
 
 impl Proof {
-    /// Builds and runs it in the copy. Whether everything held, and the last words.
-    fn run(self, home: &Path) -> (bool, String) {
+    /// Builds and runs it in the copy.
+    fn run(self, home: &Path) -> Outcome {
         match self {
             Self::Simulator => {
-                build(home, &["build", "--offline", "--quiet", "-p", "sim"]);
+                if let Err(words) = build(home, &["build", "--offline", "--quiet", "-p", "sim"]) {
+                    return Outcome::NotBuilt(words);
+                }
                 let mut sim = Command::new(home.join("target/debug/sim"));
                 sim.args(["--seeds", &format!("0..{SEEDS}"), "--last", "0"]);
                 let ran = sim.output().expect("the simulator runs");
-                (ran.status.success(), last_words(&ran, "seed "))
+                Outcome::of(&ran, "seed ")
             }
             Self::Tests(package) => {
-                // Built first: a mutant that does not compile proves nothing.
-                build(home, &["test", "--offline", "--quiet", "--no-run", "-p", package]);
-                let ran = cargo(home, &["test", "--offline", "--quiet", "-p", package]);
-                (ran.status.success(), last_words(&ran, "    "))
+                if let Err(words) = build(home, &["test", "--offline", "--quiet", "--no-run", "-p", package])
+                {
+                    return Outcome::NotBuilt(words);
+                }
+                Outcome::of(&cargo(home, &["test", "--offline", "--quiet", "-p", package]), "    ")
             }
         }
     }
 }
 
-fn build(home: &Path, words: &[&str]) {
+impl Outcome {
+    fn of(ran: &Output, mark: &str) -> Self {
+        let words = last_words(ran, mark);
+        if ran.status.success() { Self::Held(words) } else { Self::Caught(words) }
+    }
+}
+
+fn build(home: &Path, words: &[&str]) -> Result<(), String> {
     let built = cargo(home, words);
-    assert!(built.status.success(), "the copy does not build:\n{}", String::from_utf8_lossy(&built.stderr));
+    if built.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&built.stderr).into_owned()) }
 }
 
 fn cargo(home: &Path, words: &[&str]) -> Output {

@@ -27,7 +27,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "dedup looked up after membership",
         file: "order.rs",
         from: "        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
-        to: "        channel.check(submit, self.config.limits.group_members)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
+        to: "        channel.check(submit, &self.config.limits)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
     },
     Mutant {
         name: "other content under a used key answered as a repeat",
