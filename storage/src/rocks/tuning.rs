@@ -157,7 +157,7 @@ mod tests {
             assert!(one_prefix(family, &from, &key::message(ChannelId(number), Seq(9))));
             assert!(one_prefix(family, &from, &all.after_all()));
             assert!(!one_prefix(family, &from, &key::END));
-            assert!(!one_prefix(family, &key::START, &from));
+            assert!(!one_prefix(family, b"", &from));
             assert!(!one_prefix(
                 family,
                 &key::message(ChannelId(number), Seq(4)),
