@@ -10,7 +10,7 @@ use protocol::body::sync::{
     SendAck,
 };
 use protocol::body::{Body, KINDS, check, encode, is_readable, read};
-use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, MemberRow, PositionRow};
+use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, PositionRow};
 use protocol::cost::{FRAME_TOKENS_MAX, tokens};
 use protocol::ws::{Decoder, Event, Role};
 use protocol::{Code, Frame, Header};
@@ -101,9 +101,6 @@ pub fn batch(data: &[u8]) {
         assert_eq!(batch.encode(), data);
     }
     if let Some(row) = ChannelRow::decode(data) {
-        assert_eq!(row.encode(), data);
-    }
-    if let Some(row) = MemberRow::decode(data) {
         assert_eq!(row.encode(), data);
     }
     if let Some(row) = IntervalRow::decode(data) {

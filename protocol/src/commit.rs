@@ -1,7 +1,7 @@
-//! A commit as a value: what a shard's turn makes durable in one store, and what that store's state is a function of.
+//! A commit as a value: what a shard's turn makes durable, and what the store's state is a function of.
 //!
 //! It lives here and not in `storage` because the shard core, which may not see `storage`, makes it, and because in a
-//! cluster its encoding crosses the wire to the partition groups' replicated logs. Keys and families are storage's own.
+//! cluster its encoding is what a node's replicated log holds. Keys and families are storage's own.
 
 mod encoding;
 mod values;
@@ -10,15 +10,24 @@ mod weight;
 pub use encoding::BatchFault;
 
 use crate::frame::Frame;
-use crate::id::{ChannelId, Cursor, DeviceId, InboxSeq, Seq, StoreId, UserId};
+use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
 
-/// Everything that one turn changes in one store; applied whole or not at all.
+/// Everything that one turn of a shard changes; applied whole or not at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Batch {
-    /// Which store.
-    pub store: StoreId,
-    /// Dense number within this process and store, from 1: what a completion names.
+    /// Whose turn.
+    pub shard: ShardId,
+    /// Dense number within this process and shard, from 1: what a completion names.
     pub number: u64,
+    /// The changes by bay. Parts and their rows are applied in order.
+    pub parts: Vec<Part>,
+}
+
+/// What a batch changes in one bay.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Which bay; all rows belong there.
+    pub bay: BayId,
     /// The changes, in order.
     pub rows: Vec<Row>,
 }
@@ -42,16 +51,6 @@ pub enum Row {
         /// Its values.
         row: ChannelRow,
     },
-    /// A user's membership in a group as one row of all its intervals. Read for ever, no longer written: it grew with
-    /// every stay, and a [`Self::Interval`] of the same `joined` counts instead of what it says.
-    Member {
-        /// The group.
-        channel: ChannelId,
-        /// Who.
-        user: UserId,
-        /// Role and intervals.
-        row: MemberRow,
-    },
     /// The user's own list: in this channel since `joined`.
     Joined {
         /// Whose list.
@@ -69,27 +68,6 @@ pub enum Row {
         channel: ChannelId,
         /// Seq of the membership message.
         left: Seq,
-    },
-    /// The user's own list: has read up to `seq`. Read for ever, no longer written: it is a floor below
-    /// [`Self::Position`].
-    Read {
-        /// Whose list.
-        user: UserId,
-        /// Which channel.
-        channel: ChannelId,
-        /// How far.
-        seq: Seq,
-    },
-    /// An inbox entry.
-    Pointer {
-        /// Whose inbox.
-        user: UserId,
-        /// Its dense position there.
-        at: InboxSeq,
-        /// The message's channel.
-        channel: ChannelId,
-        /// The message's seq.
-        seq: Seq,
     },
     /// A device of a user.
     Device {
@@ -114,21 +92,14 @@ pub enum Row {
         /// Its values.
         row: AccountRow,
     },
-    /// The fan-out log: the messages of this batch. One row a batch that holds messages.
+    /// The bay's fan-out log: the messages of this part. One row a part that holds messages.
     Fanout {
-        /// Dense within the store, from 1, for ever.
+        /// Dense within the bay, from 1, for ever.
         number: u64,
-        /// The batch's messages in order.
+        /// The part's messages in order.
         messages: Vec<(ChannelId, Seq)>,
     },
-    /// The fan-out log of `source` is applied to this store's inboxes up to and with `through`.
-    Applied {
-        /// Whose log.
-        source: StoreId,
-        /// How far.
-        through: u64,
-    },
-    /// This store's fan-out log below `below` is no longer needed by any store. Never covers the newest row: the log's
+    /// The bay's fan-out log below `below` is no longer needed by any bay. Never covers the newest row: the log's
     /// head is read from it at boot.
     TrimFanout {
         /// Exclusive upper end.
@@ -154,6 +125,21 @@ pub enum Row {
         /// Its values.
         row: PositionRow,
     },
+    /// Consecutive entries of an inbox.
+    Run {
+        /// Whose inbox.
+        user: UserId,
+        /// The dense position of the first entry there.
+        first: InboxSeq,
+        /// The messages, in order; never empty.
+        entries: Vec<(ChannelId, Seq)>,
+    },
+    /// The fan-out logs of other bays are applied to this bay's inboxes up to and with these numbers. The mark of a source
+    /// that is not named stays as it is.
+    Marks {
+        /// By source bay; changed ones only.
+        through: Vec<(BayId, u64)>,
+    },
 }
 
 /// A group.
@@ -161,15 +147,6 @@ pub enum Row {
 pub struct ChannelRow {
     /// Its name now.
     pub name: String,
-}
-
-/// A user's membership in a group, all of it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct MemberRow {
-    /// [`crate::body::message::ROLE_MEMBER`] and so on; of no meaning while outside.
-    pub role: u8,
-    /// Rising and disjoint; only the last can be open.
-    pub intervals: Vec<Interval>,
 }
 
 /// Seqs during which a user was a member. The membership messages themselves belong to it.
@@ -186,20 +163,6 @@ impl Interval {
     #[must_use]
     pub fn holds(&self, seq: Seq) -> bool {
         self.joined <= seq && self.left.is_none_or(|left| seq <= left)
-    }
-}
-
-impl MemberRow {
-    /// Whether the user is a member now.
-    #[must_use]
-    pub fn is_member(&self) -> bool {
-        self.intervals.last().is_some_and(|interval| interval.left.is_none())
-    }
-
-    /// Whether the user was a member at `seq`, and so may read it and was sent it.
-    #[must_use]
-    pub fn holds(&self, seq: Seq) -> bool {
-        self.intervals.iter().any(|interval| interval.holds(seq))
     }
 }
 

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::frame::Frame;
-use crate::id::{ChannelId, Cursor, DeviceId, ShardId, StoreId, UserId};
+use crate::id::{BayId, ChannelId, Cursor, DeviceId, ShardId, UserId};
 use crate::kind::Kind;
 use crate::query::Delivery;
 use crate::reject::CloseCode;
@@ -43,21 +43,11 @@ pub enum Hop {
         /// 1..n whole frames.
         frames: Bytes,
     },
-    /// Channel's home -> a store of the recipients: what one batch committed. A missed one is a gap in the source's
-    /// fan-out log, and the destination reads the log from there.
+    /// Channels' home -> recipients' home: what one stored batch holds for the users there. A missed one is a gap in the
+    /// sources' fan-out logs, and the destination reads the logs from there.
     Deliver {
-        /// Whose log.
-        source: StoreId,
-        /// For whose users.
-        dest: StoreId,
-        /// The last number that concerned `dest` before this one: nothing between the two does.
-        after: u64,
-        /// This hop covers the log up to and with this number.
-        through: u64,
-        /// In log order; empty when the hop only moves the mark.
-        deliveries: Vec<Delivery>,
-        /// For each delivery that a session of this node sent: which, so that it gets a SendAck instead.
-        origins: Vec<(usize, Origin)>,
+        /// One a source bay.
+        spans: Vec<Span>,
     },
     /// Channel's home -> user's home: may `user` be put into `channel`? Lost only with the process; the send that asked
     /// is sent again.
@@ -76,21 +66,20 @@ pub enum Hop {
         /// Whether the user exists; `None` when that cannot be read now.
         exists: Option<bool>,
     },
-    /// Recipients' store -> source's home: its log is durably applied. A lost one only delays trimming.
+    /// Recipients' home -> sources' home: all bays of `by` have durably applied these logs. A lost one only delays
+    /// trimming.
     Applied {
-        /// Whose log.
-        source: StoreId,
-        /// By which store.
-        dest: StoreId,
-        /// How far.
-        through: u64,
+        /// By which shard.
+        by: ShardId,
+        /// How far, by source bay; changed ones only.
+        through: Vec<(BayId, u64)>,
     },
-    /// Home of a store -> every shard: the store takes no more sends for now, or takes them again. Who sends there is not
-    /// read until then. While it is on it is said again each second; what is not said again is over after three, so that
+    /// A shard -> every other: it takes no more sends for now, or takes them again. Who sends there is not read until
+    /// then. While it is on it is said again each second; what is not said again is over after three, so that
     /// no loss lasts.
     Pressure {
-        /// Which store.
-        store: StoreId,
+        /// Which shard.
+        shard: ShardId,
         /// Full, or relieved.
         on: bool,
     },
@@ -112,6 +101,21 @@ pub enum Hop {
         /// What.
         fact: Speak,
     },
+}
+
+/// A stretch of one bay's fan-out log, as far as it concerns the destination of a hop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Whose log.
+    pub source: BayId,
+    /// The last number that concerned the destination before this one: nothing between the two does.
+    pub after: u64,
+    /// The span covers the log up to and with this number.
+    pub through: u64,
+    /// In log order; empty when the span only moves the mark.
+    pub deliveries: Vec<Delivery>,
+    /// For each delivery that a session of this node sent: which, so that it gets a SendAck instead.
+    pub origins: Vec<(usize, Origin)>,
 }
 
 /// What a connection that another shard holds has said.

@@ -47,11 +47,12 @@ id!(
     Generation, u64
 );
 id!(
-    /// One RocksDB (or its memory twin) with one writer: 0 .. K-1 within a node.
-    StoreId, u16
+    /// A fixed 64th of all users and channels: 0 .. 63. It numbers a fan-out log, holds marks, has a generation and one
+    /// home.
+    BayId, u16
 );
 id!(
-    /// One thread and the stores it owns: 0 .. S-1 within a node.
+    /// One thread and the bays that are home there: 0 .. S-1 within a node.
     ShardId, u16
 );
 

@@ -18,7 +18,7 @@ pub mod token;
 pub mod ws;
 
 pub use frame::{Frame, FramingFault, Header, Stamp};
-pub use id::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, StoreId, UserId};
+pub use id::{BayId, ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, UserId};
 pub use kind::{Kind, SentBy};
-pub use partition::{PartitionId, Placement};
+pub use partition::{Bays, PartitionId, Placement};
 pub use reject::{CloseCode, Closes, Code, Refusal, Rejects};

@@ -1,14 +1,20 @@
-//! Where an id lives: id -> partition -> partition group -> store -> shard. The first two steps are fixed for a
-//! cluster's life and golden-tested; the last two are this node's [`Placement`].
+//! Where an id lives: id -> partition -> bay -> shard. The first two steps are fixed for a cluster's life and
+//! golden-tested; the last is this node's [`Placement`], and the directory knows nothing of it.
 
-use crate::id::{ChannelId, ShardId, StoreId, UserId};
+use core::ops::Range;
+
+use crate::id::{BayId, ChannelId, ShardId, UserId};
 
 /// Number of partitions; fixed for ever.
 pub const PARTITIONS: u16 = 4096;
-/// Number of partition groups: what a node owns, logs and checkpoints; fixed for ever.
-pub const PARTITION_GROUPS: u16 = 64;
-/// Most stores a data directory can have.
-pub const STORES_MAX: u16 = PARTITION_GROUPS;
+/// Number of bays; fixed for ever.
+pub const BAYS: u16 = 64;
+/// Most shards of a node: each is home of at least one bay.
+pub const SHARDS_MAX: u16 = BAYS;
+/// Neighbouring partitions that form a bay.
+const BAY_PARTITIONS: u16 = PARTITIONS / BAYS;
+
+const _: () = assert!(BAYS as u32 == u64::BITS, "a set of bays is one u64");
 
 /// A fixed unit of ownership: 0 .. 4095.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,32 +48,94 @@ impl PartitionId {
         Self::of(if high == 0 { low } else { high })
     }
 
-    /// The partition group, 0 .. 63: a contiguous run of 64 partitions.
+    /// The bay: one of 64 neighbouring partitions.
     #[must_use]
-    pub const fn group(self) -> u16 {
-        self.0 / (PARTITIONS / PARTITION_GROUPS)
+    pub const fn bay(self) -> BayId {
+        BayId(self.0 / BAY_PARTITIONS)
     }
 }
 
-/// partition -> (store, shard) within one node.
+impl BayId {
+    /// The bay that holds a user's rows.
+    #[must_use]
+    pub const fn of_user(user: UserId) -> Self {
+        PartitionId::of_user(user).bay()
+    }
+
+    /// The bay that holds a channel's rows.
+    #[must_use]
+    pub fn of_channel(channel: ChannelId) -> Self {
+        PartitionId::of_channel(channel).bay()
+    }
+
+    /// All 64, rising.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..BAYS).map(Self)
+    }
+
+    /// Its partitions; none for a number that is no bay.
+    #[must_use]
+    pub const fn partitions(self) -> Range<u16> {
+        let bay = if self.0 < BAYS { self.0 } else { BAYS };
+        let end = if self.0 < BAYS { bay + 1 } else { BAYS };
+        bay * BAY_PARTITIONS..end * BAY_PARTITIONS
+    }
+}
+
+/// A set of bays: bit b stands for bay b.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Bays(pub u64);
+
+impl Bays {
+    /// All 64.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Adds a bay; a number that is no bay changes nothing.
+    pub fn insert(&mut self, bay: BayId) {
+        self.0 |= Self::bit(bay);
+    }
+
+    /// Whether the bay is one of them.
+    #[must_use]
+    pub const fn contains(self, bay: BayId) -> bool {
+        self.0 & Self::bit(bay) != 0
+    }
+
+    /// The bays, rising.
+    pub fn iter(self) -> impl Iterator<Item = BayId> {
+        BayId::all().filter(move |bay| self.contains(*bay))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    const fn bit(bay: BayId) -> u64 {
+        if bay.0 < BAYS { 1 << bay.0 } else { 0 }
+    }
+}
+
+impl FromIterator<BayId> for Bays {
+    fn from_iter<I: IntoIterator<Item = BayId>>(bays: I) -> Self {
+        let mut all = Self::default();
+        bays.into_iter().for_each(|bay| all.insert(bay));
+        all
+    }
+}
+
+/// bay -> home within one node: bay b is home on shard b mod S, so every row has one writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Placement {
-    stores: u16,
     shards: u16,
 }
 
 impl Placement {
-    /// A placement of `stores` (1 ..= 64) over `shards` (1 ..= stores); `None` outside these bounds.
+    /// A placement over `shards` (1 ..= [`SHARDS_MAX`]); `None` outside these bounds.
     #[must_use]
-    pub fn new(stores: u16, shards: u16) -> Option<Self> {
-        let whole = (1..=STORES_MAX).contains(&stores) && (1..=stores).contains(&shards);
-        whole.then_some(Self { stores, shards })
-    }
-
-    /// Number of stores, K.
-    #[must_use]
-    pub fn stores(self) -> u16 {
-        self.stores
+    pub fn new(shards: u16) -> Option<Self> {
+        (1..=SHARDS_MAX).contains(&shards).then_some(Self { shards })
     }
 
     /// Number of shards, S.
@@ -76,40 +144,27 @@ impl Placement {
         self.shards
     }
 
-    /// The store of a partition: group g lives in store g mod K.
+    /// The home of a bay.
     #[must_use]
-    pub fn store_of(self, partition: PartitionId) -> StoreId {
-        StoreId(partition.group() % self.stores)
-    }
-
-    /// The shard of a store: store k belongs to shard k mod S.
-    #[must_use]
-    pub fn shard_of_store(self, store: StoreId) -> ShardId {
-        ShardId(store.0 % self.shards)
-    }
-
-    /// The store that holds a user's rows.
-    #[must_use]
-    pub fn user_store(self, user: UserId) -> StoreId {
-        self.store_of(PartitionId::of_user(user))
-    }
-
-    /// The store that holds a channel's rows.
-    #[must_use]
-    pub fn channel_store(self, channel: ChannelId) -> StoreId {
-        self.store_of(PartitionId::of_channel(channel))
+    pub fn home(self, bay: BayId) -> ShardId {
+        ShardId(bay.0 % self.shards)
     }
 
     /// The home of a user.
     #[must_use]
     pub fn user_home(self, user: UserId) -> ShardId {
-        self.shard_of_store(self.user_store(user))
+        self.home(BayId::of_user(user))
     }
 
     /// The home of a channel.
     #[must_use]
     pub fn channel_home(self, channel: ChannelId) -> ShardId {
-        self.shard_of_store(self.channel_store(channel))
+        self.home(BayId::of_channel(channel))
+    }
+
+    /// The bays that are home on a shard, rising.
+    pub fn bays(self, shard: ShardId) -> impl Iterator<Item = BayId> {
+        BayId::all().filter(move |bay| self.home(*bay) == shard)
     }
 }
 
@@ -132,10 +187,55 @@ mod tests {
     }
 
     #[test]
+    fn a_bay_is_64_neighbouring_partitions() {
+        assert_eq!(PartitionId(0).bay(), BayId(0));
+        assert_eq!(PartitionId(63).bay(), BayId(0));
+        assert_eq!(PartitionId(64).bay(), BayId(1));
+        assert_eq!(PartitionId(4095).bay(), BayId(63));
+        let all: Vec<u16> = BayId::all().flat_map(BayId::partitions).collect();
+        assert_eq!(all, (0..PARTITIONS).collect::<Vec<_>>(), "each partition in one bay");
+        assert_eq!(BayId(51).partitions(), 3264..3328);
+        assert_eq!(BayId::of_user(UserId(1)), BayId(51));
+        assert_eq!(BayId::of_channel(ChannelId(170)), BayId(50));
+        assert!(BayId(64).partitions().is_empty() && BayId(u16::MAX).partitions().is_empty());
+    }
+
+    #[test]
+    fn a_set_of_bays() {
+        let mut bays = Bays::default();
+        assert!(bays.is_empty() && bays.iter().next().is_none());
+        bays.insert(BayId(63));
+        bays.insert(BayId(0));
+        bays.insert(BayId(64));
+        assert_eq!(bays, Bays(1 | 1 << 63));
+        assert!(bays.contains(BayId(63)) && !bays.contains(BayId(1)) && !bays.contains(BayId(64)));
+        assert_eq!(bays.iter().collect::<Vec<_>>(), [BayId(0), BayId(63)]);
+        assert_eq!(BayId::all().collect::<Bays>(), Bays::ALL);
+    }
+
+    #[test]
+    fn every_bay_has_one_home() {
+        for shards in 1..=SHARDS_MAX {
+            let placement = Placement::new(shards).unwrap();
+            let mut seen = Bays::default();
+            for shard in (0..shards).map(ShardId) {
+                assert!(placement.bays(shard).next().is_some(), "every shard is home of a bay");
+                for bay in placement.bays(shard) {
+                    assert!(!seen.contains(bay) && placement.home(bay) == shard);
+                    seen.insert(bay);
+                }
+            }
+            assert_eq!(seen, Bays::ALL);
+        }
+        let placement = Placement::new(2).unwrap();
+        assert_eq!(placement.user_home(UserId(1)), ShardId(1));
+        assert_eq!(placement.channel_home(ChannelId(170)), ShardId(0));
+    }
+
+    #[test]
     fn bounds() {
-        assert!(Placement::new(0, 1).is_none());
-        assert!(Placement::new(8, 9).is_none());
-        assert!(Placement::new(65, 1).is_none());
-        assert!(Placement::new(64, 64).is_some());
+        assert!(Placement::new(0).is_none());
+        assert!(Placement::new(65).is_none());
+        assert_eq!(Placement::new(64).map(Placement::shards), Some(64));
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow};
 use crate::frame::Frame;
-use crate::id::{ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
+use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
+use crate::partition::Bays;
 
 pub use fault::ReadFault;
 
@@ -76,17 +77,17 @@ pub enum Query {
         /// At most as many as a group has members.
         users: Arc<[UserId]>,
     },
-    /// The fan-out log of `source` behind `after`, as deliveries for the users of store `dest`. The recipients of seq n
-    /// are the members at n and its sender, whatever changed since.
+    /// The fan-out log of `source` behind `after`, as deliveries for the users of the bays `dests`. The recipients of seq
+    /// n are the members at n and its sender, whatever changed since.
     Replay {
         /// Whose log.
-        source: StoreId,
+        source: BayId,
         /// Exclusive lower end.
         after: u64,
         /// Inclusive upper end: nothing beyond is read.
         until: u64,
         /// For whose users.
-        dest: StoreId,
+        dests: Bays,
         /// Bounds; at least one log row is answered whatever its size.
         page: PageBounds,
     },
@@ -148,8 +149,8 @@ pub enum Answer {
     Earlier(Vec<Earlier>),
     /// See [`Query::Replay`].
     Replay {
-        /// Messages that have recipients in `dest`, in log order.
-        deliveries: Vec<Delivery>,
+        /// Messages that have recipients in `dests`, in log order, each with its log row's number.
+        deliveries: Vec<(u64, Delivery)>,
         /// The log is covered up to and with this number; `after` when there is no more.
         through: u64,
     },
@@ -211,7 +212,7 @@ pub struct JoinedItem {
     pub name: String,
 }
 
-/// One message for the users of one store.
+/// One message for some of its recipients.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Delivery {
     /// The channel.
@@ -220,21 +221,21 @@ pub struct Delivery {
     pub seq: Seq,
     /// The stamped frame.
     pub frame: Frame,
-    /// Those of the recipients whose home is the destination.
+    /// Of an answer those whose bay was asked for, of a hop those whose home is its destination; sorted by (bay, user).
     pub recipients: Arc<[UserId]>,
 }
 
-/// What a shard must know of a store before its first step.
+/// What a shard must know of a bay before its first step.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoreState {
-    /// Which store.
-    pub store: StoreId,
+pub struct BayState {
+    /// Which bay.
+    pub bay: BayId,
     /// The life of every inbox in it.
     pub generation: Generation,
     /// The newest number of its fan-out log; 0 for none.
     pub fanout_head: u64,
     /// The oldest number still in its log; 0 for none.
     pub fanout_tail: u64,
-    /// Per source store: applied through.
-    pub applied: Vec<(StoreId, u64)>,
+    /// Applied through, by source bay: 64 numbers.
+    pub applied: Vec<u64>,
 }

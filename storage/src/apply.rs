@@ -1,90 +1,100 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{Batch, Row};
-use protocol::{Placement, StoreId};
+use protocol::commit::{Part, Row};
+use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
 use crate::family::Family;
 use crate::key::{self, JoinedTag};
 use crate::rows::Sink;
-use crate::value;
+use crate::value::run::RUN_ENTRIES_MAX;
+use crate::value::{self, Marks, NO_MARKS};
 
-/// Puts batches into a sink.
-pub(crate) struct Apply<'a> {
-    pub(crate) histories: u8,
+/// What is remembered of a bay from write to write. Its rows come from one shard.
+#[derive(Clone, Debug)]
+pub(crate) struct BayWriter {
     /// The fan-out log is already removed below this number. Ranges of deletes must not overlap: RocksDB keeps every
     /// overlap apart, which costs the square of their number.
-    pub(crate) trimmed: &'a mut u64,
+    pub(crate) trimmed: u64,
+    /// As the row of the bay's marks has them.
+    pub(crate) marks: Marks,
 }
 
-impl Apply<'_> {
-    /// One batch.
-    pub(crate) fn batch(&mut self, batch: &Batch, scratch: &mut Vec<u8>, sink: &mut dyn Sink) {
-        for row in &batch.rows {
-            match row {
-                Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } | Row::Pointer { .. } => {
-                    user_row(row, scratch, sink);
-                }
-                Row::Joined { .. } | Row::Left { .. } | Row::Read { .. } => joined_row(row, sink),
-                Row::Message { channel, seq, frame } => {
-                    let family = Family::of_history(*channel, self.histories);
-                    sink.put_shared(family, &key::message(*channel, *seq), &frame.to_bytes());
-                }
-                Row::Channel { channel, row } => {
-                    sink.put(Family::Channel, &key::channel(*channel), &row.encode());
-                }
-                Row::Member { .. } | Row::Interval { .. } | Row::Position { .. } => member_row(row, sink),
-                Row::Fanout { number, messages } => {
-                    value::write_fanout(messages, scratch);
-                    sink.put(Family::Fanout, &key::fanout(*number), scratch);
-                }
-                Row::Applied { source, through } => {
-                    sink.put(Family::Applied, &key::applied(*source), &through.to_be_bytes());
-                }
-                Row::TrimFanout { below } => {
-                    if *below > *self.trimmed {
-                        sink.delete_range(Family::Fanout, &key::fanout(*self.trimmed), &key::fanout(*below));
-                        *self.trimmed = *below;
-                    }
+impl Default for BayWriter {
+    fn default() -> Self {
+        Self { trimmed: 0, marks: NO_MARKS }
+    }
+}
+
+/// Puts one part of a batch into a sink.
+pub(crate) fn part(part: &Part, histories: u8, writer: &mut BayWriter, sink: &mut dyn Sink) {
+    let mut scratch = Vec::new();
+    for row in &part.rows {
+        match row {
+            Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } => user_row(row, sink),
+            Row::Run { user, first, entries } => run(*user, *first, entries, &mut scratch, sink),
+            Row::Joined { user, channel, joined } => {
+                joined_row((*user, *channel), JoinedTag::Joined, *joined, sink);
+            }
+            Row::Left { user, channel, left } => joined_row((*user, *channel), JoinedTag::Left, *left, sink),
+            Row::Message { channel, seq, frame } => {
+                let family = Family::of_history(*channel, histories);
+                sink.put_shared(family, &key::message(*channel, *seq), &frame.to_bytes());
+            }
+            Row::Channel { channel, row } => {
+                sink.put(Family::Channel, &key::channel(*channel), &row.encode());
+            }
+            // A stay and a position stand under keys of their own, so that each is written without reading the others.
+            Row::Interval { channel, user, joined, row } => {
+                sink.put(Family::Member, &key::interval(*channel, *user, *joined), &row.encode());
+            }
+            Row::Position { channel, user, row } => {
+                sink.put(Family::Member, &key::position(*channel, *user), &row.encode());
+            }
+            Row::Fanout { number, messages } => {
+                value::write_fanout(messages, &mut scratch);
+                sink.put(Family::Fanout, &key::fanout(part.bay, *number), &scratch);
+            }
+            Row::Marks { through } => marks(part.bay, through, writer, &mut scratch, sink),
+            Row::TrimFanout { below } => {
+                if *below > writer.trimmed {
+                    let (lower, upper) =
+                        (key::fanout(part.bay, writer.trimmed), key::fanout(part.bay, *below));
+                    sink.delete_range(Family::Fanout, &lower, &upper);
+                    writer.trimmed = *below;
                 }
             }
         }
     }
 }
 
-/// The first row of a batch that does not belong into the store, in words.
-pub(crate) fn stray(placement: Placement, store: StoreId, batch: &Batch) -> Option<String> {
-    if batch.store != store {
-        return Some(format!("batch {} for store {}", batch.number, batch.store));
+/// The first row of a part that does not belong into its bay, in words.
+pub(crate) fn stray(part: &Part) -> Option<String> {
+    if part.bay.partitions().is_empty() {
+        return Some(format!("a part for bay {}, which does not exist", part.bay));
     }
-    let stray = batch.rows.iter().find(|row| place(placement, row).is_some_and(|place| place != store));
+    let stray = part.rows.iter().find(|row| place(row).is_some_and(|place| place != part.bay));
     stray.map(|row| format!("{row:?}"))
 }
 
-/// The one store that a row belongs into; `None` for rows that every store has of its own.
-fn place(placement: Placement, row: &Row) -> Option<StoreId> {
+/// The one bay that a row belongs into; `None` for rows that every bay has of its own.
+fn place(row: &Row) -> Option<BayId> {
     match row {
         Row::Message { channel, .. }
         | Row::Channel { channel, .. }
-        | Row::Member { channel, .. }
         | Row::Interval { channel, .. }
-        | Row::Position { channel, .. } => Some(placement.channel_store(*channel)),
+        | Row::Position { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
-        | Row::Read { user, .. }
-        | Row::Pointer { user, .. }
+        | Row::Run { user, .. }
         | Row::Device { user, .. }
         | Row::DeviceGone { user, .. }
-        | Row::Account { user, .. } => Some(placement.user_store(*user)),
-        Row::Fanout { .. } | Row::Applied { .. } | Row::TrimFanout { .. } => None,
+        | Row::Account { user, .. } => Some(BayId::of_user(*user)),
+        Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }
 }
 
-fn user_row(row: &Row, scratch: &mut Vec<u8>, sink: &mut dyn Sink) {
+fn user_row(row: &Row, sink: &mut dyn Sink) {
     match row {
-        Row::Pointer { user, at, channel, seq } => {
-            value::write_pointer(*channel, *seq, scratch);
-            sink.put(Family::Inbox, &key::pointer(*user, *at), scratch);
-        }
         Row::Device { user, device, row } => {
             sink.put(Family::Device, &key::device(*user, *device), &row.encode());
         }
@@ -96,30 +106,45 @@ fn user_row(row: &Row, scratch: &mut Vec<u8>, sink: &mut dyn Sink) {
     }
 }
 
-/// What a channel knows of a user. A stay, a position and the row of old stand under keys of their own, so that each is
-/// written without reading the others.
-fn member_row(row: &Row, sink: &mut dyn Sink) {
-    match row {
-        Row::Member { channel, user, row } => {
-            sink.put(Family::Member, &key::member(*channel, *user), &row.encode());
-        }
-        Row::Interval { channel, user, joined, row } => {
-            sink.put(Family::Member, &key::interval(*channel, *user, *joined), &row.encode());
-        }
-        Row::Position { channel, user, row } => {
-            sink.put(Family::Member, &key::position(*channel, *user), &row.encode());
-        }
-        _ => {}
+/// A long run becomes several rows, so that a page that begins inside one decodes little.
+pub(crate) fn run(
+    user: UserId,
+    first: InboxSeq,
+    entries: &[(ChannelId, Seq)],
+    scratch: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) {
+    let mut at = first;
+    for piece in entries.chunks(RUN_ENTRIES_MAX) {
+        value::run::write(user, piece, scratch);
+        sink.put(Family::Inbox, &key::run(user, at), scratch);
+        at = InboxSeq(at.0.saturating_add(piece.len() as u64));
     }
 }
 
-/// The user's own list is written blindly: three small rows a channel, so that nothing has to be read first.
-fn joined_row(row: &Row, sink: &mut dyn Sink) {
-    let (user, channel, tag, seq) = match row {
-        Row::Joined { user, channel, joined } => (user, channel, JoinedTag::Joined, joined),
-        Row::Left { user, channel, left } => (user, channel, JoinedTag::Left, left),
-        Row::Read { user, channel, seq } => (user, channel, JoinedTag::Read, seq),
-        _ => return,
-    };
-    sink.put(Family::Joined, &key::joined_row(*user, *channel, tag), &seq.0.to_be_bytes());
+/// All 64 marks of a bay are one row: who applies one source's log a little further often applies others' too. Nothing
+/// is written when nothing changed.
+fn marks(
+    bay: BayId,
+    through: &[(BayId, u64)],
+    writer: &mut BayWriter,
+    scratch: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) {
+    let mut changed = false;
+    for (source, number) in through {
+        if let Some(mark) = writer.marks.get_mut(usize::from(source.0)) {
+            changed |= *mark != *number;
+            *mark = *number;
+        }
+    }
+    if changed {
+        value::write_marks(&writer.marks, scratch);
+        sink.put(Family::Applied, &key::applied(bay), scratch);
+    }
+}
+
+/// The user's own list is written blindly: two small rows a channel, so that nothing has to be read first.
+fn joined_row((user, channel): (UserId, ChannelId), tag: JoinedTag, seq: Seq, sink: &mut dyn Sink) {
+    sink.put(Family::Joined, &key::joined_row(user, channel, tag), &seq.0.to_be_bytes());
 }

@@ -1,4 +1,4 @@
-//! Everything the stores promise, verified row by row: `maru admin check`. Rows stream by; what is held at a time is
+//! Everything the store promises, verified row by row: `maru admin check`. Rows stream by; what is held at a time is
 //! one channel's membership and dedup window, one user's own list, and the part of the fan-out log that is not applied
 //! everywhere.
 
@@ -9,14 +9,14 @@ mod user;
 
 use std::fmt;
 
-use protocol::StoreId;
-use protocol::commit::{Interval, MemberRow};
-use protocol::{ChannelId, Seq, UserId};
+use protocol::commit::Interval;
+use protocol::{BayId, ChannelId, Seq, UserId};
 
 use crate::error::StoreError;
 use crate::family::Family;
+use crate::membership::Intervals;
 use crate::rows::Tier;
-use crate::stores::{Stores, fault};
+use crate::store::{Store, fault};
 use crate::view::View;
 use stream::Stream;
 
@@ -36,8 +36,8 @@ pub enum Severity {
 pub struct Finding {
     /// How bad.
     pub severity: Severity,
-    /// The store that holds the row.
-    pub store: StoreId,
+    /// The bay that holds the row.
+    pub bay: BayId,
     /// The row and what is wrong with it.
     pub what: String,
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Finding {
             Severity::Broken => "broken",
             Severity::Lost => "lost",
         };
-        write!(f, "{word}: store {}: {}", self.store, self.what)
+        write!(f, "{word}: bay {}: {}", self.bay, self.what)
     }
 }
 
@@ -66,6 +66,8 @@ pub struct Summary {
     pub users: u64,
     /// Inbox entries.
     pub pointers: u64,
+    /// Rows that hold them.
+    pub runs: u64,
     /// Devices.
     pub devices: u64,
     /// Rows of the fan-out logs.
@@ -86,8 +88,8 @@ impl Summary {
     }
 }
 
-impl Stores {
-    /// Verifies every promise of the stores. Meant for a stopped directory: a writer at work is reported as damage.
+impl Store {
+    /// Verifies every promise of the store. Meant for a stopped directory: a writer at work is reported as damage.
     ///
     /// # Errors
     /// A row cannot be read at all; what is read and wrong is a [`Finding`].
@@ -95,9 +97,9 @@ impl Stores {
         let summary = Summary::default();
         let mut check = Check { view: self.view(Tier::Any), found, summary };
         let coverage = fault(log::check(&mut check))?;
-        for number in 0..self.count() {
-            fault(channel::check(&mut check, &coverage, StoreId(number)))?;
-            fault(user::check(&mut check, &coverage, StoreId(number)))?;
+        for bay in BayId::all() {
+            fault(channel::check(&mut check, &coverage, bay))?;
+            fault(user::check(&mut check, &coverage, bay))?;
         }
         Ok(check.summary)
     }
@@ -108,13 +110,11 @@ impl Stores {
     /// A row cannot be read.
     pub fn users(&self) -> Result<Vec<UserId>, StoreError> {
         let mut users = Vec::new();
-        for number in 0..self.count() {
-            let mut accounts = Stream::new(self.view(Tier::Any), StoreId(number), Family::Account);
-            while let Some((key, _)) = fault(accounts.take())? {
-                // Keys that name no user are what `check` reports.
-                let user = key.get(2..10).and_then(|user| user.try_into().ok()).map(u64::from_be_bytes);
-                users.extend(user.map(UserId));
-            }
+        let mut accounts = Stream::all(self.view(Tier::Any), Family::Account);
+        while let Some((key, _)) = fault(accounts.take())? {
+            // Keys that name no user are what `check` reports.
+            let user = key.get(2..10).and_then(|user| user.try_into().ok()).map(u64::from_be_bytes);
+            users.extend(user.map(UserId));
         }
         Ok(users)
     }
@@ -128,32 +128,32 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn report(&mut self, severity: Severity, store: StoreId, what: impl Into<String>) {
+    fn report(&mut self, severity: Severity, bay: BayId, what: impl Into<String>) {
         match severity {
             Severity::Odd => self.summary.odd += 1,
             Severity::Broken => self.summary.broken += 1,
             Severity::Lost => self.summary.lost += 1,
         }
-        (self.found)(Finding { severity, store, what: what.into() });
+        (self.found)(Finding { severity, bay, what: what.into() });
     }
 
-    fn broken(&mut self, store: StoreId, what: impl Into<String>) {
-        self.report(Severity::Broken, store, what);
+    fn broken(&mut self, bay: BayId, what: impl Into<String>) {
+        self.report(Severity::Broken, bay, what);
     }
 }
 
 /// The first seq of `from ..= to` that a member was sent.
-fn first_held(member: &MemberRow, from: Seq, to: Seq) -> Option<Seq> {
+fn first_held(member: &Intervals, from: Seq, to: Seq) -> Option<Seq> {
     let overlap = |interval: &Interval| {
         let (low, high) = (interval.joined.max(from), interval.left.map_or(to, |left| left.min(to)));
         (low <= high).then_some(low)
     };
-    member.intervals.iter().filter_map(overlap).min()
+    member.0.iter().filter_map(overlap).min()
 }
 
 /// How far a member's home can know a channel: intervals that began by then.
-fn last_begun(member: &MemberRow, by: Seq) -> Option<Interval> {
-    let last = member.intervals.iter().rev().find(|interval| interval.joined <= by)?;
+fn last_begun(member: &Intervals, by: Seq) -> Option<Interval> {
+    let last = member.0.iter().rev().find(|interval| interval.joined <= by)?;
     Some(Interval { joined: last.joined, left: last.left.filter(|left| *left <= by) })
 }
 
@@ -170,7 +170,7 @@ mod tests {
     fn intervals() {
         let closed = Interval { joined: Seq(2), left: Some(Seq(4)) };
         let open = Interval { joined: Seq(7), left: None };
-        let member = MemberRow { role: 0, intervals: vec![closed, open] };
+        let member = Intervals(vec![closed, open]);
         assert_eq!(first_held(&member, Seq(1), Seq(1)), None);
         assert_eq!(first_held(&member, Seq(3), Seq(9)), Some(Seq(3)));
         assert_eq!(first_held(&member, Seq(5), Seq(6)), None);

@@ -1,19 +1,18 @@
-//! The data directory around the stores: its lock, its marker file, and what creating and opening it mean.
+//! The data directory around the store: its lock, its marker file, and what creating and opening it mean.
 //!
 //! ```text
 //! LOCK                held by the process that has the directory open
 //! MARU                the marker, written last when the directory is created
-//! store-00 ...        one RocksDB each
+//! store               the RocksDB
 //! ```
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use protocol::Generation;
-use protocol::StoreId;
 use protocol::limits::U53_MAX;
-use protocol::partition::STORES_MAX;
+use protocol::partition::BAYS;
+use protocol::{BayId, Generation};
 
 use crate::error::StoreError;
 use crate::family::{Family, HISTORIES_MAX};
@@ -22,68 +21,62 @@ use crate::options::Options;
 use crate::proof;
 use crate::rocks::{RocksRows, Shared};
 use crate::rows::{Rows, Tier};
-use crate::stores::{FORMAT, Stores, create, fault};
+use crate::store::{FORMAT, Store, create, fault};
 use crate::value::{Layout, read_layout};
 
 const LOCK: &str = "LOCK";
 const MARKER: &str = "MARU";
+/// The RocksDB within the directory.
+pub(crate) const STORE: &str = "store";
 
-impl Stores {
+impl Store {
     /// Opens a data directory, or creates it. Returns when the recovered log is in files and the cheap proofs of loss
     /// have found nothing.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], [`StoreError::Newer`], [`StoreError::Corrupt`] with the row that is gone or damaged, or
-    /// [`StoreError::Io`].
+    /// [`StoreError::Locked`], [`StoreError::Older`], [`StoreError::Newer`], [`StoreError::Corrupt`] with the row that is
+    /// gone or damaged, or [`StoreError::Io`].
     pub fn open(dir: &Path, options: &Options) -> Result<Self, StoreError> {
         fs::create_dir_all(dir).map_err(|error| io(dir, &error))?;
         let lock = lock(dir)?;
         let marker = read_marker(dir)?;
-        let layout = match marker {
-            Some(layout) => layout,
+        let layout = match &marker {
+            Some(marker) => marker.layout()?,
             None => new_layout(options)?,
         };
-        let shared = Shared::new(options, layout);
-        let mut rows: Vec<Box<dyn Rows>> = Vec::with_capacity(usize::from(layout.stores));
-        for number in 0..layout.stores {
-            let layout = Layout { store: StoreId(number), ..layout };
-            let path = dir.join(format!("store-{number:02}"));
-            if marker.is_some() && !path.join("CURRENT").exists() {
-                let what = format!("{} is missing, the marker file promises it", path.display());
-                return Err(StoreError::corrupt(layout.store, what));
-            }
-            let one = RocksRows::open(&path, layout, &shared)?;
-            agree(&one, layout, marker.is_some())?;
-            rows.push(Box::new(one));
+        let path = dir.join(STORE);
+        if marker.is_some() && !path.join("CURRENT").exists() {
+            let what = format!("{} is missing, the marker file promises it", path.display());
+            return Err(StoreError::corrupt(None, what));
         }
+        let rows = RocksRows::open(&path, layout.histories, &Shared::new(options))?;
+        agree(&rows, layout, marker.is_some())?;
         if marker.is_none() {
             write_marker(dir, layout)?;
         }
-        let stores = Self::assemble(rows, layout.histories, lock)?;
-        proof::nothing_lost(&stores.view(Tier::Any))?;
-        Ok(stores)
+        let store = Self::assemble(Box::new(rows), layout.histories, lock)?;
+        proof::nothing_lost(&store.view(Tier::Any))?;
+        Ok(store)
     }
 
-    /// Gives every store a new generation, for a directory that came back from a backup: inbox positions above the
+    /// Gives every bay a new generation, for a directory that came back from a backup: inbox positions above the
     /// backup's were given to messages that are lost now, and will be given again. A device that holds a cursor of
     /// another generation reads its channels anew instead of believing that it missed nothing. Nobody else may use the
-    /// stores meanwhile. Repeatable; one that was interrupted is repeated.
+    /// store meanwhile. Repeatable; one that was interrupted is repeated.
     ///
     /// # Errors
     /// [`StoreError::Io`]: no random numbers, or the disk.
     pub fn renew(&self) -> Result<(), StoreError> {
-        for number in 0..self.count() {
-            self.begin_life(StoreId(number), random_generation()?)?;
-        }
-        Ok(())
+        BayId::all().try_for_each(|bay| self.begin_life(bay, random_generation()?))
     }
 }
 
-fn io(path: &Path, error: &std::io::Error) -> StoreError {
+pub(crate) fn io(path: &Path, error: &std::io::Error) -> StoreError {
     StoreError::io(path.display(), error)
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
+/// Held until it is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| io(&path, &error))?;
@@ -94,27 +87,31 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn new_layout(options: &Options) -> Result<Layout, StoreError> {
-    let (stores, histories) = (options.stores, options.history_families);
-    if !(1..=STORES_MAX).contains(&stores) || !(1..=HISTORIES_MAX).contains(&histories) {
-        let what = format!(
-            "{stores} stores of {histories} history families; allowed are 1 to {STORES_MAX} and 1 to {HISTORIES_MAX}"
-        );
+pub(crate) fn new_layout(options: &Options) -> Result<Layout, StoreError> {
+    let histories = options.history_families;
+    if !(1..=HISTORIES_MAX).contains(&histories) {
+        let what = format!("{histories} history families; allowed are 1 to {HISTORIES_MAX}");
         return Err(StoreError::io("options", what));
     }
-    Ok(Layout { format: FORMAT, stores, store: StoreId(0), histories })
+    Ok(Layout { format: FORMAT, histories })
 }
 
 /// The store itself says the same as the marker; a new store is made to say so.
 fn agree(rows: &RocksRows, layout: Layout, created: bool) -> Result<(), StoreError> {
     let found = fault(rows.get(Family::Meta, key::META_LAYOUT, Tier::Any))?;
     match found.as_deref().map(read_layout) {
-        None if !created => create(rows, layout, random_generation()?),
+        None if !created => {
+            let mut generations = [Generation(0); BAYS as usize];
+            for generation in &mut generations {
+                *generation = random_generation()?;
+            }
+            create(rows, layout, &generations)
+        }
         Some(Some(found)) if found == layout => Ok(()),
         Some(Some(found)) if found.format > FORMAT => Err(newer(found.format)),
         other => {
             let what = format!("the store says {other:?}, the directory {layout:?}");
-            Err(StoreError::corrupt(layout.store, what))
+            Err(StoreError::corrupt(None, what))
         }
     }
 }
@@ -129,24 +126,59 @@ fn newer(found: u32) -> StoreError {
     StoreError::Newer { found, known: FORMAT }
 }
 
-/// The marker: a line `maru data, format N`, then lines `name number`. An older binary reads the first line only.
-fn write_marker(dir: &Path, layout: Layout) -> Result<(), StoreError> {
-    let text = format!(
-        "maru data, format {}\nstores {}\nhistory_families {}\n",
-        layout.format, layout.stores, layout.histories
-    );
+/// The marker: a line `maru data, format N`, then lines `name number`. A binary of another format reads the first line
+/// only.
+pub(crate) struct Marker {
+    path: PathBuf,
+    text: String,
+    pub(crate) format: u32,
+}
+
+impl Marker {
+    /// The number of this name.
+    pub(crate) fn number(&self, name: &str) -> Result<u16, StoreError> {
+        let mut fields = self.text.lines().filter_map(|line| line.split_once(' '));
+        let found = fields.find(|(field, _)| *field == name).and_then(|(_, number)| number.parse().ok());
+        found.ok_or_else(|| StoreError::io(self.path.display(), format!("the number of {name} is damaged")))
+    }
+
+    /// Most families of RocksDB become slow, and none is no directory of ours.
+    pub(crate) fn histories(&self) -> Result<u8, StoreError> {
+        let found = u8::try_from(self.number("history_families")?).ok();
+        let found = found.filter(|count| (1..=HISTORIES_MAX).contains(count));
+        found.ok_or_else(|| StoreError::io(self.path.display(), "the number of history_families is damaged"))
+    }
+
+    fn layout(&self) -> Result<Layout, StoreError> {
+        match self.format {
+            found if found > FORMAT => Err(newer(found)),
+            found if found < FORMAT => Err(StoreError::Older { found, known: FORMAT }),
+            format => Ok(Layout { format, histories: self.histories()? }),
+        }
+    }
+}
+
+/// Replaces the marker: what it says then holds, whatever is interrupted.
+pub(crate) fn write_marker(dir: &Path, layout: Layout) -> Result<(), StoreError> {
+    let text = format!("maru data, format {}\nhistory_families {}\n", layout.format, layout.histories);
     let (path, new): (PathBuf, PathBuf) = (dir.join(MARKER), dir.join("MARU.new"));
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
-        File::open(dir)?.sync_all()
+        sync(dir)
     };
     write().map_err(|error| io(&path, &error))
 }
 
-fn read_marker(dir: &Path) -> Result<Option<Layout>, StoreError> {
+/// Names that were made, changed or removed in a directory are so on stable storage.
+pub(crate) fn sync(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// `None` where there is no data directory yet.
+pub(crate) fn read_marker(dir: &Path) -> Result<Option<Marker>, StoreError> {
     let path = dir.join(MARKER);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -154,27 +186,8 @@ fn read_marker(dir: &Path) -> Result<Option<Layout>, StoreError> {
         Err(error) => return Err(io(&path, &error)),
     };
     let format = text.lines().next().and_then(|line| line.strip_prefix("maru data, format ")?.parse().ok());
-    let number = |name: &str| {
-        let mut fields = text.lines().filter_map(|line| line.split_once(' '));
-        fields.find(|(field, _)| *field == name).and_then(|(_, number)| number.parse::<u16>().ok())
-    };
     match format {
-        Some(found) if found > FORMAT => return Err(newer(found)),
-        Some(FORMAT) => {}
-        _ => return Err(StoreError::io(path.display(), "not the marker of a maru data directory")),
+        Some(format) if format > 0 => Ok(Some(Marker { path, text, format })),
+        _ => Err(StoreError::io(path.display(), "not the marker of a maru data directory")),
     }
-    let stores = number("stores").filter(|stores| (1..=STORES_MAX).contains(stores));
-    let histories = number("history_families").and_then(|count| u8::try_from(count).ok());
-    let histories = histories.filter(|count| (1..=HISTORIES_MAX).contains(count));
-    let layout = stores.zip(histories).map(|(stores, histories)| Layout {
-        format: FORMAT,
-        stores,
-        store: StoreId(0),
-        histories,
-    });
-    layout
-        .ok_or_else(|| {
-            StoreError::io(path.display(), "the numbers of stores and history families are damaged")
-        })
-        .map(Some)
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use protocol::StoreId;
+use protocol::partition::BAYS;
 use protocol::query::ReadFault;
+use protocol::{BayId, PartitionId};
 
 use crate::family::Family;
 
@@ -27,11 +28,21 @@ pub enum StoreError {
         /// The newest format this binary reads.
         known: u32,
     },
+    /// The data directory was written by an older Maru.
+    #[error(
+        "the data directory has format {found}, this binary uses format {known}; run `maru admin migrate --data DIR` once, with no server running (docs/operations.md says what it does)"
+    )]
+    Older {
+        /// The format on disk.
+        found: u32,
+        /// The format this binary uses.
+        known: u32,
+    },
     /// Committed rows are gone, damaged, or contradict each other.
-    #[error("store {store} is corrupt: {}{what}", row_words(family, key))]
+    #[error("{} is corrupt: {}{what}", place_words(*bay), row_words(family, key))]
     Corrupt {
-        /// Which store.
-        store: StoreId,
+        /// Which bay; `None` for what is the whole store's.
+        bay: Option<BayId>,
         /// The family of rows; empty when the damage is not one family's.
         family: String,
         /// The row's key or where the search for it began, hex; empty when it is not one row.
@@ -40,31 +51,26 @@ pub enum StoreError {
         what: String,
     },
     /// The disk is full. The outcome of the commit that met it is unknown.
-    #[error("the disk of store {store} is full: {what}")]
+    #[error("the disk of the store is full: {what}")]
     Full {
-        /// Which store.
-        store: StoreId,
         /// The words of the operating system.
         what: String,
     },
-    /// A batch holds a row of another store. Nothing of it was written; it is a fault of ours.
-    #[error("a commit to store {store} holds what belongs elsewhere: {what}; please report it")]
+    /// A part of a batch holds a row of another bay. Nothing of the commit was written; it is a fault of ours.
+    #[error("a commit to bay {bay} holds what belongs elsewhere: {what}; please report it")]
     Misplaced {
-        /// The store that was to take it.
-        store: StoreId,
+        /// The bay that was to take it.
+        bay: BayId,
         /// The row.
         what: String,
     },
-    /// An earlier commit of this store had an error; nothing more is committed by this process.
-    #[error("store {store} is poisoned by an earlier error of a commit; restart the process")]
-    Poisoned {
-        /// Which store.
-        store: StoreId,
-    },
+    /// An earlier commit had an error; nothing more is committed by this process.
+    #[error("the store is poisoned by an earlier error of a commit; restart the process")]
+    Poisoned,
     /// Reading or writing had an error that is none of the above.
     #[error("i/o error at {place}: {what}")]
     Io {
-        /// A store or a file.
+        /// The store or a file.
         place: String,
         /// The words of the operating system or of RocksDB.
         what: String,
@@ -73,14 +79,15 @@ pub enum StoreError {
 
 impl StoreError {
     /// Damage that is not one row's.
-    pub(crate) fn corrupt(store: StoreId, what: impl Into<String>) -> Self {
-        Self::Corrupt { store, family: String::new(), key: String::new(), what: what.into() }
+    pub(crate) fn corrupt(bay: Option<BayId>, what: impl Into<String>) -> Self {
+        Self::Corrupt { bay, family: String::new(), key: String::new(), what: what.into() }
     }
 
-    /// Damage of a row, or of what a search from its key on met.
-    pub(crate) fn corrupt_row(store: StoreId, family: Family, key: &[u8], what: impl Into<String>) -> Self {
+    /// Damage of a row, or of what a search from its key on met. The key says whose row it is.
+    pub(crate) fn corrupt_row(family: Family, key: &[u8], what: impl Into<String>) -> Self {
+        let bay = bay_of(family, key);
         let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self::Corrupt { store, family: family.name(), key, what: what.into() }
+        Self::Corrupt { bay, family: family.name(), key, what: what.into() }
     }
 
     #[cfg(feature = "rocks")]
@@ -92,14 +99,40 @@ impl StoreError {
 impl From<StoreError> for ReadFault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Corrupt { store, family, key, what } => Self::Corrupt { store, family, key, what },
+            StoreError::Corrupt { bay, family, key, what } => Self::Corrupt { bay, family, key, what },
             StoreError::Io { place, what } => Self::Io { place, what },
-            StoreError::Full { store, what } => Self::Io { place: format!("store {store}"), what },
+            StoreError::Full { what } => Self::Io { place: "the store".into(), what },
             other => Self::Io { place: "the data directory".into(), what: other.to_string() },
         }
     }
 }
 
+/// The bay that a key begins with; none for facts about the store, and for what no key begins with.
+fn bay_of(family: Family, key: &[u8]) -> Option<BayId> {
+    let partition = key.first_chunk().filter(|_| family != Family::Meta);
+    let bay = PartitionId(u16::from_be_bytes(*partition?)).bay();
+    (bay.0 < BAYS).then_some(bay)
+}
+
+fn place_words(bay: Option<BayId>) -> String {
+    bay.map_or_else(|| "the store".into(), |bay| format!("bay {bay}"))
+}
+
 fn row_words(family: &str, key: &str) -> String {
     if family.is_empty() { String::new() } else { format!("family {family}, key {key}: ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key;
+
+    #[test]
+    fn words_name_the_bay_and_the_row() {
+        let error = StoreError::corrupt_row(Family::Fanout, &key::fanout(BayId(3), 1), "gone");
+        assert_eq!(error.to_string(), "bay 3 is corrupt: family fanout, key 00c00000000000000001: gone");
+        let error = StoreError::corrupt_row(Family::Meta, key::META_LAYOUT, "gone");
+        assert_eq!(error.to_string(), "the store is corrupt: family default, key 6c61796f7574: gone");
+        assert_eq!(StoreError::corrupt(Some(BayId(9)), "gone").to_string(), "bay 9 is corrupt: gone");
+    }
 }

@@ -1,10 +1,10 @@
-//! The families of a store: ranges of rows with options and compaction of their own.
+//! The families of the store: ranges of rows with options and compaction of their own. In each a bay is one range.
 
 use protocol::ChannelId;
 use protocol::partition::mix64;
 
 /// History families of a data directory that is created without saying otherwise.
-pub(crate) const HISTORIES_DEFAULT: u8 = 4;
+pub(crate) const HISTORIES_DEFAULT: u8 = 8;
 /// Most history families: beyond about 100 families in all RocksDB's start and flush become slow.
 #[cfg(feature = "rocks")]
 pub(crate) const HISTORIES_MAX: u8 = 32;
@@ -16,19 +16,19 @@ pub(crate) enum Family {
     Meta,
     /// partition, channel -> group row.
     Channel,
-    /// partition, channel, user, joined -> interval row; with joined 0 -> position row; without joined -> member row of old.
+    /// partition, channel, user, joined -> interval row; with joined 0 -> position row.
     Member,
     /// partition, user, channel, tag -> seq.
     Joined,
-    /// partition, user, inbox seq -> channel, seq.
+    /// partition, user, first inbox seq -> run of pointers.
     Inbox,
     /// partition, user, device -> device row.
     Device,
     /// partition, user -> account row.
     Account,
-    /// number -> (channel, seq) of one batch.
+    /// the bay's first partition, number -> (channel, seq) of one part of a batch.
     Fanout,
-    /// source store -> number.
+    /// the bay's first partition -> the marks of its 64 source bays.
     Applied,
     /// partition, channel, seq -> stamped frame, for the channels that hash to this number.
     History(u8),
@@ -48,7 +48,7 @@ const SINGLE: [Family; 9] = [
 ];
 
 impl Family {
-    /// Every family of a store with so many history families, in the order of [`Self::index`].
+    /// Every family of a store that has so many history families, in the order of [`Self::index`].
     pub(crate) fn all(histories: u8) -> impl Iterator<Item = Self> {
         SINGLE.into_iter().chain((0..histories).map(Self::History))
     }

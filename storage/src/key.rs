@@ -1,29 +1,25 @@
-//! Keys. Integers are big endian, so that the order of bytes is the order of numbers; whatever belongs to a user or a
-//! channel begins with its partition, so that a partition is one range in each family. The layout is for ever.
+//! Keys. Integers are big endian, so that the order of bytes is the order of numbers. Whatever belongs to a user or a
+//! channel begins with its partition and what belongs to a bay with its first, so that a partition and a bay are one
+//! range in each family. The layout is for ever.
 
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::{ChannelId, DeviceId, InboxSeq, PartitionId, Seq, StoreId, UserId};
+use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Longest key: `member`.
 const KEY_BYTES_MAX: usize = 34;
 /// Above every key of every family.
 pub(crate) const END: [u8; KEY_BYTES_MAX + 1] = [0xff; KEY_BYTES_MAX + 1];
-/// Below every key of every family.
-pub(crate) const START: [u8; 0] = [];
 
-/// Life of the inboxes of this store.
-pub(crate) const META_GENERATION: &[u8] = b"generation";
-/// Format version, number of stores, number of this store, history families.
+/// Format version and history families.
 pub(crate) const META_LAYOUT: &[u8] = b"layout";
 
-/// What a row of `joined` says; the last byte of its key. Never reused.
+/// What a row of `joined` says; the last byte of its key. Never reused: 3 was a read position in format 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum JoinedTag {
     Joined = 1,
     Left = 2,
-    Read = 3,
 }
 
 /// A key or the beginning of one, on the stack.
@@ -78,6 +74,22 @@ pub(crate) fn partition(partition: u16) -> Key {
     Key::new().push(partition.to_be_bytes())
 }
 
+/// Everything of one bay, up to and without the second key.
+pub(crate) fn bay(bay: BayId) -> (Key, Key) {
+    let partitions = bay.partitions();
+    (partition(partitions.start), partition(partitions.end))
+}
+
+/// A bay: the beginning of its fan-out log, and the key of its marks.
+fn first_of(bay: BayId) -> Key {
+    partition(bay.partitions().start)
+}
+
+/// Life of the inboxes of a bay, among the facts about the store.
+pub(crate) fn generation(bay: BayId) -> Key {
+    Key::new().push(*b"bay/").push(bay.0.to_be_bytes())
+}
+
 /// A channel: the group row's key, and the beginning of its members and of its history.
 pub(crate) fn channel(channel: ChannelId) -> Key {
     partition(PartitionId::of_channel(channel).0).push(channel.0.to_be_bytes())
@@ -93,7 +105,7 @@ pub(crate) fn message(channel_id: ChannelId, seq: Seq) -> Key {
     channel(channel_id).push(seq.0.to_be_bytes())
 }
 
-/// All rows of one user in one channel; itself the key of the row that once held all intervals.
+/// All rows of one user in one channel.
 pub(crate) fn member(channel_id: ChannelId, user: UserId) -> Key {
     channel(channel_id).push(user.0.to_be_bytes())
 }
@@ -118,9 +130,9 @@ pub(crate) fn joined_row(user: UserId, channel: ChannelId, tag: JoinedTag) -> Ke
     joined(user, channel).push([tag as u8])
 }
 
-/// An inbox entry.
-pub(crate) fn pointer(user_id: UserId, at: InboxSeq) -> Key {
-    user(user_id).push(at.0.to_be_bytes())
+/// A run of an inbox.
+pub(crate) fn run(user_id: UserId, first: InboxSeq) -> Key {
+    user(user_id).push(first.0.to_be_bytes())
 }
 
 /// A device.
@@ -129,20 +141,18 @@ pub(crate) fn device(user_id: UserId, device: DeviceId) -> Key {
 }
 
 /// A row of the fan-out log.
-pub(crate) fn fanout(number: u64) -> Key {
-    Key::new().push(number.to_be_bytes())
+pub(crate) fn fanout(bay: BayId, number: u64) -> Key {
+    first_of(bay).push(number.to_be_bytes())
 }
 
-/// A mark.
-pub(crate) fn applied(source: StoreId) -> Key {
-    Key::new().push(source.0.to_be_bytes())
+/// The marks of a bay.
+pub(crate) fn applied(bay: BayId) -> Key {
+    first_of(bay)
 }
 
 /// What a row of `member` says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum MemberPart {
-    /// All intervals, as directories wrote them before there was a row for each.
-    Old,
     Position,
     /// The stay that began with this seq.
     Interval(Seq),
@@ -152,11 +162,9 @@ pub(crate) enum MemberPart {
 pub(crate) fn read_member(mut key: &[u8]) -> Option<(u16, ChannelId, UserId, MemberPart)> {
     let partition = key.try_get_u16().ok()?;
     let (channel, user) = (ChannelId(key.try_get_u128().ok()?), UserId(key.try_get_u64().ok()?));
-    let part = match (key.is_empty(), key.try_get_u64().ok()) {
-        (true, _) => MemberPart::Old,
-        (false, Some(0)) => MemberPart::Position,
-        (false, Some(joined)) => MemberPart::Interval(Seq(joined)),
-        (false, None) => return None,
+    let part = match key.try_get_u64().ok()? {
+        0 => MemberPart::Position,
+        joined => MemberPart::Interval(Seq(joined)),
     };
     key.is_empty().then_some((partition, channel, user, part))
 }
@@ -167,7 +175,7 @@ pub(crate) fn read_channel_row(mut key: &[u8]) -> Option<(u16, ChannelId, u64)> 
     key.is_empty().then_some(row)
 }
 
-/// Partition, user and what follows (inbox seq or device) of an `inbox` or `device` key.
+/// Partition, user and what follows (first inbox seq or device) of an `inbox` or `device` key.
 pub(crate) fn read_user_row(mut key: &[u8]) -> Option<(u16, UserId, u64)> {
     let row = (key.try_get_u16().ok()?, UserId(key.try_get_u64().ok()?), key.try_get_u64().ok()?);
     key.is_empty().then_some(row)
@@ -181,7 +189,6 @@ pub(crate) fn read_joined(mut key: &[u8]) -> Option<(u16, UserId, ChannelId, Joi
     let tag = match key {
         [1] => JoinedTag::Joined,
         [2] => JoinedTag::Left,
-        [3] => JoinedTag::Read,
         _ => return None,
     };
     Some((partition, user, channel, tag))
@@ -193,14 +200,11 @@ pub(crate) fn read_channel(mut key: &[u8]) -> Option<(u16, ChannelId)> {
     key.is_empty().then_some(row)
 }
 
-/// Number of a `fanout` key.
-pub(crate) fn read_fanout(key: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(key.try_into().ok()?))
-}
-
-/// Source store of an `applied` key.
-pub(crate) fn read_applied(key: &[u8]) -> Option<StoreId> {
-    Some(StoreId(u16::from_be_bytes(key.try_into().ok()?)))
+/// Bay and number of a `fanout` key.
+pub(crate) fn read_fanout(mut key: &[u8]) -> Option<(BayId, u64)> {
+    let (first, number) = (key.try_get_u16().ok()?, key.try_get_u64().ok()?);
+    let bay = PartitionId(first).bay();
+    (key.is_empty() && bay.partitions().start == first).then_some((bay, number))
 }
 
 #[cfg(test)]
@@ -213,15 +217,32 @@ mod tests {
         let (partition, rest) = key.split_at(2);
         assert_eq!(partition, PartitionId::of_channel(ChannelId(0x0102)).0.to_be_bytes());
         assert_eq!(rest, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
-        let key = joined_row(UserId(7), ChannelId(0x0102), JoinedTag::Read);
+        let key = joined_row(UserId(7), ChannelId(0x0102), JoinedTag::Left);
         assert_eq!(key.len(), 27);
-        assert_eq!(key.last(), Some(&3));
+        assert_eq!(key.last(), Some(&2));
         let key = interval(ChannelId(0x0102), UserId(7), Seq(0x0a0b));
         assert_eq!(key.len(), KEY_BYTES_MAX);
         assert_eq!(key[18..], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
         assert_eq!(position(ChannelId(0x0102), UserId(7))[26..], [0; 8]);
-        assert_eq!(&*fanout(1), [0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(&*applied(StoreId(258)), [1, 2]);
+        assert_eq!(&*fanout(BayId(5), 1), [1, 64, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(&*applied(BayId(63)), [0x0f, 0xc0]);
+        assert_eq!(&*generation(BayId(63)), b"bay/\0?");
+    }
+
+    #[test]
+    fn a_bay_is_one_range() {
+        let user = UserId(1);
+        let (from, to) = bay(BayId::of_user(user));
+        for key in [
+            super::user(user),
+            run(user, InboxSeq(u64::MAX)),
+            fanout(BayId(51), u64::MAX),
+            applied(BayId(51)),
+        ] {
+            assert!(*from <= *key && *key < *to);
+        }
+        let last = bay(BayId(63));
+        assert!(*last.0 < *last.1 && *last.1 < END[..]);
     }
 
     #[test]
@@ -240,14 +261,15 @@ mod tests {
         assert_eq!(read_joined(&joined_row(UserId(5), channel, JoinedTag::Left)).unwrap().3, JoinedTag::Left);
         let part = |key: &[u8]| read_member(key).map(|(found, _, user, part)| (found, user, part));
         let user = UserId(7);
-        assert_eq!(part(&member(channel, user)), Some((place, user, MemberPart::Old)));
+        assert_eq!(part(&member(channel, user)), None, "the row of format 1");
         assert_eq!(part(&position(channel, user)), Some((place, user, MemberPart::Position)));
         let stay = interval(channel, user, Seq(9));
         assert_eq!(part(&stay), Some((place, user, MemberPart::Interval(Seq(9)))));
-        assert!(member(channel, user)[..] < position(channel, user)[..]);
         assert!(position(channel, user)[..] < stay[..]);
         assert_eq!(read_channel(&super::channel(channel)), Some((place, channel)));
         assert_eq!(read_channel(&message(channel, Seq(3))), None);
-        assert_eq!(read_user_row(&pointer(UserId(5), InboxSeq(8))), Some((place, UserId(5), 8)));
+        assert_eq!(read_fanout(&fanout(BayId(63), 7)), Some((BayId(63), 7)));
+        assert_eq!(read_fanout(&[0, 1, 0, 0, 0, 0, 0, 0, 0, 7]), None, "not a bay's first partition");
+        assert_eq!(read_user_row(&run(UserId(5), InboxSeq(8))), Some((place, UserId(5), 8)));
     }
 }

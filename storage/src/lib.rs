@@ -1,10 +1,10 @@
-//! What is durable: the K stores of a data directory behind two verbs, [`Stores::commit`] and [`Stores::read`].
+//! What is durable: the store of a data directory behind two verbs, [`Store::commit`] and [`Store::read`].
 //!
 //! Keys, values and the logic of queries are written once, over a narrow seam of ordered rows; RocksDB and memory are
 //! siblings below it and pass one contract test. Without the feature `rocks` the crate compiles no C++.
 //!
-//! Absent on purpose: atomicity across stores, rows for heads (the last row is the head), and rows for dedup (history
-//! carries sender and send id).
+//! Absent on purpose: rows for heads (the last row is the head), rows for dedup (history carries sender and send id), and
+//! anything that knows of shards: a bay's rows are the same whichever shard is its home.
 
 mod apply;
 mod check;
@@ -23,7 +23,7 @@ mod query;
 #[cfg(feature = "rocks")]
 mod rocks;
 mod rows;
-mod stores;
+mod store;
 mod value;
 mod view;
 
@@ -32,10 +32,8 @@ pub use error::StoreError;
 #[cfg(feature = "rocks")]
 pub use options::Options;
 pub use protocol::commit::{
-    AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow, Row,
+    AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, Part, PositionRow, Row,
 };
-pub use protocol::query::{
-    Answer, Delivery, Earlier, JoinedItem, Member, PageBounds, Query, Sent, StoreState,
-};
+pub use protocol::query::{Answer, BayState, Delivery, Earlier, JoinedItem, Member, PageBounds, Query, Sent};
 pub use rows::Tier;
-pub use stores::{StoreStats, Stores};
+pub use store::{Store, StoreStats};

@@ -1,9 +1,9 @@
-//! What the rows of `member` say together of one user in one channel: the row of old, the position, and a row for each
-//! stay, in the order of their keys.
+//! What the rows of `member` say together of one user in one channel: the position, and a row for each stay, in the
+//! order of their keys.
 
-use protocol::commit::{Interval, IntervalRow, MemberRow, PositionRow};
+use protocol::commit::{Interval, IntervalRow, PositionRow};
 use protocol::query::Member;
-use protocol::{ChannelId, Seq, StoreId, UserId};
+use protocol::{ChannelId, Seq, UserId};
 
 use crate::family::Family;
 use crate::key::{self, Key, MemberPart};
@@ -16,7 +16,7 @@ pub(crate) struct Stay {
     pub(crate) interval: Interval,
     pub(crate) number: u32,
     pub(crate) role: u8,
-    /// The group's name when it ended; `None` where a row of old does not know it.
+    /// The group's name when it ended; `None` while it lasts.
     pub(crate) name: Option<String>,
 }
 
@@ -32,13 +32,8 @@ impl Membership {
     /// Takes the next row of the user; `None` when it cannot be read.
     pub(crate) fn take(&mut self, part: MemberPart, value: &[u8]) -> Option<()> {
         match part {
-            MemberPart::Old => self.stays = old_stays(&MemberRow::decode(value)?),
             MemberPart::Position => self.position = PositionRow::decode(value)?,
-            MemberPart::Interval(joined) => {
-                // A stay that began in the row of old has its end, or another role, in a row of its own.
-                self.stays.pop_if(|last| last.interval.joined == joined);
-                self.stays.push(stay(joined, IntervalRow::decode(value)?));
-            }
+            MemberPart::Interval(joined) => self.stays.push(stay(joined, IntervalRow::decode(value)?)),
         }
         Some(())
     }
@@ -50,10 +45,30 @@ impl Membership {
         Some(Member { role, joined, number, position: self.position })
     }
 
-    /// The same as one row of old says it.
-    pub(crate) fn row(&self) -> MemberRow {
-        let role = self.stays.last().map_or(0, |stay| stay.role);
-        MemberRow { role, intervals: self.stays.iter().map(|stay| stay.interval).collect() }
+    /// When the user was a member.
+    pub(crate) fn intervals(&self) -> Intervals {
+        Intervals(self.stays.iter().map(|stay| stay.interval).collect())
+    }
+}
+
+/// Rising and disjoint; only the last can be open.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Intervals(pub(crate) Vec<Interval>);
+
+impl Intervals {
+    /// Of both users of a direct channel.
+    pub(crate) fn for_ever() -> Self {
+        Self(vec![Interval { joined: Seq(1), left: None }])
+    }
+
+    /// Whether the user is a member now.
+    pub(crate) fn is_member(&self) -> bool {
+        self.0.last().is_some_and(|interval| interval.left.is_none())
+    }
+
+    /// Whether the user was a member at `seq`, and so may read it and was sent it.
+    pub(crate) fn holds(&self, seq: Seq) -> bool {
+        self.0.iter().any(|interval| interval.holds(seq))
     }
 }
 
@@ -62,22 +77,17 @@ fn stay(joined: Seq, row: IntervalRow) -> Stay {
     Stay { interval: Interval { joined, left: row.left }, number: row.number, role: row.role, name }
 }
 
-fn old_stays(row: &MemberRow) -> Vec<Stay> {
-    let stays = (1..).zip(&row.intervals);
-    stays.map(|(number, interval)| Stay { interval: *interval, number, role: row.role, name: None }).collect()
-}
-
-/// Called with the store, key and value of each row; says whether to go on.
-type VisitMember<'a> = dyn FnMut(StoreId, &[u8], &[u8]) -> Found<bool> + 'a;
+/// Called with the key and value of each row; says whether to go on.
+type VisitMember<'a> = dyn FnMut(&[u8], &[u8]) -> Found<bool> + 'a;
 
 impl View<'_> {
     /// Everything that a channel knows of a user.
     pub(crate) fn membership(&self, channel: ChannelId, user: UserId) -> Found<Membership> {
         let prefix = key::member(channel, user);
         let mut found = Membership::default();
-        self.each_member_row(channel, (&prefix, &prefix), Direction::Rising, &mut |place, key, value| {
-            let (_, part) = read(place, key)?;
-            found.take(part, value).ok_or_else(|| damaged(place, Family::Member, key))?;
+        self.each_member_row(channel, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+            let (_, part) = read(key)?;
+            found.take(part, value).ok_or_else(|| damaged(Family::Member, key))?;
             Ok(true)
         })?;
         Ok(found)
@@ -91,13 +101,13 @@ impl View<'_> {
     ) -> Found<()> {
         let prefix = key::channel(channel);
         let mut current: Option<(UserId, Membership)> = None;
-        self.each_member_row(channel, (&prefix, &prefix), Direction::Rising, &mut |place, key, value| {
-            let (user, part) = read(place, key)?;
+        self.each_member_row(channel, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+            let (user, part) = read(key)?;
             if let Some((done, membership)) = current.take_if(|(of, _)| *of != user) {
                 visit(done, membership);
             }
             let (_, membership) = current.get_or_insert_with(|| (user, Membership::default()));
-            membership.take(part, value).ok_or_else(|| damaged(place, Family::Member, key))?;
+            membership.take(part, value).ok_or_else(|| damaged(Family::Member, key))?;
             Ok(true)
         })?;
         if let Some((user, membership)) = current {
@@ -108,33 +118,27 @@ impl View<'_> {
 
     /// The stay that began with `joined`.
     pub(crate) fn stay(&self, channel: ChannelId, user: UserId, joined: Seq) -> Found<Option<Stay>> {
-        let place = self.placement.channel_store(channel);
         let key = key::interval(channel, user, joined);
-        if let Some(row) = self.get_decoded(place, Family::Member, &key, IntervalRow::decode)? {
-            return Ok(Some(stay(joined, row)));
-        }
-        let key = key::member(channel, user);
-        let old = self.get_decoded(place, Family::Member, &key, MemberRow::decode)?;
-        let stays = old.map(|row| old_stays(&row)).unwrap_or_default();
-        Ok(stays.into_iter().find(|stay| stay.interval.joined == joined))
+        let row = self.get_decoded(Family::Member, &key, IntervalRow::decode)?;
+        Ok(row.map(|row| stay(joined, row)))
     }
 
     /// How often a user was in a channel: the newest row says it.
     pub(crate) fn stays(&self, channel: ChannelId, user: UserId) -> Found<u32> {
         let prefix = key::member(channel, user);
         let mut newest = Membership::default();
-        self.each_member_row(channel, (&prefix, &prefix), Direction::Falling, &mut |place, key, value| {
-            let (_, part) = read(place, key)?;
-            newest.take(part, value).ok_or_else(|| damaged(place, Family::Member, key))?;
-            Ok(part == MemberPart::Position)
+        self.each_member_row(channel, (&prefix, &prefix), Direction::Falling, &mut |key, value| {
+            let (_, part) = read(key)?;
+            newest.take(part, value).ok_or_else(|| damaged(Family::Member, key))?;
+            Ok(false)
         })?;
         Ok(newest.stays.last().map_or(0, |stay| stay.number))
     }
 
     /// How far a user has come in a channel.
     pub(crate) fn position(&self, channel: ChannelId, user: UserId) -> Found<PositionRow> {
-        let (place, key) = (self.placement.channel_store(channel), key::position(channel, user));
-        Ok(self.get_decoded(place, Family::Member, &key, PositionRow::decode)?.unwrap_or_default())
+        let key = key::position(channel, user);
+        Ok(self.get_decoded(Family::Member, &key, PositionRow::decode)?.unwrap_or_default())
     }
 
     fn each_member_row(
@@ -144,16 +148,14 @@ impl View<'_> {
         direction: Direction,
         visit: &mut VisitMember<'_>,
     ) -> Found<()> {
-        let place = self.placement.channel_store(channel);
-        self.scan_from((place, Family::Member), range, direction, &mut |key, value| {
-            visit(place, key, value.bytes())
-        })
+        debug_assert!(range.1.starts_with(&key::channel(channel)));
+        self.scan_from(Family::Member, range, direction, &mut |key, value| visit(key, value.bytes()))
     }
 }
 
-fn read(place: StoreId, key: &[u8]) -> Found<(UserId, MemberPart)> {
+fn read(key: &[u8]) -> Found<(UserId, MemberPart)> {
     let found = key::read_member(key).map(|(_, _, user, part)| (user, part));
-    found.ok_or_else(|| damaged(place, Family::Member, key))
+    found.ok_or_else(|| damaged(Family::Member, key))
 }
 
 #[cfg(test)]
@@ -161,24 +163,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_a_stay_continues_the_row_of_old() {
+    fn rows_add_up_to_a_membership() {
         let mut both = Membership::default();
         let interval = |joined, left: Option<u64>| Interval { joined: Seq(joined), left: left.map(Seq) };
-        let old = MemberRow { role: 2, intervals: vec![interval(1, Some(4)), interval(7, None)] };
-        both.take(MemberPart::Old, &old.encode()).unwrap();
-        let member = both.present().unwrap();
-        assert_eq!((member.joined, member.number, member.role), (Seq(7), 2, 2));
-        let row = IntervalRow { number: 2, role: 2, left: Some(Seq(9)), name: "then".into() };
         both.take(MemberPart::Position, &PositionRow { read: Seq(3), delivered: Seq(0) }.encode()).unwrap();
-        both.take(MemberPart::Interval(Seq(7)), &row.encode()).unwrap();
+        let row = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "then".into() };
+        both.take(MemberPart::Interval(Seq(1)), &row.encode()).unwrap();
         assert_eq!(both.present(), None);
-        let row = IntervalRow { number: 3, ..IntervalRow::default() };
-        both.take(MemberPart::Interval(Seq(12)), &row.encode()).unwrap();
-        let all = [interval(1, Some(4)), interval(7, Some(9)), interval(12, None)];
-        assert_eq!(both.row().intervals, all);
+        let row = IntervalRow { number: 2, ..IntervalRow::default() };
+        both.take(MemberPart::Interval(Seq(7)), &row.encode()).unwrap();
+        let member = both.present().unwrap();
+        assert_eq!((member.joined, member.number, member.role, member.position.read), (Seq(7), 2, 0, Seq(3)));
+        let intervals = both.intervals();
+        assert_eq!(intervals.0, [interval(1, Some(4)), interval(7, None)]);
+        assert!(intervals.is_member() && intervals.holds(Seq(4)) && !intervals.holds(Seq(5)));
         let names: Vec<_> = both.stays.iter().map(|stay| stay.name.as_deref()).collect();
-        assert_eq!(names, [None, Some("then"), None]);
-        assert_eq!(both.present().unwrap().position.read, Seq(3));
+        assert_eq!(names, [Some("then"), None]);
         assert_eq!(both.take(MemberPart::Interval(Seq(13)), &[9]), None);
     }
 }

@@ -1,59 +1,64 @@
-//! Cheap proofs of loss: witnesses in one store for what another must hold. They are bounded, so that every start can
+//! Cheap proofs of loss: witnesses in one bay for what another must hold. They are bounded, so that every start can
 //! afford them; `check` looks at everything.
 
-use protocol::partition::{PARTITION_GROUPS, PARTITIONS};
-use protocol::{ChannelId, Seq, StoreId};
+use protocol::{BayId, ChannelId, Seq};
 
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::key;
 use crate::rows::{Direction, Found};
-use crate::stores::{fault, state};
+use crate::store::{fault, state};
 use crate::value;
-use crate::view::{View, damaged};
+use crate::view::{View, damaged, read_run};
 
 /// Newest rows of each fan-out log that must be dense and whose messages must be there.
-const LOG_ROWS: usize = 256;
+const LOG_ROWS: usize = 32;
 
-/// Looks at every store.
+/// Looks at every bay.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] with the row that is gone.
 pub(crate) fn nothing_lost(view: &View<'_>) -> Result<(), StoreError> {
-    for number in 0..view.placement.stores() {
-        fault(marks(view, StoreId(number)))?;
-        fault(log(view, StoreId(number)))?;
-        fault(pointers(view, StoreId(number)))?;
+    fault(marks(view))?;
+    for bay in BayId::all() {
+        fault(log(view, bay))?;
+        fault(pointer(view, bay))?;
     }
     Ok(())
 }
 
-/// Every store has committed what another store says it has applied of it.
-fn marks(view: &View<'_>, store: StoreId) -> Found<()> {
-    for (source, through) in state(view, store)?.applied {
-        let head = state(view, source)?.fanout_head;
-        if through > head {
-            let what = format!(
-                "committed data is gone: store {store} has applied its fan-out log through {through}, it ends at {head}"
-            );
-            return Err(StoreError::corrupt(source, what).into());
+/// Every bay has committed what another bay says it has applied of it.
+fn marks(view: &View<'_>) -> Found<()> {
+    let mut states = Vec::new();
+    for bay in BayId::all() {
+        states.push(state(view, bay)?);
+    }
+    for dest in &states {
+        for (source, through) in states.iter().zip(&dest.applied) {
+            let (bay, head) = (dest.bay, source.fanout_head);
+            if *through > head {
+                let what = format!(
+                    "committed data is gone: bay {bay} has applied its fan-out log through {through}, it ends at {head}"
+                );
+                return Err(StoreError::corrupt(Some(source.bay), what).into());
+            }
         }
     }
     Ok(())
 }
 
 /// The newest rows of the log follow each other and name messages that exist.
-fn log(view: &View<'_>, store: StoreId) -> Found<()> {
+fn log(view: &View<'_>, bay: BayId) -> Found<()> {
     let mut rows: Vec<(u64, Vec<(ChannelId, Seq)>)> = Vec::new();
-    let bounds: (&[u8], &[u8]) = (&key::START, &key::END);
-    view.rows(store)?.scan(Family::Fanout, bounds, Direction::Falling, view.tier, &mut |key, value| {
+    let (lower, upper) = key::bay(bay);
+    view.scan(Family::Fanout, (&lower, &upper), Direction::Falling, &mut |key, value| {
         let row = key::read_fanout(key).zip(value::read_fanout(value.bytes()));
-        let row = row.ok_or_else(|| damaged(store, Family::Fanout, key))?;
-        if let Some((newer, _)) = rows.last().filter(|(newer, _)| row.0 + 1 != *newer) {
-            let what = format!("the fan-out log has a hole between {} and {newer}", row.0);
-            return Err(StoreError::corrupt(store, what).into());
+        let ((_, number), messages) = row.ok_or_else(|| damaged(Family::Fanout, key))?;
+        if let Some((newer, _)) = rows.last().filter(|(newer, _)| number + 1 != *newer) {
+            let what = format!("the fan-out log has a hole between {number} and {newer}");
+            return Err(StoreError::corrupt(Some(bay), what).into());
         }
-        rows.push(row);
+        rows.push((number, messages));
         Ok(rows.len() < LOG_ROWS)
     })?;
     for (number, messages) in rows {
@@ -61,38 +66,31 @@ fn log(view: &View<'_>, store: StoreId) -> Found<()> {
             if view.message(channel, seq)?.is_none() {
                 let what =
                     format!("committed data is gone: fan-out log row {number} names {channel:?} {seq}");
-                return Err(StoreError::corrupt(store, what).into());
+                return Err(StoreError::corrupt(Some(bay), what).into());
             }
         }
     }
     Ok(())
 }
 
-/// The last pointer of each partition group names a message that exists.
-fn pointers(view: &View<'_>, store: StoreId) -> Found<()> {
-    let width = PARTITIONS / PARTITION_GROUPS;
-    for group in (store.0..PARTITION_GROUPS).step_by(usize::from(view.placement.stores())) {
-        let (lower, upper) = (key::partition(group * width), key::partition((group + 1) * width));
-        let mut last = None;
-        view.rows(store)?.scan(
-            Family::Inbox,
-            (&lower, &upper),
-            Direction::Falling,
-            view.tier,
-            &mut |key, value| {
-                let row = key::read_user_row(key).zip(value::read_pointer(value.bytes()));
-                last = Some(row.ok_or_else(|| damaged(store, Family::Inbox, key))?);
-                Ok(false)
-            },
-        )?;
-        let Some(((_, user, at), (channel, seq))) = last else { continue };
-        if view.message(channel, seq)?.is_none() {
-            let what = format!(
-                "committed data is gone: the inbox of user {user} at {at} names {channel:?} {seq}, above its head {}",
-                view.head(channel)?
-            );
-            return Err(StoreError::corrupt(view.placement.channel_store(channel), what).into());
-        }
+/// The last pointer of the bay names a message that exists.
+fn pointer(view: &View<'_>, bay: BayId) -> Found<()> {
+    let (lower, upper) = key::bay(bay);
+    let mut last = None;
+    view.scan(Family::Inbox, (&lower, &upper), Direction::Falling, &mut |key, value| {
+        let (_, user, _) = key::read_user_row(key).ok_or_else(|| damaged(Family::Inbox, key))?;
+        let (first, entries) = read_run(user, key, value.bytes())?;
+        let at = first.0.saturating_add(entries.len() as u64 - 1);
+        last = entries.last().map(|entry| (user, at, *entry));
+        Ok(false)
+    })?;
+    let Some((user, at, (channel, seq))) = last else { return Ok(()) };
+    if view.message(channel, seq)?.is_none() {
+        let what = format!(
+            "committed data is gone: the inbox of user {user} at {at} names {channel:?} {seq}, above its head {}",
+            view.head(channel)?
+        );
+        return Err(StoreError::corrupt(Some(BayId::of_channel(channel)), what).into());
     }
     Ok(())
 }

@@ -34,11 +34,11 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             Ok(Answer::Joined { items, more })
         }
         Query::Membership { channel, user } => {
-            let intervals = view.membership(channel, user)?.row().intervals;
+            let intervals = view.membership(channel, user)?.intervals().0;
             Ok(Answer::Membership(intervals))
         }
-        Query::Replay { source, after, until, dest, page } => {
-            let (deliveries, through) = replay::page(view, source, (after, until), dest, page)?;
+        Query::Replay { source, after, until, dests, page } => {
+            let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
             Ok(Answer::Replay { deliveries, through })
         }
     }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use protocol::StoreId;
 use rocksdb::statistics::Ticker;
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DB, Error, ErrorKind, FlushOptions, ReadOptions, ReadTier,
@@ -14,7 +13,6 @@ use rocksdb::{
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Unread, Value, Visit};
-use crate::value::Layout;
 
 mod hole;
 mod tuning;
@@ -23,7 +21,6 @@ pub(crate) use tuning::Shared;
 
 /// One RocksDB.
 pub(crate) struct RocksRows {
-    store: StoreId,
     db: DB,
     names: Vec<String>,
     options: rocksdb::Options,
@@ -32,54 +29,69 @@ pub(crate) struct RocksRows {
 
 impl std::fmt::Debug for RocksRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RocksRows({})", self.store)
+        write!(f, "RocksRows({})", self.db.path().display())
     }
 }
 
 impl RocksRows {
-    /// Opens or creates one store. When this returns, what was recovered is in files on stable storage: only then may
+    /// Opens or creates it, with so many history families. When this returns, what was recovered is in files on stable storage: only then may
     /// anything that builds on it be acknowledged, because RocksDB may have read pages that were never synced.
-    pub(crate) fn open(path: &Path, layout: Layout, shared: &Shared) -> Result<Self, StoreError> {
-        let store = layout.store;
-        hole::check(path, store)?;
+    pub(crate) fn open(path: &Path, histories: u8, shared: &Shared) -> Result<Self, StoreError> {
+        hole::check(path)?;
         let options = shared.options();
-        let families: Vec<_> = Family::all(layout.histories).collect();
+        let families: Vec<_> = Family::all(histories).collect();
         let descriptors =
             families.iter().map(|family| ColumnFamilyDescriptor::new(family.name(), shared.family(*family)));
-        let db = DB::open_cf_descriptors(&options, path, descriptors)
-            .map_err(|error| opening(path, store, &error))?;
+        let db =
+            DB::open_cf_descriptors(&options, path, descriptors).map_err(|error| opening(path, &error))?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
         let names = families.iter().map(|family| family.name()).collect();
-        let rows = Self { store, db, names, options, synced };
-        let handles = rows.handles()?;
-        let mut flush = FlushOptions::default();
-        flush.set_wait(true);
-        let all: Vec<_> = handles.iter().collect();
-        rows.db.flush_cfs_opt(&all, &flush).map_err(|error| failed(store, &error))?;
-        drop(handles);
+        let rows = Self { db, names, options, synced };
+        rows.flush()?;
         Ok(rows)
     }
 
+    /// Everything in memtables is in files on stable storage when this returns.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        let handles = self.handles()?;
+        let mut flush = FlushOptions::default();
+        flush.set_wait(true);
+        let all: Vec<_> = handles.iter().collect();
+        self.db.flush_cfs_opt(&all, &flush).map_err(|error| failed(&error))
+    }
+
+    /// Puts rows without a log and without a sync: they are on stable storage after the next [`Self::flush`].
+    pub(crate) fn fill(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
+        let mut unlogged = WriteOptions::default();
+        unlogged.disable_wal(true);
+        self.put(fill, &unlogged)
+    }
+
+    fn put(&self, fill: &mut dyn FnMut(&mut dyn Sink), options: &WriteOptions) -> Result<(), StoreError> {
+        let handles = self.handles()?;
+        let mut batch = WriteBatch::default();
+        fill(&mut RocksSink { batch: &mut batch, handles: &handles });
+        self.db.write_opt(batch, options).map_err(|error| failed(&error))
+    }
+
     fn handles(&self) -> Result<Vec<Arc<BoundColumnFamily<'_>>>, StoreError> {
-        let missing = |name: &String| StoreError::corrupt(self.store, format!("family {name} is missing"));
+        let missing = |name: &String| StoreError::corrupt(None, format!("family {name} is missing"));
         self.names.iter().map(|name| self.db.cf_handle(name).ok_or_else(|| missing(name))).collect()
     }
 
     fn handle(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>, StoreError> {
         let name = self.names.get(family.index());
         let handle = name.and_then(|name| self.db.cf_handle(name));
-        handle.ok_or_else(|| StoreError::corrupt(self.store, format!("family {family:?} is missing")))
+        handle.ok_or_else(|| StoreError::corrupt(None, format!("family {family:?} is missing")))
     }
 
     /// What a read that stood at, or began at, a key says.
     fn unread(&self, error: &Error, family: Family, key: &[u8]) -> Unread {
         match error.kind() {
             ErrorKind::Incomplete => Unread::Miss,
-            ErrorKind::Corruption => {
-                Unread::Fault(StoreError::corrupt_row(self.store, family, key, error.to_string()))
-            }
-            _ => Unread::Fault(failed(self.store, error)),
+            ErrorKind::Corruption => Unread::Fault(StoreError::corrupt_row(family, key, error.to_string())),
+            _ => Unread::Fault(failed(error)),
         }
     }
 
@@ -101,21 +113,21 @@ fn reading(tier: Tier) -> ReadOptions {
 }
 
 /// RocksDB's errors are words; these are the words that need an answer of their own.
-fn failed(store: StoreId, error: &Error) -> StoreError {
+fn failed(error: &Error) -> StoreError {
     let what = error.to_string();
     match error.kind() {
-        ErrorKind::Corruption => StoreError::corrupt(store, what),
-        _ if what.contains("No space left on device") => StoreError::Full { store, what },
-        _ => StoreError::io(format_args!("store {store}"), what),
+        ErrorKind::Corruption => StoreError::corrupt(None, what),
+        _ if what.contains("No space left on device") => StoreError::Full { what },
+        _ => StoreError::io("the store", what),
     }
 }
 
-fn opening(path: &Path, store: StoreId, error: &Error) -> StoreError {
+fn opening(path: &Path, error: &Error) -> StoreError {
     let what = error.to_string();
     if what.contains("LOCK") && matches!(error.kind(), ErrorKind::IOError) {
         return StoreError::Locked { dir: path.parent().unwrap_or(path).to_owned() };
     }
-    failed(store, error)
+    failed(error)
 }
 
 struct RocksSink<'a> {
@@ -192,10 +204,7 @@ impl Rows for RocksRows {
     }
 
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
-        let handles = self.handles()?;
-        let mut batch = WriteBatch::default();
-        fill(&mut RocksSink { batch: &mut batch, handles: &handles });
-        self.db.write_opt(batch, &self.synced).map_err(|error| failed(self.store, &error))
+        self.put(fill, &self.synced)
     }
 
     fn measure(&self) -> Measure {

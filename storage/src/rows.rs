@@ -74,7 +74,7 @@ pub(crate) enum Direction {
     Falling,
 }
 
-/// Called for each row; says whether to go on. It must not read the same store: the memory store is locked meanwhile.
+/// Called for each row; says whether to go on. It must not read the rows: memory is locked meanwhile.
 pub(crate) type Visit<'a> = dyn FnMut(&[u8], Value<'_>) -> Found<bool> + 'a;
 
 /// Takes the changes of one write.
@@ -89,7 +89,7 @@ pub(crate) trait Sink {
     fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]);
 }
 
-/// What the operator may want to know of one store's rows.
+/// What the operator may want to know of the rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Measure {
     pub(crate) memory_bytes: u64,
@@ -99,7 +99,7 @@ pub(crate) struct Measure {
     pub(crate) syncs: u64,
 }
 
-/// Ordered rows. Reads may come from any thread; writes come from one.
+/// Ordered rows. Reads and writes may come from any thread.
 pub(crate) trait Rows: Send + Sync + fmt::Debug {
     /// One row.
     fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>>;

@@ -1,48 +1,45 @@
-//! One read's view of all stores of the directory: rows by name, decoded. What stands in another store is found here.
+//! One read's view of the store: rows by name, decoded. What stands in another bay is found here.
 
 use std::cell::Cell;
 
 use bytes::Bytes;
 use protocol::commit::{AccountRow, ChannelRow, DeviceRow};
 use protocol::limits::DEVICES_MAX;
-use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Placement, Seq, Stamp, StoreId, UserId};
+use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::key::{self, JoinedTag, Key};
 use crate::rows::{Direction, Found, Rows, Tier, Unread, Visit};
-use crate::stores::Store;
+use crate::value;
 
-/// All stores, at one tier.
+/// The store, at one tier.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
-    pub(crate) stores: &'a [Store],
-    pub(crate) placement: Placement,
+    pub(crate) rows: &'a dyn Rows,
     pub(crate) histories: u8,
     pub(crate) tier: Tier,
     /// Rows that may still be looked at; not there when there is no bound.
     pub(crate) left: Option<&'a Cell<u32>>,
 }
 
-/// The user's own list, one channel, as its three rows say.
+/// The user's own list, one channel, as its two rows say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Listed {
     pub(crate) channel: ChannelId,
     pub(crate) joined: Option<Seq>,
     pub(crate) left: Option<Seq>,
-    pub(crate) read: Seq,
 }
 
 impl Listed {
     pub(crate) fn new(channel: ChannelId) -> Self {
-        Self { channel, joined: None, left: None, read: Seq(0) }
+        Self { channel, joined: None, left: None }
     }
 
     pub(crate) fn set(&mut self, tag: JoinedTag, seq: Seq) {
         match tag {
             JoinedTag::Joined => self.joined = Some(seq),
             JoinedTag::Left => self.left = Some(seq),
-            JoinedTag::Read => self.read = seq,
         }
     }
 
@@ -53,17 +50,11 @@ impl Listed {
 }
 
 /// Says which row is damaged.
-pub(crate) fn damaged(store: StoreId, family: Family, key: &[u8]) -> Unread {
-    Unread::Fault(StoreError::corrupt_row(store, family, key, "the row cannot be read"))
+pub(crate) fn damaged(family: Family, key: &[u8]) -> Unread {
+    Unread::Fault(StoreError::corrupt_row(family, key, "the row cannot be read"))
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn rows(&self, store: StoreId) -> Found<&'a dyn Rows> {
-        let found = self.stores.get(usize::from(store.0)).map(|store| &*store.rows);
-        let missing = || StoreError::corrupt(store, "no such store in this directory");
-        Ok(found.ok_or_else(missing)?)
-    }
-
     pub(crate) fn history(&self, channel: ChannelId) -> Family {
         Family::of_history(channel, self.histories)
     }
@@ -71,25 +62,25 @@ impl<'a> View<'a> {
     /// The rows that begin with `prefix`, from `from` on.
     pub(crate) fn scan_from(
         &self,
-        (store, family): (StoreId, Family),
+        family: Family,
         (from, prefix): (&Key, &Key),
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Found<()> {
-        self.scan((store, family), (from, &prefix.after_all()), direction, visit)
+        self.scan(family, (from, &prefix.after_all()), direction, visit)
     }
 
     /// The rows with `lower <= key < upper`, each of them paid for.
     pub(crate) fn scan(
         &self,
-        (store, family): (StoreId, Family),
+        family: Family,
         bounds: (&[u8], &[u8]),
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Found<()> {
         // The search costs as much as a row, also where it finds none.
         self.pay()?;
-        self.rows(store)?.scan(family, bounds, direction, self.tier, &mut |key, value| {
+        self.rows.scan(family, bounds, direction, self.tier, &mut |key, value| {
             self.pay()?;
             visit(key, value)
         })
@@ -102,63 +93,61 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    fn get(&self, store: StoreId, family: Family, key: &Key) -> Found<Option<Bytes>> {
+    fn get(&self, family: Family, key: &Key) -> Found<Option<Bytes>> {
         self.pay()?;
-        self.rows(store)?.get(family, key, self.tier)
+        self.rows.get(family, key, self.tier)
     }
 
     pub(crate) fn get_decoded<T>(
         &self,
-        store: StoreId,
         family: Family,
         key: &Key,
         decode: impl Fn(&[u8]) -> Option<T>,
     ) -> Found<Option<T>> {
-        let Some(value) = self.get(store, family, key)? else { return Ok(None) };
-        Ok(Some(decode(&value).ok_or_else(|| damaged(store, family, key))?))
+        let Some(value) = self.get(family, key)? else { return Ok(None) };
+        Ok(Some(decode(&value).ok_or_else(|| damaged(family, key))?))
     }
 
     pub(crate) fn account(&self, user: UserId) -> Found<Option<AccountRow>> {
-        let store = self.placement.user_store(user);
-        self.get_decoded(store, Family::Account, &key::user(user), AccountRow::decode)
+        self.get_decoded(Family::Account, &key::user(user), AccountRow::decode)
     }
 
     /// The devices of a user. A 17th, which `check` reports, is left out.
     pub(crate) fn devices(&self, user: UserId) -> Found<Vec<(DeviceId, DeviceRow)>> {
-        let (place, prefix) = ((self.placement.user_store(user), Family::Device), key::user(user));
+        let (family, prefix) = (Family::Device, key::user(user));
         let mut devices = Vec::new();
-        self.scan_from(place, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+        self.scan_from(family, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
             let row = key::read_user_row(key).zip(DeviceRow::decode(value.bytes()));
-            let ((_, _, device), row) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
+            let ((_, _, device), row) = row.ok_or_else(|| damaged(family, key))?;
             devices.push((DeviceId(device), row));
             Ok(devices.len() < DEVICES_MAX)
         })?;
         Ok(devices)
     }
 
+    /// The newest pointer's position; 0 for none.
     pub(crate) fn inbox_head(&self, user: UserId) -> Found<InboxSeq> {
-        let (place, prefix) = ((self.placement.user_store(user), Family::Inbox), key::user(user));
+        let prefix = key::user(user);
         let mut head = InboxSeq(0);
-        self.scan_from(place, (&prefix, &prefix), Direction::Falling, &mut |key, _| {
-            let (_, _, at) = key::read_user_row(key).ok_or_else(|| damaged(place.0, place.1, key))?;
-            head = InboxSeq(at);
+        self.scan_from(Family::Inbox, (&prefix, &prefix), Direction::Falling, &mut |key, value| {
+            let (first, entries) = read_run(user, key, value.bytes())?;
+            // A run holds one entry or more.
+            head = InboxSeq(first.0.saturating_add(entries.len() as u64 - 1));
             Ok(false)
         })?;
         Ok(head)
     }
 
     pub(crate) fn channel(&self, channel: ChannelId) -> Found<Option<ChannelRow>> {
-        let store = self.placement.channel_store(channel);
-        self.get_decoded(store, Family::Channel, &key::channel(channel), ChannelRow::decode)
+        self.get_decoded(Family::Channel, &key::channel(channel), ChannelRow::decode)
     }
 
     /// The newest message's seq; 0 for none.
     pub(crate) fn head(&self, channel: ChannelId) -> Found<Seq> {
-        let (place, prefix) =
-            ((self.placement.channel_store(channel), self.history(channel)), key::channel(channel));
+        let (family, prefix) = (self.history(channel), key::channel(channel));
         let mut head = Seq(0);
-        self.scan_from(place, (&prefix, &prefix), Direction::Falling, &mut |key, _| {
-            let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(place.0, place.1, key))?;
+        self.scan_from(family, (&prefix, &prefix), Direction::Falling, &mut |key, _| {
+            let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(family, key))?;
             head = Seq(seq);
             Ok(false)
         })?;
@@ -166,24 +155,25 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn message(&self, channel: ChannelId, seq: Seq) -> Found<Option<Frame>> {
-        let store = self.placement.channel_store(channel);
-        let key = key::message(channel, seq);
-        let Some(value) = self.get(store, self.history(channel), &key)? else { return Ok(None) };
-        let (frame, _) = stamped((store, self.history(channel)), channel, seq, value)?;
+        let (family, key) = (self.history(channel), key::message(channel, seq));
+        let Some(value) = self.get(family, &key)? else { return Ok(None) };
+        let (frame, _) = stamped(family, channel, seq, value)?;
         Ok(Some(frame))
     }
 }
 
+/// A row of a user's inbox: the position of its first entry, and its one or more entries.
+pub(crate) fn read_run(user: UserId, key: &[u8], value: &[u8]) -> Found<(InboxSeq, Vec<(ChannelId, Seq)>)> {
+    let place = key::read_user_row(key).filter(|(_, owner, _)| *owner == user);
+    let run = place.map(|(_, _, first)| InboxSeq(first)).zip(value::run::read(user, value));
+    run.ok_or_else(|| damaged(Family::Inbox, key))
+}
+
 /// A history value as the frame it is, with its stamp; the stamp must name the key.
-pub(crate) fn stamped(
-    (store, family): (StoreId, Family),
-    channel: ChannelId,
-    seq: Seq,
-    value: Bytes,
-) -> Found<(Frame, Stamp)> {
+pub(crate) fn stamped(family: Family, channel: ChannelId, seq: Seq, value: Bytes) -> Found<(Frame, Stamp)> {
     let broken = |what: String| {
         let what = format!("message {channel:?} {seq}: {what}");
-        StoreError::corrupt_row(store, family, &key::message(channel, seq), what)
+        StoreError::corrupt_row(family, &key::message(channel, seq), what)
     };
     let frame = Frame::new(value).map_err(|fault| broken(format!("not a frame: {fault:?}")))?;
     let stamp = frame.read_stamp().ok_or_else(|| broken("no stamp".into()))?;

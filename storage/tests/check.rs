@@ -6,8 +6,8 @@ mod world;
 
 use protocol::body::encode;
 use protocol::body::message::SendText;
-use protocol::{ChannelId, DeviceId, InboxSeq, Seq, Stamp, StoreId, UserId};
-use storage::{ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow, Row};
+use protocol::{BayId, ChannelId, DeviceId, InboxSeq, Seq, Stamp, UserId};
+use storage::{ChannelRow, DeviceRow, IntervalRow, PositionRow, Row};
 use world::World;
 
 const TWO: UserId = UserId(2);
@@ -16,41 +16,42 @@ fn direct() -> ChannelId {
     ChannelId::direct(UserId(1), TWO)
 }
 
-fn store_of(world: &World, row: &Row) -> StoreId {
-    let place = world.placement;
+fn bay_of(row: &Row) -> BayId {
     match row {
-        Row::Pointer { user, .. }
+        Row::Run { user, .. }
         | Row::Joined { user, .. }
-        | Row::Read { user, .. }
         | Row::Device { user, .. }
-        | Row::Left { user, .. } => place.user_store(*user),
+        | Row::Left { user, .. } => BayId::of_user(*user),
         Row::Message { channel, .. }
         | Row::Channel { channel, .. }
-        | Row::Member { channel, .. }
         | Row::Interval { channel, .. }
-        | Row::Position { channel, .. } => place.channel_store(*channel),
-        Row::Applied { .. } => place.user_store(TWO),
-        _ => place.channel_store(direct()),
+        | Row::Position { channel, .. } => BayId::of_channel(*channel),
+        Row::Marks { .. } => BayId::of_user(TWO),
+        _ => BayId::of_channel(direct()),
     }
 }
 
 /// Does the damage; a finding of this severity with these words must name it.
 fn names(severity: &str, words: &str, damage: impl Fn(&World, ChannelId) -> Row) {
-    let mut world = World::memory(4);
+    let mut world = World::memory();
     let group = world.talk();
     world.deliver_all();
     assert_eq!(world.findings(), [""; 0]);
     let row = damage(&world, group);
-    world.commit(store_of(&world, &row), vec![row]);
+    world.commit(bay_of(&row), vec![row]);
     let findings = world.findings();
-    let named = |line: &String| line.starts_with(severity) && line.contains(words);
+    let named = |line: &String| line.starts_with(&format!("{severity}: bay ")) && line.contains(words);
     assert!(findings.iter().any(named), "{severity} {words}: {findings:#?}");
 }
 
-/// An entry of user 2 so far behind the last.
+/// A run of one entry of user 2 so far behind the last.
 fn behind(world: &World, behind: u64, seq: u64) -> Row {
-    let at = InboxSeq(world.inboxes[&TWO] + behind);
-    Row::Pointer { user: TWO, at, channel: direct(), seq: Seq(seq) }
+    run(TWO, world.inboxes[&TWO] + behind, &[(direct(), seq)])
+}
+
+fn run(user: UserId, first: u64, entries: &[(ChannelId, u64)]) -> Row {
+    let entries = entries.iter().map(|(channel, seq)| (*channel, Seq(*seq))).collect();
+    Row::Run { user, first: InboxSeq(first), entries }
 }
 
 #[test]
@@ -58,23 +59,23 @@ fn inboxes() {
     names("lost", "above its head", |world, _| behind(world, 1, 99));
     names("lost", "the inbox has a hole", |world, _| behind(world, 2, 5));
     names("broken", "twice, or out of order", |world, _| behind(world, 1, 5));
-    names("broken", "before it has no entry", |_, _| Row::Pointer {
-        user: TWO,
-        at: InboxSeq(1),
-        channel: direct(),
-        seq: Seq(2),
+    // One behind the last is missing.
+    names("broken", "before it has no entry", |_, group| {
+        run(UserId(4), 1, &[(group, 6), (group, 8), (group, 9)])
     });
-    names("broken", "was not sent", |_, group| Row::Pointer {
-        user: UserId(5),
-        at: InboxSeq(1),
-        channel: group,
-        seq: Seq(1),
+    names("broken", "was not sent", |_, group| run(UserId(5), 1, &[(group, 1)]));
+    // The last run is one entry shorter, so that a message has none.
+    names("broken", "the inbox misses", |_, group| run(UserId(4), 1, &[(group, 6), (group, 7), (group, 8)]));
+}
+
+/// A row of a bay that contradicts another is named with its bay and its place.
+#[test]
+fn runs_that_contradict_each_other() {
+    names("broken", "the inbox holds 2 twice: a run before it ends at", |_, group| {
+        run(UserId(4), 2, &[(group, 7)])
     });
-    // The last entry names something else, so that its own message has none.
-    names("broken", "the inbox misses", |world, group| {
-        let at = InboxSeq(world.inboxes[&UserId(4)]);
-        Row::Pointer { user: UserId(4), at, channel: group, seq: Seq(8) }
-    });
+    names("broken", "the inbox holds 4 twice", |_, group| run(UserId(4), 4, &[(group, 9), (direct(), 1)]));
+    names("lost", "the inbox has a hole: 7 follows 4", |_, group| run(UserId(4), 7, &[(group, 9)]));
 }
 
 /// A stay of user 2, whose only one in the talk is 1 to 8.
@@ -91,8 +92,8 @@ fn groups_and_members() {
     names("broken", "says that it is number 2", |_, channel| stay(channel, 1, 2, Some(8), "대청마루"));
     names("broken", "at that time", |_, channel| stay(channel, 1, 1, Some(8), "a later name"));
     names("broken", "never joined it", |_, channel| {
-        let intervals = vec![Interval { joined: Seq(2), left: None }];
-        Row::Member { channel, user: UserId(5), row: MemberRow { role: 0, intervals } }
+        let row = IntervalRow { number: 1, ..IntervalRow::default() };
+        Row::Interval { channel, user: UserId(5), joined: Seq(2), row }
     });
     names("broken", "never joined it", |_, channel| Row::Position {
         channel,
@@ -123,18 +124,17 @@ fn groups_and_members() {
 fn own_lists_and_devices() {
     names("broken", "membership says", |_, channel| Row::Joined { user: TWO, channel, joined: Seq(9) });
     names("broken", "membership says", |_, channel| Row::Left { user: UserId(1), channel, left: Seq(9) });
-    names("odd", "has read", |_, _| Row::Read { user: TWO, channel: direct(), seq: Seq(6) });
     names("odd", "has no account", |_, _| Row::Device {
         user: UserId(50),
         device: DeviceId(1),
         row: DeviceRow::default(),
     });
-    let mut world = World::memory(4);
+    let mut world = World::memory();
     world.account(TWO);
     for device in 1..=17 {
         assert_eq!(world.findings(), [""; 0]);
         let row = Row::Device { user: TWO, device: DeviceId(device), row: DeviceRow::default() };
-        world.commit(store_of(&world, &row), vec![row]);
+        world.commit(bay_of(&row), vec![row]);
     }
     assert!(world.findings().join("").contains("17 devices; allowed are 16"));
 }
@@ -166,25 +166,25 @@ fn histories() {
 
 #[test]
 fn logs_and_marks() {
-    let source = |world: &World| world.placement.channel_store(direct());
-    let head = move |world: &World| world.stores[0].state(source(world)).unwrap().fanout_head;
-    names("lost", "the fan-out log has a hole", |world, _| Row::Fanout {
+    let source = BayId::of_channel(direct());
+    let head = move |world: &World| world.stores[0].state(source).unwrap().fanout_head;
+    let mark = move |through| Row::Marks { through: vec![(source, through)] };
+    names("lost", "the fan-out log has a hole", move |world, _| Row::Fanout {
         number: head(world) + 2,
         messages: vec![(direct(), Seq(6))],
     });
-    names("lost", "above its head", |world, _| Row::Fanout {
+    names("lost", "above its head", move |world, _| Row::Fanout {
         number: head(world) + 1,
         messages: vec![(direct(), Seq(6))],
     });
-    names("broken", "the whole fan-out log names", |world, _| Row::Fanout {
+    names("broken", "the whole fan-out log names", move |world, _| Row::Fanout {
         number: head(world) + 1,
         messages: vec![(direct(), Seq(5))],
     });
-    names("broken", "not marked as applied", |world, _| Row::Applied { source: source(world), through: 4 });
-    names("lost", "has applied 1000", |world, _| Row::Applied { source: source(world), through: 1000 });
-    let mut world = World::memory(4);
+    names("broken", "not marked as applied", move |_, _| mark(4));
+    names("lost", "has applied 1000", move |_, _| mark(1000));
+    let mut world = World::memory();
     world.talk();
-    let store = source(&world);
-    world.commit(store, vec![Row::TrimFanout { below: 3 }]);
+    world.commit(source, vec![Row::TrimFanout { below: 3 }]);
     assert!(world.findings().join("").contains("the fan-out log begins at 3, applied through 0 only"));
 }

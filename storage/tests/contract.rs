@@ -1,65 +1,92 @@
-//! What the stores promise, once for memory and once for RocksDB.
+//! What the store promises, once for memory and once for RocksDB.
 // The lint configuration knows test functions only, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod world;
 
-use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, StoreId, UserId};
-use storage::{Answer, DeviceRow, JoinedItem, Member, MemberRow, PageBounds, Query, Row, StoreError, Tier};
-use world::{PAGE, World, texts};
+use protocol::{
+    BayId, Bays, ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, UserId,
+};
+use storage::{
+    Answer, Batch, DeviceRow, JoinedItem, Member, PageBounds, Part, Query, Row, Store, StoreError, Tier,
+};
+use world::{PAGE, Stays, World, texts};
 
 macro_rules! contract {
     ($open:expr; $($test:ident)*) => {
         mod memory {
-            $(#[test] fn $test() { super::$test(super::World::memory(4)); })*
+            $(#[test] fn $test() { super::$test(super::World::memory()); })*
         }
         #[cfg(feature = "rocks")]
         mod rocks {
             $(#[test] fn $test() {
                 let dir = tempfile::tempdir().unwrap();
-                let stores = $open(dir.path(), 4);
-                super::$test(super::World::new(vec![stores]));
+                super::$test(super::World::new(vec![$open(dir.path())]));
             })*
         }
     };
 }
 
 #[cfg(feature = "rocks")]
-fn open(dir: &std::path::Path, stores: u16) -> std::sync::Arc<storage::Stores> {
-    std::sync::Arc::new(
-        storage::Stores::open(dir, &storage::Options { stores, ..storage::Options::default() }).unwrap(),
-    )
+fn open(dir: &std::path::Path) -> std::sync::Arc<Store> {
+    std::sync::Arc::new(Store::open(dir, &storage::Options::default()).unwrap())
 }
 
 contract! { crate::open;
-    empty_stores
+    an_empty_store
+    marks_are_a_vector_a_bay
     history_from_both_ends
     a_page_stops_before_its_bounds_and_holds_one_message
     holes_in_a_history_are_named
     window_is_the_newest_sends
-    inbox_gathers_from_other_stores
+    inbox_gathers_from_other_bays
+    a_page_begins_anywhere_in_a_run
     holes_in_an_inbox_are_named
+    a_run_that_contradicts_another_is_named
     own_list_follows_membership
     users_and_devices
     channels_with_members_and_head
     replay_delivers_to_the_members_of_then
+    replay_of_several_bays_is_the_sum_of_each
     replay_stops_at_log_rows
     replay_names_what_was_trimmed
     several_batches_in_one_commit
+    several_threads_commit_at_once
     a_talk_is_clean
 }
 
-fn empty_stores(world: World) {
-    let stores = &world.stores[0];
-    assert_eq!(stores.count(), 4);
-    for number in 0..4 {
-        let state = stores.state(StoreId(number)).unwrap();
+fn an_empty_store(world: World) {
+    let store = &world.stores[0];
+    let states = store.states().unwrap();
+    assert_eq!(states.len(), 64);
+    for (bay, state) in BayId::all().zip(states) {
         assert!(state.generation.0 > 0 && state.generation.0 < 1 << 53);
-        assert_eq!((state.fanout_head, state.fanout_tail, state.applied.len()), (0, 0, 0));
+        assert_eq!((state.bay, state.fanout_head, state.fanout_tail), (bay, 0, 0));
+        assert_eq!(state.applied, [0; 64]);
+        assert_eq!(store.state(bay).unwrap(), state);
     }
-    assert!(matches!(stores.state(StoreId(4)), Err(StoreError::Corrupt { .. })));
-    assert!(stores.commit(StoreId(4), &[]).is_err());
+    assert!(matches!(store.state(BayId(64)), Err(StoreError::Corrupt { .. })));
+    assert!(store.begin_life(BayId(64), Generation(1)).is_err());
+    assert_eq!(store.commit(&[]), Ok(()));
     assert!(world.findings().is_empty());
+}
+
+fn marks_are_a_vector_a_bay(mut world: World) {
+    let marks = |through: &[(u16, u64)]| Row::Marks {
+        through: through.iter().map(|(bay, number)| (BayId(*bay), *number)).collect(),
+    };
+    world.commit(BayId(5), vec![marks(&[(0, 3), (63, 1 << 40)])]);
+    world.commit(BayId(5), vec![marks(&[(1, 4)])]);
+    world.commit(BayId(6), vec![marks(&[(63, 9)])]);
+    world.commit(BayId(5), vec![marks(&[(0, 5)]), marks(&[])]);
+    let applied = |bay| world.stores[0].state(BayId(bay)).unwrap().applied;
+    let (five, six) = (applied(5), applied(6));
+    assert_eq!((five[0], five[1], five[2], five[63]), (5, 4, 0, 1 << 40));
+    assert_eq!((six[0], six[63]), (0, 9));
+    world.stores[0].begin_life(BayId(5), Generation(77)).unwrap();
+    let state = world.stores[0].state(BayId(5)).unwrap();
+    assert_eq!((state.generation, state.applied), (Generation(77), five), "a life changes nothing else");
+    assert_ne!(world.stores[0].state(BayId(6)).unwrap().generation, Generation(77));
 }
 
 fn history(
@@ -143,8 +170,7 @@ fn misplaced(world: &mut World, channel: ChannelId, seq: u64) {
     let stamp = protocol::Stamp { seq: Seq(seq), time_ms: u64::MAX, sender: channel.users().unwrap().0 };
     let text = protocol::body::message::SendText { channel: channel.0, text: "x".into() };
     let frame = protocol::body::encode(world.next_send(), &text).stamp(stamp);
-    let store = world.placement.channel_store(channel);
-    world.commit(store, vec![Row::Message { channel, seq: Seq(seq), frame }]);
+    world.commit(BayId::of_channel(channel), vec![Row::Message { channel, seq: Seq(seq), frame }]);
 }
 
 fn holes_in_a_history_are_named(mut world: World) {
@@ -178,19 +204,18 @@ fn window_is_the_newest_sends(mut world: World) {
     assert_eq!(all.len(), 5);
 }
 
-fn inbox_gathers_from_other_stores(mut world: World) {
+fn inbox_gathers_from_other_bays(mut world: World) {
     let me = UserId(50);
     let others: Vec<_> = (10..40).map(UserId).collect();
     for other in &others {
         world.text(ChannelId::direct(me, *other), *other, &other.to_string());
     }
     let channels = others.iter().map(|other| ChannelId::direct(me, *other));
-    let stores: std::collections::BTreeSet<_> =
-        channels.map(|channel| world.placement.channel_store(channel)).collect();
+    let bays: std::collections::BTreeSet<_> = channels.map(BayId::of_channel).collect();
     for other in 60..62 {
         world.text(ChannelId::direct(me, UserId(other)), UserId(other), &other.to_string());
     }
-    assert!(stores.len() > 1, "the inbox points into several stores");
+    assert!(bays.len() > 1, "the inbox points into several bays");
     world.deliver_all();
     let Answer::Inbox { frames, through } =
         world.read(&Query::Inbox { user: me, after: InboxSeq(0), page: PAGE })
@@ -204,17 +229,86 @@ fn inbox_gathers_from_other_stores(mut world: World) {
     assert_eq!(world.read(&nobody), Answer::Inbox { frames: Vec::new(), through: InboxSeq(0) });
 }
 
+fn run(user: UserId, first: u64, entries: &[(ChannelId, u64)]) -> Row {
+    let entries = entries.iter().map(|(channel, seq)| (*channel, Seq(*seq))).collect();
+    Row::Run { user, first: InboxSeq(first), entries }
+}
+
+fn a_page_begins_anywhere_in_a_run(mut world: World) {
+    let (a, b) = (ChannelId::direct(UserId(1), UserId(2)), ChannelId::direct(UserId(2), UserId(3)));
+    for number in 0..9 {
+        let (channel, sender) = if number % 3 == 2 { (b, UserId(3)) } else { (a, UserId(1)) };
+        world.text(channel, sender, &number.to_string());
+    }
+    // A neighbour above and below must not be seen.
+    let user = UserId(2);
+    let order = [(a, 1), (a, 2), (b, 1), (a, 3), (a, 4), (b, 2), (a, 5), (a, 6), (b, 3)];
+    for lengths in [vec![9], vec![1; 9], vec![1, 3, 2, 3], vec![4, 5], vec![8, 1]] {
+        let mut at = 0;
+        // The same key again: the last row counts.
+        for len in lengths {
+            world.commit(BayId::of_user(user), vec![run(user, at as u64 + 1, &order[at..at + len])]);
+            at += len;
+        }
+        for after in 0..=10 {
+            for count in [1, 2, 4, 200] {
+                let page = PageBounds { messages: count, ..PAGE };
+                let query = Query::Inbox { user, after: InboxSeq(after), page };
+                let Answer::Inbox { frames, through } = world.read(&query) else { panic!() };
+                let from = (after as usize).min(9);
+                let expected: Vec<_> = (from..9).take(count as usize).map(|n| n.to_string()).collect();
+                assert_eq!(texts(&frames), expected, "after {after}, at most {count}");
+                assert_eq!(through.0, after + frames.len() as u64);
+            }
+        }
+        let Answer::User { inbox_head, .. } = world.read(&Query::User(user)) else { panic!() };
+        assert_eq!(inbox_head, InboxSeq(9));
+        // Rows that the next lengths do not overwrite would contradict them.
+        let fresh = Store::memory();
+        if world.stores[0].copy().is_none() {
+            return;
+        }
+        let mut next = World::new(vec![std::sync::Arc::new(fresh)]);
+        for number in 0..9 {
+            let (channel, sender) = if number % 3 == 2 { (b, UserId(3)) } else { (a, UserId(1)) };
+            next.text(channel, sender, &number.to_string());
+        }
+        world = next;
+    }
+}
+
 fn holes_in_an_inbox_are_named(mut world: World) {
     let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
     world.text(channel, UserId(1), "one");
     world.deliver_all();
-    let store = world.placement.user_store(user);
-    world.commit(store, vec![Row::Pointer { user, at: InboxSeq(3), channel, seq: Seq(1) }]);
-    let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(0), page: PAGE });
-    assert!(what.contains("user 2") && what.contains("2 is missing"), "{what}");
-    world.commit(store, vec![Row::Pointer { user, at: InboxSeq(2), channel, seq: Seq(8) }]);
+    let bay = BayId::of_user(user);
+    world.commit(bay, vec![run(user, 3, &[(channel, 1)])]);
+    for after in 0..2 {
+        let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(after), page: PAGE });
+        assert!(what.contains("user 2") && what.contains("2 is missing before 3"), "{what}");
+    }
+    world.commit(bay, vec![run(user, 2, &[(channel, 8)])]);
     let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(0), page: PAGE });
     assert!(what.contains("user 2") && what.contains("8, which is gone"), "{what}");
+}
+
+/// A run never crosses what was stored before; one that does is named by whoever reads it, and by the check.
+fn a_run_that_contradicts_another_is_named(mut world: World) {
+    let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
+    for _ in 0..4 {
+        world.text(channel, UserId(1), "text");
+    }
+    world.deliver_all();
+    world.commit(BayId::of_user(user), vec![run(user, 4, &[(channel, 4), (channel, 4)])]);
+    let query = Query::Inbox { user, after: InboxSeq(0), page: PAGE };
+    let found = world.stores[0].read(&query, Tier::Any).unwrap_err();
+    assert!(
+        matches!(&found, StoreError::Corrupt { bay, .. } if *bay == Some(BayId::of_user(user))),
+        "{found}"
+    );
+    assert!(found.to_string().contains("the inbox of user 2 holds 4 twice"), "{found}");
+    let named = format!("broken: bay {}: user 2: the inbox holds 4 twice", BayId::of_user(user));
+    assert!(world.findings().iter().any(|line| line.starts_with(&named)), "{:?}", world.findings());
 }
 
 fn own_list_follows_membership(mut world: World) {
@@ -255,12 +349,12 @@ fn users_and_devices(mut world: World) {
     let nobody = Answer::User { account: None, devices: vec![], inbox_head: InboxSeq(0) };
     assert_eq!(world.read(&Query::User(user)), nobody);
     world.account(user);
-    let store = world.placement.user_store(user);
+    let bay = BayId::of_user(user);
     let cursor = Cursor { generation: Generation(4), at: InboxSeq(6) };
     let row = DeviceRow { cursor, seen_ms: 9 };
     let device = |device| Row::Device { user, device: DeviceId(device), row };
-    world.commit(store, vec![device(2), device(1), device(3)]);
-    world.commit(store, vec![Row::DeviceGone { user, device: DeviceId(2) }]);
+    world.commit(bay, vec![device(2), device(1), device(3)]);
+    world.commit(bay, vec![Row::DeviceGone { user, device: DeviceId(2) }]);
     let Answer::User { account, devices, inbox_head } = world.read(&Query::User(user)) else { panic!() };
     assert_eq!(account.map(|row| row.created_ms), Some(5));
     assert_eq!(devices, [(DeviceId(1), row), (DeviceId(3), row)]);
@@ -277,9 +371,9 @@ fn channels_with_members_and_head(mut world: World) {
         panic!()
     };
     assert_eq!(row.map(|row| row.name).as_deref(), Some("대청마루"));
-    let present = |(user, row): (&UserId, &MemberRow)| {
-        let (joined, number) = (row.intervals.last()?.joined, row.intervals.len() as u32);
-        row.is_member().then(|| (*user, Member { role: row.role, joined, number, ..Member::default() }))
+    let present = |(user, stays): (&UserId, &Stays)| {
+        let (joined, number) = (stays.0.last()?.joined, stays.0.len() as u32);
+        stays.is_member().then(|| (*user, Member { role: 0, joined, number, ..Member::default() }))
     };
     assert_eq!(members, world.groups[&group].members.iter().filter_map(present).collect::<Vec<_>>());
     assert_eq!(members.len(), 3, "who has left is not brought into memory");
@@ -294,19 +388,20 @@ fn channels_with_members_and_head(mut world: World) {
 
 fn replay_delivers_to_the_members_of_then(mut world: World) {
     let group = world.talk();
-    let source = world.placement.channel_store(group);
+    let source = BayId::of_channel(group);
     let mut recipients: Vec<Vec<u64>> = vec![vec![]; 9];
-    for dest in (0..4).map(StoreId) {
+    for dest in BayId::all() {
         let page = PageBounds { messages: 1000, bytes: usize::MAX };
+        let dests = Bays::from_iter([dest]);
         let Answer::Replay { deliveries, .. } =
-            world.read(&Query::Replay { source, after: 0, until: u64::MAX, dest, page })
+            world.read(&Query::Replay { source, after: 0, until: u64::MAX, dests, page })
         else {
             panic!()
         };
-        for delivery in deliveries.iter().filter(|delivery| delivery.channel == group) {
+        for (_, delivery) in deliveries.iter().filter(|(_, delivery)| delivery.channel == group) {
             assert_eq!(delivery.frame.read_stamp().unwrap().seq, delivery.seq);
             for user in delivery.recipients.iter() {
-                assert_eq!(world.placement.user_store(*user), dest);
+                assert_eq!(BayId::of_user(*user), dest);
                 recipients[delivery.seq.0 as usize - 1].push(user.0);
             }
         }
@@ -328,16 +423,56 @@ fn replay_delivers_to_the_members_of_then(mut world: World) {
     assert_eq!(recipients, expected);
 }
 
+/// One pass for several bays says what a pass for each would, with the numbers of the log, sorted by (bay, user).
+fn replay_of_several_bays_is_the_sum_of_each(mut world: World) {
+    let group = world.talk();
+    let source = BayId::of_channel(group);
+    let replay = |dests| match world.read(&Query::Replay {
+        source,
+        after: 1,
+        until: 8,
+        dests,
+        page: PageBounds { messages: 1000, bytes: usize::MAX },
+    }) {
+        Answer::Replay { deliveries, through } => (deliveries, through),
+        other => panic!("{other:?}"),
+    };
+    let two = Bays::from_iter([2, 3].map(|user| BayId::of_user(UserId(user))));
+    for dests in [Bays::ALL, two] {
+        let (all, through) = replay(dests);
+        assert_eq!(through, 8);
+        let said = all.iter().flat_map(|(number, delivery)| {
+            let key = |user: &UserId| (BayId::of_user(*user), *user);
+            assert!(delivery.recipients.windows(2).all(|pair| key(&pair[0]) < key(&pair[1])));
+            delivery.recipients.iter().map(|user| (*number, delivery.channel, delivery.seq, user.0))
+        });
+        let mut said: Vec<_> = said.collect();
+        let mut sum: Vec<_> = Vec::new();
+        for dest in dests.iter() {
+            for (number, delivery) in replay(Bays::from_iter([dest])).0 {
+                sum.extend(
+                    delivery.recipients.iter().map(|user| (number, delivery.channel, delivery.seq, user.0)),
+                );
+            }
+        }
+        said.sort_unstable();
+        sum.sort_unstable();
+        assert_eq!(said, sum);
+        assert!(said.iter().all(|(number, ..)| (2..=8).contains(number)));
+    }
+    assert_eq!(replay(Bays(0)), (vec![], 8), "nobody's bay: the log is covered all the same");
+}
+
 fn replay_stops_at_log_rows(mut world: World) {
     let (a, b) = (ChannelId::direct(UserId(1), UserId(2)), UserId(1));
-    let source = world.placement.channel_store(a);
-    let dest = world.placement.user_store(UserId(2));
+    let source = BayId::of_channel(a);
+    let dests = Bays::from_iter([BayId::of_user(UserId(2))]);
     for _ in 0..5 {
         world.text(a, b, "text");
     }
     let replay = |after, messages, bytes| {
         let page = PageBounds { messages, bytes };
-        match world.read(&Query::Replay { source, after, until: u64::MAX, dest, page }) {
+        match world.read(&Query::Replay { source, after, until: u64::MAX, dests, page }) {
             Answer::Replay { deliveries, through } => (deliveries.len(), through),
             other => panic!("{other:?}"),
         }
@@ -348,24 +483,25 @@ fn replay_stops_at_log_rows(mut world: World) {
     assert_eq!(replay(5, 2, usize::MAX), (0, 5));
     assert_eq!(replay(0, 0, 0), (1, 1));
     let Answer::Replay { deliveries, .. } =
-        world.read(&Query::Replay { source, after: 0, until: u64::MAX, dest, page: PAGE })
+        world.read(&Query::Replay { source, after: 0, until: u64::MAX, dests, page: PAGE })
     else {
         panic!()
     };
-    let size = deliveries[0].frame.bytes().len();
+    let size = deliveries[0].1.frame.bytes().len();
     assert_eq!(replay(0, 9, size * 3), (3, 3));
     assert_eq!(replay(0, 9, size * 3 - 1), (2, 2));
-    // Rows that concern another store are covered without a delivery.
-    let elsewhere =
-        (0..4).map(StoreId).find(|store| *store != dest && *store != world.placement.user_store(UserId(1)));
-    let dest = elsewhere.unwrap();
-    let other = world.read(&Query::Replay { source, after: 0, until: u64::MAX, dest, page: PAGE });
+    // Rows that concern other bays are covered without a delivery.
+    let mut dests = Bays::ALL;
+    for user in [1, 2] {
+        dests.0 &= !Bays::from_iter([BayId::of_user(UserId(user))]).0;
+    }
+    let other = world.read(&Query::Replay { source, after: 0, until: u64::MAX, dests, page: PAGE });
     assert_eq!(other, Answer::Replay { deliveries: vec![], through: 5 });
 }
 
 fn replay_names_what_was_trimmed(mut world: World) {
     let channel = ChannelId::direct(UserId(1), UserId(2));
-    let source = world.placement.channel_store(channel);
+    let source = BayId::of_channel(channel);
     for _ in 0..5 {
         world.text(channel, UserId(1), "text");
     }
@@ -381,7 +517,7 @@ fn replay_names_what_was_trimmed(mut world: World) {
     assert_eq!(state(&world), (5, 5));
     world.commit(source, vec![Row::TrimFanout { below: 2 }]);
     assert_eq!(state(&world), (5, 5));
-    let replay = |after| Query::Replay { source, after, until: u64::MAX, dest: source, page: PAGE };
+    let replay = |after| Query::Replay { source, after, until: u64::MAX, dests: Bays::ALL, page: PAGE };
     assert!(corrupt(&world, &replay(3)).contains("misses 4"));
     assert!(matches!(world.read(&replay(4)), Answer::Replay { through: 5, .. }));
     assert!(world.findings().iter().all(|line| line.starts_with("odd")), "{:?}", world.findings());
@@ -389,33 +525,64 @@ fn replay_names_what_was_trimmed(mut world: World) {
 
 fn several_batches_in_one_commit(world: World) {
     let user = UserId(3);
-    let (store, device) = (world.placement.user_store(user), DeviceId(1));
+    let (bay, device) = (BayId::of_user(user), DeviceId(1));
     let row = DeviceRow::default();
-    let batch = |number, rows| storage::Batch { store, number, rows };
+    let batch = |number, rows| Batch { shard: ShardId(0), number, parts: vec![Part { bay, rows }] };
     let batches = [
         batch(1, vec![Row::Device { user, device, row }]),
         batch(2, vec![Row::DeviceGone { user, device }, Row::Device { user, device: DeviceId(2), row }]),
-        batch(3, vec![]),
+        Batch { shard: ShardId(1), number: 1, parts: vec![] },
     ];
-    world.stores[0].commit(store, &batches).unwrap();
+    world.stores[0].commit(&batches).unwrap();
     let Answer::User { devices, .. } = world.read(&Query::User(user)) else { panic!() };
     assert_eq!(devices, [(DeviceId(2), row)]);
     let stats = world.stores[0].stats();
-    let stats = stats[usize::from(store.0)];
     assert_eq!((stats.commits, stats.batches, stats.rows), (1, 3, 3));
     assert!(stats.memory_bytes > 0);
+}
+
+/// Each thread brings the rows of bays of its own, as a shard's writer does.
+fn several_threads_commit_at_once(world: World) {
+    const THREADS: u16 = 4;
+    let store = &world.stores[0];
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                for number in 1..=50u64 {
+                    let own = BayId::all().filter(|bay| bay.0 % THREADS == thread);
+                    let part = |bay: BayId| Part {
+                        bay,
+                        rows: vec![
+                            Row::Fanout { number, messages: vec![] },
+                            Row::TrimFanout { below: number },
+                            Row::Marks { through: vec![(bay, number), (BayId(0), number * 2)] },
+                        ],
+                    };
+                    let parts = own.map(part).collect();
+                    store.commit(&[Batch { shard: ShardId(thread), number, parts }]).unwrap();
+                }
+            });
+        }
+    });
+    for state in store.states().unwrap() {
+        assert_eq!((state.fanout_tail, state.fanout_head), (50, 50), "bay {}", state.bay);
+        assert_eq!(state.applied[usize::from(state.bay.0)], if state.bay.0 == 0 { 100 } else { 50 });
+        assert_eq!(state.applied[0], 100);
+    }
+    assert_eq!(store.stats().commits, 200);
 }
 
 fn a_talk_is_clean(mut world: World) {
     world.talk();
     // Undelivered is not damage: the log covers it.
     assert_eq!(world.findings(), [""; 0]);
-    world.deliver(StoreId(0), StoreId(1), PageBounds { messages: 1, bytes: 0 });
-    assert_eq!(world.findings(), [""; 0]);
-    world.deliver_all();
-    for store in 0..4 {
-        world.trim(StoreId(store));
+    let (sources, dests) = (world.sources(), Bays::from_iter([BayId::of_user(UserId(2))]));
+    for source in &sources {
+        world.deliver(*source, dests, PageBounds { messages: 1, bytes: 0 });
+        assert_eq!(world.findings(), [""; 0]);
     }
+    world.deliver_all();
+    sources.into_iter().for_each(|source| world.trim(source));
     let mut findings = Vec::new();
     let summary = world.stores[0].check(&mut |finding| findings.push(finding)).unwrap();
     assert_eq!(findings, []);
@@ -426,7 +593,7 @@ fn a_talk_is_clean(mut world: World) {
 
 #[test]
 fn a_copy_shares_nothing() {
-    let mut world = World::memory(2);
+    let mut world = World::memory();
     world.talk();
     let copy = world.stores[0].copy().unwrap();
     let before = world::dump(&copy, &[UserId(1)], &[]);

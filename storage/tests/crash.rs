@@ -11,29 +11,29 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use protocol::partition::mix64;
-use protocol::{ChannelId, Seq, StoreId, UserId};
-use storage::{Answer, Options, Query, Row, Stores, Tier};
+use protocol::{BayId, ChannelId, Seq, ShardId, UserId};
+use storage::{Answer, Options, Part, Query, Row, Store, Tier};
 use world::World;
 
 const DIR: &str = "MARU_CRASH_TEST_DIR";
-const STORES: u16 = 2;
+const BAYS: u16 = 2;
 const ROUNDS: u64 = 12;
 /// Devices that one batch writes beside its message: a batch in part would miss some.
 const DEVICES: u64 = 8;
 
-fn open(dir: &Path) -> Arc<Stores> {
+fn open(dir: &Path) -> Arc<Store> {
     // Small memtables, so that kills also meet flushes.
-    let options = Options { stores: STORES, memtable_bytes: 256 * 1024, ..Options::default() };
-    Arc::new(Stores::open(dir, &options).unwrap())
+    let options = Options { memtable_bytes: 256 * 1024, ..Options::default() };
+    Arc::new(Store::open(dir, &options).unwrap())
 }
 
-fn channel_of(store: StoreId, world: &World) -> (ChannelId, UserId) {
-    let user = (1..).map(UserId).find(|user| world.placement.user_store(*user) == store).unwrap();
+fn channel_of(bay: BayId) -> (ChannelId, UserId) {
+    let user = (1..).map(UserId).find(|user| BayId::of_user(*user) == bay).unwrap();
     (ChannelId::direct(user, UserId(1 << 40)), user)
 }
 
-fn head(stores: &Stores, channel: ChannelId) -> u64 {
-    match stores.read(&Query::Channel(channel), Tier::Any).unwrap().unwrap() {
+fn head(store: &Store, channel: ChannelId) -> u64 {
+    match store.read(&Query::Channel(channel), Tier::Any).unwrap().unwrap() {
         Answer::Channel { head, .. } => head.0,
         other => panic!("{other:?}"),
     }
@@ -44,15 +44,13 @@ fn head(stores: &Stores, channel: ChannelId) -> u64 {
 #[ignore = "the child of the crash test"]
 fn child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
-    let stores = open(Path::new(&dir));
-    let world = World::new(vec![Arc::clone(&stores)]);
+    let store = open(Path::new(&dir));
     let mut out = std::io::stdout().lock();
-    let mut heads: Vec<_> =
-        (0..STORES).map(|store| head(&stores, channel_of(StoreId(store), &world).0)).collect();
+    let mut heads: Vec<_> = (0..BAYS).map(|bay| head(&store, channel_of(BayId(bay)).0)).collect();
     for number in 1..100_000u64 {
-        let store = StoreId((number % u64::from(STORES)) as u16);
-        let (channel, user) = channel_of(store, &world);
-        let seq = &mut heads[usize::from(store.0)];
+        let bay = BayId((number % u64::from(BAYS)) as u16);
+        let (channel, user) = channel_of(bay);
+        let seq = &mut heads[usize::from(bay.0)];
         *seq += 1;
         let text = "x".repeat((mix64(number ^ *seq) % 2000) as usize + 1);
         let body = protocol::body::message::SendText { channel: channel.0, text };
@@ -68,28 +66,29 @@ fn child() {
             device: protocol::DeviceId(device),
             row,
         }));
-        stores.commit(store, &[storage::Batch { store, number, rows }]).unwrap();
-        writeln!(out, "acked {} {seq}", store.0).unwrap();
+        store
+            .commit(&[storage::Batch { shard: ShardId(0), number, parts: vec![Part { bay, rows }] }])
+            .unwrap();
+        writeln!(out, "acked {} {seq}", bay.0).unwrap();
         out.flush().unwrap();
     }
 }
 
 fn verify(dir: &Path, acked: &[u64]) -> u64 {
-    let stores = open(dir);
-    let world = World::new(vec![Arc::clone(&stores)]);
+    let store = open(dir);
+    let world = World::new(vec![Arc::clone(&store)]);
     let mut total = 0;
-    for store in (0..STORES).map(StoreId) {
-        let (channel, user) = channel_of(store, &world);
-        let head = head(&stores, channel);
+    for bay in (0..BAYS).map(BayId) {
+        let (channel, user) = channel_of(bay);
+        let head = head(&store, channel);
         total += head;
         // One batch may have been durable without its acknowledgement having been said.
-        let acked = acked[usize::from(store.0)];
-        assert!(head == acked || head == acked + 1, "store {store}: head {head}, acked {acked}");
-        let state = stores.state(store).unwrap();
+        let acked = acked[usize::from(bay.0)];
+        assert!(head == acked || head == acked + 1, "bay {bay}: head {head}, acked {acked}");
+        let state = store.state(bay).unwrap();
         assert_eq!(state.fanout_head, head);
         assert_eq!(state.fanout_tail, head.min(1));
-        let Answer::User { devices, .. } = stores.read(&Query::User(user), Tier::Any).unwrap().unwrap()
-        else {
+        let Answer::User { devices, .. } = store.read(&Query::User(user), Tier::Any).unwrap().unwrap() else {
             panic!()
         };
         assert_eq!(devices.len() as u64, if head == 0 { 0 } else { DEVICES });
@@ -104,7 +103,7 @@ fn verify(dir: &Path, acked: &[u64]) -> u64 {
 fn acknowledged_batches_survive_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let seed = u64::from(std::process::id());
-    let mut acked = vec![0; usize::from(STORES)];
+    let mut acked = vec![0; usize::from(BAYS)];
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--ignored", "--nocapture"])
@@ -137,20 +136,19 @@ fn acknowledged_batches_survive_kill_9() {
 }
 
 fn heads(dir: &Path) -> Vec<u64> {
-    let stores = open(dir);
-    let world = World::new(vec![Arc::clone(&stores)]);
-    (0..STORES).map(|store| head(&stores, channel_of(StoreId(store), &world).0)).collect()
+    let store = open(dir);
+    (0..BAYS).map(|bay| head(&store, channel_of(BayId(bay)).0)).collect()
 }
 
 /// Notes an acknowledgement; a line that the kill cut in two is none.
 fn take(line: &str, acked: &mut [u64]) -> bool {
     let mut fields = line.split(' ');
     // The test harness may print its own words before the first line.
-    let (Some("acked"), Some(store), Some(seq)) = (fields.next(), fields.next(), fields.next()) else {
+    let (Some("acked"), Some(bay), Some(seq)) = (fields.next(), fields.next(), fields.next()) else {
         return false;
     };
-    let (Ok(store), Ok(seq)) = (store.parse::<usize>(), seq.parse::<u64>()) else { return false };
-    if let Some(last) = acked.get_mut(store) {
+    let (Ok(bay), Ok(seq)) = (bay.parse::<usize>(), seq.parse::<u64>()) else { return false };
+    if let Some(last) = acked.get_mut(bay) {
         *last = (*last).max(seq);
     }
     true

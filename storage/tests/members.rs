@@ -1,5 +1,5 @@
 //! Who was in a channel when, how far everybody has read, and what the own list says of it: once for memory and once for
-//! RocksDB, over rows of old and rows of today.
+//! RocksDB.
 // The lint configuration knows test functions only, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -8,22 +8,21 @@ mod world;
 use std::sync::Arc;
 
 use protocol::limits::UNREAD_MESSAGES_MAX;
-use protocol::{ChannelId, Seq, UserId};
+use protocol::{BayId, ChannelId, Seq, UserId};
 use storage::{Answer, Earlier, Interval, JoinedItem, Member, PositionRow, Query, Row};
 use world::World;
 
 macro_rules! contract {
     ($($test:ident)*) => {
         mod memory {
-            $(#[test] fn $test() { super::$test(super::World::memory(4)); })*
+            $(#[test] fn $test() { super::$test(super::World::memory()); })*
         }
         #[cfg(feature = "rocks")]
         mod rocks {
             $(#[test] fn $test() {
                 let dir = tempfile::tempdir().unwrap();
-                let options = storage::Options { stores: 4, ..storage::Options::default() };
-                let stores = storage::Stores::open(dir.path(), &options).unwrap();
-                super::$test(super::World::new(vec![std::sync::Arc::new(stores)]));
+                let store = storage::Store::open(dir.path(), &storage::Options::default()).unwrap();
+                super::$test(super::World::new(vec![std::sync::Arc::new(store)]));
             })*
         }
     };
@@ -31,8 +30,7 @@ macro_rules! contract {
 
 contract! {
     stays_are_rows_of_their_own
-    a_directory_of_old_goes_on_with_new_rows
-    a_position_is_the_later_of_both_rows
+    a_position_is_what_is_read
     who_left_sees_the_name_of_its_time
     a_list_that_is_behind_shows_no_later_name
     own_sends_and_changes_of_the_group_are_not_unread
@@ -77,7 +75,7 @@ fn list(world: &World, user: UserId) -> Vec<JoinedItem> {
 
 fn mark(world: &mut World, channel: ChannelId, user: UserId, read: u64) {
     let row = PositionRow { read: Seq(read), delivered: Seq(0) };
-    world.commit(world.placement.channel_store(channel), vec![Row::Position { channel, user, row }]);
+    world.commit(BayId::of_channel(channel), vec![Row::Position { channel, user, row }]);
 }
 
 /// A group of user 1 with the others.
@@ -110,47 +108,17 @@ fn stays_are_rows_of_their_own(mut world: World) {
     assert_eq!(world.findings(), [""; 0]);
 }
 
-/// The same life, once with rows of old up to a moment and rows of today behind it, and once with rows of today only.
-fn a_directory_of_old_goes_on_with_new_rows(mut world: World) {
-    let mut twin = World::memory(4);
-    world.is_old = true;
-    for world in [&mut world, &mut twin] {
-        let channel = group(world, &[2, 3, 4]);
-        world.remove(channel, ONE, TWO);
-        world.add(channel, ONE, TWO);
-        world.remove(channel, UserId(3), UserId(3));
-        world.is_old = false;
-        world.remove(channel, ONE, TWO);
-        world.text(channel, ONE, "without two");
-        world.add(channel, ONE, UserId(3));
-        world.add(channel, ONE, TWO);
-        world.deliver_all();
-        assert_eq!(world.findings(), [""; 0]);
-    }
-    let channel = *world.groups.keys().next().unwrap();
-    assert_eq!(
-        intervals(&world, channel, TWO),
-        [interval(1, Some(2)), interval(3, Some(5)), interval(8, None)]
-    );
-    let users: Vec<UserId> = (1..=5).map(UserId).collect();
-    let dump = |world: &World| world::dump(&world.stores[0], &users, &[channel]);
-    assert_eq!(dump(&world), dump(&twin));
-}
-
-fn a_position_is_the_later_of_both_rows(mut world: World) {
+fn a_position_is_what_is_read(mut world: World) {
     let channel = ChannelId::direct(ONE, TWO);
     [ONE, TWO].into_iter().for_each(|user| world.account(user));
     for _ in 0..5 {
         world.text(channel, ONE, "hello");
     }
     world.deliver_all();
-    let home = world.placement.user_store(TWO);
     let read = |world: &World| (list(world, TWO)[0].read.0, list(world, TWO)[0].unread);
     assert_eq!(read(&world), (0, 5));
-    world.commit(home, vec![Row::Read { user: TWO, channel, seq: Seq(3) }]);
+    mark(&mut world, channel, TWO, 3);
     assert_eq!(read(&world), (3, 2));
-    mark(&mut world, channel, TWO, 2);
-    assert_eq!(read(&world), (3, 2), "the mark of old is a floor");
     mark(&mut world, channel, TWO, 5);
     assert_eq!(read(&world), (5, 0));
     assert_eq!(list(&world, ONE)[0].unread, 0, "own sends");

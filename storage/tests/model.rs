@@ -8,8 +8,8 @@ mod world;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use protocol::{ChannelId, InboxSeq, Seq, StoreId, UserId};
-use storage::{Interval, MemberRow, Options, PositionRow, Row, Stores};
+use protocol::{BayId, Bays, ChannelId, InboxSeq, Seq, UserId};
+use storage::{IntervalRow, Options, PositionRow, Row, Store};
 use world::{PAGE, World};
 
 /// What happens next; numbers are taken modulo what there is.
@@ -19,9 +19,9 @@ enum Step {
     Create(u64, u64),
     Add(u64),
     Remove(u64),
-    Deliver(u16, u16),
-    Trim(u16),
-    Pointer(u64, u64, u64),
+    Deliver(usize, u64),
+    Trim(usize),
+    Run(u64, u64, u64, u64),
     Member(u64, u64, u64),
     Listed(u64, u64, u8),
     Reopen,
@@ -33,11 +33,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..6u64, 0..32u64).prop_map(|(user, others)| Step::Create(user, others)),
         2 => (1..6u64).prop_map(Step::Add),
         2 => (1..6u64).prop_map(Step::Remove),
-        4 => (0..3u16, 0..3u16).prop_map(|(source, dest)| Step::Deliver(source, dest)),
-        1 => (0..3u16).prop_map(Step::Trim),
-        1 => (1..6u64, 1..9u64, 1..9u64).prop_map(|(user, at, seq)| Step::Pointer(user, at, seq)),
+        4 => (any::<usize>(), any::<u64>()).prop_map(|(source, dests)| Step::Deliver(source, dests)),
+        1 => any::<usize>().prop_map(Step::Trim),
+        1 => (1..6u64, 1..9u64, 1..9u64, 1..4u64).prop_map(|(user, at, seq, count)| Step::Run(user, at, seq, count)),
         1 => (1..6u64, 1..9u64, 0..9u64).prop_map(|(user, joined, left)| Step::Member(user, joined, left)),
-        1 => (1..6u64, 1..9u64, 0..3u8).prop_map(|(user, seq, tag)| Step::Listed(user, seq, tag)),
+        1 => (1..6u64, 1..9u64, 0..2u8).prop_map(|(user, seq, tag)| Step::Listed(user, seq, tag)),
         1 => Just(Step::Reopen),
     ]
 }
@@ -57,53 +57,65 @@ fn apply(world: &mut World, step: Step, damaged: &mut bool) {
         Step::Add(user) | Step::Remove(user) => {
             let Some(channel) = group else { return };
             let user = UserId(user);
-            let inside = world.groups[&channel].members.get(&user).is_some_and(MemberRow::is_member);
+            let inside = world.groups[&channel].members.get(&user).is_some_and(world::Stays::is_member);
             match step {
                 Step::Add(_) if !inside => drop(world.add(channel, user, user)),
                 Step::Remove(_) if inside => drop(world.remove(channel, user, user)),
                 _ => {}
             }
         }
-        Step::Deliver(source, dest) if !*damaged => world.deliver(StoreId(source), StoreId(dest), PAGE),
-        Step::Trim(source) if !*damaged => world.trim(StoreId(source)),
-        Step::Pointer(user, at, seq) => {
+        Step::Deliver(source, dests) if !*damaged => {
+            let sources = world.sources();
+            if let Some(source) = sources.get(source % sources.len().max(1)) {
+                world.deliver(*source, Bays(dests), PAGE);
+            }
+        }
+        Step::Trim(source) if !*damaged => {
+            let sources = world.sources();
+            sources.get(source % sources.len().max(1)).into_iter().for_each(|source| world.trim(*source));
+        }
+        Step::Run(user, at, seq, count) => {
             *damaged = true;
             let (user, channel) = (UserId(user), ChannelId::direct(UserId(1), UserId(2)));
-            let store = world.placement.user_store(user);
-            world.commit(store, vec![Row::Pointer { user, at: InboxSeq(at), channel, seq: Seq(seq) }]);
+            let entries = (seq..seq + count).map(|seq| (channel, Seq(seq))).collect();
+            world.commit(BayId::of_user(user), vec![Row::Run { user, first: InboxSeq(at), entries }]);
         }
         Step::Member(user, joined, left) => {
             let Some(channel) = group else { return };
             *damaged = true;
-            let intervals = vec![Interval { joined: Seq(joined), left: (left > 0).then_some(Seq(left)) }];
-            let (user, place) = (UserId(user), world.placement.channel_store(channel));
-            let old = Row::Member { channel, user, row: MemberRow { role: 1, intervals } };
+            let (user, place) = (UserId(user), BayId::of_channel(channel));
+            let row = IntervalRow {
+                number: 1,
+                role: 1,
+                left: (left > 0).then_some(Seq(left)),
+                name: "group".repeat(usize::from(left > 0)),
+            };
+            let stay = Row::Interval { channel, user, joined: Seq(joined), row };
             let position = PositionRow { read: Seq(left), delivered: Seq(joined) };
-            world.commit(place, vec![old, Row::Position { channel, user, row: position }]);
+            world.commit(place, vec![stay, Row::Position { channel, user, row: position }]);
         }
         Step::Listed(user, seq, tag) => {
             let (user, seq) = (UserId(user), Seq(seq));
             let channel = ChannelId::direct(UserId(1), UserId(2));
             let row = match tag {
                 0 => Row::Joined { user, channel, joined: seq },
-                1 => Row::Left { user, channel, left: seq },
-                _ => Row::Read { user, channel, seq },
+                _ => Row::Left { user, channel, left: seq },
             };
-            world.commit(world.placement.user_store(user), vec![row]);
+            world.commit(BayId::of_user(user), vec![row]);
         }
         _ => {}
     }
 }
 
 fn is_damage(step: Step) -> bool {
-    matches!(step, Step::Pointer(..) | Step::Member(..) | Step::Listed(..))
+    matches!(step, Step::Run(..) | Step::Member(..) | Step::Listed(..))
 }
 
 fn compare(steps: &[Step]) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { stores: 3, history_families: 2, ..Options::default() };
-    let disk = || Arc::new(Stores::open(dir.path(), &options).unwrap());
-    let mut world = World::new(vec![Arc::new(Stores::memory(3)), disk()]);
+    let options = Options::default();
+    let disk = || Arc::new(Store::open(dir.path(), &options).unwrap());
+    let mut world = World::new(vec![Arc::new(Store::memory()), disk()]);
     let mut damaged = false;
     for step in steps {
         if matches!(step, Step::Reopen) {

@@ -5,31 +5,31 @@
 use std::path::Path;
 use std::process::Command;
 
-use protocol::commit::{AccountRow, Batch, Row};
+use protocol::commit::{AccountRow, Batch, Part, Row};
 use protocol::query::Query;
-use protocol::{StoreId, UserId};
-use storage::{Answer, Options, Stores, Tier};
+use protocol::{BayId, ShardId, UserId};
+use storage::{Answer, Options, Store, Tier};
 
 const COMMITS: u64 = 20;
 
-fn open(dir: &Path) -> Stores {
-    Stores::open(dir, &Options { stores: 1, history_families: 2, ..Options::default() }).unwrap()
+fn open(dir: &Path) -> Store {
+    Store::open(dir, &Options { history_families: 2, ..Options::default() }).unwrap()
 }
 
-fn commit(stores: &Stores, number: u64) {
+fn commit(store: &Store, number: u64) {
     let row = Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
-    let batch = Batch { store: StoreId(0), number, rows: vec![row] };
-    stores.commit(StoreId(0), std::slice::from_ref(&batch)).unwrap();
+    let parts = vec![Part { bay: BayId::of_user(UserId(number)), rows: vec![row] }];
+    store.commit(&[Batch { shard: ShardId(0), number, parts }]).unwrap();
 }
 
 #[test]
 fn every_commit_is_a_sync_of_the_log() {
     let dir = tempfile::tempdir().unwrap();
-    let stores = open(dir.path());
+    let store = open(dir.path());
     for number in 1..=COMMITS {
-        let before = stores.stats()[0].syncs;
-        commit(&stores, number);
-        assert!(stores.stats()[0].syncs > before, "commit {number} returned without a sync");
+        let before = store.stats().syncs;
+        commit(&store, number);
+        assert!(store.stats().syncs > before, "commit {number} returned without a sync");
     }
 }
 
@@ -38,14 +38,14 @@ fn every_commit_is_a_sync_of_the_log() {
 #[test]
 fn what_a_start_recovers_is_in_files() {
     let dir = tempfile::tempdir().unwrap();
-    let stores = open(dir.path());
-    let empty = stores.stats()[0];
-    (1..=COMMITS).for_each(|number| commit(&stores, number));
-    drop(stores);
-    let stores = open(dir.path());
-    let opened = stores.stats()[0];
+    let store = open(dir.path());
+    let empty = store.stats();
+    (1..=COMMITS).for_each(|number| commit(&store, number));
+    drop(store);
+    let store = open(dir.path());
+    let opened = store.stats();
     assert!(opened.disk_bytes > empty.disk_bytes, "{opened:?} {empty:?}");
-    let found = stores.read(&Query::User(UserId(COMMITS)), Tier::Any).unwrap();
+    let found = store.read(&Query::User(UserId(COMMITS)), Tier::Any).unwrap();
     assert!(matches!(found, Some(Answer::User { account: Some(_), .. })));
 }
 
@@ -54,8 +54,8 @@ fn what_a_start_recovers_is_in_files() {
 #[ignore = "run by the test below, under strace"]
 fn a_process_that_commits() {
     let Some(dir) = std::env::var_os("COMMIT_INTO") else { return };
-    let stores = open(Path::new(&dir));
-    (1..=COMMITS).for_each(|number| commit(&stores, number));
+    let store = open(Path::new(&dir));
+    (1..=COMMITS).for_each(|number| commit(&store, number));
 }
 
 #[test]
@@ -76,4 +76,28 @@ fn the_kernel_is_asked_to_sync_at_least_once_a_commit() {
     // The write-ahead log is the only file that is synced again and again; the other syncs are of a start.
     let syncs = calls.lines().filter(|line| line.contains("fdatasync(")).count() as u64;
     assert!(syncs >= COMMITS, "{syncs} calls of fdatasync for {COMMITS} commits:\n{calls}");
+}
+
+/// What several threads bring at once is synced together, and all of it is there.
+#[test]
+fn threads_that_commit_at_once_share_syncs() {
+    const THREADS: u64 = 8;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let users = |thread: u64| {
+        (1..).map(UserId).filter(move |user| u64::from(BayId::of_user(*user).0) % THREADS == thread)
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let store = &store;
+            scope.spawn(move || users(thread).take(COMMITS as usize).for_each(|user| commit(store, user.0)));
+        }
+    });
+    assert_eq!(store.stats().commits, THREADS * COMMITS);
+    drop(store);
+    let store = open(dir.path());
+    for user in (0..THREADS).flat_map(|thread| users(thread).take(COMMITS as usize)) {
+        let found = store.read(&Query::User(user), Tier::Any).unwrap();
+        assert!(matches!(found, Some(Answer::User { account: Some(_), .. })), "{user} is gone");
+    }
 }

@@ -71,7 +71,7 @@ fn the_check_says_what_the_window_would_have_known(mut world: World) {
 
 #[test]
 fn a_window_ends_where_too_much_would_have_to_be_read() {
-    let mut world = World::memory(1);
+    let mut world = World::memory();
     let large = "x".repeat(TEXT_BYTES_MAX);
     let read = (DEDUP_BYTES_MAX / TEXT_BYTES_MAX) as u64;
     texts(&mut world, 200, &large);
@@ -90,12 +90,12 @@ mod memory {
 
     #[test]
     fn a_window_ends_after_a_day_but_not_before_its_least() {
-        super::a_window_ends_after_a_day_but_not_before_its_least(World::memory(1));
+        super::a_window_ends_after_a_day_but_not_before_its_least(World::memory());
     }
 
     #[test]
     fn the_check_says_what_the_window_would_have_known() {
-        super::the_check_says_what_the_window_would_have_known(World::memory(1));
+        super::the_check_says_what_the_window_would_have_known(World::memory());
     }
 }
 
@@ -103,14 +103,13 @@ mod memory {
 mod rocks {
     use std::sync::Arc;
 
-    use storage::{Options, Stores};
+    use storage::{Options, Store};
 
     use super::World;
 
     fn on_disk(test: fn(World)) {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { stores: 1, ..Options::default() };
-        test(World::new(vec![Arc::new(Stores::open(dir.path(), &options).unwrap())]));
+        test(World::new(vec![Arc::new(Store::open(dir.path(), &Options::default()).unwrap())]));
     }
 
     #[test]

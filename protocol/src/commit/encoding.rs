@@ -1,40 +1,50 @@
 //! The stable encoding of a [`Batch`]. All integers are little endian.
 //!
 //! ```text
-//! batch  = version u8 (1) | store u16 | number u64 | count u32 | count rows
+//! batch  = version u8 (2) | shard u16 | number u64 | parts u16 | parts
+//! part   = bay u16 | len u32 | len bytes: count u32 | count rows
 //! row    = tag u8 | len u32 | len bytes: the fields in the order of the type; what has no fixed size is last
 //! ```
-//! Tags are never reused. Decoding is total and strict: an unknown version or tag, a missing or a left-over byte is a
-//! fault, so a batch has exactly one encoding.
+//! A reader skips the part of a bay that is not its own by `len`. Tags are never reused: 3, 6, 7 and 12 were rows of
+//! version 1 (a member's intervals in one row, a read position, one inbox pointer, one mark), whose batches were never
+//! written anywhere. Decoding is total and strict: an unknown version or tag, a missing or a left-over byte is a fault, so
+//! a batch has exactly one encoding.
 
 use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, MemberRow, PositionRow, Row};
+use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Row};
 use crate::frame::Frame;
-use crate::id::{ChannelId, DeviceId, InboxSeq, Seq, StoreId, UserId};
+use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
+use crate::partition::BAYS;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Version, shard, number and count of a batch.
+const BATCH_HEAD_BYTES: usize = 13;
+/// Bay, length and count of a part.
+pub(super) const PART_HEAD_BYTES: usize = 10;
 /// Tag and length of a row.
 pub(super) const ROW_HEAD_BYTES: usize = 5;
+/// Channel and seq.
+pub(super) const POINTER_BYTES: usize = 24;
+/// Bay and number.
+pub(super) const MARK_BYTES: usize = 10;
 
 mod tag {
     pub(super) const MESSAGE: u8 = 1;
     pub(super) const CHANNEL: u8 = 2;
-    pub(super) const MEMBER: u8 = 3;
     pub(super) const JOINED: u8 = 4;
     pub(super) const LEFT: u8 = 5;
-    pub(super) const READ: u8 = 6;
-    pub(super) const POINTER: u8 = 7;
     pub(super) const DEVICE: u8 = 8;
     pub(super) const DEVICE_GONE: u8 = 9;
     pub(super) const ACCOUNT: u8 = 10;
     pub(super) const FANOUT: u8 = 11;
-    pub(super) const APPLIED: u8 = 12;
     pub(super) const TRIM_FANOUT: u8 = 13;
     pub(super) const INTERVAL: u8 = 14;
     pub(super) const POSITION: u8 = 15;
+    pub(super) const RUN: u8 = 16;
+    pub(super) const MARKS: u8 = 17;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -42,11 +52,13 @@ mod tag {
 pub enum BatchFault {
     /// The bytes end too early.
     Truncated,
-    /// Bytes follow the last row.
+    /// Bytes follow the last part, or the last row of a part.
     LeftOver,
     /// A version that this program does not know.
     UnknownVersion(u8),
-    /// A row tag that this program does not know.
+    /// A part of a bay beyond the last.
+    NoSuchBay(u16),
+    /// A row tag that this program does not know, or one of an old version.
     UnknownTag(u8),
     /// A row with this tag whose bytes are not its fields.
     BadRow(u8),
@@ -56,10 +68,11 @@ impl fmt::Display for BatchFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Truncated => write!(f, "the batch ends too early"),
-            Self::LeftOver => write!(f, "bytes follow the last row of the batch"),
+            Self::LeftOver => write!(f, "bytes follow the last part or row of the batch"),
             Self::UnknownVersion(found) => {
                 write!(f, "batch version {found}; this program knows {VERSION}")
             }
+            Self::NoSuchBay(found) => write!(f, "a part for bay {found}; bays are 0 to {}", BAYS - 1),
             Self::UnknownTag(found) => write!(f, "row tag {found} is unknown to this program"),
             Self::BadRow(tag) => write!(f, "a row with tag {tag} does not hold its fields"),
         }
@@ -73,20 +86,14 @@ impl Batch {
     #[must_use]
     #[allow(clippy::cast_possible_truncation)]
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(15 + self.rows.len() * 64);
+        let parts: usize = self.parts.iter().map(Part::encoded_bytes).sum();
+        let mut out = BytesMut::with_capacity(BATCH_HEAD_BYTES + parts);
         out.put_u8(VERSION);
-        out.put_u16_le(self.store.0);
+        out.put_u16_le(self.shard.0);
         out.put_u64_le(self.number);
-        out.put_u32_le(self.rows.len() as u32);
-        for row in &self.rows {
-            let start = out.len();
-            out.put_u8(row.tag());
-            out.put_u32_le(0);
-            row.encode(&mut out);
-            let len = (out.len() - start - ROW_HEAD_BYTES) as u32;
-            if let Some(slot) = out.get_mut(start + 1..start + ROW_HEAD_BYTES) {
-                slot.copy_from_slice(&len.to_le_bytes());
-            }
+        out.put_u16_le(self.parts.len() as u16);
+        for part in &self.parts {
+            part.encode(&mut out);
         }
         out.freeze()
     }
@@ -101,18 +108,48 @@ impl Batch {
         if version != VERSION {
             return Err(BatchFault::UnknownVersion(version));
         }
-        let store = StoreId(input.u16().ok_or(BatchFault::Truncated)?);
+        let shard = ShardId(input.u16().ok_or(BatchFault::Truncated)?);
         let number = input.u64().ok_or(BatchFault::Truncated)?;
-        let count = input.u32().ok_or(BatchFault::Truncated)? as usize;
-        // The count is only believed as far as the bytes can bear it out.
-        let mut rows = Vec::with_capacity(count.min(input.0.len() / ROW_HEAD_BYTES));
+        let count = usize::from(input.u16().ok_or(BatchFault::Truncated)?);
+        // A count is only believed as far as the bytes can bear it out.
+        let mut parts = Vec::with_capacity(count.min(input.0.len() / PART_HEAD_BYTES));
         for _ in 0..count {
-            let tag = input.u8().ok_or(BatchFault::Truncated)?;
-            let len = input.u32().ok_or(BatchFault::Truncated)? as usize;
-            let fields = input.take(len).ok_or(BatchFault::Truncated)?;
+            parts.push(Part::decode(&mut input)?);
+        }
+        if input.0.is_empty() { Ok(Self { shard, number, parts }) } else { Err(BatchFault::LeftOver) }
+    }
+}
+
+impl Part {
+    #[allow(clippy::cast_possible_truncation)]
+    fn encode(&self, out: &mut BytesMut) {
+        out.put_u16_le(self.bay.0);
+        // `len` counts from behind itself, and `count` is part of it.
+        out.put_u32_le((self.encoded_bytes() - PART_HEAD_BYTES + 4) as u32);
+        out.put_u32_le(self.rows.len() as u32);
+        for row in &self.rows {
+            out.put_u8(row.tag());
+            out.put_u32_le((row.encoded_bytes() - ROW_HEAD_BYTES) as u32);
+            row.encode(out);
+        }
+    }
+
+    fn decode(input: &mut Fields<'_>) -> Result<Self, BatchFault> {
+        let bay = input.u16().ok_or(BatchFault::Truncated)?;
+        let len = input.u32().ok_or(BatchFault::Truncated)? as usize;
+        let mut own = Fields(input.take(len).ok_or(BatchFault::Truncated)?);
+        if bay >= BAYS {
+            return Err(BatchFault::NoSuchBay(bay));
+        }
+        let count = own.u32().ok_or(BatchFault::Truncated)? as usize;
+        let mut rows = Vec::with_capacity(count.min(own.0.len() / ROW_HEAD_BYTES));
+        for _ in 0..count {
+            let tag = own.u8().ok_or(BatchFault::Truncated)?;
+            let len = own.u32().ok_or(BatchFault::Truncated)? as usize;
+            let fields = own.take(len).ok_or(BatchFault::Truncated)?;
             rows.push(Row::decode(tag, fields)?);
         }
-        if input.0.is_empty() { Ok(Self { store, number, rows }) } else { Err(BatchFault::LeftOver) }
+        if own.0.is_empty() { Ok(Self { bay: BayId(bay), rows }) } else { Err(BatchFault::LeftOver) }
     }
 }
 
@@ -121,19 +158,17 @@ impl Row {
         match self {
             Self::Message { .. } => tag::MESSAGE,
             Self::Channel { .. } => tag::CHANNEL,
-            Self::Member { .. } => tag::MEMBER,
             Self::Joined { .. } => tag::JOINED,
             Self::Left { .. } => tag::LEFT,
-            Self::Read { .. } => tag::READ,
-            Self::Pointer { .. } => tag::POINTER,
             Self::Device { .. } => tag::DEVICE,
             Self::DeviceGone { .. } => tag::DEVICE_GONE,
             Self::Account { .. } => tag::ACCOUNT,
             Self::Fanout { .. } => tag::FANOUT,
-            Self::Applied { .. } => tag::APPLIED,
             Self::TrimFanout { .. } => tag::TRIM_FANOUT,
             Self::Interval { .. } => tag::INTERVAL,
             Self::Position { .. } => tag::POSITION,
+            Self::Run { .. } => tag::RUN,
+            Self::Marks { .. } => tag::MARKS,
         }
     }
 
@@ -148,21 +183,8 @@ impl Row {
                 out.put_u128_le(channel.0);
                 out.put_slice(&row.encode());
             }
-            Self::Member { channel, user, row } => {
-                out.put_u128_le(channel.0);
+            Self::Joined { user, channel, joined: seq } | Self::Left { user, channel, left: seq } => {
                 out.put_u64_le(user.0);
-                out.put_slice(&row.encode());
-            }
-            Self::Joined { user, channel, joined: seq }
-            | Self::Left { user, channel, left: seq }
-            | Self::Read { user, channel, seq } => {
-                out.put_u64_le(user.0);
-                out.put_u128_le(channel.0);
-                out.put_u64_le(seq.0);
-            }
-            Self::Pointer { user, at, channel, seq } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(at.0);
                 out.put_u128_le(channel.0);
                 out.put_u64_le(seq.0);
             }
@@ -181,14 +203,7 @@ impl Row {
             }
             Self::Fanout { number, messages } => {
                 out.put_u64_le(*number);
-                for (channel, seq) in messages {
-                    out.put_u128_le(channel.0);
-                    out.put_u64_le(seq.0);
-                }
-            }
-            Self::Applied { source, through } => {
-                out.put_u16_le(source.0);
-                out.put_u64_le(*through);
+                put_pointers(messages, out);
             }
             Self::TrimFanout { below } => out.put_u64_le(*below),
             Self::Interval { channel, user, joined, row } => {
@@ -201,6 +216,17 @@ impl Row {
                 out.put_u128_le(channel.0);
                 out.put_u64_le(user.0);
                 out.put_slice(&row.encode());
+            }
+            Self::Run { user, first, entries } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(first.0);
+                put_pointers(entries, out);
+            }
+            Self::Marks { through } => {
+                for (bay, number) in through {
+                    out.put_u16_le(bay.0);
+                    out.put_u64_le(*number);
+                }
             }
         }
     }
@@ -215,23 +241,28 @@ impl Row {
         Ok(match tag {
             tag::MESSAGE => fields.message(),
             tag::CHANNEL => fields.channel_row(),
-            tag::MEMBER => fields.member_row(),
             tag::JOINED => {
                 fields.place().map(|(user, channel, joined)| Self::Joined { user, channel, joined })
             }
             tag::LEFT => fields.place().map(|(user, channel, left)| Self::Left { user, channel, left }),
-            tag::READ => fields.place().map(|(user, channel, seq)| Self::Read { user, channel, seq }),
-            tag::POINTER => fields.pointer(),
             tag::DEVICE => fields.device_row(),
             tag::DEVICE_GONE => fields.device().map(|(user, device)| Self::DeviceGone { user, device }),
             tag::ACCOUNT => fields.account_row(),
             tag::FANOUT => fields.fanout(),
-            tag::APPLIED => fields.applied(),
             tag::TRIM_FANOUT => fields.u64().map(|below| Self::TrimFanout { below }),
             tag::INTERVAL => fields.interval(),
             tag::POSITION => fields.position(),
+            tag::RUN => fields.run(),
+            tag::MARKS => fields.marks(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
+    }
+}
+
+fn put_pointers(pointers: &[(ChannelId, Seq)], out: &mut BytesMut) {
+    for (channel, seq) in pointers {
+        out.put_u128_le(channel.0);
+        out.put_u64_le(seq.0);
     }
 }
 
@@ -302,16 +333,6 @@ impl<'a> Fields<'a> {
         Some(Row::Channel { channel: self.channel()?, row: ChannelRow::decode(self.rest())? })
     }
 
-    fn member_row(&mut self) -> Option<Row> {
-        let (channel, user) = (self.channel()?, self.user()?);
-        Some(Row::Member { channel, user, row: MemberRow::decode(self.rest())? })
-    }
-
-    fn pointer(&mut self) -> Option<Row> {
-        let (user, at) = (self.user()?, InboxSeq(self.u64()?));
-        Some(Row::Pointer { user, at, channel: self.channel()?, seq: self.seq()? })
-    }
-
     fn device_row(&mut self) -> Option<Row> {
         let (user, device) = self.device()?;
         Some(Row::Device { user, device, row: DeviceRow::decode(self.rest())? })
@@ -321,13 +342,16 @@ impl<'a> Fields<'a> {
         Some(Row::Account { user: self.user()?, row: AccountRow::decode(self.rest())? })
     }
 
-    fn fanout(&mut self) -> Option<Row> {
-        let number = self.u64()?;
-        let mut messages = Vec::with_capacity(self.0.len() / 24);
+    fn pointers(&mut self) -> Option<Vec<(ChannelId, Seq)>> {
+        let mut pointers = Vec::with_capacity(self.0.len() / POINTER_BYTES);
         while !self.0.is_empty() {
-            messages.push((self.channel()?, self.seq()?));
+            pointers.push((self.channel()?, self.seq()?));
         }
-        Some(Row::Fanout { number, messages })
+        Some(pointers)
+    }
+
+    fn fanout(&mut self) -> Option<Row> {
+        Some(Row::Fanout { number: self.u64()?, messages: self.pointers()? })
     }
 
     fn interval(&mut self) -> Option<Row> {
@@ -340,7 +364,18 @@ impl<'a> Fields<'a> {
         Some(Row::Position { channel, user, row: PositionRow::decode(self.rest())? })
     }
 
-    fn applied(&mut self) -> Option<Row> {
-        Some(Row::Applied { source: StoreId(self.u16()?), through: self.u64()? })
+    fn run(&mut self) -> Option<Row> {
+        let (user, first) = (self.user()?, InboxSeq(self.u64()?));
+        let entries = self.pointers()?;
+        (!entries.is_empty()).then_some(Row::Run { user, first, entries })
+    }
+
+    fn marks(&mut self) -> Option<Row> {
+        let mut through = Vec::with_capacity(self.0.len() / MARK_BYTES);
+        while !self.0.is_empty() {
+            let bay = BayId(self.u16().filter(|bay| *bay < BAYS)?);
+            through.push((bay, self.u64()?));
+        }
+        Some(Row::Marks { through })
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! ```text
 //! channel  v1 = 1 | name, UTF-8, to the end
-//! member   v1 = 1 | role u8 | intervals to the end: joined u64, left u64 (0 while it lasts)
 //! interval v1 = 1 | number u32 | role u8 | left u64 (0 while it lasts) | name, UTF-8, to the end
 //! position v1 = 1 | read u64 | delivered u64
 //! device   v1 = 1 | generation u64 | cursor u64 | seen_ms u64
@@ -12,7 +11,7 @@
 //! ```
 
 use super::encoding::Fields;
-use super::{AccountRow, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow};
+use super::{AccountRow, ChannelRow, DeviceRow, IntervalRow, PositionRow};
 use crate::id::{Cursor, Generation, InboxSeq, Seq};
 
 const VERSION: u8 = 1;
@@ -39,34 +38,6 @@ impl ChannelRow {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let name = core::str::from_utf8(begin(bytes)?.rest()).ok()?;
         Some(Self { name: name.to_owned() })
-    }
-}
-
-impl MemberRow {
-    /// The stored value. An interval that ends does so above 0: seqs begin with 1.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(2 + self.intervals.len() * 16);
-        out.extend_from_slice(&[VERSION, self.role]);
-        for interval in &self.intervals {
-            debug_assert!(interval.left != Some(Seq(0)));
-            out.extend_from_slice(&interval.joined.0.to_le_bytes());
-            out.extend_from_slice(&interval.left.unwrap_or_default().0.to_le_bytes());
-        }
-        out
-    }
-
-    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
-    #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = begin(bytes)?;
-        let role = fields.u8()?;
-        let mut intervals = Vec::with_capacity(fields.0.len() / 16);
-        while !fields.0.is_empty() {
-            let (joined, left) = (Seq(fields.u64()?), Seq(fields.u64()?));
-            intervals.push(Interval { joined, left: (left.0 != 0).then_some(left) });
-        }
-        Some(Self { role, intervals })
     }
 }
 

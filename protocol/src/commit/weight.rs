@@ -1,7 +1,7 @@
 //! What a row weighs before it is encoded: bounds count bytes, and most rows are weighed more often than encoded.
 
-use super::encoding::ROW_HEAD_BYTES;
-use super::{IntervalRow, Row};
+use super::encoding::{MARK_BYTES, PART_HEAD_BYTES, POINTER_BYTES, ROW_HEAD_BYTES};
+use super::{IntervalRow, Part, Row};
 
 impl Row {
     /// Bytes of the row in the encoding of a batch.
@@ -10,18 +10,31 @@ impl Row {
         let fields = match self {
             Self::Message { frame, .. } => 24 + frame.bytes().len(),
             Self::Channel { row, .. } => 17 + row.name.len(),
-            Self::Member { row, .. } => 26 + row.intervals.len() * 16,
-            Self::Joined { .. } | Self::Left { .. } | Self::Read { .. } => 32,
-            Self::Pointer { .. } => 40,
+            Self::Joined { .. } | Self::Left { .. } => 32,
             Self::Device { .. } => 41,
             Self::DeviceGone { .. } => 16,
-            Self::Account { .. } => 17,
-            Self::Fanout { messages, .. } => 8 + messages.len() * 24,
-            Self::Applied { .. } => 10,
+            Self::Account { row, .. } => {
+                if row.not_before_ms == 0 {
+                    17
+                } else {
+                    25
+                }
+            }
+            Self::Fanout { messages, .. } => 8 + messages.len() * POINTER_BYTES,
             Self::TrimFanout { .. } => 8,
             Self::Interval { row, .. } => 32 + IntervalRow::FIXED_BYTES + row.name.len(),
             Self::Position { .. } => 41,
+            Self::Run { entries, .. } => 16 + entries.len() * POINTER_BYTES,
+            Self::Marks { through } => through.len() * MARK_BYTES,
         };
         ROW_HEAD_BYTES + fields
+    }
+}
+
+impl Part {
+    /// Bytes of the part in the encoding of a batch.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        PART_HEAD_BYTES + self.rows.iter().map(Row::encoded_bytes).sum::<usize>()
     }
 }

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    AccountRow, Batch, BatchFault, ChannelRow, DeviceRow, Interval, IntervalRow, MemberRow, PositionRow, Row,
+    AccountRow, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Row,
 };
-use protocol::{ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, Stamp, StoreId, UserId};
+use protocol::{
+    BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
+};
 
 use crate::checks;
 
@@ -14,22 +16,18 @@ fn message(seq: u64, body: &[u8]) -> Frame {
     Frame::build(Kind::SEND_TEXT, 1, 5, body).stamp(stamp)
 }
 
-/// One row of every tag, in the order of tags.
+fn batch_of(rows: Vec<Row>) -> Batch {
+    Batch { shard: ShardId(0), number: 1, parts: vec![Part { bay: BayId(1), rows }] }
+}
+
+/// One row of every tag, in the order of tags, in two parts.
 fn one_of_each() -> Batch {
     let (user, device, channel, seq) = (UserId(0x11), DeviceId(0x22), ChannelId(0x33), Seq(0x44));
-    let interval = |joined, left: Option<u64>| Interval { joined: Seq(joined), left: left.map(Seq) };
     let rows = vec![
         Row::Message { channel, seq, frame: message(0x44, b"hi") },
         Row::Channel { channel, row: ChannelRow { name: "마루".to_owned() } },
-        Row::Member {
-            channel,
-            user,
-            row: MemberRow { role: 2, intervals: vec![interval(1, Some(5)), interval(9, None)] },
-        },
         Row::Joined { user, channel, joined: seq },
         Row::Left { user, channel, left: seq },
-        Row::Read { user, channel, seq },
-        Row::Pointer { user, at: InboxSeq(0x55), channel, seq },
         Row::Device {
             user,
             device,
@@ -38,7 +36,6 @@ fn one_of_each() -> Batch {
         Row::DeviceGone { user, device },
         Row::Account { user, row: AccountRow { created_ms: 10, not_before_ms: 0 } },
         Row::Fanout { number: 11, messages: vec![(channel, seq), (channel, Seq(0x45))] },
-        Row::Applied { source: StoreId(12), through: 13 },
         Row::TrimFanout { below: 14 },
         Row::Interval {
             channel,
@@ -48,31 +45,35 @@ fn one_of_each() -> Batch {
         },
         Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(0x77) } },
     ];
-    Batch { store: StoreId(0x0102), number: 0x0304, rows }
+    let second = vec![
+        Row::Run { user, first: InboxSeq(0x55), entries: vec![(channel, seq), (channel, Seq(0x45))] },
+        Row::Marks { through: vec![(BayId(12), 13), (BayId(63), 0x0e0f)] },
+    ];
+    let parts = vec![Part { bay: BayId(2), rows }, Part { bay: BayId(63), rows: second }];
+    Batch { shard: ShardId(0x0102), number: 0x0304, parts }
 }
 
 /// Made by hand from the description in `commit/encoding.rs`, not by the encoder.
 const GOLDEN: &str = "
-    01020104030000000000000f000000
+    020201040300000000000002000200bb0100000b000000
     01420000003300000000000000000000000000000044000000000000001a0000000101010105000000000000004400000000
     000000030000000000000004000000000000006869
     02170000003300000000000000000000000000000001eba788eba3a8
-    033a000000330000000000000000000000000000001100000000000000010201000000000000000500000000000000090000
-    00000000000000000000000000
     04200000001100000000000000330000000000000000000000000000004400000000000000
     05200000001100000000000000330000000000000000000000000000004400000000000000
-    06200000001100000000000000330000000000000000000000000000004400000000000000
-    072800000011000000000000005500000000000000330000000000000000000000000000004400000000000000
     08290000001100000000000000220000000000000001060000000000000007000000000000000800000000000000
     091000000011000000000000002200000000000000
     0a110000001100000000000000010a00000000000000
     0b380000000b0000000000000033000000000000000000000000000000440000000000000033000000000000000000000000
     0000004500000000000000
-    0c0a0000000c000d00000000000000
     0d080000000e00000000000000
     0e3400000033000000000000000000000000000000110000000000000044000000000000000103000000026600000000
     000000eba788eba3a8
     0f290000003300000000000000000000000000000011000000000000000144000000000000007700000000000000
+    3f006200000002000000
+    10400000001100000000000000550000000000000033000000000000000000000000000000440000000000000033000000
+    0000000000000000000000004500000000000000
+    11140000000c000d000000000000003f000f0e000000000000
 ";
 
 fn hex(bytes: &[u8]) -> String {
@@ -98,8 +99,6 @@ fn golden_values() {
     assert_eq!(AccountRow::decode(&twice), None, "what v1 can say has one encoding");
     let device = DeviceRow { cursor: Cursor { generation: Generation(1), at: InboxSeq(2) }, seen_ms: 3 };
     assert_eq!(hex(&device.encode()), "01010000000000000002000000000000000300000000000000");
-    let member = MemberRow { role: 1, intervals: vec![Interval { joined: Seq(4), left: None }] };
-    assert_eq!(hex(&member.encode()), "010104000000000000000000000000000000");
     let interval = IntervalRow { number: 1, role: 2, left: None, name: String::new() };
     assert_eq!(hex(&interval.encode()), "0101000000020000000000000000");
     let position = PositionRow { read: Seq(258), delivered: Seq(3) };
@@ -108,10 +107,14 @@ fn golden_values() {
 
 #[test]
 fn a_row_weighs_what_its_encoding_has() {
-    for row in one_of_each().rows {
+    let logged_out = Row::Account { user: UserId(1), row: AccountRow { created_ms: 2, not_before_ms: 3 } };
+    let rows = one_of_each().parts.into_iter().flat_map(|part| part.rows);
+    for row in rows.chain([logged_out]) {
         let weighed = row.encoded_bytes();
-        let batch = Batch { store: StoreId(0), number: 1, rows: vec![row] };
-        assert_eq!(batch.encode().len(), 15 + weighed, "{batch:?}");
+        let batch = batch_of(vec![row]);
+        assert_eq!(batch.encode().len(), 23 + weighed, "{batch:?}");
+        assert_eq!(batch.parts[0].encoded_bytes(), 10 + weighed);
+        assert_eq!(Batch::decode(&batch.encode()), Ok(batch));
     }
 }
 
@@ -126,28 +129,60 @@ fn every_cut_and_every_left_over_byte_is_refused() {
 }
 
 #[test]
-fn unknown_versions_and_tags_are_refused_by_name() {
+fn the_length_of_a_part_covers_its_rows_and_no_more() {
+    let whole = batch_of(vec![Row::TrimFanout { below: 14 }, Row::TrimFanout { below: 15 }]);
+    let encoded = whole.encode().to_vec();
+    let with = |at: usize, value: u32| {
+        let mut bytes = encoded.clone();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        Batch::decode(&bytes)
+    };
+    assert_eq!(with(15, 30), Ok(whole));
+    assert_eq!(with(15, 29), Err(BatchFault::Truncated), "the part ends within its last row");
+    assert_eq!(with(15, 3), Err(BatchFault::Truncated), "the part ends within its count");
+    assert_eq!(with(15, 31), Err(BatchFault::Truncated), "the part ends behind the batch");
+    assert_eq!(with(19, 1), Err(BatchFault::LeftOver), "a row more than the part counts");
+    assert_eq!(with(19, 3), Err(BatchFault::Truncated), "a row less than the part counts");
+}
+
+#[test]
+fn unknown_versions_tags_and_bays_are_refused_by_name() {
     let mut bytes = one_of_each().encode().to_vec();
-    bytes[0] = 2;
-    assert_eq!(Batch::decode(&bytes), Err(BatchFault::UnknownVersion(2)));
-    for tag in [0, 16, 255] {
-        let bytes = [&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, tag][..], &[0; 4]].concat();
+    for version in [1, 3] {
+        bytes[0] = version;
+        assert_eq!(Batch::decode(&bytes), Err(BatchFault::UnknownVersion(version)));
+    }
+    for tag in [0, 3, 6, 7, 12, 18, 255] {
+        let mut bytes = batch_of(vec![Row::TrimFanout { below: 14 }]).encode().to_vec();
+        bytes[23] = tag;
         assert_eq!(Batch::decode(&bytes), Err(BatchFault::UnknownTag(tag)));
     }
+    let mut bytes = batch_of(vec![]).encode().to_vec();
+    bytes[13..15].copy_from_slice(&64_u16.to_le_bytes());
+    assert_eq!(Batch::decode(&bytes), Err(BatchFault::NoSuchBay(64)));
+    let marks = batch_of(vec![Row::Marks { through: vec![(BayId(64), 1)] }]).encode();
+    assert_eq!(Batch::decode(&marks), Err(BatchFault::BadRow(17)));
+}
+
+#[test]
+fn an_empty_run_is_refused() {
+    let run = batch_of(vec![Row::Run { user: UserId(1), first: InboxSeq(1), entries: vec![] }]).encode();
+    assert_eq!(Batch::decode(&run), Err(BatchFault::BadRow(16)));
 }
 
 #[test]
 fn a_row_must_be_exactly_its_fields() {
-    for row in one_of_each().rows {
-        // A fan-out row is as long as its list, a channel's name may be anything.
-        let whole = Batch { store: StoreId(1), number: 1, rows: vec![row.clone()] }.encode();
-        let tag = whole[15];
-        for len in 0..whole.len() - 20 {
-            let mut cut = whole[..20 + len].to_vec();
-            cut[16..20].copy_from_slice(&(len as u32).to_le_bytes());
+    for row in one_of_each().parts.into_iter().flat_map(|part| part.rows) {
+        // A list is as long as its row, a channel's name may be anything.
+        let whole = batch_of(vec![row.clone()]).encode();
+        let tag = whole[23];
+        for len in 0..whole.len() - 28 {
+            let mut cut = whole[..28 + len].to_vec();
+            cut[15..19].copy_from_slice(&(len as u32 + 9).to_le_bytes());
+            cut[24..28].copy_from_slice(&(len as u32).to_le_bytes());
             match Batch::decode(&cut) {
                 Err(fault) => assert_eq!(fault, BatchFault::BadRow(tag)),
-                Ok(batch) => assert_ne!(batch.rows[0], row, "tag {tag} cut to {len}"),
+                Ok(batch) => assert_ne!(batch.parts[0].rows[0], row, "tag {tag} cut to {len}"),
             }
         }
     }
@@ -156,7 +191,7 @@ fn a_row_must_be_exactly_its_fields() {
 #[test]
 fn a_message_row_must_hold_a_frame_stamped_with_its_seq() {
     let row = |frame| Row::Message { channel: ChannelId(1), seq: Seq(2), frame };
-    let batch = |frame| Batch { store: StoreId(0), number: 1, rows: vec![row(frame)] }.encode();
+    let batch = |frame| batch_of(vec![row(frame)]).encode();
     assert!(Batch::decode(&batch(message(2, b""))).is_ok());
     assert_eq!(Batch::decode(&batch(message(3, b""))), Err(BatchFault::BadRow(1)));
     let unstamped = Frame::build(Kind::SEND_TEXT, 1, 5, b"");
@@ -165,14 +200,13 @@ fn a_message_row_must_hold_a_frame_stamped_with_its_seq() {
 
 #[test]
 fn a_count_costs_no_memory() {
-    let mut bytes = Batch { store: StoreId(0), number: 1, rows: vec![] }.encode().to_vec();
-    bytes[11..15].copy_from_slice(&u32::MAX.to_le_bytes());
+    let encoded = batch_of(vec![]).encode().to_vec();
+    let mut bytes = encoded.clone();
+    bytes[11..13].copy_from_slice(&u16::MAX.to_le_bytes());
     assert_eq!(Batch::decode(&bytes), Err(BatchFault::Truncated));
-}
-
-fn interval() -> impl Strategy<Value = Interval> {
-    (any::<u64>(), proptest::option::of(1..u64::MAX))
-        .prop_map(|(joined, left)| Interval { joined: Seq(joined), left: left.map(Seq) })
+    let mut bytes = encoded;
+    bytes[19..23].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(Batch::decode(&bytes), Err(BatchFault::Truncated));
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -180,39 +214,44 @@ fn row() -> impl Strategy<Value = Row> {
     let rest = (
         proptest::collection::vec(any::<u8>(), 0..60),
         ".{0,20}",
-        proptest::collection::vec(interval(), 0..4),
+        proptest::option::of(1..u64::MAX),
         proptest::collection::vec((any::<u128>(), any::<u64>()), 0..4),
     );
-    (0..15_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, intervals, messages))| {
+    (0..13_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, left, pointers))| {
         let (user, device, channel, seq) = (UserId(a), DeviceId(b), ChannelId(c), Seq(d));
+        let messages: Vec<_> = pointers.iter().map(|(c, s)| (ChannelId(*c), Seq(*s))).collect();
         match tag {
             0 => Row::Message { channel, seq, frame: message(d, &body) },
             1 => Row::Channel { channel, row: ChannelRow { name } },
-            2 => Row::Member { channel, user, row: MemberRow { role: a as u8, intervals } },
-            3 => Row::Joined { user, channel, joined: seq },
-            4 => Row::Left { user, channel, left: seq },
-            5 => Row::Read { user, channel, seq },
-            6 => Row::Pointer { user, at: InboxSeq(b), channel, seq },
-            7 => {
+            2 => Row::Joined { user, channel, joined: seq },
+            3 => Row::Left { user, channel, left: seq },
+            4 => {
                 let cursor = Cursor { generation: Generation(d), at: InboxSeq(a) };
                 Row::Device { user, device, row: DeviceRow { cursor, seen_ms: b } }
             }
-            8 => Row::DeviceGone { user, device },
-            9 => Row::Account { user, row: AccountRow { created_ms: b, not_before_ms: a } },
-            10 => Row::Fanout {
-                number: a,
-                messages: messages.into_iter().map(|(c, s)| (ChannelId(c), Seq(s))).collect(),
-            },
-            11 => Row::Applied { source: StoreId(a as u16), through: b },
-            12 => Row::TrimFanout { below: a },
-            13 => {
-                let left = intervals.first().and_then(|interval| interval.left);
-                let row = IntervalRow { number: b as u32, role: a as u8, left, name };
+            5 => Row::DeviceGone { user, device },
+            6 => Row::Account { user, row: AccountRow { created_ms: b, not_before_ms: a } },
+            7 => Row::Fanout { number: a, messages },
+            8 => Row::TrimFanout { below: a },
+            9 => {
+                let row = IntervalRow { number: b as u32, role: a as u8, left: left.map(Seq), name };
                 Row::Interval { channel, user, joined: seq, row }
+            }
+            10 => {
+                let entries = [vec![(channel, seq)], messages].concat();
+                Row::Run { user, first: InboxSeq(b), entries }
+            }
+            11 => {
+                let bay = |number: u64| BayId((number % 64) as u16);
+                Row::Marks { through: pointers.iter().map(|(_, s)| (bay(*s), *s)).collect() }
             }
             _ => Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(b) } },
         }
     })
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    (0..64_u16, proptest::collection::vec(row(), 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
 }
 
 proptest! {
@@ -220,17 +259,17 @@ proptest! {
 
     #[test]
     fn any_batch_comes_back(
-        store in any::<u16>(),
+        shard in any::<u16>(),
         number in any::<u64>(),
-        rows in proptest::collection::vec(row(), 0..8),
+        parts in proptest::collection::vec(part(), 0..4),
     ) {
-        let batch = Batch { store: StoreId(store), number, rows };
+        let batch = Batch { shard: ShardId(shard), number, parts };
         let bytes: Bytes = batch.encode();
         prop_assert_eq!(Batch::decode(&bytes), Ok(batch));
     }
 
     #[test]
-    fn any_bytes_are_refused_or_are_the_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..100), version in 0..3_u8) {
+    fn any_bytes_are_refused_or_are_the_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..100), version in 0..4_u8) {
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {
             *first = version;

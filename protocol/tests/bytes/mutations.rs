@@ -4,10 +4,10 @@ use protocol::body::message::{AddMembers, CreateGroup, SendText};
 use protocol::body::session::{Hello, Reject};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MemberItem, Members};
 use protocol::body::{Body, KINDS, encode};
-use protocol::commit::{Batch, ChannelRow, Interval, IntervalRow, MemberRow, PositionRow, Row};
+use protocol::commit::{Batch, ChannelRow, IntervalRow, Part, PositionRow, Row};
 use protocol::partition::mix64;
 use protocol::ws::{ControlFrame, Opcode, encode_header};
-use protocol::{ChannelId, InboxSeq, Seq, Stamp, StoreId, UserId};
+use protocol::{BayId, ChannelId, InboxSeq, Seq, ShardId, Stamp, UserId};
 
 use crate::checks;
 
@@ -133,7 +133,6 @@ fn websocket_streams() {
 #[test]
 fn batches() {
     let (user, channel) = (UserId(1), ChannelId(2));
-    let member = MemberRow { role: 1, intervals: vec![Interval { joined: Seq(1), left: Some(Seq(4)) }] };
     let stay = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "name".to_owned() };
     let position = PositionRow { read: Seq(3), delivered: Seq(2) };
     let stamp = Stamp { seq: Seq(3), time_ms: 2, sender: user };
@@ -141,13 +140,16 @@ fn batches() {
     let rows = vec![
         Row::Message { channel, seq: Seq(3), frame },
         Row::Channel { channel, row: ChannelRow { name: "name".to_owned() } },
-        Row::Member { channel, user, row: member.clone() },
         Row::Interval { channel, user, joined: Seq(1), row: stay.clone() },
         Row::Position { channel, user, row: position },
-        Row::Pointer { user, at: InboxSeq(9), channel, seq: Seq(3) },
         Row::Fanout { number: 1, messages: vec![(channel, Seq(3))] },
     ];
-    let batch = Batch { store: StoreId(3), number: 4, rows };
-    let values = [batch.encode().to_vec(), member.encode(), stay.encode(), position.encode().to_vec()];
+    let second = vec![
+        Row::Run { user, first: InboxSeq(9), entries: vec![(channel, Seq(3)), (channel, Seq(4))] },
+        Row::Marks { through: vec![(BayId(3), 1), (BayId(5), 9)] },
+    ];
+    let parts = vec![Part { bay: BayId(3), rows }, Part { bay: BayId(5), rows: second }];
+    let batch = Batch { shard: ShardId(3), number: 4, parts };
+    let values = [batch.encode().to_vec(), stay.encode(), position.encode().to_vec()];
     each_mutation(&values, checks::batch);
 }

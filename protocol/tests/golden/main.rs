@@ -171,7 +171,7 @@ fn places_and_channels() {
             None => PartitionId::of_channel(ChannelId(number(&entry["channel"]))),
         };
         assert_eq!(json!(partition.0), entry["partition"], "{}", entry["name"]);
-        assert_eq!(json!(partition.group()), entry["group"], "{}", entry["name"]);
+        assert_eq!(json!(partition.bay().0), entry["bay"], "{}", entry["name"]);
     }
     for entry in section("channel") {
         let channel = match entry.get("users") {

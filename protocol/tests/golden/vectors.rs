@@ -164,7 +164,7 @@ fn partitions() -> Value {
         let partition = PartitionId::of_user(UserId(user));
         json!({
             "name": format!("user_{user}"), "user": user.to_string(), "mix64": mix64(user).to_string(),
-            "partition": partition.0, "group": partition.group(),
+            "partition": partition.0, "bay": partition.bay().0,
         })
     });
     let channels =
@@ -173,7 +173,7 @@ fn partitions() -> Value {
         let partition = PartitionId::of_channel(ChannelId(channel));
         json!({
             "name": format!("channel_{channel}"), "channel": channel.to_string(),
-            "partition": partition.0, "group": partition.group(),
+            "partition": partition.0, "bay": partition.bay().0,
         })
     });
     of_user.into_iter().chain(of_channel).collect()

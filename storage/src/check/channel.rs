@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, channel_of};
 use protocol::body::read;
-use protocol::commit::{Interval, MemberRow, PositionRow};
+use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
-use protocol::{ChannelId, Frame, Kind, SendId, Seq, Stamp, StoreId, UserId};
+use protocol::{BayId, ChannelId, Frame, Kind, SendId, Seq, Stamp, UserId};
 
 use super::log::Coverage;
 use super::stream::Stream;
 use super::{Check, Severity, last_begun, name};
 use crate::family::Family;
 use crate::key::{self, JoinedTag};
-use crate::membership::Membership;
+use crate::membership::{Intervals, Membership};
 use crate::rows::{Found, Unread};
 use crate::view::stamped;
 
@@ -30,43 +30,43 @@ struct Sighting {
 /// One channel while its history streams by.
 struct Replayed {
     channel: ChannelId,
-    store: StoreId,
+    bay: BayId,
     head: Seq,
     time_ms: u64,
     bytes: u64,
     window: VecDeque<(UserId, SendId)>,
     seen: HashMap<(UserId, SendId), Sighting>,
     name: String,
-    members: BTreeMap<UserId, MemberRow>,
+    members: BTreeMap<UserId, Intervals>,
     /// The name with which each stay ended.
     names: BTreeMap<(UserId, Seq), String>,
 }
 
-/// Checks the channels of one store.
-pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, store: StoreId) -> Found<()> {
+/// Checks the channels of one bay.
+pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, bay: BayId) -> Found<()> {
     let messages_before = check.summary.messages;
     for number in 0..check.view.histories {
-        history(check, coverage, store, Family::History(number))?;
+        history(check, coverage, bay, Family::History(number))?;
     }
     let messages = check.summary.messages - messages_before;
-    let logged = coverage.logged.get(usize::from(store.0)).copied().flatten();
+    let logged = coverage.logged.get(usize::from(bay.0)).copied().flatten();
     if let Some(logged) = logged.filter(|logged| *logged != messages) {
         check.broken(
-            store,
+            bay,
             format!("the whole fan-out log names {logged} messages, the histories hold {messages}"),
         );
     }
-    group_rows(check, store)?;
-    member_rows(check, store)
+    group_rows(check, bay)?;
+    member_rows(check, bay)
 }
 
-fn history(check: &mut Check<'_>, coverage: &Coverage, store: StoreId, family: Family) -> Found<()> {
-    let mut rows = Stream::new(check.view, store, family);
+fn history(check: &mut Check<'_>, coverage: &Coverage, bay: BayId, family: Family) -> Found<()> {
+    let mut rows = Stream::new(check.view, bay, family);
     let mut current: Option<Replayed> = None;
     while let Some((key, value)) = rows.take()? {
         check.summary.messages += 1;
         let Some((partition, channel, seq)) = key::read_channel_row(&key) else {
-            check.broken(store, format!("a key of {family:?} cannot be read: {key:02x?}"));
+            check.broken(bay, format!("a key of {family:?} cannot be read: {key:02x?}"));
             continue;
         };
         if current.as_ref().is_none_or(|current| current.channel != channel) {
@@ -74,14 +74,14 @@ fn history(check: &mut Check<'_>, coverage: &Coverage, store: StoreId, family: F
                 done.finish(check, coverage)?;
             }
             let placed = key::channel(channel).starts_with(&partition.to_be_bytes())
-                && check.view.placement.channel_store(channel) == store
+                && BayId::of_channel(channel) == bay
                 && check.view.history(channel) == family
                 && channel.is_well_formed();
             if !placed {
-                check.broken(store, format!("{} stands in the wrong place: {family:?}", name(channel)));
+                check.broken(bay, format!("{} stands in the wrong place: {family:?}", name(channel)));
             }
             check.summary.channels += 1;
-            current = Some(Replayed::new(channel, store));
+            current = Some(Replayed::new(channel, bay));
         }
         if let Some(current) = &mut current {
             current.take(check, Seq(seq), value)?;
@@ -91,10 +91,10 @@ fn history(check: &mut Check<'_>, coverage: &Coverage, store: StoreId, family: F
 }
 
 impl Replayed {
-    fn new(channel: ChannelId, store: StoreId) -> Self {
+    fn new(channel: ChannelId, bay: BayId) -> Self {
         Self {
             channel,
-            store,
+            bay,
             head: Seq(0),
             time_ms: 0,
             bytes: 0,
@@ -107,20 +107,20 @@ impl Replayed {
     }
 
     fn broken(&self, check: &mut Check<'_>, seq: Seq, what: &str) {
-        check.broken(self.store, format!("message {} {seq}: {what}", name(self.channel)));
+        check.broken(self.bay, format!("message {} {seq}: {what}", name(self.channel)));
     }
 
     fn take(&mut self, check: &mut Check<'_>, seq: Seq, value: Bytes) -> Found<()> {
         if seq != self.head.next() {
             let what = format!("history of {} has a hole: {seq} follows {}", name(self.channel), self.head);
-            check.report(Severity::Lost, self.store, what);
+            check.report(Severity::Lost, self.bay, what);
         }
         self.head = seq;
-        let place = (self.store, check.view.history(self.channel));
-        let (frame, stamp) = match stamped(place, self.channel, seq, value) {
+        let family = check.view.history(self.channel);
+        let (frame, stamp) = match stamped(family, self.channel, seq, value) {
             Ok(found) => found,
             Err(Unread::Fault(error)) => {
-                check.broken(self.store, error.to_string());
+                check.broken(self.bay, error.to_string());
                 return Ok(());
             }
             Err(miss) => return Err(miss),
@@ -216,13 +216,13 @@ impl Replayed {
         for user in users {
             let member = self.members.entry(UserId(user)).or_default();
             if !member.is_member() {
-                member.intervals.push(Interval { joined: seq, left: None });
+                member.0.push(Interval { joined: seq, left: None });
             }
         }
     }
 
     fn leave(&mut self, seq: Seq, user: UserId) {
-        let member = self.members.get_mut(&user).and_then(|member| member.intervals.last_mut());
+        let member = self.members.get_mut(&user).and_then(|member| member.0.last_mut());
         if let Some(interval) = member.filter(|interval| interval.left.is_none()) {
             interval.left = Some(seq);
             self.names.insert((user, seq), self.name.clone());
@@ -231,10 +231,10 @@ impl Replayed {
 
     /// The rows of the channel say what its history says, and so do its users' own lists.
     fn finish(self, check: &mut Check<'_>, coverage: &Coverage) -> Found<()> {
-        let (channel, store) = (self.channel, self.store);
+        let (channel, bay) = (self.channel, self.bay);
         let Some((a, b)) = channel.users() else {
             match check.view.channel(channel)? {
-                None => check.broken(store, format!("{} has messages and no row", name(channel))),
+                None => check.broken(bay, format!("{} has messages and no row", name(channel))),
                 Some(row) if row.name != self.name => {
                     let what = format!(
                         "{} is named {:?}, its history says {:?}",
@@ -242,7 +242,7 @@ impl Replayed {
                         row.name,
                         self.name
                     );
-                    check.broken(store, what);
+                    check.broken(bay, what);
                 }
                 Some(_) => {}
             }
@@ -254,23 +254,23 @@ impl Replayed {
                 self.listed(check, coverage, *user, replayed)?;
             }
             for user in rows.keys() {
-                check.broken(store, format!("member {user} of {} never joined it", name(channel)));
+                check.broken(bay, format!("member {user} of {} never joined it", name(channel)));
             }
             return Ok(());
         };
-        let always = MemberRow { role: 0, intervals: vec![Interval { joined: Seq(1), left: None }] };
+        let always = Intervals::for_ever();
         self.listed(check, coverage, a, &always)?;
         self.listed(check, coverage, b, &always)
     }
 
     /// The stays of a member are what the history says, numbered, and end with the name of their time.
-    fn stays(&self, check: &mut Check<'_>, user: UserId, replayed: &MemberRow, found: &Membership) {
+    fn stays(&self, check: &mut Check<'_>, user: UserId, replayed: &Intervals, found: &Membership) {
         let whose = format!("member {user} of {}", name(self.channel));
-        let intervals = found.row().intervals;
-        if intervals != replayed.intervals {
-            let says = &replayed.intervals;
+        let intervals = found.intervals().0;
+        if intervals != replayed.0 {
+            let says = &replayed.0;
             check.broken(
-                self.store,
+                self.bay,
                 format!("{whose} has the intervals {intervals:?}, its history says {says:?}"),
             );
             return;
@@ -278,15 +278,14 @@ impl Replayed {
         for (stay, number) in found.stays.iter().zip(1..) {
             if stay.number != number {
                 check.broken(
-                    self.store,
+                    self.bay,
                     format!("{whose}: stay {number} says that it is number {}", stay.number),
                 );
             }
             let then = stay.interval.left.and_then(|left| self.names.get(&(user, left)));
-            // A row of old does not know the name.
             if let Some((found, then)) = stay.name.as_ref().zip(then).filter(|(found, then)| found != then) {
                 check.broken(
-                    self.store,
+                    self.bay,
                     format!("{whose} left it as {found:?}, its history says {then:?} at that time"),
                 );
             }
@@ -299,14 +298,14 @@ impl Replayed {
         check: &mut Check<'_>,
         coverage: &Coverage,
         user: UserId,
-        member: &MemberRow,
+        member: &Intervals,
     ) -> Found<()> {
-        let home = check.view.placement.user_store(user);
+        let home = BayId::of_user(user);
         if last_begun(member, coverage.through(self.channel, home, self.head)).is_none() {
             return Ok(());
         }
         let key = key::joined_row(user, self.channel, JoinedTag::Joined);
-        if check.view.rows(home)?.get(Family::Joined, &key, check.view.tier)?.is_none() {
+        if check.view.rows.get(Family::Joined, &key, check.view.tier)?.is_none() {
             check.broken(home, format!("the list of user {user} misses {}", name(self.channel)));
         }
         Ok(())
@@ -314,47 +313,45 @@ impl Replayed {
 }
 
 /// Group rows of channels without history.
-fn group_rows(check: &mut Check<'_>, store: StoreId) -> Found<()> {
-    let mut rows = Stream::new(check.view, store, Family::Channel);
+fn group_rows(check: &mut Check<'_>, bay: BayId) -> Found<()> {
+    let mut rows = Stream::new(check.view, bay, Family::Channel);
     while let Some((key, _)) = rows.take()? {
         let Some((_, channel)) = key::read_channel(&key) else {
-            check.broken(store, format!("a key of Channel cannot be read: {key:02x?}"));
+            check.broken(bay, format!("a key of Channel cannot be read: {key:02x?}"));
             continue;
         };
         if channel.users().is_some() || check.view.head(channel)?.0 == 0 {
-            check.broken(
-                store,
-                format!("a group row of {}, which is direct or has no messages", name(channel)),
-            );
+            check
+                .broken(bay, format!("a group row of {}, which is direct or has no messages", name(channel)));
         }
     }
     Ok(())
 }
 
 /// Intervals and positions, and rows of `member` of channels without history. The rows of one user stand together.
-fn member_rows(check: &mut Check<'_>, store: StoreId) -> Found<()> {
-    let mut rows = Stream::new(check.view, store, Family::Member);
+fn member_rows(check: &mut Check<'_>, bay: BayId) -> Found<()> {
+    let mut rows = Stream::new(check.view, bay, Family::Member);
     let mut heads: Option<(ChannelId, Seq)> = None;
     let mut current: Option<((ChannelId, UserId), Membership)> = None;
     while let Some((key, value)) = rows.take()? {
         let Some((_, channel, user, part)) = key::read_member(&key) else {
-            check.broken(store, format!("a key of Member cannot be read: {key:02x?}"));
+            check.broken(bay, format!("a key of Member cannot be read: {key:02x?}"));
             continue;
         };
         if let Some((whose, done)) = current.take_if(|(whose, _)| *whose != (channel, user)) {
-            one_member(check, store, whose, &done, &mut heads)?;
+            one_member(check, bay, whose, &done, &mut heads)?;
         }
         let (_, found) = current.get_or_insert_with(|| ((channel, user), Membership::default()));
         if found.take(part, &value).is_none() {
-            check.broken(store, format!("a row of Member cannot be read: {key:02x?}"));
+            check.broken(bay, format!("a row of Member cannot be read: {key:02x?}"));
         }
     }
-    current.map_or(Ok(()), |(whose, done)| one_member(check, store, whose, &done, &mut heads))
+    current.map_or(Ok(()), |(whose, done)| one_member(check, bay, whose, &done, &mut heads))
 }
 
 fn one_member(
     check: &mut Check<'_>,
-    store: StoreId,
+    bay: BayId,
     (channel, user): (ChannelId, UserId),
     found: &Membership,
     heads: &mut Option<(ChannelId, Seq)>,
@@ -366,29 +363,29 @@ fn one_member(
     };
     *heads = Some((channel, head));
     let whose = format!("member {user} of {}", name(channel));
-    let intervals = found.row().intervals;
+    let intervals = found.intervals().0;
     let mut end = Some(Seq(0));
     for interval in &intervals {
         let rising = end.is_some_and(|end| interval.joined > end)
             && interval.left.is_none_or(|left| left >= interval.joined && left <= head)
             && interval.joined <= head;
         if !rising {
-            check.broken(store, format!("{whose} has the intervals {intervals:?}, head {head}"));
+            check.broken(bay, format!("{whose} has the intervals {intervals:?}, head {head}"));
             break;
         }
         end = interval.left;
     }
     match channel.users() {
         Some((a, b)) if !intervals.is_empty() || (user != a && user != b) => {
-            check.broken(store, format!("{whose}: direct, and not one of its two users with a position"));
+            check.broken(bay, format!("{whose}: direct, and not one of its two users with a position"));
         }
-        None if intervals.is_empty() => check.broken(store, format!("{whose}: without an interval")),
+        None if intervals.is_empty() => check.broken(bay, format!("{whose}: without an interval")),
         _ => {}
     }
     let PositionRow { read, delivered } = found.position;
     if read.max(delivered) > head {
         let what = format!("{whose} has read {read} and received {delivered}, its head is {head}");
-        check.report(Severity::Lost, store, what);
+        check.report(Severity::Lost, bay, what);
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use protocol::StoreId;
+use protocol::BayId;
+use protocol::partition::BAYS;
 
 use crate::family::Family;
 use crate::key;
@@ -13,19 +14,29 @@ use crate::view::View;
 const CHUNK_ROWS: usize = 1024;
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
-/// The rows of one family of one store in key order.
+/// The rows of one family in key order.
 pub(super) struct Stream<'a> {
     view: View<'a>,
-    store: StoreId,
     family: Family,
     rows: VecDeque<(Box<[u8]>, Bytes)>,
     /// Where the next chunk begins; `None` behind the last.
     next: Option<Vec<u8>>,
+    /// Where all end.
+    end: Vec<u8>,
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(view: View<'a>, store: StoreId, family: Family) -> Self {
-        Self { view, store, family, rows: VecDeque::new(), next: Some(Vec::new()) }
+    /// Those of one bay. The last bay's end with the last key of all, so that one of no bay is seen
+    /// too.
+    pub(super) fn new(view: View<'a>, bay: BayId, family: Family) -> Self {
+        let (lower, upper) = key::bay(bay);
+        let end = if bay.0 + 1 == BAYS { key::END.to_vec() } else { upper.to_vec() };
+        Self { view, family, rows: VecDeque::new(), next: Some(lower.to_vec()), end }
+    }
+
+    /// Those of all bays.
+    pub(super) fn all(view: View<'a>, family: Family) -> Self {
+        Self { view, family, rows: VecDeque::new(), next: Some(Vec::new()), end: key::END.to_vec() }
     }
 
     /// The next row's key, without taking it.
@@ -53,20 +64,14 @@ impl<'a> Stream<'a> {
     fn fill(&mut self) -> Found<()> {
         let Some(from) = self.next.take() else { return Ok(()) };
         let (mut bytes, mut full) = (0, false);
-        let bounds: (&[u8], &[u8]) = (&from, &key::END);
+        let bounds: (&[u8], &[u8]) = (&from, &self.end);
         let rows = &mut self.rows;
-        self.view.rows(self.store)?.scan(
-            self.family,
-            bounds,
-            Direction::Rising,
-            self.view.tier,
-            &mut |key, value| {
-                bytes += value.bytes().len();
-                rows.push_back((key.into(), value.to_bytes()));
-                full = rows.len() >= CHUNK_ROWS || bytes >= CHUNK_BYTES;
-                Ok(!full)
-            },
-        )?;
+        self.view.rows.scan(self.family, bounds, Direction::Rising, self.view.tier, &mut |key, value| {
+            bytes += value.bytes().len();
+            rows.push_back((key.into(), value.to_bytes()));
+            full = rows.len() >= CHUNK_ROWS || bytes >= CHUNK_BYTES;
+            Ok(!full)
+        })?;
         if full {
             self.next = self.rows.back().map(|(key, _)| [key, &[0][..]].concat());
         }

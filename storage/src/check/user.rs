@@ -2,31 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use protocol::commit::{AccountRow, DeviceRow, Interval, MemberRow};
+use protocol::commit::{AccountRow, DeviceRow, Interval};
 use protocol::limits::DEVICES_MAX;
-use protocol::{ChannelId, Generation, Seq, StoreId, UserId};
+use protocol::{BayId, ChannelId, Generation, Seq, UserId};
 
 use super::log::Coverage;
 use super::stream::Stream;
 use super::{Check, Severity, first_held, last_begun, name};
 use crate::family::Family;
 use crate::key::{self, Key};
+use crate::membership::Intervals;
 use crate::rows::Found;
-use crate::stores::state;
+use crate::store::state;
 use crate::value;
 use crate::view::Listed;
 
 /// One channel as one user's inbox should hold it.
 struct Track {
     head: Seq,
-    /// How far the user's store has applied it.
+    /// How far the user's bay has applied it.
     covered: Seq,
-    member: MemberRow,
+    member: Intervals,
     /// The newest pointer so far.
     last: Seq,
 }
 
-/// The families of one store that are ordered by user.
+/// The families of one bay that are ordered by user.
 struct Streams<'a> {
     account: Stream<'a>,
     joined: Stream<'a>,
@@ -34,30 +35,30 @@ struct Streams<'a> {
     device: Stream<'a>,
 }
 
-/// Checks the users of one store.
-pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, store: StoreId) -> Found<()> {
-    let generation = state(&check.view, store)?.generation;
-    let stream = |family| Stream::new(check.view, store, family);
+/// Checks the users of one bay.
+pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, bay: BayId) -> Found<()> {
+    let generation = state(&check.view, bay)?.generation;
+    let stream = |family| Stream::new(check.view, bay, family);
     let mut streams = Streams {
         account: stream(Family::Account),
         joined: stream(Family::Joined),
         inbox: stream(Family::Inbox),
         device: stream(Family::Device),
     };
-    while let Some(user) = streams.next_user(check, store)? {
+    while let Some(user) = streams.next_user(check, bay)? {
         check.summary.users += 1;
-        if check.view.placement.user_store(user) != store {
-            check.broken(store, format!("rows of user {user}, who lives elsewhere"));
+        if BayId::of_user(user) != bay {
+            check.broken(bay, format!("rows of user {user}, who lives elsewhere"));
         }
         let prefix = key::user(user);
         match streams.account.take_within(&prefix)? {
-            None => check.report(Severity::Odd, store, format!("rows of user {user}, who has no account")),
+            None => check.report(Severity::Odd, bay, format!("rows of user {user}, who has no account")),
             Some((_, value)) if AccountRow::decode(&value).is_none() => {
-                check.broken(store, format!("the account of user {user} cannot be read"));
+                check.broken(bay, format!("the account of user {user} cannot be read"));
             }
             Some(_) => {}
         }
-        let mut one = User { user, store, prefix, coverage, tracks: BTreeMap::new() };
+        let mut one = User { user, bay, prefix, coverage, tracks: BTreeMap::new() };
         let listed = one.listed(check, &mut streams.joined)?;
         let head = one.inbox(check, &mut streams.inbox)?;
         one.devices(check, &mut streams.device, (generation, head))?;
@@ -68,7 +69,7 @@ pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, store: StoreId) 
 
 impl Streams<'_> {
     /// The smallest user of which any row is left. Keys that name no user are reported and skipped.
-    fn next_user(&mut self, check: &mut Check<'_>, store: StoreId) -> Found<Option<UserId>> {
+    fn next_user(&mut self, check: &mut Check<'_>, bay: BayId) -> Found<Option<UserId>> {
         let mut next: Option<Box<[u8]>> = None;
         for stream in [&mut self.account, &mut self.joined, &mut self.inbox, &mut self.device] {
             while let Some(key) = stream.peek()? {
@@ -80,7 +81,7 @@ impl Streams<'_> {
                     }
                     break;
                 }
-                check.broken(store, format!("a key names no user of its partition: {key:02x?}"));
+                check.broken(bay, format!("a key names no user of its partition: {key:02x?}"));
                 stream.take()?;
             }
         }
@@ -92,7 +93,7 @@ impl Streams<'_> {
 /// One user at work.
 struct User<'a> {
     user: UserId,
-    store: StoreId,
+    bay: BayId,
     prefix: Key,
     coverage: &'a Coverage,
     tracks: BTreeMap<ChannelId, Track>,
@@ -100,7 +101,7 @@ struct User<'a> {
 
 impl User<'_> {
     fn broken(&self, check: &mut Check<'_>, what: &str) {
-        check.broken(self.store, format!("user {}: {what}", self.user));
+        check.broken(self.bay, format!("user {}: {what}", self.user));
     }
 
     fn listed(&self, check: &mut Check<'_>, rows: &mut Stream<'_>) -> Found<BTreeMap<ChannelId, Listed>> {
@@ -132,7 +133,7 @@ impl User<'_> {
             if row.cursor.generation == generation && row.cursor.at.0 > head {
                 let what =
                     format!("the cursor {} of device {device} is above the inbox head {head}", row.cursor.at);
-                check.report(Severity::Odd, self.store, format!("user {}: {what}", self.user));
+                check.report(Severity::Odd, self.bay, format!("user {}: {what}", self.user));
             }
         }
         check.summary.devices += count;
@@ -146,19 +147,23 @@ impl User<'_> {
     fn inbox(&mut self, check: &mut Check<'_>, rows: &mut Stream<'_>) -> Found<u64> {
         let mut head = 0;
         while let Some((key, value)) = rows.take_within(&self.prefix)? {
-            check.summary.pointers += 1;
-            let Some(((_, _, at), (channel, seq))) =
-                key::read_user_row(&key).zip(value::read_pointer(&value))
-            else {
-                self.broken(check, &format!("an inbox entry cannot be read: {key:02x?}"));
+            let run = key::read_user_row(&key).zip(value::run::read(self.user, &value));
+            let Some(((_, _, first), entries)) = run else {
+                self.broken(check, &format!("a run of the inbox cannot be read: {key:02x?}"));
                 continue;
             };
-            if at != head + 1 {
-                let what = format!("user {}: the inbox has a hole: {at} follows {head}", self.user);
-                check.report(Severity::Lost, self.store, what);
+            check.summary.runs += 1;
+            if first > head + 1 {
+                let what = format!("user {}: the inbox has a hole: {first} follows {head}", self.user);
+                check.report(Severity::Lost, self.bay, what);
+            } else if first <= head {
+                self.broken(check, &format!("the inbox holds {first} twice: a run before it ends at {head}"));
             }
-            head = at;
-            self.pointer(check, at, channel, seq)?;
+            for (at, (channel, seq)) in (first..).zip(entries) {
+                check.summary.pointers += 1;
+                head = head.max(at);
+                self.pointer(check, at, channel, seq)?;
+            }
         }
         Ok(head)
     }
@@ -172,7 +177,7 @@ impl User<'_> {
         let place = format!("inbox entry {at} names {} {seq}", name(channel));
         if seq > head {
             let what = format!("user {}: {place}, above its head {head}", self.user);
-            check.report(Severity::Lost, check.view.placement.channel_store(channel), what);
+            check.report(Severity::Lost, BayId::of_channel(channel), what);
             return Ok(());
         }
         if seq <= last {
@@ -180,7 +185,7 @@ impl User<'_> {
             return Ok(());
         }
         if seq > covered {
-            self.broken(check, &format!("{place}, which its store has not marked as applied"));
+            self.broken(check, &format!("{place}, which its bay has not marked as applied"));
         }
         if let Some(missing) = missing {
             self.broken(check, &format!("{place}, but {missing} before it has no entry"));
@@ -198,17 +203,15 @@ impl User<'_> {
         if !self.tracks.contains_key(&channel) {
             let head = check.view.head(channel)?;
             let member = match channel.users() {
-                Some((a, b)) if a == self.user || b == self.user => {
-                    MemberRow { role: 0, intervals: vec![Interval { joined: Seq(1), left: None }] }
-                }
-                Some(_) => MemberRow::default(),
-                None => check.view.membership(channel, self.user)?.row(),
+                Some((a, b)) if a == self.user || b == self.user => Intervals::for_ever(),
+                Some(_) => Intervals::default(),
+                None => check.view.membership(channel, self.user)?.intervals(),
             };
-            let covered = self.coverage.through(channel, self.store, head);
+            let covered = self.coverage.through(channel, self.bay, head);
             self.tracks.insert(channel, Track { head, covered, member, last: Seq(0) });
         }
         // It was put there above.
-        let missing = || crate::error::StoreError::corrupt(self.store, "a track was lost");
+        let missing = || crate::error::StoreError::corrupt(Some(self.bay), "a track was lost");
         Ok(self.tracks.get_mut(&channel).ok_or_else(missing)?)
     }
 
@@ -217,21 +220,12 @@ impl User<'_> {
         for (channel, one) in listed {
             let track = self.track(check, channel)?;
             let expected = last_begun(&track.member, track.covered);
-            let (head, member) = (track.head, track.member.clone());
-            if one.read > head {
-                let what = format!(
-                    "user {}: has read {} to {}, its head is {head}",
-                    self.user,
-                    name(channel),
-                    one.read
-                );
-                check.report(Severity::Odd, self.store, what);
-            }
+            let member = track.member.clone();
             let found = one.joined.map(|joined| Interval { joined, left: one.left_since() });
             if found != expected {
                 let what =
                     format!("the list says {found:?} about {}, membership says {expected:?}", name(channel));
-                self.broken(check, &format!("{what} of {:?}", member.intervals));
+                self.broken(check, &format!("{what} of {:?}", member.0));
             }
         }
         for (channel, track) in &self.tracks {

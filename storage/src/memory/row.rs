@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn keys_are_ordered_like_their_bytes() {
         let keys: [&[u8]; 9] =
-            [&key::START, b"\0", b"\0\0", b"a", b"a\0", b"a\0\0\0\0\0\0\0\0", b"a\x01", b"b", &key::END];
+            [b"", b"\0", b"\0\0", b"a", b"a\0", b"a\0\0\0\0\0\0\0\0", b"a\x01", b"b", &key::END];
         for (place, key) in keys.iter().enumerate() {
             assert_eq!(RowKey::new(key).as_bytes(), *key);
             for (other_place, other) in keys.iter().enumerate() {

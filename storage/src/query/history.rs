@@ -79,24 +79,24 @@ pub(super) fn visit(
     direction: Direction,
     take: &mut dyn FnMut(Frame, Stamp) -> bool,
 ) -> Found<()> {
-    let (store, family) = (view.placement.channel_store(channel), view.history(channel));
+    let family = view.history(channel);
     if after.0 == u64::MAX || before <= after.next() {
         return Ok(());
     }
     let bounds = (key::message(channel, after.next()), key::message(channel, before));
     let mut expected = (direction == Direction::Rising).then(|| after.next());
-    view.scan((store, family), (&bounds.0, &bounds.1), direction, &mut |key, value| {
-        let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(store, family, key))?;
+    view.scan(family, (&bounds.0, &bounds.1), direction, &mut |key, value| {
+        let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(family, key))?;
         let seq = Seq(seq);
         if let Some(wanted) = expected.filter(|wanted| *wanted != seq) {
             let what = format!("history of {channel:?} has a hole: seq {wanted} is missing beside {seq}");
-            return Err(StoreError::corrupt_row(store, family, &key::message(channel, wanted), what).into());
+            return Err(StoreError::corrupt_row(family, &key::message(channel, wanted), what).into());
         }
         expected = match direction {
             Direction::Rising => Some(seq.next()),
             Direction::Falling => seq.0.checked_sub(1).map(Seq),
         };
-        let (frame, stamp) = stamped((store, family), channel, seq, value.to_bytes())?;
+        let (frame, stamp) = stamped(family, channel, seq, value.to_bytes())?;
         Ok(take(frame, stamp))
     })
 }

@@ -1,4 +1,4 @@
-//! Pages of a user's own list. Names and heads stand with the channels, in other stores.
+//! Pages of a user's own list. Names and heads stand with the channels, in other bays.
 
 use protocol::query::JoinedItem;
 use protocol::{ChannelId, Seq, UserId};
@@ -46,21 +46,21 @@ fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> 
         (None, _) => group.map(|row| row.name),
         (Some(_), name) => name,
     };
-    let read = view.position(channel, user)?.read.max(listed.read);
+    let read = view.position(channel, user)?.read;
     let head = left.unwrap_or(head);
     let floor = read.max(Seq(joined.0.saturating_sub(1)));
     let unread = unread::count(view, (channel, user), (floor, head), budget)?;
     Ok(JoinedItem { channel, joined, left, read, unread, head, name: name.unwrap_or_default() })
 }
 
-/// The first `limit` channels and, if there is one, the next. A read mark alone is not yet a row of the list.
+/// The first `limit` channels and, if there is one, the next. The end of a stay alone is not a row of the list.
 fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
-    let place = (view.placement.user_store(user), Family::Joined);
+    let family = Family::Joined;
     let mut listed: Vec<Listed> = Vec::new();
     let range = (&key::joined(user, from), &key::user(user));
-    view.scan_from(place, range, Direction::Rising, &mut |key, value| {
+    view.scan_from(family, range, Direction::Rising, &mut |key, value| {
         let row = key::read_joined(key).zip(value::read_number(value.bytes()));
-        let ((_, _, channel, tag), seq) = row.ok_or_else(|| damaged(place.0, place.1, key))?;
+        let ((_, _, channel, tag), seq) = row.ok_or_else(|| damaged(family, key))?;
         if listed.last().is_none_or(|last| last.channel != channel) {
             listed.pop_if(|last| last.joined.is_none());
             // One above the limit is kept to know that there is more, and only its first row is needed.

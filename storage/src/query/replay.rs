@@ -3,34 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::commit::MemberRow;
 use protocol::query::{Delivery, PageBounds};
-use protocol::{ChannelId, Frame, Seq, StoreId, UserId};
+use protocol::{BayId, Bays, ChannelId, Frame, Seq, UserId};
 
 use super::Filled;
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::key;
+use crate::membership::Intervals;
 use crate::rows::{Direction, Found};
 use crate::value;
 use crate::view::{View, damaged};
 
-/// Log rows that one read covers at most, so that rows that concern another store cost bounded time.
+/// Log rows that one read covers at most, so that rows that concern other bays cost bounded time.
 const ROWS_MAX: usize = 4096;
 /// Rows of all kinds that one read looks at, about: the log row in which it passes this is its last.
 const LOOKS_MAX: usize = 16_384;
 
 type LogRow = (u64, Vec<(ChannelId, Seq)>);
-type Members = BTreeMap<ChannelId, Vec<(UserId, MemberRow)>>;
+type Members = BTreeMap<ChannelId, Vec<(UserId, Intervals)>>;
+/// Deliveries with their log row, and the last log row covered.
+type Page = (Vec<(u64, Delivery)>, u64);
 
-/// Deliveries for `dest` with `after < number <= until`, and the last log row covered.
+/// Deliveries for `dests` with `after < number <= until`: one pass over the log, whatever the number of bays.
 pub(super) fn page(
     view: &View<'_>,
-    source: StoreId,
+    source: BayId,
     (after, until): (u64, u64),
-    dest: StoreId,
+    dests: Bays,
     bounds: PageBounds,
-) -> Found<(Vec<Delivery>, u64)> {
+) -> Found<Page> {
     let (mut members, mut looks) = (Members::new(), 0);
     let mut filled = Filled::new(bounds);
     let (mut deliveries, mut through) = (Vec::new(), after);
@@ -47,9 +49,10 @@ pub(super) fn page(
             looks += 1 + messages.len();
             for (channel, seq) in messages {
                 looks += load_members(view, channel, &mut members)?;
-                row.extend(delivery(view, (source, number, dest), (channel, seq), &members)?);
+                let found = delivery(view, (source, number, dests), (channel, seq), &members)?;
+                row.extend(found.map(|delivery| (number, delivery)));
             }
-            let bytes = row.iter().map(|delivery| delivery.frame.bytes().len()).sum();
+            let bytes = row.iter().map(|(_, delivery): &(u64, Delivery)| delivery.frame.bytes().len()).sum();
             if !row.is_empty() && !filled.take(row.len(), bytes) {
                 return Ok((deliveries, through));
             }
@@ -64,17 +67,17 @@ pub(super) fn page(
 }
 
 /// The next rows of the log, up to `until`; they must follow `after` without a hole.
-fn log(view: &View<'_>, source: StoreId, (after, until): (u64, u64), count: usize) -> Found<Vec<LogRow>> {
+fn log(view: &View<'_>, source: BayId, (after, until): (u64, u64), count: usize) -> Found<Vec<LogRow>> {
     let mut rows: Vec<LogRow> = Vec::new();
     let Some(mut expected) = after.checked_add(1).filter(|next| *next <= until) else { return Ok(rows) };
-    let bounds: (&[u8], &[u8]) = (&key::fanout(expected), &key::END);
-    view.scan((source, Family::Fanout), bounds, Direction::Rising, &mut |key, value| {
+    let bounds: (&[u8], &[u8]) = (&key::fanout(source, expected), &key::bay(source).1);
+    view.scan(Family::Fanout, bounds, Direction::Rising, &mut |key, value| {
         let row = key::read_fanout(key).zip(value::read_fanout(value.bytes()));
-        let (number, messages) = row.ok_or_else(|| damaged(source, Family::Fanout, key))?;
+        let ((_, number), messages) = row.ok_or_else(|| damaged(Family::Fanout, key))?;
         if number != expected {
             let what = format!("the fan-out log misses {expected}, which is still needed; next is {number}");
-            let missing = key::fanout(expected);
-            return Err(StoreError::corrupt_row(source, Family::Fanout, &missing, what).into());
+            let missing = key::fanout(source, expected);
+            return Err(StoreError::corrupt_row(Family::Fanout, &missing, what).into());
         }
         expected += 1;
         rows.push((number, messages));
@@ -89,30 +92,29 @@ fn load_members(view: &View<'_>, channel: ChannelId, members: &mut Members) -> F
         return Ok(0);
     }
     let mut found = Vec::new();
-    view.each_membership(channel, &mut |user, membership| found.push((user, membership.row())))?;
+    view.each_membership(channel, &mut |user, membership| found.push((user, membership.intervals())))?;
     let rows = found.len();
     members.insert(channel, found);
     Ok(rows)
 }
 
-/// One message for the users of `dest`; `None` when it has none there.
+/// One message for the users of `dests`; `None` when it has none there.
 fn delivery(
     view: &View<'_>,
-    (source, number, dest): (StoreId, u64, StoreId),
+    (source, number, dests): (BayId, u64, Bays),
     (channel, seq): (ChannelId, Seq),
     members: &Members,
 ) -> Found<Option<Delivery>> {
-    let at_dest = |user: &UserId| view.placement.user_store(*user) == dest;
+    let at_dest = |user: &UserId| dests.contains(BayId::of_user(*user));
     let read = || -> Found<Frame> {
         let gone = || {
             let what =
-                format!("fan-out log row {number} of store {source} names {channel:?} {seq}, which is gone");
-            let (home, family) = (view.placement.channel_store(channel), view.history(channel));
-            StoreError::corrupt_row(home, family, &key::message(channel, seq), what)
+                format!("fan-out log row {number} of bay {source} names {channel:?} {seq}, which is gone");
+            StoreError::corrupt_row(view.history(channel), &key::message(channel, seq), what)
         };
         Ok(view.message(channel, seq)?.ok_or_else(gone)?)
     };
-    let (frame, recipients): (Frame, Vec<UserId>) = if let Some((a, b)) = channel.users() {
+    let (frame, mut recipients): (Frame, Vec<UserId>) = if let Some((a, b)) = channel.users() {
         let recipients: Vec<_> = [a, b].into_iter().filter(at_dest).collect();
         if recipients.is_empty() {
             return Ok(None);
@@ -120,18 +122,17 @@ fn delivery(
         (read()?, recipients)
     } else {
         let members = members.get(&channel).map(Vec::as_slice).unwrap_or_default();
-        // Senders are among those who ever were members, so a store without one of these needs no frame read for it.
+        // Senders are among those who ever were members, so bays without one of these need no frame read for it.
         if !members.iter().any(|(user, _)| at_dest(user)) {
             return Ok(None);
         }
         let frame = read()?;
         let sender = frame.read_stamp().map(|stamp| stamp.sender);
         let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
-        let mut recipients: Vec<_> = held.chain(sender).filter(at_dest).collect();
-        recipients.sort_unstable();
-        recipients.dedup();
-        (frame, recipients)
+        (frame, held.chain(sender).filter(at_dest).collect())
     };
+    recipients.sort_unstable_by_key(|user| (BayId::of_user(*user), *user));
+    recipients.dedup();
     let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients) };
     Ok((!found.recipients.is_empty()).then_some(found))
 }

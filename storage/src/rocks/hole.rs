@@ -10,24 +10,24 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crc::{CRC_32_ISCSI, Crc};
-use protocol::StoreId;
 
 use crate::error::StoreError;
 
 const BLOCK_BYTES: usize = 32 * 1024;
 const HEADER_BYTES: usize = 7;
-/// A record of these types begins a commit. One commit begins only after the one before it was synced, so a whole one
+/// A record of these types begins a write. Commits that wait together are one write, which begins only after the one
+/// before it was synced, so a whole one
 /// behind a damaged place proves that the place once held acknowledged data. (A later part of the same commit proves
 /// nothing: pages of one write may reach the disk in any order.)
 const BEGINS: [u8; 2] = [1, 2];
 /// Sequence number and count in front of every commit.
 const COMMIT_BYTES_MIN: usize = 12;
 
-/// Looks at every log of a store.
+/// Looks at every log.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] with the file and the place of a hole.
-pub(super) fn check(dir: &Path, store: StoreId) -> Result<(), StoreError> {
+pub(super) fn check(dir: &Path) -> Result<(), StoreError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -41,7 +41,7 @@ pub(super) fn check(dir: &Path, store: StoreId) -> Result<(), StoreError> {
         let found = File::open(&path).and_then(find);
         if let Some(at) = found.map_err(|error| StoreError::io(path.display(), error))? {
             let what = format!("{} is damaged at byte {at}, and committed records follow", path.display());
-            return Err(StoreError::corrupt(store, what));
+            return Err(StoreError::corrupt(None, what));
         }
     }
     Ok(())

@@ -8,16 +8,15 @@ use rocksdb::{
 
 use crate::family::Family;
 use crate::options::Options;
-use crate::value::Layout;
 
-/// Open files a store at least: below this every read opens a file.
-const FILES_MIN: u64 = 64;
-/// Open files a store at most: 64 MB each.
-const FILES_MAX: u64 = 4096;
+/// Open files at least: below this every read opens a file.
+const FILES_MIN: u64 = 256;
+/// Open files at most: 64 MB each.
+const FILES_MAX: u64 = 32_768;
 /// The limit where it cannot be read.
 const FILES_ASSUMED: u64 = 1024;
 
-/// What all stores of a directory share.
+/// What lasts beyond one family: caches and budgets. Migration opens several stores with one of these.
 pub(crate) struct Shared {
     cache: Cache,
     memtables: WriteBufferManager,
@@ -27,24 +26,23 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(options: &Options, layout: Layout) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         // Compactions go behind what an ack waits for. The pool is the process's, whatever environment it is named by. Not
         // so flushes: a memtable that waits for one holds writes up.
         if let Ok(mut environment) = Env::new() {
             environment.lower_thread_pool_cpu_priority();
         }
-        let stores = u64::from(layout.stores.max(1));
         Self {
             cache: Cache::new_lru_cache(options.cache_bytes),
-            // No stall: the budget makes the fullest store flush early; stopping every writer would be worse.
+            // No stall: the budget makes the fullest family flush early; stopping every writer would be worse.
             memtables: WriteBufferManager::new_write_buffer_manager(options.memtable_bytes, false),
-            wal_bytes: (options.wal_bytes / stores).max(1024 * 1024),
-            open_files: open_files(descriptor_limit(), options.files_reserve, stores),
+            wal_bytes: options.wal_bytes.max(1024 * 1024),
+            open_files: open_files(descriptor_limit(), options.files_reserve),
             background_jobs: i32::from(options.background_jobs.max(2)),
         }
     }
 
-    /// Options of a store.
+    /// Options of the whole.
     pub(crate) fn options(&self) -> RocksOptions {
         // Table files would name the machine that wrote them; there is no setter for that.
         let nameless = RocksOptions::default().get_options_from_string("db_host_id=maru");
@@ -60,7 +58,7 @@ impl Shared {
         options.set_paranoid_checks(true);
         options.set_recycle_log_file_num(0);
         options.set_track_and_verify_wals_in_manifest(true);
-        // Recovery reads 20 to 30 MB a second, one store after the other.
+        // Recovery reads 20 to 30 MB a second.
         options.set_max_total_wal_size(self.wal_bytes);
         options.set_write_buffer_manager(&self.memtables);
         options.set_max_open_files(self.open_files);
@@ -80,7 +78,7 @@ impl Shared {
     pub(crate) fn family(&self, family: Family) -> RocksOptions {
         let mut options = RocksOptions::default();
         options.set_write_buffer_size(match family {
-            Family::History(_) | Family::Inbox => 16 * 1024 * 1024,
+            Family::History(_) | Family::Inbox => 32 * 1024 * 1024,
             _ => 4 * 1024 * 1024,
         });
         options.set_max_write_buffer_number(4);
@@ -130,10 +128,10 @@ fn descriptor_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(FILES_ASSUMED)
 }
 
-/// Files that one store may hold open: its share of what is left for all of them.
-fn open_files(limit: u64, reserve: Option<u64>, stores: u64) -> i32 {
+/// Files that may be held open: what is left.
+fn open_files(limit: u64, reserve: Option<u64>) -> i32 {
     let left = limit.saturating_sub(reserve.unwrap_or(limit / 16 * 15));
-    i32::try_from((left / stores).clamp(FILES_MIN, FILES_MAX)).unwrap_or(i32::MAX)
+    i32::try_from(left.clamp(FILES_MIN, FILES_MAX)).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
@@ -143,11 +141,11 @@ mod tests {
     use protocol::{ChannelId, Seq};
 
     #[test]
-    fn files_are_shared_within_bounds() {
-        assert_eq!(open_files(20_000, None, 8), 156);
-        assert_eq!(open_files(20_000, Some(12_000), 8), 1000);
-        assert_eq!(open_files(1024, Some(1024), 8), 64);
-        assert_eq!(open_files(u64::MAX, None, 1), 4096);
+    fn files_are_held_within_bounds() {
+        assert_eq!(open_files(20_000, None), 1250);
+        assert_eq!(open_files(20_000, Some(12_000)), 8000);
+        assert_eq!(open_files(1024, Some(1024)), 256);
+        assert_eq!(open_files(u64::MAX, None), 32_768);
     }
 
     #[test]
@@ -159,7 +157,7 @@ mod tests {
             assert!(one_prefix(family, &from, &key::message(ChannelId(number), Seq(9))));
             assert!(one_prefix(family, &from, &all.after_all()));
             assert!(!one_prefix(family, &from, &key::END));
-            assert!(!one_prefix(family, &key::START, &from));
+            assert!(!one_prefix(family, b"", &from));
             assert!(!one_prefix(
                 family,
                 &key::message(ChannelId(number), Seq(4)),

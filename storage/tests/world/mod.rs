@@ -1,4 +1,4 @@
-//! A small world that commits as the shard core would: coherent batches for one or more equal sets of stores.
+//! A small world that commits as the shard core would: coherent batches for one or more equal stores.
 #![allow(dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use protocol::body::encode;
 use protocol::body::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText};
-use protocol::{ChannelId, Frame, InboxSeq, Placement, SendId, Seq, Stamp, StoreId, UserId};
+use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
-    AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, MemberRow, PageBounds, Query, Row, Stores,
-    Tier,
+    AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store, Tier,
 };
 
 pub const PAGE: PageBounds = PageBounds { messages: 200, bytes: 256 * 1024 };
@@ -17,59 +16,66 @@ pub const PAGE: PageBounds = PageBounds { messages: 200, bytes: 256 * 1024 };
 #[derive(Default)]
 pub struct Group {
     pub name: String,
-    pub members: BTreeMap<UserId, MemberRow>,
+    pub members: BTreeMap<UserId, Stays>,
+}
+
+/// When a user was a member, rising.
+#[derive(Clone, Default)]
+pub struct Stays(pub Vec<Interval>);
+
+impl Stays {
+    pub fn is_member(&self) -> bool {
+        self.0.last().is_some_and(|interval| interval.left.is_none())
+    }
 }
 
 pub struct World {
-    pub stores: Vec<Arc<Stores>>,
-    pub placement: Placement,
+    pub stores: Vec<Arc<Store>>,
     pub groups: BTreeMap<ChannelId, Group>,
     pub heads: BTreeMap<ChannelId, Seq>,
     pub inboxes: BTreeMap<UserId, u64>,
-    /// Membership is written as directories were written before each stay had a row.
-    pub is_old: bool,
-    numbers: Vec<u64>,
-    logs: Vec<u64>,
+    number: u64,
+    logs: BTreeMap<BayId, u64>,
     time_ms: u64,
     sends: u64,
 }
 
 impl World {
-    pub fn new(stores: Vec<Arc<Stores>>) -> Self {
-        let count = stores[0].count();
-        let placement = Placement::new(count, 1).unwrap();
-        let zeros = vec![0; usize::from(count)];
+    pub fn new(stores: Vec<Arc<Store>>) -> Self {
         Self {
             stores,
-            placement,
             groups: BTreeMap::new(),
             heads: BTreeMap::new(),
             inboxes: BTreeMap::new(),
-            is_old: false,
-            numbers: zeros.clone(),
-            logs: zeros,
+            number: 0,
+            logs: BTreeMap::new(),
             time_ms: 1_700_000_000_000,
             sends: 0,
         }
     }
 
-    /// One set of `count` stores in memory.
-    pub fn memory(count: u16) -> Self {
-        Self::new(vec![Arc::new(Stores::memory(count))])
+    /// One store in memory.
+    pub fn memory() -> Self {
+        Self::new(vec![Arc::new(Store::memory())])
     }
 
-    pub fn commit(&mut self, store: StoreId, rows: Vec<Row>) {
-        let number = &mut self.numbers[usize::from(store.0)];
-        *number += 1;
-        let batch = Batch { store, number: *number, rows };
-        for stores in &self.stores {
-            stores.commit(store, std::slice::from_ref(&batch)).unwrap();
+    pub fn commit(&mut self, bay: BayId, rows: Vec<Row>) {
+        self.commit_parts(vec![Part { bay, rows }]);
+    }
+
+    pub fn commit_parts(&mut self, parts: Vec<Part>) {
+        self.number += 1;
+        let batch = Batch { shard: ShardId(0), number: self.number, parts };
+        for store in &self.stores {
+            store.commit(std::slice::from_ref(&batch)).unwrap();
         }
     }
 
     pub fn account(&mut self, user: UserId) {
-        let store = self.placement.user_store(user);
-        self.commit(store, vec![Row::Account { user, row: AccountRow { created_ms: 5, not_before_ms: 0 } }]);
+        self.commit(
+            BayId::of_user(user),
+            vec![Row::Account { user, row: AccountRow { created_ms: 5, not_before_ms: 0 } }],
+        );
     }
 
     pub fn next_send(&mut self) -> u64 {
@@ -88,28 +94,19 @@ impl World {
         self.heads.insert(channel, seq);
         self.time_ms += 3;
         let frame = frame.clone().stamp(Stamp { seq, time_ms: self.time_ms, sender });
-        let store = self.placement.channel_store(channel);
+        let bay = BayId::of_channel(channel);
         let mut rows = vec![Row::Message { channel, seq, frame }];
         if let Some(group) = self.groups.get(&channel) {
             rows.push(Row::Channel { channel, row: ChannelRow { name: group.name.clone() } });
             for (user, member) in &group.members {
-                if self.is_old {
-                    rows.push(Row::Member { channel, user: *user, row: member.clone() });
-                } else {
-                    rows.extend(changed_stays(channel, (*user, member), seq, &group.name));
-                }
+                rows.extend(changed_stays(channel, (*user, member), seq, &group.name));
             }
         }
-        let number = &mut self.logs[usize::from(store.0)];
+        let number = self.logs.entry(bay).or_default();
         *number += 1;
         rows.push(Row::Fanout { number: *number, messages: vec![(channel, seq)] });
-        self.commit(store, rows);
+        self.commit(bay, rows);
         seq
-    }
-
-    /// From here on every stay that begins or ends has a row of its own.
-    pub fn renew(&mut self) {
-        self.is_old = false;
     }
 
     pub fn text(&mut self, channel: ChannelId, sender: UserId, text: &str) -> Seq {
@@ -122,8 +119,8 @@ impl World {
         let channel = ChannelId::group(creator, SendId(id));
         let mut group = Group { name: name.into(), ..Group::default() };
         for user in members.iter().copied().chain([creator.0]) {
-            let intervals = vec![Interval { joined: Seq(1), left: None }];
-            group.members.insert(UserId(user), MemberRow { role: 0, intervals });
+            let stays = vec![Interval { joined: Seq(1), left: None }];
+            group.members.insert(UserId(user), Stays(stays));
         }
         self.groups.insert(channel, group);
         let body = CreateGroup { channel: channel.0, name: name.into(), members: members.to_vec() };
@@ -141,7 +138,7 @@ impl World {
         let joined = self.heads[&channel].next();
         let member = self.groups.get_mut(&channel).unwrap().members.entry(user).or_default();
         assert!(!member.is_member());
-        member.intervals.push(Interval { joined, left: None });
+        member.0.push(Interval { joined, left: None });
         let frame = encode(self.next_send(), &AddMembers { channel: channel.0, members: vec![user.0] });
         self.append(channel, sender, &frame)
     }
@@ -149,7 +146,7 @@ impl World {
     pub fn remove(&mut self, channel: ChannelId, sender: UserId, user: UserId) -> Seq {
         let left = self.heads[&channel].next();
         let member = self.groups.get_mut(&channel).unwrap().members.get_mut(&user).unwrap();
-        member.intervals.last_mut().unwrap().left = Some(left);
+        member.0.last_mut().unwrap().left = Some(left);
         let id = self.next_send();
         let frame = if sender == user {
             encode(id, &LeaveGroup { channel: channel.0 })
@@ -163,17 +160,18 @@ impl World {
         self.stores[0].read(query, Tier::Any).unwrap().unwrap()
     }
 
-    pub fn mark(&self, dest: StoreId, source: StoreId) -> u64 {
-        let applied = self.stores[0].state(dest).unwrap().applied;
-        applied.iter().find(|(store, _)| *store == source).map_or(0, |(_, through)| *through)
+    pub fn mark(&self, dest: BayId, source: BayId) -> u64 {
+        self.stores[0].state(dest).unwrap().applied[usize::from(source.0)]
     }
 
-    /// Applies what `dest` has not applied of `source`, a page at a time.
-    pub fn deliver(&mut self, source: StoreId, dest: StoreId, page: PageBounds) {
+    /// Applies what `dests` have not applied of `source`, a page at a time, as a shard does that is home of them: it
+    /// reads from the least of their marks, and leaves out what each has.
+    pub fn deliver(&mut self, source: BayId, dests: Bays, page: PageBounds) {
         loop {
-            let after = self.mark(dest, source);
+            let marks: BTreeMap<_, _> = dests.iter().map(|dest| (dest, self.mark(dest, source))).collect();
+            let Some(after) = marks.values().min().copied() else { return };
             let Answer::Replay { deliveries, through } =
-                self.read(&Query::Replay { source, after, until: u64::MAX, dest, page })
+                self.read(&Query::Replay { source, after, until: u64::MAX, dests, page })
             else {
                 panic!("another answer")
             };
@@ -181,46 +179,64 @@ impl World {
                 assert!(deliveries.is_empty());
                 return;
             }
-            let mut rows = Vec::new();
-            for delivery in deliveries {
+            let mut rows: BTreeMap<BayId, Vec<Row>> = BTreeMap::new();
+            let mut runs: BTreeMap<UserId, Vec<(ChannelId, Seq)>> = BTreeMap::new();
+            for (number, delivery) in deliveries {
                 let (channel, seq) = (delivery.channel, delivery.seq);
                 for user in delivery.recipients.iter().copied() {
-                    let at = self.inboxes.entry(user).or_default();
-                    *at += 1;
-                    rows.push(Row::Pointer { user, at: InboxSeq(*at), channel, seq });
-                    match self.groups.get(&channel) {
-                        None if seq == Seq(1) => rows.push(Row::Joined { user, channel, joined: seq }),
-                        None => {}
-                        Some(group) => {
-                            for interval in &group.members[&user].intervals {
-                                if interval.joined == seq {
-                                    rows.push(Row::Joined { user, channel, joined: seq });
-                                }
-                                if interval.left == Some(seq) {
-                                    rows.push(Row::Left { user, channel, left: seq });
-                                }
-                            }
-                        }
+                    let bay = BayId::of_user(user);
+                    if number > marks[&bay] {
+                        runs.entry(user).or_default().push((channel, seq));
+                        rows.entry(bay).or_default().extend(self.listed(channel, user, seq));
                     }
                 }
             }
-            rows.push(Row::Applied { source, through });
-            self.commit(dest, rows);
+            for (user, entries) in runs {
+                let head = self.inboxes.entry(user).or_default();
+                let first = InboxSeq(*head + 1);
+                *head += entries.len() as u64;
+                rows.entry(BayId::of_user(user)).or_default().push(Row::Run { user, first, entries });
+            }
+            for (dest, _) in marks.iter().filter(|(_, mark)| **mark < through) {
+                let row = Row::Marks { through: vec![(source, through)] };
+                rows.entry(*dest).or_default().push(row);
+            }
+            self.commit_parts(rows.into_iter().map(|(bay, rows)| Part { bay, rows }).collect());
         }
+    }
+
+    /// What the user's own list takes from a message.
+    fn listed(&self, channel: ChannelId, user: UserId, seq: Seq) -> Vec<Row> {
+        let Some(group) = self.groups.get(&channel) else {
+            let opened = (seq == Seq(1)).then_some(Row::Joined { user, channel, joined: seq });
+            return opened.into_iter().collect();
+        };
+        let mut rows = Vec::new();
+        for interval in &group.members[&user].0 {
+            if interval.joined == seq {
+                rows.push(Row::Joined { user, channel, joined: seq });
+            }
+            if interval.left == Some(seq) {
+                rows.push(Row::Left { user, channel, left: seq });
+            }
+        }
+        rows
     }
 
     pub fn deliver_all(&mut self) {
-        for source in 0..self.placement.stores() {
-            for dest in 0..self.placement.stores() {
-                self.deliver(StoreId(source), StoreId(dest), PAGE);
-            }
+        for source in self.sources() {
+            self.deliver(source, Bays::ALL, PAGE);
         }
     }
 
-    /// Removes what every store has applied, except the newest row.
-    pub fn trim(&mut self, source: StoreId) {
-        let stores = 0..self.placement.stores();
-        let slowest = stores.map(|dest| self.mark(StoreId(dest), source)).min().unwrap();
+    /// The bays that have a log.
+    pub fn sources(&self) -> Vec<BayId> {
+        self.logs.keys().copied().collect()
+    }
+
+    /// Removes what every bay has applied, except the newest row.
+    pub fn trim(&mut self, source: BayId) {
+        let slowest = BayId::all().map(|dest| self.mark(dest, source)).min().unwrap();
         let head = self.stores[0].state(source).unwrap().fanout_head;
         let below = (slowest + 1).min(head);
         self.commit(source, vec![Row::TrimFanout { below }]);
@@ -254,22 +270,22 @@ impl World {
 }
 
 /// The rows of the stays that begin or end with a message.
-fn changed_stays(channel: ChannelId, (user, member): (UserId, &MemberRow), seq: Seq, name: &str) -> Vec<Row> {
+fn changed_stays(channel: ChannelId, (user, member): (UserId, &Stays), seq: Seq, name: &str) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (interval, number) in member.intervals.iter().zip(1..) {
+    for (interval, number) in member.0.iter().zip(1..) {
         let Interval { joined, left } = *interval;
         if joined == seq || left == Some(seq) {
             let name = if left.is_some() { name.to_owned() } else { String::new() };
-            let row = IntervalRow { number, role: member.role, left, name };
+            let row = IntervalRow { number, role: 0, left, name };
             rows.push(Row::Interval { channel, user, joined, row });
         }
     }
     rows
 }
 
-pub fn findings(stores: &Stores) -> Vec<String> {
+pub fn findings(store: &Store) -> Vec<String> {
     let mut lines = Vec::new();
-    stores.check(&mut |finding| lines.push(finding.to_string())).unwrap();
+    store.check(&mut |finding| lines.push(finding.to_string())).unwrap();
     lines
 }
 
@@ -279,11 +295,11 @@ pub fn texts(frames: &[Frame]) -> Vec<String> {
 }
 
 /// Everything that can be asked about these users and channels, as text.
-pub fn dump(stores: &Stores, users: &[UserId], channels: &[ChannelId]) -> String {
+pub fn dump(store: &Store, users: &[UserId], channels: &[ChannelId]) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     let mut ask = |query: Query| {
-        let answer = stores.read(&query, Tier::Any).map(Option::unwrap);
+        let answer = store.read(&query, Tier::Any).map(Option::unwrap);
         writeln!(out, "{query:?}\n    {answer:?}").unwrap();
     };
     for user in users.iter().copied() {
@@ -314,22 +330,19 @@ pub fn dump(stores: &Stores, users: &[UserId], channels: &[ChannelId]) -> String
             }
         }
     }
-    for source in (0..stores.count()).map(StoreId) {
-        for dest in (0..stores.count()).map(StoreId) {
+    let states = store.states().unwrap();
+    let mut homes = Bays::default();
+    users.iter().for_each(|user| homes.insert(BayId::of_user(*user)));
+    for source in states.iter().filter(|state| state.fanout_head > 0).map(|state| state.bay) {
+        for dests in homes.iter().map(|bay| Bays::from_iter([bay])).chain([homes, Bays::ALL, Bays(0)]) {
             for after in [0, 1, 3] {
-                ask(Query::Replay { source, after, until: u64::MAX, dest, page: PAGE });
-                ask(Query::Replay {
-                    source,
-                    after,
-                    until: u64::MAX,
-                    dest,
-                    page: PageBounds { messages: 1, bytes: 0 },
-                });
+                ask(Query::Replay { source, after, until: u64::MAX, dests, page: PAGE });
+                let page = PageBounds { messages: 1, bytes: 0 };
+                ask(Query::Replay { source, after, until: u64::MAX, dests, page });
             }
         }
     }
-    for source in (0..stores.count()).map(StoreId) {
-        let mut state = stores.state(source).unwrap();
+    for mut state in states {
         state.generation.0 = 0;
         writeln!(out, "{state:?}").unwrap();
     }
