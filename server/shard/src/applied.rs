@@ -1,5 +1,5 @@
-//! The receiving side of fan-out for one own store: the marks "applied through L from source S", the spans that wait until
-//! their recipients are loaded, and the hops that wait until what is missing before them was read. Repeats, drops, crashes
+//! The receiving side of fan-out: the marks "applied through L from bay B", one a source for all own bays, the spans that
+//! wait until their recipients are loaded, and the hops that wait until what is missing before them was read. Repeats, drops, crashes
 //! and boot are one rule: what is not the next span is known already, or waits for a read of the source's log.
 //!
 //! A span counts its missing recipients once, when it is queued; who is loaded is subtracted from the spans that wait for
@@ -8,17 +8,17 @@
 use std::collections::VecDeque;
 
 use protocol::hop::Origin;
-use protocol::query::Delivery;
-use protocol::{StoreId, UserId};
+use protocol::query::{BayState, Delivery};
+use protocol::{BayId, UserId};
 
 use crate::idmap::{IdMap, Seeded};
 use crate::ledger::Weight;
 use crate::limits::DELIVERIES_WAITING_MAX;
 
-/// One span of a source's log with its messages for this store.
+/// One span of a source's log with its messages for this shard.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {
-    pub(crate) source: StoreId,
+    pub(crate) source: BayId,
     pub(crate) through: u64,
     pub(crate) deliveries: Vec<Delivery>,
     /// Who sent which of the deliveries; rising.
@@ -31,7 +31,7 @@ pub(crate) struct Inbound {
 
 /// A span that waits for recipients, or behind one that does.
 #[derive(Debug)]
-struct Span {
+struct WaitingSpan {
     inbound: Inbound,
     /// Recipients that are not in memory, each as often as it receives.
     missing: usize,
@@ -41,8 +41,10 @@ struct Span {
 struct Mark {
     /// Queued or applied through here, without a gap.
     queued: u64,
-    /// Rows written through here.
+    /// In the inboxes through here.
     applied: u64,
+    /// Rows on their way to the disk through here, or stored.
+    written: u64,
     /// Rows stored through here.
     stored: u64,
     /// The source knows that we stored through here.
@@ -57,11 +59,12 @@ struct Mark {
 
 #[derive(Debug)]
 pub(crate) struct Applied {
-    pub(crate) store: StoreId,
     marks: Vec<Mark>,
+    /// What each own bay had applied at boot, by source. They may differ: bays were at home on other shards then.
+    found: Vec<(BayId, Vec<u64>)>,
     /// Hops that all marks keep.
     kept: usize,
-    waiting: VecDeque<Span>,
+    waiting: VecDeque<WaitingSpan>,
     /// The number of the first waiting span; they are numbered in order.
     first: u64,
     /// Users who are being loaded: the number of the span for each delivery that waits for them.
@@ -71,14 +74,17 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
-    /// `heads` are the logs' heads at boot, by store; all of them are read before the shard is ready.
-    pub(crate) fn new(store: StoreId, marks: &[(StoreId, u64)], heads: &[u64], seed: Seeded) -> Self {
+    /// `heads` are the logs' heads at boot, by bay; all of them are read before the shard is ready, each from the own bay on
+    /// that has applied least of it.
+    pub(crate) fn new(own: &[BayState], heads: &[u64], seed: Seeded) -> Self {
+        let found: Vec<_> = own.iter().map(|state| (state.bay, state.applied.clone())).collect();
         let mark = |source: usize, seen: &u64| {
-            let found = marks.iter().find(|(store, _)| usize::from(store.0) == source);
-            let through = found.map_or(0, |(_, through)| *through);
+            let of_bay = |(_, marks): &(BayId, Vec<u64>)| marks.get(source).copied().unwrap_or_default();
+            let through = found.iter().map(of_bay).min().unwrap_or_default();
             Mark {
                 queued: through,
                 applied: through,
+                written: through,
                 stored: through,
                 told: 0,
                 seen: *seen,
@@ -87,8 +93,8 @@ impl Applied {
             }
         };
         Self {
-            store,
             marks: heads.iter().enumerate().map(|(source, head)| mark(source, head)).collect(),
+            found,
             kept: 0,
             waiting: VecDeque::new(),
             first: 0,
@@ -121,7 +127,7 @@ impl Applied {
 
     /// The source and the range `after < number <= until` of its log that must be read, if one is behind: up to the first
     /// hop that is here. Marks it as being read.
-    pub(crate) fn gap(&mut self) -> Option<(StoreId, u64, u64)> {
+    pub(crate) fn gap(&mut self) -> Option<(BayId, u64, u64)> {
         if self.waiting.len() >= DELIVERIES_WAITING_MAX {
             return None;
         }
@@ -130,7 +136,7 @@ impl Applied {
         let (source, mark) = behind?;
         mark.replaying = true;
         let until = mark.kept.front().map_or(mark.seen, |(after, _)| *after);
-        Some((StoreId(u16::try_from(source).ok()?), mark.queued, until))
+        Some((BayId(u16::try_from(source).ok()?), mark.queued, until))
     }
 
     /// The log was read from the mark on. Given back if it brings something new.
@@ -145,7 +151,7 @@ impl Applied {
     }
 
     /// The next of the kept hops of a source, if nothing is missing before it any more.
-    pub(crate) fn next_kept(&mut self, source: StoreId) -> Option<Inbound> {
+    pub(crate) fn next_kept(&mut self, source: BayId) -> Option<Inbound> {
         let mark = self.marks.get_mut(usize::from(source.0))?;
         while mark.kept.front().is_some_and(|(after, _)| *after <= mark.queued) {
             let (_, inbound) = mark.kept.pop_front()?;
@@ -159,7 +165,7 @@ impl Applied {
     }
 
     /// The log could not be read; it will be tried again.
-    pub(crate) fn replay_failed(&mut self, source: StoreId) {
+    pub(crate) fn replay_failed(&mut self, source: BayId) {
         if let Some(mark) = self.marks.get_mut(usize::from(source.0)) {
             mark.replaying = false;
         }
@@ -171,7 +177,7 @@ impl Applied {
     }
 
     /// A span is being applied.
-    pub(crate) fn passed(&mut self, source: StoreId, through: u64) {
+    pub(crate) fn passed(&mut self, source: BayId, through: u64) {
         if let Some(mark) = self.marks.get_mut(usize::from(source.0)) {
             mark.applied = through;
         }
@@ -185,7 +191,7 @@ impl Applied {
 
     /// Queues a span for which so many recipients were waited for.
     pub(crate) fn push(&mut self, inbound: Inbound, missing: usize) {
-        self.waiting.push_back(Span { inbound, missing });
+        self.waiting.push_back(WaitingSpan { inbound, missing });
     }
 
     /// Whether a span waits for this user to be loaded.
@@ -237,22 +243,50 @@ impl Applied {
     }
 
     /// The rows through here are stored.
-    pub(crate) fn stored(&mut self, source: StoreId, through: u64) {
+    pub(crate) fn stored(&mut self, source: BayId, through: u64) {
         if let Some(mark) = self.marks.get_mut(usize::from(source.0)) {
             mark.stored = mark.stored.max(through);
         }
     }
 
     /// Marks that their sources do not know yet.
-    pub(crate) fn untold(&mut self) -> Vec<(StoreId, u64)> {
+    pub(crate) fn untold(&mut self) -> Vec<(BayId, u64)> {
         let mut untold = Vec::new();
         for (source, mark) in (0u16..).zip(self.marks.iter_mut()) {
             if mark.told < mark.stored {
                 mark.told = mark.stored;
-                untold.push((StoreId(source), mark.stored));
+                untold.push((BayId(source), mark.stored));
             }
         }
         untold
+    }
+
+    /// Whether an own bay had applied this number of a source's log when the process began: its pointers are on the disk.
+    pub(crate) fn had(&self, bay: BayId, source: BayId, number: u64) -> bool {
+        number <= self.found_in(bay, source)
+    }
+
+    fn found_in(&self, bay: BayId, source: BayId) -> u64 {
+        let marks = self.found.iter().find(|(own, _)| *own == bay).map(|(_, marks)| marks);
+        marks.and_then(|marks| marks.get(usize::from(source.0))).copied().unwrap_or_default()
+    }
+
+    /// The marks whose rows are not on their way yet, which from now on they are.
+    pub(crate) fn moved(&mut self) -> Vec<(BayId, u64)> {
+        let mut moved = Vec::new();
+        for (source, mark) in (0u16..).zip(self.marks.iter_mut()) {
+            if mark.written < mark.applied {
+                mark.written = mark.applied;
+                moved.push((BayId(source), mark.applied));
+            }
+        }
+        moved
+    }
+
+    /// Of these marks, those that an own bay does not have on the disk already.
+    pub(crate) fn marks_of(&self, bay: BayId, moved: &[(BayId, u64)]) -> Vec<(BayId, u64)> {
+        let is_new = |(source, through): &&(BayId, u64)| *through > self.found_in(bay, *source);
+        moved.iter().filter(is_new).copied().collect()
     }
 
     /// Whether every log is applied as far as it was seen.
@@ -263,14 +297,21 @@ impl Applied {
 
 #[cfg(test)]
 mod tests {
+    use protocol::Generation;
+
     use super::*;
 
     fn inbound(source: u16, through: u64) -> Inbound {
-        Inbound { source: StoreId(source), through, ..Inbound::default() }
+        Inbound { source: BayId(source), through, ..Inbound::default() }
     }
 
-    fn applied(marks: &[(StoreId, u64)], heads: &[u64]) -> Applied {
-        Applied::new(StoreId(0), marks, heads, Seeded(7))
+    fn own(bay: u16, applied: &[u64]) -> BayState {
+        let (generation, applied) = (Generation(1), applied.to_vec());
+        BayState { bay: BayId(bay), generation, fanout_head: 0, fanout_tail: 0, applied }
+    }
+
+    fn applied(marks: &[u64], heads: &[u64]) -> Applied {
+        Applied::new(&[own(0, marks)], heads, Seeded(7))
     }
 
     /// What happens to the log of source 0.
@@ -288,22 +329,22 @@ mod tests {
 
     /// Takes what follows; says the ends of the spans that were given to be applied.
     fn run(facts: &[Fact]) -> Vec<u64> {
-        let mut applied = applied(&[(StoreId(0), 4)], &[4]);
+        let mut applied = applied(&[4], &[4]);
         let mut given = Vec::new();
         for fact in facts {
             match *fact {
                 Fact::Hop(after, through) => given.extend(applied.offer(after, inbound(0, through))),
                 Fact::Gap(range) => {
-                    let expected = range.map(|(after, until)| (StoreId(0), after, until));
+                    let expected = range.map(|(after, until)| (BayId(0), after, until));
                     assert_eq!(applied.gap(), expected, "{facts:?}");
                 }
                 Fact::Read(through) => {
                     given.extend(applied.replayed(inbound(0, through)));
-                    while let Some(kept) = applied.next_kept(StoreId(0)) {
+                    while let Some(kept) = applied.next_kept(BayId(0)) {
                         given.push(kept);
                     }
                 }
-                Fact::Failed => applied.replay_failed(StoreId(0)),
+                Fact::Failed => applied.replay_failed(BayId(0)),
             }
         }
         given.iter().map(|inbound| inbound.through).collect()
@@ -366,32 +407,48 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_the_rest_is_read() {
-        let mut applied = applied(&[(StoreId(0), 4)], &[4]);
+        let mut applied = applied(&[4], &[4]);
         let most = DELIVERIES_WAITING_MAX as u64;
         for at in 10..10 + most + 5 {
             assert!(applied.offer(at, inbound(0, at + 1)).is_none());
         }
         assert_eq!(applied.kept, DELIVERIES_WAITING_MAX);
-        assert_eq!(applied.gap(), Some((StoreId(0), 4, 10)), "a full store still closes the gap");
+        assert_eq!(applied.gap(), Some((BayId(0), 4, 10)), "a full store still closes the gap");
         assert!(applied.replayed(inbound(0, 10)).is_some());
-        let taken = core::iter::from_fn(|| applied.next_kept(StoreId(0))).count();
+        let taken = core::iter::from_fn(|| applied.next_kept(BayId(0))).count();
         assert_eq!((taken, applied.kept), (DELIVERIES_WAITING_MAX, 0));
-        assert_eq!(applied.gap(), Some((StoreId(0), 10 + most, 15 + most)));
+        assert_eq!(applied.gap(), Some((BayId(0), 10 + most, 15 + most)));
     }
 
     #[test]
     fn marks_follow_what_is_applied_and_stored() {
-        let mut applied = applied(&[(StoreId(1), 4)], &[0, 4]);
+        let mut applied = applied(&[0, 4], &[0, 4]);
         assert!(applied.is_caught_up());
         let next = applied.offer(4, inbound(1, 6)).expect("is next");
         assert!(!applied.is_caught_up());
         applied.push(next, 0);
         assert_eq!(applied.pop().map(|inbound| inbound.through), Some(6));
         assert!(applied.is_caught_up());
-        assert_eq!(applied.untold(), vec![(StoreId(1), 4)]);
-        applied.stored(StoreId(1), 6);
-        assert_eq!(applied.untold(), vec![(StoreId(1), 6)]);
+        assert_eq!(applied.untold(), vec![(BayId(1), 4)]);
+        applied.stored(BayId(1), 6);
+        assert_eq!(applied.untold(), vec![(BayId(1), 6)]);
         assert!(applied.untold().is_empty());
+    }
+
+    /// Bays that were at home on different shards come together on one.
+    #[test]
+    fn the_least_of_the_own_bays_is_where_a_log_is_read_from() {
+        let mut applied = Applied::new(&[own(1, &[7, 2]), own(3, &[4, 9])], &[9, 9], Seeded(7));
+        assert_eq!(applied.gap(), Some((BayId(0), 4, 9)));
+        assert_eq!(applied.gap(), Some((BayId(1), 2, 9)));
+        assert!(applied.had(BayId(1), BayId(0), 7) && !applied.had(BayId(1), BayId(0), 8));
+        assert!(!applied.had(BayId(3), BayId(0), 5) && applied.had(BayId(3), BayId(1), 9));
+        applied.passed(BayId(0), 6);
+        let moved = applied.moved();
+        assert_eq!(moved, [(BayId(0), 6)]);
+        assert!(applied.marks_of(BayId(1), &moved).is_empty(), "a mark never steps back");
+        assert_eq!(applied.marks_of(BayId(3), &moved), moved);
+        assert!(applied.moved().is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use protocol::body::message::{
 use protocol::commit::{ChannelRow, IntervalRow, Row};
 use protocol::hop::Origin;
 use protocol::query::{Earlier, Member};
-use protocol::{ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, StoreId, UserId};
+use protocol::{BayId, ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, ShardId, UserId};
 
 use crate::dedup::Dedup;
 use crate::invariant::checked;
@@ -207,7 +207,7 @@ impl Channel {
             return recipients.clone();
         }
         let users: Vec<UserId> = self.members.keys().copied().chain(change.gone).collect();
-        let recipients = by_store(placement, &users);
+        let recipients = by_home(placement, &users);
         // Who left with this very message receives it and nothing after it.
         self.recipients = (!change.members).then(|| recipients.clone());
         recipients
@@ -381,10 +381,15 @@ fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn by_store(placement: Placement, users: &[UserId]) -> Recipients {
-    let mut stores: BTreeMap<StoreId, Vec<UserId>> = BTreeMap::new();
+/// Users by their home, of each home in the order of keys.
+fn by_home(placement: Placement, users: &[UserId]) -> Recipients {
+    let mut homes: BTreeMap<ShardId, Vec<UserId>> = BTreeMap::new();
     for user in users {
-        stores.entry(placement.user_store(*user)).or_default().push(*user);
+        homes.entry(placement.user_home(*user)).or_default().push(*user);
     }
-    stores.into_iter().map(|(store, users)| (store, Arc::from(users))).collect()
+    let sorted = homes.into_iter().map(|(home, mut users)| {
+        users.sort_unstable_by_key(|user| (BayId::of_user(*user), *user));
+        (home, Arc::from(users))
+    });
+    sorted.collect()
 }

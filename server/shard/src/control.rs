@@ -142,12 +142,7 @@ impl Shard {
             return impossible!(self, "a command for a user who is not in memory");
         };
         let dirty = user.dirty;
-        let Some(index) = self.own(self.placement.user_store(id)) else {
-            return impossible!(self, "a command for a user whose store is elsewhere");
-        };
-        let after = After::Reply(ticket);
-        let pipeline = self.pipelines.get_mut(index);
-        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(dirty, after)) {
+        if let Some(after) = self.pipeline.after_number(dirty, After::Reply(ticket)) {
             self.after_stored(after);
         }
     }

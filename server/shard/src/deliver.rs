@@ -1,103 +1,107 @@
-//! Messages on their way out: from a stored batch to the stores of the recipients, into their inboxes, to their sessions.
+//! Messages on their way out: from a stored batch to the homes of the recipients, into their inboxes, to their sessions.
+
+use std::sync::Arc;
 
 use protocol::body::sync::SendAck;
 use protocol::body::{self};
 use protocol::commit::Row;
-use protocol::hop::{Hop, Origin, Speak};
+use protocol::hop::{Hop, Span, Speak};
 use protocol::limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
 use protocol::query::{Delivery, PageBounds, Query};
-use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
+use protocol::{BayId, ChannelId, Frame, InboxSeq, Kind, Seq, ShardId, UserId};
 
 use crate::applied::Inbound;
 use crate::effect::Effect;
 use crate::inbox::{Ack, Entry};
 use crate::input::{ConnId, Ticket};
 use crate::invariant::impossible;
+use crate::ledger::frame_bytes;
 use crate::limits::PAGES_ASKED_MAX;
 use crate::pauses::Why;
 use crate::pipeline::Committing;
 use crate::read::PAGE_WAITS;
 use crate::session::{Link, Session};
 use crate::shard::{Asked, Shard, Slot};
+use crate::source::Source;
 
-/// What one batch holds for one destination store.
+/// What one batch holds for one shard.
 #[derive(Debug)]
 struct Outbound {
-    dest: StoreId,
-    deliveries: Vec<Delivery>,
-    origins: Vec<(usize, Origin)>,
+    home: ShardId,
+    spans: Vec<Span>,
 }
 
 pub(crate) const PAGE: PageBounds = PageBounds { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX };
 
 impl Shard {
-    /// A batch of messages is stored: one hop a destination store.
-    pub(crate) fn fan_out(&mut self, index: usize, through: u64, messages: Vec<Committing>) {
-        if let Some(source) = self.sources.get_mut(index) {
-            source.stored(through);
+    /// A batch of messages is stored: one hop for each shard that has recipients.
+    pub(crate) fn fan_out(&mut self, numbers: &[(BayId, u64)], messages: Vec<Committing>) {
+        for (bay, number) in numbers {
+            if let Some(source) = self.source_mut(*bay) {
+                source.stored(*number);
+            }
         }
-        let mut dests: Vec<Outbound> = Vec::new();
+        let mut homes: Vec<Outbound> = Vec::new();
         for message in messages {
             self.counters.messages_stored += 1;
             self.message_stored(message.channel, message.seq);
-            for (dest, users) in message.recipients.iter() {
-                let place = dests.iter().position(|outbound| outbound.dest == *dest).unwrap_or_else(|| {
-                    dests.push(Outbound { dest: *dest, deliveries: Vec::new(), origins: Vec::new() });
-                    dests.len() - 1
+            for (home, users) in message.recipients.iter() {
+                let place = homes.iter().position(|outbound| outbound.home == *home).unwrap_or_else(|| {
+                    homes.push(Outbound { home: *home, spans: Vec::new() });
+                    homes.len() - 1
                 });
-                let Some(outbound) = dests.get_mut(place) else {
-                    impossible!(self, "a destination that was just added is gone");
-                    continue;
-                };
-                if self.placement.user_store(message.origin.user) == *dest {
-                    outbound.origins.push((outbound.deliveries.len(), message.origin));
+                if let Some(outbound) = homes.get_mut(place) {
+                    let is_senders = self.placement.user_home(message.origin.user) == *home;
+                    outbound.add(numbers, &message, users, is_senders);
                 }
-                let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
-                outbound.deliveries.push(Delivery { channel, seq, frame, recipients: users.clone() });
             }
         }
-        for outbound in dests {
-            self.deliver(index, through, outbound);
+        for outbound in homes {
+            self.deliver(outbound);
         }
     }
 
-    fn deliver(&mut self, index: usize, through: u64, outbound: Outbound) {
-        let Outbound { dest, deliveries, origins } = outbound;
-        let home = self.placement.shard_of_store(dest);
-        let full = self.hops.is_full(home);
-        let Some(source) = self.sources.get_mut(index) else {
-            return impossible!(self, "a batch of a store without a log");
-        };
-        let span = source.tell(dest, through);
+    fn deliver(&mut self, outbound: Outbound) {
+        let Outbound { home, mut spans } = outbound;
+        for span in &mut spans {
+            let Some(source) = self.source_mut(span.source) else {
+                return impossible!(self, "a batch of a bay without a log");
+            };
+            span.after = source.tell(home, span.through).after;
+        }
         // A dropped hop leaves a gap, which the next hop or the next hint shows.
-        if full {
-            self.counters.deliveries_dropped += deliveries.len() as u64;
+        if self.hops.is_full(home) {
+            let dropped: usize = spans.iter().map(|span| span.deliveries.len()).sum();
+            self.counters.deliveries_dropped += dropped as u64;
             return;
         }
-        let source = source.store;
-        let (after, through) = (span.after, span.through);
-        self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
+        self.hops.push(home, Hop::Deliver { spans });
     }
 
-    pub(crate) fn takes_deliveries(&self, index: usize) -> bool {
-        self.pipelines.get(index).is_some_and(|pipeline| pipeline.takes_deliveries())
+    /// The log of an own bay.
+    pub(crate) fn source_mut(&mut self, bay: BayId) -> Option<&mut Source> {
+        let place = usize::from(bay.0 / self.placement.shards());
+        self.sources.get_mut(place).filter(|source| source.bay == bay)
+    }
+
+    pub(crate) fn takes_deliveries(&self) -> bool {
+        self.pipeline.takes_deliveries(self.gathered.pointers())
     }
 
     /// Puts the messages of a span, whose recipients are all in memory, into their inboxes.
-    pub(crate) fn apply_span(&mut self, index: usize, inbound: &Inbound, has_waited: bool) {
+    pub(crate) fn apply_span(&mut self, inbound: &Inbound, has_waited: bool) {
+        self.gathered.begin(self.now, frame_bytes(&inbound.deliveries));
         let mut origins = inbound.origins.iter().peekable();
         let mut acked = inbound.acked.iter().peekable();
         for (place, delivery) in inbound.deliveries.iter().enumerate() {
             let origin = origins.next_if(|(at, _)| *at == place).map(|(_, origin)| *origin);
             let is_acked = acked.next_if(|at| **at == place).is_some();
-            if let Some(origin) = origin.filter(|_| has_waited && !is_acked)
-                && let Some(applied) = self.applied.get_mut(index)
-            {
-                applied.paid(origin.session);
+            if let Some(origin) = origin.filter(|_| has_waited && !is_acked) {
+                self.applied.paid(origin.session);
             }
             let opening = opening_users(delivery);
             for user in delivery.recipients.iter() {
-                self.own_list_rows(index, *user, delivery, &opening);
+                self.own_list_rows(*user, delivery, &opening);
                 let ack = match origin.filter(|origin| origin.user == *user) {
                     None => Ack::None,
                     Some(origin) if is_acked => Ack::Sent(origin.session),
@@ -106,25 +110,19 @@ impl Shard {
                 if has_waited && let Some(Slot::Live(user)) = self.users.get_mut(user) {
                     user.awaited -= 1;
                 }
-                self.append_pointer(index, *user, delivery, ack);
+                self.append_pointer(*user, delivery, ack);
             }
         }
-        let Some(pipeline) = self.pipelines.get_mut(index) else {
-            return impossible!(self, "a span for a store without a pipeline");
-        };
-        pipeline.applied(inbound.source, inbound.through);
     }
 
-    fn append_pointer(&mut self, index: usize, id: UserId, delivery: &Delivery, ack: Ack) {
+    fn append_pointer(&mut self, id: UserId, delivery: &Delivery, ack: Ack) {
         let room = self.egress_room();
-        let (Some(Slot::Live(user)), Some(pipeline)) =
-            (self.users.get_mut(&id), self.pipelines.get_mut(index))
-        else {
+        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
             return impossible!(self, "a recipient that is not in memory");
         };
         user.used = self.turn;
         let at = user.inbox.append(&mut self.spare_tails, Entry { frame: delivery.frame.clone(), ack });
-        user.dirty = pipeline.pointer(id, at, delivery.channel, delivery.seq);
+        self.gathered.pointer(id, at, delivery.channel, delivery.seq);
         let mut all_live = true;
         for conn in &user.sessions {
             let Some(session) = self.sessions.get_mut(conn) else { continue };
@@ -163,7 +161,7 @@ impl Shard {
     }
 
     /// The user's own list changes with the messages that open a channel for the user or close it.
-    fn own_list_rows(&mut self, index: usize, user: UserId, delivery: &Delivery, opening: &Opening) {
+    fn own_list_rows(&mut self, user: UserId, delivery: &Delivery, opening: &Opening) {
         let (channel, seq) = (delivery.channel, delivery.seq);
         let row = match opening {
             Opening::Everyone => Row::Joined { user, channel, joined: seq },
@@ -171,12 +169,10 @@ impl Shard {
             Opening::Closing(gone) if *gone == user => Row::Left { user, channel, left: seq },
             _ => return,
         };
-        if let Some(pipeline) = self.pipelines.get_mut(index) {
-            pipeline.trailing_row(row);
-        }
+        self.gathered.list_row(user, row);
     }
 
-    pub(crate) fn pointer_stored(&mut self, id: UserId, at: InboxSeq) {
+    pub(crate) fn pointers_stored(&mut self, id: UserId, at: InboxSeq) {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
             return impossible!(self, "a pointer of a user who left memory before it was stored");
         };
@@ -307,6 +303,30 @@ impl Shard {
         self.complete(conn, true);
         self.advance(conn, false);
         self.trim_inbox(user);
+    }
+}
+
+impl Outbound {
+    /// Adds a message for those users, behind those of the same log.
+    fn add(
+        &mut self,
+        numbers: &[(BayId, u64)],
+        message: &Committing,
+        users: &Arc<[UserId]>,
+        is_senders: bool,
+    ) {
+        let source = BayId::of_channel(message.channel);
+        let place = self.spans.iter().position(|span| span.source == source).unwrap_or_else(|| {
+            let through = numbers.iter().find(|(bay, _)| *bay == source).map_or(0, |(_, number)| *number);
+            self.spans.push(Span { source, after: 0, through, deliveries: Vec::new(), origins: Vec::new() });
+            self.spans.len() - 1
+        });
+        let Some(span) = self.spans.get_mut(place) else { return };
+        if is_senders {
+            span.origins.push((span.deliveries.len(), message.origin));
+        }
+        let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
+        span.deliveries.push(Delivery { channel, seq, frame, recipients: users.clone() });
     }
 }
 

@@ -35,7 +35,7 @@ pub enum Effect {
         /// Which.
         conn: ConnId,
     },
-    /// Make a batch durable; completed by `Input::Stored`. Batches of one store come with rising numbers.
+    /// Make a batch durable; completed by `Input::Stored`. Batches come with rising numbers.
     Append(Batch),
     /// Answer a query from committed rows; completed by `Input::Read`.
     Read {

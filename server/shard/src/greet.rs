@@ -412,7 +412,10 @@ impl Shard {
     /// in their fan-out logs.
     pub(crate) fn drain(&mut self) {
         let Some(mut draining) = self.draining else { return };
-        let idle = self.pipelines.iter().all(|p| p.is_idle()) && self.hops.is_idle() && self.asked.is_empty();
+        let idle = self.pipeline.is_idle()
+            && self.gathered.is_empty()
+            && self.hops.is_idle()
+            && self.asked.is_empty();
         if !idle {
             draining.quiet_since = self.now;
         }

@@ -13,7 +13,8 @@ use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin, Speak};
 use protocol::query::{JoinedItem, Query};
 use protocol::{
-    ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy, UserId,
+    BayId, ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy,
+    UserId,
 };
 
 use crate::input::ConnId;
@@ -114,9 +115,9 @@ impl Shard {
         self.check_writable()?;
         self.submit_hop(conn, origin, channel, frame);
         // Backpressure before refusal, by destination: what it sends next would find no room.
-        let store = self.placement.channel_store(channel);
-        if self.is_pressed(store) {
-            self.pause(conn, Why::Store(store));
+        let home = self.placement.channel_home(channel);
+        if self.is_pressed(home) {
+            self.pause(conn, Why::Unstored(home));
         }
         Ok(())
     }
@@ -217,14 +218,11 @@ impl Shard {
     }
 
     fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
+        self.write_pointers_of(id);
         let Some(Slot::Live(user)) = self.users.get(&id) else {
             return impossible!(self, "a request of a user that is not in memory");
         };
-        let dirty = user.dirty;
-        let Some(index) = self.own(self.placement.user_store(id)) else {
-            return impossible!(self, "a request of a user of another shard");
-        };
-        self.ask_after(index, dirty, asked, query);
+        self.ask_after(user.dirty, asked, query);
     }
 
     /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
@@ -282,8 +280,8 @@ impl Shard {
     }
 
     pub(crate) fn generation(&self, user: UserId) -> Generation {
-        let store = self.placement.user_store(user);
-        let own = self.config.own.iter().find(|own| own.store == store);
+        let bay = BayId::of_user(user);
+        let own = self.config.own.iter().find(|own| own.bay == bay);
         own.map_or(Generation(0), |own| own.generation)
     }
 

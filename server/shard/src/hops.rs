@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use protocol::ShardId;
 use protocol::hop::{Held, Hop, Speak};
 
-use crate::ledger::frame_bytes;
+use crate::ledger::span_bytes;
 use crate::limits::{HOPS_WAITING_MAX, LANE_BYTES_MAX};
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ fn hop_bytes(hop: &Hop) -> usize {
     match hop {
         Hop::Submit { frame, .. } | Hop::Held { fact: Held::Frame(frame), .. } => frame.bytes().len(),
         Hop::Answer { frames, .. } | Hop::Speak { fact: Speak::Frames(frames), .. } => frames.len(),
-        Hop::Deliver { deliveries, .. } => frame_bytes(deliveries),
+        Hop::Deliver { spans } => span_bytes(spans),
         _ => 0,
     }
 }

@@ -3,7 +3,7 @@
 use protocol::commit::AccountRow;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
-use protocol::{Cursor, DeviceId, Frame, ShardId, StoreId, UserId};
+use protocol::{Cursor, DeviceId, Frame, ShardId, UserId};
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -39,7 +39,7 @@ impl ConnId {
 }
 
 // The number of the holder stands in six bits.
-const _: () = assert!(protocol::partition::STORES_MAX <= 64);
+const _: () = assert!(protocol::partition::SHARDS_MAX <= 64);
 
 /// What links an effect to its completion; never used again within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -111,10 +111,8 @@ pub enum Input {
         /// What.
         hop: Hop,
     },
-    /// Every batch of the store up to and with `number` is on stable storage. An error has no input: the process ends.
+    /// Every batch of the shard up to and with `number` is on stable storage. An error has no input: the process ends.
     Stored {
-        /// Which store.
-        store: StoreId,
         /// Cumulative.
         number: u64,
     },

@@ -4,6 +4,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use protocol::hop::Span;
 use protocol::query::Delivery;
 use protocol::{Code, Frame, Refusal};
 
@@ -158,6 +159,11 @@ impl Drop for Weight {
     }
 }
 
+/// Bytes of the frames of spans.
+pub(crate) fn span_bytes(spans: &[Span]) -> usize {
+    spans.iter().map(|span| frame_bytes(&span.deliveries)).sum()
+}
+
 /// Bytes of the frames of deliveries.
 pub(crate) fn frame_bytes(deliveries: &[Delivery]) -> usize {
     deliveries.iter().map(|delivery| delivery.frame.bytes().len()).sum()
@@ -170,8 +176,8 @@ impl Shard {
         Holds::ALL.map(|of| match of {
             // These know their bytes for reasons of their own.
             Holds::Lanes => self.hops.bytes() as u64,
-            Holds::Unstored => self.pipelines.iter().map(|pipeline| pipeline.unstored_bytes() as u64).sum(),
-            Holds::Tails => self.spare_tails.bytes_in_use() as u64,
+            Holds::Unstored => self.pipeline.unstored_bytes() as u64,
+            Holds::Tails => (self.spare_tails.bytes_in_use() + self.gathered.bytes()) as u64,
             Holds::Windows => self.windows.bytes() as u64,
             _ => self.ledger.of(of),
         })

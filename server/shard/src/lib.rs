@@ -6,7 +6,7 @@
 //! 1. [`Shard::begin_turn`] with the clocks; time stands still within the turn.
 //! 2. [`Shard::step`] for each input, in the order in which they happened. Every input is taken, hops too: what a shard has
 //!    no room for it drops if a log has it, and who sends more of it is paused.
-//! 3. [`Shard::end_turn`], which seals one batch a touched store.
+//! 3. [`Shard::end_turn`], which seals one batch.
 //! 4. Carry out the effects in order, then flush each touched connection once.
 //! 5. [`Shard::poll_hop`] for each other shard for as long as its ring has space. What does not fit waits in the core,
 //!    which decides what is dropped (deliveries: the fan-out log has them) and who is no longer read (senders).
@@ -21,6 +21,7 @@ mod control;
 mod dedup;
 mod deliver;
 mod effect;
+mod gather;
 mod greet;
 mod home;
 mod hops;
@@ -55,7 +56,7 @@ pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use shard::Shard;
 
-use protocol::query::StoreState;
+use protocol::query::BayState;
 use protocol::{Placement, Rejects, ShardId};
 
 /// What a shard is made of.
@@ -67,9 +68,9 @@ pub struct Config {
     pub placement: Placement,
     /// What the operator set.
     pub limits: Limits,
-    /// The stores of this shard, as found on disk.
-    pub own: Vec<StoreState>,
-    /// Head of the fan-out log of every store of the node, by store number.
+    /// The bays of this shard, as found on disk; rising.
+    pub own: Vec<BayState>,
+    /// Head of the fan-out log of every bay, by its number.
     pub fanout_heads: Vec<u64>,
     /// Seed for jitter and session numbers.
     pub seed: u64,

@@ -35,17 +35,19 @@ pub struct Limits {
     pub idle_users: usize,
     /// Channels kept in memory while nothing is in flight.
     pub idle_channels: usize,
-    /// Messages that may wait unstored in one store before their senders are no longer read.
+    /// Messages that may wait unstored at one shard before their senders are no longer read.
     pub unstored_messages: usize,
-    /// Bytes of frames that may wait unstored in one store before their senders are no longer read. At least one frame.
+    /// Bytes of frames that may wait unstored at one shard before their senders are no longer read. At least one frame.
     pub unstored_bytes: usize,
-    /// Rows that may wait unstored in one store before no more deliveries are applied there.
+    /// Rows that may wait unstored at one shard before no more deliveries are applied there.
     pub unstored_rows: usize,
     /// Bytes of dedup windows in memory. Over it those of channels with nothing in flight are dropped, and new ones are read
     /// one at a time.
     pub dedup_bytes: usize,
     /// How long rows that nobody waits for (pointers, marks) wait for a batch to ride on.
     pub trailing_ms: u64,
+    /// How long inbox pointers are gathered before they are among those rows. A crash replays at most so much.
+    pub gather_ms: u64,
 }
 
 impl Default for Limits {
@@ -68,6 +70,7 @@ impl Default for Limits {
             unstored_rows: UNSTORED_ROWS_MAX,
             dedup_bytes: WINDOWS_ALL_MAX,
             trailing_ms: 10,
+            gather_ms: 1000,
         }
     }
 }
@@ -91,7 +94,7 @@ impl Limits {
 const MIB: usize = 1024 * 1024;
 /// A user may spend as much as so many sessions at full speed, unless the operator says otherwise.
 const USER_SESSIONS: u32 = 4;
-/// Batches of one store that may be in flight; more turns join the open batch.
+/// Batches of one shard that may be in flight; more turns join the open batch.
 pub const BATCHES_IN_FLIGHT_MAX: usize = 8;
 /// Messages in one batch; the next ones open another.
 pub const BATCH_MESSAGES_MAX: usize = 512;
@@ -99,23 +102,27 @@ pub const BATCH_MESSAGES_MAX: usize = 512;
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Rows that nobody waits for, until they leave in a batch of their own.
 pub const TRAILING_ROWS_MAX: usize = 2048;
-/// Messages that may wait unstored in one store before their senders are no longer read.
+/// Inbox pointers that are gathered at most.
+pub const GATHERED_POINTERS_MAX: usize = 16_384;
+/// Bytes of the frames that inboxes keep for gathered pointers, at most; and a span's.
+pub const GATHERED_BYTES_MAX: usize = 4 * MIB;
+/// Messages that may wait unstored at one shard before their senders are no longer read.
 pub const UNSTORED_MESSAGES_MAX: usize = 4096;
-/// Bytes of frames that may wait unstored in one store before their senders are no longer read.
+/// Bytes of frames that may wait unstored at one shard before their senders are no longer read.
 pub const UNSTORED_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// What was on the way to a store when its senders were paused still waits there, up to so many times what may wait
-/// before; more is refused Busy until the store has room again. So one store holds at most
+/// What was on the way to a shard when its senders were paused still waits there, up to so many times what may wait
+/// before; more is refused Busy until there is room again. So one shard holds at most
 /// `PARKED_FACTOR * UNSTORED_BYTES_MAX` and a frame.
 pub const PARKED_FACTOR: usize = 3;
-/// Rows that may wait unstored in one store before no more deliveries are applied there.
+/// Rows that may wait unstored at one shard before no more deliveries are applied there.
 pub const UNSTORED_ROWS_MAX: usize = 65_536;
-/// A store that others said is full, and did not say so again for so long, takes sends again.
+/// A shard that said it is full, and did not say so again for so long, takes sends again.
 pub const PRESSURE_FORGOTTEN_MS: u64 = 3000;
 /// Bytes of frames in hops that may wait for one shard before this shard stops reading the senders.
 pub const LANE_BYTES_MAX: usize = 8 * MIB;
 /// Hops that may wait for one shard before this shard stops reading the senders.
 pub const HOPS_WAITING_MAX: usize = 4096;
-/// Deliveries that may wait in one store for their recipients to be loaded; more are read again from the log.
+/// Deliveries that may wait at one shard for their recipients to be loaded; more are read again from the log.
 pub const DELIVERIES_WAITING_MAX: usize = 1024;
 /// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
 pub const WAITING_MAX: usize = 1024;
@@ -135,7 +142,7 @@ pub const WAITING_ALL_MAX: usize = 64 * MIB;
 pub const HELD_ALL_MAX: usize = 256 * MIB;
 /// Bytes of frames in all lanes.
 pub const LANES_ALL_MAX: usize = 64 * MIB;
-/// Bytes of frames that are not stored yet, over all own stores.
+/// Bytes of frames that are not stored yet.
 pub const UNSTORED_ALL_MAX: usize = 64 * MIB;
 /// Bytes of frames in deliveries that wait for their recipients.
 pub const INBOUND_ALL_MAX: usize = 64 * MIB;
@@ -157,7 +164,7 @@ pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
 /// for an inbox, waits.
 pub const PAGES_ASKED_MAX: usize = 128;
 /// Loads that a shard may have asked the readers for: users, channels, dedup windows. One above is refused Busy, or, for a
-/// delivery, waits. Replays are not counted: there is at most one a source and destination.
+/// delivery, waits. Replays are not counted: there is at most one a source.
 pub const LOADS_ASKED_MAX: usize = 4096;
 /// A read that failed rests so long before it is asked again; each failure doubles it.
 pub const READ_PAUSE_MIN_MS: u64 = 100;

@@ -88,10 +88,10 @@ impl Shard {
         let (number, dirty) = (channel.openings, channel.dirty);
         let is_asking = submit.frame.kind() == Kind::ADD_MEMBERS;
         channel.opening = Some(Opening { submit, unknown: users.clone(), is_asking, number });
-        if is_asking && let Some(index) = self.own(self.placement.channel_store(id)) {
+        if is_asking {
             let users: Arc<[UserId]> = users.iter().copied().collect();
             let asked = Asked::Earlier { channel: id, number, users: users.clone() };
-            self.ask_after(index, dirty, asked, Query::Earlier { channel: id, users });
+            self.ask_after(dirty, asked, Query::Earlier { channel: id, users });
         }
         for user in users {
             let home = self.placement.user_home(user);

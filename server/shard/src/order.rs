@@ -6,7 +6,7 @@ use protocol::commit::Interval;
 use protocol::hop::{Hop, Origin};
 use protocol::limits::PAGE_BYTES_MAX;
 use protocol::query::{Member, PageBounds, Query, Sent};
-use protocol::{ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
+use protocol::{BayId, ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 
 use crate::channel::{Channel, Submit};
 use crate::deliver::{ack_of, send_ack};
@@ -159,8 +159,7 @@ impl Shard {
             return Ok(Verdict::LookAtFirst);
         }
         channel.check(submit, &self.config.limits)?;
-        let index = self.own(self.placement.channel_store(id));
-        if index.and_then(|index| self.pipelines.get(index)).is_some_and(|pipeline| pipeline.is_refusing()) {
+        if self.pipeline.is_refusing() {
             return Err(busy());
         }
         let newcomers = if standing == Standing::Opened { Vec::new() } else { channel.newcomers(submit) };
@@ -169,15 +168,9 @@ impl Shard {
 
     /// The send becomes the channel's next message.
     fn append(&mut self, id: ChannelId, submit: Submit) {
-        let Some(index) = self.own(self.placement.channel_store(id)) else {
-            return impossible!(self, "a send for a channel of another shard");
-        };
         let (wall_ms, placement) = (self.wall_ms, self.placement);
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
             return impossible!(self, "a message of a channel that is not in memory");
-        };
-        let Some(pipeline) = self.pipelines.get_mut(index) else {
-            return impossible!(self, "a message for a store without a pipeline");
         };
         let change = channel.apply(&submit, wall_ms);
         let recipients = channel.recipients(placement, &change);
@@ -188,9 +181,9 @@ impl Shard {
         let frame = submit.frame.stamp(Stamp { seq, time_ms, sender });
         let is_next = self.windows.remember(channel, &Sent { seq, time_ms, sender, send_id, fingerprint });
         for row in change.rows {
-            pipeline.row(row);
+            self.pipeline.row(BayId::of_channel(id), row);
         }
-        channel.dirty = pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
+        channel.dirty = self.pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
         if !is_next {
             impossible!(self, "a message that does not follow the window of its channel");
         }
@@ -343,9 +336,7 @@ impl Shard {
             // Only stored facts are visible: the list waits for the change.
             let (dirty, origin) = (channel.dirty, submit.origin);
             let hop = Hop::Submit { origin, channel: id, frame: submit.frame };
-            let index = self.own(self.placement.channel_store(id));
-            let pipeline = index.and_then(|index| self.pipelines.get_mut(index));
-            if let Some(After::Hop(hop)) = pipeline.and_then(|p| p.after_number(dirty, After::Hop(hop))) {
+            if let Some(After::Hop(hop)) = self.pipeline.after_number(dirty, After::Hop(hop)) {
                 self.hops.push(self.config.shard, hop);
             }
             return;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use protocol::ShardId;
 use protocol::hop::Speak;
-use protocol::{ShardId, StoreId};
 
 use crate::idmap::{IdMap, Seeded};
 use crate::input::ConnId;
@@ -23,8 +23,8 @@ pub(crate) enum Why {
     Pages,
     /// What it sends waits for the lane to this shard.
     Lane(ShardId),
-    /// What it sends waits for this store.
-    Store(StoreId),
+    /// What it sends waits until this shard has stored more.
+    Unstored(ShardId),
     /// Its user is being loaded.
     Greeting,
     /// The shard stops.
@@ -38,7 +38,7 @@ pub(crate) enum Why {
 struct Reasons {
     plain: u8,
     lanes: u64,
-    stores: u64,
+    unstored: u64,
 }
 
 /// The connections that are not read.
@@ -47,15 +47,15 @@ pub(crate) struct Pauses {
     of: IdMap<ConnId, Reasons>,
     /// Those that wait for a lane, by shard; in order, so that they are resumed the same way in every run.
     lanes: Vec<BTreeSet<ConnId>>,
-    /// Those that wait for a store, by store.
-    stores: Vec<BTreeSet<ConnId>>,
+    /// Those that wait for a shard to store more, by shard.
+    unstored: Vec<BTreeSet<ConnId>>,
 }
 
 impl Reasons {
     fn set(&mut self, why: Why) {
         match why {
             Why::Lane(shard) => self.lanes |= bit(shard.0),
-            Why::Store(store) => self.stores |= bit(store.0),
+            Why::Unstored(shard) => self.unstored |= bit(shard.0),
             _ => self.plain |= plain(why),
         }
     }
@@ -63,7 +63,7 @@ impl Reasons {
     fn clear(&mut self, why: Why) {
         match why {
             Why::Lane(shard) => self.lanes &= !bit(shard.0),
-            Why::Store(store) => self.stores &= !bit(store.0),
+            Why::Unstored(shard) => self.unstored &= !bit(shard.0),
             _ => self.plain &= !plain(why),
         }
     }
@@ -77,21 +77,21 @@ fn plain(why: Why) -> u8 {
         Why::Home => 8,
         Why::Tokens => 16,
         Why::Pages => 32,
-        Why::Lane(_) | Why::Store(_) => 0,
+        Why::Lane(_) | Why::Unstored(_) => 0,
     }
 }
 
-/// Shards and stores are at most 64.
+/// Shards are at most 64.
 fn bit(number: u16) -> u64 {
     1u64.checked_shl(number.into()).unwrap_or(0)
 }
 
-const _: () = assert!(protocol::partition::STORES_MAX <= 64);
+const _: () = assert!(protocol::partition::SHARDS_MAX <= 64);
 
 impl Pauses {
-    pub(crate) fn new(shards: u16, stores: u16, seed: Seeded) -> Self {
-        let none = |count: u16| (0..count).map(|_| BTreeSet::new()).collect();
-        Self { of: IdMap::with_hasher(seed), lanes: none(shards), stores: none(stores) }
+    pub(crate) fn new(shards: u16, seed: Seeded) -> Self {
+        let none = || (0..shards).map(|_| BTreeSet::new()).collect();
+        Self { of: IdMap::with_hasher(seed), lanes: none(), unstored: none() }
     }
 
     /// Adds a reason for which the connection is not read already.
@@ -132,8 +132,8 @@ impl Pauses {
                 list.remove(&conn);
             }
         }
-        for (number, list) in (0u16..).zip(&mut self.stores) {
-            if reasons.stores & bit(number) != 0 {
+        for (number, list) in (0u16..).zip(&mut self.unstored) {
+            if reasons.unstored & bit(number) != 0 {
                 list.remove(&conn);
             }
         }
@@ -143,7 +143,7 @@ impl Pauses {
     pub(crate) fn has(&self, conn: ConnId, why: Why) -> bool {
         self.of.get(&conn).is_some_and(|reasons| match why {
             Why::Lane(shard) => reasons.lanes & bit(shard.0) != 0,
-            Why::Store(store) => reasons.stores & bit(store.0) != 0,
+            Why::Unstored(shard) => reasons.unstored & bit(shard.0) != 0,
             _ => reasons.plain & plain(why) != 0,
         })
     }
@@ -157,11 +157,11 @@ impl Pauses {
         self.lanes.get(usize::from(shard.0)).is_some_and(|list| !list.is_empty())
     }
 
-    /// Those that wait for a lane or a store, in order. Empty for other reasons, of which nobody keeps a list.
+    /// Those that wait for a lane or a shard, in order. Empty for other reasons, of which nobody keeps a list.
     pub(crate) fn waiting_for(&self, why: Why) -> Vec<ConnId> {
         let list = match why {
             Why::Lane(shard) => self.lanes.get(usize::from(shard.0)),
-            Why::Store(store) => self.stores.get(usize::from(store.0)),
+            Why::Unstored(shard) => self.unstored.get(usize::from(shard.0)),
             _ => None,
         };
         list.into_iter().flatten().copied().collect()
@@ -170,7 +170,7 @@ impl Pauses {
     fn list(&mut self, why: Why) -> Option<&mut BTreeSet<ConnId>> {
         match why {
             Why::Lane(shard) => self.lanes.get_mut(usize::from(shard.0)),
-            Why::Store(store) => self.stores.get_mut(usize::from(store.0)),
+            Why::Unstored(shard) => self.unstored.get_mut(usize::from(shard.0)),
             _ => None,
         }
     }
@@ -218,29 +218,32 @@ mod tests {
         let mut pauses = Pauses::new(2, 4, Seeded(1));
         let conn = ConnId(7);
         assert!(pauses.add(conn, Why::Egress), "it was read until now");
-        assert!(!pauses.add(conn, Why::Store(StoreId(3))));
-        assert!(!pauses.add(conn, Why::Store(StoreId(1))));
+        assert!(!pauses.add(conn, Why::Unstored(ShardId(3))));
+        assert!(!pauses.add(conn, Why::Unstored(ShardId(1))));
         assert!(!pauses.add(conn, Why::Lane(ShardId(1))));
         assert!(!pauses.add(conn, Why::Egress), "the same reason twice is one");
-        assert_eq!(pauses.waiting_for(Why::Store(StoreId(3))), [conn]);
+        assert_eq!(pauses.waiting_for(Why::Unstored(ShardId(3))), [conn]);
         assert!(!pauses.remove(conn, Why::Egress));
-        assert!(!pauses.remove(conn, Why::Store(StoreId(3))));
-        assert!(!pauses.remove(conn, Why::Store(StoreId(3))), "a reason that is gone takes no other with it");
+        assert!(!pauses.remove(conn, Why::Unstored(ShardId(3))));
+        assert!(
+            !pauses.remove(conn, Why::Unstored(ShardId(3))),
+            "a reason that is gone takes no other with it"
+        );
         assert!(!pauses.remove(conn, Why::Lane(ShardId(1))));
         assert!(pauses.holds(conn));
-        assert!(pauses.remove(conn, Why::Store(StoreId(1))));
+        assert!(pauses.remove(conn, Why::Unstored(ShardId(1))));
         assert!(!pauses.holds(conn));
-        assert!(!pauses.remove(conn, Why::Store(StoreId(1))), "it is read already");
+        assert!(!pauses.remove(conn, Why::Unstored(ShardId(1))), "it is read already");
     }
 
     #[test]
     fn a_connection_that_ends_waits_for_nothing() {
         let mut pauses = Pauses::new(2, 4, Seeded(1));
         pauses.add(ConnId(7), Why::Lane(ShardId(1)));
-        pauses.add(ConnId(7), Why::Store(StoreId(2)));
+        pauses.add(ConnId(7), Why::Unstored(ShardId(2)));
         pauses.forget(ConnId(7));
         assert!(pauses.waiting_for(Why::Lane(ShardId(1))).is_empty());
-        assert!(pauses.waiting_for(Why::Store(StoreId(2))).is_empty());
+        assert!(pauses.waiting_for(Why::Unstored(ShardId(2))).is_empty());
         assert!(!pauses.holds(ConnId(7)));
     }
 }

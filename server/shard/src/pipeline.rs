@@ -1,21 +1,22 @@
-//! The way of one store's rows to the disk: an open batch, sealed batches that wait, batches in flight, and what to do
+//! The way of a shard's rows to the disk: an open batch, sealed batches that wait, batches in flight, and what to do
 //! once they are stored.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use protocol::commit::{Batch, Row};
+use protocol::commit::{Batch, Part, Row};
 use protocol::hop::{Hop, Origin};
-use protocol::query::Query;
-use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, StoreId, UserId};
+use protocol::partition::BAYS;
+use protocol::query::{BayState, Query};
+use protocol::{BayId, ChannelId, Frame, InboxSeq, Kind, Seq, ShardId, UserId};
 
 use crate::input::{Tick, Ticket};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BATCHES_IN_FLIGHT_MAX, Limits, PARKED_FACTOR, TRAILING_ROWS_MAX,
 };
 
-/// Recipients by the store that holds their inbox.
-pub(crate) type Recipients = Arc<[(StoreId, Arc<[UserId]>)]>;
+/// Recipients by their home; of each home rising by (bay, user).
+pub(crate) type Recipients = Arc<[(ShardId, Arc<[UserId]>)]>;
 
 /// A message with its seq on the way to the disk.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ pub(crate) struct Committing {
 /// What waits for a batch to be stored, besides its messages.
 #[derive(Debug)]
 pub(crate) enum After {
-    /// A pointer is durable.
-    Pointer(UserId, InboxSeq),
+    /// A user's pointers up to this one are durable.
+    Pointers(UserId, InboxSeq),
     /// The control plane is answered.
     Reply(Ticket),
     /// A query that has to see the batch.
@@ -48,20 +49,21 @@ pub(crate) struct Pending {
     number: u64,
     bytes: usize,
     rows: usize,
-    /// Number in the fan-out log; 0 for a batch without messages.
-    pub(crate) fanout: u64,
+    /// Its numbers in the fan-out logs of the bays of its messages.
+    pub(crate) fanout: Vec<(BayId, u64)>,
     pub(crate) messages: Vec<Committing>,
     pub(crate) after: Vec<After>,
-    /// How far each source's log is applied by it: one row a source, however many spans it holds.
-    pub(crate) applied: Vec<(StoreId, u64)>,
+    /// How far the sources' logs are durably applied, in all own bays, once it is stored.
+    pub(crate) applied: Vec<(BayId, u64)>,
     /// Somebody waits for it: a sender, the control plane, a query. Else it may wait for such a batch.
     is_awaited: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    store: StoreId,
-    rows: Vec<Row>,
+    shard: ShardId,
+    /// Rows of the open batch, by bay.
+    rows: Vec<Vec<Row>>,
     open: Pending,
     sealed: VecDeque<Batch>,
     /// Sealed and in-flight batches, by rising number.
@@ -69,8 +71,8 @@ pub(crate) struct Pipeline {
     in_flight: usize,
     next: u64,
     stored: u64,
-    /// The newest number given in the fan-out log.
-    fanout_head: u64,
+    /// The newest number given in the fan-out log of each bay; 0 for those of other shards.
+    fanout_heads: Vec<u64>,
     unstored_messages: usize,
     unstored_bytes: usize,
     unstored_rows: usize,
@@ -92,22 +94,28 @@ struct Bounds {
 }
 
 impl Pipeline {
-    pub(crate) fn new(store: StoreId, fanout_head: u64, limits: &Limits) -> Self {
+    pub(crate) fn new(shard: ShardId, own: &[BayState], limits: &Limits) -> Self {
+        let mut fanout_heads = vec![0; usize::from(BAYS)];
+        for state in own {
+            if let Some(head) = fanout_heads.get_mut(usize::from(state.bay.0)) {
+                *head = state.fanout_head;
+            }
+        }
         let bounds = Bounds {
             messages: limits.unstored_messages,
             bytes: limits.unstored_bytes,
             rows: limits.unstored_rows,
         };
         Self {
-            store,
-            rows: Vec::new(),
+            shard,
+            rows: vec![Vec::new(); usize::from(BAYS)],
             open: Pending::default(),
             sealed: VecDeque::new(),
             pending: VecDeque::new(),
             in_flight: 0,
             next: 1,
             stored: 0,
-            fanout_head,
+            fanout_heads,
             unstored_messages: 0,
             unstored_bytes: 0,
             unstored_rows: 0,
@@ -118,46 +126,55 @@ impl Pipeline {
         }
     }
 
-    /// Adds a row to the open batch; says the number of the batch that will hold it.
-    pub(crate) fn row(&mut self, row: Row) -> u64 {
+    /// Adds a row of a bay to the open batch; says the number of the batch that will hold it.
+    pub(crate) fn row(&mut self, bay: BayId, row: Row) -> u64 {
         self.open.is_awaited = true;
         let bytes = row.encoded_bytes();
         self.open.bytes += bytes;
         self.unstored_bytes += bytes;
-        self.trailing_row(row)
+        self.trailing_row(bay, row)
     }
 
     /// The same for a row that follows from what is stored already: nobody waits for it, and a crash replays it. It rides
     /// on the next batch that somebody waits for, which spares the store a write.
-    pub(crate) fn trailing_row(&mut self, row: Row) -> u64 {
-        self.rows.push(row);
+    pub(crate) fn trailing_row(&mut self, bay: BayId, row: Row) -> u64 {
+        if let Some(rows) = self.rows.get_mut(usize::from(bay.0)) {
+            rows.push(row);
+        }
         self.open.rows += 1;
         self.unstored_rows += 1;
         self.next
     }
 
-    /// A pointer, and what is told once it is durable. Trailing.
-    pub(crate) fn pointer(&mut self, user: UserId, at: InboxSeq, channel: ChannelId, seq: Seq) -> u64 {
-        self.open.after.push(After::Pointer(user, at));
-        self.trailing_row(Row::Pointer { user, at, channel, seq })
+    /// Consecutive pointers of a user's inbox, and what is told once they are durable. Trailing. Each counts as a row: so
+    /// many entries of the inbox stay in memory until then.
+    pub(crate) fn run(&mut self, user: UserId, first: InboxSeq, entries: Vec<(ChannelId, Seq)>) -> u64 {
+        let (more, last) = (entries.len().saturating_sub(1), first.0 + entries.len() as u64 - 1);
+        self.open.after.push(After::Pointers(user, InboxSeq(last)));
+        self.open.rows += more;
+        self.unstored_rows += more;
+        self.trailing_row(BayId::of_user(user), Row::Run { user, first, entries })
     }
 
-    /// A span of a source's log is applied by the rows before. Trailing.
-    pub(crate) fn applied(&mut self, source: StoreId, through: u64) {
-        match self.open.applied.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, known)) => *known = through,
-            None => self.open.applied.push((source, through)),
+    /// The rows before apply these logs in all own bays. Trailing.
+    pub(crate) fn applied(&mut self, through: impl Iterator<Item = (BayId, u64)>) {
+        for (source, through) in through {
+            match self.open.applied.iter_mut().find(|(known, _)| *known == source) {
+                Some((_, known)) => *known = through,
+                None => self.open.applied.push((source, through)),
+            }
         }
     }
 
     /// Adds a message and its row.
     pub(crate) fn message(&mut self, message: Committing) -> u64 {
         let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
+        let bay = BayId::of_channel(channel);
         self.unstored_messages += 1;
         self.is_refusing |= self.unstored_messages >= PARKED_FACTOR * self.bounds.messages
             || self.unstored_bytes >= PARKED_FACTOR * self.bounds.bytes;
         self.open.messages.push(message);
-        self.row(Row::Message { channel, seq, frame })
+        self.row(bay, Row::Message { channel, seq, frame })
     }
 
     /// Whether the batch with this number is stored.
@@ -189,7 +206,7 @@ impl Pipeline {
     pub(crate) fn end_turn(&mut self, now: Tick, trailing_ms: u64, mut append: impl FnMut(Batch)) {
         if self.sealed.is_empty() && self.in_flight < BATCHES_IN_FLIGHT_MAX && self.has_open() {
             let leave_at = *self.leave_at.get_or_insert_with(|| now.after_ms(trailing_ms));
-            if self.open.is_awaited || self.rows.len() >= TRAILING_ROWS_MAX || now >= leave_at {
+            if self.open.is_awaited || self.open.rows >= TRAILING_ROWS_MAX || now >= leave_at {
                 self.seal();
             }
         }
@@ -221,16 +238,12 @@ impl Pipeline {
         Some(pending)
     }
 
-    pub(crate) fn store(&self) -> StoreId {
-        self.store
-    }
-
     /// Bytes of frames that are not stored yet.
     pub(crate) fn unstored_bytes(&self) -> usize {
         self.unstored_bytes
     }
 
-    /// Whether the senders into this store must wait.
+    /// Whether the senders to this shard's channels must wait.
     pub(crate) fn is_full(&self) -> bool {
         self.unstored_messages >= self.bounds.messages || self.unstored_bytes >= self.bounds.bytes
     }
@@ -240,7 +253,7 @@ impl Pipeline {
         self.unstored_messages <= self.bounds.messages / 2 && self.unstored_bytes <= self.bounds.bytes / 2
     }
 
-    /// Says that the store became full, or has room again; each once.
+    /// Says that it became full, or has room again; each once.
     pub(crate) fn pressure_changed(&mut self) -> Option<bool> {
         let on = if self.is_pressing { !self.is_relieved() } else { self.is_full() };
         (core::mem::replace(&mut self.is_pressing, on) != on).then_some(on)
@@ -257,9 +270,9 @@ impl Pipeline {
         self.is_refusing
     }
 
-    /// Whether pointers have room. Deliveries wait in the log of their source else.
-    pub(crate) fn takes_deliveries(&self) -> bool {
-        self.unstored_rows < self.bounds.rows
+    /// Whether pointers have room beside so many that are not here yet. Deliveries wait in the log of their source else.
+    pub(crate) fn takes_deliveries(&self, gathered: usize) -> bool {
+        self.unstored_rows + gathered < self.bounds.rows
     }
 
     /// Whether nothing is on the way.
@@ -269,7 +282,7 @@ impl Pipeline {
 
     /// Whether rows, or something to do once they are stored, wait in the open batch.
     pub(crate) fn has_open(&self) -> bool {
-        !self.rows.is_empty() || !self.open.after.is_empty() || !self.open.applied.is_empty()
+        self.open.rows > 0 || !self.open.after.is_empty() || !self.open.applied.is_empty()
     }
 
     fn seal(&mut self) {
@@ -277,19 +290,39 @@ impl Pipeline {
             return;
         }
         self.leave_at = None;
-        let marks = self.open.applied.iter();
-        self.rows.extend(marks.map(|&(source, through)| Row::Applied { source, through }));
-        if !self.open.messages.is_empty() {
-            self.fanout_head += 1;
-            self.open.fanout = self.fanout_head;
-            let messages = self.open.messages.iter().map(|m| (m.channel, m.seq)).collect();
-            self.rows.push(Row::Fanout { number: self.fanout_head, messages });
-        }
+        self.log_messages();
         let mut pending = core::mem::take(&mut self.open);
         pending.number = self.next;
         self.next += 1;
-        let rows = core::mem::take(&mut self.rows);
-        self.sealed.push_back(Batch { store: self.store, number: pending.number, rows });
+        let parts = BayId::all().zip(&mut self.rows).filter(|(_, rows)| !rows.is_empty());
+        let parts = parts.map(|(bay, rows)| Part { bay, rows: core::mem::take(rows) }).collect();
+        self.sealed.push_back(Batch { shard: self.shard, number: pending.number, parts });
         self.pending.push_back(pending);
+    }
+
+    /// Each bay of the open batch's messages numbers them in its fan-out log.
+    fn log_messages(&mut self) {
+        let mut by_bay: Vec<Vec<(ChannelId, Seq)>> = Vec::new();
+        for message in &self.open.messages {
+            let bay = BayId::of_channel(message.channel);
+            let place = self.open.fanout.iter().position(|(known, _)| *known == bay);
+            let place = place.unwrap_or_else(|| {
+                self.open.fanout.push((bay, 0));
+                by_bay.push(Vec::new());
+                by_bay.len() - 1
+            });
+            if let Some(messages) = by_bay.get_mut(place) {
+                messages.push((message.channel, message.seq));
+            }
+        }
+        for ((bay, number), messages) in self.open.fanout.iter_mut().zip(by_bay) {
+            let (head, rows) =
+                (self.fanout_heads.get_mut(usize::from(bay.0)), self.rows.get_mut(usize::from(bay.0)));
+            if let (Some(head), Some(rows)) = (head, rows) {
+                *head += 1;
+                *number = *head;
+                rows.push(Row::Fanout { number: *head, messages });
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use protocol::body::session::Done;
 use protocol::body::sync::MarkRead;
 use protocol::body::{self};
 use protocol::commit::Row;
-use protocol::{ChannelId, Code, Kind, Refusal, Seq};
+use protocol::{BayId, ChannelId, Code, Kind, Refusal, Seq};
 
 use crate::channel::Submit;
 use crate::invariant::impossible;
@@ -15,9 +15,6 @@ use crate::shard::{Shard, Slot};
 
 impl Shard {
     pub(crate) fn mark_read(&mut self, id: ChannelId, submit: &Submit) {
-        let Some(index) = self.own(self.placement.channel_store(id)) else {
-            return impossible!(self, "a mark for a channel of another shard");
-        };
         let Some(mark) = body::read::<MarkRead>(&submit.frame) else {
             return impossible!(self, "a mark that was not checked");
         };
@@ -33,18 +30,15 @@ impl Shard {
             let text = format!("{seq} is above the newest message, which is {head}");
             return self.refuse(submit, &Refusal::new(Code::Limit, "seq", text));
         }
-        let Some(pipeline) = self.pipelines.get_mut(index) else {
-            return impossible!(self, "a position for a store without a pipeline");
-        };
         // It never moves back. Who repeats a mark waits for it as the first did.
         if seq > position.read {
             position.read = seq;
             let row = Row::Position { channel: id, user, row: *position };
-            channel.dirty = pipeline.row(row);
+            channel.dirty = self.pipeline.row(BayId::of_channel(id), row);
         }
         let done = body::encode(submit.frame.header().id, &Done { kind: Kind::MARK_READ.0 });
         let after = After::Answer(submit.origin, Kind::MARK_READ, done);
-        if let Some(after) = pipeline.after_number(channel.dirty, after) {
+        if let Some(after) = self.pipeline.after_number(channel.dirty, after) {
             self.after_stored(after);
         }
     }

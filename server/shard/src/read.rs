@@ -1,4 +1,4 @@
-//! Asking the stores, within bounds, and what becomes of an answer or of a read that failed.
+//! Asking the store, within bounds, and what becomes of an answer or of a read that failed.
 
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::{ChannelId, Code, Kind, Refusal, UserId};
@@ -29,19 +29,18 @@ impl Asked {
 }
 
 impl Shard {
-    /// Asks a store.
+    /// Asks the store.
     pub(crate) fn ask(&mut self, asked: Asked, query: Query) -> Ticket {
         let ticket = self.ticket_for(asked);
         self.out.push(Effect::Read { ticket, query });
         ticket
     }
 
-    /// Asks a store once a batch of it is stored, so that a user sees what it was told is done.
-    pub(crate) fn ask_after(&mut self, index: usize, number: u64, asked: Asked, query: Query) {
+    /// Asks the store once a batch is stored, so that a user sees what it was told is done.
+    pub(crate) fn ask_after(&mut self, number: u64, asked: Asked, query: Query) {
         let ticket = self.ticket_for(asked);
         let after = After::Read(ticket, query);
-        let pipeline = self.pipelines.get_mut(index);
-        if let Some(after) = pipeline.and_then(|pipeline| pipeline.after_number(number, after)) {
+        if let Some(after) = self.pipeline.after_number(number, after) {
             self.after_stored(after);
         }
     }
@@ -126,9 +125,9 @@ impl Shard {
                 self.newcomers_read(channel, number, &users, Some(earlier));
             }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
-            (Asked::Replay { dest, source }, Answer::Replay { deliveries, through }) => {
-                self.unread.forget(Load::Replay { dest, source });
-                self.replayed(dest, source, through, deliveries);
+            (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
+                self.unread.forget(Load::Replay { source });
+                self.replayed(source, through, deliveries);
             }
             (_, _) => impossible!(self, "an answer of another kind than was asked"),
         }
@@ -161,8 +160,8 @@ impl Shard {
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
-            Asked::Replay { dest, source } => {
-                self.unread.failed(Load::Replay { dest, source }, self.now, true);
+            Asked::Replay { source } => {
+                self.unread.failed(Load::Replay { source }, self.now, true);
             }
         }
     }
@@ -173,8 +172,7 @@ impl Shard {
         let Some(Slot::Loading(waiting)) = self.users.remove(&id) else {
             return impossible!(self, "a user that was asked for is not being loaded");
         };
-        let applied = self.applied_of(self.placement.user_store(id));
-        let wanted = applied.is_some_and(|(_, applied)| applied.awaits(id));
+        let wanted = self.applied.awaits(id);
         self.unread.failed(Load::User(id), self.now, wanted);
         for waiting in waiting {
             self.refuse_waiting(id, waiting);
@@ -200,11 +198,7 @@ impl Shard {
                 Load::User(user) => {
                     self.with_user(user, || Waiting::Delivery);
                 }
-                Load::Replay { dest, source } => {
-                    if let Some(applied) = self.own(dest).and_then(|index| self.applied.get_mut(index)) {
-                        applied.replay_failed(source);
-                    }
-                }
+                Load::Replay { source } => self.applied.replay_failed(source),
                 Load::Page(conn) => self.page_again(conn),
                 // Asked for by requests alone, which are refused and never wait here.
                 Load::Channel(_) | Load::Window(_) => {}

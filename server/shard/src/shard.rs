@@ -1,23 +1,24 @@
 //! The shard: who is told what. Every input and every completion is one call from here; the rules of each noun are in the
 //! noun's own file.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::commit::Row;
-use protocol::hop::{Held, Hop, Origin};
-use protocol::query::StoreState;
-use protocol::{ChannelId, Placement, Seq, ShardId, StoreId, UserId};
+use protocol::hop::{Held, Hop, Origin, Span};
+use protocol::partition::BAYS;
+use protocol::query::BayState;
+use protocol::{BayId, ChannelId, Placement, Seq, ShardId, UserId};
 
-use crate::applied::Applied;
+use crate::applied::{Applied, Inbound};
 use crate::channel::{Channel, Submit};
 use crate::effect::Effect;
+use crate::gather::Gathered;
 use crate::greet::{Draining, Greeting};
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
-use crate::invariant::impossible;
 use crate::ledger::{Holds, Ledger, frame_bytes};
 use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
 use crate::pauses::{Pauses, Why};
@@ -50,9 +51,12 @@ pub struct Shard {
     pub(crate) held: IdMap<ConnId, HeldConn>,
     /// Of them, those whose home is to be told what was taken.
     pub(crate) held_untold: Vec<ConnId>,
-    pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) pipeline: Pipeline,
+    /// The logs of the own bays, rising.
     pub(crate) sources: Vec<Source>,
-    pub(crate) applied: Vec<Applied>,
+    pub(crate) applied: Applied,
+    /// Pointers that are not on their way to the disk yet.
+    pub(crate) gathered: Gathered,
     pub(crate) hops: Hops,
     pub(crate) asked: IdMap<Ticket, Asked>,
     /// Of them, those that are answered with a page.
@@ -70,7 +74,7 @@ pub struct Shard {
     marks_at: Tick,
     /// Connections that are not read, and why.
     pub(crate) pauses: Pauses,
-    /// Stores that take no more sends for now.
+    /// Shards that take no more sends for now.
     pub(crate) pressure: Pressure,
     /// Connections that became crowded in this turn, or were in the one before, and of which the driver told nothing: what
     /// the flush at the end of the turn does not leave behind is drained, and nobody says so.
@@ -125,8 +129,7 @@ pub(crate) enum Asked {
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),
     Replay {
-        dest: StoreId,
-        source: StoreId,
+        source: BayId,
     },
 }
 
@@ -148,18 +151,15 @@ impl Shard {
     /// A shard that has to replay fan-out before it is ready.
     ///
     /// # Panics
-    /// The stores are not this shard's, all of them, rising: rows would be looked for in the wrong one.
+    /// The bays are not this shard's, all of them, rising.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let placement = config.placement;
-        assert!(owns(&config), "shard {} is given stores that are not its own, all, in order", config.shard);
+        assert!(owns(&config), "shard {} is given bays that are not its own, all, in order", config.shard);
         let seed = Seeded(protocol::partition::mix64(config.seed));
-        let stores = placement.stores();
-        let pipelines =
-            config.own.iter().map(|own| Pipeline::new(own.store, own.fanout_head, &config.limits));
-        let sources = config.own.iter().map(|o| Source::new(o.store, o.fanout_tail, o.fanout_head, stores));
-        let applied =
-            config.own.iter().map(|o| Applied::new(o.store, &o.applied, &config.fanout_heads, seed));
+        let shards = placement.shards();
+        let sources =
+            config.own.iter().map(|own| Source::new(own.bay, own.fanout_tail, own.fanout_head, shards));
         Self {
             placement,
             now: Tick(0),
@@ -172,10 +172,11 @@ impl Shard {
             greeting: IdMap::with_hasher(seed),
             held: IdMap::with_hasher(seed),
             held_untold: Vec::new(),
-            pipelines: pipelines.collect(),
+            pipeline: Pipeline::new(config.shard, &config.own, &config.limits),
             sources: sources.collect(),
-            applied: applied.collect(),
-            hops: Hops::new(config.shard, placement.shards()),
+            applied: Applied::new(&config.own, &config.fanout_heads, seed),
+            gathered: Gathered::new(seed),
+            hops: Hops::new(config.shard, shards),
             asked: IdMap::with_hasher(seed),
             pages_asked: 0,
             pages_waiting: VecDeque::new(),
@@ -186,8 +187,8 @@ impl Shard {
             timer: Timer::default(),
             broke: Timer::with_slots_of(TOKENS_SLOT_MS),
             marks_at: Tick(0),
-            pauses: Pauses::new(placement.shards(), stores, seed),
-            pressure: Pressure::new(stores),
+            pauses: Pauses::new(shards, seed),
+            pressure: Pressure::new(shards),
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
             windows: Windows::default(),
@@ -223,7 +224,7 @@ impl Shard {
         core::mem::swap(&mut self.out, effects);
     }
 
-    /// Ends the turn: due timers, what the fan-out logs lack, one batch a touched store.
+    /// Ends the turn: due timers, what the fan-out logs lack, one batch.
     pub fn end_turn(&mut self, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
         self.look_at_due_sessions();
@@ -241,11 +242,10 @@ impl Shard {
         self.tell_taken();
         self.evict();
         let (now, trailing_ms) = (self.now, self.config.limits.trailing_ms);
-        for pipeline in &mut self.pipelines {
-            let out = &mut self.out;
-            pipeline.end_turn(now, trailing_ms, |batch| out.push(Effect::Append(batch)));
-        }
-        if !self.ready && self.applied.iter().all(Applied::is_caught_up) {
+        self.write_gathered_if_due();
+        let out = &mut self.out;
+        self.pipeline.end_turn(now, trailing_ms, |batch| out.push(Effect::Append(batch)));
+        if !self.ready && self.applied.is_caught_up() {
             self.ready = true;
             self.out.push(Effect::Ready);
         }
@@ -266,10 +266,10 @@ impl Shard {
         self.hops.waits(to)
     }
 
-    /// Whether so much waits in an own store that its senders are not to be read. False for a store of another shard.
+    /// Whether so much waits unstored here that whoever sends to channels of this shard is not to be read.
     #[must_use]
-    pub fn is_full(&self, store: StoreId) -> bool {
-        self.own(store).and_then(|index| self.pipelines.get(index)).is_some_and(Pipeline::is_full)
+    pub fn is_full(&self) -> bool {
+        self.pipeline.is_full()
     }
 
     /// When a turn must run even if nothing happens.
@@ -280,7 +280,8 @@ impl Shard {
         let is_due = |shard| self.pauses.waits_for_lane(shard) && self.hops.is_relieved(shard);
         let lanes = (0..self.placement.shards()).map(ShardId).any(is_due).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
-        let trailing = self.pipelines.iter().filter_map(Pipeline::next_deadline).min();
+        let gathered = self.gathered.leaves_at(self.config.limits.gather_ms);
+        let trailing = self.pipeline.next_deadline().into_iter().chain(gathered).min();
         let sessions = [self.timer.next(), self.broke.next(), crowded, lanes];
         let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next()];
         deadlines.into_iter().chain(sessions).flatten().min()
@@ -290,7 +291,7 @@ impl Shard {
     /// is not yet what a stored message leads to.
     #[must_use]
     pub fn has_trailing(&self) -> bool {
-        self.pipelines.iter().any(Pipeline::has_open)
+        self.pipeline.has_open() || !self.gathered.is_empty()
     }
 
     /// Bytes of dedup windows in memory and on the way there.
@@ -343,7 +344,7 @@ impl Shard {
                 }
             }
             Input::Hop { from: _, hop } => self.hop(hop),
-            Input::Stored { store, number } => self.stored(store, number),
+            Input::Stored { number } => self.stored(number),
             Input::Read { ticket, answer } => self.read(ticket, answer),
             Input::Control { ticket, command } => self.control(ticket, command),
             Input::SpaceLow(low) => self.space_low = low,
@@ -357,9 +358,7 @@ impl Shard {
         while let Some(hop) = self.hops.pop_local() {
             self.hop(hop);
         }
-        for pipeline in &mut self.pipelines {
-            pipeline.seal_if_full();
-        }
+        self.pipeline.seal_if_full();
         self.tell_pressure();
     }
 
@@ -370,54 +369,48 @@ impl Shard {
                 self.submit(channel, Submit::new(origin, frame, weight));
             }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
-            Hop::Deliver { source, dest, after, through, deliveries, origins } => {
-                let weight = Some(self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries)));
-                let acked = Vec::new();
-                let inbound =
-                    crate::applied::Inbound { source, through, deliveries, origins, acked, _weight: weight };
-                self.inbound(dest, after, inbound);
-            }
+            Hop::Deliver { spans } => spans.into_iter().for_each(|span| self.span(span)),
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
             Hop::Speak { conn, fact } => self.spoken(ConnId(conn), fact),
             Hop::Open { channel, user } => self.open(channel, user),
             Hop::Opened { channel, user, exists } => self.opened(channel, user, exists),
-            Hop::Pressure { store, on } => self.pressed(store, on),
-            Hop::Applied { source, dest, through } => {
-                if let Some(index) = self.own(source)
-                    && let Some(source) = self.sources.get_mut(index)
-                {
-                    source.applied(dest, through);
+            Hop::Pressure { shard, on } => self.pressed(shard, on),
+            Hop::Applied { by, through } => {
+                for (source, through) in through {
+                    if let Some(source) = self.source_mut(source) {
+                        source.applied(by, through);
+                    }
                 }
             }
         }
     }
 
-    fn stored(&mut self, store: StoreId, number: u64) {
-        let Some(index) = self.own(store) else {
-            return impossible!(self, "a batch of another shard's store is stored");
-        };
-        let had_room = self.takes_deliveries(index);
-        while let Some(pending) = self.pipelines.get_mut(index).and_then(|p| p.take_stored(number)) {
-            if pending.fanout != 0 {
-                self.fan_out(index, pending.fanout, pending.messages);
-            }
+    fn span(&mut self, span: Span) {
+        let Span { source, after, through, deliveries, origins } = span;
+        let weight = Some(self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries)));
+        let acked = Vec::new();
+        self.inbound(after, Inbound { source, through, deliveries, origins, acked, _weight: weight });
+    }
+
+    fn stored(&mut self, number: u64) {
+        let had_room = self.takes_deliveries();
+        while let Some(pending) = self.pipeline.take_stored(number) {
+            self.fan_out(&pending.fanout, pending.messages);
             for after in pending.after {
                 self.after_stored(after);
             }
             for (source, through) in pending.applied {
-                if let Some(applied) = self.applied.get_mut(index) {
-                    applied.stored(source, through);
-                }
+                self.applied.stored(source, through);
             }
         }
         if !had_room {
-            self.apply_waiting(index);
+            self.apply_waiting();
         }
     }
 
     pub(crate) fn after_stored(&mut self, after: After) {
         match after {
-            After::Pointer(user, at) => self.pointer_stored(user, at),
+            After::Pointers(user, at) => self.pointers_stored(user, at),
             After::Reply(ticket) => self.out.push(Effect::Reply { ticket, outcome: Ok(()) }),
             After::Read(ticket, query) => self.out.push(Effect::Read { ticket, query }),
             After::Hop(hop) => self.hop(hop),
@@ -425,22 +418,9 @@ impl Shard {
         }
     }
 
-    /// The index of an own store; `None` for a store of another shard.
-    pub(crate) fn own(&self, store: StoreId) -> Option<usize> {
-        let index = usize::from(store.0 / self.placement.shards());
-        self.pipelines.get(index)?;
-        (self.placement.shard_of_store(store) == self.config.shard).then_some(index)
-    }
-
-    /// Adds a row to a user's store; says the number of its batch.
+    /// Adds a row of a user; says the number of its batch.
     pub(crate) fn user_row(&mut self, user: UserId, row: Row) {
-        let Some(index) = self.own(self.placement.user_store(user)) else {
-            return impossible!(self, "a row of a user of another shard");
-        };
-        let Some(pipeline) = self.pipelines.get_mut(index) else {
-            return impossible!(self, "a row for a store without a pipeline");
-        };
-        let number = pipeline.row(row);
+        let number = self.pipeline.row(BayId::of_user(user), row);
         if let Some(Slot::Live(user)) = self.users.get_mut(&user) {
             user.dirty = number;
         }
@@ -448,37 +428,37 @@ impl Shard {
 
     /// Tells the sources how far their logs are applied, the destinations how far the logs go, and trims.
     fn tell_marks(&mut self) {
-        for index in 0..self.applied.len() {
-            let Some(applied) = self.applied.get_mut(index) else { break };
-            let dest = applied.store;
-            for (source, through) in applied.untold() {
-                let home = self.placement.shard_of_store(source);
-                self.hops.push(home, Hop::Applied { source, dest, through });
-            }
+        let by = self.config.shard;
+        let mut untold: BTreeMap<ShardId, Vec<(BayId, u64)>> = BTreeMap::new();
+        for (source, through) in self.applied.untold() {
+            untold.entry(self.placement.home(source)).or_default().push((source, through));
         }
-        for index in 0..self.sources.len() {
-            for dest in 0..self.placement.stores() {
-                self.hint(index, StoreId(dest));
-            }
-            let below = self.sources.get_mut(index).and_then(Source::trim);
-            if let (Some(below), Some(pipeline)) = (below, self.pipelines.get_mut(index)) {
-                pipeline.trailing_row(Row::TrimFanout { below });
+        for (home, through) in untold {
+            self.hops.push(home, Hop::Applied { by, through });
+        }
+        for shard in (0..self.placement.shards()).map(ShardId) {
+            self.hint(shard);
+        }
+        for source in &mut self.sources {
+            if let Some(below) = source.trim() {
+                self.pipeline.trailing_row(source.bay, Row::TrimFanout { below });
             }
         }
     }
 
-    fn hint(&mut self, index: usize, dest: StoreId) {
-        let home = self.placement.shard_of_store(dest);
-        if self.hops.is_full(home) {
+    /// Tells a shard how far the own bays' logs reach, where it may not know.
+    fn hint(&mut self, shard: ShardId) {
+        if self.hops.is_full(shard) {
             return;
         }
-        let Some(source) = self.sources.get_mut(index) else {
-            return impossible!(self, "a hint of a store without a log");
-        };
-        let Some(span) = source.hint(dest) else { return };
-        let (source, after, through) = (source.store, span.after, span.through);
-        let (deliveries, origins) = (Vec::new(), Vec::new());
-        self.hops.push(home, Hop::Deliver { source, dest, after, through, deliveries, origins });
+        let spans = self.sources.iter_mut().filter_map(|source| {
+            let crate::source::Covers { after, through } = source.hint(shard)?;
+            Some(Span { source: source.bay, after, through, deliveries: Vec::new(), origins: Vec::new() })
+        });
+        let spans: Vec<_> = spans.collect();
+        if !spans.is_empty() {
+            self.hops.push(shard, Hop::Deliver { spans });
+        }
     }
 
     /// Reads from the connections again that had to wait.
@@ -512,9 +492,7 @@ impl Shard {
             let keep = match self.channels.get(&id) {
                 Some(Slot::Live(channel)) => {
                     // A row on the way would not be found by whoever loads the channel again.
-                    let index = self.own(self.placement.channel_store(id));
-                    let pipeline = index.and_then(|index| self.pipelines.get(index));
-                    let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(channel.dirty));
+                    let stored = self.pipeline.is_stored(channel.dirty);
                     (channel.used != used || !channel.is_idle() || !stored).then_some(channel.used)
                 }
                 _ => Some(used),
@@ -528,19 +506,15 @@ impl Shard {
 
     fn user_to_keep(&self, id: UserId, used: u64) -> Option<u64> {
         let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
-        let pipeline = self.own(self.placement.user_store(id)).and_then(|index| self.pipelines.get(index));
-        let stored = pipeline.is_none_or(|pipeline| pipeline.is_stored(user.dirty));
+        let stored = self.pipeline.is_stored(user.dirty) && !self.gathered.holds(id);
         let awaited = user.awaited > 0;
         let used_now = user.used != used || !user.sessions.is_empty() || !user.bucket.is_full(self.now);
         (used_now || !stored || awaited).then_some(user.used)
     }
 }
 
-/// Whether the stores are those of the shard, each at the place where [`Shard::own`] looks for it.
+/// Whether the bays are those of the shard, each at the place where [`Shard::source_mut`] looks for it.
 fn owns(config: &Config) -> bool {
-    let (placement, own) = (config.placement, &config.own);
-    let of_shard = |store: &StoreId| placement.shard_of_store(*store) == config.shard;
-    let wanted = (0..placement.stores()).map(StoreId).filter(of_shard);
-    own.iter().map(|state: &StoreState| state.store).eq(wanted)
-        && config.fanout_heads.len() == usize::from(placement.stores())
+    let own = config.own.iter().map(|state: &BayState| state.bay);
+    own.eq(config.placement.bays(config.shard)) && config.fanout_heads.len() == usize::from(BAYS)
 }

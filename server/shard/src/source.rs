@@ -1,11 +1,11 @@
-//! The sending side of fan-out for one own store: what each destination store was told of its log, and how far each has
+//! The sending side of fan-out for one own bay: what each shard was told of its log, and how far the bays of each have
 //! durably applied it.
 
-use protocol::StoreId;
+use protocol::{BayId, ShardId};
 
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) store: StoreId,
+    pub(crate) bay: BayId,
     /// Newest number of the log that is stored.
     head: u64,
     /// Everything below was trimmed.
@@ -23,16 +23,16 @@ struct Dest {
 
 /// What a destination's next hop covers: `after < number <= through`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Span {
+pub(crate) struct Covers {
     pub(crate) after: u64,
     pub(crate) through: u64,
 }
 
 impl Source {
     /// Boot replays every log to its head before anything is sent, so every destination counts as told.
-    pub(crate) fn new(store: StoreId, tail: u64, head: u64, stores: u16) -> Self {
+    pub(crate) fn new(bay: BayId, tail: u64, head: u64, shards: u16) -> Self {
         let dest = Dest { told: head, applied: 0 };
-        Self { store, head, tail: tail.max(1), dests: vec![dest; usize::from(stores)] }
+        Self { bay, head, tail: tail.max(1), dests: vec![dest; usize::from(shards)] }
     }
 
     /// A batch with this number is stored.
@@ -41,29 +41,29 @@ impl Source {
     }
 
     /// A hop that covers everything up to `through` is about to leave for `dest`.
-    pub(crate) fn tell(&mut self, dest: StoreId, through: u64) -> Span {
+    pub(crate) fn tell(&mut self, dest: ShardId, through: u64) -> Covers {
         let Some(entry) = self.dests.get_mut(usize::from(dest.0)) else {
-            return Span { after: through, through };
+            return Covers { after: through, through };
         };
         let after = core::mem::replace(&mut entry.told, through);
-        Span { after, through }
+        Covers { after, through }
     }
 
     /// Whether a destination must be told of the head by a hop without deliveries: it missed one, its mark has fallen
     /// behind because nothing concerned it, or it has not said that it is through, so that the last hop may be lost. One
     /// that knows already forgets it.
-    pub(crate) fn hint(&mut self, dest: StoreId) -> Option<Span> {
+    pub(crate) fn hint(&mut self, dest: ShardId) -> Option<Covers> {
         let head = self.head;
         let entry = self.dests.get_mut(usize::from(dest.0))?;
         if entry.applied >= head {
             return None;
         }
         let after = core::mem::replace(&mut entry.told, head);
-        Some(Span { after, through: head })
+        Some(Covers { after, through: head })
     }
 
     /// A destination has durably applied the log through here.
-    pub(crate) fn applied(&mut self, dest: StoreId, through: u64) {
+    pub(crate) fn applied(&mut self, dest: ShardId, through: u64) {
         if let Some(entry) = self.dests.get_mut(usize::from(dest.0)) {
             entry.applied = entry.applied.max(through);
         }
@@ -88,19 +88,19 @@ mod tests {
 
     #[test]
     fn spans_chain_and_hints_close_them() {
-        let mut source = Source::new(StoreId(0), 3, 5, 2);
+        let mut source = Source::new(BayId(0), 3, 5, 2);
         source.stored(6);
-        assert_eq!(source.tell(StoreId(1), 6), Span { after: 5, through: 6 });
+        assert_eq!(source.tell(ShardId(1), 6), Covers { after: 5, through: 6 });
         source.stored(9);
-        assert_eq!(source.hint(StoreId(1)), Some(Span { after: 6, through: 9 }));
-        assert_eq!(source.hint(StoreId(1)), Some(Span { after: 9, through: 9 }));
+        assert_eq!(source.hint(ShardId(1)), Some(Covers { after: 6, through: 9 }));
+        assert_eq!(source.hint(ShardId(1)), Some(Covers { after: 9, through: 9 }));
         assert_eq!(source.trim(), None);
-        source.applied(StoreId(0), 9);
-        assert_eq!(source.hint(StoreId(0)), None, "it is through");
-        source.applied(StoreId(1), 7);
+        source.applied(ShardId(0), 9);
+        assert_eq!(source.hint(ShardId(0)), None, "it is through");
+        source.applied(ShardId(1), 7);
         assert_eq!(source.trim(), Some(8));
         assert_eq!(source.trim(), None);
-        source.applied(StoreId(1), 9);
+        source.applied(ShardId(1), 9);
         assert_eq!(source.trim(), Some(9), "the newest row stays");
     }
 }

@@ -3,9 +3,9 @@
 
 use protocol::hop::Origin;
 use protocol::query::{Delivery, Query};
-use protocol::{StoreId, UserId};
+use protocol::{BayId, Bays, UserId};
 
-use crate::applied::{Applied, Inbound};
+use crate::applied::Inbound;
 use crate::deliver::PAGE;
 use crate::input::ConnId;
 use crate::invariant::impossible;
@@ -14,66 +14,59 @@ use crate::shard::{Asked, Shard, Slot};
 use crate::user::Waiting;
 
 impl Shard {
-    /// A span of a source's log for one of our stores.
-    pub(crate) fn inbound(&mut self, dest: StoreId, after: u64, inbound: Inbound) {
-        let Some((index, applied)) = self.applied_of(dest) else {
-            return impossible!(self, "a span for a store of another shard");
-        };
-        if let Some(next) = applied.offer(after, inbound) {
-            self.take_span(index, next);
+    /// A span of a source's log.
+    pub(crate) fn inbound(&mut self, after: u64, inbound: Inbound) {
+        if let Some(next) = self.applied.offer(after, inbound) {
+            self.take_span(next);
         }
     }
 
-    /// What a read of a source's log brought.
-    pub(crate) fn replayed(
-        &mut self,
-        dest: StoreId,
-        source: StoreId,
-        through: u64,
-        deliveries: Vec<Delivery>,
-    ) {
+    /// What a read of a source's log brought: log numbers and their messages.
+    pub(crate) fn replayed(&mut self, source: BayId, through: u64, read: Vec<(u64, Delivery)>) {
+        let deliveries: Vec<_> = read
+            .into_iter()
+            .filter_map(|(number, delivery)| self.not_had(source, number, delivery))
+            .collect();
         let weight = Some(self.ledger.weigh(Holds::Inbound, frame_bytes(&deliveries)));
-        let Some((index, applied)) = self.applied_of(dest) else {
-            return impossible!(self, "a log for a store of another shard");
-        };
         let read = Inbound { source, through, deliveries, _weight: weight, ..Inbound::default() };
-        if let Some(next) = applied.replayed(read) {
-            self.take_span(index, next);
+        if let Some(next) = self.applied.replayed(read) {
+            self.take_span(next);
         }
-        while let Some(kept) = self.applied.get_mut(index).and_then(|applied| applied.next_kept(source)) {
-            self.take_span(index, kept);
+        while let Some(kept) = self.applied.next_kept(source) {
+            self.take_span(kept);
         }
     }
 
-    pub(crate) fn applied_of(&mut self, dest: StoreId) -> Option<(usize, &mut Applied)> {
-        let index = self.own(dest)?;
-        Some((index, self.applied.get_mut(index)?))
+    /// The delivery without those who had it when the process began; `None` when nobody is left. The own bays can have
+    /// applied a log differently far, and the log is read from the least of them.
+    fn not_had(&self, source: BayId, number: u64, mut delivery: Delivery) -> Option<Delivery> {
+        let had = |user: &UserId| self.applied.had(BayId::of_user(*user), source, number);
+        if delivery.recipients.iter().any(had) {
+            delivery.recipients = delivery.recipients.iter().filter(|user| !had(user)).copied().collect();
+        }
+        (!delivery.recipients.is_empty()).then_some(delivery)
     }
 
     /// Reads the logs of which something is missing.
     pub(crate) fn replay_gaps(&mut self) {
-        for index in 0..self.applied.len() {
-            while let Some(applied) = self.applied.get_mut(index) {
-                let dest = applied.store;
-                let Some((source, after, until)) = applied.gap() else { break };
-                let query = Query::Replay { source, after, until, dest, page: PAGE };
-                self.ask(Asked::Replay { dest, source }, query);
-            }
+        let dests: Bays = self.placement.bays(self.config.shard).collect();
+        while let Some((source, after, until)) = self.applied.gap() {
+            let query = Query::Replay { source, after, until, dests, page: PAGE };
+            self.ask(Asked::Replay { source }, query);
         }
     }
 
     /// Applies a span at once if no other waits, its pointers have room and all its recipients are in memory, else queues it. Pointers and mark are
     /// rows of one batch, so a span is applied whole or, after a crash, once more from the start.
-    fn take_span(&mut self, index: usize, mut inbound: Inbound) {
-        let has_room = self.takes_deliveries(index);
-        let Some(applied) = self.applied.get_mut(index) else { return };
+    fn take_span(&mut self, mut inbound: Inbound) {
+        let has_room = self.takes_deliveries();
         let is_here = |user: &UserId| matches!(self.users.get(user), Some(Slot::Live(_)));
         let mut recipients = inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter());
-        if has_room && applied.is_idle() && recipients.all(is_here) {
-            applied.passed(inbound.source, inbound.through);
-            return self.apply_span(index, &inbound, false);
+        if has_room && self.applied.is_idle() && recipients.all(is_here) {
+            self.applied.passed(inbound.source, inbound.through);
+            return self.apply_span(&inbound, false);
         }
-        self.ack_early(index, &mut inbound);
+        self.ack_early(&mut inbound);
         let mut missing = 0;
         for user in inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter().copied()) {
             match self.users.get_mut(&user) {
@@ -81,19 +74,15 @@ impl Shard {
                 Some(Slot::Live(user)) => user.awaited += 1,
                 _ => {
                     missing += 1;
-                    self.wait_for(index, user);
+                    self.wait_for(user);
                 }
             }
         }
-        if let Some(applied) = self.applied.get_mut(index) {
-            applied.push(inbound, missing);
-        }
+        self.applied.push(inbound, missing);
     }
 
-    fn wait_for(&mut self, index: usize, user: UserId) {
-        if let Some(applied) = self.applied.get_mut(index) {
-            applied.wait_for(user);
-        }
+    fn wait_for(&mut self, user: UserId) {
+        self.applied.wait_for(user);
         if !self.users.contains_key(&user) {
             self.with_user(user, || Waiting::Delivery);
         }
@@ -102,16 +91,15 @@ impl Shard {
     /// Nobody waits for the load of somebody else: a message is stored before its hop leaves, so that the sessions that sent
     /// those of a waiting span have their acks now. Not one that has not been sent all that its inbox holds, or whose earlier
     /// acks wait: its acks stay in order.
-    fn ack_early(&mut self, index: usize, inbound: &mut Inbound) {
+    fn ack_early(&mut self, inbound: &mut Inbound) {
         let Inbound { deliveries, origins, acked, .. } = inbound;
         for (place, origin) in origins.iter() {
             let Some((conn, at_head)) = self.session_at_head(*origin) else { continue };
-            let (Some(applied), Some(delivery)) = (self.applied.get_mut(index), deliveries.get(*place))
-            else {
+            let Some(delivery) = deliveries.get(*place) else {
                 return impossible!(self, "an origin without a delivery");
             };
-            if !at_head || applied.owes(origin.session) {
-                applied.owe(origin.session);
+            if !at_head || self.applied.owes(origin.session) {
+                self.applied.owe(origin.session);
                 continue;
             }
             acked.push(*place);
@@ -129,22 +117,19 @@ impl Shard {
 
     /// A user is in memory: the spans that waited for it wait no more.
     pub(crate) fn recipient_loaded(&mut self, id: UserId) {
-        let Some((index, applied)) = self.applied_of(self.placement.user_store(id)) else {
-            return impossible!(self, "a user of another shard");
-        };
-        let awaited = applied.loaded(id);
+        let awaited = self.applied.loaded(id);
         if let Some(Slot::Live(user)) = self.users.get_mut(&id) {
             user.awaited += awaited;
         }
-        self.apply_waiting(index);
+        self.apply_waiting();
     }
 
     /// Applies the waiting spans in order, for as long as nothing is missing and their pointers have room.
-    pub(crate) fn apply_waiting(&mut self, index: usize) {
-        while self.takes_deliveries(index)
-            && let Some(inbound) = self.applied.get_mut(index).and_then(Applied::pop)
+    pub(crate) fn apply_waiting(&mut self) {
+        while self.takes_deliveries()
+            && let Some(inbound) = self.applied.pop()
         {
-            self.apply_span(index, &inbound, true);
+            self.apply_span(&inbound, true);
         }
     }
 }

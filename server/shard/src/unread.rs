@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{ChannelId, StoreId, UserId};
+use protocol::{BayId, ChannelId, UserId};
 
 use crate::input::{ConnId, Tick};
 use crate::limits::{READ_PAUSE_MAX_MS, READ_PAUSE_MIN_MS, RESTS_MAX};
@@ -16,7 +16,7 @@ pub(crate) enum Load {
     Channel(ChannelId),
     Window(ChannelId),
     Page(ConnId),
-    Replay { dest: StoreId, source: StoreId },
+    Replay { source: BayId },
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -173,8 +173,9 @@ impl Shard {
 mod tests {
     use protocol::body::message::SendText;
     use protocol::hop::Origin;
-    use protocol::query::StoreState;
-    use protocol::{DeviceId, Generation, Placement, ShardId, StoreId, UserId};
+    use protocol::partition::BAYS;
+    use protocol::query::BayState;
+    use protocol::{BayId, DeviceId, Generation, Placement, ShardId, UserId};
 
     use super::*;
     use crate::channel::Submit;
@@ -184,19 +185,19 @@ mod tests {
     const ID: ChannelId = ChannelId(10 << 64 | 20);
 
     fn shard() -> Shard {
-        let own = StoreState {
-            store: StoreId(0),
+        let own = |bay| BayState {
+            bay,
             generation: Generation(1),
             fanout_head: 0,
             fanout_tail: 0,
-            applied: Vec::new(),
+            applied: vec![0; usize::from(BAYS)],
         };
         Shard::new(Config {
             shard: ShardId(0),
-            placement: Placement::new(1, 1).expect("one of each"),
+            placement: Placement::new(1).expect("one"),
             limits: Limits::default(),
-            own: vec![own],
-            fanout_heads: vec![0],
+            own: BayId::all().map(own).collect(),
+            fanout_heads: vec![0; usize::from(BAYS)],
             seed: 1,
         })
     }
