@@ -1,14 +1,14 @@
-//! The stores of a data directory and the store threads in front of them. It outlives the processes: what a process had
-//! queued dies with it, except for what a commit under way still manages to write.
+//! The store of a data directory and what its thread has to write for each shard. It outlives the processes: what a process
+//! had queued dies with it, except for what a commit under way still manages to write.
 
 use std::collections::VecDeque;
 
 use protocol::commit::Batch;
-use protocol::query::{Answer, Query, ReadFault, StoreState};
-use protocol::{ChannelId, Generation, Placement, ShardId, StoreId, UserId};
+use protocol::query::{Answer, BayState, Query, ReadFault};
+use protocol::{BayId, ChannelId, Generation, Placement, ShardId, UserId};
 use shard::limits::BATCHES_IN_FLIGHT_MAX;
 use shard::{Input, Ticket};
-use storage::{Stores, Tier};
+use storage::{Store, Tier};
 
 use crate::broken;
 use crate::durable;
@@ -16,16 +16,17 @@ use crate::oracle::{Check, Oracle};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
-/// K stores, K store threads, and the reader threads.
+/// The store, what waits for it, and the reader threads.
 #[derive(Debug)]
 pub struct Disk {
-    stores: Stores,
-    threads: Vec<Thread>,
+    store: Store,
+    /// By shard.
+    queues: Vec<Queue>,
     reads: Vec<Pending>,
     /// What cannot be read, and until when.
     unreadable: Vec<(Unreadable, u64)>,
     /// What is really on the disk, while the disk lies.
-    synced: Option<Stores>,
+    synced: Option<Store>,
 }
 
 /// Rows that a part of the disk holds.
@@ -33,8 +34,8 @@ pub struct Disk {
 pub enum Unreadable {
     /// The rows of a user.
     User(UserId),
-    /// The fan-out log of a store.
-    Log(StoreId),
+    /// The fan-out log of a bay.
+    Log(BayId),
     /// The history of a channel.
     History(ChannelId),
 }
@@ -47,7 +48,7 @@ impl Unreadable {
                 Self::User(user),
                 Query::User(of) | Query::Inbox { user: of, .. } | Query::Joined { user: of, .. },
             ) => user == *of,
-            (Self::Log(store), Query::Replay { source, .. }) => store == *source,
+            (Self::Log(bay), Query::Replay { source, .. }) => bay == *source,
             (
                 Self::History(channel),
                 Query::Channel(of) | Query::Window { channel: of, .. } | Query::History { channel: of, .. },
@@ -57,10 +58,10 @@ impl Unreadable {
     }
 }
 
-/// One store thread.
+/// Batches of one shard.
 #[derive(Debug, Default)]
-struct Thread {
-    queue: VecDeque<Batch>,
+struct Queue {
+    batches: VecDeque<Batch>,
     appended: u64,
     idle_until: u64,
 }
@@ -75,12 +76,12 @@ struct Pending {
 }
 
 impl Disk {
-    /// A fresh data directory.
+    /// A fresh data directory, for processes of at most so many shards.
     #[must_use]
-    pub fn new(stores: u16) -> Self {
+    pub fn new(shards: u16) -> Self {
         Self {
-            stores: Stores::memory(stores),
-            threads: (0..stores).map(|_| Thread::default()).collect(),
+            store: Store::memory(),
+            queues: (0..shards).map(|_| Queue::default()).collect(),
             reads: Vec::new(),
             unreadable: Vec::new(),
             synced: None,
@@ -89,7 +90,7 @@ impl Disk {
 
     /// From now on the disk says of every write that it is synced, and none is: a crash is a power cut that loses them all.
     pub fn lie(&mut self) {
-        self.synced = self.stores.copy();
+        self.synced = self.store.copy();
     }
 
     /// These rows cannot be read until then.
@@ -101,29 +102,28 @@ impl Disk {
     ///
     /// # Errors
     /// The store's own words.
-    pub fn states(&self) -> Result<Vec<StoreState>, String> {
-        let ids = (0..self.threads.len()).map(|store| StoreId(store as u16));
-        ids.map(|id| self.stores.state(id).map_err(|error| format!("state of store {id}: {error}"))).collect()
+    pub fn states(&self) -> Result<Vec<BayState>, String> {
+        self.store.states().map_err(|error| format!("states of the bays: {error}"))
     }
 
     /// A shard asks for a commit.
     ///
     /// # Errors
-    /// Foreign store, numbers that are not dense, more in flight than the bound.
+    /// Foreign bay, numbers that are not dense, more in flight than the bound.
     pub fn append(&mut self, placement: Placement, shard: ShardId, batch: Batch) -> Check {
-        let Some(thread) = self.threads.get_mut(usize::from(batch.store.0)) else {
-            broken!("append to store {}, which does not exist", batch.store);
+        let Some(queue) = self.queues.get_mut(usize::from(shard.0)) else {
+            broken!("append by shard {shard}, which does not exist");
         };
-        if placement.shard_of_store(batch.store) != shard {
-            broken!("shard {shard} writes store {}", batch.store);
+        if let Some(part) = batch.parts.iter().find(|part| placement.home(part.bay) != shard) {
+            broken!("shard {shard} writes bay {}", part.bay);
         }
-        if batch.number != thread.appended + 1 {
-            broken!("store {}: batch {} behind {}", batch.store, batch.number, thread.appended);
+        if batch.shard != shard || batch.number != queue.appended + 1 {
+            broken!("shard {shard}: batch {} of {} behind {}", batch.number, batch.shard, queue.appended);
         }
-        thread.appended = batch.number;
-        thread.queue.push_back(batch);
-        if thread.queue.len() > BATCHES_IN_FLIGHT_MAX {
-            broken!("{} batches in flight", thread.queue.len());
+        queue.appended = batch.number;
+        queue.batches.push_back(batch);
+        if queue.batches.len() > BATCHES_IN_FLIGHT_MAX {
+            broken!("{} batches in flight", queue.batches.len());
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Disk {
                 let answer: Result<Answer, ReadFault> = if rng.chance(failed) || unreadable {
                     Err(passing("injected read fault"))
                 } else {
-                    let answer = self.stores.read(&query, Tier::Any).map_err(ReadFault::from);
+                    let answer = self.store.read(&query, Tier::Any).map_err(ReadFault::from);
                     answer.and_then(|answer| answer.ok_or_else(|| passing("no answer outside the cache")))
                 };
                 (shard, Input::Read { ticket, answer })
@@ -165,7 +165,7 @@ impl Disk {
             .collect()
     }
 
-    /// Each idle store thread takes some of what waits, writes it in one go, and says so.
+    /// Of each shard that is not held up some of what waits is written in one go, and it is said so.
     ///
     /// # Errors
     /// An invariant of what is durable.
@@ -175,76 +175,76 @@ impl Disk {
         plan: &Plan,
         now: u64,
         oracle: &mut Oracle,
-    ) -> Result<Vec<(StoreId, u64)>, String> {
+    ) -> Result<Vec<(ShardId, u64)>, String> {
         let mut stored = Vec::new();
-        for store in rng.order(self.threads.len()) {
-            let thread = &mut self.threads[store];
-            if thread.idle_until > now || thread.queue.is_empty() {
+        for shard in rng.order(self.queues.len()) {
+            let queue = &mut self.queues[shard];
+            if queue.idle_until > now || queue.batches.is_empty() {
                 continue;
             }
-            let take = 1 + rng.place(thread.queue.len());
-            thread.idle_until = now + rng.below(plan.commit_max_ms + 1);
-            let number = self.write(store, take, oracle)?;
-            stored.push((StoreId(store as u16), number));
+            let take = 1 + rng.place(queue.batches.len());
+            queue.idle_until = now + rng.below(plan.commit_max_ms + 1);
+            let number = self.write(shard, take, oracle)?;
+            stored.push((ShardId(shard as u16), number));
         }
         Ok(stored)
     }
 
-    fn write(&mut self, store: usize, take: usize, oracle: &mut Oracle) -> Result<u64, String> {
-        let batches: Vec<Batch> = self.threads[store].queue.drain(..take).collect();
+    fn write(&mut self, shard: usize, take: usize, oracle: &mut Oracle) -> Result<u64, String> {
+        let batches: Vec<Batch> = self.queues[shard].batches.drain(..take).collect();
         for batch in &batches {
             durable::apply(oracle, batch)?;
         }
-        let written = self.stores.commit(StoreId(store as u16), &batches);
-        written.map_err(|error| format!("memory store {store} refused a commit: {error}"))?;
+        let written = self.store.commit(&batches);
+        written.map_err(|error| format!("the memory store refused a commit: {error}"))?;
         Ok(batches.last().map_or(0, |batch| batch.number))
     }
 
-    /// A store does nothing until then.
-    pub fn stop(&mut self, store: usize, until: u64) {
-        if let Some(thread) = self.threads.get_mut(store) {
-            thread.idle_until = until;
+    /// Nothing of a shard is written until then.
+    pub fn stop(&mut self, shard: usize, until: u64) {
+        if let Some(queue) = self.queues.get_mut(shard) {
+            queue.idle_until = until;
         }
     }
 
-    /// Every store thread and every read goes on now, and everything can be read.
+    /// Every write and every read goes on now, and everything can be read.
     pub fn heal(&mut self, now: u64) {
         self.unreadable.clear();
-        self.threads.iter_mut().for_each(|thread| thread.idle_until = thread.idle_until.min(now));
+        self.queues.iter_mut().for_each(|queue| queue.idle_until = queue.idle_until.min(now));
         self.reads.iter_mut().for_each(|read| read.due = read.due.min(now));
     }
 
-    /// The process is gone. Of what each store thread had, a prefix that nobody knows was written.
+    /// The process is gone. Of what waited of each shard, a prefix that nobody knows was written.
     ///
     /// # Errors
     /// An invariant of what is durable.
     pub fn crash(&mut self, rng: &mut Rng, oracle: &mut Oracle) -> Check {
-        for store in 0..self.threads.len() {
-            let queued = self.threads[store].queue.len();
+        for shard in 0..self.queues.len() {
+            let queued = self.queues[shard].batches.len();
             let survive = rng.place(queued + 1);
             if survive > 0 {
-                self.write(store, survive, oracle)?;
+                self.write(shard, survive, oracle)?;
             }
-            self.threads[store] = Thread::default();
+            self.queues[shard] = Queue::default();
         }
         self.reads.clear();
-        if let Some(synced) = self.synced.as_ref().and_then(Stores::copy) {
-            self.stores = synced;
+        if let Some(synced) = self.synced.as_ref().and_then(Store::copy) {
+            self.store = synced;
         }
         Ok(())
     }
 
-    /// The process ends in order: the store threads write what they have first.
+    /// The process ends in order: what waits is written first.
     ///
     /// # Errors
     /// An invariant of what is durable.
     pub fn close(&mut self, oracle: &mut Oracle) -> Check {
-        for store in 0..self.threads.len() {
-            let queued = self.threads[store].queue.len();
+        for shard in 0..self.queues.len() {
+            let queued = self.queues[shard].batches.len();
             if queued > 0 {
-                self.write(store, queued, oracle)?;
+                self.write(shard, queued, oracle)?;
             }
-            self.threads[store] = Thread::default();
+            self.queues[shard] = Queue::default();
         }
         self.reads.clear();
         Ok(())
@@ -252,25 +252,24 @@ impl Disk {
 
     /// A copy of what is written, as a backup of a stopped directory or a snapshot of its volume holds it.
     #[must_use]
-    pub fn backup(&self) -> Option<Stores> {
-        self.stores.copy()
+    pub fn backup(&self) -> Option<Store> {
+        self.store.copy()
     }
 
-    /// A backup takes the place of the stores and begins a new life. The process must be gone.
+    /// A backup takes the place of the store and begins a new life. The process must be gone.
     ///
     /// # Errors
     /// The store's own words.
-    pub fn restore(&mut self, backup: Stores, generation: Generation) -> Check {
-        self.stores = backup;
-        let stores = (0..self.threads.len()).map(|store| StoreId(store as u16));
-        let mut begun = stores.map(|store| self.stores.begin_life(store, generation));
+    pub fn restore(&mut self, backup: Store, generation: Generation) -> Check {
+        self.store = backup;
+        let mut begun = BayId::all().map(|bay| self.store.begin_life(bay, generation));
         begun.try_for_each(|begun| begun.map_err(|error| format!("a new generation: {error}")))
     }
 
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.reads.is_empty() && self.threads.iter().all(|thread| thread.queue.is_empty())
+        self.reads.is_empty() && self.queues.iter().all(|queue| queue.batches.is_empty())
     }
 
     /// The storage's own check of everything it promises.
@@ -279,18 +278,18 @@ impl Disk {
     /// What it found.
     pub fn check(&self) -> Check {
         let mut found = Vec::new();
-        let summary = self.stores.check(&mut |finding| found.push(finding));
-        let summary = summary.map_err(|error| format!("check of the stores: {error}"))?;
+        let summary = self.store.check(&mut |finding| found.push(finding));
+        let summary = summary.map_err(|error| format!("check of the store: {error}"))?;
         if !summary.is_clean() {
-            broken!("check of the stores: {found:?} {summary:?}");
+            broken!("check of the store: {found:?} {summary:?}");
         }
         Ok(())
     }
 
-    /// The stores themselves, for the checks at the end.
+    /// The store itself, for the checks at the end.
     #[must_use]
-    pub fn stores(&self) -> &Stores {
-        &self.stores
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 }
 

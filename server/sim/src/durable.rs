@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use protocol::body::message::ROLE_OWNER;
-use protocol::commit::{Batch, Interval, Row};
+use protocol::commit::{Batch, Interval, Part, Row};
 use protocol::limits::DEVICES_MAX;
-use protocol::{ChannelId, Seq, StoreId, UserId};
+use protocol::{BayId, ChannelId, Seq, UserId};
 
 use crate::broken;
 use crate::oracle::{Check, Oracle};
@@ -17,10 +17,10 @@ use crate::oracle::{Check, Oracle};
 pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
     let heads: BTreeMap<ChannelId, Seq> = messages(batch).map(|(c, _)| (c, oracle.head(c))).collect();
     let mut changed = Vec::new();
-    for row in &batch.rows {
+    for (bay, row) in rows(batch) {
         match row {
             Row::Message { channel, seq, frame } => {
-                at_home(batch.store, oracle.placement.channel_store(*channel), row)?;
+                at_home(bay, BayId::of_channel(*channel), row)?;
                 oracle.add_message(*channel, *seq, frame)?;
                 roles(oracle, &changed)?;
                 changed.clear();
@@ -28,24 +28,38 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
             // The rows of a change come before its message.
             Row::Interval { channel, user, row, .. } => changed.push((*channel, *user, row.role)),
             Row::Position { channel, user, row: position } => {
-                at_home(batch.store, oracle.placement.channel_store(*channel), row)?;
+                at_home(bay, BayId::of_channel(*channel), row)?;
                 oracle.add_position(*channel, *user, position.read)?;
             }
-            Row::Member { .. } | Row::Read { .. } => broken!("a row that is no longer written: {row:?}"),
             _ => {}
         }
     }
     members(oracle, batch, &heads)?;
-    for row in &batch.rows {
-        if let Row::Pointer { user, at, channel, seq } = row {
-            at_home(batch.store, oracle.placement.user_store(*user), row)?;
-            oracle.add_pointer(*user, at.0, *channel, *seq)?;
+    for (bay, row) in rows(batch) {
+        if let Row::Run { user, first, entries } = row {
+            at_home(bay, BayId::of_user(*user), row)?;
+            for (at, (channel, seq)) in (first.0..).zip(entries) {
+                oracle.add_pointer(*user, at, *channel, *seq)?;
+            }
         }
     }
     own_lists(oracle, batch)?;
     people(oracle, batch)?;
-    log(oracle, batch)?;
-    batch.rows.iter().try_for_each(|row| marks(oracle, batch.store, row))
+    batch.parts.iter().try_for_each(|part| log(oracle, part))?;
+    rows(batch).try_for_each(|(bay, row)| marks(oracle, bay, row))
+}
+
+fn rows(batch: &Batch) -> impl Iterator<Item = (BayId, &Row)> {
+    batch.parts.iter().flat_map(|part| part.rows.iter().map(|row| (part.bay, row)))
+}
+
+/// Who is pointed to what, by the runs of a batch.
+fn pointers(batch: &Batch) -> impl Iterator<Item = (UserId, ChannelId, Seq)> {
+    let runs = rows(batch).filter_map(|(_, row)| match row {
+        Row::Run { user, entries, .. } => Some((*user, entries)),
+        _ => None,
+    });
+    runs.flat_map(|(user, entries)| entries.iter().map(move |(channel, seq)| (user, *channel, *seq)))
 }
 
 /// Roles are what the messages say, except that a group without an owner is given one.
@@ -65,28 +79,25 @@ fn roles(oracle: &mut Oracle, changed: &[(ChannelId, UserId, u8)]) -> Check {
 }
 
 fn messages(batch: &Batch) -> impl Iterator<Item = (ChannelId, Seq)> {
-    batch.rows.iter().filter_map(|row| match row {
-        Row::Message { channel, seq, .. } => Some((*channel, *seq)),
-        _ => None,
-    })
+    rows(batch).filter_map(|(_, row)| message(row))
 }
 
-fn at_home(found: StoreId, expected: StoreId, row: &Row) -> Check {
+fn at_home(found: BayId, expected: BayId, row: &Row) -> Check {
     if found != expected {
-        broken!("{row:?} in store {found}, belongs in {expected}");
+        broken!("{row:?} in bay {found}, belongs in {expected}");
     }
     Ok(())
 }
 
 /// The rows of stays are exactly what the membership messages of the same batch say, and every group has an owner.
 fn members(oracle: &Oracle, batch: &Batch, heads: &BTreeMap<ChannelId, Seq>) -> Check {
-    let mut rows = BTreeMap::new();
-    for row in &batch.rows {
+    let mut stays = BTreeMap::new();
+    for (_, row) in rows(batch) {
         if let Row::Interval { channel, user, joined, row } = row {
-            rows.insert((*channel, *user, *joined), row);
+            stays.insert((*channel, *user, *joined), row);
         }
     }
-    for ((channel, user, joined), row) in &rows {
+    for ((channel, user, joined), row) in &stays {
         let intervals = oracle.member(*channel, *user).map_or(&[][..], |row| &row.intervals);
         let place = intervals.iter().position(|interval| interval.joined == *joined);
         let expected = place.and_then(|place| intervals.get(place));
@@ -106,7 +117,7 @@ fn members(oracle: &Oracle, batch: &Batch, heads: &BTreeMap<ChannelId, Seq>) -> 
         for user in oracle.ever_members(*channel) {
             let Some(row) = oracle.member(*channel, user) else { continue };
             let changed = |i: &&Interval| i.joined > *before || i.left.is_some_and(|l| l > *before);
-            let missing = |i: &Interval| !rows.contains_key(&(*channel, user, i.joined));
+            let missing = |i: &Interval| !stays.contains_key(&(*channel, user, i.joined));
             if let Some(interval) = row.intervals.iter().filter(changed).find(|i| missing(i)) {
                 broken!("{channel:?}: {interval:?} of {user} changed behind {before} without its row");
             }
@@ -125,7 +136,7 @@ fn members(oracle: &Oracle, batch: &Batch, heads: &BTreeMap<ChannelId, Seq>) -> 
 fn own_lists(oracle: &Oracle, batch: &Batch) -> Check {
     let mut joined = HashSet::new();
     let mut left = HashSet::new();
-    for row in &batch.rows {
+    for (_, row) in rows(batch) {
         match row {
             Row::Joined { user, channel, joined: seq } => {
                 joined.insert((*user, *channel, *seq));
@@ -138,31 +149,30 @@ fn own_lists(oracle: &Oracle, batch: &Batch) -> Check {
     }
     let mut expected_joined = HashSet::new();
     let mut expected_left = HashSet::new();
-    for row in &batch.rows {
-        let Row::Pointer { user, channel, seq, .. } = row else { continue };
-        let intervals = oracle.member(*channel, *user).map_or(&[][..], |row| &row.intervals);
-        let direct = channel.users().is_some() && *seq == Seq(1);
-        if direct || intervals.iter().any(|interval| interval.joined == *seq) {
-            expected_joined.insert((*user, *channel, *seq));
+    for (user, channel, seq) in pointers(batch) {
+        let intervals = oracle.member(channel, user).map_or(&[][..], |row| &row.intervals);
+        let direct = channel.users().is_some() && seq == Seq(1);
+        if direct || intervals.iter().any(|interval| interval.joined == seq) {
+            expected_joined.insert((user, channel, seq));
         }
-        if intervals.iter().any(|interval| interval.left == Some(*seq)) {
-            expected_left.insert((*user, *channel, *seq));
+        if intervals.iter().any(|interval| interval.left == Some(seq)) {
+            expected_left.insert((user, channel, seq));
         }
     }
     if joined != expected_joined {
-        broken!("store {}: joined rows {joined:?}, pointers say {expected_joined:?}", batch.store);
+        broken!("shard {}: joined rows {joined:?}, pointers say {expected_joined:?}", batch.shard);
     }
     if left != expected_left {
-        broken!("store {}: left rows {left:?}, pointers say {expected_left:?}", batch.store);
+        broken!("shard {}: left rows {left:?}, pointers say {expected_left:?}", batch.shard);
     }
     Ok(())
 }
 
 fn people(oracle: &mut Oracle, batch: &Batch) -> Check {
-    for row in &batch.rows {
+    for (bay, row) in rows(batch) {
         match row {
             Row::Account { user, row: value } => {
-                at_home(batch.store, oracle.placement.user_store(*user), row)?;
+                at_home(bay, BayId::of_user(*user), row)?;
                 oracle.accounts.insert(*user);
                 let before = oracle.not_before.insert(*user, value.not_before_ms);
                 if before.is_some_and(|before| before > value.not_before_ms) {
@@ -170,7 +180,7 @@ fn people(oracle: &mut Oracle, batch: &Batch) -> Check {
                 }
             }
             Row::Device { user, device, row: value } => {
-                at_home(batch.store, oracle.placement.user_store(*user), row)?;
+                at_home(bay, BayId::of_user(*user), row)?;
                 if !oracle.accounts.contains(user) {
                     broken!("device {device} of {user}, who has no account");
                 }
@@ -196,86 +206,92 @@ fn people(oracle: &mut Oracle, batch: &Batch) -> Check {
     Ok(())
 }
 
-/// One row a batch with messages, dense, naming exactly them.
-fn log(oracle: &mut Oracle, batch: &Batch) -> Check {
-    let expected: Vec<_> = messages(batch).collect();
-    let mut rows = batch.rows.iter().filter_map(|row| match row {
+/// One row a part with messages, dense in its bay, naming exactly them.
+fn log(oracle: &mut Oracle, part: &Part) -> Check {
+    let expected: Vec<_> = part.rows.iter().filter_map(message).collect();
+    let mut rows = part.rows.iter().filter_map(|row| match row {
         Row::Fanout { number, messages } => Some((*number, messages)),
         _ => None,
     });
-    let log = &mut oracle.logs[usize::from(batch.store.0)];
+    let log = &mut oracle.logs[usize::from(part.bay.0)];
     match rows.next() {
         None if expected.is_empty() => Ok(()),
         Some((number, messages)) if *messages == expected && !expected.is_empty() => {
             if number != log.rows.len() as u64 + 1 || rows.next().is_some() {
-                broken!("store {}: fan-out {number} behind {}", batch.store, log.rows.len());
+                broken!("bay {}: fan-out {number} behind {}", part.bay, log.rows.len());
             }
             log.rows.push(expected);
             Ok(())
         }
-        found => Err(format!("store {}: fan-out {found:?} for messages {expected:?}", batch.store)),
+        found => Err(format!("bay {}: fan-out {found:?} for messages {expected:?}", part.bay)),
     }
 }
 
-fn marks(oracle: &mut Oracle, store: StoreId, row: &Row) -> Check {
+fn message(row: &Row) -> Option<(ChannelId, Seq)> {
     match row {
-        Row::Applied { source, through } => {
-            let before = oracle.logs[usize::from(store.0)].applied.get(source).copied().unwrap_or(0);
-            if *through < before {
-                broken!("store {store}: applied of {source} steps back from {before} to {through}");
-            }
-            if *through > oracle.logs[usize::from(source.0)].rows.len() as u64 {
-                broken!("store {store}: applied through {through} of {source}, which has no such row");
-            }
-            for number in before + 1..=*through {
-                for (user, channel, seq) in recipients(oracle, *source, number, store) {
-                    if !oracle.has_pointer(user, channel, seq) {
-                        broken!(
-                            "store {store}: applied {source} through {through} without {user} {channel:?} {seq}"
-                        );
-                    }
-                }
-            }
-            oracle.logs[usize::from(store.0)].applied.insert(*source, *through);
+        Row::Message { channel, seq, .. } => Some((*channel, *seq)),
+        _ => None,
+    }
+}
+
+fn marks(oracle: &mut Oracle, bay: BayId, row: &Row) -> Check {
+    match row {
+        Row::Marks { through } => {
+            through.iter().try_for_each(|(source, through)| mark(oracle, bay, *source, *through))
         }
         Row::TrimFanout { below } => {
-            let log = &mut oracle.logs[usize::from(store.0)];
+            let log = &mut oracle.logs[usize::from(bay.0)];
             if *below > log.rows.len() as u64 {
-                broken!("store {store}: trimmed below {below}, head is {}", log.rows.len());
+                broken!("bay {bay}: trimmed below {below}, head is {}", log.rows.len());
             }
             let from = log.trimmed_below.max(1);
             log.trimmed_below = log.trimmed_below.max(*below);
-            needed(oracle, store, from, *below)?;
+            needed(oracle, bay, from, *below)
         }
-        _ => {}
+        _ => Ok(()),
     }
+}
+
+fn mark(oracle: &mut Oracle, bay: BayId, source: BayId, through: u64) -> Check {
+    let before = oracle.logs[usize::from(bay.0)].applied.get(&source).copied().unwrap_or(0);
+    if through < before {
+        broken!("bay {bay}: applied of {source} steps back from {before} to {through}");
+    }
+    if through > oracle.logs[usize::from(source.0)].rows.len() as u64 {
+        broken!("bay {bay}: applied through {through} of {source}, which has no such row");
+    }
+    for number in before + 1..=through {
+        for (user, channel, seq) in recipients(oracle, source, number) {
+            if BayId::of_user(user) == bay && !oracle.has_pointer(user, channel, seq) {
+                broken!("bay {bay}: applied {source} through {through} without {user} {channel:?} {seq}");
+            }
+        }
+    }
+    oracle.logs[usize::from(bay.0)].applied.insert(source, through);
     Ok(())
 }
 
-/// A log row may go when every store has the pointers that it asks for.
-fn needed(oracle: &Oracle, source: StoreId, from: u64, below: u64) -> Check {
+/// A log row may go when everybody has the pointers that it asks for.
+fn needed(oracle: &Oracle, source: BayId, from: u64, below: u64) -> Check {
     for number in from..below {
-        for dest in (0..oracle.placement.stores()).map(StoreId) {
-            for (user, channel, seq) in recipients(oracle, source, number, dest) {
-                if !oracle.has_pointer(user, channel, seq) {
-                    broken!("store {source}: trimmed {number}, {user} still needs {channel:?} {seq}");
-                }
+        for (user, channel, seq) in recipients(oracle, source, number) {
+            if !oracle.has_pointer(user, channel, seq) {
+                broken!("bay {source}: trimmed {number}, {user} still needs {channel:?} {seq}");
             }
         }
     }
     Ok(())
 }
 
-fn recipients(oracle: &Oracle, source: StoreId, number: u64, dest: StoreId) -> Vec<(UserId, ChannelId, Seq)> {
+fn recipients(oracle: &Oracle, source: BayId, number: u64) -> Vec<(UserId, ChannelId, Seq)> {
     let log = &oracle.logs[usize::from(source.0)];
     let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
     let mut out = Vec::new();
     for (channel, seq) in log.rows.get(place).into_iter().flatten() {
-        for user in oracle.ever_members(*channel) {
-            if oracle.placement.user_store(user) == dest && oracle.is_recipient(*channel, user, *seq) {
-                out.push((user, *channel, *seq));
-            }
-        }
+        let all = oracle.ever_members(*channel).into_iter();
+        out.extend(
+            all.filter(|user| oracle.is_recipient(*channel, *user, *seq)).map(|user| (user, *channel, *seq)),
+        );
     }
     out
 }

@@ -1,6 +1,6 @@
 //! What goes wrong in a step: connections, the process, its stores and shards, the clock, the disk's space, the apps.
 
-use protocol::StoreId;
+use protocol::BayId;
 
 use crate::disk::Unreadable;
 use crate::node::Node;
@@ -43,9 +43,9 @@ impl World {
     }
 
     fn process_faults(&mut self, faults: Faults) {
-        let store = self.rng.place(usize::from(self.plan.stores));
+        let shard = self.rng.place(usize::from(self.plan.shards));
         if self.rng.rarely(faults.stop_store) {
-            self.disk.stop(store, self.now + self.rng.below(3000));
+            self.disk.stop(shard, self.now + self.rng.below(3000));
         }
         let until = self.now + self.rng.below(1000);
         let low =
@@ -97,12 +97,13 @@ impl World {
     /// For a while that is sometimes longer than the longest pause between two attempts.
     fn make_unreadable(&mut self) {
         let channels: Vec<_> = self.oracle.channels.keys().copied().collect();
-        let (user, channel) = (self.rng.pick(&self.users), self.rng.pick(&channels));
-        let log = StoreId(self.rng.place(usize::from(self.plan.stores)) as u16);
+        let (users, channel) = (self.users.clone(), self.rng.pick(&channels));
+        let user = self.rng.pick(&users);
+        let log = self.rng.pick(&users).map(BayId::of_user);
         let what = match self.rng.below(3) {
             0 => user.map(Unreadable::User),
             1 => channel.map(Unreadable::History),
-            _ => Some(Unreadable::Log(log)),
+            _ => log.map(Unreadable::Log),
         };
         let longest = if self.rng.chance(100) { 60_000 } else { 2_000 };
         let until = self.now + self.rng.below(longest);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use protocol::body::message::channel_of;
-use protocol::{CloseCode, Kind, Placement};
+use protocol::{CloseCode, Kind, Placement, ShardId};
 use shard::{ConnId, Effect, Input, Shard};
 
 use crate::broken;
@@ -24,11 +24,17 @@ pub struct Flow {
 
 impl Flow {
     /// An input is about to be stepped.
-    pub fn steps(&mut self, shard: &Shard, placement: Placement, input: &Input, conn: Option<&Conn>) {
+    pub fn steps(
+        &mut self,
+        (own, shard): (ShardId, &Shard),
+        placement: Placement,
+        input: &Input,
+        conn: Option<&Conn>,
+    ) {
         let (Input::Frame { conn: id, frame }, Some(conn)) = (input, conn) else { return };
         let is_welcomed = conn.watch.as_ref().is_some_and(|watch| watch.is_welcomed());
         let channel = channel_of(frame.kind(), frame.body()).filter(|_| frame.kind().is_message());
-        let is_full = |channel| shard.is_full(placement.channel_store(channel));
+        let is_full = |channel| placement.channel_home(channel) == own && shard.is_full();
         if is_welcomed && !conn.is_held && channel.is_some_and(is_full) {
             self.sent.push(*id);
         }

@@ -174,7 +174,7 @@ fn history(world: &World, channel: ChannelId) -> Check {
     while after < head {
         let page = PageBounds { messages: 200, bytes: 1 << 20 };
         let query = Query::History { channel, after, before: Seq(u64::MAX), newest: false, page };
-        let Ok(Some(Answer::History(frames))) = world.disk.stores().read(&query, Tier::Any) else {
+        let Ok(Some(Answer::History(frames))) = world.disk.store().read(&query, Tier::Any) else {
             broken!("{channel:?}: history behind {after} cannot be read");
         };
         for frame in &frames {
@@ -233,7 +233,7 @@ fn listed_by_the_store(world: &World, user: UserId) -> Result<Vec<JoinedItem>, S
     loop {
         let after = found.last().map_or(ChannelId(0), |last| last.channel);
         let query = Query::Joined { user, after, limit: 500 };
-        let Ok(Some(Answer::Joined { items, more })) = world.disk.stores().read(&query, Tier::Any) else {
+        let Ok(Some(Answer::Joined { items, more })) = world.disk.store().read(&query, Tier::Any) else {
             broken!("own list of {user} cannot be read");
         };
         if more && items.is_empty() {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use protocol::hop::Hop;
-use protocol::{Placement, ShardId, StoreId};
+use protocol::{Placement, ShardId};
 use shard::{CommandError, Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
 
 use crate::broken;
@@ -61,7 +61,7 @@ pub struct Node {
 struct Cell {
     shard: Shard,
     facts: VecDeque<Input>,
-    stored: BTreeMap<StoreId, VecDeque<Input>>,
+    stored: VecDeque<Input>,
     reads: VecDeque<Input>,
     ready: bool,
     drained: bool,
@@ -73,7 +73,7 @@ struct Cell {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Source {
     Facts,
-    Stored(StoreId),
+    Stored,
     Reads,
     Conn(ConnId),
     Ring(usize),
@@ -88,14 +88,14 @@ impl Node {
     /// # Errors
     /// The stores cannot be read.
     pub fn boot(scene: &mut Scene<'_>, shards: u16) -> Result<Self, String> {
-        let Some(placement) = Placement::new(scene.plan.stores, shards) else {
-            broken!("{shards} shards over {} stores", scene.plan.stores);
+        let Some(placement) = Placement::new(shards) else {
+            broken!("{shards} shards");
         };
         let states = scene.disk.states()?;
         let heads: Vec<u64> = states.iter().map(|state| state.fanout_head).collect();
         let cells = (0..shards).map(ShardId).map(|shard| {
             let mut own = states.clone();
-            own.retain(|state| placement.shard_of_store(state.store) == shard);
+            own.retain(|state| placement.home(state.bay) == shard);
             let limits = scene.plan.limits.clone();
             let seed = scene.rng.draw();
             Cell::new(Shard::new(Config { shard, placement, limits, own, fanout_heads: heads.clone(), seed }))
@@ -164,7 +164,7 @@ impl Node {
         if let Some(cell) = self.cells.get_mut(usize::from(shard.0)) {
             match input {
                 Input::Read { .. } => cell.reads.push_back(input),
-                Input::Stored { store, .. } => cell.stored.entry(store).or_default().push_back(input),
+                Input::Stored { .. } => cell.stored.push_back(input),
                 _ => cell.facts.push_back(input),
             }
         }
@@ -273,8 +273,9 @@ impl Node {
         if !cell.reads.is_empty() {
             sources.push(Source::Reads);
         }
-        let stored = cell.stored.iter().filter(|(_, queue)| !queue.is_empty());
-        sources.extend(stored.map(|(store, _)| Source::Stored(*store)));
+        if !cell.stored.is_empty() {
+            sources.push(Source::Stored);
+        }
         let conns = self.conns.iter().filter(|(_, c)| c.shard == Some(shard) && !c.inputs.is_empty());
         sources.extend(conns.map(|(id, _)| Source::Conn(*id)));
         let rings = (0..self.cells.len()).filter(|from| !self.ring(*from, shard).is_empty());
@@ -299,7 +300,8 @@ impl Node {
                     scene.trace.say(now, || format!("shard {shard} <- {}", crate::words::input(&input)));
                     let closed = if let Input::Closed { conn } = &input { Some(*conn) } else { None };
                     let conn = self.conn_of(&input);
-                    flow.steps(&self.cells[shard].shard, self.placement, &input, conn);
+                    let at = (ShardId(shard as u16), &self.cells[shard].shard);
+                    flow.steps(at, self.placement, &input, conn);
                     self.cells[shard].shard.step(input, &mut effects);
                     closes.extend(closed.map(|conn| (effects.len(), conn)));
                 }
@@ -333,7 +335,7 @@ impl Node {
         match source {
             Source::Facts => cell.facts.pop_front(),
             Source::Reads => cell.reads.pop_front(),
-            Source::Stored(store) => cell.stored.get_mut(&store)?.pop_front(),
+            Source::Stored => cell.stored.pop_front(),
             Source::Conn(id) => self.conns.get_mut(&id)?.next_input(),
             Source::Ring(from) => {
                 let hop = self.rings[from * shards + shard].pop_front()?;
@@ -418,9 +420,13 @@ impl Node {
 /// destination later that something is missing; here that happens to deliveries of any queue.
 fn lost(hop: Hop) -> Option<Hop> {
     match hop {
-        Hop::Deliver { source, dest, through, .. } => {
-            let (deliveries, origins) = (Vec::new(), Vec::new());
-            Some(Hop::Deliver { source, dest, after: through, through, deliveries, origins })
+        Hop::Deliver { mut spans } => {
+            for span in &mut spans {
+                span.after = span.through;
+                span.deliveries.clear();
+                span.origins.clear();
+            }
+            Some(Hop::Deliver { spans })
         }
         // It is said again.
         Hop::Applied { .. } | Hop::Pressure { on: true, .. } => None,
@@ -433,7 +439,7 @@ impl Cell {
         Self {
             shard,
             facts: VecDeque::new(),
-            stored: BTreeMap::new(),
+            stored: VecDeque::new(),
             reads: VecDeque::new(),
             ready: false,
             drained: false,
@@ -443,9 +449,7 @@ impl Cell {
     }
 
     fn has_input(&self) -> bool {
-        !self.facts.is_empty()
-            || !self.reads.is_empty()
-            || self.stored.values().any(|queue| !queue.is_empty())
+        !self.facts.is_empty() || !self.reads.is_empty() || !self.stored.is_empty()
     }
 
     fn count_turn(&mut self, shard: usize, now: u64) -> Check {

@@ -6,11 +6,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use client::session::Known;
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole};
 use protocol::body::{message, read};
-use protocol::commit::{Interval, MemberRow};
+use protocol::commit::Interval;
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
-use protocol::{
-    ChannelId, Cursor, DeviceId, Frame, Generation, Kind, Placement, SendId, Seq, StoreId, UserId,
-};
+use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
@@ -38,13 +36,36 @@ pub struct Fact {
     pub bytes: usize,
 }
 
+/// A user's membership in a group, by the messages.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stays {
+    /// Of no meaning while outside.
+    pub role: u8,
+    /// Rising and disjoint; only the last can be open.
+    pub intervals: Vec<Interval>,
+}
+
+impl Stays {
+    /// Whether the user is a member now.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.intervals.last().is_some_and(|interval| interval.left.is_none())
+    }
+
+    /// Whether the user was a member at `seq`, and so may read it and was sent it.
+    #[must_use]
+    pub fn holds(&self, seq: Seq) -> bool {
+        self.intervals.iter().any(|interval| interval.holds(seq))
+    }
+}
+
 /// A channel's durable messages and what follows from them.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// By seq, from 1.
     pub facts: Vec<Fact>,
     keys: HashMap<(UserId, SendId), Seq>,
-    members: BTreeMap<UserId, MemberRow>,
+    members: BTreeMap<UserId, Stays>,
     /// How far everybody has read.
     positions: BTreeMap<UserId, Seq>,
     /// A group's names, each with the seq that gave it.
@@ -60,13 +81,13 @@ pub struct Inbox {
     newest: HashMap<ChannelId, Seq>,
 }
 
-/// One store's fan-out log and its marks in the others'.
+/// One bay's fan-out log and its marks in the others'.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     /// By number, from 1; kept here for ever.
     pub rows: Vec<Vec<(ChannelId, Seq)>>,
-    /// What this store has applied, by source.
-    pub applied: BTreeMap<StoreId, u64>,
+    /// What this bay has applied, by source.
+    pub applied: BTreeMap<BayId, u64>,
     /// Numbers below are gone from the real log.
     pub trimmed_below: u64,
 }
@@ -74,8 +95,6 @@ pub struct Log {
 /// Everything that is durable, and everything that anybody ever offered.
 #[derive(Clone, Debug)]
 pub struct Oracle {
-    /// Group to store never changes; shards do not matter here.
-    pub placement: Placement,
     /// Which life of the stores this is.
     pub generation: Generation,
     /// Durable messages.
@@ -94,7 +113,7 @@ pub struct Oracle {
     pub not_before: BTreeMap<UserId, u64>,
     /// The same as it was asked for: whoever logs in later is given a token that was issued at this time or later.
     pub not_before_asked: BTreeMap<UserId, u64>,
-    /// By store.
+    /// By bay.
     pub logs: Vec<Log>,
     /// How often one user may join one group.
     pub stays_max: u32,
@@ -112,9 +131,8 @@ struct Offered {
 impl Oracle {
     /// Nothing is durable yet.
     #[must_use]
-    pub fn new(placement: Placement) -> Self {
+    pub fn new() -> Self {
         Self {
-            placement,
             generation: Generation(1),
             channels: BTreeMap::new(),
             inboxes: BTreeMap::new(),
@@ -124,7 +142,7 @@ impl Oracle {
             accounts: HashSet::new(),
             not_before: BTreeMap::new(),
             not_before_asked: BTreeMap::new(),
-            logs: (0..placement.stores()).map(|_| Log::default()).collect(),
+            logs: BayId::all().map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
             offered: HashMap::new(),
         }
@@ -248,7 +266,7 @@ impl Oracle {
 
     /// What follows from the membership messages for one user.
     #[must_use]
-    pub fn member(&self, channel: ChannelId, user: UserId) -> Option<&MemberRow> {
+    pub fn member(&self, channel: ChannelId, user: UserId) -> Option<&Stays> {
         self.channels.get(&channel)?.members.get(&user)
     }
 
@@ -364,7 +382,7 @@ impl Oracle {
         let head = self.head(channel);
         let inside = match channel.users() {
             Some((small, large)) => user == small || user == large,
-            None => self.member(channel, user).is_some_and(MemberRow::is_member),
+            None => self.member(channel, user).is_some_and(Stays::is_member),
         };
         if !inside || head == Seq(0) {
             broken!("{user} has read {channel:?} to {read} from outside");

@@ -12,8 +12,8 @@ pub const LOOK_BACK_MAX: u64 = 10;
 /// they say otherwise.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// K.
-    pub stores: u16,
+    /// Most shards of a process: each boot draws from 1 to this, so bays are at home on other shards after it.
+    pub shards: u16,
     /// People with accounts.
     pub users: u64,
     /// Devices of each at the start.
@@ -130,7 +130,7 @@ impl Faults {
 impl Plan {
     /// The plan of a seed.
     pub fn draw(rng: &mut Rng) -> Self {
-        let stores = [1, 1, 2, 2, 3, 4, 5, 8][rng.place(8)];
+        let shards = [1, 1, 2, 2, 3, 4, 5, 8][rng.place(8)];
         let flood = rng.chance(2);
         let texts = if rng.chance(50) { 4 } else { 3 };
         let text_chars = [1, 20, 200, 20_000][rng.place(texts)];
@@ -139,7 +139,7 @@ impl Plan {
             faults.stop_store = 100_000;
         }
         Self {
-            stores,
+            shards,
             users: if flood { 3 } else { rng.between(2, 8) },
             devices_per_user: if flood || rng.chance(30) { 16 } else { rng.between(1, 3) },
             step_max_ms: [1, 3, 10, 40][rng.place(4)],
@@ -169,6 +169,7 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
         ..Limits::default()
     };
     limits.trailing_ms = u64::from(limits.heartbeat_ms % 20);
+    limits.gather_ms = [0, 20, 200, 1000][limits.heartbeat_ms as usize / 7 % 4];
     // People come and go all the time here, so that the bound is met.
     limits.member_stays = [2, 3, 5, 256][limits.heartbeat_ms as usize / 20 % 4];
     // In a third of the worlds room for a few windows, or for none; not drawn, so that old seeds stay the same worlds.

@@ -6,7 +6,7 @@ use protocol::body::read;
 use protocol::body::session::Reject;
 use protocol::body::sync::{Complete, SendAck};
 use protocol::commit::Row;
-use protocol::hop::Hop;
+use protocol::hop::{Hop, Span};
 use protocol::kind::Kind;
 use protocol::query::Answer;
 use shard::{Effect, Input};
@@ -56,8 +56,9 @@ pub fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Transmit { conn, frames } => format!("Transmit {conn:?} {} bytes", frames.len()),
         Effect::Append(batch) => {
-            let rows: Vec<String> = batch.rows.iter().map(row).collect();
-            format!("Append store {} batch {}: {}", batch.store, batch.number, rows.join("; "))
+            let rows = batch.parts.iter().flat_map(|part| &part.rows);
+            let rows: Vec<String> = rows.map(row).collect();
+            format!("Append batch {}: {}", batch.number, rows.join("; "))
         }
         other => format!("{other:?}"),
     }
@@ -77,13 +78,14 @@ pub fn hop(hop: &Hop) -> String {
     match hop {
         Hop::Submit { origin, frame, .. } => format!("Submit {origin:?} {}", self::frame(frame)),
         Hop::Answer { origin, frames, .. } => format!("Answer {origin:?} {} bytes", frames.len()),
-        Hop::Deliver { source, dest, after, through, deliveries, origins } => {
-            let what: Vec<String> = deliveries
-                .iter()
-                .map(|d| format!("{:?} {} to {:?}", d.channel, d.seq, d.recipients))
-                .collect();
-            format!("Deliver {source}->{dest} {after}..{through} {what:?} origins {}", origins.len())
-        }
+        Hop::Deliver { spans } => format!("Deliver {:?}", spans.iter().map(span).collect::<Vec<_>>()),
         other => format!("{other:?}"),
     }
+}
+
+fn span(span: &Span) -> String {
+    let Span { source, after, through, deliveries, origins } = span;
+    let what = deliveries.iter().map(|d| format!("{:?} {} to {:?}", d.channel, d.seq, d.recipients));
+    let what: Vec<String> = what.collect();
+    format!("{source} {after}..{through} {what:?} origins {}", origins.len())
 }

@@ -103,15 +103,14 @@ impl World {
     pub fn new(seed: u64, mode: Mode) -> Self {
         let mut rng = Rng::new(seed);
         let plan = Plan::draw(&mut rng);
-        let placement = protocol::Placement::new(plan.stores, 1).expect("1 to 8 stores");
         let users: Vec<UserId> = (0..plan.users).map(|_| UserId(1 + rng.below(1 << 40))).collect();
         let mut world = Self {
             now: 0,
-            oracle: Oracle::new(placement),
+            oracle: Oracle::new(),
             devices: Vec::new(),
             users,
             node: None,
-            disk: Disk::new(plan.stores),
+            disk: Disk::new(plan.shards),
             network: Network::default(),
             trace: Trace::new(mode),
             wall_ahead: WALL_MS,
@@ -290,7 +289,7 @@ impl World {
         if self.node.is_some() || self.boot_at > self.now {
             return Ok(());
         }
-        let shards = u16::try_from(self.rng.between(1, u64::from(self.plan.stores))).unwrap_or(1);
+        let shards = u16::try_from(self.rng.between(1, u64::from(self.plan.shards))).unwrap_or(1);
         let low = self.space_low_until.is_some();
         let (node, _, mut scene) = self.parts();
         let mut booted = Node::boot(&mut scene, shards)?;
@@ -478,10 +477,9 @@ fn serve(node: &mut Node, scene: &mut Scene<'_>) -> Check {
         }
     }
     node.serve(scene)?;
-    let placement = node.placement();
-    for (store, number) in scene.disk.commit(scene.rng, scene.plan, scene.now, scene.oracle)? {
-        scene.trace.say(scene.now, || format!("store {store} has stored through {number}"));
-        node.tell(placement.shard_of_store(store), Input::Stored { store, number });
+    for (shard, number) in scene.disk.commit(scene.rng, scene.plan, scene.now, scene.oracle)? {
+        scene.trace.say(scene.now, || format!("shard {shard} has stored through {number}"));
+        node.tell(shard, Input::Stored { number });
     }
     for (shard, answer) in scene.disk.answer(scene.rng, scene.now, scene.plan.failed_reads) {
         node.tell(shard, answer);
