@@ -16,6 +16,8 @@ mod key;
 mod membership;
 mod memory;
 #[cfg(feature = "rocks")]
+mod migrate;
+#[cfg(feature = "rocks")]
 mod options;
 #[cfg(feature = "rocks")]
 mod proof;
@@ -29,6 +31,8 @@ mod view;
 
 pub use check::{Finding, Severity, Summary};
 pub use error::StoreError;
+#[cfg(feature = "rocks")]
+pub use migrate::{Migrated, migrate};
 #[cfg(feature = "rocks")]
 pub use options::Options;
 pub use protocol::commit::{

@@ -90,7 +90,8 @@ fn one_log(check: &mut Check<'_>, coverage: &mut Coverage, bay: BayId, slowest: 
                 );
             }
             Some(_) => {}
-            None => first = number,
+            // A row that names nothing stands for what was trimmed before a migration.
+            None => first = if messages.is_empty() { number + 1 } else { number },
         }
         last = Some(number);
         messages_seen += messages.len() as u64;

@@ -207,12 +207,15 @@ impl World {
 
     /// What the user's own list takes from a message.
     fn listed(&self, channel: ChannelId, user: UserId, seq: Seq) -> Vec<Row> {
-        let Some(group) = self.groups.get(&channel) else {
+        if channel.users().is_some() {
             let opened = (seq == Seq(1)).then_some(Row::Joined { user, channel, joined: seq });
             return opened.into_iter().collect();
+        }
+        let Answer::Membership(stays) = self.read(&Query::Membership { channel, user }) else {
+            panic!("another answer")
         };
         let mut rows = Vec::new();
-        for interval in &group.members[&user].0 {
+        for interval in stays {
             if interval.joined == seq {
                 rows.push(Row::Joined { user, channel, joined: seq });
             }
@@ -226,6 +229,13 @@ impl World {
     pub fn deliver_all(&mut self) {
         for source in self.sources() {
             self.deliver(source, Bays::ALL, PAGE);
+        }
+    }
+
+    /// The log of a bay goes on behind this number.
+    pub fn set_log(&mut self, bay: BayId, head: u64) {
+        if head > 0 {
+            self.logs.insert(bay, head);
         }
     }
 
