@@ -1,6 +1,6 @@
-//! Putting a node together: stores, store threads, readers, shards; and taking it apart again.
+//! Putting a node together: store, store threads, readers, shards; and taking it apart again.
 //!
-//! Order matters. The stores come first, because opening them locks the data directory. Shards replay fan-out before any
+//! Order matters. The store comes first, because opening it locks the data directory. Shards replay fan-out before any
 //! of them listens. At the end shards stop first; what they appended is then committed, because a store thread ends
 //! only when nobody can append any more.
 
@@ -16,10 +16,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use protocol::query::{Answer, Query, ReadFault};
+use protocol::partition::SHARDS_MAX;
+use protocol::query::{Answer, BayState, Query, ReadFault};
 use protocol::token::Key;
-use protocol::{Placement, ShardId, StoreId};
-use storage::{StoreError, StoreState, Stores, Tier};
+use protocol::{Placement, ShardId};
+use storage::{Store, StoreError, Tier};
 
 use crate::certificate::{self, Certificate, CertificateError};
 use crate::config::{Config, QuicAt, StoreKind};
@@ -30,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
 use crate::space::{Gate, Keep, Watcher};
-use crate::store::{self, Appender, Work};
+use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
 use crate::turn::{Append, ShardReport, ShardThread};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
@@ -43,19 +44,9 @@ const QUIC_IDLE_SLACK_MS: u32 = 5000;
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The stores: locked, damaged, too new, or the disk.
+    /// The store: locked, damaged, too new, or the disk.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// More shards than the data directory has stores.
-    #[error(
-        "shards is {found}; allowed is 1 to {stores}, the stores of this data directory (fixed when it was made)"
-    )]
-    Shards {
-        /// What was asked for.
-        found: u16,
-        /// What there is.
-        stores: u16,
-    },
     /// An address cannot be listened on.
     #[error("{what} cannot listen on {address}: {error}")]
     Listen {
@@ -116,22 +107,22 @@ pub struct Node {
     stores: Vec<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
     // Last: its lock is given back when every thread is done with it.
-    data: Arc<Stores>,
+    data: Arc<Store>,
 }
 
 impl Node {
-    /// Starts every thread on stores that are open. Shards tell `events`; nothing listens yet.
+    /// Starts every thread on a store that is open. Shards tell `events`; nothing listens yet.
     ///
     /// # Errors
     /// [`BootError`]; threads that were started end by themselves.
     pub fn start(
         config: &Config,
         began: Instant,
-        data: Arc<Stores>,
+        data: Arc<Store>,
         keys: &[Key],
         events: &Sender<Event>,
     ) -> Result<Self, BootError> {
-        let placement = placement(config, data.count())?;
+        let placement = placement(config)?;
         let chat = driver::reserve(config.listen).map_err(|error| BootError::Listen {
             what: "the chat port",
             address: config.listen,
@@ -151,7 +142,7 @@ impl Node {
         let metrics = Metrics {
             began,
             outlets: outlets.clone(),
-            stores: data.clone(),
+            store: data.clone(),
             meters,
             readers: readers.meter(),
             space: watcher.meter(),
@@ -159,7 +150,7 @@ impl Node {
         let plan = Plan {
             config,
             placement,
-            states: states(&data)?,
+            states: data.states()?,
             data: &data,
             keys: keys.into(),
             listen: chat.address,
@@ -196,12 +187,6 @@ impl Node {
     #[must_use]
     pub fn shards(&self) -> usize {
         self.outlets.shards()
-    }
-
-    /// Number of stores.
-    #[must_use]
-    pub fn stores(&self) -> u16 {
-        self.data.count()
     }
 
     /// Every shard is ready: they accept from now on. Returns when all of them listen.
@@ -262,8 +247,8 @@ impl Node {
 struct Plan<'a> {
     config: &'a Config,
     placement: Placement,
-    states: Vec<StoreState>,
-    data: &'a Arc<Stores>,
+    states: Vec<BayState>,
+    data: &'a Arc<Store>,
     keys: Arc<[Key]>,
     listen: SocketAddr,
     appenders: Vec<Appender>,
@@ -309,7 +294,7 @@ impl Plan<'_> {
                 }
                 answer
             }),
-            appender: self.appender(),
+            appender: self.appender(shard)?,
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
@@ -317,29 +302,28 @@ impl Plan<'_> {
         })
     }
 
-    /// Where a shard's batches go: to their stores' threads, which wait for the disk in its place. In memory there is
+    /// Where a shard's batches go: to its store thread, which waits for the disk in its place. In memory there is
     /// nothing to wait for, and no hand-over either.
-    fn appender(&self) -> Append {
+    fn appender(&self, shard: ShardId) -> Result<Append, BootError> {
         if self.config.store == StoreKind::Memory {
             let data = self.data.clone();
-            return Box::new(move |batch| match data.commit(batch.store, std::slice::from_ref(&batch)) {
+            return Ok(Box::new(move |batch| match data.commit(std::slice::from_ref(&batch)) {
                 Ok(()) => Some(batch.number),
-                Err(error) => fatal::commit_failed(batch.store, &error),
-            });
+                Err(error) => fatal::commit_failed(&error),
+            }));
         }
-        let appenders = self.appenders.clone();
-        Box::new(move |batch| {
-            if let Some(appender) = appenders.get(usize::from(batch.store.0)) {
-                appender.append(batch);
-            }
+        let appender = self.appenders.get(usize::from(shard.0 / SHARDS_PER_THREAD)).cloned();
+        let appender = appender.ok_or_else(|| system("a store thread")(io::ErrorKind::NotFound.into()))?;
+        Ok(Box::new(move |batch| {
+            appender.append(batch);
             None
-        })
+        }))
     }
 
     fn core(&self, shard: ShardId) -> Result<shard::Config, BootError> {
         let seed =
             getrandom::u64().map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
-        let own = self.states.iter().filter(|state| self.placement.shard_of_store(state.store) == shard);
+        let own = self.states.iter().filter(|state| self.placement.home(state.bay) == shard);
         Ok(shard::Config {
             shard,
             placement: self.placement,
@@ -359,7 +343,7 @@ impl Plan<'_> {
         move || events.send(event).unwrap_or_default()
     }
 
-    /// Descriptors that the stores take at most, and the control plane.
+    /// Descriptors that the store takes at most, and the control plane.
     fn files(&self) -> u64 {
         cores::descriptors() / 16 + FILES_OF_CONTROL
     }
@@ -406,47 +390,45 @@ fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option
 }
 
 /// From memory, on the shard's own thread.
-fn cached(data: &Stores, query: &Query) -> Option<Result<Answer, ReadFault>> {
+fn cached(data: &Store, query: &Query) -> Option<Result<Answer, ReadFault>> {
     data.read(query, Tier::Cached { rows: INLINE_ROWS }).map_err(ReadFault::from).transpose()
 }
 
-fn placement(config: &Config, stores: u16) -> Result<Placement, BootError> {
-    let cores = u16::try_from(cores::available().len()).unwrap_or(u16::MAX).max(1);
-    let shards = config.shards.unwrap_or_else(|| cores.min(stores));
-    Placement::new(stores, shards).ok_or(BootError::Shards { found: shards, stores })
+fn placement(config: &Config) -> Result<Placement, BootError> {
+    let cores = u16::try_from(cores::available().len()).unwrap_or(u16::MAX).clamp(1, SHARDS_MAX);
+    let placement = Placement::new(config.shards.unwrap_or(cores));
+    placement.ok_or_else(|| system("the number of shards")(io::ErrorKind::InvalidInput.into()))
 }
 
-fn states(data: &Stores) -> Result<Vec<StoreState>, StoreError> {
-    (0..data.count()).map(|number| data.state(StoreId(number))).collect()
-}
-
-type StoreThreads = (Vec<Appender>, Vec<(StoreId, Arc<store::meter::StoreMeter>)>, Vec<JoinHandle<()>>);
+type StoreThreads = (Vec<Appender>, Vec<Arc<store::meter::StoreMeter>>, Vec<JoinHandle<()>>);
 
 fn store_threads(
-    data: &Arc<Stores>,
+    data: &Arc<Store>,
     placement: Placement,
     outlets: &Outlets,
     gate: &Gate,
 ) -> Result<StoreThreads, BootError> {
     let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-    for number in 0..placement.stores() {
-        let store = StoreId(number);
-        let outlet = outlets.to(placement.shard_of_store(store));
-        let outlet = outlet.ok_or_else(|| system("a mailbox")(io::ErrorKind::NotFound.into()))?;
+    for number in 0..placement.shards().div_ceil(SHARDS_PER_THREAD) {
         let meter = Arc::<store::meter::StoreMeter>::default();
-        let (commits, gate) = (data.clone(), gate.clone());
+        let (commits, gate, outlets) = (data.clone(), gate.clone(), outlets.clone());
         let work = Work {
             commit: Box::new(move |batches| {
                 gate.before_write(store::bytes_of(batches));
-                commits.commit(store, batches)
+                commits.commit(batches)
             }),
-            stored: Box::new(move |number| outlet.post(Post::Stored { store, number })),
-            failed: Box::new(move |error| fatal::commit_failed(store, &error)),
+            stored: Box::new(move |shard, number| {
+                // A batch comes from a shard of this node alone.
+                if let Some(outlet) = outlets.to(shard) {
+                    outlet.post(Post::Stored { number });
+                }
+            }),
+            failed: Box::new(|error| fatal::commit_failed(&error)),
             meter: meter.clone(),
         };
-        let (appender, thread) = store::start(store, work).map_err(system("a store's thread"))?;
+        let (appender, thread) = store::start(number, work).map_err(system("a store thread"))?;
         appenders.push(appender);
-        meters.push((store, meter));
+        meters.push(meter);
         threads.push(thread);
     }
     Ok((appenders, meters, threads))

@@ -54,10 +54,8 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// What a login tells devices to connect to; `None`: derived from `listen` and from how the caller reached `http`.
     pub chat_url: Option<String>,
-    /// Shards; `None`: as many as cores, at most as many as stores.
+    /// Shards; `None`: as many as cores.
     pub shards: Option<u16>,
-    /// Stores, when the data directory is created.
-    pub stores: u16,
     /// Where messages are kept.
     pub store: StoreKind,
     /// Whether shards are pinned to cores.
@@ -74,11 +72,11 @@ pub struct Config {
     pub hello_timeout_ms: u64,
     /// Sends are refused while less than so many bytes are free; `None`: 5 % of the disk, at most 1 GiB.
     pub space_reserve_bytes: Option<u64>,
-    /// Block cache of all stores, bytes.
+    /// Block cache of the store, bytes.
     pub cache_bytes: usize,
-    /// Memtables of all stores, bytes.
+    /// Memtables of the store, bytes.
     pub memtable_bytes: usize,
-    /// Write-ahead logs of all stores, bytes.
+    /// Write-ahead log of the store, bytes.
     pub wal_bytes: u64,
     /// What is logged.
     pub log: LevelFilter,
@@ -106,7 +104,7 @@ pub enum Steering {
 
 impl Default for Config {
     fn default() -> Self {
-        let stores = storage::Options::default();
+        let store = storage::Options::default();
         Self {
             data: PathBuf::from("./data"),
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
@@ -117,7 +115,6 @@ impl Default for Config {
             tls_key: None,
             chat_url: None,
             shards: None,
-            stores: stores.stores,
             store: StoreKind::Rocks,
             pin: Pin::Auto,
             readers: readers(),
@@ -126,20 +123,19 @@ impl Default for Config {
             token_ms: 7 * 24 * 3600 * 1000,
             hello_timeout_ms: 10_000,
             space_reserve_bytes: None,
-            cache_bytes: stores.cache_bytes,
-            memtable_bytes: stores.memtable_bytes,
-            wal_bytes: stores.wal_bytes,
+            cache_bytes: store.cache_bytes,
+            memtable_bytes: store.memtable_bytes,
+            wal_bytes: store.wal_bytes,
             log: LevelFilter::INFO,
         }
     }
 }
 
 impl Config {
-    /// What the stores are opened with.
+    /// What the store is opened with.
     #[must_use]
     pub fn storage(&self) -> storage::Options {
         storage::Options {
-            stores: self.stores,
             cache_bytes: self.cache_bytes,
             memtable_bytes: self.memtable_bytes,
             wal_bytes: self.wal_bytes,

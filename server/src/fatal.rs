@@ -1,14 +1,14 @@
 //! The one place where the process ends because it can promise nothing more.
 
+use protocol::ShardId;
 use protocol::query::ReadFault;
-use protocol::{ShardId, StoreId};
 use storage::StoreError;
 
 /// After an error of a commit its outcome is unknown, so nothing may be acked any more, by any thread. No destructor
 /// runs and no other thread takes another step; at boot what the log holds is recovered and clients resend the rest.
-pub fn commit_failed(store: StoreId, error: &StoreError) -> ! {
-    tracing::error!(%store, %error, "a commit failed; its outcome is unknown, so the process ends");
-    eprintln!("maru: store {store}: {error}; the outcome of the commit is unknown, so the process ends");
+pub fn commit_failed(error: &StoreError) -> ! {
+    tracing::error!(%error, "a commit failed; its outcome is unknown, so the process ends");
+    eprintln!("maru: {error}; the outcome of the commit is unknown, so the process ends");
     std::process::abort();
 }
 

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
+use protocol::ShardId;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
-use protocol::{ShardId, StoreId};
 use shard::{Command, CommandError, Ticket};
 
 use crate::handover::Parcel;
@@ -43,10 +43,8 @@ pub type Reply = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
 pub enum Post {
     /// From the shard that accepted it: a connection moves home. Recovered by the device, which connects again.
     Handover(Box<Parcel>),
-    /// From a store thread: every batch up to and with `number` is on stable storage.
+    /// From a store thread: every batch of this shard up to and with `number` is on stable storage.
     Stored {
-        /// Which store.
-        store: StoreId,
         /// Cumulative.
         number: u64,
     },

@@ -6,9 +6,9 @@ mod text;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::{Code, StoreId};
+use protocol::Code;
 use shard::Holds;
-use storage::Stores;
+use storage::Store;
 use tokio::sync::oneshot;
 
 use crate::mesh::{Outlets, Post};
@@ -28,10 +28,10 @@ pub struct Metrics {
     pub began: Instant,
     /// The shards.
     pub outlets: Outlets,
-    /// The stores.
-    pub stores: Arc<Stores>,
-    /// Their threads.
-    pub meters: Vec<(StoreId, Arc<StoreMeter>)>,
+    /// The store.
+    pub store: Arc<Store>,
+    /// Its threads.
+    pub meters: Vec<Arc<StoreMeter>>,
     /// The readers.
     pub readers: Arc<ReadMeter>,
     /// The disk.
@@ -123,7 +123,7 @@ impl Metrics {
         process::write(&mut text, self.began);
         self.shards(&mut text, &reports);
         self.store_threads(&mut text);
-        self.stores(&mut text);
+        self.store(&mut text);
         let (answered, failed) = self.readers.answered();
         text.counter("maru_reads_total", "Queries answered by reader threads.", answered);
         text.counter("maru_reads_failed_total", "Of them with an error.", failed);
@@ -177,16 +177,38 @@ impl Metrics {
             ("gauge", "maru_store_batches_waiting", "Batches not yet durable.", StoreMeter::waiting),
         ];
         for (kind, name, help, read) in table {
-            let values = self.meters.iter().map(|(store, meter)| (u64::from(store.0), read(meter)));
-            text.per(kind, name, help, "store", values);
+            let values = (0..).zip(&self.meters).map(|(thread, meter)| (thread, read(meter)));
+            text.per(kind, name, help, "thread", values);
         }
         text.head(
             "histogram",
             "maru_store_write_seconds",
             "Time of a synced write; its count is the fsyncs.",
         );
-        for (store, meter) in &self.meters {
-            meter.write_histogram(*store, text.body());
+        for (thread, meter) in (0..).zip(&self.meters) {
+            meter.write_histogram(thread, text.body());
+        }
+    }
+
+    fn store(&self, text: &mut Text) {
+        type Read = fn(&storage::StoreStats) -> u64;
+        let stats = self.store.stats();
+        let table: &[(&str, &str, &str, Read)] = &[
+            ("counter", "maru_store_batches_total", "Batches made durable.", StoreMeter::batches),
+            ("counter", "maru_store_messages_total", "Messages made durable.", StoreMeter::messages),
+            ("gauge", "maru_store_batches_waiting", "Batches not yet durable.", StoreMeter::waiting),
+        ];
+        for (kind, name, help, read) in table {
+            let values = (0..).zip(&self.meters).map(|(thread, meter)| (thread, read(meter)));
+            text.per(kind, name, help, "thread", values);
+        }
+        text.head(
+            "histogram",
+            "maru_store_write_seconds",
+            "Time of a synced write; its count is the fsyncs.",
+        );
+        for (thread, meter) in (0..).zip(&self.meters) {
+            meter.write_histogram(thread, text.body());
         }
     }
 
@@ -203,7 +225,8 @@ impl Metrics {
             ("gauge", "maru_store_disk_bytes", "Bytes of live files.", |s| s.disk_bytes),
         ];
         for (kind, name, help, read) in table {
-            text.per(kind, name, help, "store", stats.iter().map(|s| (u64::from(s.store.0), read(s))));
+            text.head(kind, name, help);
+            text.line(name, read(&stats));
         }
     }
 }
@@ -266,8 +289,8 @@ mod tests {
         let metrics = Metrics {
             began: Instant::now(),
             outlets,
-            stores: Arc::new(Stores::memory(2)),
-            meters: vec![(StoreId(0), Arc::default()), (StoreId(1), Arc::default())],
+            store: Arc::new(Store::memory()),
+            meters: vec![Arc::default(), Arc::default()],
             readers: Arc::default(),
             space: Arc::default(),
         };
@@ -303,8 +326,8 @@ mod tests {
             "maru_rejects_total{code=\"rate\",shard=\"1\"} 2",
             "maru_rejects_total{code=\"busy\",shard=\"1\"} 0",
             "maru_closes_total{code=\"too_big\",shard=\"1\"} 1",
-            "maru_store_batches_total{store=\"1\"} 0",
-            "maru_store_write_seconds_count{store=\"0\"} 0",
+            "maru_store_batches_total{thread=\"1\"} 0",
+            "maru_store_write_seconds_count{thread=\"0\"} 0",
             "# TYPE maru_sessions gauge",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

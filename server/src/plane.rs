@@ -127,17 +127,17 @@ mod tests {
         let metrics = Metrics {
             began: std::time::Instant::now(),
             outlets: outlets.clone(),
-            stores: Arc::new(storage::Stores::memory(4)),
+            store: Arc::new(storage::Store::memory()),
             meters: Vec::new(),
             readers: Arc::default(),
             space: Arc::default(),
         };
-        DataPlane::new(Placement::new(4, 2).unwrap(), outlets.clone(), metrics, None)
+        DataPlane::new(Placement::new(2).unwrap(), outlets.clone(), metrics, None)
     }
 
     /// A user whose home is shard 1 of 2.
     fn user() -> UserId {
-        let placement = Placement::new(4, 2).unwrap();
+        let placement = Placement::new(2).unwrap();
         (1..).map(UserId).find(|user| placement.user_home(*user) == ShardId(1)).unwrap()
     }
 

@@ -1,5 +1,5 @@
-//! The reader threads: they answer queries that are not answered from memory. Any of them may read any store, because
-//! committed bytes do not change.
+//! The reader threads: they answer queries that are not answered from memory. Committed bytes do not
+//! change, so any of them may read anything.
 
 use std::io;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select_biased};
 use protocol::Placement;
+use protocol::partition::BAYS;
 use protocol::query::{Answer, Query, ReadFault};
 use shard::Ticket;
 use shard::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX};
-use storage::{Stores, Tier};
+use storage::{Store, Tier};
 
 use crate::fatal;
 use crate::mesh::{Outlet, Post};
@@ -26,7 +27,7 @@ const NICE: i32 = 10;
 ///
 /// Two lanes: loads, windows and replays are taken before pages, because many wait for each of those and one device for a
 /// page. Both have room for all that the shards may ask at once ([`LOADS_ASKED_MAX`], [`PAGES_ASKED_MAX`] of each, and a
-/// replay for each pair of stores), so a shard never waits here.
+/// replay for each bay and shard), so a shard never waits here.
 #[derive(Clone, Debug)]
 pub struct Readers {
     loads: Sender<Job>,
@@ -115,26 +116,27 @@ fn is_page(query: &Query) -> bool {
 }
 
 impl Readers {
-    /// Starts `count` threads for the shards and stores of a placement.
+    /// Starts `count` threads for the shards of a placement.
     ///
     /// # Errors
     /// The system has no thread left.
     pub fn start(
         count: u16,
         placement: Placement,
-        stores: &Arc<Stores>,
+        store: &Arc<Store>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let (shards, pairs) = (usize::from(placement.shards()), usize::from(placement.stores()).pow(2));
-        let (loads, loads_waiting) = bounded(shards * LOADS_ASKED_MAX + pairs);
+        let shards = usize::from(placement.shards());
+        let replays = shards * usize::from(BAYS);
+        let (loads, loads_waiting) = bounded(shards * LOADS_ASKED_MAX + replays);
         let (pages, pages_waiting) = bounded(shards * PAGES_ASKED_MAX);
         let meter = Arc::<ReadMeter>::default();
         let start = |index: u16| {
             let (loads, pages) = (loads_waiting.clone(), pages_waiting.clone());
-            let (stores, meter) = (stores.clone(), meter.clone());
+            let (store, meter) = (store.clone(), meter.clone());
             let thread = std::thread::Builder::new().name(format!("reader-{index}"));
             thread.spawn(move || {
                 yield_to_shards();
-                run(&loads, &pages, &stores, &meter);
+                run(&loads, &pages, &store, &meter);
             })
         };
         let threads = (0..count.max(1)).map(start).collect::<io::Result<Vec<_>>>()?;
@@ -159,7 +161,7 @@ impl Readers {
     }
 }
 
-/// Lets shards and stores go first on this thread's processor. A reader has work for milliseconds, one after the other, and
+/// Lets shards and store threads go first on this thread's processor. A reader has work for milliseconds, one after the other, and
 /// an ack waits for none of it. Not idle priority: a load that a device waits for still gets its share of a busy machine.
 fn yield_to_shards() {
     // Linux keeps this value a thread. To lower one's own priority is always allowed.
@@ -168,9 +170,9 @@ fn yield_to_shards() {
     }
 }
 
-fn run(loads: &Receiver<Job>, pages: &Receiver<Job>, stores: &Stores, meter: &ReadMeter) {
+fn run(loads: &Receiver<Job>, pages: &Receiver<Job>, store: &Store, meter: &ReadMeter) {
     while let Some(Job { to, ticket, query }) = next(loads, pages) {
-        let answer = answer(stores, &query);
+        let answer = answer(store, &query);
         meter.answered.fetch_add(1, Ordering::Relaxed);
         if let Err(fault) = &answer {
             meter.failed(&query, fault);
@@ -187,9 +189,9 @@ fn next(loads: &Receiver<Job>, pages: &Receiver<Job>) -> Option<Job> {
     }
 }
 
-fn answer(stores: &Stores, query: &Query) -> Result<Answer, ReadFault> {
+fn answer(store: &Store, query: &Query) -> Result<Answer, ReadFault> {
     let unanswered = || ReadFault::Io { place: "the store".into(), what: "it gave no answer".into() };
-    stores.read(query, Tier::Any)?.ok_or_else(unanswered)
+    store.read(query, Tier::Any)?.ok_or_else(unanswered)
 }
 
 #[cfg(test)]
@@ -200,9 +202,9 @@ mod tests {
 
     #[test]
     fn an_answer_goes_to_the_shard_that_asked() {
-        let placement = Placement::new(2, 2).unwrap();
+        let placement = Placement::new(2).unwrap();
         let (mailboxes, outlets) = mesh::build(2);
-        let (readers, threads) = Readers::start(2, placement, &Arc::new(Stores::memory(2))).unwrap();
+        let (readers, threads) = Readers::start(2, placement, &Arc::new(Store::memory())).unwrap();
         let to = outlets.to(ShardId(1)).unwrap();
         for ticket in 0..100 {
             readers.read(&to, Ticket(ticket), Query::User(UserId(5)));

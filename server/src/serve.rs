@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use api::{Accounts, AdminToken, Api, ChatUrl, Keys, Parts, Settings, now_ms};
-use storage::Stores;
+use storage::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -47,18 +47,10 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     logging::start(config.log);
     fatal::end_on_panic();
     raise_descriptors();
-    // Opening the stores locks the directory: nothing else is touched before. A new one is not made with fewer stores
-    // than it must have, because their number is fixed.
-    if let Some(found) = config.shards
-        && found > config.stores
-        && !config.data.join("MARU").exists()
-    {
-        return Err(BootError::Shards { found, stores: config.stores }.into());
-    }
-    // Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
+    // Opening the store locks the directory: nothing else is touched before. Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
     ballast::give_back_if_full(&config.data)?;
     let data = Arc::new(match config.store {
-        StoreKind::Rocks => Stores::open(&config.data, &config.storage())?,
+        StoreKind::Rocks => Store::open(&config.data, &config.storage())?,
         StoreKind::Memory => memory::open(&config)?,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -71,7 +63,7 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     outcome
 }
 
-fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -> Outcome<ExitCode> {
+fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let admin = AdminToken::open_or_create(&config.data)?;
     let accounts = runtime.block_on(Accounts::open(&config.data))?;
@@ -99,7 +91,7 @@ fn live(config: &Config, began: Instant, data: Arc<Stores>, runtime: &Runtime) -
     if wait_ready(&node, &happens) {
         node.listen();
         announce(http_address, &node)?;
-        tracing::info!(shards = node.shards(), stores = node.stores(), "serving");
+        tracing::info!(shards = node.shards(), "serving");
         wait_signal(&happens);
         drain(&node, &happens);
     }

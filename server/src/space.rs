@@ -48,7 +48,7 @@ impl Space {
         Ok(Self { size: bytes(stat.f_blocks), free: bytes(stat.f_bavail) })
     }
 
-    /// What is kept back: what the operator set, or 5 % and at most 1 GiB, but what the stores need, and at most half of
+    /// What is kept back: what the operator set, or 5 % and at most 1 GiB, but what the store needs, and at most half of
     /// the disk.
     #[must_use]
     pub fn reserve(self, keep: Keep) -> u64 {
@@ -69,7 +69,7 @@ impl Space {
 pub struct Keep {
     /// What the operator set, bytes.
     pub set: Option<u64>,
-    /// What the stores may still write by themselves, bytes.
+    /// What the store may still write by itself, bytes.
     pub needed: u64,
 }
 
@@ -150,7 +150,7 @@ impl Watcher {
         let meter = Arc::<SpaceMeter>::default();
         if let Some(set) = keep.set.filter(|set| *set < keep.needed) {
             let (set, needed) = (set >> 20, keep.needed >> 20);
-            tracing::warn!(set, needed, "space_reserve_mib is less than the stores may write by themselves");
+            tracing::warn!(set, needed, "space_reserve_mib is less than the store may write by itself");
         }
         let mut watch = Watch { data: data.to_owned(), keep, outlets, low: false, meter: meter.clone() };
         watch.look(Space::of(data)?);

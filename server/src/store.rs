@@ -1,4 +1,5 @@
-//! The store threads: one a store, which joins the batches that wait into one synced write.
+//! The store threads: each joins the batches that wait, of all its shards, into one synced write. One thread is enough for
+//! [`SHARDS_PER_THREAD`] shards; where there are more, RocksDB joins the threads' writes into one sync.
 //!
 //! While a write is under way batches gather; the next write takes them all, up to a bound that keeps it short. So
 //! under load one fsync serves many messages, and at rest one message has one fsync and no wait.
@@ -11,7 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use protocol::StoreId;
+use protocol::ShardId;
 use protocol::commit::{Batch, Row};
 use shard::limits::BATCHES_IN_FLIGHT_MAX;
 use storage::StoreError;
@@ -22,12 +23,14 @@ use meter::StoreMeter;
 pub const WRITE_MESSAGES_MAX: usize = 512;
 /// Bytes that are joined into one write, about; a single batch may hold more.
 pub const WRITE_BYTES_MAX: usize = 256 * 1024;
-/// Batches that may wait for one store thread. The core keeps fewer in flight, so a shard never waits here.
-const QUEUE_MAX: usize = 2 * BATCHES_IN_FLIGHT_MAX;
+/// Shards whose batches one thread writes.
+pub const SHARDS_PER_THREAD: u16 = 8;
+/// Batches that may wait for one store thread. The cores keep fewer in flight, so a shard never waits here.
+const QUEUE_MAX: usize = 2 * BATCHES_IN_FLIGHT_MAX * SHARDS_PER_THREAD as usize;
 /// What a row weighs at least: its key and a small value.
 const ROW_BYTES: usize = 64;
 
-const _: () = assert!(BATCHES_IN_FLIGHT_MAX < QUEUE_MAX);
+const _: () = assert!(BATCHES_IN_FLIGHT_MAX * (SHARDS_PER_THREAD as usize) < QUEUE_MAX);
 
 /// Makes batches durable in order, whole or not at all.
 pub type Commit = Box<dyn FnMut(&[Batch]) -> Result<(), StoreError> + Send>;
@@ -36,8 +39,8 @@ pub type Commit = Box<dyn FnMut(&[Batch]) -> Result<(), StoreError> + Send>;
 pub struct Work {
     /// Makes batches durable with one synced write.
     pub commit: Commit,
-    /// Every batch up to and with this number is durable.
-    pub stored: Box<dyn FnMut(u64) + Send>,
+    /// Every batch of a shard up to and with this number is durable.
+    pub stored: Box<dyn FnMut(ShardId, u64) + Send>,
     /// The outcome of a commit is unknown. The thread does nothing more, whether this returns or not.
     pub failed: Box<dyn FnOnce(StoreError) + Send>,
     /// Where it is counted.
@@ -50,7 +53,7 @@ impl std::fmt::Debug for Work {
     }
 }
 
-/// Where a shard appends batches of one store. When it and its clones are dropped the thread commits what waits and
+/// Where shards append their batches. When it and its clones are dropped the thread commits what waits and
 /// ends.
 #[derive(Clone, Debug)]
 pub struct Appender {
@@ -68,15 +71,15 @@ impl Appender {
     }
 }
 
-/// Starts the thread of a store.
+/// Starts a thread, by its number.
 ///
 /// # Errors
 /// The system has no thread left.
-pub fn start(store: StoreId, work: Work) -> io::Result<(Appender, JoinHandle<()>)> {
+pub fn start(number: u16, work: Work) -> io::Result<(Appender, JoinHandle<()>)> {
     let (queue, waiting) = sync_channel(QUEUE_MAX);
     let meter = work.meter.clone();
     let thread =
-        std::thread::Builder::new().name(format!("store-{store}")).spawn(move || run(&waiting, work))?;
+        std::thread::Builder::new().name(format!("store-{number}")).spawn(move || run(&waiting, work))?;
     Ok((Appender { queue, meter }, thread))
 }
 
@@ -86,15 +89,17 @@ fn run(waiting: &Receiver<Batch>, mut work: Work) {
     let mut held: Option<Batch> = None;
     while let Some(first) = held.take().or_else(|| waiting.recv().ok()) {
         held = gather(first, waiting, &mut batches);
-        let Some(number) = batches.last().map(|batch| batch.number) else { continue };
         let began = Instant::now();
         if let Err(error) = (work.commit)(&batches) {
             return (work.failed)(error);
         }
         let messages = batches.iter().map(|batch| weigh(batch).messages).sum();
         work.meter.committed(batches.len(), messages, began.elapsed());
-        batches.clear();
-        (work.stored)(number);
+        // Of each shard the newest: it stands for those before it.
+        while let Some(Batch { shard, number, .. }) = batches.pop() {
+            batches.retain(|batch| batch.shard != shard);
+            (work.stored)(shard, number);
+        }
     }
 }
 
@@ -127,7 +132,7 @@ pub fn bytes_of(batches: &[Batch]) -> u64 {
 
 fn weigh(batch: &Batch) -> Weight {
     let mut weight = Weight { messages: 0, bytes: 0 };
-    for row in &batch.rows {
+    for row in batch.parts.iter().flat_map(|part| &part.rows) {
         weight.messages += usize::from(matches!(row, Row::Message { .. }));
         weight.bytes += row.encoded_bytes().max(ROW_BYTES);
     }

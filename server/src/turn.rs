@@ -30,7 +30,7 @@ const HANDOVER_RETRY_MS: u64 = 1;
 
 /// Answers a query from memory, or `None` when that is not possible without touching the disk.
 pub type Cached = Box<dyn FnMut(&Query) -> Option<Result<Answer, ReadFault>> + Send>;
-/// Takes a batch and says the number through which its store is durable now, if that is known at once: where there is
+/// Takes a batch and says the number through which the shard's batches are durable now, if that is known at once: where there is
 /// no disk to wait for. Else [`Post::Stored`] says it.
 pub type Append = Box<dyn FnMut(Batch) -> Option<u64> + Send>;
 /// Told once.
@@ -107,7 +107,7 @@ pub struct ShardThread {
     pub limits: driver::Limits,
     /// Asked first.
     pub cached: Cached,
-    /// Gives a batch to its store.
+    /// Gives a batch to the store.
     pub appender: Append,
     /// Gives a query to a reader thread, which posts [`Post::Read`].
     pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
@@ -335,7 +335,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 self.step_told();
                 return Ok(());
             }
-            Post::Stored { store, number } => Input::Stored { store, number },
+            Post::Stored { number } => Input::Stored { number },
             Post::Read { ticket, answer } => Input::Read { ticket, answer },
             Post::Control { command, reply } => {
                 self.next_ticket += 1;
@@ -384,9 +384,8 @@ impl<C: Core, D: Driver> Turns<C, D> {
             Effect::Pause { conn } => self.driver.pause(conn),
             Effect::Resume { conn } => self.driver.resume(self.now, conn, &mut self.told),
             Effect::Append(batch) => {
-                let store = batch.store;
                 let stored = (self.appender)(batch);
-                self.answers.extend(stored.map(|number| Input::Stored { store, number }));
+                self.answers.extend(stored.map(|number| Input::Stored { number }));
             }
             Effect::Read { ticket, query } => match (self.cached)(&query) {
                 Some(answer) => self.answers.push(Input::Read { ticket, answer }),

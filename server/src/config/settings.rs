@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
-use protocol::partition::STORES_MAX;
+use protocol::partition::SHARDS_MAX;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind};
 
@@ -41,7 +41,7 @@ const MIB: u64 = 1024 * 1024;
 /// Smallest egress bound: a frame and a page fit.
 const EGRESS_BYTES_MIN: usize = 1024 * 1024;
 const _: () = assert!(EGRESS_BYTES_MIN >= PAGE_BYTES_MAX + protocol::limits::FRAME_BYTES_MAX);
-const _: () = assert!(GROUP_MEMBERS_MAX == 500 && STORES_MAX == 64);
+const _: () = assert!(GROUP_MEMBERS_MAX == 500 && SHARDS_MAX == 64);
 
 /// A whole number within bounds.
 fn number<T: FromStr + PartialOrd>(text: &str, least: T, most: T) -> Option<T> {
@@ -109,10 +109,8 @@ settings! {
         |config, text| config.chat_url => or_auto(text, |url| {
             (url.starts_with("ws://") || url.starts_with("wss://")).then(|| url.to_owned())
         });
-    "shards", "N", "Threads that own users and channels [auto: cores, at most stores]", "1 to 64, or auto",
-        |config, text| config.shards => or_auto(text, |text| number(text, 1, STORES_MAX));
-    "stores", "N", "Stores of a new data directory; fixed from then on [8]", "1 to 64",
-        |config, text| config.stores => number(text, 1, STORES_MAX);
+    "shards", "N", "Threads that own users and channels [auto: cores]", "1 to 64, or auto",
+        |config, text| config.shards => or_auto(text, |text| number(text, 1, SHARDS_MAX));
     "store", "KIND", "memory keeps nothing after the end and acks what is not durable: for benches only [rocks]",
         "rocks or memory",
         |config, text| config.store => StoreKind::parse(text);
@@ -151,14 +149,14 @@ settings! {
         |config, text| config.token_ms => number(text, 10, 31_536_000_u64).map(|seconds| seconds * 1000);
     "hello_timeout_ms", "MS", "A connection must say Hello within so long [10000]", "100 to 600000",
         |config, text| config.hello_timeout_ms => number(text, 100, 600_000);
-    "space_reserve_mib", "MIB", "Whatever writes is refused below so much free disk [auto: 5 %, at most 1024, but what the stores need]",
+    "space_reserve_mib", "MIB", "Whatever writes is refused below so much free disk [auto: 5 %, at most 1024, but what the store needs]",
         "16 to 1048576, or auto",
         |config, text| config.space_reserve_bytes => or_auto(text, |text| mib(text, 16, 1 << 20));
-    "cache_mib", "MIB", "Block cache of all stores [256]", "8 to 1048576",
+    "cache_mib", "MIB", "Block cache [256]", "8 to 1048576",
         |config, text| config.cache_bytes => mib_usize(text, 8, 1 << 20);
-    "memtable_mib", "MIB", "Memtables of all stores [256]", "8 to 1048576",
+    "memtable_mib", "MIB", "Memtables [256]", "8 to 1048576",
         |config, text| config.memtable_bytes => mib_usize(text, 8, 1 << 20);
-    "wal_mib", "MIB", "Write-ahead logs of all stores; recovery reads some 25 MiB a second [128]", "8 to 1048576",
+    "wal_mib", "MIB", "Write-ahead log; recovery reads some 25 MiB a second [128]", "8 to 1048576",
         |config, text| config.wal_bytes => mib(text, 8, 1 << 20);
     "log", "LEVEL", "What is logged to stderr [info]", "off, error, warn, info, debug or trace",
         |config, text| config.log => match text {

@@ -153,8 +153,18 @@ fn apply(
     })
 }
 
+/// Settings of earlier versions, and what became of them.
+const GONE: &[(&str, &str)] = &[(
+    "stores",
+    "this setting is gone, leave it out: a node has one store since format 2 of the data directory",
+)];
+
 /// The setting that was most likely meant, or the list of all.
 fn hint(key: &str, origin: &Source) -> String {
+    let plain = key.trim_start_matches("MARU_").trim_start_matches("--").to_lowercase();
+    if let Some((_, what)) = GONE.iter().find(|(name, _)| *name == plain) {
+        return (*what).to_owned();
+    }
     let spell = |setting: &Setting| match origin {
         Source::Environment => setting.variable(),
         Source::Flag => format!("--{}", setting.flag()),

@@ -3,7 +3,7 @@ use super::*;
 use std::sync::atomic::AtomicUsize;
 
 fn hop(number: u64) -> Hop {
-    Hop::Applied { source: StoreId(0), dest: StoreId(1), through: number }
+    Hop::Applied { by: ShardId(1), through: vec![(BayId(0), number)] }
 }
 
 fn number(hop: Hop) -> u64 {
@@ -112,7 +112,7 @@ fn a_poster_waits_for_space_and_loses_nothing() {
     let poster = std::thread::spawn(move || {
         let outlet = outlets.to(ShardId(0)).unwrap();
         for number in 1..=total {
-            outlet.post(Post::Stored { store: StoreId(0), number });
+            outlet.post(Post::Stored { number });
         }
     });
     let mut last = 0;

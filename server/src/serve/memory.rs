@@ -4,7 +4,7 @@ use std::error::Error;
 
 use api::Accounts;
 use protocol::UserId;
-use storage::Stores;
+use storage::Store;
 
 use crate::admin::bulk::tell_core;
 use crate::config::Config;
@@ -12,23 +12,23 @@ use crate::config::Config;
 /// Accounts read at a time.
 const CHUNK: u32 = 10_000;
 
-/// Stores that end with the process; what the directory's own stores hold is neither read nor written.
+/// A store that ends with the process; what the directory's own store holds is neither read nor written.
 ///
 /// # Errors
 /// The directory, which keys and accounts need, cannot be made.
-pub(super) fn open(config: &Config) -> std::io::Result<Stores> {
+pub(super) fn open(config: &Config) -> std::io::Result<Store> {
     std::fs::create_dir_all(&config.data)?;
     tracing::warn!(
         "store is memory: NO MESSAGE IS DURABLE, all is lost when this process ends; for benches only"
     );
-    Ok(Stores::memory(config.stores))
+    Ok(Store::memory())
 }
 
-/// Accounts and devices stay in the directory, and stores in memory know none of them: tells them.
+/// Accounts and devices stay in the directory, and a store in memory knows none of them: tells them.
 ///
 /// # Errors
 /// Of the accounts' database.
-pub(super) async fn seed(stores: &Stores, accounts: &Accounts) -> Result<(), Box<dyn Error>> {
+pub(super) async fn seed(store: &Store, accounts: &Accounts) -> Result<(), Box<dyn Error>> {
     let mut after = UserId(0);
     loop {
         let page = accounts.users_after(after, CHUNK).await?;
@@ -39,6 +39,6 @@ pub(super) async fn seed(stores: &Stores, accounts: &Accounts) -> Result<(), Box
         for account in &page {
             users.push((account.user, accounts.all_devices(account.user).await?));
         }
-        tell_core(stores, &users, created_ms)?;
+        tell_core(store, &users, created_ms)?;
     }
 }

@@ -12,7 +12,7 @@ use super::Space;
 
 /// In the data directory.
 const NAME: &str = "ballast";
-/// Its size, unless the disk is small: what eight stores lay out and write when they open is some 36 MiB.
+/// Its size, unless the disk is small: what a store lays out and writes when it opens is some MiB.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// On a small disk it is one part in so many.
 const PART: u64 = 4;

@@ -4,8 +4,6 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use protocol::StoreId;
-
 /// Upper ends of the buckets of write times, microseconds.
 const BUCKETS_US: [u64; 14] =
     [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 102_400, 204_800, 409_600, 1_638_400];
@@ -65,20 +63,22 @@ impl StoreMeter {
     }
 
     /// The histogram of write times in the Prometheus text format, without its head.
-    pub fn write_histogram(&self, store: StoreId, out: &mut String) {
+    pub fn write_histogram(&self, thread: u16, out: &mut String) {
         let mut below = 0;
         // The ends are small whole numbers: dividing them gives the decimal that a person would write.
         for (end_us, count) in BUCKETS_US.iter().zip(&self.buckets) {
             below += count.load(Ordering::Relaxed);
             let end_s = *end_us as f64 / 1e6;
-            let _ =
-                writeln!(out, "maru_store_write_seconds_bucket{{store=\"{store}\",le=\"{end_s}\"}} {below}");
+            let _ = writeln!(
+                out,
+                "maru_store_write_seconds_bucket{{thread=\"{thread}\",le=\"{end_s}\"}} {below}"
+            );
         }
         let sum_s = Duration::from_micros(self.write_us.load(Ordering::Relaxed)).as_secs_f64();
         let writes = self.writes().max(below);
-        let _ = writeln!(out, "maru_store_write_seconds_bucket{{store=\"{store}\",le=\"+Inf\"}} {writes}");
-        let _ = writeln!(out, "maru_store_write_seconds_sum{{store=\"{store}\"}} {sum_s}");
-        let _ = writeln!(out, "maru_store_write_seconds_count{{store=\"{store}\"}} {writes}");
+        let _ = writeln!(out, "maru_store_write_seconds_bucket{{thread=\"{thread}\",le=\"+Inf\"}} {writes}");
+        let _ = writeln!(out, "maru_store_write_seconds_sum{{thread=\"{thread}\"}} {sum_s}");
+        let _ = writeln!(out, "maru_store_write_seconds_count{{thread=\"{thread}\"}} {writes}");
     }
 }
 
@@ -96,11 +96,11 @@ mod tests {
         meter.queued();
         assert_eq!((meter.writes(), meter.batches(), meter.messages(), meter.waiting()), (4, 4, 8, 1));
         let mut text = String::new();
-        meter.write_histogram(StoreId(3), &mut text);
-        assert!(text.contains("bucket{store=\"3\",le=\"0.0001\"} 2\n"), "{text}");
-        assert!(text.contains("bucket{store=\"3\",le=\"0.0002\"} 3\n"), "{text}");
-        assert!(text.contains("bucket{store=\"3\",le=\"1.6384\"} 3\n"), "{text}");
+        meter.write_histogram(3, &mut text);
+        assert!(text.contains("bucket{thread=\"3\",le=\"0.0001\"} 2\n"), "{text}");
+        assert!(text.contains("bucket{thread=\"3\",le=\"0.0002\"} 3\n"), "{text}");
+        assert!(text.contains("bucket{thread=\"3\",le=\"1.6384\"} 3\n"), "{text}");
         assert!(text.contains("le=\"+Inf\"} 4\n"), "{text}");
-        assert!(text.contains("count{store=\"3\"} 4\n"), "{text}");
+        assert!(text.contains("count{thread=\"3\"} 4\n"), "{text}");
     }
 }

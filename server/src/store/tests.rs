@@ -1,13 +1,13 @@
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use protocol::commit::AccountRow;
-use protocol::{ChannelId, Frame, Kind, Seq, Stamp, UserId};
-use storage::Stores;
+use protocol::commit::{AccountRow, Part};
+use protocol::{BayId, ChannelId, Frame, Kind, Seq, Stamp, UserId};
+use storage::Store;
 
 use super::*;
 
-const STORE: StoreId = StoreId(0);
+const SHARD: ShardId = ShardId(0);
 
 fn batch(number: u64, messages: usize, text: usize) -> Batch {
     let stamp = Stamp { seq: Seq(1), time_ms: 1, sender: UserId(1) };
@@ -16,7 +16,12 @@ fn batch(number: u64, messages: usize, text: usize) -> Batch {
         seq: Seq(n as u64),
         frame: Frame::build(Kind::SEND_TEXT, 1, 7, &vec![0; text]).stamp(stamp),
     };
-    Batch { store: STORE, number, rows: (0..messages).map(message).collect() }
+    of_shard(SHARD, number, (0..messages).map(message).collect())
+}
+
+fn of_shard(shard: ShardId, number: u64, rows: Vec<Row>) -> Batch {
+    let bay = BayId::of_channel(ChannelId(9));
+    Batch { shard, number, parts: vec![Part { bay, rows }] }
 }
 
 /// A thread whose commits wait for a permit each, and what it has done so far: sizes of writes, numbers stored.
@@ -26,6 +31,7 @@ struct Bench {
     permits: Sender<Result<(), StoreError>>,
     began: Receiver<usize>,
     stored: Receiver<u64>,
+    shards: Receiver<ShardId>,
     failed: Receiver<StoreError>,
 }
 
@@ -33,18 +39,22 @@ fn bench() -> Bench {
     let (permits, permit) = channel();
     let (begin, began) = channel();
     let (store, stored) = channel();
+    let (tell, shards) = channel();
     let (fail, failed) = channel();
     let work = Work {
         commit: Box::new(move |batches| {
             let _ = begin.send(batches.len());
             permit.recv().unwrap()
         }),
-        stored: Box::new(move |number| store.send(number).unwrap()),
+        stored: Box::new(move |shard, number| {
+            tell.send(shard).unwrap();
+            store.send(number).unwrap();
+        }),
         failed: Box::new(move |error| fail.send(error).unwrap()),
         meter: Arc::default(),
     };
-    let (appender, thread) = start(STORE, work).unwrap();
-    Bench { appender, thread, permits, began, stored, failed }
+    let (appender, thread) = start(0, work).unwrap();
+    Bench { appender, thread, permits, began, stored, shards, failed }
 }
 
 #[test]
@@ -69,11 +79,30 @@ fn what_waits_is_joined_into_one_write() {
 }
 
 #[test]
+fn batches_of_all_shards_share_a_write_and_each_shard_is_told() {
+    let bench = bench();
+    bench.appender.append(batch(1, 1, 10));
+    assert_eq!(bench.began.recv().unwrap(), 1);
+    for (shard, number) in [(1, 4), (2, 9), (1, 5), (0, 2), (2, 10)] {
+        bench.appender.append(of_shard(ShardId(shard), number, Vec::new()));
+    }
+    bench.permits.send(Ok(())).unwrap();
+    assert_eq!((bench.shards.recv().unwrap(), bench.stored.recv().unwrap()), (SHARD, 1));
+    assert_eq!(bench.began.recv().unwrap(), 5, "one write for all of them");
+    bench.permits.send(Ok(())).unwrap();
+    drop(bench.appender);
+    bench.thread.join().unwrap();
+    let mut told: Vec<_> = bench.shards.iter().map(|shard| shard.0).zip(bench.stored.iter()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [(0, 2), (1, 5), (2, 10)]);
+}
+
+#[test]
 fn a_write_has_a_bound_and_a_large_batch_goes_alone() {
     let sizes = |batches: Vec<Batch>| {
         let bench = bench();
         let count = batches.len() as u64;
-        bench.appender.append(Batch { store: STORE, number: 0, rows: Vec::new() });
+        bench.appender.append(of_shard(SHARD, 0, Vec::new()));
         assert_eq!(bench.began.recv().unwrap(), 1);
         for batch in batches {
             bench.appender.append(batch);
@@ -104,9 +133,9 @@ fn after_a_failed_commit_nothing_is_stored_any_more() {
     bench.appender.append(batch(1, 1, 10));
     bench.permits.send(Ok(())).unwrap();
     assert_eq!(bench.stored.recv().unwrap(), 1);
-    bench.permits.send(Err(StoreError::Poisoned { store: STORE })).unwrap();
+    bench.permits.send(Err(StoreError::Poisoned)).unwrap();
     bench.appender.append(batch(2, 1, 10));
-    assert_eq!(bench.failed.recv().unwrap(), StoreError::Poisoned { store: STORE });
+    assert_eq!(bench.failed.recv().unwrap(), StoreError::Poisoned);
     bench.thread.join().unwrap();
     bench.appender.append(batch(3, 1, 10));
     assert!(bench.stored.recv().is_err());
@@ -114,26 +143,27 @@ fn after_a_failed_commit_nothing_is_stored_any_more() {
 
 #[test]
 fn the_last_batches_are_committed_before_the_thread_ends() {
-    let stores = Arc::new(Stores::memory(1));
+    let store = Arc::new(Store::memory());
     let numbers = Arc::new(Mutex::new(Vec::new()));
-    let (commits, seen) = (stores.clone(), numbers.clone());
+    let (commits, seen) = (store.clone(), numbers.clone());
     let work = Work {
-        commit: Box::new(move |batches| commits.commit(STORE, batches)),
-        stored: Box::new(move |number| seen.lock().unwrap().push(number)),
+        commit: Box::new(move |batches| commits.commit(batches)),
+        stored: Box::new(move |_, number| seen.lock().unwrap().push(number)),
         failed: Box::new(|error| panic!("{error}")),
         meter: Arc::default(),
     };
-    let (appender, thread) = start(STORE, work).unwrap();
+    let (appender, thread) = start(0, work).unwrap();
     for number in 1..=200 {
         let row =
             Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
-        appender.append(Batch { store: STORE, number, rows: vec![row] });
+        let bay = BayId::of_user(UserId(number));
+        appender.append(Batch { shard: SHARD, number, parts: vec![Part { bay, rows: vec![row] }] });
     }
     drop(appender);
     thread.join().unwrap();
     let numbers = numbers.lock().unwrap();
     assert_eq!(numbers.last(), Some(&200));
     assert!(numbers.is_sorted());
-    let stats = stores.stats();
-    assert_eq!((stats[0].batches, stats[0].commits), (200, numbers.len() as u64));
+    let stats = store.stats();
+    assert_eq!((stats.batches, stats.commits), (200, numbers.len() as u64));
 }

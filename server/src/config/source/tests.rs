@@ -56,7 +56,6 @@ fn every_setting_has_its_bounds() {
         ("tls_key", &["auto", "a.pem"], &[""]),
         ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),
         ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
-        ("stores", &["1", "64"], &["0", "65", "auto"]),
         ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
         ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
         ("readers", &["1", "64"], &["0", "65"]),
@@ -147,4 +146,13 @@ fn values_arrive() {
     assert_eq!((config.token_ms, config.space_reserve_bytes), (60_000, Some(16 << 20)));
     assert_eq!(config.chat_url.as_deref(), Some("wss://c/ws"));
     assert_eq!(config.log, tracing::level_filters::LevelFilter::WARN);
+}
+
+#[test]
+fn a_setting_of_an_earlier_version_says_what_became_of_it() {
+    for found in [("MARU_STORES", "2"), ("MARU_STORES", "8")] {
+        let variables = [(found.0.to_owned(), found.1.to_owned())];
+        let refused = load(&[], variables.into_iter(), None).unwrap_err().to_string();
+        assert!(refused.contains("MARU_STORES") && refused.contains("a node has one store"), "{refused}");
+    }
 }
