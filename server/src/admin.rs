@@ -1,11 +1,12 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `create-users`, `token` and `stats --data` need a stopped one. The others work on the accounts
+//! `check`, `renew`, `migrate`, `create-users`, `token` and `stats --data` need a stopped one. The others work on the accounts
 //! alone, also beside a running server.
 
 mod accounts;
 pub(crate) mod bulk;
 mod check;
+mod migrate;
 mod renew;
 mod stats;
 
@@ -42,6 +43,9 @@ enum Task {
     /// Give a stopped data directory that came back from a backup a new generation, so that no device believes to hold
     /// what was lost. Run it once, after the restore and before the first start.
     Renew(Place),
+    /// Move a stopped data directory of an older format to the format of this program. The old stores are kept beside
+    /// the new one until you remove them.
+    Migrate(Place),
     /// Make an account; prints its id. The password is the first line of stdin unless --password-env names it.
     CreateUser {
         #[command(flatten)]
@@ -131,6 +135,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
         match &flags.task {
             Task::Check(place) => check::run(&place.existing()?, &mut out).await,
             Task::Renew(place) => renew::run(&place.existing()?, &mut out),
+            Task::Migrate(place) => migrate::run(&place.existing()?, &mut out),
             Task::CreateUser { place, name, password_env } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
                 accounts::create_user(&place.load()?, name, &password, &mut out).await

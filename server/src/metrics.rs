@@ -194,28 +194,6 @@ impl Metrics {
         type Read = fn(&storage::StoreStats) -> u64;
         let stats = self.store.stats();
         let table: &[(&str, &str, &str, Read)] = &[
-            ("counter", "maru_store_batches_total", "Batches made durable.", StoreMeter::batches),
-            ("counter", "maru_store_messages_total", "Messages made durable.", StoreMeter::messages),
-            ("gauge", "maru_store_batches_waiting", "Batches not yet durable.", StoreMeter::waiting),
-        ];
-        for (kind, name, help, read) in table {
-            let values = (0..).zip(&self.meters).map(|(thread, meter)| (thread, read(meter)));
-            text.per(kind, name, help, "thread", values);
-        }
-        text.head(
-            "histogram",
-            "maru_store_write_seconds",
-            "Time of a synced write; its count is the fsyncs.",
-        );
-        for (thread, meter) in (0..).zip(&self.meters) {
-            meter.write_histogram(thread, text.body());
-        }
-    }
-
-    fn stores(&self, text: &mut Text) {
-        type Read = fn(&storage::StoreStats) -> u64;
-        let stats = self.stores.stats();
-        let table: &[(&str, &str, &str, Read)] = &[
             ("counter", "maru_store_rows_total", "Rows written.", |s| s.rows),
             ("counter", "maru_store_reads_total", "Queries begun.", |s| s.reads),
             ("counter", "maru_store_misses_total", "Cached queries that were not in memory.", |s| s.misses),

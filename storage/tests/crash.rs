@@ -39,37 +39,45 @@ fn head(store: &Store, channel: ChannelId) -> u64 {
     }
 }
 
-/// The child: commits numbered batches until it is killed, and says each number once it is durable.
+/// The child: a thread a bay commits numbered batches until it is killed, and says each number once it is durable.
 #[test]
 #[ignore = "the child of the crash test"]
 fn child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let store = open(Path::new(&dir));
-    let mut out = std::io::stdout().lock();
-    let mut heads: Vec<_> = (0..BAYS).map(|bay| head(&store, channel_of(BayId(bay)).0)).collect();
+    std::thread::scope(|scope| {
+        for bay in (0..BAYS).map(BayId) {
+            let store = &store;
+            scope.spawn(move || work(store, bay));
+        }
+    });
+}
+
+fn work(store: &Store, bay: BayId) {
+    let (channel, user) = channel_of(bay);
+    let mut seq = head(store, channel);
     for number in 1..100_000u64 {
-        let bay = BayId((number % u64::from(BAYS)) as u16);
-        let (channel, user) = channel_of(bay);
-        let seq = &mut heads[usize::from(bay.0)];
-        *seq += 1;
-        let text = "x".repeat((mix64(number ^ *seq) % 2000) as usize + 1);
+        seq += 1;
+        let text = "x".repeat((mix64(number ^ seq) % 2000) as usize + 1);
         let body = protocol::body::message::SendText { channel: channel.0, text };
-        let stamp = protocol::Stamp { seq: Seq(*seq), time_ms: *seq, sender: user };
-        let frame = protocol::body::encode(*seq, &body).stamp(stamp);
+        let stamp = protocol::Stamp { seq: Seq(seq), time_ms: seq, sender: user };
+        let frame = protocol::body::encode(seq, &body).stamp(stamp);
         let mut rows = vec![
-            Row::Message { channel, seq: Seq(*seq), frame },
-            Row::Fanout { number: *seq, messages: vec![(channel, Seq(*seq))] },
+            Row::Message { channel, seq: Seq(seq), frame },
+            Row::Fanout { number: seq, messages: vec![(channel, Seq(seq))] },
         ];
-        let row = storage::DeviceRow { seen_ms: *seq, ..storage::DeviceRow::default() };
+        let row = storage::DeviceRow { seen_ms: seq, ..storage::DeviceRow::default() };
         rows.extend((1..=DEVICES).map(|device| Row::Device {
             user,
             device: protocol::DeviceId(device),
             row,
         }));
-        store
-            .commit(&[storage::Batch { shard: ShardId(0), number, parts: vec![Part { bay, rows }] }])
-            .unwrap();
-        writeln!(out, "acked {} {seq}", bay.0).unwrap();
+        let parts = vec![Part { bay, rows }];
+        store.commit(&[storage::Batch { shard: ShardId(bay.0), number, parts }]).unwrap();
+        // One write, so that the lines of two threads do not mix.
+        let line = format!("acked {} {seq}\n", bay.0);
+        let mut out = std::io::stdout().lock();
+        out.write_all(line.as_bytes()).unwrap();
         out.flush().unwrap();
     }
 }

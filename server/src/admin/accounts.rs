@@ -8,7 +8,7 @@ use api::{Accounts, AddDevice, Keys, Name, now_ms};
 use protocol::limits::DEVICES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
-use storage::Stores;
+use storage::Store;
 
 use super::bulk::tell_core;
 use crate::config::Config;
@@ -73,13 +73,13 @@ pub(super) async fn token(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let name = Name::parse(wanted.user).map_err(|fault| format!("user: {fault}"))?;
     // Opening locks the directory: a running server is asked by POST /v1/admin/token instead.
-    let stores = Stores::open(&config.data, &config.storage())?;
+    let store = Store::open(&config.data, &config.storage())?;
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let accounts = Accounts::open_existing(&config.data).await?;
     let account = accounts.user_by_name(&name).await?.ok_or_else(|| format!("there is no user {name}"))?;
     let device = device(&accounts, account.user, wanted.device).await?;
     // The device exists in the core before there is a token for it.
-    tell_core(&stores, &[(account.user, vec![device])], account.created_ms)?;
+    tell_core(&store, &[(account.user, vec![device])], account.created_ms)?;
     accounts.set_in_core(account.user).await?;
     accounts.close().await;
     let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));

@@ -1,4 +1,4 @@
-//! Many accounts at once, for load tests: no password is hashed, and the core learns of all of them in one commit a store.
+//! Many accounts at once, for load tests: no password is hashed, and the core learns of all of them in one commit a bay.
 
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -8,12 +8,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use api::{Accounts, Keys, Name, now_ms};
-use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
+use protocol::commit::{AccountRow, Batch, DeviceRow, Part, Row};
 use protocol::limits::DEVICES_MAX;
 use protocol::query::{Answer, Query};
 use protocol::token::{self, Claims};
-use protocol::{DeviceId, Placement, StoreId, UserId};
-use storage::{Stores, Tier};
+use protocol::{BayId, DeviceId, ShardId, UserId};
+use storage::{Store, Tier};
 
 use crate::config::Config;
 
@@ -38,7 +38,7 @@ pub(super) async fn create_users(
     let names = (1..=wanted.count).map(|number| Name::parse(&format!("{}{number:06}", wanted.prefix)));
     let names = names.collect::<Result<Vec<_>, _>>().map_err(|fault| format!("--prefix: {fault}"))?;
     // Opening locks the directory: a running server is refused before anything is made.
-    let stores = Stores::open(&config.data, &config.storage())?;
+    let store = Store::open(&config.data, &config.storage())?;
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let accounts = Accounts::open(&config.data).await?;
     let created_ms = now_ms();
@@ -53,7 +53,7 @@ pub(super) async fn create_users(
         |list: &[(UserId, DeviceId)]| list.iter().map(|(_, device)| *device).collect::<Vec<DeviceId>>();
     let all: Vec<(UserId, Vec<DeviceId>)> =
         of_users.filter_map(|list| Some((list.first()?.0, devices(list)))).collect();
-    tell_core(&stores, &all, created_ms)?;
+    tell_core(&store, &all, created_ms)?;
     accounts.set_all_in_core(&users).await?;
     accounts.close().await;
     let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
@@ -63,37 +63,33 @@ pub(super) async fn create_users(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Gives users and devices their rows in stores that nothing else writes to. Those that have one keep it.
+/// Gives users and devices their rows in a store that nothing else writes to. Those that have one keep it.
 pub(crate) fn tell_core(
-    stores: &Stores,
+    store: &Store,
     users: &[(UserId, Vec<DeviceId>)],
     created_ms: u64,
 ) -> Result<(), Box<dyn Error>> {
-    let count = stores.count();
-    let placement = Placement::new(count, 1).ok_or("the data directory has no stores")?;
-    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); usize::from(count)];
+    let mut parts: Vec<Part> = BayId::all().map(|bay| Part { bay, rows: Vec::new() }).collect();
     for (user, devices) in users {
-        if let Some(rows) = rows.get_mut(usize::from(placement.user_store(*user).0)) {
-            add_rows(stores, *user, devices, created_ms, rows)?;
+        if let Some(part) = parts.get_mut(usize::from(BayId::of_user(*user).0)) {
+            add_rows(store, *user, devices, created_ms, &mut part.rows)?;
         }
     }
-    for (number, rows) in (0..count).zip(rows) {
-        let store = StoreId(number);
-        if !rows.is_empty() {
-            stores.commit(store, &[Batch { store, number: 1, rows }])?;
-        }
+    parts.retain(|part| !part.rows.is_empty());
+    for (part, number) in parts.into_iter().zip(1..) {
+        store.commit(&[Batch { shard: ShardId(0), number, parts: vec![part] }])?;
     }
     Ok(())
 }
 
 fn add_rows(
-    stores: &Stores,
+    store: &Store,
     user: UserId,
     devices: &[DeviceId],
     created_ms: u64,
     rows: &mut Vec<Row>,
 ) -> Result<(), Box<dyn Error>> {
-    let (account, known) = match stores.read(&Query::User(user), Tier::Any)? {
+    let (account, known) = match store.read(&Query::User(user), Tier::Any)? {
         Some(Answer::User { account, devices, .. }) => (account, devices),
         _ => (None, Vec::new()),
     };

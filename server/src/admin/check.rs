@@ -1,4 +1,4 @@
-//! `maru admin check`: every promise of the stores, the accounts' file, and that the two know the same users and devices.
+//! `maru admin check`: every promise of the store, the accounts' file, and that the two know the same users and devices.
 
 use std::error::Error;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use api::{Account, Accounts, Keys};
 use protocol::query::{Answer, Query};
 use protocol::{DeviceId, UserId};
-use storage::{Stores, Tier};
+use storage::{Store, Tier};
 
 use crate::config::Config;
 
@@ -16,9 +16,9 @@ const PAGE: u32 = 500;
 
 pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
     // Opening locks the directory, so a running server is refused before anything is read.
-    let stores = Stores::open(&config.data, &config.storage())?;
+    let store = Store::open(&config.data, &config.storage())?;
     let mut broken_pipe = Ok(());
-    let summary = stores.check(&mut |finding| {
+    let summary = store.check(&mut |finding| {
         if broken_pipe.is_ok() {
             broken_pipe = writeln!(out, "{finding}");
         }
@@ -27,7 +27,7 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCod
     let mut findings = Findings::default();
     match Accounts::open_existing(&config.data).await {
         Ok(accounts) => {
-            findings = compare(&accounts, &stores).await?;
+            findings = compare(&accounts, &store).await?;
             findings.broken.extend(accounts.check().await?);
             accounts.close().await;
         }
@@ -42,12 +42,13 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCod
     }
     writeln!(
         out,
-        "checked {} channels, {} messages, {} members, {} users, {} inbox entries, {} devices, {} fan-out rows",
+        "checked {} channels, {} messages, {} members, {} users, {} inbox entries in {} rows, {} devices, {} fan-out rows",
         summary.channels,
         summary.messages,
         summary.members,
         summary.users,
         summary.pointers,
+        summary.runs,
         summary.devices,
         summary.fanout_rows,
     )?;
@@ -59,7 +60,7 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCod
 
 /// SQL and the core know the same users and devices. What only a login that was cut short leaves behind, a device that
 /// SQL has and the core does not, is odd and harmless: nobody has a token for it.
-async fn compare(accounts: &Accounts, stores: &Stores) -> Result<Findings, Box<dyn Error>> {
+async fn compare(accounts: &Accounts, store: &Store) -> Result<Findings, Box<dyn Error>> {
     let mut findings = Findings::default();
     let mut after = UserId(0);
     let mut known = Vec::new();
@@ -70,10 +71,10 @@ async fn compare(accounts: &Accounts, stores: &Stores) -> Result<Findings, Box<d
         for account in &page {
             known.push(account.user);
             let listed = accounts.all_devices(account.user).await?;
-            compare_user(account, &listed, stores, &mut findings)?;
+            compare_user(account, &listed, store, &mut findings)?;
         }
     }
-    for user in stores.users()? {
+    for user in store.users()? {
         if known.binary_search(&user).is_err() {
             findings
                 .broken
@@ -83,7 +84,7 @@ async fn compare(accounts: &Accounts, stores: &Stores) -> Result<Findings, Box<d
     Ok(findings)
 }
 
-/// What the accounts and the stores say of each other.
+/// What the accounts and the store say of each other.
 #[derive(Default)]
 struct Findings {
     broken: Vec<String>,
@@ -93,11 +94,11 @@ struct Findings {
 fn compare_user(
     account: &Account,
     listed: &[DeviceId],
-    stores: &Stores,
+    store: &Store,
     findings: &mut Findings,
 ) -> Result<(), Box<dyn Error>> {
     let (user, name) = (account.user, &account.name);
-    let (row, devices) = match stores.read(&Query::User(user), Tier::Any)? {
+    let (row, devices) = match store.read(&Query::User(user), Tier::Any)? {
         Some(Answer::User { account, devices, .. }) => (account, devices),
         _ => (None, Vec::new()),
     };

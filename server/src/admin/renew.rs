@@ -4,14 +4,14 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use storage::Stores;
+use storage::Store;
 
 use crate::config::Config;
 
 pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
     // Opening locks the directory, so a running server is refused before anything is written.
-    let stores = Stores::open(&config.data, &config.storage())?;
-    stores.renew()?;
-    writeln!(out, "{} stores have a new generation: every device reads its channels anew", stores.count())?;
+    let store = Store::open(&config.data, &config.storage())?;
+    store.renew()?;
+    writeln!(out, "every inbox has a new generation: every device reads its channels anew")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use api::Accounts;
-use storage::Stores;
+use storage::Store;
 
 use crate::config::Config;
 
@@ -38,17 +38,16 @@ pub(super) fn of_server(url: &str, out: &mut impl Write) -> Result<ExitCode, Box
 
 /// What a stopped directory holds.
 pub(super) async fn of_directory(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
-    let stores = Stores::open(&config.data, &config.storage())?;
+    let store = Store::open(&config.data, &config.storage())?;
     let accounts = Accounts::open_existing(&config.data).await?;
     let (users, devices) = accounts.count().await?;
     accounts.close().await;
-    writeln!(out, "accounts {users}\ndevices {devices}\nstores {}", stores.count())?;
-    for stats in stores.stats() {
-        let state = stores.state(stats.store)?;
+    writeln!(out, "accounts {users}\ndevices {devices}\ndisk_bytes {}", store.stats().disk_bytes)?;
+    for state in store.states()? {
         writeln!(
             out,
-            "store {} generation {} disk_bytes {} fanout_head {} fanout_tail {}",
-            stats.store, state.generation, stats.disk_bytes, state.fanout_head, state.fanout_tail
+            "bay {} generation {} fanout_head {} fanout_tail {}",
+            state.bay, state.generation, state.fanout_head, state.fanout_tail
         )?;
     }
     Ok(ExitCode::SUCCESS)

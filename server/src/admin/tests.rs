@@ -1,14 +1,14 @@
 use super::*;
 use api::{Accounts, Keys, Name, now_ms};
-use protocol::commit::{AccountRow, Batch, Row};
-use protocol::{DeviceId, Placement, UserId, token};
-use storage::Stores;
+use protocol::commit::{AccountRow, Batch, Part, Row};
+use protocol::{BayId, DeviceId, ShardId, UserId, token};
+use storage::Store;
 
 /// A data directory of a server that ran once.
 fn directory() -> (tempfile::TempDir, Config) {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config { data: dir.path().to_owned(), stores: 2, ..Config::default() };
-    drop(Stores::open(dir.path(), &config.storage()).unwrap());
+    let config = Config { data: dir.path().to_owned(), ..Config::default() };
+    drop(Store::open(dir.path(), &config.storage()).unwrap());
     Keys::open_or_create(dir.path(), now_ms()).unwrap();
     (dir, config)
 }
@@ -102,20 +102,21 @@ async fn a_clean_directory_is_clean_and_an_unknown_account_is_found() {
     let (clean, out) = check().await;
     assert!(!clean && out.contains("broken: the account") && out.contains("broken 1, lost 0"), "{out}");
 
-    let stores = Stores::open(&config.data, &config.storage()).unwrap();
-    let store = Placement::new(2, 1).unwrap().user_store(user);
+    let store = Store::open(&config.data, &config.storage()).unwrap();
     let row = Row::Account { user, row: AccountRow { created_ms: 1, not_before_ms: 0 } };
-    stores.commit(store, &[Batch { store, number: 1, rows: vec![row] }]).unwrap();
+    let parts = vec![Part { bay: BayId::of_user(user), rows: vec![row] }];
+    store.commit(&[Batch { shard: ShardId(0), number: 1, parts }]).unwrap();
     let locked = check::run(&config, &mut Vec::new()).await.unwrap_err().to_string();
     assert!(locked.contains("in use by another process"), "{locked}");
-    drop(stores);
+    drop(store);
     let (clean, out) = check().await;
     assert!(clean, "{out}");
 
     let mut out = Vec::new();
     stats::of_directory(&config, &mut out).await.unwrap();
     let stats = text(out);
-    assert!(stats.contains("accounts 1\ndevices 0\nstores 2\n"), "{stats}");
+    assert!(stats.contains("accounts 1\ndevices 0\ndisk_bytes "), "{stats}");
+    assert_eq!(stats.lines().filter(|line| line.starts_with("bay ")).count(), 64, "{stats}");
     std::fs::remove_file(config.data.join("keys")).unwrap();
     assert!(!check().await.0);
 }
@@ -147,11 +148,51 @@ async fn a_device_that_one_side_does_not_know_is_named() {
     let (_, out) = check().await;
     assert!(out.contains("refuses tokens of before 5 in the accounts, of before 0 in the core"), "{out}");
 
-    let stores = Stores::open(&config.data, &config.storage()).unwrap();
-    bulk::tell_core(&stores, &[(UserId(4711), vec![DeviceId(1)])], 1).unwrap();
-    drop(stores);
+    let store = Store::open(&config.data, &config.storage()).unwrap();
+    bulk::tell_core(&store, &[(UserId(4711), vec![DeviceId(1)])], 1).unwrap();
+    drop(store);
     let (_, out) = check().await;
     assert!(out.contains("user 4711 has an account in the core, and the accounts have none"), "{out}");
+}
+
+/// What a migration does to rows is tested with the store; here, what the operator reads.
+#[tokio::test]
+async fn a_directory_of_format_1_is_migrated_and_then_checked() {
+    let (dir, config) = directory();
+    std::fs::remove_dir_all(dir.path().join("store")).unwrap();
+    copy(std::path::Path::new(FORMAT_1), dir.path());
+    let refused = check::run(&config, &mut Vec::new()).await.unwrap_err().to_string();
+    assert!(refused.contains("format 1") && refused.contains("maru admin migrate"), "{refused}");
+    let mut out = Vec::new();
+    assert!(is_success(migrate::run(&config, &mut out).unwrap()));
+    let said = text(out);
+    assert!(said.starts_with("4 stores became one: 68 messages, "), "{said}");
+    assert!(said.contains("format-1 once all is well"), "{said}");
+    let mut out = Vec::new();
+    assert!(is_success(migrate::run(&config, &mut out).unwrap()));
+    assert!(text(out).contains("has the format of this program already"));
+    Accounts::open(&config.data).await.unwrap().close().await;
+    let mut out = Vec::new();
+    check::run(&config, &mut out).await.unwrap();
+    // The accounts of these users were not part of the golden directory.
+    let said = text(out);
+    assert!(said.contains("checked 7 channels, 68 messages") && said.contains("lost 0"), "{said}");
+    assert!(!said.contains("broken: bay"), "{said}");
+}
+
+const FORMAT_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../storage/tests/golden/format1/data");
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -10,12 +10,15 @@ use crate::value::Layout;
 /// Bytes of keys and values that wait for a write.
 const WRITE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Family, key and value.
+type Waiting = (Family, Box<[u8]>, Box<[u8]>);
+
 /// Puts rows in order. Nothing is on stable storage before the store is flushed.
 pub(super) struct Filler<'a> {
     rows: &'a RocksRows,
     pub(super) layout: Layout,
     pub(super) migrated: Migrated,
-    waiting: Vec<(Family, Box<[u8]>, Box<[u8]>)>,
+    waiting: Vec<Waiting>,
     bytes: usize,
 }
 

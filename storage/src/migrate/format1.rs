@@ -23,7 +23,7 @@ use crate::error::StoreError;
 use crate::family::Family;
 use crate::key;
 use crate::rocks::{RocksRows, Shared};
-use crate::rows::{Direction, Found, Rows, Tier};
+use crate::rows::{Direction, Rows, Tier};
 use crate::store::fault;
 use crate::value;
 
@@ -109,17 +109,15 @@ impl Old {
     }
 }
 
+/// Called with the key and value of each row.
+type VisitRow<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 /// Every row of a family of one store, in order.
-pub(super) fn each(
-    store: &RocksRows,
-    family: Family,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    let visit: &mut dyn FnMut(&[u8], crate::rows::Value<'_>) -> Found<bool> = &mut |key, value| {
+pub(super) fn each(store: &RocksRows, family: Family, visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
+    fault(store.scan(family, (b"", &key::END), Direction::Rising, Tier::Once, &mut |key, value| {
         visit(key, value.bytes())?;
         Ok(true)
-    };
-    fault(store.scan(family, (b"", &key::END), Direction::Rising, Tier::Once, visit))
+    }))
 }
 
 /// Says which row of which store cannot be read.

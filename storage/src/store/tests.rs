@@ -136,12 +136,23 @@ fn marks_are_one_row_that_is_written_when_it_changed() {
 #[test]
 fn rows_and_bytes_of_runs_that_are_written_down() {
     let (user, group) = (UserId(1 << 60), ChannelId(0x0123_4567_89ab_cdef));
-    let run = |first, entries| vec![Row::Run { user, first: InboxSeq(first), entries }];
-    let mut writer = BayWriter::default();
+    let bytes = |entries: Vec<(ChannelId, Seq)>| {
+        let rows = puts(vec![Row::Run { user, first: InboxSeq(9), entries }], &mut BayWriter::default());
+        assert_eq!(rows.len(), 1);
+        rows[0].1
+    };
+    let from = |channel, seq: u64, count: u64| (seq..seq + count).map(|seq| (channel, Seq(seq))).collect();
     let direct = ChannelId::direct(user, UserId(1 << 61));
-    assert_eq!(puts(run(9, vec![(direct, Seq(90))]), &mut writer), [(Family::Inbox, 18 + 11)]);
-    let storm = (1..=100).map(|seq| (group, Seq(1000 + seq))).collect();
-    assert_eq!(puts(run(9, storm), &mut writer), [(Family::Inbox, 18 + 13)]);
-    let long = (1..=2500).map(|seq| (group, Seq(seq))).collect();
-    assert_eq!(puts(run(1, long), &mut writer).len(), 3, "a long run is several rows");
+    assert_eq!(bytes(from(direct, 90, 1)), 18 + 11, "one message of a direct channel, 42 before");
+    assert_eq!(bytes(from(direct, 1000, 1)), 18 + 12);
+    assert_eq!(bytes(from(group, 1000, 1)), 18 + 12, "one of a group, 42 before");
+    for count in [2, 10, 100] {
+        assert_eq!(bytes(from(group, 1000, count)), 18 + 13, "{count} in a row, {} before", count * 42);
+    }
+    assert_eq!(bytes(from(group, 1000, 300)), 18 + 14);
+    let turns: Vec<_> =
+        (0..50).flat_map(|step| [(direct, Seq(90 + step)), (group, Seq(1000 + step))]).collect();
+    assert_eq!(bytes(turns), 18 + 1 + 10 + 11 + 98 * 2, "a hundred of two channels by turns, 4200 before");
+    let long = Row::Run { user, first: InboxSeq(1), entries: from(group, 1, 2500) };
+    assert_eq!(puts(vec![long], &mut BayWriter::default()).len(), 3, "a long run is several rows");
 }

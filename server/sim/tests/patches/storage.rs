@@ -18,8 +18,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a log is trimmed one row too far",
         file: "apply.rs",
-        from: "&key::fanout(*self.trimmed), &key::fanout(*below)",
-        to: "&key::fanout(*self.trimmed), &key::fanout(*below + 1)",
+        from: "key::fanout(part.bay, *below)",
+        to: "key::fanout(part.bay, *below + 1)",
     },
     Mutant {
         name: "damage in the middle of a log is taken for a torn end",
@@ -42,8 +42,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a hole in an inbox is passed over",
         file: "query/inbox.rs",
-        from: "if at != expected.0 {",
-        to: "if false {",
+        from: "Ordering::Equal => return Ok(()),",
+        to: "Ordering::Equal | Ordering::Greater => return Ok(()),",
     },
     Mutant {
         name: "a page has one message too many",
@@ -52,16 +52,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "all <= self.bounds.messages as usize + 1",
     },
     Mutant {
-        name: "a row of another store is written",
+        name: "a row of another bay is written",
         file: "apply.rs",
-        from: "is_some_and(|place| place != store)",
-        to: "is_some_and(|place| place != store && false)",
+        from: "is_some_and(|place| place != part.bay)",
+        to: "is_some_and(|place| place != part.bay && false)",
     },
     Mutant {
         name: "a commit after an error is taken",
-        file: "stores.rs",
-        from: "writer.poisoned = written.is_err();",
-        to: "let _ = written.is_err();",
+        file: "store.rs",
+        from: "if written.is_err() {",
+        to: "if false {",
     },
     Mutant {
         name: "rows that a shard's own thread looks at are not counted",
@@ -76,9 +76,57 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "        Query::Window { .. } => true,\n        Query::Joined { .. }\n        | Query::Membership",
     },
     Mutant {
-        name: "a replay skips the stores that have members",
+        name: "a replay skips the bays that have members",
         file: "query/replay.rs",
         from: "if !members.iter().any(|(user, _)| at_dest(user)) {",
         to: "if members.iter().any(|(user, _)| at_dest(user)) {",
+    },
+    Mutant {
+        name: "a page that begins inside a run begins with the run",
+        file: "query/inbox.rs",
+        from: "into_iter().skip(before)",
+        to: "into_iter().skip(before * 0)",
+    },
+    Mutant {
+        name: "a run that contradicts the one before is passed over",
+        file: "query/inbox.rs",
+        from: "Ordering::Equal => return Ok(()),",
+        to: "Ordering::Equal | Ordering::Less => return Ok(()),",
+    },
+    Mutant {
+        name: "a mark that did not change with the others is lost",
+        file: "apply.rs",
+        from: "    let mut changed = false;\n",
+        to: "    let mut changed = false;\n    writer.marks = NO_MARKS;\n",
+    },
+    Mutant {
+        name: "a head is the first entry of the last run",
+        file: "view.rs",
+        from: "head = InboxSeq(first.0.saturating_add(entries.len() as u64 - 1));",
+        to: "head = InboxSeq(first.0.saturating_add(entries.len() as u64 * 0));",
+    },
+    Mutant {
+        name: "a replay delivers to users of other bays",
+        file: "query/replay.rs",
+        from: "dests.contains(BayId::of_user(*user))",
+        to: "dests.contains(BayId::of_user(*user)) || !dests.is_empty()",
+    },
+    Mutant {
+        name: "a migration takes what was not applied for applied",
+        file: "migrate/logs.rs",
+        from: "old_number <= **applied",
+        to: "old_number <= **applied || old_number > 0",
+    },
+    Mutant {
+        name: "a migration switches before the new store is whole",
+        file: "migrate.rs",
+        from: "    let old = Old::open(dir, &marker, &shared)?;\n",
+        to: "    write_marker(dir, layout)?;\n    let old = Old::open(dir, &marker, &shared)?;\n",
+    },
+    Mutant {
+        name: "a migration forgets how far somebody has read",
+        file: "migrate/copy.rs",
+        from: "if !is_known || read <= known.read {",
+        to: "if !is_known || read > known.read {",
     },
 ];
