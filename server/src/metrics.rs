@@ -111,7 +111,7 @@ const GAUGES: &[Row] = &[
     ("maru_reads_resting", "Reads that failed and are asked again after a pause.", |r| {
         r.core.reads_resting_now
     }),
-    ("maru_half_bytes", "Bytes of WebSocket messages that came in part.", |r| r.driver.half_bytes_now),
+    ("maru_half_bytes", "Bytes of messages that came in part.", |r| r.driver.half_bytes_now),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
 ];
 

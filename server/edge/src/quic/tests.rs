@@ -18,6 +18,7 @@ use super::*;
 use crate::Moment;
 
 mod ends;
+mod halves;
 mod hostile;
 
 const SHARD: u16 = 3;
@@ -186,6 +187,10 @@ impl World {
 
     /// With a certificate of these names: many make it long.
     fn named(names: Vec<String>) -> Self {
+        Self::made(names, crate::limits::HALF_BYTES_MAX)
+    }
+
+    fn made(names: Vec<String>, half_bytes_max: usize) -> Self {
         let signed = rcgen::generate_simple_self_signed(names).unwrap();
         let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
         let at = At::now();
@@ -199,6 +204,7 @@ impl World {
             connections_max: 100,
             unauthenticated_max: CROWD,
             retry_above: RETRY_ABOVE,
+            half_bytes_max,
             at,
             now_ms: 1000,
         };
