@@ -20,6 +20,7 @@ use crate::Moment;
 mod ends;
 mod halves;
 mod hostile;
+mod slow;
 
 const SHARD: u16 = 3;
 const HELLO_MS: u64 = 1000;
@@ -176,8 +177,9 @@ struct World {
     /// Bytes towards and from each address that nobody answers at.
     stray: VecDeque<(SocketAddr, Vec<u8>)>,
     server_sent: usize,
-    /// What the server sends is lost.
+    /// What the server sends is lost, and kept here.
     deaf: bool,
+    lost: VecDeque<Vec<u8>>,
 }
 
 impl World {
@@ -217,6 +219,7 @@ impl World {
             stray: VecDeque::new(),
             server_sent: 0,
             deaf: false,
+            lost: VecDeque::new(),
         }
     }
 
@@ -280,6 +283,9 @@ impl World {
             moved = true;
             self.server_sent += transmit.size;
             if self.deaf {
+                let size = transmit.segment_size.unwrap_or(transmit.size);
+                let lost = buffer[..transmit.size].chunks(size);
+                self.lost.extend(lost.map(<[u8]>::to_vec));
                 continue;
             }
             for datagram in buffer[..transmit.size].chunks(transmit.segment_size.unwrap_or(transmit.size)) {
