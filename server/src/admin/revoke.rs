@@ -58,10 +58,11 @@ pub(super) async fn on_server(
     let accounts = Accounts::open_existing(&config.data).await?;
     let mut asked = 0;
     for_each(&accounts, wanted, async |account, device| {
-        let mut body = json!({ "user": account.user.to_string() });
-        if let Some(device) = device {
-            body["device"] = device.to_string().into();
-        }
+        let user = account.user.to_string();
+        let body = match device {
+            Some(device) => json!({ "user": user, "device": device.to_string() }),
+            None => json!({ "user": user }),
+        };
         ask::post(url, "/v1/admin/revoke", token.trim(), &body)?;
         asked += 1;
         Ok(())
