@@ -14,7 +14,7 @@ use protocol::token::{Claims, Key, sign};
 use protocol::ws::{Opcode, encode_header, mask};
 use protocol::{ChannelId, DeviceId, SendId, UserId};
 use shard::{ConnId, Input};
-use storage::Stores;
+use storage::Store;
 
 const TEXT: &str = "오늘 저녁에 시간 괜찮으세요?";
 
@@ -80,10 +80,10 @@ fn resume(criterion: &mut Criterion) {
     });
 }
 
-/// Two connections of the edge, the core, and stores in memory: masked bytes in, bytes for the kernel out.
+/// Two connections of the edge, the core, and a store in memory: masked bytes in, bytes for the kernel out.
 struct Turn {
     desk: Desk,
-    stores: Stores,
+    store: Store,
     edges: [Connection; 2],
     keys: [Key; 1],
 }
@@ -100,7 +100,7 @@ impl Turn {
         desk.settle();
         desk.sent.clear();
         let edges = [1, 2].map(|user| live(&keys, user));
-        Self { desk, stores: Stores::memory(1), edges, keys }
+        Self { desk, store: Store::memory(), edges, keys }
     }
 
     fn run(&mut self, bytes: &mut [u8]) -> usize {
@@ -113,8 +113,8 @@ impl Turn {
             Flow::More
         });
         self.desk.turn(inputs);
-        while let Some(store) = self.desk.batches.first().map(|batch| batch.store) {
-            self.stores.commit(store, &self.desk.batches).unwrap();
+        while !self.desk.batches.is_empty() {
+            self.store.commit(&self.desk.batches).unwrap();
             self.desk.store();
         }
         for (conn, frames) in self.desk.sent.drain(..) {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::hop::Hop;
-use protocol::{ShardId, StoreId};
+use protocol::{BayId, ShardId};
 use server::mesh::{self, Post};
 
 const BATCH: u64 = 64;
@@ -19,7 +19,7 @@ fn ring(criterion: &mut Criterion) {
     group.bench_function("post_and_drain_64", |b| {
         b.iter(|| {
             for number in 0..BATCH {
-                outlet.post(Post::Stored { store: StoreId(1), number });
+                outlet.post(Post::Stored { number });
             }
             while let Some(post) = mailbox.next_post() {
                 black_box(post);
@@ -29,7 +29,7 @@ fn ring(criterion: &mut Criterion) {
     group.bench_function("hop_and_drain_64", |b| {
         b.iter(|| {
             for through in 0..BATCH {
-                let hop = Hop::Applied { source: StoreId(0), dest: StoreId(1), through };
+                let hop = Hop::Applied { by: ShardId(1), through: vec![(BayId(0), through)] };
                 assert!(outlet.try_hop(ShardId(0), hop).is_ok());
             }
             while let Some(hop) = mailbox.next_hop() {

@@ -7,26 +7,26 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::body::message::SendText;
-use protocol::commit::{Batch, Row};
+use protocol::commit::{Batch, Part, Row};
 use protocol::query::{Answer, PageBounds, Query};
-use protocol::{ChannelId, InboxSeq, Seq, Stamp, StoreId, UserId, body};
-use storage::{Options, Stores, Tier};
+use protocol::{BayId, ChannelId, InboxSeq, Seq, ShardId, Stamp, UserId, body};
+use storage::{Options, Store, Tier};
 
 /// Channels that the messages are spread over.
 const CHANNELS: u64 = 100;
 
 struct Writer {
-    stores: Stores,
+    store: Store,
     number: u64,
     sent: u64,
 }
 
 impl Writer {
-    /// What a shard appends for so many direct messages: history, two pointers each, one row of the fan-out log.
+    /// What a shard appends for so many direct messages: history, pointers of the two, a row of each bay's fan-out log.
     fn batch(&mut self, messages: u64) -> Batch {
         self.number += 1;
-        let mut rows = Vec::new();
-        let mut logged = Vec::new();
+        let mut parts: Vec<Part> = BayId::all().map(|bay| Part { bay, rows: Vec::new() }).collect();
+        let mut logged = vec![Vec::new(); parts.len()];
         for _ in 0..messages {
             let (a, b) = (UserId(1 + self.sent % CHANNELS), UserId(100_000));
             let seq = 1 + self.sent / CHANNELS;
@@ -36,27 +36,32 @@ impl Writer {
                 &SendText { channel: channel.0, text: "오늘 저녁에 시간 괜찮으세요?".into() },
             );
             let stamp = Stamp { seq: Seq(seq), time_ms: 1_800_000_000_000, sender: a };
-            rows.push(Row::Message { channel, seq: Seq(seq), frame: sent.stamp(stamp) });
-            rows.push(Row::Pointer { user: a, at: InboxSeq(seq), channel, seq: Seq(seq) });
-            rows.push(Row::Pointer { user: b, at: InboxSeq(self.sent + 1), channel, seq: Seq(seq) });
-            logged.push((channel, Seq(seq)));
+            let run = |user, at| Row::Run { user, first: InboxSeq(at), entries: vec![(channel, Seq(seq))] };
+            let of = |bay: BayId| usize::from(bay.0);
+            let home = of(BayId::of_channel(channel));
+            parts[home].rows.push(Row::Message { channel, seq: Seq(seq), frame: sent.stamp(stamp) });
+            parts[of(BayId::of_user(a))].rows.push(run(a, seq));
+            parts[of(BayId::of_user(b))].rows.push(run(b, self.sent + 1));
+            logged[home].push((channel, Seq(seq)));
             self.sent += 1;
         }
-        rows.push(Row::Fanout { number: self.number, messages: logged });
-        Batch { store: StoreId(0), number: self.number, rows }
+        for (part, messages) in parts.iter_mut().zip(logged).filter(|(_, messages)| !messages.is_empty()) {
+            part.rows.push(Row::Fanout { number: self.number, messages });
+        }
+        parts.retain(|part| !part.rows.is_empty());
+        Batch { shard: ShardId(0), number: self.number, parts }
     }
 
     fn commit(&mut self, messages: u64) {
         let batch = self.batch(messages);
-        self.stores.commit(StoreId(0), &[batch]).unwrap();
+        self.store.commit(&[batch]).unwrap();
     }
 }
 
 fn store(criterion: &mut Criterion) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let options = Options { stores: 1, ..Options::default() };
-    let stores = Stores::open(&folder.path().join("data"), &options).unwrap();
-    let mut writer = Writer { stores, number: 0, sent: 0 };
+    let store = Store::open(&folder.path().join("data"), &Options::default()).unwrap();
+    let mut writer = Writer { store, number: 0, sent: 0 };
     let mut group = criterion.benchmark_group("store");
     group.sample_size(20);
     for messages in [1, 8, 64, 256] {
@@ -75,7 +80,7 @@ fn store(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(50));
     group.bench_function("window_of_50_cached", |b| {
         b.iter(|| {
-            let answer = writer.stores.read(black_box(&query), Tier::Any).unwrap();
+            let answer = writer.store.read(black_box(&query), Tier::Any).unwrap();
             let Some(Answer::History(frames)) = answer else { unreachable!("another answer") };
             assert_eq!(frames.len(), 50);
         });

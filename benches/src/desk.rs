@@ -7,9 +7,10 @@ use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow};
-use protocol::query::{Answer, Earlier, Query, StoreState};
+use protocol::partition::BAYS;
+use protocol::query::{Answer, BayState, Earlier, Query};
 use protocol::{
-    ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, StoreId, UserId,
+    BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, UserId,
 };
 use shard::{Config, ConnId, Effect, Input, Limits, Shard, Tick, Ticket};
 
@@ -35,10 +36,10 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A shard of one store whose users' inboxes hold `inbox_head` messages.
+    /// The one shard of a node whose users' inboxes hold `inbox_head` messages.
     #[must_use]
     pub fn new(inbox_head: u64) -> Self {
-        let placement = Placement::new(1, 1).unwrap_or_else(|| unreachable!("one of each"));
+        let placement = Placement::new(1).unwrap_or_else(|| unreachable!("one shard"));
         let limits = Limits {
             group_members: 500,
             frames_per_s: 1_000_000,
@@ -46,15 +47,17 @@ impl Desk {
             heartbeat_ms: 600_000,
             ..Limits::default()
         };
-        let own = StoreState {
-            store: StoreId(0),
+        let bays = usize::from(BAYS);
+        let empty = |bay| BayState {
+            bay,
             generation: GENERATION,
             fanout_head: 0,
             fanout_tail: 0,
-            applied: Vec::new(),
+            applied: vec![0; bays],
         };
+        let own = BayId::all().map(empty).collect();
         let config =
-            Config { shard: ShardId(0), placement, limits, own: vec![own], fanout_heads: vec![0], seed: 1 };
+            Config { shard: ShardId(0), placement, limits, own, fanout_heads: vec![0; bays], seed: 1 };
         let mut desk = Self {
             core: Shard::new(config),
             effects: Vec::new(),
@@ -91,9 +94,9 @@ impl Desk {
 
     /// A turn in which everything that waits to be stored is stored.
     pub fn store(&mut self) {
-        let last = self.batches.last().map(|batch| (batch.store, batch.number));
+        let last = self.batches.last().map(|batch| batch.number);
         self.batches.clear();
-        self.turn(last.map(|(store, number)| Input::Stored { store, number }));
+        self.turn(last.map(|number| Input::Stored { number }));
     }
 
     /// A turn in which every query is answered.

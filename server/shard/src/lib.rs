@@ -55,6 +55,7 @@ pub use input::{Command, CommandError, ConnId, Input, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use shard::Shard;
+pub use unread::Resting;
 
 use protocol::query::BayState;
 use protocol::{Placement, Rejects, ShardId};

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn read_again_when_the_last_reason_is_gone() {
-        let mut pauses = Pauses::new(2, 4, Seeded(1));
+        let mut pauses = Pauses::new(4, Seeded(1));
         let conn = ConnId(7);
         assert!(pauses.add(conn, Why::Egress), "it was read until now");
         assert!(!pauses.add(conn, Why::Unstored(ShardId(3))));
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_ends_waits_for_nothing() {
-        let mut pauses = Pauses::new(2, 4, Seeded(1));
+        let mut pauses = Pauses::new(4, Seeded(1));
         pauses.add(ConnId(7), Why::Lane(ShardId(1)));
         pauses.add(ConnId(7), Why::Unstored(ShardId(2)));
         pauses.forget(ConnId(7));

@@ -94,7 +94,7 @@ fn load_channel(desk: &mut Desk) {
 
 #[test]
 fn a_thousand_pages_that_nobody_reads_are_refused_before_the_store_is_asked() {
-    let mut desk = Desk::limited(1, 1, plenty());
+    let mut desk = Desk::limited(1, plenty());
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     load_channel(&mut desk);
@@ -125,7 +125,7 @@ fn a_thousand_pages_that_nobody_reads_are_refused_before_the_store_is_asked() {
 
 #[test]
 fn what_waits_to_be_written_leaves_no_room_for_a_page() {
-    let mut desk = Desk::limited(1, 1, plenty());
+    let mut desk = Desk::limited(1, plenty());
     desk.join(1, 10, 1);
     load_channel(&mut desk);
     desk.turn(0, vec![Input::Egress { conn: ConnId(1), queued: EGRESS - 1000 }]);
@@ -141,7 +141,7 @@ fn what_waits_to_be_written_leaves_no_room_for_a_page() {
 
 #[test]
 fn a_thousand_lists_of_channels_are_a_few_reads() {
-    let mut desk = Desk::limited(1, 1, plenty());
+    let mut desk = Desk::limited(1, plenty());
     desk.join(1, 10, 1);
     let ask = |id| body::encode(id, &GetChannels { after: 0, limit: 500 });
     at_once(&mut desk, 1, 10, (1..=1000).map(ask).collect());
@@ -156,7 +156,7 @@ fn a_thousand_lists_of_channels_are_a_few_reads() {
 
 #[test]
 fn a_request_and_a_send_of_the_same_number_are_told_apart() {
-    let mut desk = Desk::limited(1, 1, plenty());
+    let mut desk = Desk::limited(1, plenty());
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     load_channel(&mut desk);
@@ -179,7 +179,7 @@ fn a_request_and_a_send_of_the_same_number_are_told_apart() {
 
 #[test]
 fn a_page_that_could_not_be_read_gives_its_room_back() {
-    let mut desk = Desk::limited(1, 1, plenty());
+    let mut desk = Desk::limited(1, plenty());
     desk.join(1, 10, 1);
     load_channel(&mut desk);
     for id in 1..=20 {
@@ -194,7 +194,7 @@ fn a_page_that_could_not_be_read_gives_its_room_back() {
 fn welcome_says_the_pace() {
     let limits =
         Limits { frames_per_s: 7, frames_burst: 30, user_frames_burst: Some(20), ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.hello(1, 10, 1, 0);
     desk.run();
     let welcome = body::read::<WelcomeV2>(&desk.take(1)[0]).unwrap();
@@ -204,7 +204,7 @@ fn welcome_says_the_pace() {
 #[test]
 fn a_long_text_and_many_members_cost_what_they_are() {
     let limits = Limits { frames_per_s: 1, frames_burst: 100, group_members: 500, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     // 98 of 100 tokens for 400 KB of text, and then two small frames.
@@ -228,7 +228,7 @@ fn a_long_text_and_many_members_cost_what_they_are() {
 
 #[test]
 fn who_floods_is_not_read_until_it_has_tokens_and_is_never_closed_for_it() {
-    let mut desk = Desk::limited(1, 1, Limits { frames_per_s: 10, frames_burst: 50, ..Limits::default() });
+    let mut desk = Desk::limited(1, Limits { frames_per_s: 10, frames_burst: 50, ..Limits::default() });
     desk.join(1, 10, 1);
     at_once(&mut desk, 1, 10, heartbeats(3000));
     let refused = refusals(&mut desk, 1);
@@ -247,7 +247,7 @@ fn who_floods_is_not_read_until_it_has_tokens_and_is_never_closed_for_it() {
 
 #[test]
 fn sends_behind_a_refused_one_wait_for_it() {
-    let mut desk = Desk::limited(1, 1, Limits { frames_per_s: 10, frames_burst: 10, ..Limits::default() });
+    let mut desk = Desk::limited(1, Limits { frames_per_s: 10, frames_burst: 10, ..Limits::default() });
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let text = |id: u64| body::encode(id, &SendText { channel: direct(10, 20).0, text: "x".into() });
@@ -273,7 +273,7 @@ fn sends_behind_a_refused_one_wait_for_it() {
 
 #[test]
 fn a_device_that_gives_up_what_was_refused_can_send_others() {
-    let mut desk = Desk::limited(1, 1, Limits { frames_per_s: 10, frames_burst: 1, ..Limits::default() });
+    let mut desk = Desk::limited(1, Limits { frames_per_s: 10, frames_burst: 1, ..Limits::default() });
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let text = |id: u64| body::encode(id, &SendText { channel: direct(10, 20).0, text: "x".into() });
@@ -292,7 +292,7 @@ fn a_device_that_gives_up_what_was_refused_can_send_others() {
 #[test]
 fn sixteen_devices_share_what_their_user_may_spend() {
     let limits = Limits { frames_per_s: 10, frames_burst: 50, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     for device in 1..=16 {
         desk.join(device, 10, device);
     }
@@ -309,7 +309,7 @@ fn sixteen_devices_share_what_their_user_may_spend() {
 fn who_comes_again_has_no_more_tokens_than_before() {
     let limits =
         Limits { frames_per_s: 10, frames_burst: 50, user_frames_burst: Some(50), ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     let mut all = 0;
     for conn in 1..=20 {

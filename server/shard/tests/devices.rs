@@ -27,7 +27,7 @@ fn log_out_all(not_before_ms: u64, keep: Option<u64>) -> Command {
 
 /// The user in memory, with devices 1 to `n` and an account.
 fn with_devices(n: u64) -> Desk {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     load(&mut desk, n, 0);
     desk
 }
@@ -136,7 +136,7 @@ fn a_logout_from_everywhere_is_one_batch_and_is_read_again() {
     // An older one changes nothing.
     assert_eq!(desk.command(log_out_all(now - 1, None)), Ok(()));
 
-    let mut later = Desk::new(1, 1);
+    let mut later = Desk::new(1);
     load(&mut later, 3, now);
     hello_issued(&mut later, 1, 1, now - 1);
     is_refused(&mut later, 1);
@@ -200,7 +200,7 @@ fn devices_that_the_control_plane_does_not_know_give_way_oldest_first() {
 
 #[test]
 fn commands_that_cannot_be_carried_out_say_why() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command: add(1, []) }]);
     desk.fail_read();
     assert_eq!(desk.replies.pop(), Some((Ticket(1), Err(CommandError::Busy { retry_after_ms: 1000 }))));
@@ -210,7 +210,7 @@ fn commands_that_cannot_be_carried_out_say_why() {
     desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0) });
     assert_eq!(desk.replies.pop(), Some((Ticket(2), Err(CommandError::NoSuchUser))));
     assert_eq!(desk.command(log_out_all(1, None)), Err(CommandError::NoSuchUser));
-    let mut two = Desk::new(2, 2);
+    let mut two = Desk::new(2);
     let elsewhere = 1 - two.home(USER.0);
     two.turn(elsewhere, vec![Input::Control { ticket: Ticket(3), command: remove(1) }]);
     assert_eq!(two.replies.pop(), Some((Ticket(3), Err(CommandError::OtherHome))));

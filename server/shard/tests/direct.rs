@@ -7,7 +7,7 @@ use desk::{Desk, user_answer};
 use protocol::body::message::SendText;
 use protocol::commit::Row;
 use protocol::query::{Answer, Sent};
-use protocol::{ChannelId, CloseCode, Code, Frame, InboxSeq, Kind, SendId, Seq, Stamp, UserId};
+use protocol::{BayId, ChannelId, CloseCode, Code, Frame, InboxSeq, Kind, SendId, Seq, Stamp, UserId};
 use shard::{ConnId, Limits};
 
 fn direct(a: u64, b: u64) -> ChannelId {
@@ -15,7 +15,7 @@ fn direct(a: u64, b: u64) -> ChannelId {
 }
 
 fn pair() -> Desk {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     desk
@@ -39,10 +39,10 @@ fn an_ack_leaves_only_when_the_message_is_stored() {
     assert_eq!(desk.seen(1), ["ack 501 seq 1"]);
     assert_eq!(desk.seen(2), ["message 1 from 10"]);
     let batch = desk.store_one();
-    let pointers = batch.rows.iter().filter(|row| matches!(row, Row::Pointer { .. })).count();
+    let pointers = desk::pointers(&batch.rows);
     assert_eq!(pointers, 2, "one pointer a member");
     assert!(
-        matches!(batch.rows.last(), Some(Row::Applied { through: 1, .. })),
+        desk::marks(&batch.rows, BayId::of_channel(direct(10, 20))).contains(&1),
         "pointers and mark are one batch"
     );
 }
@@ -116,7 +116,7 @@ fn time_never_steps_back_within_a_channel() {
 
 #[test]
 fn a_page_reaches_the_tail_in_memory_and_goes_live_in_the_same_step() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     let channel = direct(10, 20);
     desk.join(1, 10, 1);
     desk.hello(2, 20, 2, 3);
@@ -192,7 +192,7 @@ fn silence_expiry_and_stall_end_a_session() {
 #[test]
 fn a_slow_reader_falls_behind_and_is_paged_later() {
     let limits = Limits { egress_bytes: 1024 * 1024, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let channel = direct(10, 20);
@@ -210,7 +210,7 @@ fn a_slow_reader_falls_behind_and_is_paged_later() {
 #[test]
 fn a_full_pipeline_pauses_senders_before_it_refuses_them() {
     let limits = Limits { frames_burst: 100_000, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let mut sent = 0;
@@ -273,7 +273,7 @@ fn a_read_that_fails_costs_who_asked_and_ends_nothing_else() {
 #[test]
 fn who_sends_only_what_is_refused_is_closed_and_one_ack_forgives() {
     let limits = Limits { frames_burst: 100_000, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let group = ChannelId::group(UserId(99), SendId(1));

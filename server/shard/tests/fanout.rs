@@ -6,8 +6,8 @@ mod desk;
 use desk::Desk;
 use protocol::body::message::SendText;
 use protocol::commit::Row;
-use protocol::query::{Answer, Delivery, Query, StoreState};
-use protocol::{ChannelId, Generation, Seq, Stamp, StoreId, UserId};
+use protocol::query::{Answer, BayState, Delivery, Query};
+use protocol::{BayId, ChannelId, Seq, Stamp, UserId};
 use shard::{Limits, Tick};
 
 /// Two users whose homes are different shards: (home of the channel, other).
@@ -19,12 +19,10 @@ fn apart(desk: &Desk) -> (u64, u64) {
 
 #[test]
 fn boot_reads_the_logs_before_it_is_ready() {
-    let mut desk = Desk::with(1, 1, Limits::default(), &|store| StoreState {
-        store,
-        generation: Generation(desk::GENERATION),
-        fanout_head: 3,
-        fanout_tail: 1,
-        applied: vec![(StoreId(0), 1)],
+    let mut desk = Desk::with(1, Limits::default(), &|bay| {
+        let mut state = desk::empty(bay);
+        state.applied[0] = 1;
+        if bay == BayId(0) { BayState { fanout_head: 3, fanout_tail: 1, ..state } } else { state }
     });
     assert_eq!(desk.ready, 0);
     let Some((_, _, Query::Replay { after: 1, .. })) = desk.queries.front() else { panic!("no replay") };
@@ -32,20 +30,19 @@ fn boot_reads_the_logs_before_it_is_ready() {
     let frame = protocol::body::encode(5, &SendText { channel: channel.0, text: "x".into() });
     let frame = frame.stamp(Stamp { seq: Seq(9), time_ms: 1, sender: UserId(10) });
     let recipients = [UserId(10), UserId(20)].into();
-    let deliveries = vec![Delivery { channel, seq: Seq(9), frame, recipients }];
+    let deliveries = vec![(2, Delivery { channel, seq: Seq(9), frame, recipients })];
     desk.answer(Answer::Replay { deliveries, through: 2 });
     assert_eq!(desk.ready, 0, "half of the log");
     let rows = desk.run_replay(3);
     assert_eq!(desk.ready, 1);
-    let pointers = rows.iter().filter(|row| matches!(row, Row::Pointer { seq: Seq(9), .. })).count();
-    assert_eq!(pointers, 2);
-    assert!(rows.iter().any(|row| matches!(row, Row::Applied { through: 2, .. })));
-    assert!(rows.iter().any(|row| matches!(row, Row::Applied { through: 3, .. })));
+    assert_eq!(desk::pointers(&rows), 2);
+    let marks = desk::marks(&rows, BayId(0));
+    assert!(marks.contains(&2) && marks.contains(&3), "{marks:?}");
 }
 
 #[test]
 fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
-    let mut desk = Desk::limited(2, 2, Limits { frames_burst: 1_000_000, ..Limits::default() });
+    let mut desk = Desk::limited(2, Limits { frames_burst: 1_000_000, ..Limits::default() });
     let (first, other) = apart(&desk);
     desk.join(1, first, 1);
     desk.join(2, other, 2);
@@ -69,17 +66,15 @@ fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
             desk.store_one();
         }
     }
-    let Some((_, _, Query::Replay { source, dest, after, .. })) = desk.queries.front() else {
+    let Some((_, _, Query::Replay { source, dests, after, .. })) = desk.queries.front() else {
         unreachable!()
     };
-    assert_eq!(
-        (*source, *dest),
-        (desk.placement.channel_store(channel), desk.placement.user_store(UserId(other)))
-    );
+    assert_eq!(*source, BayId::of_channel(channel));
+    assert!(dests.contains(BayId::of_user(UserId(other))) && !dests.contains(*source));
     assert!(*after < id);
     let deliveries = log.into_iter().filter_map(|row| match row {
         Row::Message { channel, seq, frame } if seq.0 > *after => {
-            Some(Delivery { channel, seq, frame, recipients: [UserId(other)].into() })
+            Some((seq.0, Delivery { channel, seq, frame, recipients: [UserId(other)].into() }))
         }
         _ => None,
     });
@@ -93,7 +88,7 @@ fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
 
 #[test]
 fn logs_are_trimmed_below_the_slowest_mark_but_for_the_newest_row() {
-    let mut desk = Desk::new(2, 2);
+    let mut desk = Desk::new(2);
     let (first, other) = apart(&desk);
     desk.join(1, first, 1);
     desk.join(2, other, 2);
@@ -114,12 +109,13 @@ fn logs_are_trimmed_below_the_slowest_mark_but_for_the_newest_row() {
 
 #[test]
 fn pointers_ride_on_the_next_message_and_do_not_wait_long_for_one() {
-    let mut desk = Desk::trailing(1, 1, 10);
+    let mut desk = Desk::trailing(1, 10);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let channel = ChannelId::direct(UserId(10), UserId(20));
-    let pointers = |rows: &[Row]| rows.iter().filter(|row| matches!(row, Row::Pointer { .. })).count();
-    let marks = |rows: &[Row]| rows.iter().filter(|row| matches!(row, Row::Applied { .. })).count();
+    let log = BayId::of_channel(channel);
+    // The mark of each own bay.
+    let marks = |rows: &[Row]| desk::marks(rows, log).len();
     desk.text(1, 10, channel, 501, "one");
     desk.answer_all_empty();
     desk.store_one();
@@ -130,13 +126,13 @@ fn pointers_ride_on_the_next_message_and_do_not_wait_long_for_one() {
     desk.text(1, 10, channel, 502, "two");
     let rows = desk.store_one().rows;
     assert!(rows.iter().any(|row| matches!(row, Row::Message { seq: Seq(2), .. })));
-    assert_eq!((pointers(&rows), marks(&rows)), (2, 1), "those of the first ride on the second");
+    assert_eq!((desk::pointers(&rows), marks(&rows)), (2, 64), "those of the first ride on the second");
     desk.now += 9;
     desk.settle();
     assert!(desk.batches.is_empty());
     desk.now += 1;
     desk.settle();
     let rows = desk.store_one().rows;
-    assert_eq!((pointers(&rows), marks(&rows)), (2, 1));
+    assert_eq!((desk::pointers(&rows), marks(&rows)), (2, 64));
     assert!(desk.batches.is_empty());
 }

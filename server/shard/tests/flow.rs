@@ -7,9 +7,7 @@ use desk::{Desk, GENERATION};
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::GetHistory;
 use protocol::hop::Hop;
-use protocol::{
-    ChannelId, CloseCode, Cursor, DeviceId, Generation, InboxSeq, ShardId, StoreId, UserId, body,
-};
+use protocol::{ChannelId, CloseCode, Cursor, DeviceId, Generation, InboxSeq, ShardId, UserId, body};
 use shard::limits::{HOPS_WAITING_MAX, PARKED_FACTOR, PRESSURE_FORGOTTEN_MS};
 use shard::{ConnId, Input, Limits};
 
@@ -43,31 +41,31 @@ fn hello(desk: &Desk, conn: u64, user: u64) -> Input {
     }
 }
 
-/// A user whose direct channels with those of [`at_home`] are in that store: they live with the smaller number.
-fn peer(desk: &Desk, store: StoreId) -> u64 {
-    (1..1000).find(|user| desk.placement.user_store(UserId(*user)) == store).unwrap()
+/// A user whose direct channels with those of [`at_home`] are at home there: they live with the smaller number.
+fn peer(desk: &Desk, home: ShardId) -> u64 {
+    (1..1000).find(|user| desk.placement.user_home(UserId(*user)) == home).unwrap()
 }
 
 fn at_home(desk: &Desk, home: usize, after: u64) -> u64 {
     (after.max(1000) + 1..).find(|user| desk.home(*user) == home).unwrap()
 }
 
-/// Stores and answers all but what is of one store, which does nothing.
-fn run_without(desk: &mut Desk, stopped: StoreId) {
+/// Stores and answers all but what is of one shard, for which nothing is written.
+fn run_without(desk: &mut Desk, stopped: ShardId) {
     loop {
         desk.answer_all_empty();
-        let Some(place) = desk.batches.iter().position(|(_, batch)| batch.store != stopped) else { return };
+        let Some(place) = desk.batches.iter().position(|(_, batch)| batch.shard != stopped) else { return };
         let (shard, batch) = desk.batches.remove(place).unwrap();
-        desk.turn(shard, vec![Input::Stored { store: batch.store, number: batch.number }]);
+        desk.turn(shard, vec![Input::Stored { number: batch.number }]);
     }
 }
 
 #[test]
-fn a_full_store_pauses_those_who_send_there_and_nobody_else() {
-    let mut desk = Desk::limited(4, 2, few());
-    let (full, other) = (StoreId(1), StoreId(3));
+fn a_full_shard_pauses_those_who_send_there_and_nobody_else() {
+    let mut desk = Desk::limited(4, few());
+    let (full, other) = (ShardId(1), ShardId(3));
     let sender = at_home(&desk, 0, 0);
-    let bystander = (1000..).find(|user| desk.placement.user_store(UserId(*user)) == other).unwrap();
+    let bystander = at_home(&desk, 0, 5000);
     let both = at_home(&desk, 0, sender);
     desk.join(1, sender, 1);
     desk.join(2, bystander, 2);
@@ -80,7 +78,7 @@ fn a_full_store_pauses_those_who_send_there_and_nobody_else() {
         desk.text(1, sender, to_full, sent, "x");
         run_without(&mut desk, full);
     }
-    // The store is another shard's, and so is the sender of the next lines: they are of the same shard, and go on.
+    // The sender of the next lines is at home where the first is, and goes on.
     for id in 1..=20 {
         let to_other = direct(bystander, peer(&desk, other));
         desk.text(2, bystander, to_other, id, "x");
@@ -88,7 +86,7 @@ fn a_full_store_pauses_those_who_send_there_and_nobody_else() {
         assert!(!is_paused(&desk, 2), "it sends elsewhere");
     }
     assert_eq!(desk.seen(2).iter().filter(|word| word.starts_with("ack")).count(), 20, "and is acked");
-    // Reads and heartbeats go on beside, and for the full store too.
+    // Reads and heartbeats go on beside, and for the full shard too.
     let get = GetHistory {
         channel: direct(both, peer(&desk, full)).0,
         after: 0,
@@ -101,18 +99,18 @@ fn a_full_store_pauses_those_who_send_there_and_nobody_else() {
     desk.answer_all_empty();
     assert!(!is_paused(&desk, 3));
     assert!(desk.seen(3).iter().any(|word| word == "heartbeat 8"));
-    // One frame for the full store, and it waits as well.
+    // One frame for the full shard, and it waits as well.
     desk.text(3, both, direct(both, peer(&desk, full)), 9, "x");
     assert!(is_paused(&desk, 3));
     desk.run();
-    assert!(!is_paused(&desk, 1) && !is_paused(&desk, 3), "the store has room again");
+    assert!(!is_paused(&desk, 1) && !is_paused(&desk, 3), "it has room again");
     assert_eq!(desk.seen(1).iter().filter(|word| word.starts_with("ack")).count() as u64, sent);
     assert!(desk.seen(3).contains(&"ack 9 seq 1".to_owned()));
 }
 
 #[test]
 fn what_was_on_the_way_keeps_its_order_and_more_is_refused() {
-    let mut desk = Desk::limited(1, 1, few());
+    let mut desk = Desk::limited(1, few());
     desk.join(1, 10, 1);
     let most = (PARKED_FACTOR * FEW) as u64;
     // The first makes the channel known; then all frames were read before the pause.
@@ -128,7 +126,7 @@ fn what_was_on_the_way_keeps_its_order_and_more_is_refused() {
     // Not before there is room for all: what comes later would overtake what was refused.
     desk.store_one();
     desk.text(1, 10, direct(10, 20), most + 3, "x");
-    let is_full = desk.shards[0].is_full(StoreId(0));
+    let is_full = desk.shards[0].is_full();
     assert_eq!(desk.seen(1).iter().any(|word| word.starts_with("reject")), is_full);
     desk.run();
     assert!(!is_paused(&desk, 1));
@@ -139,9 +137,9 @@ fn what_was_on_the_way_keeps_its_order_and_more_is_refused() {
 }
 
 #[test]
-fn a_lost_word_of_a_full_store_is_said_again_and_does_not_last() {
-    let mut desk = Desk::limited(2, 2, few());
-    let full = StoreId(1);
+fn a_lost_word_of_a_full_shard_is_said_again_and_does_not_last() {
+    let mut desk = Desk::limited(2, few());
+    let full = ShardId(1);
     let (far, near) = (at_home(&desk, 0, 0), at_home(&desk, 1, 0));
     desk.join(1, far, 1);
     desk.join(2, near, 2);
@@ -152,7 +150,7 @@ fn a_lost_word_of_a_full_store_is_said_again_and_does_not_last() {
             desk.rings_open = false;
         }
     }
-    assert!(desk.shards[1].is_full(full));
+    assert!(desk.shards[1].is_full());
     let lose = |desk: &mut Desk| {
         let mut words = Vec::new();
         while let Some(hop) = desk.shards[1].poll_hop(ShardId(0)) {
@@ -160,10 +158,10 @@ fn a_lost_word_of_a_full_store_is_said_again_and_does_not_last() {
         }
         words
     };
-    assert_eq!(lose(&mut desk), [Hop::Pressure { store: full, on: true }]);
+    assert_eq!(lose(&mut desk), [Hop::Pressure { shard: full, on: true }]);
     desk.pass(1000);
     let again = lose(&mut desk);
-    assert_eq!(again, [Hop::Pressure { store: full, on: true }]);
+    assert_eq!(again, [Hop::Pressure { shard: full, on: true }]);
     desk.turn(0, again.into_iter().map(|hop| Input::Hop { from: ShardId(1), hop }).collect());
     desk.text(1, far, direct(far, peer(&desk, full)), 1, "x");
     assert!(is_paused(&desk, 1));
@@ -177,14 +175,14 @@ fn a_lost_word_of_a_full_store_is_said_again_and_does_not_last() {
 
 #[test]
 fn who_is_paused_for_two_reasons_waits_for_both() {
-    let mut desk = Desk::limited(1, 1, few());
+    let mut desk = Desk::limited(1, few());
     desk.join(1, 10, 1);
     desk.text(1, 10, direct(10, 20), 1, "x");
     desk.answer_all_empty();
     for id in 2..=FEW as u64 + 1 {
         desk.text(1, 10, direct(10, 20), id, "x");
     }
-    assert!(is_paused(&desk, 1), "for the store");
+    assert!(is_paused(&desk, 1), "for what is unstored");
     let limit = Limits::default().egress_bytes;
     desk.turn(0, vec![Input::Egress { conn: ConnId(1), queued: limit }]);
     desk.send(1, 10, 90, &heartbeat());
@@ -200,7 +198,7 @@ fn who_is_paused_for_two_reasons_waits_for_both() {
 
 #[test]
 fn who_is_not_read_is_not_silent() {
-    let mut desk = Desk::limited(1, 1, few());
+    let mut desk = Desk::limited(1, few());
     desk.join(1, 10, 1);
     desk.text(1, 10, direct(10, 20), 1, "x");
     desk.answer_all_empty();
@@ -222,7 +220,7 @@ fn who_is_not_read_is_not_silent() {
 
 #[test]
 fn who_is_not_read_by_its_holder_is_not_silent() {
-    let mut desk = Desk::limited(2, 2, Limits { frames_burst: 1_000_000, ..Limits::default() });
+    let mut desk = Desk::limited(2, Limits { frames_burst: 1_000_000, ..Limits::default() });
     let (one, other) = (at_home(&desk, 0, 0), at_home(&desk, 0, at_home(&desk, 0, 0)));
     for (conn, user) in [(1, one), (2, other)] {
         let hello = hello(&desk, conn, user);
@@ -258,7 +256,7 @@ fn who_is_not_read_by_its_holder_is_not_silent() {
 
 #[test]
 fn a_reader_that_takes_bytes_all_the_time_stays_and_one_that_takes_none_goes() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     let waits = |conn| Input::Egress { conn: ConnId(conn), queued: 500_000 };
@@ -282,7 +280,7 @@ fn crowded_sessions_cost_nothing_while_nothing_changes() {
     // So little a session that all of them together stay below the bound of the shard's ledger.
     let limits = Limits { frames_burst: 1_000_000, egress_bytes: 8192, ..Limits::default() };
     let full = limits.egress_bytes;
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     let users: Vec<u64> = (100..100 + USERS).collect();
     let conn = |user: u64, device: u64| 1000 + user * DEVICES + device;
@@ -313,7 +311,7 @@ fn crowded_sessions_cost_nothing_while_nothing_changes() {
 #[test]
 fn a_crowded_session_that_a_flush_drained_goes_on() {
     let limits = Limits { egress_bytes: 2000, frames_burst: 1_000_000, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     let frame = |id| Input::Frame { conn: ConnId(1), frame: body::encode(id, &heartbeat()) };
     // Answers of one turn beyond the bound; the driver writes them all, and so tells nothing.
@@ -355,7 +353,7 @@ fn eviction_keeps_its_bounds_when_a_turn_loads_thousands() {
         unstored_messages: 1_000_000,
         ..Limits::default()
     };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     let text =
         |user| body::encode(user, &body::message::SendText { channel: direct(10, user).0, text: "x".into() });
@@ -364,7 +362,7 @@ fn eviction_keeps_its_bounds_when_a_turn_loads_thousands() {
     let (mut most_users, mut most_channels) = (0, 0);
     while !desk.queries.is_empty() || !desk.batches.is_empty() {
         if let Some((_, last)) = std::mem::take(&mut desk.batches).back() {
-            desk.turn_only(0, vec![Input::Stored { store: StoreId(0), number: last.number }]);
+            desk.turn_only(0, vec![Input::Stored { number: last.number }]);
         }
         answer_together(&mut desk);
         let counters = desk.shards[0].counters();
@@ -385,7 +383,7 @@ fn eviction_keeps_its_bounds_when_a_turn_loads_thousands() {
 
 #[test]
 fn reauth_while_the_user_is_loaded_is_answered_in_order() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.hello(1, 10, 1, 0);
     desk.send(1, 10, 5, &heartbeat());
     let expires_ms = desk.wall_ms + 7_200_000;
@@ -408,11 +406,11 @@ fn reauth_while_the_user_is_loaded_is_answered_in_order() {
 
 #[test]
 fn the_turn_that_empties_a_lane_leads_to_the_next_which_resumes_its_senders() {
-    let mut desk = Desk::limited(2, 2, Limits { frames_burst: 1_000_000, ..Limits::default() });
+    let mut desk = Desk::limited(2, Limits { frames_burst: 1_000_000, ..Limits::default() });
     let sender = at_home(&desk, 0, 0);
     desk.join(1, sender, 1);
     desk.rings_open = false;
-    let channel = direct(sender, peer(&desk, StoreId(1)));
+    let channel = direct(sender, peer(&desk, ShardId(1)));
     let text = |id| body::encode(id, &body::message::SendText { channel: channel.0, text: "x".into() });
     let frames =
         (1..=HOPS_WAITING_MAX as u64 / 4 + 1).map(|id| Input::Frame { conn: ConnId(1), frame: text(id) });
@@ -426,25 +424,19 @@ fn the_turn_that_empties_a_lane_leads_to_the_next_which_resumes_its_senders() {
 }
 
 #[test]
-fn deliveries_wait_in_the_log_while_a_store_has_no_room_for_pointers() {
+fn deliveries_wait_in_the_log_while_a_shard_has_no_room_for_pointers() {
     let limits = Limits { unstored_rows: 6, ..few() };
-    let mut desk = Desk::limited(2, 1, limits);
-    // The inbox of the reader is in the store that stops, the channel in the other.
-    let stopped = StoreId(1);
-    let sender = (1..).find(|user| desk.placement.user_store(UserId(*user)) != stopped).unwrap();
-    let reader = (1000..)
-        .find(|user| {
-            desk.placement.user_store(UserId(*user)) == stopped
-                && desk.placement.channel_store(direct(sender, *user)) != stopped
-        })
-        .unwrap();
+    let mut desk = Desk::limited(2, limits);
+    // Nothing is written where the inbox of the reader is; the channel is at the other shard.
+    let stopped = ShardId(1);
+    let (sender, reader) = (peer(&desk, ShardId(0)), at_home(&desk, 1, 0));
     desk.join(1, sender, 1);
     desk.join(2, reader, 2);
     for id in 1..=50 {
         desk.text(1, sender, direct(sender, reader), id, "x");
         run_without(&mut desk, stopped);
     }
-    assert!(!is_paused(&desk, 1), "it sends to a store that works");
+    assert!(!is_paused(&desk, 1), "it sends to a shard that works");
     assert_eq!(desk.seen(1).iter().filter(|word| word.starts_with("ack")).count(), 50);
     let before = desk.seen(2).iter().filter(|word| word.starts_with("message")).count();
     assert!(before < 50, "what has no room waits");

@@ -23,8 +23,8 @@ fn group_of(creator: u64, id: u64) -> ChannelId {
 }
 
 /// A made a group with B; C is a user with a session.
-fn group(stores: u16, shards: u16) -> (Desk, ChannelId) {
-    let mut desk = Desk::new(stores, shards);
+fn group(shards: u16) -> (Desk, ChannelId) {
+    let mut desk = Desk::new(shards);
     for user in [A, B, C] {
         desk.join(user, user, user);
     }
@@ -53,7 +53,7 @@ fn history(channel: ChannelId) -> GetHistory {
 
 #[test]
 fn a_group_over_two_shards_has_one_order_and_own_lists() {
-    let (mut desk, channel) = group(4, 2);
+    let (mut desk, channel) = group(2);
     desk.text(B, B, channel, 2, "hello");
     desk.text(C, C, channel, 3, "not mine");
     let rows = desk.run();
@@ -73,7 +73,7 @@ fn a_group_over_two_shards_has_one_order_and_own_lists() {
 
 #[test]
 fn a_repeated_creation_is_the_same_group_and_another_number_is_refused() {
-    let (mut desk, channel) = group(1, 1);
+    let (mut desk, channel) = group(1);
     let create = CreateGroup { channel: channel.0, name: "team".into(), members: vec![B] };
     desk.send(A, A, 1, &create);
     assert_eq!(desk.queries.len(), 0, "the window remembers it");
@@ -89,7 +89,7 @@ fn a_repeated_creation_is_the_same_group_and_another_number_is_refused() {
 
 #[test]
 fn sends_behind_a_creation_wait_for_its_members_to_be_found() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(A, A, A);
     let channel = group_of(A, 1);
     desk.send(A, A, 1, &CreateGroup { channel: channel.0, name: "team".into(), members: vec![B] });
@@ -103,7 +103,7 @@ fn sends_behind_a_creation_wait_for_its_members_to_be_found() {
 
 #[test]
 fn who_left_reads_own_intervals_and_no_more() {
-    let (mut desk, channel) = group(1, 1);
+    let (mut desk, channel) = group(1);
     desk.text(A, A, channel, 2, "two");
     desk.send(A, A, 3, &RemoveMember { channel: channel.0, member: B });
     desk.text(A, A, channel, 4, "four");
@@ -139,7 +139,7 @@ fn who_left_reads_own_intervals_and_no_more() {
 
 #[test]
 fn the_answer_to_a_repeat_does_not_depend_on_membership_now() {
-    let (mut desk, channel) = group(1, 1);
+    let (mut desk, channel) = group(1);
     desk.text(B, B, channel, 2, "two");
     desk.send(A, A, 3, &RemoveMember { channel: channel.0, member: B });
     desk.run();
@@ -150,7 +150,7 @@ fn the_answer_to_a_repeat_does_not_depend_on_membership_now() {
 
 #[test]
 fn roles_decide_who_may_do_what() {
-    let (mut desk, channel) = group(1, 1);
+    let (mut desk, channel) = group(1);
     let channel = channel.0;
     desk.send(B, B, 2, &AddMembers { channel, members: vec![C] });
     desk.run();
@@ -175,7 +175,7 @@ fn roles_decide_who_may_do_what() {
 
 #[test]
 fn a_group_whose_owner_leaves_has_another() {
-    let (mut desk, channel) = group(1, 1);
+    let (mut desk, channel) = group(1);
     desk.send(A, A, 2, &AddMembers { channel: channel.0, members: vec![C] });
     desk.send(A, A, 3, &LeaveGroup { channel: channel.0 });
     desk.run();
@@ -188,7 +188,7 @@ fn a_group_whose_owner_leaves_has_another() {
 
 #[test]
 fn a_list_of_members_waits_for_the_change_to_be_stored() {
-    let (mut desk, channel) = group(1, 1);
+    let (mut desk, channel) = group(1);
     desk.send(A, A, 2, &AddMembers { channel: channel.0, members: vec![C] });
     desk.answer_all_empty();
     desk.send(B, B, 3, &GetMembers { channel: channel.0, after: 0, limit: 10 });
@@ -200,7 +200,7 @@ fn a_list_of_members_waits_for_the_change_to_be_stored() {
 
 #[test]
 fn the_hundred_and_first_member_is_refused() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(A, A, A);
     let members: Vec<u64> = (1000..1099).collect();
     let channel = group_of(A, 1);

@@ -22,7 +22,7 @@ fn handed(desk: &Desk, conn: u64) -> usize {
 fn a_held_connection_that_takes_nothing_costs_its_budget_and_holds_up_nobody() {
     let limits = Limits { frames_burst: 1_000_000, stalled_ms: 600_000, ..Limits::default() };
     let budget = limits.egress_bytes;
-    let mut desk = Desk::limited(2, 2, limits);
+    let mut desk = Desk::limited(2, limits);
     let sender = 10;
     let at = |desk: &Desk, home: usize| (11..100).find(|user| desk.home(*user) == home).unwrap();
     let home = desk.home(sender);

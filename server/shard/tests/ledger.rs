@@ -36,7 +36,7 @@ fn the_sum_of_all_bounds_is_the_bound_of_a_shard() {
 
 #[test]
 fn a_send_is_counted_on_all_its_way_and_nothing_is_left() {
-    let mut desk = Desk::limited(1, 1, Limits::default());
+    let mut desk = Desk::limited(1, Limits::default());
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     assert_eq!(all(&desk), 0);
@@ -58,7 +58,7 @@ fn a_send_is_counted_on_all_its_way_and_nothing_is_left() {
 
 #[test]
 fn a_refused_send_and_a_session_that_ends_give_back_what_they_held() {
-    let mut desk = Desk::limited(1, 1, Limits::default());
+    let mut desk = Desk::limited(1, Limits::default());
     desk.join(1, 10, 1);
     desk.text(1, 10, direct(10, 20), 1, "x");
     desk.fail_read();
@@ -77,7 +77,7 @@ fn a_refused_send_and_a_session_that_ends_give_back_what_they_held() {
 
 #[test]
 fn hops_that_wait_for_a_ring_are_counted_by_their_frames() {
-    let mut desk = Desk::limited(2, 2, Limits::default());
+    let mut desk = Desk::limited(2, Limits::default());
     let near = 10;
     let far = (11..100).find(|user| desk.home(*user) != desk.home(near)).unwrap();
     desk.join(1, near, 1);
@@ -98,7 +98,7 @@ fn hops_that_wait_for_a_ring_are_counted_by_their_frames() {
 #[test]
 fn over_the_bound_new_work_is_refused_and_the_rest_goes_on() {
     let limits = Limits { waiting_bytes: 500_000, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     // A page of another is under way.
@@ -126,7 +126,7 @@ fn senders_do_not_pay_for_those_who_do_not_read() {
     // Much less than it may have otherwise, and too much for a page.
     let room = limits.egress_bytes / 4 + 1;
     assert!(room > limits.egress_bytes / shard::limits::CROWDED_PART);
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     desk.join(3, 30, 3);

@@ -27,8 +27,8 @@ fn mark(channel: ChannelId, seq: u64) -> MarkRead {
 }
 
 /// Three users with a session each.
-fn people(stores: u16, shards: u16, limits: Limits) -> Desk {
-    let mut desk = Desk::limited(stores, shards, limits);
+fn people(shards: u16, limits: Limits) -> Desk {
+    let mut desk = Desk::limited(shards, limits);
     for user in [A, B, C] {
         desk.join(user, user, user);
     }
@@ -37,7 +37,7 @@ fn people(stores: u16, shards: u16, limits: Limits) -> Desk {
 
 /// A and B have said this much to each other.
 fn talk(texts: u64) -> Desk {
-    let mut desk = people(4, 2, Limits::default());
+    let mut desk = people(2, Limits::default());
     for id in 1..=texts {
         desk.text(A, A, direct(), id, "hello");
     }
@@ -47,7 +47,7 @@ fn talk(texts: u64) -> Desk {
 }
 
 fn group(limits: Limits) -> (Desk, ChannelId) {
-    let mut desk = people(1, 1, limits);
+    let mut desk = people(1, limits);
     let channel = ChannelId::group(UserId(A), SendId(1));
     desk.send(A, A, 1, &CreateGroup { channel: channel.0, name: "team".into(), members: vec![B] });
     desk.run();
@@ -159,7 +159,7 @@ fn nothing_is_marked_while_the_disk_is_nearly_full() {
 
 #[test]
 fn a_loaded_channel_knows_how_far_its_members_have_come() {
-    let mut desk = people(1, 1, Limits::default());
+    let mut desk = people(1, Limits::default());
     desk.send(B, B, 8, &mark(direct(), 4));
     let position = PositionRow { read: Seq(5), delivered: Seq(0) };
     let member = Member { joined: Seq(1), number: 1, position, ..Member::default() };
@@ -171,7 +171,7 @@ fn a_loaded_channel_knows_how_far_its_members_have_come() {
 #[test]
 fn a_channel_stays_in_memory_until_its_marks_are_stored() {
     let limits = Limits { idle_channels: 0, ..Limits::default() };
-    let mut desk = people(1, 1, limits);
+    let mut desk = people(1, limits);
     desk.text(A, A, direct(), 1, "one");
     desk.text(A, A, direct(), 2, "two");
     desk.run();

@@ -5,15 +5,15 @@ mod desk;
 
 use desk::{Desk, user_answer};
 use protocol::commit::Row;
-use protocol::query::{Answer, Delivery, Query, ReadFault, StoreState};
-use protocol::{ChannelId, CloseCode, Generation, InboxSeq, Seq, StoreId, UserId};
+use protocol::query::{Answer, BayState, Delivery, Query, ReadFault};
+use protocol::{BayId, ChannelId, CloseCode, InboxSeq, Seq, UserId};
 use shard::limits::{PAGES_ASKED_MAX, READ_PAUSE_MAX_MS, READ_PAUSE_MIN_MS};
 use shard::{ConnId, Fault, Input, Limits};
 
 /// Fails the oldest query for good.
 fn damage(desk: &mut Desk) -> ReadFault {
     let fault = ReadFault::Corrupt {
-        store: StoreId(0),
+        bay: Some(BayId(0)),
         family: "member".into(),
         key: "0102".into(),
         what: "the row cannot be read".into(),
@@ -25,30 +25,25 @@ fn damage(desk: &mut Desk) -> ReadFault {
 
 /// At boot the log holds a message for user 2, who is asked for.
 fn behind_a_cold_recipient() -> Desk {
-    let mut desk = Desk::with(1, 1, Limits::default(), &logged);
+    let mut desk = Desk::with(1, Limits::default(), &logged);
     let channel = ChannelId::direct(UserId(1), UserId(2));
     let text = protocol::body::message::SendText { channel: channel.0, text: "hello".into() };
     let stamp = protocol::Stamp { seq: Seq(1), time_ms: 5, sender: UserId(1) };
     let frame = protocol::body::encode(9, &text).stamp(stamp);
     let delivery = Delivery { channel, seq: Seq(1), frame, recipients: [UserId(2)].into() };
-    desk.answer(Answer::Replay { deliveries: vec![delivery], through: 1 });
+    desk.answer(Answer::Replay { deliveries: vec![(1, delivery)], through: 1 });
     desk
 }
 
 /// A log of one row that is not applied.
-fn logged(store: StoreId) -> StoreState {
-    StoreState {
-        store,
-        generation: Generation(desk::GENERATION),
-        fanout_head: 1,
-        fanout_tail: 1,
-        applied: Vec::new(),
-    }
+fn logged(bay: BayId) -> BayState {
+    let rows = u64::from(bay == BayId(0));
+    BayState { fanout_head: rows, fanout_tail: rows, ..desk::empty(bay) }
 }
 
 #[test]
 fn a_damaged_row_ends_the_process_with_its_name() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.hello(1, 1, 1, 0);
     let fault = damage(&mut desk);
     assert_eq!(desk.faults, vec![Fault::Unreadable(fault)]);
@@ -73,13 +68,13 @@ fn a_recipient_that_cannot_be_read_is_asked_for_again_after_pauses_that_double()
     assert_eq!(desk.ready, 0);
     desk.answer(user_answer(UserId(2), 0));
     let rows = desk.run();
-    assert!(rows.iter().any(|row| matches!(row, Row::Pointer { user: UserId(2), .. })), "{rows:?}");
+    assert!(rows.iter().any(|row| matches!(row, Row::Run { user: UserId(2), .. })), "{rows:?}");
     assert_eq!((desk.shards[0].counters().reads_resting_now, desk.ready), (0, 1));
 }
 
 #[test]
 fn others_are_served_while_one_user_cannot_be_read() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.hello(1, 1, 1, 0);
     desk.fail_read();
     assert_eq!(desk.seen(1), ["reject 99 busy"]);
@@ -101,25 +96,30 @@ fn others_are_served_while_one_user_cannot_be_read() {
 
 #[test]
 fn a_log_that_cannot_be_read_is_asked_for_again_and_then_the_shard_is_ready() {
-    let mut desk = Desk::with(1, 1, Limits::default(), &logged);
-    let mut pause = READ_PAUSE_MIN_MS;
+    let mut desk = Desk::with(1, Limits::default(), &logged);
+    let (mut pause, mut failed) = (READ_PAUSE_MIN_MS, 0);
     for _ in 0..5 {
         assert!(matches!(desk.queries.front(), Some((_, _, Query::Replay { .. }))));
         desk.fail_read();
         assert!(desk.queries.is_empty(), "not in the same turn");
         desk.pass(pause - 1);
         assert!(desk.queries.is_empty());
+        let resting = desk.shards[0].resting().unwrap();
+        failed += 1;
+        assert_eq!((resting.failed, resting.again_ms), (failed, 1));
+        assert!(resting.what.contains("bay 0") && resting.why == "store 0: Input/output error", "{resting}");
         desk.pass(1);
         pause *= 2;
     }
     assert_eq!(desk.ready, 0);
     desk.run_replay(1);
+    assert_eq!(desk.shards[0].resting(), None, "it was read");
     assert_eq!(desk.ready, 1);
 }
 
 #[test]
 fn a_page_of_an_inbox_that_cannot_be_read_is_asked_for_again_and_the_session_stays() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.hello(1, 1, 1, 0);
     desk.answer(user_answer(UserId(1), 3));
     assert!(matches!(desk.queries.front(), Some((_, _, Query::Inbox { .. }))));
@@ -133,7 +133,7 @@ fn a_page_of_an_inbox_that_cannot_be_read_is_asked_for_again_and_the_session_sta
 
 #[test]
 fn pages_are_bounded_and_wait_for_each_other() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     let over = PAGES_ASKED_MAX + 3;
     for user in 1..=over as u64 {
         desk.hello(user, user, 1, 0);
@@ -159,7 +159,7 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
     use protocol::body::sync::{CursorAck, MarkRead};
     use protocol::commit::AccountRow;
     use shard::{Command, CommandError, Ticket};
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 1, 1);
     desk.turn(0, vec![Input::SpaceLow(true)]);
     desk.text(1, 1, ChannelId::direct(UserId(1), UserId(2)), 5, "hello");
@@ -180,23 +180,20 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
 }
 
 #[test]
-#[should_panic(expected = "stores that are not its own")]
-fn a_shard_with_another_shards_store_does_not_begin() {
-    let placement = protocol::Placement::new(2, 1).unwrap();
-    let state = |store| StoreState {
-        store: StoreId(store),
-        generation: Generation(1),
-        fanout_head: 0,
-        fanout_tail: 0,
-        applied: Vec::new(),
-    };
-    // Both are this shard's, but not in order.
+#[should_panic(expected = "bays that are not its own")]
+fn a_shard_with_another_shards_bay_does_not_begin() {
+    let placement = protocol::Placement::new(1).unwrap();
+    // All are this shard's, but not in order.
+    let mut own: Vec<BayState> = BayId::all().map(desk::empty).collect();
+    own.swap(0, 1);
+    let shard = protocol::ShardId(0);
+    let fanout_heads = vec![0; own.len()];
     drop(shard::Shard::new(shard::Config {
-        shard: protocol::ShardId(0),
+        shard,
         placement,
         limits: Limits::default(),
-        own: vec![state(1), state(0)],
-        fanout_heads: vec![0, 0],
+        own,
+        fanout_heads,
         seed: 1,
     }));
 }

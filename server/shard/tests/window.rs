@@ -8,10 +8,10 @@ use std::sync::Arc;
 use desk::{Desk, user_answer};
 use protocol::body::message::SendText;
 use protocol::commit::Row;
-use protocol::hop::Hop;
+use protocol::hop::{Hop, Span};
 use protocol::limits::DEDUP_AGE_MS_MAX;
 use protocol::query::{Answer, Delivery, Query, Sent};
-use protocol::{ChannelId, Frame, SendId, Seq, ShardId, Stamp, StoreId, UserId};
+use protocol::{BayId, ChannelId, Frame, SendId, Seq, ShardId, Stamp, UserId};
 use shard::{ConnId, Input, Limits};
 
 const COLD: u64 = 30;
@@ -60,7 +60,7 @@ fn text(desk: &mut Desk, conn: u64, user: u64, channel: ChannelId, id: u64) {
 
 #[test]
 fn one_cold_recipient_holds_nobodys_ack() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     // The channel has messages, so its other user is known to exist; nobody has it in memory.
@@ -75,7 +75,7 @@ fn one_cold_recipient_holds_nobodys_ack() {
     assert_eq!(desk.queries.len(), 1, "one load");
     desk.answer(user_answer(UserId(COLD), 0));
     let rows = store_all(&mut desk);
-    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Pointer { .. })).count(), 6);
+    assert_eq!(desk::pointers(&rows), 6);
     assert_eq!(desk.seen(1), ["message 8 from 20", "message 9 from 20"], "and no ack twice");
     assert!(desk.seen(2).is_empty(), "and no ack twice");
     desk.pass(1_000);
@@ -88,7 +88,7 @@ fn one_cold_recipient_holds_nobodys_ack() {
 
 #[test]
 fn other_devices_get_the_message_that_its_sender_was_acked_before() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.join(2, 10, 2);
     text(&mut desk, 1, 10, direct(10, COLD), 501);
@@ -106,55 +106,44 @@ fn other_devices_get_the_message_that_its_sender_was_acked_before() {
 
 #[test]
 fn early_acks_do_not_overtake_those_that_wait_in_the_inbox() {
-    // Two stores, so that the channels' batches are stored while the sender's pointers are not.
-    let mut desk = Desk::new(2, 1);
-    let store = |user: u64| desk.placement.user_store(UserId(user));
-    let other = (10..COLD).find(|user| store(*user) == StoreId(0)).unwrap();
-    let sender = (other..COLD).find(|user| store(*user) == StoreId(1)).unwrap();
-    let cold = (COLD..).find(|user| store(*user) == StoreId(1)).unwrap();
+    // Pointers are gathered all the while, so that messages are stored and the sender's pointers are not.
+    let mut desk = Desk::gathering(1, 1_000_000, Limits::default());
+    let (other, sender, cold) = (11, 12, COLD);
     desk.join(1, sender, 1);
     desk.join(2, other, 2);
     let full = Limits::default().egress_bytes;
     desk.turn(0, vec![Input::Egress { conn: ConnId(1), queued: full - 10 }]);
     text(&mut desk, 1, sender, direct(other, sender), 501);
-    store_of_channels(&mut desk);
+    store_all(&mut desk);
     assert!(desk.seen(1).is_empty(), "its ack waits for the connection to drain");
     text(&mut desk, 2, other, direct(other, cold), 601);
-    store_of_channels(&mut desk);
+    store_all(&mut desk);
     text(&mut desk, 1, sender, direct(other, sender), 502);
-    store_of_channels(&mut desk);
+    store_all(&mut desk);
     assert!(desk.seen(1).is_empty(), "the later ack stays behind the earlier one");
     desk.turn(0, vec![Input::Egress { conn: ConnId(1), queued: 0 }]);
     assert_eq!(desk.seen(1), ["ack 501 seq 8"], "its inbox has no place for the second yet");
     text(&mut desk, 1, sender, direct(other, sender), 503);
-    store_of_channels(&mut desk);
+    store_all(&mut desk);
     assert!(desk.seen(1).is_empty(), "the third stays behind the second, which comes with its span");
     desk.answer(user_answer(UserId(cold), 0));
     assert_eq!(desk.seen(1), ["ack 502 seq 9", "ack 503 seq 10"]);
 }
 
-/// Stores what the channels of store 0 wait for; what follows of it in store 1 stays.
-fn store_of_channels(desk: &mut Desk) {
-    while let Some(place) = desk.batches.iter().position(|(_, batch)| batch.store == StoreId(0)) {
-        let (shard, batch) = desk.batches.remove(place).unwrap();
-        desk.turn(shard, vec![Input::Stored { store: batch.store, number: batch.number }]);
-    }
-}
-
-/// A hop of the log of store 0 as another shard would send it.
+/// A hop of the log of bay 0 as another shard would send it.
 fn deliver(after: u64, recipients: Vec<UserId>) -> Hop {
     let channel = direct(1, 2);
     let frame = stamped(channel, after + 1, 1, after + 1);
     let deliveries =
         vec![Delivery { channel, seq: Seq(after + 1), frame, recipients: Arc::from(recipients) }];
-    let (source, dest) = (StoreId(0), StoreId(0));
-    Hop::Deliver { source, dest, after, through: after + 1, deliveries, origins: Vec::new() }
+    let span = Span { source: BayId(0), after, through: after + 1, deliveries, origins: Vec::new() };
+    Hop::Deliver { spans: vec![span] }
 }
 
 #[test]
 fn cold_recipients_are_asked_for_once_and_stay_until_their_spans_are_applied() {
     let limits = Limits { idle_users: 0, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     let users = |span: u64| (span * 50..span * 50 + 100).map(|user| UserId(1000 + user));
     for span in 0..10 {
         let hop = deliver(span, users(span).collect());
@@ -172,7 +161,7 @@ fn cold_recipients_are_asked_for_once_and_stay_until_their_spans_are_applied() {
     desk.queries.push_back(first);
     desk.answer(user_answer(UserId(1000), 0));
     let rows = store_all(&mut desk);
-    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Pointer { .. })).count(), 1000);
+    assert_eq!(desk::pointers(&rows), 1000);
     assert!(desk.queries.is_empty(), "nobody is asked for twice");
     for _ in 0..20 {
         desk.pass(10);
@@ -182,19 +171,19 @@ fn cold_recipients_are_asked_for_once_and_stay_until_their_spans_are_applied() {
 
 #[test]
 fn a_load_that_fails_is_asked_for_again() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.turn(0, vec![Input::Hop { from: ShardId(0), hop: deliver(0, vec![UserId(1), UserId(2)]) }]);
     desk.fail_read();
     desk.answer(user_answer(UserId(2), 0));
     assert!(desk.batches.is_empty() && desk.queries.is_empty(), "not before its pause is over");
     desk.pass(shard::limits::READ_PAUSE_MIN_MS);
     desk.answer(user_answer(UserId(1), 0));
-    assert_eq!(store_all(&mut desk).iter().filter(|row| matches!(row, Row::Pointer { .. })).count(), 2);
+    assert_eq!(desk::pointers(&store_all(&mut desk)), 2);
 }
 
 #[test]
 fn hops_behind_a_gap_are_kept_and_only_the_gap_is_read() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 1, 1);
     desk.join(2, 2, 2);
     for after in [0, 2, 3] {
@@ -205,7 +194,8 @@ fn hops_behind_a_gap_are_kept_and_only_the_gap_is_read() {
         panic!("{:?}", desk.queries)
     };
     desk.turn(0, vec![Input::Hop { from: ShardId(0), hop: deliver(4, vec![UserId(1), UserId(2)]) }]);
-    let Hop::Deliver { deliveries, .. } = deliver(1, vec![UserId(1), UserId(2)]) else { panic!() };
+    let Hop::Deliver { mut spans } = deliver(1, vec![UserId(1), UserId(2)]) else { panic!() };
+    let deliveries = spans.remove(0).deliveries.into_iter().map(|delivery| (2, delivery)).collect();
     desk.answer(Answer::Replay { deliveries, through: 2 });
     assert_eq!(
         desk.seen(2),
@@ -227,7 +217,7 @@ fn sent(seq: u64, id: u64) -> Sent {
 
 #[test]
 fn a_window_reaches_back_a_day_from_the_newest_message() {
-    let mut desk = Desk::new(1, 1);
+    let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.text(1, 10, direct(10, 20), 5, "x");
     let time_ms = 1_700_000_000_000;
@@ -250,7 +240,7 @@ fn load_channel(desk: &mut Desk, head: u64) {
 fn windows_have_one_bound_of_bytes_and_are_read_again_when_needed() {
     const HEAD: u64 = 1000;
     let limits = Limits { dedup_bytes: 100 * 1024, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     for other in 100..120 {
         desk.join(other, other, other);
@@ -279,7 +269,7 @@ fn windows_have_one_bound_of_bytes_and_are_read_again_when_needed() {
 #[test]
 fn a_window_with_something_in_flight_stays_whatever_the_bound() {
     let limits = Limits { dedup_bytes: 0, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
     desk.text(1, 10, direct(10, 20), 5, "x");
@@ -301,7 +291,7 @@ fn a_window_with_something_in_flight_stays_whatever_the_bound() {
 #[test]
 fn windows_without_room_are_read_one_at_a_time_and_all_come() {
     let limits = Limits { dedup_bytes: 0, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     for other in 20..25 {
         desk.text(1, 10, direct(10, other), 1000 + other, "x");
@@ -327,7 +317,7 @@ fn windows_without_room_are_read_one_at_a_time_and_all_come() {
 #[test]
 fn sends_that_waited_are_taken_in_order_past_those_that_are_refused() {
     let limits = Limits { frames_burst: 100_000, ..Limits::default() };
-    let mut desk = Desk::limited(1, 1, limits);
+    let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     let waiting = shard::limits::WAITING_MAX as u64;
     desk.text(1, 10, direct(10, 20), 1, "x");

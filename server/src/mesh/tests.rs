@@ -1,5 +1,7 @@
 use super::*;
 
+use protocol::BayId;
+
 use std::sync::atomic::AtomicUsize;
 
 fn hop(number: u64) -> Hop {
@@ -8,7 +10,7 @@ fn hop(number: u64) -> Hop {
 
 fn number(hop: Hop) -> u64 {
     match hop {
-        Hop::Applied { through, .. } => through,
+        Hop::Applied { through, .. } => through[0].1,
         other => panic!("not what was sent: {other:?}"),
     }
 }

@@ -64,7 +64,7 @@ impl Node {
         core: impl Fn(ShardId) -> C,
     ) -> Self {
         let reserved = driver::reserve("127.0.0.1:0".parse().unwrap()).unwrap();
-        let placement = Placement::new(8, shards).unwrap();
+        let placement = Placement::new(shards).unwrap();
         let (mailboxes, outlets) = mesh::build(shards);
         let (ready, readies) = mpsc::channel();
         let (drain, drained) = mpsc::channel();

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
 
 use protocol::hop::Hop;
-use protocol::{ShardId, StoreId};
+use protocol::{BayId, ShardId};
 use server::turn::Core;
 use shard::{Counters, Effect, Input, Tick};
 
 fn hop(number: u64) -> Hop {
-    Hop::Applied { source: StoreId(0), dest: StoreId(0), through: number }
+    Hop::Applied { by: ShardId(0), through: vec![(BayId(0), number)] }
 }
 
 /// Shard 0 sends so many hops to shard 1 as soon as it is controlled; shard 1 tells when it has the last.
@@ -30,7 +30,8 @@ impl Core for Relay {
                 effects.push(Effect::Reply { ticket, outcome: Ok(()) });
             }
             Input::Hop { from, hop: Hop::Applied { through, .. } } => {
-                assert_eq!((from, through), (ShardId(0), self.taken + 1), "in order, none lost");
+                let through: Vec<u64> = through.into_iter().map(|(_, number)| number).collect();
+                assert_eq!((from, through), (ShardId(0), vec![self.taken + 1]), "in order, none lost");
                 self.taken += 1;
                 if self.taken == self.total {
                     self.done.send(self.taken).unwrap();

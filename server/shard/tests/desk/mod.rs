@@ -15,10 +15,11 @@ use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
-use protocol::query::{Answer, Earlier, Query, ReadFault, StoreState};
+use protocol::partition::BAYS;
+use protocol::query::{Answer, BayState, Earlier, Query, ReadFault};
 use protocol::{
-    ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
-    ShardId, StoreId, UserId,
+    BayId, ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
+    ShardId, UserId,
 };
 use shard::{Command, CommandError, Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket};
 
@@ -44,35 +45,40 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn new(stores: u16, shards: u16) -> Self {
-        Self::limited(stores, shards, Limits::default())
+    pub fn new(shards: u16) -> Self {
+        Self::limited(shards, Limits::default())
     }
 
-    /// On empty stores, with other limits.
-    pub fn limited(stores: u16, shards: u16, limits: Limits) -> Self {
-        Self::with(stores, shards, limits, &empty)
+    /// On an empty store, with other limits.
+    pub fn limited(shards: u16, limits: Limits) -> Self {
+        Self::with(shards, limits, &empty)
     }
 
     /// What trails a stored message leaves in the same turn, so that a scenario need not wait for it.
-    pub fn with(stores: u16, shards: u16, limits: Limits, state: &dyn Fn(StoreId) -> StoreState) -> Self {
-        Self::build(stores, shards, Limits { trailing_ms: 0, ..limits }, state)
+    pub fn with(shards: u16, limits: Limits, state: &dyn Fn(BayId) -> BayState) -> Self {
+        Self::build(shards, Limits { trailing_ms: 0, gather_ms: 0, ..limits }, state)
     }
 
-    /// One that waits so long for a batch that somebody waits for.
-    pub fn trailing(stores: u16, shards: u16, trailing_ms: u64) -> Self {
-        Self::build(stores, shards, Limits { trailing_ms, ..Limits::default() }, &empty)
+    /// One whose rows wait so long for a batch that somebody waits for.
+    pub fn trailing(shards: u16, trailing_ms: u64) -> Self {
+        Self::build(shards, Limits { trailing_ms, gather_ms: 0, ..Limits::default() }, &empty)
     }
 
-    fn build(stores: u16, shards: u16, limits: Limits, state: &dyn Fn(StoreId) -> StoreState) -> Self {
-        let placement = Placement::new(stores, shards).unwrap();
-        let fanout_heads: Vec<u64> = (0..stores).map(|s| state(StoreId(s)).fanout_head).collect();
+    /// One that gathers pointers for so long.
+    pub fn gathering(shards: u16, gather_ms: u64, limits: Limits) -> Self {
+        Self::build(shards, Limits { trailing_ms: 0, gather_ms, ..limits }, &empty)
+    }
+
+    /// As it is set, over what is found.
+    pub fn build(shards: u16, limits: Limits, state: &dyn Fn(BayId) -> BayState) -> Self {
+        let placement = Placement::new(shards).unwrap();
+        let fanout_heads: Vec<u64> = BayId::all().map(|bay| state(bay).fanout_head).collect();
         let shard = |shard| {
-            let own = (0..stores).map(StoreId).filter(|s| placement.shard_of_store(*s) == ShardId(shard));
             Shard::new(Config {
                 shard: ShardId(shard),
                 placement,
                 limits: limits.clone(),
-                own: own.map(state).collect(),
+                own: placement.bays(ShardId(shard)).map(state).collect(),
                 fanout_heads: fanout_heads.clone(),
                 seed: 1,
             })
@@ -192,10 +198,10 @@ impl Desk {
     }
 
     /// Stores the oldest batch.
-    pub fn store_one(&mut self) -> Batch {
+    pub fn store_one(&mut self) -> Stored {
         let (shard, batch) = self.batches.pop_front().expect("a batch waits");
-        self.turn(shard, vec![Input::Stored { store: batch.store, number: batch.number }]);
-        batch
+        self.turn(shard, vec![Input::Stored { number: batch.number }]);
+        Stored { rows: batch.parts.into_iter().flat_map(|part| part.rows).collect() }
     }
 
     /// Stores and answers until nothing waits; gives all rows.
@@ -276,6 +282,24 @@ impl Desk {
     }
 }
 
+/// What a batch held.
+pub struct Stored {
+    pub rows: Vec<Row>,
+}
+
+/// Pointers in runs.
+pub fn pointers(rows: &[Row]) -> usize {
+    let runs = rows.iter().map(|row| if let Row::Run { entries, .. } = row { entries.len() } else { 0 });
+    runs.sum()
+}
+
+/// How far a bay's log is applied by these rows; by bay that says so.
+pub fn marks(rows: &[Row], source: BayId) -> Vec<u64> {
+    let all =
+        rows.iter().filter_map(|row| if let Row::Marks { through } = row { Some(through) } else { None });
+    all.flatten().filter(|(of, _)| *of == source).map(|(_, through)| *through).collect()
+}
+
 /// Devices of every user of [`Desk::answer_all_empty`]; one more has the user's number.
 const KNOWN: core::ops::RangeInclusive<u64> = 1..=6;
 
@@ -349,13 +373,13 @@ impl Desk {
     }
 }
 
-fn empty(store: StoreId) -> StoreState {
-    StoreState {
-        store,
+pub fn empty(bay: BayId) -> BayState {
+    BayState {
+        bay,
         generation: Generation(GENERATION),
         fanout_head: 0,
         fanout_tail: 0,
-        applied: Vec::new(),
+        applied: vec![0; usize::from(BAYS)],
     }
 }
 

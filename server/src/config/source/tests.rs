@@ -150,9 +150,6 @@ fn values_arrive() {
 
 #[test]
 fn a_setting_of_an_earlier_version_says_what_became_of_it() {
-    for found in [("MARU_STORES", "2"), ("MARU_STORES", "8")] {
-        let variables = [(found.0.to_owned(), found.1.to_owned())];
-        let refused = load(&[], variables.into_iter(), None).unwrap_err().to_string();
-        assert!(refused.contains("MARU_STORES") && refused.contains("a node has one store"), "{refused}");
-    }
+    let refused = load(&[], [("MARU_STORES".to_owned(), "2".to_owned())], None).unwrap_err().to_string();
+    assert!(refused.contains("MARU_STORES") && refused.contains("a node has one store"), "{refused}");
 }
