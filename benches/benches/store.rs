@@ -3,6 +3,7 @@
 //! The directory is made under the build's own target folder, because /tmp may be memory, where a sync costs nothing.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -19,36 +20,51 @@ struct Writer {
     store: Store,
     number: u64,
     sent: u64,
+    /// By bay: the newest row of its fan-out log.
+    logs: BTreeMap<BayId, u64>,
+}
+
+/// What one batch holds of a bay.
+#[derive(Default)]
+struct InBay {
+    rows: Vec<Row>,
+    logged: Vec<(ChannelId, Seq)>,
 }
 
 impl Writer {
-    /// What a shard appends for so many direct messages: history, pointers of the two, a row of each bay's fan-out log.
+    /// What a shard appends for so many direct messages: history, the runs of both sides, a row of each bay's log.
     fn batch(&mut self, messages: u64) -> Batch {
         self.number += 1;
-        let mut parts: Vec<Part> = BayId::all().map(|bay| Part { bay, rows: Vec::new() }).collect();
-        let mut logged = vec![Vec::new(); parts.len()];
+        let (other, first) = (UserId(100_000), InboxSeq(self.sent + 1));
+        let mut bays: BTreeMap<BayId, InBay> = BTreeMap::new();
+        let mut entries = Vec::new();
         for _ in 0..messages {
-            let (a, b) = (UserId(1 + self.sent % CHANNELS), UserId(100_000));
-            let seq = 1 + self.sent / CHANNELS;
-            let channel = ChannelId::direct(a, b);
-            let sent = body::encode(
-                self.sent + 1,
-                &SendText { channel: channel.0, text: "오늘 저녁에 시간 괜찮으세요?".into() },
-            );
-            let stamp = Stamp { seq: Seq(seq), time_ms: 1_800_000_000_000, sender: a };
-            let run = |user, at| Row::Run { user, first: InboxSeq(at), entries: vec![(channel, Seq(seq))] };
-            let of = |bay: BayId| usize::from(bay.0);
-            let home = of(BayId::of_channel(channel));
-            parts[home].rows.push(Row::Message { channel, seq: Seq(seq), frame: sent.stamp(stamp) });
-            parts[of(BayId::of_user(a))].rows.push(run(a, seq));
-            parts[of(BayId::of_user(b))].rows.push(run(b, self.sent + 1));
-            logged[home].push((channel, Seq(seq)));
+            let user = UserId(1 + self.sent % CHANNELS);
+            let seq = Seq(1 + self.sent / CHANNELS);
+            let channel = ChannelId::direct(user, other);
+            let text =
+                SendText { channel: channel.0, text: "오늘 저녁에 시간 괜찮으세요?".into() };
+            let stamp = Stamp { seq, time_ms: 1_800_000_000_000, sender: user };
+            let frame = body::encode(self.sent + 1, &text).stamp(stamp);
+            let home = bays.entry(BayId::of_channel(channel)).or_default();
+            home.rows.push(Row::Message { channel, seq, frame });
+            home.logged.push((channel, seq));
+            let run = Row::Run { user, first: InboxSeq(seq.0), entries: vec![(channel, seq)] };
+            bays.entry(BayId::of_user(user)).or_default().rows.push(run);
+            entries.push((channel, seq));
             self.sent += 1;
         }
-        for (part, messages) in parts.iter_mut().zip(logged).filter(|(_, messages)| !messages.is_empty()) {
-            part.rows.push(Row::Fanout { number: self.number, messages });
-        }
-        parts.retain(|part| !part.rows.is_empty());
+        let run = Row::Run { user: other, first, entries };
+        bays.entry(BayId::of_user(other)).or_default().rows.push(run);
+        let parts = bays.into_iter().map(|(bay, InBay { mut rows, logged })| {
+            if !logged.is_empty() {
+                let number = self.logs.entry(bay).or_default();
+                *number += 1;
+                rows.push(Row::Fanout { number: *number, messages: logged });
+            }
+            Part { bay, rows }
+        });
+        let parts = parts.collect();
         Batch { shard: ShardId(0), number: self.number, parts }
     }
 
@@ -61,7 +77,7 @@ impl Writer {
 fn store(criterion: &mut Criterion) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let store = Store::open(&folder.path().join("data"), &Options::default()).unwrap();
-    let mut writer = Writer { store, number: 0, sent: 0 };
+    let mut writer = Writer { store, number: 0, sent: 0, logs: BTreeMap::new() };
     let mut group = criterion.benchmark_group("store");
     group.sample_size(20);
     for messages in [1, 8, 64, 256] {

@@ -26,12 +26,17 @@ impl Default for BayWriter {
 }
 
 /// Puts one part of a batch into a sink.
-pub(crate) fn part(part: &Part, histories: u8, writer: &mut BayWriter, sink: &mut dyn Sink) {
-    let mut scratch = Vec::new();
+pub(crate) fn part(
+    part: &Part,
+    histories: u8,
+    writer: &mut BayWriter,
+    scratch: &mut Vec<u8>,
+    sink: &mut dyn Sink,
+) {
     for row in &part.rows {
         match row {
             Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } => user_row(row, sink),
-            Row::Run { user, first, entries } => run(*user, *first, entries, &mut scratch, sink),
+            Row::Run { user, first, entries } => run(*user, *first, entries, scratch, sink),
             Row::Joined { user, channel, joined } => {
                 joined_row((*user, *channel), JoinedTag::Joined, *joined, sink);
             }
@@ -51,10 +56,10 @@ pub(crate) fn part(part: &Part, histories: u8, writer: &mut BayWriter, sink: &mu
                 sink.put(Family::Member, &key::position(*channel, *user), &row.encode());
             }
             Row::Fanout { number, messages } => {
-                value::write_fanout(messages, &mut scratch);
-                sink.put(Family::Fanout, &key::fanout(part.bay, *number), &scratch);
+                value::write_fanout(messages, scratch);
+                sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
             }
-            Row::Marks { through } => marks(part.bay, through, writer, &mut scratch, sink),
+            Row::Marks { through } => marks(part.bay, through, writer, scratch, sink),
             Row::TrimFanout { below } => {
                 if *below > writer.trimmed {
                     let (lower, upper) =

@@ -165,11 +165,12 @@ impl Store {
             self.poisoned.store(true, Ordering::Release);
             return Err(StoreError::Misplaced { bay, what });
         }
+        let mut scratch = Vec::new();
         let written = self.rows.write(&mut |sink| {
             for part in parts() {
                 let Some(writer) = self.writer(part.bay) else { continue };
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                apply::part(part, self.histories, &mut writer, sink);
+                apply::part(part, self.histories, &mut writer, &mut scratch, sink);
             }
         });
         if written.is_err() {

@@ -1,48 +1,23 @@
-//! What the store promises, once for memory and once for RocksDB.
+//! What the store promises, once for memory and once for RocksDB. Inboxes have a file of their own.
 // The lint configuration knows test functions only, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[macro_use]
 mod world;
 
 use protocol::{
     BayId, Bays, ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, UserId,
 };
-use storage::{
-    Answer, Batch, DeviceRow, JoinedItem, Member, PageBounds, Part, Query, Row, Store, StoreError, Tier,
-};
+use storage::{Answer, Batch, DeviceRow, JoinedItem, Member, PageBounds, Part, Query, Row, StoreError};
 use world::{PAGE, Stays, World, texts};
 
-macro_rules! contract {
-    ($open:expr; $($test:ident)*) => {
-        mod memory {
-            $(#[test] fn $test() { super::$test(super::World::memory()); })*
-        }
-        #[cfg(feature = "rocks")]
-        mod rocks {
-            $(#[test] fn $test() {
-                let dir = tempfile::tempdir().unwrap();
-                super::$test(super::World::new(vec![$open(dir.path())]));
-            })*
-        }
-    };
-}
-
-#[cfg(feature = "rocks")]
-fn open(dir: &std::path::Path) -> std::sync::Arc<Store> {
-    std::sync::Arc::new(Store::open(dir, &storage::Options::default()).unwrap())
-}
-
-contract! { crate::open;
+contract! {
     an_empty_store
     marks_are_a_vector_a_bay
     history_from_both_ends
     a_page_stops_before_its_bounds_and_holds_one_message
     holes_in_a_history_are_named
     window_is_the_newest_sends
-    inbox_gathers_from_other_bays
-    a_page_begins_anywhere_in_a_run
-    holes_in_an_inbox_are_named
-    a_run_that_contradicts_another_is_named
     own_list_follows_membership
     users_and_devices
     channels_with_members_and_head
@@ -158,13 +133,6 @@ fn a_page_stops_before_its_bounds_and_holds_one_message(mut world: World) {
     assert_eq!(page(1, PageBounds { messages: 9, bytes: both - 1 }), (1, 2));
 }
 
-fn corrupt(world: &World, query: &Query) -> String {
-    match world.stores[0].read(query, Tier::Any) {
-        Err(StoreError::Corrupt { what, .. }) => what,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// A message that no order of events could have put there.
 fn misplaced(world: &mut World, channel: ChannelId, seq: u64) {
     let stamp = protocol::Stamp { seq: Seq(seq), time_ms: u64::MAX, sender: channel.users().unwrap().0 };
@@ -179,7 +147,7 @@ fn holes_in_a_history_are_named(mut world: World) {
     misplaced(&mut world, channel, 3);
     for newest in [false, true] {
         let query = Query::History { channel, after: Seq(0), before: Seq(9), newest, page: PAGE };
-        assert!(corrupt(&world, &query).contains("seq 2 is missing"));
+        assert!(world.corrupt(&query).contains("seq 2 is missing"));
     }
     assert!(world.findings().iter().any(|line| line.starts_with("lost") && line.contains("has a hole")));
 }
@@ -202,113 +170,6 @@ fn window_is_the_newest_sends(mut world: World) {
         panic!()
     };
     assert_eq!(all.len(), 5);
-}
-
-fn inbox_gathers_from_other_bays(mut world: World) {
-    let me = UserId(50);
-    let others: Vec<_> = (10..40).map(UserId).collect();
-    for other in &others {
-        world.text(ChannelId::direct(me, *other), *other, &other.to_string());
-    }
-    let channels = others.iter().map(|other| ChannelId::direct(me, *other));
-    let bays: std::collections::BTreeSet<_> = channels.map(BayId::of_channel).collect();
-    for other in 60..62 {
-        world.text(ChannelId::direct(me, UserId(other)), UserId(other), &other.to_string());
-    }
-    assert!(bays.len() > 1, "the inbox points into several bays");
-    world.deliver_all();
-    let Answer::Inbox { frames, through } =
-        world.read(&Query::Inbox { user: me, after: InboxSeq(0), page: PAGE })
-    else {
-        panic!()
-    };
-    assert_eq!((frames.len(), through), (32, InboxSeq(32)));
-    let after = Query::Inbox { user: me, after: InboxSeq(32), page: PAGE };
-    assert_eq!(world.read(&after), Answer::Inbox { frames: Vec::new(), through: InboxSeq(32) });
-    let nobody = Query::Inbox { user: UserId(99), after: InboxSeq(0), page: PAGE };
-    assert_eq!(world.read(&nobody), Answer::Inbox { frames: Vec::new(), through: InboxSeq(0) });
-}
-
-fn run(user: UserId, first: u64, entries: &[(ChannelId, u64)]) -> Row {
-    let entries = entries.iter().map(|(channel, seq)| (*channel, Seq(*seq))).collect();
-    Row::Run { user, first: InboxSeq(first), entries }
-}
-
-fn a_page_begins_anywhere_in_a_run(mut world: World) {
-    let (a, b) = (ChannelId::direct(UserId(1), UserId(2)), ChannelId::direct(UserId(2), UserId(3)));
-    for number in 0..9 {
-        let (channel, sender) = if number % 3 == 2 { (b, UserId(3)) } else { (a, UserId(1)) };
-        world.text(channel, sender, &number.to_string());
-    }
-    // A neighbour above and below must not be seen.
-    let user = UserId(2);
-    let order = [(a, 1), (a, 2), (b, 1), (a, 3), (a, 4), (b, 2), (a, 5), (a, 6), (b, 3)];
-    for lengths in [vec![9], vec![1; 9], vec![1, 3, 2, 3], vec![4, 5], vec![8, 1]] {
-        let mut at = 0;
-        // The same key again: the last row counts.
-        for len in lengths {
-            world.commit(BayId::of_user(user), vec![run(user, at as u64 + 1, &order[at..at + len])]);
-            at += len;
-        }
-        for after in 0..=10 {
-            for count in [1, 2, 4, 200] {
-                let page = PageBounds { messages: count, ..PAGE };
-                let query = Query::Inbox { user, after: InboxSeq(after), page };
-                let Answer::Inbox { frames, through } = world.read(&query) else { panic!() };
-                let from = (after as usize).min(9);
-                let expected: Vec<_> = (from..9).take(count as usize).map(|n| n.to_string()).collect();
-                assert_eq!(texts(&frames), expected, "after {after}, at most {count}");
-                assert_eq!(through.0, after + frames.len() as u64);
-            }
-        }
-        let Answer::User { inbox_head, .. } = world.read(&Query::User(user)) else { panic!() };
-        assert_eq!(inbox_head, InboxSeq(9));
-        // Rows that the next lengths do not overwrite would contradict them.
-        let fresh = Store::memory();
-        if world.stores[0].copy().is_none() {
-            return;
-        }
-        let mut next = World::new(vec![std::sync::Arc::new(fresh)]);
-        for number in 0..9 {
-            let (channel, sender) = if number % 3 == 2 { (b, UserId(3)) } else { (a, UserId(1)) };
-            next.text(channel, sender, &number.to_string());
-        }
-        world = next;
-    }
-}
-
-fn holes_in_an_inbox_are_named(mut world: World) {
-    let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
-    world.text(channel, UserId(1), "one");
-    world.deliver_all();
-    let bay = BayId::of_user(user);
-    world.commit(bay, vec![run(user, 3, &[(channel, 1)])]);
-    for after in 0..2 {
-        let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(after), page: PAGE });
-        assert!(what.contains("user 2") && what.contains("2 is missing before 3"), "{what}");
-    }
-    world.commit(bay, vec![run(user, 2, &[(channel, 8)])]);
-    let what = corrupt(&world, &Query::Inbox { user, after: InboxSeq(0), page: PAGE });
-    assert!(what.contains("user 2") && what.contains("8, which is gone"), "{what}");
-}
-
-/// A run never crosses what was stored before; one that does is named by whoever reads it, and by the check.
-fn a_run_that_contradicts_another_is_named(mut world: World) {
-    let (user, channel) = (UserId(2), ChannelId::direct(UserId(1), UserId(2)));
-    for _ in 0..4 {
-        world.text(channel, UserId(1), "text");
-    }
-    world.deliver_all();
-    world.commit(BayId::of_user(user), vec![run(user, 4, &[(channel, 4), (channel, 4)])]);
-    let query = Query::Inbox { user, after: InboxSeq(0), page: PAGE };
-    let found = world.stores[0].read(&query, Tier::Any).unwrap_err();
-    assert!(
-        matches!(&found, StoreError::Corrupt { bay, .. } if *bay == Some(BayId::of_user(user))),
-        "{found}"
-    );
-    assert!(found.to_string().contains("the inbox of user 2 holds 4 twice"), "{found}");
-    let named = format!("broken: bay {}: user 2: the inbox holds 4 twice", BayId::of_user(user));
-    assert!(world.findings().iter().any(|line| line.starts_with(&named)), "{:?}", world.findings());
 }
 
 fn own_list_follows_membership(mut world: World) {
@@ -518,7 +379,7 @@ fn replay_names_what_was_trimmed(mut world: World) {
     world.commit(source, vec![Row::TrimFanout { below: 2 }]);
     assert_eq!(state(&world), (5, 5));
     let replay = |after| Query::Replay { source, after, until: u64::MAX, dests: Bays::ALL, page: PAGE };
-    assert!(corrupt(&world, &replay(3)).contains("misses 4"));
+    assert!(world.corrupt(&replay(3)).contains("misses 4"));
     assert!(matches!(world.read(&replay(4)), Answer::Replay { through: 5, .. }));
     assert!(world.findings().iter().all(|line| line.starts_with("odd")), "{:?}", world.findings());
 }

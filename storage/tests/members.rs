@@ -3,6 +3,7 @@
 // The lint configuration knows test functions only, not what they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[macro_use]
 mod world;
 
 use std::sync::Arc;
@@ -11,22 +12,6 @@ use protocol::limits::UNREAD_MESSAGES_MAX;
 use protocol::{BayId, ChannelId, Seq, UserId};
 use storage::{Answer, Earlier, Interval, JoinedItem, Member, PositionRow, Query, Row};
 use world::World;
-
-macro_rules! contract {
-    ($($test:ident)*) => {
-        mod memory {
-            $(#[test] fn $test() { super::$test(super::World::memory()); })*
-        }
-        #[cfg(feature = "rocks")]
-        mod rocks {
-            $(#[test] fn $test() {
-                let dir = tempfile::tempdir().unwrap();
-                let store = storage::Store::open(dir.path(), &storage::Options::default()).unwrap();
-                super::$test(super::World::new(vec![std::sync::Arc::new(store)]));
-            })*
-        }
-    };
-}
 
 contract! {
     stays_are_rows_of_their_own

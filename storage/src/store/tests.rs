@@ -115,7 +115,7 @@ fn puts(rows: Vec<Row>, writer: &mut BayWriter) -> Vec<(Family, usize)> {
         _ => None,
     });
     let mut sink = Puts::default();
-    apply::part(&Part { bay: bay.unwrap_or_default(), rows }, 8, writer, &mut sink);
+    apply::part(&Part { bay: bay.unwrap_or_default(), rows }, 8, writer, &mut Vec::new(), &mut sink);
     sink.0
 }
 

@@ -8,8 +8,27 @@ use protocol::body::encode;
 use protocol::body::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText};
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
-    AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store, Tier,
+    AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store,
+    StoreError, Tier,
 };
+
+/// Each function is a test once for memory and once for RocksDB.
+#[allow(unused_macros)]
+macro_rules! contract {
+    ($($test:ident)*) => {
+        mod memory {
+            $(#[test] fn $test() { super::$test(crate::world::World::memory()); })*
+        }
+        #[cfg(feature = "rocks")]
+        mod rocks {
+            $(#[test] fn $test() {
+                let dir = tempfile::tempdir().unwrap();
+                let store = storage::Store::open(dir.path(), &storage::Options::default()).unwrap();
+                super::$test(crate::world::World::new(vec![std::sync::Arc::new(store)]));
+            })*
+        }
+    };
+}
 
 pub const PAGE: PageBounds = PageBounds { messages: 200, bytes: 256 * 1024 };
 
@@ -158,6 +177,14 @@ impl World {
 
     pub fn read(&self, query: &Query) -> Answer {
         self.stores[0].read(query, Tier::Any).unwrap().unwrap()
+    }
+
+    /// What is said to be wrong with the rows of an answer.
+    pub fn corrupt(&self, query: &Query) -> String {
+        match self.stores[0].read(query, Tier::Any) {
+            Err(StoreError::Corrupt { what, .. }) => what,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn mark(&self, dest: BayId, source: BayId) -> u64 {
