@@ -11,6 +11,7 @@ use shard::Holds;
 use storage::Stores;
 use tokio::sync::oneshot;
 
+use crate::latency::Latency;
 use crate::mesh::{Outlets, Post};
 use crate::reader::ReadMeter;
 use crate::space::SpaceMeter;
@@ -26,6 +27,8 @@ const SHARD_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Metrics {
     /// When the process began.
     pub began: Instant,
+    /// The server's own times.
+    pub latency: Arc<Latency>,
     /// The shards.
     pub outlets: Outlets,
     /// The stores.
@@ -122,6 +125,7 @@ impl Metrics {
         let mut text = Text::default();
         process::write(&mut text, self.began);
         self.shards(&mut text, &reports);
+        self.latencies(&mut text);
         self.store_threads(&mut text);
         self.stores(&mut text);
         let (answered, failed) = self.readers.answered();
@@ -166,6 +170,25 @@ impl Metrics {
         ledgers(text, reports);
         for (name, help, read) in GAUGES {
             text.per("gauge", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
+        }
+    }
+
+    fn latencies(&self, text: &mut Text) {
+        let table = [
+            (
+                "maru_ack_seconds",
+                "From the read of a frame to its ack handed to the kernel.",
+                &self.latency.ack,
+            ),
+            (
+                "maru_delivery_seconds",
+                "From the read of a frame to each live delivery handed to the kernel.",
+                &self.latency.delivery,
+            ),
+        ];
+        for (name, help, histogram) in table {
+            text.head("histogram", name, help);
+            histogram.write(name, text.body());
         }
     }
 
@@ -265,6 +288,7 @@ mod tests {
         let (mailboxes, outlets) = mesh::build(2);
         let metrics = Metrics {
             began: Instant::now(),
+            latency: Arc::default(),
             outlets,
             stores: Arc::new(Stores::memory(2)),
             meters: vec![(StoreId(0), Arc::default()), (StoreId(1), Arc::default())],
@@ -303,6 +327,8 @@ mod tests {
             "maru_rejects_total{code=\"rate\",shard=\"1\"} 2",
             "maru_rejects_total{code=\"busy\",shard=\"1\"} 0",
             "maru_closes_total{code=\"too_big\",shard=\"1\"} 1",
+            "maru_ack_seconds_bucket{le=\"0.00005\"} 0",
+            "maru_delivery_seconds_count 0",
             "maru_store_batches_total{store=\"1\"} 0",
             "maru_store_write_seconds_count{store=\"0\"} 0",
             "# TYPE maru_sessions gauge",

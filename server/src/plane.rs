@@ -126,6 +126,7 @@ mod tests {
     fn plane(outlets: &Outlets) -> DataPlane {
         let metrics = Metrics {
             began: std::time::Instant::now(),
+            latency: Arc::default(),
             outlets: outlets.clone(),
             stores: Arc::new(storage::Stores::memory(4)),
             meters: Vec::new(),
