@@ -40,7 +40,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         flags: Box<RunFlags>,
     },
-    /// Find the highest rate at which a scenario keeps a p99.
+    /// Find the highest rate at which a scenario keeps a p99, or half of the rate at which the server is busy.
     Sweep(Box<crate::sweep::Flags>),
     /// Say whether B differs from A by more than the noise.
     Compare(crate::compare::Flags),
@@ -141,6 +141,9 @@ pub(crate) struct Target {
     /// The core that the server is bound to: its interrupts count as the server's.
     #[arg(long, value_name = "CORE", requires = "server_pid")]
     server_core: Option<usize>,
+    /// Reads the server's own latencies from its metrics at --http, before and after the counted part.
+    #[arg(long)]
+    metrics: bool,
     /// Makes arrivals and texts the same again.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -323,6 +326,7 @@ impl Target {
             cpu: self.cpu,
             server_pid: self.server_pid,
             server_core: self.server_core,
+            metrics: self.metrics.then(|| self.http.clone()),
             signals: signals.clone(),
             seed: self.seed.unwrap_or_else(|| now_ns() ^ u64::from(std::process::id()) << 40),
         })

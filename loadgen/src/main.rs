@@ -18,6 +18,7 @@ mod progress;
 mod report;
 mod run;
 mod scenario;
+mod scrape;
 mod signals;
 mod sweep;
 mod text;

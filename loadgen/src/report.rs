@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::meter::{Interval, Latency, Phase};
 use crate::probe::Sample;
 use crate::scenario::Scenario;
+use crate::scrape::ServerLatency;
 use crate::wire::Outcome;
 
 /// Version of the file.
@@ -34,6 +35,9 @@ pub(crate) struct Report {
     pub(crate) totals: Totals,
     pub(crate) latencies: Latencies,
     pub(crate) server_use: Option<ServerUse>,
+    /// With `--metrics`: the server's own latencies in the counted part.
+    #[serde(default)]
+    pub(crate) server_latency: Option<ServerLatency>,
     pub(crate) outcome: Outcome,
     pub(crate) timeline: Vec<Point>,
     /// With all histograms; not in the file.

@@ -15,6 +15,7 @@ use crate::probe::{self, Sample};
 use crate::progress::Progress;
 use crate::report::{Latencies, Point, Report, ServerUse, Totals, VERSION, Verdict};
 use crate::scenario::Scenario;
+use crate::scrape::{Scrape, ServerLatency};
 use crate::signals::Signals;
 use crate::wire::{Line, Login, Outcome, Word};
 use crew::Crew;
@@ -41,6 +42,8 @@ pub(crate) struct Order {
     pub(crate) cpu: Option<usize>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) server_core: Option<usize>,
+    /// The control plane whose metrics hold the server's own latencies.
+    pub(crate) metrics: Option<String>,
     pub(crate) signals: Signals,
     pub(crate) seed: u64,
 }
@@ -56,6 +59,8 @@ struct Gathered {
     /// CPU seconds of each worker in the counted part.
     cpu_s: Vec<f64>,
     softirq_stands_apart: bool,
+    /// The server's own latencies before the counted part, and after it.
+    scraped: [Option<Scrape>; 2],
     outcome: Outcome,
     connect_s: f64,
     partial: Vec<String>,
@@ -82,6 +87,7 @@ pub(crate) fn run(order: &Order, progress: &mut Progress) -> Result<Report, Stri
         ..Gathered::default()
     };
     gathered.memory.extend(first.map(|sample| (0, sample)));
+    gathered.scraped = [order.metrics.as_deref().map(Scrape::take).transpose()?, None];
     let mut crew = Crew::start(order, workers)?;
     progress.say(&format!(
         "{}: {} devices, {}, {workers} worker{}",
@@ -91,6 +97,7 @@ pub(crate) fn run(order: &Order, progress: &mut Progress) -> Result<Report, Stri
         if workers == 1 { "" } else { "s" },
     ));
     let heard = listen(order, &mut crew, &mut gathered, progress);
+    gathered.scrape(order, Phase::Drain);
     crew.end();
     progress.clear();
     match heard {
@@ -176,6 +183,7 @@ impl Gathered {
         }
         let connected = merged.connected;
         progress.show(merged);
+        self.scrape(order, key.0);
         if let Some(pid) = order.server_pid
             && let Ok(sample) = Sample::take(pid, order.server_core)
         {
@@ -187,6 +195,25 @@ impl Gathered {
                 self.memory.push((connected, sample));
             }
         }
+    }
+
+    /// Keeps the last read before the counted part, and the last one after it: what was sent there is acked there, however
+    /// late. A server that is gone for a moment leaves the read before that.
+    fn scrape(&mut self, order: &Order, phase: Phase) {
+        let [before, after] = &mut self.scraped;
+        let place = match phase {
+            Phase::Connect | Phase::Warmup => before,
+            Phase::Measure => return,
+            Phase::Drain => after,
+        };
+        if let Some(scrape) = order.metrics.as_deref().and_then(|http| Scrape::take(http).ok()) {
+            *place = Some(scrape);
+        }
+    }
+
+    fn server_latency(&self) -> Option<ServerLatency> {
+        let [before, after] = &self.scraped;
+        Some(after.as_ref()?.since(before.as_ref()?))
     }
 
     fn points(&self) -> Vec<Point> {
@@ -283,6 +310,7 @@ fn report(order: &Order, workers: u32, date: String, gathered: Gathered) -> Repo
         totals,
         latencies,
         server_use: gathered.server_use(order),
+        server_latency: gathered.server_latency(),
         timeline: gathered.points(),
         outcome: gathered.outcome,
         intervals,

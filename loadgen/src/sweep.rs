@@ -1,4 +1,7 @@
-//! The highest rate that keeps a p99: doubles until it breaks, then halves the gap.
+//! The highest rate that keeps a p99, or that leaves the server's core idle now and then: doubles until it breaks, then
+//! halves the gap.
+
+mod half;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +39,13 @@ pub(crate) struct Flags {
     /// Ends when the answer is known to this share.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     within: f64,
+    /// Half load instead of a p99: the highest rate at which the server's process uses at most this share of one core,
+    /// then a run at half of it. 0.85 is what docs/performance.md means.
+    #[arg(long, value_name = "SHARE", requires = "server_pid", conflicts_with_all = ["p99_ms", "of"])]
+    busy: Option<f64>,
+    /// With --busy: seconds that count of each run of the search; --seconds is of the run at half load.
+    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    search_seconds: f64,
     /// The report of the best run as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -100,6 +110,14 @@ impl Search {
 /// # Errors
 /// Words, when a round could not be run at all.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
+    if let Some(busy_max) = flags.busy {
+        if !(busy_max > 0.0 && busy_max.is_finite()) {
+            return Err(format!(
+                "--busy {busy_max}: expected is a share of one core above 0, for example 0.85"
+            ));
+        }
+        return half::run(flags, busy_max);
+    }
     let mut progress = flags.target.progress();
     let signals = Signals::watch()?;
     let mut search = Search::new(flags.from, flags.to, flags.within);
@@ -108,7 +126,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
     println!("{:>12}{:>12}{:>12}{:>12}  ", "rate /s", "acked /s", "p50", "p99");
     for _ in 0..ROUNDS_MAX {
         let Some(rate) = search.next() else { break };
-        let order = flags.target.order(flags.scenario_at(rate)?, &signals)?;
+        let order = flags.target.order(flags.scenario_at(rate, &[])?, &signals)?;
         let report = run::run(&order, &mut progress)?;
         let found = judge(&report, flags);
         let of = flags.of(&report);
@@ -162,8 +180,10 @@ impl Flags {
         }
     }
 
-    fn scenario_at(&self, rate: f64) -> Result<Scenario, String> {
+    /// With keys that stand above those of the command line.
+    fn scenario_at(&self, rate: f64, more: &[(&str, String)]) -> Result<Scenario, String> {
         let mut set = self.keys.pairs()?;
+        set.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         set.push(("load.rate".into(), format!("{rate:?}")));
         if self.scenario.ends_with(".toml") {
             let text =

@@ -296,6 +296,47 @@ fn a_storm_is_told_apart_from_what_goes_on_beside_it() {
     assert!(words(&output).contains("all authenticated again in"), "{}", words(&output));
 }
 
+#[test]
+fn half_load_is_found_and_the_servers_own_latencies_are_beside_it() {
+    let server = Server::start();
+    let json = server.file("half.json");
+    let pid = server.child.id().to_string();
+    let sweep = ["sweep", "direct", "--devices", "40", "--from", "200", "--to", "400", "--busy", "8"];
+    let runs =
+        ["--search-seconds", "1", "--warmup", "0.5", "--seconds", "3", "--metrics", "--server-pid", &pid];
+    let output = server.load(&sweep).args(runs).args(["--json", &json]).output().unwrap();
+    assert_whole(&output);
+    let half = report(&json);
+    // Eight cores are more than this load can use; a busy machine may still not follow, and then less than all holds.
+    let rounds = half["rounds"].as_array().unwrap();
+    let highest = half["highest_per_s"].as_f64().unwrap();
+    assert!(rounds.iter().any(|round| round["holds"] == true && round["rate_per_s"] == highest), "{half}");
+    assert_eq!(half["half_per_s"].as_f64().unwrap(), highest / 2.0);
+    assert_eq!(half["report"]["scenario"]["load"]["rate"].as_f64().unwrap(), highest / 2.0);
+    assert!(half["busy"].as_f64().unwrap() > 0.0);
+    for name in ["ack", "delivery"] {
+        let own = &half["report"]["server_latency"][name];
+        let figure = |key: &str| own[key].as_f64().unwrap();
+        assert!(
+            figure("count") > 0.0 && figure("p50_us") > 0.0 && figure("p99_us") >= figure("p50_us"),
+            "{own}"
+        );
+    }
+    assert!(
+        words(&output).contains("half load") && words(&output).contains("server's own ack"),
+        "{}",
+        words(&output)
+    );
+    for (flags, expected) in [
+        (&["--busy", "0.5"][..], "--server-pid"),
+        (&["--busy", "0", "--server-pid", &pid], "a share of one core above 0"),
+        (&["--busy", "0.5", "--p99-ms", "3", "--server-pid", &pid], "cannot be used with"),
+    ] {
+        let output = server.load(&["sweep", "direct"]).args(flags).output().unwrap();
+        assert!(!output.status.success() && words(&output).contains(expected), "{}", words(&output));
+    }
+}
+
 /// Processes that a process has started.
 fn children(pid: u32) -> Vec<u32> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();

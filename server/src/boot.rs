@@ -26,6 +26,7 @@ use crate::certificate::{self, Certificate, CertificateError};
 use crate::config::{Config, QuicAt, StoreKind};
 use crate::driver::{self, Reserved};
 use crate::fatal;
+use crate::latency::Latency;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
 use crate::metrics::{Metrics, waits};
 use crate::plane::DataPlane;
@@ -139,8 +140,10 @@ impl Node {
         let (appenders, meters, stores) = store_threads(&data, placement, &outlets, &watcher.gate())?;
         let (readers, reader_threads) =
             Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
+        let latency = Arc::<Latency>::default();
         let metrics = Metrics {
             began,
+            latency: latency.clone(),
             outlets: outlets.clone(),
             store: data.clone(),
             meters,
@@ -156,6 +159,7 @@ impl Node {
             listen: chat.address,
             appenders,
             readers,
+            latency,
             events,
         };
         let mut quic = quic.into_iter();
@@ -253,6 +257,7 @@ struct Plan<'a> {
     listen: SocketAddr,
     appenders: Vec<Appender>,
     readers: Readers,
+    latency: Arc<Latency>,
     events: &'a Sender<Event>,
 }
 
@@ -296,6 +301,7 @@ impl Plan<'_> {
             }),
             appender: self.appender(shard)?,
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
+            latency: self.latency.clone(),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
             pin_to: self.core_of(shard).map(usize::from),

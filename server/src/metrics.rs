@@ -12,6 +12,7 @@ use shard::Holds;
 use storage::Store;
 use tokio::sync::oneshot;
 
+use crate::latency::Latency;
 use crate::mesh::{Outlets, Post};
 use crate::reader::ReadMeter;
 use crate::space::SpaceMeter;
@@ -27,6 +28,8 @@ const SHARD_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Metrics {
     /// When the process began.
     pub began: Instant,
+    /// The server's own times.
+    pub latency: Arc<Latency>,
     /// The shards.
     pub outlets: Outlets,
     /// The store.
@@ -123,6 +126,7 @@ impl Metrics {
         let mut text = Text::default();
         process::write(&mut text, self.began);
         self.shards(&mut text, &reports);
+        self.latencies(&mut text);
         self.store_threads(&mut text);
         self.store(&mut text);
         let (answered, failed) = self.readers.answered();
@@ -172,6 +176,25 @@ impl Metrics {
         ledgers(text, reports);
         for (name, help, read) in GAUGES {
             text.per("gauge", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
+        }
+    }
+
+    fn latencies(&self, text: &mut Text) {
+        let table = [
+            (
+                "maru_ack_seconds",
+                "From the read of a frame to its ack handed to the kernel.",
+                &self.latency.ack,
+            ),
+            (
+                "maru_delivery_seconds",
+                "From the read of a frame to each live delivery handed to the kernel.",
+                &self.latency.delivery,
+            ),
+        ];
+        for (name, help, histogram) in table {
+            text.head("histogram", name, help);
+            histogram.write(name, text.body());
         }
     }
 
@@ -272,6 +295,7 @@ mod tests {
         let (mailboxes, outlets) = mesh::build(2);
         let metrics = Metrics {
             began: Instant::now(),
+            latency: Arc::default(),
             outlets,
             store: Arc::new(Store::memory()),
             meters: vec![Arc::default(), Arc::default()],
@@ -314,6 +338,8 @@ mod tests {
             "maru_closes_total{code=\"too_big\",shard=\"1\"} 1",
             "maru_store_batches_total{thread=\"1\"} 0",
             "maru_store_write_seconds_count{thread=\"0\"} 0",
+            "maru_ack_seconds_bucket{le=\"0.00005\"} 0",
+            "maru_delivery_seconds_count 0",
             "# TYPE maru_sessions gauge",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

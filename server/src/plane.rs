@@ -137,6 +137,7 @@ mod tests {
     fn plane(outlets: &Outlets) -> DataPlane {
         let metrics = Metrics {
             began: std::time::Instant::now(),
+            latency: Arc::default(),
             outlets: outlets.clone(),
             store: Arc::new(storage::Store::memory()),
             meters: Vec::new(),

@@ -19,6 +19,7 @@ use crate::clock::{Clock, Now};
 use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
 use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
+use crate::latency::{Latency, Stopwatch};
 use crate::mesh::{Mailbox, Outlet, Post, Reply};
 
 /// Posts taken in one turn; the rest comes in the next.
@@ -121,6 +122,8 @@ pub struct ShardThread {
     pub appender: Append,
     /// Gives a query to a reader thread, which posts [`Post::Read`].
     pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
+    /// Where the times of all shards are kept.
+    pub latency: Arc<Latency>,
     /// Fan-out is replayed: the shard may be told to listen. Called once.
     pub on_ready: Once,
     /// After [`Post::Drain`]: every connection is closed, and whoever still takes something was sent its close code.
@@ -192,6 +195,7 @@ impl ShardThread {
             on_drained: Some(self.on_drained),
             is_drained: false,
             is_stopped: false,
+            stopwatch: Stopwatch::new(self.latency),
             turns: 0,
             turns_cut: 0,
             sleeps: 0,
@@ -227,6 +231,7 @@ struct Turns<C, D> {
     /// The core has said so.
     is_drained: bool,
     is_stopped: bool,
+    stopwatch: Stopwatch,
     turns: u64,
     /// Turns whose posts or hops took too long.
     turns_cut: u64,
@@ -249,10 +254,17 @@ impl<C: Core, D: Driver> Turns<C, D> {
             self.sleeps += 1;
         }
         let clock = self.clock;
-        self.driver.poll(timeout, &mut || clock.now(), &mut self.told)?;
+        let mut woke = None;
+        let mut now = || {
+            let now = clock.now();
+            woke.get_or_insert(now.at);
+            now
+        };
+        self.driver.poll(timeout, &mut now, &mut self.told)?;
         // Whoever was told of space in a ring towards another shard tries again at the end of this turn anyway.
         let _ = self.mailbox.get_up();
         self.now = self.clock.now();
+        self.stopwatch.woke(woke.unwrap_or(self.now.at));
         Ok(())
     }
 
@@ -274,7 +286,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
         self.turns += 1;
         self.core.begin_turn(self.now.tick, self.now.wall_ms);
         for answer in std::mem::take(&mut self.answers) {
-            self.core.step(answer, &mut self.effects);
+            self.step(answer);
         }
         self.step_told();
         let mut is_cut = false;
@@ -295,16 +307,19 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 break;
             }
             let Some((from, hop)) = self.mailbox.next_hop() else { break };
-            self.core.step(Input::Hop { from, hop }, &mut self.effects);
+            self.step(Input::Hop { from, hop });
         }
         self.turns_cut += u64::from(is_cut);
+        let before = self.effects.len();
         self.core.end_turn(&mut self.effects);
+        self.stopwatch.looks(self.effects.get(before..).unwrap_or_default(), true);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             self.carry_out(effect);
         }
         self.effects = effects;
         self.driver.flush(self.now, &mut self.told);
+        self.stopwatch.flushed(|| self.clock.now().at);
         self.send_hops();
         self.send_away();
         self.tell_drained();
@@ -331,11 +346,18 @@ impl<C: Core, D: Driver> Turns<C, D> {
         let mut told = std::mem::take(&mut self.told);
         for told in told.drain(..) {
             match told {
-                Told::Input(input) => self.core.step(input, &mut self.effects),
+                Told::Input(input) => self.step(input),
                 Told::Away { home, parcel } => self.away.push_back((home, parcel)),
             }
         }
         self.told = told;
+    }
+
+    fn step(&mut self, input: Input) {
+        let is_live = self.stopwatch.notes(&input);
+        let before = self.effects.len();
+        self.core.step(input, &mut self.effects);
+        self.stopwatch.looks(self.effects.get(before..).unwrap_or_default(), is_live);
     }
 
     fn on_post(&mut self, post: Post) -> io::Result<()> {
@@ -368,7 +390,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 return Ok(());
             }
         };
-        self.core.step(input, &mut self.effects);
+        self.step(input);
         Ok(())
     }
 

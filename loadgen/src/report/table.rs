@@ -42,6 +42,17 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
             line(words);
         }
     }
+    if let Some(own) = &report.server_latency {
+        for (name, found) in [("ack", &own.ack), ("delivery", &own.delivery)] {
+            line(format!(
+                "server's own {name}: p50 {}, p99 {}, mean {} of {} sampled",
+                time(found.p50_us),
+                time(found.p99_us),
+                time(found.mean_us),
+                found.count
+            ));
+        }
+    }
     line(String::new());
     line(format!(
         "tool {:.2} cores, {} worker{}, {} MiB",

@@ -89,6 +89,7 @@ impl Node {
                 cached: Box::new(|_| None),
                 appender: Box::new(|_| None),
                 reader: Box::new(|_, _| {}),
+                latency: Arc::default(),
                 on_ready: Box::new(move || ready.send(()).unwrap()),
                 on_drained: Box::new(move || drain.send(()).unwrap()),
                 pin_to: Some(0),

@@ -29,6 +29,7 @@ mod full;
 mod http;
 mod interop;
 mod kill;
+mod latency;
 mod ledger;
 mod marks;
 mod neighbours;
