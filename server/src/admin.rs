@@ -1,12 +1,14 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `create-users`, `token` and `stats --data` need a stopped one. The others work on the accounts
-//! alone, also beside a running server.
+//! `check`, `renew`, `create-users`, `token`, `revoke` without `--server` and `stats --data` need a stopped one. The others
+//! work on the accounts alone or ask the server, also beside a running one.
 
 mod accounts;
+mod ask;
 pub(crate) mod bulk;
 mod check;
 mod renew;
+mod revoke;
 mod stats;
 
 use std::error::Error;
@@ -94,6 +96,24 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// End devices: their sessions are closed, and no token that they hold is good any more. All devices of a user, one of
+    /// them, or those of everybody. In a stopped data directory, or with --server on the running server that uses it.
+    Revoke {
+        #[command(flatten)]
+        place: Place,
+        /// Whose.
+        #[arg(long, value_name = "NAME", required_unless_present = "all")]
+        user: Option<String>,
+        /// Only this device.
+        #[arg(long, value_name = "ID", requires = "user")]
+        device: Option<u64>,
+        /// Everybody's.
+        #[arg(long, conflicts_with_all = ["user", "device"])]
+        all: bool,
+        /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+    },
     /// Print counters: of a running server, or of a stopped data directory.
     Stats {
         #[command(flatten)]
@@ -143,6 +163,16 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Token { place, user, device, ttl, json } => {
                 let wanted = accounts::Wanted { user, device: *device, ttl_s: *ttl, json: *json };
                 accounts::token(&place.load()?, wanted, &mut out).await
+            }
+            Task::Revoke { place, user, device, server, .. } => {
+                let wanted = match user {
+                    Some(name) => revoke::Wanted::User { name, device: *device },
+                    None => revoke::Wanted::All,
+                };
+                match server {
+                    Some(url) => revoke::on_server(&place.existing()?, url, wanted, &mut out).await,
+                    None => revoke::in_directory(&place.existing()?, wanted, &mut out).await,
+                }
             }
             Task::Stats { server: Some(url), .. } => stats::of_server(url, &mut out),
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,

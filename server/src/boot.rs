@@ -26,7 +26,7 @@ use crate::config::{Config, QuicAt, StoreKind};
 use crate::driver::{self, Reserved};
 use crate::fatal;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, waits};
 use crate::plane::DataPlane;
 use crate::reader::Readers;
 use crate::space::{Gate, Keep, Watcher};
@@ -218,18 +218,18 @@ impl Node {
         self.plane.set_ready(true);
     }
 
-    /// Reads that failed, that shards wait for, and that are asked again after a pause.
+    /// What keeps each shard from being ready, in words.
     #[must_use]
-    pub fn reads_resting(&self) -> u64 {
+    pub fn waits_for(&self) -> Vec<String> {
         let (tells, told) = channel();
         for outlet in self.outlets.all() {
             let tells = tells.clone();
-            let tell =
-                move |report: ShardReport| tells.send(report.core.reads_resting_now).unwrap_or_default();
+            let tell = move |report: ShardReport| tells.send(report).unwrap_or_default();
             outlet.post(Post::Inspect(Box::new(tell)));
         }
         drop(tells);
-        told.iter().sum()
+        let reports: Vec<_> = told.iter().collect();
+        waits::of(self.outlets.shards(), &reports)
     }
 
     /// Stops admitting; each shard tells when it is done.

@@ -6,7 +6,6 @@
 
 pub(crate) mod budget;
 pub mod epoll;
-mod halves;
 mod timers;
 mod udp;
 
@@ -37,8 +36,8 @@ pub struct Limits {
     pub hello_ms: u64,
     /// Time to take what is queued and answer a close, milliseconds.
     pub close_ms: u64,
-    /// Bytes of WebSocket messages that have come in part, of all connections together. Above it those that hold one are
-    /// read no further until there is room; one at a time goes on.
+    /// Bytes of messages that have come in part, of all connections together. Above it those that hold one are read no
+    /// further until there is room; one at a time of each carrier goes on.
     pub half_bytes_max: usize,
 }
 
@@ -49,7 +48,7 @@ impl Default for Limits {
             unauthenticated_max: 4096,
             hello_ms: 10_000,
             close_ms: 5000,
-            half_bytes_max: halves::HALF_BYTES_MAX,
+            half_bytes_max: edge::limits::HALF_BYTES_MAX,
         }
     }
 }
@@ -159,7 +158,7 @@ pub struct Counters {
     pub turns_cut: u64,
     /// Connections closed because they stood still in the middle of a message while others waited for its memory.
     pub halves_stalled: u64,
-    /// Bytes of WebSocket messages that have come in part.
+    /// Bytes of messages that have come in part.
     pub half_bytes_now: u64,
     /// Connections now.
     pub connections_now: u64,

@@ -2,6 +2,7 @@
 
 mod process;
 mod text;
+pub(crate) mod waits;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,7 +112,7 @@ const GAUGES: &[Row] = &[
     ("maru_reads_resting", "Reads that failed and are asked again after a pause.", |r| {
         r.core.reads_resting_now
     }),
-    ("maru_half_bytes", "Bytes of WebSocket messages that came in part.", |r| r.driver.half_bytes_now),
+    ("maru_half_bytes", "Bytes of messages that came in part.", |r| r.driver.half_bytes_now),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
 ];
 
@@ -132,6 +133,11 @@ impl Metrics {
         text.gauge("maru_disk_free_bytes", "Free space on the disk of the data directory.", free);
         text.gauge("maru_disk_low", "1 while whatever writes is refused for want of space.", u64::from(low));
         text.end()
+    }
+
+    /// What keeps the node from serving, shard by shard, in words.
+    pub async fn waits_for(&self) -> Vec<String> {
+        waits::of(self.outlets.shards(), &self.reports().await)
     }
 
     async fn reports(&self) -> Vec<ShardReport> {
@@ -282,6 +288,8 @@ mod tests {
                     driver.closes.add(protocol::CloseCode::TooBig);
                     reply(ShardReport {
                         shard: protocol::ShardId(1),
+                        is_ready: true,
+                        resting: None,
                         core,
                         driver,
                         turns: 7,

@@ -111,6 +111,17 @@ impl api::Core for DataPlane {
         Route { shard: home, shards: self.placement.shards(), quic }
     }
 
+    fn waits_for(&self) -> Pending<'_, String> {
+        Box::pin(async {
+            match self.metrics.waits_for().await {
+                waits if waits.is_empty() => {
+                    "all has been read: the server is about to serve, or drains".into()
+                }
+                waits => format!("the server starts: {}", waits.join("; ")),
+            }
+        })
+    }
+
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(self.metrics.text())
     }

@@ -166,15 +166,8 @@ fn wait_ready(node: &Node, happens: &Receiver<Event>) -> bool {
             Ok(Event::Signal) | Err(RecvTimeoutError::Disconnected) => return false,
             Ok(_) => {}
             Err(RecvTimeoutError::Timeout) => {
-                let resting = node.reads_resting();
-                if resting > 0 {
-                    tracing::warn!(
-                        missing,
-                        resting,
-                        "shards wait for reads that failed; see \"a query failed\""
-                    );
-                } else {
-                    tracing::info!(missing, "shards still read what was not yet delivered");
+                for wait in node.waits_for() {
+                    tracing::warn!(missing, "not ready: {wait}");
                 }
             }
         }

@@ -41,6 +41,10 @@ pub type Once = Box<dyn FnOnce() + Send>;
 pub struct ShardReport {
     /// Which shard.
     pub shard: ShardId,
+    /// Everything that it has to read before it serves is read.
+    pub is_ready: bool,
+    /// A read that failed and that it waits for.
+    pub resting: Option<shard::Resting>,
     /// What the core counts.
     pub core: shard::Counters,
     /// What the driver counts.
@@ -65,6 +69,9 @@ pub trait Core {
     fn has_hops(&self, to: ShardId) -> bool;
     fn next_deadline(&self) -> Option<Tick>;
     fn counters(&self) -> shard::Counters;
+    fn resting(&self) -> Option<shard::Resting> {
+        None
+    }
 }
 
 impl Core for Shard {
@@ -88,6 +95,9 @@ impl Core for Shard {
     }
     fn counters(&self) -> shard::Counters {
         Self::counters(self)
+    }
+    fn resting(&self) -> Option<shard::Resting> {
+        Self::resting(self)
     }
 }
 
@@ -368,6 +378,8 @@ impl<C: Core, D: Driver> Turns<C, D> {
         driver.turns_cut += self.turns_cut;
         ShardReport {
             shard: self.shard,
+            is_ready: self.on_ready.is_none(),
+            resting: self.core.resting(),
             core: self.core.counters(),
             driver,
             turns: self.turns,

@@ -78,6 +78,11 @@ pub trait Core: Send + Sync + 'static {
     /// Whether every shard serves and none drains.
     fn is_ready(&self) -> bool;
 
+    /// What keeps the server from being ready, in words.
+    fn waits_for(&self) -> Pending<'_, String> {
+        Box::pin(async { "the server starts or drains".to_owned() })
+    }
+
     /// The data plane's metrics in the Prometheus text format.
     fn metrics(&self) -> Pending<'_, String>;
 }

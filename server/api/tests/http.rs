@@ -237,7 +237,9 @@ async fn a_core_that_cannot_costs_nothing_for_ever() {
 async fn health_and_readiness() {
     let world = World::new().await;
     assert_eq!(world.get("/healthz", "").await, (StatusCode::OK, json!("ok\n")));
-    refused(&world.get("/readyz", "").await, 503, "not_ready");
+    let starting = world.get("/readyz", "").await;
+    refused(&starting, 503, "not_ready");
+    assert!(starting.1.to_string().contains("shard 1 waits"), "in words: {starting:?}");
     world.core.ready.store(true, Ordering::Release);
     assert_eq!(world.get("/readyz", "").await, (StatusCode::OK, json!("ready\n")));
     assert!(world.data.path().join("accounts.sqlite").exists());

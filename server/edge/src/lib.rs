@@ -16,6 +16,7 @@
 
 mod connection;
 mod egress;
+mod halves;
 mod http;
 mod inbound;
 pub mod limits;
@@ -24,6 +25,7 @@ mod table;
 
 pub use connection::Connection;
 pub use egress::{SLICES_FEW, SLICES_MAX};
+pub use halves::{Halves, Share};
 pub use table::Table;
 
 use protocol::token::Key;

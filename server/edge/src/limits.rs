@@ -35,7 +35,18 @@ pub const QUIC_RESPONSES_MAX: usize = 1024;
 pub const QUIC_RESET_INTERVAL_US: u64 = 500;
 /// Bytes of a server's connection id: the shard and seven random ones.
 pub const QUIC_ID_BYTES: usize = 8;
+/// Bytes of messages that came in part over a shard's WebSockets and QUIC connections together, unless set otherwise.
+/// Above it, connections that hold none are still served, [`READ_BYTES_FULL`] at a time: so much more each of them can
+/// come to hold.
+pub const HALF_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one read while there is no room for half messages.
+pub const READ_BYTES_FULL: usize = 1024;
+/// Whoever holds a half message and sends less than [`HALF_PROGRESS_BYTES`] in so long is closed, if others wait.
+pub const HALF_STALLED_MS: u64 = 10_000;
+/// What counts as going on.
+pub const HALF_PROGRESS_BYTES: usize = 16 * 1024;
 
+const _: () = assert!(HALF_BYTES_MAX >= 16 * WS_MESSAGE_BYTES_MAX);
 const _: () = assert!(QUIC_PAGE_BYTES_MAX >= protocol::limits::PAGE_BYTES_MAX);
 const _: () = assert!(UNAUTHENTICATED_BYTES_MAX / protocol::limits::HEADER_BYTES < WS_MESSAGE_FRAMES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX < UNAUTHENTICATED_BYTES_MAX);

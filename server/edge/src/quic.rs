@@ -9,7 +9,9 @@
 //! # Calling contract
 //!
 //! 1. Datagrams go into [`Endpoint::on_datagram`], due deadlines into [`Endpoint::on_deadline`]; what devices say comes
-//!    out of the sink. A connection that is paused is not read: flow control holds the device.
+//!    out of the sink. A connection that is paused is not read: flow control holds the device. Nor is one that holds a
+//!    frame which came in part while all of them together, and what [`Endpoint::set_other_halves`] told of the other
+//!    carrier, are above the bound.
 //! 2. What is to be sent goes into [`Endpoint::transmit`] and [`Endpoint::close`].
 //! 3. Once a turn [`Endpoint::poll_transmit`] until it has nothing: everything of the turn leaves in as few datagrams as
 //!    it fits into, acknowledgements with it.
@@ -99,6 +101,8 @@ pub struct Counters {
     pub peer_faults: u64,
     /// Connections that we closed, by code, whoever wanted it: core, edge or, with Normal, the peer.
     pub closes: Closes,
+    /// Connections closed because they stood still in the middle of a frame while others waited for its memory.
+    pub halves_stalled: u64,
     /// Pages of history that left on a stream of their own.
     pub page_streams: u64,
     /// Connections now.

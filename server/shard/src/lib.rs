@@ -54,6 +54,7 @@ pub use input::{Command, CommandError, ConnId, Input, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use shard::Shard;
+pub use unread::Resting;
 
 use protocol::query::StoreState;
 use protocol::{Placement, Rejects, ShardId};

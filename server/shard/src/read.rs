@@ -88,8 +88,9 @@ impl Shard {
             Err(fault @ ReadFault::Corrupt { .. }) => {
                 self.out.push(Effect::Fault(Fault::Unreadable(fault)));
             }
-            Err(ReadFault::Io { .. }) => {
+            Err(ReadFault::Io { place, what }) => {
                 self.counters.reads_failed += 1;
+                self.unread.because(&place, &what);
                 self.read_failed(asked);
             }
         }

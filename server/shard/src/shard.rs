@@ -27,7 +27,7 @@ use crate::remote::HeldConn;
 use crate::session::Session;
 use crate::source::Source;
 use crate::timer::Timer;
-use crate::unread::Unread;
+use crate::unread::{Resting, Unread};
 use crate::user::{User, Waiting};
 use crate::window::Windows;
 use crate::{Config, Counters};
@@ -297,6 +297,12 @@ impl Shard {
     #[must_use]
     pub fn dedup_bytes(&self) -> usize {
         self.windows.bytes()
+    }
+
+    /// Of the reads that failed and that something waits for, the one that failed most often.
+    #[must_use]
+    pub fn resting(&self) -> Option<Resting> {
+        self.unread.worst(self.now)
     }
 
     /// Counters for the operator.

@@ -2,6 +2,7 @@
 //! again in the step in which it failed; each failure doubles the pause. Who waits for an answer is refused at once; what
 //! has nobody to refuse (deliveries, logs, pages of an inbox) is asked for again when its pause is over.
 
+use core::fmt;
 use std::collections::BTreeMap;
 
 use protocol::{ChannelId, StoreId, UserId};
@@ -19,9 +20,43 @@ pub(crate) enum Load {
     Replay { dest: StoreId, source: StoreId },
 }
 
-#[derive(Clone, Copy, Debug)]
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user {user}"),
+            Self::Channel(channel) => write!(f, "channel {channel}"),
+            Self::Window(channel) => write!(f, "the newest messages of channel {channel}"),
+            Self::Page(conn) => write!(f, "a page of the inbox for connection {}", conn.0),
+            Self::Replay { dest, source } => write!(f, "what store {source} has for store {dest}"),
+        }
+    }
+}
+
+/// A read that failed, that something waits for, and that is asked again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resting {
+    /// What is read.
+    pub what: String,
+    /// Why it failed last: the place, and the words of the system.
+    pub why: String,
+    /// How often it failed in a row.
+    pub failed: u32,
+    /// When it is asked again, milliseconds from now.
+    pub again_ms: u64,
+}
+
+impl fmt::Display for Resting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, why, failed, again_ms } = self;
+        write!(f, "{what} could not be read, {failed} times in a row ({why}), next try in {again_ms} ms")
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Rest {
     pause_ms: u64,
+    failed: u32,
+    why: String,
     until: Tick,
     /// Something waits for it that cannot be refused.
     wanted: bool,
@@ -31,9 +66,16 @@ struct Rest {
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     rests: BTreeMap<Load, Rest>,
+    /// Why the read failed that is being looked at.
+    why: String,
 }
 
 impl Unread {
+    /// A read has just failed for this reason; what rests for it is told by [`Self::failed`].
+    pub(crate) fn because(&mut self, place: &str, what: &str) {
+        self.why = format!("{place}: {what}");
+    }
+
     /// A read failed: it rests, twice as long as the last time. `wanted` says that it must be asked again.
     pub(crate) fn failed(&mut self, load: Load, now: Tick, wanted: bool) {
         if self.rests.len() >= RESTS_MAX {
@@ -43,14 +85,16 @@ impl Unread {
         if !wanted && self.rests.len() >= RESTS_MAX {
             return;
         }
-        let last = self.rests.get(&load).map_or(0, |rest| rest.pause_ms);
+        let (last, failed) = self.rests.get(&load).map_or((0, 0), |rest| (rest.pause_ms, rest.failed));
+        let (failed, why) = (failed.saturating_add(1), self.why.clone());
         let pause_ms = (last * 2).clamp(READ_PAUSE_MIN_MS, READ_PAUSE_MAX_MS);
-        self.rests.insert(load, Rest { pause_ms, until: now.after_ms(pause_ms), wanted });
+        self.rests.insert(load, Rest { pause_ms, failed, why, until: now.after_ms(pause_ms), wanted });
     }
 
     /// There is no room to ask for this now: it is asked for a little later, because something waits for it.
     pub(crate) fn later(&mut self, load: Load, now: Tick) {
-        let rest = self.rests.entry(load).or_insert(Rest { pause_ms: 0, until: now, wanted: true });
+        let new = Rest { pause_ms: 0, failed: 0, why: String::new(), until: now, wanted: true };
+        let rest = self.rests.entry(load).or_insert(new);
         (rest.until, rest.wanted) = (now.after_ms(READ_PAUSE_MIN_MS), true);
     }
 
@@ -91,6 +135,18 @@ impl Unread {
     /// When something is to be asked again.
     pub(crate) fn next(&self) -> Option<Tick> {
         self.rests.values().filter(|rest| rest.wanted).map(|rest| rest.until).min()
+    }
+
+    /// Of the reads that rest and must be asked again, the one that failed most often.
+    pub(crate) fn worst(&self, now: Tick) -> Option<Resting> {
+        let wanted = self.rests.iter().filter(|(_, rest)| rest.wanted && rest.failed > 0);
+        let (load, rest) = wanted.max_by_key(|(_, rest)| rest.failed)?;
+        Some(Resting {
+            what: load.to_string(),
+            why: rest.why.clone(),
+            failed: rest.failed,
+            again_ms: rest.until.0.saturating_sub(now.0),
+        })
     }
 
     /// How many reads rest that must be asked again.

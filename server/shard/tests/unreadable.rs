@@ -102,18 +102,26 @@ fn others_are_served_while_one_user_cannot_be_read() {
 #[test]
 fn a_log_that_cannot_be_read_is_asked_for_again_and_then_the_shard_is_ready() {
     let mut desk = Desk::with(1, 1, Limits::default(), &logged);
-    let mut pause = READ_PAUSE_MIN_MS;
+    let (mut pause, mut failed) = (READ_PAUSE_MIN_MS, 0);
     for _ in 0..5 {
         assert!(matches!(desk.queries.front(), Some((_, _, Query::Replay { .. }))));
         desk.fail_read();
         assert!(desk.queries.is_empty(), "not in the same turn");
         desk.pass(pause - 1);
         assert!(desk.queries.is_empty());
+        let resting = desk.shards[0].resting().unwrap();
+        failed += 1;
+        assert_eq!((resting.failed, resting.again_ms), (failed, 1));
+        assert!(
+            resting.what.contains("store 0") && resting.why == "store 0: Input/output error",
+            "{resting}"
+        );
         desk.pass(1);
         pause *= 2;
     }
     assert_eq!(desk.ready, 0);
     desk.run_replay(1);
+    assert_eq!(desk.shards[0].resting(), None, "it was read");
     assert_eq!(desk.ready, 1);
 }
 

@@ -24,6 +24,8 @@ pub struct Disk {
     reads: Vec<Pending>,
     /// What cannot be read, and until when.
     unreadable: Vec<(Unreadable, u64)>,
+    /// Reads that failed for it: of users, logs, histories.
+    pub unread: [u64; 3],
     /// What is really on the disk, while the disk lies.
     synced: Option<Stores>,
 }
@@ -40,6 +42,15 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
+    /// Where its failed reads are counted.
+    fn place(self) -> usize {
+        match self {
+            Self::User(_) => 0,
+            Self::Log(_) => 1,
+            Self::History(_) => 2,
+        }
+    }
+
     /// Whether a query needs it.
     fn is_needed_by(self, query: &Query) -> bool {
         match (self, query) {
@@ -83,6 +94,7 @@ impl Disk {
             threads: (0..stores).map(|_| Thread::default()).collect(),
             reads: Vec::new(),
             unreadable: Vec::new(),
+            unread: [0; 3],
             synced: None,
         }
     }
@@ -153,8 +165,11 @@ impl Disk {
         let taken = order.into_iter().filter_map(|place| due[place].take());
         taken
             .map(|Pending { shard, ticket, query, .. }| {
-                let unreadable = self.unreadable.iter().any(|(what, _)| what.is_needed_by(&query));
-                let answer: Result<Answer, ReadFault> = if rng.chance(failed) || unreadable {
+                let unreadable = self.unreadable.iter().find(|(what, _)| what.is_needed_by(&query));
+                if let Some((what, _)) = unreadable {
+                    self.unread[what.place()] += 1;
+                }
+                let answer: Result<Answer, ReadFault> = if rng.chance(failed) || unreadable.is_some() {
                     Err(passing("injected read fault"))
                 } else {
                     let answer = self.stores.read(&query, Tier::Any).map_err(ReadFault::from);

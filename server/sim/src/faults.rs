@@ -112,6 +112,16 @@ impl World {
         }
     }
 
+    /// Logs are read at boot and hardly ever else: sometimes one cannot be read then, for a while.
+    pub(crate) fn hide_a_log(&mut self) {
+        if self.plan.faults.unreadable > 0 && self.rng.chance(200) {
+            let log = StoreId(self.rng.place(usize::from(self.plan.stores)) as u16);
+            let until = self.now + self.rng.below(2_000);
+            self.trace.say(self.now, || format!("the log of store {log} cannot be read until {until}"));
+            self.disk.make_unreadable(Unreadable::Log(log), until);
+        }
+    }
+
     fn cut(&mut self) {
         let links: Vec<_> = self.devices.iter().filter_map(|device| device.link).collect();
         if let Some(link) = self.rng.pick(&links) {

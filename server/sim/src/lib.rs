@@ -22,7 +22,7 @@
 //! | 9 drain | [`world`]: Drained in time, with every connection closed; what was left is replayed |
 //!
 //! Completeness: [`wire`] (no range passes what is durable or what was sent), [`device`] (everything up to the cursor is
-//! held). Bounds: [`disk`] (batches in flight), [`conn`] (egress), [`durable`] (devices), [`node`] (turns that spin).
+//! held). Bounds: [`bounds`] (the ledger, users and channels in memory), [`disk`] (batches in flight), [`conn`] (egress), [`durable`] (devices), [`node`] (turns that spin).
 //! At rest: [`invariants`] (0 lost, 0 doubled on every device; own lists; stores against model).
 
 // A panic is a failed seed: it is caught, named and printed with its number.
@@ -33,6 +33,7 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod bounds;
 pub mod conn;
 pub mod device;
 pub mod disk;

@@ -216,6 +216,11 @@ impl Node {
         Ok(())
     }
 
+    /// Runs a turn of a shard that has no reason for one.
+    pub(crate) fn quiet_turn(&mut self, shard: usize, scene: &mut Scene<'_>) -> Check {
+        self.turn(shard, scene)
+    }
+
     /// Whether nothing waits anywhere and no shard asks for a turn now.
     #[must_use]
     pub fn is_idle(&self, now: u64) -> bool {

@@ -6,6 +6,7 @@ use protocol::commit::AccountRow;
 use protocol::{DeviceId, UserId};
 use shard::{Command, CommandError, Input, Ticket};
 
+use crate::bounds;
 use crate::broken;
 use crate::device::Device;
 use crate::disk::Disk;
@@ -93,6 +94,8 @@ pub struct Tally {
     pub sends_written: u64,
     /// Frames of sessions that were refused for their pace.
     pub refused_for_pace: u64,
+    /// Reads that failed because the rows of a user, a log or a history could not be read for a while.
+    pub unread: [u64; 3],
     /// Virtual milliseconds.
     pub virtual_ms: u64,
 }
@@ -153,6 +156,10 @@ impl World {
         self.heal()?;
         self.settle()?;
         self.count();
+        self.tally.unread = self.disk.unread;
+        if let (Some(node), _, mut scene) = self.parts() {
+            bounds::memory(node, &mut scene)?;
+        }
         invariants::at_rest(self)
     }
 
@@ -239,6 +246,7 @@ impl World {
             serve(node, &mut scene)?;
             node.turns(&mut scene)?;
             sessions::single(node, scene.oracle)?;
+            bounds::ledgers(node)?;
             if scene.disk.is_idle() && node.is_idle(scene.now) {
                 sessions::none_paused(node, scene.now, &scene.plan.limits)?;
             }
@@ -450,6 +458,7 @@ impl World {
         self.commands.clear();
         self.network.server_died(&mut self.rng, self.now, 200);
         self.boot_at = self.now + self.rng.below(300);
+        self.hide_a_log();
     }
 
     fn count(&mut self) {

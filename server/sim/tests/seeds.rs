@@ -105,10 +105,13 @@ fn things_go_wrong() {
         sum.pauses += tally.pauses;
         sum.restores += tally.restores;
         sum.lost += tally.lost;
+        sum.unread.iter_mut().zip(tally.unread).for_each(|(sum, unread)| *sum += unread);
     }
     assert!(sum.crashes > 20 && sum.cuts > 60 && sum.app_crashes > 30, "{sum:?}");
     assert!(sum.drains > 3 && sum.fell_behind > 20 && sum.pauses > 20, "{sum:?}");
     assert!(sum.restores > 3 && sum.lost > 20, "{sum:?}");
+    // A user's rows, a log's and a channel's history, each for a while.
+    assert!(sum.unread.iter().all(|unread| *unread > 0), "{sum:?}");
     assert!(sum.messages > 10_000 && sum.acks > 5_000 && sum.rejects > 500, "{sum:?}");
 }
 

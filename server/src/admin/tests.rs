@@ -162,3 +162,42 @@ fn what_is_not_a_data_directory_is_left_alone() {
     assert!(refused.contains("is not a Maru data directory"), "{refused}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn revoked_devices_are_gone_on_both_sides() {
+    let (_dir, config) = directory();
+    for name in ["alice", "bob"] {
+        accounts::create_user(&config, name, "correct horse", &mut Vec::new()).await.unwrap();
+    }
+    for (user, device) in [("alice", 77), ("alice", 78), ("bob", 79)] {
+        let wanted = accounts::Wanted { user, device: Some(device), ttl_s: None, json: false };
+        accounts::token(&config, wanted, &mut Vec::new()).await.unwrap();
+    }
+    let revoke = async |wanted| {
+        let mut out = Vec::new();
+        revoke::in_directory(&config, wanted, &mut out).await.map(|_| text(out))
+    };
+    // What the accounts know; `check` says that the core knows the same.
+    let known = async |name| {
+        let mut out = Vec::new();
+        check::run(&config, &mut out).await.unwrap();
+        assert!(text(out).contains("odd 0, broken 0"));
+        let accounts = Accounts::open_existing(&config.data).await.unwrap();
+        let account = accounts.user_by_name(&Name::parse(name).unwrap()).await.unwrap().unwrap();
+        let devices: Vec<u64> =
+            accounts.all_devices(account.user).await.unwrap().iter().map(|device| device.0).collect();
+        accounts.close().await;
+        (devices, account.not_before_ms > 0)
+    };
+    let one = revoke::Wanted::User { name: "alice", device: Some(77) };
+    assert!(revoke(one).await.unwrap().ends_with(": 1\n"));
+    assert!(revoke(one).await.unwrap().ends_with(": 0\n"), "repeatable");
+    assert_eq!(known("alice").await, (vec![78], false));
+    assert!(revoke(revoke::Wanted::User { name: "alice", device: None }).await.unwrap().ends_with(": 1\n"));
+    assert_eq!(known("alice").await, (vec![], true), "and every token issued until now");
+    assert_eq!(known("bob").await, (vec![79], false), "nobody else's");
+    assert!(revoke(revoke::Wanted::All).await.unwrap().ends_with(": 1\n"));
+    assert_eq!(known("bob").await, (vec![], true));
+    let nobody = revoke::Wanted::User { name: "carol", device: None };
+    assert!(revoke(nobody).await.unwrap_err().to_string().contains("no user carol"));
+}

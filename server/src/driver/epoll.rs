@@ -13,7 +13,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Connection, Moment, Table};
+use edge::{Connection, Halves, Moment, Table};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::{CloseCode, Rejects};
@@ -21,7 +21,6 @@ use shard::{ConnId, Input};
 
 pub(super) use self::transfer::hello_input;
 use self::transfer::sink;
-use super::halves::Halves;
 use super::timers::Timers;
 use super::udp::{Udp, is_quic};
 use super::{Counters, Driver, Quic, Setup, Told};
@@ -91,7 +90,7 @@ pub struct Epoll {
     /// Those with unread bytes that had their share of the last turn.
     readers: VecDeque<ConnId>,
     /// Those in the middle of a message.
-    halves: Halves,
+    halves: Halves<ConnId>,
     /// Those to look at in the next flush.
     dirty: Vec<ConnId>,
     hello_timers: Timers,
@@ -228,6 +227,14 @@ impl Epoll {
         }
     }
 
+    /// Both carriers have one bound for half messages.
+    fn share_halves(&mut self) {
+        if let Some(udp) = &mut self.udp {
+            let other = udp.share_halves(self.halves.share());
+            self.halves.set_other(other);
+        }
+    }
+
     fn on_deadlines(&mut self, now: Now, told: &mut Vec<Told>) {
         let due = |timers: &mut Timers| timers.pop_due(now.tick.0);
         while let Some(conn) = due(&mut self.hello_timers).or_else(|| due(&mut self.close_timers)) {
@@ -341,13 +348,16 @@ impl Driver for Epoll {
         let now = clock();
         self.on_events();
         self.accept(now);
+        self.share_halves();
         self.make_room(now, told);
         let mut is_cut = self.read_all(now, clock, told);
+        self.share_halves();
         self.on_deadlines(now, told);
         if let (Some(udp), true) = (&mut self.udp, self.listener.is_some() || self.is_draining) {
             let moment = Self::moment(&self.setup, now);
             is_cut |= udp.read(&moment, now, clock, told);
             udp.on_deadlines(&moment, now, told);
+            self.share_halves();
         }
         self.counters.turns_cut += u64::from(is_cut);
         Ok(())
@@ -414,6 +424,7 @@ impl Driver for Epoll {
         }
         if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_paused = true;
+            self.halves.pause(conn);
         }
     }
 
@@ -423,6 +434,7 @@ impl Driver for Epoll {
         }
         if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_paused = false;
+            self.halves.resume(conn, now.tick.0);
             if entry.is_readable && !entry.is_in_readers {
                 entry.is_in_readers = true;
                 self.readers.push_back(conn);
@@ -474,7 +486,8 @@ impl Driver for Epoll {
         let mut closes = own.closes;
         closes.join(&quic.closes);
         Counters {
-            half_bytes_now: self.halves.bytes() as u64,
+            half_bytes_now: (self.halves.share().bytes + self.udp.as_ref().map_or(0, Udp::half_bytes)) as u64,
+            halves_stalled: own.halves_stalled + quic.halves_stalled,
             connections_now: self.table.len() as u64 + quic.connections_now,
             unauthenticated_now: self.unauthenticated as u64 + quic.unauthenticated_now,
             accepted: own.accepted + quic.accepted,

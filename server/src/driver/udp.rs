@@ -9,8 +9,8 @@ use std::net::UdpSocket as StdSocket;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use edge::Moment;
 use edge::quic::{EcnCodepoint, Endpoint, Key, Path, Settings, Sink, Told as Said, Transmit};
+use edge::{Moment, Share};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use protocol::{CloseCode, Rejects};
@@ -117,6 +117,7 @@ impl Udp {
             connections_max: setup.limits.connections_max,
             unauthenticated_max: setup.limits.unauthenticated_max,
             retry_above: RETRY_ABOVE,
+            half_bytes_max: setup.limits.half_bytes_max,
             at: now.at,
             now_ms: now.tick.0,
         };
@@ -197,6 +198,17 @@ impl Udp {
 
     pub(super) fn on_deadlines(&mut self, moment: &Moment<'_>, now: Now, told: &mut Vec<Told>) {
         self.endpoint.on_deadline(moment, now.at, &mut sink(told, &mut self.rejects));
+    }
+
+    /// Tells the endpoint what WebSockets hold of half messages, and gives what it holds.
+    pub(super) fn share_halves(&mut self, other: Share) -> Share {
+        self.endpoint.set_other_halves(other);
+        self.endpoint.halves()
+    }
+
+    /// Bytes of frames that came in part.
+    pub(super) fn half_bytes(&self) -> usize {
+        self.endpoint.halves().bytes
     }
 
     pub(super) fn transmit(&mut self, conn: ConnId, frames: Bytes) {

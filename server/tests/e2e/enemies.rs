@@ -10,12 +10,13 @@ use protocol::{ChannelId, Code, SendId, UserId};
 
 use crate::node::Node;
 use crate::pair::Pair;
-use crate::people::PASSWORD;
-use crate::raw::{Carrier, Raw, token};
+use crate::people::{PASSWORD, until};
+use crate::raw::{Carrier, Raw, token, ws};
 
 over_both! {
     pages_that_nobody_reads_cost_their_askers
     groups_of_people_who_do_not_exist_cost_their_founder
+    half_messages_are_counted_and_forgotten
 }
 
 /// What a session may cost: what waits for its connection, and one page.
@@ -83,6 +84,40 @@ async fn groups_of_people_who_do_not_exist_cost_their_founder(carrier: Carrier) 
         1 + refused[0],
         "the pair's, and those that were tried"
     );
+    pair.end().await;
+}
+
+/// A message or a frame that has no end is memory, over either carrier: the shard that holds it counts it towards its bound.
+async fn half_messages_are_counted_and_forgotten(carrier: Carrier) {
+    const HALF: usize = 300_000;
+    let node = Node::over(carrier, 2, &[]);
+    let enemy = user(&node, "enemy").await;
+    let pair = Pair::start(&node).await;
+    let frame = encode(9, &SendText { channel: 1, text: "가".repeat(100_000) });
+    let message = match carrier {
+        Carrier::Ws => ws(2, frame.bytes()),
+        Carrier::Quic => frame.bytes().to_vec(),
+    };
+    let mut devices: Vec<Raw> = (1..=8).map(|n| Raw::live(&node, &token(&node, enemy, n))).collect();
+    for device in &mut devices {
+        device.send(&message[..HALF - 1]);
+        // The last bytes that are on the way, and what the server says to them.
+        if carrier == Carrier::Quic {
+            device.quic().turn();
+        }
+    }
+    let half = || node.metric("maru_half_bytes", "") as usize;
+    until("all of it is counted", || {
+        devices.iter_mut().filter(|_| carrier == Carrier::Quic).for_each(|device| device.quic().turn());
+        half() >= 8 * (HALF - 1)
+    })
+    .await;
+    pair.beat().await;
+    // One goes on, and is answered; the others go.
+    devices[0].send(&message[HALF - 1..]);
+    devices[0].reject(9);
+    drop(devices);
+    until("nothing of it is left", || half() == 0).await;
     pair.end().await;
 }
 

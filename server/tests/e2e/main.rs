@@ -45,4 +45,5 @@ mod restore;
 mod revoked;
 mod rights;
 mod sdk;
+mod slow;
 mod terminal;

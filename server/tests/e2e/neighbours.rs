@@ -11,7 +11,6 @@ use protocol::body::sync::SendAck;
 use protocol::body::{encode, read};
 use protocol::limits::UNAUTHENTICATED_BYTES_MAX;
 use protocol::{ChannelId, CloseCode, Code, Frame, Kind};
-use socket2::{Domain, Socket, Type};
 
 use crate::ledger::Ledger;
 use crate::node::Node;
@@ -83,15 +82,6 @@ async fn who_is_slow_or_silent_before_hello_is_closed() {
     assert_eq!(node.metric("maru_hello_timeouts_total", "") - before, 6);
     ledger.settle(&node);
     pair.end().await;
-}
-
-/// A WebSocket with small windows, so that little fits between the two processes.
-fn narrow(node: &Node) -> Raw {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let address: SocketAddr = node.chat_address().parse().unwrap();
-    socket.connect(&address.into()).unwrap();
-    Raw::over(socket.into()).upgrade()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,7 +174,7 @@ async fn who_never_reads_is_closed(carrier: Carrier) {
     let mut ledger = Ledger::open(&node);
     // Over QUIC it does not even acknowledge.
     let stalled = match carrier {
-        Carrier::Ws => narrow(&node),
+        Carrier::Ws => Raw::narrow(&node),
         Carrier::Quic => Raw::open(&node),
     };
     let mut stalled = stalled.welcomed(&token(&node, victim, 1), 0, 0).0;

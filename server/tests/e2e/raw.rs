@@ -13,6 +13,7 @@ use protocol::body::{Body, encode, read};
 use protocol::token::{Claims, Key, sign};
 use protocol::ws::{ControlFrame, Decoder, Event, Opcode, Role, encode_header, mask};
 use protocol::{CloseCode, Code, DeviceId, Frame, Header, Kind, UserId};
+use socket2::{Domain, Socket, Type};
 
 use crate::node::{Node, PATIENCE};
 pub use quic::Quic;
@@ -97,6 +98,8 @@ pub struct Raw {
     link: Link,
     seen: VecDeque<Seen>,
     pub pongs: u64,
+    /// Bytes read of a WebSocket.
+    taken: usize,
 }
 
 impl Raw {
@@ -106,7 +109,24 @@ impl Raw {
             Carrier::Ws => Self::upgraded(node),
             Carrier::Quic => {
                 let link = Link::Quic(Box::new(Quic::open(node)));
-                Self { link, seen: VecDeque::new(), pongs: 0 }
+                Self { link, seen: VecDeque::new(), pongs: 0, taken: 0 }
+            }
+        }
+    }
+
+    /// The same with small windows, so that little fits between the two processes.
+    pub fn narrow(node: &Node) -> Self {
+        match node.carrier {
+            Carrier::Ws => {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                socket.set_recv_buffer_size(4096).unwrap();
+                let address: SocketAddr = node.chat_address().parse().unwrap();
+                socket.connect(&address.into()).unwrap();
+                Self::over(socket.into()).upgrade()
+            }
+            Carrier::Quic => {
+                let link = Link::Quic(Box::new(Quic::narrow(node, 4096)));
+                Self { link, seen: VecDeque::new(), pongs: 0, taken: 0 }
             }
         }
     }
@@ -132,7 +152,7 @@ impl Raw {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let link = Link::Ws { stream, decoder: Decoder::new(Role::Client, 1 << 20) };
-        Self { link, seen: VecDeque::new(), pongs: 0 }
+        Self { link, seen: VecDeque::new(), pongs: 0, taken: 0 }
     }
 
     /// A WebSocket that has said nothing.
@@ -205,7 +225,7 @@ impl Raw {
             }
             match &mut self.link {
                 Link::Ws { .. } => {
-                    if let Some(end) = self.read() {
+                    if let Some(end) = self.read(65536) {
                         return end;
                     }
                 }
@@ -224,16 +244,42 @@ impl Raw {
         }
     }
 
-    /// Reads what a WebSocket has; or its end.
-    fn read(&mut self) -> Option<Seen> {
-        let Self { link: Link::Ws { stream, decoder }, seen, pongs } = self else { return None };
-        let mut bytes = vec![0; 65536];
+    /// Takes so many bytes at most, and waits for some if there are none. It has to be connected.
+    pub fn sip(&mut self, bytes: usize) -> usize {
+        match &mut self.link {
+            Link::Ws { .. } => {
+                let before = self.taken;
+                let end = self.read(bytes);
+                assert!(end.is_none(), "{end:?}");
+                self.taken - before
+            }
+            Link::Quic(quic) => {
+                quic.thirst = bytes;
+                quic.until(|quic| quic.thirst < bytes);
+                assert_eq!(quic.end, None);
+                bytes - quic.thirst
+            }
+        }
+    }
+
+    /// From now on it takes all that comes.
+    pub fn drink(&mut self) {
+        if let Link::Quic(quic) = &mut self.link {
+            quic.thirst = usize::MAX;
+        }
+    }
+
+    /// Reads so much at most of what a WebSocket has; or its end.
+    fn read(&mut self, bytes: usize) -> Option<Seen> {
+        let Self { link: Link::Ws { stream, decoder }, seen, pongs, taken } = self else { return None };
+        let mut bytes = vec![0; bytes];
         let len = match stream.read(&mut bytes) {
             Ok(0) => return Some(Seen::End),
             Ok(len) => len,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Some(Seen::End),
             Err(error) => panic!("nothing came: {error}"),
         };
+        *taken += len;
         let mut sink = |event: Event<'_>| {
             match event {
                 Event::Message(message) => {

@@ -43,6 +43,14 @@ fn are_out(node: &Node, tokens: &[String]) {
     }
 }
 
+/// `maru admin revoke` on the node's directory.
+#[track_caller]
+fn revoke(node: &Node, args: &[&str]) {
+    let data = node.data.to_str().unwrap();
+    let output = admin(&[&["revoke", "--data", data], args].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The token in an answer over HTTP.
 fn token_in(answer: &str) -> String {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -77,8 +85,7 @@ async fn every_way_out_is_final(carrier: Carrier) {
                 out.push(newer);
             }
             _ => {
-                let body = format!(r#"{{"name":"ann","device":"{id}"}}"#);
-                is(&node.operate("/v1/admin/revoke", &body), 204);
+                revoke(&node, &["--user", "ann", "--device", &id.to_string(), "--server", &node.http]);
             }
         }
         is_told(&mut session);
@@ -105,10 +112,23 @@ async fn every_way_out_is_final(carrier: Carrier) {
     bystander.closes(CloseCode::Unauthenticated);
     out.push(fresh);
     let mut last = Raw::live(&node, &fresher);
-    is(&node.operate("/v1/admin/revoke", r#"{"name":"ann"}"#), 204);
+    revoke(&node, &["--user", "ann", "--server", &node.http]);
     is_told(&mut last);
     out.push(fresher);
     are_out(&node, &out);
+    let device = login(&account, "another horse entirely").await;
+    let mut session = Raw::live(&node, &device.token);
+    revoke(&node, &["--all", "--server", &node.http]);
+    is_told(&mut session);
+    out.push(device.token);
+    // A stopped server: one, and everybody's.
+    for task in [&["--user", "ann"][..], &["--all"]] {
+        out.push(login(&account, "another horse entirely").await.token);
+        assert_eq!(node.stop(), Some(0));
+        revoke(&node, task);
+        node.up(2);
+        are_out(&node, &out);
+    }
 
     // After a restart on other shards, and with new generations.
     assert_eq!(node.stop(), Some(0));

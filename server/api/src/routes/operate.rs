@@ -88,7 +88,7 @@ pub(crate) async fn readyz(State(api): State<Shared>) -> Result<&'static str, Ap
     if api.core.is_ready() {
         return Ok("ready\n");
     }
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server starts or drains"))
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", api.core.waits_for().await))
 }
 
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {

@@ -81,6 +81,10 @@ impl Core for FakeCore {
         self.ready.load(Ordering::Acquire)
     }
 
+    fn waits_for(&self) -> Pending<'_, String> {
+        Box::pin(async { "shard 1 waits for the test".to_owned() })
+    }
+
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(async { "maru_test 1\n".to_owned() })
     }

@@ -13,7 +13,7 @@ use super::clock::{At, Wall, Zero};
 use super::peer::{Desk, LONG_HEADER, Peer, Phase};
 use super::{Counters, Key, Path, Settings, Sink};
 use crate::limits::QUIC_RESPONSES_MAX;
-use crate::{Moment, Table};
+use crate::{Halves, Moment, Share, Table};
 
 /// One shard's end of QUIC. See the module for the calling contract.
 pub struct Endpoint {
@@ -36,6 +36,8 @@ pub struct Endpoint {
     /// Each connection stands here once or a few times; an entry that is not its `timer_ms` is stale.
     timers: BinaryHeap<Reverse<(u64, Key)>>,
     responses: VecDeque<(Transmit, Vec<u8>)>,
+    /// Those in the middle of a frame.
+    halves: Halves<Key>,
     is_open: bool,
     counters: Counters,
 }
@@ -56,6 +58,7 @@ impl Endpoint {
         Some(Self {
             proto,
             zero: Zero::new(settings.at, settings.now_ms),
+            halves: Halves::new(settings.half_bytes_max),
             settings,
             wall,
             peers: Table::default(),
@@ -201,7 +204,7 @@ impl Endpoint {
     ) {
         let Some(peer) = peer_at(&mut self.peers, key) else { return };
         let before = peer.phase;
-        let mut desk = Desk { moment, at, counters: &mut self.counters, sink };
+        let mut desk = Desk { moment, at, counters: &mut self.counters, halves: &mut self.halves, sink };
         work(peer, &mut desk);
         let after = peer.phase;
         if !peer.is_dirty {
@@ -237,8 +240,31 @@ impl Endpoint {
         }
     }
 
+    /// What the other carrier is to know of the frames that came in part.
+    #[must_use]
+    pub fn halves(&self) -> Share {
+        self.halves.share()
+    }
+
+    /// What the other carrier holds of messages that came in part.
+    pub fn set_other_halves(&mut self, other: Share) {
+        self.halves.set_other(other);
+    }
+
+    /// Closes those that stand still in the middle of a frame while others wait, and lets those go on that waited.
+    fn make_room(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
+        while let Some(key) = self.halves.stalled(moment.now_ms) {
+            self.halves.remove(key);
+            self.with(moment, at, sink, key, |peer, desk| peer.give_up(desk));
+        }
+        while let Some(key) = self.halves.next(moment.now_ms) {
+            self.with(moment, at, sink, key, |peer, desk| peer.read(desk));
+        }
+    }
+
     /// Does what is due.
     pub fn on_deadline(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
+        self.make_room(moment, at, sink);
         let now_ms = moment.now_ms;
         while let Some(Reverse((due_ms, key))) = self.timers.peek().copied() {
             if due_ms > now_ms {
@@ -264,7 +290,8 @@ impl Endpoint {
     /// When [`Self::on_deadline`] is due, in milliseconds; not before [`Self::poll_transmit`] had nothing.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        self.timers.peek().map(|Reverse((due_ms, _))| *due_ms)
+        let timer = self.timers.peek().map(|Reverse((due_ms, _))| *due_ms);
+        timer.into_iter().chain(self.halves.next_deadline()).min()
     }
 
     /// Queues 1..n whole frames, shared with every other receiver.
@@ -285,7 +312,7 @@ impl Endpoint {
     /// Reads no more from a connection.
     pub fn pause(&mut self, key: Key) {
         if let Some(peer) = peer_at(&mut self.peers, key) {
-            peer.pause();
+            peer.pause(&mut self.halves);
         }
     }
 
@@ -342,7 +369,8 @@ impl Endpoint {
         let peer = peer_at(&mut self.peers, key)?;
         let before = peer.phase;
         let transmit = loop {
-            peer.take_events(&mut Desk { moment, at, counters: &mut self.counters, sink });
+            let (counters, halves) = (&mut self.counters, &mut self.halves);
+            peer.take_events(&mut Desk { moment, at, counters, halves, sink });
             peer.write(&mut self.counters);
             let transmit = if peer.may_transmit() {
                 peer.proto.poll_transmit(at, datagrams_max.min(peer.datagrams_max()), buffer)

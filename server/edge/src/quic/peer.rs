@@ -8,7 +8,8 @@ use quinn_proto::{Connection, ConnectionHandle, Event as Happened, StreamEvent, 
 use super::out::Out;
 use super::{At, Counters, Key, Sink, Told};
 use crate::inbound::{Fault, Gate, Passed};
-use crate::{Event, Moment};
+use crate::limits::READ_BYTES_FULL;
+use crate::{Event, Halves, Moment};
 
 /// Bytes taken from a stream at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -73,6 +74,7 @@ pub(super) struct Desk<'a, 's> {
     pub(super) moment: &'a Moment<'a>,
     pub(super) at: At,
     pub(super) counters: &'a mut Counters,
+    pub(super) halves: &'a mut Halves<Key>,
     pub(super) sink: &'a mut Sink<'s>,
 }
 
@@ -172,23 +174,35 @@ impl Peer {
         }
     }
 
-    /// Reads the control stream, unless told not to. What is not read holds the peer by flow control.
+    /// Reads the control stream, unless told not to, or there is no room for more of a frame that came in part. What is
+    /// not read holds the peer by flow control.
     pub(super) fn read(&mut self, desk: &mut Desk<'_, '_>) {
         let Some(id) = self.control else { return };
         while self.is_readable && !self.is_paused && matches!(self.phase, Phase::Greeting | Phase::Live) {
+            let has_half = !self.partial.is_empty();
+            if has_half && !desk.halves.may_read(self.key) {
+                return;
+            }
+            let chunk_bytes = if has_half || desk.halves.has_room() { CHUNK_BYTES } else { READ_BYTES_FULL };
             let next = {
                 let mut stream = self.proto.recv_stream(id);
                 let Ok(mut chunks) = stream.read(true) else {
                     self.is_readable = false;
                     return;
                 };
-                let next = chunks.next(CHUNK_BYTES);
+                let next = chunks.next(chunk_bytes);
                 // Whether there is credit to send is asked in `poll_transmit` anyway.
                 let _ = chunks.finalize();
                 next
             };
             match next {
-                Ok(Some(chunk)) => self.take(desk, &chunk.bytes),
+                Ok(Some(chunk)) => {
+                    self.take(desk, &chunk.bytes);
+                    if has_half || !self.partial.is_empty() {
+                        let (held, now_ms) = (self.partial.capacity(), desk.moment.now_ms);
+                        desk.halves.set(self.key, held, chunk.bytes.len(), now_ms);
+                    }
+                }
                 Err(quinn_proto::ReadError::Blocked) => self.is_readable = false,
                 Ok(None) | Err(_) => {
                     self.is_readable = false;
@@ -209,10 +223,8 @@ impl Peer {
             let mut partial = core::mem::take(&mut self.partial);
             partial.extend_from_slice(bytes);
             let taken = self.take_frames(desk, &partial);
-            partial.drain(..taken);
-            if !partial.is_empty() {
-                self.partial = partial;
-            }
+            // The rest of a long frame's memory is not kept for the few bytes behind it.
+            self.partial = if taken == 0 { partial } else { partial.split_off(taken) };
         }
         if self.phase == Phase::Greeting && usize::from(self.received) > UNAUTHENTICATED_BYTES_MAX {
             self.close(desk, CloseCode::HelloTimeout, "too many bytes before Hello");
@@ -267,12 +279,14 @@ impl Peer {
         }
     }
 
-    pub(super) fn pause(&mut self) {
+    pub(super) fn pause(&mut self, halves: &mut Halves<Key>) {
         self.is_paused = true;
+        halves.pause(self.key);
     }
 
     pub(super) fn resume(&mut self, desk: &mut Desk<'_, '_>) {
         self.is_paused = false;
+        desk.halves.resume(self.key, desk.moment.now_ms);
         self.read(desk);
     }
 
@@ -299,10 +313,22 @@ impl Peer {
         self.phase = Phase::Closing;
         self.farewell = Some((code, reason));
         self.deadline_ms = desk.moment.now_ms + desk.moment.close_ms;
-        self.partial = Vec::new();
+        self.drop_half(desk.halves);
         if self.control.is_none() || self.is_finished {
             self.hang_up(desk, code, reason);
         }
+    }
+
+    /// It stands still in the middle of a frame, and others wait for its memory.
+    pub(super) fn give_up(&mut self, desk: &mut Desk<'_, '_>) {
+        desk.counters.halves_stalled += 1;
+        self.close(desk, CloseCode::HeartbeatTimeout, "no end to a frame, and others wait for its memory");
+    }
+
+    /// Forgets a frame that came in part.
+    fn drop_half(&mut self, halves: &mut Halves<Key>) {
+        self.partial = Vec::new();
+        halves.remove(self.key);
     }
 
     /// The time of the phase is over.
@@ -336,7 +362,7 @@ impl Peer {
         self.phase = Phase::Ended;
         self.deadline_ms = 0;
         self.out = None;
-        self.partial = Vec::new();
+        self.drop_half(desk.halves);
     }
 
     /// Gives quinn-proto as much as it takes.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub unauthenticated_max: usize,
     /// Of them without Hello: from so many on a client must show that its address is its own (Retry).
     pub retry_above: usize,
+    /// Bytes of frames that came in part, of all connections and of the other carrier together.
+    pub half_bytes_max: usize,
     /// The driver's clock now.
     pub at: At,
     /// The same in milliseconds.

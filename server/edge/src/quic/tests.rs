@@ -18,7 +18,9 @@ use super::*;
 use crate::Moment;
 
 mod ends;
+mod halves;
 mod hostile;
+mod slow;
 
 const SHARD: u16 = 3;
 const HELLO_MS: u64 = 1000;
@@ -175,8 +177,9 @@ struct World {
     /// Bytes towards and from each address that nobody answers at.
     stray: VecDeque<(SocketAddr, Vec<u8>)>,
     server_sent: usize,
-    /// What the server sends is lost.
+    /// What the server sends is lost, and kept here.
     deaf: bool,
+    lost: VecDeque<Vec<u8>>,
 }
 
 impl World {
@@ -186,6 +189,10 @@ impl World {
 
     /// With a certificate of these names: many make it long.
     fn named(names: Vec<String>) -> Self {
+        Self::made(names, crate::limits::HALF_BYTES_MAX)
+    }
+
+    fn made(names: Vec<String>, half_bytes_max: usize) -> Self {
         let signed = rcgen::generate_simple_self_signed(names).unwrap();
         let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
         let at = At::now();
@@ -199,6 +206,7 @@ impl World {
             connections_max: 100,
             unauthenticated_max: CROWD,
             retry_above: RETRY_ABOVE,
+            half_bytes_max,
             at,
             now_ms: 1000,
         };
@@ -211,6 +219,7 @@ impl World {
             stray: VecDeque::new(),
             server_sent: 0,
             deaf: false,
+            lost: VecDeque::new(),
         }
     }
 
@@ -274,6 +283,9 @@ impl World {
             moved = true;
             self.server_sent += transmit.size;
             if self.deaf {
+                let size = transmit.segment_size.unwrap_or(transmit.size);
+                let lost = buffer[..transmit.size].chunks(size);
+                self.lost.extend(lost.map(<[u8]>::to_vec));
                 continue;
             }
             for datagram in buffer[..transmit.size].chunks(transmit.segment_size.unwrap_or(transmit.size)) {

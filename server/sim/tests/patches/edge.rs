@@ -70,6 +70,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "went + usize::from(self.proto.current_mtu()) <= 30 * came)",
     },
     Mutant {
+        name: "frames over QUIC that come in part have no bound together",
+        file: "quic/peer.rs",
+        from: "if has_half && !desk.halves.may_read(self.key) {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "whoever stands still in the middle of a frame keeps its memory",
+        file: "halves.rs",
+        from: "holder.since_ms + HALF_STALLED_MS <= now_ms",
+        to: "holder.since_ms + HALF_STALLED_MS <= 0",
+    },
+    Mutant {
         name: "a frame over QUIC that comes in part is lost",
         file: "quic/peer.rs",
         from: "self.partial.extend_from_slice(bytes.get(taken..).unwrap_or_default());",

@@ -318,6 +318,24 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "let awaited = false;",
     },
     Mutant {
+        name: "a log that could not be read is not asked for again",
+        file: "read.rs",
+        from: "self.unread.failed(Load::Replay { dest, source }, self.now, true);",
+        to: "self.unread.failed(Load::Replay { dest, source }, self.now, false);",
+    },
+    Mutant {
+        name: "more users stay in memory than the operator allows",
+        file: "shard.rs",
+        from: "self.config.limits.idle_users + self.sessions.len()",
+        to: "self.config.limits.idle_users + 9 + self.sessions.len()",
+    },
+    Mutant {
+        name: "more channels stay in memory than the operator allows",
+        file: "shard.rs",
+        from: "while self.channels.len() > self.config.limits.idle_channels",
+        to: "while self.channels.len() > 3 + self.config.limits.idle_channels",
+    },
+    Mutant {
         name: "a kept hop is applied although something is missing before it",
         file: "applied.rs",
         from: "mark.kept.front().is_some_and(|(after, _)| *after <= mark.queued) {",

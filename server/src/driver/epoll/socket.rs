@@ -29,7 +29,8 @@ pub(in crate::driver) fn bind(address: SocketAddr, shared: bool) -> io::Result<S
 /// A shard's listener.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bind(address, true)?;
-    // Connections take it over. Best effort: without it a slow reader is only seen to read less often.
+    // Connections take it over. Best effort: without it a slow reader is only seen to read less often, and may be closed
+    // for it (e2e/slow.rs fails then).
     let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
     socket.listen(BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))

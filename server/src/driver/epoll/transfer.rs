@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
+use edge::limits::READ_BYTES_FULL;
 use edge::{Connection, Event, Flow, SLICES_FEW, SLICES_MAX};
 use mio::net::TcpStream;
 use protocol::Rejects;
@@ -10,7 +11,6 @@ use shard::{ConnId, Input};
 use super::{Epoll, READ_BYTES};
 use crate::clock::Now;
 use crate::driver::budget::{Budget, LOOK_EVERY};
-use crate::driver::halves::READ_BYTES_FULL;
 use crate::driver::{Setup, Told};
 
 /// Reads of one connection in one turn; the rest comes in the next, after everybody else.

@@ -31,6 +31,8 @@ pub struct Quic {
     pages: Vec<StreamId>,
     /// What came, on whatever stream, in order within each of them.
     pub received: Vec<(StreamId, Vec<u8>)>,
+    /// Bytes that it may read yet; what is left in the streams holds the server by flow control.
+    pub thirst: usize,
     /// Why it is over: the close code, if there is one.
     pub end: Option<Option<u16>>,
 }
@@ -38,15 +40,25 @@ pub struct Quic {
 impl Quic {
     /// A connection whose handshake is done, on whatever shard chance has it.
     pub fn open(node: &Node) -> Self {
+        Self::opened(node, None)
+    }
+
+    /// The same with so small a window, so that little fits between the two processes.
+    pub fn narrow(node: &Node, window: u32) -> Self {
+        Self::opened(node, Some(window))
+    }
+
+    fn opened(node: &Node, window: Option<u32>) -> Self {
         let server: SocketAddr = node.quic.parse().unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
         let (handle, connection) =
-            endpoint.connect(Instant::now(), config(node), server, "localhost").unwrap();
+            endpoint.connect(Instant::now(), config(node, window), server, "localhost").unwrap();
         let control = StreamId::new(quinn_proto::Side::Client, Dir::Bi, 0);
         let (pages, received) = (Vec::new(), vec![(control, Vec::new())]);
+        let (thirst, end) = (usize::MAX, None);
         let mut quic =
-            Self { socket, server, endpoint, handle, connection, control, pages, received, end: None };
+            Self { socket, server, endpoint, handle, connection, control, pages, received, thirst, end };
         quic.until(|quic| !quic.connection.is_handshaking());
         assert_eq!(quic.connection.streams().open(Dir::Bi), Some(control));
         quic
@@ -57,7 +69,7 @@ impl Quic {
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
         let server = node.quic.parse().unwrap();
         let (_, mut connection) =
-            endpoint.connect(Instant::now(), config(node), server, "localhost").unwrap();
+            endpoint.connect(Instant::now(), config(node, None), server, "localhost").unwrap();
         let mut datagram = Vec::new();
         let first = connection.poll_transmit(Instant::now(), 1, &mut datagram);
         assert!(first.is_some());
@@ -144,8 +156,11 @@ impl Quic {
         for (stream, bytes) in &mut self.received {
             let mut stream = self.connection.recv_stream(*stream);
             let Ok(mut chunks) = stream.read(true) else { continue };
-            while let Ok(Some(chunk)) = chunks.next(usize::MAX) {
+            while self.thirst > 0
+                && let Ok(Some(chunk)) = chunks.next(self.thirst)
+            {
                 bytes.extend_from_slice(&chunk.bytes);
+                self.thirst -= chunk.bytes.len();
             }
             let _ = chunks.finalize();
         }
@@ -168,7 +183,7 @@ impl Drop for Quic {
 }
 
 /// Believes the node's own certificate and no other.
-fn config(node: &Node) -> ClientConfig {
+fn config(node: &Node, window: Option<u32>) -> ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(node.certificate()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -182,6 +197,9 @@ fn config(node: &Node) -> ClientConfig {
     let mut transport = TransportConfig::default();
     transport.max_concurrent_uni_streams(VarInt::from_u32(PAGES));
     transport.max_idle_timeout(None);
+    if let Some(window) = window {
+        transport.stream_receive_window(VarInt::from_u32(window)).receive_window(VarInt::from_u32(window));
+    }
     config.transport_config(Arc::new(transport));
     config
 }

@@ -65,8 +65,11 @@ fn a_spoofed_first_datagram_is_answered_threefold_at_most() {
     let names = (0..300).map(|number| format!("host-{number}.example")).chain(["localhost".to_owned()]);
     let mut world = World::named(names.collect());
     let client = world.client_with(ALPN, 8);
-    let first = world.outgoing(client).swap_remove(0);
+    let mut first = world.outgoing(client).swap_remove(0);
     world.clients.pop();
+    // A bit longer than a datagram of ours: behind three of them a few bytes are left, for which quinn-proto alone would
+    // let a whole one more pass (<https://github.com/quinn-rs/quinn/issues/1082>).
+    first.resize(first.len() + 40, 0);
     world.give_server(SocketAddr::from(([172, 16, 0, 1], 1)), &first);
     // However often the server tries again, until it gives up.
     world.pass(HELLO_MS + 5000 + 3 * u64::from(IDLE_MS));
