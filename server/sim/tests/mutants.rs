@@ -75,15 +75,15 @@ fn every_mutant_is_caught() {
         }
         // What is unchanged must hold, or a failure would prove nothing.
         let unchanged = room.proof.run(&home);
-        assert!(matches!(unchanged, Outcome::Held(_)), "{} fails unchanged: {unchanged:?}", room.dir);
+        assert!(unchanged.fate == Fate::Held, "{} fails unchanged: {}", room.dir, unchanged.words);
         for mutant in mutants {
             let path = home.join(room.dir).join(mutant.file);
             let original = fs::read_to_string(&path).expect("the copy can be read");
             fs::write(&path, mutated(mutant, &original)).expect("the copy can be written");
             let outcome = room.proof.run(&home);
             fs::write(&path, original).expect("the copy can be written");
-            println!("{}: {}: {outcome:?}", room.dir, mutant.name);
-            if !matches!(outcome, Outcome::Caught(_)) {
+            println!("{}: {}: {:?}: {}", room.dir, mutant.name, outcome.fate, outcome.words);
+            if outcome.fate != Fate::Caught {
                 escaped.push(mutant.name);
             }
         }
@@ -91,13 +91,19 @@ fn every_mutant_is_caught() {
     assert!(escaped.is_empty(), "not caught, or not built: {escaped:?}");
 }
 
-/// What became of a mutant, and the last words of what was run.
-#[derive(Debug)]
-enum Outcome {
-    Held(String),
-    Caught(String),
+/// What became of a mutant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Held,
+    Caught,
     /// One that does not compile proves nothing.
-    NotBuilt(String),
+    NotBuilt,
+}
+
+/// The same with the last words of what was run.
+struct Outcome {
+    fate: Fate,
+    words: String,
 }
 
 impl Proof {
@@ -106,7 +112,7 @@ impl Proof {
         match self {
             Self::Simulator => {
                 if let Err(words) = build(home, &["build", "--offline", "--quiet", "-p", "sim"]) {
-                    return Outcome::NotBuilt(words);
+                    return Outcome { fate: Fate::NotBuilt, words };
                 }
                 let mut sim = Command::new(home.join("target/debug/sim"));
                 sim.args(["--seeds", &format!("0..{SEEDS}"), "--last", "0"]);
@@ -116,7 +122,7 @@ impl Proof {
             Self::Tests(package) => {
                 if let Err(words) = build(home, &["test", "--offline", "--quiet", "--no-run", "-p", package])
                 {
-                    return Outcome::NotBuilt(words);
+                    return Outcome { fate: Fate::NotBuilt, words };
                 }
                 Outcome::of(&cargo(home, &["test", "--offline", "--quiet", "-p", package]), "    ")
             }
@@ -126,8 +132,8 @@ impl Proof {
 
 impl Outcome {
     fn of(ran: &Output, mark: &str) -> Self {
-        let words = last_words(ran, mark);
-        if ran.status.success() { Self::Held(words) } else { Self::Caught(words) }
+        let fate = if ran.status.success() { Fate::Held } else { Fate::Caught };
+        Self { fate, words: last_words(ran, mark) }
     }
 }
 
