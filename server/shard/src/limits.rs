@@ -214,3 +214,5 @@ const _: () = assert!(SHARD_BYTES_MAX <= 1024 * MIB);
 const _: () = assert!(LANE_BYTES_MAX / 8 >= FRAME_BYTES_MAX);
 const _: () = assert!(GREETING_BYTES_MAX < WAITING_ALL_MAX);
 const _: () = assert!(PARKED_FACTOR * UNSTORED_BYTES_MAX < UNSTORED_ALL_MAX);
+const _: () = assert!(GATHERED_POINTERS_MAX <= UNSTORED_ROWS_MAX / 2);
+const _: () = assert!(GATHERED_BYTES_MAX < TAILS_ALL_MAX / 2);

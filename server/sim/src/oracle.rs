@@ -128,10 +128,9 @@ struct Offered {
     times: u32,
 }
 
-impl Oracle {
+impl Default for Oracle {
     /// Nothing is durable yet.
-    #[must_use]
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             generation: Generation(1),
             channels: BTreeMap::new(),
@@ -147,7 +146,9 @@ impl Oracle {
             offered: HashMap::new(),
         }
     }
+}
 
+impl Oracle {
     /// Whether a device exists, durably.
     #[must_use]
     pub fn has_device(&self, user: UserId, device: DeviceId) -> bool {

@@ -109,7 +109,7 @@ impl World {
         let users: Vec<UserId> = (0..plan.users).map(|_| UserId(1 + rng.below(1 << 40))).collect();
         let mut world = Self {
             now: 0,
-            oracle: Oracle::new(),
+            oracle: Oracle::default(),
             devices: Vec::new(),
             users,
             node: None,
