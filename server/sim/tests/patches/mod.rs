@@ -79,9 +79,39 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "applied mark written without its pointers",
-        file: "pipeline.rs",
-        from: "        self.trailing_row(Row::Pointer { user, at, channel, seq })\n",
-        to: "        if at.0 % 16 == 0 {\n            return self.next;\n        }\n        self.trailing_row(Row::Pointer { user, at, channel, seq })\n",
+        file: "gather.rs",
+        from: "        run.entries.push((channel, seq));\n",
+        to: "        if at.0 % 16 != 0 {\n            run.entries.push((channel, seq));\n        }\n",
+    },
+    Mutant {
+        name: "marks of what is gathered leave before it",
+        file: "gather.rs",
+        from: "        for (bay, row) in gathered.lists {\n",
+        to: "        if gathered.pointers < 3 {\n            self.pipeline.applied(self.applied.moved().into_iter());\n            return;\n        }\n        for (bay, row) in gathered.lists {\n",
+    },
+    Mutant {
+        name: "a bay's mark steps back to that of the least",
+        file: "applied.rs",
+        from: "let is_new = |(source, through): &&(BayId, u64)| *through > self.found_in(bay, *source);",
+        to: "let is_new = |_: &&(BayId, u64)| bay.0 < 64;",
+    },
+    Mutant {
+        name: "a bay that had applied more gets its pointers again",
+        file: "spans.rs",
+        from: "self.applied.had(BayId::of_user(*user), source, number)",
+        to: "number == 0 && self.applied.had(BayId::of_user(*user), source, number)",
+    },
+    Mutant {
+        name: "a log is read from the bay that has applied most",
+        file: "applied.rs",
+        from: "found.iter().map(of_bay).min().unwrap_or_default()",
+        to: "found.iter().map(of_bay).max().unwrap_or_default()",
+    },
+    Mutant {
+        name: "who has gathered pointers leaves memory",
+        file: "shard.rs",
+        from: "self.pipeline.is_stored(user.dirty) && !self.gathered.holds(id);",
+        to: "self.pipeline.is_stored(user.dirty);",
     },
     Mutant {
         name: "applied mark written a batch before its pointers",
@@ -176,8 +206,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who sends to a full store is still read",
         file: "pressure.rs",
-        from: "if let Some(on) = pipeline.pressure_changed() {",
-        to: "if let Some(on) = pipeline.pressure_changed().filter(|on| !on) {",
+        from: "if let Some(on) = self.pipeline.pressure_changed() {",
+        to: "if let Some(on) = self.pipeline.pressure_changed().filter(|on| !on) {",
     },
     Mutant {
         name: "nobody is told that a full store has room again",
@@ -230,8 +260,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stay that has just ended is not counted",
         file: "membership.rs",
-        from: "self.ask_after(index, dirty, asked, Query::Earlier { channel: id, users });",
-        to: "self.ask_after(index, dirty.min(0), asked, Query::Earlier { channel: id, users });",
+        from: "self.ask_after(dirty, asked, Query::Earlier { channel: id, users });",
+        to: "self.ask_after(dirty.min(0), asked, Query::Earlier { channel: id, users });",
     },
     Mutant {
         name: "a stranger's mark is taken",
@@ -302,7 +332,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an early ack overtakes the acks before it",
         file: "spans.rs",
-        from: "if !at_head || applied.owes(origin.session) {",
+        from: "if !at_head || self.applied.owes(origin.session) {",
         to: "if false {",
     },
     Mutant {
@@ -320,8 +350,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a log that could not be read is not asked for again",
         file: "read.rs",
-        from: "self.unread.failed(Load::Replay { dest, source }, self.now, true);",
-        to: "self.unread.failed(Load::Replay { dest, source }, self.now, false);",
+        from: "self.unread.failed(Load::Replay { source }, self.now, true);",
+        to: "self.unread.failed(Load::Replay { source }, self.now, false);",
     },
     Mutant {
         name: "more users stay in memory than the operator allows",
