@@ -113,9 +113,19 @@ async fn a_cursor_above_the_head_begins_at_the_head(carrier: Carrier) {
     say(&mut other, 5, ChannelId::direct(ann, bob), "one");
     let good = token(&node, ann, 1);
     let (mut device, first) = Raw::open(&node).welcomed(&good, 0, 0);
-    // It is there, and said to be.
-    while completes(&mut device).to == 0 {
+    // It is there, and said to be once its pointer is stored.
+    let mut is_complete = false;
+    while !is_complete {
         device.frame(&heartbeat(6));
+        loop {
+            let Seen::Frame(frame) = device.next() else { panic!("the connection ended") };
+            match frame.kind() {
+                Kind::COMPLETE => is_complete |= read::<Complete>(&frame).unwrap().to > 0,
+                Kind::HEARTBEAT => break,
+                _ => {}
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
     for (generation, cursor) in [(0, U53_MAX), (0, 7), (first.generation, 7)] {
         let (mut device, welcome) = Raw::open(&node).welcomed(&good, generation, cursor);
