@@ -22,6 +22,8 @@
 //!   one on are written again, in order, after the pause that the server asked for.
 //! - Each message is told once ([`Event::Message`]); an own send ends in exactly one [`Event::Ack`] or
 //!   [`Event::Rejected`], however often it was written.
+//! - A request, too, ends in exactly one event: its answer, told once all of it is here, or [`Event::Rejected`]. One that
+//!   a connection did not answer whole is asked again on the next.
 
 use std::collections::VecDeque;
 
@@ -243,9 +245,10 @@ impl Session {
     fn end_connection(&mut self) {
         self.state = State::Down;
         self.pending.rewind();
+        // Among them is the request of a page that did not come whole, so what came of it is dropped.
         self.requests.rewind();
-        self.control.clear();
         self.page = None;
+        self.control.clear();
         self.reauth = None;
         self.going_away = false;
         self.clock.down();

@@ -1,14 +1,14 @@
 //! A simulated app around the real client session: it dials, keeps what it is told, saves at random moments, and when it
 //! dies it goes on from what it had saved.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use bytes::BytesMut;
-use client::session::{About, Config, Event, Known, Message, Reread, Saved, Session, State};
+use client::session::{About, Config, Event, Known, Message, RequestId, Reread, Saved, Session, State};
 use protocol::body::read;
 use protocol::body::session::Reject;
 use protocol::body::sync::SendAck;
-use protocol::{ChannelId, Code, DeviceId, Frame, Kind, SendId, Seq, UserId};
+use protocol::{ChannelId, Code, DeviceId, Frame, Kind, Refusal, SendId, Seq, UserId};
 
 use crate::broken;
 use crate::conn::Token;
@@ -80,6 +80,9 @@ pub struct Device {
     pub stop_reading_until: u64,
     told: HashSet<(ChannelId, Seq)>,
     checked: u64,
+    /// The app's requests that the session took and has told no end of. What the session itself counts would miss one
+    /// that it lost.
+    asked: BTreeSet<RequestId>,
     /// The server's stores were restored: what is held is compared with what there is.
     reread: Option<Reread>,
     reassembly: Reassembly,
@@ -108,6 +111,7 @@ impl Device {
             stop_reading_until: 0,
             told: HashSet::new(),
             checked: 0,
+            asked: BTreeSet::new(),
             reread: None,
             reassembly: Reassembly::default(),
             out: BytesMut::new(),
@@ -122,6 +126,7 @@ impl Device {
             || (self.session.state() == State::Live
                 && self.session.pending_len() == 0
                 && self.session.requests_len() == 0
+                && self.asked.is_empty()
                 && self.reread.is_none()
                 && self.raw.is_empty()
                 && self.out.is_empty())
@@ -130,6 +135,28 @@ impl Device {
     /// Notes a send that the app has just made.
     pub fn made(&mut self, id: SendId) {
         self.kept.sends.entry(id).or_insert(Outcome::Pending);
+    }
+
+    /// Notes a request that the app has just made. A full session refuses it; that is all the answer that is needed here.
+    pub fn has_asked(&mut self, request: Result<RequestId, Refusal>) {
+        self.asked.extend(request);
+    }
+
+    /// What the app waits for, for the words of a failure.
+    #[must_use]
+    pub fn waits_for(&self) -> String {
+        format!("{} requests without an end, reading anew {}", self.asked.len(), self.reread.is_some())
+    }
+
+    fn note_end(&mut self, event: &Event) {
+        match event {
+            Event::History(page) => self.asked.remove(&page.request),
+            Event::Channels { request, .. }
+            | Event::Members { request, .. }
+            | Event::Done(request)
+            | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),
+            _ => false,
+        };
     }
 
     /// Puts what the app knows on its own disk.
@@ -149,6 +176,7 @@ impl Device {
         self.session = Session::new(config(self.user, scene.rng.draw()), Some(self.kept.saved.clone()));
         self.told.clear();
         self.checked = self.kept.base;
+        self.asked.clear();
         self.reread = None;
         self.started = false;
     }
@@ -341,6 +369,7 @@ impl Device {
 
     fn take(&mut self, event: Event, scene: &mut Scene<'_>, listening: bool) -> Check {
         self.compare(&event)?;
+        self.note_end(&event);
         match event {
             Event::Message(message) => self.tell(scene.oracle, &message, true)?,
             Event::History(page) => {

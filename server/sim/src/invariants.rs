@@ -41,12 +41,13 @@ pub fn unsettled(world: &World) -> String {
     for device in world.devices.iter().filter(|device| !device.is_settled()) {
         let session = &device.session;
         words.push(format!(
-            "device {} of {}: {:?}, {} sends, {} requests, {:?}, {:?}",
+            "device {} of {}: {:?}, {} sends, {} requests, {}, {:?}, {:?}",
             device.id,
             device.user,
             session.state(),
             session.pending_len(),
             session.requests_len(),
+            device.waits_for(),
             session.cursor(),
             device.link,
         ));

@@ -53,9 +53,11 @@ impl Session {
         }
     }
 
+    /// An answer that cannot be read is none: its request waits, and the next connection asks again.
     fn take_page(&mut self, id: u64, frame: &Frame) {
-        let Some(request) = self.requests.answered(id, asked_by(frame.kind())) else { return };
+        let request = RequestId(id);
         let event = match frame.kind() {
+            Kind::HISTORY_PAGE => return self.begin_page(id, frame),
             Kind::CHANNELS => {
                 read(frame).map(|Channels { items, more }| Event::Channels { request, items, more })
             }
@@ -65,21 +67,30 @@ impl Session {
                 items,
                 more,
             }),
-            Kind::HISTORY_PAGE => {
-                self.page = read(frame).map(|head| OpenPage::new(request, &head));
-                if self.page.as_ref().is_some_and(|page| page.left == 0) {
-                    self.end_page();
-                }
-                return;
-            }
             _ => None,
         };
-        self.events.extend(event);
+        if event.is_some() && self.requests.answered(id, asked_by(frame.kind())).is_some() {
+            self.events.extend(event);
+        }
     }
 
+    /// The head of a page does not answer its request, only the whole page does: a connection can end in between.
+    fn begin_page(&mut self, id: u64, frame: &Frame) {
+        if !self.requests.is_written(id, Kind::GET_HISTORY) {
+            return;
+        }
+        self.page = read(frame).map(|head| OpenPage::new(RequestId(id), &head));
+        if self.page.as_ref().is_some_and(|page| page.left == 0) {
+            self.end_page();
+        }
+    }
+
+    /// The page is told, and its request is answered.
     pub(super) fn end_page(&mut self) {
-        if let Some(page) = self.page.take() {
-            self.events.push_back(Event::History(page.history));
+        if let Some(OpenPage { history, .. }) = self.page.take()
+            && self.requests.answered(history.request.0, Kind::GET_HISTORY).is_some()
+        {
+            self.events.push_back(Event::History(history));
         }
     }
 
@@ -272,7 +283,6 @@ fn asked_by(answer: Kind) -> Kind {
     match answer {
         Kind::CHANNELS => Kind::GET_CHANNELS,
         Kind::MEMBERS => Kind::GET_MEMBERS,
-        Kind::HISTORY_PAGE => Kind::GET_HISTORY,
         other => other,
     }
 }

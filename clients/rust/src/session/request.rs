@@ -42,12 +42,22 @@ impl Requests {
         Some(frame)
     }
 
-    /// Takes a request that was written, when it is of this kind.
+    /// Whether a request of this kind is written and not answered.
+    pub(super) fn is_written(&self, id: u64, kind: Kind) -> bool {
+        self.place(id, kind).is_some()
+    }
+
+    /// Takes a request that was written, when it is of this kind: its whole answer is here. One that is taken before is
+    /// lost when the connection ends.
     pub(super) fn answered(&mut self, id: u64, kind: Kind) -> Option<RequestId> {
-        let is_it = |asked: &Priced| asked.frame.header().id == id && asked.frame.kind() == kind;
-        let at = self.in_flight.iter().position(is_it)?;
+        let at = self.place(id, kind)?;
         self.in_flight.remove(at);
         Some(RequestId(id))
+    }
+
+    fn place(&self, id: u64, kind: Kind) -> Option<usize> {
+        let is_it = |asked: &Priced| asked.frame.header().id == id && asked.frame.kind() == kind;
+        self.in_flight.iter().position(is_it)
     }
 
     /// Takes a refused request; with a time it is asked again then.

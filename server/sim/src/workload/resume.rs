@@ -38,8 +38,7 @@ pub fn act(world: &mut World, device: usize) {
         (world.rng.chance(500), u32::try_from(world.rng.between(1, LOOK_BACK_MAX)).unwrap_or(1));
     let draw = world.rng.below(100);
     let session = &mut world.devices[device].session;
-    // A full session refuses; that is all the answer that is needed here.
-    let _ = match draw {
+    let request = match draw {
         0..=49 => session.history(channel, low, high, limit, newest),
         50..=69 => session.channels(ChannelId(0), limit),
         70..=84 => session.members(channel, UserId(0), limit),
@@ -48,6 +47,7 @@ pub fn act(world: &mut World, device: usize) {
         96..=97 => session.mark_read(channel, Seq(U53_MAX)),
         _ => session.mark_read(ChannelId(u128::from(limit) + 1), after),
     };
+    world.devices[device].has_asked(request);
 }
 
 /// Logs out everywhere, or everywhere but here; then there is another device that goes on.

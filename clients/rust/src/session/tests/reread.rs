@@ -35,6 +35,10 @@ impl Server {
 
     /// Answers with two messages a page.
     fn answer(&self, session: &mut Session, frame: &Frame) {
+        self.frames(frame).into_iter().for_each(|frame| session.receive(0, frame));
+    }
+
+    fn frames(&self, frame: &Frame) -> Vec<Frame> {
         let id = frame.header().id;
         if frame.kind() == Kind::GET_CHANNELS {
             let item = |channel: ChannelId| ChannelItem {
@@ -46,7 +50,7 @@ impl Server {
                 name: String::new(),
             };
             let items = if self.head == 0 { vec![] } else { vec![item(chat())] };
-            return session.receive(0, encode(id, &Channels { items, more: false }));
+            return vec![encode(id, &Channels { items, more: false })];
         }
         let ask: GetHistory = read(frame).unwrap();
         assert!(ask.newest);
@@ -54,8 +58,8 @@ impl Server {
         let from = to.saturating_sub(1).max(u64::from(to > 0));
         let count = if to == 0 { 0 } else { u32::try_from(to - from + 1).unwrap() };
         let page = HistoryPage { channel: chat().0, from, to, head: self.head, count, more: from > 1 };
-        session.receive(0, encode(id, &page));
-        (from..=to).filter(|seq| *seq > 0).for_each(|seq| session.receive(0, self.message(seq)));
+        let messages = (from..=to).filter(|seq| *seq > 0).map(|seq| self.message(seq));
+        std::iter::once(encode(id, &page)).chain(messages).collect()
     }
 }
 
@@ -139,4 +143,39 @@ fn live_messages_take_the_place_of_what_was_held() {
         written(&mut session).iter().for_each(|frame| server.answer(&mut session, frame));
     }
     assert_eq!(gone, [], "2 is overwritten by the page, 3 was by the message");
+}
+
+/// The connection ends once in the middle of each page.
+#[test]
+fn reading_anew_survives_pages_that_are_cut() {
+    let mut session = Session::new(config(), None);
+    greet(&mut session, 0, 0, 0);
+    events(&mut session);
+    let server = Server { common: 1, head: 6 };
+    let mut held = hold(1..=6, OLD);
+    let all = held.iter().map(|((channel, seq), known)| (*channel, *seq, *known)).collect::<Vec<_>>();
+    let (mut reread, mut cut) = (Reread::begin(&mut session, all, 2), Vec::new());
+    for _ in 0..20 {
+        for frame in written(&mut session) {
+            if frame.kind() == Kind::GET_HISTORY && !cut.contains(&frame) {
+                let half = server.frames(&frame).into_iter().take(2);
+                half.for_each(|frame| session.receive(0, frame));
+                session.disconnected(0);
+                greet(&mut session, 0, 0, 0);
+                cut.push(frame);
+                break;
+            }
+            server.answer(&mut session, &frame);
+        }
+        for event in events(&mut session) {
+            for gone in reread.take(&mut session, &event) {
+                held.remove(&gone);
+            }
+            if let Event::History(page) = event {
+                held.extend(page.messages.iter().map(|m| ((page.channel, m.seq), Known::from(m))));
+            }
+        }
+    }
+    assert!(reread.is_done(), "{reread:?}");
+    assert_eq!((names(&held), cut.len()), (expected(&server), 3));
 }
