@@ -16,8 +16,8 @@ setup:
 	@./storage/rocksdb/build.sh
 
 run: setup
-	$(CARGO) build --release --locked -p server --bin maru
-	@exec $(CARGO) run --release --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
+	$(CARGO) build --profile quick --locked -p server --bin maru
+	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
 test: setup fmt clippy doc $(if $(MAKE_TEST_BUSY),busy,unit)

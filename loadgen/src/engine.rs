@@ -110,7 +110,7 @@ impl Engine {
         let nonce = u32::try_from(draws.next() >> (64 - NONCE_BITS)).unwrap_or(0);
         let logins = std::mem::take(&mut spec.logins).into_iter();
         let devices: Vec<Device> = logins.map(|login| Device::new(login, draws.next())).collect();
-        let ledger = spec.verify.then(|| Ledger::new(nonce, users, &cast.channels));
+        let ledger = spec.verify.then(|| Ledger::new(nonce, now_ns(), users, &cast.channels));
         let poll = Poll::new().map_err(words)?;
         let waker = Waker::new(poll.registry(), BELL).map_err(words)?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)

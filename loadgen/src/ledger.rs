@@ -19,6 +19,7 @@ use crate::text::Head;
 #[derive(Debug)]
 pub(crate) struct Ledger {
     nonce: u32,
+    began_ns: u64,
     users: Vec<UserId>,
     messages: Vec<Sent>,
     logs: Vec<Log>,
@@ -76,13 +77,16 @@ pub(crate) struct Told<'a> {
 }
 
 impl Ledger {
-    pub(crate) fn new(nonce: u32, users: Vec<UserId>, channels: &[Channel]) -> Self {
+    /// What a run before `began_ns` sent is no fault: a server may still be writing down the pointers of its last second, and
+    /// a device that comes then is sent those messages.
+    pub(crate) fn new(nonce: u32, began_ns: u64, users: Vec<UserId>, channels: &[Channel]) -> Self {
         let log = |channel: &Channel| Log {
             places: vec![Place::default(); channel.members.len()],
             ..Log::default()
         };
         Self {
             nonce,
+            began_ns,
             users,
             messages: Vec::new(),
             logs: channels.iter().map(log).collect(),
@@ -139,7 +143,11 @@ impl Ledger {
     pub(crate) fn delivered(&mut self, channels: &[Channel], told: Told<'_>) {
         let Told { device, channel, seq, sender, text } = told;
         let whom = |what: String| format!("device {device} was told ({channel}, {seq}): {what}");
-        let Some(head) = Head::read(text).filter(|head| head.nonce == self.nonce) else {
+        let head = Head::read(text);
+        if head.is_some_and(|head| head.intended_ns < self.began_ns) {
+            return;
+        }
+        let Some(head) = head.filter(|head| head.nonce == self.nonce) else {
             self.faults.add(Fault::Foreign, || whom("a text that this run did not send".into()));
             return;
         };

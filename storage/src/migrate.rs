@@ -100,6 +100,7 @@ fn switch(dir: &Path, layout: Layout) -> Result<(), StoreError> {
     let steps = || -> std::io::Result<()> {
         fs::create_dir_all(&kept)?;
         fs::copy(dir.join("MARU"), kept.join("MARU"))?;
+        fs::File::open(kept.join("MARU"))?.sync_all()?;
         sync(&kept)?;
         fs::rename(dir.join(GROWING), dir.join(STORE))?;
         sync(dir)

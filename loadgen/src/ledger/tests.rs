@@ -5,6 +5,7 @@ use crate::scenario::Script;
 use crate::text::Writer;
 
 const NONCE: u32 = 9;
+const BEGAN_NS: u64 = 3;
 
 /// A group of three; devices 0 and 1 send.
 struct Run {
@@ -19,7 +20,7 @@ fn run() -> Run {
         Channel { id: ChannelId(60), members: vec![0, 1] },
     ];
     let users = [10, 11, 12].map(UserId).to_vec();
-    Run { ledger: Ledger::new(NONCE, users, &channels), channels, texts: Vec::new() }
+    Run { ledger: Ledger::new(NONCE, BEGAN_NS, users, &channels), channels, texts: Vec::new() }
 }
 
 impl Run {
@@ -179,9 +180,15 @@ fn foreign_is_what_a_device_must_not_be_told() {
 
     let mut other_run = run();
     other_run.good();
-    let head = Head { nonce: NONCE + 1, number: 0, intended_ns: 1 };
+    let head = Head { nonce: NONCE + 1, number: 0, intended_ns: BEGAN_NS };
     other_run.tell_text(2, 50, 10, 8, Writer::new().write(head, 40, Script::Latin));
     assert_eq!(other_run.faults(), [("foreign", 1)]);
+
+    let mut earlier_run = run();
+    earlier_run.good();
+    let head = Head { intended_ns: BEGAN_NS - 1, ..head };
+    earlier_run.tell_text(2, 50, 10, 8, Writer::new().write(head, 40, Script::Latin));
+    assert_eq!(earlier_run.faults(), []);
 
     for (device, channel, sender) in [(2, 60, 10), (2, 50, 12), (7, 50, 10)] {
         let mut run = run();
