@@ -188,6 +188,7 @@ impl Stopwatch {
             Input::Hello { .. }
             | Input::Egress { .. }
             | Input::Took { .. }
+            | Input::Reads { .. }
             | Input::Hop { hop: Hop::Speak { .. }, .. } => false,
             Input::Read { answer, .. } => !matches!(answer, Ok(Answer::Inbox { .. })),
             _ => true,

@@ -3,6 +3,7 @@
 
 mod attack;
 mod bystander;
+pub(super) mod endure;
 mod socket;
 
 use std::time::{Duration, Instant};

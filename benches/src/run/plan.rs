@@ -13,6 +13,7 @@ const PARTS: &[&Part] = &[
     &storm::PART,
     &quic::PART,
     &enemies::PART,
+    &enemies::endure::PART,
 ];
 
 /// The parts, as `--only` takes them.

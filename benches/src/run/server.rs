@@ -119,6 +119,11 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// The data directory.
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }

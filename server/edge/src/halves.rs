@@ -44,6 +44,8 @@ pub struct Halves<K> {
     waiters: usize,
     /// The one that goes on though there is no room.
     favoured: Option<K>,
+    /// Whose reading was stopped (false) or goes on (true), in order.
+    changes: Vec<(K, bool)>,
     look_ms: u64,
 }
 
@@ -59,6 +61,7 @@ impl<K: Copy + Ord> Halves<K> {
             waiting: VecDeque::new(),
             waiters: 0,
             favoured: None,
+            changes: Vec::new(),
             look_ms: 0,
         }
     }
@@ -93,6 +96,7 @@ impl<K: Copy + Ord> Halves<K> {
         holder.is_waiting = true;
         self.waiters += 1;
         self.waiting.push_back(conn);
+        self.changes.push((conn, false));
         false
     }
 
@@ -145,6 +149,7 @@ impl<K: Copy + Ord> Halves<K> {
             };
             (holder.is_waiting, holder.came, holder.since_ms) = (false, 0, now_ms);
             self.waiters -= 1;
+            self.changes.push((conn, true));
             let is_paused = holder.is_paused;
             if !self.has_room() && !is_paused {
                 self.favoured = Some(conn);
@@ -152,6 +157,12 @@ impl<K: Copy + Ord> Halves<K> {
             return Some(conn);
         }
         None
+    }
+
+    /// Whose reading was stopped (false) or goes on (true) since this was asked last: while it is not read its silence is no
+    /// fault of its peer.
+    pub fn take_changes(&mut self) -> Vec<(K, bool)> {
+        core::mem::take(&mut self.changes)
     }
 
     /// One that holds a half message, does not go on, and must give way to those that wait.
@@ -200,7 +211,7 @@ mod tests {
         let mut halves = full(4);
         assert!(!halves.has_room());
         assert!(halves.may_read(9), "one that holds nothing");
-        assert!(!halves.may_read(0) && !halves.may_read(1));
+        assert!(!halves.may_read(0) && !halves.may_read(1) && !halves.may_read(1));
         assert_eq!(halves.next(1000), Some(0), "the one that waits longest goes on");
         assert_eq!(halves.next(1000), None, "and no other");
         assert_eq!(halves.next_deadline(), Some(0), "nobody was looked for who stalls");
@@ -208,6 +219,8 @@ mod tests {
         halves.set(0, 0, MIB, 1000);
         assert_eq!((halves.share().bytes, halves.next(1000)), (3 * MIB, Some(1)), "there is room");
         assert!(halves.may_read(2));
+        assert_eq!(halves.take_changes(), [(0, false), (1, false), (0, true), (1, true)]);
+        assert_eq!(halves.take_changes(), []);
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub enum Told {
     Queued(usize),
     /// Bytes were sent to a connection, and no fewer wait than was told: it is slow, and not stalled.
     Took,
+    /// The connection is read no further until there is room for the rest of a frame (false), or it is read again (true).
+    Reads(bool),
     /// A connection that had said Hello is gone, whoever ended it.
     Closed,
 }

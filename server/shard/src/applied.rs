@@ -251,14 +251,7 @@ impl Applied {
 
     /// Marks that their sources do not know yet.
     pub(crate) fn untold(&mut self) -> Vec<(BayId, u64)> {
-        let mut untold = Vec::new();
-        for (source, mark) in (0u16..).zip(self.marks.iter_mut()) {
-            if mark.told < mark.stored {
-                mark.told = mark.stored;
-                untold.push((BayId(source), mark.stored));
-            }
-        }
-        untold
+        self.raised(|mark| (&mut mark.told, mark.stored))
     }
 
     /// Whether an own bay had applied this number of a source's log when the process began: its pointers are on the disk.
@@ -273,14 +266,20 @@ impl Applied {
 
     /// The marks whose rows are not on their way yet, which from now on they are.
     pub(crate) fn moved(&mut self) -> Vec<(BayId, u64)> {
-        let mut moved = Vec::new();
+        self.raised(|mark| (&mut mark.written, mark.applied))
+    }
+
+    /// Brings one side of each mark up to the other, and says which have moved.
+    fn raised(&mut self, sides: impl Fn(&mut Mark) -> (&mut u64, u64)) -> Vec<(BayId, u64)> {
+        let mut raised = Vec::new();
         for (source, mark) in (0u16..).zip(self.marks.iter_mut()) {
-            if mark.written < mark.applied {
-                mark.written = mark.applied;
-                moved.push((BayId(source), mark.applied));
+            let (low, high) = sides(mark);
+            if *low < high {
+                *low = high;
+                raised.push((BayId(source), high));
             }
         }
-        moved
+        raised
     }
 
     /// Of these marks, those that an own bay does not have on the disk already.

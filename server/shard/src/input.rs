@@ -99,6 +99,14 @@ pub enum Input {
         /// Which.
         conn: ConnId,
     },
+    /// The driver reads the connection no further until it has room for the rest of a message (false), or reads it again
+    /// (true): meanwhile its silence says nothing. Told of connections that have said Hello.
+    Reads {
+        /// Which.
+        conn: ConnId,
+        /// Whether it is read.
+        is_read: bool,
+    },
     /// The connection is gone, whoever ended it. Also told after the core itself asked for the close.
     Closed {
         /// Which.

@@ -27,6 +27,8 @@ pub(crate) enum Why {
     Unstored(ShardId),
     /// Its user is being loaded.
     Greeting,
+    /// The driver has no room for the rest of a message.
+    Room,
     /// The shard stops.
     Drain,
     /// We hold it for its user's home, and the home wants nothing more of it for now.
@@ -77,6 +79,7 @@ fn plain(why: Why) -> u8 {
         Why::Home => 8,
         Why::Tokens => 16,
         Why::Pages => 32,
+        Why::Room => 64,
         Why::Lane(_) | Why::Unstored(_) => 0,
     }
 }
@@ -188,7 +191,7 @@ impl Shard {
     /// from now on only: what it said meanwhile could not be heard.
     pub(crate) fn unpause(&mut self, conn: ConnId, why: Why) {
         let is_last = self.pauses.remove(conn, why);
-        if matches!(why, Why::Lane(_)) {
+        if matches!(why, Why::Lane(_) | Why::Room) {
             self.held_is_read(conn);
         }
         if !is_last {
@@ -199,6 +202,19 @@ impl Shard {
             session.heard_at = now;
         }
         self.speak(conn, Speak::Resume);
+    }
+
+    /// The driver reads a connection no further, or again, for a reason of its own.
+    pub(crate) fn read_by_driver(&mut self, conn: ConnId, is_read: bool) {
+        if is_read {
+            self.unpause(conn, Why::Room);
+        } else if self.sessions.contains_key(&conn)
+            || self.held.contains_key(&conn)
+            || self.pauses.holds(conn)
+        {
+            self.pauses.note(conn, Why::Room);
+            self.held_is_not_read(conn);
+        }
     }
 
     /// The lane or the store has room again.

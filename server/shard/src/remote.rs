@@ -58,15 +58,20 @@ impl Shard {
     }
 
     pub(crate) fn frame_of_held(&mut self, conn: ConnId, frame: Frame) {
-        let Some(held) = self.held.get_mut(&conn) else { return };
+        let Some(held) = self.held.get(&conn) else { return };
         let home = held.home;
-        let is_pressed = self.hops.is_pressed(home);
-        let tells = is_pressed && !core::mem::replace(&mut held.told_paused, is_pressed);
         self.pass_on(conn, Held::Frame(frame));
-        if is_pressed {
+        if self.hops.is_pressed(home) {
             self.pause(conn, Why::Lane(home));
+            self.held_is_not_read(conn);
         }
-        if tells {
+    }
+
+    /// We do not read a connection that we hold, for a reason of ours: its home does not count its silence.
+    pub(crate) fn held_is_not_read(&mut self, conn: ConnId) {
+        if let Some(held) = self.held.get_mut(&conn)
+            && !core::mem::replace(&mut held.told_paused, true)
+        {
             self.pass_on(conn, Held::Read(false));
         }
     }
@@ -106,9 +111,12 @@ impl Shard {
         known
     }
 
-    /// The ring to the home has room again, so that the connection is read: its home counts silence from now on.
+    /// The ring to the home, or our driver, has room again. With both the connection is read, and its home counts silence from
+    /// now on.
     pub(crate) fn held_is_read(&mut self, conn: ConnId) {
         if let Some(held) = self.held.get_mut(&conn)
+            && !self.pauses.has(conn, Why::Lane(held.home))
+            && !self.pauses.has(conn, Why::Room)
             && core::mem::take(&mut held.told_paused)
         {
             self.pass_on(conn, Held::Read(true));

@@ -344,6 +344,7 @@ impl Shard {
                     self.took(conn);
                 }
             }
+            Input::Reads { conn, is_read } => self.read_by_driver(conn, is_read),
             Input::Closed { conn } => {
                 if !self.held_closed(conn) {
                     self.closed(conn);

@@ -255,6 +255,37 @@ fn who_is_not_read_by_its_holder_is_not_silent() {
 }
 
 #[test]
+fn who_waits_for_room_in_the_driver_is_not_silent() {
+    // Its own shard's connection, and one that another shard holds.
+    for reader in [0, 1] {
+        let mut desk = Desk::limited(2, Limits::default());
+        let user = at_home(&desk, 0, 0);
+        let hello = hello(&desk, 1, user);
+        desk.turn(reader, vec![hello]);
+        desk.run();
+        let reads = |is_read| vec![Input::Reads { conn: ConnId(1), is_read }];
+        desk.turn(reader, reads(false));
+        for _ in 0..30 {
+            desk.pass(10_000);
+            desk.run();
+        }
+        assert_eq!(desk.closed, [], "five minutes in which nobody could have heard it");
+        desk.turn(reader, reads(true));
+        desk.run();
+        desk.pass(74_000);
+        desk.run();
+        assert_eq!(desk.closed, []);
+        desk.pass(2_000);
+        desk.run();
+        assert_eq!(desk.closed, [(ConnId(1), CloseCode::HeartbeatTimeout)], "silent while it is read");
+        // A word about one that is gone leaves nothing behind.
+        desk.turn(reader, vec![Input::Closed { conn: ConnId(1) }]);
+        desk.turn(reader, reads(false));
+        assert!(!is_paused(&desk, 1));
+    }
+}
+
+#[test]
 fn a_reader_that_takes_bytes_all_the_time_stays_and_one_that_takes_none_goes() {
     let mut desk = Desk::new(1);
     desk.join(1, 10, 1);

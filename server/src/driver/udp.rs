@@ -96,6 +96,7 @@ fn sink<'a>(told: &'a mut Vec<Told>, rejects: &'a mut Rejects) -> impl FnMut(Key
             Said::Event(edge::Event::Frame(frame)) => Input::Frame { conn, frame },
             Said::Queued(queued) => Input::Egress { conn, queued },
             Said::Took => Input::Took { conn },
+            Said::Reads(is_read) => Input::Reads { conn, is_read },
             Said::Closed => Input::Closed { conn },
         }));
     }

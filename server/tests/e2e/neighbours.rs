@@ -147,21 +147,6 @@ fn raise_descriptors() {
 /// More bytes than the kernel holds for a connection, by any default: 12 MB.
 const LONG_MESSAGES: u64 = 40;
 
-/// Takes every message of the one channel, in order.
-fn read_all(mut device: Raw) {
-    let mut next = 1;
-    while next <= LONG_MESSAGES {
-        match device.next() {
-            Seen::Frame(frame) => {
-                let Some(stamp) = frame.read_stamp() else { continue };
-                assert_eq!(stamp.seq.0, next);
-                next += 1;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 async fn who_never_reads_is_closed(carrier: Carrier) {
     // So long that a reader which waits for a processor is not taken for one that does not read.
     let node = Node::over(carrier, 2, &["--stalled-ms", "10000", "--frames-burst", "5000"]);
@@ -178,8 +163,8 @@ async fn who_never_reads_is_closed(carrier: Carrier) {
         Carrier::Quic => Raw::open(&node),
     };
     let mut stalled = stalled.welcomed(&token(&node, victim, 1), 0, 0).0;
-    let reads = Raw::live(&node, &token(&node, victim, 2));
-    let reads = std::thread::spawn(move || read_all(reads));
+    let mut reads = Raw::live(&node, &token(&node, victim, 2));
+    let reads = std::thread::spawn(move || reads.read_through(LONG_MESSAGES));
 
     let channel = ChannelId::direct(flooder, victim).0;
     let mut sender = Raw::live(&node, &token(&node, flooder, 3));
@@ -199,7 +184,7 @@ async fn who_never_reads_is_closed(carrier: Carrier) {
     assert!(code.is_none() || code == Some(CloseCode::SlowReader.number()), "{code:?}");
     // The same user's other device has everything, and a later connection of the stalled one gets everything.
     reads.join().unwrap();
-    read_all(Raw::live(&node, &token(&node, victim, 1)));
+    Raw::live(&node, &token(&node, victim, 1)).read_through(LONG_MESSAGES);
     pair.beat().await;
     ledger.settle(&node);
     pair.end().await;

@@ -131,6 +131,21 @@ impl Raw {
         }
     }
 
+    /// Takes the messages of its one channel up to this seq, each once and in order.
+    pub fn read_through(&mut self, last: u64) {
+        let mut expected = 1;
+        while expected <= last {
+            match self.next() {
+                Seen::Frame(frame) => {
+                    let Some(stamp) = frame.read_stamp() else { continue };
+                    assert_eq!(stamp.seq.0, expected);
+                    expected += 1;
+                }
+                other => panic!("{other:?} where message {expected} should be"),
+            }
+        }
+    }
+
     /// The QUIC connection below.
     pub fn quic(&mut self) -> &mut Quic {
         let Link::Quic(quic) = &mut self.link else { panic!("this is a WebSocket") };

@@ -11,7 +11,7 @@ use quinn_proto::{ConnectionHandle, DatagramEvent, EndpointEvent, Incoming, Tran
 
 use super::clock::{At, Wall, Zero};
 use super::peer::{Desk, LONG_HEADER, Peer, Phase};
-use super::{Counters, Key, Path, Settings, Sink};
+use super::{Counters, Key, Path, Settings, Sink, Told};
 use crate::limits::QUIC_RESPONSES_MAX;
 use crate::{Halves, Moment, Share, Table};
 
@@ -265,6 +265,11 @@ impl Endpoint {
     /// Does what is due.
     pub fn on_deadline(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
         self.make_room(moment, at, sink);
+        for (key, is_read) in self.halves.take_changes() {
+            if peer_at(&mut self.peers, key).is_some_and(|peer| peer.phase == Phase::Live) {
+                sink(key, Told::Reads(is_read));
+            }
+        }
         let now_ms = moment.now_ms;
         while let Some(Reverse((due_ms, key))) = self.timers.peek().copied() {
             if due_ms > now_ms {

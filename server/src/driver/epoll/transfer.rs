@@ -56,6 +56,11 @@ impl Epoll {
         while let Some(conn) = self.halves.next(now.tick.0) {
             self.readers.push_back(conn);
         }
+        for (conn, is_read) in self.halves.take_changes() {
+            if self.table.get_mut(conn.0).is_some_and(|entry| entry.is_known) {
+                told.push(Told::Input(Input::Reads { conn, is_read }));
+            }
+        }
     }
 
     /// Reads a connection's share of the turn.

@@ -63,6 +63,18 @@ impl Server {
     }
 }
 
+/// What the session says changes what is held.
+fn hear(session: &mut Session, reread: &mut Reread, held: &mut Held) {
+    for event in events(session) {
+        for gone in reread.take(session, &event) {
+            held.remove(&gone);
+        }
+        if let Event::History(page) = event {
+            held.extend(page.messages.iter().map(|m| ((page.channel, m.seq), Known::from(m))));
+        }
+    }
+}
+
 /// What the app holds once it has read anew, and how many pages that took.
 fn read_anew(server: &Server, mut held: Held) -> (Held, usize) {
     let mut session = Session::new(config(), None);
@@ -75,14 +87,7 @@ fn read_anew(server: &Server, mut held: Held) -> (Held, usize) {
             pages += usize::from(frame.kind() == Kind::GET_HISTORY);
             server.answer(&mut session, &frame);
         }
-        for event in events(&mut session) {
-            for gone in reread.take(&mut session, &event) {
-                held.remove(&gone);
-            }
-            if let Event::History(page) = event {
-                held.extend(page.messages.iter().map(|m| ((page.channel, m.seq), Known::from(m))));
-            }
-        }
+        hear(&mut session, &mut reread, &mut held);
     }
     (held, pages)
 }
@@ -167,14 +172,7 @@ fn reading_anew_survives_pages_that_are_cut() {
             }
             server.answer(&mut session, &frame);
         }
-        for event in events(&mut session) {
-            for gone in reread.take(&mut session, &event) {
-                held.remove(&gone);
-            }
-            if let Event::History(page) = event {
-                held.extend(page.messages.iter().map(|m| ((page.channel, m.seq), Known::from(m))));
-            }
-        }
+        hear(&mut session, &mut reread, &mut held);
     }
     assert!(reread.is_done(), "{reread:?}");
     assert_eq!((names(&held), cut.len()), (expected(&server), 3));
