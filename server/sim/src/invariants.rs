@@ -85,7 +85,7 @@ pub fn at_rest(world: &mut World) -> Check {
         }
     }
     nothing_is_held(world)?;
-    world.tally.messages = world.oracle.channels.values().map(|history| history.facts.len() as u64).sum();
+    world.tally.messages = world.oracle.messages();
     world.tally.pointers = world.oracle.inboxes.values().map(|inbox| inbox.pointers.len() as u64).sum();
     for outcome in world.devices.iter().flat_map(|device| device.kept.sends.values()) {
         match outcome {

@@ -307,6 +307,12 @@ impl Oracle {
         out
     }
 
+    /// All durable messages.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.channels.values().map(|history| history.facts.len() as u64).sum()
+    }
+
     /// Adds a durable message and replays what it does to the membership.
     ///
     /// # Errors

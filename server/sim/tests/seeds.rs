@@ -39,6 +39,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         200,
         "a connection ended in the middle of a history page: its request counted as answered and was never asked again, so reading anew did not end",
     ),
+    (
+        5072,
+        200,
+        "two thousand sends of eighty devices at shards that take two at once took longer than the simulator waited",
+    ),
 ];
 
 fn hold(seed: u64, ticks: u64) {

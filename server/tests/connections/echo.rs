@@ -20,6 +20,9 @@ pub struct Seen {
     /// The turn of the first frame, and that of the frame [`marked`].
     pub first_turn: u64,
     pub marked_turn: u64,
+    /// How often a connection was said to be read no further, and to be read again.
+    pub stops: u64,
+    pub goes_on: u64,
 }
 
 /// A frame whose turn is remembered.
@@ -76,6 +79,11 @@ impl Core for Echo {
                 let mut seen = self.seen.lock().unwrap();
                 seen.most_queued = seen.most_queued.max(queued);
                 seen.last_queued = queued;
+            }
+            Input::Reads { conn, is_read } => {
+                assert!(self.open.contains(&conn), "before Hello or after Closed");
+                let mut seen = self.seen.lock().unwrap();
+                *(if is_read { &mut seen.goes_on } else { &mut seen.stops }) += 1;
             }
             Input::Closed { conn } => assert!(self.open.remove(&conn), "closed twice"),
             Input::Control { ticket, .. } => {
