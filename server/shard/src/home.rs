@@ -10,7 +10,7 @@ use protocol::body::sync::{
 };
 use protocol::body::{self, Checked};
 use protocol::commit::{DeviceRow, Row};
-use protocol::hop::{Hop, Origin, Speak};
+use protocol::hop::{Hop, Origin};
 use protocol::query::{JoinedItem, Query};
 use protocol::{
     BayId, ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy,
@@ -283,15 +283,6 @@ impl Shard {
         let bay = BayId::of_user(user);
         let own = self.config.own.iter().find(|own| own.bay == bay);
         own.map_or(Generation(0), |own| own.generation)
-    }
-
-    /// Queues frames for a connection.
-    pub(crate) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.egress.add(frames.len(), self.turn);
-            session.egress.weigh(&self.ledger);
-        }
-        self.speak(conn, Speak::Frames(frames));
     }
 
     /// The driver tells what a flush left behind.

@@ -16,11 +16,13 @@
 
 mod admit;
 mod applied;
+mod behind;
 mod channel;
 mod control;
 mod dedup;
 mod deliver;
 mod effect;
+mod fanout;
 mod gather;
 mod greet;
 mod home;
@@ -32,6 +34,7 @@ mod invariant;
 mod ledger;
 pub mod limits;
 mod membership;
+mod offer;
 mod order;
 mod pages;
 mod pauses;

@@ -172,17 +172,7 @@ impl Shard {
 
     /// Does something with a connection, wherever it is.
     pub(crate) fn speak(&mut self, conn: ConnId, fact: Speak) {
-        match Link::of(conn) {
-            Link::Local(conn) => self.out.push(match fact {
-                Speak::Frames(frames) => Effect::Transmit { conn, frames },
-                Speak::Close(code) => Effect::Close { conn, code },
-                Speak::Pause => Effect::Pause { conn },
-                Speak::Resume => Effect::Resume { conn },
-            }),
-            Link::Remote { holder, conn } => {
-                self.hops.push(holder, Hop::Speak { conn: conn.0, fact });
-            }
-        }
+        Link::of(conn).speak(fact, &mut self.out, &mut self.hops);
     }
 
     /// The drain's time is over: homes that did not close what we hold for them will not.

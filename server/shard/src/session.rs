@@ -1,9 +1,11 @@
 //! A session: a device's authenticated presence at its home. It is a position in the inbox plus a link.
 
-use protocol::hop::Origin;
+use protocol::hop::{Hop, Origin, Speak};
 use protocol::{DeviceId, InboxSeq, Kind, ShardId, UserId};
 
 use crate::admit::{Bucket, Owed};
+use crate::effect::Effect;
+use crate::hops::Hops;
 use crate::input::{ConnId, Tick, Ticket};
 use crate::ledger::{Holds, Ledger, Weight};
 use crate::limits::COMPLETE_EVERY_MS;
@@ -31,6 +33,19 @@ impl Link {
             Some((holder, conn)) => Self::Remote { holder, conn },
         }
     }
+
+    /// Does something with what is behind it.
+    pub(crate) fn speak(self, fact: Speak, out: &mut Vec<Effect>, hops: &mut Hops) {
+        match self {
+            Self::Local(conn) => out.push(match fact {
+                Speak::Frames(frames) => Effect::Transmit { conn, frames },
+                Speak::Close(code) => Effect::Close { conn, code },
+                Speak::Pause => Effect::Pause { conn },
+                Speak::Resume => Effect::Resume { conn },
+            }),
+            Self::Remote { holder, conn } => hops.push(holder, Hop::Speak { conn: conn.0, fact }),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -39,6 +54,7 @@ pub(crate) struct Session {
     pub(crate) device: DeviceId,
     /// Unique within the process: tells an answer for this session from one for an earlier one of the device.
     pub(crate) number: u64,
+    pub(crate) link: Link,
     /// Every inbox entry up to here was handed to the link.
     pub(crate) sent_through: InboxSeq,
     /// Upper end of the last complete range.
@@ -77,6 +93,7 @@ impl Session {
             user: hello.user,
             device: hello.device,
             number,
+            link: Link::of(hello.conn),
             sent_through: start,
             complete: start,
             completed_at: now,
@@ -143,24 +160,12 @@ impl Session {
         Origin { user: self.user, device: self.device, session: self.number }
     }
 
-    /// Whether the newest entry `at`, of so many bytes, can go out with nothing before it, beside it or in the way; takes
-    /// it then. What this refuses goes the long way of [`crate::Shard::advance`].
-    pub(crate) fn takes_live(
-        &mut self,
-        at: InboxSeq,
-        bytes: usize,
-        room: usize,
-        (now, turn): (Tick, u64),
-    ) -> bool {
-        let takes = self.paging.is_none()
+    /// Whether the newest entry `at` of the inbox is what it is to be sent next, and nothing else is due with it. If not,
+    /// [`crate::Shard::advance`] brings it along.
+    pub(crate) fn is_live_before(&self, at: InboxSeq, now: Tick) -> bool {
+        self.paging.is_none()
             && self.sent_through.next() == at
             && now < self.completed_at.after_ms(COMPLETE_EVERY_MS)
-            && self.egress.queued(turn) + bytes <= room;
-        if takes {
-            self.sent_through = at;
-            self.egress.add(bytes, turn);
-        }
-        takes
     }
 }
 
@@ -263,6 +268,12 @@ impl Egress {
         self.told as usize + fresh as usize
     }
 
+    /// Whether a frame of so many bytes may be added. What is alone always may, however large it is.
+    pub(crate) fn takes(&self, bytes: usize, room: usize, turn: u64) -> bool {
+        let queued = self.queued(turn);
+        queued == 0 || queued + bytes <= room
+    }
+
     /// Whether the driver will tell when the queue becomes shorter.
     pub(crate) fn is_told(&self) -> bool {
         self.told > 0
@@ -278,7 +289,7 @@ fn counted(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-const _: () = assert!(size_of::<Session>() <= 136);
+const _: () = assert!(size_of::<Session>() <= 152);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use protocol::query::{Delivery, Query};
 use protocol::{BayId, Bays, UserId};
 
 use crate::applied::Inbound;
-use crate::deliver::PAGE;
+use crate::behind::PAGE;
 use crate::input::ConnId;
 use crate::invariant::impossible;
 use crate::ledger::{Holds, frame_bytes};

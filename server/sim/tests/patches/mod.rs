@@ -187,13 +187,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "somebody else's ack goes to another device",
-        file: "deliver.rs",
+        file: "behind.rs",
         from: "let is_own = entry.ack == Ack::Due(session.number);",
         to: "let is_own = entry.ack != Ack::None;",
     },
     Mutant {
         name: "a page leaves out its last message",
-        file: "deliver.rs",
+        file: "behind.rs",
         from: "        for frame in frames {\n            self.counters.messages_sent += 1;",
         to: "        let all = frames.len();\n        for frame in frames.into_iter().take(all.saturating_sub(1).max(1)) {\n            self.counters.messages_sent += 1;",
     },

@@ -1,0 +1,111 @@
+//! The third step of delivery, and the way of everything that is sent to a session: frames go out through its link, as
+//! far as there is room. Nothing here knows an inbox: what has a place in one is noted by whoever offers it. So what is
+//! never stored, and what is stored without a pointer for each member, goes out by the same step.
+
+use bytes::Bytes;
+use protocol::Frame;
+use protocol::hop::Speak;
+
+use crate::effect::Effect;
+use crate::hops::Hops;
+use crate::input::ConnId;
+use crate::ledger::Ledger;
+use crate::session::{Link, Session};
+use crate::shard::Shard;
+
+/// Where frames leave the shard.
+#[derive(Debug)]
+pub(crate) struct Outlet<'a> {
+    pub(crate) out: &'a mut Vec<Effect>,
+    pub(crate) hops: &'a mut Hops,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) turn: u64,
+}
+
+impl Outlet<'_> {
+    /// Sends a frame to a session that has room for it. False when it has none; then nothing has happened, and whoever
+    /// offers decides: what is in the inbox is sent later, what is not is lost.
+    pub(crate) fn offer(&mut self, session: &mut Session, frame: &Frame, room: usize) -> bool {
+        let has_room = session.egress.takes(frame.bytes().len(), room, self.turn);
+        if has_room {
+            self.send(session, frame.to_bytes());
+        }
+        has_room
+    }
+
+    /// Sends frames to a session, whatever waits for it already.
+    pub(crate) fn send(&mut self, session: &mut Session, frames: Bytes) {
+        session.egress.add(frames.len(), self.turn);
+        session.egress.weigh(self.ledger);
+        session.link.speak(Speak::Frames(frames), self.out, self.hops);
+    }
+}
+
+impl Shard {
+    /// Sends frames to a connection, with or without a session.
+    pub(crate) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
+        let (out, hops, ledger, turn) = (&mut self.out, &mut self.hops, &self.ledger, self.turn);
+        match self.sessions.get_mut(&conn) {
+            Some(session) => Outlet { out, hops, ledger, turn }.send(session, frames),
+            None => Link::of(conn).speak(Speak::Frames(frames), out, hops),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::hop::Hop;
+    use protocol::{Cursor, DeviceId, InboxSeq, Kind, ShardId, UserId};
+
+    use super::*;
+    use crate::admit::Bucket;
+    use crate::input::Tick;
+    use crate::ledger::Holds;
+    use crate::user::Hello;
+
+    const ROOM: usize = 1000;
+    /// Of another shard, so that everything counts as waiting until that shard confirms it.
+    const HOLDER: ShardId = ShardId(3);
+
+    fn session(conn: ConnId) -> Session {
+        let (user, device, cursor) = (UserId(1), DeviceId(2), Cursor::default());
+        let hello = Hello { conn, user, device, cursor, id: 0, expires_ms: 0, issued_ms: 0 };
+        Session::new(&hello, 7, InboxSeq(40), Tick(5), Bucket::default())
+    }
+
+    fn frame(bytes: usize) -> Frame {
+        Frame::build(Kind::HEARTBEAT, 1, 9, &vec![0; bytes])
+    }
+
+    /// As a typing notice or a message of a large channel would be: nobody numbers it.
+    #[test]
+    fn a_frame_without_a_place_in_the_inbox_is_offered() {
+        let (mut out, mut hops, ledger) = (Vec::new(), Hops::new(ShardId(0), 4), Ledger::default());
+        let mut session = session(ConnId(5));
+        let mut outlet = Outlet { out: &mut out, hops: &mut hops, ledger: &ledger, turn: 1 };
+        assert!(outlet.offer(&mut session, &frame(10), ROOM));
+        assert!(
+            matches!(&*out, [Effect::Transmit { conn: ConnId(5), frames }] if **frames == *frame(10).bytes())
+        );
+        let inbox = (session.sent_through, session.complete, session.completed_at, session.paging);
+        assert_eq!(inbox, (InboxSeq(40), InboxSeq(40), Tick(5), None), "complete says nothing of it");
+        assert!(session.is_live_before(InboxSeq(41), Tick(5)), "the next message still goes out at once");
+    }
+
+    #[test]
+    fn who_has_no_room_is_offered_in_vain_and_nothing_happens() {
+        let (mut out, mut hops, ledger) = (Vec::new(), Hops::new(ShardId(0), 4), Ledger::default());
+        let mut session = session(ConnId(5).held_by(HOLDER));
+        let mut outlet = Outlet { out: &mut out, hops: &mut hops, ledger: &ledger, turn: 1 };
+        assert!(outlet.offer(&mut session, &frame(2 * ROOM), ROOM), "what is alone goes, or it never could");
+        let waits = session.egress.queued(2);
+        assert!(!outlet.offer(&mut session, &frame(1), ROOM));
+        assert_eq!((session.egress.queued(2), ledger.of(Holds::Egress)), (waits, waits as u64));
+        session.egress.tell(100, Tick(6), 2);
+        assert!(outlet.offer(&mut session, &frame(10), ROOM), "the holder took most of it");
+        let spoken = core::iter::from_fn(|| hops.pop(HOLDER));
+        let is_frames = |hop| matches!(hop, Hop::Speak { conn: 5, fact: Speak::Frames(_) });
+        assert_eq!(spoken.map(is_frames).collect::<Vec<_>>(), [true, true]);
+        assert!(out.is_empty());
+    }
+}
