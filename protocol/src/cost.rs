@@ -1,7 +1,7 @@
 //! What a frame of a device costs, in tokens: a small frame costs one, and more the more work it makes. The server counts
 //! with this and a client paces itself with it, so that an honest client is never refused for its pace.
 
-use crate::body::message::{AddMembers, CreateGroup};
+use crate::body::message::users_named;
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
 use crate::body::{Body, access};
 use crate::frame::Frame;
@@ -28,8 +28,6 @@ pub fn tokens(frame: &Frame) -> u32 {
 fn named(frame: &Frame) -> u32 {
     let page = |limit: u32, most: u32| limit.min(most).div_ceil(TOKEN_PAGE_ITEMS);
     let named = match frame.kind() {
-        Kind::CREATE_GROUP => count::<CreateGroup>(frame, |wire| wire.members.len()),
-        Kind::ADD_MEMBERS => count::<AddMembers>(frame, |wire| wire.members.len()),
         Kind::GET_HISTORY => {
             return value::<GetHistory>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
         }
@@ -39,13 +37,9 @@ fn named(frame: &Frame) -> u32 {
         Kind::GET_CHANNELS => {
             return value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
-        _ => 0,
+        _ => users_named(frame),
     };
     u32::try_from(named.min(GROUP_MEMBERS_MAX)).unwrap_or(u32::MAX)
-}
-
-fn count<T: Body>(frame: &Frame, members: impl Fn(&T::Archived) -> usize) -> usize {
-    access::<T>(frame.body()).map_or(0, members)
 }
 
 fn value<T: Body>(frame: &Frame, tokens: impl Fn(&T::Archived) -> u32) -> u32 {
@@ -56,7 +50,7 @@ fn value<T: Body>(frame: &Frame, tokens: impl Fn(&T::Archived) -> u32) -> u32 {
 mod tests {
     use super::*;
     use crate::body::encode;
-    use crate::body::message::SendText;
+    use crate::body::message::{AddMembers, CreateGroup, SendText};
     use crate::body::session::Heartbeat;
 
     fn text(bytes: usize) -> Frame {

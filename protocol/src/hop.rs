@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::body::CheckedFrame;
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, ShardId, UserId};
 use crate::kind::Kind;
@@ -28,10 +29,8 @@ pub enum Hop {
     Submit {
         /// Who asks.
         origin: Origin,
-        /// The channel named in the body.
-        channel: ChannelId,
-        /// The whole frame.
-        frame: Frame,
+        /// The frame, with its channel and what it changes there, so that nobody reads its bytes again to learn that.
+        frame: CheckedFrame,
     },
     /// Channel's home -> user's home: ready frames for one session (the answer to a repeated send, a Reject, a page).
     /// Dropped when the session is gone. Lost only with the process; the device asks again.

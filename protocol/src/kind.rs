@@ -118,10 +118,16 @@ impl Kind {
         matches!(self.sent_by(), SentBy::Message)
     }
 
-    /// Whether a message of this kind is something to read. What changes a group (0x0110 to 0x011f) is not: who is away
-    /// while people come and go has nothing unread.
+    /// Whether messages of this kind change who is in a group, its roles or its name: 0x0110 to 0x011f.
+    #[must_use]
+    pub const fn changes_a_group(self) -> bool {
+        self.is_message() && self.0 & 0xfff0 == 0x0110
+    }
+
+    /// Whether a message of this kind is something to read. What changes a group is not: who is away while people come and
+    /// go has nothing unread.
     #[must_use]
     pub const fn counts_as_unread(self) -> bool {
-        self.is_message() && self.0 & 0xfff0 != 0x0110
+        self.is_message() && !self.changes_a_group()
     }
 }

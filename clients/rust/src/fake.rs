@@ -279,8 +279,7 @@ impl Link {
     }
 
     fn history(&mut self, id: u64, ask: &GetHistory) {
-        let of_channel =
-            |frame: &&Frame| channel_of(frame.kind(), frame.body()) == Some(ChannelId(ask.channel));
+        let of_channel = |frame: &&Frame| channel_of(frame) == Some(ChannelId(ask.channel));
         let frames: Vec<Frame> = self.fake.world().log.iter().filter(of_channel).cloned().collect();
         let count = frames.len() as u32;
         let to = u64::from(count);
@@ -291,7 +290,7 @@ impl Link {
 
     fn message(&mut self, frame: &Frame) -> bool {
         let Some((user, _)) = self.user else { return false };
-        let channel = channel_of(frame.kind(), frame.body()).unwrap();
+        let channel = channel_of(frame).unwrap();
         let fake = self.fake.clone();
         let mut world = fake.world();
         if let Some(left) = &mut world.cut_after {
@@ -309,7 +308,7 @@ impl Link {
             self.say(&encode(frame.header().id, &SendAck { channel: channel.0, seq, time_ms }));
             return true;
         }
-        let before = world.log.iter().filter(|f| channel_of(f.kind(), f.body()) == Some(channel)).count();
+        let before = world.log.iter().filter(|f| channel_of(f) == Some(channel)).count();
         let stamp = Stamp { seq: Seq(before as u64 + 1), time_ms: 7, sender: UserId(user) };
         world.log.push(frame.clone().stamp(stamp));
         self.sent.push(frame.header().id);
@@ -329,7 +328,7 @@ impl Link {
         for frame in &fresh {
             let id = frame.header().id;
             if self.sent.contains(&id) {
-                let channel = channel_of(frame.kind(), frame.body()).unwrap().0;
+                let channel = channel_of(frame).unwrap().0;
                 let seq = frame.read_stamp().unwrap().seq.0;
                 self.say(&encode(id, &SendAck { channel, seq, time_ms: 7 }));
             } else {

@@ -147,7 +147,7 @@ impl Session {
         let saved = saved.unwrap_or_default();
         let mut pending = Pending::default();
         for frame in saved.pending {
-            if let Some(channel) = channel_of(frame.kind(), frame.body()) {
+            if let Some(channel) = channel_of(&frame) {
                 pending.push(channel, frame);
             }
         }

@@ -73,7 +73,7 @@ pub trait Body: Wire {
     }
 }
 
-/// A body that has passed every check, borrowed from its frame.
+/// A body whose bytes are checked, borrowed from its frame.
 pub type Checked<'a, T> = &'a <T as Archive>::Archived;
 
 pub(crate) fn access<T: Body>(body: &[u8]) -> Result<&T::Archived, Failure> {
@@ -129,11 +129,15 @@ fn malformed<T: Body>(body: &[u8]) -> Refusal {
 /// `None` for a body that is none of this type, or of an older version, which lacks fields of this one.
 #[must_use]
 pub fn read<T: Body>(frame: &Frame) -> Option<T> {
+    rkyv::deserialize::<T, Failure>(view::<T>(frame)?).ok()
+}
+
+/// [`read`] without the copy.
+pub(super) fn view<T: Body>(frame: &Frame) -> Option<Checked<'_, T>> {
     if frame.header().version < T::VERSION {
         return None;
     }
-    let wire = access::<T>(frame.body()).ok()?;
-    rkyv::deserialize::<T, Failure>(wire).ok()
+    access::<T>(frame.body()).ok()
 }
 
 /// Encodes a body into a whole unstamped frame.

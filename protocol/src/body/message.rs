@@ -1,8 +1,13 @@
 //! Family 01: what becomes a message of a channel. `channel` is the first field of every root.
+//!
+//! [`Message`] and [`Change`] are the one definition of what the kinds mean to a channel. The home of the sender reads the
+//! bytes once, and [`super::CheckedFrame`] carries what they change; own lists, replay, check, oracle and clients read
+//! stored frames by the same two.
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::ingest::{Body, check_users};
+use super::ingest::{Body, Checked, check_users, ingest, view};
+use crate::frame::Frame;
 use crate::id::{ChannelId, UserId};
 use crate::kind::Kind;
 use crate::limits::{GROUP_MEMBERS_MAX, NAME_BYTES_MAX, NAME_CHARS_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};
@@ -202,25 +207,169 @@ impl Body for SetRole {
     }
 }
 
-/// The channel a message-family body is for: the first field of every root, so one look serves routing.
-#[must_use]
-pub fn channel_of(kind: Kind, body: &[u8]) -> Option<ChannelId> {
-    fn of<T: Body>(body: &[u8], channel: impl Fn(&T::Archived) -> u128) -> Option<ChannelId> {
-        super::ingest::access::<T>(body).ok().map(|wire| ChannelId(channel(wire)))
-    }
-    match kind {
-        Kind::SEND_TEXT => of::<SendText>(body, |w| w.channel.to_native()),
-        Kind::CREATE_GROUP => of::<CreateGroup>(body, |w| w.channel.to_native()),
-        Kind::ADD_MEMBERS => of::<AddMembers>(body, |w| w.channel.to_native()),
-        Kind::REMOVE_MEMBER => of::<RemoveMember>(body, |w| w.channel.to_native()),
-        Kind::LEAVE_GROUP => of::<LeaveGroup>(body, |w| w.channel.to_native()),
-        Kind::RENAME_GROUP => of::<RenameGroup>(body, |w| w.channel.to_native()),
-        Kind::SET_ROLE => of::<SetRole>(body, |w| w.channel.to_native()),
-        _ => None,
+macro_rules! messages {
+    ($($name:ident)*) => {
+        /// One message, read once: its body by kind, borrowed from the frame. Whoever asks what kind a message is, which
+        /// channel it is for or what it changes there asks this.
+        #[derive(Clone, Copy)]
+        pub enum Message<'a> {
+            $(#[doc = concat!("[`", stringify!($name), "`].")] $name(Checked<'a, $name>),)*
+        }
+
+        impl<'a> Message<'a> {
+            /// The kinds of messages, in the order of the variants.
+            pub const KINDS: &'static [Kind] = &[$(<$name as Body>::KIND,)*];
+
+            /// Checks what a device sent, as [`ingest`] does.
+            ///
+            /// # Errors
+            /// The refusal for the device; [`Code::UnknownKind`] for a kind that is none of a message.
+            pub fn ingest(frame: &'a Frame) -> Result<Self, Refusal> {
+                match frame.kind() {
+                    $(<$name as Body>::KIND => ingest::<$name>(frame).map(Self::$name),)*
+                    _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),
+                }
+            }
+
+            /// Reads what the server stored or sent, as [`read`](super::read) does, without a copy.
+            #[must_use]
+            pub fn read(frame: &'a Frame) -> Option<Self> {
+                match frame.kind() {
+                    $(<$name as Body>::KIND => view::<$name>(frame).map(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The channel it is for.
+            #[must_use]
+            pub fn channel(&self) -> ChannelId {
+                match self {
+                    $(Self::$name(body) => ChannelId(body.channel.to_native()),)*
+                }
+            }
+        }
+
+        /// The channel of a message that was checked before: the first field of every root, and the root is at the end.
+        /// For what was stored here, since nothing is checked again: of other bytes it may tell anything.
+        #[must_use]
+        pub fn channel_of_checked(frame: &Frame) -> Option<ChannelId> {
+            fn first_field<const ROOT_BYTES: usize>(body: &[u8]) -> Option<ChannelId> {
+                let root: &[u8; ROOT_BYTES] = body.last_chunk()?;
+                root.first_chunk().map(|channel| ChannelId(u128::from_le_bytes(*channel)))
+            }
+            match frame.kind() {
+                $(<$name as Body>::KIND => first_field::<{ size_of::<rkyv::Archived<$name>>() }>(frame.body()),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+messages! { SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole }
+
+/// What a message changes of its channel besides its history. Small and owned, so that it goes along with the frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The group begins: with its sender as owner.
+    Begins {
+        /// Its name.
+        name: String,
+        /// The other members.
+        members: Vec<UserId>,
+    },
+    /// These become members.
+    Joins(Vec<UserId>),
+    /// The sender removes this member, who gets the message and none after it.
+    Removes(UserId),
+    /// The sender leaves, and gets the message and none after it.
+    Leaves,
+    /// The group has this name from here on.
+    Name(String),
+    /// A member has this role from here on.
+    Role {
+        /// Who.
+        member: UserId,
+        /// [`ROLE_MEMBER`], [`ROLE_ADMIN`] or [`ROLE_OWNER`].
+        role: u8,
+    },
+}
+
+impl Message<'_> {
+    /// What it changes of its channel; `None` for what is only something to read.
+    #[must_use]
+    pub fn change(&self) -> Option<Change> {
+        let users =
+            |list: &rkyv::Archived<Vec<u64>>| list.iter().map(|user| UserId(user.to_native())).collect();
+        Some(match self {
+            Self::SendText(_) => return None,
+            Self::CreateGroup(body) => {
+                Change::Begins { name: body.name.as_str().to_owned(), members: users(&body.members) }
+            }
+            Self::AddMembers(body) => Change::Joins(users(&body.members)),
+            Self::RemoveMember(body) => Change::Removes(UserId(body.member.to_native())),
+            Self::LeaveGroup(_) => Change::Leaves,
+            Self::RenameGroup(body) => Change::Name(body.name.as_str().to_owned()),
+            Self::SetRole(body) => Change::Role { member: UserId(body.member.to_native()), role: body.role },
+        })
     }
 }
 
-/// Users named in a body, as ids.
-pub fn users(list: &rkyv::Archived<Vec<u64>>) -> impl Iterator<Item = UserId> + '_ {
-    list.iter().map(|user| UserId(user.to_native()))
+impl Change {
+    /// What a stored message changes. Of a kind that changes nothing the body is not looked at.
+    #[must_use]
+    pub fn read(frame: &Frame) -> Option<Self> {
+        frame.kind().changes_a_group().then(|| Message::read(frame)?.change()).flatten()
+    }
+
+    /// Who becomes a member, besides the sender of the first message.
+    #[must_use]
+    pub fn joins(&self) -> &[UserId] {
+        match self {
+            Self::Begins { members, .. } | Self::Joins(members) => members,
+            Self::Removes(_) | Self::Leaves | Self::Name(_) | Self::Role { .. } => &[],
+        }
+    }
+
+    /// Who is a member no more.
+    #[must_use]
+    pub fn leaver(&self, sender: UserId) -> Option<UserId> {
+        match self {
+            Self::Removes(member) => Some(*member),
+            Self::Leaves => Some(sender),
+            Self::Begins { .. } | Self::Joins(_) | Self::Name(_) | Self::Role { .. } => None,
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.joins()) + self.name().map_or(0, str::len)
+    }
+
+    /// What the group is called from here on.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Begins { name, .. } | Self::Name(name) => Some(name),
+            Self::Joins(_) | Self::Removes(_) | Self::Leaves | Self::Role { .. } => None,
+        }
+    }
+}
+
+/// The channel of a message, its body read as [`Message::read`] does; `None` for any other frame.
+#[must_use]
+pub fn channel_of(frame: &Frame) -> Option<ChannelId> {
+    Message::read(frame).map(|message| message.channel())
+}
+
+/// How many users a frame names that must be looked for. Asked before the frame is checked, to know what it costs, so only
+/// bodies of kinds that name any are looked at.
+pub(crate) fn users_named(frame: &Frame) -> usize {
+    if !frame.kind().changes_a_group() {
+        return 0;
+    }
+    match Message::read(frame) {
+        Some(Message::CreateGroup(body)) => body.members.len(),
+        Some(Message::AddMembers(body)) => body.members.len(),
+        _ => 0,
+    }
 }

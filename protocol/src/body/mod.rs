@@ -9,10 +9,12 @@ pub mod session;
 pub mod sync;
 
 mod canonical;
+mod checked;
 mod ingest;
 mod layout;
 mod trace;
 
+pub use checked::CheckedFrame;
 pub(crate) use ingest::access;
 pub use ingest::{Body, Checked, Wire, encode, ingest, read};
 pub use layout::{Field, ITEMS, KINDS, Layout, OLDER, ROOTS, check, is_readable, kinds};

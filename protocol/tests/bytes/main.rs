@@ -10,6 +10,7 @@ mod checks;
 mod commit;
 mod frame;
 mod limits;
+mod messages;
 mod mutations;
 mod token;
 mod versions;

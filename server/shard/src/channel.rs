@@ -4,16 +4,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use protocol::body::message::{
-    AddMembers, CreateGroup, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER, RemoveMember, RenameGroup, SetRole,
-};
+use protocol::body::CheckedFrame;
+use protocol::body::message::{Change, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
 use protocol::commit::{ChannelRow, IntervalRow, Row};
 use protocol::hop::Origin;
 use protocol::query::{Earlier, Member};
-use protocol::{BayId, ChannelId, Code, Frame, Kind, Placement, Refusal, Seq, ShardId, UserId};
+use protocol::{BayId, ChannelId, Code, Placement, Refusal, Seq, ShardId, UserId};
 
 use crate::dedup::Dedup;
-use crate::invariant::checked;
 use crate::ledger::Weight;
 use crate::limits::Limits;
 use crate::pipeline::Recipients;
@@ -22,7 +20,7 @@ use crate::pipeline::Recipients;
 #[derive(Clone, Debug)]
 pub(crate) struct Submit {
     pub(crate) origin: Origin,
-    pub(crate) frame: Frame,
+    pub(crate) frame: CheckedFrame,
     /// What the group remembers of those whom the frame would add, once the store was asked.
     pub(crate) newcomers: BTreeMap<UserId, Earlier>,
     /// Its bytes, for as long as it waits.
@@ -30,7 +28,7 @@ pub(crate) struct Submit {
 }
 
 impl Submit {
-    pub(crate) fn new(origin: Origin, frame: Frame, weight: Weight) -> Self {
+    pub(crate) fn new(origin: Origin, frame: CheckedFrame, weight: Weight) -> Self {
         Self { origin, frame, newcomers: BTreeMap::new(), _weight: weight }
     }
 }
@@ -76,9 +74,9 @@ pub(crate) struct Channel {
     recipients: Option<Recipients>,
 }
 
-/// What one message changes besides history.
+/// What has changed with one message, besides history.
 #[derive(Debug, Default)]
-pub(crate) struct Change {
+pub(crate) struct Changed {
     /// Rows of the group and its members.
     pub(crate) rows: Vec<Row>,
     /// Whether the members are others than before.
@@ -149,67 +147,60 @@ impl Channel {
             let other = if submit.origin.user == small { large } else { small };
             return if self.head == Seq(0) { vec![other] } else { Vec::new() };
         }
-        let named: Vec<u64> = match submit.frame.kind() {
-            Kind::CREATE_GROUP => checked::<CreateGroup>(&submit.frame).map(|b| b.members),
-            Kind::ADD_MEMBERS => checked::<AddMembers>(&submit.frame).map(|b| b.members),
-            _ => None,
-        }
-        .unwrap_or_default();
-        named.into_iter().map(UserId).collect()
+        submit.frame.change().map(|change| change.joins().to_vec()).unwrap_or_default()
     }
 
     /// Whether the frame is allowed; changes nothing.
     pub(crate) fn check(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
         let sender = submit.origin.user;
-        if submit.frame.kind() == Kind::CREATE_GROUP {
-            return self.check_create(submit, limits.group_members);
+        let change = submit.frame.change();
+        if let Some(Change::Begins { members, .. }) = change {
+            return self.check_create(members.len(), limits.group_members);
         }
         if !self.exists || !self.is_member(sender) {
             return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
         }
-        match submit.frame.kind() {
-            Kind::SEND_TEXT | Kind::LEAVE_GROUP => Ok(()),
-            Kind::ADD_MEMBERS => self.check_add(submit, limits),
-            Kind::REMOVE_MEMBER => self.check_remove(submit),
-            Kind::RENAME_GROUP => self.need_role(sender, ROLE_ADMIN),
-            Kind::SET_ROLE => self.check_role(submit),
-            _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),
+        match change {
+            // Whoever is a member may say something and leave.
+            None | Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
+            Some(Change::Joins(users)) => self.check_add(submit, users, limits),
+            Some(Change::Removes(member)) => self.check_remove(sender, *member),
+            Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
+            Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
         }
     }
 
     /// Takes the next seq and carries the change out. `check` has allowed it.
-    pub(crate) fn apply(&mut self, submit: &Submit, wall_ms: u64) -> Change {
+    pub(crate) fn apply(&mut self, submit: &Submit, wall_ms: u64) -> Changed {
         self.head = self.head.next();
         self.time_ms = self.time_ms.max(wall_ms);
-        let change = match submit.frame.kind() {
-            Kind::CREATE_GROUP => self.apply_create(submit),
-            Kind::ADD_MEMBERS => self.apply_add(submit),
-            Kind::REMOVE_MEMBER => {
-                let member = checked::<RemoveMember>(&submit.frame).map(|b| UserId(b.member));
-                member.map(|member| self.apply_left(member)).unwrap_or_default()
-            }
-            Kind::LEAVE_GROUP => self.apply_left(submit.origin.user),
-            Kind::RENAME_GROUP => self.apply_rename(submit),
-            Kind::SET_ROLE => self.apply_role(submit),
-            _ => Change::default(),
+        let sender = submit.origin.user;
+        let changed = match submit.frame.change() {
+            None => Changed::default(),
+            Some(Change::Begins { name, members }) => self.apply_create(sender, name, members),
+            Some(Change::Joins(users)) => self.apply_add(submit, users),
+            Some(Change::Removes(member)) => self.apply_left(*member),
+            Some(Change::Leaves) => self.apply_left(sender),
+            Some(Change::Name(name)) => self.apply_rename(name),
+            Some(Change::Role { member, role }) => self.apply_role(*member, *role),
         };
-        if change.members {
+        if changed.members {
             self.changed = self.head;
         }
-        change
+        changed
     }
 
     /// Who receives the newest message: the members at its seq. Kept until the members change.
-    pub(crate) fn recipients(&mut self, placement: Placement, change: &Change) -> Recipients {
+    pub(crate) fn recipients(&mut self, placement: Placement, changed: &Changed) -> Recipients {
         if let Some(recipients) = &self.recipients
-            && !change.members
+            && !changed.members
         {
             return recipients.clone();
         }
-        let users: Vec<UserId> = self.members.keys().copied().chain(change.gone).collect();
+        let users: Vec<UserId> = self.members.keys().copied().chain(changed.gone).collect();
         let recipients = by_home(placement, &users);
         // Who left with this very message receives it and nothing after it.
-        self.recipients = (!change.members).then(|| recipients.clone());
+        self.recipients = (!changed.members).then(|| recipients.clone());
         recipients
     }
 
@@ -225,25 +216,23 @@ impl Channel {
         Err(Refusal::new(Code::Forbidden, "channel", format!("only {who} of the group may do this")))
     }
 
-    fn check_create(&self, submit: &Submit, members_max: usize) -> Result<(), Refusal> {
+    fn check_create(&self, others: usize, members_max: usize) -> Result<(), Refusal> {
         if self.exists || self.head != Seq(0) {
             let text = "this group number is taken; choose another send id";
             return Err(Refusal::new(Code::Conflict, "channel", text));
         }
-        let others = checked::<CreateGroup>(&submit.frame).map_or(0, |b| b.members.len());
         check_size(others + 1, members_max)
     }
 
-    fn check_add(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
+    fn check_add(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
-        let named = checked::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default();
         // Refused as a whole: the message says who joined, and its readers need not know who was in before.
-        if let Some(at) = named.iter().position(|user| self.is_member(UserId(*user))) {
+        if let Some(at) = named.iter().position(|user| self.is_member(*user)) {
             let text = "is a member already; name only those who are not";
             return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
         }
         // Each stay is a row for ever, and those who read far back meet all of them.
-        let stays = |user: &u64| submit.newcomers.get(&UserId(*user)).map_or(0, |earlier| earlier.stays);
+        let stays = |user: &UserId| submit.newcomers.get(user).map_or(0, |earlier| earlier.stays);
         if let Some(at) = named.iter().position(|user| stays(user) >= limits.member_stays) {
             let most = limits.member_stays;
             let text = format!("was in this group {most} times, which is the most; cannot join it again");
@@ -252,28 +241,26 @@ impl Channel {
         check_size(self.members.len() + named.len(), limits.group_members)
     }
 
-    fn check_remove(&self, submit: &Submit) -> Result<(), Refusal> {
-        self.need_role(submit.origin.user, ROLE_ADMIN)?;
-        let member = checked::<RemoveMember>(&submit.frame).map_or(UserId(0), |b| UserId(b.member));
-        if member == submit.origin.user {
+    fn check_remove(&self, sender: UserId, member: UserId) -> Result<(), Refusal> {
+        self.need_role(sender, ROLE_ADMIN)?;
+        if member == sender {
             return Err(Refusal::new(Code::Limit, "member", "to go oneself is LeaveGroup"));
         }
         let Some(role) = self.role(member) else {
             return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
         };
-        if self.role(submit.origin.user).is_some_and(|own| own == ROLE_OWNER || own > role) {
+        if self.role(sender).is_some_and(|own| own == ROLE_OWNER || own > role) {
             return Ok(());
         }
         Err(Refusal::new(Code::Forbidden, "member", "only an owner may remove an owner or admin"))
     }
 
-    fn check_role(&self, submit: &Submit) -> Result<(), Refusal> {
-        self.need_role(submit.origin.user, ROLE_OWNER)?;
-        let Some(set) = checked::<SetRole>(&submit.frame) else { return Ok(()) };
-        let Some(role) = self.role(UserId(set.member)) else {
+    fn check_role(&self, sender: UserId, member: UserId, wanted: u8) -> Result<(), Refusal> {
+        self.need_role(sender, ROLE_OWNER)?;
+        let Some(role) = self.role(member) else {
             return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
         };
-        if role == ROLE_OWNER && set.role != ROLE_OWNER && self.owners() == 1 {
+        if role == ROLE_OWNER && wanted != ROLE_OWNER && self.owners() == 1 {
             return Err(Refusal::new(
                 Code::Limit,
                 "role",
@@ -287,78 +274,72 @@ impl Channel {
         self.members.values().filter(|member| member.role == ROLE_OWNER).count()
     }
 
-    fn apply_create(&mut self, submit: &Submit) -> Change {
-        let Some(create) = checked::<CreateGroup>(&submit.frame) else { return Change::default() };
+    fn apply_create(&mut self, owner: UserId, name: &str, others: &[UserId]) -> Changed {
         self.exists = true;
-        self.name = create.name;
-        let mut change = Change { rows: vec![self.row()], members: true, gone: None };
-        self.join(submit.origin.user, ROLE_OWNER, Earlier::default(), &mut change);
-        for member in create.members {
-            self.join(UserId(member), ROLE_MEMBER, Earlier::default(), &mut change);
+        name.clone_into(&mut self.name);
+        let mut changed = Changed { rows: vec![self.row()], members: true, gone: None };
+        self.join(owner, ROLE_OWNER, Earlier::default(), &mut changed);
+        for user in others {
+            self.join(*user, ROLE_MEMBER, Earlier::default(), &mut changed);
         }
-        change
+        changed
     }
 
-    fn apply_add(&mut self, submit: &Submit) -> Change {
-        let mut change = Change { members: true, ..Change::default() };
-        for member in checked::<AddMembers>(&submit.frame).map(|b| b.members).unwrap_or_default() {
-            let user = UserId(member);
-            let earlier = submit.newcomers.get(&user).copied().unwrap_or_default();
-            self.join(user, ROLE_MEMBER, earlier, &mut change);
+    fn apply_add(&mut self, submit: &Submit, users: &[UserId]) -> Changed {
+        let mut changed = Changed { members: true, ..Changed::default() };
+        for user in users {
+            let earlier = submit.newcomers.get(user).copied().unwrap_or_default();
+            self.join(*user, ROLE_MEMBER, earlier, &mut changed);
         }
-        change
+        changed
     }
 
-    fn apply_left(&mut self, user: UserId) -> Change {
-        let mut change = Change { members: true, gone: Some(user), ..Change::default() };
-        let Some(member) = self.members.remove(&user) else { return Change::default() };
+    fn apply_left(&mut self, user: UserId) -> Changed {
+        let mut changed = Changed { members: true, gone: Some(user), ..Changed::default() };
+        let Some(member) = self.members.remove(&user) else { return Changed::default() };
         // The name goes along: whatever the group is called later is not for who has left.
         let (left, name) = (Some(self.head), self.name.clone());
         let row = IntervalRow { number: member.number, role: member.role, left, name };
-        change.rows.push(Row::Interval { channel: self.id, user, joined: member.joined, row });
-        self.replace_owner(&mut change);
-        change
+        changed.rows.push(Row::Interval { channel: self.id, user, joined: member.joined, row });
+        self.replace_owner(&mut changed);
+        changed
     }
 
     /// A group with members has an owner: the longest-standing admin, else the longest-standing member.
-    fn replace_owner(&mut self, change: &mut Change) {
+    fn replace_owner(&mut self, changed: &mut Changed) {
         if self.owners() > 0 {
             return;
         }
         let heirs = self.members.iter();
         let heir = heirs.min_by_key(|(user, heir)| (core::cmp::Reverse(heir.role), heir.joined, **user));
         let Some(user) = heir.map(|(user, _)| *user) else { return };
-        self.set_role(user, ROLE_OWNER, change);
+        self.set_role(user, ROLE_OWNER, changed);
     }
 
-    fn apply_rename(&mut self, submit: &Submit) -> Change {
-        if let Some(rename) = checked::<RenameGroup>(&submit.frame) {
-            self.name = rename.name;
-        }
-        Change { rows: vec![self.row()], ..Change::default() }
+    fn apply_rename(&mut self, name: &str) -> Changed {
+        name.clone_into(&mut self.name);
+        Changed { rows: vec![self.row()], ..Changed::default() }
     }
 
-    fn apply_role(&mut self, submit: &Submit) -> Change {
-        let mut change = Change::default();
-        if let Some(set) = checked::<SetRole>(&submit.frame) {
-            self.set_role(UserId(set.member), set.role, &mut change);
-        }
+    fn apply_role(&mut self, member: UserId, role: u8) -> Changed {
+        let mut changed = Changed::default();
+        self.set_role(member, role, &mut changed);
         // The list of members shows roles, so it waits for this message to be stored.
         self.changed = self.head;
-        change
+        changed
     }
 
-    fn set_role(&mut self, user: UserId, role: u8, change: &mut Change) {
+    fn set_role(&mut self, user: UserId, role: u8, changed: &mut Changed) {
         if let Some(member) = self.members.get_mut(&user) {
             member.role = role;
-            change.rows.push(stay_row(self.id, user, member));
+            changed.rows.push(stay_row(self.id, user, member));
         }
     }
 
-    fn join(&mut self, user: UserId, role: u8, earlier: Earlier, change: &mut Change) {
+    fn join(&mut self, user: UserId, role: u8, earlier: Earlier, changed: &mut Changed) {
         let Earlier { stays, position } = earlier;
         let member = Member { role, joined: self.head, number: stays + 1, position };
-        change.rows.push(stay_row(self.id, user, &member));
+        changed.rows.push(stay_row(self.id, user, &member));
         self.members.insert(user, member);
     }
 

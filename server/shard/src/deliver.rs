@@ -6,12 +6,13 @@
 //!    sessions and frames, and no inbox: what has no place in an inbox goes out by it too. Who had no room, or is behind,
 //!    is brought along by `advance`.
 
+use protocol::body::message::{Change, channel_of_checked};
 use protocol::body::sync::SendAck;
 use protocol::body::{self};
 use protocol::commit::Row;
 use protocol::hop::Origin;
 use protocol::query::Delivery;
-use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Seq, UserId};
 
 use crate::applied::Inbound;
 use crate::gather::Gathered;
@@ -177,28 +178,22 @@ impl Opening {
 }
 
 fn opening_users(delivery: &Delivery) -> Opening {
-    use protocol::body::message::{AddMembers, RemoveMember};
-    match delivery.frame.kind() {
-        _ if delivery.seq == Seq(1) => Opening::Everyone,
-        Kind::ADD_MEMBERS => {
-            let members = body::read::<AddMembers>(&delivery.frame).map(|b| b.members).unwrap_or_default();
-            Opening::Some(members.into_iter().map(UserId).collect())
-        }
-        Kind::REMOVE_MEMBER => {
-            let member = body::read::<RemoveMember>(&delivery.frame).map_or(0, |b| b.member);
-            Opening::Closing(UserId(member))
-        }
-        Kind::LEAVE_GROUP => {
-            delivery.frame.read_stamp().map_or(Opening::Nobody, |s| Opening::Closing(s.sender))
-        }
-        _ => Opening::Nobody,
+    if delivery.seq == Seq(1) {
+        return Opening::Everyone;
+    }
+    let changed = Change::read(&delivery.frame).zip(delivery.frame.read_stamp());
+    let Some((change, stamp)) = changed else { return Opening::Nobody };
+    match change.leaver(stamp.sender) {
+        Some(gone) => Opening::Closing(gone),
+        None if change.joins().is_empty() => Opening::Nobody,
+        None => Opening::Some(change.joins().to_vec()),
     }
 }
 
 /// What the device that sent a message is told instead of the message.
 pub(crate) fn send_ack(frame: &Frame) -> Option<Frame> {
     let stamp = frame.read_stamp()?;
-    let channel = body::message::channel_of(frame.kind(), frame.body())?;
+    let channel = channel_of_checked(frame)?;
     Some(ack_of(frame.header().id, channel, stamp.seq, stamp.time_ms))
 }
 

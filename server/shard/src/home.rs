@@ -1,14 +1,12 @@
 //! What a device asks of its home: frames in, answers and pages out.
 
 use bytes::{Bytes, BytesMut};
-use protocol::body::message::{
-    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole, channel_of,
-};
+use protocol::body::message::Change;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, MarkRead,
 };
-use protocol::body::{self, Checked};
+use protocol::body::{self, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::query::{JoinedItem, Query};
@@ -67,22 +65,25 @@ impl Shard {
             Kind::HEARTBEAT => self.heartbeat(conn, &frame),
             Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
             Kind::GET_HISTORY => {
-                let channel = ChannelId(body::ingest::<GetHistory>(&frame)?.channel.to_native());
+                let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
+                let frame = CheckedFrame::request::<GetHistory>(frame, channel)?;
                 self.reserve_page(conn, &frame)?;
-                self.submit_hop(conn, origin, channel, frame);
+                self.submit_hop(conn, origin, frame);
                 Ok(())
             }
             Kind::GET_MEMBERS => {
-                let channel = ChannelId(body::ingest::<GetMembers>(&frame)?.channel.to_native());
+                let channel = |get: Checked<'_, GetMembers>| ChannelId(get.channel.to_native());
+                let frame = CheckedFrame::request::<GetMembers>(frame, channel)?;
                 self.reserve_page(conn, &frame)?;
-                self.submit_hop(conn, origin, channel, frame);
+                self.submit_hop(conn, origin, frame);
                 Ok(())
             }
             Kind::GET_CHANNELS => self.get_channels(conn, origin, &frame),
             Kind::MARK_READ => {
-                let channel = ChannelId(body::ingest::<MarkRead>(&frame)?.channel.to_native());
-                check_party(origin.user, channel)?;
-                self.submit_write(conn, origin, channel, frame)
+                let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
+                let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
+                check_party(origin.user, frame.channel())?;
+                self.submit_write(conn, origin, frame)
             }
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
@@ -92,30 +93,23 @@ impl Shard {
     }
 
     fn serve_message(&mut self, conn: ConnId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
-        check_message(&frame)?;
+        let frame = CheckedFrame::message(frame)?;
         if frame.header().id == 0 {
             return Err(Refusal::new(Code::Limit, "id", "a send id is a random number other than 0"));
         }
-        let channel = channel_of(frame.kind(), frame.body()).unwrap_or_default();
-        if frame.kind() == Kind::CREATE_GROUP {
-            self.check_create(origin.user, channel, &frame)?;
+        if let Some(Change::Begins { members, .. }) = frame.change() {
+            check_create(origin.user, &frame, members)?;
         }
-        check_party(origin.user, channel)?;
-        self.submit_write(conn, origin, channel, frame)
+        check_party(origin.user, frame.channel())?;
+        self.submit_write(conn, origin, frame)
     }
 
     /// Passes on what the channel's home will write.
-    fn submit_write(
-        &mut self,
-        conn: ConnId,
-        origin: Origin,
-        channel: ChannelId,
-        frame: Frame,
-    ) -> Result<(), Refusal> {
+    fn submit_write(&mut self, conn: ConnId, origin: Origin, frame: CheckedFrame) -> Result<(), Refusal> {
         self.check_writable()?;
-        self.submit_hop(conn, origin, channel, frame);
+        let home = self.placement.channel_home(frame.channel());
+        self.submit_hop(conn, origin, frame);
         // Backpressure before refusal, by destination: what it sends next would find no room.
-        let home = self.placement.channel_home(channel);
         if self.is_pressed(home) {
             self.pause(conn, Why::Unstored(home));
         }
@@ -142,25 +136,9 @@ impl Shard {
         Ok(())
     }
 
-    fn check_create(&self, user: UserId, channel: ChannelId, frame: &Frame) -> Result<(), Refusal> {
-        if channel != ChannelId::group(user, frame.send_id()) {
-            let text = "expected the group number that follows from sender and send id";
-            return Err(Refusal::new(Code::Limit, "channel", text));
-        }
-        let create = body::ingest::<CreateGroup>(frame)?;
-        if create.members.iter().any(|member| member.to_native() == user.0) {
-            return Err(Refusal::new(
-                Code::Limit,
-                "members",
-                "the sender is a member anyway; name the others",
-            ));
-        }
-        Ok(())
-    }
-
-    fn submit_hop(&mut self, conn: ConnId, origin: Origin, channel: ChannelId, frame: Frame) {
-        let home = self.placement.channel_home(channel);
-        self.hops.push(home, Hop::Submit { origin, channel, frame });
+    fn submit_hop(&mut self, conn: ConnId, origin: Origin, frame: CheckedFrame) {
+        let home = self.placement.channel_home(frame.channel());
+        self.hops.push(home, Hop::Submit { origin, frame });
         if self.hops.is_pressed(home) {
             self.pause(conn, Why::Lane(home));
         }
@@ -383,17 +361,16 @@ fn check_party(user: UserId, channel: ChannelId) -> Result<(), Refusal> {
     }
 }
 
-fn check_message(frame: &Frame) -> Result<(), Refusal> {
-    match frame.kind() {
-        Kind::SEND_TEXT => body::ingest::<SendText>(frame).map(drop),
-        Kind::CREATE_GROUP => body::ingest::<CreateGroup>(frame).map(drop),
-        Kind::ADD_MEMBERS => body::ingest::<AddMembers>(frame).map(drop),
-        Kind::REMOVE_MEMBER => body::ingest::<RemoveMember>(frame).map(drop),
-        Kind::LEAVE_GROUP => body::ingest::<LeaveGroup>(frame).map(drop),
-        Kind::RENAME_GROUP => body::ingest::<RenameGroup>(frame).map(drop),
-        Kind::SET_ROLE => body::ingest::<SetRole>(frame).map(drop),
-        _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),
+/// A new group has the number that follows from its creator's send, and the creator is not one of the others.
+fn check_create(user: UserId, frame: &CheckedFrame, others: &[UserId]) -> Result<(), Refusal> {
+    if frame.channel() != ChannelId::group(user, frame.send_id()) {
+        let text = "expected the group number that follows from sender and send id";
+        return Err(Refusal::new(Code::Limit, "channel", text));
     }
+    if others.contains(&user) {
+        return Err(Refusal::new(Code::Limit, "members", "the sender is a member anyway; name the others"));
+    }
+    Ok(())
 }
 
 fn channel_item(item: JoinedItem) -> ChannelItem {

@@ -30,10 +30,11 @@ impl Lane {
     }
 }
 
-/// Bytes of the frames in a hop.
+/// Bytes of the frames in a hop, and of what was read of them.
 fn hop_bytes(hop: &Hop) -> usize {
     match hop {
-        Hop::Submit { frame, .. } | Hop::Held { fact: Held::Frame(frame), .. } => frame.bytes().len(),
+        Hop::Submit { frame, .. } => frame.held_bytes(),
+        Hop::Held { fact: Held::Frame(frame), .. } => frame.bytes().len(),
         Hop::Answer { frames, .. } | Hop::Speak { fact: Speak::Frames(frames), .. } => frames.len(),
         Hop::Deliver { spans } => span_bytes(spans),
         _ => 0,

@@ -6,8 +6,7 @@
 //! - a user or channel that is not there, or is being loaded, is what the function was called to find out;
 //! - a queue, ring or list is empty, or nobody waited.
 
-use protocol::body::{self, Body};
-use protocol::{CloseCode, Frame};
+use protocol::CloseCode;
 
 use crate::effect::{Effect, Fault};
 use crate::input::ConnId;
@@ -24,13 +23,6 @@ macro_rules! impossible {
     };
 }
 pub(crate) use impossible;
-
-/// The body of a frame that was checked when it came in.
-pub(crate) fn checked<T: Body>(frame: &Frame) -> Option<T> {
-    let body = body::read(frame);
-    debug_assert!(body.is_some(), "impossible: a frame went on to a channel unchecked");
-    body
-}
 
 impl Shard {
     /// What the shard holds contradicts itself, so nothing it does from here on can be trusted.

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use protocol::body;
+use protocol::body::message::Change;
 use protocol::body::sync::GetHistory;
 use protocol::commit::{Interval, PositionRow};
 use protocol::hop::Hop;
 use protocol::query::{Earlier, Query};
-use protocol::{ChannelId, Kind, Seq, UserId};
+use protocol::{ChannelId, Seq, UserId};
 
 use crate::channel::{Channel, Opening, Submit};
 use crate::invariant::impossible;
@@ -86,7 +87,7 @@ impl Shard {
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
         channel.openings += 1;
         let (number, dirty) = (channel.openings, channel.dirty);
-        let is_asking = submit.frame.kind() == Kind::ADD_MEMBERS;
+        let is_asking = matches!(submit.frame.change(), Some(Change::Joins(_)));
         channel.opening = Some(Opening { submit, unknown: users.clone(), is_asking, number });
         if is_asking {
             let users: Arc<[UserId]> = users.iter().copied().collect();

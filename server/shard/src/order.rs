@@ -1,5 +1,6 @@
 //! At a channel's home: a frame becomes the next message, or is answered or refused.
 
+use protocol::body::message::Change;
 use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, MemberItem, Members};
 use protocol::body::{self};
 use protocol::commit::Interval;
@@ -87,7 +88,8 @@ impl Shard {
             Kind::GET_HISTORY => self.get_history(id, submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
             Kind::MARK_READ => self.mark_read(id, &submit),
-            _ => self.order(id, submit, Standing::Last),
+            kind if kind.is_message() => self.order(id, submit, Standing::Last),
+            _ => impossible!(self, "a request that no channel answers"),
         }
     }
 
@@ -155,7 +157,7 @@ impl Shard {
             let ack = ack_of(submit.frame.header().id, id, known.seq, known.time_ms);
             return Ok(Verdict::Answer(ack));
         }
-        if submit.frame.kind() == Kind::CREATE_GROUP && channel.durable > Seq(0) {
+        if matches!(submit.frame.change(), Some(Change::Begins { .. })) && channel.durable > Seq(0) {
             return Ok(Verdict::LookAtFirst);
         }
         channel.check(submit, &self.config.limits)?;
@@ -172,15 +174,15 @@ impl Shard {
         let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
             return impossible!(self, "a message of a channel that is not in memory");
         };
-        let change = channel.apply(&submit, wall_ms);
-        let recipients = channel.recipients(placement, &change);
+        let changed = channel.apply(&submit, wall_ms);
+        let recipients = channel.recipients(placement, &changed);
         let (seq, time_ms, sender) = (channel.head, channel.time_ms, submit.origin.user);
         let send_id = submit.frame.send_id();
         let fingerprint = submit.frame.fingerprint();
         let origin = submit.origin;
-        let frame = submit.frame.stamp(Stamp { seq, time_ms, sender });
+        let frame = submit.frame.into_frame().stamp(Stamp { seq, time_ms, sender });
         let is_next = self.windows.remember(channel, &Sent { seq, time_ms, sender, send_id, fingerprint });
-        for row in change.rows {
+        for row in changed.rows {
             self.pipeline.row(BayId::of_channel(id), row);
         }
         channel.dirty = self.pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
@@ -335,7 +337,7 @@ impl Shard {
         if channel.changed > channel.durable {
             // Only stored facts are visible: the list waits for the change.
             let (dirty, origin) = (channel.dirty, submit.origin);
-            let hop = Hop::Submit { origin, channel: id, frame: submit.frame };
+            let hop = Hop::Submit { origin, frame: submit.frame };
             if let Some(After::Hop(hop)) = self.pipeline.after_number(dirty, After::Hop(hop)) {
                 self.hops.push(self.config.shard, hop);
             }

@@ -371,9 +371,9 @@ impl Shard {
 
     fn hop(&mut self, hop: Hop) {
         match hop {
-            Hop::Submit { origin, channel, frame } => {
-                let weight = self.ledger.weigh(Holds::Waiting, frame.bytes().len());
-                self.submit(channel, Submit::new(origin, frame, weight));
+            Hop::Submit { origin, frame } => {
+                let weight = self.ledger.weigh(Holds::Waiting, frame.held_bytes());
+                self.submit(frame.channel(), Submit::new(origin, frame, weight));
             }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { spans } => spans.into_iter().for_each(|span| self.span(span)),

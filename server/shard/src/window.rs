@@ -171,6 +171,7 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use protocol::body::CheckedFrame;
     use protocol::body::message::SendText;
     use protocol::hop::Origin;
     use protocol::partition::BAYS;
@@ -206,7 +207,8 @@ mod tests {
         let body = SendText { channel: ID.0, text: "x".into() };
         let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
         let weight = crate::ledger::Ledger::default().weigh(crate::ledger::Holds::Waiting, 0);
-        Submit::new(origin, protocol::body::encode(id, &body), weight)
+        let frame = CheckedFrame::message(protocol::body::encode(id, &body)).expect("a good text");
+        Submit::new(origin, frame, weight)
     }
 
     /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.

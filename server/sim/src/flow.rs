@@ -33,7 +33,7 @@ impl Flow {
     ) {
         let (Input::Frame { conn: id, frame }, Some(conn)) = (input, conn) else { return };
         let is_welcomed = conn.watch.as_ref().is_some_and(|watch| watch.is_welcomed());
-        let channel = channel_of(frame.kind(), frame.body()).filter(|_| frame.kind().is_message());
+        let channel = channel_of(frame);
         let is_full = |channel| placement.channel_home(channel) == own && shard.is_full();
         if is_welcomed && !conn.is_held && channel.is_some_and(is_full) {
             self.sent.push(*id);

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use client::session::Known;
-use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SetRole};
-use protocol::body::{message, read};
+use protocol::body::message::{self, Change, Message};
 use protocol::commit::Interval;
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
@@ -192,7 +191,7 @@ impl Oracle {
 
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
-        if let Some(channel) = message::channel_of(frame.kind(), frame.body()) {
+        if let Some(channel) = message::channel_of(frame) {
             let offered = self.offered.entry((channel, user, frame.send_id())).or_default();
             offered.times += 1;
             if !offered.contents.contains(&frame.fingerprint()) {
@@ -327,7 +326,7 @@ impl Oracle {
             kind: frame.kind(),
             bytes: frame.bytes().len(),
         };
-        if message::channel_of(frame.kind(), frame.body()) != Some(channel) || stamp.seq != seq {
+        if message::channel_of(frame) != Some(channel) || stamp.seq != seq {
             broken!("{channel:?} {seq}: the row's key is not what the frame says");
         }
         if !self.was_offered(channel, &fact) {
@@ -437,7 +436,7 @@ impl Oracle {
             let Some(fact) = self.fact(channel, seq) else { continue };
             let is_looked_at = messages < UNREAD_MESSAGES_MAX && bytes < UNREAD_BYTES_MAX;
             (messages, bytes) = (messages + 1, bytes + fact.bytes);
-            let counts = fact.kind == Kind::SEND_TEXT && fact.sender != user;
+            let counts = fact.kind.counts_as_unread() && fact.sender != user;
             unread += u64::from(counts || !is_looked_at);
         }
         unread
@@ -457,52 +456,48 @@ impl History {
     }
 
     fn replay(&mut self, channel: ChannelId, seq: Seq, fact: &Fact, frame: &Frame) -> Check {
+        let Some(message) = Message::read(frame) else {
+            broken!("{channel:?} {seq}: {fact:?} cannot be read");
+        };
+        let change = message.change();
         if let Some((small, large)) = channel.users() {
-            let may = fact.kind == Kind::SEND_TEXT && (fact.sender == small || fact.sender == large);
+            let may = change.is_none() && (fact.sender == small || fact.sender == large);
             return if may { Ok(()) } else { Err(format!("{channel:?} {seq}: {fact:?} has no place there")) };
         }
-        if let Some(body) = read::<CreateGroup>(frame).filter(|_| fact.kind == Kind::CREATE_GROUP) {
+        if let Some(Change::Begins { name, members }) = change {
             if seq != Seq(1) || channel != ChannelId::group(fact.sender, fact.send_id) {
                 broken!("{channel:?} {seq}: created by {fact:?}");
             }
             self.join(fact.sender, seq, message::ROLE_OWNER);
-            body.members.iter().for_each(|user| self.join(UserId(*user), seq, message::ROLE_MEMBER));
-            self.names.push((seq, body.name));
+            members.iter().for_each(|user| self.join(*user, seq, message::ROLE_MEMBER));
+            self.names.push((seq, name));
             return Ok(());
         }
         let Some(role) = self.role(fact.sender) else {
             broken!("{channel:?} {seq}: sent from outside by {fact:?}");
         };
-        let needed = match fact.kind {
-            Kind::SEND_TEXT | Kind::LEAVE_GROUP => message::ROLE_MEMBER,
-            Kind::SET_ROLE => message::ROLE_OWNER,
-            _ => message::ROLE_ADMIN,
+        // Who may do what is said here once more, independently of the core.
+        let needed = match &change {
+            None | Some(Change::Begins { .. } | Change::Leaves) => message::ROLE_MEMBER,
+            Some(Change::Joins(_) | Change::Removes(_) | Change::Name(_)) => message::ROLE_ADMIN,
+            Some(Change::Role { .. }) => message::ROLE_OWNER,
         };
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
-        match fact.kind {
-            Kind::ADD_MEMBERS => {
-                let users = read::<AddMembers>(frame).map_or_else(Vec::new, |body| body.members);
-                users.iter().for_each(|user| self.join(UserId(*user), seq, message::ROLE_MEMBER));
+        match change {
+            None | Some(Change::Begins { .. }) => {}
+            Some(Change::Joins(users)) => {
+                users.iter().for_each(|user| self.join(*user, seq, message::ROLE_MEMBER));
             }
-            Kind::REMOVE_MEMBER => {
-                if let Some(body) = read::<RemoveMember>(frame) {
-                    self.leave(UserId(body.member), seq);
+            Some(Change::Removes(member)) => self.leave(member, seq),
+            Some(Change::Leaves) => self.leave(fact.sender, seq),
+            Some(Change::Name(name)) => self.names.push((seq, name)),
+            Some(Change::Role { member, role }) => {
+                if let Some(row) = self.members.get_mut(&member) {
+                    row.role = role;
                 }
             }
-            Kind::LEAVE_GROUP => self.leave(fact.sender, seq),
-            Kind::RENAME_GROUP => {
-                self.names.extend(read::<RenameGroup>(frame).map(|body| (seq, body.name)));
-            }
-            Kind::SET_ROLE => {
-                if let Some(body) = read::<SetRole>(frame)
-                    && let Some(row) = self.members.get_mut(&UserId(body.member))
-                {
-                    row.role = body.role;
-                }
-            }
-            _ => {}
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Watch {
     pub fn asks(&mut self, frame: &Frame) {
         let mark = read::<MarkRead>(frame).filter(|_| frame.kind() == Kind::MARK_READ);
         let asked = Asked {
-            channel: channel_of(frame.kind(), frame.body()),
+            channel: channel_of(frame),
             fingerprint: frame.fingerprint(),
             mark: mark.map(|mark| (ChannelId(mark.channel), Seq(mark.seq))),
         };
@@ -181,7 +181,7 @@ impl Watch {
     /// The bytes of a shown message are the durable ones.
     fn is_durable(&self, oracle: &Oracle, frame: &Frame) -> Result<(ChannelId, Seq), String> {
         let stamp = frame.read_stamp();
-        let named = channel_of(frame.kind(), frame.body()).zip(stamp);
+        let named = channel_of(frame).zip(stamp);
         let Some((channel, stamp)) = named else { broken!("a message without channel or stamp") };
         let Some(fact) = oracle.fact(channel, stamp.seq) else {
             broken!("{channel:?} {} shown before it is durable", stamp.seq);

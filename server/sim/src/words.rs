@@ -17,14 +17,14 @@ pub fn frame(frame: &Frame) -> String {
     let kind = Kind::ALL.iter().find(|(kind, _)| *kind == frame.kind()).map_or("UNKNOWN", |(_, name)| name);
     let id = frame.header().id;
     if let Some(stamp) = frame.read_stamp() {
-        let channel = channel_of(frame.kind(), frame.body());
+        let channel = channel_of(frame);
         return format!("{kind} {channel:?} {} from {} id {id:x}", stamp.seq, stamp.sender);
     }
     match frame.kind() {
         Kind::SEND_ACK => format!("{kind} id {id:x} {:?}", read::<SendAck>(frame)),
         Kind::COMPLETE => format!("{kind} {:?}", read::<Complete>(frame)),
         Kind::REJECT => format!("{kind} id {id:x} {:?}", read::<Reject>(frame)),
-        _ => format!("{kind} id {id:x} {:?}", channel_of(frame.kind(), frame.body())),
+        _ => format!("{kind} id {id:x} {:?}", channel_of(frame)),
     }
 }
 

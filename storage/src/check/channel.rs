@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
-use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, channel_of};
-use protocol::body::read;
+use protocol::body::message::{Change, Message};
 use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
-use protocol::{BayId, ChannelId, Frame, Kind, SendId, Seq, Stamp, UserId};
+use protocol::{BayId, ChannelId, Frame, SendId, Seq, Stamp, UserId};
 
 use super::log::Coverage;
 use super::stream::Stream;
@@ -131,13 +130,14 @@ impl Replayed {
             self.broken(check, seq, &what);
         }
         self.time_ms = stamp.time_ms;
+        let message = Message::read(&frame);
         if !frame.kind().is_message() {
             self.broken(check, seq, &format!("kind {:#06x} is no message", frame.kind().0));
-        } else if channel_of(frame.kind(), frame.body()) != Some(self.channel) {
+        } else if message.is_none_or(|message| message.channel() != self.channel) {
             self.broken(check, seq, "its body cannot be read or names another channel");
         }
         self.send_id(check, &frame, stamp);
-        self.membership(check, &frame, stamp);
+        self.membership(check, message, stamp);
         Ok(())
     }
 
@@ -167,10 +167,11 @@ impl Replayed {
     }
 
     /// What the message does to the membership, and whether its sender was a member.
-    fn membership(&mut self, check: &mut Check<'_>, frame: &Frame, stamp: Stamp) {
+    fn membership(&mut self, check: &mut Check<'_>, message: Option<Message<'_>>, stamp: Stamp) {
         let (seq, sender) = (stamp.seq, stamp.sender);
+        let change = message.and_then(|message| message.change());
         if let Some((a, b)) = self.channel.users() {
-            if frame.kind() != Kind::SEND_TEXT || (sender != a && sender != b) {
+            if message.is_none() || change.is_some() || (sender != a && sender != b) {
                 self.broken(
                     check,
                     seq,
@@ -179,42 +180,29 @@ impl Replayed {
             }
             return;
         }
-        if (frame.kind() == Kind::CREATE_GROUP) != (seq == Seq(1)) {
+        if matches!(change, Some(Change::Begins { .. })) != (seq == Seq(1)) {
             self.broken(check, seq, "a group begins with its creation, and has one");
         }
-        match frame.kind() {
-            Kind::CREATE_GROUP => {
-                if let Some(body) = read::<CreateGroup>(frame) {
-                    self.name = body.name;
-                    self.join(seq, [sender.0].into_iter().chain(body.members));
-                }
+        match change {
+            Some(Change::Begins { name, members }) => {
+                self.name = name;
+                self.join(seq, [sender].into_iter().chain(members));
             }
-            Kind::ADD_MEMBERS => {
-                if let Some(body) = read::<AddMembers>(frame) {
-                    self.join(seq, body.members);
-                }
-            }
-            Kind::REMOVE_MEMBER => {
-                if let Some(body) = read::<RemoveMember>(frame) {
-                    self.leave(seq, UserId(body.member));
-                }
-            }
-            Kind::LEAVE_GROUP => self.leave(seq, sender),
-            Kind::RENAME_GROUP => {
-                if let Some(body) = read::<RenameGroup>(frame) {
-                    self.name = body.name;
-                }
-            }
-            _ => {}
+            Some(Change::Joins(users)) => self.join(seq, users),
+            Some(Change::Removes(member)) => self.leave(seq, member),
+            Some(Change::Leaves) => self.leave(seq, sender),
+            Some(Change::Name(name)) => self.name = name,
+            // Roles stand in rows of members; who may give one is the core's to say.
+            None | Some(Change::Role { .. }) => {}
         }
         if self.members.get(&sender).is_none_or(|member| !member.holds(seq)) {
             self.broken(check, seq, &format!("its sender {sender} was no member"));
         }
     }
 
-    fn join(&mut self, seq: Seq, users: impl IntoIterator<Item = u64>) {
+    fn join(&mut self, seq: Seq, users: impl IntoIterator<Item = UserId>) {
         for user in users {
-            let member = self.members.entry(UserId(user)).or_default();
+            let member = self.members.entry(user).or_default();
             if !member.is_member() {
                 member.0.push(Interval { joined: seq, left: None });
             }

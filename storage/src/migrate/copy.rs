@@ -2,10 +2,9 @@
 //! stay, and read positions move to their channels.
 
 use bytes::Bytes;
-use protocol::body::message::{CreateGroup, RenameGroup};
-use protocol::body::read;
+use protocol::body::message::Change;
 use protocol::commit::{IntervalRow, PositionRow};
-use protocol::{ChannelId, Frame, InboxSeq, Kind, Seq, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Seq, UserId};
 
 use super::filler::Filler;
 use super::format1::{self, Old, damaged, each};
@@ -123,12 +122,8 @@ impl Names {
 /// The name that a message gives its group.
 fn name_of(message: Bytes) -> Option<(Seq, String)> {
     let frame = Frame::new(message).ok()?;
-    let name = match frame.kind() {
-        Kind::CREATE_GROUP => read::<CreateGroup>(&frame)?.name,
-        Kind::RENAME_GROUP => read::<RenameGroup>(&frame)?.name,
-        _ => return None,
-    };
-    Some((frame.read_stamp()?.seq, name))
+    let change = Change::read(&frame)?;
+    Some((frame.read_stamp()?.seq, change.name()?.to_owned()))
 }
 
 /// A run that grows.

@@ -1,12 +1,9 @@
 //! What a session tells its app, and what a message says.
 
-use protocol::body::message::{
-    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
-};
-use protocol::body::read;
+use protocol::body::message::{self, Change};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
-use protocol::{ChannelId, Frame, Generation, InboxSeq, Kind, SendId, Seq, UserId};
+use protocol::{ChannelId, Frame, Generation, InboxSeq, SendId, Seq, UserId};
 
 /// The session's own number for a request that is not a send.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -186,35 +183,36 @@ pub struct History {
     pub messages: Vec<Message>,
 }
 
-fn users(list: &[u64]) -> Vec<UserId> {
-    list.iter().copied().map(UserId).collect()
-}
-
 /// Reads a stamped frame; `None` for a kind or body that this client does not know.
 pub(super) fn read_message(frame: &Frame) -> Option<Message> {
     let stamp = frame.read_stamp()?;
-    let (channel, content) = match frame.kind() {
-        Kind::SEND_TEXT => read::<SendText>(frame).map(|b| (b.channel, Content::Text(b.text)))?,
-        Kind::CREATE_GROUP => read::<CreateGroup>(frame)
-            .map(|b| (b.channel, Content::Created { name: b.name, members: users(&b.members) }))?,
-        Kind::ADD_MEMBERS => {
-            read::<AddMembers>(frame).map(|b| (b.channel, Content::Added(users(&b.members))))?
-        }
-        Kind::REMOVE_MEMBER => {
-            read::<RemoveMember>(frame).map(|b| (b.channel, Content::Removed(UserId(b.member))))?
-        }
-        Kind::LEAVE_GROUP => read::<LeaveGroup>(frame).map(|b| (b.channel, Content::Left))?,
-        Kind::RENAME_GROUP => read::<RenameGroup>(frame).map(|b| (b.channel, Content::Renamed(b.name)))?,
-        Kind::SET_ROLE => read::<SetRole>(frame)
-            .map(|b| (b.channel, Content::Role { member: UserId(b.member), role: b.role }))?,
-        _ => return None,
-    };
+    let message = message::Message::read(frame)?;
     Some(Message {
-        channel: ChannelId(channel),
+        channel: message.channel(),
         seq: stamp.seq,
         time_ms: stamp.time_ms,
         sender: stamp.sender,
         send_id: frame.send_id(),
-        content,
+        content: content(&message)?,
+    })
+}
+
+fn content(message: &message::Message<'_>) -> Option<Content> {
+    use message::Message::{
+        AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+    };
+    let change = match message {
+        SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
+        CreateGroup(_) | AddMembers(_) | RemoveMember(_) | LeaveGroup(_) | RenameGroup(_) | SetRole(_) => {
+            message.change()?
+        }
+    };
+    Some(match change {
+        Change::Begins { name, members } => Content::Created { name, members },
+        Change::Joins(users) => Content::Added(users),
+        Change::Removes(member) => Content::Removed(member),
+        Change::Leaves => Content::Left,
+        Change::Name(name) => Content::Renamed(name),
+        Change::Role { member, role } => Content::Role { member, role },
     })
 }

@@ -23,7 +23,7 @@ pub fn act(world: &mut World, device: usize) {
     let device = &mut world.devices[device];
     let Some(frame) = device.recent.get(place).cloned() else { return };
     let id = frame.send_id();
-    let Some(channel) = channel_of(frame.kind(), frame.body()) else { return };
+    let Some(channel) = channel_of(&frame) else { return };
     match device.kept.sends.get(&id) {
         // Only what is durable for certain has an answer that is certain: refused.
         Some(Outcome::Acked(..)) if other => {

@@ -56,7 +56,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the list of recipients outlives a change of the members",
         file: "channel.rs",
-        from: "            && !change.members\n",
+        from: "            && !changed.members\n",
         to: "",
     },
     Mutant {

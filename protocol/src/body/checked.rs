@@ -1,0 +1,78 @@
+//! A frame about a channel, as it goes from its sender's home to the channel's.
+
+use core::ops::Deref;
+
+use super::ingest::{Body, Checked, ingest};
+use super::message::{Change, Message};
+use crate::frame::Frame;
+use crate::id::ChannelId;
+use crate::reject::Refusal;
+
+/// A frame that has passed every check, with what was read of it then: the channel, and what it changes there. A value of
+/// this type is the proof: only the checks make one, and nobody changes the frame in it.
+///
+/// It keeps the facts and not a view of the body, since bytes cannot be viewed as a root without being checked again. A
+/// text is only carried, so it costs nothing but the frame; a change of a group is one small allocation. Between shards
+/// it moves as it is; a link between nodes carries the frame alone and the other node checks it as if it came from a device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckedFrame {
+    frame: Frame,
+    channel: ChannelId,
+    change: Option<Box<Change>>,
+}
+
+impl CheckedFrame {
+    /// Checks a message that a device sent.
+    ///
+    /// # Errors
+    /// As for [`Message::ingest`].
+    pub fn message(frame: Frame) -> Result<Self, Refusal> {
+        let message = Message::ingest(&frame)?;
+        let (channel, change) = (message.channel(), message.change().map(Box::new));
+        Ok(Self { frame, channel, change })
+    }
+
+    /// Checks a request of kind `T`, whose body names a channel.
+    ///
+    /// # Errors
+    /// As for [`ingest`].
+    pub fn request<T: Body>(
+        frame: Frame,
+        channel: impl Fn(Checked<'_, T>) -> ChannelId,
+    ) -> Result<Self, Refusal> {
+        let channel = channel(ingest::<T>(&frame)?);
+        Ok(Self { frame, channel, change: None })
+    }
+
+    /// The channel it is about.
+    #[must_use]
+    pub fn channel(&self) -> ChannelId {
+        self.channel
+    }
+
+    /// What it changes of the channel; `None` for a request, and for a message that is only something to read.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        self.change.as_deref()
+    }
+
+    /// Bytes that it holds while it waits: the frame, and what was read of it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.frame.bytes().len() + self.change().map_or(0, Change::held_bytes)
+    }
+
+    /// The frame alone.
+    #[must_use]
+    pub fn into_frame(self) -> Frame {
+        self.frame
+    }
+}
+
+impl Deref for CheckedFrame {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        &self.frame
+    }
+}

@@ -1,0 +1,132 @@
+//! What the kinds of messages mean to a channel: one row a kind.
+
+use protocol::body::message::{
+    AddMembers, Change, CreateGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember, RenameGroup, SendText,
+    SetRole, channel_of, channel_of_checked,
+};
+use protocol::body::sync::GetHistory;
+use protocol::body::{CheckedFrame, encode};
+use protocol::{ChannelId, Code, Frame, Kind, Seq, Stamp, UserId};
+
+const GROUP: ChannelId = ChannelId(77);
+const SENDER: UserId = UserId(5);
+
+/// A frame of every kind of message, and what it changes.
+fn messages() -> Vec<(Frame, Option<Change>)> {
+    let (channel, name) = (GROUP.0, || "마루".to_owned());
+    vec![
+        (encode(1, &SendText { channel, text: "see you at five, at the usual place".to_owned() }), None),
+        (
+            encode(2, &CreateGroup { channel, name: name(), members: vec![7, 9] }),
+            Some(Change::Begins { name: name(), members: vec![UserId(7), UserId(9)] }),
+        ),
+        (
+            encode(3, &AddMembers { channel, members: vec![3, 4] }),
+            Some(Change::Joins(vec![UserId(3), UserId(4)])),
+        ),
+        (encode(4, &RemoveMember { channel, member: 9 }), Some(Change::Removes(UserId(9)))),
+        (encode(5, &LeaveGroup { channel }), Some(Change::Leaves)),
+        (encode(6, &RenameGroup { channel, name: name() }), Some(Change::Name(name()))),
+        (
+            encode(7, &SetRole { channel, member: 9, role: ROLE_ADMIN }),
+            Some(Change::Role { member: UserId(9), role: ROLE_ADMIN }),
+        ),
+    ]
+}
+
+fn stored(frame: &Frame) -> Frame {
+    frame.clone().stamp(Stamp { seq: Seq(3), time_ms: 9, sender: SENDER })
+}
+
+/// Fails when a kind is added and has no row above, or no variant of its own.
+#[test]
+fn every_kind_of_message_has_a_row_and_a_variant() {
+    let kinds = Kind::ALL.iter().map(|(kind, _)| *kind).filter(|kind| kind.is_message());
+    let rows: Vec<Kind> = messages().iter().map(|(frame, _)| frame.kind()).collect();
+    assert_eq!(rows, kinds.collect::<Vec<_>>());
+    assert_eq!(rows, Message::KINDS);
+}
+
+#[test]
+fn a_message_says_its_channel_and_what_it_changes_sent_and_stored() {
+    for (frame, change) in messages() {
+        let kind = frame.kind();
+        let sent = Message::ingest(&frame).unwrap_or_else(|refusal| panic!("{kind:?}: {refusal:?}"));
+        assert_eq!((sent.channel(), sent.change()), (GROUP, change.clone()), "{kind:?}");
+        let stored = stored(&frame);
+        let read = Message::read(&stored).unwrap_or_else(|| panic!("{kind:?}"));
+        assert_eq!((read.channel(), read.change()), (GROUP, change.clone()), "{kind:?}");
+        assert_eq!(Change::read(&stored), change, "{kind:?}");
+        assert_eq!(channel_of(&stored), Some(GROUP), "{kind:?}");
+        assert_eq!(channel_of_checked(&stored), Some(GROUP), "{kind:?}");
+        assert_eq!(kind.changes_a_group(), change.is_some(), "{kind:?}");
+        assert_eq!(kind.counts_as_unread(), change.is_none(), "{kind:?}");
+    }
+}
+
+#[test]
+fn who_joins_who_leaves_and_the_name() {
+    let facts = |change: &Change| {
+        (change.joins().to_vec(), change.leaver(SENDER), change.name().map(ToOwned::to_owned))
+    };
+    let users = |ids: &[u64]| ids.iter().copied().map(UserId).collect::<Vec<_>>();
+    let name = Some("마루".to_owned());
+    let wanted = [
+        (users(&[7, 9]), None, name.clone()),
+        (users(&[3, 4]), None, None),
+        (vec![], Some(UserId(9)), None),
+        (vec![], Some(SENDER), None),
+        (vec![], None, name),
+        (vec![], None, None),
+    ];
+    let found: Vec<_> = messages().iter().filter_map(|(_, change)| change.as_ref().map(facts)).collect();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn a_checked_frame_keeps_what_was_read() {
+    for (frame, change) in messages() {
+        let place = frame.body().as_ptr();
+        let checked = CheckedFrame::message(frame.clone()).unwrap();
+        assert_eq!((checked.channel(), checked.change()), (GROUP, change.as_ref()));
+        assert_eq!(checked.held_bytes() > frame.bytes().len(), change.is_some());
+        assert_eq!(checked.into_frame().body().as_ptr(), place, "the bytes are not copied");
+    }
+    let get = encode(8, &GetHistory { channel: GROUP.0, after: 0, before: 9, limit: 5, newest: true });
+    let asked = CheckedFrame::request::<GetHistory>(get.clone(), |get| ChannelId(get.channel.to_native()));
+    assert_eq!(asked.map(|asked| (asked.channel(), asked.change().cloned())), Ok((GROUP, None)));
+    assert_eq!(CheckedFrame::message(get).map_err(|refusal| refusal.code), Err(Code::UnknownKind));
+}
+
+/// A checked frame is alone in holding the bytes, or the stamp would cost a copy of them.
+#[test]
+fn a_checked_frame_is_stamped_in_place() {
+    let (text, _) = messages().swap_remove(0);
+    let received = Frame::receive(text.bytes()).unwrap();
+    let place = received.body().as_ptr();
+    let checked = CheckedFrame::message(received).unwrap();
+    let stamped = checked.into_frame().stamp(Stamp { seq: Seq(1), time_ms: 2, sender: SENDER });
+    assert_eq!(stamped.body().as_ptr(), place);
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_and_is_nothing() {
+    for (frame, _) in messages() {
+        let kind = frame.kind();
+        let broken = Frame::build(kind, 1, 5, &frame.body()[..9]);
+        let refused = CheckedFrame::message(broken.clone()).map_err(|refusal| refusal.code);
+        assert_eq!(refused.map(|_| ()), Err(Code::Malformed), "{kind:?}");
+        assert!(Message::read(&broken).is_none(), "{kind:?}");
+        assert_eq!((Change::read(&broken), channel_of(&broken)), (None, None), "{kind:?}");
+        assert_eq!(channel_of_checked(&broken), None, "{kind:?}");
+    }
+    for (kind, _) in Kind::ALL.iter().filter(|(kind, _)| !kind.is_message()) {
+        let frame = Frame::build(*kind, 1, 5, &[0; 32]);
+        assert_eq!(
+            Message::ingest(&frame).map(|_| ()).map_err(|refusal| refusal.code),
+            Err(Code::UnknownKind)
+        );
+        assert!(Message::read(&frame).is_none() && Change::read(&frame).is_none());
+        assert_eq!((channel_of(&frame), channel_of_checked(&frame)), (None, None));
+    }
+}
