@@ -367,6 +367,11 @@ impl Node {
                 let Some(hop) = self.cells[shard].shard.poll_hop(ShardId(to as u16)) else { break };
                 scene.trace.say(scene.now, || format!("hop {shard} -> {to}: {}", crate::words::hop(&hop)));
                 ring.extend(if scene.rng.chance(scene.plan.faults.lost_hop) { lost(hop) } else { Some(hop) });
+                let repeated_hop = scene.plan.faults.repeated_hop;
+                if repeated_hop > 0 && scene.rng.chance(repeated_hop) {
+                    let earlier = ring.get(scene.rng.place(ring.len())).filter(|hop| may_come_again(hop));
+                    ring.extend(earlier.cloned());
+                }
             }
         }
     }
@@ -437,6 +442,12 @@ fn lost(hop: Hop) -> Option<Hop> {
         Hop::Applied { .. } | Hop::Pressure { on: true, .. } => None,
         other => Some(other),
     }
+}
+
+/// Whether a hop may come a second time, at once or behind later ones, as it would over a trunk that was cut and came back:
+/// what is numbered, and what says only how far something is. All others are said once.
+fn may_come_again(hop: &Hop) -> bool {
+    matches!(hop, Hop::Deliver { .. } | Hop::Applied { .. } | Hop::Open { .. } | Hop::Opened { .. })
 }
 
 impl Cell {

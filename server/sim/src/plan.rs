@@ -81,6 +81,8 @@ pub struct Faults {
     pub unreadable: u64,
     /// A hop whose loss has a recovery of its own is lost; in a thousand of them.
     pub lost_hop: u64,
+    /// A hop that may come a second time does, when the ring has taken another; in a thousand of them.
+    pub repeated_hop: u64,
     /// The process ends and a backup takes the place of its stores. Backups are made four times as often.
     pub restore: u64,
 }
@@ -102,12 +104,13 @@ impl Faults {
         long_pause: 0,
         unreadable: 0,
         lost_hop: 0,
+        repeated_hop: 0,
         restore: 0,
     };
 
     fn draw(rng: &mut Rng) -> Self {
         let mut some = |most: u64| if rng.chance(650) { rng.below(most + 1) } else { 0 };
-        Self {
+        let mut faults = Self {
             cut: some(40_000),
             crash: some(6_000),
             failed_commit: some(2_000),
@@ -123,7 +126,13 @@ impl Faults {
             unreadable: some(5_000),
             lost_hop: some(30),
             restore: some(3_000),
+            repeated_hop: 0,
+        };
+        // In a third of the worlds; not drawn, so that old seeds stay the same worlds.
+        if faults.cut % 3 == 1 {
+            faults.repeated_hop = 10 + faults.cut % 100;
         }
+        faults
     }
 }
 

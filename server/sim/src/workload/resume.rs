@@ -37,17 +37,36 @@ pub fn act(world: &mut World, device: usize) {
     let (newest, limit) =
         (world.rng.chance(500), u32::try_from(world.rng.between(1, LOOK_BACK_MAX)).unwrap_or(1));
     let draw = world.rng.below(100);
+    // Devices of one user read the same: some of the marks come again, or lower, while the first is on its way to the store.
+    if draw == 85 || draw == 86 {
+        return mark_everywhere(world, user, channel, after);
+    }
     let session = &mut world.devices[device].session;
     let request = match draw {
         0..=49 => session.history(channel, low, high, limit, newest),
         50..=69 => session.channels(ChannelId(0), limit),
         70..=84 => session.members(channel, UserId(0), limit),
-        85..=95 => session.mark_read(channel, after),
+        87..=95 => session.mark_read(channel, after),
         // What nobody can have read, and what is not there.
         96..=97 => session.mark_read(channel, Seq(U53_MAX)),
         _ => session.mark_read(ChannelId(u128::from(limit) + 1), after),
     };
     world.devices[device].has_asked(request);
+}
+
+/// All devices of a user mark one channel, each its own way.
+fn mark_everywhere(world: &mut World, user: UserId, channel: ChannelId, seq: Seq) {
+    for place in 0..world.devices.len() {
+        let device = &world.devices[place];
+        if device.user != user || device.retired {
+            continue;
+        }
+        for _ in 0..2 {
+            let read = if world.rng.chance(500) { seq } else { Seq(world.rng.below(seq.0 + 1)) };
+            let request = world.devices[place].session.mark_read(channel, read);
+            world.devices[place].has_asked(request);
+        }
+    }
 }
 
 /// Logs out everywhere, or everywhere but here; then there is another device that goes on.
