@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# make bench: builds what is compared, then runs it in rounds. BENCH=quick: few short rounds, to see that it works.
+# make bench: builds what is compared, then runs it in rounds. BENCH=quick: few short rounds, to see that it works. BEFORE=DIR:
+# where maru of another build is, to compare with.
 # Wants two cores that nothing else uses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,5 +14,6 @@ target=${CARGO_TARGET_DIR:-target}
 "$cargo" build --release --locked -p server --bin maru -p loadgen --bin maru-load -p benches --bins
 mkdir -p "$target/bench"
 "$target/release/rounds" --bin "$target/release" --work "$target/bench" --page docs/performance.md \
-  --rounds "$rounds" --seconds "$seconds" --history "$history" --command "$command"
+  --rounds "$rounds" --seconds "$seconds" --history "$history" --command "$command" \
+  ${BEFORE:+--before "$BEFORE"}
 "$target/release/families" "$target/bench" --rows "$rows" --page docs/performance.md

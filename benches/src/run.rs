@@ -4,12 +4,17 @@
 //! directories; rounds follow each other, so that a machine that slows down slows all. Figures are medians over the
 //! rounds, with the least and the most beside them; a ratio is made within a round.
 
+mod before;
+mod bytes;
 pub mod disk;
 mod durable;
 mod enemies;
 mod flat;
+mod groups;
+mod half;
 mod history;
 mod idle;
+mod light;
 mod load;
 mod page;
 mod part;
@@ -17,6 +22,7 @@ mod plan;
 mod quic;
 mod relays;
 mod server;
+mod shards;
 mod spread;
 mod stall;
 mod storm;
@@ -31,6 +37,8 @@ pub use plan::{names, run};
 pub struct Order {
     /// Where the binaries are: `maru`, `maru-load`, `floor`, `ordinary`.
     pub bin: PathBuf,
+    /// Where `maru` of another build is, to compare with.
+    pub before: Option<PathBuf>,
     /// On the data disk: directories of servers are made and removed there.
     pub work: PathBuf,
     /// The page whose tables are replaced.
@@ -45,6 +53,13 @@ pub struct Order {
     pub only: Vec<String>,
     /// The command for the page.
     pub command: String,
+}
+
+impl Order {
+    /// The same for the build before; the tool stays with `self`.
+    fn of_before(&self) -> Option<Self> {
+        Some(Self { bin: self.before.clone()?, ..self.clone() })
+    }
 }
 
 /// Whatever went wrong, in words.

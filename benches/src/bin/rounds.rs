@@ -13,6 +13,9 @@ struct Flags {
     /// Where maru, maru-load, floor and ordinary are
     #[arg(long)]
     bin: PathBuf,
+    /// Where maru of another build is, for the parts that compare with it
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// Directory on the data disk; servers' directories are made and removed there
     #[arg(long)]
     work: PathBuf,
@@ -37,8 +40,8 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    let Flags { bin, work, page, rounds, seconds, history, only, command } = Flags::parse();
-    let order = Order { bin, work, page, rounds: rounds.into(), seconds, history, only, command };
+    let Flags { bin, before, work, page, rounds, seconds, history, only, command } = Flags::parse();
+    let order = Order { bin, before, work, page, rounds: rounds.into(), seconds, history, only, command };
     match run(&order) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,11 +1,21 @@
 //! Rounds of all parts.
 
 use super::part::{Figures, Part};
-use super::{Order, Outcome, durable, enemies, flat, history, idle, page, quic, relays, stall, storm};
+use super::{Order, Outcome};
+use super::{
+    before, bytes, durable, enemies, flat, groups, half, history, idle, light, page, quic, relays, shards,
+    stall, storm,
+};
 
 const PARTS: &[&Part] = &[
     &relays::PART,
     &durable::PART,
+    &half::PART,
+    &light::PART,
+    &groups::PART,
+    &bytes::PART,
+    &before::PART,
+    &shards::PART,
     &idle::PART,
     &stall::PART,
     &flat::PART,
@@ -42,9 +52,10 @@ pub fn run(order: &Order) -> Outcome<()> {
         }
     }
     std::fs::create_dir_all(&order.work)?;
+    let can = |part: &&&'static Part| part.name != before::PART.name || order.before.is_some();
     let wanted = |part: &&&'static Part| order.only.is_empty() || order.only.iter().any(|o| o == part.name);
     let empty = |part: &&'static Part| Found { part, rounds: Vec::new(), failed: Vec::new() };
-    let mut all: Vec<Found> = PARTS.iter().filter(wanted).map(empty).collect();
+    let mut all: Vec<Found> = PARTS.iter().filter(can).filter(wanted).map(empty).collect();
     for round in 1..=order.rounds {
         for found in all.iter_mut().filter(|found| round <= found.part.rounds_max) {
             eprintln!("round {round}: {}", found.part.name);

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{Order, Outcome};
@@ -21,6 +22,8 @@ pub(super) enum Kind {
     /// In memory, too.
     MaruFourShards,
     MaruRocks,
+    /// Durable, with so many shards, on both cores.
+    MaruShards(u8),
 }
 
 impl Kind {
@@ -33,6 +36,7 @@ impl Kind {
             Self::MaruMemory => "Maru, memory store",
             Self::MaruFourShards => "Maru, 4 shards, memory store",
             Self::MaruRocks => "Maru, durable",
+            Self::MaruShards(_) => "Maru, durable, several shards",
         }
     }
 }
@@ -114,6 +118,21 @@ impl Server {
         })
     }
 
+    /// Ends it in order: what waits is made durable, files are closed.
+    pub(super) fn stop(&mut self) -> Outcome<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).ok_or("no process id")?;
+        kill_process(pid, Signal::TERM)?;
+        if !self.child.wait()?.success() {
+            return Err(format!("{} did not stop in order", self.kind.name()).into());
+        }
+        Ok(())
+    }
+
+    /// Bytes of the files in its directory that hold rows: tables and write-ahead logs, not the ballast or RocksDB's words.
+    pub(super) fn stored_bytes(&self) -> Outcome<f64> {
+        row_bytes(&self.folder.path().join("data"))
+    }
+
     fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -171,9 +190,24 @@ impl Drop for Server {
     }
 }
 
+fn row_bytes(folder: &Path) -> Outcome<f64> {
+    let mut bytes = 0.0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        let name = entry.path();
+        if about.is_dir() {
+            bytes += row_bytes(&name)?;
+        } else if name.extension().is_some_and(|end| ["sst", "log", "blob"].iter().any(|kind| end == *kind)) {
+            bytes += about.len() as f64;
+        }
+    }
+    Ok(bytes)
+}
+
 fn command(order: &Order, kind: Kind, folder: &Path, guarded: bool) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["-c", "0"]);
+    command.args(["-c", if matches!(kind, Kind::MaruShards(_)) { "0,1" } else { "0" }]);
     let floor = |command: &mut Command, driver: &str| {
         command.arg(order.bin.join("floor")).args(["--driver", driver]);
     };
@@ -184,10 +218,20 @@ fn command(order: &Order, kind: Kind, folder: &Path, guarded: bool) -> Command {
         Kind::Ordinary => {
             command.arg(order.bin.join("ordinary")).arg("--data").arg(folder.join("ordinary"));
         }
-        Kind::MaruMemory | Kind::MaruFourShards | Kind::MaruRocks => {
-            let store = if kind == Kind::MaruRocks { "rocks" } else { "memory" };
-            let shards = if kind == Kind::MaruFourShards { "4" } else { "1" };
-            command.arg(order.bin.join("maru")).args(["serve", "--shards", shards, "--store", store]);
+        Kind::MaruMemory | Kind::MaruFourShards | Kind::MaruRocks | Kind::MaruShards(_) => {
+            let (store, shards) = match kind {
+                Kind::MaruRocks => ("rocks", 1),
+                Kind::MaruShards(count) => ("rocks", count),
+                Kind::MaruFourShards => ("memory", 4),
+                _ => ("memory", 1),
+            };
+            command.arg(order.bin.join("maru")).args([
+                "serve",
+                "--shards",
+                &shards.to_string(),
+                "--store",
+                store,
+            ]);
             command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]);
             command.arg(folder.join("data"));
             command.args(["--log", "warn"]);

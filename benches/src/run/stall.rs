@@ -1,6 +1,5 @@
 //! The second half of budget 5: receivers that stop reading, and the others.
 
-use super::durable::half_load;
 use super::part::{Figures, Part, Row};
 use super::server::{Kind, Server};
 use super::{Order, Outcome, load};
@@ -10,8 +9,8 @@ const SHAPE: &[&str] = &["group", "--devices", "2000", "--group-size", "100", "-
 pub(super) const PART: Part = Part {
     name: "stall",
     title: "One receiver in a hundred stops reading (budget 5)",
-    how: "`maru-load group --devices 2000 --group-size 100 --senders 1 --rate R` at half of what `--depth 1` gets acked, \
-          without and then with `--stalled 0.01`: so many of the devices that send nothing stop reading once they are \
+    how: "`maru-load group --devices 2000 --group-size 100 --senders 1 --rate R` at half load, found by \
+          `maru-load sweep --busy 0.85`, without and then with `--stalled 0.01`: so many of the devices that send nothing stop reading once they are \
           live. Deliveries to the others.",
     rows: &[
         Row::shown("delivery p99, all read, us"),
@@ -32,8 +31,8 @@ const EGRESS_KIB: f64 = 1024.0;
 
 fn round(order: &Order) -> Outcome<Figures> {
     let server = Server::start(order, Kind::MaruRocks, 2000)?;
-    let rate = half_load(order, &server, SHAPE)?;
-    let calm = load::run(order, &server, &[SHAPE, &["--rate", &rate]].concat())?.sound()?;
+    let half = load::half(order, &server, SHAPE)?;
+    let (rate, calm) = (half.rate.to_string(), half.found.sound()?);
     let before = server.kib("VmHWM");
     let stalled =
         load::run(order, &server, &[SHAPE, &["--rate", &rate, "--stalled", "0.01"]].concat())?.sound()?;
