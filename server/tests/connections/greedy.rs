@@ -99,7 +99,7 @@ fn halves_without_an_end_keep_nobody_from_being_served() {
     assert_eq!(writer.read_frame().header().id, 6);
     assert!(node.counters(0).half_bytes_now as usize <= MAX + 512 * KIB);
     // The core knows that nobody listened meanwhile.
-    let seen = node.seen(0);
+    let seen = node.echo(0);
     assert!(seen.goes_on >= 1 && seen.stops >= seen.goes_on, "{} {}", seen.stops, seen.goes_on);
     drop(enemies);
     node.until(|node| node.counters(0).half_bytes_now == 0);

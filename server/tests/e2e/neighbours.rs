@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::node::Node;
 use crate::pair::Pair;
 use crate::people::{PASSWORD, until};
-use crate::raw::{Carrier, REQUEST, Raw, Seen, heartbeat, token, ws};
+use crate::raw::{Carrier, REQUEST, Raw, heartbeat, token, ws};
 
 over_both! {
     who_never_reads_is_closed

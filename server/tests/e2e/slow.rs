@@ -12,7 +12,7 @@ use protocol::{ChannelId, CloseCode};
 
 use crate::node::Node;
 use crate::people::{PASSWORD, until};
-use crate::raw::{Carrier, Raw, Seen, token};
+use crate::raw::{Carrier, Raw, token};
 
 over_both! {
     who_takes_bytes_all_the_time_stays_and_who_takes_none_goes
