@@ -1,7 +1,7 @@
 //! What a frame of a device costs, in tokens: a small frame costs one, and more the more work it makes. The server counts
 //! with this and a client paces itself with it, so that an honest client is never refused for its pace.
 
-use crate::body::message::users_named;
+use crate::body::message::Change;
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
 use crate::body::{Body, access};
 use crate::frame::Frame;
@@ -37,7 +37,8 @@ fn named(frame: &Frame) -> u32 {
         Kind::GET_CHANNELS => {
             return value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
-        _ => users_named(frame),
+        // Asked before the frame is checked, so only of kinds that can name somebody is the body looked at.
+        _ => Change::read(frame).map_or(0, |change| change.joins().len()),
     };
     u32::try_from(named.min(GROUP_MEMBERS_MAX)).unwrap_or(u32::MAX)
 }

@@ -360,16 +360,3 @@ impl Change {
 pub fn channel_of(frame: &Frame) -> Option<ChannelId> {
     Message::read(frame).map(|message| message.channel())
 }
-
-/// How many users a frame names that must be looked for. Asked before the frame is checked, to know what it costs, so only
-/// bodies of kinds that name any are looked at.
-pub(crate) fn users_named(frame: &Frame) -> usize {
-    if !frame.kind().changes_a_group() {
-        return 0;
-    }
-    match Message::read(frame) {
-        Some(Message::CreateGroup(body)) => body.members.len(),
-        Some(Message::AddMembers(body)) => body.members.len(),
-        _ => 0,
-    }
-}
