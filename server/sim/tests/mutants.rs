@@ -78,7 +78,7 @@ fn patches_apply_exactly_once() {
 fn names_are_used_once() {
     let mut names: Vec<_> = ROOMS.iter().flat_map(|room| room.mutants).map(|mutant| mutant.name).collect();
     names.sort_unstable();
-    let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+    let twice = names.windows(2).find(|pair| pair.first() == pair.last());
     assert!(twice.is_none(), "{twice:?}");
 }
 
