@@ -264,7 +264,7 @@ fn compare(store: &Store, expected: &Expected) {
         entries += frames.len() as u64;
         let mut inbox: BTreeMap<(UserId, ChannelId), Vec<u64>> = BTreeMap::new();
         for frame in &frames {
-            let channel = protocol::body::message::channel_of(&frame).unwrap();
+            let channel = protocol::body::message::channel_of(frame).unwrap();
             inbox.entry((user, channel)).or_default().push(frame.read_stamp().unwrap().seq.0);
         }
         for (place, seqs) in expected.inbox.iter().filter(|((of, _), _)| *of == user) {
