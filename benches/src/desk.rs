@@ -7,6 +7,7 @@ use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow};
+use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Query};
 use protocol::{
@@ -160,12 +161,14 @@ impl Desk {
 pub fn hello(conn: u64, user: u64, cursor: u64) -> Input {
     Input::Hello {
         conn: ConnId(conn),
-        user: UserId(user),
-        device: DeviceId(user),
-        cursor: Cursor { generation: GENERATION, at: InboxSeq(cursor) },
-        id: 1,
-        expires_ms: u64::MAX,
-        issued_ms: 1,
+        hello: Hello {
+            user: UserId(user),
+            device: DeviceId(user),
+            cursor: Cursor { generation: GENERATION, at: InboxSeq(cursor) },
+            id: 1,
+            expires_ms: u64::MAX,
+            issued_ms: 1,
+        },
     }
 }
 

@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use crate::body::CheckedFrame;
 use crate::frame::Frame;
-use crate::id::{BayId, ChannelId, Cursor, DeviceId, ShardId, UserId};
+use crate::hello::{Hello, Reauth};
+use crate::id::{BayId, ChannelId, DeviceId, ShardId, UserId};
 use crate::kind::Kind;
 use crate::query::Delivery;
 use crate::reject::CloseCode;
@@ -121,29 +122,9 @@ pub struct Span {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Held {
     /// A valid Hello. First, once.
-    Hello {
-        /// Who the token says.
-        user: UserId,
-        /// Which device the token says.
-        device: DeviceId,
-        /// From Hello.
-        cursor: Cursor,
-        /// Header id of the frame.
-        id: u64,
-        /// When the token ends, milliseconds since the Unix epoch.
-        expires_ms: u64,
-        /// When it was issued; 0: it does not say.
-        issued_ms: u64,
-    },
+    Hello(Hello),
     /// A fresh valid token.
-    Reauth {
-        /// Header id of the frame.
-        id: u64,
-        /// When the new token ends.
-        expires_ms: u64,
-        /// When it was issued; 0: it does not say.
-        issued_ms: u64,
-    },
+    Reauth(Reauth),
     /// A whole unstamped frame.
     Frame(Frame),
     /// How much of what was spoken has reached the holder, and what waits there to be written.

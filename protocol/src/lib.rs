@@ -7,6 +7,7 @@ pub mod body;
 pub mod commit;
 pub mod cost;
 pub mod frame;
+pub mod hello;
 pub mod hop;
 pub mod id;
 pub mod kind;

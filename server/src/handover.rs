@@ -3,7 +3,8 @@
 
 use std::net::TcpStream;
 
-use edge::{Connection, Hello};
+use edge::Connection;
+use protocol::hello::Hello;
 
 /// Everything of one connection.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use protocol::body::{encode, ingest, session};
+use protocol::hello::{Hello, Reauth};
 use protocol::limits::WS_MESSAGE_FRAMES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{
@@ -11,7 +12,7 @@ use protocol::{
 
 use crate::connection::{Phase, State};
 use crate::limits::FAULTS_MAX;
-use crate::{Event, Flow, Hello, Moment};
+use crate::{Event, Flow, Moment};
 
 /// What is wrong with the bytes of a message or of a control stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -206,7 +207,7 @@ impl Gate {
             return Err(Refusal::new(Code::Forbidden, "token", text));
         }
         let Claims { expires_ms, issued_ms, .. } = claims;
-        Ok(Event::Reauth { id: frame.header().id, expires_ms, issued_ms })
+        Ok(Event::Reauth(Reauth { id: frame.header().id, expires_ms, issued_ms }))
     }
 
     /// Says what was wrong. Before Hello that is the end, after it only when it goes on.

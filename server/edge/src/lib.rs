@@ -28,8 +28,9 @@ pub use egress::{SLICES_FEW, SLICES_MAX};
 pub use halves::{Halves, Share};
 pub use table::Table;
 
+use protocol::hello::{Hello, Reauth};
 use protocol::token::Key;
-use protocol::{Code, Cursor, DeviceId, Frame, UserId};
+use protocol::{Code, Frame};
 
 /// What a call may look at besides its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +51,7 @@ pub enum Event {
     /// The first frame, with a valid token. Once.
     Hello(Hello),
     /// A fresh valid token of the same user and device.
-    Reauth {
-        /// Header id of the frame.
-        id: u64,
-        /// When the new token ends, milliseconds since the Unix epoch.
-        expires_ms: u64,
-        /// When it was issued; 0: it does not say.
-        issued_ms: u64,
-    },
+    Reauth(Reauth),
     /// A frame that the edge itself has refused, for whoever counts: the Reject is on its way already.
     Refused(Code),
     /// A whole unstamped frame after Hello, never Hello or Reauth; the body is not checked.
@@ -71,21 +65,4 @@ pub enum Flow {
     More,
     /// Keep the rest.
     Hold,
-}
-
-/// A verified Hello.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hello {
-    /// Who the token says.
-    pub user: UserId,
-    /// Which device the token says.
-    pub device: DeviceId,
-    /// From the body.
-    pub cursor: Cursor,
-    /// Header id of the frame; Welcome or Reject repeats it.
-    pub id: u64,
-    /// When the token ends, milliseconds since the Unix epoch.
-    pub expires_ms: u64,
-    /// When it was issued; 0: it does not say.
-    pub issued_ms: u64,
 }

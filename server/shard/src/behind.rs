@@ -7,13 +7,13 @@ use protocol::{Frame, InboxSeq, UserId};
 
 use crate::deliver::send_ack;
 use crate::inbox::Ack;
-use crate::input::{ConnId, Ticket};
+use crate::input::Ticket;
 use crate::invariant::impossible;
 use crate::limits::PAGES_ASKED_MAX;
 use crate::offer::Outlet;
 use crate::pauses::Why;
 use crate::read::PAGE_WAITS;
-use crate::session::Session;
+use crate::session::{Session, SessionId};
 use crate::shard::{Asked, Shard, Slot};
 
 pub(crate) const PAGE: PageBounds = PageBounds { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX };
@@ -23,23 +23,23 @@ impl Shard {
     pub(crate) fn advance_sessions(&mut self, id: UserId, which: impl Fn(&Session) -> bool) {
         let mut place = 0;
         while let Some(Slot::Live(user)) = self.users.get(&id)
-            && let Some(conn) = user.sessions.get(place).copied()
+            && let Some(session_id) = user.sessions.get(place).copied()
         {
             place += 1;
-            if self.sessions.get(&conn).is_some_and(|session| which(session)) {
-                self.advance(conn, false);
+            if self.sessions.get(&session_id).is_some_and(|session| which(session)) {
+                self.advance(session_id, false);
             }
         }
     }
 
     /// Brings a session as near to the head as its connection takes: from memory, else by a page. Offline, reconnecting,
     /// slow and second device are this one path. `greeting` says that a complete range is due even if it is empty.
-    pub(crate) fn advance(&mut self, conn: ConnId, greeting: bool) {
+    pub(crate) fn advance(&mut self, id: SessionId, greeting: bool) {
         let (room, turn) = (self.egress_room(), self.turn);
         loop {
-            let Some(session) = self.sessions.get_mut(&conn) else { return };
+            let Some(session) = self.sessions.get_mut(&id) else { return };
             let Some(Slot::Live(user)) = self.users.get(&session.user) else {
-                return impossible!(self, conn, "a session of a user who is not in memory");
+                return impossible!(self, id, "a session of a user who is not in memory");
             };
             if session.paging.is_some() {
                 return;
@@ -49,94 +49,94 @@ impl Shard {
             }
             let next = session.sent_through.next();
             let Some(entry) = user.inbox.entry(next) else {
-                return self.ask_page(conn);
+                return self.ask_page(id);
             };
-            if entry.ack == Ack::Sent(session.number) {
+            if entry.ack == Ack::Sent(id) {
                 session.sent_through = next;
                 continue;
             }
-            let is_own = entry.ack == Ack::Due(session.number);
+            let is_own = entry.ack == Ack::Due(id);
             if is_own {
                 if !session.egress.takes(entry.frame.bytes().len(), room, turn) {
-                    return self.crowd(conn);
+                    return self.crowd(id);
                 }
                 session.sent_through = next;
                 let frame = entry.frame.clone();
-                self.ack(conn, &frame);
+                self.ack(id, &frame);
             } else {
                 let (out, hops, ledger) = (&mut self.out, &mut self.hops, &self.ledger);
                 if !(Outlet { out, hops, ledger, turn }).offer(session, &entry.frame, room) {
-                    return self.crowd(conn);
+                    return self.crowd(id);
                 }
                 session.sent_through = next;
                 self.counters.messages_sent += 1;
             }
         }
         if greeting {
-            self.complete(conn, true);
+            self.complete(id, true);
         } else {
-            self.complete_on_traffic(conn);
+            self.complete_on_traffic(id);
         }
     }
 
     /// Asks for a page for a session whose next entry is not in memory.
-    fn ask_page(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    fn ask_page(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.egress.queued(self.turn) > self.config.limits.egress_bytes / 4 {
-            return self.crowd(conn);
+            return self.crowd(id);
         }
         if self.pages_asked >= PAGES_ASKED_MAX {
             session.paging = Some(PAGE_WAITS);
-            self.pages_waiting.push_back(conn);
+            self.pages_waiting.push_back(id);
             return;
         }
         let query = Query::Inbox { user: session.user, after: session.sent_through, page: PAGE };
-        let ticket = self.ask(Asked::Page(conn), query);
-        if let Some(session) = self.sessions.get_mut(&conn) {
+        let ticket = self.ask(Asked::Page(id), query);
+        if let Some(session) = self.sessions.get_mut(&id) {
             session.paging = Some(ticket);
         }
     }
 
     /// Tells the session that sent a message that it is stored.
-    pub(crate) fn ack(&mut self, conn: ConnId, frame: &Frame) {
+    pub(crate) fn ack(&mut self, id: SessionId, frame: &Frame) {
         self.counters.acks_sent += 1;
-        self.forgive_faults(conn);
+        self.forgive_faults(id);
         if let Some(ack) = send_ack(frame) {
-            self.transmit(conn, ack.into_bytes());
+            self.transmit(id, ack.into_bytes());
         }
     }
 
     /// The session's connection takes no more for now.
-    pub(crate) fn crowd(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    pub(crate) fn crowd(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if !session.crowded {
             session.crowded = true;
             self.counters.fell_behind += 1;
-            self.await_flush(conn);
+            self.await_flush(id);
         }
     }
 
     /// A page of an inbox: messages, then how far they are complete; then what came meanwhile, in the same step.
-    pub(crate) fn page(&mut self, conn: ConnId, ticket: Ticket, frames: Vec<Frame>, through: InboxSeq) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    pub(crate) fn page(&mut self, id: SessionId, ticket: Ticket, frames: Vec<Frame>, through: InboxSeq) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.paging != Some(ticket) {
             return;
         }
         session.paging = None;
         let user = session.user;
-        self.unpause(conn, Why::Pages);
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        self.unpause(id, Why::Pages);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if through <= session.sent_through {
             // What is durable can be read, and asking again would not end.
-            return impossible!(self, conn, "a page without progress");
+            return impossible!(self, id, "a page without progress");
         }
         session.sent_through = through;
         for frame in frames {
             self.counters.messages_sent += 1;
-            self.transmit(conn, frame.into_bytes());
+            self.transmit(id, frame.into_bytes());
         }
-        self.complete(conn, true);
-        self.advance(conn, false);
+        self.complete(id, true);
+        self.advance(id, false);
         self.trim_inbox(user);
     }
 }

@@ -94,9 +94,9 @@ impl Shard {
 
     fn remove_device(&mut self, id: UserId, device: DeviceId) {
         let refusal = logged_out("the device was logged out or removed; log in again");
-        for conn in self.sessions_of_device(id, device) {
-            self.reject_conn(conn, 0, &refusal);
-            self.end_session(conn, CloseCode::Unauthenticated);
+        for session in self.sessions_of_device(id, device) {
+            self.reject(session, 0, &refusal);
+            self.end_session(session, CloseCode::Unauthenticated);
         }
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
             return impossible!(self, "a command for a user who is not in memory");

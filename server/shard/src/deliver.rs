@@ -20,6 +20,7 @@ use crate::inbox::{Ack, Entry, SpareTails};
 use crate::invariant::impossible;
 use crate::ledger::frame_bytes;
 use crate::offer::Outlet;
+use crate::session::SessionId;
 use crate::shard::{Shard, Slot};
 use crate::user::User;
 
@@ -74,10 +75,10 @@ impl Shard {
         let at = append(user, receiver, delivery, &mut self.gathered, &mut self.spare_tails);
         let mut outlet = Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
         let mut all_live = true;
-        for conn in &user.sessions {
-            let Some(session) = self.sessions.get_mut(conn) else { continue };
+        for id in &user.sessions {
+            let Some(session) = self.sessions.get_mut(id) else { continue };
             // The session that sent it gets an ack instead: `advance` sends it, in its place.
-            let is_live = receiver.ack.session() != Some(session.number)
+            let is_live = receiver.ack.session() != Some(*id)
                 && session.is_live_before(at, now)
                 && outlet.offer(session, &delivery.frame, room);
             if is_live {
@@ -97,7 +98,7 @@ impl Shard {
         };
         self.users_changed += 1;
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
-        for session in user.sessions.iter().filter_map(|conn| self.sessions.get(conn)) {
+        for session in user.sessions.iter().filter_map(|id| self.sessions.get(id)) {
             keep |= session.paging.is_some();
             sent_through = sent_through.min(session.sent_through);
         }
@@ -113,7 +114,7 @@ impl Shard {
         let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
             return impossible!(self, "an inbox of a user who is not in memory");
         };
-        let keep = user.sessions.iter().any(|c| self.sessions.get(c).is_some_and(|s| s.paging.is_some()));
+        let keep = user.sessions.iter().any(|id| self.sessions.get(id).is_some_and(|s| s.paging.is_some()));
         user.inbox.trim(&mut self.spare_tails, keep);
     }
 }
@@ -129,8 +130,8 @@ fn receivers<'a>(
     delivery.recipients.iter().map(move |user| {
         let ack = match origin.filter(|origin| origin.user == *user) {
             None => Ack::None,
-            Some(origin) if is_acked => Ack::Sent(origin.session),
-            Some(origin) => Ack::Due(origin.session),
+            Some(origin) if is_acked => Ack::Sent(SessionId(origin.session)),
+            Some(origin) => Ack::Due(SessionId(origin.session)),
         };
         Receiver { user: *user, ack, own_list: opening.own_list(*user) }
     })

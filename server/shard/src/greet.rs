@@ -3,6 +3,7 @@
 use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
 use protocol::body::{self, Body};
 use protocol::cost::TOKEN_BYTES;
+use protocol::hello::{Hello, Reauth};
 use protocol::hop::{Hop, Speak};
 use protocol::partition::mix64;
 use protocol::query::Query;
@@ -10,15 +11,16 @@ use protocol::{ChannelId, CloseCode, Code, DeviceId, Frame, InboxSeq, Kind, Refu
 
 use crate::admit::Bucket;
 use crate::effect::Effect;
-use crate::input::{CommandError, ConnId, Tick};
+use crate::input::{CommandError, Tick};
 use crate::invariant::impossible;
 use crate::ledger::{Holds, Weight};
 use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, GREETING_BYTES_MAX, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::link::Link;
 use crate::pauses::Why;
-use crate::session::Session;
+use crate::session::{Session, SessionId};
 use crate::shard::{Asked, Shard, Slot};
 use crate::unread::Load;
-use crate::user::{Hello, User, Waiting};
+use crate::user::{User, Waiting};
 
 /// A connection whose user is being loaded. It is paused; what was read already waits here.
 #[derive(Debug, Default)]
@@ -38,7 +40,7 @@ impl Greeting {
 #[derive(Debug)]
 enum Said {
     Frame(Frame),
-    Reauth { id: u64, expires_ms: u64, issued_ms: u64 },
+    Reauth(Reauth),
 }
 
 /// A drain on the way.
@@ -52,32 +54,38 @@ pub(crate) struct Draining {
 }
 
 impl Shard {
-    pub(crate) fn hello(&mut self, hello: Hello) {
+    pub(crate) fn hello(&mut self, link: Link, hello: Hello) {
         if self.draining.is_some() {
-            self.send_away(hello.conn);
+            self.send_away(link);
             return;
         }
         if !matches!(self.users.get(&hello.user), Some(Slot::Live(_))) {
-            self.greeting.insert(hello.conn, Greeting::default());
-            self.pause(hello.conn, Why::Greeting);
+            self.greeting.insert(link, Greeting::default());
+            self.pause_link(link, Why::Greeting);
         }
-        if self.with_user(hello.user, || Waiting::Hello(hello)) {
-            self.welcome(hello);
-            self.unpause(hello.conn, Why::Greeting);
+        if self.with_user(hello.user, || Waiting::Hello(link, hello)) {
+            self.welcome(link, &hello);
+            self.unpause_link(link, Why::Greeting);
         }
     }
 
-    /// A frame from a connection whose user is not loaded yet; gives it back when there is no such wait.
-    pub(crate) fn frame_while_greeting(&mut self, conn: ConnId, frame: Frame) -> Option<Frame> {
-        if !self.greeting.contains_key(&conn) {
-            return Some(frame);
+    /// A frame from wherever a session, or a device that is about to have one, speaks through.
+    pub(crate) fn frame_at(&mut self, link: Link, frame: Frame) {
+        match self.sessions.at(link) {
+            Some(id) => self.frame(id, frame),
+            None => self.frame_while_greeting(link, frame),
         }
-        self.said_while_greeting(conn, Said::Frame(frame));
-        None
     }
 
-    fn said_while_greeting(&mut self, conn: ConnId, said: Said) {
-        match self.greeting.get_mut(&conn) {
+    /// A frame from a connection without a session: its user is being loaded, or it has closed meanwhile.
+    pub(crate) fn frame_while_greeting(&mut self, link: Link, frame: Frame) {
+        if self.greeting.contains_key(&link) {
+            self.said_while_greeting(link, Said::Frame(frame));
+        }
+    }
+
+    fn said_while_greeting(&mut self, link: Link, said: Said) {
+        match self.greeting.get_mut(&link) {
             Some(greeting) if greeting.said.len() < WAITING_MAX && greeting.bytes() < GREETING_BYTES_MAX => {
                 if let Said::Frame(frame) = &said {
                     let bytes = greeting.bytes() + frame.bytes().len();
@@ -85,7 +93,7 @@ impl Shard {
                 }
                 greeting.said.push(said);
             }
-            _ => self.speak(conn, Speak::Close(CloseCode::TooManyFaults)),
+            _ => self.speak(link, Speak::Close(CloseCode::TooManyFaults)),
         }
     }
 
@@ -127,7 +135,7 @@ impl Shard {
         let Some(Slot::Loading(waiting)) = slot else { return };
         for waiting in waiting {
             match waiting {
-                Waiting::Hello(hello) => self.welcome_greeted(hello),
+                Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),
                 Waiting::Open(channel) => self.open(channel, id),
                 Waiting::Control(ticket, command) => self.control(ticket, command),
                 Waiting::Delivery => {}
@@ -139,12 +147,11 @@ impl Shard {
     pub(crate) fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
         match waiting {
             // The connection may have closed while the user was loaded.
-            Waiting::Hello(hello) if self.greeting.remove(&hello.conn).is_none() => {}
-            Waiting::Hello(hello) => {
+            Waiting::Hello(link, _) if self.greeting.remove(&link).is_none() => {}
+            Waiting::Hello(link, hello) => {
                 let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
-                self.reject_conn(hello.conn, hello.id, &refusal);
-                self.pauses.forget(hello.conn);
-                self.speak(hello.conn, Speak::Close(CloseCode::Internal));
+                self.reject_at(link, hello.id, &refusal);
+                self.hang_up(link, CloseCode::Internal);
             }
             Waiting::Open(channel) => {
                 let home = self.placement.channel_home(channel);
@@ -158,50 +165,55 @@ impl Shard {
         }
     }
 
-    fn welcome_greeted(&mut self, hello: Hello) {
+    fn welcome_greeted(&mut self, link: Link, hello: &Hello) {
         // The connection may have closed while the user was loaded.
-        let Some(greeting) = self.greeting.remove(&hello.conn) else { return };
+        let Some(greeting) = self.greeting.remove(&link) else { return };
         if self.draining.is_some() {
-            self.send_away(hello.conn);
+            self.send_away(link);
             return;
         }
-        self.welcome(hello);
-        if !self.sessions.contains_key(&hello.conn) {
+        self.welcome(link, hello);
+        if self.sessions.at(link).is_none() {
             return;
         }
-        self.unpause(hello.conn, Why::Greeting);
+        self.unpause_link(link, Why::Greeting);
         for said in greeting.said {
             match said {
-                Said::Frame(frame) => self.frame(hello.conn, frame),
-                Said::Reauth { id, expires_ms, issued_ms } => {
-                    self.reauth(hello.conn, id, expires_ms, issued_ms);
-                }
+                Said::Frame(frame) => self.frame_at(link, frame),
+                Said::Reauth(reauth) => self.reauth(link, reauth),
             }
         }
     }
 
-    fn welcome(&mut self, hello: Hello) {
-        if let Err(refusal) = self.check_hello(&hello) {
-            self.reject_conn(hello.conn, hello.id, &refusal);
-            self.pauses.forget(hello.conn);
-            self.speak(hello.conn, Speak::Close(CloseCode::Unauthenticated));
+    fn welcome(&mut self, link: Link, hello: &Hello) {
+        if let Err(refusal) = self.check_hello(hello) {
+            self.reject_at(link, hello.id, &refusal);
+            self.hang_up(link, CloseCode::Unauthenticated);
             return;
         }
         self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);
         let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else {
             return impossible!(self, "a checked Hello whose user is not in memory");
         };
+        self.next_session = self.next_session.wrapping_add(1);
+        let id = SessionId(self.next_session);
         let durable = user.inbox.durable();
         // Most users have one session and a device or two: room is made for what comes, not for what may.
         user.sessions.reserve_exact(1);
-        user.sessions.push(hello.conn);
+        user.sessions.push(id);
+        // Who comes again has no more than before: the user's tokens outlive the session.
+        let limits = &self.config.limits;
+        let bucket = Bucket::no_fuller_than(limits.session_pace(), user.bucket, limits.user_pace(), self.now);
         let generation = self.generation(hello.user);
         // Generation 0 is a device that holds nothing in any life of the inbox: it begins where it asks to.
         let same = hello.cursor.generation == generation || hello.cursor.generation.0 == 0;
         let start = if same { hello.cursor.at.min(durable) } else { durable };
-        self.begin_session(&hello, start);
-        self.transmit_welcome(&hello, generation.0, start, durable);
-        self.advance(hello.conn, true);
+        let session = Session::new(link, hello, start, self.now, bucket);
+        let look_at = self.next_look(&session);
+        self.sessions.insert(id, session);
+        self.look_at(id, look_at);
+        self.transmit_welcome(id, hello, generation.0, start, durable);
+        self.advance(id, true);
     }
 
     fn check_hello(&mut self, hello: &Hello) -> Result<(), Refusal> {
@@ -229,22 +241,14 @@ impl Shard {
         Ok(())
     }
 
-    fn begin_session(&mut self, hello: &Hello, start: InboxSeq) {
-        self.next_session = self.next_session.wrapping_add(1);
-        let limits = &self.config.limits;
-        let (pace, of) = (limits.session_pace(), limits.user_pace());
-        let Some(Slot::Live(user)) = self.users.get(&hello.user) else {
-            return impossible!(self, "a session of a user that is not in memory");
-        };
-        // Who comes again has no more than before: the user's tokens outlive the session.
-        let bucket = Bucket::no_fuller_than(pace, user.bucket, of, self.now);
-        let session = Session::new(hello, self.next_session, start, self.now, bucket);
-        let look_at = self.next_look(&session);
-        self.sessions.insert(hello.conn, Box::new(session));
-        self.look_at(hello.conn, look_at);
-    }
-
-    fn transmit_welcome(&mut self, hello: &Hello, generation: u64, start: InboxSeq, head: InboxSeq) {
+    fn transmit_welcome(
+        &mut self,
+        id: SessionId,
+        hello: &Hello,
+        generation: u64,
+        start: InboxSeq,
+        head: InboxSeq,
+    ) {
         let limits = &self.config.limits;
         let (pace, of) = (limits.session_pace(), limits.user_pace());
         let welcome = WelcomeV2 {
@@ -262,62 +266,73 @@ impl Shard {
             group_members_max: u32::try_from(limits.group_members).unwrap_or(u32::MAX),
             kinds: body::kinds(),
         };
-        self.transmit_body(hello.conn, hello.id, &welcome);
+        self.transmit_body(id, hello.id, &welcome);
     }
 
-    pub(crate) fn reauth(&mut self, conn: ConnId, id: u64, expires_ms: u64, issued_ms: u64) {
-        if self.greeting.contains_key(&conn) {
-            return self.said_while_greeting(conn, Said::Reauth { id, expires_ms, issued_ms });
+    pub(crate) fn reauth(&mut self, link: Link, reauth: Reauth) {
+        if self.greeting.contains_key(&link) {
+            return self.said_while_greeting(link, Said::Reauth(reauth));
         }
         // The session may have ended while this was on its way; then the close is on its way back.
-        let Some(session) = self.sessions.get(&conn) else { return };
+        let Some(id) = self.sessions.at(link) else { return };
+        let Some(session) = self.sessions.get(&id) else { return };
         let (user, device) = (session.user, session.device);
-        if let Err(refusal) = self.check_token(user, device, issued_ms) {
-            self.reject_conn(conn, id, &refusal);
-            self.end_session(conn, CloseCode::Unauthenticated);
+        if let Err(refusal) = self.check_token(user, device, reauth.issued_ms) {
+            self.reject(id, reauth.id, &refusal);
+            self.end_session(id, CloseCode::Unauthenticated);
             return;
         }
-        let Some(session) = self.sessions.get_mut(&conn) else {
-            return impossible!(self, conn, "a session that has just been looked at is gone");
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return impossible!(self, id, "a session that has just been looked at is gone");
         };
-        session.expires_ms = expires_ms;
+        session.expires_ms = reauth.expires_ms;
         session.heard_at = self.now;
-        self.transmit_body(conn, id, &Done { kind: Kind::REAUTH.0 });
+        self.transmit_body(id, reauth.id, &Done { kind: Kind::REAUTH.0 });
     }
 
-    pub(crate) fn closed(&mut self, conn: ConnId) {
-        self.greeting.remove(&conn);
-        self.pauses.forget(conn);
-        self.forget_session(conn);
+    /// A connection is gone.
+    pub(crate) fn closed(&mut self, link: Link) {
+        self.greeting.remove(&link);
+        if let Some(id) = self.sessions.at(link) {
+            self.forget_session(id);
+        }
+        self.pauses.forget(link);
     }
 
-    /// Ends a session from our side: nothing more is sent after the close code.
-    pub(crate) fn end_session(&mut self, conn: ConnId, code: CloseCode) {
-        self.forget_session(conn);
-        self.speak(conn, Speak::Close(code));
+    /// Ends a connection from our side, with or without a session: nothing more is sent after the close code.
+    fn hang_up(&mut self, link: Link, code: CloseCode) {
+        self.closed(link);
+        self.speak(link, Speak::Close(code));
     }
 
-    fn forget_session(&mut self, conn: ConnId) {
-        self.pauses.forget(conn);
-        let Some(session) = self.sessions.remove(&conn) else { return };
+    /// Ends a session from our side, and its connection.
+    pub(crate) fn end_session(&mut self, id: SessionId, code: CloseCode) {
+        // One that has ended already has closed its connection.
+        if let Some(link) = self.sessions.get(&id).map(|session| session.link) {
+            self.hang_up(link, code);
+        }
+    }
+
+    fn forget_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.remove(id) else { return };
         let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else {
             return impossible!(self, "a session of a user who is not in memory");
         };
-        user.sessions.retain(|other| *other != conn);
+        user.sessions.retain(|other| *other != id);
         user.used = self.turn;
         self.trim_inbox(session.user);
     }
 
     fn end_sessions_of_device(&mut self, user: UserId, device: DeviceId, code: CloseCode) {
-        for conn in self.sessions_of_device(user, device) {
-            self.end_session(conn, code);
+        for id in self.sessions_of_device(user, device) {
+            self.end_session(id, code);
         }
     }
 
-    pub(crate) fn sessions_of_device(&self, user: UserId, device: DeviceId) -> Vec<ConnId> {
+    pub(crate) fn sessions_of_device(&self, user: UserId, device: DeviceId) -> Vec<SessionId> {
         // A user that is not in memory has no sessions.
         let Some(Slot::Live(user)) = self.users.get(&user) else { return Vec::new() };
-        let of_device = |conn: &&ConnId| self.sessions.get(*conn).is_some_and(|s| s.device == device);
+        let of_device = |id: &&SessionId| self.sessions.get(id).is_some_and(|s| s.device == device);
         user.sessions.iter().filter(of_device).copied().collect()
     }
 
@@ -333,8 +348,8 @@ impl Shard {
     }
 
     /// Whether what the device says is heard. If not, its silence says nothing.
-    fn reads(&self, conn: ConnId, session: &Session) -> bool {
-        !session.holder_pauses && !self.pauses.holds(conn)
+    fn reads(&self, session: &Session) -> bool {
+        !self.pauses.holds(session.link)
     }
 
     /// Two heartbeats may be lost, and half of one may be late.
@@ -343,43 +358,43 @@ impl Shard {
     }
 
     pub(crate) fn look_at_due_sessions(&mut self) {
-        while let Some(conns) = self.timer.due(self.now) {
-            for conn in conns {
-                self.look_at_session(conn);
+        while let Some(sessions) = self.timer.due(self.now) {
+            for id in sessions {
+                self.look_at_session(id);
             }
         }
     }
 
-    fn look_at_session(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    fn look_at_session(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if self.now < session.look_at {
             return;
         }
         session.look_at = Tick(u64::MAX);
-        let Some(session) = self.sessions.get(&conn) else { return };
+        let Some(session) = self.sessions.get(&id) else { return };
         let stalled = session.egress.stalled_since();
         let is_stalled =
             stalled.is_some_and(|since| self.now >= since.after_ms(self.config.limits.stalled_ms));
         if is_stalled {
-            self.end_session(conn, CloseCode::SlowReader);
+            self.end_session(id, CloseCode::SlowReader);
         } else if session.expires_ms <= self.wall_ms {
             let refusal = Refusal::new(Code::Expired, "token", "the token has expired; log in again");
-            self.reject_conn(conn, 0, &refusal);
-            self.end_session(conn, CloseCode::Expired);
-        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) && self.reads(conn, session) {
-            self.end_session(conn, CloseCode::HeartbeatTimeout);
+            self.reject(id, 0, &refusal);
+            self.end_session(id, CloseCode::Expired);
+        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) && self.reads(session) {
+            self.end_session(id, CloseCode::HeartbeatTimeout);
         } else {
             let look_at = self.next_look(session);
-            self.look_at(conn, look_at);
+            self.look_at(id, look_at);
         }
     }
 
     /// Sets when a session is looked at next, unless that is sooner anyway.
-    pub(crate) fn look_at(&mut self, conn: ConnId, at: Tick) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    pub(crate) fn look_at(&mut self, id: SessionId, at: Tick) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         if at < session.look_at {
             session.look_at = at;
-            self.timer.set(at, conn);
+            self.timer.set(at, id);
         }
     }
 
@@ -401,10 +416,10 @@ impl Shard {
         let look_at = self.now.after_ms(DRAIN_QUIET_MS);
         self.draining =
             Some(Draining { look_at, deadline, quiet_since: self.now, closing: false, done: false });
-        let mut conns: Vec<ConnId> = self.sessions.keys().copied().collect();
-        conns.sort_unstable();
-        for conn in conns {
-            self.pause(conn, Why::Drain);
+        let mut links: Vec<Link> = self.sessions.links().collect();
+        links.sort_unstable();
+        for link in links {
+            self.pause_link(link, Why::Drain);
         }
     }
 
@@ -422,11 +437,11 @@ impl Shard {
         let quiet = self.now >= draining.quiet_since.after_ms(DRAIN_QUIET_MS);
         if !draining.closing && (quiet || self.now >= draining.deadline) {
             draining.closing = true;
-            let mut conns: Vec<ConnId> = self.sessions.keys().chain(self.greeting.keys()).copied().collect();
-            conns.sort_unstable();
-            for conn in conns {
-                self.greeting.remove(&conn);
-                self.send_away(conn);
+            let greeting = self.greeting.keys().copied();
+            let mut links: Vec<Link> = self.sessions.links().chain(greeting).collect();
+            links.sort_unstable();
+            for link in links {
+                self.send_away(link);
             }
         }
         if draining.closing && self.now >= draining.deadline {
@@ -441,23 +456,31 @@ impl Shard {
         self.draining = Some(draining);
     }
 
-    pub(crate) fn send_away(&mut self, conn: ConnId) {
-        let draw = mix64(self.seed.0 ^ conn.0) % u64::from(RECONNECT_SPREAD_MS);
+    pub(crate) fn send_away(&mut self, link: Link) {
+        let draw = mix64(self.seed.0 ^ link.number()) % u64::from(RECONNECT_SPREAD_MS);
         let reconnect_after_ms = 200 + u32::try_from(draw).unwrap_or(0);
         let reason = CloseCode::GoingAway.number();
-        self.transmit_body(conn, 0, &GoingAway { reconnect_after_ms, reason });
-        self.end_session(conn, CloseCode::GoingAway);
+        let away = body::encode(0, &GoingAway { reconnect_after_ms, reason });
+        self.speak(link, Speak::Frames(away.into_bytes()));
+        self.hang_up(link, CloseCode::GoingAway);
     }
 
-    /// Refuses a frame of a connection, with or without a session.
-    pub(crate) fn reject_conn(&mut self, conn: ConnId, id: u64, refusal: &Refusal) {
+    /// Refuses a frame of a session.
+    pub(crate) fn reject(&mut self, session: SessionId, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
-        self.transmit_body::<Reject>(conn, id, &refusal.body());
+        self.transmit_body::<Reject>(session, id, &refusal.body());
     }
 
-    /// Sends an encoded body to a connection.
-    pub(crate) fn transmit_body<T: Body>(&mut self, conn: ConnId, id: u64, body: &T) {
-        self.transmit(conn, body::encode(id, body).into_bytes());
+    /// Refuses what a connection without a session said.
+    fn reject_at(&mut self, link: Link, id: u64, refusal: &Refusal) {
+        self.counters.rejects.add(refusal.code);
+        let reject = body::encode::<Reject>(id, &refusal.body());
+        self.speak(link, Speak::Frames(reject.into_bytes()));
+    }
+
+    /// Sends an encoded body to a session.
+    pub(crate) fn transmit_body<T: Body>(&mut self, session: SessionId, id: u64, body: &T) {
+        self.transmit(session, body::encode(id, body).into_bytes());
     }
 }
 

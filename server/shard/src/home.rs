@@ -15,23 +15,22 @@ use protocol::{
     UserId,
 };
 
-use crate::input::ConnId;
 use crate::invariant::impossible;
 use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX};
 use crate::order::forbidden;
 use crate::pages::asks_for_a_page;
 use crate::pauses::Why;
 use crate::read::many_pages;
+use crate::session::SessionId;
 use crate::shard::{Asked, Shard, Slot};
 
 impl Shard {
     /// A frame from a device: refused with a reason, or carried out.
-    pub(crate) fn frame(&mut self, conn: ConnId, frame: Frame) {
-        let Some(frame) = self.frame_while_greeting(conn, frame) else { return };
+    pub(crate) fn frame(&mut self, conn: SessionId, frame: Frame) {
         let (id, kind) = (frame.header().id, frame.kind());
         let Some(session) = self.sessions.get_mut(&conn) else { return };
         session.heard_at = self.now;
-        let origin = session.origin();
+        let origin = session.origin(conn);
         let admitted = self.pay(conn, &frame).and_then(|()| self.admit(conn, &frame));
         let outcome = admitted.and_then(|()| self.serve(conn, origin, frame));
         match outcome {
@@ -41,7 +40,7 @@ impl Shard {
             Err(refusal) => {
                 // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
                 let weight = if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
-                self.reject_conn(conn, id, &refusal);
+                self.reject(conn, id, &refusal);
                 // Who is refused for its pace is not read for as long, which is enough.
                 if refusal.code != Code::Rate {
                     self.weigh_fault(conn, weight);
@@ -51,7 +50,7 @@ impl Shard {
         self.pause_if_crowded(conn);
     }
 
-    fn serve(&mut self, conn: ConnId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+    fn serve(&mut self, conn: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
         let kind = frame.kind();
         match kind.sent_by() {
             SentBy::Message => return self.serve_message(conn, origin, frame),
@@ -92,7 +91,7 @@ impl Shard {
         }
     }
 
-    fn serve_message(&mut self, conn: ConnId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+    fn serve_message(&mut self, conn: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
         let frame = CheckedFrame::message(frame)?;
         if frame.header().id == 0 {
             return Err(Refusal::new(Code::Limit, "id", "a send id is a random number other than 0"));
@@ -105,7 +104,7 @@ impl Shard {
     }
 
     /// Passes on what the channel's home will write.
-    fn submit_write(&mut self, conn: ConnId, origin: Origin, frame: CheckedFrame) -> Result<(), Refusal> {
+    fn submit_write(&mut self, conn: SessionId, origin: Origin, frame: CheckedFrame) -> Result<(), Refusal> {
         self.check_writable()?;
         let home = self.placement.channel_home(frame.channel());
         self.submit_hop(conn, origin, frame);
@@ -136,7 +135,7 @@ impl Shard {
         Ok(())
     }
 
-    fn submit_hop(&mut self, conn: ConnId, origin: Origin, frame: CheckedFrame) {
+    fn submit_hop(&mut self, conn: SessionId, origin: Origin, frame: CheckedFrame) {
         let home = self.placement.channel_home(frame.channel());
         self.hops.push(home, Hop::Submit { origin, frame });
         if self.hops.is_pressed(home) {
@@ -144,7 +143,7 @@ impl Shard {
         }
     }
 
-    fn heartbeat(&mut self, conn: ConnId, frame: &Frame) -> Result<(), Refusal> {
+    fn heartbeat(&mut self, conn: SessionId, frame: &Frame) -> Result<(), Refusal> {
         let time_ms = body::ingest::<Heartbeat>(frame)?.time_ms.to_native();
         self.complete(conn, false);
         self.transmit_body(conn, frame.header().id, &Heartbeat { time_ms });
@@ -177,7 +176,7 @@ impl Shard {
         Ok(())
     }
 
-    fn get_channels(&mut self, conn: ConnId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
+    fn get_channels(&mut self, conn: SessionId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
         let get = body::ingest::<GetChannels>(frame)?;
         if !self.has_page_room() {
             return Err(many_pages());
@@ -217,7 +216,7 @@ impl Shard {
         let is_crowded = session.egress.queued(self.turn) > self.config.limits.egress_bytes;
         if is_crowded && asks_for_a_page(asked) && header.kind != Kind::REJECT {
             let refusal = Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more");
-            self.reject_conn(conn, header.id, &refusal);
+            self.reject(conn, header.id, &refusal);
             return;
         }
         if header.kind == Kind::SEND_ACK {
@@ -236,25 +235,24 @@ impl Shard {
     }
 
     /// A frame was not refused.
-    pub(crate) fn forgive_faults(&mut self, conn: ConnId) {
-        if let Some(session) = self.sessions.get_mut(&conn) {
+    pub(crate) fn forgive_faults(&mut self, session_id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&session_id) {
             session.faults = 0;
         }
     }
 
     /// Who goes on sending what is refused, without one frame that is not, is closed.
-    fn weigh_fault(&mut self, conn: ConnId, weight: u32) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    fn weigh_fault(&mut self, session_id: SessionId, weight: u32) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
         session.faults += weight;
         if session.faults >= FAULTS_MAX * FAULT_WEIGHT {
-            self.end_session(conn, CloseCode::TooManyFaults);
+            self.end_session(session_id, CloseCode::TooManyFaults);
         }
     }
 
-    pub(crate) fn session_of(&self, origin: Origin) -> Option<ConnId> {
-        let Some(Slot::Live(user)) = self.users.get(&origin.user) else { return None };
-        let of = |conn: &&ConnId| self.sessions.get(*conn).is_some_and(|s| s.number == origin.session);
-        user.sessions.iter().find(of).copied()
+    pub(crate) fn session_of(&self, origin: Origin) -> Option<SessionId> {
+        let id = SessionId(origin.session);
+        self.sessions.get(&id).is_some_and(|session| session.user == origin.user).then_some(id)
     }
 
     pub(crate) fn generation(&self, user: UserId) -> Generation {
@@ -264,69 +262,71 @@ impl Shard {
     }
 
     /// The driver tells what a flush left behind.
-    pub(crate) fn egress(&mut self, conn: ConnId, queued: usize) {
+    pub(crate) fn egress(&mut self, session_id: SessionId, queued: usize) {
         let now = self.now;
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
         session.egress.tell(queued, now, self.turn);
         session.egress.weigh(&self.ledger);
         if queued > 0 {
-            self.look_at(conn, now.after_ms(self.config.limits.stalled_ms));
+            self.look_at(session_id, now.after_ms(self.config.limits.stalled_ms));
         }
-        self.look_at_crowded(conn);
+        self.look_at_crowded(session_id);
     }
 
     /// The driver tells that bytes were taken, although no fewer wait.
-    pub(crate) fn took(&mut self, conn: ConnId) {
+    pub(crate) fn took(&mut self, session_id: SessionId) {
         let now = self.now;
         // It may have ended meanwhile.
-        if let Some(session) = self.sessions.get_mut(&conn) {
+        if let Some(session) = self.sessions.get_mut(&session_id) {
             session.egress.took(now);
         }
     }
 
     /// A crowded connection is looked at again when the driver tells of it, or, if it never told, once it was flushed.
-    pub(crate) fn await_flush(&mut self, conn: ConnId) {
-        if self.sessions.get(&conn).is_some_and(|session| !session.egress.is_told()) {
-            self.crowded.push(conn);
+    pub(crate) fn await_flush(&mut self, session_id: SessionId) {
+        if self.sessions.get(&session_id).is_some_and(|session| !session.egress.is_told()) {
+            self.crowded.push(session_id);
         }
     }
 
     /// Looks at the crowded connections that have been flushed since they became so. No other is looked at: one that the
     /// driver told of changes nothing until the driver tells again.
     pub(crate) fn look_at_drained(&mut self) {
-        for conn in core::mem::take(&mut self.crowded) {
-            self.look_at_crowded(conn);
+        for session_id in core::mem::take(&mut self.crowded) {
+            self.look_at_crowded(session_id);
         }
     }
 
     /// A crowded connection goes on once most of what waited was taken.
-    fn look_at_crowded(&mut self, conn: ConnId) {
+    fn look_at_crowded(&mut self, session_id: SessionId) {
         // It may have ended meanwhile, and one that the driver told of was looked at when it did.
-        let Some(session) = self.sessions.get_mut(&conn).filter(|session| session.crowded) else { return };
+        let Some(session) = self.sessions.get_mut(&session_id).filter(|session| session.crowded) else {
+            return;
+        };
         self.counters.crowded_looks += 1;
         if session.egress.queued(self.turn) > self.config.limits.egress_bytes / 4 {
-            self.await_flush(conn);
+            self.await_flush(session_id);
             return;
         }
         session.crowded = false;
-        self.unpause(conn, Why::Egress);
-        self.advance(conn, false);
+        self.unpause(session_id, Why::Egress);
+        self.advance(session_id, false);
     }
 
     /// Who does not read what is sent to it is not read either: its requests make more to send.
-    fn pause_if_crowded(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get(&conn) else { return };
+    fn pause_if_crowded(&mut self, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
         if session.egress.queued(self.turn) >= self.config.limits.egress_bytes {
-            self.pause(conn, Why::Egress);
-            self.crowd(conn);
+            self.pause(session_id, Why::Egress);
+            self.crowd(session_id);
         }
     }
 
     /// Says up to where everything was sent, if that is news. Never past what is durable.
-    pub(crate) fn complete(&mut self, conn: ConnId, even_if_nothing: bool) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    pub(crate) fn complete(&mut self, session_id: SessionId, even_if_nothing: bool) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
         let Some(Slot::Live(user)) = self.users.get(&session.user) else {
-            return impossible!(self, conn, "a session of a user who is not in memory");
+            return impossible!(self, session_id, "a session of a user who is not in memory");
         };
         let head = user.inbox.durable();
         let to = session.sent_through.min(head);
@@ -337,14 +337,18 @@ impl Shard {
         session.complete = to.max(from);
         session.completed_at = self.now;
         let generation = self.generation(id).0;
-        self.transmit_body(conn, 0, &Complete { generation, from: from.0, to: to.max(from).0, head: head.0 });
+        self.transmit_body(
+            session_id,
+            0,
+            &Complete { generation, from: from.0, to: to.max(from).0, head: head.0 },
+        );
     }
 
     /// A complete range rides on traffic that goes out anyway.
-    pub(crate) fn complete_on_traffic(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get(&conn) else { return };
+    pub(crate) fn complete_on_traffic(&mut self, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
         if self.now >= session.completed_at.after_ms(COMPLETE_EVERY_MS) {
-            self.complete(conn, false);
+            self.complete(session_id, false);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use protocol::{Frame, InboxSeq};
 
 use crate::limits::{SPARE_TAIL_ENTRIES_MAX, SPARE_TAILS_MAX};
+use crate::session::SessionId;
 
 /// Entries kept beyond the durable ones for a session whose page is on the way.
 const TAIL_MAX: usize = 256;
@@ -24,14 +25,14 @@ pub(crate) enum Ack {
     /// No session of ours sent it, or none that is known.
     None,
     /// This session gets it at the message's place in the inbox.
-    Due(u64),
+    Due(SessionId),
     /// This session has got it, before the message had its place.
-    Sent(u64),
+    Sent(SessionId),
 }
 
 impl Ack {
     /// The session that gets no message.
-    pub(crate) fn session(self) -> Option<u64> {
+    pub(crate) fn session(self) -> Option<SessionId> {
         match self {
             Self::None => None,
             Self::Due(session) | Self::Sent(session) => Some(session),

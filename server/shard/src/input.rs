@@ -1,9 +1,10 @@
 //! All that a shard is told.
 
 use protocol::commit::AccountRow;
+use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
-use protocol::{Cursor, DeviceId, Frame, ShardId, UserId};
+use protocol::{DeviceId, Frame, ShardId, UserId};
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -22,24 +23,9 @@ impl Tick {
 pub struct ConnId(pub u64);
 
 impl ConnId {
-    /// Drivers make numbers below this; above it stand, at a home, connections that other shards hold.
+    /// Drivers make numbers below this.
     pub const END: u64 = 1 << 57;
-    const REMOTE: u64 = 1 << 63;
-
-    /// The name, at a user's home, of this connection of another shard.
-    pub(crate) fn held_by(self, holder: ShardId) -> Self {
-        Self(Self::REMOTE | u64::from(holder.0) << 57 | self.0)
-    }
-
-    /// Who holds it, and its name there; `None` for a connection of this shard's own driver.
-    pub(crate) fn holder(self) -> Option<(ShardId, Self)> {
-        let holder = u16::try_from((self.0 & !Self::REMOTE) >> 57).unwrap_or_default();
-        (self.0 & Self::REMOTE != 0).then_some((ShardId(holder), Self(self.0 & (Self::END - 1))))
-    }
 }
-
-// The number of the holder stands in six bits.
-const _: () = assert!(protocol::partition::SHARDS_MAX <= 64);
 
 /// What links an effect to its completion; never used again within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,29 +40,15 @@ pub enum Input {
     Hello {
         /// The connection.
         conn: ConnId,
-        /// Who the token says.
-        user: UserId,
-        /// Which device the token says.
-        device: DeviceId,
-        /// From Hello.
-        cursor: Cursor,
-        /// Header id of the Hello frame; Welcome or Reject repeats it.
-        id: u64,
-        /// When the token ends, milliseconds since the Unix epoch.
-        expires_ms: u64,
-        /// When it was issued; 0: it does not say.
-        issued_ms: u64,
+        /// What the device said.
+        hello: Hello,
     },
     /// The connection has shown a fresh valid token of its own user and device.
     Reauth {
         /// The connection.
         conn: ConnId,
-        /// Header id of the Reauth frame.
-        id: u64,
-        /// When the new token ends.
-        expires_ms: u64,
-        /// When it was issued; 0: it does not say.
-        issued_ms: u64,
+        /// What the device showed.
+        reauth: Reauth,
     },
     /// A whole unstamped frame after Hello (never Hello or Reauth). Its body is not checked yet.
     Frame {

@@ -9,17 +9,17 @@
 use protocol::CloseCode;
 
 use crate::effect::{Effect, Fault};
-use crate::input::ConnId;
+use crate::session::SessionId;
 use crate::shard::Shard;
 
-/// Says that this place cannot be reached: `impossible!(shard, "words")` ends the process, `impossible!(shard, conn,
+/// Says that this place cannot be reached: `impossible!(shard, "words")` ends the process, `impossible!(shard, session_id,
 /// "words")` the session.
 macro_rules! impossible {
     ($shard:expr, $what:literal) => {
         $shard.impossible(concat!(file!(), ":", line!(), ": ", $what))
     };
-    ($shard:expr, $conn:expr, $what:literal) => {
-        $shard.impossible_session($conn, concat!(file!(), ":", line!(), ": ", $what))
+    ($shard:expr, $session_id:expr, $what:literal) => {
+        $shard.impossible_session($session_id, concat!(file!(), ":", line!(), ": ", $what))
     };
 }
 pub(crate) use impossible;
@@ -34,9 +34,9 @@ impl Shard {
 
     /// What one session holds contradicts itself: the device comes again and begins anew.
     #[cold]
-    pub(crate) fn impossible_session(&mut self, conn: ConnId, what: &'static str) {
+    pub(crate) fn impossible_session(&mut self, session_id: SessionId, what: &'static str) {
         self.count_impossible(what);
-        self.end_session(conn, CloseCode::Internal);
+        self.end_session(session_id, CloseCode::Internal);
     }
 
     #[cfg(debug_assertions)]

@@ -8,12 +8,12 @@ use protocol::hop::Span;
 use protocol::query::Delivery;
 use protocol::{Code, Frame, Refusal};
 
-use crate::input::ConnId;
 use crate::limits::{
     CROWDED_PART, EGRESS_ALL_MAX, HELD_ALL_MAX, INBOUND_ALL_MAX, LANES_ALL_MAX, LOADED_RETRY_MS,
     PAGES_ALL_MAX, TAILS_ALL_MAX, UNSTORED_ALL_MAX, WAITING_ALL_MAX, WINDOWS_ALL_MAX,
 };
 use crate::pages::asks_for_a_page;
+use crate::session::SessionId;
 use crate::shard::Shard;
 
 /// What holds bytes.
@@ -210,12 +210,12 @@ impl Shard {
     }
 
     /// Refuses what would make more wait, while too much does. What makes less of it (heartbeats, cursors) goes on.
-    pub(crate) fn admit(&mut self, conn: ConnId, frame: &Frame) -> Result<(), Refusal> {
+    pub(crate) fn admit(&mut self, session_id: SessionId, frame: &Frame) -> Result<(), Refusal> {
         let kind = frame.kind();
         if !(kind.is_message() || asks_for_a_page(kind)) || !self.is_loaded() {
             return Ok(());
         }
-        self.keep_back_sends(conn, frame);
+        self.keep_back_sends(session_id, frame);
         let text = "too much waits at the server; send again from this frame on, in order";
         Err(Refusal::retry(Code::Busy, LOADED_RETRY_MS, text))
     }

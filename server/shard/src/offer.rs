@@ -8,9 +8,8 @@ use protocol::hop::Speak;
 
 use crate::effect::Effect;
 use crate::hops::Hops;
-use crate::input::ConnId;
 use crate::ledger::Ledger;
-use crate::session::{Link, Session};
+use crate::session::{Session, SessionId};
 use crate::shard::Shard;
 
 /// Where frames leave the shard.
@@ -42,35 +41,37 @@ impl Outlet<'_> {
 }
 
 impl Shard {
-    /// Sends frames to a connection, with or without a session.
-    pub(crate) fn transmit(&mut self, conn: ConnId, frames: Bytes) {
+    /// Sends frames to a session.
+    pub(crate) fn transmit(&mut self, id: SessionId, frames: Bytes) {
+        // It may have ended meanwhile.
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let (out, hops, ledger, turn) = (&mut self.out, &mut self.hops, &self.ledger, self.turn);
-        match self.sessions.get_mut(&conn) {
-            Some(session) => Outlet { out, hops, ledger, turn }.send(session, frames),
-            None => Link::of(conn).speak(Speak::Frames(frames), out, hops),
-        }
+        Outlet { out, hops, ledger, turn }.send(session, frames);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::hello::Hello;
     use protocol::hop::Hop;
     use protocol::{Cursor, DeviceId, InboxSeq, Kind, ShardId, UserId};
 
     use super::*;
     use crate::admit::Bucket;
-    use crate::input::Tick;
+    use crate::input::{ConnId, Tick};
     use crate::ledger::Holds;
-    use crate::user::Hello;
+    use crate::link::Link;
 
     const ROOM: usize = 1000;
     /// Of another shard, so that everything counts as waiting until that shard confirms it.
     const HOLDER: ShardId = ShardId(3);
 
-    fn session(conn: ConnId) -> Session {
+    const LOCAL: Link = Link::Local(ConnId(5));
+
+    fn session(link: Link) -> Session {
         let (user, device, cursor) = (UserId(1), DeviceId(2), Cursor::default());
-        let hello = Hello { conn, user, device, cursor, id: 0, expires_ms: 0, issued_ms: 0 };
-        Session::new(&hello, 7, InboxSeq(40), Tick(5), Bucket::default())
+        let hello = Hello { user, device, cursor, id: 0, expires_ms: 0, issued_ms: 0 };
+        Session::new(link, &hello, InboxSeq(40), Tick(5), Bucket::default())
     }
 
     fn frame(bytes: usize) -> Frame {
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn a_frame_without_a_place_in_the_inbox_is_offered() {
         let (mut out, mut hops, ledger) = (Vec::new(), Hops::new(ShardId(0), 4), Ledger::default());
-        let mut session = session(ConnId(5));
+        let mut session = session(LOCAL);
         let mut outlet = Outlet { out: &mut out, hops: &mut hops, ledger: &ledger, turn: 1 };
         assert!(outlet.offer(&mut session, &frame(10), ROOM));
         assert!(
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn who_has_no_room_is_offered_in_vain_and_nothing_happens() {
         let (mut out, mut hops, ledger) = (Vec::new(), Hops::new(ShardId(0), 4), Ledger::default());
-        let mut session = session(ConnId(5).held_by(HOLDER));
+        let mut session = session(Link::Held { holder: HOLDER, conn: ConnId(5) });
         let mut outlet = Outlet { out: &mut out, hops: &mut hops, ledger: &ledger, turn: 1 };
         assert!(outlet.offer(&mut session, &frame(2 * ROOM), ROOM), "what is alone goes, or it never could");
         let waits = session.egress.queued(2);

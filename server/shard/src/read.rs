@@ -5,10 +5,11 @@ use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
 use crate::channel::Channel;
 use crate::effect::{Effect, Fault};
-use crate::input::{ConnId, Ticket};
+use crate::input::Ticket;
 use crate::invariant::impossible;
 use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX, READ_PAUSE_MAX_MS};
 use crate::pipeline::After;
+use crate::session::SessionId;
 use crate::shard::{Asked, Shard, Slot};
 use crate::unread::Load;
 use crate::user::{User, Waiting};
@@ -111,9 +112,9 @@ impl Shard {
                 self.unread.forget(Load::Window(id));
                 self.window_loaded(id, &window);
             }
-            (Asked::Page(conn), Answer::Inbox { frames, through }) => {
-                self.unread.forget(Load::Page(conn));
-                self.page(conn, ticket, frames, through);
+            (Asked::Page(session_id), Answer::Inbox { frames, through }) => {
+                self.unread.forget(Load::Page(session_id));
+                self.page(session_id, ticket, frames, through);
             }
             (Asked::History(history), Answer::History(frames)) => self.history_page(&history, frames),
             (Asked::Channels { origin, id }, Answer::Joined { items, more }) => {
@@ -147,11 +148,11 @@ impl Shard {
                 self.window_not_loaded(id);
             }
             // The session waits for it and nothing else: it stays, and its page is asked for again.
-            Asked::Page(conn) if self.sessions.contains_key(&conn) => {
-                self.unread.failed(Load::Page(conn), self.now, true);
+            Asked::Page(session_id) if self.sessions.contains_key(&session_id) => {
+                self.unread.failed(Load::Page(session_id), self.now, true);
             }
             // The connection closed meanwhile.
-            Asked::Page(conn) => self.unread.forget(Load::Page(conn)),
+            Asked::Page(session_id) => self.unread.forget(Load::Page(session_id)),
             Asked::History(history) => {
                 self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &cannot_read());
             }
@@ -200,7 +201,7 @@ impl Shard {
                     self.with_user(user, || Waiting::Delivery);
                 }
                 Load::Replay { source } => self.applied.replay_failed(source),
-                Load::Page(conn) => self.page_again(conn),
+                Load::Page(session_id) => self.page_again(session_id),
                 // Asked for by requests alone, which are refused and never wait here.
                 Load::Channel(_) | Load::Window(_) => {}
             }
@@ -208,26 +209,26 @@ impl Shard {
     }
 
     /// A session's page is asked for again.
-    fn page_again(&mut self, conn: ConnId) {
-        match self.sessions.get_mut(&conn) {
+    fn page_again(&mut self, session_id: SessionId) {
+        match self.sessions.get_mut(&session_id) {
             Some(session) => {
                 session.paging = None;
-                self.advance(conn, false);
+                self.advance(session_id, false);
             }
-            None => self.unread.forget(Load::Page(conn)),
+            None => self.unread.forget(Load::Page(session_id)),
         }
     }
 
     /// Lets the first session that waits for a place among the pages ask for its own.
     fn ask_waiting_page(&mut self) {
         while self.has_page_room()
-            && let Some(conn) = self.pages_waiting.pop_front()
+            && let Some(session_id) = self.pages_waiting.pop_front()
         {
-            if let Some(session) = self.sessions.get_mut(&conn)
+            if let Some(session) = self.sessions.get_mut(&session_id)
                 && session.paging == Some(PAGE_WAITS)
             {
                 session.paging = None;
-                self.advance(conn, false);
+                self.advance(session_id, false);
             }
         }
     }

@@ -6,23 +6,22 @@
 //! egress bound, and above it the session is behind. So a connection has at most that bound on the way, and only a shard
 //! that is slow itself is waited for, as with deliveries: their drops are read again, senders are paused in time.
 
+use protocol::hello::Hello;
 use protocol::hop::{Held, Hop, Speak};
 use protocol::{CloseCode, Frame, ShardId};
 
 use crate::effect::Effect;
 use crate::input::ConnId;
 use crate::ledger::{Holds, Weight};
+use crate::link::Link;
 use crate::pauses::Why;
-use crate::session::Link;
+use crate::session::SessionId;
 use crate::shard::Shard;
-use crate::user::Hello;
 
 /// A connection of our own driver whose session is elsewhere.
 #[derive(Debug)]
 pub(crate) struct HeldConn {
     home: ShardId,
-    /// The home knows that it is not read.
-    told_paused: bool,
     /// Bytes of frames that came for it.
     taken: u64,
     /// Of them, what a flush left behind.
@@ -35,18 +34,17 @@ pub(crate) struct HeldConn {
 
 impl Shard {
     /// A connection of ours has said Hello, and its user lives elsewhere.
-    pub(crate) fn hold(&mut self, home: ShardId, hello: Hello) {
+    pub(crate) fn hold(&mut self, home: ShardId, conn: ConnId, hello: Hello) {
+        let link = Link::Local(conn);
         if self.draining.is_some() {
-            self.send_away(hello.conn);
+            self.send_away(link);
             return;
         }
-        let Hello { conn, user, device, cursor, id, expires_ms, issued_ms } = hello;
-        let held = HeldConn { home, told_paused: false, taken: 0, queued: 0, weight: None, untold: false };
-        self.held.insert(conn, held);
+        self.held.insert(conn, HeldConn { home, taken: 0, queued: 0, weight: None, untold: false });
         self.counters.hellos_held += 1;
         // The home says when to go on: its own pause would come a hop too late.
-        self.pause(conn, Why::Home);
-        self.pass_on(conn, Held::Hello { user, device, cursor, id, expires_ms, issued_ms });
+        self.pause_link(link, Why::Home);
+        self.pass_on(conn, Held::Hello(hello));
     }
 
     /// Passes on what a held connection said. False when the connection is not held: it is our own matter.
@@ -58,20 +56,18 @@ impl Shard {
     }
 
     pub(crate) fn frame_of_held(&mut self, conn: ConnId, frame: Frame) {
-        let Some(held) = self.held.get(&conn) else { return };
-        let home = held.home;
+        // It may have closed meanwhile.
+        let Some(home) = self.held.get(&conn).map(|held| held.home) else { return };
         self.pass_on(conn, Held::Frame(frame));
         if self.hops.is_pressed(home) {
-            self.pause(conn, Why::Lane(home));
             self.held_is_not_read(conn);
+            self.pause_link(Link::Local(conn), Why::Lane(home));
         }
     }
 
-    /// We do not read a connection that we hold, for a reason of ours: its home does not count its silence.
+    /// We will not read a connection that we may hold, for a reason of ours: its home does not count its silence.
     pub(crate) fn held_is_not_read(&mut self, conn: ConnId) {
-        if let Some(held) = self.held.get_mut(&conn)
-            && !core::mem::replace(&mut held.told_paused, true)
-        {
+        if self.held.get(&conn).is_some_and(|held| !self.has_own_reason(conn, held.home)) {
             self.pass_on(conn, Held::Read(false));
         }
     }
@@ -106,21 +102,25 @@ impl Shard {
         let known = self.pass_on(conn, Held::Closed);
         self.held.remove(&conn);
         if known {
-            self.pauses.forget(conn);
+            self.pauses.forget(Link::Local(conn));
         }
         known
     }
 
-    /// The ring to the home, or our driver, has room again. With both the connection is read, and its home counts silence from
-    /// now on.
-    pub(crate) fn held_is_read(&mut self, conn: ConnId) {
-        if let Some(held) = self.held.get_mut(&conn)
-            && !self.pauses.has(conn, Why::Lane(held.home))
-            && !self.pauses.has(conn, Why::Room)
-            && core::mem::take(&mut held.told_paused)
+    /// The ring to the home, or our driver, has room again. With both the connection is read, if we hold it: its home counts
+    /// silence from now on.
+    pub(crate) fn held_is_read(&mut self, link: Link) {
+        if let Link::Local(conn) = link
+            && self.held.get(&conn).is_some_and(|held| !self.has_own_reason(conn, held.home))
         {
             self.pass_on(conn, Held::Read(true));
         }
+    }
+
+    /// The home knows already that we do not read a connection for a reason of ours.
+    fn has_own_reason(&self, conn: ConnId, home: ShardId) -> bool {
+        let link = Link::Local(conn);
+        self.pauses.has(link, Why::Lane(home)) || self.pauses.has(link, Why::Room)
     }
 
     /// The home of a connection that we hold wants something done with it.
@@ -134,45 +134,54 @@ impl Shard {
                 self.untold(conn);
             }
             Speak::Close(code) => self.out.push(Effect::Close { conn, code }),
-            Speak::Pause => self.pause(conn, Why::Home),
-            Speak::Resume => self.unpause(conn, Why::Home),
+            Speak::Pause => self.pause_link(Link::Local(conn), Why::Home),
+            Speak::Resume => self.unpause_link(Link::Local(conn), Why::Home),
         }
     }
 
     /// A connection that another shard holds for us has said something. From here it is a connection like any other.
     pub(crate) fn heard(&mut self, holder: ShardId, conn: ConnId, fact: Held) {
-        let conn = conn.held_by(holder);
+        let link = Link::Held { holder, conn };
         match fact {
-            Held::Hello { user, device, cursor, id, expires_ms, issued_ms } => {
+            Held::Hello(hello) => {
                 // Its holder waits for our word.
-                self.pauses.note(conn, Why::Greeting);
-                self.hello(Hello { conn, user, device, cursor, id, expires_ms, issued_ms });
+                self.pauses.note(link, Why::Greeting);
+                return self.hello(link, hello);
             }
-            Held::Reauth { id, expires_ms, issued_ms } => self.reauth(conn, id, expires_ms, issued_ms),
-            Held::Frame(frame) => self.frame(conn, frame),
+            Held::Closed => return self.closed(link),
+            Held::Reauth(reauth) => return self.reauth(link, reauth),
+            Held::Frame(frame) => return self.frame_at(link, frame),
+            Held::Taken { .. } | Held::Took | Held::Read(_) => {}
+        }
+        // It may have been closed meanwhile; then the holder is being told.
+        let Some(id) = self.sessions.at(link) else { return };
+        match fact {
             Held::Taken { through, queued } => {
-                let Some(session) = self.sessions.get(&conn) else { return };
+                let Some(session) = self.sessions.get(&id) else { return };
                 let waiting = session.egress.waiting(through, queued);
-                self.egress(conn, waiting);
+                self.egress(id, waiting);
             }
-            Held::Took => self.took(conn),
-            Held::Read(is_read) => self.read_by_holder(conn, is_read),
-            Held::Closed => self.closed(conn),
+            Held::Took => self.took(id),
+            Held::Read(is_read) => self.read_by_holder(id, is_read),
+            _ => {}
         }
     }
 
     /// The holder of a connection reads it, or does not for a reason of its own.
-    fn read_by_holder(&mut self, conn: ConnId, is_read: bool) {
+    fn read_by_holder(&mut self, id: SessionId, is_read: bool) {
         let now = self.now;
-        // It may have been closed meanwhile; then the holder is being told.
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
-        session.holder_pauses = !is_read;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         session.heard_at = now;
+        if is_read {
+            self.pauses.unnote(session.link, Why::Holder);
+        } else {
+            self.pauses.note(session.link, Why::Holder);
+        }
     }
 
     /// Does something with a connection, wherever it is.
-    pub(crate) fn speak(&mut self, conn: ConnId, fact: Speak) {
-        Link::of(conn).speak(fact, &mut self.out, &mut self.hops);
+    pub(crate) fn speak(&mut self, link: Link, fact: Speak) {
+        link.speak(fact, &mut self.out, &mut self.hops);
     }
 
     /// The drain's time is over: homes that did not close what we hold for them will not.

@@ -1,59 +1,25 @@
 //! A session: a device's authenticated presence at its home. It is a position in the inbox plus a link.
 
-use protocol::hop::{Hop, Origin, Speak};
-use protocol::{DeviceId, InboxSeq, Kind, ShardId, UserId};
+use protocol::hello::Hello;
+use protocol::hop::Origin;
+use protocol::{DeviceId, InboxSeq, Kind, UserId};
 
 use crate::admit::{Bucket, Owed};
-use crate::effect::Effect;
-use crate::hops::Hops;
-use crate::input::{ConnId, Tick, Ticket};
+use crate::input::{Tick, Ticket};
 use crate::ledger::{Holds, Ledger, Weight};
 use crate::limits::COMPLETE_EVERY_MS;
+use crate::link::Link;
 use crate::pages::{Full, Page, Pages};
-use crate::user::Hello;
 
-/// What a session speaks through.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Link {
-    /// A connection of this shard's own driver.
-    Local(ConnId),
-    /// A connection that another shard's driver holds.
-    Remote {
-        /// Which shard.
-        holder: ShardId,
-        /// Its name for it.
-        conn: ConnId,
-    },
-}
-
-impl Link {
-    pub(crate) fn of(conn: ConnId) -> Self {
-        match conn.holder() {
-            None => Self::Local(conn),
-            Some((holder, conn)) => Self::Remote { holder, conn },
-        }
-    }
-
-    /// Does something with what is behind it.
-    pub(crate) fn speak(self, fact: Speak, out: &mut Vec<Effect>, hops: &mut Hops) {
-        match self {
-            Self::Local(conn) => out.push(match fact {
-                Speak::Frames(frames) => Effect::Transmit { conn, frames },
-                Speak::Close(code) => Effect::Close { conn, code },
-                Speak::Pause => Effect::Pause { conn },
-                Speak::Resume => Effect::Resume { conn },
-            }),
-            Self::Remote { holder, conn } => hops.push(holder, Hop::Speak { conn: conn.0, fact }),
-        }
-    }
-}
+/// A session's own name. It says nothing about where the session's connection is. Unique within the process: it tells an
+/// answer for this session from one for an earlier one of the device.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct SessionId(pub(crate) u64);
 
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: UserId,
     pub(crate) device: DeviceId,
-    /// Unique within the process: tells an answer for this session from one for an earlier one of the device.
-    pub(crate) number: u64,
     pub(crate) link: Link,
     /// Every inbox entry up to here was handed to the link.
     pub(crate) sent_through: InboxSeq,
@@ -69,8 +35,6 @@ pub(crate) struct Session {
     /// What it owes and what it is owed; most sessions neither.
     dues: Option<Box<Dues>>,
     pub(crate) faults: u32,
-    /// The connection's holder does not read it, for a reason of its own.
-    pub(crate) holder_pauses: bool,
     /// Stands in the shard's list of crowded connections.
     pub(crate) crowded: bool,
     /// When the session is looked at next; an earlier or later slot of the timer that names it is stale.
@@ -88,12 +52,11 @@ struct Dues {
 
 impl Session {
     /// One that has everything up to and with `start`.
-    pub(crate) fn new(hello: &Hello, number: u64, start: InboxSeq, now: Tick, bucket: Bucket) -> Self {
+    pub(crate) fn new(link: Link, hello: &Hello, start: InboxSeq, now: Tick, bucket: Bucket) -> Self {
         Self {
             user: hello.user,
             device: hello.device,
-            number,
-            link: Link::of(hello.conn),
+            link,
             sent_through: start,
             complete: start,
             completed_at: now,
@@ -103,10 +66,9 @@ impl Session {
             bucket,
             dues: None,
             faults: 0,
-            holder_pauses: false,
             crowded: false,
             look_at: Tick(u64::MAX),
-            egress: Egress::of(hello.conn),
+            egress: Egress::of(link),
         }
     }
 
@@ -156,8 +118,9 @@ impl Session {
         self.dues.take_if(|dues| dues.owed.is_none() && dues.pages.bytes() == 0);
     }
 
-    pub(crate) fn origin(&self) -> Origin {
-        Origin { user: self.user, device: self.device, session: self.number }
+    /// Where answers for this session go, which has that name.
+    pub(crate) fn origin(&self, id: SessionId) -> Origin {
+        Origin { user: self.user, device: self.device, session: id.0 }
     }
 
     /// Whether the newest entry `at` of the inbox is what it is to be sent next, and nothing else is due with it. If not,
@@ -182,7 +145,7 @@ pub(crate) struct Egress {
 /// What most links never have.
 #[derive(Debug, Default)]
 struct Rare {
-    /// A remote link: bytes spoken since the beginning. What its holder has not confirmed counts as waiting, because
+    /// A held connection: bytes spoken since the beginning. What its holder has not confirmed counts as waiting, because
     /// nobody else tells how full the rings between are.
     spoken: Option<u64>,
     /// Since when bytes have waited without one being taken.
@@ -192,9 +155,8 @@ struct Rare {
 }
 
 impl Egress {
-    pub(crate) fn of(conn: ConnId) -> Self {
-        let is_remote = matches!(Link::of(conn), Link::Remote { .. });
-        let rare = is_remote.then(|| Box::new(Rare { spoken: Some(0), ..Rare::default() }));
+    pub(crate) fn of(link: Link) -> Self {
+        let rare = link.is_held().then(|| Box::new(Rare { spoken: Some(0), ..Rare::default() }));
         Self { rare, ..Self::default() }
     }
 
@@ -289,17 +251,18 @@ fn counted(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-const _: () = assert!(size_of::<Session>() <= 152);
+const _: () = assert!(size_of::<Session>() <= 144);
 
 #[cfg(test)]
 mod tests {
+    use protocol::ShardId;
+
     use super::*;
+    use crate::input::ConnId;
 
     #[test]
     fn what_a_holder_has_not_confirmed_waits() {
-        let conn = ConnId(7).held_by(ShardId(3));
-        assert_eq!(Link::of(conn), Link::Remote { holder: ShardId(3), conn: ConnId(7) });
-        let mut egress = Egress::of(conn);
+        let mut egress = Egress::of(Link::Held { holder: ShardId(3), conn: ConnId(7) });
         egress.add(100, 1);
         egress.add(50, 2);
         assert_eq!(egress.queued(9), 150);

@@ -21,11 +21,13 @@ use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
 use crate::ledger::{Holds, Ledger, frame_bytes};
 use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
+use crate::link::Link;
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::pressure::Pressure;
 use crate::remote::HeldConn;
-use crate::session::Session;
+use crate::session::SessionId;
+use crate::sessions::Sessions;
 use crate::source::Source;
 use crate::timer::Timer;
 use crate::unread::{Resting, Unread};
@@ -44,9 +46,8 @@ pub struct Shard {
     pub(crate) out: Vec<Effect>,
     pub(crate) users: IdMap<UserId, Slot<Box<User>, Vec<Waiting>>>,
     pub(crate) channels: IdMap<ChannelId, Slot<Box<Channel>, VecDeque<Submit>>>,
-    /// Boxed, so that the empty places of the map cost little.
-    pub(crate) sessions: IdMap<ConnId, Box<Session>>,
-    pub(crate) greeting: IdMap<ConnId, Greeting>,
+    pub(crate) sessions: Sessions,
+    pub(crate) greeting: IdMap<Link, Greeting>,
     /// Connections of our driver whose sessions are elsewhere.
     pub(crate) held: IdMap<ConnId, HeldConn>,
     /// Of them, those whose home is to be told what was taken.
@@ -62,7 +63,7 @@ pub struct Shard {
     /// Of them, those that are answered with a page.
     pub(crate) pages_asked: usize,
     /// Sessions whose page of the inbox waits for a place among those.
-    pub(crate) pages_waiting: VecDeque<ConnId>,
+    pub(crate) pages_waiting: VecDeque<SessionId>,
     /// What was read in vain and rests.
     pub(crate) unread: Unread,
     pub(crate) next_ticket: u64,
@@ -78,7 +79,7 @@ pub struct Shard {
     pub(crate) pressure: Pressure,
     /// Connections that became crowded in this turn, or were in the one before, and of which the driver told nothing: what
     /// the flush at the end of the turn does not leave behind is drained, and nobody says so.
-    pub(crate) crowded: Vec<ConnId>,
+    pub(crate) crowded: Vec<SessionId>,
     pub(crate) spare_tails: SpareTails,
     pub(crate) windows: Windows,
     pub(crate) user_ring: VecDeque<(UserId, u64)>,
@@ -108,7 +109,7 @@ pub(crate) enum Asked {
     User(UserId),
     Channel(ChannelId),
     Window(ChannelId),
-    Page(ConnId),
+    Page(SessionId),
     History(History),
     Channels {
         origin: Origin,
@@ -168,7 +169,7 @@ impl Shard {
             out: Vec::new(),
             users: IdMap::with_hasher(seed),
             channels: IdMap::with_hasher(seed),
-            sessions: IdMap::with_hasher(seed),
+            sessions: Sessions::new(seed),
             greeting: IdMap::with_hasher(seed),
             held: IdMap::with_hasher(seed),
             held_untold: Vec::new(),
@@ -323,31 +324,38 @@ impl Shard {
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Hello { conn, user, device, cursor, id, expires_ms, issued_ms } => {
-                let hello = crate::user::Hello { conn, user, device, cursor, id, expires_ms, issued_ms };
-                let home = self.placement.user_home(user);
-                if home == self.config.shard { self.hello(hello) } else { self.hold(home, hello) }
-            }
-            Input::Reauth { conn, id, expires_ms, issued_ms } => {
-                if !self.pass_on(conn, Held::Reauth { id, expires_ms, issued_ms }) {
-                    self.reauth(conn, id, expires_ms, issued_ms);
+            Input::Hello { conn, hello } => {
+                let home = self.placement.user_home(hello.user);
+                if home == self.config.shard {
+                    self.hello(Link::Local(conn), hello);
+                } else {
+                    self.hold(home, conn, hello);
                 }
             }
-            Input::Frame { conn, frame } if self.held.contains_key(&conn) => self.frame_of_held(conn, frame),
-            Input::Frame { conn, frame } => self.frame(conn, frame),
-            Input::Egress { conn, queued } if self.held.contains_key(&conn) => {
-                self.egress_of_held(conn, queued);
-            }
-            Input::Egress { conn, queued } => self.egress(conn, queued),
-            Input::Took { conn } => {
-                if !self.pass_on(conn, Held::Took) {
-                    self.took(conn);
+            Input::Reauth { conn, reauth } => {
+                if !self.pass_on(conn, Held::Reauth(reauth)) {
+                    self.reauth(Link::Local(conn), reauth);
                 }
             }
             Input::Reads { conn, is_read } => self.read_by_driver(conn, is_read),
+            Input::Frame { conn, frame } => match self.sessions.at(Link::Local(conn)) {
+                Some(id) => self.frame(id, frame),
+                None if self.held.contains_key(&conn) => self.frame_of_held(conn, frame),
+                None => self.frame_while_greeting(Link::Local(conn), frame),
+            },
+            Input::Egress { conn, queued } => match self.sessions.at(Link::Local(conn)) {
+                Some(id) => self.egress(id, queued),
+                None => self.egress_of_held(conn, queued),
+            },
+            Input::Took { conn } => match self.sessions.at(Link::Local(conn)) {
+                Some(id) => self.took(id),
+                None => {
+                    self.pass_on(conn, Held::Took);
+                }
+            },
             Input::Closed { conn } => {
                 if !self.held_closed(conn) {
-                    self.closed(conn);
+                    self.closed(Link::Local(conn));
                 }
             }
             Input::Hop { from: _, hop } => self.hop(hop),

@@ -7,9 +7,9 @@ use protocol::{BayId, Bays, UserId};
 
 use crate::applied::Inbound;
 use crate::behind::PAGE;
-use crate::input::ConnId;
 use crate::invariant::impossible;
 use crate::ledger::{Holds, frame_bytes};
+use crate::session::SessionId;
 use crate::shard::{Asked, Shard, Slot};
 use crate::user::Waiting;
 
@@ -94,7 +94,7 @@ impl Shard {
     fn ack_early(&mut self, inbound: &mut Inbound) {
         let Inbound { deliveries, origins, acked, .. } = inbound;
         for (place, origin) in origins.iter() {
-            let Some((conn, at_head)) = self.session_at_head(*origin) else { continue };
+            let Some((id, at_head)) = self.session_at_head(*origin) else { continue };
             let Some(delivery) = deliveries.get(*place) else {
                 return impossible!(self, "an origin without a delivery");
             };
@@ -103,16 +103,16 @@ impl Shard {
                 continue;
             }
             acked.push(*place);
-            self.ack(conn, &delivery.frame);
+            self.ack(id, &delivery.frame);
         }
     }
 
     /// The session, if it is still there, and whether it was sent all that its inbox holds.
-    fn session_at_head(&self, origin: Origin) -> Option<(ConnId, bool)> {
-        let conn = self.session_of(origin)?;
-        let (session, user) = (self.sessions.get(&conn)?, self.users.get(&origin.user)?);
+    fn session_at_head(&self, origin: Origin) -> Option<(SessionId, bool)> {
+        let id = self.session_of(origin)?;
+        let (session, user) = (self.sessions.get(&id)?, self.users.get(&origin.user)?);
         let Slot::Live(user) = user else { return None };
-        Some((conn, session.paging.is_none() && session.sent_through == user.inbox.head()))
+        Some((id, session.paging.is_none() && session.sent_through == user.inbox.head()))
     }
 
     /// A user is in memory: the spans that waited for it wait no more.

@@ -3,17 +3,17 @@
 use protocol::limits::PAGE_BYTES_MAX;
 use protocol::{Code, Frame, Kind, Refusal, SendId, cost};
 
-use crate::input::ConnId;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
 use crate::pages::{Page, page_bytes};
 use crate::pauses::Why;
+use crate::session::SessionId;
 use crate::shard::{Shard, Slot};
 
 impl Shard {
     /// Takes what a frame costs from the session and from its user, or says when both will have it, and what was refused
     /// before it too. One that is refused is not read until then.
-    pub(crate) fn pay(&mut self, conn: ConnId, frame: &Frame) -> Result<(), Refusal> {
+    pub(crate) fn pay(&mut self, session_id: SessionId, frame: &Frame) -> Result<(), Refusal> {
         let now = self.now;
         let (pace, user_pace) = (self.config.limits.session_pace(), self.config.limits.user_pace());
         let tokens = u64::from(cost::tokens(frame));
@@ -21,12 +21,12 @@ impl Shard {
         let is_upkeep = matches!(frame.kind(), Kind::HEARTBEAT | Kind::CURSOR_ACK);
         let of_user = |tokens| if is_upkeep { 0 } else { tokens };
         let send = frame.kind().is_message().then(|| frame.send_id());
-        let Some(session) = self.sessions.get_mut(&conn) else {
-            impossible!(self, conn, "a frame of a session that is not there is paid for");
+        let Some(session) = self.sessions.get_mut(&session_id) else {
+            impossible!(self, session_id, "a frame of a session that is not there is paid for");
             return Ok(());
         };
         let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else {
-            impossible!(self, conn, "a session of a user that is not in memory");
+            impossible!(self, session_id, "a session of a user that is not in memory");
             return Ok(());
         };
         let wait_ms = |tokens| {
@@ -44,7 +44,7 @@ impl Shard {
         }
         let wait_ms = wait_ms(session.owed().map_or(tokens, |owed| owed.with(tokens))).max(1);
         session.owe().refuse(tokens, send, now, wait_ms);
-        self.pause_for_tokens(conn);
+        self.pause_for_tokens(session_id);
         let text = if is_kept_back {
             "a send before this one was refused; send again from that one on, in order"
         } else {
@@ -54,34 +54,34 @@ impl Shard {
     }
 
     /// A send is refused for another reason than its cost: those behind it wait for it all the same.
-    pub(crate) fn keep_back_sends(&mut self, conn: ConnId, frame: &Frame) {
+    pub(crate) fn keep_back_sends(&mut self, session_id: SessionId, frame: &Frame) {
         let now = self.now;
-        if let Some(session) = self.sessions.get_mut(&conn).filter(|_| frame.kind().is_message()) {
+        if let Some(session) = self.sessions.get_mut(&session_id).filter(|_| frame.kind().is_message()) {
             session.owe().refuse(0, Some(frame.send_id()), now, 0);
         }
     }
 
     /// What a session in debt sends would be refused: it waits where it is.
-    fn pause_for_tokens(&mut self, conn: ConnId) {
-        let owed = self.sessions.get(&conn).and_then(|session| session.owed());
-        let Some(read_at) = owed.map(|owed| owed.read_at) else { return };
-        if !self.pauses.has(conn, Why::Tokens) {
-            self.broke.set(read_at, conn);
-            self.pause(conn, Why::Tokens);
+    fn pause_for_tokens(&mut self, session_id: SessionId) {
+        let Some(session) = self.sessions.get(&session_id) else { return };
+        let Some(read_at) = session.owed().map(|owed| owed.read_at) else { return };
+        if !self.pauses.has(session.link, Why::Tokens) {
+            self.broke.set(read_at, session_id);
+            self.pause(session_id, Why::Tokens);
         }
     }
 
     /// Reads those again who have what they need.
     pub(crate) fn read_those_with_tokens(&mut self) {
-        while let Some(conns) = self.broke.due(self.now) {
-            for conn in conns {
+        while let Some(sessions) = self.broke.due(self.now) {
+            for session_id in sessions {
                 // Who has gone, or has paid meanwhile, owes nothing.
-                let owed = self.sessions.get(&conn).and_then(|session| session.owed());
+                let owed = self.sessions.get(&session_id).and_then(|session| session.owed());
                 let read_at = owed.map_or(self.now, |owed| owed.read_at);
                 if read_at > self.now {
-                    self.broke.set(read_at, conn);
+                    self.broke.set(read_at, session_id);
                 } else {
-                    self.unpause(conn, Why::Tokens);
+                    self.unpause(session_id, Why::Tokens);
                 }
             }
         }
@@ -89,10 +89,10 @@ impl Shard {
 
     /// Reserves room for the page that answers a request, before anybody works for it. A session without room is not read
     /// until there is some.
-    pub(crate) fn reserve_page(&mut self, conn: ConnId, request: &Frame) -> Result<(), Refusal> {
+    pub(crate) fn reserve_page(&mut self, session_id: SessionId, request: &Frame) -> Result<(), Refusal> {
         let most = self.egress_room();
-        let Some(session) = self.sessions.get_mut(&conn) else {
-            impossible!(self, conn, "a page for a session that is not there");
+        let Some(session) = self.sessions.get_mut(&session_id) else {
+            impossible!(self, session_id, "a page for a session that is not there");
             return Ok(());
         };
         let inbox = if session.paging.is_some() { PAGE_BYTES_MAX } else { 0 };
@@ -104,27 +104,31 @@ impl Shard {
             return Ok(());
         }
         if session.page_bytes() > 0 || session.paging.is_some() {
-            self.pause(conn, Why::Pages);
+            self.pause(session_id, Why::Pages);
         } else {
-            self.pause(conn, Why::Egress);
-            self.crowd(conn);
+            self.pause(session_id, Why::Egress);
+            self.crowd(session_id);
         }
         Err(Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more"))
     }
 
     /// A request of a session is answered: its room is given back.
-    pub(crate) fn page_is_answered(&mut self, conn: ConnId, asked: Kind, id: u64) {
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+    pub(crate) fn page_is_answered(&mut self, session_id: SessionId, asked: Kind, id: u64) {
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
         if session.give_page_back(asked, id).is_none() {
-            return impossible!(self, conn, "a page that was answered twice, or asked for without room");
+            return impossible!(
+                self,
+                session_id,
+                "a page that was answered twice, or asked for without room"
+            );
         }
-        self.unpause(conn, Why::Pages);
+        self.unpause(session_id, Why::Pages);
     }
 
     /// A send that went on to its channel was refused there, and will come again.
-    pub(crate) fn send_is_refused_elsewhere(&mut self, conn: ConnId, id: u64) {
+    pub(crate) fn send_is_refused_elsewhere(&mut self, session_id: SessionId, id: u64) {
         // Most sessions owe nothing.
-        if let Some(owed) = self.sessions.get_mut(&conn).and_then(|session| session.owed_mut()) {
+        if let Some(owed) = self.sessions.get_mut(&session_id).and_then(|session| session.owed_mut()) {
             owed.refused_elsewhere(SendId(id));
         }
     }

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::input::{ConnId, Tick};
+use crate::input::Tick;
+use crate::session::SessionId;
 
 /// Of a second.
 const SLOT_MS: u64 = 1000;
 
-/// Each connection stands in exactly one slot; being early is cheap, it is put back.
+/// Being early is cheap: who is not due is put back.
 #[derive(Debug)]
 pub(crate) struct Timer {
     slot_ms: u64,
-    slots: BTreeMap<u64, Vec<ConnId>>,
+    slots: BTreeMap<u64, Vec<SessionId>>,
 }
 
 impl Default for Timer {
@@ -26,13 +27,13 @@ impl Timer {
         Self { slot_ms: slot_ms.max(1), slots: BTreeMap::new() }
     }
 
-    /// Looks at the connection at `at` or up to a slot later.
-    pub(crate) fn set(&mut self, at: Tick, conn: ConnId) {
-        self.slots.entry(at.0.div_ceil(self.slot_ms)).or_default().push(conn);
+    /// Looks at the session at `at` or up to a slot later.
+    pub(crate) fn set(&mut self, at: Tick, id: SessionId) {
+        self.slots.entry(at.0.div_ceil(self.slot_ms)).or_default().push(id);
     }
 
     /// Takes one slot that is due.
-    pub(crate) fn due(&mut self, now: Tick) -> Option<Vec<ConnId>> {
+    pub(crate) fn due(&mut self, now: Tick) -> Option<Vec<SessionId>> {
         let slot = *self.slots.first_key_value()?.0;
         if slot * self.slot_ms > now.0 {
             return None;
@@ -52,13 +53,13 @@ mod tests {
     #[test]
     fn never_early() {
         let mut timer = Timer::default();
-        timer.set(Tick(1500), ConnId(1));
-        timer.set(Tick(900), ConnId(2));
+        timer.set(Tick(1500), SessionId(1));
+        timer.set(Tick(900), SessionId(2));
         assert_eq!(timer.next(), Some(Tick(1000)));
         assert_eq!(timer.due(Tick(999)), None);
-        assert_eq!(timer.due(Tick(1000)), Some(vec![ConnId(2)]));
+        assert_eq!(timer.due(Tick(1000)), Some(vec![SessionId(2)]));
         assert_eq!(timer.due(Tick(1999)), None);
-        assert_eq!(timer.due(Tick(2000)), Some(vec![ConnId(1)]));
+        assert_eq!(timer.due(Tick(2000)), Some(vec![SessionId(1)]));
         assert_eq!(timer.next(), None);
     }
 }

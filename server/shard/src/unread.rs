@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use protocol::{BayId, ChannelId, UserId};
 
-use crate::input::{ConnId, Tick};
+use crate::input::Tick;
 use crate::limits::{READ_PAUSE_MAX_MS, READ_PAUSE_MIN_MS, RESTS_MAX};
+use crate::session::SessionId;
 
 /// What was read in vain.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -16,7 +17,7 @@ pub(crate) enum Load {
     User(UserId),
     Channel(ChannelId),
     Window(ChannelId),
-    Page(ConnId),
+    Page(SessionId),
     Replay { source: BayId },
 }
 
@@ -26,7 +27,7 @@ impl fmt::Display for Load {
             Self::User(user) => write!(f, "user {user}"),
             Self::Channel(channel) => write!(f, "channel {channel}"),
             Self::Window(channel) => write!(f, "the newest messages of channel {channel}"),
-            Self::Page(conn) => write!(f, "a page of the inbox for connection {}", conn.0),
+            Self::Page(session) => write!(f, "a page of the inbox for session {}", session.0),
             Self::Replay { source } => write!(f, "the fan-out log of bay {source}"),
         }
     }

@@ -1,11 +1,14 @@
 //! A user at its home: the account, its devices, its inbox, its sessions.
 
 use protocol::commit::{AccountRow, DeviceRow};
-use protocol::{ChannelId, Cursor, DeviceId, InboxSeq, UserId};
+use protocol::hello::Hello;
+use protocol::{ChannelId, DeviceId, InboxSeq};
 
 use crate::admit::Bucket;
 use crate::inbox::Inbox;
-use crate::input::{Command, ConnId, Ticket};
+use crate::input::{Command, Ticket};
+use crate::link::Link;
+use crate::session::SessionId;
 
 #[derive(Debug)]
 pub(crate) struct User {
@@ -13,7 +16,7 @@ pub(crate) struct User {
     /// At most `DEVICES_MAX`; a list, since most users have two or three.
     pub(crate) devices: Vec<(DeviceId, DeviceRow)>,
     pub(crate) inbox: Inbox,
-    pub(crate) sessions: Vec<ConnId>,
+    pub(crate) sessions: Vec<SessionId>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     pub(crate) used: u64,
@@ -26,23 +29,11 @@ pub(crate) struct User {
 /// What waits while a user is loaded.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    Hello(Hello),
+    Hello(Link, Hello),
     Open(ChannelId),
     Control(Ticket, Command),
     /// A delivery waits in its own queue; this only asks for the load.
     Delivery,
-}
-
-/// See [`crate::Input::Hello`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hello {
-    pub(crate) conn: ConnId,
-    pub(crate) user: UserId,
-    pub(crate) device: DeviceId,
-    pub(crate) cursor: Cursor,
-    pub(crate) id: u64,
-    pub(crate) expires_ms: u64,
-    pub(crate) issued_ms: u64,
 }
 
 impl User {

@@ -8,6 +8,7 @@ use protocol::body;
 use protocol::body::message::{CreateGroup, SendText};
 use protocol::body::session::{Heartbeat, Reject, WelcomeV2};
 use protocol::body::sync::{GetChannels, GetHistory};
+use protocol::hello::Hello;
 use protocol::query::{Answer, Query};
 use protocol::{
     ChannelId, Code, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, SendId, Seq, Stamp, UserId,
@@ -317,12 +318,14 @@ fn who_comes_again_has_no_more_tokens_than_before() {
         desk.turn(0, vec![Input::Closed { conn: ConnId(conn) }]);
         let hello = Input::Hello {
             conn: ConnId(conn + 1),
-            user: UserId(10),
-            device: DeviceId(1),
-            cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(u64::MAX) },
-            id: 99,
-            expires_ms: desk.wall_ms + 3_600_000,
-            issued_ms: desk.wall_ms,
+            hello: Hello {
+                user: UserId(10),
+                device: DeviceId(1),
+                cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(u64::MAX) },
+                id: 99,
+                expires_ms: desk.wall_ms + 3_600_000,
+                issued_ms: desk.wall_ms,
+            },
         };
         desk.turn(0, vec![hello]);
     }

@@ -5,6 +5,7 @@ mod desk;
 
 use desk::Desk;
 use protocol::commit::{AccountRow, Row};
+use protocol::hello::{Hello, Reauth};
 use protocol::query::Answer;
 use protocol::{CloseCode, Cursor, DeviceId, InboxSeq, UserId};
 use shard::{Command, CommandError, ConnId, Input, Ticket};
@@ -44,7 +45,10 @@ fn hello_issued(desk: &mut Desk, conn: u64, device: u64, issued_ms: u64) {
     let expires_ms = desk.wall_ms + 3_600_000;
     desk.turn(
         0,
-        vec![Input::Hello { conn: ConnId(conn), user, device, cursor, id: 99, expires_ms, issued_ms }],
+        vec![Input::Hello {
+            conn: ConnId(conn),
+            hello: Hello { user, device, cursor, id: 99, expires_ms, issued_ms },
+        }],
     );
 }
 
@@ -109,8 +113,10 @@ fn a_token_from_before_a_logout_from_everywhere_is_refused() {
     // Its old token brings no new connection, and prolongs nothing.
     hello_issued(&mut desk, 3, 2, now);
     is_refused(&mut desk, 3);
-    let reauth =
-        |conn, issued_ms| Input::Reauth { conn: ConnId(conn), id: 99, expires_ms: u64::MAX, issued_ms };
+    let reauth = |conn, issued_ms| {
+        let reauth = Reauth { id: 99, expires_ms: u64::MAX, issued_ms };
+        Input::Reauth { conn: ConnId(conn), reauth }
+    };
     desk.turn(0, vec![reauth(2, now + 1)]);
     assert_eq!(desk.seen(2), ["done 99"]);
     desk.turn(0, vec![reauth(2, 0)]);

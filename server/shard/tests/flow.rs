@@ -6,6 +6,7 @@ mod desk;
 use desk::{Desk, GENERATION};
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::GetHistory;
+use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
 use protocol::{ChannelId, CloseCode, Cursor, DeviceId, Generation, InboxSeq, ShardId, UserId, body};
 use shard::limits::{HOPS_WAITING_MAX, PARKED_FACTOR, PRESSURE_FORGOTTEN_MS};
@@ -32,12 +33,14 @@ fn heartbeat() -> Heartbeat {
 fn hello(desk: &Desk, conn: u64, user: u64) -> Input {
     Input::Hello {
         conn: ConnId(conn),
-        user: UserId(user),
-        device: DeviceId((conn - 1) % 5 + 1),
-        cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(0) },
-        id: 99,
-        expires_ms: desk.wall_ms + 360_000_000,
-        issued_ms: desk.wall_ms,
+        hello: Hello {
+            user: UserId(user),
+            device: DeviceId((conn - 1) % 5 + 1),
+            cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(0) },
+            id: 99,
+            expires_ms: desk.wall_ms + 360_000_000,
+            issued_ms: desk.wall_ms,
+        },
     }
 }
 
@@ -419,7 +422,7 @@ fn reauth_while_the_user_is_loaded_is_answered_in_order() {
     desk.send(1, 10, 5, &heartbeat());
     let expires_ms = desk.wall_ms + 7_200_000;
     let issued_ms = desk.wall_ms;
-    desk.turn(0, vec![Input::Reauth { conn: ConnId(1), id: 6, expires_ms, issued_ms }]);
+    desk.turn(0, vec![Input::Reauth { conn: ConnId(1), reauth: Reauth { id: 6, expires_ms, issued_ms } }]);
     desk.send(1, 10, 7, &heartbeat());
     assert!(desk.seen(1).is_empty());
     desk.run();

@@ -4,6 +4,7 @@
 mod desk;
 
 use desk::Desk;
+use protocol::hello::Hello;
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, ShardId, UserId};
 use shard::{ConnId, Input, Limits};
 
@@ -33,12 +34,14 @@ fn a_held_connection_that_takes_nothing_costs_its_budget_and_holds_up_nobody() {
     desk.join(OTHER, other, 3);
     let hello = Input::Hello {
         conn: ConnId(STALLED),
-        user: UserId(stalled),
-        device: DeviceId(2),
-        cursor: Cursor { generation: Generation(desk::GENERATION), at: InboxSeq(0) },
-        id: 99,
-        expires_ms: desk.wall_ms + 3_600_000,
-        issued_ms: desk.wall_ms,
+        hello: Hello {
+            user: UserId(stalled),
+            device: DeviceId(2),
+            cursor: Cursor { generation: Generation(desk::GENERATION), at: InboxSeq(0) },
+            id: 99,
+            expires_ms: desk.wall_ms + 3_600_000,
+            issued_ms: desk.wall_ms,
+        },
     };
     desk.turn(holder, vec![hello]);
     desk.run();

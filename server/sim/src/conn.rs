@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use protocol::body::ingest;
-use protocol::body::session::{Hello, Reauth};
+use protocol::body::session;
+use protocol::hello::{Hello, Reauth};
 use protocol::limits::{FRAME_BYTES_MAX, PAGE_BYTES_MAX};
 use protocol::partition::mix64;
 use protocol::{CloseCode, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Placement, UserId};
@@ -146,7 +147,7 @@ impl Conn {
         let hello = self.watch.is_none();
         match frame.kind() {
             Kind::HELLO if hello => {
-                let Ok(body) = ingest::<Hello>(&frame) else {
+                let Ok(body) = ingest::<session::Hello>(&frame) else {
                     return self.close(CloseCode::Unauthenticated, scene);
                 };
                 let Some(Token { user, device, expires_ms, issued_ms }) = read_token(&body.token) else {
@@ -162,18 +163,11 @@ impl Conn {
                 let may_be_welcome = scene.oracle.may_be_welcome(user, device, issued_ms);
                 self.watch = Some(Watch::new(user, device, cursor, may_be_welcome));
                 let id_of_hello = frame.header().id;
-                self.inputs.push_back(Input::Hello {
-                    conn: id,
-                    user,
-                    device,
-                    cursor,
-                    id: id_of_hello,
-                    expires_ms,
-                    issued_ms,
-                });
+                let hello = Hello { user, device, cursor, id: id_of_hello, expires_ms, issued_ms };
+                self.inputs.push_back(Input::Hello { conn: id, hello });
             }
             Kind::REAUTH if !hello => {
-                let body = ingest::<Reauth>(&frame).ok();
+                let body = ingest::<session::Reauth>(&frame).ok();
                 if let Some(token) = body.and_then(|body| read_token(&body.token)) {
                     let Token { user, device, expires_ms, issued_ms } = token;
                     let id_of_reauth = frame.header().id;
@@ -182,12 +176,8 @@ impl Conn {
                     {
                         watch.expect_refused_reauth(id_of_reauth);
                     }
-                    self.inputs.push_back(Input::Reauth {
-                        conn: id,
-                        id: id_of_reauth,
-                        expires_ms,
-                        issued_ms,
-                    });
+                    let reauth = Reauth { id: id_of_reauth, expires_ms, issued_ms };
+                    self.inputs.push_back(Input::Reauth { conn: id, reauth });
                 }
             }
             Kind::HELLO | Kind::REAUTH => self.close(CloseCode::Protocol, scene),

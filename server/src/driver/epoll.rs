@@ -16,10 +16,10 @@ use bytes::Bytes;
 use edge::{Connection, Halves, Moment, Table};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use protocol::hello::Hello;
 use protocol::{CloseCode, Rejects};
 use shard::{ConnId, Input};
 
-pub(super) use self::transfer::hello_input;
 use self::transfer::sink;
 use super::timers::Timers;
 use super::udp::{Udp, is_quic};
@@ -148,7 +148,7 @@ impl Epoll {
     }
 
     /// Hands a connection over whose user's home is another shard.
-    fn give_away(&mut self, conn: ConnId, hello: edge::Hello, told: &mut Vec<Told>) {
+    fn give_away(&mut self, conn: ConnId, hello: Hello, told: &mut Vec<Told>) {
         let Some(mut entry) = self.forget(conn) else { return };
         self.counters.hellos += 1;
         self.counters.handed_over += 1;
@@ -371,7 +371,7 @@ impl Driver for Epoll {
         }
         let Some(conn) = self.register(TcpStream::from_std(stream), edge) else { return };
         self.counters.taken_over += 1;
-        told.push(Told::Input(hello_input(conn, hello)));
+        told.push(Told::Input(Input::Hello { conn, hello }));
         let moment = Self::moment(&self.setup, now);
         if let Some(entry) = self.table.get_mut(conn.0) {
             entry.is_known = true;

@@ -18,7 +18,6 @@ use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use shard::{ConnId, Input};
 
 use super::budget::Budget;
-use super::epoll::hello_input;
 use super::{Setup, Told};
 use crate::clock::Now;
 
@@ -88,10 +87,8 @@ fn sink<'a>(told: &'a mut Vec<Told>, rejects: &'a mut Rejects) -> impl FnMut(Key
     move |key, said| {
         let conn = ConnId(key.0 | QUIC);
         told.push(Told::Input(match said {
-            Said::Event(edge::Event::Hello(hello)) => hello_input(conn, hello),
-            Said::Event(edge::Event::Reauth { id, expires_ms, issued_ms }) => {
-                Input::Reauth { conn, id, expires_ms, issued_ms }
-            }
+            Said::Event(edge::Event::Hello(hello)) => Input::Hello { conn, hello },
+            Said::Event(edge::Event::Reauth(reauth)) => Input::Reauth { conn, reauth },
             Said::Event(edge::Event::Refused(code)) => return rejects.add(code),
             Said::Event(edge::Event::Frame(frame)) => Input::Frame { conn, frame },
             Said::Queued(queued) => Input::Egress { conn, queued },

@@ -51,10 +51,10 @@ impl Core for Echo {
 
     fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Hello { conn, id, .. } => {
+            Input::Hello { conn, hello } => {
                 assert!(self.open.insert(conn), "a number was used again");
                 let home = session::Heartbeat { time_ms: u64::from(self.shard.0) };
-                effects.push(Effect::Transmit { conn, frames: encode(id, &home).into_bytes() });
+                effects.push(Effect::Transmit { conn, frames: encode(hello.id, &home).into_bytes() });
             }
             Input::Frame { conn, frame } => {
                 assert!(self.open.contains(&conn), "a frame before Hello or after Closed");

@@ -3,12 +3,13 @@ use protocol::{DeviceId, UserId};
 use super::*;
 
 use protocol::body::{encode, read, session, sync};
+use protocol::hello::{Hello, Reauth};
 use protocol::limits::FRAME_BYTES_MAX;
 use protocol::token::{Claims, Key, sign};
 use protocol::ws::{Opcode, encode_header, mask};
 use protocol::{Code, Frame, FramingFault, Header, Kind};
 
-use crate::{Hello, SLICES_MAX};
+use crate::SLICES_MAX;
 
 mod bounds;
 
@@ -151,7 +152,7 @@ fn any_split_gives_the_same_events_also_when_held_after_hello() {
         Event::Frame(heartbeat(1)),
         Event::Frame(heartbeat(2)),
         Event::Frame(heartbeat(3)),
-        Event::Reauth { id: 5, expires_ms: 70_000, issued_ms: 1 },
+        Event::Reauth(Reauth { id: 5, expires_ms: 70_000, issued_ms: 1 }),
         Event::Frame(heartbeat(4)),
     ];
     for piece in (1..80).chain([stream.len() - 1, stream.len()]) {

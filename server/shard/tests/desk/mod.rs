@@ -15,6 +15,7 @@ use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
+use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Query, ReadFault};
 use protocol::{
@@ -223,12 +224,14 @@ impl Desk {
     pub fn hello(&mut self, conn: u64, user: u64, device: u64, cursor: u64) {
         let input = Input::Hello {
             conn: ConnId(conn),
-            user: UserId(user),
-            device: DeviceId(device),
-            cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(cursor) },
-            id: 99,
-            expires_ms: self.wall_ms + 3_600_000,
-            issued_ms: self.wall_ms,
+            hello: Hello {
+                user: UserId(user),
+                device: DeviceId(device),
+                cursor: Cursor { generation: Generation(GENERATION), at: InboxSeq(cursor) },
+                id: 99,
+                expires_ms: self.wall_ms + 3_600_000,
+                issued_ms: self.wall_ms,
+            },
         };
         let home = self.home(user);
         self.turn(home, vec![input]);

@@ -152,8 +152,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "paused connections are never resumed",
         file: "pauses.rs",
-        from: "        if !is_last {",
-        to: "        if !is_last || is_last {",
+        from: "        if !change.turns {",
+        to: "        if !change.turns || change.turns {",
     },
     Mutant {
         name: "a seventeenth device is let in",
@@ -176,7 +176,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a removed device's session lives on",
         file: "control.rs",
-        from: "            self.end_session(conn, CloseCode::Unauthenticated);\n",
+        from: "            self.end_session(session, CloseCode::Unauthenticated);\n",
         to: "",
     },
     Mutant {
@@ -188,7 +188,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "somebody else's ack goes to another device",
         file: "behind.rs",
-        from: "let is_own = entry.ack == Ack::Due(session.number);",
+        from: "let is_own = entry.ack == Ack::Due(id);",
         to: "let is_own = entry.ack != Ack::None;",
     },
     Mutant {
@@ -200,7 +200,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a session that reads slowly is forgotten",
         file: "home.rs",
-        from: "        self.look_at_crowded(conn);\n    }\n\n    /// The driver tells that",
+        from: "        self.look_at_crowded(session_id);\n    }\n\n    /// The driver tells that",
         to: "    }\n\n    /// The driver tells that",
     },
     Mutant {
@@ -218,7 +218,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "silence counts while nobody reads",
         file: "greet.rs",
-        from: " && self.reads(conn, session) {",
+        from: " && self.reads(session) {",
         to: " {",
     },
     Mutant {
@@ -236,7 +236,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who had no tokens is never read again",
         file: "spend.rs",
-        from: "                    self.unpause(conn, Why::Tokens);\n",
+        from: "                    self.unpause(session_id, Why::Tokens);\n",
         to: "",
     },
     Mutant {

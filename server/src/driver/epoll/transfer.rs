@@ -6,6 +6,7 @@ use edge::limits::READ_BYTES_FULL;
 use edge::{Connection, Event, Flow, SLICES_FEW, SLICES_MAX};
 use mio::net::TcpStream;
 use protocol::Rejects;
+use protocol::hello::Hello;
 use shard::{ConnId, Input};
 
 use super::{Epoll, READ_BYTES};
@@ -172,7 +173,7 @@ pub(super) fn sink<'a>(
     setup: &'a Setup,
     conn: ConnId,
     is_known: &'a mut bool,
-    (away, told): (&'a mut Option<edge::Hello>, &'a mut Vec<Told>),
+    (away, told): (&'a mut Option<Hello>, &'a mut Vec<Told>),
     rejects: &'a mut Rejects,
 ) -> impl FnMut(Event) -> Flow + 'a {
     move |event| {
@@ -183,9 +184,9 @@ pub(super) fn sink<'a>(
             }
             Event::Hello(hello) => {
                 *is_known = true;
-                hello_input(conn, hello)
+                Input::Hello { conn, hello }
             }
-            Event::Reauth { id, expires_ms, issued_ms } => Input::Reauth { conn, id, expires_ms, issued_ms },
+            Event::Reauth(reauth) => Input::Reauth { conn, reauth },
             Event::Frame(frame) => Input::Frame { conn, frame },
             Event::Refused(code) => {
                 rejects.add(code);
@@ -195,9 +196,4 @@ pub(super) fn sink<'a>(
         told.push(Told::Input(input));
         Flow::More
     }
-}
-
-pub(in crate::driver) fn hello_input(conn: ConnId, hello: edge::Hello) -> Input {
-    let edge::Hello { user, device, cursor, id, expires_ms, issued_ms } = hello;
-    Input::Hello { conn, user, device, cursor, id, expires_ms, issued_ms }
 }
