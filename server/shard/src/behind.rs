@@ -26,7 +26,7 @@ impl Shard {
             && let Some(session_id) = user.sessions.get(place).copied()
         {
             place += 1;
-            if self.sessions.get(&session_id).is_some_and(|session| which(session)) {
+            if self.sessions.get(&session_id).is_some_and(&which) {
                 self.advance(session_id, false);
             }
         }

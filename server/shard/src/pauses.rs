@@ -11,7 +11,6 @@ use protocol::ShardId;
 use protocol::hop::Speak;
 
 use crate::idmap::{IdMap, Seeded};
-use crate::input::ConnId;
 use crate::link::Link;
 use crate::session::SessionId;
 use crate::shard::Shard;
@@ -31,13 +30,11 @@ pub(crate) enum Why {
     Unstored(ShardId),
     /// Its user is being loaded.
     Greeting,
-    /// The driver has no room for the rest of a message.
-    Room,
     /// The shard stops.
     Drain,
     /// We hold it for its user's home, and the home wants nothing more of it for now.
     Home,
-    /// Another shard holds it for us, and does not read it for a reason of its own.
+    /// Whoever has it, our driver or the shard that holds it for us, does not read it for a reason of its own.
     Holder,
 }
 
@@ -100,7 +97,6 @@ fn plain(why: Why) -> u8 {
         Why::Tokens => 16,
         Why::Pages => 32,
         Why::Holder => 64,
-        Why::Room => 128,
         Why::Lane(_) | Why::Unstored(_) => 0,
     }
 }
@@ -232,7 +228,7 @@ impl Shard {
     /// from now on only: what it said meanwhile could not be heard.
     pub(crate) fn unpause_link(&mut self, link: Link, why: Why) {
         let change = self.pauses.remove(link, why);
-        if change.is_news && matches!(why, Why::Lane(_) | Why::Room) {
+        if change.is_news && matches!(why, Why::Lane(_)) {
             self.held_is_read(link);
         }
         if !change.turns {
@@ -245,17 +241,6 @@ impl Shard {
             session.heard_at = now;
         }
         self.speak(link, Speak::Resume);
-    }
-
-    /// The driver reads a connection no further, or again, for a reason of its own.
-    pub(crate) fn read_by_driver(&mut self, conn: ConnId, is_read: bool) {
-        let link = Link::Local(conn);
-        if is_read {
-            self.unpause_link(link, Why::Room);
-        } else if self.sessions.at(link).is_some() || self.held.contains_key(&conn) || self.pauses.holds(link) {
-            self.held_is_not_read(conn);
-            self.pauses.note(link, Why::Room);
-        }
     }
 
     /// The lane or the store has room again.

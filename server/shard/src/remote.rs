@@ -120,7 +120,7 @@ impl Shard {
     /// The home knows already that we do not read a connection for a reason of ours.
     fn has_own_reason(&self, conn: ConnId, home: ShardId) -> bool {
         let link = Link::Local(conn);
-        self.pauses.has(link, Why::Lane(home)) || self.pauses.has(link, Why::Room)
+        self.pauses.has(link, Why::Lane(home)) || self.pauses.has(link, Why::Holder)
     }
 
     /// The home of a connection that we hold wants something done with it.
@@ -167,7 +167,21 @@ impl Shard {
         }
     }
 
-    /// The holder of a connection reads it, or does not for a reason of its own.
+    /// Our driver reads a connection no further, or again, for a reason of its own.
+    pub(crate) fn read_by_driver(&mut self, conn: ConnId, is_read: bool) {
+        let link = Link::Local(conn);
+        if let Some(id) = self.sessions.at(link) {
+            self.read_by_holder(id, is_read);
+        } else if is_read {
+            self.pauses.unnote(link, Why::Holder);
+            self.held_is_read(link);
+        } else if self.held.contains_key(&conn) || self.pauses.holds(link) {
+            self.held_is_not_read(conn);
+            self.pauses.note(link, Why::Holder);
+        }
+    }
+
+    /// Whoever has the connection of a session reads it, or does not for a reason of its own.
     fn read_by_holder(&mut self, id: SessionId, is_read: bool) {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else { return };

@@ -289,6 +289,24 @@ fn who_waits_for_room_in_the_driver_is_not_silent() {
 }
 
 #[test]
+fn what_the_driver_waits_for_takes_no_reason_of_ours_away() {
+    let mut desk = Desk::limited(1, few());
+    desk.join(1, 10, 1);
+    desk.text(1, 10, direct(10, 20), 1, "x");
+    desk.answer_all_empty();
+    let reads = |is_read| vec![Input::Reads { conn: ConnId(1), is_read }];
+    desk.turn(0, reads(false));
+    for id in 2..=FEW as u64 + 1 {
+        desk.text(1, 10, direct(10, 20), id, "x");
+    }
+    assert!(is_paused(&desk, 1), "the driver is told of what is unstored, whatever it waits for itself");
+    desk.turn(0, reads(true));
+    assert!(is_paused(&desk, 1), "its word takes ours not back");
+    desk.run();
+    assert!(!is_paused(&desk, 1));
+}
+
+#[test]
 fn a_reader_that_takes_bytes_all_the_time_stays_and_one_that_takes_none_goes() {
     let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
