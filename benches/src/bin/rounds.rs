@@ -26,7 +26,7 @@ struct Flags {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     rounds: u16,
     /// Seconds that count of each run
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=7200))]
     seconds: u32,
     /// Messages that history is filled up to; each million wants 250 MB of disk
     #[arg(long, default_value_t = 20_000_000)]

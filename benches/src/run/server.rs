@@ -66,7 +66,7 @@ impl Server {
         let folder = tempfile::tempdir_in(&order.work)?;
         // Whoever has no accounts takes any well-formed token, so all get theirs from the same tool.
         let made = Command::new(order.bin.join("maru"))
-            .args(["admin", "create-users", "--count", &users.to_string()])
+            .args(["admin", "create-users", "--prefix", "bench", "--count", &users.to_string()])
             .args(["--devices", &devices.to_string(), "--data"])
             .arg(folder.path().join("data"))
             .arg("--tokens")

@@ -107,7 +107,7 @@ fn besiege(server: &Server, scene: &Scene, lasts: Duration) -> Result<Vec<Look>,
     Ok(looks)
 }
 
-/// People who talk, on accounts of their own.
+/// People who talk, on accounts that the tool makes: their names begin otherwise than the enemies'.
 fn talk(order: &Order, server: &Server, lasts: Duration, report: &std::path::Path) -> Outcome<Child> {
     let http = server.http.as_deref().ok_or("no control plane")?;
     let child = Command::new(order.bin.join("maru-load"))
