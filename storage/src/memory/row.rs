@@ -74,10 +74,6 @@ impl Cell {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.as_bytes().len()
-    }
-
     pub(super) fn to_bytes(&self) -> Bytes {
         match self {
             Self::Small { .. } => Bytes::copy_from_slice(self.as_bytes()),
@@ -125,7 +121,7 @@ mod tests {
         for len in [0, 1, 24, SMALL_ROOM, SMALL_ROOM + 1, 5000] {
             let value = vec![7; len];
             let cell = Cell::copy(&value);
-            assert_eq!((cell.len(), cell.to_bytes().as_ref()), (len, value.as_slice()));
+            assert_eq!(cell.to_bytes().as_ref(), value.as_slice());
             assert_eq!(cell.as_value().bytes(), value);
             assert_eq!(matches!(cell, Cell::Small { .. }), len <= SMALL_ROOM);
         }
