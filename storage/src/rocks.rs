@@ -69,13 +69,10 @@ impl RocksRows {
     }
 
     fn put(&self, fill: &mut dyn FnMut(&mut dyn Sink), options: &WriteOptions) -> Result<(), StoreError> {
-        let handles = Handles { rows: self, found: vec![None; self.names.len()], missing: None };
-        let mut sink = RocksSink { batch: WriteBatch::default(), handles };
-        fill(&mut sink);
-        match sink.handles.missing {
-            Some(error) => Err(error),
-            None => self.db.write_opt(sink.batch, options).map_err(|error| failed(&error)),
-        }
+        let handles = self.handles()?;
+        let mut batch = WriteBatch::default();
+        fill(&mut RocksSink { batch: &mut batch, handles: &handles });
+        self.db.write_opt(batch, options).map_err(|error| failed(&error))
     }
 
     fn handles(&self) -> Result<Vec<Arc<BoundColumnFamily<'_>>>, StoreError> {
@@ -133,35 +130,14 @@ fn opening(path: &Path, error: &Error) -> StoreError {
     failed(error)
 }
 
-/// The families of one write, each looked up when first needed: a lone message needs three of seventeen.
-struct Handles<'a> {
-    rows: &'a RocksRows,
-    /// By [`Family::index`].
-    found: Vec<Option<Arc<BoundColumnFamily<'a>>>>,
-    missing: Option<StoreError>,
-}
-
-impl<'a> Handles<'a> {
-    fn get(&mut self, family: Family) -> Option<&Arc<BoundColumnFamily<'a>>> {
-        let found = self.found.get_mut(family.index())?;
-        if found.is_none() {
-            match self.rows.handle(family) {
-                Ok(handle) => *found = Some(handle),
-                Err(error) => self.missing = Some(error),
-            }
-        }
-        found.as_ref()
-    }
-}
-
 struct RocksSink<'a> {
-    batch: WriteBatch,
-    handles: Handles<'a>,
+    batch: &'a mut WriteBatch,
+    handles: &'a [Arc<BoundColumnFamily<'a>>],
 }
 
 impl Sink for RocksSink<'_> {
     fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        if let Some(handle) = self.handles.get(family) {
+        if let Some(handle) = self.handles.get(family.index()) {
             self.batch.put_cf(handle, key, value);
         }
     }
@@ -171,13 +147,13 @@ impl Sink for RocksSink<'_> {
     }
 
     fn delete(&mut self, family: Family, key: &[u8]) {
-        if let Some(handle) = self.handles.get(family) {
+        if let Some(handle) = self.handles.get(family.index()) {
             self.batch.delete_cf(handle, key);
         }
     }
 
     fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]) {
-        if let Some(handle) = self.handles.get(family) {
+        if let Some(handle) = self.handles.get(family.index()) {
             self.batch.delete_range_cf(handle, lower, upper);
         }
     }

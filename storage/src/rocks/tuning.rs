@@ -64,9 +64,9 @@ impl Shared {
         options.set_max_open_files(self.open_files);
         options.set_max_background_jobs(self.background_jobs);
         options.set_bytes_per_sync(1024 * 1024);
-        // The metrics read three counters: no histograms, no timers, no dump in the log, and no thread that persists them.
         options.enable_statistics();
-        options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+        options.set_statistics_level(StatsLevel::ExceptDetailedTimers);
+        // The statistics are read by the metrics; a dump in the log and a thread that persists them are not needed.
         options.set_stats_dump_period_sec(0);
         options.set_stats_persist_period_sec(0);
         options.set_keep_log_file_num(3);
