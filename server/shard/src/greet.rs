@@ -1,26 +1,22 @@
-//! The life of sessions: Hello, Reauth, silence, the end, and drain.
+//! The life of sessions: Hello, Reauth, silence, and the end.
 
-use protocol::body::session::{Done, GoingAway, Reject, WelcomeV2};
+use protocol::body::session::{Done, Reject, WelcomeV2};
 use protocol::body::{self, Body};
 use protocol::cost::TOKEN_BYTES;
 use protocol::hello::{Hello, Reauth};
-use protocol::hop::{Hop, Speak};
-use protocol::partition::mix64;
-use protocol::query::Query;
-use protocol::{ChannelId, CloseCode, Code, DeviceId, Frame, InboxSeq, Kind, Refusal, UserId};
+use protocol::hop::Speak;
+use protocol::{CloseCode, Code, DeviceId, Frame, InboxSeq, Kind, Refusal, UserId};
 
 use crate::admit::Bucket;
-use crate::effect::Effect;
-use crate::input::{CommandError, Tick};
+use crate::input::Tick;
 use crate::invariant::impossible;
 use crate::ledger::{Holds, Weight};
-use crate::limits::{DRAIN_MS, DRAIN_QUIET_MS, GREETING_BYTES_MAX, RECONNECT_SPREAD_MS, WAITING_MAX};
+use crate::limits::{GREETING_BYTES_MAX, WAITING_MAX};
 use crate::link::Link;
 use crate::pauses::Why;
 use crate::session::{Session, SessionId};
-use crate::shard::{Asked, Shard, Slot};
-use crate::unread::Load;
-use crate::user::{User, Waiting};
+use crate::shard::{Shard, Slot};
+use crate::user::Waiting;
 
 /// A connection whose user is being loaded. It is paused; what was read already waits here.
 #[derive(Debug, Default)]
@@ -41,16 +37,6 @@ impl Greeting {
 enum Said {
     Frame(Frame),
     Reauth(Reauth),
-}
-
-/// A drain on the way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Draining {
-    pub(crate) look_at: Tick,
-    deadline: Tick,
-    quiet_since: Tick,
-    closing: bool,
-    done: bool,
 }
 
 impl Shard {
@@ -97,75 +83,7 @@ impl Shard {
         }
     }
 
-    /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; one too many is
-    /// dropped, which only a hostile sender can bring about: it costs the waiting connection or hop.
-    pub(crate) fn with_user(&mut self, id: UserId, waiting: impl FnOnce() -> Waiting) -> bool {
-        let turn = self.turn;
-        match self.users.get_mut(&id) {
-            Some(Slot::Live(user)) => {
-                user.used = turn;
-                true
-            }
-            Some(Slot::Loading(list)) => {
-                if list.len() < WAITING_MAX {
-                    list.push(waiting());
-                } else {
-                    self.refuse_waiting(id, waiting());
-                }
-                false
-            }
-            None => {
-                let waiting = waiting();
-                if self.may_load(Load::User(id), matches!(waiting, Waiting::Delivery)) {
-                    self.users.insert(id, Slot::Loading(vec![waiting]));
-                    self.ask(Asked::User(id), Query::User(id));
-                } else {
-                    self.refuse_waiting(id, waiting);
-                }
-                false
-            }
-        }
-    }
-
-    pub(crate) fn user_loaded(&mut self, id: UserId, mut user: User) {
-        user.used = self.turn;
-        let slot = self.users.insert(id, Slot::Live(Box::new(user)));
-        self.user_ring.push_back((id, self.turn));
-        self.users_changed += 1;
-        let Some(Slot::Loading(waiting)) = slot else { return };
-        for waiting in waiting {
-            match waiting {
-                Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),
-                Waiting::Open(channel) => self.open(channel, id),
-                Waiting::Control(ticket, command) => self.control(ticket, command),
-                Waiting::Delivery => {}
-            }
-        }
-        self.recipient_loaded(id);
-    }
-
-    pub(crate) fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
-        match waiting {
-            // The connection may have closed while the user was loaded.
-            Waiting::Hello(link, _) if self.greeting.remove(&link).is_none() => {}
-            Waiting::Hello(link, hello) => {
-                let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
-                self.reject_at(link, hello.id, &refusal);
-                self.hang_up(link, CloseCode::Internal);
-            }
-            Waiting::Open(channel) => {
-                let home = self.placement.channel_home(channel);
-                self.hops.push(home, Hop::Opened { channel, user, exists: None });
-            }
-            Waiting::Control(ticket, _) => {
-                let outcome = Err(CommandError::Busy { retry_after_ms: 1000 });
-                self.out.push(Effect::Reply { ticket, outcome });
-            }
-            Waiting::Delivery => {}
-        }
-    }
-
-    fn welcome_greeted(&mut self, link: Link, hello: &Hello) {
+    pub(crate) fn welcome_greeted(&mut self, link: Link, hello: &Hello) {
         // The connection may have closed while the user was loaded.
         let Some(greeting) = self.greeting.remove(&link) else { return };
         if self.draining.is_some() {
@@ -300,7 +218,7 @@ impl Shard {
     }
 
     /// Ends a connection from our side, with or without a session: nothing more is sent after the close code.
-    fn hang_up(&mut self, link: Link, code: CloseCode) {
+    pub(crate) fn hang_up(&mut self, link: Link, code: CloseCode) {
         self.closed(link);
         self.speak(link, Speak::Close(code));
     }
@@ -398,73 +316,6 @@ impl Shard {
         }
     }
 
-    /// Answers whether a user may be put into a channel.
-    pub(crate) fn open(&mut self, channel: ChannelId, id: UserId) {
-        if !self.with_user(id, || Waiting::Open(channel)) {
-            return;
-        }
-        let exists = self.has_account(id);
-        let home = self.placement.channel_home(channel);
-        self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
-    }
-
-    pub(crate) fn begin_drain(&mut self) {
-        if self.draining.is_some() {
-            return;
-        }
-        let deadline = self.now.after_ms(DRAIN_MS);
-        let look_at = self.now.after_ms(DRAIN_QUIET_MS);
-        self.draining =
-            Some(Draining { look_at, deadline, quiet_since: self.now, closing: false, done: false });
-        let mut links: Vec<Link> = self.sessions.links().collect();
-        links.sort_unstable();
-        for link in links {
-            self.pause_link(link, Why::Drain);
-        }
-    }
-
-    /// Waits until nothing of ours is on the way, then says goodbye to everybody. What other shards still had for us is
-    /// in their fan-out logs.
-    pub(crate) fn drain(&mut self) {
-        let Some(mut draining) = self.draining else { return };
-        let idle = self.pipeline.is_idle()
-            && self.gathered.is_empty()
-            && self.hops.is_idle()
-            && self.asked.is_empty();
-        if !idle {
-            draining.quiet_since = self.now;
-        }
-        let quiet = self.now >= draining.quiet_since.after_ms(DRAIN_QUIET_MS);
-        if !draining.closing && (quiet || self.now >= draining.deadline) {
-            draining.closing = true;
-            let greeting = self.greeting.keys().copied();
-            let mut links: Vec<Link> = self.sessions.links().chain(greeting).collect();
-            links.sort_unstable();
-            for link in links {
-                self.send_away(link);
-            }
-        }
-        if draining.closing && self.now >= draining.deadline {
-            self.close_held();
-        }
-        if draining.closing && !draining.done && self.sessions.is_empty() && self.held.is_empty() {
-            draining.done = true;
-            self.out.push(Effect::Drained);
-        }
-        let step = if draining.done { 60_000 } else { DRAIN_QUIET_MS };
-        draining.look_at = self.now.after_ms(step);
-        self.draining = Some(draining);
-    }
-
-    pub(crate) fn send_away(&mut self, link: Link) {
-        let draw = mix64(self.seed.0 ^ link.number()) % u64::from(RECONNECT_SPREAD_MS);
-        let reconnect_after_ms = 200 + u32::try_from(draw).unwrap_or(0);
-        let reason = CloseCode::GoingAway.number();
-        let away = body::encode(0, &GoingAway { reconnect_after_ms, reason });
-        self.speak(link, Speak::Frames(away.into_bytes()));
-        self.hang_up(link, CloseCode::GoingAway);
-    }
-
     /// Refuses a frame of a session.
     pub(crate) fn reject(&mut self, session: SessionId, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
@@ -472,7 +323,7 @@ impl Shard {
     }
 
     /// Refuses what a connection without a session said.
-    fn reject_at(&mut self, link: Link, id: u64, refusal: &Refusal) {
+    pub(crate) fn reject_at(&mut self, link: Link, id: u64, refusal: &Refusal) {
         self.counters.rejects.add(refusal.code);
         let reject = body::encode::<Reject>(id, &refusal.body());
         self.speak(link, Speak::Frames(reject.into_bytes()));

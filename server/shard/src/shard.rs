@@ -12,9 +12,10 @@ use protocol::{BayId, ChannelId, Placement, Seq, ShardId, UserId};
 
 use crate::applied::{Applied, Inbound};
 use crate::channel::{Channel, Submit};
+use crate::drain::Draining;
 use crate::effect::Effect;
 use crate::gather::Gathered;
-use crate::greet::{Draining, Greeting};
+use crate::greet::Greeting;
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;

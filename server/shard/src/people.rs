@@ -1,0 +1,93 @@
+//! Users in memory: each is loaded when something asks for it, and what asked waits until it is there. They leave again by
+//! [`Shard::evict`].
+
+use protocol::hop::Hop;
+use protocol::query::Query;
+use protocol::{ChannelId, CloseCode, Code, Refusal, UserId};
+
+use crate::effect::Effect;
+use crate::input::CommandError;
+use crate::limits::WAITING_MAX;
+use crate::shard::{Asked, Shard, Slot};
+use crate::unread::Load;
+use crate::user::{User, Waiting};
+
+impl Shard {
+    /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; one too many is
+    /// dropped, which only a hostile sender can bring about: it costs the waiting connection or hop.
+    pub(crate) fn with_user(&mut self, id: UserId, waiting: impl FnOnce() -> Waiting) -> bool {
+        let turn = self.turn;
+        match self.users.get_mut(&id) {
+            Some(Slot::Live(user)) => {
+                user.used = turn;
+                true
+            }
+            Some(Slot::Loading(list)) => {
+                if list.len() < WAITING_MAX {
+                    list.push(waiting());
+                } else {
+                    self.refuse_waiting(id, waiting());
+                }
+                false
+            }
+            None => {
+                let waiting = waiting();
+                if self.may_load(Load::User(id), matches!(waiting, Waiting::Delivery)) {
+                    self.users.insert(id, Slot::Loading(vec![waiting]));
+                    self.ask(Asked::User(id), Query::User(id));
+                } else {
+                    self.refuse_waiting(id, waiting);
+                }
+                false
+            }
+        }
+    }
+
+    pub(crate) fn user_loaded(&mut self, id: UserId, mut user: User) {
+        user.used = self.turn;
+        let slot = self.users.insert(id, Slot::Live(Box::new(user)));
+        self.user_ring.push_back((id, self.turn));
+        self.users_changed += 1;
+        let Some(Slot::Loading(waiting)) = slot else { return };
+        for waiting in waiting {
+            match waiting {
+                Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),
+                Waiting::Open(channel) => self.open(channel, id),
+                Waiting::Control(ticket, command) => self.control(ticket, command),
+                Waiting::Delivery => {}
+            }
+        }
+        self.recipient_loaded(id);
+    }
+
+    pub(crate) fn refuse_waiting(&mut self, user: UserId, waiting: Waiting) {
+        match waiting {
+            // The connection may have closed while the user was loaded.
+            Waiting::Hello(link, _) if self.greeting.remove(&link).is_none() => {}
+            Waiting::Hello(link, hello) => {
+                let refusal = Refusal::retry(Code::Busy, 1000, "the user's rows cannot be read now");
+                self.reject_at(link, hello.id, &refusal);
+                self.hang_up(link, CloseCode::Internal);
+            }
+            Waiting::Open(channel) => {
+                let home = self.placement.channel_home(channel);
+                self.hops.push(home, Hop::Opened { channel, user, exists: None });
+            }
+            Waiting::Control(ticket, _) => {
+                let outcome = Err(CommandError::Busy { retry_after_ms: 1000 });
+                self.out.push(Effect::Reply { ticket, outcome });
+            }
+            Waiting::Delivery => {}
+        }
+    }
+
+    /// Answers whether a user may be put into a channel.
+    pub(crate) fn open(&mut self, channel: ChannelId, id: UserId) {
+        if !self.with_user(id, || Waiting::Open(channel)) {
+            return;
+        }
+        let exists = self.has_account(id);
+        let home = self.placement.channel_home(channel);
+        self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
+    }
+}
