@@ -16,6 +16,7 @@ use crate::link::Link;
 use crate::pauses::Why;
 use crate::session::{Session, SessionId};
 use crate::shard::{Shard, Slot};
+use crate::timer::Wake;
 use crate::user::Waiting;
 
 /// A connection whose user is being loaded. It is paused; what was read already waits here.
@@ -275,15 +276,7 @@ impl Shard {
         u64::from(self.config.limits.heartbeat_ms) * 5 / 2
     }
 
-    pub(crate) fn look_at_due_sessions(&mut self) {
-        while let Some(sessions) = self.timer.due(self.now) {
-            for id in sessions {
-                self.look_at_session(id);
-            }
-        }
-    }
-
-    fn look_at_session(&mut self, id: SessionId) {
+    pub(crate) fn look_at_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if self.now < session.look_at {
             return;
@@ -312,7 +305,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if at < session.look_at {
             session.look_at = at;
-            self.timer.set(at, id);
+            self.timer.set(at, Wake::Session(id));
         }
     }
 

@@ -21,7 +21,7 @@ use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick, Ticket};
 use crate::ledger::{Holds, Ledger, frame_bytes};
-use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS, TOKENS_SLOT_MS};
+use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS};
 use crate::link::Link;
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
@@ -30,7 +30,7 @@ use crate::remote::HeldConn;
 use crate::session::SessionId;
 use crate::sessions::Sessions;
 use crate::source::Source;
-use crate::timer::Timer;
+use crate::timer::{Timer, Wake};
 use crate::unread::{Resting, Unread};
 use crate::user::{User, Waiting};
 use crate::window::Windows;
@@ -71,8 +71,6 @@ pub struct Shard {
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
-    /// Sessions that are not read until they have tokens again.
-    pub(crate) broke: Timer,
     marks_at: Tick,
     /// Connections that are not read, and why.
     pub(crate) pauses: Pauses,
@@ -187,7 +185,6 @@ impl Shard {
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
             timer: Timer::default(),
-            broke: Timer::with_slots_of(TOKENS_SLOT_MS),
             marks_at: Tick(0),
             pauses: Pauses::new(shards, seed),
             pressure: Pressure::new(shards),
@@ -229,8 +226,7 @@ impl Shard {
     /// Ends the turn: due timers, what the fan-out logs lack, one batch.
     pub fn end_turn(&mut self, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
-        self.look_at_due_sessions();
-        self.read_those_with_tokens();
+        self.wake();
         if self.now >= self.marks_at {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
@@ -253,6 +249,17 @@ impl Shard {
         }
         self.drain();
         core::mem::swap(&mut self.out, effects);
+    }
+
+    fn wake(&mut self) {
+        while let Some(wakes) = self.timer.due(self.now) {
+            for wake in wakes {
+                match wake {
+                    Wake::Session(id) => self.look_at_session(id),
+                    Wake::Tokens(id) => self.look_at_tokens(id),
+                }
+            }
+        }
     }
 
     /// The next hop for a shard, if one waits.
@@ -284,7 +291,7 @@ impl Shard {
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
         let gathered = self.gathered.leaves_at(self.config.limits.gather_ms);
         let trailing = self.pipeline.next_deadline().into_iter().chain(gathered).min();
-        let sessions = [self.timer.next(), self.broke.next(), crowded, lanes];
+        let sessions = [self.timer.next(), crowded, lanes];
         let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next()];
         deadlines.into_iter().chain(sessions).flatten().min()
     }

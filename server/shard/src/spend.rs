@@ -9,6 +9,7 @@ use crate::pages::{Page, page_bytes};
 use crate::pauses::Why;
 use crate::session::SessionId;
 use crate::shard::{Shard, Slot};
+use crate::timer::Wake;
 
 impl Shard {
     /// Takes what a frame costs from the session and from its user, or says when both will have it, and what was refused
@@ -66,24 +67,17 @@ impl Shard {
         let Some(session) = self.sessions.get(&session_id) else { return };
         let Some(read_at) = session.owed().map(|owed| owed.read_at) else { return };
         if !self.pauses.has(session.link, Why::Tokens) {
-            self.broke.set(read_at, session_id);
+            self.timer.set(read_at, Wake::Tokens(session_id));
             self.pause(session_id, Why::Tokens);
         }
     }
 
-    /// Reads those again who have what they need.
-    pub(crate) fn read_those_with_tokens(&mut self) {
-        while let Some(sessions) = self.broke.due(self.now) {
-            for session_id in sessions {
-                // Who has gone, or has paid meanwhile, owes nothing.
-                let owed = self.sessions.get(&session_id).and_then(|session| session.owed());
-                let read_at = owed.map_or(self.now, |owed| owed.read_at);
-                if read_at > self.now {
-                    self.broke.set(read_at, session_id);
-                } else {
-                    self.unpause(session_id, Why::Tokens);
-                }
-            }
+    /// Reads a session again that has what it needs. Who has gone, or has paid meanwhile, owes nothing.
+    pub(crate) fn look_at_tokens(&mut self, session_id: SessionId) {
+        let owed = self.sessions.get(&session_id).and_then(|session| session.owed());
+        match owed.filter(|owed| owed.read_at > self.now) {
+            Some(owed) => self.timer.set(owed.read_at, Wake::Tokens(session_id)),
+            None => self.unpause(session_id, Why::Tokens),
         }
     }
 

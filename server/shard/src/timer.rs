@@ -1,48 +1,51 @@
-//! When to look at what again, in slots. Of a second, where what waits is measured in seconds: heartbeats, access tokens,
-//! stalls. Of less, where it is measured in milliseconds.
+//! When to look at what again, in slots. Being early is cheap: who is not due is put back.
 
 use std::collections::BTreeMap;
 
 use crate::input::Tick;
+use crate::limits::TOKENS_SLOT_MS;
 use crate::session::SessionId;
 
-/// Of a second.
-const SLOT_MS: u64 = 1000;
-
-/// Being early is cheap: who is not due is put back.
-#[derive(Debug)]
-pub(crate) struct Timer {
-    slot_ms: u64,
-    slots: BTreeMap<u64, Vec<SessionId>>,
+/// What to look at. Whatever waits for a time is one of these; what a turn looks at anyway keeps a deadline of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wake {
+    /// A session: its silence, its access token, whether it takes what it is sent.
+    Session(SessionId),
+    /// A session that has spent its tokens.
+    Tokens(SessionId),
 }
 
-impl Default for Timer {
-    fn default() -> Self {
-        Self::with_slots_of(SLOT_MS)
+impl Wake {
+    /// A second for what is measured in seconds, less for what is measured in milliseconds.
+    fn slot_ms(self) -> u64 {
+        match self {
+            Self::Session(_) => 1000,
+            Self::Tokens(_) => TOKENS_SLOT_MS,
+        }
     }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    /// By the end of the slot, milliseconds.
+    slots: BTreeMap<u64, Vec<Wake>>,
 }
 
 impl Timer {
-    pub(crate) fn with_slots_of(slot_ms: u64) -> Self {
-        Self { slot_ms: slot_ms.max(1), slots: BTreeMap::new() }
-    }
-
-    /// Looks at the session at `at` or up to a slot later.
-    pub(crate) fn set(&mut self, at: Tick, id: SessionId) {
-        self.slots.entry(at.0.div_ceil(self.slot_ms)).or_default().push(id);
+    /// Wakes it at `at` or up to a slot later.
+    pub(crate) fn set(&mut self, at: Tick, wake: Wake) {
+        let end_ms = at.0.div_ceil(wake.slot_ms()) * wake.slot_ms();
+        self.slots.entry(end_ms).or_default().push(wake);
     }
 
     /// Takes one slot that is due.
-    pub(crate) fn due(&mut self, now: Tick) -> Option<Vec<SessionId>> {
-        let slot = *self.slots.first_key_value()?.0;
-        if slot * self.slot_ms > now.0 {
-            return None;
-        }
-        self.slots.remove(&slot)
+    pub(crate) fn due(&mut self, now: Tick) -> Option<Vec<Wake>> {
+        self.next().filter(|end| *end <= now)?;
+        self.slots.pop_first().map(|(_, wakes)| wakes)
     }
 
     pub(crate) fn next(&self) -> Option<Tick> {
-        self.slots.first_key_value().map(|(slot, _)| Tick(slot * self.slot_ms))
+        self.slots.first_key_value().map(|(end_ms, _)| Tick(*end_ms))
     }
 }
 
@@ -51,15 +54,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn never_early() {
+    fn never_early_and_at_most_a_slot_late() {
+        let (late, soon) = (Wake::Session(SessionId(1)), Wake::Session(SessionId(2)));
+        let tokens = Wake::Tokens(SessionId(1));
         let mut timer = Timer::default();
-        timer.set(Tick(1500), SessionId(1));
-        timer.set(Tick(900), SessionId(2));
+        timer.set(Tick(1500), late);
+        timer.set(Tick(900), soon);
+        timer.set(Tick(1001), tokens);
         assert_eq!(timer.next(), Some(Tick(1000)));
         assert_eq!(timer.due(Tick(999)), None);
-        assert_eq!(timer.due(Tick(1000)), Some(vec![SessionId(2)]));
+        assert_eq!(timer.due(Tick(1000)), Some(vec![soon]));
+        assert_eq!(timer.due(Tick(1000)), None);
+        assert!(timer.next().is_some_and(|next| next.0 > 1000 && next.0 <= 1001 + TOKENS_SLOT_MS));
+        assert_eq!(timer.due(Tick(1999)), Some(vec![tokens]));
         assert_eq!(timer.due(Tick(1999)), None);
-        assert_eq!(timer.due(Tick(2000)), Some(vec![SessionId(1)]));
+        assert_eq!(timer.due(Tick(2000)), Some(vec![late]));
         assert_eq!(timer.next(), None);
     }
 }
