@@ -68,7 +68,7 @@ struct Place {
 
 /// A message as a device was told it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Heard<'a> {
     pub(crate) device: u32,
     pub(crate) channel: ChannelId,
     pub(crate) seq: Seq,
@@ -140,8 +140,8 @@ impl Ledger {
     }
 
     /// A device was told a message of somebody else.
-    pub(crate) fn delivered(&mut self, channels: &[Channel], told: Told<'_>) {
-        let Told { device, channel, seq, sender, text } = told;
+    pub(crate) fn delivered(&mut self, channels: &[Channel], told: Heard<'_>) {
+        let Heard { device, channel, seq, sender, text } = told;
         let whom = |what: String| format!("device {device} was told ({channel}, {seq}): {what}");
         let head = Head::read(text);
         if head.is_some_and(|head| head.intended_ns < self.began_ns) {

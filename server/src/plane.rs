@@ -67,7 +67,7 @@ fn refusal(error: CommandError) -> CoreError {
     }
 }
 
-impl api::Core for DataPlane {
+impl api::Homes for DataPlane {
     fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), CoreError>> {
         let row = AccountRow { created_ms, not_before_ms: 0 };
         Box::pin(self.ask(Command::CreateAccount { user, row }))
@@ -131,7 +131,7 @@ impl api::Core for DataPlane {
 mod tests {
     use super::*;
     use crate::mesh;
-    use api::Core;
+    use api::Homes;
     use protocol::ShardId;
 
     fn plane(outlets: &Outlets) -> DataPlane {

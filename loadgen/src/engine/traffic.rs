@@ -7,7 +7,7 @@ use protocol::{ChannelId, Code, Frame, Kind, SendId, Seq};
 
 use super::Engine;
 use super::device::{Flight, Stands};
-use crate::ledger::{Fault, Told};
+use crate::ledger::{Fault, Heard};
 use crate::text::{Head, NUMBER_BITS};
 
 /// Draws of a sender before one is taken that is away.
@@ -190,7 +190,7 @@ impl Engine {
         }
         if let Some(ledger) = &mut self.ledger {
             let Message { channel, seq, sender, .. } = *message;
-            ledger.delivered(&self.cast.channels, Told { device, channel, seq, sender, text });
+            ledger.delivered(&self.cast.channels, Heard { device, channel, seq, sender, text });
         }
     }
 

@@ -39,12 +39,12 @@ impl Run {
     fn tell(&mut self, device: u32, number: u64, seq: u64) {
         let sender = UserId(10 + u64::from(self.ledger.messages[number as usize].device));
         let text = self.texts[number as usize].clone();
-        let told = Told { device, channel: ChannelId(50), seq: Seq(seq), sender, text: &text };
+        let told = Heard { device, channel: ChannelId(50), seq: Seq(seq), sender, text: &text };
         self.ledger.delivered(&self.channels, told);
     }
 
     fn tell_text(&mut self, device: u32, channel: u128, sender: u64, seq: u64, text: &str) {
-        let told = Told { device, channel: ChannelId(channel), seq: Seq(seq), sender: UserId(sender), text };
+        let told = Heard { device, channel: ChannelId(channel), seq: Seq(seq), sender: UserId(sender), text };
         self.ledger.delivered(&self.channels, told);
     }
 

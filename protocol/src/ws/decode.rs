@@ -36,14 +36,14 @@ pub struct Decoder {
     message_bytes_max: u32,
     frame: Option<Payload>,
     /// Parts of the message so far; `None` outside a fragmented message.
-    parts: Option<Box<Held>>,
+    parts: Option<Box<Partial>>,
     /// The payload of the frame that is being received, when it is a control frame that came in part.
-    control: Option<Box<Held>>,
+    control: Option<Box<Partial>>,
 }
 
 /// What seldom is there, behind one pointer: most connections are between frames.
 #[derive(Debug, Default)]
-struct Held {
+struct Partial {
     bytes: Vec<u8>,
 }
 

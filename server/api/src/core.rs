@@ -39,7 +39,7 @@ pub enum CoreError {
 
 /// The data plane as the control plane sees it. Every command is repeatable, so an answer that was lost costs nothing
 /// but asking again.
-pub trait Core: Send + Sync + 'static {
+pub trait Homes: Send + Sync + 'static {
     /// Makes the user known to its home, durably.
     fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), CoreError>>;
 

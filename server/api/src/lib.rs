@@ -1,7 +1,7 @@
 //! The control plane's HTTP: accounts, login, access tokens, health and metrics.
 //!
 //! Everything here is request and response and not hot: tokio, axum, SQL. It never touches a shard's state; what it
-//! needs of the data plane it asks through [`Core`], which the composition root implements.
+//! needs of the data plane it asks through [`Homes`], which the composition root implements.
 
 mod accounts;
 mod admin_token;
@@ -20,7 +20,7 @@ mod turns;
 
 pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
 pub use admin_token::AdminToken;
-pub use core::{Core, CoreError, Pending, Route};
+pub use core::{CoreError, Homes, Pending, Route};
 pub use error::ApiError;
 pub use keys::Keys;
 pub use name::{Name, NameFault};

@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use crate::accounts::Accounts;
 use crate::admin_token::AdminToken;
-use crate::core::Core;
+use crate::core::Homes;
 use crate::error::{ApiError, RefusalCode};
 use crate::keys::Keys;
 use crate::limiter::Limiter;
@@ -71,7 +71,7 @@ pub struct Parts {
     /// The operator's.
     pub admin: AdminToken,
     /// The data plane.
-    pub core: Arc<dyn Core>,
+    pub core: Arc<dyn Homes>,
     /// What an operator set.
     pub settings: Settings,
 }
@@ -101,7 +101,7 @@ pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
     pub(crate) admin: AdminToken,
-    pub(crate) core: Arc<dyn Core>,
+    pub(crate) core: Arc<dyn Homes>,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) limiter: Limiter,

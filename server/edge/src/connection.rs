@@ -65,15 +65,15 @@ pub(crate) struct State {
 pub(crate) struct Rare {
     /// A request head that came in part.
     pub(crate) head: Vec<u8>,
-    /// Set while held: what was not taken.
-    pub(crate) held: Option<Held>,
+    /// Set while postponed: what was not taken.
+    pub(crate) postponed: Option<Postponed>,
     /// What the close frame says besides the code.
     pub(crate) reason: &'static str,
 }
 
 /// Input that waits for [`Connection::resume`].
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Postponed {
     /// Rest of a message, already unmasked; comes first.
     pub(crate) frames: Vec<u8>,
     /// Bytes behind it, as they came.
@@ -101,10 +101,10 @@ impl Connection {
         }
     }
 
-    /// Takes what was read. The bytes are unmasked in place. While held, they are kept as they are: read no more then.
+    /// Takes what was read. The bytes are unmasked in place. While postponed, they are kept as they are: read no more then.
     pub fn on_bytes(&mut self, moment: &Moment<'_>, input: &mut [u8], sink: &mut impl FnMut(Event) -> Flow) {
-        if let Some(held) = self.state.held() {
-            held.input.extend_from_slice(input);
+        if let Some(postponed) = self.state.postponed() {
+            postponed.input.extend_from_slice(input);
         } else {
             self.take(moment, input, sink);
         }
@@ -112,19 +112,19 @@ impl Connection {
 
     /// Takes no more input until [`Self::resume`]: what comes in is kept.
     pub fn hold(&mut self) {
-        self.state.rare.get_or_insert_default().held.get_or_insert_default();
+        self.state.rare.get_or_insert_default().postponed.get_or_insert_default();
     }
 
     /// Whether input is kept back.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.state.rare.as_ref().is_some_and(|rare| rare.held.is_some())
+        self.state.rare.as_ref().is_some_and(|rare| rare.postponed.is_some())
     }
 
     /// Goes on with what was kept, and takes input again.
     pub fn resume(&mut self, moment: &Moment<'_>, sink: &mut impl FnMut(Event) -> Flow) {
-        let Some(held) = self.state.rare.as_mut().and_then(|rare| rare.held.take()) else { return };
-        let Held { frames, mut input } = held;
+        let Some(postponed) = self.state.rare.as_mut().and_then(|rare| rare.postponed.take()) else { return };
+        let Postponed { frames, mut input } = postponed;
         self.state.take_frames(moment, &frames, sink);
         self.state.tidy();
         self.on_bytes(moment, &mut input, sink);
@@ -269,8 +269,8 @@ impl Connection {
 
     fn take(&mut self, moment: &Moment<'_>, mut input: &mut [u8], sink: &mut impl FnMut(Event) -> Flow) {
         while !input.is_empty() {
-            if let Some(held) = self.state.held() {
-                held.input.extend_from_slice(input);
+            if let Some(postponed) = self.state.postponed() {
+                postponed.input.extend_from_slice(input);
                 return;
             }
             let taken = match self.state.phase {
@@ -295,7 +295,7 @@ impl Connection {
         }
     }
 
-    /// Lets the decoder take bytes until the phase changes, input is held or all is taken.
+    /// Lets the decoder take bytes until the phase changes, input is postponed or all is taken.
     fn take_messages(
         &mut self,
         moment: &Moment<'_>,
@@ -315,7 +315,7 @@ impl Connection {
                 ws::Event::Pong(_) => state.count_controls(moment, 1),
                 ws::Event::Close { .. } => state.on_peer_close(moment),
             }
-            state.phase == before && state.held().is_none()
+            state.phase == before && state.postponed().is_none()
         });
         state.count_controls(moment, decoder.take_empty_fragments());
         taken.unwrap_or_else(|fault| {
@@ -327,8 +327,8 @@ impl Connection {
 }
 
 impl State {
-    pub(crate) fn held(&mut self) -> Option<&mut Held> {
-        self.rare.as_mut()?.held.as_mut()
+    pub(crate) fn postponed(&mut self) -> Option<&mut Postponed> {
+        self.rare.as_mut()?.postponed.as_mut()
     }
 
     /// Frees what is empty.
@@ -336,7 +336,7 @@ impl State {
         if self
             .rare
             .as_ref()
-            .is_some_and(|rare| rare.head.is_empty() && rare.held.is_none() && rare.reason.is_empty())
+            .is_some_and(|rare| rare.head.is_empty() && rare.postponed.is_none() && rare.reason.is_empty())
         {
             self.rare = None;
         }

@@ -100,8 +100,8 @@ impl State {
             };
             message = rest;
             if sink(self.take_frame(moment, frame)) == Flow::Hold {
-                let held = self.rare.get_or_insert_default().held.get_or_insert_default();
-                held.frames.extend_from_slice(message);
+                let postponed = self.rare.get_or_insert_default().postponed.get_or_insert_default();
+                postponed.frames.extend_from_slice(message);
                 return;
             }
         }

@@ -57,8 +57,8 @@ impl Shard {
             if let Some(origin) = origin.filter(|_| has_waited && !is_acked) {
                 self.applied.paid(origin.session);
             }
-            let opening = opening_users(delivery);
-            for receiver in receivers(delivery, origin, is_acked, &opening) {
+            let lists = own_lists(delivery);
+            for receiver in receivers(delivery, origin, is_acked, &lists) {
                 self.deliver_to(receiver, delivery, has_waited);
             }
         }
@@ -125,7 +125,7 @@ fn receivers<'a>(
     delivery: &'a Delivery,
     origin: Option<Origin>,
     is_acked: bool,
-    opening: &'a Opening,
+    lists: &'a OwnLists,
 ) -> impl Iterator<Item = Receiver> + 'a {
     delivery.recipients.iter().map(move |user| {
         let ack = match origin.filter(|origin| origin.user == *user) {
@@ -133,7 +133,7 @@ fn receivers<'a>(
             Some(origin) if is_acked => Ack::Sent(SessionId(origin.session)),
             Some(origin) => Ack::Due(SessionId(origin.session)),
         };
-        Receiver { user: *user, ack, own_list: opening.own_list(*user) }
+        Receiver { user: *user, ack, own_list: lists.own_list(*user) }
     })
 }
 
@@ -159,14 +159,14 @@ fn append(
 
 /// For whom a message opens or closes the channel.
 #[derive(Debug)]
-enum Opening {
+enum OwnLists {
     Nobody,
     Everyone,
     Some(Vec<UserId>),
     Closing(UserId),
 }
 
-impl Opening {
+impl OwnLists {
     /// The list of a user's channels changes with the messages that open one for the user or close it.
     fn own_list(&self, user: UserId) -> OwnList {
         match self {
@@ -178,16 +178,16 @@ impl Opening {
     }
 }
 
-fn opening_users(delivery: &Delivery) -> Opening {
+fn own_lists(delivery: &Delivery) -> OwnLists {
     if delivery.seq == Seq(1) {
-        return Opening::Everyone;
+        return OwnLists::Everyone;
     }
     let changed = Change::read(&delivery.frame).zip(delivery.frame.read_stamp());
-    let Some((change, stamp)) = changed else { return Opening::Nobody };
+    let Some((change, stamp)) = changed else { return OwnLists::Nobody };
     match change.leaver(stamp.sender) {
-        Some(gone) => Opening::Closing(gone),
-        None if change.joins().is_empty() => Opening::Nobody,
-        None => Opening::Some(change.joins().to_vec()),
+        Some(gone) => OwnLists::Closing(gone),
+        None if change.joins().is_empty() => OwnLists::Nobody,
+        None => OwnLists::Some(change.joins().to_vec()),
     }
 }
 

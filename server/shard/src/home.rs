@@ -26,34 +26,34 @@ use crate::shard::{Asked, Shard, Slot};
 
 impl Shard {
     /// A frame from a device: refused with a reason, or carried out.
-    pub(crate) fn frame(&mut self, conn: SessionId, frame: Frame) {
+    pub(crate) fn frame(&mut self, session_id: SessionId, frame: Frame) {
         let (id, kind) = (frame.header().id, frame.kind());
-        let Some(session) = self.sessions.get_mut(&conn) else { return };
+        let Some(session) = self.sessions.get_mut(&session_id) else { return };
         session.heard_at = self.now;
-        let origin = session.origin(conn);
-        let admitted = self.pay(conn, &frame).and_then(|()| self.admit(conn, &frame));
-        let outcome = admitted.and_then(|()| self.serve(conn, origin, frame));
+        let origin = session.origin(session_id);
+        let admitted = self.pay(session_id, &frame).and_then(|()| self.admit(session_id, &frame));
+        let outcome = admitted.and_then(|()| self.serve(session_id, origin, frame));
         match outcome {
             // What goes on to a channel's home is answered from there, and weighed then.
             Ok(()) if goes_to_a_channel(kind) => {}
-            Ok(()) => self.forgive_faults(conn),
+            Ok(()) => self.forgive_faults(session_id),
             Err(refusal) => {
                 // An honest device can meet many a refusal that a retry helps, all at once; never many of its own making.
                 let weight = if refusal.retry_after_ms == 0 { FAULT_WEIGHT } else { 1 };
-                self.reject(conn, id, &refusal);
+                self.reject(session_id, id, &refusal);
                 // Who is refused for its pace is not read for as long, which is enough.
                 if refusal.code != Code::Rate {
-                    self.weigh_fault(conn, weight);
+                    self.weigh_fault(session_id, weight);
                 }
             }
         }
-        self.pause_if_crowded(conn);
+        self.pause_if_crowded(session_id);
     }
 
-    fn serve(&mut self, conn: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+    fn serve(&mut self, session_id: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
         let kind = frame.kind();
         match kind.sent_by() {
-            SentBy::Message => return self.serve_message(conn, origin, frame),
+            SentBy::Message => return self.serve_message(session_id, origin, frame),
             SentBy::Device | SentBy::Both => {}
             SentBy::Server | SentBy::Nobody => {
                 let text = format!("kind 0x{:04x} is not one that a device sends", kind.0);
@@ -61,28 +61,28 @@ impl Shard {
             }
         }
         match kind {
-            Kind::HEARTBEAT => self.heartbeat(conn, &frame),
+            Kind::HEARTBEAT => self.heartbeat(session_id, &frame),
             Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
             Kind::GET_HISTORY => {
                 let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
                 let frame = CheckedFrame::request::<GetHistory>(frame, channel)?;
-                self.reserve_page(conn, &frame)?;
-                self.submit_hop(conn, origin, frame);
+                self.reserve_page(session_id, &frame)?;
+                self.submit_hop(session_id, origin, frame);
                 Ok(())
             }
             Kind::GET_MEMBERS => {
                 let channel = |get: Checked<'_, GetMembers>| ChannelId(get.channel.to_native());
                 let frame = CheckedFrame::request::<GetMembers>(frame, channel)?;
-                self.reserve_page(conn, &frame)?;
-                self.submit_hop(conn, origin, frame);
+                self.reserve_page(session_id, &frame)?;
+                self.submit_hop(session_id, origin, frame);
                 Ok(())
             }
-            Kind::GET_CHANNELS => self.get_channels(conn, origin, &frame),
+            Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
             Kind::MARK_READ => {
                 let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
                 let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
                 check_party(origin.user, frame.channel())?;
-                self.submit_write(conn, origin, frame)
+                self.submit_write(session_id, origin, frame)
             }
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
@@ -91,7 +91,7 @@ impl Shard {
         }
     }
 
-    fn serve_message(&mut self, conn: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+    fn serve_message(&mut self, session_id: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
         let frame = CheckedFrame::message(frame)?;
         if frame.header().id == 0 {
             return Err(Refusal::new(Code::Limit, "id", "a send id is a random number other than 0"));
@@ -100,17 +100,22 @@ impl Shard {
             check_create(origin.user, &frame, members)?;
         }
         check_party(origin.user, frame.channel())?;
-        self.submit_write(conn, origin, frame)
+        self.submit_write(session_id, origin, frame)
     }
 
     /// Passes on what the channel's home will write.
-    fn submit_write(&mut self, conn: SessionId, origin: Origin, frame: CheckedFrame) -> Result<(), Refusal> {
+    fn submit_write(
+        &mut self,
+        session_id: SessionId,
+        origin: Origin,
+        frame: CheckedFrame,
+    ) -> Result<(), Refusal> {
         self.check_writable()?;
         let home = self.placement.channel_home(frame.channel());
-        self.submit_hop(conn, origin, frame);
+        self.submit_hop(session_id, origin, frame);
         // Backpressure before refusal, by destination: what it sends next would find no room.
         if self.is_pressed(home) {
-            self.pause(conn, Why::Unstored(home));
+            self.pause(session_id, Why::Unstored(home));
         }
         Ok(())
     }
@@ -135,18 +140,18 @@ impl Shard {
         Ok(())
     }
 
-    fn submit_hop(&mut self, conn: SessionId, origin: Origin, frame: CheckedFrame) {
+    fn submit_hop(&mut self, session_id: SessionId, origin: Origin, frame: CheckedFrame) {
         let home = self.placement.channel_home(frame.channel());
         self.hops.push(home, Hop::Submit { origin, frame });
         if self.hops.is_pressed(home) {
-            self.pause(conn, Why::Lane(home));
+            self.pause(session_id, Why::Lane(home));
         }
     }
 
-    fn heartbeat(&mut self, conn: SessionId, frame: &Frame) -> Result<(), Refusal> {
+    fn heartbeat(&mut self, session_id: SessionId, frame: &Frame) -> Result<(), Refusal> {
         let time_ms = body::ingest::<Heartbeat>(frame)?.time_ms.to_native();
-        self.complete(conn, false);
-        self.transmit_body(conn, frame.header().id, &Heartbeat { time_ms });
+        self.complete(session_id, false);
+        self.transmit_body(session_id, frame.header().id, &Heartbeat { time_ms });
         Ok(())
     }
 
@@ -176,12 +181,12 @@ impl Shard {
         Ok(())
     }
 
-    fn get_channels(&mut self, conn: SessionId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
+    fn get_channels(&mut self, session_id: SessionId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
         let get = body::ingest::<GetChannels>(frame)?;
         if !self.has_page_room() {
             return Err(many_pages());
         }
-        self.reserve_page(conn, frame)?;
+        self.reserve_page(session_id, frame)?;
         let after = ChannelId(get.after.to_native());
         let query = Query::Joined { user: origin.user, after, limit: get.limit.to_native() };
         self.ask_own(origin.user, Asked::Channels { origin, id: frame.header().id }, query);
@@ -204,33 +209,33 @@ impl Shard {
 
     /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
     pub(crate) fn answer(&mut self, origin: Origin, asked: Kind, frames: Bytes) {
-        let Some(conn) = self.session_of(origin) else { return };
+        let Some(session_id) = self.session_of(origin) else { return };
         let Some(header) = Header::read(&frames) else {
-            return impossible!(self, conn, "an answer without a frame");
+            return impossible!(self, session_id, "an answer without a frame");
         };
         if asks_for_a_page(asked) {
-            self.page_is_answered(conn, asked, header.id);
+            self.page_is_answered(session_id, asked, header.id);
         }
-        let Some(session) = self.sessions.get(&conn) else { return };
+        let Some(session) = self.sessions.get(&session_id) else { return };
         // Its room was reserved. Live messages may have filled the connection since; then the page is one too many.
         let is_crowded = session.egress.queued(self.turn) > self.config.limits.egress_bytes;
         if is_crowded && asks_for_a_page(asked) && header.kind != Kind::REJECT {
             let refusal = Refusal::retry(Code::Busy, 1000, "read what was sent before asking for more");
-            self.reject(conn, header.id, &refusal);
+            self.reject(session_id, header.id, &refusal);
             return;
         }
         if header.kind == Kind::SEND_ACK {
             self.counters.acks_sent += 1;
         }
         if header.kind == Kind::REJECT && asked.is_message() {
-            self.send_is_refused_elsewhere(conn, header.id);
+            self.send_is_refused_elsewhere(session_id, header.id);
         }
-        self.transmit(conn, frames);
+        self.transmit(session_id, frames);
         if header.kind == Kind::REJECT {
             // A device can have many sends on the way to a channel that it was just removed from.
-            self.weigh_fault(conn, 1);
+            self.weigh_fault(session_id, 1);
         } else {
-            self.forgive_faults(conn);
+            self.forgive_faults(session_id);
         }
     }
 

@@ -218,8 +218,8 @@ impl Shard {
     /// Takes one input.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
-        self.take(input);
-        self.settle();
+        self.dispatch(input);
+        self.take_own_hops();
         core::mem::swap(&mut self.out, effects);
     }
 
@@ -235,7 +235,7 @@ impl Shard {
         }
         self.ask_again();
         self.replay_gaps();
-        self.settle();
+        self.take_own_hops();
         self.relieve();
         self.tell_taken();
         self.evict();
@@ -330,7 +330,7 @@ impl Shard {
         }
     }
 
-    fn take(&mut self, input: Input) {
+    fn dispatch(&mut self, input: Input) {
         match input {
             Input::Hello { conn, hello } => {
                 let home = self.placement.user_home(hello.user);
@@ -377,7 +377,7 @@ impl Shard {
 
     /// Hops to oneself are taken in the same step, so that one shard and many behave alike. Then large batches are sealed:
     /// between steps, so that what one step made belongs together.
-    fn settle(&mut self) {
+    fn take_own_hops(&mut self) {
         while let Some(hop) = self.hops.pop_local() {
             self.hop(hop);
         }

@@ -161,7 +161,7 @@ impl Epoll {
     }
 
     /// Looks at a connection after anything happened to it: its standing, its timers, its end.
-    fn settle(&mut self, conn: ConnId, told: &mut Vec<Told>) {
+    fn look_after(&mut self, conn: ConnId, told: &mut Vec<Told>) {
         let Some(entry) = self.table.get_mut(conn.0) else { return };
         let edge = &entry.edge;
         if let Some(code) = edge.close_code()
@@ -245,7 +245,7 @@ impl Epoll {
                 if waited && entry.edge.is_finished() {
                     self.counters.hello_timeouts += 1;
                 }
-                self.settle(conn, told);
+                self.look_after(conn, told);
             }
         }
     }
@@ -386,7 +386,7 @@ impl Driver for Epoll {
                 self.halves.set(conn, half, 0, now.tick.0);
             }
         }
-        self.settle(conn, told);
+        self.look_after(conn, told);
     }
 
     fn transmit(&mut self, conn: ConnId, frames: Bytes) {

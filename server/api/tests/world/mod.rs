@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{Accounts, AdminToken, Api, ChatUrl, Core, CoreError, Keys, Parts, Pending, Settings, now_ms};
+use api::{Accounts, AdminToken, Api, ChatUrl, CoreError, Homes, Keys, Parts, Pending, Settings, now_ms};
 use protocol::{DeviceId, UserId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl FakeCore {
     }
 }
 
-impl Core for FakeCore {
+impl Homes for FakeCore {
     fn create_account(&self, user: UserId, _created_ms: u64) -> Pending<'_, Result<(), CoreError>> {
         Box::pin(async move {
             self.outcome()?;

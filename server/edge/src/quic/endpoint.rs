@@ -10,7 +10,7 @@ use protocol::CloseCode;
 use quinn_proto::{ConnectionHandle, DatagramEvent, EndpointEvent, Incoming, Transmit};
 
 use super::clock::{At, Wall, Zero};
-use super::peer::{Desk, LONG_HEADER, Peer, Phase};
+use super::peer::{Context, LONG_HEADER, Peer, Phase};
 use super::{Counters, Key, Path, Settings, Sink, Told};
 use crate::limits::QUIC_RESPONSES_MAX;
 use crate::{Halves, Moment, Share, Table};
@@ -94,7 +94,7 @@ impl Endpoint {
                 let Some(peer) = peer_at(&mut self.peers, key) else { return };
                 peer.proto.handle_event(event);
                 peer.on_datagram(first, len);
-                self.with(moment, at, sink, key, |peer, desk| peer.take_events(desk));
+                self.with(moment, at, sink, key, |peer, context| peer.take_events(context));
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
                 self.on_incoming(moment, at, incoming, len, buffer, sink);
@@ -139,9 +139,9 @@ impl Endpoint {
         match self.proto.accept(incoming, at, &mut buffer, None) {
             Ok((handle, connection)) => {
                 let Some(key) = self.admit(moment, handle, connection) else { return };
-                self.with(moment, at, sink, key, |peer, desk| {
+                self.with(moment, at, sink, key, |peer, context| {
                     peer.on_datagram(LONG_HEADER, len);
-                    peer.take_events(desk);
+                    peer.take_events(context);
                 });
             }
             Err(error) => {
@@ -185,8 +185,8 @@ impl Endpoint {
         while let Some(key) = self.greeting.pop_front() {
             if self.peer(key).is_some_and(|peer| peer.phase == Phase::Greeting) {
                 self.counters.evicted += 1;
-                self.with(moment, at, sink, key, |peer, desk| {
-                    peer.hang_up(desk, CloseCode::HelloTimeout, "")
+                self.with(moment, at, sink, key, |peer, context| {
+                    peer.hang_up(context, CloseCode::HelloTimeout, "")
                 });
                 return;
             }
@@ -200,12 +200,13 @@ impl Endpoint {
         at: At,
         sink: &mut Sink<'_>,
         key: Key,
-        work: impl FnOnce(&mut Peer, &mut Desk<'_, '_>),
+        work: impl FnOnce(&mut Peer, &mut Context<'_, '_>),
     ) {
         let Some(peer) = peer_at(&mut self.peers, key) else { return };
         let before = peer.phase;
-        let mut desk = Desk { moment, at, counters: &mut self.counters, halves: &mut self.halves, sink };
-        work(peer, &mut desk);
+        let mut context =
+            Context { moment, at, counters: &mut self.counters, halves: &mut self.halves, sink };
+        work(peer, &mut context);
         let after = peer.phase;
         if !peer.is_dirty {
             peer.is_dirty = true;
@@ -255,10 +256,10 @@ impl Endpoint {
     fn make_room(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
         while let Some(key) = self.halves.stalled(moment.now_ms) {
             self.halves.remove(key);
-            self.with(moment, at, sink, key, |peer, desk| peer.give_up(desk));
+            self.with(moment, at, sink, key, |peer, context| peer.give_up(context));
         }
         while let Some(key) = self.halves.next(moment.now_ms) {
-            self.with(moment, at, sink, key, |peer, desk| peer.read(desk));
+            self.with(moment, at, sink, key, |peer, context| peer.read(context));
         }
     }
 
@@ -280,14 +281,14 @@ impl Endpoint {
             if peer.timer_ms == due_ms {
                 peer.timer_ms = 0;
             }
-            self.with(moment, at, sink, key, |peer, desk| {
+            self.with(moment, at, sink, key, |peer, context| {
                 if peer.deadline_ms > 0 && peer.deadline_ms <= now_ms {
-                    peer.on_own_deadline(desk);
+                    peer.on_own_deadline(context);
                 }
                 if peer.proto.poll_timeout().is_some_and(|due| due <= at) {
                     peer.proto.handle_timeout(at);
                 }
-                peer.take_events(desk);
+                peer.take_events(context);
             });
         }
     }
@@ -311,7 +312,7 @@ impl Endpoint {
 
     /// Ends a connection once what is queued has arrived.
     pub fn close(&mut self, moment: &Moment<'_>, at: At, key: Key, code: CloseCode, sink: &mut Sink<'_>) {
-        self.with(moment, at, sink, key, |peer, desk| peer.close(desk, code, ""));
+        self.with(moment, at, sink, key, |peer, context| peer.close(context, code, ""));
     }
 
     /// Reads no more from a connection.
@@ -323,16 +324,16 @@ impl Endpoint {
 
     /// Reads again.
     pub fn resume(&mut self, moment: &Moment<'_>, at: At, key: Key, sink: &mut Sink<'_>) {
-        self.with(moment, at, sink, key, |peer, desk| peer.resume(desk));
+        self.with(moment, at, sink, key, |peer, context| peer.resume(context));
     }
 
     /// Takes no new connections, and closes those that have not said Hello.
     pub fn stop_accepting(&mut self, moment: &Moment<'_>, at: At, sink: &mut Sink<'_>) {
         self.is_open = false;
         while let Some(key) = self.greeting.pop_front() {
-            self.with(moment, at, sink, key, |peer, desk| {
+            self.with(moment, at, sink, key, |peer, context| {
                 if peer.phase == Phase::Greeting {
-                    peer.close(desk, CloseCode::GoingAway, "");
+                    peer.close(context, CloseCode::GoingAway, "");
                 }
             });
         }
@@ -357,7 +358,7 @@ impl Endpoint {
                 return Some(transmit);
             }
             self.dirty.pop_front();
-            self.settle(key, sink);
+            self.look_after(key, sink);
         }
         None
     }
@@ -375,7 +376,7 @@ impl Endpoint {
         let before = peer.phase;
         let transmit = loop {
             let (counters, halves) = (&mut self.counters, &mut self.halves);
-            peer.take_events(&mut Desk { moment, at, counters, halves, sink });
+            peer.take_events(&mut Context { moment, at, counters, halves, sink });
             peer.write(&mut self.counters);
             let transmit = if peer.may_transmit() {
                 peer.proto.poll_transmit(at, datagrams_max.min(peer.datagrams_max()), buffer)
@@ -400,7 +401,7 @@ impl Endpoint {
     }
 
     /// A connection has nothing to send: forgets it, or sees to its timer.
-    fn settle(&mut self, key: Key, sink: &mut Sink<'_>) {
+    fn look_after(&mut self, key: Key, sink: &mut Sink<'_>) {
         let Some(peer) = peer_at(&mut self.peers, key) else { return };
         peer.is_dirty = false;
         if peer.proto.is_drained() {

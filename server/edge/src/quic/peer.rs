@@ -70,7 +70,7 @@ pub(super) struct Peer {
 }
 
 /// What a call may look at and tell.
-pub(super) struct Desk<'a, 's> {
+pub(super) struct Context<'a, 's> {
     pub(super) moment: &'a Moment<'a>,
     pub(super) at: At,
     pub(super) counters: &'a mut Counters,
@@ -126,24 +126,24 @@ impl Peer {
     }
 
     /// Takes what quinn-proto has to say, and reads.
-    pub(super) fn take_events(&mut self, desk: &mut Desk<'_, '_>) {
+    pub(super) fn take_events(&mut self, context: &mut Context<'_, '_>) {
         while let Some(event) = self.proto.poll() {
             match event {
-                Happened::Stream(event) => self.on_stream(desk, event),
-                Happened::ConnectionLost { .. } => self.end(desk),
-                Happened::Connected => desk.counters.handshakes += 1,
+                Happened::Stream(event) => self.on_stream(context, event),
+                Happened::ConnectionLost { .. } => self.end(context),
+                Happened::Connected => context.counters.handshakes += 1,
                 Happened::HandshakeDataReady | Happened::DatagramReceived | Happened::DatagramsUnblocked => {}
             }
         }
-        self.read(desk);
+        self.read(context);
     }
 
-    fn on_stream(&mut self, desk: &mut Desk<'_, '_>, event: StreamEvent) {
+    fn on_stream(&mut self, context: &mut Context<'_, '_>, event: StreamEvent) {
         match event {
             StreamEvent::Opened { dir } => {
                 while let Some(id) = self.proto.streams().accept(dir) {
                     if self.control.is_some() {
-                        self.close(desk, CloseCode::Protocol, "one control stream is all");
+                        self.close(context, CloseCode::Protocol, "one control stream is all");
                         return;
                     }
                     self.control = Some(id);
@@ -157,7 +157,7 @@ impl Peer {
                 self.out = None;
                 self.is_finished = true;
                 let (code, reason) = self.farewell.unwrap_or((CloseCode::Normal, ""));
-                self.hang_up(desk, code, reason);
+                self.hang_up(context, code, reason);
             }
             StreamEvent::Finished { id } => self.page_done(id),
             StreamEvent::Stopped { id, .. } => {
@@ -176,14 +176,15 @@ impl Peer {
 
     /// Reads the control stream, unless told not to, or there is no room for more of a frame that came in part. What is
     /// not read holds the peer by flow control.
-    pub(super) fn read(&mut self, desk: &mut Desk<'_, '_>) {
+    pub(super) fn read(&mut self, context: &mut Context<'_, '_>) {
         let Some(id) = self.control else { return };
         while self.is_readable && !self.is_paused && matches!(self.phase, Phase::Greeting | Phase::Live) {
             let has_half = !self.partial.is_empty();
-            if has_half && !desk.halves.may_read(self.key) {
+            if has_half && !context.halves.may_read(self.key) {
                 return;
             }
-            let chunk_bytes = if has_half || desk.halves.has_room() { CHUNK_BYTES } else { READ_BYTES_FULL };
+            let chunk_bytes =
+                if has_half || context.halves.has_room() { CHUNK_BYTES } else { READ_BYTES_FULL };
             let next = {
                 let mut stream = self.proto.recv_stream(id);
                 let Ok(mut chunks) = stream.read(true) else {
@@ -197,37 +198,37 @@ impl Peer {
             };
             match next {
                 Ok(Some(chunk)) => {
-                    self.take(desk, &chunk.bytes);
+                    self.take(context, &chunk.bytes);
                     if has_half || !self.partial.is_empty() {
-                        let (held, now_ms) = (self.partial.capacity(), desk.moment.now_ms);
-                        desk.halves.set(self.key, held, chunk.bytes.len(), now_ms);
+                        let (held, now_ms) = (self.partial.capacity(), context.moment.now_ms);
+                        context.halves.set(self.key, held, chunk.bytes.len(), now_ms);
                     }
                 }
                 Err(quinn_proto::ReadError::Blocked) => self.is_readable = false,
                 Ok(None) | Err(_) => {
                     self.is_readable = false;
-                    self.close(desk, CloseCode::Normal, "");
+                    self.close(context, CloseCode::Normal, "");
                 }
             }
         }
     }
 
-    fn take(&mut self, desk: &mut Desk<'_, '_>, bytes: &[u8]) {
+    fn take(&mut self, context: &mut Context<'_, '_>, bytes: &[u8]) {
         if self.phase == Phase::Greeting {
             self.received = self.received.saturating_add(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
         }
         if self.partial.is_empty() {
-            let taken = self.take_frames(desk, bytes);
+            let taken = self.take_frames(context, bytes);
             self.partial.extend_from_slice(bytes.get(taken..).unwrap_or_default());
         } else {
             let mut partial = core::mem::take(&mut self.partial);
             partial.extend_from_slice(bytes);
-            let taken = self.take_frames(desk, &partial);
+            let taken = self.take_frames(context, &partial);
             // The rest of a long frame's memory is not kept for the few bytes behind it.
             self.partial = if taken == 0 { partial } else { partial.split_off(taken) };
         }
         if self.phase == Phase::Greeting && usize::from(self.received) > UNAUTHENTICATED_BYTES_MAX {
-            self.close(desk, CloseCode::HelloTimeout, "too many bytes before Hello");
+            self.close(context, CloseCode::HelloTimeout, "too many bytes before Hello");
         }
         if !matches!(self.phase, Phase::Greeting | Phase::Live) {
             self.partial = Vec::new();
@@ -235,7 +236,7 @@ impl Peer {
     }
 
     /// Takes whole frames from the front. Returns how many bytes they are.
-    fn take_frames(&mut self, desk: &mut Desk<'_, '_>, bytes: &[u8]) -> usize {
+    fn take_frames(&mut self, context: &mut Context<'_, '_>, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while matches!(self.phase, Phase::Greeting | Phase::Live) {
             let rest = bytes.get(taken..).unwrap_or_default();
@@ -243,37 +244,37 @@ impl Peer {
             let checked = header.check().map_err(Fault::Framing);
             let stamped = header.is_stamped().then_some(Fault::Framing(FramingFault::BadStamp));
             if let Some(fault) = checked.err().or(stamped) {
-                desk.counters.peer_faults += 1;
-                self.close(desk, fault.close_code(), fault.text());
+                context.counters.peer_faults += 1;
+                self.close(context, fault.close_code(), fault.text());
                 break;
             }
             let Some(frame) = rest.get(..header.frame_bytes()) else { break };
             taken += frame.len();
             // Into memory of its own: the datagram is larger, and the frame may live long.
             match Frame::receive(frame) {
-                Ok(frame) => self.take_frame(desk, frame),
-                Err(fault) => self.close(desk, Fault::Framing(fault).close_code(), ""),
+                Ok(frame) => self.take_frame(context, frame),
+                Err(fault) => self.close(context, Fault::Framing(fault).close_code(), ""),
             }
         }
         taken
     }
 
-    fn take_frame(&mut self, desk: &mut Desk<'_, '_>, frame: Frame) {
-        match self.gate.take(desk.moment, frame, self.phase == Phase::Live) {
+    fn take_frame(&mut self, context: &mut Context<'_, '_>, frame: Frame) {
+        match self.gate.take(context.moment, frame, self.phase == Phase::Live) {
             Passed::Event(event) => {
                 if matches!(event, Event::Hello(_)) {
                     self.phase = Phase::Live;
                     self.deadline_ms = 0;
-                    desk.counters.hellos += 1;
+                    context.counters.hellos += 1;
                 }
-                (desk.sink)(self.key, Told::Event(event));
+                (context.sink)(self.key, Told::Event(event));
             }
             Passed::Refused { code, reject, close } => {
                 self.transmit(reject);
-                (desk.sink)(self.key, Told::Event(Event::Refused(code)));
+                (context.sink)(self.key, Told::Event(Event::Refused(code)));
                 if let Some((code, reason)) = close {
-                    desk.counters.peer_faults += 1;
-                    self.close(desk, code, reason);
+                    context.counters.peer_faults += 1;
+                    self.close(context, code, reason);
                 }
             }
         }
@@ -284,10 +285,10 @@ impl Peer {
         halves.pause(self.key);
     }
 
-    pub(super) fn resume(&mut self, desk: &mut Desk<'_, '_>) {
+    pub(super) fn resume(&mut self, context: &mut Context<'_, '_>) {
         self.is_paused = false;
-        desk.halves.resume(self.key, desk.moment.now_ms);
-        self.read(desk);
+        context.halves.resume(self.key, context.moment.now_ms);
+        self.read(context);
     }
 
     /// Queues 1..n whole frames, shared with every other receiver. A page of history goes its own way.
@@ -299,30 +300,30 @@ impl Peer {
     }
 
     /// Ends the connection once what is queued has arrived.
-    pub(super) fn close(&mut self, desk: &mut Desk<'_, '_>, code: CloseCode, reason: &'static str) {
+    pub(super) fn close(&mut self, context: &mut Context<'_, '_>, code: CloseCode, reason: &'static str) {
         if !matches!(self.phase, Phase::Greeting | Phase::Live) {
             return;
         }
         if self.phase == Phase::Live {
             // Nothing more can come from it: the core need not wait for the farewell.
-            (desk.sink)(self.key, Told::Closed);
+            (context.sink)(self.key, Told::Closed);
         } else if code == CloseCode::HelloTimeout {
-            desk.counters.hello_timeouts += 1;
+            context.counters.hello_timeouts += 1;
         }
-        desk.counters.closes.add(code);
+        context.counters.closes.add(code);
         self.phase = Phase::Closing;
         self.farewell = Some((code, reason));
-        self.deadline_ms = desk.moment.now_ms + desk.moment.close_ms;
-        self.drop_half(desk.halves);
+        self.deadline_ms = context.moment.now_ms + context.moment.close_ms;
+        self.drop_half(context.halves);
         if self.control.is_none() || self.is_finished {
-            self.hang_up(desk, code, reason);
+            self.hang_up(context, code, reason);
         }
     }
 
     /// It stands still in the middle of a frame, and others wait for its memory.
-    pub(super) fn give_up(&mut self, desk: &mut Desk<'_, '_>) {
-        desk.counters.halves_stalled += 1;
-        self.close(desk, CloseCode::HeartbeatTimeout, "no end to a frame, and others wait for its memory");
+    pub(super) fn give_up(&mut self, context: &mut Context<'_, '_>) {
+        context.counters.halves_stalled += 1;
+        self.close(context, CloseCode::HeartbeatTimeout, "no end to a frame, and others wait for its memory");
     }
 
     /// Forgets a frame that came in part.
@@ -332,37 +333,37 @@ impl Peer {
     }
 
     /// The time of the phase is over.
-    pub(super) fn on_own_deadline(&mut self, desk: &mut Desk<'_, '_>) {
+    pub(super) fn on_own_deadline(&mut self, context: &mut Context<'_, '_>) {
         match self.phase {
-            Phase::Greeting => self.close(desk, CloseCode::HelloTimeout, ""),
+            Phase::Greeting => self.close(context, CloseCode::HelloTimeout, ""),
             Phase::Live | Phase::Ended => self.deadline_ms = 0,
             Phase::Closing => {
                 let (code, reason) = self.farewell.unwrap_or((CloseCode::Normal, ""));
-                self.hang_up(desk, code, reason);
+                self.hang_up(context, code, reason);
             }
         }
     }
 
     /// CONNECTION_CLOSE now; what was not acknowledged is lost.
-    pub(super) fn hang_up(&mut self, desk: &mut Desk<'_, '_>, code: CloseCode, reason: &'static str) {
+    pub(super) fn hang_up(&mut self, context: &mut Context<'_, '_>, code: CloseCode, reason: &'static str) {
         match self.phase {
             Phase::Ended => return,
             Phase::Closing => {}
-            Phase::Greeting | Phase::Live => desk.counters.closes.add(code),
+            Phase::Greeting | Phase::Live => context.counters.closes.add(code),
         }
         let number = VarInt::from_u32(code.number().into());
-        self.proto.close(desk.at, number, Bytes::from_static(reason.as_bytes()));
-        self.end(desk);
+        self.proto.close(context.at, number, Bytes::from_static(reason.as_bytes()));
+        self.end(context);
     }
 
-    fn end(&mut self, desk: &mut Desk<'_, '_>) {
+    fn end(&mut self, context: &mut Context<'_, '_>) {
         if self.phase == Phase::Live {
-            (desk.sink)(self.key, Told::Closed);
+            (context.sink)(self.key, Told::Closed);
         }
         self.phase = Phase::Ended;
         self.deadline_ms = 0;
         self.out = None;
-        self.drop_half(desk.halves);
+        self.drop_half(context.halves);
     }
 
     /// Gives quinn-proto as much as it takes.

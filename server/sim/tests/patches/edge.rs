@@ -30,8 +30,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what stands behind Hello in its message is lost at a handover",
         file: "inbound.rs",
-        from: "held.frames.extend_from_slice(message);",
-        to: "held.frames.clear();",
+        from: "postponed.frames.extend_from_slice(message);",
+        to: "postponed.frames.clear();",
     },
     Mutant {
         name: "a token of another device of the user passes as Reauth",
@@ -72,7 +72,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "frames over QUIC that come in part have no bound together",
         file: "quic/peer.rs",
-        from: "if has_half && !desk.halves.may_read(self.key) {",
+        from: "if has_half && !context.halves.may_read(self.key) {",
         to: "if false {",
     },
     Mutant {

@@ -52,7 +52,7 @@ impl Epoll {
             let Some(entry) = self.table.get_mut(conn.0) else { continue };
             entry.has_half = false;
             entry.edge.give_up(&Self::moment(&self.setup, now));
-            self.settle(conn, told);
+            self.look_after(conn, told);
         }
         while let Some(conn) = self.halves.next(now.tick.0) {
             self.readers.push_back(conn);
@@ -114,7 +114,7 @@ impl Epoll {
         if let Some(hello) = away {
             self.give_away(conn, hello, told);
         } else {
-            self.settle(conn, told);
+            self.look_after(conn, told);
         }
     }
 
@@ -154,7 +154,7 @@ impl Epoll {
             told.push(Told::Input(Input::Took { conn }));
         }
         entry.told_queued = if entry.is_known { waiting } else { entry.told_queued };
-        self.settle(conn, told);
+        self.look_after(conn, told);
     }
 }
 
