@@ -236,8 +236,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who had no tokens is never read again",
         file: "spend.rs",
-        from: "                    self.unpause(session_id, Why::Tokens);\n",
-        to: "",
+        from: "            None => self.unpause(session_id, Why::Tokens),",
+        to: "            None => {}",
     },
     Mutant {
         name: "a frame that waited stays in the ledger",
