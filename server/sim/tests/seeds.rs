@@ -44,6 +44,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         200,
         "two thousand sends of eighty devices at shards that take two at once took longer than the simulator waited",
     ),
+    (
+        8513,
+        200,
+        "a hundred devices that read anew after a restore, at the pace they were allowed, took longer than the simulator waited",
+    ),
 ];
 
 fn hold(seed: u64, ticks: u64) {
