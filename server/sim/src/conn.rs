@@ -36,7 +36,7 @@ pub struct Conn {
     pub inputs: VecDeque<Input>,
     /// The core wants no more frames.
     pub paused: bool,
-    /// When it said so first.
+    /// When it said so first, or had a frame since.
     pub paused_at: u64,
     /// What the connection was promised.
     pub watch: Option<Watch>,

@@ -304,6 +304,12 @@ impl Node {
                 Some(input) => {
                     scene.trace.say(now, || format!("shard {shard} <- {}", crate::words::input(&input)));
                     let closed = if let Input::Closed { conn } = &input { Some(*conn) } else { None };
+                    // What was read before the pause still comes, and may bring a reason of its own.
+                    if let Input::Frame { conn, .. } = &input
+                        && let Some(conn) = self.conns.get_mut(conn)
+                    {
+                        conn.paused_at = now;
+                    }
                     let conn = self.conn_of(&input);
                     let at = (ShardId(shard as u16), &self.cells[shard].shard);
                     flow.steps(at, self.placement, &input, conn);

@@ -49,6 +49,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         200,
         "a hundred devices that read anew after a restore, at the pace they were allowed, took longer than the simulator waited",
     ),
+    (
+        9200,
+        200,
+        "paused for what was unstored, then for tokens by what had been read before: one pause to the simulator, and too long",
+    ),
 ];
 
 fn hold(seed: u64, ticks: u64) {
