@@ -219,7 +219,7 @@ impl Shard {
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         core::mem::swap(&mut self.out, effects);
         self.dispatch(input);
-        self.take_own_hops();
+        self.end_step();
         core::mem::swap(&mut self.out, effects);
     }
 
@@ -235,7 +235,7 @@ impl Shard {
         }
         self.ask_again();
         self.replay_gaps();
-        self.take_own_hops();
+        self.end_step();
         self.relieve();
         self.tell_taken();
         self.evict();
@@ -377,7 +377,7 @@ impl Shard {
 
     /// Hops to oneself are taken in the same step, so that one shard and many behave alike. Then large batches are sealed:
     /// between steps, so that what one step made belongs together.
-    fn take_own_hops(&mut self) {
+    fn end_step(&mut self) {
         while let Some(hop) = self.hops.pop_local() {
             self.hop(hop);
         }
