@@ -226,6 +226,7 @@ impl Metrics {
             ("counter", "maru_store_rows_total", "Rows written.", |s| s.rows),
             ("counter", "maru_store_reads_total", "Queries begun.", |s| s.reads),
             ("counter", "maru_store_misses_total", "Cached queries that were not in memory.", |s| s.misses),
+            ("gauge", "maru_store_cache_bytes", "Bytes of blocks in the cache.", |s| s.cache_bytes),
             ("counter", "maru_store_cache_hits_total", "Blocks found in the cache.", |s| s.cache_hits),
             ("counter", "maru_store_cache_misses_total", "Blocks read from files.", |s| s.cache_misses),
             ("gauge", "maru_store_memory_bytes", "Bytes not yet in files.", |s| s.memory_bytes),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rocksdb::statistics::Ticker;
 use rocksdb::{
-    BoundColumnFamily, ColumnFamilyDescriptor, DB, Error, ErrorKind, FlushOptions, ReadOptions, ReadTier,
-    WriteBatch, WriteOptions, properties,
+    BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, Error, ErrorKind, FlushOptions, ReadOptions,
+    ReadTier, WriteBatch, WriteOptions, properties,
 };
 
 use crate::error::StoreError;
@@ -25,6 +25,7 @@ pub(crate) struct RocksRows {
     names: Vec<String>,
     options: rocksdb::Options,
     synced: WriteOptions,
+    cache: Cache,
 }
 
 impl std::fmt::Debug for RocksRows {
@@ -47,7 +48,7 @@ impl RocksRows {
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
         let names = families.iter().map(|family| family.name()).collect();
-        let rows = Self { db, names, options, synced };
+        let rows = Self { db, names, options, synced, cache: shared.cache() };
         rows.flush()?;
         Ok(rows)
     }
@@ -211,6 +212,7 @@ impl Rows for RocksRows {
         Measure {
             memory_bytes: self.number(properties::CUR_SIZE_ALL_MEM_TABLES),
             disk_bytes: self.number(properties::LIVE_SST_FILES_SIZE),
+            cache_bytes: self.cache.get_usage() as u64,
             cache_hits: self.options.get_ticker_count(Ticker::BlockCacheHit),
             cache_misses: self.options.get_ticker_count(Ticker::BlockCacheMiss),
             syncs: self.options.get_ticker_count(Ticker::WalFileSynced),

@@ -94,6 +94,7 @@ pub(crate) trait Sink {
 pub(crate) struct Measure {
     pub(crate) memory_bytes: u64,
     pub(crate) disk_bytes: u64,
+    pub(crate) cache_bytes: u64,
     pub(crate) cache_hits: u64,
     pub(crate) cache_misses: u64,
     pub(crate) syncs: u64,

@@ -65,6 +65,8 @@ pub struct StoreStats {
     pub memory_bytes: u64,
     /// Bytes of live files.
     pub disk_bytes: u64,
+    /// Bytes of blocks in the block cache.
+    pub cache_bytes: u64,
     /// Blocks found in the block cache.
     pub cache_hits: u64,
     /// Blocks read from files.
@@ -223,6 +225,7 @@ impl Store {
             misses: count(&self.counts.misses),
             memory_bytes: measure.memory_bytes,
             disk_bytes: measure.disk_bytes,
+            cache_bytes: measure.cache_bytes,
             cache_hits: measure.cache_hits,
             cache_misses: measure.cache_misses,
             syncs: measure.syncs,

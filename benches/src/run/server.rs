@@ -41,28 +41,37 @@ impl Kind {
     }
 }
 
+/// What Maru is told beside where its data is.
+type Flags = &'static [&'static str];
+
 pub(super) struct Server {
     child: Child,
     pub(super) url: String,
     pub(super) http: Option<String>,
     pub(super) users: PathBuf,
     kind: Kind,
-    guarded: bool,
+    flags: Flags,
     folder: TempDir,
 }
 
 impl Server {
-    /// Starts it with so many users and waits until it listens.
+    /// Starts it with so many users and waits until it listens. No limit of frames: it is the load that is bounded.
     pub(super) fn start(order: &Order, kind: Kind, users: u32) -> Outcome<Self> {
-        Self::start_with(order, kind, (users, 1), false)
+        let flags = &["--frames-per-s", "1000000", "--frames-burst", "1000000"];
+        Self::start_with(order, kind, (users, 1), flags)
     }
 
-    /// The same with so many devices each, and with the limits that an operator has who set none.
-    pub(super) fn start_guarded(order: &Order, kind: Kind, users: u32, devices: u32) -> Outcome<Self> {
-        Self::start_with(order, kind, (users, devices), true)
+    /// The same with so many devices each, and with the limits that an operator has who set none but these flags.
+    pub(super) fn start_guarded(
+        order: &Order,
+        kind: Kind,
+        (users, devices): (u32, u32),
+        flags: Flags,
+    ) -> Outcome<Self> {
+        Self::start_with(order, kind, (users, devices), flags)
     }
 
-    fn start_with(order: &Order, kind: Kind, (users, devices): (u32, u32), guarded: bool) -> Outcome<Self> {
+    fn start_with(order: &Order, kind: Kind, (users, devices): (u32, u32), flags: Flags) -> Outcome<Self> {
         let folder = tempfile::tempdir_in(&order.work)?;
         // Whoever has no accounts takes any well-formed token, so all get theirs from the same tool.
         let made = Command::new(order.bin.join("maru"))
@@ -75,19 +84,19 @@ impl Server {
         if !made.status.success() {
             return Err(String::from_utf8_lossy(&made.stderr).into_owned().into());
         }
-        Self::serve(order, kind, folder, guarded)
+        Self::serve(order, kind, folder, flags)
     }
 
     /// Ends it and starts it again on the same directory.
     pub(super) fn restart(mut self, order: &Order) -> Outcome<Self> {
         self.end();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir_in(&order.work)?);
-        Self::serve(order, self.kind, folder, self.guarded)
+        Self::serve(order, self.kind, folder, self.flags)
     }
 
-    fn serve(order: &Order, kind: Kind, folder: TempDir, guarded: bool) -> Outcome<Self> {
+    fn serve(order: &Order, kind: Kind, folder: TempDir, flags: Flags) -> Outcome<Self> {
         let log = fs::File::create(folder.path().join("log"))?;
-        let mut child = command(order, kind, folder.path(), guarded)
+        let mut child = command(order, kind, folder.path(), flags)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -113,7 +122,7 @@ impl Server {
             http: word("http=http://"),
             users: folder.path().join("users"),
             kind,
-            guarded,
+            flags,
             folder,
         })
     }
@@ -205,7 +214,7 @@ fn row_bytes(folder: &Path) -> Outcome<f64> {
     Ok(bytes)
 }
 
-fn command(order: &Order, kind: Kind, folder: &Path, guarded: bool) -> Command {
+fn command(order: &Order, kind: Kind, folder: &Path, flags: Flags) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", if matches!(kind, Kind::MaruShards(_)) { "0,1" } else { "0" }]);
     let floor = |command: &mut Command, driver: &str| {
@@ -235,9 +244,7 @@ fn command(order: &Order, kind: Kind, folder: &Path, guarded: bool) -> Command {
             command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]);
             command.arg(folder.join("data"));
             command.args(["--log", "warn"]);
-            if !guarded {
-                command.args(["--frames-per-s", "1000000", "--frames-burst", "1000000"]);
-            }
+            command.args(flags);
         }
     }
     command

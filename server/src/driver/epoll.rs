@@ -89,6 +89,8 @@ pub struct Epoll {
     unauthenticated: usize,
     /// Those with unread bytes that had their share of the last turn.
     readers: VecDeque<ConnId>,
+    /// Not everybody was looked at in the last turn.
+    was_cut: bool,
     /// Those in the middle of a message.
     halves: Halves<ConnId>,
     /// Those to look at in the next flush.
@@ -121,6 +123,7 @@ impl Epoll {
             table: Table::default(),
             unauthenticated: 0,
             readers: VecDeque::new(),
+            was_cut: false,
             dirty: Vec::new(),
             hello_timers: Timers::default(),
             close_timers: Timers::default(),
@@ -341,6 +344,10 @@ impl Driver for Epoll {
         clock: &mut dyn FnMut() -> Now,
         told: &mut Vec<Told>,
     ) -> io::Result<()> {
+        // Where store and shard share a processor, what is durable must be told before the next share of a burst is read.
+        if std::mem::take(&mut self.was_cut) {
+            std::thread::yield_now();
+        }
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -359,6 +366,7 @@ impl Driver for Epoll {
             udp.on_deadlines(&moment, now, told);
             self.share_halves();
         }
+        self.was_cut = is_cut;
         self.counters.turns_cut += u64::from(is_cut);
         Ok(())
     }

@@ -42,6 +42,11 @@ impl Shared {
         }
     }
 
+    /// The one cache of blocks.
+    pub(crate) fn cache(&self) -> Cache {
+        self.cache.clone()
+    }
+
     /// Options of the whole.
     pub(crate) fn options(&self) -> RocksOptions {
         // Table files would name the machine that wrote them; there is no setter for that.
