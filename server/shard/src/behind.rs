@@ -5,16 +5,15 @@ use protocol::limits::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX};
 use protocol::query::{PageBounds, Query};
 use protocol::{Frame, InboxSeq, UserId};
 
+use crate::asks::{Asked, Asks};
 use crate::deliver::send_ack;
 use crate::inbox::Ack;
 use crate::input::Ticket;
 use crate::invariant::impossible;
-use crate::limits::PAGES_ASKED_MAX;
 use crate::offer::Outlet;
 use crate::pauses::Why;
-use crate::read::PAGE_WAITS;
 use crate::session::{Session, SessionId};
-use crate::shard::{Asked, Shard, Slot};
+use crate::shard::Shard;
 
 pub(crate) const PAGE: PageBounds = PageBounds { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX };
 
@@ -22,7 +21,7 @@ impl Shard {
     /// Advances those sessions of a user.
     pub(crate) fn advance_sessions(&mut self, id: UserId, which: impl Fn(&Session) -> bool) {
         let mut place = 0;
-        while let Some(Slot::Live(user)) = self.users.get(&id)
+        while let Some(user) = self.users.get(&id)
             && let Some(session_id) = user.sessions.get(place).copied()
         {
             place += 1;
@@ -38,7 +37,7 @@ impl Shard {
         let (room, turn) = (self.egress_room(), self.turn);
         loop {
             let Some(session) = self.sessions.get_mut(&id) else { return };
-            let Some(Slot::Live(user)) = self.users.get(&session.user) else {
+            let Some(user) = self.users.get(&session.user) else {
                 return impossible!(self, id, "a session of a user who is not in memory");
             };
             if session.paging.is_some() {
@@ -85,9 +84,9 @@ impl Shard {
         if session.egress.queued(self.turn) > self.config.limits.egress_bytes / 4 {
             return self.crowd(id);
         }
-        if self.pages_asked >= PAGES_ASKED_MAX {
-            session.paging = Some(PAGE_WAITS);
-            self.pages_waiting.push_back(id);
+        if !self.asks.has_page_room() {
+            session.paging = Some(Asks::WAITS);
+            self.asks.wait(id);
             return;
         }
         let query = Query::Inbox { user: session.user, after: session.sent_through, page: PAGE };

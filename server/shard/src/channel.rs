@@ -70,7 +70,6 @@ pub(crate) struct Channel {
     pub(crate) repeats: VecDeque<(Seq, Submit)>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
-    pub(crate) used: u64,
     recipients: Option<Recipients>,
 }
 
@@ -116,7 +115,6 @@ impl Channel {
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
             dirty: 0,
-            used: 0,
             recipients: None,
         }
     }

@@ -10,7 +10,7 @@ use crate::greet::logged_out;
 use crate::input::{Command, CommandError, Ticket};
 use crate::invariant::impossible;
 use crate::pipeline::After;
-use crate::shard::{Shard, Slot};
+use crate::shard::Shard;
 use crate::user::{User, Waiting};
 
 impl Shard {
@@ -46,12 +46,12 @@ impl Shard {
 
     /// Whether a user in memory has an account.
     pub(crate) fn has_account(&self, id: UserId) -> bool {
-        matches!(self.users.get(&id), Some(Slot::Live(user)) if user.account.is_some())
+        matches!(self.users.get(&id), Some(user) if user.account.is_some())
     }
 
     /// Whether a command adds to what is stored. Removing and revoking go on when the disk is nearly full.
     fn makes_rows(&self, id: UserId, command: &Command) -> bool {
-        let Some(Slot::Live(user)) = self.users.get(&id) else { return true };
+        let Some(user) = self.users.get(&id) else { return true };
         match command {
             Command::CreateAccount { .. } => user.account.is_none(),
             Command::AddDevice { device, .. } => !user.devices.iter().any(|(known, _)| known == device),
@@ -60,7 +60,7 @@ impl Shard {
     }
 
     fn create_account(&mut self, id: UserId, row: AccountRow) {
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+        let Some(user) = self.users.get_mut(&id) else {
             return impossible!(self, "a command for a user who is not in memory");
         };
         if user.account.is_none() {
@@ -98,7 +98,7 @@ impl Shard {
             self.reject(session, 0, &refusal);
             self.end_session(session, CloseCode::Unauthenticated);
         }
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+        let Some(user) = self.users.get_mut(&id) else {
             return impossible!(self, "a command for a user who is not in memory");
         };
         if user.device(device).is_some() {
@@ -132,13 +132,13 @@ impl Shard {
     /// A user with an account, for a command that has waited for its load.
     fn existing_user(&mut self, id: UserId) -> Result<&mut User, CommandError> {
         match self.users.get_mut(&id) {
-            Some(Slot::Live(user)) if user.account.is_some() => Ok(user),
+            Some(user) if user.account.is_some() => Ok(user),
             _ => Err(CommandError::NoSuchUser),
         }
     }
 
     fn reply_once_stored(&mut self, ticket: Ticket, id: UserId) {
-        let Some(Slot::Live(user)) = self.users.get(&id) else {
+        let Some(user) = self.users.get(&id) else {
             return impossible!(self, "a command for a user who is not in memory");
         };
         let dirty = user.dirty;

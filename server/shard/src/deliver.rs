@@ -21,7 +21,7 @@ use crate::invariant::impossible;
 use crate::ledger::frame_bytes;
 use crate::offer::Outlet;
 use crate::session::SessionId;
-use crate::shard::{Shard, Slot};
+use crate::shard::Shard;
 use crate::user::User;
 
 /// One who receives a message.
@@ -67,10 +67,9 @@ impl Shard {
     /// The second and the third step for one who receives.
     fn deliver_to(&mut self, receiver: Receiver, delivery: &Delivery, has_waited: bool) {
         let (room, now, turn) = (self.egress_room(), self.now, self.turn);
-        let Some(Slot::Live(user)) = self.users.get_mut(&receiver.user) else {
+        let Some(user) = self.users.use_mut(&receiver.user, turn) else {
             return impossible!(self, "a recipient that is not in memory");
         };
-        user.used = turn;
         user.awaited -= usize::from(has_waited);
         let at = append(user, receiver, delivery, &mut self.gathered, &mut self.spare_tails);
         let mut outlet = Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
@@ -93,10 +92,10 @@ impl Shard {
     }
 
     pub(crate) fn pointers_stored(&mut self, id: UserId, at: InboxSeq) {
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+        self.users.may_be_idle();
+        let Some(user) = self.users.get_mut(&id) else {
             return impossible!(self, "a pointer of a user who left memory before it was stored");
         };
-        self.users_changed += 1;
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
         for session in user.sessions.iter().filter_map(|id| self.sessions.get(id)) {
             keep |= session.paging.is_some();
@@ -111,7 +110,7 @@ impl Shard {
     }
 
     pub(crate) fn trim_inbox(&mut self, id: UserId) {
-        let Some(Slot::Live(user)) = self.users.get_mut(&id) else {
+        let Some(user) = self.users.get_mut(&id) else {
             return impossible!(self, "an inbox of a user who is not in memory");
         };
         let keep = user.sessions.iter().any(|id| self.sessions.get(id).is_some_and(|s| s.paging.is_some()));

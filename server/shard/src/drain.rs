@@ -47,7 +47,7 @@ impl Shard {
         let idle = self.pipeline.is_idle()
             && self.gathered.is_empty()
             && self.hops.is_idle()
-            && self.asked.is_empty();
+            && self.asks.is_empty();
         if !idle {
             draining.quiet_since = self.now;
         }

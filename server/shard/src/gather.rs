@@ -8,7 +8,7 @@ use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Tick;
 use crate::limits::{GATHERED_BYTES_MAX, GATHERED_POINTERS_MAX};
-use crate::shard::{Shard, Slot};
+use crate::shard::Shard;
 
 /// Consecutive pointers of one user.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Shard {
         runs.sort_unstable_by_key(|(user, _)| (BayId::of_user(*user), *user));
         for (id, run) in runs {
             let number = self.pipeline.run(id, run.first, run.entries);
-            if let Some(Slot::Live(user)) = self.users.get_mut(&id) {
+            if let Some(user) = self.users.get_mut(&id) {
                 user.dirty = number;
             }
         }

@@ -15,7 +15,7 @@ use crate::limits::{GREETING_BYTES_MAX, WAITING_MAX};
 use crate::link::Link;
 use crate::pauses::Why;
 use crate::session::{Session, SessionId};
-use crate::shard::{Shard, Slot};
+use crate::shard::Shard;
 use crate::timer::Wake;
 use crate::user::Waiting;
 
@@ -46,7 +46,7 @@ impl Shard {
             self.send_away(link);
             return;
         }
-        if !matches!(self.users.get(&hello.user), Some(Slot::Live(_))) {
+        if self.users.get(&hello.user).is_none() {
             self.greeting.insert(link, Greeting::default());
             self.pause_link(link, Why::Greeting);
         }
@@ -111,7 +111,7 @@ impl Shard {
             return;
         }
         self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);
-        let Some(Slot::Live(user)) = self.users.get_mut(&hello.user) else {
+        let Some(user) = self.users.get_mut(&hello.user) else {
             return impossible!(self, "a checked Hello whose user is not in memory");
         };
         self.next_session = self.next_session.wrapping_add(1);
@@ -145,7 +145,7 @@ impl Shard {
 
     /// Whether a good token still counts: its device exists, and nobody has logged out everywhere since it was issued.
     fn check_token(&mut self, user: UserId, device: DeviceId, issued_ms: u64) -> Result<(), Refusal> {
-        let Some(Slot::Live(user)) = self.users.get_mut(&user) else {
+        let Some(user) = self.users.get_mut(&user) else {
             return Err(Refusal::retry(Code::Busy, 1000, "the user is not loaded"));
         };
         let Some(account) = user.account else {
@@ -234,11 +234,10 @@ impl Shard {
 
     fn forget_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(id) else { return };
-        let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else {
+        let Some(user) = self.users.use_mut(&session.user, self.turn) else {
             return impossible!(self, "a session of a user who is not in memory");
         };
         user.sessions.retain(|other| *other != id);
-        user.used = self.turn;
         self.trim_inbox(session.user);
     }
 
@@ -250,7 +249,7 @@ impl Shard {
 
     pub(crate) fn sessions_of_device(&self, user: UserId, device: DeviceId) -> Vec<SessionId> {
         // A user that is not in memory has no sessions.
-        let Some(Slot::Live(user)) = self.users.get(&user) else { return Vec::new() };
+        let Some(user) = self.users.get(&user) else { return Vec::new() };
         let of_device = |id: &&SessionId| self.sessions.get(id).is_some_and(|s| s.device == device);
         user.sessions.iter().filter(of_device).copied().collect()
     }

@@ -1,15 +1,12 @@
 //! What a device asks of its home: frames in, answers and pages out.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use protocol::body::message::Change;
 use protocol::body::session::Heartbeat;
-use protocol::body::sync::{
-    ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, MarkRead,
-};
+use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
 use protocol::body::{self, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
-use protocol::query::{JoinedItem, Query};
 use protocol::{
     BayId, ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy,
     UserId,
@@ -20,9 +17,8 @@ use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX
 use crate::order::forbidden;
 use crate::pages::asks_for_a_page;
 use crate::pauses::Why;
-use crate::read::many_pages;
 use crate::session::SessionId;
-use crate::shard::{Asked, Shard, Slot};
+use crate::shard::Shard;
 
 impl Shard {
     /// A frame from a device: refused with a reason, or carried out.
@@ -159,7 +155,7 @@ impl Shard {
         let at = InboxSeq(ack.cursor.to_native());
         let generation = self.generation(origin.user);
         let (wall_ms, space_low) = (self.wall_ms, self.space_low);
-        let Some(Slot::Live(user)) = self.users.get_mut(&origin.user) else {
+        let Some(user) = self.users.get_mut(&origin.user) else {
             impossible!(self, "a frame of a user who is not in memory");
             return Ok(());
         };
@@ -179,32 +175,6 @@ impl Shard {
             self.user_row(origin.user, row);
         }
         Ok(())
-    }
-
-    fn get_channels(&mut self, session_id: SessionId, origin: Origin, frame: &Frame) -> Result<(), Refusal> {
-        let get = body::ingest::<GetChannels>(frame)?;
-        if !self.has_page_room() {
-            return Err(many_pages());
-        }
-        self.reserve_page(session_id, frame)?;
-        let after = ChannelId(get.after.to_native());
-        let query = Query::Joined { user: origin.user, after, limit: get.limit.to_native() };
-        self.ask_own(origin.user, Asked::Channels { origin, id: frame.header().id }, query);
-        Ok(())
-    }
-
-    pub(crate) fn channels_page(&mut self, origin: Origin, id: u64, items: Vec<JoinedItem>, more: bool) {
-        let items = items.into_iter().map(channel_item).collect();
-        let page = body::encode(id, &Channels { items, more });
-        self.answer(origin, Kind::GET_CHANNELS, page.into_bytes());
-    }
-
-    fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
-        self.write_pointers_of(id);
-        let Some(Slot::Live(user)) = self.users.get(&id) else {
-            return impossible!(self, "a request of a user that is not in memory");
-        };
-        self.ask_after(user.dirty, asked, query);
     }
 
     /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
@@ -330,7 +300,7 @@ impl Shard {
     /// Says up to where everything was sent, if that is news. Never past what is durable.
     pub(crate) fn complete(&mut self, session_id: SessionId, even_if_nothing: bool) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let Some(Slot::Live(user)) = self.users.get(&session.user) else {
+        let Some(user) = self.users.get(&session.user) else {
             return impossible!(self, session_id, "a session of a user who is not in memory");
         };
         let head = user.inbox.durable();
@@ -380,26 +350,4 @@ fn check_create(user: UserId, frame: &CheckedFrame, others: &[UserId]) -> Result
         return Err(Refusal::new(Code::Limit, "members", "the sender is a member anyway; name the others"));
     }
     Ok(())
-}
-
-fn channel_item(item: JoinedItem) -> ChannelItem {
-    ChannelItem {
-        channel: item.channel.0,
-        head: item.head.0,
-        read: item.read.0,
-        unread: item.unread,
-        member: item.left.is_none(),
-        name: item.name,
-    }
-}
-
-/// Several frames as one run of bytes.
-pub(crate) fn join(first: &Frame, rest: &[Frame]) -> Bytes {
-    let bytes = first.bytes().len() + rest.iter().map(|frame| frame.bytes().len()).sum::<usize>();
-    let mut run = BytesMut::with_capacity(bytes);
-    run.extend_from_slice(first.bytes());
-    for frame in rest {
-        run.extend_from_slice(frame.bytes());
-    }
-    run.freeze()
 }

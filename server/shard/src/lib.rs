@@ -16,6 +16,7 @@
 
 mod admit;
 mod applied;
+mod asks;
 mod behind;
 mod channel;
 mod control;
@@ -26,6 +27,7 @@ mod effect;
 mod fanout;
 mod gather;
 mod greet;
+mod history;
 mod home;
 mod hops;
 mod idmap;
@@ -35,7 +37,9 @@ mod invariant;
 mod ledger;
 pub mod limits;
 mod link;
+mod lists;
 mod membership;
+mod memory;
 mod offer;
 mod order;
 mod pages;

@@ -1,23 +1,22 @@
 //! At a channel's home: a frame becomes the next message, or is answered or refused.
 
 use protocol::body::message::Change;
-use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, MemberItem, Members};
 use protocol::body::{self};
-use protocol::commit::Interval;
 use protocol::hop::{Hop, Origin};
 use protocol::limits::PAGE_BYTES_MAX;
-use protocol::query::{Member, PageBounds, Query, Sent};
+use protocol::query::{PageBounds, Query, Sent};
 use protocol::{BayId, ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 
+use crate::asks::Asked;
 use crate::channel::{Channel, Submit};
 use crate::deliver::{ack_of, send_ack};
-use crate::home::join;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
 use crate::limits::WAITING_MAX;
-use crate::pipeline::{After, Committing};
-use crate::read::{cannot_read, many_pages};
-use crate::shard::{Asked, History, Shard, Slot};
+use crate::memory::Found;
+use crate::pipeline::Committing;
+use crate::read::cannot_read;
+use crate::shard::Shard;
 use crate::unread::Load;
 
 /// What is to be done with a send.
@@ -55,29 +54,24 @@ impl Shard {
             // Its senders are anywhere: they are refused here, before anything is done for them.
             return self.refuse(&submit, &busy());
         }
-        match self.channels.get_mut(&id) {
-            Some(Slot::Live(channel)) => {
-                channel.used = self.turn;
-                self.serve_submit(id, submit);
-            }
-            Some(Slot::Loading(waiting)) if waiting.len() < WAITING_MAX => waiting.push_back(submit),
-            Some(Slot::Loading(_)) => self.refuse(&submit, &busy()),
-            None => {
+        match self.channels.find(&id, self.turn) {
+            Found::Live(_) => self.serve_submit(id, submit),
+            Found::Loading(waiting) if waiting.len() < WAITING_MAX => waiting.push_back(submit),
+            Found::Loading(_) => self.refuse(&submit, &busy()),
+            Found::Nowhere => {
                 if !self.may_load(Load::Channel(id), false) {
                     return self.refuse(&submit, &cannot_read());
                 }
-                self.channels.insert(id, Slot::Loading([submit].into()));
+                self.channels.begin(id, [submit].into());
                 self.ask(Asked::Channel(id), Query::Channel(id));
             }
         }
     }
 
-    pub(crate) fn channel_loaded(&mut self, id: ChannelId, mut channel: Channel) {
-        channel.used = self.turn;
-        let slot = self.channels.insert(id, Slot::Live(Box::new(channel)));
-        self.channel_ring.push_back((id, self.turn));
-        self.channels_changed += 1;
-        let Some(Slot::Loading(waiting)) = slot else { return };
+    pub(crate) fn channel_loaded(&mut self, id: ChannelId, channel: Channel) {
+        let Some(waiting) = self.channels.loaded(id, channel, self.turn) else {
+            return impossible!(self, "a channel is loaded that was not asked for");
+        };
         for submit in waiting {
             self.serve_submit(id, submit);
         }
@@ -99,8 +93,8 @@ impl Shard {
             Ok(verdict) => verdict,
             Err(refusal) => return self.refuse(&submit, &refusal),
         };
-        let has_room = self.has_page_room();
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let has_room = self.asks.has_page_room();
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a send for a channel that is not in memory");
         };
         match verdict {
@@ -135,7 +129,7 @@ impl Shard {
     /// Decides, and changes nothing. The repeat is looked up before membership: the answer to a repeated send never depends
     /// on what changed since.
     fn judge(&self, id: ChannelId, submit: &Submit, standing: Standing) -> Result<Verdict, Refusal> {
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else { return Ok(Verdict::Queue) };
+        let Some(channel) = self.channels.get(&id) else { return Ok(Verdict::Queue) };
         let Some(dedup) = &channel.dedup else { return Ok(Verdict::Queue) };
         let others_first = match standing {
             Standing::Last => channel.opening.is_some() || !channel.waiting.is_empty(),
@@ -171,7 +165,7 @@ impl Shard {
     /// The send becomes the channel's next message.
     fn append(&mut self, id: ChannelId, submit: Submit) {
         let (wall_ms, placement) = (self.wall_ms, self.placement);
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a message of a channel that is not in memory");
         };
         let changed = channel.apply(&submit, wall_ms);
@@ -193,12 +187,12 @@ impl Shard {
 
     /// A message is stored: it is visible from now on, and its repeats are answered.
     pub(crate) fn message_stored(&mut self, id: ChannelId, seq: Seq) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a channel left memory before its message was stored");
         };
         channel.durable = seq;
-        self.channels_changed += 1;
-        while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)
+        self.channels.may_be_idle();
+        while let Some(channel) = self.channels.get_mut(&id)
             && channel.repeats.front().is_some_and(|(at, _)| *at <= seq)
         {
             let Some((at, submit)) = channel.repeats.pop_front() else { break };
@@ -211,7 +205,7 @@ impl Shard {
 
     /// Takes the waiting sends in order until one has to wait for its newcomers.
     pub(crate) fn order_waiting(&mut self, id: ChannelId) {
-        while let Some(Slot::Live(channel)) = self.channels.get_mut(&id)
+        while let Some(channel) = self.channels.get_mut(&id)
             && channel.opening.is_none()
             && let Some(first) = channel.waiting.pop_front()
         {
@@ -221,7 +215,7 @@ impl Shard {
 
     /// A newcomer's home has answered.
     pub(crate) fn opened(&mut self, id: ChannelId, user: UserId, exists: Option<bool>) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else { return };
         let Some(opening) = &mut channel.opening else { return };
         if !opening.unknown.contains(&user) {
             return;
@@ -241,7 +235,7 @@ impl Shard {
 
     /// All newcomers are known, or the send is refused; then the others go on.
     pub(crate) fn end_opening(&mut self, id: ChannelId, refusal: Option<Refusal>) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else { return };
         let Some(opening) = channel.opening.take() else { return };
         match refusal {
             None => self.order(id, opening.submit, Standing::Opened),
@@ -264,99 +258,6 @@ impl Shard {
             }
             None => self.refuse(&submit, &conflict()),
         }
-    }
-
-    /// Asks for the part of a window that the reader may read.
-    pub(crate) fn read_history(
-        &mut self,
-        id: ChannelId,
-        submit: &Submit,
-        durable: Seq,
-        readable: &[Interval],
-    ) {
-        let origin = submit.origin;
-        let request = submit.frame.header().id;
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
-            return impossible!(self, "a request for history that was not checked");
-        };
-        let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
-        // An interval that begins with an unstored message is not visible yet.
-        let head = readable.iter().rfind(|i| i.joined <= durable).map_or(Seq(0), high_of);
-        let window = |interval: &Interval| {
-            let low = interval.joined.max(Seq(get.after.saturating_add(1)));
-            let high = high_of(interval).min(Seq(get.before.saturating_sub(1)));
-            (low <= high).then_some((low, high))
-        };
-        let mut windows: Vec<(Seq, Seq)> = readable.iter().filter_map(window).collect();
-        let chosen =
-            if get.newest { windows.pop() } else { (!windows.is_empty()).then(|| windows.remove(0)) };
-        let Some((low, high)) = chosen else {
-            let page = HistoryPage { channel: id.0, from: 0, to: 0, head: head.0, count: 0, more: false };
-            return self.reply(origin, Kind::GET_HISTORY, body::encode(request, &page));
-        };
-        let (newest, beyond) = (get.newest, !windows.is_empty());
-        if !self.has_page_room() {
-            return self.refuse(submit, &many_pages());
-        }
-        let page = PageBounds { messages: get.limit, bytes: PAGE_BYTES_MAX };
-        let (after, before) = (Seq(low.0 - 1), high.next());
-        let query = Query::History { channel: id, after, before, newest, page };
-        let history = History { origin, id: request, channel: id, low, high, newest, beyond, head };
-        self.ask(Asked::History(history), query);
-    }
-
-    pub(crate) fn history_page(&mut self, history: &History, frames: Vec<Frame>) {
-        let seq_of = |frame: Option<&Frame>| frame.and_then(Frame::read_stamp).map(|stamp| stamp.seq);
-        let first = seq_of(frames.first()).unwrap_or(history.high);
-        let last = seq_of(frames.last()).unwrap_or(history.low);
-        let (from, to) = if history.newest { (first, history.high) } else { (history.low, last) };
-        let rest = if history.newest { from > history.low } else { to < history.high };
-        let page = HistoryPage {
-            channel: history.channel.0,
-            from: from.0,
-            to: to.0,
-            head: history.head.0,
-            count: u32::try_from(frames.len()).unwrap_or(u32::MAX),
-            more: rest || history.beyond,
-        };
-        let head = body::encode(history.id, &page);
-        let home = self.placement.user_home(history.origin.user);
-        self.hops.push(
-            home,
-            Hop::Answer { origin: history.origin, asked: Kind::GET_HISTORY, frames: join(&head, &frames) },
-        );
-    }
-
-    fn get_members(&mut self, id: ChannelId, submit: Submit) {
-        let Some(Slot::Live(channel)) = self.channels.get(&id) else {
-            return impossible!(self, "members of a channel that is not in memory");
-        };
-        if !channel.is_member(submit.origin.user) {
-            return self.refuse(&submit, &forbidden());
-        }
-        if channel.changed > channel.durable {
-            // Only stored facts are visible: the list waits for the change.
-            let (dirty, origin) = (channel.dirty, submit.origin);
-            let hop = Hop::Submit { origin, frame: submit.frame };
-            if let Some(After::Hop(hop)) = self.pipeline.after_number(dirty, After::Hop(hop)) {
-                self.hops.push(self.config.shard, hop);
-            }
-            return;
-        }
-        let Some(get) = body::read::<GetMembers>(&submit.frame) else {
-            return impossible!(self, "a request for members that was not checked");
-        };
-        let item = |(user, member): (UserId, &Member)| MemberItem {
-            user: user.0,
-            joined: member.joined.0,
-            role: member.role,
-        };
-        let members = channel.members_after(UserId(get.after));
-        let mut items: Vec<MemberItem> = members.take(get.limit as usize + 1).map(item).collect();
-        let more = items.len() > get.limit as usize;
-        items.truncate(get.limit as usize);
-        let members = Members { channel: id.0, items, more };
-        self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
 
     pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {

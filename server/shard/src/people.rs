@@ -5,10 +5,13 @@ use protocol::hop::Hop;
 use protocol::query::Query;
 use protocol::{ChannelId, CloseCode, Code, Refusal, UserId};
 
+use crate::asks::Asked;
 use crate::effect::Effect;
 use crate::input::CommandError;
+use crate::invariant::impossible;
 use crate::limits::WAITING_MAX;
-use crate::shard::{Asked, Shard, Slot};
+use crate::memory::Found;
+use crate::shard::Shard;
 use crate::unread::Load;
 use crate::user::{User, Waiting};
 
@@ -16,13 +19,9 @@ impl Shard {
     /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; one too many is
     /// dropped, which only a hostile sender can bring about: it costs the waiting connection or hop.
     pub(crate) fn with_user(&mut self, id: UserId, waiting: impl FnOnce() -> Waiting) -> bool {
-        let turn = self.turn;
-        match self.users.get_mut(&id) {
-            Some(Slot::Live(user)) => {
-                user.used = turn;
-                true
-            }
-            Some(Slot::Loading(list)) => {
+        match self.users.find(&id, self.turn) {
+            Found::Live(_) => true,
+            Found::Loading(list) => {
                 if list.len() < WAITING_MAX {
                     list.push(waiting());
                 } else {
@@ -30,10 +29,10 @@ impl Shard {
                 }
                 false
             }
-            None => {
+            Found::Nowhere => {
                 let waiting = waiting();
                 if self.may_load(Load::User(id), matches!(waiting, Waiting::Delivery)) {
-                    self.users.insert(id, Slot::Loading(vec![waiting]));
+                    self.users.begin(id, vec![waiting]);
                     self.ask(Asked::User(id), Query::User(id));
                 } else {
                     self.refuse_waiting(id, waiting);
@@ -43,12 +42,10 @@ impl Shard {
         }
     }
 
-    pub(crate) fn user_loaded(&mut self, id: UserId, mut user: User) {
-        user.used = self.turn;
-        let slot = self.users.insert(id, Slot::Live(Box::new(user)));
-        self.user_ring.push_back((id, self.turn));
-        self.users_changed += 1;
-        let Some(Slot::Loading(waiting)) = slot else { return };
+    pub(crate) fn user_loaded(&mut self, id: UserId, user: User) {
+        let Some(waiting) = self.users.loaded(id, user, self.turn) else {
+            return impossible!(self, "a user is loaded that was not asked for");
+        };
         for waiting in waiting {
             match waiting {
                 Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),

@@ -11,14 +11,14 @@ use crate::channel::Submit;
 use crate::invariant::impossible;
 use crate::order::forbidden;
 use crate::pipeline::After;
-use crate::shard::{Shard, Slot};
+use crate::shard::Shard;
 
 impl Shard {
     pub(crate) fn mark_read(&mut self, id: ChannelId, submit: &Submit) {
         let Some(mark) = body::read::<MarkRead>(&submit.frame) else {
             return impossible!(self, "a mark that was not checked");
         };
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a mark for a channel that is not in memory");
         };
         let (user, seq, head) = (submit.origin.user, Seq(mark.seq), channel.durable);

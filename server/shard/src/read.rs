@@ -3,65 +3,33 @@
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
+use crate::asks::{Asked, Asks};
 use crate::channel::Channel;
 use crate::effect::{Effect, Fault};
 use crate::input::Ticket;
 use crate::invariant::impossible;
-use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX, READ_PAUSE_MAX_MS};
+use crate::limits::READ_PAUSE_MAX_MS;
 use crate::pipeline::After;
 use crate::session::SessionId;
-use crate::shard::{Asked, Shard, Slot};
+use crate::shard::Shard;
 use crate::unread::Load;
 use crate::user::{User, Waiting};
-
-impl Asked {
-    /// Whether it is answered with a page for a device. The readers serve loads first.
-    pub(crate) fn is_page(&self) -> bool {
-        match self {
-            Self::Page(_) | Self::History(_) | Self::Channels { .. } | Self::Created(_) => true,
-            Self::User(_)
-            | Self::Channel(_)
-            | Self::Window(_)
-            | Self::Membership { .. }
-            | Self::Earlier { .. }
-            | Self::Replay { .. } => false,
-        }
-    }
-}
 
 impl Shard {
     /// Asks the store.
     pub(crate) fn ask(&mut self, asked: Asked, query: Query) -> Ticket {
-        let ticket = self.ticket_for(asked);
+        let ticket = self.asks.add(asked);
         self.out.push(Effect::Read { ticket, query });
         ticket
     }
 
     /// Asks the store once a batch is stored, so that a user sees what it was told is done.
     pub(crate) fn ask_after(&mut self, number: u64, asked: Asked, query: Query) {
-        let ticket = self.ticket_for(asked);
+        let ticket = self.asks.add(asked);
         let after = After::Read(ticket, query);
         if let Some(after) = self.pipeline.after_number(number, after) {
             self.after_stored(after);
         }
-    }
-
-    fn ticket_for(&mut self, asked: Asked) -> Ticket {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.pages_asked += usize::from(asked.is_page());
-        self.asked.insert(ticket, asked);
-        ticket
-    }
-
-    /// Whether another page may be asked for: the readers have room for so many of each shard.
-    pub(crate) fn has_page_room(&self) -> bool {
-        self.pages_asked < PAGES_ASKED_MAX
-    }
-
-    /// Whether another load may be asked for.
-    pub(crate) fn has_load_room(&self) -> bool {
-        self.asked.len() - self.pages_asked < LOADS_ASKED_MAX
     }
 
     /// Whether this may be asked for now: it does not rest, and there is room. If something waits for it that cannot be
@@ -70,7 +38,7 @@ impl Shard {
         if self.unread.rests(load, self.now, wanted).is_some() {
             return false;
         }
-        let has_room = self.has_load_room();
+        let has_room = self.asks.has_load_room();
         if !has_room && wanted {
             self.unread.later(load, self.now);
         }
@@ -78,10 +46,9 @@ impl Shard {
     }
 
     pub(crate) fn read(&mut self, ticket: Ticket, answer: Result<Answer, ReadFault>) {
-        let Some(asked) = self.asked.remove(&ticket) else {
+        let Some(asked) = self.asks.take(ticket) else {
             return impossible!(self, "an answer to a query that was not asked");
         };
-        self.pages_asked -= usize::from(asked.is_page());
         match answer {
             Ok(answer) => self.answered(ticket, asked, answer),
             // Whatever needs the row can never go on: the process ends and names it.
@@ -171,7 +138,7 @@ impl Shard {
     /// The user's rows could not be read: whoever can be told is told to come again. Deliveries cannot be refused: for
     /// them the user is asked for again.
     fn user_not_loaded(&mut self, id: UserId) {
-        let Some(Slot::Loading(waiting)) = self.users.remove(&id) else {
+        let Some(waiting) = self.users.not_loaded(&id) else {
             return impossible!(self, "a user that was asked for is not being loaded");
         };
         let wanted = self.applied.awaits(id);
@@ -182,7 +149,7 @@ impl Shard {
     }
 
     fn channel_not_loaded(&mut self, id: ChannelId) {
-        let Some(Slot::Loading(waiting)) = self.channels.remove(&id) else {
+        let Some(waiting) = self.channels.not_loaded(&id) else {
             return impossible!(self, "a channel that was asked for is not being loaded");
         };
         for submit in waiting {
@@ -221,11 +188,9 @@ impl Shard {
 
     /// Lets the first session that waits for a place among the pages ask for its own.
     fn ask_waiting_page(&mut self) {
-        while self.has_page_room()
-            && let Some(session_id) = self.pages_waiting.pop_front()
-        {
+        while let Some(session_id) = self.asks.next_waiting() {
             if let Some(session) = self.sessions.get_mut(&session_id)
-                && session.paging == Some(PAGE_WAITS)
+                && session.paging == Some(Asks::WAITS)
             {
                 session.paging = None;
                 self.advance(session_id, false);
@@ -233,9 +198,6 @@ impl Shard {
         }
     }
 }
-
-/// In place of a ticket: the session waits for a place among the pages.
-pub(crate) const PAGE_WAITS: Ticket = Ticket(0);
 
 /// The disk did not give what was asked for.
 pub(crate) fn cannot_read() -> Refusal {

@@ -11,6 +11,7 @@ use protocol::hop::{Held, Hop, Speak};
 use protocol::{CloseCode, Frame, ShardId};
 
 use crate::effect::Effect;
+use crate::idmap::{IdMap, Seeded};
 use crate::input::ConnId;
 use crate::ledger::{Holds, Weight};
 use crate::link::Link;
@@ -32,6 +33,42 @@ pub(crate) struct HeldConn {
     untold: bool,
 }
 
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct HeldConns {
+    conns: IdMap<ConnId, HeldConn>,
+    /// Those whose home is to be told what was taken.
+    untold: Vec<ConnId>,
+}
+
+impl HeldConns {
+    pub(crate) fn new(seed: Seeded) -> Self {
+        Self { conns: IdMap::with_hasher(seed), untold: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    pub(crate) fn contains(&self, conn: ConnId) -> bool {
+        self.conns.contains_key(&conn)
+    }
+
+    /// The home of a connection is to be told at the end of the turn what was taken for it.
+    fn tell(&mut self, conn: ConnId) {
+        if let Some(held) = self.conns.get_mut(&conn)
+            && !held.untold
+        {
+            held.untold = true;
+            self.untold.push(conn);
+        }
+    }
+}
+
 impl Shard {
     /// A connection of ours has said Hello, and its user lives elsewhere.
     pub(crate) fn hold(&mut self, home: ShardId, conn: ConnId, hello: Hello) {
@@ -40,7 +77,7 @@ impl Shard {
             self.send_away(link);
             return;
         }
-        self.held.insert(conn, HeldConn { home, taken: 0, queued: 0, weight: None, untold: false });
+        self.held.conns.insert(conn, HeldConn { home, taken: 0, queued: 0, weight: None, untold: false });
         self.counters.hellos_held += 1;
         // The home says when to go on: its own pause would come a hop too late.
         self.pause_link(link, Why::Home);
@@ -49,7 +86,7 @@ impl Shard {
 
     /// Passes on what a held connection said. False when the connection is not held: it is our own matter.
     pub(crate) fn pass_on(&mut self, conn: ConnId, fact: Held) -> bool {
-        let Some(held) = self.held.get(&conn) else { return false };
+        let Some(held) = self.held.conns.get(&conn) else { return false };
         let (home, holder) = (held.home, self.config.shard);
         self.hops.push(home, Hop::Held { holder, conn: conn.0, fact });
         true
@@ -57,7 +94,7 @@ impl Shard {
 
     pub(crate) fn frame_of_held(&mut self, conn: ConnId, frame: Frame) {
         // It may have closed meanwhile.
-        let Some(home) = self.held.get(&conn).map(|held| held.home) else { return };
+        let Some(home) = self.held.conns.get(&conn).map(|held| held.home) else { return };
         self.pass_on(conn, Held::Frame(frame));
         if self.hops.is_pressed(home) {
             self.held_is_not_read(conn);
@@ -67,31 +104,23 @@ impl Shard {
 
     /// We will not read a connection that we may hold, for a reason of ours: its home does not count its silence.
     pub(crate) fn held_is_not_read(&mut self, conn: ConnId) {
-        if self.held.get(&conn).is_some_and(|held| !self.has_own_reason(conn, held.home)) {
+        if self.held.conns.get(&conn).is_some_and(|held| !self.has_own_reason(conn, held.home)) {
             self.pass_on(conn, Held::Read(false));
         }
     }
 
     /// The driver tells what a flush left behind.
     pub(crate) fn egress_of_held(&mut self, conn: ConnId, queued: usize) {
-        let Some(held) = self.held.get_mut(&conn) else { return };
+        let Some(held) = self.held.conns.get_mut(&conn) else { return };
         held.queued = queued;
         held.weight = (queued > 0).then(|| self.ledger.weigh(Holds::Held, queued));
-        self.untold(conn);
-    }
-
-    fn untold(&mut self, conn: ConnId) {
-        let Some(held) = self.held.get_mut(&conn) else { return };
-        if !held.untold {
-            held.untold = true;
-            self.held_untold.push(conn);
-        }
+        self.held.tell(conn);
     }
 
     /// Tells the homes what was taken, once a turn and connection.
     pub(crate) fn tell_taken(&mut self) {
-        for conn in core::mem::take(&mut self.held_untold) {
-            let Some(held) = self.held.get_mut(&conn) else { continue };
+        for conn in core::mem::take(&mut self.held.untold) {
+            let Some(held) = self.held.conns.get_mut(&conn) else { continue };
             held.untold = false;
             let fact = Held::Taken { through: held.taken, queued: held.queued };
             self.pass_on(conn, fact);
@@ -100,7 +129,7 @@ impl Shard {
 
     pub(crate) fn held_closed(&mut self, conn: ConnId) -> bool {
         let known = self.pass_on(conn, Held::Closed);
-        self.held.remove(&conn);
+        self.held.conns.remove(&conn);
         if known {
             self.pauses.forget(Link::Local(conn));
         }
@@ -111,7 +140,7 @@ impl Shard {
     /// silence from now on.
     pub(crate) fn held_is_read(&mut self, link: Link) {
         if let Link::Local(conn) = link
-            && self.held.get(&conn).is_some_and(|held| !self.has_own_reason(conn, held.home))
+            && self.held.conns.get(&conn).is_some_and(|held| !self.has_own_reason(conn, held.home))
         {
             self.pass_on(conn, Held::Read(true));
         }
@@ -126,12 +155,12 @@ impl Shard {
     /// The home of a connection that we hold wants something done with it.
     pub(crate) fn spoken(&mut self, conn: ConnId, fact: Speak) {
         // It may be gone by now; then the home is being told.
-        let Some(held) = self.held.get_mut(&conn) else { return };
+        let Some(held) = self.held.conns.get_mut(&conn) else { return };
         match fact {
             Speak::Frames(frames) => {
                 held.taken += frames.len() as u64;
                 self.out.push(Effect::Transmit { conn, frames });
-                self.untold(conn);
+                self.held.tell(conn);
             }
             Speak::Close(code) => self.out.push(Effect::Close { conn, code }),
             Speak::Pause => self.pause_link(Link::Local(conn), Why::Home),
@@ -175,7 +204,7 @@ impl Shard {
         } else if is_read {
             self.pauses.unnote(link, Why::Holder);
             self.held_is_read(link);
-        } else if self.held.contains_key(&conn) || self.pauses.holds(link) {
+        } else if self.held.contains(conn) || self.pauses.holds(link) {
             self.held_is_not_read(conn);
             self.pauses.note(link, Why::Holder);
         }
@@ -200,7 +229,7 @@ impl Shard {
 
     /// The drain's time is over: homes that did not close what we hold for them will not.
     pub(crate) fn close_held(&mut self) {
-        let mut conns: Vec<ConnId> = self.held.keys().copied().collect();
+        let mut conns: Vec<ConnId> = self.held.conns.keys().copied().collect();
         conns.sort_unstable();
         for conn in conns {
             self.out.push(Effect::Close { conn, code: CloseCode::GoingAway });

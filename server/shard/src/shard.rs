@@ -2,15 +2,15 @@
 //! noun's own file.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use protocol::commit::Row;
-use protocol::hop::{Held, Hop, Origin, Span};
+use protocol::hop::{Held, Hop, Span};
 use protocol::partition::BAYS;
 use protocol::query::BayState;
-use protocol::{BayId, ChannelId, Placement, Seq, ShardId, UserId};
+use protocol::{BayId, ChannelId, Placement, ShardId, UserId};
 
 use crate::applied::{Applied, Inbound};
+use crate::asks::Asks;
 use crate::channel::{Channel, Submit};
 use crate::drain::Draining;
 use crate::effect::Effect;
@@ -19,14 +19,15 @@ use crate::greet::Greeting;
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
-use crate::input::{ConnId, Input, Tick, Ticket};
+use crate::input::{ConnId, Input, Tick};
 use crate::ledger::{Holds, Ledger, frame_bytes};
-use crate::limits::{LOOKS_EACH, LOOKS_MIN, MARKS_EVERY_MS};
+use crate::limits::MARKS_EVERY_MS;
 use crate::link::Link;
+use crate::memory::Memory;
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::pressure::Pressure;
-use crate::remote::HeldConn;
+use crate::remote::HeldConns;
 use crate::session::SessionId;
 use crate::sessions::Sessions;
 use crate::source::Source;
@@ -45,14 +46,12 @@ pub struct Shard {
     pub(crate) wall_ms: u64,
     pub(crate) turn: u64,
     pub(crate) out: Vec<Effect>,
-    pub(crate) users: IdMap<UserId, Slot<Box<User>, Vec<Waiting>>>,
-    pub(crate) channels: IdMap<ChannelId, Slot<Box<Channel>, VecDeque<Submit>>>,
+    pub(crate) users: Memory<UserId, User, Vec<Waiting>>,
+    pub(crate) channels: Memory<ChannelId, Channel, VecDeque<Submit>>,
     pub(crate) sessions: Sessions,
     pub(crate) greeting: IdMap<Link, Greeting>,
     /// Connections of our driver whose sessions are elsewhere.
-    pub(crate) held: IdMap<ConnId, HeldConn>,
-    /// Of them, those whose home is to be told what was taken.
-    pub(crate) held_untold: Vec<ConnId>,
+    pub(crate) held: HeldConns,
     pub(crate) pipeline: Pipeline,
     /// The logs of the own bays, rising.
     pub(crate) sources: Vec<Source>,
@@ -60,14 +59,10 @@ pub struct Shard {
     /// Pointers that are not on their way to the disk yet.
     pub(crate) gathered: Gathered,
     pub(crate) hops: Hops,
-    pub(crate) asked: IdMap<Ticket, Asked>,
-    /// Of them, those that are answered with a page.
-    pub(crate) pages_asked: usize,
-    /// Sessions whose page of the inbox waits for a place among those.
-    pub(crate) pages_waiting: VecDeque<SessionId>,
+    /// What the store was asked.
+    pub(crate) asks: Asks,
     /// What was read in vain and rests.
     pub(crate) unread: Unread,
-    pub(crate) next_ticket: u64,
     pub(crate) next_session: u64,
     pub(crate) seed: Seeded,
     pub(crate) timer: Timer,
@@ -81,70 +76,12 @@ pub struct Shard {
     pub(crate) crowded: Vec<SessionId>,
     pub(crate) spare_tails: SpareTails,
     pub(crate) windows: Windows,
-    pub(crate) user_ring: VecDeque<(UserId, u64)>,
-    pub(crate) channel_ring: VecDeque<(ChannelId, u64)>,
-    /// Users that this turn loaded or whose pointers it saw stored: so many may have to go.
-    pub(crate) users_changed: usize,
-    /// Channels that this turn loaded or whose messages it saw stored.
-    pub(crate) channels_changed: usize,
     pub(crate) ready: bool,
     pub(crate) space_low: bool,
     pub(crate) draining: Option<Draining>,
     pub(crate) counters: Counters,
     /// Who holds how many bytes.
     pub(crate) ledger: Ledger,
-}
-
-/// A user or channel in memory, or on the way there.
-#[derive(Debug)]
-pub(crate) enum Slot<T, W> {
-    Loading(W),
-    Live(T),
-}
-
-/// What a query was asked for.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    User(UserId),
-    Channel(ChannelId),
-    Window(ChannelId),
-    Page(SessionId),
-    History(History),
-    Channels {
-        origin: Origin,
-        id: u64,
-    },
-    /// When a reader of history was a member; what was stored when it was asked.
-    Membership {
-        submit: Submit,
-        durable: Seq,
-    },
-    /// What a group remembers of those who are about to join it.
-    Earlier {
-        channel: ChannelId,
-        /// Of the opening.
-        number: u64,
-        users: Arc<[UserId]>,
-    },
-    /// Seq 1 of a group that someone wants to create again.
-    Created(Submit),
-    Replay {
-        source: BayId,
-    },
-}
-
-/// A window of history that a user may read: `low <= seq <= high`.
-#[derive(Debug)]
-pub(crate) struct History {
-    pub(crate) origin: Origin,
-    pub(crate) id: u64,
-    pub(crate) channel: ChannelId,
-    pub(crate) low: Seq,
-    pub(crate) high: Seq,
-    pub(crate) newest: bool,
-    /// Whether the reader may read more of what was asked for beyond this interval.
-    pub(crate) beyond: bool,
-    pub(crate) head: Seq,
 }
 
 impl Shard {
@@ -166,22 +103,18 @@ impl Shard {
             wall_ms: 0,
             turn: 0,
             out: Vec::new(),
-            users: IdMap::with_hasher(seed),
-            channels: IdMap::with_hasher(seed),
+            users: Memory::new(seed),
+            channels: Memory::new(seed),
             sessions: Sessions::new(seed),
             greeting: IdMap::with_hasher(seed),
-            held: IdMap::with_hasher(seed),
-            held_untold: Vec::new(),
+            held: HeldConns::new(seed),
             pipeline: Pipeline::new(config.shard, &config.own, &config.limits),
             sources: sources.collect(),
             applied: Applied::new(&config.own, &config.fanout_heads, seed),
             gathered: Gathered::new(seed),
             hops: Hops::new(config.shard, shards),
-            asked: IdMap::with_hasher(seed),
-            pages_asked: 0,
-            pages_waiting: VecDeque::new(),
+            asks: Asks::new(seed),
             unread: Unread::default(),
-            next_ticket: 1,
             next_session: protocol::partition::mix64(config.seed ^ u64::from(config.shard.0)),
             seed,
             timer: Timer::default(),
@@ -191,10 +124,6 @@ impl Shard {
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
             windows: Windows::default(),
-            user_ring: VecDeque::new(),
-            channel_ring: VecDeque::new(),
-            users_changed: 0,
-            channels_changed: 0,
             ready: false,
             space_low: false,
             draining: None,
@@ -348,7 +277,7 @@ impl Shard {
             Input::Reads { conn, is_read } => self.read_by_driver(conn, is_read),
             Input::Frame { conn, frame } => match self.sessions.at(Link::Local(conn)) {
                 Some(id) => self.frame(id, frame),
-                None if self.held.contains_key(&conn) => self.frame_of_held(conn, frame),
+                None if self.held.contains(conn) => self.frame_of_held(conn, frame),
                 None => self.frame_while_greeting(Link::Local(conn), frame),
             },
             Input::Egress { conn, queued } => match self.sessions.at(Link::Local(conn)) {
@@ -444,7 +373,7 @@ impl Shard {
     /// Adds a row of a user; says the number of its batch.
     pub(crate) fn user_row(&mut self, user: UserId, row: Row) {
         let number = self.pipeline.row(BayId::of_user(user), row);
-        if let Some(Slot::Live(user)) = self.users.get_mut(&user) {
+        if let Some(user) = self.users.get_mut(&user) {
             user.dirty = number;
         }
     }
@@ -494,45 +423,19 @@ impl Shard {
         self.look_at_drained();
     }
 
-    /// Lets go of users, channels and dedup windows that nobody used since they were last looked at, down to the operator's
-    /// bounds. Each one in memory stands once in its ring (the CLOCK algorithm, Corbato 1968). As many are looked at as the
-    /// turn gave reason to, so that the bounds hold however much is loaded.
+    /// Lets go of users, channels and dedup windows that nobody used lately, down to the operator's bounds. What is on its
+    /// way to the disk stays: whoever loads it again would not find it there.
     fn evict(&mut self) {
-        let mut looks = LOOKS_MIN + LOOKS_EACH * core::mem::take(&mut self.users_changed);
-        while self.users.len() > self.config.limits.idle_users + self.sessions.len() && looks > 0 {
-            looks -= 1;
-            let Some((id, used)) = self.user_ring.pop_front() else { break };
-            match self.user_to_keep(id, used) {
-                Some(used) => self.user_ring.push_back((id, used)),
-                None => drop(self.users.remove(&id)),
-            }
-        }
+        let (pipeline, gathered, now) = (&self.pipeline, &self.gathered, self.now);
+        let bound = self.config.limits.idle_users + self.sessions.len();
+        let may_go =
+            |id, user: &User| user.is_idle(now) && pipeline.is_stored(user.dirty) && !gathered.holds(id);
+        self.users.evict(bound, may_go, drop);
         self.drop_windows(0);
-        looks = LOOKS_MIN + LOOKS_EACH * core::mem::take(&mut self.channels_changed);
-        while self.channels.len() > self.config.limits.idle_channels && looks > 0 {
-            looks -= 1;
-            let Some((id, used)) = self.channel_ring.pop_front() else { break };
-            let keep = match self.channels.get(&id) {
-                Some(Slot::Live(channel)) => {
-                    // A row on the way would not be found by whoever loads the channel again.
-                    let stored = self.pipeline.is_stored(channel.dirty);
-                    (channel.used != used || !channel.is_idle() || !stored).then_some(channel.used)
-                }
-                _ => Some(used),
-            };
-            match keep {
-                Some(used) => self.channel_ring.push_back((id, used)),
-                None => self.forget_channel(id),
-            }
-        }
-    }
-
-    fn user_to_keep(&self, id: UserId, used: u64) -> Option<u64> {
-        let Some(Slot::Live(user)) = self.users.get(&id) else { return Some(used) };
-        let stored = self.pipeline.is_stored(user.dirty) && !self.gathered.holds(id);
-        let awaited = user.awaited > 0;
-        let used_now = user.used != used || !user.sessions.is_empty() || !user.bucket.is_full(self.now);
-        (used_now || !stored || awaited).then_some(user.used)
+        let (pipeline, windows) = (&self.pipeline, &mut self.windows);
+        let may_go = |_, channel: &Channel| channel.is_idle() && pipeline.is_stored(channel.dirty);
+        self.channels
+            .evict(self.config.limits.idle_channels, may_go, |mut channel| windows.drop_of(&mut channel));
     }
 }
 

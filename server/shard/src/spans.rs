@@ -6,11 +6,12 @@ use protocol::query::{Delivery, Query};
 use protocol::{BayId, Bays, UserId};
 
 use crate::applied::Inbound;
+use crate::asks::Asked;
 use crate::behind::PAGE;
 use crate::invariant::impossible;
 use crate::ledger::{Holds, frame_bytes};
 use crate::session::SessionId;
-use crate::shard::{Asked, Shard, Slot};
+use crate::shard::Shard;
 use crate::user::Waiting;
 
 impl Shard {
@@ -60,7 +61,7 @@ impl Shard {
     /// rows of one batch, so a span is applied whole or, after a crash, once more from the start.
     fn take_span(&mut self, mut inbound: Inbound) {
         let has_room = self.takes_deliveries();
-        let is_here = |user: &UserId| matches!(self.users.get(user), Some(Slot::Live(_)));
+        let is_here = |user: &UserId| self.users.get(user).is_some();
         let mut recipients = inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter());
         if has_room && self.applied.is_idle() && recipients.all(is_here) {
             self.applied.passed(inbound.source, inbound.through);
@@ -71,8 +72,8 @@ impl Shard {
         for user in inbound.deliveries.iter().flat_map(|delivery| delivery.recipients.iter().copied()) {
             match self.users.get_mut(&user) {
                 // It stays in memory until the span is applied.
-                Some(Slot::Live(user)) => user.awaited += 1,
-                _ => {
+                Some(user) => user.awaited += 1,
+                None => {
                     missing += 1;
                     self.wait_for(user);
                 }
@@ -83,7 +84,7 @@ impl Shard {
 
     fn wait_for(&mut self, user: UserId) {
         self.applied.wait_for(user);
-        if !self.users.contains_key(&user) {
+        if !self.users.contains(&user) {
             self.with_user(user, || Waiting::Delivery);
         }
     }
@@ -111,14 +112,13 @@ impl Shard {
     fn session_at_head(&self, origin: Origin) -> Option<(SessionId, bool)> {
         let id = self.session_of(origin)?;
         let (session, user) = (self.sessions.get(&id)?, self.users.get(&origin.user)?);
-        let Slot::Live(user) = user else { return None };
         Some((id, session.paging.is_none() && session.sent_through == user.inbox.head()))
     }
 
     /// A user is in memory: the spans that waited for it wait no more.
     pub(crate) fn recipient_loaded(&mut self, id: UserId) {
         let awaited = self.applied.loaded(id);
-        if let Some(Slot::Live(user)) = self.users.get_mut(&id) {
+        if let Some(user) = self.users.get_mut(&id) {
             user.awaited += awaited;
         }
         self.apply_waiting();

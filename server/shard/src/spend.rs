@@ -8,7 +8,7 @@ use crate::ledger::Holds;
 use crate::pages::{Page, page_bytes};
 use crate::pauses::Why;
 use crate::session::SessionId;
-use crate::shard::{Shard, Slot};
+use crate::shard::Shard;
 use crate::timer::Wake;
 
 impl Shard {
@@ -26,7 +26,7 @@ impl Shard {
             impossible!(self, session_id, "a frame of a session that is not there is paid for");
             return Ok(());
         };
-        let Some(Slot::Live(user)) = self.users.get_mut(&session.user) else {
+        let Some(user) = self.users.get_mut(&session.user) else {
             impossible!(self, session_id, "a session of a user that is not in memory");
             return Ok(());
         };

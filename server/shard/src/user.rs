@@ -6,7 +6,7 @@ use protocol::{ChannelId, DeviceId, InboxSeq};
 
 use crate::admit::Bucket;
 use crate::inbox::Inbox;
-use crate::input::{Command, Ticket};
+use crate::input::{Command, Tick, Ticket};
 use crate::link::Link;
 use crate::session::SessionId;
 
@@ -19,7 +19,6 @@ pub(crate) struct User {
     pub(crate) sessions: Vec<SessionId>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
-    pub(crate) used: u64,
     /// Deliveries for it in spans that wait: it stays in memory until they are applied.
     pub(crate) awaited: usize,
     /// What all its devices may still spend.
@@ -49,10 +48,14 @@ impl User {
             inbox: Inbox::new(head),
             sessions: Vec::new(),
             dirty: 0,
-            used: 0,
             awaited: 0,
             bucket: Bucket::default(),
         }
+    }
+
+    /// Whether nothing of it is going on, so that it may leave memory.
+    pub(crate) fn is_idle(&self, now: Tick) -> bool {
+        self.sessions.is_empty() && self.awaited == 0 && self.bucket.is_full(now)
     }
 
     pub(crate) fn device(&mut self, device: DeviceId) -> Option<&mut DeviceRow> {

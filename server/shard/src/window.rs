@@ -7,11 +7,13 @@ use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_MESSAGES_MAX};
 use protocol::query::{Query, Sent};
 use protocol::{ChannelId, Seq};
 
+use crate::asks::Asked;
 use crate::channel::Channel;
 use crate::dedup::Dedup;
 use crate::invariant::impossible;
+use crate::memory::Looked;
 use crate::order::busy;
-use crate::shard::{Asked, Shard, Slot};
+use crate::shard::Shard;
 use crate::unread::Load;
 
 /// Channels that one load looks at for windows that it can take the room of.
@@ -49,7 +51,7 @@ impl Windows {
     }
 
     /// Forgets the window of a channel.
-    fn drop_of(&mut self, channel: &mut Channel) {
+    pub(crate) fn drop_of(&mut self, channel: &mut Channel) {
         if let Some(dedup) = channel.dedup.take() {
             self.bytes -= dedup.bytes();
         }
@@ -65,7 +67,7 @@ fn room_for(head: Seq) -> usize {
 impl Shard {
     /// Asks for a channel's window unless it is here or asked for.
     pub(crate) fn load_window(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a window for a channel that is not in memory");
         };
         if channel.dedup.is_some() || channel.windowing {
@@ -74,7 +76,7 @@ impl Shard {
         if channel.head > Seq(0) && !self.may_load(Load::Window(id), false) {
             return self.refuse_waiting_sends(id);
         }
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a channel left memory within a step");
         };
         channel.windowing = true;
@@ -88,10 +90,10 @@ impl Shard {
 
     /// Asks for the windows that there is room for; one always, so that they all come some time.
     pub(crate) fn load_wanted(&mut self) {
-        while self.has_load_room()
+        while self.asks.has_load_room()
             && let Some(id) = self.windows.wanted.front().copied()
         {
-            let Some(Slot::Live(channel)) = self.channels.get(&id) else {
+            let Some(channel) = self.channels.get(&id) else {
                 return impossible!(self, "a channel whose window is asked for left memory");
             };
             let (room, newest_ms) = (room_for(channel.head), channel.time_ms);
@@ -113,7 +115,7 @@ impl Shard {
         let Some(dedup) = Dedup::new(window, self.seed) else {
             return impossible!(self, "a window with a hole");
         };
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a window for a channel that left memory");
         };
         channel.windowing = false;
@@ -124,7 +126,7 @@ impl Shard {
     }
 
     pub(crate) fn window_not_loaded(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "no window for a channel that left memory");
         };
         channel.windowing = false;
@@ -135,7 +137,7 @@ impl Shard {
 
     /// Nobody waits for a window that cannot be read now.
     fn refuse_waiting_sends(&mut self, id: ChannelId) {
-        let Some(Slot::Live(channel)) = self.channels.get_mut(&id) else {
+        let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "sends that wait in a channel that is not in memory");
         };
         for submit in core::mem::take(&mut channel.waiting) {
@@ -145,26 +147,15 @@ impl Shard {
 
     /// Drops the windows of channels that nobody used since they were last looked at, until so many bytes have room.
     pub(crate) fn drop_windows(&mut self, room: usize) {
-        let mut looks = LOOKS_MAX.min(2 * self.channel_ring.len());
+        let mut looks = LOOKS_MAX.min(2 * self.channels.ring_len());
         while self.windows.bytes() + room > self.config.limits.dedup_bytes && looks > 0 {
             looks -= 1;
-            let Some((id, used)) = self.channel_ring.pop_front() else { break };
-            let mut seen = used;
-            if let Some(Slot::Live(channel)) = self.channels.get_mut(&id) {
-                seen = channel.used;
-                // One that this turn used is about to use it. What is not stored yet is known to the window alone.
-                if seen == used && seen != self.turn && channel.is_idle() {
-                    self.windows.drop_of(channel);
-                }
+            match self.channels.look(self.turn) {
+                // What is not stored yet is known to the window alone.
+                Some(Looked::Unused(channel)) if channel.is_idle() => self.windows.drop_of(channel),
+                Some(Looked::Unused(_) | Looked::Used) => {}
+                None => return,
             }
-            self.channel_ring.push_back((id, seen));
-        }
-    }
-
-    /// A channel leaves memory with its window.
-    pub(crate) fn forget_channel(&mut self, id: ChannelId) {
-        if let Some(Slot::Live(mut channel)) = self.channels.remove(&id) {
-            self.windows.drop_of(&mut channel);
         }
     }
 }
@@ -218,14 +209,14 @@ mod tests {
         let mut channel = Channel::new(ID, None, Vec::new(), Seq(0), 0);
         channel.waiting = (1..=WAITING_MAX as u64).map(submit).collect();
         let second = channel.waiting.get(1).map(std::ptr::from_ref);
-        shard.channels.insert(ID, Slot::Live(Box::new(channel)));
+        shard.channels.loaded(ID, channel, 0);
         shard.window_loaded(ID, &[]);
-        let Some(Slot::Live(channel)) = shard.channels.get(&ID) else { panic!("it left memory") };
+        let Some(channel) = shard.channels.get(&ID) else { panic!("it left memory") };
         assert!(channel.opening.is_some());
         assert_eq!(channel.waiting.len(), WAITING_MAX - 1);
         assert_eq!(channel.waiting.front().map(std::ptr::from_ref), second);
         shard.opened(ID, UserId(20), Some(true));
-        let Some(Slot::Live(channel)) = shard.channels.get(&ID) else { panic!("it left memory") };
+        let Some(channel) = shard.channels.get(&ID) else { panic!("it left memory") };
         assert_eq!((channel.head, channel.waiting.len()), (Seq(WAITING_MAX as u64), 0));
     }
 }

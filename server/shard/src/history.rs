@@ -1,0 +1,162 @@
+//! Pages of a channel's history: who may read which part of it, and what becomes of what the store gives.
+
+use bytes::{Bytes, BytesMut};
+use protocol::body;
+use protocol::body::sync::{GetHistory, HistoryPage};
+use protocol::commit::Interval;
+use protocol::hop::{Hop, Origin};
+use protocol::limits::PAGE_BYTES_MAX;
+use protocol::query::{PageBounds, Query};
+use protocol::{ChannelId, Frame, Kind, Seq, UserId};
+
+use crate::asks::Asked;
+use crate::channel::{Channel, Submit};
+use crate::invariant::impossible;
+use crate::order::forbidden;
+use crate::read::many_pages;
+use crate::shard::Shard;
+
+/// A part of history that a user may read and asked for: `low <= seq <= high`.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) origin: Origin,
+    pub(crate) id: u64,
+    channel: ChannelId,
+    low: Seq,
+    high: Seq,
+    newest: bool,
+    /// Whether the reader may read more of what was asked for beyond this interval.
+    beyond: bool,
+    head: Seq,
+}
+
+/// When a user may have read what was asked for.
+enum Readable {
+    /// Never.
+    Nothing,
+    /// While the present stay lasts; what is asked for does not reach back behind it.
+    Stay(Interval),
+    /// The store knows.
+    Ask,
+}
+
+impl Channel {
+    /// What `user` may read behind `after`.
+    fn readable(&self, user: UserId, after: Seq) -> Readable {
+        if !self.exists {
+            return Readable::Nothing;
+        }
+        match self.members.get(&user) {
+            Some(member) if member.number == 1 || after.next() >= member.joined => {
+                Readable::Stay(Interval { joined: member.joined, left: None })
+            }
+            None if self.id.users().is_some() => Readable::Nothing,
+            _ => Readable::Ask,
+        }
+    }
+}
+
+impl Shard {
+    /// A window of history: at once for a member that is in the channel for the first time, else when the store has said
+    /// when the user was.
+    pub(crate) fn get_history(&mut self, id: ChannelId, submit: Submit) {
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
+        let Some(channel) = self.channels.get(&id) else {
+            return impossible!(self, "history of a channel that is not in memory");
+        };
+        let (user, durable) = (submit.origin.user, channel.durable);
+        match channel.readable(user, Seq(get.after)) {
+            Readable::Nothing => self.refuse(&submit, &forbidden()),
+            Readable::Stay(stay) => self.read_history(id, &submit, durable, &[stay]),
+            Readable::Ask => {
+                self.ask(Asked::Membership { submit, durable }, Query::Membership { channel: id, user });
+            }
+        }
+    }
+
+    /// The store has said when the user was a member. `durable` is from before it was asked: a stay that lasts there may
+    /// end with any message behind.
+    pub(crate) fn membership(&mut self, submit: &Submit, durable: Seq, stays: &[Interval]) {
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
+        if stays.is_empty() {
+            return self.refuse(submit, &forbidden());
+        }
+        self.read_history(ChannelId(get.channel), submit, durable, stays);
+    }
+
+    /// Asks for the part of a window that the reader may read.
+    pub(crate) fn read_history(
+        &mut self,
+        id: ChannelId,
+        submit: &Submit,
+        durable: Seq,
+        readable: &[Interval],
+    ) {
+        let origin = submit.origin;
+        let request = submit.frame.header().id;
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
+        let high_of = |interval: &Interval| interval.left.unwrap_or(durable).min(durable);
+        // An interval that begins with an unstored message is not visible yet.
+        let head = readable.iter().rfind(|i| i.joined <= durable).map_or(Seq(0), high_of);
+        let window = |interval: &Interval| {
+            let low = interval.joined.max(Seq(get.after.saturating_add(1)));
+            let high = high_of(interval).min(Seq(get.before.saturating_sub(1)));
+            (low <= high).then_some((low, high))
+        };
+        let mut windows: Vec<(Seq, Seq)> = readable.iter().filter_map(window).collect();
+        let chosen =
+            if get.newest { windows.pop() } else { (!windows.is_empty()).then(|| windows.remove(0)) };
+        let Some((low, high)) = chosen else {
+            let page = HistoryPage { channel: id.0, from: 0, to: 0, head: head.0, count: 0, more: false };
+            return self.reply(origin, Kind::GET_HISTORY, body::encode(request, &page));
+        };
+        let (newest, beyond) = (get.newest, !windows.is_empty());
+        if !self.asks.has_page_room() {
+            return self.refuse(submit, &many_pages());
+        }
+        let page = PageBounds { messages: get.limit, bytes: PAGE_BYTES_MAX };
+        let (after, before) = (Seq(low.0 - 1), high.next());
+        let query = Query::History { channel: id, after, before, newest, page };
+        let history = History { origin, id: request, channel: id, low, high, newest, beyond, head };
+        self.ask(Asked::History(history), query);
+    }
+
+    pub(crate) fn history_page(&mut self, history: &History, frames: Vec<Frame>) {
+        let seq_of = |frame: Option<&Frame>| frame.and_then(Frame::read_stamp).map(|stamp| stamp.seq);
+        let first = seq_of(frames.first()).unwrap_or(history.high);
+        let last = seq_of(frames.last()).unwrap_or(history.low);
+        let (from, to) = if history.newest { (first, history.high) } else { (history.low, last) };
+        let rest = if history.newest { from > history.low } else { to < history.high };
+        let page = HistoryPage {
+            channel: history.channel.0,
+            from: from.0,
+            to: to.0,
+            head: history.head.0,
+            count: u32::try_from(frames.len()).unwrap_or(u32::MAX),
+            more: rest || history.beyond,
+        };
+        let head = body::encode(history.id, &page);
+        let home = self.placement.user_home(history.origin.user);
+        self.hops.push(
+            home,
+            Hop::Answer { origin: history.origin, asked: Kind::GET_HISTORY, frames: join(&head, &frames) },
+        );
+    }
+}
+
+/// Several frames as one run of bytes.
+pub(crate) fn join(first: &Frame, rest: &[Frame]) -> Bytes {
+    let bytes = first.bytes().len() + rest.iter().map(|frame| frame.bytes().len()).sum::<usize>();
+    let mut run = BytesMut::with_capacity(bytes);
+    run.extend_from_slice(first.bytes());
+    for frame in rest {
+        run.extend_from_slice(frame.bytes());
+    }
+    run.freeze()
+}
