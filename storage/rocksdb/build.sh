@@ -108,7 +108,7 @@ esac
 UNUSED='^(tools|test_util)/'
 UNUSED+='|^utilities/(agg_merge|backup|blob_db|copy_engine|leveldb_options|memory|option_change_migration|options)/'
 UNUSED+='|^utilities/(persistent_cache|secondary_index|simulator_cache|sorted_run_builder)/'
-UNUSED+='|^utilities/(cache_dump_load.*|counted_fs|debug|env_mirror|fault_injection_.*|types_util)\.cc$'
+UNUSED+='|^utilities/(cache_dump_load.*|debug|env_mirror|fault_injection_.*|types_util)\.cc$'
 UNUSED+='|^utilities/transactions/(lock/|([^s]|s[^n])[^/]*$)' # all but snapshot_checker.cc
 UNUSED+='|^db/db_impl/db_impl_(follower|debug)\.cc$|^env/fs_on_demand\.cc$'
 # Most of the time goes into parsing the same headers 342 times, so neighbouring
