@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::{CoreError, Pending, Route};
+use api::{HomeError, Pending, Route};
 use protocol::commit::AccountRow;
 use protocol::{DeviceId, Placement, UserId};
 use shard::{Command, CommandError};
@@ -40,8 +40,8 @@ impl DataPlane {
         self.ready.store(ready, Ordering::Release);
     }
 
-    async fn ask(&self, command: Command) -> Result<(), CoreError> {
-        let not_now = |words: &str| CoreError::NotNow(words.into());
+    async fn ask(&self, command: Command) -> Result<(), HomeError> {
+        let not_now = |words: &str| HomeError::NotNow(words.into());
         let home = self.outlets.to(self.placement.user_home(command.user()));
         let home = home.ok_or_else(|| not_now("no such shard"))?;
         let (reply, answer) = oneshot::channel();
@@ -58,17 +58,17 @@ impl DataPlane {
     }
 }
 
-fn refusal(error: CommandError) -> CoreError {
+fn refusal(error: CommandError) -> HomeError {
     match error {
-        CommandError::Full => CoreError::Full,
-        CommandError::NoSuchUser => CoreError::NoSuchUser,
-        CommandError::StorageFull => CoreError::StorageFull,
-        CommandError::Busy { .. } | CommandError::OtherHome => CoreError::NotNow(error.to_string()),
+        CommandError::Full => HomeError::Full,
+        CommandError::NoSuchUser => HomeError::NoSuchUser,
+        CommandError::StorageFull => HomeError::StorageFull,
+        CommandError::Busy { .. } | CommandError::OtherHome => HomeError::NotNow(error.to_string()),
     }
 }
 
 impl api::Homes for DataPlane {
-    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), CoreError>> {
+    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), HomeError>> {
         let row = AccountRow { created_ms, not_before_ms: 0 };
         Box::pin(self.ask(Command::CreateAccount { user, row }))
     }
@@ -78,11 +78,11 @@ impl api::Homes for DataPlane {
         user: UserId,
         device: DeviceId,
         known: Vec<DeviceId>,
-    ) -> Pending<'_, Result<(), CoreError>> {
+    ) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(self.ask(Command::AddDevice { user, device, known }))
     }
 
-    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), CoreError>> {
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(self.ask(Command::RemoveDevice { user, device }))
     }
 
@@ -91,7 +91,7 @@ impl api::Homes for DataPlane {
         user: UserId,
         not_before_ms: u64,
         keep: Option<DeviceId>,
-    ) -> Pending<'_, Result<(), CoreError>> {
+    ) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(self.ask(Command::LogOutAll { user, not_before_ms, keep }))
     }
 
@@ -170,7 +170,7 @@ mod tests {
             tokio::task::yield_now().await;
         };
         reply(Err(CommandError::Full));
-        assert_eq!(asking.await.unwrap(), Err(CoreError::Full));
+        assert_eq!(asking.await.unwrap(), Err(HomeError::Full));
         assert!(!plane.is_ready());
         plane.set_ready(true);
         assert!(plane.is_ready());

@@ -83,7 +83,7 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
         accounts: accounts.clone(),
         keys,
         admin,
-        core: Arc::new(node.plane().clone()),
+        homes: Arc::new(node.plane().clone()),
         settings: settings(config, node.chat()),
     })?;
     let control = serve_http(runtime, http, api);

@@ -5,8 +5,8 @@
 
 mod accounts;
 mod admin_token;
-mod core;
 mod error;
+mod homes;
 mod json;
 pub mod keys;
 mod limiter;
@@ -20,8 +20,8 @@ mod turns;
 
 pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
 pub use admin_token::AdminToken;
-pub use core::{CoreError, Homes, Pending, Route};
 pub use error::ApiError;
+pub use homes::{HomeError, Homes, Pending, Route};
 pub use keys::Keys;
 pub use name::{Name, NameFault};
 pub use private_file::PrivateFileError;

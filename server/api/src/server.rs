@@ -19,8 +19,8 @@ use tower::ServiceExt;
 
 use crate::accounts::Accounts;
 use crate::admin_token::AdminToken;
-use crate::core::Homes;
 use crate::error::{ApiError, RefusalCode};
+use crate::homes::Homes;
 use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::password::Hasher;
@@ -71,7 +71,7 @@ pub struct Parts {
     /// The operator's.
     pub admin: AdminToken,
     /// The data plane.
-    pub core: Arc<dyn Homes>,
+    pub homes: Arc<dyn Homes>,
     /// What an operator set.
     pub settings: Settings,
 }
@@ -101,7 +101,7 @@ pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
     pub(crate) admin: AdminToken,
-    pub(crate) core: Arc<dyn Homes>,
+    pub(crate) homes: Arc<dyn Homes>,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) limiter: Limiter,
@@ -115,10 +115,10 @@ impl Api {
     /// # Errors
     /// Words for the log when the system gave no random bytes.
     pub fn new(parts: Parts) -> Result<Self, String> {
-        let Parts { accounts, keys, admin, core, settings } = parts;
+        let Parts { accounts, keys, admin, homes, settings } = parts;
         let hasher = Hasher::new(settings.hashers)?;
         let (limiter, turns, counters) = (Limiter::default(), Turns::default(), Counters::default());
-        let inner = Inner { accounts, keys, admin, core, settings, hasher, limiter, turns, counters };
+        let inner = Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, counters };
         Ok(Self { shared: Arc::new(inner) })
     }
 }

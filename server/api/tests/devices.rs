@@ -33,7 +33,7 @@ impl World {
     }
 
     fn in_core(&self) -> Vec<(UserId, DeviceId)> {
-        self.core.devices.lock().unwrap().iter().copied().collect()
+        self.homes.devices.lock().unwrap().iter().copied().collect()
     }
 
     fn operator(&self) -> String {
@@ -55,17 +55,17 @@ async fn the_core_knows_a_device_before_there_is_a_token_for_it() {
     assert_eq!(world.in_core(), [(claims.user, claims.device)]);
     assert!(claims.issued_ms > 0);
     // One that the core has lost, as after an upgrade, is told of again by a login.
-    world.core.devices.lock().unwrap().clear();
+    world.homes.devices.lock().unwrap().clear();
     let again = json!({ "name": "alice", "password": PASSWORD, "device": first["device"] });
     assert_eq!(world.post("/v1/login", &again).await.0, StatusCode::OK);
     assert_eq!(world.in_core(), [(claims.user, claims.device)]);
-    world.core.broken.store(true, Ordering::Release);
+    world.homes.broken.store(true, Ordering::Release);
     let plain = json!({ "name": "alice", "password": PASSWORD });
     for _ in 0..5 {
         refused(&world.post("/v1/login", &plain).await, 503, "busy");
     }
     refused(&world.with(Method::POST, "/v1/logout", token_of(&first), None).await, 503, "busy");
-    world.core.broken.store(false, Ordering::Release);
+    world.homes.broken.store(false, Ordering::Release);
     // Failed logins took no place, and the failed logout ended nothing.
     world.login("alice").await;
     world.login("alice").await;
@@ -113,7 +113,7 @@ async fn everywhere_is_everywhere_and_the_kept_device_needs_its_new_token() {
     let (status, fresh) = all(token_of(&desk).into(), json!({ "keep_this": true })).await;
     assert_eq!((status, &fresh["device"]), (StatusCode::OK, &desk["device"]));
     let user = world.claims(&fresh).user;
-    let not_before_ms = world.core.not_before.lock().unwrap()[&user];
+    let not_before_ms = world.homes.not_before.lock().unwrap()[&user];
     assert!(world.claims(&fresh).issued_ms >= not_before_ms);
     assert!(world.claims(&desk).issued_ms < not_before_ms);
     for old in [&phone, &desk] {

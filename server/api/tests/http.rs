@@ -12,7 +12,7 @@ use protocol::token::{self, Claims, Key};
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{FakeCore, PASSWORD, World, refused};
+use world::{FakeHomes, PASSWORD, World, refused};
 
 #[tokio::test]
 async fn sign_up_log_in_look_up_log_out() {
@@ -20,7 +20,7 @@ async fn sign_up_log_in_look_up_log_out() {
     let (status, made) = world.signup("Alice").await;
     assert_eq!(status, StatusCode::CREATED);
     let user = made["user"].as_str().unwrap();
-    assert_eq!(world.core.users.lock().unwrap().len(), 1, "the core knows a user from the sign-up on");
+    assert_eq!(world.homes.users.lock().unwrap().len(), 1, "the core knows a user from the sign-up on");
 
     let first = world.login("aLICE").await;
     assert_eq!((first["user"].as_str(), first["chat"].as_str()), (Some(user), Some("ws://127.0.0.1:7/ws")));
@@ -49,7 +49,7 @@ async fn sign_up_log_in_look_up_log_out() {
     assert_eq!((status, &renewed["device"]), (StatusCode::OK, &first["device"]));
     let (status, _) = world.send(post("/v1/logout")).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
-    assert_eq!(*world.core.removed.lock().unwrap(), [(claims.user, claims.device)]);
+    assert_eq!(*world.homes.removed.lock().unwrap(), [(claims.user, claims.device)]);
     refused(&world.send(post("/v1/logout")).await, 401, "unauthenticated");
     refused(&world.post("/v1/login", &again).await, 404, "not_found");
 }
@@ -110,7 +110,7 @@ async fn bodies_that_are_no_request() {
     refused(&world.send(bare).await, 415, "unsupported_media_type");
     let long = format!(r#"{{"name":"{}"}}"#, "a".repeat(16 * 1024));
     refused(&post("application/json", &long).await, 413, "too_large");
-    assert_eq!(world.core.users.lock().unwrap().len(), 0);
+    assert_eq!(world.homes.users.lock().unwrap().len(), 0);
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn devices_belong_to_one_user_and_have_a_bound() {
     let (status, fourth) = world.post("/v1/login", &with("replace", &first)).await;
     assert_eq!(status, StatusCode::OK);
     assert_ne!(fourth["device"], first);
-    assert_eq!(world.core.removed.lock().unwrap().len(), 1);
+    assert_eq!(world.homes.removed.lock().unwrap().len(), 1);
     // Somebody else's device is not replaced.
     refused(&world.post("/v1/login", &with("replace", &hers)).await, 409, "too_many_devices");
 }
@@ -215,7 +215,7 @@ async fn a_core_that_cannot_costs_nothing_for_ever() {
     let world = World::new().await;
     world.signup("judy").await;
     let token = world.login("judy").await["token"].as_str().unwrap().to_owned();
-    world.core.broken.store(true, Ordering::Release);
+    world.homes.broken.store(true, Ordering::Release);
     assert_eq!(world.signup("kate").await.0, StatusCode::CREATED);
     let body = json!({ "name": "kate", "password": PASSWORD });
     let busy = world.post("/v1/login", &body).await;
@@ -224,11 +224,11 @@ async fn a_core_that_cannot_costs_nothing_for_ever() {
     assert_eq!(world.get("/v1/users/by-name/kate", &token).await.0, StatusCode::OK);
     let logout = || world.http.post(format!("{}/v1/logout", world.base)).bearer_auth(&token);
     refused(&world.send(logout()).await, 503, "busy");
-    world.core.broken.store(false, Ordering::Release);
-    assert_eq!(world.core.users.lock().unwrap().len(), 1);
+    world.homes.broken.store(false, Ordering::Release);
+    assert_eq!(world.homes.users.lock().unwrap().len(), 1);
     // Being looked up is enough to be known.
     world.get("/v1/users/by-name/kate", &token).await;
-    assert_eq!(world.core.users.lock().unwrap().len(), 2);
+    assert_eq!(world.homes.users.lock().unwrap().len(), 2);
     assert_eq!(world.post("/v1/login", &body).await.0, StatusCode::OK);
     assert_eq!(world.send(logout()).await.0, StatusCode::NO_CONTENT);
 }
@@ -240,7 +240,7 @@ async fn health_and_readiness() {
     let starting = world.get("/readyz", "").await;
     refused(&starting, 503, "not_ready");
     assert!(starting.1.to_string().contains("shard 1 waits"), "in words: {starting:?}");
-    world.core.ready.store(true, Ordering::Release);
+    world.homes.ready.store(true, Ordering::Release);
     assert_eq!(world.get("/readyz", "").await, (StatusCode::OK, json!("ready\n")));
     assert!(world.data.path().join("accounts.sqlite").exists());
 }
@@ -268,7 +268,7 @@ async fn an_operator_makes_many_users_and_nobody_else_does() {
     let made: Vec<Vec<&str>> = lines.lines().map(|line| line.split('\t').collect()).collect();
     assert_eq!(made.len(), 6);
     assert!(made[0][0] == made[1][0] && made[0][1] != made[1][1] && made[1][0] != made[2][0]);
-    let users = world.core.users.lock().unwrap().clone();
+    let users = world.homes.users.lock().unwrap().clone();
     assert!(made.iter().all(|line| users.contains(&UserId(line[0].parse().unwrap()))));
     let (status, found) = world.get("/v1/users/by-name/bulk000002", made[0][2]).await;
     assert_eq!((status, found["user"].as_str()), (StatusCode::OK, Some(made[2][0])));
@@ -293,7 +293,7 @@ async fn an_operator_makes_many_users_and_nobody_else_does() {
     ] {
         refused(&ask(token.trim_end(), body).await, 400, code);
     }
-    world.core.broken.store(true, Ordering::Release);
+    world.homes.broken.store(true, Ordering::Release);
     let (status, answer) = ask(token.trim_end(), json!({ "count": 1 })).await;
     assert_eq!(answer["error"]["message"], "not now", "an operator is told why");
     refused(&(status, answer), 503, "busy");
@@ -306,7 +306,7 @@ async fn it_ends_when_it_is_told_to() {
         accounts: Accounts::open(data.path()).await.unwrap(),
         keys: Keys::open_or_create(data.path(), 1).unwrap(),
         admin: AdminToken::open_or_create(data.path()).unwrap(),
-        core: Arc::new(FakeCore::default()),
+        homes: Arc::new(FakeHomes::default()),
         settings: Settings { chat_url: ChatUrl::Port(7), token_ms: 1, devices_max: 1, hashers: 1 },
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

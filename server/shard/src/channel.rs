@@ -1,19 +1,25 @@
-//! A channel at its home: who is a member, which seq is next, and what a group change does. Only the rules; the way to
-//! the disk and to the members is `order.rs`.
+//! A channel at its home: who is a member, which seq is next, and who waits for it. Only the rules; the way to the disk and
+//! to the members is `order.rs`.
+
+mod group;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::body::CheckedFrame;
-use protocol::body::message::{Change, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
-use protocol::commit::{ChannelRow, IntervalRow, Row};
+use protocol::body::message::Change;
+use protocol::commit::{ChannelRow, Interval, PositionRow, Row};
 use protocol::hop::Origin;
 use protocol::query::{Earlier, Member};
-use protocol::{BayId, ChannelId, Code, Placement, Refusal, Seq, ShardId, UserId};
+use protocol::{BayId, ChannelId, Frame, Placement, Refusal, Seq, ShardId, UserId};
 
+use self::group::Changed;
 use crate::dedup::Dedup;
+use crate::deliver::ack_of;
 use crate::ledger::Weight;
-use crate::limits::Limits;
+use crate::limits::{Limits, WAITING_MAX};
+use crate::membership::Opening;
+use crate::order::{busy, conflict};
 use crate::pipeline::Recipients;
 
 /// A frame that waits for the channel.
@@ -33,55 +39,89 @@ impl Submit {
     }
 }
 
-/// A send whose new members are being looked for.
+/// When a user may have read what was asked for.
+pub(crate) enum Readable {
+    /// Never.
+    Nothing,
+    /// While the present stay lasts; what is asked for does not reach back behind it.
+    Stay(Interval),
+    /// The store knows.
+    Ask,
+}
+
+/// What is to be done with a send.
 #[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) submit: Submit,
-    /// Those who have not been found yet.
-    pub(crate) unknown: Vec<UserId>,
-    /// The store is asked what the group remembers of them.
-    pub(crate) is_asking: bool,
-    /// Which opening of the channel this is: an answer to one that was given up is not for the next.
-    pub(crate) number: u64,
+pub(crate) enum Verdict {
+    /// It waits its turn.
+    Queue,
+    /// It has been sent before and is stored.
+    Answer(Frame),
+    /// It has been sent before and is on its way to the disk: one ticket for both.
+    Repeat(Seq),
+    /// The window of the channel does not know it, but it would make a group that exists.
+    LookAtFirst,
+    /// These users must be found first.
+    Open(Vec<UserId>),
+    /// It is the next message.
+    Append,
+}
+
+/// Where a send stands among those of its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Standing {
+    /// Behind all that wait.
+    Last,
+    /// It has waited, and is before all that wait.
+    First,
+    /// It is the one whose newcomers were looked for, and they were found.
+    Opened,
 }
 
 #[derive(Debug)]
 pub(crate) struct Channel {
-    pub(crate) id: ChannelId,
-    pub(crate) name: String,
-    pub(crate) exists: bool,
+    id: ChannelId,
+    name: String,
+    exists: bool,
     /// The present members; those who left cost no memory, the store knows them.
-    pub(crate) members: BTreeMap<UserId, Member>,
+    members: BTreeMap<UserId, Member>,
     /// Newest seq given.
-    pub(crate) head: Seq,
+    head: Seq,
     /// Newest seq stored.
-    pub(crate) durable: Seq,
-    pub(crate) time_ms: u64,
+    durable: Seq,
+    /// Of the newest message, in milliseconds since the Unix epoch.
+    time_ms: u64,
     /// Newest seq that changed the members.
-    pub(crate) changed: Seq,
-    pub(crate) dedup: Option<Dedup>,
-    /// A read of the dedup window is on the way.
-    pub(crate) windowing: bool,
-    pub(crate) opening: Option<Opening>,
-    pub(crate) openings: u64,
+    changed: Seq,
+    window: Window,
+    /// The send whose newcomers are being looked for, and how many there were before it.
+    opening: Option<Opening>,
+    openings: u64,
     /// Sends behind a window or an opening, in order.
-    pub(crate) waiting: VecDeque<Submit>,
+    waiting: VecDeque<Submit>,
     /// Repeats of sends that are not stored yet.
-    pub(crate) repeats: VecDeque<(Seq, Submit)>,
+    repeats: VecDeque<(Seq, Submit)>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     recipients: Option<Recipients>,
 }
 
-/// What has changed with one message, besides history.
-#[derive(Debug, Default)]
-pub(crate) struct Changed {
+/// The dedup window: what was sent lately. See [`crate::window::Windows`].
+#[derive(Debug)]
+enum Window {
+    Absent,
+    /// A read of it is on the way.
+    Reading,
+    Here(Dedup),
+}
+
+/// The next message of a channel, as it is written.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) seq: Seq,
+    pub(crate) time_ms: u64,
+    pub(crate) recipients: Recipients,
     /// Rows of the group and its members.
     pub(crate) rows: Vec<Row>,
-    /// Whether the members are others than before.
-    pub(crate) members: bool,
-    /// Who left with this message, and is told so by it.
-    pub(crate) gone: Option<UserId>,
 }
 
 impl Channel {
@@ -108,8 +148,7 @@ impl Channel {
             durable: head,
             time_ms,
             changed: Seq(0),
-            dedup: None,
-            windowing: false,
+            window: Window::Absent,
             opening: None,
             openings: 0,
             waiting: VecDeque::new(),
@@ -124,7 +163,7 @@ impl Channel {
         self.head == self.durable
             && self.waiting.is_empty()
             && self.opening.is_none()
-            && !self.windowing
+            && !matches!(self.window, Window::Reading)
             && self.repeats.is_empty()
     }
 
@@ -139,8 +178,187 @@ impl Channel {
         self.members.range((Excluded(after), Unbounded)).map(|(user, member)| (*user, member))
     }
 
+    pub(crate) fn head(&self) -> Seq {
+        self.head
+    }
+
+    pub(crate) fn durable(&self) -> Seq {
+        self.durable
+    }
+
+    pub(crate) fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
+    /// Whether the newest change of the members is not stored yet: only what is stored may be seen.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.changed > self.durable
+    }
+
+    /// How far a member has come, as far as its membership is stored. Nobody has come anywhere in a channel without a
+    /// message.
+    pub(crate) fn position(&mut self, user: UserId) -> Option<&mut PositionRow> {
+        let durable = self.durable;
+        if !self.exists || durable == Seq(0) {
+            return None;
+        }
+        let member = self.members.get_mut(&user).filter(|member| member.joined <= durable)?;
+        Some(&mut member.position)
+    }
+
+    /// What `user` may read behind `after`.
+    pub(crate) fn readable(&self, user: UserId, after: Seq) -> Readable {
+        if !self.exists {
+            return Readable::Nothing;
+        }
+        match self.members.get(&user) {
+            Some(member) if member.number == 1 || after.next() >= member.joined => {
+                Readable::Stay(Interval { joined: member.joined, left: None })
+            }
+            None if self.id.users().is_some() => Readable::Nothing,
+            _ => Readable::Ask,
+        }
+    }
+
+    /// Decides, and changes nothing. The repeat is looked up before membership: the answer to a repeated send never depends
+    /// on what changed since. `is_refusing` says that nothing new can be written now.
+    pub(crate) fn judge(
+        &self,
+        submit: &Submit,
+        standing: Standing,
+        limits: &Limits,
+        is_refusing: bool,
+    ) -> Result<Verdict, Refusal> {
+        let Window::Here(dedup) = &self.window else { return Ok(Verdict::Queue) };
+        let others_first = match standing {
+            Standing::Last => self.opening.is_some() || !self.waiting.is_empty(),
+            Standing::First => self.opening.is_some(),
+            Standing::Opened => false,
+        };
+        if others_first {
+            return Ok(Verdict::Queue);
+        }
+        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {
+            if !known.has_content(submit.frame.fingerprint()) {
+                return Err(conflict());
+            }
+            if known.seq > self.durable {
+                // Not stored yet: whoever asks again waits on the same ticket.
+                let room = self.repeats.len() < WAITING_MAX;
+                return if room { Ok(Verdict::Repeat(known.seq)) } else { Err(busy()) };
+            }
+            let ack = ack_of(submit.frame.header().id, self.id, known.seq, known.time_ms);
+            return Ok(Verdict::Answer(ack));
+        }
+        if matches!(submit.frame.change(), Some(Change::Begins { .. })) && self.durable > Seq(0) {
+            return Ok(Verdict::LookAtFirst);
+        }
+        self.check(submit, limits)?;
+        if is_refusing {
+            return Err(busy());
+        }
+        let newcomers = if standing == Standing::Opened { Vec::new() } else { self.newcomers(submit) };
+        Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
+    }
+
+    /// A send waits its turn. Given back when too many do.
+    pub(crate) fn wait(&mut self, submit: Submit) -> Option<Submit> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Some(submit);
+        }
+        self.waiting.push_back(submit);
+        None
+    }
+
+    /// Takes the first send that waits, unless it has to wait for the newcomers of another.
+    pub(crate) fn next_waiting(&mut self) -> Option<Submit> {
+        if self.opening.is_some() {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> &VecDeque<Submit> {
+        &self.waiting
+    }
+
+    /// Takes all sends that wait: none of them can be served now.
+    pub(crate) fn give_up_waiting(&mut self) -> VecDeque<Submit> {
+        core::mem::take(&mut self.waiting)
+    }
+
+    /// A repeat of a send waits until this seq is stored.
+    pub(crate) fn repeat(&mut self, seq: Seq, submit: Submit) {
+        self.repeats.push_back((seq, submit));
+    }
+
+    /// Everything up to `seq` is stored, and visible from now on.
+    pub(crate) fn stored(&mut self, seq: Seq) {
+        self.durable = seq;
+    }
+
+    /// Takes the first repeat that what is stored answers, with its ack.
+    pub(crate) fn next_repeat(&mut self) -> Option<(Submit, Frame)> {
+        let (seq, submit) = self.repeats.pop_front_if(|(seq, _)| *seq <= self.durable)?;
+        let known = match &self.window {
+            Window::Here(dedup) => dedup.find(submit.origin.user, submit.frame.send_id()),
+            Window::Absent | Window::Reading => None,
+        };
+        let time_ms = known.map_or(self.time_ms, |known| known.time_ms);
+        let ack = ack_of(submit.frame.header().id, self.id, seq, time_ms);
+        Some((submit, ack))
+    }
+
+    /// The newcomers of a send are being looked for. Says the number of the opening.
+    pub(crate) fn open(&mut self, submit: Submit, newcomers: Vec<UserId>, is_asking: bool) -> u64 {
+        self.openings += 1;
+        self.opening = Some(Opening::new(self.openings, submit, newcomers, is_asking));
+        self.openings
+    }
+
+    /// The opening on the way, if any.
+    pub(crate) fn opening(&mut self) -> Option<&mut Opening> {
+        self.opening.as_mut()
+    }
+
+    /// It is over. Says whose it was.
+    pub(crate) fn end_opening(&mut self) -> Option<Submit> {
+        self.opening.take().map(Opening::into_submit)
+    }
+
+    /// Whether the dedup window is neither here nor on the way.
+    pub(crate) fn lacks_window(&self) -> bool {
+        matches!(self.window, Window::Absent)
+    }
+
+    /// A read of the dedup window is on the way.
+    pub(crate) fn begin_window(&mut self) {
+        self.window = Window::Reading;
+    }
+
+    /// The dedup window was read, or cannot be now.
+    pub(crate) fn end_window(&mut self, dedup: Option<Dedup>) {
+        self.window = dedup.map_or(Window::Absent, Window::Here);
+    }
+
+    /// The dedup window, if it is here.
+    pub(crate) fn window(&mut self) -> Option<&mut Dedup> {
+        match &mut self.window {
+            Window::Here(dedup) => Some(dedup),
+            Window::Absent | Window::Reading => None,
+        }
+    }
+
+    /// A send that was judged to be it becomes the next message.
+    pub(crate) fn append(&mut self, submit: &Submit, wall_ms: u64, placement: Placement) -> Appended {
+        let changed = self.apply(submit, wall_ms);
+        let recipients = self.recipients(placement, &changed);
+        Appended { seq: self.head, time_ms: self.time_ms, recipients, rows: changed.rows }
+    }
+
     /// Users who must exist before this frame can have a seq.
-    pub(crate) fn newcomers(&self, submit: &Submit) -> Vec<UserId> {
+    fn newcomers(&self, submit: &Submit) -> Vec<UserId> {
         if let Some((small, large)) = self.id.users() {
             let other = if submit.origin.user == small { large } else { small };
             return if self.head == Seq(0) { vec![other] } else { Vec::new() };
@@ -148,48 +366,8 @@ impl Channel {
         submit.frame.change().map(|change| change.joins().to_vec()).unwrap_or_default()
     }
 
-    /// Whether the frame is allowed; changes nothing.
-    pub(crate) fn check(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
-        let sender = submit.origin.user;
-        let change = submit.frame.change();
-        if let Some(Change::Begins { members, .. }) = change {
-            return self.check_create(members.len(), limits.group_members);
-        }
-        if !self.exists || !self.is_member(sender) {
-            return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
-        }
-        match change {
-            // Whoever is a member may say something and leave.
-            None | Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
-            Some(Change::Joins(users)) => self.check_add(submit, users, limits),
-            Some(Change::Removes(member)) => self.check_remove(sender, *member),
-            Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
-            Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
-        }
-    }
-
-    /// Takes the next seq and carries the change out. `check` has allowed it.
-    pub(crate) fn apply(&mut self, submit: &Submit, wall_ms: u64) -> Changed {
-        self.head = self.head.next();
-        self.time_ms = self.time_ms.max(wall_ms);
-        let sender = submit.origin.user;
-        let changed = match submit.frame.change() {
-            None => Changed::default(),
-            Some(Change::Begins { name, members }) => self.apply_create(sender, name, members),
-            Some(Change::Joins(users)) => self.apply_add(submit, users),
-            Some(Change::Removes(member)) => self.apply_left(*member),
-            Some(Change::Leaves) => self.apply_left(sender),
-            Some(Change::Name(name)) => self.apply_rename(name),
-            Some(Change::Role { member, role }) => self.apply_role(*member, *role),
-        };
-        if changed.members {
-            self.changed = self.head;
-        }
-        changed
-    }
-
     /// Who receives the newest message: the members at its seq. Kept until the members change.
-    pub(crate) fn recipients(&mut self, placement: Placement, changed: &Changed) -> Recipients {
+    fn recipients(&mut self, placement: Placement, changed: &Changed) -> Recipients {
         if let Some(recipients) = &self.recipients
             && !changed.members
         {
@@ -201,163 +379,6 @@ impl Channel {
         self.recipients = (!changed.members).then(|| recipients.clone());
         recipients
     }
-
-    fn role(&self, user: UserId) -> Option<u8> {
-        self.members.get(&user).map(|member| member.role)
-    }
-
-    fn need_role(&self, user: UserId, role: u8) -> Result<(), Refusal> {
-        if self.role(user).is_some_and(|own| own >= role) {
-            return Ok(());
-        }
-        let who = if role == ROLE_OWNER { "an owner" } else { "an owner or admin" };
-        Err(Refusal::new(Code::Forbidden, "channel", format!("only {who} of the group may do this")))
-    }
-
-    fn check_create(&self, others: usize, members_max: usize) -> Result<(), Refusal> {
-        if self.exists || self.head != Seq(0) {
-            let text = "this group number is taken; choose another send id";
-            return Err(Refusal::new(Code::Conflict, "channel", text));
-        }
-        check_size(others + 1, members_max)
-    }
-
-    fn check_add(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
-        self.need_role(submit.origin.user, ROLE_ADMIN)?;
-        // Refused as a whole: the message says who joined, and its readers need not know who was in before.
-        if let Some(at) = named.iter().position(|user| self.is_member(*user)) {
-            let text = "is a member already; name only those who are not";
-            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
-        }
-        // Each stay is a row for ever, and those who read far back meet all of them.
-        let stays = |user: &UserId| submit.newcomers.get(user).map_or(0, |earlier| earlier.stays);
-        if let Some(at) = named.iter().position(|user| stays(user) >= limits.member_stays) {
-            let most = limits.member_stays;
-            let text = format!("was in this group {most} times, which is the most; cannot join it again");
-            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
-        }
-        check_size(self.members.len() + named.len(), limits.group_members)
-    }
-
-    fn check_remove(&self, sender: UserId, member: UserId) -> Result<(), Refusal> {
-        self.need_role(sender, ROLE_ADMIN)?;
-        if member == sender {
-            return Err(Refusal::new(Code::Limit, "member", "to go oneself is LeaveGroup"));
-        }
-        let Some(role) = self.role(member) else {
-            return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
-        };
-        if self.role(sender).is_some_and(|own| own == ROLE_OWNER || own > role) {
-            return Ok(());
-        }
-        Err(Refusal::new(Code::Forbidden, "member", "only an owner may remove an owner or admin"))
-    }
-
-    fn check_role(&self, sender: UserId, member: UserId, wanted: u8) -> Result<(), Refusal> {
-        self.need_role(sender, ROLE_OWNER)?;
-        let Some(role) = self.role(member) else {
-            return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
-        };
-        if role == ROLE_OWNER && wanted != ROLE_OWNER && self.owners() == 1 {
-            return Err(Refusal::new(
-                Code::Limit,
-                "role",
-                "the last owner stays owner until there is another",
-            ));
-        }
-        Ok(())
-    }
-
-    fn owners(&self) -> usize {
-        self.members.values().filter(|member| member.role == ROLE_OWNER).count()
-    }
-
-    fn apply_create(&mut self, owner: UserId, name: &str, others: &[UserId]) -> Changed {
-        self.exists = true;
-        name.clone_into(&mut self.name);
-        let mut changed = Changed { rows: vec![self.row()], members: true, gone: None };
-        self.join(owner, ROLE_OWNER, Earlier::default(), &mut changed);
-        for user in others {
-            self.join(*user, ROLE_MEMBER, Earlier::default(), &mut changed);
-        }
-        changed
-    }
-
-    fn apply_add(&mut self, submit: &Submit, users: &[UserId]) -> Changed {
-        let mut changed = Changed { members: true, ..Changed::default() };
-        for user in users {
-            let earlier = submit.newcomers.get(user).copied().unwrap_or_default();
-            self.join(*user, ROLE_MEMBER, earlier, &mut changed);
-        }
-        changed
-    }
-
-    fn apply_left(&mut self, user: UserId) -> Changed {
-        let mut changed = Changed { members: true, gone: Some(user), ..Changed::default() };
-        let Some(member) = self.members.remove(&user) else { return Changed::default() };
-        // The name goes along: whatever the group is called later is not for who has left.
-        let (left, name) = (Some(self.head), self.name.clone());
-        let row = IntervalRow { number: member.number, role: member.role, left, name };
-        changed.rows.push(Row::Interval { channel: self.id, user, joined: member.joined, row });
-        self.replace_owner(&mut changed);
-        changed
-    }
-
-    /// A group with members has an owner: the longest-standing admin, else the longest-standing member.
-    fn replace_owner(&mut self, changed: &mut Changed) {
-        if self.owners() > 0 {
-            return;
-        }
-        let heirs = self.members.iter();
-        let heir = heirs.min_by_key(|(user, heir)| (core::cmp::Reverse(heir.role), heir.joined, **user));
-        let Some(user) = heir.map(|(user, _)| *user) else { return };
-        self.set_role(user, ROLE_OWNER, changed);
-    }
-
-    fn apply_rename(&mut self, name: &str) -> Changed {
-        name.clone_into(&mut self.name);
-        Changed { rows: vec![self.row()], ..Changed::default() }
-    }
-
-    fn apply_role(&mut self, member: UserId, role: u8) -> Changed {
-        let mut changed = Changed::default();
-        self.set_role(member, role, &mut changed);
-        // The list of members shows roles, so it waits for this message to be stored.
-        self.changed = self.head;
-        changed
-    }
-
-    fn set_role(&mut self, user: UserId, role: u8, changed: &mut Changed) {
-        if let Some(member) = self.members.get_mut(&user) {
-            member.role = role;
-            changed.rows.push(stay_row(self.id, user, member));
-        }
-    }
-
-    fn join(&mut self, user: UserId, role: u8, earlier: Earlier, changed: &mut Changed) {
-        let Earlier { stays, position } = earlier;
-        let member = Member { role, joined: self.head, number: stays + 1, position };
-        changed.rows.push(stay_row(self.id, user, &member));
-        self.members.insert(user, member);
-    }
-
-    fn row(&self) -> Row {
-        Row::Channel { channel: self.id, row: ChannelRow { name: self.name.clone() } }
-    }
-}
-
-/// The row of a stay that lasts.
-fn stay_row(channel: ChannelId, user: UserId, member: &Member) -> Row {
-    let row = IntervalRow { number: member.number, role: member.role, ..IntervalRow::default() };
-    Row::Interval { channel, user, joined: member.joined, row }
-}
-
-fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
-    if members > members_max {
-        let text = format!("the group would have {members} members; allowed are {members_max}");
-        return Err(Refusal::new(Code::Limit, "members", text));
-    }
-    Ok(())
 }
 
 /// Users by their home, of each home in the order of keys.

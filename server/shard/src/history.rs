@@ -7,10 +7,10 @@ use protocol::commit::Interval;
 use protocol::hop::{Hop, Origin};
 use protocol::limits::PAGE_BYTES_MAX;
 use protocol::query::{PageBounds, Query};
-use protocol::{ChannelId, Frame, Kind, Seq, UserId};
+use protocol::{ChannelId, Frame, Kind, Seq};
 
 use crate::asks::Asked;
-use crate::channel::{Channel, Submit};
+use crate::channel::{Readable, Submit};
 use crate::invariant::impossible;
 use crate::order::forbidden;
 use crate::read::many_pages;
@@ -30,32 +30,6 @@ pub(crate) struct History {
     head: Seq,
 }
 
-/// When a user may have read what was asked for.
-enum Readable {
-    /// Never.
-    Nothing,
-    /// While the present stay lasts; what is asked for does not reach back behind it.
-    Stay(Interval),
-    /// The store knows.
-    Ask,
-}
-
-impl Channel {
-    /// What `user` may read behind `after`.
-    fn readable(&self, user: UserId, after: Seq) -> Readable {
-        if !self.exists {
-            return Readable::Nothing;
-        }
-        match self.members.get(&user) {
-            Some(member) if member.number == 1 || after.next() >= member.joined => {
-                Readable::Stay(Interval { joined: member.joined, left: None })
-            }
-            None if self.id.users().is_some() => Readable::Nothing,
-            _ => Readable::Ask,
-        }
-    }
-}
-
 impl Shard {
     /// A window of history: at once for a member that is in the channel for the first time, else when the store has said
     /// when the user was.
@@ -66,7 +40,7 @@ impl Shard {
         let Some(channel) = self.channels.get(&id) else {
             return impossible!(self, "history of a channel that is not in memory");
         };
-        let (user, durable) = (submit.origin.user, channel.durable);
+        let (user, durable) = (submit.origin.user, channel.durable());
         match channel.readable(user, Seq(get.after)) {
             Readable::Nothing => self.refuse(&submit, &forbidden()),
             Readable::Stay(stay) => self.read_history(id, &submit, durable, &[stay]),

@@ -54,8 +54,8 @@ impl Shard {
         if !channel.is_member(submit.origin.user) {
             return self.refuse(&submit, &forbidden());
         }
-        if channel.changed > channel.durable {
-            // Only stored facts are visible: the list waits for the change.
+        if channel.is_changing() {
+            // The list waits for the change.
             let (dirty, origin) = (channel.dirty, submit.origin);
             let hop = Hop::Submit { origin, frame: submit.frame };
             if let Some(After::Hop(hop)) = self.pipeline.after_number(dirty, After::Hop(hop)) {

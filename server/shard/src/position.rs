@@ -21,9 +21,8 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a mark for a channel that is not in memory");
         };
-        let (user, seq, head) = (submit.origin.user, Seq(mark.seq), channel.durable);
-        let begun = channel.exists && head > Seq(0);
-        let Some(position) = channel.position(user).filter(|_| begun) else {
+        let (user, seq, head) = (submit.origin.user, Seq(mark.seq), channel.durable());
+        let Some(position) = channel.position(user) else {
             return self.refuse(submit, &forbidden());
         };
         if seq > head {

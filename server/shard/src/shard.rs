@@ -434,8 +434,8 @@ impl Shard {
         self.drop_windows(0);
         let (pipeline, windows) = (&self.pipeline, &mut self.windows);
         let may_go = |_, channel: &Channel| channel.is_idle() && pipeline.is_stored(channel.dirty);
-        self.channels
-            .evict(self.config.limits.idle_channels, may_go, |mut channel| windows.drop_of(&mut channel));
+        let bound = self.config.limits.idle_channels;
+        self.channels.evict(bound, may_go, |mut channel| windows.drop_of(&mut channel));
     }
 }
 

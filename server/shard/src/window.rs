@@ -38,7 +38,7 @@ impl Windows {
 
     /// A channel's next message. False when it does not follow what is remembered.
     pub(crate) fn remember(&mut self, channel: &mut Channel, sent: &Sent) -> bool {
-        let Some(dedup) = &mut channel.dedup else { return false };
+        let Some(dedup) = channel.window() else { return false };
         let before = dedup.bytes();
         let is_next = dedup.remember(sent);
         self.bytes = self.bytes + dedup.bytes() - before;
@@ -47,13 +47,14 @@ impl Windows {
 
     fn keep(&mut self, channel: &mut Channel, dedup: Dedup) {
         self.bytes += dedup.bytes();
-        channel.dedup = Some(dedup);
+        channel.end_window(Some(dedup));
     }
 
     /// Forgets the window of a channel.
     pub(crate) fn drop_of(&mut self, channel: &mut Channel) {
-        if let Some(dedup) = channel.dedup.take() {
+        if let Some(dedup) = channel.window() {
             self.bytes -= dedup.bytes();
+            channel.end_window(None);
         }
     }
 }
@@ -70,17 +71,17 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a window for a channel that is not in memory");
         };
-        if channel.dedup.is_some() || channel.windowing {
+        if !channel.lacks_window() {
             return;
         }
-        if channel.head > Seq(0) && !self.may_load(Load::Window(id), false) {
+        if channel.head() > Seq(0) && !self.may_load(Load::Window(id), false) {
             return self.refuse_waiting_sends(id);
         }
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a channel left memory within a step");
         };
-        channel.windowing = true;
-        if channel.head == Seq(0) {
+        channel.begin_window();
+        if channel.head() == Seq(0) {
             // A new channel has nothing to read.
             return self.window_loaded(id, &[]);
         }
@@ -96,7 +97,7 @@ impl Shard {
             let Some(channel) = self.channels.get(&id) else {
                 return impossible!(self, "a channel whose window is asked for left memory");
             };
-            let (room, newest_ms) = (room_for(channel.head), channel.time_ms);
+            let (room, newest_ms) = (room_for(channel.head()), channel.time_ms());
             self.drop_windows(room);
             let full = self.windows.bytes() + room > self.config.limits.dedup_bytes;
             if full && self.windows.reserved > 0 {
@@ -118,8 +119,7 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a window for a channel that left memory");
         };
-        channel.windowing = false;
-        self.windows.reserved -= room_for(channel.head);
+        self.windows.reserved -= room_for(channel.head());
         self.windows.keep(channel, dedup);
         self.order_waiting(id);
         self.load_wanted();
@@ -129,8 +129,8 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "no window for a channel that left memory");
         };
-        channel.windowing = false;
-        self.windows.reserved -= room_for(channel.head);
+        channel.end_window(None);
+        self.windows.reserved -= room_for(channel.head());
         self.refuse_waiting_sends(id);
         self.load_wanted();
     }
@@ -140,7 +140,7 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "sends that wait in a channel that is not in memory");
         };
-        for submit in core::mem::take(&mut channel.waiting) {
+        for submit in channel.give_up_waiting() {
             self.refuse(&submit, &busy());
         }
     }
@@ -207,16 +207,17 @@ mod tests {
     fn waiting_sends_are_not_moved_for_each_that_is_taken() {
         let mut shard = shard();
         let mut channel = Channel::new(ID, None, Vec::new(), Seq(0), 0);
-        channel.waiting = (1..=WAITING_MAX as u64).map(submit).collect();
-        let second = channel.waiting.get(1).map(std::ptr::from_ref);
+        assert!((1..=WAITING_MAX as u64).map(submit).all(|submit| channel.wait(submit).is_none()));
+        assert!(channel.wait(submit(9999)).is_some(), "one too many");
+        let second = channel.waiting().get(1).map(std::ptr::from_ref);
         shard.channels.loaded(ID, channel, 0);
         shard.window_loaded(ID, &[]);
-        let Some(channel) = shard.channels.get(&ID) else { panic!("it left memory") };
-        assert!(channel.opening.is_some());
-        assert_eq!(channel.waiting.len(), WAITING_MAX - 1);
-        assert_eq!(channel.waiting.front().map(std::ptr::from_ref), second);
+        let Some(channel) = shard.channels.get_mut(&ID) else { panic!("it left memory") };
+        assert!(channel.opening().is_some());
+        assert_eq!(channel.waiting().len(), WAITING_MAX - 1);
+        assert_eq!(channel.waiting().front().map(std::ptr::from_ref), second);
         shard.opened(ID, UserId(20), Some(true));
         let Some(channel) = shard.channels.get(&ID) else { panic!("it left memory") };
-        assert_eq!((channel.head, channel.waiting.len()), (Seq(WAITING_MAX as u64), 0));
+        assert_eq!((channel.head(), channel.waiting().len()), (Seq(WAITING_MAX as u64), 0));
     }
 }

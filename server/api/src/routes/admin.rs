@@ -146,7 +146,7 @@ async fn tell_core_of_user(
     created_ms: u64,
 ) -> Result<(), ApiError> {
     if let Some((user, _)) = devices.first() {
-        api.core.create_account(*user, created_ms).await.map_err(cannot)?;
+        api.homes.create_account(*user, created_ms).await.map_err(cannot)?;
     }
     for (user, device) in devices {
         admit(api, *user, *device).await?;

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bearer::{Bearer, still_counts};
-use super::login::{core_refused, forget, grant};
-use crate::core::CoreError;
+use super::login::{forget, grant, home_refused};
 use crate::error::ApiError;
+use crate::homes::HomeError;
 use crate::json::{Json, parse_id};
 use crate::now_ms;
 use crate::server::Shared;
@@ -86,10 +86,10 @@ pub(super) async fn log_out_all(api: &Shared, user: UserId, keep: Option<DeviceI
     let account = api.accounts.user(user).await?;
     let before_ms = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.not_before_ms;
     let not_before_ms = now_ms().max(before_ms).saturating_add(1);
-    match api.core.log_out_all(user, not_before_ms, keep).await {
+    match api.homes.log_out_all(user, not_before_ms, keep).await {
         // One who has never logged in has no device there.
-        Ok(()) | Err(CoreError::NoSuchUser) => {}
-        Err(error) => return Err(core_refused(&error)),
+        Ok(()) | Err(HomeError::NoSuchUser) => {}
+        Err(error) => return Err(home_refused(&error)),
     }
     api.accounts.log_out_all(user, not_before_ms, keep).await?;
     let kept = keep.map_or(0, |device| device.0);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::bearer::{Bearer, still_counts};
 use crate::accounts::{Account, AddDevice};
-use crate::core::CoreError;
 use crate::error::ApiError;
+use crate::homes::HomeError;
 use crate::json::{Json, parse_id};
 use crate::name::Name;
 use crate::now_ms;
@@ -47,15 +47,15 @@ pub(crate) async fn login(
             "only a new device replaces another; leave out one of the two",
         ));
     }
-    if device.is_none() && api.core.is_storage_full() {
+    if device.is_none() && api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
     let account = authenticate(&api, peer, &body.name, body.password).await?;
     let _turn = api.turns.of(account.user).await;
     let account = still_has_password(&api, account).await?;
     // Always, whatever SQL remembers: the core's rows may be of an older backup.
-    let made = api.core.create_account(account.user, account.created_ms).await;
-    made.map_err(|error| core_refused(&error))?;
+    let made = api.homes.create_account(account.user, account.created_ms).await;
+    made.map_err(|error| home_refused(&error))?;
     api.accounts.set_in_core(account.user).await?;
     if let Some(replace) = replace {
         forget(&api, account.user, replace).await?;
@@ -109,9 +109,9 @@ async fn new_device(api: &Shared, user: UserId) -> Result<DeviceId, ApiError> {
 /// Makes a device of SQL's exist in the core.
 pub(super) async fn admit(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
     let known = api.accounts.all_devices(user).await?;
-    match api.core.add_device(user, device, known.clone()).await {
-        Err(CoreError::Full) => Err(ApiError::too_many_devices(known)),
-        outcome => outcome.map_err(|error| core_refused(&error)),
+    match api.homes.add_device(user, device, known.clone()).await {
+        Err(HomeError::Full) => Err(ApiError::too_many_devices(known)),
+        outcome => outcome.map_err(|error| home_refused(&error)),
     }
 }
 
@@ -159,16 +159,16 @@ fn wrong_credentials() -> ApiError {
 
 /// Ends a device. The core first, and whatever SQL says: it may know one that SQL has forgotten.
 pub(super) async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
-    api.core.remove_device(user, device).await.map_err(|error| core_refused(&error))?;
+    api.homes.remove_device(user, device).await.map_err(|error| home_refused(&error))?;
     api.accounts.remove_device(user, device).await?;
     tracing::info!(%user, %device, "a device was logged out");
     Ok(())
 }
 
-pub(super) fn core_refused(error: &CoreError) -> ApiError {
+pub(super) fn home_refused(error: &HomeError) -> ApiError {
     tracing::warn!(%error, "the core could not take a command");
     match error {
-        CoreError::StorageFull => ApiError::storage_full(STORAGE_RETRY_MS),
+        HomeError::StorageFull => ApiError::storage_full(STORAGE_RETRY_MS),
         _ => ApiError::busy(CORE_RETRY_MS, "the server cannot do this now"),
     }
 }

@@ -85,13 +85,13 @@ pub(crate) async fn healthz() -> &'static str {
 
 /// Every shard serves, none drains.
 pub(crate) async fn readyz(State(api): State<Shared>) -> Result<&'static str, ApiError> {
-    if api.core.is_ready() {
+    if api.homes.is_ready() {
         return Ok("ready\n");
     }
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", api.core.waits_for().await))
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", api.homes.waits_for().await))
 }
 
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
-    let text = api.core.metrics().await + &api.counters.text();
+    let text = api.homes.metrics().await + &api.counters.text();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -13,7 +13,7 @@ pub(crate) async fn route(
     Bearer(claims): Bearer,
     headers: HeaderMap,
 ) -> axum::Json<Value> {
-    let route = api.core.route(claims.user);
+    let route = api.homes.route(claims.user);
     let chat = chat_url(&api.settings.chat_url, &headers);
     let mut answer = json!({ "chat": chat, "shard": route.shard, "shards": route.shards });
     if let (Some((address, fingerprint)), Some(fields)) = (route.quic, answer.as_object_mut()) {

@@ -27,7 +27,7 @@ pub(crate) async fn signup(
 ) -> Result<(StatusCode, axum::Json<serde_json::Value>), ApiError> {
     let name = Name::parse(&body.name).map_err(|fault| ApiError::field("name", fault))?;
     password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
-    if api.core.is_storage_full() {
+    if api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
     // Asked before hashing, so that a taken name costs little; the unique column decides.
@@ -38,7 +38,7 @@ pub(crate) async fn signup(
     let now_ms = now_ms();
     let user = api.accounts.create_user(&name, &hash, now_ms).await?;
     api.counters.signup();
-    match api.core.create_account(user, now_ms).await {
+    match api.homes.create_account(user, now_ms).await {
         Ok(()) => api.accounts.set_in_core(user).await?,
         Err(error) => tracing::warn!(%user, %error, "the core does not know the new user yet"),
     }

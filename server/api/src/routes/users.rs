@@ -34,7 +34,7 @@ pub(crate) async fn by_id(
 async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Value>, ApiError> {
     let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
     if !account.in_core {
-        match api.core.create_account(account.user, account.created_ms).await {
+        match api.homes.create_account(account.user, account.created_ms).await {
             Ok(()) => api.accounts.set_in_core(account.user).await?,
             Err(error) => tracing::warn!(user = %account.user, %error, "the core does not know the user yet"),
         }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{Accounts, AdminToken, Api, ChatUrl, CoreError, Homes, Keys, Parts, Pending, Settings, now_ms};
+use api::{Accounts, AdminToken, Api, ChatUrl, HomeError, Homes, Keys, Parts, Pending, Settings, now_ms};
 use protocol::{DeviceId, UserId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[derive(Default)]
-pub struct FakeCore {
+pub struct FakeHomes {
     pub users: Mutex<Vec<UserId>>,
     pub devices: Mutex<BTreeSet<(UserId, DeviceId)>>,
     pub removed: Mutex<Vec<(UserId, DeviceId)>>,
@@ -21,15 +21,15 @@ pub struct FakeCore {
     pub ready: AtomicBool,
 }
 
-impl FakeCore {
-    fn outcome(&self) -> Result<(), CoreError> {
+impl FakeHomes {
+    fn outcome(&self) -> Result<(), HomeError> {
         let is_broken = self.broken.load(Ordering::Acquire);
-        if is_broken { Err(CoreError::NotNow("not now".into())) } else { Ok(()) }
+        if is_broken { Err(HomeError::NotNow("not now".into())) } else { Ok(()) }
     }
 }
 
-impl Homes for FakeCore {
-    fn create_account(&self, user: UserId, _created_ms: u64) -> Pending<'_, Result<(), CoreError>> {
+impl Homes for FakeHomes {
+    fn create_account(&self, user: UserId, _created_ms: u64) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(async move {
             self.outcome()?;
             let mut users = self.users.lock().unwrap();
@@ -45,7 +45,7 @@ impl Homes for FakeCore {
         user: UserId,
         device: DeviceId,
         known: Vec<DeviceId>,
-    ) -> Pending<'_, Result<(), CoreError>> {
+    ) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(async move {
             self.outcome()?;
             assert!(known.contains(&device) && self.users.lock().unwrap().contains(&user));
@@ -54,7 +54,7 @@ impl Homes for FakeCore {
         })
     }
 
-    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), CoreError>> {
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(async move {
             self.outcome()?;
             self.devices.lock().unwrap().remove(&(user, device));
@@ -68,7 +68,7 @@ impl Homes for FakeCore {
         user: UserId,
         not_before_ms: u64,
         keep: Option<DeviceId>,
-    ) -> Pending<'_, Result<(), CoreError>> {
+    ) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(async move {
             self.outcome()?;
             self.devices.lock().unwrap().retain(|(of, device)| *of != user || Some(*device) == keep);
@@ -92,7 +92,7 @@ impl Homes for FakeCore {
 
 pub struct World {
     pub data: tempfile::TempDir,
-    pub core: Arc<FakeCore>,
+    pub homes: Arc<FakeHomes>,
     pub keys: Keys,
     pub base: String,
     pub http: reqwest::Client,
@@ -103,16 +103,16 @@ pub const PASSWORD: &str = "correct horse";
 impl World {
     pub async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let core = Arc::new(FakeCore::default());
+        let homes = Arc::new(FakeHomes::default());
         let keys = Keys::open_or_create(data.path(), now_ms()).unwrap();
         let settings = Settings { chat_url: ChatUrl::Port(7), token_ms: 60_000, devices_max: 3, hashers: 2 };
         let accounts = Accounts::open(data.path()).await.unwrap();
         let admin = AdminToken::open_or_create(data.path()).unwrap();
-        let parts = Parts { accounts, keys: keys.clone(), admin, core: core.clone(), settings };
+        let parts = Parts { accounts, keys: keys.clone(), admin, homes: homes.clone(), settings };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), std::future::pending()));
-        Self { data, core, keys, base, http: reqwest::Client::new() }
+        Self { data, homes, keys, base, http: reqwest::Client::new() }
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> (StatusCode, Value) {

@@ -19,37 +19,37 @@ pub(crate) struct Mutant {
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "duplicate answered before stored",
-        file: "order.rs",
-        from: "if known.seq > channel.durable {",
+        file: "channel.rs",
+        from: "if known.seq > self.durable {",
         to: "if false {",
     },
     Mutant {
         name: "dedup looked up after membership",
-        file: "order.rs",
+        file: "channel.rs",
         from: "        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
-        to: "        channel.check(submit, &self.config.limits)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
+        to: "        self.check(submit, limits)?;\n        if let Some(known) = dedup.find(submit.origin.user, submit.frame.send_id()) {\n            if !known",
     },
     Mutant {
         name: "other content under a used key answered as a repeat",
-        file: "order.rs",
+        file: "channel.rs",
         from: "if !known.has_content(submit.frame.fingerprint()) {",
         to: "if false {",
     },
     Mutant {
         name: "time steps back with the wall clock",
-        file: "channel.rs",
+        file: "channel/group.rs",
         from: "self.time_ms = self.time_ms.max(wall_ms);",
         to: "self.time_ms = wall_ms;",
     },
     Mutant {
         name: "history read outside the reader's intervals",
-        file: "membership.rs",
+        file: "channel.rs",
         from: "Readable::Stay(Interval { joined: member.joined, left: None })",
         to: "Readable::Stay(Interval { joined: Seq(1), left: None })",
     },
     Mutant {
         name: "a removed member still receives",
-        file: "channel.rs",
+        file: "channel/group.rs",
         from: "let Some(member) = self.members.remove(&user) else",
         to: "let Some(member) = self.members.get(&user).copied() else",
     },
@@ -61,7 +61,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "fan-out to the members of later at replay",
-        file: "channel.rs",
+        file: "channel/group.rs",
         from: "let (left, name) = (Some(self.head), self.name.clone());",
         to: "let (left, name) = (Some(Seq(self.head.0 - 1)), self.name.clone());",
     },
@@ -110,8 +110,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who has gathered pointers leaves memory",
         file: "shard.rs",
-        from: "self.pipeline.is_stored(user.dirty) && !self.gathered.holds(id);",
-        to: "self.pipeline.is_stored(user.dirty);",
+        from: "pipeline.is_stored(user.dirty) && !gathered.holds(id);",
+        to: "pipeline.is_stored(user.dirty);",
     },
     Mutant {
         name: "applied mark written a batch before its pointers",
@@ -247,13 +247,13 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "history up to what was stored when the store answered",
-        file: "membership.rs",
+        file: "history.rs",
         from: "        self.read_history(ChannelId(get.channel), submit, durable, stays);",
         to: "        let _ = durable;\n        let Some(Slot::Live(channel)) = self.channels.get(&ChannelId(get.channel)) else { return };\n        let durable = channel.durable;\n        self.read_history(ChannelId(get.channel), submit, durable, stays);",
     },
     Mutant {
         name: "a user joins a group without end",
-        file: "channel.rs",
+        file: "channel/group.rs",
         from: "stays(user) >= limits.member_stays",
         to: "stays(user) > limits.member_stays",
     },
@@ -265,7 +265,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a stranger's mark is taken",
-        file: "membership.rs",
+        file: "channel.rs",
         from: "self.members.get_mut(&user).filter(|member| member.joined <= durable)?;",
         to: "Some(self.members.entry(user).or_default()).filter(|member| member.joined <= durable)?;",
     },
@@ -290,8 +290,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a channel leaves memory with a mark on its way to the store",
         file: "shard.rs",
-        from: "!channel.is_idle() || !stored)",
-        to: "!channel.is_idle() || (!stored && false))",
+        from: "channel.is_idle() && pipeline.is_stored(channel.dirty);",
+        to: "channel.is_idle();",
     },
     Mutant {
         name: "own sends are unread",
@@ -338,14 +338,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a dedup window leaves memory while its channel has something in flight",
         file: "window.rs",
-        from: "if seen == used && seen != self.turn && channel.is_idle() {",
-        to: "if seen == used && seen != self.turn && channel.waiting.is_empty() && channel.opening.is_none() {",
+        from: "Some(Looked::Unused(channel)) if channel.is_idle() =>",
+        to: "Some(Looked::Unused(channel)) if channel.opening().is_none() =>",
     },
     Mutant {
         name: "a user whom a waiting span is for leaves memory",
-        file: "shard.rs",
-        from: "let awaited = user.awaited > 0;",
-        to: "let awaited = false;",
+        file: "user.rs",
+        from: "self.sessions.is_empty() && self.awaited == 0",
+        to: "self.sessions.is_empty()",
     },
     Mutant {
         name: "a log that could not be read is not asked for again",
@@ -362,8 +362,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "more channels stay in memory than the operator allows",
         file: "shard.rs",
-        from: "while self.channels.len() > self.config.limits.idle_channels",
-        to: "while self.channels.len() > 3 + self.config.limits.idle_channels",
+        from: "let bound = self.config.limits.idle_channels;",
+        to: "let bound = 3 + self.config.limits.idle_channels;",
     },
     Mutant {
         name: "a kept hop is applied although something is missing before it",

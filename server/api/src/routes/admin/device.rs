@@ -14,7 +14,7 @@ use crate::json::{Json, parse_id};
 use crate::name::Name;
 use crate::now_ms;
 use crate::routes::devices::log_out_all;
-use crate::routes::login::{admit, core_refused, forget};
+use crate::routes::login::{admit, forget, home_refused};
 use crate::server::Shared;
 
 /// Longest life of an operator's token, seconds: a year.
@@ -66,8 +66,8 @@ pub(crate) async fn token(
     let (account, device) = (wanted.account(&api).await?, wanted.device()?);
     let user = account.user;
     let _turn = api.turns.of(user).await;
-    let made = api.core.create_account(user, account.created_ms).await;
-    made.map_err(|error| core_refused(&error))?;
+    let made = api.homes.create_account(user, account.created_ms).await;
+    made.map_err(|error| home_refused(&error))?;
     api.accounts.set_in_core(user).await?;
     let devices_max = api.settings.devices_max;
     let device = match device {

@@ -22,7 +22,7 @@ pub struct Route {
 
 /// Why the data plane did not do it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum CoreError {
+pub enum HomeError {
     /// The user has its full number of devices.
     #[error("the user has its full number of devices")]
     Full,
@@ -41,7 +41,7 @@ pub enum CoreError {
 /// but asking again.
 pub trait Homes: Send + Sync + 'static {
     /// Makes the user known to its home, durably.
-    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), CoreError>>;
+    fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), HomeError>>;
 
     /// Makes the device known to its user's home, durably. `known` are all devices that SQL has of the user: when all
     /// places are taken, others give way.
@@ -50,10 +50,10 @@ pub trait Homes: Send + Sync + 'static {
         user: UserId,
         device: DeviceId,
         known: Vec<DeviceId>,
-    ) -> Pending<'_, Result<(), CoreError>>;
+    ) -> Pending<'_, Result<(), HomeError>>;
 
     /// Makes the user's home forget the device and end its session, durably.
-    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), CoreError>>;
+    fn remove_device(&self, user: UserId, device: DeviceId) -> Pending<'_, Result<(), HomeError>>;
 
     /// Makes the user's home forget all devices but one, end their sessions and refuse tokens that were issued before
     /// `not_before_ms`, durably.
@@ -62,7 +62,7 @@ pub trait Homes: Send + Sync + 'static {
         user: UserId,
         not_before_ms: u64,
         keep: Option<DeviceId>,
-    ) -> Pending<'_, Result<(), CoreError>>;
+    ) -> Pending<'_, Result<(), HomeError>>;
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

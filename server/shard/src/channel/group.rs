@@ -1,0 +1,219 @@
+//! What a message changes of a group, and who may change it.
+
+use protocol::body::message::{Change, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
+use protocol::commit::{ChannelRow, IntervalRow, Row};
+use protocol::query::{Earlier, Member};
+use protocol::{ChannelId, Code, Refusal, Seq, UserId};
+
+use super::{Channel, Submit};
+use crate::limits::Limits;
+
+/// What has changed with one message, besides history.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Rows of the group and its members.
+    pub(super) rows: Vec<Row>,
+    /// Whether the members are others than before.
+    pub(super) members: bool,
+    /// Who left with this message, and is told so by it.
+    pub(super) gone: Option<UserId>,
+}
+
+impl Channel {
+    /// Whether the frame is allowed; changes nothing.
+    pub(super) fn check(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
+        let sender = submit.origin.user;
+        let change = submit.frame.change();
+        if let Some(Change::Begins { members, .. }) = change {
+            return self.check_create(members.len(), limits.group_members);
+        }
+        if !self.exists || !self.is_member(sender) {
+            return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
+        }
+        match change {
+            // Whoever is a member may say something and leave.
+            None | Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
+            Some(Change::Joins(users)) => self.check_add(submit, users, limits),
+            Some(Change::Removes(member)) => self.check_remove(sender, *member),
+            Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
+            Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
+        }
+    }
+
+    /// Takes the next seq and carries the change out. `check` has allowed it.
+    pub(super) fn apply(&mut self, submit: &Submit, wall_ms: u64) -> Changed {
+        self.head = self.head.next();
+        self.time_ms = self.time_ms.max(wall_ms);
+        let sender = submit.origin.user;
+        let changed = match submit.frame.change() {
+            None => Changed::default(),
+            Some(Change::Begins { name, members }) => self.apply_create(sender, name, members),
+            Some(Change::Joins(users)) => self.apply_add(submit, users),
+            Some(Change::Removes(member)) => self.apply_left(*member),
+            Some(Change::Leaves) => self.apply_left(sender),
+            Some(Change::Name(name)) => self.apply_rename(name),
+            Some(Change::Role { member, role }) => self.apply_role(*member, *role),
+        };
+        if changed.members {
+            self.changed = self.head;
+        }
+        changed
+    }
+
+    fn role(&self, user: UserId) -> Option<u8> {
+        self.members.get(&user).map(|member| member.role)
+    }
+
+    fn need_role(&self, user: UserId, role: u8) -> Result<(), Refusal> {
+        if self.role(user).is_some_and(|own| own >= role) {
+            return Ok(());
+        }
+        let who = if role == ROLE_OWNER { "an owner" } else { "an owner or admin" };
+        Err(Refusal::new(Code::Forbidden, "channel", format!("only {who} of the group may do this")))
+    }
+
+    fn check_create(&self, others: usize, members_max: usize) -> Result<(), Refusal> {
+        if self.exists || self.head != Seq(0) {
+            let text = "this group number is taken; choose another send id";
+            return Err(Refusal::new(Code::Conflict, "channel", text));
+        }
+        check_size(others + 1, members_max)
+    }
+
+    fn check_add(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
+        self.need_role(submit.origin.user, ROLE_ADMIN)?;
+        // Refused as a whole: the message says who joined, and its readers need not know who was in before.
+        if let Some(at) = named.iter().position(|user| self.is_member(*user)) {
+            let text = "is a member already; name only those who are not";
+            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
+        }
+        // Each stay is a row for ever, and those who read far back meet all of them.
+        let stays = |user: &UserId| submit.newcomers.get(user).map_or(0, |earlier| earlier.stays);
+        if let Some(at) = named.iter().position(|user| stays(user) >= limits.member_stays) {
+            let most = limits.member_stays;
+            let text = format!("was in this group {most} times, which is the most; cannot join it again");
+            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
+        }
+        check_size(self.members.len() + named.len(), limits.group_members)
+    }
+
+    fn check_remove(&self, sender: UserId, member: UserId) -> Result<(), Refusal> {
+        self.need_role(sender, ROLE_ADMIN)?;
+        if member == sender {
+            return Err(Refusal::new(Code::Limit, "member", "to go oneself is LeaveGroup"));
+        }
+        let Some(role) = self.role(member) else {
+            return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
+        };
+        if self.role(sender).is_some_and(|own| own == ROLE_OWNER || own > role) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Forbidden, "member", "only an owner may remove an owner or admin"))
+    }
+
+    fn check_role(&self, sender: UserId, member: UserId, wanted: u8) -> Result<(), Refusal> {
+        self.need_role(sender, ROLE_OWNER)?;
+        let Some(role) = self.role(member) else {
+            return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
+        };
+        if role == ROLE_OWNER && wanted != ROLE_OWNER && self.owners() == 1 {
+            return Err(Refusal::new(
+                Code::Limit,
+                "role",
+                "the last owner stays owner until there is another",
+            ));
+        }
+        Ok(())
+    }
+
+    fn owners(&self) -> usize {
+        self.members.values().filter(|member| member.role == ROLE_OWNER).count()
+    }
+
+    fn apply_create(&mut self, owner: UserId, name: &str, others: &[UserId]) -> Changed {
+        self.exists = true;
+        name.clone_into(&mut self.name);
+        let mut changed = Changed { rows: vec![self.row()], members: true, gone: None };
+        self.join(owner, ROLE_OWNER, Earlier::default(), &mut changed);
+        for user in others {
+            self.join(*user, ROLE_MEMBER, Earlier::default(), &mut changed);
+        }
+        changed
+    }
+
+    fn apply_add(&mut self, submit: &Submit, users: &[UserId]) -> Changed {
+        let mut changed = Changed { members: true, ..Changed::default() };
+        for user in users {
+            let earlier = submit.newcomers.get(user).copied().unwrap_or_default();
+            self.join(*user, ROLE_MEMBER, earlier, &mut changed);
+        }
+        changed
+    }
+
+    fn apply_left(&mut self, user: UserId) -> Changed {
+        let mut changed = Changed { members: true, gone: Some(user), ..Changed::default() };
+        let Some(member) = self.members.remove(&user) else { return Changed::default() };
+        // The name goes along: whatever the group is called later is not for who has left.
+        let (left, name) = (Some(self.head), self.name.clone());
+        let row = IntervalRow { number: member.number, role: member.role, left, name };
+        changed.rows.push(Row::Interval { channel: self.id, user, joined: member.joined, row });
+        self.replace_owner(&mut changed);
+        changed
+    }
+
+    /// A group with members has an owner: the longest-standing admin, else the longest-standing member.
+    fn replace_owner(&mut self, changed: &mut Changed) {
+        if self.owners() > 0 {
+            return;
+        }
+        let heirs = self.members.iter();
+        let heir = heirs.min_by_key(|(user, heir)| (core::cmp::Reverse(heir.role), heir.joined, **user));
+        let Some(user) = heir.map(|(user, _)| *user) else { return };
+        self.set_role(user, ROLE_OWNER, changed);
+    }
+
+    fn apply_rename(&mut self, name: &str) -> Changed {
+        name.clone_into(&mut self.name);
+        Changed { rows: vec![self.row()], ..Changed::default() }
+    }
+
+    fn apply_role(&mut self, member: UserId, role: u8) -> Changed {
+        let mut changed = Changed::default();
+        self.set_role(member, role, &mut changed);
+        // The list of members shows roles, so it waits for this message to be stored.
+        self.changed = self.head;
+        changed
+    }
+
+    fn set_role(&mut self, user: UserId, role: u8, changed: &mut Changed) {
+        if let Some(member) = self.members.get_mut(&user) {
+            member.role = role;
+            changed.rows.push(stay_row(self.id, user, member));
+        }
+    }
+
+    fn join(&mut self, user: UserId, role: u8, earlier: Earlier, changed: &mut Changed) {
+        let Earlier { stays, position } = earlier;
+        let member = Member { role, joined: self.head, number: stays + 1, position };
+        changed.rows.push(stay_row(self.id, user, &member));
+        self.members.insert(user, member);
+    }
+
+    fn row(&self) -> Row {
+        Row::Channel { channel: self.id, row: ChannelRow { name: self.name.clone() } }
+    }
+}
+
+/// The row of a stay that lasts.
+fn stay_row(channel: ChannelId, user: UserId, member: &Member) -> Row {
+    let row = IntervalRow { number: member.number, role: member.role, ..IntervalRow::default() };
+    Row::Interval { channel, user, joined: member.joined, row }
+}
+
+fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
+    if members > members_max {
+        let text = format!("the group would have {members} members; allowed are {members_max}");
+        return Err(Refusal::new(Code::Limit, "members", text));
+    }
+    Ok(())
+}
