@@ -254,7 +254,7 @@ impl Keys {
         put("patience_s", text(self.patience));
         for set in &self.set {
             let (key, value) =
-                set.split_once('=').ok_or_else(|| format!("--set {set}: expected is KEY=VALUE"))?;
+                set.split_once('=').ok_or_else(|| format!("--set {set}: expected KEY=VALUE"))?;
             put(key.trim(), Some(value.trim().to_owned()));
         }
         Ok(pairs)
@@ -349,7 +349,7 @@ pub(crate) fn exit_code(report: &Report) -> ExitCode {
 }
 
 fn place(url: &str) -> Result<Place, String> {
-    let bad = |why: &str| format!("--server {url}: {why}; expected is ws://host:port/ws");
+    let bad = |why: &str| format!("--server {url}: {why}; expected ws://host:port/ws");
     let rest = url.strip_prefix("ws://").ok_or_else(|| bad("not ws://"))?;
     let (host, path) = match rest.find('/') {
         Some(at) => rest.split_at(at),

@@ -264,18 +264,18 @@ impl Scenario {
     fn check(&self) -> Result<(), String> {
         let ok = |is: bool, words: &str| if is { Ok(()) } else { Err(words.to_owned()) };
         let is_time = |seconds: f64| (0.0..=1e6).contains(&seconds);
-        ok((1..=10_000_000).contains(&self.devices), "devices: allowed are 1 to 10000000")?;
+        ok((1..=10_000_000).contains(&self.devices), "devices: must be 1 to 10000000")?;
         let each = self.devices_per_user;
-        ok((1..=DEVICES_MAX).contains(&(each as usize)), "devices_per_user: allowed are 1 to 16")?;
+        ok((1..=DEVICES_MAX).contains(&(each as usize)), "devices_per_user: must be 1 to 16")?;
         ok(self.devices.is_multiple_of(each), "devices: not a multiple of devices_per_user")?;
-        ok(self.seconds > 0.0 && is_time(self.seconds), "seconds: allowed is more than 0, at most 1000000")?;
+        ok(self.seconds > 0.0 && is_time(self.seconds), "seconds: must be more than 0, at most 1000000")?;
         ok(is_time(self.warmup_s), "warmup_s: allowed are 0 to 1000000")?;
         ok(
             is_time(self.drain_s) && is_time(self.patience_s),
             "drain_s, patience_s: allowed are 0 to 1000000",
         )?;
         ok((0.0..=1e7).contains(&self.connect.per_s), "connect.per_s: allowed are 0 to 10000000")?;
-        ok(self.connect.in_flight > 0, "connect.in_flight: allowed is 1 and more")?;
+        ok(self.connect.in_flight > 0, "connect.in_flight: must be at least 1")?;
         ok((0.0..=1.0).contains(&self.connect.quic_share), "connect.quic_share: allowed are 0 to 1")?;
         ok((0.0..=1e8).contains(&self.load.rate), "load.rate: allowed are 0 to 100000000")?;
         ok((0.0..=1e8).contains(&self.load.ramp_to), "load.ramp_to: allowed are 0 to 100000000")?;
@@ -289,13 +289,10 @@ impl Scenario {
         ok(weights.iter().all(|weight| *weight >= 0.0), "roles: a weight is 0 or more")?;
         ok(weights.iter().sum::<f64>() > 0.0, "roles: one weight at least is above 0")?;
         ok(!self.sends() || direct + group > 0.0, "roles: nobody sends, but load asks for messages")?;
-        ok(self.direct.peers > 0, "direct.peers: allowed is 1 and more")?;
+        ok(self.direct.peers > 0, "direct.peers: must be at least 1")?;
         ok((2..=500).contains(&self.group.size), "group.size: allowed are 2 to 500")?;
-        ok(
-            (1..=self.group.size).contains(&self.group.senders),
-            "group.senders: allowed are 1 to group.size",
-        )?;
-        ok(self.cut.per_s >= 0.0, "cut.per_s: allowed is 0 and more")?;
+        ok((1..=self.group.size).contains(&self.group.senders), "group.senders: must be 1 to group.size")?;
+        ok(self.cut.per_s >= 0.0, "cut.per_s: must be at least 0")?;
         ok((0.0..=1.0).contains(&self.stalled), "stalled: allowed are 0 to 1")?;
         let most_ms = self.cut.offline_ms.max(self.cut.spread_ms);
         ok(most_ms <= 86_400_000, "cut.offline_ms, cut.spread_ms: allowed are 0 to 86400000")?;
@@ -303,9 +300,9 @@ impl Scenario {
         for texts in &self.texts {
             let [least, most] = texts.chars;
             let bounds = HEAD_CHARS as u32..=protocol::limits::TEXT_CHARS_MAX as u32;
-            let words = format!("texts.chars: allowed are {HEAD_CHARS} to 100000, the smaller first");
+            let words = format!("texts.chars: must be {HEAD_CHARS} to 100000, the smaller first");
             ok(least <= most && bounds.contains(&least) && bounds.contains(&most), &words)?;
-            ok(texts.weight >= 0.0, "texts.weight: allowed is 0 and more")?;
+            ok(texts.weight >= 0.0, "texts.weight: must be at least 0")?;
         }
         ok(self.texts.iter().any(|texts| texts.weight > 0.0), "texts: one weight at least is above 0")
     }

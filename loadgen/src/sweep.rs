@@ -112,9 +112,7 @@ impl Search {
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode, String> {
     if let Some(busy_max) = flags.busy {
         if !(busy_max > 0.0 && busy_max.is_finite()) {
-            return Err(format!(
-                "--busy {busy_max}: expected is a share of one core above 0, for example 0.85"
-            ));
+            return Err(format!("--busy {busy_max}: expected a share of one core above 0, for example 0.85"));
         }
         return half::run(flags, busy_max);
     }

@@ -14,9 +14,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Login>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("--users {name}: {error}"))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
     let logins = lines.map(|(number, line)| {
-        parse(line).ok_or_else(|| {
-            format!("--users {name}, line {}: expected is user TAB device TAB token", number + 1)
-        })
+        parse(line)
+            .ok_or_else(|| format!("--users {name}, line {}: expected user TAB device TAB token", number + 1))
     });
     logins.collect()
 }

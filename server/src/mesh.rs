@@ -39,7 +39,7 @@ const _: () = assert!(HOP_RING_MIN <= HOP_RING_MAX);
 pub type Reply = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
 
 /// What other threads put into a shard's mailbox, besides hops. Nothing here is ever dropped while the shard runs;
-/// what is left when it ends is dropped with it, replies included.
+/// posts left in it when the shard stops are dropped, with their replies.
 pub enum Post {
     /// From the shard that accepted it: a connection moves home. Recovered by the device, which connects again.
     Handover(Box<Parcel>),

@@ -90,7 +90,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
 pub(crate) fn new_layout(options: &Options) -> Result<Layout, StoreError> {
     let histories = options.history_families;
     if !(1..=HISTORIES_MAX).contains(&histories) {
-        let what = format!("{histories} history families; allowed are 1 to {HISTORIES_MAX}");
+        let what = format!("{histories} history families; must be 1 to {HISTORIES_MAX}");
         return Err(StoreError::io("options", what));
     }
     Ok(Layout { format: FORMAT, histories })

@@ -136,7 +136,7 @@ fn own_lists_and_devices() {
         let row = Row::Device { user: TWO, device: DeviceId(device), row: DeviceRow::default() };
         world.commit(bay_of(&row), vec![row]);
     }
-    assert!(world.findings().join("").contains("17 devices; allowed are 16"));
+    assert!(world.findings().join("").contains("17 devices; at most 16 are allowed"));
 }
 
 /// A text that no home would have stamped so.

@@ -156,7 +156,11 @@ pub(super) fn check_u53(path: &str, value: u64) -> Result<(), Refusal> {
 
 pub(super) fn check_users(path: &str, users: &rkyv::Archived<Vec<u64>>, max: usize) -> Result<(), Refusal> {
     if users.len() > max {
-        return Err(Refusal::new(Code::Limit, path, format!("{} users; allowed are {max}", users.len())));
+        return Err(Refusal::new(
+            Code::Limit,
+            path,
+            format!("{} users; at most {max} are allowed", users.len()),
+        ));
     }
     let mut last = 0;
     for (index, user) in users.iter().enumerate() {

@@ -90,7 +90,7 @@ const INLINE_BYTES_MAX: usize = size_of::<rkyv::Archived<String>>();
 
 fn check_text(path: &str, text: &str, chars_max: usize, bytes_max: usize) -> Result<(), Refusal> {
     let refuse = |found: usize| {
-        Refusal::new(Code::Limit, path, format!("{found} characters; allowed are 1 to {chars_max}"))
+        Refusal::new(Code::Limit, path, format!("{found} characters; must be 1 to {chars_max}"))
     };
     // The byte bound comes first: it makes the count below bounded work.
     if text.is_empty() || text.len() > bytes_max {

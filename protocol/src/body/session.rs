@@ -130,7 +130,7 @@ pub struct Reject {
 
 fn check_token(token: &str) -> Result<(), Refusal> {
     if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
-        let text = format!("{} bytes; allowed are 1 to {TOKEN_BYTES_MAX}", token.len());
+        let text = format!("{} bytes; must be 1 to {TOKEN_BYTES_MAX}", token.len());
         return Err(Refusal::new(Code::Limit, "token", text));
     }
     Ok(())

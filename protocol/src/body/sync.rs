@@ -154,7 +154,7 @@ pub struct MarkRead {
 
 fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
     if found == 0 || found > max {
-        return Err(Refusal::new(Code::Limit, "limit", format!("{found}; allowed are 1 to {max}")));
+        return Err(Refusal::new(Code::Limit, "limit", format!("{found}; must be 1 to {max}")));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            let message = format!("content type {essence:?}; expected is \"application/json\"");
+            let message = format!("content type {essence:?}; expected \"application/json\"");
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
         let body = read(request).await?;
@@ -52,7 +52,7 @@ pub(crate) fn parse_id(field: &str, text: &str) -> Result<u64, ApiError> {
     match text.parse::<u64>() {
         // SQL has signed numbers, and no id that was ever made is larger.
         Ok(id) if digits && id != 0 && i64::try_from(id).is_ok() => Ok(id),
-        _ => Err(ApiError::field(field, "expected is an id: a string of decimal digits")),
+        _ => Err(ApiError::field(field, "expected an id: a string of decimal digits")),
     }
 }
 

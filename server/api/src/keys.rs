@@ -82,7 +82,7 @@ fn parse(text: &str) -> Result<Keys, String> {
     let file: File = serde_json::from_str(text)
         .map_err(|error| format!("not a list of keys (line {}, column {})", error.line(), error.column()))?;
     if file.keys.is_empty() || file.keys.len() > KEYS_MAX {
-        return Err(format!("{} keys; allowed are 1 to {KEYS_MAX}", file.keys.len()));
+        return Err(format!("{} keys; must be 1 to {KEYS_MAX}", file.keys.len()));
     }
     let mut keys: Vec<Key> = Vec::new();
     for record in file.keys {

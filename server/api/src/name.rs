@@ -27,7 +27,7 @@ pub struct Name {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameFault {
     /// Shorter than 1 or longer than 32 characters.
-    #[error("{0} characters; allowed are 1 to {NAME_CHARS_MAX}")]
+    #[error("{0} characters; must be 1 to {NAME_CHARS_MAX}")]
     Length(usize),
     /// A character that no name has.
     #[error("{0:?} is not allowed; a name has letters, digits, and _ - . between them")]

@@ -26,7 +26,7 @@ pub fn check(password: &str) -> Result<(), String> {
     if (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
         return Ok(());
     }
-    Err(format!("{chars} characters; allowed are {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX}"))
+    Err(format!("{chars} characters; must be {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX}"))
 }
 
 /// Makes the PHC string that is stored. Blocks for tens of milliseconds and uses 19 MiB.
@@ -115,7 +115,7 @@ mod tests {
     fn lengths() {
         assert!(check(&"x".repeat(8)).is_ok());
         assert!(check(&"마".repeat(1024)).is_ok());
-        assert_eq!(check("1234567"), Err("7 characters; allowed are 8 to 1024".into()));
+        assert_eq!(check("1234567"), Err("7 characters; must be 8 to 1024".into()));
         assert!(check(&"x".repeat(1025)).is_err());
     }
 

@@ -17,7 +17,7 @@ pub enum PrivateFileError {
         error: io::Error,
     },
     /// Others than its owner may read it.
-    #[error("the secret file {path} has mode {mode:o}; allowed is 600: others must not read it")]
+    #[error("the secret file {path} has mode {mode:o}; must be 600: others must not read it")]
     Mode {
         /// Which file.
         path: PathBuf,

@@ -347,7 +347,7 @@ fn check_create(user: UserId, frame: &CheckedFrame, others: &[UserId]) -> Result
         return Err(Refusal::new(Code::Limit, "channel", text));
     }
     if others.contains(&user) {
-        return Err(Refusal::new(Code::Limit, "members", "the sender is a member anyway; name the others"));
+        return Err(Refusal::new(Code::Limit, "members", "do not list the sender: it is a member anyway"));
     }
     Ok(())
 }

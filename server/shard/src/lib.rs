@@ -9,7 +9,7 @@
 //! 3. [`Shard::end_turn`], which seals one batch.
 //! 4. Carry out the effects in order, then flush each touched connection once.
 //! 5. [`Shard::poll_hop`] for each other shard for as long as its ring has space. What does not fit waits in the core,
-//!    which decides what is dropped (deliveries: the fan-out log has them) and who is no longer read (senders).
+//!    which decides what to drop (deliveries: the fan-out log has them) and whom to pause (senders).
 //! 6. Sleep until an input, ring space for a waiting hop, or [`Shard::next_deadline`].
 //!
 //! No async, no sockets, no clock, no store, no randomness that was not passed in.

@@ -16,8 +16,8 @@ use crate::unread::Load;
 use crate::user::{User, Waiting};
 
 impl Shard {
-    /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; one too many is
-    /// dropped, which only a hostile sender can bring about: it costs the waiting connection or hop.
+    /// Whether the user is in memory. If not it is being loaded now, and what was given waits for it; if too
+    /// much waits already, it is refused.
     pub(crate) fn with_user(&mut self, id: UserId, waiting: impl FnOnce() -> Waiting) -> bool {
         match self.users.find(&id, self.turn) {
             Found::Live(_) => true,

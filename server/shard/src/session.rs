@@ -246,7 +246,7 @@ impl Egress {
     }
 }
 
-/// The bound of a queue is far below 4 GiB; what were above it counts as that much.
+/// The bound of a queue is far below 4 GiB; larger values saturate.
 fn counted(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

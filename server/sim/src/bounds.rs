@@ -43,11 +43,11 @@ pub fn memory(node: &mut Node, scene: &mut Scene<'_>) -> Check {
     for (shard, counters) in node.counters().enumerate() {
         let users = counters.users_now.saturating_sub(counters.sessions_now);
         if users > idle_users as u64 {
-            broken!("shard {shard} keeps {users} users without a session, allowed are {idle_users}");
+            broken!("shard {shard} keeps {users} users without a session, at most {idle_users} are allowed");
         }
         if counters.channels_now > idle_channels as u64 {
             let channels = counters.channels_now;
-            broken!("shard {shard} keeps {channels} channels at rest, allowed are {idle_channels}");
+            broken!("shard {shard} keeps {channels} channels at rest, at most {idle_channels} are allowed");
         }
     }
     Ok(())

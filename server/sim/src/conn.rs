@@ -232,7 +232,7 @@ impl Conn {
         }
         let queued = self.egress.len();
         if queued > scene.plan.limits.egress_bytes + EGRESS_SLACK {
-            broken!("{id:?}: {queued} bytes wait, allowed are {}", scene.plan.limits.egress_bytes);
+            broken!("{id:?}: {queued} bytes wait, at most {} are allowed", scene.plan.limits.egress_bytes);
         }
         let changed = queued != self.told_queued || (queued > 0 && wrote);
         if changed && self.watch.is_some() && !self.closed {

@@ -106,7 +106,10 @@ fn members(oracle: &Oracle, batch: &Batch, heads: &BTreeMap<ChannelId, Seq>) -> 
         }
         let number = place.map_or(0, |place| place as u32 + 1);
         if row.number != number || number > oracle.stays_max {
-            broken!("{channel:?}: stay {number} of {user} is {row:?}, allowed are {}", oracle.stays_max);
+            broken!(
+                "{channel:?}: stay {number} of {user} is {row:?}, at most {} are allowed",
+                oracle.stays_max
+            );
         }
         let name = row.left.map_or("", |left| oracle.name_at(*channel, left));
         if row.name != name {

@@ -33,7 +33,7 @@ pub(super) fn post(
 
 /// HTTP/1.0: one answer, not chunked, and then the end.
 fn ask(url: &str, head: &str, body: &str, expected: u16) -> Result<String, Box<dyn Error>> {
-    let host = url.strip_prefix("http://").ok_or("--server: expected is http://HOST:PORT")?;
+    let host = url.strip_prefix("http://").ok_or("--server must look like http://HOST:PORT")?;
     let host = host.trim_end_matches('/');
     let mut stream = TcpStream::connect(host).map_err(|error| format!("{host}: {error}"))?;
     stream.set_read_timeout(Some(TIMEOUT))?;

@@ -39,7 +39,7 @@ impl fmt::Display for Source {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
     /// There is no such setting.
-    #[error("{key} (in {place}) is no setting; {hint}", place = .origin)]
+    #[error("{key} (in {place}) is not a setting; {hint}", place = .origin)]
     Key {
         /// As it was written.
         key: String,
@@ -49,7 +49,7 @@ pub enum ConfigError {
         hint: String,
     },
     /// A value out of its bounds.
-    #[error("{key} (in {place}) is {found:?}; allowed is {allowed}", place = .origin)]
+    #[error("{key} (in {place}) is {found:?}; must be {allowed}", place = .origin)]
     Value {
         /// As it was written.
         key: String,
@@ -114,7 +114,7 @@ fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     let refuse = |fault: String| ConfigError::File { path: path.to_owned(), fault };
     let size = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
     if size > FILE_BYTES_MAX {
-        return Err(refuse(format!("{size} bytes; allowed are {FILE_BYTES_MAX}")));
+        return Err(refuse(format!("{size} bytes; at most {FILE_BYTES_MAX} are allowed")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
@@ -177,7 +177,7 @@ fn hint(key: &str, origin: &Source) -> String {
         return format!("did you mean {name}?");
     }
     let all: Vec<String> = SETTINGS.iter().map(spell).collect();
-    format!("allowed are {}", all.join(", "))
+    format!("the settings are {}", all.join(", "))
 }
 
 #[cfg(test)]

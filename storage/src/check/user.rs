@@ -138,7 +138,7 @@ impl User<'_> {
         }
         check.summary.devices += count;
         if count > DEVICES_MAX as u64 {
-            self.broken(check, &format!("{count} devices; allowed are {DEVICES_MAX}"));
+            self.broken(check, &format!("{count} devices; at most {DEVICES_MAX} are allowed"));
         }
         Ok(())
     }

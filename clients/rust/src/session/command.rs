@@ -230,7 +230,7 @@ fn check_bytes(path: &str, text: &str, max: usize) -> Result<(), Refusal> {
     if text.len() <= max {
         return Ok(());
     }
-    let text = format!("{} bytes; allowed are {max}", text.len());
+    let text = format!("{} bytes; at most {max} are allowed", text.len());
     Err(Refusal::new(Code::Limit, path, text))
 }
 
@@ -238,7 +238,7 @@ fn check_users(users: &[UserId]) -> Result<(), Refusal> {
     if users.len() <= GROUP_MEMBERS_MAX {
         return Ok(());
     }
-    let text = format!("{} users; allowed are {GROUP_MEMBERS_MAX}", users.len());
+    let text = format!("{} users; at most {GROUP_MEMBERS_MAX} are allowed", users.len());
     Err(Refusal::new(Code::Limit, "members", text))
 }
 

@@ -95,12 +95,12 @@ pub(crate) async fn users(
 fn names(wanted: &Wanted, devices_max: u32) -> Result<Vec<Name>, ApiError> {
     let Wanted { prefix, from, count, devices } = wanted;
     if !(1..=devices_max).contains(devices) {
-        return Err(ApiError::field("devices", format_args!("{devices}; allowed are 1 to {devices_max}")));
+        return Err(ApiError::field("devices", format_args!("{devices}; must be 1 to {devices_max}")));
     }
     let most = DEVICES_PER_REQUEST / devices;
     if !(1..=most).contains(count) {
         let words =
-            format_args!("{count}; allowed are 1 to {most} with {devices} devices each, ask again for more");
+            format_args!("{count}; must be 1 to {most} with {devices} devices each, ask again for more");
         return Err(ApiError::field("count", words));
     }
     let numbers = u64::from(*from)..u64::from(*from) + u64::from(*count);

@@ -40,7 +40,7 @@ pub(super) fn bearer_text(parts: &Parts) -> Result<&str, ApiError> {
     let split = header.and_then(|header| header.split_once(' '));
     let token = split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let (_, token) =
-        token.ok_or_else(|| ApiError::unauthenticated("expected is Authorization: Bearer TOKEN"))?;
+        token.ok_or_else(|| ApiError::unauthenticated("expected Authorization: Bearer TOKEN"))?;
     Ok(token.trim())
 }
 

@@ -100,7 +100,7 @@ impl Channel {
     fn check_remove(&self, sender: UserId, member: UserId) -> Result<(), Refusal> {
         self.need_role(sender, ROLE_ADMIN)?;
         if member == sender {
-            return Err(Refusal::new(Code::Limit, "member", "to go oneself is LeaveGroup"));
+            return Err(Refusal::new(Code::Limit, "member", "to leave the group yourself, send LeaveGroup"));
         }
         let Some(role) = self.role(member) else {
             return Err(Refusal::new(Code::NoSuchUser, "member", "not a member of this group"));
@@ -212,7 +212,7 @@ fn stay_row(channel: ChannelId, user: UserId, member: &Member) -> Row {
 
 fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
     if members > members_max {
-        let text = format!("the group would have {members} members; allowed are {members_max}");
+        let text = format!("the group would have {members} members; at most {members_max} are allowed");
         return Err(Refusal::new(Code::Limit, "members", text));
     }
     Ok(())

@@ -99,16 +99,16 @@ fn a_refusal_names_key_place_found_and_allowed() {
     let words = |flags, environment, file| load_all(flags, environment, file).unwrap_err().to_string();
     assert_eq!(
         words(&[("group_members", "501")], &[], None),
-        "--group-members (in the command line) is \"501\"; allowed is 2 to 500"
+        "--group-members (in the command line) is \"501\"; must be 2 to 500"
     );
     assert_eq!(
         words(&[], &[("MARU_SHARD", "2")], None),
-        "MARU_SHARD (in the environment) is no setting; did you mean MARU_SHARDS?"
+        "MARU_SHARD (in the environment) is not a setting; did you mean MARU_SHARDS?"
     );
     let far = words(&[], &[("MARU_COLOUR", "blue")], None);
-    assert!(far.contains("allowed are MARU_DATA, MARU_HTTP"), "{far}");
+    assert!(far.contains("the settings are MARU_DATA, MARU_HTTP"), "{far}");
     let file = words(&[], &[], Some("group_members = 501\n"));
-    assert!(file.contains("maru.toml) is \"501\"; allowed is 2 to 500"), "{file}");
+    assert!(file.contains("maru.toml) is \"501\"; must be 2 to 500"), "{file}");
     let file = words(&[], &[], Some("group_member = 50\n"));
     assert!(file.contains("did you mean group_members?"), "{file}");
     // Also below a layer that is right.
@@ -122,7 +122,7 @@ fn files_that_are_none() {
     assert!(words("group_members 50").contains("maru.toml"));
     assert!(words("a = 1\na = 2").contains("duplicate"), "{}", words("a = 1\na = 2"));
     assert!(words("[server]\nshards = 1").contains("server (in"));
-    assert!(words("shards = [1]").contains("\"[1]\"; allowed is 1 to 64"));
+    assert!(words("shards = [1]").contains("\"[1]\"; must be 1 to 64"));
     assert!(words("shards = true").contains("\"true\"; allowed"));
     let missing = load(&[], [], Some(Path::new("/nonexistent/maru.toml"))).unwrap_err();
     assert!(missing.to_string().contains("/nonexistent/maru.toml"), "{missing}");

@@ -39,7 +39,7 @@ impl Wanted {
                 let name = Name::parse(name).map_err(|fault| ApiError::field("name", fault))?;
                 api.accounts.user_by_name(&name).await?
             }
-            _ => return Err(ApiError::field("user", "expected is either \"user\", an id, or \"name\"")),
+            _ => return Err(ApiError::field("user", "expected either \"user\", an id, or \"name\"")),
         };
         account.ok_or_else(|| ApiError::not_found("there is no such user"))
     }
@@ -59,7 +59,7 @@ pub(crate) async fn token(
         None => api.settings.token_ms,
         Some(ttl_s) if (1..=TTL_S_MAX).contains(&ttl_s) => ttl_s * 1000,
         Some(ttl_s) => {
-            let words = format_args!("{ttl_s}; allowed are 1 to {TTL_S_MAX}");
+            let words = format_args!("{ttl_s}; must be 1 to {TTL_S_MAX}");
             return Err(ApiError::field("ttl_s", words));
         }
     };
