@@ -45,7 +45,13 @@ impl RowKey {
 impl Ord for RowKey {
     /// Big-endian numbers are ordered like their bytes, and are compared without a call.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.map(u64::from_be_bytes).cmp(&other.0.map(u64::from_be_bytes))
+        for (own, others) in self.0.iter().zip(&other.0) {
+            let order = u64::from_be_bytes(*own).cmp(&u64::from_be_bytes(*others));
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
     }
 }
 

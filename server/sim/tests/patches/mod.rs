@@ -86,8 +86,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "marks of what is gathered leave before it",
         file: "gather.rs",
-        from: "        for (bay, row) in gathered.lists {\n",
-        to: "        if gathered.pointers < 3 {\n            self.pipeline.applied(self.applied.moved().into_iter());\n            return;\n        }\n        for (bay, row) in gathered.lists {\n",
+        from: "        let (pointers, bytes) = (self.pointers, self.bytes);\n",
+        to: "        let (pointers, bytes) = (self.pointers, self.bytes);\n        if self.pointers < 3 {\n            let gone = core::mem::replace(&mut self.bays, bays);\n            self.leaving = Leaving { bays: gone, moved, began, next: began, pointers: 0, bytes };\n            return;\n        }\n",
     },
     Mutant {
         name: "a bay's mark steps back to that of the least",
@@ -249,7 +249,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "history up to what was stored when the store answered",
         file: "history.rs",
         from: "        self.read_history(ChannelId(get.channel), submit, durable, stays);",
-        to: "        let _ = durable;\n        let Some(Slot::Live(channel)) = self.channels.get(&ChannelId(get.channel)) else { return };\n        let durable = channel.durable;\n        self.read_history(ChannelId(get.channel), submit, durable, stays);",
+        to: "        let _ = durable;\n        let Some(channel) = self.channels.get(&ChannelId(get.channel)) else { return };\n        let durable = channel.durable();\n        self.read_history(ChannelId(get.channel), submit, durable, stays);",
     },
     Mutant {
         name: "a user joins a group without end",
@@ -339,7 +339,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "a dedup window leaves memory while its channel has something in flight",
         file: "window.rs",
         from: "Some(Looked::Unused(channel)) if channel.is_idle() =>",
-        to: "Some(Looked::Unused(channel)) if channel.opening().is_none() =>",
+        to: "Some(Looked::Unused(channel)) if !channel.lacks_window() =>",
     },
     Mutant {
         name: "a user whom a waiting span is for leaves memory",
