@@ -218,7 +218,7 @@ impl Shard {
         let is_due = |shard| self.pauses.waits_for_lane(shard) && self.hops.is_relieved(shard);
         let lanes = (0..self.placement.shards()).map(ShardId).any(is_due).then_some(self.now);
         let draining = self.draining.as_ref().map(|draining| draining.look_at);
-        let gathered = self.gathered.leaves_at(self.config.limits.gather_ms);
+        let gathered = self.gathered.next_deadline(self.config.limits.gather_ms);
         let trailing = self.pipeline.next_deadline().into_iter().chain(gathered).min();
         let sessions = [self.timer.next(), crowded, lanes];
         let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next()];

@@ -10,10 +10,12 @@ use protocol::commit::Row;
 use protocol::hop::Hop;
 use protocol::query::{Answer, BayState, Delivery, Query};
 use protocol::{BayId, ChannelId, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
-use shard::limits::GATHERED_BYTES_MAX;
+use shard::limits::{GATHERED_BYTES_MAX, LEAVING_PART, LEAVING_POINTERS};
 use shard::{ConnId, Input, Limits, Tick};
 
 const SECOND: u64 = 1000;
+/// When the first of it leaves; the last has left within the second.
+const LEAVES: u64 = SECOND - SECOND / LEAVING_PART;
 
 fn direct(one: u64, other: u64) -> ChannelId {
     ChannelId::direct(UserId(one), UserId(other))
@@ -44,13 +46,54 @@ fn pointers_of_a_second_leave_as_one_run_a_user_with_the_marks_of_all_own_bays()
     assert_eq!((pointers(&rows), marks(&rows, BayId::of_channel(direct(10, 20)))), (0, vec![]));
     assert!(desk.shards[0].has_trailing());
     assert_eq!(desk.seen(2).len(), 5, "nobody waits for them");
-    desk.pass(SECOND - 1);
+    desk.pass(LEAVES - 1);
     assert!(desk.batches.is_empty());
     desk.pass(1);
     let rows = desk.store_one().rows;
     let runs = rows.iter().filter(|row| matches!(row, Row::Run { .. })).count();
     assert_eq!((runs, pointers(&rows)), (2, 10));
     assert_eq!(marks(&rows, BayId::of_channel(direct(10, 20))), vec![5; 64]);
+    assert!(!desk.shards[0].has_trailing());
+}
+
+/// However much it is, no turn and no write has much of it.
+#[test]
+fn much_leaves_bay_by_bay_within_the_second_each_bay_with_its_marks() {
+    const USERS: u64 = 64;
+    const EACH: u64 = 16;
+    let mut desk = gathering();
+    for user in 100..100 + USERS {
+        desk.join(user, user, 1);
+    }
+    let began = desk.now;
+    for id in 1..=EACH {
+        for user in 100..100 + USERS {
+            desk.text(user, user, direct(user, user ^ 1), id, "x");
+        }
+        assert_eq!(pointers(&desk.run()), 0);
+    }
+    let (mut pointed, mut writes) = (0, 0);
+    let mut marked = Vec::new();
+    while desk.now < began + SECOND {
+        desk.pass(1);
+        while !desk.batches.is_empty() {
+            let rows = desk.store_one().rows;
+            let bays = rows.iter().filter_map(|row| match row {
+                Row::Run { user, .. } => Some(BayId::of_user(*user)),
+                _ => None,
+            });
+            let most =
+                2 * EACH as usize * bays.clone().filter(|bay| Some(*bay) == bays.clone().last()).count();
+            assert!(pointers(&rows) < LEAVING_POINTERS + most, "{} pointers in one write", pointers(&rows));
+            assert!(bays.clone().all(|bay| !marked.contains(&bay)), "pointers behind the marks of their bay");
+            marked.extend(bays.collect::<std::collections::BTreeSet<_>>());
+            assert!(rows.iter().any(|row| matches!(row, Row::Marks { .. })));
+            pointed += pointers(&rows);
+            writes += usize::from(pointers(&rows) > 0);
+        }
+    }
+    assert_eq!(pointed as u64, 2 * EACH * USERS);
+    assert!(writes >= 8, "{writes} writes");
     assert!(!desk.shards[0].has_trailing());
 }
 
@@ -163,7 +206,7 @@ fn a_turn_is_asked_for_when_what_is_gathered_leaves() {
     talk(&mut desk, 1..=1);
     // The marks are told each second of the shard's own, which ends before.
     desk.pass(SECOND - SECOND / 3);
-    assert_eq!(desk.shards[0].next_deadline(), Some(Tick(began + SECOND)));
+    assert_eq!(desk.shards[0].next_deadline(), Some(Tick(began + LEAVES)));
 }
 
 /// Batches leave in between, of which some let all of it leave.
