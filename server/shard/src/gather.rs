@@ -53,9 +53,10 @@ struct Leaving {
     bays: VecDeque<OfBay>,
     /// The logs that are applied in all of them.
     moved: Vec<(BayId, u64)>,
-    /// When the first may leave, and when the next.
+    /// When the first may leave, when the next, and for how long.
     began: Tick,
     next: Tick,
+    spread_ms: u64,
     pointers: usize,
     bytes: usize,
 }
@@ -117,18 +118,23 @@ impl Gathered {
         self.since.map(|since| begins(since, gather_ms)).into_iter().chain(leaving).min()
     }
 
-    /// When what is gathered begins to leave, if it is time or much.
-    fn due(&self, now: Tick, gather_ms: u64, pointers_max: usize) -> Option<Tick> {
-        let begins = begins(self.since?, gather_ms);
+    /// When what is gathered begins to leave, and for how long it does, if it is time or much.
+    fn due(&self, now: Tick, gather_ms: u64, pointers_max: usize) -> Option<(Tick, u64)> {
+        let since = self.since?;
+        let begins = begins(since, gather_ms);
+        if now >= begins {
+            return Some((begins, gather_ms / LEAVING_PART));
+        }
+        // As fast as it came, it has left long before as much is here again.
         let is_much = self.pointers >= pointers_max || self.bytes >= GATHERED_BYTES_MAX;
-        (is_much || now >= begins).then_some(begins.min(now))
+        is_much.then_some((now, (now.0 - since.0) / LEAVING_PART))
     }
 
     /// All of it leaves from then on; what left before is gone. `moved` is what is applied now.
-    fn leave(&mut self, began: Tick, moved: Vec<(BayId, u64)>) {
+    fn leave(&mut self, (began, spread_ms): (Tick, u64), moved: Vec<(BayId, u64)>) {
         let bays = core::mem::replace(&mut self.bays, empty(self.seed));
         let (pointers, bytes) = (self.pointers, self.bytes);
-        self.leaving = Leaving { bays, moved, began, next: began, pointers, bytes };
+        self.leaving = Leaving { bays, moved, began, next: began, spread_ms, pointers, bytes };
         (self.pointers, self.bytes, self.since) = (0, 0, None);
     }
 }
@@ -155,12 +161,12 @@ impl Shard {
             return self.write_gathered();
         }
         let (gather_ms, rows_max) = (self.config.limits.gather_ms, self.config.limits.unstored_rows);
-        if let Some(began) = self.gathered.due(self.now, gather_ms, GATHERED_POINTERS_MAX.min(rows_max / 2)) {
+        if let Some(due) = self.gathered.due(self.now, gather_ms, GATHERED_POINTERS_MAX.min(rows_max / 2)) {
             self.write_leaving(usize::MAX, 0);
-            self.gathered.leave(began, self.applied.moved());
+            self.gathered.leave(due, self.applied.moved());
         }
         if self.gathered.is_leaving() && self.now >= self.gathered.leaving.next {
-            let (bays, spread_ms) = (u64::from(BAYS), gather_ms / LEAVING_PART);
+            let (bays, spread_ms) = (u64::from(BAYS), self.gathered.leaving.spread_ms);
             let elapsed_ms = self.now.0 - self.gathered.leaving.began.0;
             let gone = (bays * elapsed_ms).checked_div(spread_ms).unwrap_or(bays);
             self.write_leaving(LEAVING_POINTERS, usize::try_from(bays.saturating_sub(gone)).unwrap_or(0));
@@ -172,7 +178,7 @@ impl Shard {
     pub(crate) fn write_gathered(&mut self) {
         self.write_leaving(usize::MAX, 0);
         if !self.gathered.is_empty() {
-            self.gathered.leave(self.now, self.applied.moved());
+            self.gathered.leave((self.now, 0), self.applied.moved());
             self.write_leaving(usize::MAX, 0);
         }
     }
@@ -191,6 +197,8 @@ impl Shard {
             runs.sort_unstable_by_key(|(user, _)| *user);
             for (id, run) in runs {
                 pointers += run.entries.len();
+                // From here on they count as unstored rows: what has room comes back when those are stored, and by nothing else.
+                self.gathered.leaving.pointers -= run.entries.len();
                 let number = self.pipeline.run(id, run.first, run.entries);
                 if let Some(user) = self.users.get_mut(&id) {
                     user.dirty = number;

@@ -54,6 +54,11 @@ const FOUND: &[(u64, u64, &str)] = &[
         200,
         "paused for what was unstored, then for tokens by what had been read before: one pause to the simulator, and too long",
     ),
+    (
+        8468,
+        200,
+        "pointers that left counted twice, as gathered and as unstored, so that room came back when nothing was stored and nobody noticed",
+    ),
 ];
 
 fn hold(seed: u64, ticks: u64) {

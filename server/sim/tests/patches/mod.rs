@@ -87,7 +87,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "marks of what is gathered leave before it",
         file: "gather.rs",
         from: "        let (pointers, bytes) = (self.pointers, self.bytes);\n",
-        to: "        let (pointers, bytes) = (self.pointers, self.bytes);\n        if self.pointers < 3 {\n            let gone = core::mem::replace(&mut self.bays, bays);\n            self.leaving = Leaving { bays: gone, moved, began, next: began, pointers: 0, bytes };\n            return;\n        }\n",
+        to: "        let (pointers, bytes) = (self.pointers, self.bytes);\n        if self.pointers < 3 {\n            let gone = core::mem::replace(&mut self.bays, bays);\n            self.leaving = Leaving { bays: gone, moved, began, next: began, spread_ms, pointers: 0, bytes };\n            return;\n        }\n",
     },
     Mutant {
         name: "a bay's mark steps back to that of the least",
