@@ -106,6 +106,9 @@ impl<K: Copy + Eq + Hash, T, W> Memory<K, T, W> {
 
     /// It could not be loaded. Says what waited for it.
     pub(crate) fn not_loaded(&mut self, id: &K) -> Option<W> {
+        if self.get(id).is_some() {
+            return None;
+        }
         match self.slots.remove(id)? {
             Slot::Loading(waiting) => Some(waiting),
             Slot::Live(..) => None,
@@ -184,7 +187,8 @@ mod tests {
         assert_eq!((memory.get(&1), memory.len()), (None, 1));
         assert_eq!(memory.loaded(1, 10, 1), Some(vec!["a", "b"]));
         assert_eq!(memory.get(&1), Some(&10));
-        assert_eq!(memory.not_loaded(&2), None);
+        assert_eq!((memory.not_loaded(&1), memory.not_loaded(&2)), (None, None));
+        assert_eq!(memory.get(&1), Some(&10), "what is there stays");
         memory.begin(2, vec!["c"]);
         assert_eq!(memory.not_loaded(&2), Some(vec!["c"]));
         assert_eq!(memory.len(), 1);
