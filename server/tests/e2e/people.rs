@@ -172,7 +172,8 @@ impl Device {
             held.lock().unwrap().sent.insert((channel, send_id), text);
             Ok::<_, protocol::Refusal>(send_id)
         });
-        said.await.unwrap().unwrap()
+        let ended = |error| panic!("{}: {error}, {:?}", self.name, self.held.lock().unwrap().faults);
+        said.await.unwrap_or_else(ended).unwrap()
     }
 
     pub async fn group(&self, name: &str, members: &[UserId]) -> ChannelId {
