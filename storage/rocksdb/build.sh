@@ -111,7 +111,7 @@ UNUSED+='|^utilities/(persistent_cache|secondary_index|simulator_cache|sorted_ru
 UNUSED+='|^utilities/(cache_dump_load.*|debug|env_mirror|fault_injection_.*|types_util)\.cc$'
 UNUSED+='|^utilities/transactions/(lock/|([^s]|s[^n])[^/]*$)' # all but snapshot_checker.cc
 UNUSED+='|^db/db_impl/db_impl_(follower|debug)\.cc$|^env/fs_on_demand\.cc$'
-# Most of the time goes into parsing the same headers 342 times, so neighbouring
+# Most of the time goes into parsing the same headers for each source, so neighbouring
 # sources are compiled together as one "unity" file. If that fails (two files
 # with the same static name), the group is compiled file by file.
 compile() { # group file (one source per line) -> object(s) beside it

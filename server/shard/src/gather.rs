@@ -75,6 +75,7 @@ impl Gathered {
 
     /// The next pointer of a user.
     pub(crate) fn pointer(&mut self, user: UserId, at: InboxSeq, channel: ChannelId, seq: Seq) {
+        // There is one for each bay.
         let Some(of_bay) = self.bays.get_mut(place(user)) else { return };
         let run = of_bay.runs.entry(user).or_insert_with(|| Run { first: at, entries: Vec::new() });
         run.entries.push((channel, seq));

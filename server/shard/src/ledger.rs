@@ -173,30 +173,23 @@ impl Shard {
     /// Bytes that wait or are being answered, in the order of [`Holds::ALL`].
     #[must_use]
     pub fn ledger(&self) -> Figures {
-        Holds::ALL.map(|of| self.bytes_of(of))
-    }
-
-    fn bytes_of(&self, of: Holds) -> u64 {
-        match of {
+        Holds::ALL.map(|of| match of {
             // These know their bytes for reasons of their own.
             Holds::Lanes => self.hops.bytes() as u64,
             Holds::Unstored => self.pipeline.unstored_bytes() as u64,
             Holds::Tails => (self.spare_tails.bytes_in_use() + self.gathered.bytes()) as u64,
             Holds::Windows => self.windows.bytes() as u64,
             _ => self.ledger.of(of),
-        }
+        })
     }
 
     /// Whether so much waits here that nobody may ask for more now. What waits for connections that do not read does not
     /// count: that would make senders pay for them. It makes their own room smaller instead, see [`Self::egress_room`].
     pub(crate) fn is_loaded(&self) -> bool {
+        let not_theirs = |of: Holds| matches!(of, Holds::Egress | Holds::Held | Holds::Windows);
+        let waits = Holds::ALL.into_iter().zip(self.ledger()).filter(|(of, _)| !not_theirs(*of));
         let mut all = 0;
-        // Each frame comes by here, so this is a loop and no array of all.
-        for of in &Holds::ALL {
-            if matches!(of, Holds::Egress | Holds::Held | Holds::Windows) {
-                continue;
-            }
-            let bytes = self.bytes_of(*of);
+        for (of, bytes) in waits {
             if bytes >= of.bound() as u64 {
                 return true;
             }

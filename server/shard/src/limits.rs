@@ -106,7 +106,7 @@ pub const TRAILING_ROWS_MAX: usize = 2048;
 pub const GATHERED_POINTERS_MAX: usize = 16_384;
 /// They leave bay by bay in this part of the time for which they are gathered.
 pub const LEAVING_PART: u64 = 4;
-/// Pointers that leave at a time at least, if there are so many: a quarter of a millisecond of work.
+/// Pointers that leave at a time at least, if there are so many.
 pub const LEAVING_POINTERS: usize = 128;
 /// Bytes of the frames that inboxes keep for gathered pointers, at most; and a span's.
 pub const GATHERED_BYTES_MAX: usize = 4 * MIB;
