@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{ChannelId, CloseCode, DeviceId, Refusal, SendId, Seq, UserId};
+use protocol::{ChannelId, DeviceId, Refusal, SendId, Seq, UserId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::{Account, Login};
@@ -310,9 +310,4 @@ fn entropy<const N: usize>() -> [u8; N] {
 
 fn entropy_u64() -> u64 {
     u64::from_le_bytes(entropy())
-}
-
-/// Whether a close code says that no reconnect can help.
-fn end_of(code: Option<u16>) -> Option<End> {
-    (code == Some(CloseCode::Replaced.number())).then_some(End::Replaced)
 }

@@ -271,9 +271,10 @@ fn close_codes() -> String {
             CloseCode::HelloTimeout => {
                 ("no Hello within the time or the bytes of section 5", "with growing delay")
             }
-            CloseCode::Replaced => {
-                ("the same device said Hello on a newer connection", "no: the newer one lives")
-            }
+            CloseCode::Replaced => (
+                "the same device said Hello on a newer connection",
+                "no: the newer one lives; but once, if this one was welcomed less than 10 s ago: the HELLO of an older connection may have been read late",
+            ),
             CloseCode::Expired => ("the token ended and no Reauth came", "with a fresh token"),
             CloseCode::HeartbeatTimeout => ("nothing was heard for too long", "at once"),
             CloseCode::SlowReader => ("what was sent was not read for too long", "with growing delay"),

@@ -7,20 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::body::session::Reject;
-use protocol::{Code, DeviceId, Frame};
+use protocol::{CloseCode, Code, DeviceId, Frame};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::link::Link;
 use super::roads::Roads;
 use super::socket::Lost;
-use super::{CLOSE_WAIT, Command, End, Options, end_of, place};
+use super::{CLOSE_WAIT, Command, End, Options, place};
 use crate::account::{Account, AccountError, Login};
 use crate::http::{HttpError, Place};
 use crate::session::{Event, Session};
 
 /// Tokens that may be refused one after the other before the client gives up.
 const REFUSED_TOKENS_MAX: u32 = 3;
+/// How long after Welcome an older Hello of this device may still be read: a server waits no longer for one.
+const OLD_HELLO: Duration = Duration::from_secs(10);
 /// A sleep when nothing is due; any input ends it.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -45,6 +47,9 @@ pub(super) struct Task {
     is_token_bad: bool,
     wants_dial: bool,
     refused_tokens: u32,
+    welcomed: Option<Instant>,
+    /// It was replaced when it was young, and has come back.
+    came_back: bool,
     began: Instant,
     /// The server's clock minus ours, in milliseconds.
     server_ahead_ms: u64,
@@ -88,6 +93,8 @@ impl Task {
             is_token_bad: false,
             wants_dial: false,
             refused_tokens: 0,
+            welcomed: None,
+            came_back: false,
             began: Instant::now(),
             server_ahead_ms: 0,
         }
@@ -199,10 +206,16 @@ impl Task {
     fn lose(&mut self, lost: Lost) -> Option<End> {
         self.socket = None;
         self.session.disconnected(self.now_ms());
-        match lost {
-            Lost::Closed(code) => end_of(code),
-            Lost::Broken => None,
+        // A busy server may read the Hello of a connection that this device has left after that of the one that it
+        // made then, and close the newer for the older. So a young connection is made once more. Where the device
+        // really is somewhere else, that one is younger still: it comes back too, and stays.
+        let is_replaced = matches!(lost, Lost::Closed(Some(code)) if code == CloseCode::Replaced.number());
+        let is_young = self.welcomed.is_some_and(|at| at.elapsed() < OLD_HELLO);
+        if is_replaced && (self.came_back || !is_young) {
+            return Some(End::Replaced);
         }
+        self.came_back = is_young && (self.came_back || is_replaced);
+        None
     }
 
     /// Acts on the session's events and keeps those that are for the app.
@@ -226,6 +239,7 @@ impl Task {
                 Event::HelloRejected(reject) if self.is_renewed_for(reject)? => continue,
                 Event::Connected(welcome) => {
                     self.refused_tokens = 0;
+                    self.welcomed = Some(Instant::now());
                     self.server_ahead_ms = welcome.time_ms.saturating_sub(self.now_ms());
                 }
                 _ => {}
