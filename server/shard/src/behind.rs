@@ -37,21 +37,21 @@ impl Shard {
         let (room, turn) = (self.egress_room(), self.turn);
         loop {
             let Some(session) = self.sessions.get_mut(&id) else { return };
-            let Some(user) = self.users.get(&session.user) else {
+            let Some(user) = self.users.get(&session.user()) else {
                 return impossible!(self, id, "a session of a user who is not in memory");
             };
-            if session.paging.is_some() {
+            if session.is_paging() {
                 return;
             }
-            if session.sent_through >= user.inbox.head() {
+            if session.sent_through() >= user.inbox.head() {
                 break;
             }
-            let next = session.sent_through.next();
+            let next = session.sent_through().next();
             let Some(entry) = user.inbox.entry(next) else {
                 return self.ask_page(id);
             };
             if entry.ack == Ack::Sent(id) {
-                session.sent_through = next;
+                session.sent(next);
                 continue;
             }
             let is_own = entry.ack == Ack::Due(id);
@@ -59,7 +59,7 @@ impl Shard {
                 if !session.egress.takes(entry.frame.bytes().len(), room, turn) {
                     return self.crowd(id);
                 }
-                session.sent_through = next;
+                session.sent(next);
                 let frame = entry.frame.clone();
                 self.ack(id, &frame);
             } else {
@@ -67,7 +67,7 @@ impl Shard {
                 if !(Outlet { out, hops, ledger, turn }).offer(session, &entry.frame, room) {
                     return self.crowd(id);
                 }
-                session.sent_through = next;
+                session.sent(next);
                 self.counters.messages_sent += 1;
             }
         }
@@ -85,14 +85,14 @@ impl Shard {
             return self.crowd(id);
         }
         if !self.asks.has_page_room() {
-            session.paging = Some(Asks::WAITS);
+            session.await_page(Asks::WAITS);
             self.asks.wait(id);
             return;
         }
-        let query = Query::Inbox { user: session.user, after: session.sent_through, page: PAGE };
+        let query = Query::Inbox { user: session.user(), after: session.sent_through(), page: PAGE };
         let ticket = self.ask(Asked::Page(id), query);
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.paging = Some(ticket);
+            session.await_page(ticket);
         }
     }
 
@@ -108,8 +108,7 @@ impl Shard {
     /// The session's connection takes no more for now.
     pub(crate) fn crowd(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if !session.crowded {
-            session.crowded = true;
+        if session.crowd(true) {
             self.counters.fell_behind += 1;
             self.await_flush(id);
         }
@@ -118,18 +117,17 @@ impl Shard {
     /// A page of an inbox: messages, then how far they are complete; then what came meanwhile, in the same step.
     pub(crate) fn page(&mut self, id: SessionId, ticket: Ticket, frames: Vec<Frame>, through: InboxSeq) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.paging != Some(ticket) {
+        if !session.takes_page(ticket) {
             return;
         }
-        session.paging = None;
-        let user = session.user;
+        let user = session.user();
         self.unpause(id, Why::Pages);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if through <= session.sent_through {
+        if through <= session.sent_through() {
             // What is durable can be read, and asking again would not end.
             return impossible!(self, id, "a page without progress");
         }
-        session.sent_through = through;
+        session.sent(through);
         for frame in frames {
             self.counters.messages_sent += 1;
             self.transmit(id, frame.into_bytes());

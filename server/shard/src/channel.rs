@@ -101,7 +101,7 @@ pub(crate) struct Channel {
     /// Repeats of sends that are not stored yet.
     repeats: VecDeque<(Seq, Submit)>,
     /// Number of the batch with the newest row.
-    pub(crate) dirty: u64,
+    dirty: u64,
     recipients: Option<Recipients>,
 }
 
@@ -125,6 +125,16 @@ pub(crate) struct Appended {
 }
 
 impl Channel {
+    /// Number of the batch with its newest row.
+    pub(crate) fn dirty(&self) -> u64 {
+        self.dirty
+    }
+
+    /// Its newest row is in that batch.
+    pub(crate) fn wrote(&mut self, batch: u64) {
+        self.dirty = batch;
+    }
+
     pub(crate) fn new(
         id: ChannelId,
         row: Option<ChannelRow>,

@@ -20,7 +20,7 @@ use crate::inbox::{Ack, Entry, SpareTails};
 use crate::invariant::impossible;
 use crate::ledger::frame_bytes;
 use crate::offer::Outlet;
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 use crate::shard::Shard;
 use crate::user::User;
 
@@ -81,7 +81,7 @@ impl Shard {
                 && session.is_live_before(at, now)
                 && outlet.offer(session, &delivery.frame, room);
             if is_live {
-                session.sent_through = at;
+                session.sent(at);
                 self.counters.messages_sent += 1;
             }
             all_live &= is_live;
@@ -98,14 +98,14 @@ impl Shard {
         };
         let (mut keep, mut sent_through) = (false, InboxSeq(u64::MAX));
         for session in user.sessions.iter().filter_map(|id| self.sessions.get(id)) {
-            keep |= session.paging.is_some();
-            sent_through = sent_through.min(session.sent_through);
+            keep |= session.is_paging();
+            sent_through = sent_through.min(session.sent_through());
         }
         user.inbox.stored(&mut self.spare_tails, at, keep);
         let durable = user.inbox.durable();
         if sent_through < durable {
             // Who fell behind what is in memory can be brought a page now.
-            self.advance_sessions(id, |session| session.sent_through < durable);
+            self.advance_sessions(id, |session| session.sent_through() < durable);
         }
     }
 
@@ -113,7 +113,7 @@ impl Shard {
         let Some(user) = self.users.get_mut(&id) else {
             return impossible!(self, "an inbox of a user who is not in memory");
         };
-        let keep = user.sessions.iter().any(|id| self.sessions.get(id).is_some_and(|s| s.paging.is_some()));
+        let keep = user.sessions.iter().any(|id| self.sessions.get(id).is_some_and(Session::is_paging));
         user.inbox.trim(&mut self.spare_tails, keep);
     }
 }

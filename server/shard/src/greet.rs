@@ -195,7 +195,7 @@ impl Shard {
         // The session may have ended while this was on its way; then the close is on its way back.
         let Some(id) = self.sessions.at(link) else { return };
         let Some(session) = self.sessions.get(&id) else { return };
-        let (user, device) = (session.user, session.device);
+        let (user, device) = (session.user(), session.device());
         if let Err(refusal) = self.check_token(user, device, reauth.issued_ms) {
             self.reject(id, reauth.id, &refusal);
             self.end_session(id, CloseCode::Unauthenticated);
@@ -204,8 +204,8 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&id) else {
             return impossible!(self, id, "a session that has just been looked at is gone");
         };
-        session.expires_ms = reauth.expires_ms;
-        session.heard_at = self.now;
+        session.renew(reauth.expires_ms);
+        session.heard(self.now);
         self.transmit_body(id, reauth.id, &Done { kind: Kind::REAUTH.0 });
     }
 
@@ -227,18 +227,18 @@ impl Shard {
     /// Ends a session from our side, and its connection.
     pub(crate) fn end_session(&mut self, id: SessionId, code: CloseCode) {
         // One that has ended already has closed its connection.
-        if let Some(link) = self.sessions.get(&id).map(|session| session.link) {
+        if let Some(link) = self.sessions.get(&id).map(Session::link) {
             self.hang_up(link, code);
         }
     }
 
     fn forget_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(id) else { return };
-        let Some(user) = self.users.use_mut(&session.user, self.turn) else {
+        let Some(user) = self.users.use_mut(&session.user(), self.turn) else {
             return impossible!(self, "a session of a user who is not in memory");
         };
         user.sessions.retain(|other| *other != id);
-        self.trim_inbox(session.user);
+        self.trim_inbox(session.user());
     }
 
     fn end_sessions_of_device(&mut self, user: UserId, device: DeviceId, code: CloseCode) {
@@ -250,15 +250,15 @@ impl Shard {
     pub(crate) fn sessions_of_device(&self, user: UserId, device: DeviceId) -> Vec<SessionId> {
         // A user that is not in memory has no sessions.
         let Some(user) = self.users.get(&user) else { return Vec::new() };
-        let of_device = |id: &&SessionId| self.sessions.get(id).is_some_and(|s| s.device == device);
+        let of_device = |id: &&SessionId| self.sessions.get(id).is_some_and(|s| s.device() == device);
         user.sessions.iter().filter(of_device).copied().collect()
     }
 
     fn next_look(&self, session: &Session) -> Tick {
-        let silent = session.heard_at.after_ms(self.silence_ms());
+        let silent = session.heard_at().after_ms(self.silence_ms());
         // One that is overdue is not read now; it is silent from when it is read again.
         let silent = if silent <= self.now { self.now.after_ms(self.silence_ms()) } else { silent };
-        let expires = self.now.after_ms(session.expires_ms.saturating_sub(self.wall_ms));
+        let expires = self.now.after_ms(session.expires_ms().saturating_sub(self.wall_ms));
         let stalled =
             session.egress.stalled_since().map(|since| since.after_ms(self.config.limits.stalled_ms));
         let look_at = silent.min(expires).min(stalled.unwrap_or(silent));
@@ -267,7 +267,7 @@ impl Shard {
 
     /// Whether what the device says is heard. If not, its silence says nothing.
     fn reads(&self, session: &Session) -> bool {
-        !self.pauses.holds(session.link)
+        !self.pauses.holds(session.link())
     }
 
     /// Two heartbeats may be lost, and half of one may be late.
@@ -277,21 +277,20 @@ impl Shard {
 
     pub(crate) fn look_at_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if self.now < session.look_at {
+        if !session.is_due(self.now) {
             return;
         }
-        session.look_at = Tick(u64::MAX);
         let Some(session) = self.sessions.get(&id) else { return };
         let stalled = session.egress.stalled_since();
         let is_stalled =
             stalled.is_some_and(|since| self.now >= since.after_ms(self.config.limits.stalled_ms));
         if is_stalled {
             self.end_session(id, CloseCode::SlowReader);
-        } else if session.expires_ms <= self.wall_ms {
+        } else if session.expires_ms() <= self.wall_ms {
             let refusal = Refusal::new(Code::Expired, "token", "the token has expired; log in again");
             self.reject(id, 0, &refusal);
             self.end_session(id, CloseCode::Expired);
-        } else if self.now >= session.heard_at.after_ms(self.silence_ms()) && self.reads(session) {
+        } else if self.now >= session.heard_at().after_ms(self.silence_ms()) && self.reads(session) {
             self.end_session(id, CloseCode::HeartbeatTimeout);
         } else {
             let look_at = self.next_look(session);
@@ -302,8 +301,7 @@ impl Shard {
     /// Sets when a session is looked at next, unless that is sooner anyway.
     pub(crate) fn look_at(&mut self, id: SessionId, at: Tick) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if at < session.look_at {
-            session.look_at = at;
+        if session.is_sooner(at) {
             self.timer.set(at, Wake::Session(id));
         }
     }

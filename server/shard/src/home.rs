@@ -13,7 +13,7 @@ use protocol::{
 };
 
 use crate::invariant::impossible;
-use crate::limits::{COMPLETE_EVERY_MS, CURSOR_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX};
+use crate::limits::{CURSOR_EVERY_MS, FAULT_WEIGHT};
 use crate::order::forbidden;
 use crate::pages::asks_for_a_page;
 use crate::pauses::Why;
@@ -25,7 +25,7 @@ impl Shard {
     pub(crate) fn frame(&mut self, session_id: SessionId, frame: Frame) {
         let (id, kind) = (frame.header().id, frame.kind());
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        session.heard_at = self.now;
+        session.heard(self.now);
         let origin = session.origin(session_id);
         let admitted = self.pay(session_id, &frame).and_then(|()| self.admit(session_id, &frame));
         let outcome = admitted.and_then(|()| self.serve(session_id, origin, frame));
@@ -212,22 +212,21 @@ impl Shard {
     /// A frame was not refused.
     pub(crate) fn forgive_faults(&mut self, session_id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&session_id) {
-            session.faults = 0;
+            session.forgive_faults();
         }
     }
 
     /// Who goes on sending what is refused, without one frame that is not, is closed.
     fn weigh_fault(&mut self, session_id: SessionId, weight: u32) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        session.faults += weight;
-        if session.faults >= FAULTS_MAX * FAULT_WEIGHT {
+        if session.has_too_many_faults(weight) {
             self.end_session(session_id, CloseCode::TooManyFaults);
         }
     }
 
     pub(crate) fn session_of(&self, origin: Origin) -> Option<SessionId> {
         let id = SessionId(origin.session);
-        self.sessions.get(&id).is_some_and(|session| session.user == origin.user).then_some(id)
+        self.sessions.get(&id).is_some_and(|session| session.user() == origin.user).then_some(id)
     }
 
     pub(crate) fn generation(&self, user: UserId) -> Generation {
@@ -275,7 +274,7 @@ impl Shard {
     /// A crowded connection goes on once most of what waited was taken.
     fn look_at_crowded(&mut self, session_id: SessionId) {
         // It may have ended meanwhile, and one that the driver told of was looked at when it did.
-        let Some(session) = self.sessions.get_mut(&session_id).filter(|session| session.crowded) else {
+        let Some(session) = self.sessions.get_mut(&session_id).filter(|session| session.is_crowded()) else {
             return;
         };
         self.counters.crowded_looks += 1;
@@ -283,7 +282,7 @@ impl Shard {
             self.await_flush(session_id);
             return;
         }
-        session.crowded = false;
+        session.crowd(false);
         self.unpause(session_id, Why::Egress);
         self.advance(session_id, false);
     }
@@ -300,29 +299,21 @@ impl Shard {
     /// Says up to where everything was sent, if that is news. Never past what is durable.
     pub(crate) fn complete(&mut self, session_id: SessionId, even_if_nothing: bool) {
         let Some(session) = self.sessions.get_mut(&session_id) else { return };
-        let Some(user) = self.users.get(&session.user) else {
+        let Some(user) = self.users.get(&session.user()) else {
             return impossible!(self, session_id, "a session of a user who is not in memory");
         };
         let head = user.inbox.durable();
-        let to = session.sent_through.min(head);
-        if to <= session.complete && !even_if_nothing {
-            return;
-        }
-        let (from, id) = (session.complete, session.user);
-        session.complete = to.max(from);
-        session.completed_at = self.now;
+        let Some((from, to)) = session.completes(head, self.now, even_if_nothing) else { return };
+        let id = session.user();
         let generation = self.generation(id).0;
-        self.transmit_body(
-            session_id,
-            0,
-            &Complete { generation, from: from.0, to: to.max(from).0, head: head.0 },
-        );
+        let complete = Complete { generation, from: from.0, to: to.0, head: head.0 };
+        self.transmit_body(session_id, 0, &complete);
     }
 
     /// A complete range rides on traffic that goes out anyway.
     pub(crate) fn complete_on_traffic(&mut self, session_id: SessionId) {
         let Some(session) = self.sessions.get(&session_id) else { return };
-        if self.now >= session.completed_at.after_ms(COMPLETE_EVERY_MS) {
+        if session.is_complete_due(self.now) {
             self.complete(session_id, false);
         }
     }

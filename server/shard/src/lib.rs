@@ -24,6 +24,7 @@ mod dedup;
 mod deliver;
 mod drain;
 mod effect;
+mod egress;
 mod fanout;
 mod gather;
 mod greet;

@@ -46,7 +46,7 @@ impl Shard {
     pub(crate) fn open_newcomers(&mut self, id: ChannelId, submit: Submit, users: Vec<UserId>) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let is_asking = matches!(submit.frame.change(), Some(Change::Joins(_)));
-        let (number, dirty) = (channel.open(submit, users.clone(), is_asking), channel.dirty);
+        let (number, dirty) = (channel.open(submit, users.clone(), is_asking), channel.dirty());
         if is_asking {
             let users: Arc<[UserId]> = users.iter().copied().collect();
             let asked = Asked::Earlier { channel: id, number, users: users.clone() };

@@ -36,7 +36,7 @@ impl Outlet<'_> {
     pub(crate) fn send(&mut self, session: &mut Session, frames: Bytes) {
         session.egress.add(frames.len(), self.turn);
         session.egress.weigh(self.ledger);
-        session.link.speak(Speak::Frames(frames), self.out, self.hops);
+        session.link().speak(Speak::Frames(frames), self.out, self.hops);
     }
 }
 
@@ -88,8 +88,8 @@ mod tests {
         assert!(
             matches!(&*out, [Effect::Transmit { conn: ConnId(5), frames }] if **frames == *frame(10).bytes())
         );
-        let inbox = (session.sent_through, session.complete, session.completed_at, session.paging);
-        assert_eq!(inbox, (InboxSeq(40), InboxSeq(40), Tick(5), None), "complete says nothing of it");
+        assert_eq!((session.sent_through(), session.is_paging()), (InboxSeq(40), false));
+        assert_eq!(session.completes(InboxSeq(99), Tick(5), false), None, "complete says nothing of it");
         assert!(session.is_live_before(InboxSeq(41), Tick(5)), "the next message still goes out at once");
     }
 

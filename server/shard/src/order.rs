@@ -110,7 +110,7 @@ impl Shard {
         for row in rows {
             self.pipeline.row(BayId::of_channel(id), row);
         }
-        channel.dirty = self.pipeline.message(Committing { channel: id, seq, frame, recipients, origin });
+        channel.wrote(self.pipeline.message(Committing { channel: id, seq, frame, recipients, origin }));
         if !is_next {
             impossible!(self, "a message that does not follow the window of its channel");
         }

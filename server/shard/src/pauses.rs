@@ -12,7 +12,7 @@ use protocol::hop::Speak;
 
 use crate::idmap::{IdMap, Seeded};
 use crate::link::Link;
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 use crate::shard::Shard;
 
 /// Why a connection is not read.
@@ -204,7 +204,7 @@ impl Shard {
     /// Reads a session's connection no more, see [`Self::pause_link`].
     pub(crate) fn pause(&mut self, id: SessionId, why: Why) {
         // It may have ended meanwhile.
-        if let Some(link) = self.sessions.get(&id).map(|session| session.link) {
+        if let Some(link) = self.sessions.get(&id).map(Session::link) {
             self.pause_link(link, why);
         }
     }
@@ -212,7 +212,7 @@ impl Shard {
     /// A reason not to read a session's connection is gone, see [`Self::unpause_link`].
     pub(crate) fn unpause(&mut self, id: SessionId, why: Why) {
         // It may have ended meanwhile.
-        if let Some(link) = self.sessions.get(&id).map(|session| session.link) {
+        if let Some(link) = self.sessions.get(&id).map(Session::link) {
             self.unpause_link(link, why);
         }
     }
@@ -238,7 +238,7 @@ impl Shard {
         if let Some(id) = self.sessions.at(link)
             && let Some(session) = self.sessions.get_mut(&id)
         {
-            session.heard_at = now;
+            session.heard(now);
         }
         self.speak(link, Speak::Resume);
     }

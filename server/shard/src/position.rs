@@ -33,11 +33,11 @@ impl Shard {
         if seq > position.read {
             position.read = seq;
             let row = Row::Position { channel: id, user, row: *position };
-            channel.dirty = self.pipeline.row(BayId::of_channel(id), row);
+            channel.wrote(self.pipeline.row(BayId::of_channel(id), row));
         }
         let done = body::encode(submit.frame.header().id, &Done { kind: Kind::MARK_READ.0 });
         let after = After::Answer(submit.origin, Kind::MARK_READ, done);
-        if let Some(after) = self.pipeline.after_number(channel.dirty, after) {
+        if let Some(after) = self.pipeline.after_number(channel.dirty(), after) {
             self.after_stored(after);
         }
     }

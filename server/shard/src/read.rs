@@ -179,7 +179,7 @@ impl Shard {
     fn page_again(&mut self, session_id: SessionId) {
         match self.sessions.get_mut(&session_id) {
             Some(session) => {
-                session.paging = None;
+                session.page_failed();
                 self.advance(session_id, false);
             }
             None => self.unread.forget(Load::Page(session_id)),
@@ -190,9 +190,8 @@ impl Shard {
     fn ask_waiting_page(&mut self) {
         while let Some(session_id) = self.asks.next_waiting() {
             if let Some(session) = self.sessions.get_mut(&session_id)
-                && session.paging == Some(Asks::WAITS)
+                && session.takes_page(Asks::WAITS)
             {
-                session.paging = None;
                 self.advance(session_id, false);
             }
         }

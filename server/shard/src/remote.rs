@@ -214,11 +214,11 @@ impl Shard {
     fn read_by_holder(&mut self, id: SessionId, is_read: bool) {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.heard_at = now;
+        session.heard(now);
         if is_read {
-            self.pauses.unnote(session.link, Why::Holder);
+            self.pauses.unnote(session.link(), Why::Holder);
         } else {
-            self.pauses.note(session.link, Why::Holder);
+            self.pauses.note(session.link(), Why::Holder);
         }
     }
 

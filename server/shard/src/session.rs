@@ -4,10 +4,10 @@ use protocol::hello::Hello;
 use protocol::hop::Origin;
 use protocol::{DeviceId, InboxSeq, Kind, UserId};
 
-use crate::admit::{Bucket, Owed};
+use crate::admit::{Bucket, Owed, Pace};
+use crate::egress::Egress;
 use crate::input::{Tick, Ticket};
-use crate::ledger::{Holds, Ledger, Weight};
-use crate::limits::COMPLETE_EVERY_MS;
+use crate::limits::{COMPLETE_EVERY_MS, FAULT_WEIGHT, FAULTS_MAX};
 use crate::link::Link;
 use crate::pages::{Full, Page, Pages};
 
@@ -18,27 +18,28 @@ pub(crate) struct SessionId(pub(crate) u64);
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) user: UserId,
-    pub(crate) device: DeviceId,
-    pub(crate) link: Link,
+    user: UserId,
+    device: DeviceId,
+    link: Link,
     /// Every inbox entry up to here was handed to the link.
-    pub(crate) sent_through: InboxSeq,
+    sent_through: InboxSeq,
     /// Upper end of the last complete range.
-    pub(crate) complete: InboxSeq,
-    pub(crate) completed_at: Tick,
+    complete: InboxSeq,
+    completed_at: Tick,
     /// The page on the way, if any.
-    pub(crate) paging: Option<Ticket>,
-    pub(crate) expires_ms: u64,
-    pub(crate) heard_at: Tick,
+    paging: Option<Ticket>,
+    expires_ms: u64,
+    heard_at: Tick,
     /// What it may still spend.
-    pub(crate) bucket: Bucket,
+    bucket: Bucket,
     /// What it owes and what it is owed; most sessions neither.
     dues: Option<Box<Dues>>,
-    pub(crate) faults: u32,
-    /// Stands in the shard's list of crowded connections.
-    pub(crate) crowded: bool,
+    faults: u32,
+    /// Its connection took no more.
+    crowded: bool,
     /// When the session is looked at next; an earlier or later slot of the timer that names it is stale.
-    pub(crate) look_at: Tick,
+    look_at: Tick,
+    /// A part with walls of its own: what waits to be written.
     pub(crate) egress: Egress,
 }
 
@@ -70,6 +71,136 @@ impl Session {
             look_at: Tick(u64::MAX),
             egress: Egress::of(link),
         }
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        self.user
+    }
+
+    pub(crate) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Every inbox entry up to here was handed to the link.
+    pub(crate) fn sent_through(&self) -> InboxSeq {
+        self.sent_through
+    }
+
+    /// Everything up to `at` was handed to the link.
+    pub(crate) fn sent(&mut self, at: InboxSeq) {
+        self.sent_through = at;
+    }
+
+    /// Whether a page is on the way to it.
+    pub(crate) fn is_paging(&self) -> bool {
+        self.paging.is_some()
+    }
+
+    /// Nothing but the page with this ticket is sent to it from now on.
+    pub(crate) fn await_page(&mut self, ticket: Ticket) {
+        self.paging = Some(ticket);
+    }
+
+    /// Whether this is the page that it waits for; then it waits no more.
+    pub(crate) fn takes_page(&mut self, ticket: Ticket) -> bool {
+        self.paging.take_if(|awaited| *awaited == ticket).is_some()
+    }
+
+    /// The page that it waited for does not come.
+    pub(crate) fn page_failed(&mut self) {
+        self.paging = None;
+    }
+
+    /// The range up to what is durable that it can be told is complete, and has not been; or an empty one, if it is to be
+    /// told anyway.
+    pub(crate) fn completes(
+        &mut self,
+        durable: InboxSeq,
+        now: Tick,
+        even_if_nothing: bool,
+    ) -> Option<(InboxSeq, InboxSeq)> {
+        let (from, to) = (self.complete, self.sent_through.min(durable));
+        if to <= from && !even_if_nothing {
+            return None;
+        }
+        self.complete = to.max(from);
+        self.completed_at = now;
+        Some((from, self.complete))
+    }
+
+    /// Whether it was told long enough ago.
+    pub(crate) fn is_complete_due(&self, now: Tick) -> bool {
+        now >= self.completed_at.after_ms(COMPLETE_EVERY_MS)
+    }
+
+    /// The device lives, or cannot be heard: either way its silence begins anew.
+    pub(crate) fn heard(&mut self, now: Tick) {
+        self.heard_at = now;
+    }
+
+    pub(crate) fn heard_at(&self) -> Tick {
+        self.heard_at
+    }
+
+    /// There is a fresh token.
+    pub(crate) fn renew(&mut self, expires_ms: u64) {
+        self.expires_ms = expires_ms;
+    }
+
+    pub(crate) fn expires_ms(&self) -> u64 {
+        self.expires_ms
+    }
+
+    /// Whether `at` is before it would be looked at anyway; then it is the time for that.
+    pub(crate) fn is_sooner(&mut self, at: Tick) -> bool {
+        let is_sooner = at < self.look_at;
+        if is_sooner {
+            self.look_at = at;
+        }
+        is_sooner
+    }
+
+    /// Whether it is time to look at it; then there is no next time yet.
+    pub(crate) fn is_due(&mut self, now: Tick) -> bool {
+        let is_due = now >= self.look_at;
+        if is_due {
+            self.look_at = Tick(u64::MAX);
+        }
+        is_due
+    }
+
+    /// After how many milliseconds it will have so many tokens.
+    pub(crate) fn wait_ms(&self, tokens: u64, pace: Pace, now: Tick) -> u32 {
+        self.bucket.wait_ms(tokens, pace, now)
+    }
+
+    /// It pays.
+    pub(crate) fn spend(&mut self, tokens: u64, pace: Pace, now: Tick) {
+        self.bucket.take(tokens, pace, now);
+    }
+
+    /// Whether it has sent too much in a row that was refused.
+    pub(crate) fn has_too_many_faults(&mut self, weight: u32) -> bool {
+        self.faults += weight;
+        self.faults >= FAULTS_MAX * FAULT_WEIGHT
+    }
+
+    /// A frame was not refused.
+    pub(crate) fn forgive_faults(&mut self) {
+        self.faults = 0;
+    }
+
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// The connection takes no more for now, or again. False when that is no news.
+    pub(crate) fn crowd(&mut self, crowded: bool) -> bool {
+        core::mem::replace(&mut self.crowded, crowded) != crowded
     }
 
     /// What it was refused for want of tokens, if anything.
@@ -126,191 +257,8 @@ impl Session {
     /// Whether the newest entry `at` of the inbox is what it is to be sent next, and nothing else is due with it. If not,
     /// [`crate::Shard::advance`] brings it along.
     pub(crate) fn is_live_before(&self, at: InboxSeq, now: Tick) -> bool {
-        self.paging.is_none()
-            && self.sent_through.next() == at
-            && now < self.completed_at.after_ms(COMPLETE_EVERY_MS)
+        self.paging.is_none() && self.sent_through.next() == at && !self.is_complete_due(now)
     }
-}
-
-/// What waits to be written, as far as the core can know: the driver tells of queues that a flush left behind; all that
-/// it does not tell of was drained by the flush at the end of its turn.
-#[derive(Debug, Default)]
-pub(crate) struct Egress {
-    turn: u64,
-    told: u32,
-    fresh: u32,
-    rare: Option<Box<Rare>>,
-}
-
-/// What most links never have.
-#[derive(Debug, Default)]
-struct Rare {
-    /// A held connection: bytes spoken since the beginning. What its holder has not confirmed counts as waiting, because
-    /// nobody else tells how full the rings between are.
-    spoken: Option<u64>,
-    /// Since when bytes have waited without one being taken.
-    stalled_since: Option<Tick>,
-    /// What waits, in the shard's ledger.
-    weight: Option<Weight>,
-}
-
-impl Egress {
-    pub(crate) fn of(link: Link) -> Self {
-        let rare = link.is_held().then(|| Box::new(Rare { spoken: Some(0), ..Rare::default() }));
-        Self { rare, ..Self::default() }
-    }
-
-    /// What waits at or on the way to a holder that has taken so many bytes and has some left.
-    pub(crate) fn waiting(&self, through: u64, queued: usize) -> usize {
-        let spoken = self.rare.as_ref().and_then(|rare| rare.spoken);
-        let on_the_way = spoken.unwrap_or(0).saturating_sub(through);
-        usize::try_from(on_the_way).unwrap_or(usize::MAX).saturating_add(queued)
-    }
-
-    pub(crate) fn add(&mut self, bytes: usize, turn: u64) {
-        let counted = counted(bytes);
-        if let Some(spoken) = self.rare.as_mut().and_then(|rare| rare.spoken.as_mut()) {
-            *spoken += bytes as u64;
-            self.told = self.told.saturating_add(counted);
-            return;
-        }
-        if self.turn != turn {
-            self.flushed(turn);
-        }
-        self.fresh = self.fresh.saturating_add(counted);
-    }
-
-    /// A turn has ended since bytes were added. They wait behind those that the driver told of, unless it tells otherwise;
-    /// where it told of none, they were drained.
-    fn flushed(&mut self, turn: u64) {
-        if self.told > 0 {
-            self.told = self.told.saturating_add(self.fresh);
-        }
-        self.turn = turn;
-        self.fresh = 0;
-    }
-
-    /// What a flush left behind. It took bytes if less is left than was there, with what was added since the last word.
-    pub(crate) fn tell(&mut self, queued: usize, now: Tick, turn: u64) {
-        let queued = counted(queued);
-        // What was added in this turn was not flushed yet.
-        let before = if self.turn == turn { 0 } else { core::mem::take(&mut self.fresh) };
-        let progress = queued < self.told.saturating_add(before);
-        if queued > 0 {
-            let rare = self.rare.get_or_insert_default();
-            if progress || rare.stalled_since.is_none() {
-                rare.stalled_since = Some(now);
-            }
-        } else if let Some(rare) = &mut self.rare {
-            rare.stalled_since = None;
-            if rare.spoken.is_none() {
-                self.rare = None;
-            }
-        }
-        self.told = queued;
-    }
-
-    /// Bytes were taken, however many wait.
-    pub(crate) fn took(&mut self, now: Tick) {
-        if let Some(stalled_since) = self.rare.as_mut().and_then(|rare| rare.stalled_since.as_mut()) {
-            *stalled_since = now;
-        }
-    }
-
-    /// Says in the ledger what waits as far as it was told. Nothing for a connection that every flush drains.
-    pub(crate) fn weigh(&mut self, ledger: &Ledger) {
-        if let Some(rare) = &mut self.rare {
-            let weight = rare.weight.get_or_insert_with(|| ledger.weigh(Holds::Egress, 0));
-            weight.set(self.told as usize);
-        }
-    }
-
-    pub(crate) fn queued(&self, turn: u64) -> usize {
-        let fresh = if self.turn == turn || self.told > 0 { self.fresh } else { 0 };
-        self.told as usize + fresh as usize
-    }
-
-    /// Whether a frame of so many bytes may be added. What is alone always may, however large it is.
-    pub(crate) fn takes(&self, bytes: usize, room: usize, turn: u64) -> bool {
-        let queued = self.queued(turn);
-        queued == 0 || queued + bytes <= room
-    }
-
-    /// Whether the driver will tell when the queue becomes shorter.
-    pub(crate) fn is_told(&self) -> bool {
-        self.told > 0
-    }
-
-    pub(crate) fn stalled_since(&self) -> Option<Tick> {
-        self.rare.as_ref().and_then(|rare| rare.stalled_since)
-    }
-}
-
-/// The bound of a queue is far below 4 GiB; larger values saturate.
-fn counted(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 const _: () = assert!(size_of::<Session>() <= 144);
-
-#[cfg(test)]
-mod tests {
-    use protocol::ShardId;
-
-    use super::*;
-    use crate::input::ConnId;
-
-    #[test]
-    fn what_a_holder_has_not_confirmed_waits() {
-        let mut egress = Egress::of(Link::Held { holder: ShardId(3), conn: ConnId(7) });
-        egress.add(100, 1);
-        egress.add(50, 2);
-        assert_eq!(egress.queued(9), 150);
-        egress.tell(egress.waiting(100, 20), Tick(1), 9);
-        assert_eq!(egress.queued(9), 70, "50 on the way and 20 at the holder");
-        egress.tell(egress.waiting(150, 0), Tick(2), 9);
-        assert_eq!((egress.queued(9), egress.stalled_since()), (0, None));
-    }
-
-    #[test]
-    fn what_was_not_told_was_drained() {
-        let mut egress = Egress::default();
-        egress.add(100, 1);
-        assert_eq!(egress.queued(1), 100);
-        assert_eq!(egress.queued(2), 0);
-        egress.add(10, 2);
-        egress.tell(70, Tick(5), 3);
-        egress.add(5, 3);
-        assert_eq!(egress.queued(3), 75);
-        assert_eq!(egress.stalled_since(), Some(Tick(5)));
-        egress.tell(75, Tick(6), 4);
-        assert_eq!(egress.stalled_since(), Some(Tick(5)), "grew: no byte was taken");
-        egress.tell(74, Tick(7), 5);
-        assert_eq!(egress.stalled_since(), Some(Tick(7)));
-        egress.tell(0, Tick(8), 6);
-        assert_eq!(egress.stalled_since(), None);
-    }
-
-    #[test]
-    fn a_queue_that_grows_while_it_drains_is_not_stalled() {
-        let mut egress = Egress::default();
-        egress.add(1000, 1);
-        egress.tell(900, Tick(1), 2);
-        for turn in 2..20 {
-            egress.add(100, turn);
-            // The flush took 40 bytes, and 100 had come.
-            let queued = 900 + 60 * (turn as usize - 1);
-            egress.tell(queued, Tick(turn), turn + 1);
-            assert_eq!(egress.stalled_since(), Some(Tick(turn)), "bytes were taken");
-        }
-        egress.add(100, 20);
-        egress.add(100, 21);
-        let queued = egress.queued(22);
-        egress.tell(queued, Tick(22), 22);
-        assert_eq!(egress.stalled_since(), Some(Tick(19)), "only what was added came");
-        egress.add(50, 22);
-        egress.tell(queued, Tick(23), 22);
-        assert_eq!(egress.stalled_since(), Some(Tick(19)), "what this turn adds was not flushed yet");
-        assert_eq!(egress.queued(22), queued + 50);
-    }
-}

@@ -35,13 +35,13 @@ impl Sessions {
     }
 
     pub(crate) fn insert(&mut self, id: SessionId, session: Session) {
-        self.by_link.insert(session.link, id);
+        self.by_link.insert(session.link(), id);
         self.by_id.insert(id, Box::new(session));
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
         let session = self.by_id.remove(&id)?;
-        self.by_link.remove(&session.link);
+        self.by_link.remove(&session.link());
         Some(session)
     }
 
@@ -81,7 +81,7 @@ mod tests {
             sessions.insert(SessionId(id), session);
         }
         assert_eq!(links.map(|link| sessions.at(link)), [1, 2, 3].map(|id| Some(SessionId(id))));
-        assert_eq!(sessions.remove(SessionId(2)).map(|session| session.link), Some(held(0)));
+        assert_eq!(sessions.remove(SessionId(2)).map(|session| session.link()), Some(held(0)));
         assert!(sessions.remove(SessionId(2)).is_none() && sessions.get(&SessionId(2)).is_none());
         assert_eq!(links.map(|link| sessions.at(link).is_some()), [true, false, true]);
         assert_eq!((sessions.len(), sessions.links().count()), (2, 2));

@@ -433,7 +433,7 @@ impl Shard {
         self.users.evict(bound, may_go, drop);
         self.drop_windows(0);
         let (pipeline, windows) = (&self.pipeline, &mut self.windows);
-        let may_go = |_, channel: &Channel| channel.is_idle() && pipeline.is_stored(channel.dirty);
+        let may_go = |_, channel: &Channel| channel.is_idle() && pipeline.is_stored(channel.dirty());
         let bound = self.config.limits.idle_channels;
         self.channels.evict(bound, may_go, |mut channel| windows.drop_of(&mut channel));
     }

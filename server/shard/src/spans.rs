@@ -112,7 +112,7 @@ impl Shard {
     fn session_at_head(&self, origin: Origin) -> Option<(SessionId, bool)> {
         let id = self.session_of(origin)?;
         let (session, user) = (self.sessions.get(&id)?, self.users.get(&origin.user)?);
-        Some((id, session.paging.is_none() && session.sent_through == user.inbox.head()))
+        Some((id, !session.is_paging() && session.sent_through() == user.inbox.head()))
     }
 
     /// A user is in memory: the spans that waited for it wait no more.

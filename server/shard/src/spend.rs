@@ -26,17 +26,17 @@ impl Shard {
             impossible!(self, session_id, "a frame of a session that is not there is paid for");
             return Ok(());
         };
-        let Some(user) = self.users.get_mut(&session.user) else {
+        let Some(user) = self.users.get_mut(&session.user()) else {
             impossible!(self, session_id, "a session of a user that is not in memory");
             return Ok(());
         };
         let wait_ms = |tokens| {
-            let of_session = session.bucket.wait_ms(tokens, pace, now);
+            let of_session = session.wait_ms(tokens, pace, now);
             of_session.max(user.bucket.wait_ms(of_user(tokens), user_pace, now))
         };
         let is_kept_back = session.owed().zip(send).is_some_and(|(owed, send)| owed.keeps_back(send, now));
         if !is_kept_back && wait_ms(tokens) == 0 {
-            session.bucket.take(tokens, pace, now);
+            session.spend(tokens, pace, now);
             user.bucket.take(of_user(tokens), user_pace, now);
             if session.owed().is_some_and(|owed| owed.is_paid(send.is_some(), now)) {
                 session.forget_owed();
@@ -66,7 +66,7 @@ impl Shard {
     fn pause_for_tokens(&mut self, session_id: SessionId) {
         let Some(session) = self.sessions.get(&session_id) else { return };
         let Some(read_at) = session.owed().map(|owed| owed.read_at) else { return };
-        if !self.pauses.has(session.link, Why::Tokens) {
+        if !self.pauses.has(session.link(), Why::Tokens) {
             self.timer.set(read_at, Wake::Tokens(session_id));
             self.pause(session_id, Why::Tokens);
         }
@@ -89,7 +89,7 @@ impl Shard {
             impossible!(self, session_id, "a page for a session that is not there");
             return Ok(());
         };
-        let inbox = if session.paging.is_some() { PAGE_BYTES_MAX } else { 0 };
+        let inbox = if session.is_paging() { PAGE_BYTES_MAX } else { 0 };
         let room = most.saturating_sub(session.egress.queued(self.turn).saturating_add(inbox));
         // Where the bound is smaller than a page, a page is the whole of it.
         let weight = self.ledger.weigh(Holds::Pages, page_bytes(request).min(most));
@@ -97,7 +97,7 @@ impl Shard {
         if session.reserve_page(page, room).is_ok() {
             return Ok(());
         }
-        if session.page_bytes() > 0 || session.paging.is_some() {
+        if session.page_bytes() > 0 || session.is_paging() {
             self.pause(session_id, Why::Pages);
         } else {
             self.pause(session_id, Why::Egress);

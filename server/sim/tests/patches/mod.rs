@@ -272,8 +272,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a mark is done before it is stored",
         file: "position.rs",
-        from: "pipeline.after_number(channel.dirty, after)",
-        to: "pipeline.after_number(channel.dirty.min(0), after)",
+        from: "pipeline.after_number(channel.dirty(), after)",
+        to: "pipeline.after_number(channel.dirty().min(0), after)",
     },
     Mutant {
         name: "a mark above what is stored is taken",
@@ -290,7 +290,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a channel leaves memory with a mark on its way to the store",
         file: "shard.rs",
-        from: "channel.is_idle() && pipeline.is_stored(channel.dirty);",
+        from: "channel.is_idle() && pipeline.is_stored(channel.dirty());",
         to: "channel.is_idle();",
     },
     Mutant {
