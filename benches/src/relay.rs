@@ -9,7 +9,7 @@ mod upgrade;
 use std::collections::HashMap;
 
 use protocol::body::message::CreateGroup;
-use protocol::body::session::{Hello, KindVersion, Welcome};
+use protocol::body::session::{Hello, KindVersion, WelcomeV2};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{self, Body, KINDS};
 use protocol::frame::STAMPED;
@@ -236,10 +236,13 @@ impl Relay {
     }
 }
 
-/// What a device is told when it has said hello to something that holds nothing.
+/// What a device is told when it has said hello to something that holds nothing, and bounds nothing.
 #[must_use]
-pub fn welcome(user: u64) -> Welcome {
-    Welcome {
+pub fn welcome(user: u64) -> WelcomeV2 {
+    WelcomeV2 {
+        tokens_per_s: u32::MAX,
+        tokens_burst: u32::MAX,
+        token_bytes: u32::MAX,
         user,
         device: user,
         generation: 1,

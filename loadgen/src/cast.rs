@@ -169,9 +169,10 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// A session that is patient in small steps: what is measured is the server's return, not the client's manners.
+/// A session that is patient in small steps, and holds nothing back that the server did not ask it to: what is measured is
+/// the server's return, not the client's manners.
 pub(crate) fn session_config(user: UserId, seed: u64) -> Config {
-    Config { reconnect_ms_min: 100, reconnect_ms_max: 2000, ..Config::new(user, seed) }
+    Config { reconnect_ms_min: 100, reconnect_ms_max: 2000, assumes_pace: false, ..Config::new(user, seed) }
 }
 
 #[cfg(test)]

@@ -123,6 +123,10 @@ impl Found {
         if !partial.is_empty() {
             return Err(format!("maru-load {}: {}", shape.join(" "), partial.join("; ")).into());
         }
+        if number("/outcome/paced") > 0.0 {
+            let words = shape.join(" ");
+            return Err(format!("maru-load {words}: the server's pace held the load back; raise it").into());
+        }
         let (home, elsewhere) = (number("/outcome/landings/home"), number("/outcome/landings/elsewhere"));
         Ok(Self {
             cpu_us: number("/server_use/cpu_us_per_delivery"),

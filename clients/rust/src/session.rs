@@ -66,6 +66,9 @@ pub struct Config {
     pub reconnect_ms_min: u64,
     /// Upper end of the pause before a reconnect, in milliseconds.
     pub reconnect_ms_max: u64,
+    /// Whether a server that names no pace (WELCOME version 1) is taken to have the usual one. One that has none is for
+    /// measuring only.
+    pub assumes_pace: bool,
 }
 
 impl Config {
@@ -73,7 +76,7 @@ impl Config {
     #[must_use]
     pub fn new(user: UserId, seed: u64) -> Self {
         let (min, max) = (limits::RECONNECT_MS_MIN, limits::RECONNECT_MS_MAX);
-        Self { user, seed, reconnect_ms_min: min, reconnect_ms_max: max }
+        Self { user, seed, reconnect_ms_min: min, reconnect_ms_max: max, assumes_pace: true }
     }
 }
 

@@ -16,8 +16,11 @@ impl Session {
         match frame.kind() {
             Kind::WELCOME if self.state == State::Greeting => {
                 if let Some(welcome) = read::<Welcome>(frame) {
-                    let named = read::<WelcomeV2>(frame);
-                    self.pace = Pace::welcomed(self.now_ms, named.as_ref());
+                    self.pace = match read::<WelcomeV2>(frame) {
+                        Some(named) => Pace::welcomed(self.now_ms, &named),
+                        None if self.config.assumes_pace => Pace::usual(self.now_ms),
+                        None => Pace::unbounded(self.now_ms),
+                    };
                     self.take_welcome(welcome);
                 }
             }

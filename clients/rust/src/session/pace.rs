@@ -56,17 +56,24 @@ pub(super) struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self::welcomed(0, None)
+        Self::usual(0)
     }
 }
 
 impl Pace {
-    /// What Welcome says; the defaults for a server whose Welcome (version 1) says nothing of it.
-    pub(super) fn welcomed(now_ms: u64, welcome: Option<&WelcomeV2>) -> Self {
-        match welcome {
-            Some(w) => Self::new(now_ms, w.tokens_per_s, w.tokens_burst, w.token_bytes),
-            None => Self::new(now_ms, TOKENS_PER_S_DEFAULT, TOKENS_BURST_DEFAULT, TOKEN_BYTES),
-        }
+    /// What Welcome says.
+    pub(super) fn welcomed(now_ms: u64, welcome: &WelcomeV2) -> Self {
+        Self::new(now_ms, welcome.tokens_per_s, welcome.tokens_burst, welcome.token_bytes)
+    }
+
+    /// The defaults, for a server whose Welcome (version 1) says nothing of it.
+    pub(super) fn usual(now_ms: u64) -> Self {
+        Self::new(now_ms, TOKENS_PER_S_DEFAULT, TOKENS_BURST_DEFAULT, TOKEN_BYTES)
+    }
+
+    /// None.
+    pub(super) fn unbounded(now_ms: u64) -> Self {
+        Self::new(now_ms, u32::MAX, u32::MAX, u32::MAX)
     }
 
     /// A full bucket: the server begins one at each Hello.

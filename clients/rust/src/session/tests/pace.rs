@@ -161,6 +161,20 @@ fn a_request_does_not_wait_behind_sends() {
     assert!(sends < 40 && now < 1000, "{sends} sends and {now} ms came first");
 }
 
+/// What measures servers must not hold back what they did not ask it to.
+#[test]
+fn a_server_that_names_no_pace_is_taken_to_have_the_usual_one_unless_told_otherwise() {
+    let burst = u64::from(TOKENS_BURST_DEFAULT) * TOKENS_BURST_PERCENT / 100;
+    for (assumes_pace, written_at_once) in [(true, burst), (false, 2000)] {
+        let mut session = Session::new(Config { assumes_pace, ..config() }, None);
+        greet(&mut session, 0, 0, 0);
+        for n in 0..2000 {
+            say(&mut session, &n.to_string());
+        }
+        assert_eq!(use_the_burst(&mut session, 0) as u64, written_at_once);
+    }
+}
+
 #[test]
 fn the_pace_is_the_one_that_welcome_names() {
     let (mut session, _) = with_pending(40);
