@@ -12,6 +12,7 @@ pub mod config;
 pub mod driver;
 pub mod fatal;
 pub mod handover;
+pub mod heap;
 pub mod latency;
 pub mod logging;
 pub mod mesh;

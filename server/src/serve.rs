@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use crate::boot::{BootError, Event, Node, raise_descriptors};
 use crate::config::{self, Config, StoreKind};
 use crate::space::ballast;
-use crate::{fatal, logging};
+use crate::{fatal, heap, logging};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -43,6 +43,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// What kept it from starting, in words for the operator.
 pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     let began = Instant::now();
+    heap::give_back_large_blocks();
     let config = config::load(&flags.set, config::environment(), flags.config.as_deref())?;
     logging::start(config.log);
     fatal::end_on_panic();
