@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 
 use protocol::hop::Hop;
 use protocol::{BayId, ShardId};
@@ -18,6 +19,8 @@ pub struct Relay {
     pub waiting: VecDeque<Hop>,
     pub taken: u64,
     pub done: Sender<u64>,
+    /// Shard 1 takes the first hop when nobody else has this.
+    pub gate: Arc<Mutex<()>>,
 }
 
 impl Core for Relay {
@@ -32,6 +35,9 @@ impl Core for Relay {
             Input::Hop { from, hop: Hop::Applied { through, .. } } => {
                 let through: Vec<u64> = through.into_iter().map(|(_, number)| number).collect();
                 assert_eq!((from, through), (ShardId(0), vec![self.taken + 1]), "in order, none lost");
+                if self.taken == 0 {
+                    drop(self.gate.lock());
+                }
                 self.taken += 1;
                 if self.taken == self.total {
                     self.done.send(self.taken).unwrap();
