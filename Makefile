@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup fmt clippy doc unit busy sim mutants bench interop
+.PHONY: help run test setup setup-test fmt clippy doc unit busy sim mutants bench interop
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -15,12 +15,16 @@ help:
 setup:
 	@./storage/rocksdb/build.sh
 
+# What the tests want beside that: PostgreSQL's programs, of which they start servers of their own.
+setup-test: setup
+	@./server/api/tests/setup.sh
+
 run: setup
 	$(CARGO) build --profile quick --locked -p server --bin maru
 	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
-test: setup fmt clippy doc $(if $(MAKE_TEST_BUSY),busy,unit)
+test: setup-test fmt clippy doc $(if $(MAKE_TEST_BUSY),busy,unit)
 	@echo "make test: all checks passed"
 
 fmt:

@@ -1,13 +1,15 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `migrate`, `create-users`, `token`, `revoke` without `--server` and `stats --data` need a stopped one. The
+//! `check`, `renew`, `migrate`, `create-users`, `token`, `revoke`, `password` and `delete-user` without `--server` and `stats --data` need a stopped one. The
 //! others work on the accounts alone or ask the server, also beside a running one.
 
 mod accounts;
 mod ask;
 pub(crate) mod bulk;
 mod check;
+mod invites;
 mod migrate;
+mod person;
 mod renew;
 mod revoke;
 mod stats;
@@ -76,7 +78,7 @@ enum Task {
         /// Where the lines `user TAB device TAB token` go.
         #[arg(long, value_name = "FILE")]
         tokens: PathBuf,
-        /// Seconds that the tokens are valid; the server's own setting when left out.
+        /// Seconds that the tokens are valid; a week when left out. Nothing renews them.
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
         ttl: Option<u64>,
     },
@@ -93,7 +95,7 @@ enum Task {
         /// The device that the token is for.
         #[arg(long, value_name = "ID")]
         device: Option<u64>,
-        /// Seconds that it is valid; the server's own setting when left out.
+        /// Seconds that it is valid; a week when left out. Nothing renews it.
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
         ttl: Option<u64>,
         /// Print an object with token, user, device and expires_ms.
@@ -117,6 +119,61 @@ enum Task {
         /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
+    },
+    /// Give a user another password; all devices of the user are logged out. The password is the first line of stdin unless
+    /// --password-env names it. In a stopped data directory, or with --server on the running server that uses it.
+    Password {
+        #[command(flatten)]
+        place: Place,
+        /// Whose.
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// The environment variable that holds the password.
+        #[arg(long, value_name = "VAR")]
+        password_env: Option<String>,
+        /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+    },
+    /// Erase an account with its devices, tokens and invites. Messages stay, by an id that nobody has any more. In a stopped
+    /// data directory, or with --server on the running server that uses it.
+    DeleteUser {
+        #[command(flatten)]
+        place: Place,
+        /// Whose.
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+    },
+    /// Make invites and print their codes, one a line. Beside a running server too.
+    Invite {
+        #[command(flatten)]
+        place: Place,
+        /// How many invites.
+        #[arg(long, default_value_t = 1, value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=i64::from(api::INVITES_PER_REQUEST)))]
+        count: u32,
+        /// How many people each lets in.
+        #[arg(long, default_value_t = 1, value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=i64::from(api::INVITE_USES_MAX)))]
+        uses: u32,
+        /// Seconds that they are good.
+        #[arg(long, default_value_t = api::INVITE_S, value_name = "SECONDS",
+            value_parser = clap::value_parser!(u64).range(api::INVITE_S_MIN..=api::INVITE_S_MAX))]
+        expires: u64,
+    },
+    /// Print every invite: its number, who made it, uses left, uses, and when it ends (milliseconds since 1970), separated
+    /// by tabs. Codes are not kept.
+    ListInvites(Place),
+    /// Revoke an invite. Beside a running server too.
+    RevokeInvite {
+        #[command(flatten)]
+        place: Place,
+        /// The number that list-invites prints.
+        #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+        id: u64,
     },
     /// Print counters: of a running server, or of a stopped data directory.
     Stats {
@@ -179,6 +236,20 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                     None => revoke::in_directory(&place.existing()?, wanted, &mut out).await,
                 }
             }
+            Task::Password { place, user, password_env, server } => {
+                let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
+                let change = person::Change::Password(&password);
+                person::change(&place.existing()?, user, server.as_deref(), change, &mut out).await
+            }
+            Task::DeleteUser { place, user, server } => {
+                person::change(&place.existing()?, user, server.as_deref(), person::Change::Erase, &mut out)
+                    .await
+            }
+            Task::Invite { place, count, uses, expires } => {
+                invites::make(&place.existing()?, *count, *uses, *expires, &mut out).await
+            }
+            Task::ListInvites(place) => invites::list(&place.existing()?, &mut out).await,
+            Task::RevokeInvite { place, id } => invites::revoke(&place.existing()?, *id).await,
             Task::Stats { server: Some(url), .. } => stats::of_server(url, &mut out),
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
         }

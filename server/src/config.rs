@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
 /// Where messages are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StoreKind {
@@ -40,6 +42,8 @@ impl StoreKind {
 pub struct Config {
     /// The data directory.
     pub data: PathBuf,
+    /// The PostgreSQL that has the accounts; `None`: SQLite in the data directory.
+    pub database: Option<api::PostgresUrl>,
     /// Where the control plane listens.
     pub http: SocketAddr,
     /// Where the chat port listens.
@@ -66,8 +70,14 @@ pub struct Config {
     pub waiting_bytes: Option<usize>,
     /// What the core may take.
     pub limits: shard::Limits,
+    /// Who may sign up; `None`: anybody if HTTP is on loopback, otherwise nobody.
+    pub signup: Option<api::Signup>,
+    /// Open invites that a user may have.
+    pub user_invites: u32,
     /// An access token is valid for so long, milliseconds.
     pub token_ms: u64,
+    /// How long refresh tokens and logins last.
+    pub lifetimes: api::Lifetimes,
     /// A connection must say Hello within so long, milliseconds.
     pub hello_timeout_ms: u64,
     /// Sends are refused while less than so many bytes are free; `None`: 5 % of the disk, at most 1 GiB.
@@ -107,6 +117,7 @@ impl Default for Config {
         let store = storage::Options::default();
         Self {
             data: PathBuf::from("./data"),
+            database: None,
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             quic: QuicAt::Beside,
@@ -120,7 +131,10 @@ impl Default for Config {
             readers: readers(),
             waiting_bytes: None,
             limits: shard::Limits::default(),
-            token_ms: 7 * 24 * 3600 * 1000,
+            signup: None,
+            user_invites: 0,
+            token_ms: 3600 * 1000,
+            lifetimes: api::Lifetimes { refresh_ms: 90 * DAY_MS, login_ms: 365 * DAY_MS },
             hello_timeout_ms: 10_000,
             space_reserve_bytes: None,
             cache_bytes: store.cache_bytes,
@@ -132,6 +146,22 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Where the accounts are.
+    #[must_use]
+    pub fn accounts(&self) -> api::Database {
+        match &self.database {
+            Some(url) => api::Database::Postgres(url.clone()),
+            None => api::Database::in_directory(&self.data),
+        }
+    }
+
+    /// Who may sign up, whether it was set or not: a server that strangers reach is closed until its operator opens it.
+    #[must_use]
+    pub fn signup(&self) -> api::Signup {
+        let unset = if self.http.ip().is_loopback() { api::Signup::Open } else { api::Signup::Closed };
+        self.signup.unwrap_or(unset)
+    }
+
     /// What the store is opened with.
     #[must_use]
     pub fn storage(&self) -> storage::Options {

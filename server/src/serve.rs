@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Accounts, AdminToken, Api, ChatUrl, Keys, Parts, Settings, now_ms};
+use api::{Accounts, AdminToken, Api, ChatUrl, Keys, Parts, Settings, Signup, now_ms};
 use storage::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -67,7 +67,7 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let admin = AdminToken::open_or_create(&config.data)?;
-    let accounts = runtime.block_on(Accounts::open(&config.data))?;
+    let accounts = runtime.block_on(Accounts::open(&config.accounts()))?;
     if config.store == StoreKind::Memory {
         runtime.block_on(memory::seed(&data, &accounts))?;
     }
@@ -91,6 +91,7 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
     greet(http_address, &node)?;
     if wait_ready(&node, &happens) {
         node.listen();
+        tell_signup(config);
         announce(http_address, &node)?;
         tracing::info!(shards = node.shards(), "serving");
         wait_signal(&happens);
@@ -127,7 +128,26 @@ fn settings(config: &Config, chat: SocketAddr) -> Settings {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let devices_max = u32::try_from(protocol::limits::DEVICES_MAX).unwrap_or(u32::MAX);
-    Settings { chat_url, token_ms: config.token_ms, devices_max, hashers: cores }
+    Settings {
+        chat_url,
+        token_ms: config.token_ms,
+        lifetimes: config.lifetimes,
+        devices_max,
+        hashers: cores,
+        signup: config.signup(),
+        user_invites: config.user_invites,
+    }
+}
+
+/// Who may sign up, for the operator: it may be closed without having been set so.
+fn tell_signup(config: &Config) {
+    let why =
+        if config.signup.is_some() { "" } else { " (by the address of http: the setting signup decides)" };
+    match config.signup() {
+        Signup::Open => tracing::info!("sign-up is open{why}: anybody can make an account"),
+        Signup::Invite => tracing::info!("sign-up is by invitation: maru admin invite makes invites"),
+        Signup::Closed => tracing::info!("sign-up is closed{why}: maru admin create-user makes accounts"),
+    }
 }
 
 /// SIGTERM and SIGINT.

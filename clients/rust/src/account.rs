@@ -24,11 +24,16 @@ pub struct Login {
     pub device: DeviceId,
     /// When the token ends, milliseconds since the Unix epoch at the server.
     pub expires_ms: u64,
+    /// Gets the next token, once: the answer brings another of its kind. An app keeps the newest, as it keeps a password,
+    /// and comes back with it by [`Account::renew`].
+    pub refresh: String,
+    /// When that one ends if it is not used, milliseconds since the Unix epoch at the server.
+    pub refresh_expires_ms: u64,
     /// Where to chat: `ws://host:port/ws`.
     pub chat: String,
 }
 
-/// Without the token: it must not reach a log.
+/// Without the tokens: they must not reach a log.
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { user, device, expires_ms, chat, .. } = self;
@@ -43,6 +48,10 @@ pub struct User {
     pub user: UserId,
     /// The name as it was signed up.
     pub name: String,
+    /// The name that the person wants to be shown; empty: the other one.
+    pub display_name: String,
+    /// What the person says of themselves.
+    pub about: String,
 }
 
 /// Where a user's devices connect best.
@@ -77,6 +86,8 @@ pub enum AccountError {
         code: String,
         /// For people.
         message: String,
+        /// Which field of the request is at fault, if one is.
+        field: Option<String>,
         /// 0: do not retry.
         retry_after_ms: u64,
     },
@@ -142,9 +153,25 @@ impl Account {
     /// Makes an account.
     ///
     /// # Errors
-    /// The name is taken or not allowed, the password is too short, or there was no answer.
+    /// The name is taken or not allowed, the password is too short, sign-up is not open, or there was no answer.
     pub async fn signup(&self, name: &str, password: &str) -> Result<UserId, AccountError> {
-        let body = json!({ "name": name, "password": password });
+        self.signup_invited(name, password, None).await
+    }
+
+    /// Makes an account with the code of an invite, which is used up by it.
+    ///
+    /// # Errors
+    /// As for [`Self::signup`]; the invite is unknown, has expired or was used.
+    pub async fn signup_invited(
+        &self,
+        name: &str,
+        password: &str,
+        invite: Option<&str>,
+    ) -> Result<UserId, AccountError> {
+        let mut body = json!({ "name": name, "password": password });
+        if let (Some(invite), Some(fields)) = (invite, body.as_object_mut()) {
+            fields.insert("invite".into(), invite.into());
+        }
         let answer = self.ask(Method::POST, "/v1/signup", None, Some(body)).await?;
         Ok(UserId(self.number(&answer, "user")?))
     }
@@ -159,20 +186,39 @@ impl Account {
         password: &str,
         device: Option<DeviceId>,
     ) -> Result<Login, AccountError> {
+        self.login_as(name, password, device, None).await
+    }
+
+    /// The same for a device that says how its owner will know it among the others.
+    ///
+    /// # Errors
+    /// As for [`Self::login`]; the device's name is empty, too long or has control characters.
+    pub async fn login_as(
+        &self,
+        name: &str,
+        password: &str,
+        device: Option<DeviceId>,
+        device_name: Option<&str>,
+    ) -> Result<Login, AccountError> {
         let mut body = json!({ "name": name, "password": password });
-        if let (Some(device), Some(fields)) = (device, body.as_object_mut()) {
-            fields.insert("device".into(), device.to_string().into());
+        if let Some(fields) = body.as_object_mut() {
+            let device = device.map(|device| ("device", device.to_string()));
+            let device_name = device_name.map(|name| ("device_name", name.to_owned()));
+            for (field, value) in device.into_iter().chain(device_name) {
+                fields.insert(field.into(), value.into());
+            }
         }
         let answer = self.ask(Method::POST, "/v1/login", None, Some(body)).await?;
         Ok(self.login_of(&answer)?)
     }
 
-    /// A fresh token for the same device, for one that is still good.
+    /// The next tokens of the same device, for its newest refresh token, which is used up: keep the one that comes. Without
+    /// an answer it may be shown again at once; much later, or behind a newer one, it would end the device.
     ///
     /// # Errors
-    /// The token is no good, or there was no answer.
-    pub async fn renew(&self, token: &str) -> Result<Login, AccountError> {
-        let answer = self.ask(Method::POST, "/v1/token", Some(token), None).await?;
+    /// The refresh token is no good, or there was no answer.
+    pub async fn renew(&self, refresh: &str) -> Result<Login, AccountError> {
+        let answer = self.ask(Method::POST, "/v1/token", None, Some(json!({ "refresh": refresh }))).await?;
         Ok(self.login_of(&answer)?)
     }
 
@@ -182,6 +228,8 @@ impl Account {
             user: UserId(self.number(answer, "user")?),
             device: DeviceId(self.number(answer, "device")?),
             expires_ms: self.number(answer, "expires_ms")?,
+            refresh: self.text(answer, "refresh")?,
+            refresh_expires_ms: self.number(answer, "refresh_expires_ms")?,
             chat: self.text(answer, "chat")?,
         })
     }
@@ -237,7 +285,13 @@ impl Account {
     }
 
     fn user(&self, answer: &Value) -> Result<User, AccountError> {
-        Ok(User { user: UserId(self.number(answer, "user")?), name: self.text(answer, "name")? })
+        let or_empty = |field: &str| answer.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(User {
+            user: UserId(self.number(answer, "user")?),
+            name: self.text(answer, "name")?,
+            display_name: or_empty("display_name"),
+            about: or_empty("about"),
+        })
     }
 
     fn text(&self, answer: &Value, field: &str) -> Result<String, HttpError> {
@@ -253,14 +307,15 @@ impl Account {
     }
 }
 
+/// A problem of RFC 9457 with our members; whatever else answers, a proxy most likely, is told by its status.
 pub(crate) fn refused(status: StatusCode, answer: &Value) -> AccountError {
-    let error = answer.get("error");
-    let text = |field: &str| error.and_then(|e| e.get(field)).and_then(Value::as_str).map(str::to_owned);
+    let text = |field: &str| answer.get(field).and_then(Value::as_str).map(str::to_owned);
     AccountError::Refused {
         status: status.as_u16(),
         code: text("code").unwrap_or_else(|| format!("http_{}", status.as_u16())),
-        message: text("message").unwrap_or_else(|| status.to_string()),
-        retry_after_ms: error.and_then(|e| e.get("retry_after_ms")).and_then(Value::as_u64).unwrap_or(0),
+        message: text("detail").unwrap_or_else(|| status.to_string()),
+        field: text("field"),
+        retry_after_ms: answer.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(0),
     }
 }
 
@@ -290,9 +345,10 @@ mod tests {
 
     #[test]
     fn refusals_are_read_and_strange_ones_survive() {
-        let answer = json!({ "error": { "code": "rate", "message": "slow", "retry_after_ms": 5 } });
+        let answer = json!({ "code": "rate", "detail": "slow", "retry_after_ms": 5, "field": "name" });
         let error = refused(StatusCode::TOO_MANY_REQUESTS, &answer);
         assert_eq!((error.code(), error.retry_after_ms()), ("rate", 5));
+        assert!(matches!(error, AccountError::Refused { field: Some(field), .. } if field == "name"));
         assert_eq!(refused(StatusCode::BAD_GATEWAY, &Value::Null).code(), "http_502");
     }
 }

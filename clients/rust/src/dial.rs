@@ -41,8 +41,8 @@ pub struct Options {
     pub account: Account,
     /// What login gave.
     pub login: Login,
-    /// Name and password. A good token is renewed without them; they bring back a device that slept past its token's
-    /// end. Without them such a client stops with [`End::Refused`].
+    /// Name and password. Tokens are renewed without them, by the refresh token in `login`; they bring back a device whose
+    /// refresh token has ended too. Without them such a client stops with [`End::Refused`] or [`End::LoggedOut`].
     pub renew: Option<(String, String)>,
     /// What an earlier run of this device kept.
     pub saved: Option<Saved>,
@@ -161,6 +161,18 @@ impl Client {
     #[must_use]
     pub fn token(&self) -> String {
         self.login.borrow().token.clone()
+    }
+
+    /// The tokens that count now. An app keeps [`Login::refresh`] for its next run.
+    #[must_use]
+    pub fn login(&self) -> Login {
+        self.login.borrow().clone()
+    }
+
+    /// Tells of each renewal, so that an app can keep the newest [`Login::refresh`]: the one before is used up.
+    #[must_use]
+    pub fn logins(&self) -> watch::Receiver<Login> {
+        self.login.clone()
     }
 
     /// Runs `work` on the session, in the client's task.

@@ -31,8 +31,14 @@ pub(crate) struct World {
     pub(crate) reauths: u64,
     /// Where QUIC is said to be.
     pub(crate) quic: Option<SocketAddr>,
-    /// Tokens bought with tokens; only so many are sold.
+    /// Pairs that were given for refresh tokens.
     pub(crate) renewals: u64,
+    /// The number of each device's refresh token that was not shown yet, and of the one before.
+    refresh: BTreeMap<u64, u64>,
+    /// No refresh token is good.
+    pub(crate) refuses_refresh: Option<&'static str>,
+    /// Answers to renewals that never arrive.
+    pub(crate) lost_answers: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -103,17 +109,27 @@ impl Fake {
         let path = head.split(' ').nth(1).unwrap();
         let (status, answer) =
             self.account(path, field("authorization:"), &serde_json::from_slice(&body).unwrap_or_default());
+        if path == "/v1/token" && status == 200 && self.loses_answer() {
+            return;
+        }
         let answer = answer.to_string();
         let length = answer.len();
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{answer}");
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 
+    fn loses_answer(&self) -> bool {
+        let mut world = self.world();
+        let loses = world.lost_answers > 0;
+        world.lost_answers -= u64::from(loses);
+        loses
+    }
+
     fn account(&self, path: &str, token: Option<&str>, body: &serde_json::Value) -> (u16, serde_json::Value) {
         let mut world = self.world();
         let name = body["name"].as_str().unwrap_or_default();
         let no = |status: u16, code: &str| {
-            (status, serde_json::json!({"error": {"code": code, "message": code, "retry_after_ms": 0}}))
+            (status, serde_json::json!({"status": status, "detail": code, "code": code, "retry_after_ms": 0}))
         };
         if path == "/v1/signup" {
             if world.users.contains_key(name) {
@@ -130,12 +146,21 @@ impl Fake {
                 let device = body["device"].as_str().map(|device| device.parse().unwrap());
                 (user, device.unwrap_or(user * 1000 + world.tokens + 1))
             }
-            ("/v1/token", Some(token)) if world.renewals == 0 => {
+            ("/v1/token", None) => {
+                if let Some(code) = world.refuses_refresh {
+                    return no(401, code);
+                }
+                let shown = body["refresh"].as_str().unwrap();
+                let parts: Vec<u64> = shown.split('.').map(|part| part.parse().unwrap()).collect();
+                let next = world.refresh.get(&parts[1]).copied().unwrap_or(1);
+                if parts[2] == next {
+                    world.refresh.insert(parts[1], next + 1);
+                } else if parts[2] + 1 != next {
+                    return no(401, "token_reused");
+                }
                 world.renewals += 1;
-                let parts: Vec<u64> = token.split('.').map(|part| part.parse().unwrap()).collect();
                 (parts[0], parts[1])
             }
-            ("/v1/token", _) => return no(401, "unauthenticated"),
             ("/v1/route", Some(_)) => {
                 let mut route = serde_json::json!({
                     "chat": format!("ws://{}/ws", self.address), "shard": 0, "shards": 1
@@ -149,7 +174,9 @@ impl Fake {
             _ => return look_up(&world, path).unwrap_or_else(|| no(404, "not_found")),
         };
         world.tokens += 1;
+        let refresh = *world.refresh.entry(device).or_insert(1);
         let answer = serde_json::json!({
+            "refresh": format!("{user}.{device}.{refresh}"), "refresh_expires_ms": 9_000_000,
             "token": format!("{user}.{device}.{}", world.tokens), "user": user.to_string(),
             "device": device.to_string(), "expires_ms": 5_000_000 + world.token_life_ms,
             "chat": format!("ws://{}/ws", self.address),

@@ -1,28 +1,26 @@
-//! The relational side of an account: users and their devices, in SQLite. The SQL is portable on purpose.
-
-use std::path::Path;
-use std::time::Duration;
+//! The relational side of an account: users and their devices, in SQLite or PostgreSQL by one SQL text
+//! ([`crate::Database`]).
 
 use protocol::{DeviceId, UserId};
-use sqlx::ConnectOptions;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::{AnyConnection, AnyPool};
 
+use crate::database::Database;
 use crate::name::Name;
+use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
 mod devices;
+mod invites;
+mod leaving;
+mod refresh;
 
 pub use devices::{AddDevice, DeviceRecord};
+pub use invites::{FreshInvite, Invite, InviteFault, Invited};
+pub use leaving::NAME_HELD_MS;
+pub use refresh::Lifetimes;
+pub(crate) use refresh::{Next, Shown};
 
-/// Name of the file within the data directory.
-const FILE: &str = "accounts.sqlite";
-/// Connections to the database. SQLite has one writer at a time whatever this is.
-const CONNECTIONS_MAX: u32 = 4;
-/// How long a statement waits for another process's or connection's write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
 const ID_TRIES: u32 = 100;
 
@@ -33,12 +31,16 @@ const NO_PASSWORD: &str = "!";
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "not before", include_str!("../migrations/0002_not_before.sql")),
+    (3, "invites", include_str!("../migrations/0003_invites.sql")),
+    (5, "refresh tokens", include_str!("../migrations/0005_refresh_tokens.sql")),
+    (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    pool: SqlitePool,
+    pool: AnyPool,
+    is_sqlite: bool,
     ids: std::sync::Arc<Snowflake>,
 }
 
@@ -49,6 +51,10 @@ pub struct Account {
     pub user: UserId,
     /// The name as its owner wrote it.
     pub name: String,
+    /// The name that the owner wants to be shown; empty: the other one.
+    pub display_name: String,
+    /// What the owner says of themselves.
+    pub about: String,
     /// PHC string.
     pub password_hash: String,
     /// When it was made, milliseconds since the Unix epoch.
@@ -65,9 +71,20 @@ pub enum AccountsError {
     /// The name belongs to somebody, in this or another spelling.
     #[error("the name is taken")]
     NameTaken,
+    /// Nobody is let in with the invite.
+    #[error(transparent)]
+    Invite(#[from] InviteFault),
     /// The database failed, or is of a newer version of Maru.
     #[error("the accounts database: {0}")]
     Database(#[from] sqlx::Error),
+    /// It could not be opened.
+    #[error("cannot open the accounts ({place}): {error}")]
+    Unreachable {
+        /// Which database.
+        place: String,
+        /// Why not.
+        error: sqlx::Error,
+    },
     /// The schema could not be brought up to date.
     #[error("the accounts database: {0}; a database that a newer version of Maru wrote needs that version")]
     Schema(#[from] sqlx::migrate::MigrateError),
@@ -76,47 +93,28 @@ pub enum AccountsError {
     Ids(&'static str),
 }
 
-type UserRow = (i64, String, String, i64, i64, i64);
+type UserRow = (i64, String, String, i64, i64, i64, String, String);
 
 impl Accounts {
-    /// Opens the database of a data directory, makes it when there is none, and brings its schema up to date.
+    /// Opens the database, makes SQLite's file when there is none, and brings the schema up to date.
     ///
     /// # Errors
-    /// [`AccountsError::Database`], or `Schema` when the database is of a newer version.
-    pub async fn open(data: &Path) -> Result<Self, AccountsError> {
-        Self::connect(data, true).await
+    /// [`AccountsError::Unreachable`], or `Schema` when the database is of a newer version.
+    pub async fn open(database: &Database) -> Result<Self, AccountsError> {
+        Self::connect(database, true).await
     }
 
-    /// As [`Self::open`], but a missing database is an error.
+    /// As [`Self::open`], but a missing file is an error.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_existing(data: &Path) -> Result<Self, AccountsError> {
-        Self::connect(data, false).await
+    pub async fn open_existing(database: &Database) -> Result<Self, AccountsError> {
+        Self::connect(database, false).await
     }
 
-    async fn connect(data: &Path, create: bool) -> Result<Self, AccountsError> {
-        let options = SqliteConnectOptions::new()
-            .filename(data.join(FILE))
-            .create_if_missing(create)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An account that was confirmed survives a power loss.
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
-        let migrations = MIGRATIONS.iter().map(|&(version, description, sql)| {
-            Migration::new(
-                version,
-                description.into(),
-                MigrationType::Simple,
-                sqlx::SqlSafeStr::into_sql_str(sql),
-                false,
-            )
-        });
-        Migrator::with_migrations(migrations.collect()).run(&pool).await?;
-        Ok(Self { pool, ids: Snowflake::new(0).into() })
+    async fn connect(database: &Database, create: bool) -> Result<Self, AccountsError> {
+        let pool = database.open(create, migrate).await?;
+        Ok(Self { pool, is_sqlite: database.is_sqlite(), ids: Snowflake::new(0).into() })
     }
 
     /// Closes every connection, so that the write-ahead log is folded into the file.
@@ -135,15 +133,9 @@ impl Accounts {
         now_ms: u64,
     ) -> Result<UserId, AccountsError> {
         let user = UserId(self.new_id(now_ms).await?);
-        let insert = sqlx::query(
-            "INSERT INTO users (user_id, name, folded, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)",
-        );
-        let insert = insert.bind(sql(user.0)).bind(name.shown()).bind(name.folded());
-        match insert.bind(password_hash).bind(sql(now_ms)).execute(&self.pool).await {
-            Ok(_) => Ok(user),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AccountsError::NameTaken),
-            Err(error) => Err(error.into()),
-        }
+        let mut connection = self.pool.acquire().await?;
+        insert_user(&mut connection, user, name, password_hash, now_ms).await?;
+        Ok(user)
     }
 
     /// The account with a name, in whatever spelling.
@@ -152,7 +144,8 @@ impl Accounts {
     /// The database's.
     pub async fn user_by_name(&self, name: &Name) -> Result<Option<Account>, AccountsError> {
         let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms FROM users WHERE folded = $1",
+            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms, display_name, about \
+             FROM users WHERE folded = $1",
         );
         Ok(query.bind(name.folded()).fetch_optional(&self.pool).await?.map(account))
     }
@@ -163,7 +156,8 @@ impl Accounts {
     /// The database's.
     pub async fn user(&self, user: UserId) -> Result<Option<Account>, AccountsError> {
         let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms FROM users WHERE user_id = $1",
+            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms, display_name, about \
+             FROM users WHERE user_id = $1",
         );
         Ok(query.bind(sql(user.0)).fetch_optional(&self.pool).await?.map(account))
     }
@@ -174,7 +168,8 @@ impl Accounts {
     /// The database's.
     pub async fn users_after(&self, after: UserId, limit: u32) -> Result<Vec<Account>, AccountsError> {
         let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms FROM users WHERE user_id > $1 \
+            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms, display_name, about \
+             FROM users WHERE user_id > $1 \
              ORDER BY user_id LIMIT $2",
         );
         let rows = query.bind(sql(after.0)).bind(i64::from(limit)).fetch_all(&self.pool).await?;
@@ -288,9 +283,11 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn check(&self) -> Result<Vec<String>, AccountsError> {
-        let rows = sqlx::query_as::<_, (String,)>("PRAGMA integrity_check").fetch_all(&self.pool).await?;
-        let mut findings: Vec<String> =
-            rows.into_iter().map(|(row,)| row).filter(|row| row != "ok").collect();
+        let mut findings = Vec::new();
+        if self.is_sqlite {
+            let rows = sqlx::query_as::<_, (String,)>("PRAGMA integrity_check").fetch_all(&self.pool).await?;
+            findings.extend(rows.into_iter().map(|(row,)| row).filter(|row| row != "ok"));
+        }
         let strays = sqlx::query_as::<_, (i64,)>(
             "SELECT device_id FROM devices WHERE user_id NOT IN (SELECT user_id FROM users)",
         );
@@ -321,6 +318,44 @@ impl Accounts {
     }
 }
 
+/// Brings the schema up to date. Two processes that start at once take turns.
+async fn migrate(connection: &mut AnyConnection) -> Result<(), AccountsError> {
+    let migrations = MIGRATIONS.iter().map(|&(version, description, sql)| {
+        let sql = sqlx::SqlSafeStr::into_sql_str(sql);
+        Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+    });
+    Ok(Migrator::with_migrations(migrations.collect()).run(connection).await?)
+}
+
+/// A row for a new user; the unique column decides whose the name is.
+async fn insert_user(
+    connection: &mut AnyConnection,
+    user: UserId,
+    name: &Name,
+    password_hash: &str,
+    now_ms: u64,
+) -> Result<(), AccountsError> {
+    // Nor does anybody take the name of one who left a short while ago.
+    let insert = sqlx::query(
+        "INSERT INTO users (user_id, name, folded, password_hash, created_ms) SELECT $1, $2, $3, $4, $5 \
+         WHERE NOT EXISTS (SELECT 1 FROM gone_users WHERE name_hash = $6 AND gone_ms > $7)",
+    );
+    let insert = insert.bind(sql(user.0)).bind(name.shown()).bind(name.folded());
+    let insert = insert.bind(password_hash).bind(sql(now_ms)).bind(secret::kept_text(name.folded()));
+    match insert.bind(sql(now_ms) - sql(NAME_HELD_MS)).execute(connection).await {
+        Ok(done) if done.rows_affected() == 0 => Err(AccountsError::NameTaken),
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AccountsError::NameTaken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Holds the user's row until the transaction ends: what is counted of a user is not counted twice at once.
+async fn lock_user(connection: &mut AnyConnection, user: UserId) -> Result<(), sqlx::Error> {
+    let lock = sqlx::query("UPDATE users SET user_id = user_id WHERE user_id = $1");
+    lock.bind(sql(user.0)).execute(connection).await.map(drop)
+}
+
 /// Ids have 63 bits and times fewer, so nothing is lost.
 fn sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -330,10 +365,13 @@ fn unsql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-fn account((user, name, password_hash, created_ms, in_core, not_before_ms): UserRow) -> Account {
+fn account(row: UserRow) -> Account {
+    let (user, name, password_hash, created_ms, in_core, not_before_ms, display_name, about) = row;
     Account {
         user: UserId(unsql(user)),
         name,
+        display_name,
+        about,
         password_hash,
         created_ms: unsql(created_ms),
         in_core: in_core != 0,
@@ -346,16 +384,21 @@ mod tests {
     use super::*;
     use crate::snowflake::EPOCH_MS;
 
+    on_both! {
+        names_are_unique_in_every_spelling
+        ids_are_never_made_twice_by_two_processes_or_an_older_clock
+        bulk_is_repeatable_and_nobody_can_log_in
+        a_newer_database_is_refused
+    }
+
     const NOW_MS: u64 = EPOCH_MS + 1_000_000;
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()
     }
 
-    #[tokio::test]
-    async fn names_are_unique_in_every_spelling() {
-        let data = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(data.path()).await.unwrap();
+    async fn names_are_unique_in_every_spelling(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
         let alice = accounts.create_user(&name("Alice"), "hash", NOW_MS).await.unwrap();
         let again = accounts.create_user(&name("ALICE"), "hash", NOW_MS).await;
         assert!(matches!(again, Err(AccountsError::NameTaken)));
@@ -368,11 +411,9 @@ mod tests {
         assert!(accounts.users_after(alice, 10).await.unwrap().is_empty());
     }
 
-    #[tokio::test]
-    async fn ids_are_never_made_twice_by_two_processes_or_an_older_clock() {
-        let data = tempfile::tempdir().unwrap();
-        let one = Accounts::open(data.path()).await.unwrap();
-        let two = Accounts::open(data.path()).await.unwrap();
+    async fn ids_are_never_made_twice_by_two_processes_or_an_older_clock(database: Database) {
+        let one = Accounts::open(&database).await.unwrap();
+        let two = Accounts::open(&database).await.unwrap();
         let mut seen = std::collections::HashSet::new();
         for step in 0..50_u64 {
             // The clock runs backwards.
@@ -381,15 +422,13 @@ mod tests {
                 assert!(seen.insert(accounts.new_id(now_ms).await.unwrap()));
             }
         }
-        let three = Accounts::open(data.path()).await.unwrap();
+        let three = Accounts::open(&database).await.unwrap();
         assert!(seen.insert(three.new_id(0).await.unwrap()), "after a restart with a clock before the epoch");
         assert!(!seen.contains(&0));
     }
 
-    #[tokio::test]
-    async fn bulk_is_repeatable_and_nobody_can_log_in() {
-        let data = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(data.path()).await.unwrap();
+    async fn bulk_is_repeatable_and_nobody_can_log_in(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
         let names: Vec<Name> = (0..300).map(|n| name(&format!("load-{n}"))).collect();
         let made = accounts.create_in_bulk(&names[..200], 1, NOW_MS).await.unwrap();
         let again = accounts.create_in_bulk(&names, 1, NOW_MS + 1).await.unwrap();
@@ -409,16 +448,20 @@ mod tests {
         assert_eq!(accounts.count().await.unwrap(), (301, 303), "all or nothing");
     }
 
-    #[tokio::test]
-    async fn a_newer_database_and_a_missing_one_are_refused() {
-        let data = tempfile::tempdir().unwrap();
-        assert!(Accounts::open_existing(data.path()).await.is_err());
-        assert!(!data.path().join(FILE).exists());
-        let accounts = Accounts::open(data.path()).await.unwrap();
+    async fn a_newer_database_is_refused(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                     VALUES (99, 'tomorrow', TRUE, x'00', 0)";
+                     SELECT 99, 'tomorrow', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
         sqlx::query(newer).execute(&accounts.pool).await.unwrap();
-        let refused = Accounts::open(data.path()).await.unwrap_err().to_string();
+        let refused = Accounts::open(&database).await.unwrap_err().to_string();
         assert!(refused.contains("99") && refused.contains("newer version"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_refused() {
+        let data = tempfile::tempdir().unwrap();
+        let database = Database::in_directory(data.path());
+        assert!(Accounts::open_existing(&database).await.is_err());
+        assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
     }
 }

@@ -24,11 +24,33 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
         let body = read(request).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            let code = if error.is_data() { "bad_field" } else { "bad_json" };
-            ApiError::new(StatusCode::BAD_REQUEST, code, error.to_string())
-        })
+        parse(&body).map(Self)
     }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, inner) = (error.path().to_string(), error.inner());
+        if !inner.is_data() {
+            return bad_json(inner);
+        }
+        let words = inner.to_string();
+        // What is missing or there twice has no place of its own: serde names it in its words.
+        let begins = ["missing field `", "duplicate field `"];
+        let named = begins.iter().find_map(|begin| words.strip_prefix(begin)?.split('`').next());
+        let refused = ApiError::new(StatusCode::BAD_REQUEST, "bad_field", words.clone());
+        match named.unwrap_or(&path) {
+            "." | "?" => refused,
+            field => refused.at(field),
+        }
+    })?;
+    reader.end().map_err(|error| bad_json(&error))?;
+    Ok(value)
+}
+
+fn bad_json(error: &serde_json::Error) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_json", error.to_string())
 }
 
 async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {

@@ -3,8 +3,30 @@
 //! Everything here is request and response and not hot: tokio, axum, SQL. It never touches a shard's state; what it
 //! needs of the data plane it asks through [`Homes`], which the composition root implements.
 
+/// Makes of each scenario a test on SQLite and one on PostgreSQL; it is given a fresh database.
+#[cfg(test)]
+macro_rules! on_both {
+    ($($scenario:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                let data = tempfile::tempdir().unwrap();
+                super::$scenario(crate::Database::in_directory(data.path())).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                let url = crate::PostgresUrl::parse(&crate::postgres::fresh()).unwrap();
+                super::$scenario(crate::Database::Postgres(url)).await;
+            })*
+        }
+    };
+}
+
 mod accounts;
 mod admin_token;
+mod database;
 mod error;
 mod homes;
 mod json;
@@ -13,21 +35,36 @@ mod limiter;
 pub mod name;
 pub mod password;
 mod private_file;
+mod refresh;
 mod routes;
+mod secret;
 mod server;
 pub mod snowflake;
 mod turns;
 
-pub use accounts::{Account, Accounts, AccountsError, AddDevice, DeviceRecord};
+#[cfg(test)]
+#[path = "../tests/world/postgres.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs)]
+mod postgres;
+
+pub use accounts::{
+    Account, Accounts, AccountsError, AddDevice, DeviceRecord, FreshInvite, Invite, InviteFault, Invited,
+    Lifetimes, NAME_HELD_MS,
+};
 pub use admin_token::AdminToken;
+pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{HomeError, Homes, Pending, Route};
 pub use keys::Keys;
 pub use name::{Name, NameFault};
 pub use private_file::PrivateFileError;
-pub use server::{Api, ChatUrl, Parts, Settings, serve};
+pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
+pub use server::{Api, ChatUrl, Parts, Settings, Signup, serve};
 
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A token that an operator asks for is valid for so long unless it is said, milliseconds: a week. Nothing renews it.
+pub const OPERATOR_TOKEN_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// Milliseconds since the Unix epoch by the system's clock; 0 for a clock before it.
 #[must_use]

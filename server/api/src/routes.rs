@@ -1,17 +1,27 @@
-//! Every endpoint. Bodies are JSON, ids are strings in it, refusals have one shape ([`crate::ApiError`]).
+//! Every endpoint. Bodies are JSON, ids are strings in it, refusals are problem+json ([`crate::ApiError`]).
 //!
 //! ```text
-//! POST /v1/signup                 {"name","password"}                        201 {"user"}
-//! POST /v1/login                  {"name","password","device"?,"replace"?}   200 {"token","user","device","expires_ms","chat"}
-//! POST /v1/token                  Bearer                                     200 the same, for the same device
+//! POST /v1/signup                 {"name","password","invite"?}              201 {"user"}
+//! POST /v1/login                  {"name","password","device"?,...}          200 {"token","expires_ms","refresh",...}
+//! POST /v1/token                  anybody   {"refresh"}                      200 the same, for the same device
 //! POST /v1/password               Bearer    {"old","new","keep_devices"?}    200 the same; other devices are logged out
 //! POST /v1/logout                 Bearer                                     204; the device is forgotten
 //! POST /v1/logout/all             Bearer    {"keep_this"?}                   204; or 200 as for /v1/token
-//! GET  /v1/devices                Bearer                                     200 {"devices":[{"device","created_ms","this"}]}
+//! GET  /v1/devices                Bearer                                     200 {"devices":[{"device","name","seen_ms",...}]}
 //! DELETE /v1/devices/{id}         Bearer                                     204; the device is forgotten
-//! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name"}
-//! GET  /v1/users/{id}             Bearer                                     200 {"user","name"}
+//! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name","display_name","about"}
+//! GET  /v1/users/{id}             Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/route                  Bearer                                     200 {"chat","quic"?,"shard","shards"}
+//! POST /v1/invites                Bearer    {"expires_s"?}                   201 {"invite","code",...}, for one person
+//! GET  /v1/invites                Bearer    ?after                           200 {"invites":[...],"next"?}
+//! DELETE /v1/invites/{id}         Bearer                                     204
+//! POST /v1/admin/invites          Operator  {"count"?,"uses"?,"expires_s"?}  201 {"invites":[{"invite","code",...}]}
+//! GET  /v1/admin/invites          Operator  ?after                           200 {"invites":[...],"next"?}
+//! DELETE /v1/admin/invites/{id}   Operator                                   204
+//! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
+//! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
+//! POST /v1/admin/password         Operator  {"user"|"name","password"}       204; all devices are forgotten
+//! POST /v1/admin/delete           Operator  {"user"|"name"}                  204; the account is no more
 //! POST /v1/admin/users            Operator  {"prefix"?,"from"?,"count","devices"?}  201 lines of user, device, token
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
@@ -21,18 +31,22 @@
 mod admin;
 mod bearer;
 mod devices;
+mod invites;
 mod login;
 mod operate;
 mod password;
+mod profile;
 mod route;
 mod signup;
+mod token;
 mod users;
 
+pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
 pub(crate) use operate::Counters;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 
 use crate::error::ApiError;
 use crate::server::Api;
@@ -42,7 +56,7 @@ pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/signup", post(signup::signup))
         .route("/v1/login", post(login::login))
-        .route("/v1/token", post(login::renew))
+        .route("/v1/token", post(token::renew))
         .route("/v1/password", post(password::change))
         .route("/v1/logout", post(devices::logout))
         .route("/v1/logout/all", post(devices::logout_all))
@@ -51,6 +65,14 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/route", get(route::route))
+        .route("/v1/invites", post(invites::make_own).get(invites::list_own))
+        .route("/v1/invites/{id}", delete(invites::revoke_own))
+        .route("/v1/admin/invites", post(invites::make).get(invites::list))
+        .route("/v1/admin/invites/{id}", delete(invites::revoke))
+        .route("/v1/profile", patch(profile::change))
+        .route("/v1/account/delete", post(profile::leave))
+        .route("/v1/admin/password", post(admin::device::password))
+        .route("/v1/admin/delete", post(admin::device::erase_user))
         .route("/v1/admin/users", post(admin::users))
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))

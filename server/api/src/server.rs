@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Lifetimes};
 use crate::admin_token::AdminToken;
 use crate::error::{ApiError, RefusalCode};
 use crate::homes::Homes;
@@ -49,6 +49,17 @@ pub enum ChatUrl {
     Port(u16),
 }
 
+/// Who may make an account for themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signup {
+    /// Anybody.
+    Open,
+    /// Whoever has an invite.
+    Invite,
+    /// Nobody: the operator makes accounts.
+    Closed,
+}
+
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -56,10 +67,16 @@ pub struct Settings {
     pub chat_url: ChatUrl,
     /// How long an access token is valid, milliseconds.
     pub token_ms: u64,
+    /// How long refresh tokens and logins last.
+    pub lifetimes: Lifetimes,
     /// Devices of one account.
     pub devices_max: u32,
     /// Passwords hashed at a time.
     pub hashers: usize,
+    /// Who may sign up.
+    pub signup: Signup,
+    /// Open invites that a user may have; 0: only the operator invites.
+    pub user_invites: u32,
 }
 
 /// What the API is made of.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[macro_use]
 mod world;
 
 use std::sync::atomic::Ordering;
@@ -13,21 +14,15 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use world::{PASSWORD, World, refused};
 
-impl World {
-    async fn with(
-        &self,
-        method: Method,
-        path: &str,
-        token: &str,
-        body: Option<Value>,
-    ) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        self.send(request).await
-    }
+on_both! {
+    the_core_knows_a_device_before_there_is_a_token_for_it
+    devices_are_listed_and_ended_one_by_one
+    everywhere_is_everywhere_and_the_kept_device_needs_its_new_token
+    another_password_ends_the_other_devices
+    the_operator_revokes_and_gives_tokens
+}
 
+impl World {
     fn claims(&self, answer: &Value) -> Claims {
         token::verify(self.keys.all(), answer["token"].as_str().unwrap(), now_ms()).unwrap()
     }
@@ -35,20 +30,13 @@ impl World {
     fn in_core(&self) -> Vec<(UserId, DeviceId)> {
         self.homes.devices.lock().unwrap().iter().copied().collect()
     }
-
-    fn operator(&self) -> String {
-        let token = std::fs::read_to_string(self.data.path().join("admin.token")).unwrap();
-        token.trim_end().to_owned()
-    }
 }
 
 fn token_of(answer: &Value) -> &str {
     answer["token"].as_str().unwrap()
 }
 
-#[tokio::test]
-async fn the_core_knows_a_device_before_there_is_a_token_for_it() {
-    let world = World::new().await;
+async fn the_core_knows_a_device_before_there_is_a_token_for_it(world: World) {
     world.signup("alice").await;
     let first = world.login("alice").await;
     let claims = world.claims(&first);
@@ -72,9 +60,7 @@ async fn the_core_knows_a_device_before_there_is_a_token_for_it() {
     refused(&world.post("/v1/login", &plain).await, 409, "too_many_devices");
 }
 
-#[tokio::test]
-async fn devices_are_listed_and_ended_one_by_one() {
-    let world = World::new().await;
+async fn devices_are_listed_and_ended_one_by_one(world: World) {
     world.signup("alice").await;
     world.signup("eve").await;
     let (phone, desk, eve) =
@@ -94,16 +80,15 @@ async fn devices_are_listed_and_ended_one_by_one() {
     for _ in 0..2 {
         assert_eq!(world.with(Method::DELETE, &path, token_of(&desk), None).await.0, StatusCode::NO_CONTENT);
         refused(&world.get("/v1/devices", token_of(&phone)).await, 401, "unauthenticated");
-        refused(&world.with(Method::POST, "/v1/token", token_of(&phone), None).await, 401, "unauthenticated");
+        let renewal = world.post("/v1/token", &json!({ "refresh": phone["refresh"] })).await;
+        refused(&renewal, 401, "unauthenticated");
     }
     let left: Vec<DeviceId> = world.in_core().into_iter().map(|(_, device)| device).collect();
     assert_eq!(left, [world.claims(&desk).device, world.claims(&eve).device]);
     refused(&world.with(Method::DELETE, "/v1/devices/x", token_of(&desk), None).await, 400, "bad_field");
 }
 
-#[tokio::test]
-async fn everywhere_is_everywhere_and_the_kept_device_needs_its_new_token() {
-    let world = World::new().await;
+async fn everywhere_is_everywhere_and_the_kept_device_needs_its_new_token(world: World) {
     world.signup("alice").await;
     let (phone, desk) = (world.login("alice").await, world.login("alice").await);
     let all = |token: String, body: Value| {
@@ -118,9 +103,10 @@ async fn everywhere_is_everywhere_and_the_kept_device_needs_its_new_token() {
     assert!(world.claims(&desk).issued_ms < not_before_ms);
     for old in [&phone, &desk] {
         refused(&world.get("/v1/devices", token_of(old)).await, 401, "unauthenticated");
-        refused(&world.with(Method::POST, "/v1/token", token_of(old), None).await, 401, "unauthenticated");
+        let renewal = world.post("/v1/token", &json!({ "refresh": old["refresh"] })).await;
+        refused(&renewal, 401, "unauthenticated");
     }
-    let (status, renewed) = world.with(Method::POST, "/v1/token", token_of(&fresh), None).await;
+    let (status, renewed) = world.post("/v1/token", &json!({ "refresh": fresh["refresh"] })).await;
     assert_eq!(status, StatusCode::OK);
     // A token of the first layout does not say when it was issued.
     let old = Claims { issued_ms: 0, ..world.claims(&renewed) };
@@ -135,9 +121,7 @@ async fn everywhere_is_everywhere_and_the_kept_device_needs_its_new_token() {
     }
 }
 
-#[tokio::test]
-async fn another_password_ends_the_other_devices() {
-    let world = World::new().await;
+async fn another_password_ends_the_other_devices(world: World) {
     world.signup("alice").await;
     let (phone, desk) = (world.login("alice").await, world.login("alice").await);
     let change = |token: String, old: &str, new: &str, keep: bool| {
@@ -171,9 +155,7 @@ async fn another_password_ends_the_other_devices() {
     }
 }
 
-#[tokio::test]
-async fn the_operator_revokes_and_gives_tokens() {
-    let world = World::new().await;
+async fn the_operator_revokes_and_gives_tokens(world: World) {
     world.signup("alice").await;
     world.signup("bob").await;
     let (phone, desk, bob) =

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
-use api::{Accounts, AddDevice, Keys, Name, now_ms};
+use api::{Accounts, AddDevice, Keys, Name, OPERATOR_TOKEN_MS, now_ms};
 use protocol::limits::DEVICES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
@@ -36,7 +36,7 @@ pub(super) async fn create_user(
     let name = Name::parse(name).map_err(|fault| format!("name: {fault}"))?;
     api::password::check(password).map_err(|fault| format!("password: {fault}"))?;
     std::fs::create_dir_all(&config.data)?;
-    let accounts = Accounts::open(&config.data).await?;
+    let accounts = Accounts::open(&config.accounts()).await?;
     let user = accounts.create_user(&name, &api::password::hash(password)?, now_ms()).await?;
     accounts.close().await;
     writeln!(out, "{user}")?;
@@ -44,7 +44,7 @@ pub(super) async fn create_user(
 }
 
 pub(super) async fn list_users(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
-    let accounts = Accounts::open_existing(&config.data).await?;
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
     let mut after = UserId(0);
     loop {
         let page = accounts.users_after(after, PAGE).await?;
@@ -75,14 +75,14 @@ pub(super) async fn token(
     // Opening locks the directory: a running server is asked by POST /v1/admin/token instead.
     let store = Store::open(&config.data, &config.storage())?;
     let keys = Keys::open_or_create(&config.data, now_ms())?;
-    let accounts = Accounts::open_existing(&config.data).await?;
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
     let account = accounts.user_by_name(&name).await?.ok_or_else(|| format!("there is no user {name}"))?;
     let device = device(&accounts, account.user, wanted.device).await?;
     // The device exists in the core before there is a token for it.
     tell_core(&store, &[(account.user, vec![device])], account.created_ms)?;
     accounts.set_in_core(account.user).await?;
     accounts.close().await;
-    let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
+    let token_ms = wanted.ttl_s.map_or(OPERATOR_TOKEN_MS, |seconds| seconds.saturating_mul(1000));
     // The user's not-before time may lie ahead of a clock that stepped back.
     let issued_ms = now_ms().max(account.not_before_ms);
     let expires_ms = now_ms().saturating_add(token_ms);

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::config::Config;
+
 /// For each step of asking a server.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Most that is taken of an answer, bytes.
@@ -13,6 +15,13 @@ const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What `GET path` answers, if it is 200.
 pub(super) fn get(url: &str, path: &str) -> Result<String, Box<dyn Error>> {
     ask(url, &format!("GET {path} HTTP/1.0\r\n"), "", 200)
+}
+
+/// The operator's token of a data directory.
+pub(super) fn token(config: &Config) -> Result<String, Box<dyn Error>> {
+    let path = config.data.join("admin.token");
+    let token = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(token.trim().to_owned())
 }
 
 /// Posts a JSON body with a bearer token, and expects 204.

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use api::{Accounts, Keys, Name, now_ms};
+use api::{Accounts, Keys, Name, OPERATOR_TOKEN_MS, now_ms};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Part, Row};
 use protocol::limits::DEVICES_MAX;
 use protocol::query::{Answer, Query};
@@ -40,7 +40,7 @@ pub(super) async fn create_users(
     // Opening locks the directory: a running server is refused before anything is made.
     let store = Store::open(&config.data, &config.storage())?;
     let keys = Keys::open_or_create(&config.data, now_ms())?;
-    let accounts = Accounts::open(&config.data).await?;
+    let accounts = Accounts::open(&config.accounts()).await?;
     let created_ms = now_ms();
     let mut made = Vec::with_capacity(names.len());
     for chunk in names.chunks(CHUNK) {
@@ -56,7 +56,7 @@ pub(super) async fn create_users(
     tell_core(&store, &all, created_ms)?;
     accounts.set_all_in_core(&users).await?;
     accounts.close().await;
-    let token_ms = wanted.ttl_s.map_or(config.token_ms, |seconds| seconds.saturating_mul(1000));
+    let token_ms = wanted.ttl_s.map_or(OPERATOR_TOKEN_MS, |seconds| seconds.saturating_mul(1000));
     write_tokens(wanted.tokens, &keys, &made, token_ms)
         .map_err(|error| format!("{}: {error}", wanted.tokens.display()))?;
     writeln!(out, "{} accounts, tokens in {}", users.len(), wanted.tokens.display())?;

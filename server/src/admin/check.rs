@@ -25,7 +25,7 @@ pub(super) async fn run(config: &Config, out: &mut impl Write) -> Result<ExitCod
     })?;
     broken_pipe?;
     let mut findings = Findings::default();
-    match Accounts::open_existing(&config.data).await {
+    match Accounts::open_existing(&config.accounts()).await {
         Ok(accounts) => {
             findings = compare(&accounts, &store).await?;
             findings.broken.extend(accounts.check().await?);
@@ -75,7 +75,7 @@ async fn compare(accounts: &Accounts, store: &Store) -> Result<Findings, Box<dyn
         }
     }
     for user in store.users()? {
-        if known.binary_search(&user).is_err() {
+        if known.binary_search(&user).is_err() && !accounts.has_left(user).await? {
             findings
                 .broken
                 .push(format!("user {user} has an account in the core, and the accounts have none"));

@@ -34,7 +34,7 @@ pub(super) async fn in_directory(
 ) -> Result<ExitCode, Box<dyn Error>> {
     // Opening locks the directory: a running server is asked with --server instead.
     let store = Store::open(&config.data, &config.storage())?;
-    let accounts = Accounts::open_existing(&config.data).await?;
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
     let mut ended = 0;
     for_each(&accounts, wanted, async |account, device| {
         ended += end(&store, &accounts, account, device).await?;
@@ -53,9 +53,8 @@ pub(super) async fn on_server(
     wanted: Wanted<'_>,
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let path = config.data.join("admin.token");
-    let token = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let accounts = Accounts::open_existing(&config.data).await?;
+    let token = ask::token(config)?;
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
     let mut asked = 0;
     for_each(&accounts, wanted, async |account, device| {
         let user = account.user.to_string();
@@ -63,7 +62,7 @@ pub(super) async fn on_server(
             Some(device) => json!({ "user": user, "device": device.to_string() }),
             None => json!({ "user": user }),
         };
-        ask::post(url, "/v1/admin/revoke", token.trim(), &body)?;
+        ask::post(url, "/v1/admin/revoke", &token, &body)?;
         asked += 1;
         Ok(())
     })
@@ -97,7 +96,7 @@ async fn for_each(
 }
 
 /// One device of a user, or all of them and every token that was issued until now. Returns how many the core knew.
-async fn end(
+pub(super) async fn end(
     store: &Store,
     accounts: &Accounts,
     account: &Account,

@@ -19,7 +19,7 @@ pub(super) fn of_server(url: &str, out: &mut impl Write) -> Result<ExitCode, Box
 /// What a stopped directory holds.
 pub(super) async fn of_directory(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
     let store = Store::open(&config.data, &config.storage())?;
-    let accounts = Accounts::open_existing(&config.data).await?;
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
     let (users, devices) = accounts.count().await?;
     accounts.close().await;
     writeln!(out, "accounts {users}\ndevices {devices}\ndisk_bytes {}", store.stats().disk_bytes)?;

@@ -89,7 +89,7 @@ fn the_password_is_one_line() {
 async fn a_clean_directory_is_clean_and_an_unknown_account_is_found() {
     let (_dir, config) = directory();
     let name = Name::parse("alice").unwrap();
-    let accounts = Accounts::open(&config.data).await.unwrap();
+    let accounts = Accounts::open(&config.accounts()).await.unwrap();
     let user = accounts.create_user(&name, "hash", now_ms()).await.unwrap();
     let check = async || {
         let mut out = Vec::new();
@@ -136,7 +136,7 @@ async fn a_device_that_one_side_does_not_know_is_named() {
     let (clean, out) = check().await;
     assert!(clean && out.contains("odd 0, broken 0"), "{out}");
 
-    let accounts = Accounts::open(&config.data).await.unwrap();
+    let accounts = Accounts::open(&config.accounts()).await.unwrap();
     let user = accounts.user_by_name(&Name::parse("alice").unwrap()).await.unwrap().unwrap().user;
     assert!(accounts.adopt_device(user, DeviceId(78), now_ms()).await.unwrap());
     let (clean, out) = check().await;
@@ -171,7 +171,7 @@ async fn a_directory_of_format_1_is_migrated_and_then_checked() {
     let mut out = Vec::new();
     assert!(is_success(migrate::run(&config, &mut out).unwrap()));
     assert!(text(out).contains("has the format of this program already"));
-    Accounts::open(&config.data).await.unwrap().close().await;
+    Accounts::open(&config.accounts()).await.unwrap().close().await;
     let mut out = Vec::new();
     check::run(&config, &mut out).await.unwrap();
     // The accounts of these users were not part of the golden directory.
@@ -223,7 +223,7 @@ async fn revoked_devices_are_gone_on_both_sides() {
         let mut out = Vec::new();
         check::run(&config, &mut out).await.unwrap();
         assert!(text(out).contains("odd 0, broken 0"));
-        let accounts = Accounts::open_existing(&config.data).await.unwrap();
+        let accounts = Accounts::open_existing(&config.accounts()).await.unwrap();
         let account = accounts.user_by_name(&Name::parse(name).unwrap()).await.unwrap().unwrap();
         let devices: Vec<u64> =
             accounts.all_devices(account.user).await.unwrap().iter().map(|device| device.0).collect();
@@ -241,4 +241,61 @@ async fn revoked_devices_are_gone_on_both_sides() {
     assert_eq!(known("bob").await, (vec![], true));
     let nobody = revoke::Wanted::User { name: "carol", device: None };
     assert!(revoke(nobody).await.unwrap_err().to_string().contains("no user carol"));
+}
+
+#[tokio::test]
+async fn an_operator_gives_passwords_invites_and_ends_accounts() {
+    let (_dir, config) = directory();
+    for name in ["alice", "bob"] {
+        accounts::create_user(&config, name, "correct horse", &mut Vec::new()).await.unwrap();
+        let wanted = accounts::Wanted { user: name, device: None, ttl_s: None, json: false };
+        accounts::token(&config, wanted, &mut Vec::new()).await.unwrap();
+    }
+    let account = async |name| {
+        let accounts = Accounts::open_existing(&config.accounts()).await.unwrap();
+        let account = accounts.user_by_name(&Name::parse(name).unwrap()).await.unwrap();
+        accounts.close().await;
+        account
+    };
+    let change = async |user, change| {
+        let mut out = Vec::new();
+        person::change(&config, user, None, change, &mut out).await.map(|_| text(out))
+    };
+    let is_clean = async || {
+        let mut out = Vec::new();
+        let code = check::run(&config, &mut out).await.unwrap();
+        let out = text(out);
+        assert!(is_success(code) && out.contains("odd 0, broken 0"), "{out}");
+    };
+    let before = account("alice").await.unwrap();
+    let short = change("alice", person::Change::Password("short")).await.unwrap_err().to_string();
+    assert!(short.contains("must be 8 to"), "{short}");
+    assert!(
+        change("ALICE", person::Change::Password("a new horse")).await.unwrap().contains("another password")
+    );
+    let after = account("alice").await.unwrap();
+    assert!(after.password_hash != before.password_hash && after.not_before_ms > before.not_before_ms);
+    is_clean().await;
+
+    let mut out = Vec::new();
+    invites::make(&config, 2, 3, 60, &mut out).await.unwrap();
+    let codes = text(out);
+    assert!(codes.lines().count() == 2 && codes.lines().all(|code| code.len() == 32), "{codes}");
+    let listed = async || {
+        let mut out = Vec::new();
+        invites::list(&config, &mut out).await.unwrap();
+        text(out)
+    };
+    let lines = listed().await;
+    assert!(lines.lines().count() == 2 && lines.contains("\toperator\t3\t3\t"), "{lines}");
+    let id = lines.split('\t').next().unwrap().parse().unwrap();
+    invites::revoke(&config, id).await.unwrap();
+    assert_eq!(listed().await.lines().count(), 1);
+
+    assert!(change("bob", person::Change::Erase).await.unwrap().contains("no more"));
+    assert!(account("bob").await.is_none());
+    is_clean().await;
+    assert!(change("bob", person::Change::Erase).await.unwrap_err().to_string().contains("no user bob"));
+    let taken = accounts::create_user(&config, "Bob", "correct horse", &mut Vec::new()).await.unwrap_err();
+    assert!(taken.to_string().contains("taken"), "{taken}");
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use api::{PostgresUrl, Signup};
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 
@@ -53,6 +54,11 @@ fn mib(text: &str, least: u64, most: u64) -> Option<u64> {
     number(text, least, most).map(|mib| mib * MIB)
 }
 
+/// So many seconds, as milliseconds.
+fn seconds(text: &str, least: u64, most: u64) -> Option<u64> {
+    number(text, least, most).map(|seconds| seconds * 1000)
+}
+
 fn mib_usize(text: &str, least: u64, most: u64) -> Option<usize> {
     usize::try_from(mib(text, least, most)?).ok()
 }
@@ -81,6 +87,12 @@ macro_rules! settings {
 settings! {
     "data", "DIR", "Data directory; made when it is missing [./data]", "a path",
         |config, text| config.data => (!text.is_empty()).then(|| PathBuf::from(text));
+    "database", "URL", "Where accounts are: a PostgreSQL, or SQLite within data; a flag shows its password to everybody [sqlite]",
+        "sqlite or postgres://USER:PASSWORD@HOST:PORT/NAME",
+        |config, text| config.database => match text {
+            "sqlite" => Some(None),
+            url => PostgresUrl::parse(url).map(Some),
+        };
     "http", "ADDR", "Where HTTP listens [127.0.0.1:8080]", "ADDRESS:PORT; port 0 takes a free one",
         |config, text| config.http => text.parse().ok();
     "listen", "ADDR", "Where the chat port listens [127.0.0.1:8081]", "ADDRESS:PORT; port 0 takes a free one",
@@ -145,8 +157,22 @@ settings! {
         |config, text| config.limits.idle_users => number(text, 0, 10_000_000);
     "idle_channels", "N", "Idle channels a shard keeps in memory [16384]", "0 to 10000000",
         |config, text| config.limits.idle_channels => number(text, 0, 10_000_000);
-    "token_s", "SECONDS", "How long an access token is valid [604800]", "10 to 31536000",
-        |config, text| config.token_ms => number(text, 10, 31_536_000_u64).map(|seconds| seconds * 1000);
+    "signup", "WHO", "Who may sign up: everybody, whoever has an invite, nobody [auto: open if http is on loopback, else closed]",
+        "open, invite, closed or auto",
+        |config, text| config.signup => or_auto(text, |text| match text {
+            "open" => Some(Signup::Open),
+            "invite" => Some(Signup::Invite),
+            "closed" => Some(Signup::Closed),
+            _ => None,
+        });
+    "user_invites", "N", "Open invites a user may have, each for one person; 0: only the operator invites [0]", "0 to 100",
+        |config, text| config.user_invites => number(text, 0, 100);
+    "token_s", "SECONDS", "How long an access token is valid; a refresh token gets the next [3600]", "10 to 31536000",
+        |config, text| config.token_ms => seconds(text, 10, 31_536_000);
+    "refresh_s", "SECONDS", "A device that renews nothing for so long has to log in again [7776000]", "60 to 315360000",
+        |config, text| config.lifetimes.refresh_ms => seconds(text, 60, 315_360_000);
+    "login_s", "SECONDS", "A login lasts so long at most, however often it is renewed [31536000]", "60 to 315360000",
+        |config, text| config.lifetimes.login_ms => seconds(text, 60, 315_360_000);
     "hello_timeout_ms", "MS", "A connection must say Hello within so long [10000]", "100 to 600000",
         |config, text| config.hello_timeout_ms => number(text, 100, 600_000);
     "space_reserve_mib", "MIB", "Whatever writes is refused below so much free disk [auto: 5 %, at most 1024, but what the store needs]",

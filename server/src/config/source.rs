@@ -14,6 +14,10 @@ const FILE_VARIABLE: &str = "MARU_CONFIG";
 /// sets in every container beside a service of the name `maru`.
 const NOT_OURS: &[&str] = &["MARU_PASSWORD", "MARU_SERVICE_", "MARU_PORT"];
 
+/// The setting whose value may hold a password, and what is shown in its place.
+const SECRET: &str = "database";
+const HIDDEN: &str = "something else (not shown: it may hold a password)";
+
 /// Where a value was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
@@ -117,7 +121,7 @@ fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
         return Err(refuse(format!("{size} bytes; at most {FILE_BYTES_MAX} are allowed")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| refuse(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error| refuse(toml_fault(&text, &error)))?;
     for (key, value) in &table {
         let setting = SETTINGS.iter().find(|setting| setting.name == key);
         let found = match (value, setting) {
@@ -129,6 +133,12 @@ fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
         apply(config, setting, key, &found, &origin)?;
     }
     Ok(())
+}
+
+/// In words and with the line's number, not with the line: there may be a password in it.
+fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn apply(
@@ -148,7 +158,7 @@ fn apply(
     (setting.set)(config, found.trim()).ok_or_else(|| ConfigError::Value {
         key: key.to_owned(),
         origin: origin.clone(),
-        found: found.to_owned(),
+        found: if setting.name == SECRET { HIDDEN.to_owned() } else { found.to_owned() },
         allowed: setting.allowed.to_owned(),
     })
 }

@@ -70,8 +70,9 @@ async fn a_bad_request_is_answered_in_words_and_counted() {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{request}\n{answer}"));
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{request}\n{head}");
         let body: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
-        assert_eq!(body["error"]["code"], code, "{body}");
-        assert!(body["error"]["message"].as_str().is_some_and(|words| !words.is_empty()));
+        assert!(head.contains("content-type: application/problem+json"), "{head}");
+        assert_eq!((&body["code"], &body["status"]), (&json!(code), &json!(status)), "{body}");
+        assert!(body["detail"].as_str().is_some_and(|words| !words.is_empty()));
         assert_eq!(node.metric("maru_http_refused_total", &label), before + 1, "{code} is counted");
     }
     // No HTTP at all, a head without end, a head that never comes whole.

@@ -22,6 +22,7 @@ macro_rules! over_both {
 mod big;
 mod bounds;
 mod datagrams;
+mod documented;
 mod enemies;
 mod farewells;
 mod frames;
@@ -40,11 +41,14 @@ mod page;
 mod pair;
 mod pending;
 mod people;
+mod postgres;
 mod quic;
 mod raw;
 mod restore;
 mod revoked;
 mod rights;
 mod sdk;
+#[path = "../../api/tests/world/postgres.rs"]
+mod servers;
 mod slow;
 mod terminal;

@@ -79,7 +79,7 @@ fn addresses_that_change_cost_no_login_and_no_message() {
     let Some(networks) = Networks::open() else { return };
     let talk = std::thread::spawn(move || {
         networks.enter();
-        let node = Node::within(&networks, 4, &FAST);
+        let node = Node::within(&networks, 4, &[&FAST[..], &["--signup", "open"]].concat());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(talk_while(&node, |round, people| {
             networks.change();

@@ -38,7 +38,7 @@ fn is_told(session: &mut Raw) {
 fn are_out(node: &Node, tokens: &[String]) {
     for token in tokens {
         Raw::open(node).refused_hello(token, Code::Unauthenticated);
-        is(&node.ask("POST", "/v1/token", token, None), 401);
+        is(&node.ask("GET", "/v1/route", token, None), 401);
         is(&node.ask("GET", "/v1/devices", token, None), 401);
     }
 }

@@ -256,7 +256,7 @@ impl Task {
         }
         let code = Code::from_number(reject.code);
         self.refused_tokens += 1;
-        if code == Some(Code::Expired) && self.renew.is_some() && self.refused_tokens < REFUSED_TOKENS_MAX {
+        if code == Some(Code::Expired) && self.refused_tokens < REFUSED_TOKENS_MAX {
             self.is_token_bad = true;
             self.renew();
             return Ok(true);
@@ -265,12 +265,11 @@ impl Task {
         Err(End::Refused { code, reason: reject.text.clone() })
     }
 
-    /// The token buys the next one as long as it is good; after that only name and password do.
+    /// The refresh token buys the next pair; where it no longer does, name and password do.
     fn renew(&mut self) {
         if self.renewing.is_none() {
-            let token = (!self.is_token_bad).then(|| self.login.token.clone());
-            let (account, device) = (self.account.clone(), self.login.device);
-            self.renewing = Some(Box::pin(log_in(account, token, self.renew.clone(), device)));
+            let (account, login) = (self.account.clone(), self.login.clone());
+            self.renewing = Some(Box::pin(log_in(account, login.refresh, self.renew.clone(), login.device)));
         }
     }
 
@@ -283,8 +282,9 @@ impl Task {
                 self.waiting.push_back(Event::TokenDue);
                 return Ok(());
             }
-            // The token has ended and the password is good, but the account has no such device any more.
-            Err(AccountError::Refused { code, message, .. }) if code == "not_found" => {
+            // The token has ended, and the device too: nobody has its refresh token, or two have; or the password is good,
+            // but the account has no such device any more.
+            Err(AccountError::Refused { code, message, .. }) if is_logged_out(&code) => {
                 return Err(End::LoggedOut { reason: message });
             }
             Err(error) => {
@@ -320,17 +320,22 @@ async fn finish<T>(work: &mut Pending<T>) -> T {
     }
 }
 
-/// Gets another token; tries again until there is an answer that counts.
+fn is_logged_out(code: &str) -> bool {
+    matches!(code, "not_found" | "unauthenticated" | "token_reused")
+}
+
+/// Gets another token; tries again until there is an answer that counts. A refresh token whose answer was lost is shown
+/// again: the server knows it for a while.
 async fn log_in(
     account: Account,
-    token: Option<String>,
+    refresh: String,
     password: Option<(String, String)>,
     device: DeviceId,
 ) -> Result<Login, AccountError> {
-    let mut token = token;
+    let mut refresh = Some(refresh);
     loop {
-        let outcome = match (&token, &password) {
-            (Some(token), _) => account.renew(token).await,
+        let outcome = match (&refresh, &password) {
+            (Some(refresh), _) => account.renew(refresh).await,
             (None, Some((name, password))) => account.login(name, password, Some(device)).await,
             (None, None) => pending().await,
         };
@@ -338,7 +343,7 @@ async fn log_in(
             Err(error) if error.retry_after_ms() > 0 => {
                 sleep(Duration::from_millis(error.retry_after_ms())).await;
             }
-            Err(_) if token.is_some() && password.is_some() => token = None,
+            Err(_) if refresh.is_some() && password.is_some() => refresh = None,
             outcome => return outcome,
         }
     }

@@ -196,14 +196,79 @@ async fn an_app_that_does_not_listen_can_still_speak() {
     }
 }
 
+/// A client without a password.
+async fn start_bare(fake: &Fake) -> (Client, Events) {
+    let (account, login) = log_in(fake, "minji").await;
+    Client::start(Options { account, login, renew: None, saved: None }).unwrap()
+}
+
 #[tokio::test]
-async fn a_good_token_buys_the_next_without_a_password() {
+async fn a_refresh_token_buys_each_next_pair_without_a_password() {
     let fake = Fake::start().await;
     fake.world().token_life_ms = 500;
-    let (account, login) = log_in(&fake, "minji").await;
-    let (_client, mut events) = Client::start(Options { account, login, renew: None, saved: None }).unwrap();
+    let (client, mut events) = start_bare(&fake).await;
+    let mut logins = client.logins();
+    let mut last = client.login().refresh;
+    for renewals in 1..=3 {
+        until(&mut events, |event| matches!(event, Event::Reauthed).then_some(())).await;
+        assert!(fake.world().renewals >= renewals);
+        assert!(timeout(WAIT, logins.changed()).await.unwrap().is_ok(), "the app is told");
+        let now = logins.borrow_and_update().refresh.clone();
+        assert_ne!(now, std::mem::replace(&mut last, now.clone()));
+    }
+    // What the app kept brings the device back.
+    let kept = client.login();
+    drop(client);
+    while next(&mut events).await.is_ok() {}
+    let back = Account::new(&fake.url()).unwrap().renew(&kept.refresh).await;
+    assert_eq!(back.map(|login| login.device).unwrap(), kept.device);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_with_the_same_token() {
+    let fake = Fake::start().await;
+    fake.world().token_life_ms = 500;
+    fake.world().lost_answers = 2;
+    let (_client, mut events) = start_bare(&fake).await;
     until(&mut events, |event| matches!(event, Event::Reauthed).then_some(())).await;
-    assert_eq!(fake.world().renewals, 1);
+    assert!(fake.world().renewals >= 3);
+    assert_eq!(fake.world().lost_answers, 0);
+}
+
+#[tokio::test]
+async fn a_device_that_slept_past_its_token_needs_no_password() {
+    let fake = Fake::start().await;
+    fake.world().first_good_token = 2;
+    let (client, mut events) = start_bare(&fake).await;
+    until(&mut events, |event| matches!(event, Event::Connected(_)).then_some(())).await;
+    assert_eq!((fake.world().renewals, client.token().ends_with(".2")), (1, true));
+}
+
+#[tokio::test]
+async fn where_the_refresh_token_ends_the_password_goes_on_and_without_one_it_is_logged_out() {
+    let fake = Fake::start().await;
+    fake.world().first_good_token = 2;
+    fake.world().refuses_refresh = Some("token_reused");
+    let (client, mut events) = start(&fake, "minji").await;
+    until(&mut events, |event| matches!(event, Event::Connected(_)).then_some(())).await;
+    assert_eq!((fake.world().renewals, client.token().ends_with(".2")), (0, true));
+    let fake = Fake::start().await;
+    fake.world().first_good_token = 2;
+    for (code, is_logged_out) in [("token_reused", true), ("unauthenticated", true), ("expired", false)] {
+        fake.world().refuses_refresh = Some(code);
+        let account = Account::new(&fake.url()).unwrap();
+        let _ = account.signup("joon", PASSWORD).await;
+        fake.world().tokens = 0;
+        let login = account.login("joon", PASSWORD, None).await.unwrap();
+        let (_client, mut events) =
+            Client::start(Options { account, login, renew: None, saved: None }).unwrap();
+        let end = loop {
+            if let Err(end) = next(&mut events).await {
+                break end;
+            }
+        };
+        assert_eq!(matches!(end, End::LoggedOut { .. }), is_logged_out, "{code}: {end:?}");
+    }
 }
 
 #[tokio::test]

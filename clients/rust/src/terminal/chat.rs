@@ -33,7 +33,7 @@ impl Chat {
         cursor: Cursor,
     ) -> Result<Self, AccountError> {
         let account = &start.account;
-        let login = account.login(name, password, device).await?;
+        let login = account.login_as(name, password, device, Some("maru chat")).await?;
         let mut names = Names::new(account.clone());
         names.learn(login.user, name);
         let options = Options {

@@ -235,9 +235,9 @@ impl<W: Write> Json<W> {
 
     async fn carry_out(&mut self, command: Command, tag: &Tag) -> Result<(), Refused> {
         match command {
-            Command::Signup { name, password } => {
+            Command::Signup { name, password, invite } => {
                 let (name, password) = self.credentials(name, password)?;
-                self.start.account.signup(&name, &password).await?;
+                self.start.account.signup_invited(&name, &password, invite.as_deref()).await?;
                 self.log_in(&name, &password, None, Cursor::default()).await
             }
             Command::Login { name, password, device, cursor } => {

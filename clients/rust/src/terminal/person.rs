@@ -38,7 +38,7 @@ const HELP: &str = "\
   /members             who is in this group
   /history             what was said here; again for more
   /channels            your conversations
-  /signup              make the account of --user
+  /signup [INVITE]     make the account of --user
   /login               log in again
   /quit                end, when all is sent
 Every other line is said in the current conversation. A line that begins with // is said with one slash.";
@@ -171,9 +171,10 @@ impl Person {
         Ok(())
     }
 
-    async fn sign_up(&mut self) -> Result<(), Trouble> {
+    async fn sign_up(&mut self, invite: &str) -> Result<(), Trouble> {
         let password = self.start.password.clone().unwrap_or_default();
-        self.start.account.signup(&self.name, &password).await?;
+        let invite = (!invite.is_empty()).then_some(invite);
+        self.start.account.signup_invited(&self.name, &password, invite).await?;
         self.say(&format!("Welcome, {}. Your account is there.", self.name))?;
         self.log_in().await
     }

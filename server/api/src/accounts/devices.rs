@@ -4,17 +4,21 @@
 
 use protocol::{DeviceId, UserId};
 
-use super::{Accounts, AccountsError, sql, unsql};
+use super::{Accounts, AccountsError, lock_user, sql, unsql};
 
 /// A device as SQL has it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeviceRecord {
     /// Which.
     pub device: DeviceId,
     /// Whose.
     pub user: UserId,
+    /// What it called itself at its login; empty: nothing.
+    pub name: String,
     /// When it was made, milliseconds since the Unix epoch.
     pub created_ms: u64,
+    /// When it last logged in or renewed its tokens, to the hour; 0: never.
+    pub seen_ms: u64,
 }
 
 /// What came of adding a device.
@@ -38,13 +42,17 @@ impl Accounts {
         now_ms: u64,
     ) -> Result<AddDevice, AccountsError> {
         let device = DeviceId(self.new_id(now_ms).await?);
-        // Counting and adding are one statement, so that two logins at once cannot both take the last place.
+        let mut transaction = self.pool.begin().await?;
+        // So that two logins at once cannot both take the last place.
+        lock_user(&mut transaction, user).await?;
         let insert = sqlx::query(
             "INSERT INTO devices (device_id, user_id, created_ms) SELECT $1, $2, $3 \
              WHERE (SELECT COUNT(*) FROM devices WHERE user_id = $2) < $4",
         );
         let insert = insert.bind(sql(device.0)).bind(sql(user.0)).bind(sql(now_ms)).bind(i64::from(limit));
-        if insert.execute(&self.pool).await?.rows_affected() == 1 {
+        let added = insert.execute(&mut *transaction).await?.rows_affected() == 1;
+        transaction.commit().await?;
+        if added {
             return Ok(AddDevice::Added(device));
         }
         let devices = self.devices(user).await?;
@@ -85,14 +93,16 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn devices(&self, user: UserId) -> Result<Vec<DeviceRecord>, AccountsError> {
-        let query = sqlx::query_as::<_, (i64, i64)>(
-            "SELECT device_id, created_ms FROM devices WHERE user_id = $1 ORDER BY device_id",
+        let query = sqlx::query_as::<_, (i64, String, i64, i64)>(
+            "SELECT device_id, name, created_ms, seen_ms FROM devices WHERE user_id = $1 ORDER BY device_id",
         );
         let rows = query.bind(sql(user.0)).fetch_all(&self.pool).await?;
-        let record = |(device, created_ms)| DeviceRecord {
+        let record = |(device, name, created_ms, seen_ms)| DeviceRecord {
             device: DeviceId(unsql(device)),
             user,
+            name,
             created_ms: unsql(created_ms),
+            seen_ms: unsql(seen_ms),
         };
         Ok(rows.into_iter().map(record).collect())
     }
@@ -128,7 +138,7 @@ impl Accounts {
         Ok(found.map(|(not_before_ms,)| unsql(not_before_ms)))
     }
 
-    /// Forgets all devices of a user but one, and refuses older tokens. Repeatable; it never steps back.
+    /// Forgets all devices of a user but one, and refuses older tokens, the kept one's too. Repeatable; it never steps back.
     ///
     /// # Errors
     /// The database's.
@@ -146,6 +156,8 @@ impl Accounts {
         let keep = keep.map_or(0, |device| device.0);
         let delete = sqlx::query("DELETE FROM devices WHERE user_id = $1 AND device_id <> $2");
         delete.bind(sql(user.0)).bind(sql(keep)).execute(&mut *transaction).await?;
+        let end = sqlx::query("DELETE FROM refresh_tokens WHERE device_id = $1");
+        end.bind(sql(keep)).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 }
@@ -153,8 +165,15 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::Database;
     use crate::name::Name;
     use crate::snowflake::EPOCH_MS;
+
+    on_both! {
+        devices_have_one_owner_and_a_bound
+        the_last_place_is_taken_once
+        all_but_one_are_logged_out_and_older_tokens_refused
+    }
 
     const NOW_MS: u64 = EPOCH_MS + 1_000_000;
 
@@ -162,10 +181,8 @@ mod tests {
         Name::parse(text).unwrap()
     }
 
-    #[tokio::test]
-    async fn devices_have_one_owner_and_a_bound() {
-        let data = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(data.path()).await.unwrap();
+    async fn devices_have_one_owner_and_a_bound(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
         let alice = accounts.create_user(&name("alice"), "hash", NOW_MS).await.unwrap();
         let bob = accounts.create_user(&name("bob"), "hash", NOW_MS).await.unwrap();
         let AddDevice::Added(phone) = accounts.add_device(alice, 2, NOW_MS).await.unwrap() else { panic!() };
@@ -184,10 +201,21 @@ mod tests {
         assert!(accounts.check().await.unwrap().is_empty());
     }
 
-    #[tokio::test]
-    async fn all_but_one_are_logged_out_and_older_tokens_refused() {
-        let data = tempfile::tempdir().unwrap();
-        let accounts = Accounts::open(data.path()).await.unwrap();
+    async fn the_last_place_is_taken_once(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
+        let alice = accounts.create_user(&name("alice"), "hash", NOW_MS).await.unwrap();
+        let mut adding = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let accounts = accounts.clone();
+            adding.spawn(async move { accounts.add_device(alice, 5, NOW_MS).await.unwrap() });
+        }
+        let added = adding.join_all().await;
+        assert_eq!(added.iter().filter(|add| matches!(add, AddDevice::Added(_))).count(), 5);
+        assert_eq!(accounts.all_devices(alice).await.unwrap().len(), 5);
+    }
+
+    async fn all_but_one_are_logged_out_and_older_tokens_refused(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
         let alice = accounts.create_user(&name("alice"), "hash", NOW_MS).await.unwrap();
         for device in 1..=3 {
             assert!(accounts.adopt_device(alice, DeviceId(device), NOW_MS).await.unwrap());

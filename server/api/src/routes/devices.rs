@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bearer::{Bearer, still_counts};
-use super::login::{forget, grant, home_refused};
+use super::login::{forget, home_refused};
+use super::token::grant;
 use crate::error::ApiError;
 use crate::homes::HomeError;
 use crate::json::{Json, parse_id};
@@ -23,8 +24,8 @@ pub(crate) async fn list(
     let devices = api.accounts.devices(claims.user).await?;
     let shown = devices.into_iter().map(|record| {
         json!({
-            "device": record.device.to_string(), "created_ms": record.created_ms,
-            "this": record.device == claims.device,
+            "device": record.device.to_string(), "name": record.name, "created_ms": record.created_ms,
+            "seen_ms": record.seen_ms, "this": record.device == claims.device,
         })
     });
     Ok(axum::Json(json!({ "devices": shown.collect::<Vec<_>>() })))
@@ -76,7 +77,7 @@ pub(crate) async fn logout_all(
     if keep.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let fresh = grant(&api, &headers, claims.user, claims.device, not_before_ms);
+    let fresh = grant(&api, &headers, claims.user, claims.device, not_before_ms).await?;
     Ok(axum::Json(fresh).into_response())
 }
 

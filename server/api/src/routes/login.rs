@@ -1,14 +1,13 @@
-//! Login and renewal of a token.
+//! Login.
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::bearer::{Bearer, still_counts};
+use super::token::grant;
 use crate::accounts::{Account, AddDevice};
 use crate::error::ApiError;
 use crate::homes::HomeError;
@@ -21,6 +20,8 @@ use crate::server::{ChatUrl, Peer, Shared};
 const CORE_RETRY_MS: u64 = 1000;
 /// The same while the disk is nearly full.
 pub(super) const STORAGE_RETRY_MS: u64 = 5000;
+/// Most characters of a device's name.
+const DEVICE_NAME_CHARS_MAX: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +32,8 @@ pub(crate) struct Login {
     device: Option<String>,
     /// A device of the account that gives its place to the new one.
     replace: Option<String>,
+    /// How its owner will know the device in the list of them.
+    device_name: Option<String>,
 }
 
 pub(crate) async fn login(
@@ -41,6 +44,7 @@ pub(crate) async fn login(
 ) -> Result<axum::Json<Value>, ApiError> {
     let parse = |field, id: Option<String>| id.map(|id| parse_id(field, &id).map(DeviceId)).transpose();
     let (device, replace) = (parse("device", body.device)?, parse("replace", body.replace)?);
+    let device_name = body.device_name.as_deref().map(check_device_name).transpose()?;
     if device.is_some() && replace.is_some() {
         return Err(ApiError::field(
             "replace",
@@ -70,20 +74,23 @@ pub(crate) async fn login(
         }
         None => new_device(&api, account.user).await?,
     };
+    api.accounts.logged_in(device, device_name, now_ms()).await?;
+    let granted = grant(&api, &headers, account.user, device, account.not_before_ms).await?;
     api.counters.login();
-    Ok(axum::Json(grant(&api, &headers, account.user, device, account.not_before_ms)))
+    Ok(axum::Json(granted))
 }
 
-/// A fresh token for the device of a valid one, so that a device need not keep a password.
-pub(crate) async fn renew(
-    State(api): State<Shared>,
-    headers: HeaderMap,
-    Bearer(claims): Bearer,
-) -> Result<axum::Json<Value>, ApiError> {
-    let _turn = api.turns.of(claims.user).await;
-    // Again, now that nobody can log it out meanwhile.
-    still_counts(&api, &claims).await?;
-    Ok(axum::Json(grant(&api, &headers, claims.user, claims.device, claims.issued_ms)))
+fn check_device_name(name: &str) -> Result<&str, ApiError> {
+    let name = name.trim();
+    let chars = name.chars().count();
+    if !(1..=DEVICE_NAME_CHARS_MAX).contains(&chars) {
+        let words = format_args!("{chars} characters; must be 1 to {DEVICE_NAME_CHARS_MAX}");
+        return Err(ApiError::field("device_name", words));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(ApiError::field("device_name", "it has a control character; must be one line of text"));
+    }
+    Ok(name)
 }
 
 /// The password was checked before this had its turn; it may have been changed since.
@@ -171,26 +178,6 @@ pub(super) fn home_refused(error: &HomeError) -> ApiError {
         HomeError::StorageFull => ApiError::storage_full(STORAGE_RETRY_MS),
         _ => ApiError::busy(CORE_RETRY_MS, "the server cannot do this now"),
     }
-}
-
-/// A token that is issued now, and not before `not_before_ms`: the clock may have stepped back since then.
-pub(super) fn grant(
-    api: &Shared,
-    headers: &HeaderMap,
-    user: UserId,
-    device: DeviceId,
-    not_before_ms: u64,
-) -> Value {
-    let now_ms = now_ms();
-    let expires_ms = now_ms.saturating_add(api.settings.token_ms);
-    let claims = Claims { user, device, expires_ms, issued_ms: now_ms.max(not_before_ms) };
-    json!({
-        "token": token::sign(api.keys.newest(), &claims),
-        "user": user.to_string(),
-        "device": device.to_string(),
-        "expires_ms": expires_ms,
-        "chat": chat_url(&api.settings.chat_url, headers),
-    })
 }
 
 /// The host by which the caller reached this server reaches the chat port as well, unless the operator says otherwise.

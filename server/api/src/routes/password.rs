@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
-use super::login::{authenticate, grant};
+use super::login::authenticate;
+use super::token::grant;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::password;
@@ -49,5 +50,5 @@ pub(crate) async fn change(
         return Err(ApiError::busy(1, "the password was changed at the same time; try again"));
     }
     tracing::info!(user = %claims.user, device = %claims.device, "the password was changed");
-    Ok(axum::Json(grant(&api, &headers, claims.user, claims.device, not_before_ms)))
+    Ok(axum::Json(grant(&api, &headers, claims.user, claims.device, not_before_ms).await?))
 }

@@ -9,24 +9,28 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::name::Name;
 use crate::password;
-use crate::server::Shared;
+use crate::server::{Shared, Signup};
 use crate::{AccountsError, now_ms};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Signup {
+pub(crate) struct Wanted {
     name: String,
     password: String,
+    /// Asked for where sign-up is by invitation; otherwise it is not looked at.
+    invite: Option<String>,
 }
 
 /// Makes the account in SQL, then tells the core. If the core cannot take it now the account stands all the same, and
 /// the core is told again when somebody looks the user up or the user logs in.
 pub(crate) async fn signup(
     State(api): State<Shared>,
-    Json(body): Json<Signup>,
+    Json(body): Json<Wanted>,
 ) -> Result<(StatusCode, axum::Json<serde_json::Value>), ApiError> {
     let name = Name::parse(&body.name).map_err(|fault| ApiError::field("name", fault))?;
     password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
+    // Before anything that tells of others or costs more than a look-up.
+    let invite = invite(&api, body.invite).await?;
     if api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
@@ -36,7 +40,10 @@ pub(crate) async fn signup(
     }
     let hash = api.hasher.hash(body.password).await?;
     let now_ms = now_ms();
-    let user = api.accounts.create_user(&name, &hash, now_ms).await?;
+    let user = match invite {
+        Some(code) => api.accounts.create_invited_user(&name, &hash, &code, now_ms).await?,
+        None => api.accounts.create_user(&name, &hash, now_ms).await?,
+    };
     api.counters.signup();
     match api.homes.create_account(user, now_ms).await {
         Ok(()) => api.accounts.set_in_core(user).await?,
@@ -45,11 +52,19 @@ pub(crate) async fn signup(
     Ok((StatusCode::CREATED, axum::Json(serde_json::json!({ "user": user.to_string() }))))
 }
 
-impl From<AccountsError> for ApiError {
-    fn from(error: AccountsError) -> Self {
-        match error {
-            AccountsError::NameTaken => Self::new(StatusCode::CONFLICT, "name_taken", "the name is taken"),
-            other => Self::internal(other),
+/// The invite that this sign-up takes, if it needs one. It is taken with the account, not here.
+async fn invite(api: &Shared, named: Option<String>) -> Result<Option<String>, ApiError> {
+    let refuse = |code, words| Err(ApiError::new(StatusCode::FORBIDDEN, code, words));
+    match (api.settings.signup, named) {
+        (Signup::Open, _) => Ok(None),
+        (Signup::Closed, _) => {
+            refuse("signup_closed", "nobody can sign up here; ask the operator for an account")
         }
+        (Signup::Invite, None) => refuse("invite_needed", "sign-up is by invitation; name one in \"invite\"")
+            .map_err(|e| e.at("invite")),
+        (Signup::Invite, Some(code)) => match api.accounts.invite_fault(&code, now_ms()).await? {
+            None => Ok(Some(code)),
+            Some(fault) => Err(fault.into()),
+        },
     }
 }

@@ -39,5 +39,13 @@ async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Valu
             Err(error) => tracing::warn!(user = %account.user, %error, "the core does not know the user yet"),
         }
     }
-    Ok(axum::Json(json!({ "user": account.user.to_string(), "name": account.name })))
+    Ok(axum::Json(shown(&account)))
+}
+
+/// What everybody sees of a user.
+pub(super) fn shown(account: &Account) -> Value {
+    json!({
+        "user": account.user.to_string(), "name": account.name, "display_name": account.display_name,
+        "about": account.about,
+    })
 }

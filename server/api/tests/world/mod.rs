@@ -5,11 +5,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use api::{Accounts, AdminToken, Api, ChatUrl, HomeError, Homes, Keys, Parts, Pending, Settings, now_ms};
+use api::{
+    Accounts, AdminToken, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Parts, Pending,
+    PostgresUrl, Settings, Signup, now_ms,
+};
 use protocol::{DeviceId, UserId};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+pub mod postgres;
+
+/// Makes of each scenario a test on SQLite and one on PostgreSQL.
+#[allow(unused_macros)]
+macro_rules! on_both {
+    ($($scenario:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $scenario() {
+                super::$scenario(super::World::new().await).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $scenario() {
+                super::$scenario(super::World::on_postgres().await).await;
+            })*
+        }
+    };
+}
 
 #[derive(Default)]
 pub struct FakeHomes {
@@ -92,6 +116,7 @@ impl Homes for FakeHomes {
 
 pub struct World {
     pub data: tempfile::TempDir,
+    pub database: Database,
     pub homes: Arc<FakeHomes>,
     pub keys: Keys,
     pub base: String,
@@ -101,24 +126,66 @@ pub struct World {
 pub const PASSWORD: &str = "correct horse";
 
 impl World {
+    /// On SQLite.
     pub async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let homes = Arc::new(FakeHomes::default());
+        let database = Database::in_directory(data.path());
+        Self::on(data, database).await
+    }
+
+    /// On a fresh database of the PostgreSQL that these tests share.
+    pub async fn on_postgres() -> Self {
+        Self::at(&postgres::fresh()).await
+    }
+
+    /// On this PostgreSQL.
+    pub async fn at(url: &str) -> Self {
+        let database = Database::Postgres(PostgresUrl::parse(url).unwrap());
+        Self::on(tempfile::tempdir().unwrap(), database).await
+    }
+
+    async fn on(data: tempfile::TempDir, database: Database) -> Self {
         let keys = Keys::open_or_create(data.path(), now_ms()).unwrap();
-        let settings = Settings { chat_url: ChatUrl::Port(7), token_ms: 60_000, devices_max: 3, hashers: 2 };
-        let accounts = Accounts::open(data.path()).await.unwrap();
-        let admin = AdminToken::open_or_create(data.path()).unwrap();
-        let parts = Parts { accounts, keys: keys.clone(), admin, homes: homes.clone(), settings };
+        let http = reqwest::Client::new();
+        let world = Self { data, database, homes: Arc::default(), keys, base: String::new(), http };
+        world.again(|_| {}).await
+    }
+
+    /// Another server on the same accounts and the same core, set otherwise.
+    pub async fn again(self, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            chat_url: ChatUrl::Port(7),
+            token_ms: 60_000,
+            lifetimes: Lifetimes { refresh_ms: 600_000, login_ms: 6_000_000 },
+            devices_max: 3,
+            hashers: 2,
+            signup: Signup::Open,
+            user_invites: 0,
+        };
+        set(&mut settings);
+        let accounts = Accounts::open(&self.database).await.unwrap();
+        let admin = AdminToken::open_or_create(self.data.path()).unwrap();
+        let (keys, homes) = (self.keys.clone(), self.homes.clone());
+        let parts = Parts { accounts, keys, admin, homes, settings };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), std::future::pending()));
-        Self { data, homes, keys, base, http: reqwest::Client::new() }
+        Self { base, ..self }
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> (StatusCode, Value) {
         let response = request.send().await.unwrap();
         let status = response.status();
+        let header =
+            |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (kind, retry_after_s) = (header("content-type"), header("retry-after"));
         let text = response.text().await.unwrap();
+        if status.is_client_error() || status.is_server_error() {
+            assert_eq!(kind.as_deref(), Some("application/problem+json"), "{text}");
+            let retry_ms = serde_json::from_str::<Value>(&text).unwrap()["retry_after_ms"].as_u64().unwrap();
+            let seconds = (retry_ms > 0).then(|| retry_ms.div_ceil(1000).to_string());
+            assert_eq!(retry_after_s, seconds, "{text}");
+        }
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
@@ -128,6 +195,31 @@ impl World {
 
     pub async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         self.send(self.http.get(format!("{}{path}", self.base)).bearer_auth(token)).await
+    }
+
+    /// A request as whoever has the token.
+    pub async fn with(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        self.send(request).await
+    }
+
+    /// A request as the operator.
+    pub async fn operate(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        self.with(method, path, &self.operator(), body).await
+    }
+
+    pub fn operator(&self) -> String {
+        let token = std::fs::read_to_string(self.data.path().join("admin.token")).unwrap();
+        token.trim_end().to_owned()
     }
 
     pub async fn signup(&self, name: &str) -> (StatusCode, Value) {
@@ -152,10 +244,22 @@ impl World {
     }
 }
 
+/// It was refused so, as RFC 9457 has it. Gives the words for people.
 #[track_caller]
 pub fn refused(answer: &(StatusCode, Value), status: u16, code: &str) -> String {
-    let error = &answer.1["error"];
-    assert_eq!((answer.0.as_u16(), error["code"].as_str()), (status, Some(code)), "{answer:?}");
-    assert!(error["retry_after_ms"].is_u64(), "{error}");
-    error["message"].as_str().unwrap().to_owned()
+    let problem = &answer.1;
+    assert_eq!((answer.0.as_u16(), problem["code"].as_str()), (status, Some(code)), "{answer:?}");
+    assert_eq!(problem["status"], status, "{problem}");
+    assert_eq!(problem["type"], format!("urn:maru:problem:{code}"), "{problem}");
+    assert_eq!(problem["title"], code.replace('_', " "), "{problem}");
+    assert!(problem["retry_after_ms"].is_u64(), "{problem}");
+    problem["detail"].as_str().unwrap().to_owned()
+}
+
+/// As [`refused`] for a field that is not what it should be.
+#[track_caller]
+pub fn bad_field(answer: &(StatusCode, Value), field: &str) -> String {
+    let words = refused(answer, 400, "bad_field");
+    assert_eq!(answer.1["field"], field, "{answer:?}");
+    words
 }

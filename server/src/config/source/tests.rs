@@ -48,6 +48,11 @@ fn the_file_may_be_named_by_a_variable_and_the_flag_wins() {
 fn every_setting_has_its_bounds() {
     let table: &[(&str, &[&str], &[&str])] = &[
         ("data", &["x", "/a b/c"], &[""]),
+        (
+            "database",
+            &["sqlite", "postgres://maru:secret@db/maru", "postgresql://h/n"],
+            &["", "mysql://h/n", "postgres://h"],
+        ),
         ("http", &["0.0.0.0:0", "[::1]:65535"], &["localhost:80", "80", ":80", "1.2.3.4", "1.2.3.4:65536"]),
         ("listen", &["0.0.0.0:0", "[::]:1"], &["x", "", "1.2.3.4:-1"]),
         ("quic", &["auto", "off", "[::]:0"], &["on", "", "1.2.3.4"]),
@@ -70,7 +75,11 @@ fn every_setting_has_its_bounds() {
         ("stalled_ms", &["1000", "600000"], &["999", "600001"]),
         ("idle_users", &["0", "10000000"], &["-1", "10000001"]),
         ("idle_channels", &["0", "10000000"], &["-1", "10000001"]),
+        ("signup", &["open", "invite", "closed", "auto"], &["", "on", "Open"]),
+        ("user_invites", &["0", "100"], &["-1", "101"]),
         ("token_s", &["10", "31536000"], &["9", "31536001", "18446744073709551616"]),
+        ("refresh_s", &["60", "315360000"], &["59", "315360001"]),
+        ("login_s", &["60", "315360000"], &["59", "315360001"]),
         ("hello_timeout_ms", &["100", "600000"], &["99", "600001"]),
         ("space_reserve_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
         ("cache_mib", &["8", "1048576"], &["7", "1048577"]),
@@ -88,7 +97,8 @@ fn every_setting_has_its_bounds() {
         for value in *bad {
             let refused = load_all(&[(name, value)], &[], None).unwrap_err();
             let ConfigError::Value { key, found, allowed, .. } = refused else { panic!("{refused}") };
-            assert_eq!((key, found.as_str()), (format!("--{}", name.replace('_', "-")), *value));
+            let shown = if *name == SECRET { HIDDEN } else { value };
+            assert_eq!((key, found.as_str()), (format!("--{}", name.replace('_', "-")), shown));
             assert!(!allowed.is_empty());
         }
     }
@@ -106,7 +116,7 @@ fn a_refusal_names_key_place_found_and_allowed() {
         "MARU_SHARD (in the environment) is not a setting; did you mean MARU_SHARDS?"
     );
     let far = words(&[], &[("MARU_COLOUR", "blue")], None);
-    assert!(far.contains("the settings are MARU_DATA, MARU_HTTP"), "{far}");
+    assert!(far.contains("the settings are MARU_DATA, MARU_DATABASE"), "{far}");
     let file = words(&[], &[], Some("group_members = 501\n"));
     assert!(file.contains("maru.toml) is \"501\"; must be 2 to 500"), "{file}");
     let file = words(&[], &[], Some("group_member = 50\n"));
@@ -114,6 +124,23 @@ fn a_refusal_names_key_place_found_and_allowed() {
     // Also below a layer that is right.
     let hidden = words(&[("group_members", "50")], &[("MARU_GROUP_MEMBERS", "many")], None);
     assert!(hidden.contains("MARU_GROUP_MEMBERS") && hidden.contains("many"), "{hidden}");
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let bad = "postgres://maru:sesame@db/maru?sslmod=require";
+    for words in [
+        load_all(&[("database", bad)], &[], None).unwrap_err().to_string(),
+        load_all(&[], &[("MARU_DATABASE", bad)], None).unwrap_err().to_string(),
+        load_all(&[], &[], Some(&format!("database = \"{bad}\"\n"))).unwrap_err().to_string(),
+        load_all(&[], &[], Some(&format!("\ndatabase = {bad}\n"))).unwrap_err().to_string(),
+        load_all(&[], &[], Some(&format!("databas = \"{bad}\"\n"))).unwrap_err().to_string(),
+        format!("{:?}", load_all(&[("database", "postgres://maru:sesame@db/maru")], &[], None).unwrap()),
+    ] {
+        assert!(!words.contains("sesame"), "{words}");
+    }
+    let file = load_all(&[], &[], Some("\ndatabase = postgres://\n")).unwrap_err().to_string();
+    assert!(file.contains("line 2"), "{file}");
 }
 
 #[test]
@@ -146,6 +173,17 @@ fn values_arrive() {
     assert_eq!((config.token_ms, config.space_reserve_bytes), (60_000, Some(16 << 20)));
     assert_eq!(config.chat_url.as_deref(), Some("wss://c/ws"));
     assert_eq!(config.log, tracing::level_filters::LevelFilter::WARN);
+}
+
+#[test]
+fn a_server_that_strangers_reach_is_closed_until_it_is_opened() {
+    let signup = |set: &[(&str, &str)]| load_all(set, &[], None).unwrap().signup();
+    assert_eq!(signup(&[]), api::Signup::Open);
+    assert_eq!(signup(&[("http", "[::1]:1")]), api::Signup::Open);
+    for everywhere in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+        assert_eq!(signup(&[("http", everywhere)]), api::Signup::Closed);
+        assert_eq!(signup(&[("http", everywhere), ("signup", "invite")]), api::Signup::Invite);
+    }
 }
 
 #[test]

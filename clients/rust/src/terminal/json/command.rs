@@ -14,7 +14,7 @@ const LIST_LIMIT: u32 = 500;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
-    Signup { name: Option<String>, password: Option<String> },
+    Signup { name: Option<String>, password: Option<String>, invite: Option<String> },
     Login { name: Option<String>, password: Option<String>, device: Option<DeviceId>, cursor: Cursor },
     Do { action: Do, send_id: Option<SendId> },
     Ask(Ask),
@@ -125,7 +125,7 @@ impl Ask<ChannelId> {
 
 /// Every command with its fields; `ref` goes with each.
 const COMMANDS: &[(&str, &[&str])] = &[
-    ("signup", &["name", "password"]),
+    ("signup", &["name", "password", "invite"]),
     ("login", &["name", "password", "device", "cursor", "generation"]),
     ("send", &["to", "channel", "text", "send_id"]),
     ("create_group", &["name", "members", "send_id"]),
@@ -177,7 +177,11 @@ impl Fields<'_> {
 
     fn command(&self, cmd: &str) -> Result<Command, String> {
         Ok(match cmd {
-            "signup" => Command::Signup { name: self.text("name")?, password: self.text("password")? },
+            "signup" => Command::Signup {
+                name: self.text("name")?,
+                password: self.text("password")?,
+                invite: self.text("invite")?,
+            },
             "login" => Command::Login {
                 name: self.text("name")?,
                 password: self.text("password")?,
@@ -326,6 +330,7 @@ mod tests {
     fn commands_of_the_issue() {
         for line in [
             r#"{"cmd":"signup","name":"a","password":"b"}"#,
+            r#"{"cmd":"signup","name":"a","password":"b","invite":"c"}"#,
             r#"{"cmd":"send","to":"a","text":"x"}"#,
             r#"{"cmd":"send","channel":"340282366920938463463374607431768211455","text":"x","send_id":"9"}"#,
             r#"{"cmd":"create_group","name":"g","members":["a","b"]}"#,

@@ -38,7 +38,7 @@ impl Person {
                 self.answers_due += 1;
                 Ok(())
             }
-            "signup" => self.sign_up().await,
+            "signup" => self.sign_up(rest).await,
             "login" => self.log_in().await,
             "help" => Ok(self.line(HELP)?),
             "quit" => {

@@ -12,10 +12,12 @@ use crate::accounts::{Account, AddDevice};
 use crate::error::ApiError;
 use crate::json::{Json, parse_id};
 use crate::name::Name;
-use crate::now_ms;
+use crate::password;
 use crate::routes::devices::log_out_all;
 use crate::routes::login::{admit, forget, home_refused};
+use crate::routes::profile::erase;
 use crate::server::Shared;
+use crate::{OPERATOR_TOKEN_MS, now_ms};
 
 /// Longest life of an operator's token, seconds: a year.
 const TTL_S_MAX: u64 = 31_536_000;
@@ -33,20 +35,68 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     async fn account(&self, api: &Shared) -> Result<Account, ApiError> {
-        let account = match (&self.user, &self.name) {
-            (Some(user), None) => api.accounts.user(protocol::UserId(parse_id("user", user)?)).await?,
-            (None, Some(name)) => {
-                let name = Name::parse(name).map_err(|fault| ApiError::field("name", fault))?;
-                api.accounts.user_by_name(&name).await?
-            }
-            _ => return Err(ApiError::field("user", "expected either \"user\", an id, or \"name\"")),
-        };
-        account.ok_or_else(|| ApiError::not_found("there is no such user"))
+        named(api, self.user.as_deref(), self.name.as_deref()).await
     }
 
     fn device(&self) -> Result<Option<DeviceId>, ApiError> {
         self.device.as_deref().map(|id| parse_id("device", id).map(DeviceId)).transpose()
     }
+}
+
+async fn named(api: &Shared, user: Option<&str>, name: Option<&str>) -> Result<Account, ApiError> {
+    let account = match (user, name) {
+        (Some(user), None) => api.accounts.user(protocol::UserId(parse_id("user", user)?)).await?,
+        (None, Some(name)) => {
+            let name = Name::parse(name).map_err(|fault| ApiError::field("name", fault))?;
+            api.accounts.user_by_name(&name).await?
+        }
+        _ => return Err(ApiError::field("user", "expected either \"user\", an id, or \"name\"")),
+    };
+    account.ok_or_else(|| ApiError::not_found("there is no such user"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reset {
+    user: Option<String>,
+    name: Option<String>,
+    password: String,
+}
+
+/// Another password for one who has lost it, or whose password somebody else has: all devices are ended.
+pub(crate) async fn password(
+    State(api): State<Shared>,
+    _operator: Operator,
+    Json(body): Json<Reset>,
+) -> Result<StatusCode, ApiError> {
+    password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
+    let user = named(&api, body.user.as_deref(), body.name.as_deref()).await?.user;
+    let hash = api.hasher.hash(body.password).await?;
+    let _turn = api.turns.of(user).await;
+    log_out_all(&api, user, None).await?;
+    api.accounts.reset_password(user, &hash).await?;
+    tracing::info!(%user, "the operator has given another password");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Erased {
+    user: Option<String>,
+    name: Option<String>,
+}
+
+/// Erases an account.
+pub(crate) async fn erase_user(
+    State(api): State<Shared>,
+    _operator: Operator,
+    Json(body): Json<Erased>,
+) -> Result<StatusCode, ApiError> {
+    let user = named(&api, body.user.as_deref(), body.name.as_deref()).await?.user;
+    let _turn = api.turns.of(user).await;
+    erase(&api, user).await?;
+    tracing::info!(%user, "the operator has erased an account");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A token for a device of any user. One that does not exist is made; the user's limit counts.
@@ -56,7 +106,7 @@ pub(crate) async fn token(
     Json(wanted): Json<Wanted>,
 ) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
     let ttl_ms = match wanted.ttl_s {
-        None => api.settings.token_ms,
+        None => OPERATOR_TOKEN_MS,
         Some(ttl_s) if (1..=TTL_S_MAX).contains(&ttl_s) => ttl_s * 1000,
         Some(ttl_s) => {
             let words = format_args!("{ttl_s}; must be 1 to {TTL_S_MAX}");

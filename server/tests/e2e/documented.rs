@@ -1,0 +1,36 @@
+//! The commands of docs/http.md, run as a newcomer would run them: against a server of one's own, and nothing else changed.
+
+use std::process::Command;
+
+use crate::node::Node;
+use crate::raw::Raw;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/http.md");
+
+/// The block of commands behind a mark of the page.
+fn commands(mark: &str) -> String {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let (_, rest) = page.split_once(&format!("<!-- run: {mark} -->\n```sh\n")).expect("the mark");
+    rest.split_once("```").expect("the end of the block").0.to_owned()
+}
+
+#[test]
+fn the_session_by_hand_works() {
+    let node = Node::start(2, &[]);
+    let script = commands("session");
+    let there = "SERVER=http://127.0.0.1:8080\n";
+    assert!(script.starts_with(there), "{script}");
+    let script = script.replacen(there, &format!("SERVER={}\n", node.http), 1) + "\necho \"token $token\"\n";
+    let output = Command::new("bash").args(["-eu", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{words}");
+    for part in
+        ["\"user\":\"", "\"name\":\"curl\"", "\"name\":\"ada\"", "\"shards\":2", &node.ws, "HTTP/1.1 101 "]
+    {
+        assert!(said.contains(part), "{part} is not in {words}");
+    }
+    // The token of the second pair is good for HELLO.
+    let token = said.lines().find_map(|line| line.strip_prefix("token ")).expect("the token");
+    Raw::live(&node, token).is_served(2);
+}
