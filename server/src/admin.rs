@@ -102,6 +102,15 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Turn a user's second factor off, for one who has lost the app and the recovery codes; also beside a running server.
+    /// Make sure that it is the user who asks.
+    TwoFactorOff {
+        #[command(flatten)]
+        place: Place,
+        /// Whose.
+        #[arg(long, value_name = "NAME")]
+        user: String,
+    },
     /// End devices: their sessions are closed, and no token that they hold is good any more. All devices of a user, one of
     /// them, or those of everybody. In a stopped data directory, or with --server on the running server that uses it.
     Revoke {
@@ -225,6 +234,9 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Token { place, user, device, ttl, json } => {
                 let wanted = accounts::Wanted { user, device: *device, ttl_s: *ttl, json: *json };
                 accounts::token(&place.load()?, wanted, &mut out).await
+            }
+            Task::TwoFactorOff { place, user } => {
+                accounts::two_factor_off(&place.existing()?, user, &mut out).await
             }
             Task::Revoke { place, user, device, server, .. } => {
                 let wanted = match user {

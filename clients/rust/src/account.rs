@@ -41,6 +41,22 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// What an authenticator app is given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TwoFactor {
+    /// Base 32, to be typed.
+    pub secret: String,
+    /// `otpauth://...`, to be shown as a QR code.
+    pub uri: String,
+}
+
+/// Without the secret: it must not reach a log.
+impl std::fmt::Debug for TwoFactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TwoFactor")
+    }
+}
+
 /// A person's id and name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
@@ -141,6 +157,15 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// What a login can say besides.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Extras<'a> {
+    /// How the device's owner will know it among the others.
+    pub device_name: Option<&'a str>,
+    /// Of the user's app, or a recovery code.
+    pub code: Option<&'a str>,
+}
+
 impl Account {
     /// The control plane at `http://host:port`.
     ///
@@ -179,32 +204,33 @@ impl Account {
     /// Logs a device in; without one, a new device is made.
     ///
     /// # Errors
-    /// Wrong name or password, too many devices, or there was no answer.
+    /// Wrong name or password, too many devices, `code_required` for one with a second factor, or there was no answer.
     pub async fn login(
         &self,
         name: &str,
         password: &str,
         device: Option<DeviceId>,
     ) -> Result<Login, AccountError> {
-        self.login_as(name, password, device, None).await
+        self.login_with(name, password, device, Extras::default()).await
     }
 
-    /// The same for a device that says how its owner will know it among the others.
+    /// The same, with what else a login can say.
     ///
     /// # Errors
-    /// As for [`Self::login`]; the device's name is empty, too long or has control characters.
-    pub async fn login_as(
+    /// As for [`Self::login`]; `wrong_code`; the device's name is empty, too long or has control characters.
+    pub async fn login_with(
         &self,
         name: &str,
         password: &str,
         device: Option<DeviceId>,
-        device_name: Option<&str>,
+        extras: Extras<'_>,
     ) -> Result<Login, AccountError> {
         let mut body = json!({ "name": name, "password": password });
         if let Some(fields) = body.as_object_mut() {
             let device = device.map(|device| ("device", device.to_string()));
-            let device_name = device_name.map(|name| ("device_name", name.to_owned()));
-            for (field, value) in device.into_iter().chain(device_name) {
+            let device_name = extras.device_name.map(|name| ("device_name", name.to_owned()));
+            let code = extras.code.map(|code| ("code", code.to_owned()));
+            for (field, value) in device.into_iter().chain(device_name).chain(code) {
                 fields.insert(field.into(), value.into());
             }
         }
@@ -220,6 +246,37 @@ impl Account {
     pub async fn renew(&self, refresh: &str) -> Result<Login, AccountError> {
         let answer = self.ask(Method::POST, "/v1/token", None, Some(json!({ "refresh": refresh }))).await?;
         Ok(self.login_of(&answer)?)
+    }
+
+    /// Makes a secret for an authenticator app. Nothing asks for its codes before [`Self::confirm_two_factor`].
+    ///
+    /// # Errors
+    /// Wrong password, it is on already, the token is no good, or there was no answer.
+    pub async fn begin_two_factor(&self, token: &str, password: &str) -> Result<TwoFactor, AccountError> {
+        let body = json!({ "password": password });
+        let answer = self.ask(Method::POST, "/v1/two-factor", Some(token), Some(body)).await?;
+        Ok(TwoFactor { secret: self.text(&answer, "secret")?, uri: self.text(&answer, "uri")? })
+    }
+
+    /// Turns it on with a code of the app. Gives the recovery codes, which are told this once.
+    ///
+    /// # Errors
+    /// Wrong code, it was not begun, the token is no good, or there was no answer.
+    pub async fn confirm_two_factor(&self, token: &str, code: &str) -> Result<Vec<String>, AccountError> {
+        let body = json!({ "code": code });
+        let answer = self.ask(Method::POST, "/v1/two-factor/confirm", Some(token), Some(body)).await?;
+        let codes = answer.get("recovery_codes").and_then(Value::as_array);
+        let codes = codes.map(|codes| codes.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        Ok(codes.ok_or_else(|| self.place.bad_answer("no list \"recovery_codes\""))?)
+    }
+
+    /// Turns it off.
+    ///
+    /// # Errors
+    /// Wrong password or code, the token is no good, or there was no answer.
+    pub async fn two_factor_off(&self, token: &str, password: &str, code: &str) -> Result<(), AccountError> {
+        let body = json!({ "password": password, "code": code });
+        self.ask(Method::POST, "/v1/two-factor/off", Some(token), Some(body)).await.map(drop)
     }
 
     fn login_of(&self, answer: &Value) -> Result<Login, HttpError> {

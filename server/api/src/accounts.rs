@@ -6,14 +6,16 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool};
 
 use crate::database::Database;
-use crate::name::Name;
+use crate::name::{Name, Sought};
 use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
 mod devices;
 mod invites;
 mod leaving;
+mod likeness;
 mod refresh;
+mod second_factor;
 
 pub use devices::{AddDevice, DeviceRecord};
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
@@ -32,7 +34,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "not before", include_str!("../migrations/0002_not_before.sql")),
     (3, "invites", include_str!("../migrations/0003_invites.sql")),
+    (4, "likeness", include_str!("../migrations/0004_likeness.sql")),
     (5, "refresh tokens", include_str!("../migrations/0005_refresh_tokens.sql")),
+    (6, "two factor", include_str!("../migrations/0006_two_factor.sql")),
     (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
 ];
 
@@ -68,8 +72,8 @@ pub struct Account {
 /// Why the accounts could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
-    /// The name belongs to somebody, in this or another spelling.
-    #[error("the name is taken")]
+    /// The name belongs to somebody, in this or another spelling, or looks like somebody's.
+    #[error("the name is taken, or looks like one that is")]
     NameTaken,
     /// Nobody is let in with the invite.
     #[error(transparent)]
@@ -114,7 +118,9 @@ impl Accounts {
 
     async fn connect(database: &Database, create: bool) -> Result<Self, AccountsError> {
         let pool = database.open(create, migrate).await?;
-        Ok(Self { pool, is_sqlite: database.is_sqlite(), ids: Snowflake::new(0).into() })
+        let accounts = Self { pool, is_sqlite: database.is_sqlite(), ids: Snowflake::new(0).into() };
+        accounts.make_likenesses().await?;
+        Ok(accounts)
     }
 
     /// Closes every connection, so that the write-ahead log is folded into the file.
@@ -142,12 +148,25 @@ impl Accounts {
     ///
     /// # Errors
     /// The database's.
-    pub async fn user_by_name(&self, name: &Name) -> Result<Option<Account>, AccountsError> {
+    pub async fn user_by_name(&self, name: impl AsRef<Sought>) -> Result<Option<Account>, AccountsError> {
+        let name = name.as_ref();
         let query = sqlx::query_as::<_, UserRow>(
             "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms, display_name, about \
-             FROM users WHERE folded = $1",
+             FROM users WHERE folded IN ($1, $2) ORDER BY CASE WHEN folded = $1 THEN 0 ELSE 1 END LIMIT 1",
         );
-        Ok(query.bind(name.folded()).fetch_optional(&self.pool).await?.map(account))
+        let query = query.bind(name.folded()).bind(name.bare());
+        Ok(query.fetch_optional(&self.pool).await?.map(account))
+    }
+
+    /// Whether somebody has the name, in whatever spelling, or one that looks like it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_taken(&self, name: &Name) -> Result<bool, AccountsError> {
+        let query =
+            sqlx::query_as::<_, (i64,)>("SELECT 1 FROM users WHERE folded = $1 OR likeness = $2 LIMIT 1");
+        let query = query.bind(name.folded()).bind(name.likeness());
+        Ok(query.fetch_optional(&self.pool).await?.is_some())
     }
 
     /// The account with an id.
@@ -218,7 +237,8 @@ impl Accounts {
     /// accounts that were made here keep their id and their oldest devices. For load tests and imports.
     ///
     /// # Errors
-    /// [`AccountsError::NameTaken`] when a name is a person's, or the database's; then nothing was made.
+    /// [`AccountsError::NameTaken`] when a name is a person's or looks like another's, or the database's; then nothing
+    /// was made.
     pub async fn create_in_bulk(
         &self,
         names: &[Name],
@@ -237,16 +257,20 @@ impl Accounts {
         let mut spare = spare.into_iter();
         let mut transaction = self.pool.begin().await?;
         for (name, user) in names.iter().zip(ids) {
-            let insert = sqlx::query_as::<_, (i64, String)>(
-                "INSERT INTO users (user_id, name, folded, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (folded) DO UPDATE SET folded = excluded.folded RETURNING user_id, password_hash",
+            let insert = sqlx::query(
+                "INSERT INTO users (user_id, name, folded, likeness, password_hash, created_ms) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
             );
-            let insert = insert.bind(sql(user)).bind(name.shown()).bind(name.folded());
-            let insert = insert.bind(NO_PASSWORD).bind(sql(now_ms));
-            let (user, password) = insert.fetch_one(&mut *transaction).await?;
-            if password != NO_PASSWORD {
+            let insert = insert.bind(sql(user)).bind(name.shown()).bind(name.folded()).bind(name.likeness());
+            insert.bind(NO_PASSWORD).bind(sql(now_ms)).execute(&mut *transaction).await?;
+            let query = sqlx::query_as::<_, (i64, String)>(
+                "SELECT user_id, password_hash FROM users WHERE folded = $1",
+            );
+            let found = query.bind(name.folded()).fetch_optional(&mut *transaction).await?;
+            // None: the name looks like that of another account.
+            let Some((user, _)) = found.filter(|(_, password)| password == NO_PASSWORD) else {
                 return Err(AccountsError::NameTaken);
-            }
+            };
             let known = sqlx::query_as::<_, (i64,)>(
                 "SELECT device_id FROM devices WHERE user_id = $1 ORDER BY device_id LIMIT $2",
             );
@@ -337,12 +361,14 @@ async fn insert_user(
 ) -> Result<(), AccountsError> {
     // Nor does anybody take the name of one who left a short while ago.
     let insert = sqlx::query(
-        "INSERT INTO users (user_id, name, folded, password_hash, created_ms) SELECT $1, $2, $3, $4, $5 \
+        "INSERT INTO users (user_id, name, folded, likeness, password_hash, created_ms) \
+         SELECT $1, $2, $3, $8, $4, $5 \
          WHERE NOT EXISTS (SELECT 1 FROM gone_users WHERE name_hash = $6 AND gone_ms > $7)",
     );
     let insert = insert.bind(sql(user.0)).bind(name.shown()).bind(name.folded());
     let insert = insert.bind(password_hash).bind(sql(now_ms)).bind(secret::kept_text(name.folded()));
-    match insert.bind(sql(now_ms) - sql(NAME_HELD_MS)).execute(connection).await {
+    let insert = insert.bind(sql(now_ms) - sql(NAME_HELD_MS)).bind(name.likeness());
+    match insert.execute(connection).await {
         Ok(done) if done.rows_affected() == 0 => Err(AccountsError::NameTaken),
         Ok(_) => Ok(()),
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Err(AccountsError::NameTaken),

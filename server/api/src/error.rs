@@ -111,7 +111,7 @@ impl From<AccountsError> for ApiError {
     fn from(error: AccountsError) -> Self {
         let meaning = match &error {
             AccountsError::NameTaken => {
-                return Self::new(StatusCode::CONFLICT, "name_taken", "the name is taken");
+                return Self::new(StatusCode::CONFLICT, "name_taken", error.to_string());
             }
             AccountsError::Invite(fault) => return (*fault).into(),
             AccountsError::Database(error) | AccountsError::Unreachable { error, .. } => meaning(error),

@@ -40,6 +40,7 @@ mod routes;
 mod secret;
 mod server;
 pub mod snowflake;
+mod totp;
 mod turns;
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{HomeError, Homes, Pending, Route};
 pub use keys::Keys;
-pub use name::{Name, NameFault};
+pub use name::{Name, NameFault, Sought};
 pub use private_file::PrivateFileError;
 pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
 pub use server::{Api, ChatUrl, Parts, Settings, Signup, serve};

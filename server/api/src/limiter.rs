@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use protocol::UserId;
+
 /// Buckets of one generation. Two generations are remembered, about 10 MiB.
 const BUCKETS_MAX: usize = 32_768;
 
@@ -23,11 +25,16 @@ const NAME: Bound = Bound { burst: 100, refill_ms: 1000 };
 /// Guesses of one address at all names: many people can be behind one address.
 const ADDRESS: Bound = Bound { burst: 100, refill_ms: 1000 };
 
+/// Guesses at one user's second factor, made by who knows the password: of a million codes three are good at a time, so
+/// this lets a guesser who goes on for a year in with a chance of one in seven, and lets the owner mistype.
+const CODE: Bound = Bound { burst: 10, refill_ms: 600_000 };
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Key {
     Pair(String, IpAddr),
     Name(String),
     Address(IpAddr),
+    Code(UserId),
 }
 
 impl Key {
@@ -36,6 +43,7 @@ impl Key {
             Self::Pair(..) => PAIR,
             Self::Name(_) => NAME,
             Self::Address(_) => ADDRESS,
+            Self::Code(_) => CODE,
         }
     }
 }
@@ -70,26 +78,43 @@ impl Buckets {
 impl Limiter {
     /// Takes a token of each bucket, or says after how many milliseconds to come again.
     pub(crate) fn take(&self, name: &str, address: IpAddr, now_ms: u64) -> Result<(), u64> {
-        let keys = keys(name, address);
+        self.take_each(&keys(name, address), now_ms)
+    }
+
+    /// As [`Self::take`] for a guess at a user's second factor.
+    pub(crate) fn take_code(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        self.take_each(&[Key::Code(user)], now_ms)
+    }
+
+    fn take_each(&self, keys: &[Key], now_ms: u64) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = keys.iter().map(|key| wait_ms(&buckets, key, now_ms)).max().unwrap_or(0);
         if waits > 0 {
             return Err(waits);
         }
         for key in keys {
-            let full_at_ms = buckets.full_at_ms(&key).unwrap_or(0).max(now_ms) + key.bound().refill_ms;
-            buckets.set(key, full_at_ms);
+            let full_at_ms = buckets.full_at_ms(key).unwrap_or(0).max(now_ms) + key.bound().refill_ms;
+            buckets.set(key.clone(), full_at_ms);
         }
         Ok(())
     }
 
     /// Gives the tokens of one `take` back: the login was good.
     pub(crate) fn give_back(&self, name: &str, address: IpAddr) {
+        self.give_back_each(&keys(name, address));
+    }
+
+    /// Gives the token of one `take_code` back.
+    pub(crate) fn give_code_back(&self, user: UserId) {
+        self.give_back_each(&[Key::Code(user)]);
+    }
+
+    fn give_back_each(&self, keys: &[Key]) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys(name, address) {
-            if let Some(full_at_ms) = buckets.full_at_ms(&key) {
+        for key in keys {
+            if let Some(full_at_ms) = buckets.full_at_ms(key) {
                 let full_at_ms = full_at_ms.saturating_sub(key.bound().refill_ms);
-                buckets.set(key, full_at_ms);
+                buckets.set(key.clone(), full_at_ms);
             }
         }
     }
@@ -158,6 +183,20 @@ mod tests {
         assert_eq!(tries("2001:db8::1"), 100);
         assert_eq!(tries("2001:db8::2"), 0);
         assert_eq!(tries("2001:db8:0:1::1"), 100);
+    }
+
+    #[test]
+    fn codes_are_guessed_slowly_from_wherever() {
+        let limiter = Limiter::default();
+        for _ in 0..10 {
+            assert_eq!(limiter.take_code(UserId(7), 1_000_000), Ok(()));
+        }
+        assert_eq!(limiter.take_code(UserId(7), 1_000_000), Err(600_000));
+        assert_eq!(limiter.take_code(UserId(8), 1_000_000), Ok(()));
+        limiter.give_code_back(UserId(7));
+        assert_eq!(limiter.take_code(UserId(7), 1_000_000), Ok(()));
+        let tries = (0..365 * 24 * 60).filter(|minute| limiter.take_code(UserId(9), minute * 60_000).is_ok());
+        assert_eq!(tries.count(), 52_569);
     }
 
     #[test]

@@ -1,32 +1,79 @@
 //! Passwords: argon2id with the parameters that OWASP recommends (19 MiB, 2 passes, 1 lane), a few at a time.
+//!
+//! What is hashed is the password as RFC 8265 prepares it (the profile OpaqueString): every space is U+0020, and the text
+//! is in normal form C, so that two keyboards give one password. Control characters are refused, for they come from a
+//! slip of a form or a paste. The rest of what that profile refuses is allowed: it would shut out emoji, and what is
+//! assigned depends on the version of Unicode.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::ApiError;
+use crate::name::fold;
 
 /// Fewest characters of a password.
 pub const PASSWORD_CHARS_MIN: usize = 8;
 /// Most characters of a password.
 pub const PASSWORD_CHARS_MAX: usize = 1024;
+/// A password must have so many characters that are not the user's name.
+const OWN_CHARS_MIN: usize = 4;
 /// Requests that may wait for one hashing place; one above is told to come again.
 const WAITING_PER_PLACE: usize = 64;
 /// When one that found no place to wait may come again, milliseconds.
 const RETRY_MS: u64 = 2000;
 
-/// Checks the length, counted in Unicode scalar values. Any character may be in a password.
+/// Small letters, sorted, one a line. LICENSE.common.txt beside it says where they come from.
+const COMMON: &str = include_str!("password/common.txt");
+
+/// The text that is hashed: RFC 8265 section 4.2.
+fn prepare(password: &str) -> String {
+    password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect()
+}
+
+/// General category Zs.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
+/// Checks what makes a password easy to guess for everybody: its length, counted in Unicode scalar values of the prepared
+/// text, and the list of the most common ones.
 ///
 /// # Errors
 /// Words for the person.
 pub fn check(password: &str) -> Result<(), String> {
-    let chars = password.chars().count();
-    if (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
-        return Ok(());
+    let prepared = prepare(password);
+    let chars = prepared.chars().count();
+    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
+        return Err(format!("{chars} characters; must be {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX}"));
     }
-    Err(format!("{chars} characters; must be {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX}"))
+    if let Some(control) = prepared.chars().find(|c| c.is_control()) {
+        return Err(format!("the control character {control:?} is in it; was it pasted?"));
+    }
+    let folded = fold(&prepared);
+    if COMMON.lines().any(|common| common == folded) {
+        return Err("it is one of the most common passwords; take another one".to_owned());
+    }
+    Ok(())
+}
+
+/// [`check`], and that it is more than the user's own name.
+///
+/// # Errors
+/// Words for the person.
+pub fn check_for(name: &str, password: &str) -> Result<(), String> {
+    check(password)?;
+    let name = fold(name.trim());
+    let own = if name.is_empty() { return Ok(()) } else { fold(&prepare(password)).replace(&name, "") };
+    if own.chars().count() < OWN_CHARS_MIN {
+        return Err(format!(
+            "it is little more than the name; take one with {OWN_CHARS_MIN} other characters at least"
+        ));
+    }
+    Ok(())
 }
 
 /// Makes the PHC string that is stored. Blocks for tens of milliseconds and uses 19 MiB.
@@ -34,12 +81,41 @@ pub fn check(password: &str) -> Result<(), String> {
 /// # Errors
 /// Words for the log when the system gave no random salt.
 pub fn hash(password: &str) -> Result<String, String> {
-    let hash = Argon2::default().hash_password(password.as_bytes());
+    let hash = Argon2::default().hash_password(prepare(password).as_bytes());
     hash.map(|hash| hash.to_string()).map_err(|error| format!("cannot hash a password: {error}"))
 }
 
-fn verify(password: &str, hash: &str) -> bool {
-    Argon2::default().verify_password(password.as_bytes(), hash).is_ok()
+/// What came of a comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fit {
+    /// It is another password.
+    Wrong,
+    /// It is the password.
+    Right,
+    /// It is the password, and its hash is to be made anew: of weaker parameters, or of bytes that were not prepared.
+    RightButOld,
+}
+
+/// Compares, and counts what is hashed. A wrong password costs the same whatever is stored: two hashings when preparing
+/// has changed it, because hashes of old were made of the bytes as they came; one otherwise.
+fn verify(password: &str, stored: &PasswordHash, hashed: &AtomicU64) -> Fit {
+    let fits = |text: &str| {
+        hashed.fetch_add(1, Ordering::Relaxed);
+        Argon2::default().verify_password(text.as_bytes(), stored).is_ok()
+    };
+    let prepared = prepare(password);
+    if fits(&prepared) {
+        return if is_weak(stored) { Fit::RightButOld } else { Fit::Right };
+    }
+    if prepared != password && fits(password) { Fit::RightButOld } else { Fit::Wrong }
+}
+
+/// Whether less was asked of the hash than is asked today.
+fn is_weak(stored: &PasswordHash) -> bool {
+    let Ok(params) = Params::try_from(stored) else { return true };
+    let is_other = stored.algorithm != argon2::ARGON2ID_IDENT;
+    let today = Params::default();
+    is_other || params.m_cost() < today.m_cost() || params.t_cost() < today.t_cost()
 }
 
 /// The place where hashing happens: as many at a time as there are cores, and a bounded number waiting.
@@ -48,8 +124,9 @@ pub(crate) struct Hasher {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
-    /// What an unknown user's password is compared with, so that it costs what a known one's does.
-    nobody: String,
+    hashed: Arc<AtomicU64>,
+    /// What is compared with the password of an unknown user, or of one that has none, so that it costs what another's does.
+    nobody: PasswordHash,
 }
 
 /// Counts a request as waiting for as long as it lives.
@@ -65,25 +142,42 @@ impl Hasher {
     /// With room for `places` at a time. Hashes once.
     pub(crate) fn new(places: usize) -> Result<Self, String> {
         let places = places.max(1);
+        let nobody = hash("nobody has this password")?;
         Ok(Self {
             places: Arc::new(Semaphore::new(places)),
             waiting: AtomicUsize::new(0),
             waiting_max: places * WAITING_PER_PLACE,
-            nobody: hash("nobody has this password")?,
+            hashed: Arc::default(),
+            nobody: PasswordHash::new(&nobody).map_err(|error| format!("cannot read a hash: {error}"))?,
         })
+    }
+
+    /// Passwords hashed so far.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
     }
 
     /// [`hash`] in its turn.
     pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
-        self.in_turn(move || hash(&password)).await?.map_err(ApiError::internal)
+        let hashed = self.hashed.clone();
+        let work = move || {
+            hashed.fetch_add(1, Ordering::Relaxed);
+            hash(&password)
+        };
+        self.in_turn(work).await?.map_err(ApiError::internal)
     }
 
-    /// Whether the password belongs to the stored hash. `None`, an unknown user, costs the same and is false.
-    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, ApiError> {
+    /// Whether the password belongs to the stored hash. `None`, an unknown user, and what is no hash, a user without a
+    /// password, cost the same and are wrong.
+    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<Fit, ApiError> {
+        let stored = stored.and_then(|stored| PasswordHash::new(&stored).ok());
+        // One without these is never hashed against.
+        let stored = stored.filter(|stored| stored.salt.is_some() && stored.hash.is_some());
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobody.clone());
-        let fits = self.in_turn(move || verify(&password, &stored)).await?;
-        Ok(fits && known)
+        let hashed = self.hashed.clone();
+        let fit = self.in_turn(move || verify(&password, &stored, &hashed)).await?;
+        Ok(if known { fit } else { Fit::Wrong })
     }
 
     async fn in_turn<T: Send + 'static>(
@@ -108,37 +202,4 @@ impl Hasher {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths() {
-        assert!(check(&"x".repeat(8)).is_ok());
-        assert!(check(&"마".repeat(1024)).is_ok());
-        assert_eq!(check("1234567"), Err("7 characters; must be 8 to 1024".into()));
-        assert!(check(&"x".repeat(1025)).is_err());
-    }
-
-    #[tokio::test]
-    async fn only_the_right_password_fits() {
-        let hasher = Hasher::new(2).unwrap();
-        let stored = hasher.hash("correct horse".into()).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert!(hasher.verify("correct horse".into(), Some(stored.clone())).await.unwrap());
-        assert!(!hasher.verify("correct horsf".into(), Some(stored)).await.unwrap());
-        assert!(!hasher.verify("nobody has this password".into(), None).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn one_too_many_is_told_to_come_again() {
-        let hasher = Hasher::new(1).unwrap();
-        let held = hasher.places.clone().acquire_owned().await.unwrap();
-        hasher.waiting.store(WAITING_PER_PLACE, Ordering::Release);
-        let refused = hasher.hash("x".repeat(8)).await.unwrap_err();
-        assert_eq!(refused.code(), "busy");
-        hasher.waiting.store(0, Ordering::Release);
-        drop(held);
-        assert!(hasher.hash("x".repeat(8)).await.is_ok());
-        assert_eq!(hasher.waiting.load(Ordering::Acquire), 0);
-    }
-}
+mod tests;

@@ -2,9 +2,14 @@
 //!
 //! ```text
 //! POST /v1/signup                 {"name","password","invite"?}              201 {"user"}
-//! POST /v1/login                  {"name","password","device"?,...}          200 {"token","expires_ms","refresh",...}
+//! POST /v1/login                  {"name","password","code"?,"device"?,...}  200 {"token","expires_ms","refresh",...}
 //! POST /v1/token                  anybody   {"refresh"}                      200 the same, for the same device
 //! POST /v1/password               Bearer    {"old","new","keep_devices"?}    200 the same; other devices are logged out
+//! GET  /v1/two-factor             Bearer                                     200 {"on","recovery_codes"}
+//! POST /v1/two-factor             Bearer    {"password"}                     200 {"secret","uri"}; not on before it is confirmed
+//! POST /v1/two-factor/confirm     Bearer    {"code"}                         200 {"recovery_codes":[..]}
+//! POST /v1/two-factor/recovery-codes  Bearer  {"password","code"}            200 {"recovery_codes":[..]}; others than before
+//! POST /v1/two-factor/off         Bearer    {"password","code"}              204
 //! POST /v1/logout                 Bearer                                     204; the device is forgotten
 //! POST /v1/logout/all             Bearer    {"keep_this"?}                   204; or 200 as for /v1/token
 //! GET  /v1/devices                Bearer                                     200 {"devices":[{"device","name","seen_ms",...}]}
@@ -25,6 +30,7 @@
 //! POST /v1/admin/users            Operator  {"prefix"?,"from"?,"count","devices"?}  201 lines of user, device, token
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
+//! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
 //! GET  /healthz /readyz /metrics
 //! ```
 
@@ -39,6 +45,7 @@ mod profile;
 mod route;
 mod signup;
 mod token;
+mod two_factor;
 mod users;
 
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
@@ -58,6 +65,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/login", post(login::login))
         .route("/v1/token", post(token::renew))
         .route("/v1/password", post(password::change))
+        .route("/v1/two-factor", get(two_factor::state).post(two_factor::begin))
+        .route("/v1/two-factor/confirm", post(two_factor::confirm))
+        .route("/v1/two-factor/recovery-codes", post(two_factor::recovery_codes))
+        .route("/v1/two-factor/off", post(two_factor::off))
         .route("/v1/logout", post(devices::logout))
         .route("/v1/logout/all", post(devices::logout_all))
         .route("/v1/devices", get(devices::list))
@@ -76,6 +87,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/admin/users", post(admin::users))
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
+        .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))

@@ -122,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
     pub(crate) limiter: Limiter,
+    /// Of its own, so that strangers who fill the other cannot make it forget.
+    pub(crate) code_limiter: Limiter,
     pub(crate) turns: Turns,
     pub(crate) counters: Counters,
 }
@@ -134,8 +136,10 @@ impl Api {
     pub fn new(parts: Parts) -> Result<Self, String> {
         let Parts { accounts, keys, admin, homes, settings } = parts;
         let hasher = Hasher::new(settings.hashers)?;
-        let (limiter, turns, counters) = (Limiter::default(), Turns::default(), Counters::default());
-        let inner = Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, counters };
+        let (limiter, code_limiter) = (Limiter::default(), Limiter::default());
+        let (turns, counters) = (Turns::default(), Counters::default());
+        let inner =
+            Inner { accounts, keys, admin, homes, settings, hasher, limiter, code_limiter, turns, counters };
         Ok(Self { shared: Arc::new(inner) })
     }
 }

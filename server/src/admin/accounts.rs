@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
-use api::{Accounts, AddDevice, Keys, Name, OPERATOR_TOKEN_MS, now_ms};
+use api::{Account, Accounts, AddDevice, Keys, Name, OPERATOR_TOKEN_MS, Sought, now_ms};
 use protocol::limits::DEVICES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
@@ -34,7 +34,7 @@ pub(super) async fn create_user(
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let name = Name::parse(name).map_err(|fault| format!("name: {fault}"))?;
-    api::password::check(password).map_err(|fault| format!("password: {fault}"))?;
+    api::password::check_for(name.shown(), password).map_err(|fault| format!("password: {fault}"))?;
     std::fs::create_dir_all(&config.data)?;
     let accounts = Accounts::open(&config.accounts()).await?;
     let user = accounts.create_user(&name, &api::password::hash(password)?, now_ms()).await?;
@@ -71,12 +71,11 @@ pub(super) async fn token(
     wanted: Wanted<'_>,
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let name = Name::parse(wanted.user).map_err(|fault| format!("user: {fault}"))?;
     // Opening locks the directory: a running server is asked by POST /v1/admin/token instead.
     let store = Store::open(&config.data, &config.storage())?;
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let accounts = Accounts::open_existing(&config.accounts()).await?;
-    let account = accounts.user_by_name(&name).await?.ok_or_else(|| format!("there is no user {name}"))?;
+    let account = found(&accounts, wanted.user).await?;
     let device = device(&accounts, account.user, wanted.device).await?;
     // The device exists in the core before there is a token for it.
     tell_core(&store, &[(account.user, vec![device])], account.created_ms)?;
@@ -97,6 +96,28 @@ pub(super) async fn token(
         writeln!(out, "{token}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For one who has lost the app and the recovery codes. A running server is not asked: it keeps nothing of it in memory.
+pub(super) async fn two_factor_off(
+    config: &Config,
+    user: &str,
+    out: &mut impl Write,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
+    let account = found(&accounts, user).await?;
+    let was_on = accounts.remove_second_factor(account.user).await?;
+    accounts.close().await;
+    let done = if was_on { "is off" } else { "was off already" };
+    writeln!(out, "the second factor of {} {done}", account.name)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The account that an operator names, in whatever spelling.
+pub(super) async fn found(accounts: &Accounts, name: &str) -> Result<Account, Box<dyn Error>> {
+    let sought = Sought::parse(name).map_err(|fault| format!("--user: {fault}"))?;
+    let account = accounts.user_by_name(&sought).await?;
+    account.ok_or_else(|| format!("--user: there is no user {sought}").into())
 }
 
 async fn device(accounts: &Accounts, user: UserId, wanted: Option<u64>) -> Result<DeviceId, Box<dyn Error>> {

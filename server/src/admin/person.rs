@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use api::{Accounts, Name, now_ms};
+use api::{Accounts, Sought, now_ms};
 use serde_json::json;
 use storage::Store;
 
@@ -28,7 +28,7 @@ pub(super) async fn change(
     change: Change<'_>,
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let name = Name::parse(user).map_err(|fault| format!("--user: {fault}"))?;
+    let name = Sought::parse(user).map_err(|fault| format!("--user: {fault}"))?;
     if let Change::Password(password) = change {
         api::password::check(password).map_err(|fault| format!("password: {fault}"))?;
     }
@@ -51,7 +51,7 @@ pub(super) async fn change(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn in_directory(config: &Config, name: &Name, change: Change<'_>) -> Result<(), Box<dyn Error>> {
+async fn in_directory(config: &Config, name: &Sought, change: Change<'_>) -> Result<(), Box<dyn Error>> {
     // Opening locks the directory: a running server is asked with --server instead.
     let store = Store::open(&config.data, &config.storage())?;
     let accounts = Accounts::open_existing(&config.accounts()).await?;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use api::{Account, Accounts, Name, now_ms};
+use api::{Account, Accounts, now_ms};
 use protocol::commit::{Batch, Part, Row};
 use protocol::query::{Answer, Query};
 use protocol::{BayId, DeviceId, ShardId, UserId};
@@ -79,9 +79,7 @@ async fn for_each(
     mut work: impl AsyncFnMut(&Account, Option<DeviceId>) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     if let Wanted::User { name, device } = wanted {
-        let name = Name::parse(name).map_err(|fault| format!("--user: {fault}"))?;
-        let account = accounts.user_by_name(&name).await?;
-        let account = account.ok_or_else(|| format!("--user: there is no user {name}"))?;
+        let account = super::accounts::found(accounts, name).await?;
         return work(&account, device.map(DeviceId)).await;
     }
     let mut after = UserId(0);

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::Start;
 use super::names::Names;
-use crate::account::AccountError;
+use crate::account::{AccountError, Extras};
 use crate::dial::{Client, End, Events, Options};
 use crate::session::{Content, Event, Saved};
 
@@ -29,11 +29,14 @@ impl Chat {
         start: &Start,
         name: &str,
         password: &str,
+        code: Option<&str>,
         device: Option<DeviceId>,
         cursor: Cursor,
     ) -> Result<Self, AccountError> {
         let account = &start.account;
-        let login = account.login_as(name, password, device, Some("maru chat")).await?;
+        let name = name.trim();
+        let extras = Extras { device_name: Some("maru chat"), code };
+        let login = account.login_with(name, password, device, extras).await?;
         let mut names = Names::new(account.clone());
         names.learn(login.user, name);
         let options = Options {

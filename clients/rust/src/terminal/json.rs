@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep_until};
 use super::Start;
 use super::chat::{Chat, next};
 use super::input::Line;
-use crate::account::AccountError;
+use super::names::alike;
+use crate::account::{AccountError, Extras};
 use crate::dial::{ClientError, End};
 use crate::session::{RequestId, Session};
 
@@ -24,7 +25,7 @@ mod event;
 #[cfg(test)]
 mod tests;
 
-use command::{Ask, Command, Do};
+use command::{Ask, Command, Do, Login};
 
 /// How long `quit` waits for acks and answers.
 const QUIT_WAIT: Duration = Duration::from_secs(10);
@@ -125,7 +126,7 @@ impl<W: Write> Json<W> {
 
     pub(super) async fn run(mut self, mut lines: mpsc::Receiver<Line>) -> io::Result<ExitCode> {
         if let (Some(name), Some(password)) = (self.start.user.clone(), self.start.password.clone()) {
-            let outcome = self.log_in(&name, &password, None, Cursor::default()).await;
+            let outcome = self.log_in(&name, &password, None, None, Cursor::default()).await;
             self.tell_outcome(outcome, &Tag { cmd: "login", reference: None })?;
         }
         while !self.is_over() {
@@ -238,11 +239,11 @@ impl<W: Write> Json<W> {
             Command::Signup { name, password, invite } => {
                 let (name, password) = self.credentials(name, password)?;
                 self.start.account.signup_invited(&name, &password, invite.as_deref()).await?;
-                self.log_in(&name, &password, None, Cursor::default()).await
+                self.log_in(&name, &password, None, None, Cursor::default()).await
             }
-            Command::Login { name, password, device, cursor } => {
+            Command::Login(Login { name, password, code, device, cursor }) => {
                 let (name, password) = self.credentials(name, password)?;
-                self.log_in(&name, &password, device, cursor).await
+                self.log_in(&name, &password, code.as_deref(), device, cursor).await
             }
             Command::Do { action, send_id } => self.act(action, send_id, tag).await,
             Command::Ask(ask) => self.ask(ask, tag).await,
@@ -270,17 +271,18 @@ impl<W: Write> Json<W> {
         &mut self,
         name: &str,
         password: &str,
+        code: Option<&str>,
         device: Option<DeviceId>,
         cursor: Cursor,
     ) -> Result<(), Refused> {
         // Who logs in again as the one who is logged in goes on with the same device and session.
-        let same = self.chat.as_ref().filter(|chat| chat.name == name).map(|chat| chat.client.device());
+        let same = self.chat.as_ref().filter(|chat| alike(&chat.name, name)).map(|chat| chat.client.device());
         if same.is_some() && cursor == Cursor::default() && (device.is_none() || device == same) {
-            self.start.account.login(name, password, same).await?;
+            self.start.account.login_with(name, password, same, Extras { code, ..Extras::default() }).await?;
             self.is_ready_due = true;
             return Ok(());
         }
-        let chat = Chat::begin(&self.start, name, password, device.or(same), cursor).await?;
+        let chat = Chat::begin(&self.start, name, password, code, device.or(same), cursor).await?;
         self.is_ready_due = true;
         self.ready = None;
         self.sends.clear();

@@ -3,11 +3,18 @@
 use std::collections::HashMap;
 
 use protocol::UserId;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::account::{Account, AccountError};
 
 /// Names remembered; then all are forgotten and asked again.
 const NAMES_MAX: usize = 10_000;
+
+/// Whether two names are the same to people: in another case, width or normal form, or with a space behind.
+pub(super) fn alike(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.trim().nfkc().collect::<String>().to_lowercase().nfkc().collect::<String>();
+    plain(one) == plain(other)
+}
 
 #[derive(Debug)]
 pub(super) struct Names {
@@ -53,5 +60,20 @@ impl Names {
         // The name may have been written in another case.
         self.users.insert(name.to_owned(), found.user);
         Ok(found.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::alike;
+
+    #[test]
+    fn names_are_compared_as_people_mean_them() {
+        for (one, other) in
+            [("Ann", "ann "), ("\u{1103}\u{116e}\u{11af}", "둘"), ("e\u{301}VE", "Éve"), ("ＢＯＢ", "bob")]
+        {
+            assert!(alike(one, other), "{one} {other}");
+        }
+        assert!(!alike("ann", "anne") && !alike("둘", "돌"));
     }
 }

@@ -40,6 +40,8 @@ const HELP: &str = "\
   /channels            your conversations
   /signup [INVITE]     make the account of --user
   /login               log in again
+  /twofactor on        log in with codes of an authenticator app from now on
+  /twofactor off CODE  or no longer
   /quit                end, when all is sent
 Every other line is said in the current conversation. A line that begins with // is said with one slash.";
 
@@ -59,10 +61,21 @@ pub(super) struct Person {
     sends: HashMap<SendId, (ChannelId, Option<String>)>,
     /// The list of channels is shown when it comes, or only learnt from.
     wants_channels: bool,
+    /// The next line is a code.
+    wants_code: Option<Code>,
     is_connected: bool,
     /// Pages that were asked for and did not come yet.
     answers_due: u32,
     quit_at: Option<Instant>,
+}
+
+/// What a code is typed for.
+#[derive(Clone, Copy, Debug)]
+enum Code {
+    /// To log in.
+    Login,
+    /// To show that the app holds the secret.
+    Confirm,
 }
 
 /// What keeps a command from being carried out, for a person.
@@ -80,7 +93,7 @@ enum Trouble {
 
 impl Person {
     pub(super) fn new(start: Start) -> Result<Self, TerminalError> {
-        let name = start.user.clone().ok_or(TerminalError::NoUser)?;
+        let name = start.user.as_deref().ok_or(TerminalError::NoUser)?.trim().to_owned();
         if start.password.is_none() && !is_terminal() {
             return Err(TerminalError::NoPassword);
         }
@@ -95,6 +108,7 @@ impl Person {
             shown_from: HashMap::new(),
             sends: HashMap::new(),
             wants_channels: false,
+            wants_code: None,
             is_connected: false,
             answers_due: 0,
             quit_at: None,
@@ -105,7 +119,7 @@ impl Person {
         if self.start.password.is_none() {
             self.start.password = ask_password(&self.name, &mut lines).await?;
         }
-        if let Err(trouble) = self.log_in().await {
+        if let Err(trouble) = self.log_in(None).await {
             self.say(&format!("Not logged in: {trouble}"))?;
             self.say("/signup makes the account, /login tries again, /help lists the rest.")?;
         }
@@ -156,12 +170,19 @@ impl Person {
         out.flush()
     }
 
-    async fn log_in(&mut self) -> Result<(), Trouble> {
+    /// Asks for a code, on the next line, when the server does.
+    async fn log_in(&mut self, code: Option<&str>) -> Result<(), Trouble> {
         if let Some(old) = self.chat.take() {
             old.end().await;
         }
         let password = self.start.password.clone().unwrap_or_default();
-        let chat = Chat::begin(&self.start, &self.name, &password, None, Cursor::default()).await?;
+        let begun = Chat::begin(&self.start, &self.name, &password, code, None, Cursor::default()).await;
+        let chat = match begun {
+            Err(error) if matches!(error.code(), "code_required" | "wrong_code") => {
+                return Ok(self.ask_code(Code::Login, error.code() == "wrong_code")?);
+            }
+            begun => begun?,
+        };
         chat.client.channels(ChannelId(0), CHANNELS_LIMIT).await?;
         self.chat = Some(chat);
         self.is_connected = false;
@@ -176,7 +197,13 @@ impl Person {
         let invite = (!invite.is_empty()).then_some(invite);
         self.start.account.signup_invited(&self.name, &password, invite).await?;
         self.say(&format!("Welcome, {}. Your account is there.", self.name))?;
-        self.log_in().await
+        self.log_in(None).await
+    }
+
+    fn ask_code(&mut self, wanted: Code, again: bool) -> io::Result<()> {
+        self.wants_code = Some(wanted);
+        let wrong = if again { "That code is wrong, or was used before. " } else { "" };
+        self.say(&format!("{wrong}The code of your authenticator app, please (an empty line: not now):"))
     }
 
     fn chat(&mut self) -> Result<&mut Chat, Trouble> {

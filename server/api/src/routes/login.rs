@@ -8,12 +8,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::token::grant;
+use super::two_factor;
 use crate::accounts::{Account, AddDevice};
 use crate::error::ApiError;
 use crate::homes::HomeError;
 use crate::json::{Json, parse_id};
-use crate::name::Name;
+use crate::name::Sought;
 use crate::now_ms;
+use crate::password::Fit;
 use crate::server::{ChatUrl, Peer, Shared};
 
 /// When a login may come again that the core could not take, milliseconds.
@@ -28,6 +30,8 @@ const DEVICE_NAME_CHARS_MAX: usize = 64;
 pub(crate) struct Login {
     name: String,
     password: String,
+    /// Of the user's app, or a recovery code; only for one with a second factor.
+    code: Option<String>,
     /// A device of the account from an earlier login; a new one is made when it is absent.
     device: Option<String>,
     /// A device of the account that gives its place to the new one.
@@ -54,30 +58,48 @@ pub(crate) async fn login(
     if device.is_none() && api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
-    let account = authenticate(&api, peer, &body.name, body.password).await?;
+    let account = authenticate(&api, peer, &body.name, body.password.clone()).await?;
     let _turn = api.turns.of(account.user).await;
-    let account = still_has_password(&api, account).await?;
+    let account = still_has_password(&api, account, body.password).await?;
+    let spent = two_factor::demand(&api, account.user, body.code.as_deref()).await?;
+    let outcome = async {
+        let device = log_in(&api, &account, device, replace).await?;
+        api.accounts.logged_in(device, device_name, now_ms()).await?;
+        grant(&api, &headers, account.user, device, account.not_before_ms).await
+    };
+    let outcome = outcome.await;
+    if outcome.is_err()
+        && let Some(spent) = spent
+    {
+        spent.give_back(&api, account.user).await;
+    }
+    let granted = outcome?;
+    api.counters.login();
+    Ok(axum::Json(granted))
+}
+
+/// The device that the account asks for exists in the core when this is done.
+async fn log_in(
+    api: &Shared,
+    account: &Account,
+    device: Option<DeviceId>,
+    replace: Option<DeviceId>,
+) -> Result<DeviceId, ApiError> {
     // Always, whatever SQL remembers: the core's rows may be of an older backup.
     let made = api.homes.create_account(account.user, account.created_ms).await;
     made.map_err(|error| home_refused(&error))?;
     api.accounts.set_in_core(account.user).await?;
     if let Some(replace) = replace {
-        forget(&api, account.user, replace).await?;
+        forget(api, account.user, replace).await?;
     }
-    let device = match device {
+    match device {
         Some(device) if api.accounts.has_device(account.user, device).await? => {
-            admit(&api, account.user, device).await?;
-            device
+            admit(api, account.user, device).await?;
+            Ok(device)
         }
-        Some(_) => {
-            return Err(ApiError::not_found("device: the account has no such device; log in without it"));
-        }
-        None => new_device(&api, account.user).await?,
-    };
-    api.accounts.logged_in(device, device_name, now_ms()).await?;
-    let granted = grant(&api, &headers, account.user, device, account.not_before_ms).await?;
-    api.counters.login();
-    Ok(axum::Json(granted))
+        Some(_) => Err(ApiError::not_found("device: the account has no such device; log in without it")),
+        None => new_device(api, account.user).await,
+    }
 }
 
 fn check_device_name(name: &str) -> Result<&str, ApiError> {
@@ -93,10 +115,20 @@ fn check_device_name(name: &str) -> Result<&str, ApiError> {
     Ok(name)
 }
 
-/// The password was checked before this had its turn; it may have been changed since.
-async fn still_has_password(api: &Shared, checked: Account) -> Result<Account, ApiError> {
-    let now = api.accounts.user(checked.user).await?;
-    now.filter(|account| account.password_hash == checked.password_hash).ok_or_else(wrong_credentials)
+/// The password was checked before this had its turn; it may have been changed since, or only hashed anew.
+pub(super) async fn still_has_password(
+    api: &Shared,
+    checked: Account,
+    password: String,
+) -> Result<Account, ApiError> {
+    let now = api.accounts.user(checked.user).await?.ok_or_else(wrong_credentials)?;
+    if now.password_hash != checked.password_hash {
+        let stored = Some(now.password_hash.clone());
+        if api.hasher.verify(password, stored).await? == Fit::Wrong {
+            return Err(wrong_credentials());
+        }
+    }
+    Ok(now)
 }
 
 /// A new device takes its place in SQL, then it exists in the core; only then is there a token for it.
@@ -129,8 +161,9 @@ pub(super) async fn authenticate(
     name: &str,
     password: String,
 ) -> Result<Account, ApiError> {
-    let name = Name::parse(name).ok();
-    let limited = name.as_ref().map_or("", Name::folded).to_owned();
+    let name = Sought::parse(name).ok();
+    // Not the spelling: it can be varied without end.
+    let limited = name.as_ref().map_or("", Sought::bare).to_owned();
     if let Err(wait_ms) = api.limiter.take(&limited, peer.0, now_ms()) {
         api.counters.login_limited();
         return Err(ApiError::rate(wait_ms));
@@ -139,15 +172,16 @@ pub(super) async fn authenticate(
         Some(name) => api.accounts.user_by_name(name).await?,
         None => None,
     };
-    // Nothing longer was ever stored, and hashing costs by length.
-    let password =
-        if password.len() <= 4 * crate::password::PASSWORD_CHARS_MAX { password } else { String::new() };
     let stored = account.as_ref().map(|account| account.password_hash.clone());
-    let fits = api.hasher.verify(password, stored).await;
-    match (fits, account) {
-        (Ok(true), Some(account)) => {
+    let fit = api.hasher.verify(password.clone(), stored).await;
+    match (fit, account) {
+        (Ok(Fit::Right), Some(account)) => {
             api.limiter.give_back(&limited, peer.0);
             Ok(account)
+        }
+        (Ok(Fit::RightButOld), Some(account)) => {
+            api.limiter.give_back(&limited, peer.0);
+            hash_anew(api, account, password).await
         }
         (Ok(_), _) => {
             api.counters.login_failed();
@@ -158,6 +192,17 @@ pub(super) async fn authenticate(
             Err(error)
         }
     }
+}
+
+/// In place of a hash that is weaker than today's, or of bytes that nobody prepared. If there is no room for it now, the
+/// next login does it.
+async fn hash_anew(api: &Shared, account: Account, password: String) -> Result<Account, ApiError> {
+    let Ok(new_hash) = api.hasher.hash(password).await else { return Ok(account) };
+    if !api.accounts.set_password(account.user, &account.password_hash, &new_hash).await? {
+        return Ok(account);
+    }
+    tracing::info!(user = %account.user, "the password was hashed anew");
+    Ok(Account { password_hash: new_hash, ..account })
 }
 
 fn wrong_credentials() -> ApiError {

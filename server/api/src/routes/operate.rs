@@ -51,7 +51,7 @@ impl Counters {
         self.broken.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn text(&self) -> String {
+    fn text(&self, hashed: u64) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut text = format!(
             "# HELP maru_signups_total Accounts made over HTTP.\n# TYPE maru_signups_total counter\n\
@@ -60,6 +60,9 @@ impl Counters {
              maru_logins_total{{outcome=\"good\"}} {}\n\
              maru_logins_total{{outcome=\"wrong\"}} {}\n\
              maru_logins_total{{outcome=\"limited\"}} {}\n\
+             # HELP maru_passwords_hashed_total Passwords hashed, at 20 MiB and tens of milliseconds each.\n\
+             # TYPE maru_passwords_hashed_total counter\n\
+             maru_passwords_hashed_total {hashed}\n\
              # HELP maru_http_broken_total HTTP connections that ended with an error or in silence.\n\
              # TYPE maru_http_broken_total counter\n\
              maru_http_broken_total {}\n\
@@ -92,6 +95,6 @@ pub(crate) async fn readyz(State(api): State<Shared>) -> Result<&'static str, Ap
 }
 
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
-    let text = api.homes.metrics().await + &api.counters.text();
+    let text = api.homes.metrics().await + &api.counters.text(api.hasher.hashed());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

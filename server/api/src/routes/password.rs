@@ -33,9 +33,9 @@ pub(crate) async fn change(
     Bearer(claims): Bearer,
     Json(body): Json<Change>,
 ) -> Result<axum::Json<Value>, ApiError> {
-    password::check(&body.new).map_err(|fault| ApiError::field("new", fault))?;
     let account = api.accounts.user(claims.user).await?;
     let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
+    password::check_for(&name, &body.new).map_err(|fault| ApiError::field("new", fault))?;
     let account = authenticate(&api, peer, &name, body.old).await?;
     let new_hash = api.hasher.hash(body.new).await?;
     let _turn = api.turns.of(claims.user).await;

@@ -28,14 +28,18 @@ pub(crate) async fn signup(
     Json(body): Json<Wanted>,
 ) -> Result<(StatusCode, axum::Json<serde_json::Value>), ApiError> {
     let name = Name::parse(&body.name).map_err(|fault| ApiError::field("name", fault))?;
-    password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
+    if name.is_reserved() {
+        let message = "the name is kept for those who run the server; take another one";
+        return Err(ApiError::new(StatusCode::CONFLICT, "name_taken", message).at("name"));
+    }
+    password::check_for(name.shown(), &body.password).map_err(|fault| ApiError::field("password", fault))?;
     // Before anything that tells of others or costs more than a look-up.
     let invite = invite(&api, body.invite).await?;
     if api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
-    // Asked before hashing, so that a taken name costs little; the unique column decides.
-    if api.accounts.user_by_name(&name).await?.is_some() {
+    // Asked before hashing, so that a taken name costs little; the unique columns decide.
+    if api.accounts.is_taken(&name).await? {
         return Err(AccountsError::NameTaken.into());
     }
     let hash = api.hasher.hash(body.password).await?;

@@ -8,7 +8,7 @@ use super::bearer::Bearer;
 use crate::accounts::Account;
 use crate::error::ApiError;
 use crate::json::parse_id;
-use crate::name::Name;
+use crate::name::Sought;
 use crate::server::Shared;
 
 pub(crate) async fn by_name(
@@ -17,7 +17,7 @@ pub(crate) async fn by_name(
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let Path(name) = path.map_err(|error| ApiError::field("name", error.body_text()))?;
-    let name = Name::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
+    let name = Sought::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
     found(&api, api.accounts.user_by_name(&name).await?).await
 }
 

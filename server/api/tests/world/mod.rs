@@ -117,6 +117,8 @@ impl Homes for FakeHomes {
 pub struct World {
     pub data: tempfile::TempDir,
     pub database: Database,
+    /// The same for sqlx.
+    pub url: String,
     pub homes: Arc<FakeHomes>,
     pub keys: Keys,
     pub base: String,
@@ -130,7 +132,8 @@ impl World {
     pub async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let database = Database::in_directory(data.path());
-        Self::on(data, database).await
+        let url = format!("sqlite://{}", data.path().join("accounts.sqlite").display());
+        Self::on(data, database, url).await
     }
 
     /// On a fresh database of the PostgreSQL that these tests share.
@@ -141,13 +144,13 @@ impl World {
     /// On this PostgreSQL.
     pub async fn at(url: &str) -> Self {
         let database = Database::Postgres(PostgresUrl::parse(url).unwrap());
-        Self::on(tempfile::tempdir().unwrap(), database).await
+        Self::on(tempfile::tempdir().unwrap(), database, url.to_owned()).await
     }
 
-    async fn on(data: tempfile::TempDir, database: Database) -> Self {
+    async fn on(data: tempfile::TempDir, database: Database, url: String) -> Self {
         let keys = Keys::open_or_create(data.path(), now_ms()).unwrap();
         let http = reqwest::Client::new();
-        let world = Self { data, database, homes: Arc::default(), keys, base: String::new(), http };
+        let world = Self { data, database, url, homes: Arc::default(), keys, base: String::new(), http };
         world.again(|_| {}).await
     }
 

@@ -15,10 +15,20 @@ const LIST_LIMIT: u32 = 500;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
     Signup { name: Option<String>, password: Option<String>, invite: Option<String> },
-    Login { name: Option<String>, password: Option<String>, device: Option<DeviceId>, cursor: Cursor },
+    Login(Login),
     Do { action: Do, send_id: Option<SendId> },
     Ask(Ask),
     Quit,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Login {
+    pub(super) name: Option<String>,
+    pub(super) password: Option<String>,
+    /// Of a second factor.
+    pub(super) code: Option<String>,
+    pub(super) device: Option<DeviceId>,
+    pub(super) cursor: Cursor,
 }
 
 /// A send. `U` is how users are named: by name in a command, by id once they are looked up.
@@ -126,7 +136,7 @@ impl Ask<ChannelId> {
 /// Every command with its fields; `ref` goes with each.
 const COMMANDS: &[(&str, &[&str])] = &[
     ("signup", &["name", "password", "invite"]),
-    ("login", &["name", "password", "device", "cursor", "generation"]),
+    ("login", &["name", "password", "code", "device", "cursor", "generation"]),
     ("send", &["to", "channel", "text", "send_id"]),
     ("create_group", &["name", "members", "send_id"]),
     ("add", &["channel", "user", "users", "send_id"]),
@@ -182,12 +192,13 @@ impl Fields<'_> {
                 password: self.text("password")?,
                 invite: self.text("invite")?,
             },
-            "login" => Command::Login {
+            "login" => Command::Login(Login {
                 name: self.text("name")?,
                 password: self.text("password")?,
+                code: self.text("code")?,
                 device: self.number("device")?.map(DeviceId),
                 cursor: self.cursor()?,
-            },
+            }),
             "history" | "channels" | "members" | "read" => Command::Ask(self.ask(cmd)?),
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
@@ -331,6 +342,7 @@ mod tests {
         for line in [
             r#"{"cmd":"signup","name":"a","password":"b"}"#,
             r#"{"cmd":"signup","name":"a","password":"b","invite":"c"}"#,
+            r#"{"cmd":"login","name":"a","password":"b","code":"123456"}"#,
             r#"{"cmd":"send","to":"a","text":"x"}"#,
             r#"{"cmd":"send","channel":"340282366920938463463374607431768211455","text":"x","send_id":"9"}"#,
             r#"{"cmd":"create_group","name":"g","members":["a","b"]}"#,

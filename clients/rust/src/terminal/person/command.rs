@@ -4,11 +4,14 @@ use std::io;
 
 use protocol::{ChannelId, SendId, Seq, UserId};
 
-use super::{CHANNELS_LIMIT, HELP, HISTORY_LIMIT, Person, Trouble};
+use super::super::names::alike;
+use super::show::printable;
+use super::{CHANNELS_LIMIT, Code, HELP, HISTORY_LIMIT, Person, Trouble};
 
 impl Person {
     pub(super) async fn take_line(&mut self, line: &str) -> io::Result<()> {
         let outcome = match line.strip_prefix('/') {
+            None if self.wants_code.is_some() => self.take_code(line).await,
             None if line.is_empty() => Ok(()),
             None => self.speak(line).await,
             Some(said) if said.starts_with('/') => self.speak(said).await,
@@ -24,6 +27,7 @@ impl Person {
     async fn command(&mut self, command: &str) -> Result<(), Trouble> {
         let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let rest = rest.trim();
+        self.wants_code = None;
         match word {
             "to" => self.turn_to(rest).await,
             "group" => self.make_group(rest).await,
@@ -39,13 +43,55 @@ impl Person {
                 Ok(())
             }
             "signup" => self.sign_up(rest).await,
-            "login" => self.log_in().await,
+            "login" => self.log_in(None).await,
+            "twofactor" => self.two_factor(rest).await,
             "help" => Ok(self.line(HELP)?),
             "quit" => {
                 self.quit();
                 Ok(())
             }
             _ => Err(Trouble::Said(format!("/{word} is not a command; /help lists them"))),
+        }
+    }
+
+    async fn take_code(&mut self, code: &str) -> Result<(), Trouble> {
+        match self.wants_code.take() {
+            _ if code.is_empty() => Ok(self.say("Not now, then. /login and /twofactor ask again.")?),
+            Some(Code::Login) => self.log_in(Some(code)).await,
+            _ => self.confirm_two_factor(code).await,
+        }
+    }
+
+    async fn two_factor(&mut self, rest: &str) -> Result<(), Trouble> {
+        let password = self.start.password.clone().unwrap_or_default();
+        let token = self.chat()?.client.token();
+        match rest.split_once(char::is_whitespace).unwrap_or((rest, "")) {
+            ("on", "") => {
+                let made = self.start.account.begin_two_factor(&token, &password).await?;
+                self.line(&format!("Give your authenticator app this key: {}", printable(&made.secret)))?;
+                self.line(&format!("or this address, as a QR code: {}", printable(&made.uri)))?;
+                Ok(self.ask_code(Code::Confirm, false)?)
+            }
+            ("off", code) if !code.is_empty() => {
+                self.start.account.two_factor_off(&token, &password, code.trim()).await?;
+                Ok(self.say("A login asks for the password alone.")?)
+            }
+            _ => Err(Trouble::Said("/twofactor on, or /twofactor off CODE".into())),
+        }
+    }
+
+    async fn confirm_two_factor(&mut self, code: &str) -> Result<(), Trouble> {
+        let token = self.chat()?.client.token();
+        match self.start.account.confirm_two_factor(&token, code).await {
+            Err(error) if error.code() == "wrong_code" => Ok(self.ask_code(Code::Confirm, true)?),
+            outcome => {
+                let codes = outcome?;
+                self.say(
+                    "It is on. Each of these codes logs you in once without the app; keep them elsewhere:",
+                )?;
+                codes.iter().try_for_each(|code| self.line(&printable(code)))?;
+                Ok(())
+            }
         }
     }
 
@@ -68,7 +114,7 @@ impl Person {
             return Err(Trouble::Said("/to whom?".into()));
         }
         let group = name.strip_prefix('#').unwrap_or(name);
-        let is_it = |(_, known): &(&ChannelId, &String)| known.to_lowercase() == group.to_lowercase();
+        let is_it = |(_, known): &(&ChannelId, &String)| alike(known, group);
         let found = self.groups.iter().find(is_it).map(|(channel, _)| *channel);
         let channel = match found {
             Some(channel) => channel,

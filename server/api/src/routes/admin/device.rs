@@ -11,7 +11,7 @@ use super::Operator;
 use crate::accounts::{Account, AddDevice};
 use crate::error::ApiError;
 use crate::json::{Json, parse_id};
-use crate::name::Name;
+use crate::name::Sought;
 use crate::password;
 use crate::routes::devices::log_out_all;
 use crate::routes::login::{admit, forget, home_refused};
@@ -47,7 +47,7 @@ async fn named(api: &Shared, user: Option<&str>, name: Option<&str>) -> Result<A
     let account = match (user, name) {
         (Some(user), None) => api.accounts.user(protocol::UserId(parse_id("user", user)?)).await?,
         (None, Some(name)) => {
-            let name = Name::parse(name).map_err(|fault| ApiError::field("name", fault))?;
+            let name = Sought::parse(name).map_err(|fault| ApiError::field("name", fault))?;
             api.accounts.user_by_name(&name).await?
         }
         _ => return Err(ApiError::field("user", "expected either \"user\", an id, or \"name\"")),
@@ -154,6 +154,22 @@ async fn adopt(api: &Shared, user: protocol::UserId, device: DeviceId) -> Result
         api.accounts.remove_device(user, device).await?;
     }
     admitted
+}
+
+/// Turns a user's second factor off, for one who has lost the app and the recovery codes. Repeatable.
+pub(crate) async fn two_factor_off(
+    State(api): State<Shared>,
+    _operator: Operator,
+    Json(wanted): Json<Wanted>,
+) -> Result<StatusCode, ApiError> {
+    if wanted.ttl_s.is_some() || wanted.device.is_some() {
+        return Err(ApiError::field("device", "a second factor is the user's; name nothing else"));
+    }
+    let account = wanted.account(&api).await?;
+    let _turn = api.turns.of(account.user).await;
+    api.accounts.remove_second_factor(account.user).await?;
+    tracing::info!(user = %account.user, "the operator has turned the second factor off");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends one device of a user, or all of them and every token that was issued until now.
