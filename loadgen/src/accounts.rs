@@ -4,6 +4,7 @@ use std::path::Path;
 
 use client::account::{Account, AccountError, Route};
 use client::operator::Operator;
+use client::trust::Trust;
 use tokio::net::lookup_host;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
@@ -22,12 +23,18 @@ const PREFIX: &str = "load";
 ///
 /// # Errors
 /// Words: no answer, a wrong token, a server that cannot now.
-pub(crate) fn make(http: &str, token_file: &Path, users: u32, devices: u32) -> Result<Vec<Login>, String> {
+pub(crate) fn make(
+    http: &str,
+    trust: &Trust,
+    token_file: &Path,
+    users: u32,
+    devices: u32,
+) -> Result<Vec<Login>, String> {
     let name = token_file.display();
     let token =
         std::fs::read_to_string(token_file).map_err(|error| format!("--admin-token-file {name}: {error}"))?;
     let words = |fault: &dyn std::fmt::Display| format!("--http {http}, --admin-token-file {name}: {fault}");
-    let operator = Operator::new(http, &token).map_err(|error| words(&error))?;
+    let operator = Operator::new(http, &token, trust).map_err(|error| words(&error))?;
     let mut logins = Vec::new();
     let at_once = (MAKING_MAX / devices.max(1)).max(1);
     runtime()?.block_on(async {
@@ -49,10 +56,15 @@ pub(crate) fn make(http: &str, token_file: &Path, users: u32, devices: u32) -> R
 ///
 /// # Errors
 /// Words: no answer, a token that is no good, a server without QUIC.
-pub(crate) fn find_roads(http: &str, logins: &mut [Login], share: f64) -> Result<Option<[u8; 32]>, String> {
+pub(crate) fn find_roads(
+    http: &str,
+    trust: &Trust,
+    logins: &mut [Login],
+    share: f64,
+) -> Result<Option<[u8; 32]>, String> {
     let words =
         |fault: &dyn std::fmt::Display| format!("--http {http}: {fault}; QUIC devices ask it for their way");
-    let account = Account::new(http).map_err(|error| words(&error))?;
+    let account = Account::with_trust(http, trust.clone()).map_err(|error| words(&error))?;
     let mut found = None;
     runtime()?.block_on(async {
         let mut asking = JoinSet::new();
@@ -95,7 +107,7 @@ async fn road(account: &Account, token: &str) -> Result<(Road, [u8; 32]), String
     Ok((Road { address, shard }, quic.fingerprint))
 }
 
-fn runtime() -> Result<Runtime, String> {
+pub(crate) fn runtime() -> Result<Runtime, String> {
     Builder::new_current_thread().enable_all().build().map_err(|error| format!("tokio: {error}"))
 }
 

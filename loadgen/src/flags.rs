@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use client::trust::Trust;
 
 use crate::clock::now_ns;
-use crate::link::{Dialect, Place};
+use crate::link::{Dialect, Place, Secured};
 use crate::progress::Progress;
 use crate::report::{self, Report, table};
 use crate::run::{self, Order};
 use crate::scenario::Scenario;
 use crate::signals::Signals;
-use crate::{PARTIAL, VOID, accounts, users};
+use crate::{PARTIAL, VOID, accounts, scrape, users};
 
 /// Load for a Maru server, honest about what it measures, and proof that every message arrived.
 #[derive(Parser, Debug)]
@@ -114,6 +115,12 @@ pub(crate) struct Target {
     /// The server's chat port, as `maru ready ... ws=` says it.
     #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8081/ws")]
     server: String,
+    /// SHA-256 of the certificate of a server that speaks TLS (wss://, https://), as it prints it at its start.
+    #[arg(long, value_name = "SHA256", conflicts_with = "ca_file")]
+    pin: Option<String>,
+    /// Certificates (PEM) of the authorities that may have signed its certificate, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// How a WebSocket is spoken on: Maru's frames, or the JSON of the ordinary server in benches.
     #[arg(long, value_name = "HOW", default_value = "frames")]
     dialect: Dialect,
@@ -307,18 +314,20 @@ impl Target {
 
     pub(crate) fn order(&self, scenario: Scenario, signals: &Signals) -> Result<Order, String> {
         let each = scenario.devices_per_user;
+        let trust =
+            Trust::named(self.pin.as_deref(), self.ca_file.as_deref()).map_err(|error| error.to_string())?;
         let mut logins = match (&self.users, &self.admin_token_file) {
             (Some(path), _) => users::read(path)?,
-            (None, Some(path)) => accounts::make(&self.http, path, scenario.devices / each, each)?,
+            (None, Some(path)) => accounts::make(&self.http, &trust, path, scenario.devices / each, each)?,
             (None, None) => return Err(NO_USERS.to_owned()),
         };
         logins.truncate(usize::try_from(scenario.devices).unwrap_or(usize::MAX));
         users::check_each(&logins, usize::try_from(each).unwrap_or(usize::MAX))?;
-        let fingerprint = accounts::find_roads(&self.http, &mut logins, scenario.connect.quic_share)?;
+        let fingerprint = accounts::find_roads(&self.http, &trust, &mut logins, scenario.connect.quic_share)?;
         Ok(Order {
             scenario,
             command: std::env::args().collect::<Vec<_>>().join(" "),
-            place: Place { dialect: self.dialect, ..place(&self.server)? },
+            place: self.place()?,
             fingerprint,
             logins,
             verify: self.verify,
@@ -326,10 +335,20 @@ impl Target {
             cpu: self.cpu,
             server_pid: self.server_pid,
             server_core: self.server_core,
-            metrics: self.metrics.then(|| self.http.clone()),
+            metrics: self.metrics.then(|| scrape::metrics_of(&self.http, &trust)).transpose()?,
             signals: signals.clone(),
             seed: self.seed.unwrap_or_else(|| now_ns() ^ u64::from(std::process::id()) << 40),
         })
+    }
+}
+
+impl Target {
+    fn place(&self) -> Result<Place, String> {
+        let mut place = Place { dialect: self.dialect, ..place(&self.server)? };
+        if let Some(secured) = &mut place.tls {
+            (secured.pin, secured.ca_file) = (self.pin.clone(), self.ca_file.clone());
+        }
+        Ok(place)
     }
 }
 
@@ -349,20 +368,25 @@ pub(crate) fn exit_code(report: &Report) -> ExitCode {
 }
 
 fn place(url: &str) -> Result<Place, String> {
-    let bad = |why: &str| format!("--server {url}: {why}; expected ws://host:port/ws");
-    let rest = url.strip_prefix("ws://").ok_or_else(|| bad("not ws://"))?;
+    let bad = |why: &str| format!("--server {url}: {why}; expected ws://host:port/ws or wss://host:port/ws");
+    let secured = url.strip_prefix("wss://");
+    let rest = secured.or_else(|| url.strip_prefix("ws://")).ok_or_else(|| bad("not ws:// or wss://"))?;
     let (host, path) = match rest.find('/') {
         Some(at) => rest.split_at(at),
         None => (rest, "/ws"),
     };
-    let with_port = if host.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok()) {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => (name, port),
+        _ if secured.is_some() => (host, "443"),
+        _ => (host, "80"),
     };
-    let mut addresses = with_port.to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
+    let mut addresses =
+        format!("{name}:{port}").to_socket_addrs().map_err(|error| bad(&error.to_string()))?;
     let address = addresses.next().ok_or_else(|| bad("no address"))?;
-    Ok(Place { address, host: host.to_owned(), path: path.to_owned(), dialect: Dialect::Frames })
+    // An IPv6 address stands in brackets in a URL, and without them in a certificate.
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let tls = secured.map(|_| Secured { name, pin: None, ca_file: None });
+    Ok(Place { address, host: host.to_owned(), path: path.to_owned(), dialect: Dialect::Frames, tls })
 }
 
 #[cfg(test)]
@@ -375,6 +399,9 @@ mod tests {
         Line::command().debug_assert();
         assert_eq!(place("ws://127.0.0.1:9/ws").unwrap().address.to_string(), "127.0.0.1:9");
         assert_eq!(place("ws://127.0.0.1").unwrap().address.port(), 80);
+        assert!(place("ws://127.0.0.1").unwrap().tls.is_none());
+        let secured = place("wss://[::1]/ws").unwrap();
+        assert_eq!((secured.address.port(), secured.tls.unwrap().name.as_str()), (443, "::1"));
         assert!(place("http://127.0.0.1:9").unwrap_err().contains("ws://"));
     }
 

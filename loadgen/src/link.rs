@@ -1,19 +1,24 @@
-//! A device's connection: a WebSocket, or QUIC. Sockets never block.
+//! A device's connection: a WebSocket, plain or with TLS, or QUIC. Sockets never block.
 
 mod json;
 mod quic;
+mod wire;
 mod ws;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use bytes::BytesMut;
+use client::trust::Trust;
 use mio::event::Source;
 use protocol::{Frame, Header, UserId};
 use socket2::Socket;
 
 pub(crate) use quic::Landings;
 use quic::{Endpoint, Quic};
+use rustls::pki_types::ServerName;
+use wire::Expected;
 use ws::Ws;
 
 use crate::wire::{Road, Spec};
@@ -33,6 +38,36 @@ pub(crate) struct Place {
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) dialect: Dialect,
+    /// `None`: clear text.
+    pub(crate) tls: Option<Secured>,
+}
+
+impl Place {
+    /// As the flag has it.
+    pub(crate) fn url(&self) -> String {
+        let s = if self.tls.is_some() { "s" } else { "" };
+        format!("ws{s}://{}{}", self.host, self.path)
+    }
+}
+
+/// Who is expected behind `wss://`.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Secured {
+    /// The name in the address.
+    pub(crate) name: String,
+    /// SHA-256 of the one certificate that is taken.
+    pub(crate) pin: Option<String>,
+    /// A file of authorities in place of the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl Secured {
+    fn expected(&self) -> Result<Expected, String> {
+        let trust = Trust::named(self.pin.as_deref(), self.ca_file.as_deref());
+        let config = trust.and_then(|trust| trust.config()).map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(self.name.clone()).map_err(|error| error.to_string())?;
+        Ok(Expected { config, name })
+    }
 }
 
 /// How a WebSocket is spoken on.
@@ -69,6 +104,7 @@ pub(crate) enum Lost {
 #[derive(Debug)]
 pub(crate) struct Kit {
     place: Place,
+    expected: Option<Expected>,
     buffer: Box<[u8]>,
     scratch: Vec<u8>,
     /// Frames that were read and not taken yet.
@@ -98,13 +134,14 @@ impl Ports {
 
 impl Kit {
     /// # Errors
-    /// Words, when QUIC cannot be set up.
+    /// Words, when QUIC or TLS cannot be set up.
     pub(crate) fn new(spec: &Spec, now: u64) -> Result<Self, String> {
         let quic =
             spec.fingerprint.map(|pin| Endpoint::new(pin, spec.scenario.connect.hint, now)).transpose()?;
+        let expected = spec.place.tls.as_ref().map(Secured::expected).transpose()?;
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
         let (scratch, frames, ports) = (Vec::new(), Vec::new(), Ports::default());
-        Ok(Self { place: spec.place.clone(), buffer, scratch, frames, quic, ports })
+        Ok(Self { place: spec.place.clone(), expected, buffer, scratch, frames, quic, ports })
     }
 
     /// Where QUIC connections were served.
@@ -126,12 +163,12 @@ impl Link {
     /// # Errors
     /// Of the kernel: no descriptor, no port.
     pub(crate) fn dial(kit: &mut Kit, call: Call, now: u64) -> io::Result<Self> {
-        let Kit { place, quic, ports, .. } = kit;
+        let Kit { place, expected, quic, ports, .. } = kit;
         match (call.road, quic) {
             (Some(road), Some(endpoint)) => {
                 Quic::dial(endpoint, ports, road, call.source, now).map(Box::new).map(Self::Quic)
             }
-            _ => Ws::dial(place, ports, call).map(Self::Ws),
+            _ => Ws::dial(place, expected.as_ref(), ports, call).map(Self::Ws),
         }
     }
 

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use client::operator::Operator;
+
 use crate::clock::{MS, now_ns};
 use crate::link::Place;
 use crate::meter::{Interval, Phase};
@@ -43,7 +45,7 @@ pub(crate) struct Order {
     pub(crate) server_pid: Option<u32>,
     pub(crate) server_core: Option<usize>,
     /// The control plane whose metrics hold the server's own latencies.
-    pub(crate) metrics: Option<String>,
+    pub(crate) metrics: Option<Operator>,
     pub(crate) signals: Signals,
     pub(crate) seed: u64,
 }
@@ -87,7 +89,7 @@ pub(crate) fn run(order: &Order, progress: &mut Progress) -> Result<Report, Stri
         ..Gathered::default()
     };
     gathered.memory.extend(first.map(|sample| (0, sample)));
-    gathered.scraped = [order.metrics.as_deref().map(Scrape::take).transpose()?, None];
+    gathered.scraped = [order.metrics.as_ref().map(Scrape::take).transpose()?, None];
     let mut crew = Crew::start(order, workers)?;
     progress.say(&format!(
         "{}: {} devices, {}, {workers} worker{}",
@@ -206,7 +208,7 @@ impl Gathered {
             Phase::Measure => return,
             Phase::Drain => after,
         };
-        if let Some(scrape) = order.metrics.as_deref().and_then(|http| Scrape::take(http).ok()) {
+        if let Some(scrape) = order.metrics.as_ref().and_then(|server| Scrape::take(server).ok()) {
             *place = Some(scrape);
         }
     }
@@ -303,7 +305,7 @@ fn report(order: &Order, workers: u32, date: String, gathered: Gathered) -> Repo
         command: order.command.clone(),
         date,
         machine: probe::machine(),
-        server: format!("ws://{}{}", order.place.host, order.place.path),
+        server: order.place.url(),
         scenario: order.scenario.clone(),
         workers,
         verdict,

@@ -1,15 +1,15 @@
 //! The server's own latencies: two reads of its `/metrics`, what came between them, and quantiles of that.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use client::operator::Operator;
+use client::trust::Trust;
 use serde::{Deserialize, Serialize};
+
+use crate::accounts::runtime;
 
 /// A server that does not answer for so long has no metrics.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most bytes of an answer.
-const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What one read of the metrics found.
 #[derive(Clone, Debug, Default)]
@@ -45,17 +45,25 @@ pub(crate) struct Quantiles {
     pub(crate) p99_us: f64,
 }
 
+/// Whom to ask for metrics, `http` being the control plane.
+///
+/// # Errors
+/// Words: not such an address.
+pub(crate) fn metrics_of(http: &str, trust: &Trust) -> Result<Operator, String> {
+    Operator::new(http, "", trust).map_err(|error| format!("--metrics: {error}"))
+}
+
 impl Scrape {
-    /// Asks a server, `http` being its control plane.
+    /// Asks a server.
     ///
     /// # Errors
     /// Words: no answer, or one without these histograms.
-    pub(crate) fn take(http: &str) -> Result<Self, String> {
-        let words = |fault: &dyn std::fmt::Display| format!("--metrics at {http}: {fault}");
-        let place = http.strip_prefix("http://").ok_or_else(|| words(&"not http://"))?;
-        let place = place.trim_end_matches('/');
-        let with_port = if place.contains(':') { place.to_owned() } else { format!("{place}:80") };
-        let text = get(&with_port).map_err(|error| words(&error))?;
+    pub(crate) fn take(server: &Operator) -> Result<Self, String> {
+        let words = |fault: &dyn std::fmt::Display| format!("--metrics: {fault}");
+        let text = runtime()?.block_on(async {
+            let asked = tokio::time::timeout(PATIENCE, server.page("/metrics")).await;
+            asked.map_err(|_| words(&"no answer in time"))?.map_err(|error| words(&error))
+        })?;
         Self::read(&text).ok_or_else(|| words(&"the answer has no maru_ack_seconds"))
     }
 
@@ -72,24 +80,6 @@ impl Scrape {
             delivery: self.delivery.since(&before.delivery).quantiles(),
         }
     }
-}
-
-/// The body of `GET /metrics`.
-fn get(place: &str) -> std::io::Result<String> {
-    let refused = || std::io::Error::other("no such host");
-    let address = place.to_socket_addrs()?.next().ok_or_else(refused)?;
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("GET /metrics HTTP/1.0\r\nhost: {place}\r\n\r\n").as_bytes())?;
-    let mut text = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut text)?;
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head.lines().next().unwrap_or_default();
-    if !status.contains(" 200") {
-        return Err(std::io::Error::other(format!("the answer is {status:?}, not 200")));
-    }
-    Ok(body.to_owned())
 }
 
 impl Histogram {
@@ -159,6 +149,8 @@ pub(crate) fn quantile(buckets: &[(f64, u64)], share: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     const TEXT: &str = "# TYPE maru_ack_seconds histogram\nmaru_ack_seconds_bucket{le=\"0.001\"} 10\n\
@@ -205,7 +197,8 @@ mod tests {
     #[test]
     fn what_is_no_server_of_ours_is_named() {
         assert!(Scrape::read("maru_ack_seconds_bucket{le=\"1\"} 1\n").is_none());
-        assert!(Scrape::take("ftp://127.0.0.1").unwrap_err().contains("http://"));
+        let of = |url: &str| metrics_of(url, &Trust::default());
+        assert!(of("ftp://127.0.0.1").unwrap_err().contains("http://"));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -215,8 +208,8 @@ mod tests {
                 stream.write_all(answer.as_bytes()).unwrap();
             }
         });
-        assert!(Scrape::take(&url).unwrap_err().contains("404"));
-        assert!(Scrape::take(&url).unwrap_err().contains("maru_ack_seconds"));
+        assert!(Scrape::take(&of(&url).unwrap()).unwrap_err().contains("404"));
+        assert!(Scrape::take(&of(&url).unwrap()).unwrap_err().contains("maru_ack_seconds"));
         server.join().unwrap();
     }
 }

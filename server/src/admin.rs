@@ -4,7 +4,7 @@
 //! others work on the accounts alone or ask the server, also beside a running one.
 
 mod accounts;
-mod ask;
+pub(crate) mod ask;
 pub(crate) mod bulk;
 mod check;
 mod invites;
@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config::{self, Config};
+
+use ask::TrustFlags;
 
 /// What `maru admin` takes.
 #[derive(Args, Clone, Debug)]
@@ -128,6 +130,8 @@ enum Task {
         /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
+        #[command(flatten)]
+        trust: TrustFlags,
     },
     /// Give a user another password; all devices of the user are logged out. The password is the first line of stdin unless
     /// --password-env names it. In a stopped data directory, or with --server on the running server that uses it.
@@ -143,6 +147,8 @@ enum Task {
         /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
+        #[command(flatten)]
+        trust: TrustFlags,
     },
     /// Erase an account with its devices, tokens and invites. Messages stay, by an id that nobody has any more. In a stopped
     /// data directory, or with --server on the running server that uses it.
@@ -155,6 +161,8 @@ enum Task {
         /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
+        #[command(flatten)]
+        trust: TrustFlags,
     },
     /// Make invites and print their codes, one a line. Beside a running server too.
     Invite {
@@ -191,6 +199,8 @@ enum Task {
         /// The running server's HTTP address, e.g. http://127.0.0.1:8080.
         #[arg(long, value_name = "URL", conflicts_with_all = ["data", "config"])]
         server: Option<String>,
+        #[command(flatten)]
+        trust: TrustFlags,
     },
 }
 
@@ -238,31 +248,45 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::TwoFactorOff { place, user } => {
                 accounts::two_factor_off(&place.existing()?, user, &mut out).await
             }
-            Task::Revoke { place, user, device, server, .. } => {
+            Task::Revoke { place, user, device, server, trust, .. } => {
                 let wanted = match user {
                     Some(name) => revoke::Wanted::User { name, device: *device },
                     None => revoke::Wanted::All,
                 };
                 match server {
-                    Some(url) => revoke::on_server(&place.existing()?, url, wanted, &mut out).await,
+                    Some(url) => revoke::on_server(&place.existing()?, url, trust, wanted, &mut out).await,
                     None => revoke::in_directory(&place.existing()?, wanted, &mut out).await,
                 }
             }
-            Task::Password { place, user, password_env, server } => {
+            Task::Password { place, user, password_env, server, trust } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
                 let change = person::Change::Password(&password);
-                person::change(&place.existing()?, user, server.as_deref(), change, &mut out).await
+                person::change(
+                    &place.existing()?,
+                    user,
+                    server.as_deref().map(|url| (url, trust)),
+                    change,
+                    &mut out,
+                )
+                .await
             }
-            Task::DeleteUser { place, user, server } => {
-                person::change(&place.existing()?, user, server.as_deref(), person::Change::Erase, &mut out)
-                    .await
+            Task::DeleteUser { place, user, server, trust } => {
+                let change = person::Change::Erase;
+                person::change(
+                    &place.existing()?,
+                    user,
+                    server.as_deref().map(|url| (url, trust)),
+                    change,
+                    &mut out,
+                )
+                .await
             }
             Task::Invite { place, count, uses, expires } => {
                 invites::make(&place.existing()?, *count, *uses, *expires, &mut out).await
             }
             Task::ListInvites(place) => invites::list(&place.existing()?, &mut out).await,
             Task::RevokeInvite { place, id } => invites::revoke(&place.existing()?, *id).await,
-            Task::Stats { server: Some(url), .. } => stats::of_server(url, &mut out),
+            Task::Stats { server: Some(url), trust, .. } => stats::of_server(url, trust, &mut out).await,
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
         }
     })

@@ -22,7 +22,7 @@ use protocol::token::Key;
 use protocol::{Placement, ShardId};
 use storage::{Store, StoreError, Tier};
 
-use crate::certificate::{self, Certificate, CertificateError};
+use crate::certificate::{self, CertificateError, Certificates, Loaded};
 use crate::config::{Config, QuicAt, StoreKind};
 use crate::driver::{self, Reserved};
 use crate::fatal;
@@ -58,7 +58,7 @@ pub enum BootError {
         /// Why.
         error: io::Error,
     },
-    /// The certificate of QUIC.
+    /// The certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// One of certificate and key is missing.
@@ -90,10 +90,8 @@ pub enum Event {
 pub struct QuicFace {
     /// Where it is, a port each shard if the kernel does not steer.
     pub addresses: Vec<SocketAddr>,
-    /// SHA-256 of the certificate, hex.
-    pub fingerprint: String,
-    /// Whether the certificate was made at this start.
-    pub is_new: bool,
+    /// What is served there.
+    pub certificates: Arc<Certificates>,
 }
 
 /// A node whose threads run.
@@ -103,6 +101,7 @@ pub struct Node {
     outlets: Outlets,
     chat: Reserved,
     quic: Option<QuicFace>,
+    certificates: Option<Arc<Certificates>>,
     watcher: Watcher,
     shards: Vec<JoinHandle<()>>,
     stores: Vec<JoinHandle<()>>,
@@ -129,8 +128,17 @@ impl Node {
             address: config.listen,
             error,
         })?;
-        let (quic, face) = match reserve_quic(config, chat.address, placement.shards())? {
-            Some((parts, face)) => (parts, Some(face)),
+        let loaded = load_certificate(config)?;
+        let certificates = loaded.as_ref().map(|loaded| loaded.certificates.clone());
+        let tls = match &certificates {
+            Some(certificates) if config.has_tls() => Some(tls(certificates, edge::tls::ALPN)?),
+            _ => None,
+        };
+        let (quic, face) = match loaded.filter(|_| config.quic != QuicAt::Off) {
+            Some(loaded) => {
+                let (parts, face) = reserve_quic(config, chat.address, placement.shards(), loaded)?;
+                (parts, Some(face))
+            }
             None => (Vec::new(), None),
         };
         let (mailboxes, outlets) = mesh::build(placement.shards());
@@ -149,6 +157,7 @@ impl Node {
             meters,
             readers: readers.meter(),
             space: watcher.meter(),
+            certificates: certificates.clone(),
         };
         let plan = Plan {
             config,
@@ -156,6 +165,7 @@ impl Node {
             states: data.states()?,
             data: &data,
             keys: keys.into(),
+            tls,
             listen: chat.address,
             appenders,
             readers,
@@ -166,7 +176,8 @@ impl Node {
         let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox, quic.next()));
         let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
         let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone());
-        Ok(Self { plane, outlets, chat, quic: face, watcher, shards, stores, readers: reader_threads, data })
+        let readers = reader_threads;
+        Ok(Self { plane, outlets, chat, quic: face, certificates, watcher, shards, stores, readers, data })
     }
 
     /// What the control plane talks to.
@@ -185,6 +196,12 @@ impl Node {
     #[must_use]
     pub fn quic(&self) -> Option<&QuicFace> {
         self.quic.as_ref()
+    }
+
+    /// The certificate of all that speaks TLS; `None` when nothing does.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Arc<Certificates>> {
+        self.certificates.as_ref()
     }
 
     /// Number of shards.
@@ -254,6 +271,7 @@ struct Plan<'a> {
     states: Vec<BayState>,
     data: &'a Arc<Store>,
     keys: Arc<[Key]>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     listen: SocketAddr,
     appenders: Vec<Appender>,
     readers: Readers,
@@ -290,6 +308,7 @@ impl Plan<'_> {
             address: self.listen,
             mailbox,
             keys: self.keys.clone(),
+            tls: self.tls.clone(),
             quic,
             limits: driver_limits,
             cached: Box::new(move |query| {
@@ -361,26 +380,47 @@ impl Plan<'_> {
 
 type QuicParts = (Vec<driver::Quic>, QuicFace);
 
-/// The sockets of QUIC, one a shard, and what they serve. `None` when it is off.
-fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option<QuicParts>, BootError> {
-    let reserve = |address| {
-        let group = driver::reserve_quic(address, shards, config.quic_steering);
-        group.map_err(|error| BootError::Listen { what: "QUIC", address, error })
-    };
-    let group = match config.quic {
-        QuicAt::Off => return Ok(None),
-        QuicAt::At(address) => reserve(address)?,
-        QuicAt::Beside => reserve(chat).or_else(|error| {
-            tracing::warn!(%error, "QUIC takes another port than the chat port's");
-            reserve(SocketAddr::new(chat.ip(), 0))
-        })?,
-    };
+/// The certificate, if anything speaks TLS.
+fn load_certificate(config: &Config) -> Result<Option<Loaded>, BootError> {
     let files = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => Some((certificate.as_path(), key.as_path())),
         (None, None) => None,
         _ => return Err(BootError::HalfCertificate),
     };
-    let Certificate { tls, fingerprint, secret, is_new } = certificate::load(&config.data, files)?;
+    if config.quic == QuicAt::Off && !config.has_tls() {
+        return Ok(None);
+    }
+    Ok(Some(certificate::load(&config.data, files)?))
+}
+
+/// TLS with the certificate of the moment.
+pub(crate) fn tls(
+    certificates: &Arc<Certificates>,
+    protocol: &[u8],
+) -> Result<Arc<rustls::ServerConfig>, CertificateError> {
+    Ok(edge::tls::config(certificates.clone(), protocol)?)
+}
+
+/// The sockets of QUIC, one a shard, and what they serve.
+fn reserve_quic(
+    config: &Config,
+    chat: SocketAddr,
+    shards: u16,
+    loaded: Loaded,
+) -> Result<QuicParts, BootError> {
+    let reserve = |address| {
+        let group = driver::reserve_quic(address, shards, config.quic_steering);
+        group.map_err(|error| BootError::Listen { what: "QUIC", address, error })
+    };
+    let group = match config.quic {
+        QuicAt::At(address) => reserve(address)?,
+        QuicAt::Beside | QuicAt::Off => reserve(chat).or_else(|error| {
+            tracing::warn!(%error, "QUIC takes another port than the chat port's");
+            reserve(SocketAddr::new(chat.ip(), 0))
+        })?,
+    };
+    let Loaded { certificates, secret } = loaded;
+    let tls = tls(&certificates, edge::quic::ALPN)?;
     // A silent session is ended by the core after two and a half heartbeats, with a close code. That goes first, also on
     // a machine that is late.
     let idle_ms = config.limits.heartbeat_ms.saturating_mul(3).saturating_add(QUIC_IDLE_SLACK_MS);
@@ -392,7 +432,7 @@ fn reserve_quic(config: &Config, chat: SocketAddr, shards: u16) -> Result<Option
             .map_err(|error| system("random bytes")(io::Error::other(error.to_string())))?;
         parts.push(driver::Quic { socket, tls: tls.clone(), secret, seed, idle_ms });
     }
-    Ok(Some((parts, QuicFace { addresses, fingerprint, is_new })))
+    Ok((parts, QuicFace { addresses, certificates }))
 }
 
 /// From memory, on the shard's own thread.

@@ -5,12 +5,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::admin::ask::TrustFlags;
+
 /// What `maru chat` takes.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
     /// The server's HTTP address.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     server: String,
+    #[command(flatten)]
+    trust: TrustFlags,
     /// Who talks.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -30,8 +34,9 @@ pub struct Flags {
 /// # Errors
 /// Whatever kept the client from working at all.
 pub fn run(flags: Flags) -> Result<ExitCode, Box<dyn Error>> {
-    let Flags { server, user, password_env, json, transport } = flags;
-    let options = client::terminal::Options { server, user, password_env, json, transport };
+    let Flags { server, trust, user, password_env, json, transport } = flags;
+    let trust = trust.trust()?;
+    let options = client::terminal::Options { server, trust, user, password_env, json, transport };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(client::terminal::run(options));
     // A thread that reads a terminal cannot be ended; the process does not wait for it.

@@ -11,7 +11,7 @@ pub use pin::Pin;
 pub use settings::{SETTINGS, Setting};
 pub use source::{ConfigError, Source, environment, load};
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
@@ -52,10 +52,14 @@ pub struct Config {
     pub quic: QuicAt,
     /// How datagrams find their shard.
     pub quic_steering: Steering,
+    /// Whether the TCP ports speak TLS.
+    pub tls: Tls,
     /// The TLS certificate (PEM); `None`: our own.
     pub tls_cert: Option<PathBuf>,
     /// Its key (PEM); set together with the certificate.
     pub tls_key: Option<PathBuf>,
+    /// Whether passwords and messages may cross a network in clear text.
+    pub insecure: bool,
     /// What a login tells devices to connect to; `None`: derived from `listen` and from how the caller reached `http`.
     pub chat_url: Option<String>,
     /// Shards; `None`: as many as cores.
@@ -92,6 +96,17 @@ pub struct Config {
     pub log: LevelFilter,
 }
 
+/// Whether the TCP ports speak TLS. QUIC always does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tls {
+    /// When there is a certificate of the operator.
+    Auto,
+    /// Also with our own certificate.
+    On,
+    /// Never: a proxy before them does.
+    Off,
+}
+
 /// Where QUIC listens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QuicAt {
@@ -122,8 +137,10 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             quic: QuicAt::Beside,
             quic_steering: Steering::Auto,
+            tls: Tls::Auto,
             tls_cert: None,
             tls_key: None,
+            insecure: false,
             chat_url: None,
             shards: None,
             store: StoreKind::Rocks,
@@ -162,6 +179,31 @@ impl Config {
         self.signup.unwrap_or(unset)
     }
 
+    /// Whether the TCP ports speak TLS.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        match self.tls {
+            Tls::Auto => self.tls_cert.is_some(),
+            Tls::On => true,
+            Tls::Off => false,
+        }
+    }
+
+    /// Refuses addresses on which others could read along.
+    ///
+    /// # Errors
+    /// [`ConfigError::ClearText`]
+    pub fn refuse_clear_text(&self) -> Result<(), ConfigError> {
+        if self.has_tls() || self.insecure {
+            return Ok(());
+        }
+        let ports = [("http", self.http), ("listen", self.listen)];
+        match ports.into_iter().find(|(_, address)| !is_loopback(address.ip())) {
+            Some((key, address)) => Err(ConfigError::ClearText { key, address }),
+            None => Ok(()),
+        }
+    }
+
     /// What the store is opened with.
     #[must_use]
     pub fn storage(&self) -> storage::Options {
@@ -172,6 +214,11 @@ impl Config {
             ..storage::Options::default()
         }
     }
+}
+
+/// Also where an IPv4 address is written as an IPv6 one.
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 /// Reader threads unless an operator says otherwise: one a core, and two at least, so that a long read holds up no other.

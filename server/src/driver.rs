@@ -100,6 +100,8 @@ pub struct Setup {
     pub placement: Placement,
     /// The keys of valid tokens.
     pub keys: Arc<[Key]>,
+    /// TLS of WebSockets; `None`: they are plain.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What the operator set.
     pub limits: Limits,
 }
@@ -139,6 +141,10 @@ pub struct Counters {
     pub handed_over: u64,
     /// Connections taken from another shard.
     pub taken_over: u64,
+    /// TLS handshakes of WebSockets that were completed.
+    pub tls_handshakes: u64,
+    /// WebSockets whose TLS ended by a fault: of the handshake, or of a record.
+    pub tls_faults: u64,
     /// Connections closed for a fault of the peer that the edge found: framing, WebSocket, Hello.
     pub peer_faults: u64,
     /// Frames that the edge refused: before Hello, Hello itself, Reauth.

@@ -1,9 +1,9 @@
 //! A connection moves home: accepted by any shard, it is told at Hello where its user lives, and everything of it (socket,
-//! codec state, unread input, unsent output) goes there in one piece. The edge decodes nothing after Hello before that.
+//! TLS, codec state, unread input, unsent output) goes there in one piece. The edge decodes nothing after Hello before that.
 
 use std::net::TcpStream;
 
-use edge::Connection;
+use edge::Carrier;
 use protocol::hello::Hello;
 
 /// Everything of one connection.
@@ -11,8 +11,8 @@ use protocol::hello::Hello;
 pub struct Parcel {
     /// Non-blocking and registered nowhere.
     pub stream: TcpStream,
-    /// Codec state, unread input, unsent output.
-    pub edge: Connection,
+    /// TLS, codec state, unread input, unsent output.
+    pub edge: Carrier,
     /// What was said and verified; the home steps it first.
     pub hello: Hello,
 }

@@ -12,6 +12,7 @@ use shard::Holds;
 use storage::Store;
 use tokio::sync::oneshot;
 
+use crate::certificate::Certificates;
 use crate::latency::Latency;
 use crate::mesh::{Outlets, Post};
 use crate::reader::ReadMeter;
@@ -40,6 +41,8 @@ pub struct Metrics {
     pub readers: Arc<ReadMeter>,
     /// The disk.
     pub space: Arc<SpaceMeter>,
+    /// The certificate, if anything speaks TLS.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 /// Name, help, and where it stands in a report.
@@ -76,6 +79,8 @@ const COUNTERS: &[Row] = &[
     ("maru_hellos_total", "Connections with a valid Hello.", |r| r.driver.hellos),
     ("maru_handed_over_total", "Connections given to another shard.", |r| r.driver.handed_over),
     ("maru_taken_over_total", "Connections taken from another shard.", |r| r.driver.taken_over),
+    ("maru_tls_handshakes_total", "TLS handshakes of WebSockets completed.", |r| r.driver.tls_handshakes),
+    ("maru_tls_faults_total", "WebSockets whose TLS ended by a fault.", |r| r.driver.tls_faults),
     ("maru_peer_faults_total", "Connections closed for a fault of the peer.", |r| r.driver.peer_faults),
     ("maru_bytes_read_total", "Bytes read from connections.", |r| r.driver.bytes_read),
     ("maru_bytes_written_total", "Bytes written to connections.", |r| r.driver.bytes_written),
@@ -136,7 +141,22 @@ impl Metrics {
         let (free, low) = self.space.read();
         text.gauge("maru_disk_free_bytes", "Free space on the disk of the data directory.", free);
         text.gauge("maru_disk_low", "1 while whatever writes is refused for want of space.", u64::from(low));
+        self.certificate(&mut text);
         text.end()
+    }
+
+    fn certificate(&self, text: &mut Text) {
+        let Some(certificates) = &self.certificates else { return };
+        let report = certificates.report(api::now_ms());
+        let name = "maru_certificate_days_left";
+        text.gauge(name, "Days until the TLS certificate expires.", report.days_left);
+        let name = "maru_certificate_reloads_total";
+        text.counter(name, "Times that the TLS certificate was read anew.", report.reloads);
+        let name = "maru_certificate_reload_errors_total";
+        text.counter(name, "Times that it could not be.", report.failures);
+        let name = "maru_certificate_stale";
+        let help = "1 while its files hold what cannot be served and an older one is.";
+        text.gauge(name, help, u64::from(report.is_stale));
     }
 
     /// What keeps the node from serving, shard by shard, in words.
@@ -302,6 +322,7 @@ mod tests {
             meters: vec![Arc::default(), Arc::default()],
             readers: Arc::default(),
             space: Arc::default(),
+            certificates: None,
         };
         // Only shard 1 answers; the mailbox of shard 0 stays open. Time stands still while this task looks.
         let answers = tokio::spawn(async move {

@@ -107,7 +107,7 @@ impl api::Homes for DataPlane {
         let home = self.placement.user_home(user).0;
         let face = self.quic.as_ref();
         let address = face.and_then(|face| face.addresses.get(usize::from(home))).copied();
-        let quic = address.zip(face).map(|(address, face)| (address, face.fingerprint.clone()));
+        let quic = address.zip(face).map(|(address, face)| (address, face.certificates.fingerprint()));
         Route { shard: home, shards: self.placement.shards(), quic }
     }
 
@@ -143,6 +143,7 @@ mod tests {
             meters: Vec::new(),
             readers: Arc::default(),
             space: Arc::default(),
+            certificates: None,
         };
         DataPlane::new(Placement::new(2).unwrap(), outlets.clone(), metrics, None)
     }

@@ -20,7 +20,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::boot::{BootError, Event, Node, raise_descriptors};
+use crate::boot::{self, BootError, Event, Node, raise_descriptors};
+use crate::certificate;
 use crate::config::{self, Config, StoreKind};
 use crate::space::ballast;
 use crate::{fatal, heap, logging};
@@ -45,6 +46,7 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     let began = Instant::now();
     heap::give_back_large_blocks();
     let config = config::load(&flags.set, config::environment(), flags.config.as_deref())?;
+    config.refuse_clear_text()?;
     logging::start(config.log);
     fatal::end_on_panic();
     raise_descriptors();
@@ -80,19 +82,26 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
     let node = Node::start(config, began, data, keys.all(), &events)?;
-    let api = Api::new(Parts {
+    let mut api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
         admin,
         homes: Arc::new(node.plane().clone()),
-        settings: settings(config, node.chat()),
+        settings: settings(config, http_address, node.chat()),
     })?;
+    if let Some(certificates) = node.certificates() {
+        certificate::watch(runtime, certificates.clone())?;
+        if config.has_tls() {
+            api = api.with_tls(boot::tls(certificates, edge::tls::ALPN)?);
+        }
+    }
     let control = serve_http(runtime, http, api);
-    greet(http_address, &node)?;
+    let faces = Faces { http: http_address, is_secure: config.has_tls() };
+    greet(faces, &node)?;
     if wait_ready(&node, &happens) {
         node.listen();
         tell_signup(config);
-        announce(http_address, &node)?;
+        announce(faces, &node)?;
         tracing::info!(shards = node.shards(), "serving");
         wait_signal(&happens);
         drain(&node, &happens);
@@ -119,12 +128,14 @@ fn serve_http(runtime: &Runtime, http: TcpListener, api: Api) -> Control {
     Control { end, task }
 }
 
-fn settings(config: &Config, chat: SocketAddr) -> Settings {
+fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
+    // Whoever listens everywhere is reached under whatever name the caller used; and a certificate is for that name.
+    let is_named = chat.ip().is_unspecified() || (config.has_tls() && chat.ip() == http.ip());
     let chat_url = match &config.chat_url {
         Some(url) => ChatUrl::Fixed(url.clone()),
-        // Whoever listens everywhere is reached under whatever name the caller used.
-        None if chat.ip().is_unspecified() => ChatUrl::Port(chat.port()),
-        None => ChatUrl::Fixed(format!("ws://{chat}/ws")),
+        None if is_named && config.has_tls() => ChatUrl::SecurePort(chat.port()),
+        None if is_named => ChatUrl::Port(chat.port()),
+        None => ChatUrl::Fixed(format!("{}://{chat}/ws", if config.has_tls() { "wss" } else { "ws" })),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let devices_max = u32::try_from(protocol::limits::DEVICES_MAX).unwrap_or(u32::MAX);
@@ -212,29 +223,43 @@ fn drain(node: &Node, happens: &Receiver<Event>) {
     }
 }
 
+/// The TCP ports as the outside sees them.
+#[derive(Clone, Copy)]
+struct Faces {
+    http: SocketAddr,
+    is_secure: bool,
+}
+
+impl Faces {
+    /// URLs of the control plane and of the chat.
+    fn urls(self, node: &Node) -> (String, String) {
+        let (http, chat) = (reachable(self.http), reachable(node.chat()));
+        let s = if self.is_secure { "s" } else { "" };
+        (format!("http{s}://{http}"), format!("ws{s}://{chat}/ws"))
+    }
+}
+
 /// Where to point a client, for people.
-fn greet(http: SocketAddr, node: &Node) -> std::io::Result<()> {
-    let (http, chat) = (reachable(http), reachable(node.chat()));
+fn greet(faces: Faces, node: &Node) -> std::io::Result<()> {
+    let (http, chat) = faces.urls(node);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "From a terminal:  maru chat --server http://{http} --user NAME")?;
-    writeln!(
-        out,
-        "From a program:   accounts at http://{http}/v1, WebSocket at ws://{chat}/ws (docs/protocol.md)"
-    )?;
-    if let Some(quic) = node.quic() {
-        let whose = if quic.is_new { "made now" } else { "kept" };
-        writeln!(out, "QUIC certificate ({whose}), SHA-256:  {}", quic.fingerprint)?;
+    writeln!(out, "From a terminal:  maru chat --server {http} --user NAME")?;
+    writeln!(out, "From a program:   accounts at {http}/v1, WebSocket at {chat} (docs/protocol.md)")?;
+    if let Some(certificates) = node.certificates() {
+        let of = if faces.is_secure { "TLS" } else { "QUIC" };
+        let (whose, fingerprint) = (certificates.whose(), certificates.fingerprint());
+        writeln!(out, "{of} certificate ({whose}), SHA-256:  {fingerprint}")?;
     }
     out.flush()
 }
 
 /// The one line that programs wait for.
-fn announce(http: SocketAddr, node: &Node) -> std::io::Result<()> {
-    let (http, chat) = (reachable(http), reachable(node.chat()));
+fn announce(faces: Faces, node: &Node) -> std::io::Result<()> {
+    let (http, chat) = faces.urls(node);
     let quic = node.quic().and_then(|quic| quic.addresses.first()).copied().map(reachable);
     let quic = quic.map_or_else(String::new, |quic| format!(" quic={quic}"));
     let mut out = std::io::stdout().lock();
-    writeln!(out, "maru ready http=http://{http} ws=ws://{chat}/ws{quic}")?;
+    writeln!(out, "maru ready http={http} ws={chat}{quic}")?;
     out.flush()
 }
 
@@ -262,10 +287,19 @@ mod tests {
 
     #[test]
     fn a_login_is_told_where_to_connect() {
-        let chat = |config: &Config, address: &str| settings(config, address.parse().unwrap()).chat_url;
+        let chat =
+            |config: &Config, address: &str| settings(config, config.http, address.parse().unwrap()).chat_url;
         let mut config = Config::default();
         assert_eq!(chat(&config, "127.0.0.1:7"), ChatUrl::Fixed("ws://127.0.0.1:7/ws".into()));
         assert_eq!(chat(&config, "0.0.0.0:7"), ChatUrl::Port(7));
+        config.tls = config::Tls::On;
+        assert_eq!(
+            chat(&config, "127.0.0.1:7"),
+            ChatUrl::SecurePort(7),
+            "by the name that the certificate is for"
+        );
+        assert_eq!(chat(&config, "0.0.0.0:7"), ChatUrl::SecurePort(7));
+        assert_eq!(chat(&config, "192.0.2.1:7"), ChatUrl::Fixed("wss://192.0.2.1:7/ws".into()));
         config.chat_url = Some("wss://chat.example.org/ws".into());
         assert_eq!(chat(&config, "0.0.0.0:7"), ChatUrl::Fixed("wss://chat.example.org/ws".into()));
     }

@@ -112,6 +112,8 @@ pub struct ShardThread {
     pub mailbox: Mailbox,
     /// The keys of valid tokens.
     pub keys: Arc<[Key]>,
+    /// TLS of WebSockets; `None`: they are plain.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// QUIC's socket and secrets; `None`: TCP only.
     pub quic: Option<driver::Quic>,
     /// Bounds of the driver.
@@ -163,6 +165,7 @@ impl ShardThread {
             shard: self.config.shard,
             placement: self.config.placement,
             keys: self.keys.clone(),
+            tls: self.tls,
             limits: self.limits.clone(),
         };
         let clock = Clock::start();

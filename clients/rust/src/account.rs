@@ -5,12 +5,14 @@ use protocol::{DeviceId, UserId};
 use serde_json::{Value, json};
 
 pub use crate::http::HttpError;
-use crate::http::Place;
+use crate::http::{Place, Scheme};
+use crate::trust::Trust;
 
 /// A server's control plane. Cheap to clone; each call is a connection of its own.
 #[derive(Clone, Debug)]
 pub struct Account {
     place: Place,
+    trust: Trust,
 }
 
 /// What login gives.
@@ -29,7 +31,7 @@ pub struct Login {
     pub refresh: String,
     /// When that one ends if it is not used, milliseconds since the Unix epoch at the server.
     pub refresh_expires_ms: u64,
-    /// Where to chat: `ws://host:port/ws`.
+    /// Where to chat: `ws://host:port/ws` or `wss://host:port/ws`.
     pub chat: String,
 }
 
@@ -120,6 +122,8 @@ impl AccountError {
             Self::Refused { code, .. } => code,
             Self::Http(HttpError::BadUrl { .. }) => "bad_url",
             Self::Http(HttpError::Unreachable { .. }) => "unreachable",
+            Self::Http(HttpError::Untrusted { .. }) => "untrusted",
+            Self::Http(HttpError::Trust(_)) => "no_trust",
             Self::Http(HttpError::BadAnswer { .. }) => "bad_answer",
         }
     }
@@ -146,7 +150,7 @@ impl AccountError {
 }
 
 /// 64 hex digits.
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;
@@ -167,12 +171,33 @@ pub struct Extras<'a> {
 }
 
 impl Account {
-    /// The control plane at `http://host:port`.
+    /// The control plane at `http://host:port`, or at `https://host:port` with a certificate that the system trusts.
     ///
     /// # Errors
-    /// Not such an address.
+    /// Not such an address, or a system that trusts nobody.
     pub fn new(url: &str) -> Result<Self, HttpError> {
-        Ok(Self { place: Place::parse(url, "http", "http://host:port")? })
+        Self::with_trust(url, Trust::default())
+    }
+
+    /// The same for a server that is known in another way. Its WebSocket is trusted in the same way.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with_trust(url: &str, trust: Trust) -> Result<Self, HttpError> {
+        Ok(Self { place: Place::parse(url, Scheme::Http, &trust)?, trust })
+    }
+
+    /// Where a login says that the chat is. Whoever came by TLS never goes on in clear text.
+    pub(crate) fn chat_place(&self, login: &Login) -> Result<Place, HttpError> {
+        let place = Place::parse(&login.chat, Scheme::Ws, &self.trust)?;
+        if self.place.is_secure() && !place.is_secure() {
+            let fault = format!(
+                "the login came by TLS, and {} would be in clear text; it must be wss://",
+                login.chat
+            );
+            return Err(place.untrusted(fault));
+        }
+        Ok(place)
     }
 
     /// Makes an account.

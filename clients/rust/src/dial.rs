@@ -1,6 +1,8 @@
 //! A [`Session`] on QUIC or a WebSocket: one tokio task that dials, reconnects, and renews the token.
 //!
-//! Only `ws://` for now; a `wss://` address is refused with words.
+//! Whoever logged in over `https://` goes on over TLS and never in clear text. A server that is not who it should be (a certificate
+//! that nobody trusts or that is not the announced one, a chat address in clear text) is told as [`Event::Untrusted`]; nothing is
+//! said to it, and it is tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use protocol::{ChannelId, DeviceId, Refusal, SendId, Seq, UserId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::{Account, Login};
-use crate::http::{HttpError, Place};
+use crate::http::HttpError;
 use crate::session::{Config, Event, RequestId, Saved, Session};
 
 mod link;
@@ -112,7 +114,7 @@ impl Client {
     /// Starts a client. Within a tokio runtime with I/O and time.
     ///
     /// # Errors
-    /// The chat address in `login` is not one of ours.
+    /// The chat address in `login` is not one of ours, or is in clear text though the account is not.
     pub fn start(options: Options) -> Result<(Self, Events), HttpError> {
         Self::start_over(options, Transport::Auto)
     }
@@ -123,7 +125,7 @@ impl Client {
     /// As for [`Self::start`].
     pub fn start_over(options: Options, transport: Transport) -> Result<(Self, Events), HttpError> {
         let roads = Arc::new(Roads::new(transport));
-        let place = place(&options.login)?;
+        let place = options.account.chat_place(&options.login)?;
         let session = Session::new(Config::new(options.login.user, entropy_u64()), options.saved.clone());
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (event_queue, events) = mpsc::channel(EVENTS_WAITING_MAX);
@@ -298,10 +300,6 @@ impl Client {
     pub async fn saved(&self) -> Result<Saved, ClientError> {
         self.with_session(|session| session.saved()).await
     }
-}
-
-fn place(login: &Login) -> Result<Place, HttpError> {
-    Place::parse(&login.chat, "ws", "ws://host:port/ws")
 }
 
 /// Randomness of the operating system.

@@ -1,5 +1,8 @@
-//! One HTTP/1.1 request on a connection of its own (RFC 9112), and the upgrade to a WebSocket (RFC 6455 section 4.1).
+//! One HTTP/1.1 request on a connection of its own (RFC 9112), and the upgrade to a WebSocket (RFC 6455 section 4.1); over TLS where
+//! the address says so.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +15,13 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use protocol::ws::{accept_key, request_key};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::stream::Stream;
+use crate::trust::{self, Trust, TrustError};
 
 /// A request that takes longer is given up.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
@@ -41,6 +49,17 @@ pub enum HttpError {
         /// In the system's words.
         fault: String,
     },
+    /// Whoever is there may be somebody else: nothing was said to it.
+    #[error("{place} is not trusted: {fault}")]
+    Untrusted {
+        /// Host and port, or the address.
+        place: String,
+        /// Why.
+        fault: String,
+    },
+    /// Nobody can be trusted here.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The server answered, but not what the protocol says.
     #[error("unexpected answer from {place}: {fault}")]
     BadAnswer {
@@ -51,39 +70,89 @@ pub enum HttpError {
     },
 }
 
-/// Where a server is: `http://host:port` or `ws://host:port/path`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// How an address begins, without TLS; with it an `s` follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scheme {
+    Http,
+    Ws,
+}
+
+impl Scheme {
+    fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Http => ["http", "https"],
+            Self::Ws => ["ws", "wss"],
+        }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Http => "http://host:port or https://host:port",
+            Self::Ws => "ws://host:port/ws or wss://host:port/ws",
+        }
+    }
+}
+
+/// Where a server is: `http://host:port`, `wss://host:port/path`.
+#[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// `host:port` as the user wrote it.
     authority: String,
     host: String,
     port: u16,
     path: String,
+    /// Who is expected there; `None`: clear text.
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 impl Place {
-    pub(crate) fn parse(url: &str, scheme: &str, expected: &'static str) -> Result<Self, HttpError> {
+    pub(crate) fn parse(url: &str, scheme: Scheme, trust: &Trust) -> Result<Self, HttpError> {
+        let expected = scheme.expected();
         let bad = |fault: String| HttpError::BadUrl { url: url.to_owned(), expected, fault };
         let uri: Uri = url.parse().map_err(|error| bad(format!("{error}")))?;
-        match uri.scheme_str() {
-            Some(found) if found == scheme => {}
-            Some("https" | "wss") => return Err(bad("this client does not speak TLS yet".into())),
-            found => {
-                return Err(bad(format!("the scheme is {:?}, not {scheme:?}", found.unwrap_or_default())));
-            }
+        let [plain, secure] = scheme.names();
+        let found = uri.scheme_str().unwrap_or_default();
+        if found != plain && found != secure {
+            return Err(bad(format!("the scheme is {found:?}, not {plain:?} or {secure:?}")));
         }
+        let is_secure = found == secure;
         let authority = uri.authority().ok_or_else(|| bad("there is no host".into()))?;
         if authority.as_str().contains('@') {
             return Err(bad("a user name does not belong there".into()));
         }
         // An IPv6 address stands in brackets in a URL and without them in a socket address.
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = if is_secure {
+            let name = ServerName::try_from(host.clone()).map_err(|error| bad(error.to_string()))?;
+            Some((trust.config()?, name))
+        } else {
+            None
+        };
         Ok(Self {
             authority: authority.to_string(),
             host,
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 }),
             path: uri.path().to_owned(),
+            tls,
         })
+    }
+
+    /// Whether nobody on the way can read or change what is said.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    pub(crate) fn untrusted(&self, fault: impl Into<String>) -> HttpError {
+        HttpError::Untrusted { place: self.authority.clone(), fault: fault.into() }
+    }
+
+    /// Why TLS does not stand.
+    fn tls_fault(&self, error: &io::Error) -> HttpError {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidCertificate(why)) => self.untrusted(trust::words(why)),
+            Some(rustls::Error::InvalidMessage(_)) => self.unreachable("it does not speak TLS there"),
+            _ => self.unreachable(format!("TLS: {error}")),
+        }
     }
 
     fn unreachable(&self, fault: impl std::fmt::Display) -> HttpError {
@@ -99,6 +168,12 @@ impl Place {
             TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| self.unreachable(e))?;
         // Small frames must not wait for the ack of the ones before.
         stream.set_nodelay(true).map_err(|error| self.unreachable(error))?;
+        let stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some((config, name)) => Stream::secure(stream, config.clone(), name.clone())
+                .await
+                .map_err(|error| self.tls_fault(&error))?,
+        };
         let (sender, connection) =
             handshake(TokioIo::new(stream)).await.map_err(|error| self.unreachable(error))?;
         tokio::spawn(async move {
@@ -135,7 +210,7 @@ impl Place {
     }
 
     /// Opens a WebSocket. The second part is what the server sent behind its answer.
-    pub(crate) async fn upgrade(&self, nonce: [u8; 16]) -> Result<(TcpStream, Bytes), HttpError> {
+    pub(crate) async fn upgrade(&self, nonce: [u8; 16]) -> Result<(Stream, Bytes), HttpError> {
         let key = request_key(nonce);
         let request = Request::builder()
             .uri(if self.path.is_empty() { "/" } else { &self.path })
@@ -151,7 +226,7 @@ impl Place {
             self.check_upgrade(&answer, &key)?;
             let upgraded = hyper::upgrade::on(answer).await.map_err(|error| self.unreachable(error))?;
             let parts = upgraded
-                .downcast::<TokioIo<TcpStream>>()
+                .downcast::<TokioIo<Stream>>()
                 .map_err(|_| self.bad_answer("the upgraded connection is not the one that was opened"))?;
             Ok((parts.io.into_inner(), parts.read_buf))
         };
@@ -176,18 +251,24 @@ mod tests {
 
     #[test]
     fn places() {
-        let place = Place::parse("http://127.0.0.1:8080", "http", "x").unwrap();
-        assert_eq!((place.host.as_str(), place.port), ("127.0.0.1", 8080));
-        let place = Place::parse("ws://[::1]:90/ws", "ws", "x").unwrap();
-        assert_eq!((place.host.as_str(), place.port, place.path.as_str()), ("::1", 90, "/ws"));
+        let trust = Trust::pin(&"0a".repeat(32)).unwrap();
+        let place = |url: &str, scheme| Place::parse(url, scheme, &trust);
+        let found = place("http://127.0.0.1:8080", Scheme::Http).unwrap();
+        assert_eq!((found.host.as_str(), found.port, found.is_secure()), ("127.0.0.1", 8080, false));
+        let found = place("ws://[::1]:90/ws", Scheme::Ws).unwrap();
+        assert_eq!((found.host.as_str(), found.port, found.path.as_str()), ("::1", 90, "/ws"));
+        let found = place("wss://chat.example.org/ws", Scheme::Ws).unwrap();
+        assert_eq!((found.host.as_str(), found.port, found.is_secure()), ("chat.example.org", 443, true));
+        assert!(place("https://[::1]:1", Scheme::Http).unwrap().is_secure());
         for (url, fault) in [
-            ("wss://a/ws", "TLS"),
             ("http://a/ws", "scheme"),
+            ("https://a/ws", "scheme"),
             ("a:80", "scheme"),
             ("ws://u@a/ws", "user name"),
+            ("wss://-/ws", "name"),
             ("", "empty"),
         ] {
-            let error = Place::parse(url, "ws", "ws://host:port/ws").unwrap_err().to_string();
+            let error = place(url, Scheme::Ws).unwrap_err().to_string();
             assert!(error.contains(fault), "{url}: {error}");
         }
     }

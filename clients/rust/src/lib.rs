@@ -5,6 +5,7 @@
 //! - `account` (feature `dial`): sign-up, login and names, over HTTP.
 //! - `operator` (feature `dial`): many users at once, for load tests.
 //! - `dial` (feature `dial`): a session on a WebSocket, with tokio.
+//! - `trust` (feature `dial`): whom a client takes for its server when it speaks TLS.
 //! - `terminal` (feature `dial`): `maru chat`, for people and, as JSON lines, for programs.
 //!
 //! See `examples/hello.rs` for all of it in twenty lines.
@@ -20,7 +21,11 @@ mod http;
 #[cfg(feature = "dial")]
 pub mod operator;
 #[cfg(feature = "dial")]
+mod stream;
+#[cfg(feature = "dial")]
 pub mod terminal;
+#[cfg(feature = "dial")]
+pub mod trust;
 
 #[cfg(test)]
 #[cfg(feature = "dial")]

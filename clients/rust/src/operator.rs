@@ -5,7 +5,8 @@ use protocol::{DeviceId, UserId};
 use serde_json::{Value, json};
 
 use crate::account::{AccountError, refused};
-use crate::http::{HttpError, Place};
+use crate::http::{HttpError, Place, Scheme};
+use crate::trust::Trust;
 
 /// An operator at one server. Cheap to clone.
 #[derive(Clone)]
@@ -40,12 +41,38 @@ impl std::fmt::Debug for Made {
 }
 
 impl Operator {
-    /// At the control plane `http://host:port`.
+    /// At the control plane `http://host:port` or `https://host:port`.
     ///
     /// # Errors
-    /// Not such an address.
-    pub fn new(url: &str, token: &str) -> Result<Self, HttpError> {
-        Ok(Self { place: Place::parse(url, "http", "http://host:port")?, token: token.trim().to_owned() })
+    /// Not such an address, or a system that trusts nobody.
+    pub fn new(url: &str, token: &str, trust: &Trust) -> Result<Self, HttpError> {
+        Ok(Self { place: Place::parse(url, Scheme::Http, trust)?, token: token.trim().to_owned() })
+    }
+
+    /// The body of a page like `/metrics`.
+    ///
+    /// # Errors
+    /// There was no answer, or none with status 200.
+    pub async fn page(&self, path: &str) -> Result<String, HttpError> {
+        let token = (!self.token.is_empty()).then_some(self.token.as_str());
+        let (status, bytes) = self.place.ask(Method::GET, path, token, None).await?;
+        if status != StatusCode::OK {
+            return Err(self.place.bad_answer(format!("the status is {status}, not 200")));
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Posts a JSON body that is answered by nothing but its status, 204.
+    ///
+    /// # Errors
+    /// The server refused, or there was no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<(), AccountError> {
+        let asked = self.place.ask(Method::POST, path, Some(&self.token), Some(body.to_string())).await;
+        let (status, bytes) = asked?;
+        if status != StatusCode::NO_CONTENT {
+            return Err(refused(status, &serde_json::from_slice::<Value>(&bytes).unwrap_or_default()));
+        }
+        Ok(())
     }
 
     /// Makes users `PREFIX000001` and so on from number `from`, with so many devices each; or tells those that were

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::account::{Account, HttpError};
 use crate::dial::Transport;
+use crate::trust::Trust;
 
 mod chat;
 mod input;
@@ -15,8 +16,10 @@ mod person;
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The control plane: `http://host:port`.
+    /// The control plane: `http://host:port` or `https://host:port`.
     pub server: String,
+    /// Whom to take for it.
+    pub trust: Trust,
     /// Who.
     pub user: Option<String>,
     /// The environment variable that holds the password. Without it a person is asked.
@@ -52,7 +55,7 @@ pub enum TerminalError {
 /// # Errors
 /// What keeps the client from working at all; everything else is told as it happens.
 pub async fn run(options: Options) -> Result<ExitCode, TerminalError> {
-    let account = Account::new(&options.server)?;
+    let account = Account::with_trust(&options.server, options.trust)?;
     let password = match options.password_env {
         Some(variable) => Some(std::env::var(&variable).map_err(|_| TerminalError::NoVariable(variable))?),
         None => None,

@@ -1,6 +1,6 @@
 //! One WebSocket connection (RFC 6455, client role).
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 
 use bytes::BytesMut;
 use mio::net::TcpStream;
@@ -14,6 +14,7 @@ use protocol::ws::{
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::json::Json;
+use super::wire::{Expected, Wire};
 use super::{Call, Dialect, Lost, Place, Ports, broken, take_frames};
 
 /// Frames are joined into one WebSocket message up to about so many bytes.
@@ -33,7 +34,7 @@ enum Stage {
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Ws {
-    stream: TcpStream,
+    wire: Wire,
     stage: Stage,
     seed: u64,
     decoder: Decoder,
@@ -50,7 +51,12 @@ impl Ws {
     ///
     /// # Errors
     /// Of the kernel: no descriptor, no port.
-    pub(super) fn dial(place: &Place, ports: &mut Ports, call: Call) -> io::Result<Self> {
+    pub(super) fn dial(
+        place: &Place,
+        expected: Option<&Expected>,
+        ports: &mut Ports,
+        call: Call,
+    ) -> io::Result<Self> {
         let Call { source, seed, user, .. } = call;
         let socket = Socket::new(Domain::for_address(place.address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
@@ -65,7 +71,7 @@ impl Ws {
             _ => {}
         }
         Ok(Self {
-            stream: TcpStream::from_std(socket.into()),
+            wire: Wire::new(TcpStream::from_std(socket.into()), expected)?,
             stage: Stage::Dialing,
             seed,
             decoder: Decoder::new(Role::Client, WS_MESSAGE_BYTES_MAX),
@@ -76,21 +82,21 @@ impl Ws {
     }
 
     pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.wire.tcp()
     }
 
     /// Frames can be written and nothing waits to be: what is not taken stays where it can be ordered and dropped.
     fn may_write(&self) -> bool {
-        self.stage == Stage::Open && self.out.is_empty()
+        self.stage == Stage::Open && self.out.is_empty() && !self.wire.has_unsent()
     }
 
     /// The kernel takes bytes again, or the connection stands.
     pub(super) fn on_writable(&mut self, place: &Place) -> Result<(), Lost> {
         if self.stage == Stage::Dialing {
-            if let Some(error) = self.stream.take_error().map_err(broken)? {
+            if let Some(error) = self.wire.tcp().take_error().map_err(broken)? {
                 return Err(broken(error));
             }
-            if self.stream.peer_addr().is_err() {
+            if self.wire.tcp().peer_addr().is_err() {
                 return Ok(());
             }
             let Place { host, path, .. } = place;
@@ -112,12 +118,12 @@ impl Ws {
         }
         let before = self.stage;
         loop {
-            match self.stream.read(buffer) {
+            match self.wire.read(buffer) {
                 Ok(0) => return Err(Lost::Closed(None)),
                 Ok(count) => {
                     self.take(buffer.get_mut(..count).unwrap_or_default(), frames)?;
                     // A short read has emptied the socket; the kernel tells of what comes behind it.
-                    if count < buffer.len() {
+                    if count < buffer.len() && self.wire.is_emptied_by_short_reads() {
                         break;
                     }
                 }
@@ -218,7 +224,7 @@ impl Ws {
             if scratch.is_empty() {
                 break;
             }
-            let taken = write_some(&mut self.stream, scratch)?;
+            let taken = write_some(&mut self.wire, scratch)?;
             self.out.extend_from_slice(scratch.get(taken..).unwrap_or_default());
         }
         Ok(())
@@ -253,16 +259,17 @@ impl Ws {
             *to = from;
         }
         let bytes = scratch.get(begin..).unwrap_or_default();
-        let taken = if self.out.is_empty() { write_some(&mut self.stream, bytes)? } else { 0 };
+        let taken = if self.out.is_empty() { write_some(&mut self.wire, bytes)? } else { 0 };
         self.out.extend_from_slice(bytes.get(taken..).unwrap_or_default());
         Ok(true)
     }
 
     fn write_out(&mut self) -> Result<(), Lost> {
+        self.wire.flush().map_err(broken)?;
         if self.out.is_empty() {
             return Ok(());
         }
-        let taken = write_some(&mut self.stream, &self.out)?;
+        let taken = write_some(&mut self.wire, &self.out)?;
         if taken == self.out.len() {
             // An idle connection owns no memory.
             self.out = Vec::new();
@@ -273,8 +280,8 @@ impl Ws {
     }
 
     /// Breaks the connection as a cut cable would be noticed: nothing is said, what is on the way is lost.
-    pub(super) fn cut(self) {
-        let _ = SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+    pub(super) fn cut(mut self) {
+        let _ = SockRef::from(&*self.wire.tcp()).set_linger(Some(std::time::Duration::ZERO));
     }
 
     fn nonce(&self) -> [u8; 16] {
@@ -292,10 +299,10 @@ fn key_of(seed: u64) -> [u8; 4] {
     [a, b, c, d]
 }
 
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, Lost> {
+fn write_some(wire: &mut Wire, bytes: &[u8]) -> Result<usize, Lost> {
     let mut taken = 0;
     while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-        match stream.write(rest) {
+        match wire.write(rest) {
             Ok(count) => taken += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -104,8 +104,8 @@ pub(super) fn check_reachable(place: &Place) -> Result<(), String> {
     match TcpStream::connect_timeout(&place.address, REACH) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
-            "the server cannot be reached at ws://{}{}: {error}; --server takes what `maru ready ... ws=` says",
-            place.host, place.path
+            "the server cannot be reached at {}: {error}; --server takes what `maru ready ... ws=` says",
+            place.url()
         )),
     }
 }

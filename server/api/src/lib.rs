@@ -40,6 +40,7 @@ mod routes;
 mod secret;
 mod server;
 pub mod snowflake;
+mod tls;
 mod totp;
 mod turns;
 

@@ -25,6 +25,7 @@ use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::password::Hasher;
 use crate::routes::{self, Counters};
+use crate::tls::Stream;
 use crate::turns::Turns;
 
 /// Connections at a time; one above waits to be accepted.
@@ -47,6 +48,8 @@ pub enum ChatUrl {
     Fixed(String),
     /// At the host that the request named, on this port.
     Port(u16),
+    /// The same with TLS.
+    SecurePort(u16),
 }
 
 /// Who may make an account for themselves.
@@ -103,6 +106,7 @@ impl std::fmt::Debug for Parts {
 #[derive(Clone)]
 pub struct Api {
     pub(crate) shared: Shared,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl std::fmt::Debug for Api {
@@ -140,7 +144,14 @@ impl Api {
         let (turns, counters) = (Turns::default(), Counters::default());
         let inner =
             Inner { accounts, keys, admin, homes, settings, hasher, limiter, code_limiter, turns, counters };
-        Ok(Self { shared: Arc::new(inner) })
+        Ok(Self { shared: Arc::new(inner), tls: None })
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(tls);
+        self
     }
 }
 
@@ -150,7 +161,7 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Serves until `end` completes, then lets what is under way end, for a bounded time.
 pub async fn serve(listener: TcpListener, api: Api, end: impl Future<Output = ()>) {
-    let shared = api.shared.clone();
+    let (shared, tls) = (api.shared.clone(), api.tls.clone());
     let router = routes::router(api)
         .layer(axum::middleware::from_fn(in_time))
         .layer(axum::middleware::from_fn_with_state(shared.clone(), counted));
@@ -170,7 +181,8 @@ pub async fn serve(listener: TcpListener, api: Api, end: impl Future<Output = ()
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection =
+            graceful.watch(http.serve_connection(TokioIo::new(Stream::new(stream, tls.as_ref())), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 shared.counters.broken();

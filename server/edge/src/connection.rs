@@ -145,6 +145,18 @@ impl Connection {
         self.state.phase = Phase::Ended;
     }
 
+    /// What is below the connection has failed: nothing more can be heard or said over it. What says so to the peer is not
+    /// ours.
+    pub(crate) fn on_fault(&mut self, moment: &Moment<'_>) {
+        let state = &mut self.state;
+        if state.phase != Phase::Ended {
+            state.phase = Phase::Refused;
+            state.is_deaf = true;
+            state.egress = Egress::default();
+            state.deadline_ms = moment.now_ms + moment.close_ms;
+        }
+    }
+
     /// The time of [`Self::next_deadline`] has come: no Hello, or no end to the closing.
     pub fn on_deadline(&mut self, moment: &Moment<'_>) {
         if self.next_deadline().is_none_or(|deadline| deadline > moment.now_ms) {
@@ -234,7 +246,22 @@ impl Connection {
     /// Whether the last byte is written: the driver shuts its sending side and drops what still comes.
     #[must_use]
     pub fn is_written_out(&self) -> bool {
-        matches!(self.state.phase, Phase::Closing | Phase::Refused) && !self.has_output()
+        self.is_leaving() && !self.has_output()
+    }
+
+    /// Whether no byte follows what waits to be written.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state.phase, Phase::Closing | Phase::Refused)
+    }
+
+    /// Whether the peer's farewell has come.
+    pub(crate) fn has_peer_closed(&self) -> bool {
+        self.state.peer_closed
+    }
+
+    /// Whether nothing comes and nothing goes any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.phase == Phase::Ended
     }
 
     /// Whether the socket can be closed.

@@ -43,6 +43,15 @@ const BAD_VERSION: Refused = Refused(
 const BAD_KEY: Refused =
     Refused("400 Bad Request", "", "Sec-WebSocket-Key must be given once: 16 bytes in base64.");
 
+/// On a port with TLS, in clear to whoever speaks in clear.
+const NOT_TLS: Refused =
+    Refused("400 Bad Request", "", "This port speaks TLS 1.3 only: the address begins with wss://.");
+
+/// The answer to a client that does not speak TLS where TLS is spoken.
+pub(crate) fn not_tls() -> Vec<u8> {
+    NOT_TLS.response()
+}
+
 impl Refused {
     fn response(&self) -> Vec<u8> {
         let Self(status, headers, text) = self;

@@ -1,9 +1,10 @@
-//! Bytes <-> frames for one connection, pure: the HTTP request that upgrades it, WebSocket framing, the splitting of
+//! Bytes <-> frames for one connection, pure: TLS, the HTTP request that upgrades it, WebSocket framing, the splitting of
 //! messages into frames, Hello and Reauth, and the egress queue.
 //!
 //! # Calling contract
 //!
-//! A [`Connection`] is a value; a driver owns the socket and the clock.
+//! A [`Connection`] is a value; a driver owns the socket and the clock. Over TCP it holds a [`Carrier`] around it: the same, with
+//! TLS below it or not.
 //! 1. What was read goes into [`Connection::on_bytes`]; events come out of its sink. A sink that returns
 //!    [`Flow::Hold`] has had enough: the rest is kept, moves with the value, and comes at [`Connection::resume`].
 //! 2. What is to be sent goes into [`Connection::transmit`] or [`Connection::close`]. Nothing is written before
@@ -12,8 +13,9 @@
 //!    [`Connection::has_output`], [`Connection::is_written_out`] (no byte will follow: shut the sending side) and
 //!    [`Connection::is_finished`] (close the socket).
 //!
-//! No socket, no clock, no thread, no async. Between messages a connection owns no heap memory.
+//! No socket, no clock, no thread, no async. Between messages a connection owns no heap memory; with TLS it owns its keys.
 
+mod carrier;
 mod connection;
 mod egress;
 mod halves;
@@ -22,7 +24,9 @@ mod inbound;
 pub mod limits;
 pub mod quic;
 mod table;
+pub mod tls;
 
+pub use carrier::{Carrier, TlsNews};
 pub use connection::Connection;
 pub use egress::{SLICES_FEW, SLICES_MAX};
 pub use halves::{Halves, Share};

@@ -45,6 +45,9 @@ pub const READ_BYTES_FULL: usize = 1024;
 pub const HALF_STALLED_MS: u64 = 10_000;
 /// What counts as going on.
 pub const HALF_PROGRESS_BYTES: usize = 16 * 1024;
+/// Text that is encrypted for one write of a TLS connection. Records that the kernel does not take stay with the connection; all
+/// else waits as the frames that it shares with others.
+pub const SEAL_BYTES: usize = 32 * 1024;
 
 const _: () = assert!(HALF_BYTES_MAX >= 16 * WS_MESSAGE_BYTES_MAX);
 const _: () = assert!(QUIC_PAGE_BYTES_MAX >= protocol::limits::PAGE_BYTES_MAX);

@@ -28,9 +28,7 @@ mod settings;
 pub use clock::At;
 pub use endpoint::Endpoint;
 pub use quinn_proto::{EcnCodepoint, Transmit};
-pub use rustls::ServerConfig as TlsConfig;
-pub use rustls::pki_types;
-pub use settings::{ALPN, Settings, TlsError, tls};
+pub use settings::{ALPN, Settings};
 
 use core::net::{IpAddr, SocketAddr};
 

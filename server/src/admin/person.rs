@@ -8,7 +8,8 @@ use api::{Accounts, Sought, now_ms};
 use serde_json::json;
 use storage::Store;
 
-use super::{ask, revoke};
+use super::ask::{self, TrustFlags};
+use super::revoke;
 use crate::config::Config;
 
 /// What becomes of the account.
@@ -24,7 +25,7 @@ pub(super) enum Change<'a> {
 pub(super) async fn change(
     config: &Config,
     user: &str,
-    server: Option<&str>,
+    server: Option<(&str, &TrustFlags)>,
     change: Change<'_>,
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
@@ -36,14 +37,14 @@ pub(super) async fn change(
         Change::Password(_) => "has another password; all devices were logged out",
         Change::Erase => "is no more",
     };
-    if let Some(url) = server {
+    if let Some((url, trust)) = server {
         let (path, body) = match change {
             Change::Password(password) => {
                 ("/v1/admin/password", json!({ "name": user, "password": password }))
             }
             Change::Erase => ("/v1/admin/delete", json!({ "name": user })),
         };
-        ask::post(url, path, &ask::token(config)?, &body)?;
+        ask::server_of(config, url, trust)?.post(path, &body).await?;
     } else {
         in_directory(config, &name, change).await?;
     }

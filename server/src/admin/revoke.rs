@@ -11,7 +11,7 @@ use protocol::{BayId, DeviceId, ShardId, UserId};
 use serde_json::json;
 use storage::{Store, Tier};
 
-use super::ask;
+use super::ask::{self, TrustFlags};
 use crate::config::Config;
 
 /// Accounts that are read at a time.
@@ -50,10 +50,11 @@ pub(super) async fn in_directory(
 pub(super) async fn on_server(
     config: &Config,
     url: &str,
+    trust: &TrustFlags,
     wanted: Wanted<'_>,
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let token = ask::token(config)?;
+    let server = ask::server_of(config, url, trust)?;
     let accounts = Accounts::open_existing(&config.accounts()).await?;
     let mut asked = 0;
     for_each(&accounts, wanted, async |account, device| {
@@ -62,7 +63,7 @@ pub(super) async fn on_server(
             Some(device) => json!({ "user": user, "device": device.to_string() }),
             None => json!({ "user": user }),
         };
-        ask::post(url, "/v1/admin/revoke", &token, &body)?;
+        server.post("/v1/admin/revoke", &body).await?;
         asked += 1;
         Ok(())
     })

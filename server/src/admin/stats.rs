@@ -7,12 +7,16 @@ use std::process::ExitCode;
 use api::Accounts;
 use storage::Store;
 
-use super::ask;
+use super::ask::{self, TrustFlags};
 use crate::config::Config;
 
 /// The metrics of a running server, as it writes them.
-pub(super) fn of_server(url: &str, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
-    out.write_all(ask::get(url, "/metrics")?.as_bytes())?;
+pub(super) async fn of_server(
+    url: &str,
+    trust: &TrustFlags,
+    out: &mut impl Write,
+) -> Result<ExitCode, Box<dyn Error>> {
+    out.write_all(ask::server(url, "", trust)?.page("/metrics").await?.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

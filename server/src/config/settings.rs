@@ -7,7 +7,7 @@ use api::{PostgresUrl, Signup};
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 
-use super::{Config, Pin, QuicAt, Steering, StoreKind};
+use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -111,10 +111,21 @@ settings! {
             "ports" => Some(Steering::Ports),
             _ => None,
         };
-    "tls_cert", "FILE", "TLS certificate of QUIC, PEM; with tls_key [auto: self-signed, kept in data]",
+    "tls", "HOW", "TLS on the HTTP and chat ports; on without tls_cert serves the self-signed certificate [auto: on with tls_cert]",
+        "auto, on or off",
+        |config, text| config.tls => match text {
+            "auto" => Some(Tls::Auto),
+            "on" => Some(Tls::On),
+            "off" => Some(Tls::Off),
+            _ => None,
+        };
+    "insecure", "BOOL", "HTTP and chat ports may listen on other than loopback addresses without TLS [false]",
+        "true or false",
+        |config, text| config.insecure => text.parse().ok();
+    "tls_cert", "FILE", "TLS certificate of all ports, PEM, the server's own first; with tls_key; read again when it changes [auto: self-signed, kept in data]",
         "a path, or auto",
         |config, text| config.tls_cert => or_auto(text, |text| (!text.is_empty()).then(|| PathBuf::from(text)));
-    "tls_key", "FILE", "Key of the certificate, PEM; with tls_cert [auto]", "a path, or auto",
+    "tls_key", "FILE", "Key of the certificate, PEM, for its owner alone; with tls_cert [auto]", "a path, or auto",
         |config, text| config.tls_key => or_auto(text, |text| (!text.is_empty()).then(|| PathBuf::from(text)));
     "chat_url", "URL", "Where a login tells devices to connect [auto: from listen]",
         "ws://... or wss://..., or auto",

@@ -1,6 +1,7 @@
 //! Where settings come from, and the refusal of what is wrong with one.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -63,6 +64,17 @@ pub enum ConfigError {
         found: String,
         /// What would do.
         allowed: String,
+    },
+    /// A port that others could read along on.
+    #[error(
+        "{key} is {address}, not a loopback address, and TLS is off: passwords and messages would cross the network in clear \
+         text; set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that speaks TLS, or set insecure = true"
+    )]
+    ClearText {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
     },
     /// The file cannot be read, or is not TOML.
     #[error("the configuration file {path}: {fault}", path = .path.display())]

@@ -13,7 +13,8 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge::{Connection, Halves, Moment, Table};
+use edge::tls::Scratch;
+use edge::{Carrier, Halves, Moment, Table};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use protocol::hello::Hello;
@@ -41,7 +42,7 @@ const UDP: Token = Token(usize::MAX - 2);
 #[derive(Debug)]
 struct Entry {
     stream: TcpStream,
-    edge: Connection,
+    edge: Carrier,
     /// The core has been told Hello and not yet Closed.
     is_known: bool,
     /// The core asked for the close and is told Closed at the end of it.
@@ -67,8 +68,8 @@ struct Entry {
     told_queued: u32,
 }
 
-/// Of an idle connection this is all that the driver and the edge hold, besides 16 bytes in the table.
-const _: () = assert!(size_of::<Entry>() <= 216);
+/// Of an idle plain connection this is all that the driver and the edge hold, besides 16 bytes in the table.
+const _: () = assert!(size_of::<Entry>() <= 224);
 
 /// The driver.
 #[derive(Debug)]
@@ -98,6 +99,8 @@ pub struct Epoll {
     hello_timers: Timers,
     close_timers: Timers,
     buffer: Box<[u8]>,
+    /// What TLS needs beside it.
+    scratch: Scratch,
     counters: Counters,
 }
 
@@ -128,6 +131,7 @@ impl Epoll {
             hello_timers: Timers::default(),
             close_timers: Timers::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            scratch: Scratch::default(),
             counters: Counters::default(),
         })
     }

@@ -42,8 +42,8 @@ const RETRY_ABOVE: usize = 256;
 pub struct Quic {
     /// Bound; its place in the steering group is the shard's number.
     pub socket: StdSocket,
-    /// From [`edge::quic::tls`].
-    pub tls: Arc<edge::quic::TlsConfig>,
+    /// From [`edge::tls::config`], for QUIC's protocol.
+    pub tls: Arc<rustls::ServerConfig>,
     /// Kept over restarts, the same for all shards.
     pub secret: [u8; 32],
     /// Fresh.

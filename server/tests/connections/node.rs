@@ -84,6 +84,7 @@ impl Node {
                 address: reserved.address,
                 mailbox,
                 keys: [device::key()].into(),
+                tls: None,
                 quic: None,
                 limits: limits.clone(),
                 cached: Box::new(|_| None),

@@ -53,3 +53,4 @@ mod sdk;
 mod servers;
 mod slow;
 mod terminal;
+mod tls;

@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use client::account::Account;
+use client::trust::Trust;
+use rustls::pki_types::ServerName;
 
 use crate::networks::{self, Networks};
 use crate::raw::Carrier;
@@ -24,6 +26,8 @@ pub struct Node {
     pub quic: String,
     /// What [`crate::raw::Raw`] speaks to it over.
     pub carrier: Carrier,
+    /// Whom to take for it where it speaks TLS.
+    pub trust: Trust,
     /// The network namespace that it runs in, if it is not ours.
     network: Option<String>,
     args: Vec<String>,
@@ -46,7 +50,9 @@ impl Node {
 
     /// The same in a network namespace.
     pub fn within(networks: &Networks, shards: u16, args: &[&str]) -> Self {
-        Self::start_at(networks::HOST, Some(networks.node.clone()), shards, args)
+        // Its addresses are nobody else's, but the server cannot know.
+        let args = [args, &["--insecure", "true"]].concat();
+        Self::start_at(networks::HOST, Some(networks.node.clone()), shards, &args)
     }
 
     fn start_at(host: &str, network: Option<String>, shards: u16, args: &[&str]) -> Self {
@@ -64,6 +70,7 @@ impl Node {
             ws: format!("ws://{host}:0/ws"),
             quic: String::new(),
             carrier: Carrier::Ws,
+            trust: Trust::default(),
             network,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             _folder: folder,
@@ -80,8 +87,7 @@ impl Node {
     /// Starts the process on the addresses it had before.
     pub fn up(&mut self, shards: u16) {
         assert!(self.child.is_none());
-        let http = self.http.trim_start_matches("http://").to_owned();
-        let listen = self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
+        let (http, listen) = (bare(&self.http), self.chat_address());
         let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { maru() });
         if let Some(network) = &self.network {
             // It becomes the server: the process is the same.
@@ -148,6 +154,12 @@ impl Node {
         }
     }
 
+    /// SIGHUP: the certificate is read again.
+    pub fn hang_up(&self) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    }
+
     /// `maru admin check` on the stopped directory must find nothing.
     pub fn check(&self) {
         let output = admin(&["check", "--data", self.data.to_str().unwrap()]);
@@ -184,7 +196,10 @@ impl Node {
 
     /// Bytes to the HTTP port, and all that comes back.
     pub fn http_raw(&self, request: &str) -> String {
-        exchange(self.http.trim_start_matches("http://"), request.as_bytes())
+        if self.http.starts_with("https://") {
+            return exchange_over_tls(&bare(&self.http), &self.trust, request.as_bytes());
+        }
+        exchange(&bare(&self.http), request.as_bytes())
     }
 
     /// A request with a JSON body, or none, as whoever has the token; the whole answer.
@@ -216,13 +231,32 @@ impl Node {
     }
 
     pub fn account(&self) -> Account {
-        Account::new(&self.http).unwrap()
+        Account::with_trust(&self.http, self.trust.clone()).unwrap()
     }
 
     /// A chat port's address as `host:port`.
     pub fn chat_address(&self) -> String {
-        self.ws.trim_start_matches("ws://").trim_end_matches("/ws").to_owned()
+        bare(&self.ws)
     }
+}
+
+/// `host:port` of a URL.
+pub fn bare(url: &str) -> String {
+    let rest = url.split_once("://").unwrap().1;
+    rest.split('/').next().unwrap().to_owned()
+}
+
+/// The same over TLS.
+fn exchange_over_tls(address: &str, trust: &Trust, request: &[u8]) -> String {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let session = rustls::ClientConnection::new(trust.config().unwrap(), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(session, stream);
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Sends bytes and reads to the end.

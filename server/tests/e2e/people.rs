@@ -28,6 +28,8 @@ pub struct Held {
     pub connects: usize,
     pub pages: Vec<client::session::History>,
     pub channels: Vec<protocol::body::sync::ChannelItem>,
+    /// Why somebody was not taken for the server.
+    pub untrusted: Vec<String>,
     saved: Option<Saved>,
 }
 
@@ -73,6 +75,7 @@ impl Held {
             Event::Live => self.live = true,
             Event::Disconnected { .. } => self.live = false,
             Event::Resync { .. } => self.faults.push("a resync nobody asked for".into()),
+            Event::Untrusted { place, fault } => self.untrusted.push(format!("{place}: {fault}")),
             Event::History(page) => self.pages.push(page),
             Event::Channels { items, .. } => self.channels.extend(items),
             _ => {}

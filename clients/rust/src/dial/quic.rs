@@ -10,12 +10,14 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use protocol::limits::WS_MESSAGE_BYTES_MAX;
 use protocol::{CloseCode, Frame, Header};
-use quinn::{ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{ConnectionError, Endpoint, RecvStream, SendStream, TransportErrorCode, VarInt};
+use rustls::AlertDescription;
 use tokio::sync::mpsc;
 
 use super::socket::Lost;
 use crate::account::Route;
 use crate::http::HttpError;
+use crate::trust::WRONG_PIN;
 
 /// Bytes that are queued at once.
 const JOIN_BYTES: usize = 64 * 1024;
@@ -59,7 +61,10 @@ impl Quic {
         config.initial_dst_cid_provider(Arc::new(move || first_id(Some(shard))));
         let connecting =
             endpoint.connect_with(config, address, "localhost").map_err(|error| fault(&error))?;
-        let connection = connecting.await.map_err(|error| fault(&error))?;
+        let connection = connecting.await.map_err(|error| match is_wrong_pin(&error) {
+            true => HttpError::Untrusted { place: quic.address.clone(), fault: WRONG_PIN.to_owned() },
+            false => fault(&error),
+        })?;
         let (send, receive) = connection.open_bi().await.map_err(|error| fault(&error))?;
         let (page_sender, pages) = mpsc::channel(settings::PAGES_MAX as usize);
         Ok(Self {
@@ -180,6 +185,12 @@ fn split(bytes: &mut BytesMut, frames: &mut Vec<Frame>) -> Result<(), Lost> {
         frames.push(Frame::new(frame).map_err(|_| Lost::Broken)?);
     }
     Ok(())
+}
+
+/// Whether we ourselves ended the handshake, for the certificate: the pin refuses it as a verifier of ours.
+fn is_wrong_pin(error: &ConnectionError) -> bool {
+    let code = TransportErrorCode::crypto(AlertDescription::AccessDenied.into());
+    matches!(error, ConnectionError::TransportError(error) if error.code == code)
 }
 
 fn lost(error: &ConnectionError) -> Lost {

@@ -95,20 +95,12 @@ impl Roads {
         if self.transport == Transport::Ws || (self.transport == Transport::Auto && is_blocked) {
             return Ok(Link::Ws(Socket::open(place).await?));
         }
-        let route = match self.route(&account, &token).await {
-            Ok(route) => route,
-            Err(error) if self.transport != Transport::Auto => return Err(error),
-            Err(_) => return Ok(Link::Ws(Socket::open(place).await?)),
-        };
-        let outcome = match self.transport {
-            Transport::Quic | Transport::QuicUnguided => {
-                tokio::time::timeout(HANDSHAKE_WAIT, Quic::open(&route))
-                    .await
-                    .unwrap_or_else(|_| Err(quic::unreachable(&route, "no answer in time")))
-                    .map(|link| Link::Quic(Box::new(link)))
-            }
-            _ => self.race(place, &route).await,
-        };
+        let mut outcome = self.by_route(&place, &account, &token).await;
+        if let Err(HttpError::Untrusted { .. }) = outcome {
+            // The server may have another certificate by now: what is announced is asked for again, once.
+            self.known().route = None;
+            outcome = self.by_route(&place, &account, &token).await;
+        }
         let mut known = self.known();
         match &outcome {
             Ok(Link::Quic(link)) => known.current = Some(link.endpoint()),
@@ -116,6 +108,24 @@ impl Roads {
             _ => known.route = None,
         }
         outcome
+    }
+
+    /// As the control plane says; by WebSocket if it does not.
+    async fn by_route(&self, place: &Place, account: &Account, token: &str) -> Result<Link, HttpError> {
+        let route = match self.route(account, token).await {
+            Ok(route) => route,
+            Err(error) if self.transport != Transport::Auto => return Err(error),
+            Err(_) => return Ok(Link::Ws(Socket::open(place.clone()).await?)),
+        };
+        match self.transport {
+            Transport::Quic | Transport::QuicUnguided => {
+                tokio::time::timeout(HANDSHAKE_WAIT, Quic::open(&route))
+                    .await
+                    .unwrap_or_else(|_| Err(quic::unreachable(&route, "no answer in time")))
+                    .map(|link| Link::Quic(Box::new(link)))
+            }
+            _ => self.race(place.clone(), &route).await,
+        }
     }
 
     async fn route(&self, account: &Account, token: &str) -> Result<Route, HttpError> {
@@ -141,11 +151,12 @@ impl Roads {
         });
         let quic = Quic::open(route);
         tokio::select! {
-            outcome = quic => {
-                if let Ok(link) = outcome {
-                    return Ok(Link::Quic(Box::new(link)));
-                }
-            }
+            outcome = quic => match outcome {
+                Ok(link) => return Ok(Link::Quic(Box::new(link))),
+                // Somebody else answers in the server's place. That is no reason to say less carefully what is secret.
+                Err(error @ HttpError::Untrusted { .. }) => return Err(error),
+                Err(_) => {}
+            },
             outcome = &mut ws => {
                 let link = outcome?;
                 // TCP got through and UDP has not answered.
@@ -153,7 +164,7 @@ impl Roads {
                 return Ok(Link::Ws(link));
             }
         }
-        // Refused at once: nobody is there, or not who was expected. That says nothing about the network.
+        // Refused at once: nobody is there. That says nothing about the network.
         Ok(Link::Ws(ws.await?))
     }
 }

@@ -1,4 +1,4 @@
-//! A WebSocket on a TCP connection that carries Maru frames (RFC 6455, client role).
+//! A WebSocket on a TCP connection, plain or with TLS, that carries Maru frames (RFC 6455, client role).
 
 use std::io;
 
@@ -6,11 +6,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use protocol::limits::WS_MESSAGE_BYTES_MAX;
 use protocol::ws::{ControlFrame, Decoder, Event, Opcode, Role, encode_header, mask};
 use protocol::{CloseCode, Frame, FramingFault, Header};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split as halves};
 
 use super::entropy;
 use crate::http::{HttpError, Place};
+use crate::stream::Stream;
 
 /// Frames are joined into one WebSocket message up to about so many bytes.
 const JOIN_BYTES: usize = 64 * 1024;
@@ -21,8 +21,11 @@ const READ_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Socket {
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: ReadHalf<Stream>,
+    write: WriteHalf<Stream>,
+    /// What is written may stand in TLS's own buffers until it is flushed.
+    holds_back: bool,
+    is_unflushed: bool,
     decoder: Decoder,
     incoming: BytesMut,
     outgoing: BytesMut,
@@ -42,11 +45,14 @@ pub(super) enum Lost {
 impl Socket {
     pub(super) async fn open(place: Place) -> Result<Self, HttpError> {
         let (stream, early) = place.upgrade(entropy()).await?;
-        let (read, write) = stream.into_split();
+        let holds_back = stream.holds_back();
+        let (read, write) = halves(stream);
         let decoder = Decoder::new(Role::Client, WS_MESSAGE_BYTES_MAX);
         Ok(Self {
             read,
             write,
+            holds_back,
+            is_unflushed: false,
             decoder,
             incoming: BytesMut::from(&early[..]),
             outgoing: BytesMut::new(),
@@ -57,7 +63,7 @@ impl Socket {
     /// Whether all that was queued is written: only then is more taken, so that the rest waits where it can still be
     /// ordered and dropped.
     pub(super) fn is_drained(&self) -> bool {
-        self.outgoing.is_empty()
+        self.outgoing.is_empty() && !self.is_unflushed
     }
 
     /// Queues frames as one message. False when there was none.
@@ -94,11 +100,11 @@ impl Socket {
             }
         }
         self.incoming.reserve(READ_BYTES);
-        let Self { read, write, incoming, outgoing, .. } = self;
+        let Self { read, write, incoming, outgoing, holds_back, is_unflushed, .. } = self;
         let has_read = tokio::select! {
             outcome = read.read_buf(incoming), if may_read => came(outcome)?,
-            outcome = write.write_buf(outgoing), if !outgoing.is_empty() => {
-                came(outcome)?;
+            outcome = push(write, outgoing), if !outgoing.is_empty() || *is_unflushed => {
+                *is_unflushed = outcome.map_err(|_| Lost::Broken)? && *holds_back;
                 false
             }
             else => std::future::pending().await,
@@ -139,6 +145,18 @@ impl Socket {
         if self.write.write_all_buf(&mut self.outgoing).await.is_ok() {
             let _ = self.write.shutdown().await;
         }
+    }
+}
+
+/// Writes once, or flushes when all is written. Whether there is something to flush now.
+async fn push(write: &mut WriteHalf<Stream>, outgoing: &mut BytesMut) -> io::Result<bool> {
+    if outgoing.is_empty() {
+        write.flush().await?;
+        return Ok(false);
+    }
+    match write.write_buf(outgoing).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(true),
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::link::Link;
 use super::roads::Roads;
 use super::socket::Lost;
-use super::{CLOSE_WAIT, Command, End, Options, place};
+use super::{CLOSE_WAIT, Command, End, Options};
 use crate::account::{Account, AccountError, Login};
 use crate::http::{HttpError, Place};
 use crate::session::{Event, Session};
@@ -199,7 +199,17 @@ impl Task {
                 self.socket = Some(socket);
                 self.session.connected(now_ms, &self.login.token);
             }
-            Err(_) => self.session.disconnected(now_ms),
+            Err(error) => {
+                self.tell_untrusted(error);
+                self.session.disconnected(now_ms);
+            }
+        }
+    }
+
+    /// Who is not trusted is told; who is just not there is tried again without a word.
+    fn tell_untrusted(&mut self, error: HttpError) {
+        if let HttpError::Untrusted { place, fault } = error {
+            self.waiting.push_back(Event::Untrusted { place, fault });
         }
     }
 
@@ -291,8 +301,9 @@ impl Task {
                 return Err(End::Refused { code: error.code().to_owned(), reason: error.to_string() });
             }
         };
-        if let Ok(place) = place(&login) {
-            self.place = place;
+        match self.account.chat_place(&login) {
+            Ok(place) => self.place = place,
+            Err(error) => self.tell_untrusted(error),
         }
         let server_ms = self.now_ms().saturating_add(self.server_ahead_ms);
         self.session.reauth(&login.token, login.expires_ms.saturating_sub(server_ms));

@@ -157,12 +157,14 @@ async fn a_token_that_cannot_be_renewed_ends_the_client() {
 }
 
 #[tokio::test]
-async fn tls_is_refused_with_words() {
+async fn who_logged_in_by_tls_is_not_led_into_clear_text() {
     let fake = Fake::start().await;
-    let (account, mut login) = log_in(&fake, "minji").await;
-    login.chat = "wss://127.0.0.1:1/ws".into();
+    let (_, login) = log_in(&fake, "minji").await;
+    assert!(login.chat.starts_with("ws://"));
+    let trust = crate::trust::Trust::pin(&"00".repeat(32)).unwrap();
+    let account = Account::with_trust("https://127.0.0.1:1", trust).unwrap();
     let error = Client::start(Options { account, login, renew: None, saved: None }).unwrap_err();
-    assert!(error.to_string().contains("TLS"), "{error}");
+    assert!(error.to_string().contains("clear text"), "{error}");
 }
 
 #[tokio::test]

@@ -105,6 +105,16 @@ pub enum Event {
     },
     /// Time to connect again.
     Reconnect,
+    /// Told by whoever holds the connection, never by the session: who is there may be somebody else than the server, and nothing
+    /// was said to it. The certificate has expired, is for another name, is signed by nobody who is trusted, is not the one that
+    /// was pinned or announced for QUIC; or the chat address is in clear text though the login came by TLS. There is no falling
+    /// back: the client stays disconnected and tries again.
+    Untrusted {
+        /// Host and port.
+        place: String,
+        /// Why, for people.
+        fault: String,
+    },
 }
 
 /// What a refusal is about.

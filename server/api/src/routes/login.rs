@@ -227,11 +227,12 @@ pub(super) fn home_refused(error: &HomeError) -> ApiError {
 
 /// The host by which the caller reached this server reaches the chat port as well, unless the operator says otherwise.
 pub(super) fn chat_url(url: &ChatUrl, headers: &HeaderMap) -> String {
-    let port = match url {
+    let (scheme, port) = match url {
         ChatUrl::Fixed(url) => return url.clone(),
-        ChatUrl::Port(port) => port,
+        ChatUrl::Port(port) => ("ws", port),
+        ChatUrl::SecurePort(port) => ("wss", port),
     };
-    format!("ws://{}:{port}/ws", named_host(headers))
+    format!("{scheme}://{}:{port}/ws", named_host(headers))
 }
 
 /// The host that the caller named.
@@ -256,6 +257,7 @@ mod tests {
         assert_eq!(at("192.0.2.7"), "ws://192.0.2.7:8081/ws");
         assert_eq!(at("[2001:db8::1]:80"), "ws://[2001:db8::1]:8081/ws");
         assert_eq!(at("no host/at all"), "ws://localhost:8081/ws");
+        assert_eq!(chat_url(&ChatUrl::SecurePort(7), &HeaderMap::new()), "wss://localhost:7/ws");
         let fixed = ChatUrl::Fixed("wss://chat.example.org/ws".into());
         assert_eq!(chat_url(&fixed, &HeaderMap::new()), "wss://chat.example.org/ws");
     }

@@ -49,7 +49,7 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint without connections; `None` when the TLS configuration is not one of [`super::tls`].
+    /// An endpoint without connections; `None` when the TLS configuration is not one of [`crate::tls::config`].
     #[must_use]
     pub fn new(settings: Settings) -> Option<Self> {
         let wall = Arc::<Wall>::default();

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use protocol::ShardId;
 use quinn_proto::{EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use ring::{hkdf, hmac};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::clock::{At, Wall};
 use super::crypto::Crypto;
@@ -24,7 +23,7 @@ const RETRY_LIFETIME: Duration = Duration::from_secs(15);
 pub struct Settings {
     /// Stands in the first byte of every connection id; below 256.
     pub shard: ShardId,
-    /// From [`tls`]; shared by all shards.
+    /// From [`crate::tls::config`], for [`ALPN`]; shared by all shards.
     pub tls: Arc<rustls::ServerConfig>,
     /// Fresh random bytes for this endpoint.
     pub seed: [u8; 32],
@@ -50,31 +49,6 @@ pub struct Settings {
     pub now_ms: u64,
 }
 
-/// The certificate or its key cannot be used.
-pub type TlsError = rustls::Error;
-
-/// TLS 1.3 with a certificate. No early data: the first frame of a connection is Hello, a Hello ends the device's older
-/// session, and so a replayed one would throw a device out. No tickets: a resumed handshake saves one signature and costs
-/// memory in every connection.
-///
-/// # Errors
-/// The key does not fit the certificate, or is of a sort that is not supported.
-pub fn tls(
-    certificates: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<rustls::ServerConfig>, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
-    config.max_early_data_size = 0;
-    config.send_tls13_tickets = 0;
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    Ok(Arc::new(config))
-}
-
 impl Settings {
     pub(super) fn endpoint(&self) -> EndpointConfig {
         let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &self.secret)));
@@ -87,7 +61,7 @@ impl Settings {
         config
     }
 
-    /// `None` when the TLS configuration lacks what QUIC needs, which [`tls`] never makes.
+    /// `None` when the TLS configuration lacks what QUIC needs, which [`crate::tls::config`] never makes.
     pub(super) fn server(&self, wall: &Arc<Wall>) -> Option<ServerConfig> {
         let crypto = Crypto::new(self.tls.clone())?;
         let token_key = hkdf::Salt::new(hkdf::HKDF_SHA256, b"maru retry").extract(&self.secret);

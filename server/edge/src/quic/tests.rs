@@ -11,11 +11,11 @@ use protocol::token::{self, Claims, sign};
 use protocol::{CloseCode, DeviceId, Frame, Header, Kind, ShardId, UserId};
 use quinn_proto::crypto::rustls::QuicClientConfig;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, Dir, EndpointConfig, StreamId, VarInt};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::PrivateKeyDer;
 
 use super::*;
 use crate::Moment;
+use crate::tls::tests::{Anybody, certified};
 
 mod ends;
 mod halves;
@@ -47,41 +47,6 @@ fn page(len: usize) -> Bytes {
     let mut bytes = BytesMut::from(encode(5, &head).bytes());
     bytes.extend_from_slice(Frame::build(Kind::SEND_TEXT, 1, 5, &vec![7; len]).bytes());
     bytes.freeze()
-}
-
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 fn client_config(alpn: &[u8], uni_streams: u32) -> ClientConfig {
@@ -198,7 +163,7 @@ impl World {
         let at = At::now();
         let settings = Settings {
             shard: ShardId(SHARD),
-            tls: tls(vec![signed.cert.der().clone()], key).unwrap(),
+            tls: crate::tls::config(certified(signed.cert.der().clone(), key), ALPN).unwrap(),
             seed: [1; 32],
             secret: [2; 32],
             idle_ms: IDLE_MS,

@@ -57,6 +57,8 @@ fn every_setting_has_its_bounds() {
         ("listen", &["0.0.0.0:0", "[::]:1"], &["x", "", "1.2.3.4:-1"]),
         ("quic", &["auto", "off", "[::]:0"], &["on", "", "1.2.3.4"]),
         ("quic_steering", &["auto", "ports"], &["bpf", "", "off"]),
+        ("tls", &["auto", "on", "off"], &["true", "", "On"]),
+        ("insecure", &["true", "false"], &["yes", "", "1"]),
         ("tls_cert", &["auto", "a.pem"], &[""]),
         ("tls_key", &["auto", "a.pem"], &[""]),
         ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),
@@ -190,4 +192,27 @@ fn a_server_that_strangers_reach_is_closed_until_it_is_opened() {
 fn a_setting_of_an_earlier_version_says_what_became_of_it() {
     let refused = load(&[], [("MARU_STORES".to_owned(), "2".to_owned())], None).unwrap_err().to_string();
     assert!(refused.contains("MARU_STORES") && refused.contains("a node has one store"), "{refused}");
+}
+
+#[test]
+fn clear_text_stays_on_this_machine_unless_it_is_wanted() {
+    let check = |flags: &[(&str, &str)]| load_all(flags, &[], None).unwrap().refuse_clear_text();
+    for fine in [
+        &[][..],
+        &[("http", "127.9.9.9:1"), ("listen", "[::1]:1")],
+        &[("listen", "[::ffff:127.0.0.1]:1")],
+        &[("listen", "0.0.0.0:1"), ("insecure", "true")],
+        &[("listen", "0.0.0.0:1"), ("tls_cert", "a.pem")],
+        &[("http", "192.0.2.1:1"), ("tls", "on")],
+    ] {
+        assert_eq!(check(fine), Ok(()), "{fine:?}");
+    }
+    for (flags, named) in [
+        (&[("listen", "0.0.0.0:1")][..], "listen is 0.0.0.0:1"),
+        (&[("http", "[::]:1")], "http is [::]:1"),
+        (&[("http", "192.0.2.1:1"), ("tls_cert", "a.pem"), ("tls", "off")], "http is 192.0.2.1:1"),
+    ] {
+        let words = check(flags).unwrap_err().to_string();
+        assert!(words.contains(named) && words.contains("insecure = true"), "{words}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use edge::Connection;
+use edge::Carrier;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use shard::ConnId;
@@ -53,7 +53,8 @@ impl Epoll {
         // Without it small frames wait for the peer's delayed ACK.
         let _ = stream.set_nodelay(true);
         let deadline_ms = now.tick.after_ms(self.setup.limits.hello_ms).0;
-        let Some(conn) = self.register(stream, Connection::new(deadline_ms)) else { return };
+        let edge = Carrier::new(deadline_ms, self.setup.tls.as_ref());
+        let Some(conn) = self.register(stream, edge) else { return };
         self.unauthenticated += 1;
         if let Some(entry) = self.table.get_mut(conn.0) {
             entry.counts_as_unauthenticated = true;
@@ -75,7 +76,7 @@ impl Epoll {
     }
 
     /// Puts a connection into the table and asks for its events, once for all.
-    pub(super) fn register(&mut self, stream: TcpStream, edge: Connection) -> Option<ConnId> {
+    pub(super) fn register(&mut self, stream: TcpStream, edge: Carrier) -> Option<ConnId> {
         let entry = Entry {
             stream,
             edge,

@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
 use edge::limits::READ_BYTES_FULL;
-use edge::{Connection, Event, Flow, SLICES_FEW, SLICES_MAX};
+use edge::tls::Scratch;
+use edge::{Carrier, Event, Flow, SLICES_FEW, SLICES_MAX, TlsNews};
 use mio::net::TcpStream;
 use protocol::Rejects;
 use protocol::hello::Hello;
@@ -96,7 +97,15 @@ impl Epoll {
                         (&mut away, told),
                         &mut self.counters.rejects,
                     );
-                    entry.edge.on_bytes(&moment, input, &mut sink);
+                    let news = entry.edge.on_bytes(&moment, input, &mut self.scratch, &mut sink);
+                    match news {
+                        None => {}
+                        Some(TlsNews::Open) => self.counters.tls_handshakes += 1,
+                        Some(TlsNews::Fault(fault)) => {
+                            self.counters.tls_faults += 1;
+                            tracing::debug!(%fault, "TLS with a client is over");
+                        }
+                    }
                     let half = entry.edge.half_bytes();
                     if half > 0 || entry.has_half {
                         entry.has_half = half > 0;
@@ -124,16 +133,16 @@ impl Epoll {
         let mut took = false;
         while entry.is_writable {
             let written = if entry.edge.is_short() {
-                write_some::<SLICES_FEW>(&mut entry.stream, &mut entry.edge)
+                write_some::<SLICES_FEW>(&mut entry.stream, &mut entry.edge, &mut self.scratch)
             } else {
-                write_some::<SLICES_MAX>(&mut entry.stream, &mut entry.edge)
+                write_some::<SLICES_MAX>(&mut entry.stream, &mut entry.edge, &mut self.scratch)
             };
             let Some(written) = written else { break };
             self.counters.writes += 1;
             match written {
                 Ok(written) => {
                     self.counters.bytes_written += written as u64;
-                    entry.edge.advance(written);
+                    entry.edge.advance(written, &mut self.scratch);
                     took |= written > 0;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => entry.is_writable = false,
@@ -161,8 +170,10 @@ impl Epoll {
 /// One vectored write of what waits; `None` when nothing does.
 fn write_some<const SLICES: usize>(
     stream: &mut TcpStream,
-    edge: &mut Connection,
+    edge: &mut Carrier,
+    scratch: &mut Scratch,
 ) -> Option<io::Result<usize>> {
+    edge.seal(scratch);
     let mut slices = [IoSlice::new(&[]); SLICES];
     let count = edge.poll_transmit(&mut slices);
     (count > 0).then(|| stream.write_vectored(slices.get(..count).unwrap_or_default()))

@@ -61,6 +61,9 @@ impl<W: Write> Json<W> {
                 "event": "going_away", "reconnect_after_ms": reconnect_after_ms, "code": reason,
             })),
             Event::Disconnected { .. } => self.write(json!({ "event": "state", "state": "reconnecting" })),
+            Event::Untrusted { place, fault } => {
+                self.write(json!({ "event": "untrusted", "place": place, "message": fault }))
+            }
             // The client ends, and `ended` says so.
             Event::LoggedOut(_) | Event::TokenDue | Event::Reauthed | Event::Dead | Event::Reconnect => {
                 Ok(())

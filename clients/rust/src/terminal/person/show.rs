@@ -69,6 +69,9 @@ impl Person {
                 let code = Code::from_number(reject.code).map_or("unknown", Code::word);
                 self.say(&format!("{what} ({code}: {})", reject.text))
             }
+            Event::Untrusted { place, fault } => {
+                self.say(&format!("{place} is not trusted: {fault}. Nothing is sent; trying again."))
+            }
             Event::HelloRejected(reject) => self.say(&format!("The server said no: {}", reject.text)),
             _ => Ok(()),
         }
