@@ -54,6 +54,7 @@ impl FromArgMatches for Flags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::load;
 
     #[test]
     fn every_setting_is_a_flag() {
@@ -66,5 +67,24 @@ mod tests {
         let set: Vec<_> = flags.set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(set, [("group_members", "7"), ("idle_users", "-1")]);
         assert!(command.try_get_matches_from(["serve", "--group-member", "7"]).is_err());
+    }
+
+    /// What a newcomer copies from the documents must start.
+    #[test]
+    fn documented_starts_are_taken() {
+        let mut lines = 0;
+        for page in [include_str!("../../../docs/operations.md"), include_str!("../../../docs/load.md")] {
+            for line in page.lines().filter(|line| line.starts_with("maru serve ")) {
+                let line = line.split_once('#').map_or(line, |(command, _)| command);
+                let command = Flags::augment_args(Command::new("serve"));
+                let words = line.split_whitespace().skip(1);
+                let matches = command.try_get_matches_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
+                let flags = Flags::from_arg_matches(&matches).unwrap();
+                let config = load(&flags.set, Vec::new(), None).unwrap_or_else(|e| panic!("{line}: {e}"));
+                config.refuse_clear_text().unwrap_or_else(|e| panic!("{line}: {e}"));
+                lines += 1;
+            }
+        }
+        assert!(lines >= 4, "{lines}");
     }
 }
