@@ -15,9 +15,10 @@ help:
 setup:
 	@./storage/rocksdb/build.sh
 
-# What the tests want beside that: PostgreSQL's programs, of which they start servers of their own.
+# What the tests want beside that: PostgreSQL's programs and nginx, of which they start servers of their own.
 setup-test: setup
 	@./server/api/tests/setup.sh
+	@./server/tests/setup.sh
 
 run: setup
 	$(CARGO) build --profile quick --locked -p server --bin maru

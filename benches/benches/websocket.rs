@@ -62,7 +62,8 @@ fn parse(criterion: &mut Criterion) {
         // A live connection of the edge: also splits frames and gives each memory of its own.
         let key = Key { id: 1, secret: [9; 32] };
         let keys = [key.clone()];
-        let moment = Moment { now_ms: 1, wall_ms: 1, close_ms: 1000, keys: &keys };
+        let moment =
+            Moment { now_ms: 1, wall_ms: 1, close_ms: 1000, keys: &keys, rules: &protocol::web::ANYBODY };
         let mut connection = live(&moment, &key);
         let mut buffer = bytes.clone();
         group.bench_function(BenchmarkId::new("edge", count), |b| {

@@ -76,8 +76,13 @@ fn a_body_is_copied_once() {
     assert!(messages.iter().all(|(_, bytes)| bytes.as_ptr() == messages[0].1.as_ptr()), "one buffer for all");
 }
 
-const MOMENT: Moment<'static> =
-    Moment { now_ms: 1, wall_ms: 1, close_ms: 1000, keys: &[Key { id: 1, secret: [9; 32] }] };
+const MOMENT: Moment<'static> = Moment {
+    now_ms: 1,
+    wall_ms: 1,
+    close_ms: 1000,
+    keys: &[Key { id: 1, secret: [9; 32] }],
+    rules: &protocol::web::ANYBODY,
+};
 
 /// One WebSocket message as a client sends it.
 fn masked(payload: &[u8]) -> Vec<u8> {

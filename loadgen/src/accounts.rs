@@ -24,7 +24,7 @@ const PREFIX: &str = "load";
 /// # Errors
 /// Words: no answer, a wrong token, a server that cannot now.
 pub(crate) fn make(
-    http: &str,
+    admin: &str,
     trust: &Trust,
     token_file: &Path,
     users: u32,
@@ -33,8 +33,9 @@ pub(crate) fn make(
     let name = token_file.display();
     let token =
         std::fs::read_to_string(token_file).map_err(|error| format!("--admin-token-file {name}: {error}"))?;
-    let words = |fault: &dyn std::fmt::Display| format!("--http {http}, --admin-token-file {name}: {fault}");
-    let operator = Operator::new(http, &token, trust).map_err(|error| words(&error))?;
+    let words =
+        |fault: &dyn std::fmt::Display| format!("--admin {admin}, --admin-token-file {name}: {fault}");
+    let operator = Operator::new(admin, &token, trust).map_err(|error| words(&error))?;
     let mut logins = Vec::new();
     let at_once = (MAKING_MAX / devices.max(1)).max(1);
     runtime()?.block_on(async {

@@ -124,9 +124,12 @@ pub(crate) struct Target {
     /// How a WebSocket is spoken on: Maru's frames, or the JSON of the ordinary server in benches.
     #[arg(long, value_name = "HOW", default_value = "frames")]
     dialect: Dialect,
-    /// The server's control plane, as `maru ready http=` says it: makes users, tells QUIC devices their way.
+    /// The server's control plane, as `maru ready http=` says it: tells QUIC devices their way.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     http: String,
+    /// The server's admin listener, as `maru ready ... admin=` says it: makes users, has metrics.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8082")]
+    admin: String,
     /// Tokens, one device a line, from `maru admin create-users`.
     #[arg(long, value_name = "FILE", conflicts_with = "admin_token_file")]
     users: Option<PathBuf>,
@@ -148,7 +151,7 @@ pub(crate) struct Target {
     /// The core that the server is bound to: its interrupts count as the server's.
     #[arg(long, value_name = "CORE", requires = "server_pid")]
     server_core: Option<usize>,
-    /// Reads the server's own latencies from its metrics at --http, before and after the counted part.
+    /// Reads the server's own latencies from its metrics at --admin, before and after the counted part.
     #[arg(long)]
     metrics: bool,
     /// Makes arrivals and texts the same again.
@@ -318,7 +321,7 @@ impl Target {
             Trust::named(self.pin.as_deref(), self.ca_file.as_deref()).map_err(|error| error.to_string())?;
         let mut logins = match (&self.users, &self.admin_token_file) {
             (Some(path), _) => users::read(path)?,
-            (None, Some(path)) => accounts::make(&self.http, &trust, path, scenario.devices / each, each)?,
+            (None, Some(path)) => accounts::make(&self.admin, &trust, path, scenario.devices / each, each)?,
             (None, None) => return Err(NO_USERS.to_owned()),
         };
         logins.truncate(usize::try_from(scenario.devices).unwrap_or(usize::MAX));
@@ -335,7 +338,7 @@ impl Target {
             cpu: self.cpu,
             server_pid: self.server_pid,
             server_core: self.server_core,
-            metrics: self.metrics.then(|| scrape::metrics_of(&self.http, &trust)).transpose()?,
+            metrics: self.metrics.then(|| scrape::metrics_of(&self.admin, &trust)).transpose()?,
             signals: signals.clone(),
             seed: self.seed.unwrap_or_else(|| now_ns() ^ u64::from(std::process::id()) << 40),
         })

@@ -44,7 +44,7 @@ pub(crate) struct Order {
     pub(crate) cpu: Option<usize>,
     pub(crate) server_pid: Option<u32>,
     pub(crate) server_core: Option<usize>,
-    /// The control plane whose metrics hold the server's own latencies.
+    /// The admin listener whose metrics hold the server's own latencies.
     pub(crate) metrics: Option<Operator>,
     pub(crate) signals: Signals,
     pub(crate) seed: u64,

@@ -45,12 +45,12 @@ pub(crate) struct Quantiles {
     pub(crate) p99_us: f64,
 }
 
-/// Whom to ask for metrics, `http` being the control plane.
+/// Whom to ask for metrics, `admin` being the admin listener.
 ///
 /// # Errors
 /// Words: not such an address.
-pub(crate) fn metrics_of(http: &str, trust: &Trust) -> Result<Operator, String> {
-    Operator::new(http, "", trust).map_err(|error| format!("--metrics: {error}"))
+pub(crate) fn metrics_of(admin: &str, trust: &Trust) -> Result<Operator, String> {
+    Operator::new(admin, "", trust).map_err(|error| format!("--metrics: {error}"))
 }
 
 impl Scrape {

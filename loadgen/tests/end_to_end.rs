@@ -23,6 +23,7 @@ struct Server {
 struct Ready {
     ws: String,
     http: String,
+    admin: String,
 }
 
 /// The server's binary stands beside the tool's; cargo builds it when it is not there or not fresh.
@@ -60,9 +61,9 @@ impl Server {
 
     /// Messages that the server has stored since it began.
     fn stored(&self) -> u64 {
-        let address = self.ready.http.trim_start_matches("http://");
+        let address = self.ready.admin.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: a\r\n\r\n").unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let lines = text.lines().filter(|line| line.starts_with("maru_messages_stored_total"));
@@ -82,7 +83,8 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_maru-load"));
         command
             .args(args)
-            .args(["--quiet", "--server", &self.ready.ws, "--http", &self.ready.http, "--users"])
+            .args(["--quiet", "--server", &self.ready.ws, "--http", &self.ready.http])
+            .args(["--admin", &self.ready.admin, "--users"])
             .arg(self.folder.path().join("users"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -122,7 +124,7 @@ fn spawn(folder: &Path, listen: &str) -> (Child, Ready) {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let ready = lines.into_iter().find(|line| line.starts_with("maru ready ")).unwrap();
     let word = |name| ready.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap().to_owned();
-    (child, Ready { ws: word("ws="), http: word("http=") })
+    (child, Ready { ws: word("ws="), http: word("http="), admin: word("admin=") })
 }
 
 fn words(output: &Output) -> String {
@@ -234,8 +236,17 @@ fn without_the_hint_quic_connections_land_anywhere_and_are_served() {
 /// The tool with the server's own token instead of a file of users.
 fn with_own_users(server: &Server, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_maru-load"));
-    let Ready { ws, http } = &server.ready;
-    command.args(args).args(["--quiet", "--server", ws, "--http", http, "--admin-token-file"]);
+    let Ready { ws, http, admin } = &server.ready;
+    command.args(args).args([
+        "--quiet",
+        "--server",
+        ws,
+        "--http",
+        http,
+        "--admin",
+        admin,
+        "--admin-token-file",
+    ]);
     command.arg(server.file("data/admin.token")).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -273,7 +284,7 @@ fn the_tool_makes_its_users_and_all_their_devices_are_told_everything() {
     };
     fails(&mut with_own_users(&server, &["direct", "--devices", "3", "--devices-per-user", "2"]), "multiple");
     let token = server.file("data/admin.token");
-    std::fs::write(&token, "0".repeat(64)).unwrap();
+    std::fs::write(&token, "no token at all").unwrap();
     fails(&mut with_own_users(&server, &["direct"]), "unauthenticated");
     std::fs::remove_file(&token).unwrap();
     fails(&mut with_own_users(&server, &["direct"]), "--admin-token-file");

@@ -1,5 +1,6 @@
 //! Every byte that crosses a wire, and the values that two rooms of the house hand to each other: ids, partition,
-//! frame header, rkyv bodies, hops, commits and queries, reject codes, tokens, the WebSocket frame codec, limits.
+//! frame header, rkyv bodies, hops, commits and queries, reject codes, tokens, the WebSocket frame codec, who may
+//! speak from a browser, limits.
 //!
 //! Pure codec: no I/O, no clock, no thread. It imports nothing of ours.
 
@@ -16,6 +17,7 @@ pub mod partition;
 pub mod query;
 pub mod reject;
 pub mod token;
+pub mod web;
 pub mod ws;
 
 pub use frame::{Frame, FramingFault, Header, Stamp};

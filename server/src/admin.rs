@@ -13,6 +13,7 @@ mod person;
 mod renew;
 mod revoke;
 mod stats;
+mod tokens;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -127,7 +128,7 @@ enum Task {
         /// Everybody's.
         #[arg(long, conflicts_with_all = ["user", "device"])]
         all: bool,
-        /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
+        /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
         #[command(flatten)]
@@ -144,7 +145,7 @@ enum Task {
         /// The environment variable that holds the password.
         #[arg(long, value_name = "VAR")]
         password_env: Option<String>,
-        /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
+        /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
         #[command(flatten)]
@@ -158,7 +159,7 @@ enum Task {
         /// Whose.
         #[arg(long, value_name = "NAME")]
         user: String,
-        /// The running server's HTTP address, e.g. http://127.0.0.1:8080. The token is read in the data directory.
+        /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
         #[arg(long, value_name = "URL")]
         server: Option<String>,
         #[command(flatten)]
@@ -196,11 +197,19 @@ enum Task {
     Stats {
         #[command(flatten)]
         place: Place,
-        /// The running server's HTTP address, e.g. http://127.0.0.1:8080.
+        /// The running server's admin listener, e.g. http://127.0.0.1:8082.
         #[arg(long, value_name = "URL", conflicts_with_all = ["data", "config"])]
         server: Option<String>,
         #[command(flatten)]
         trust: TrustFlags,
+        /// A file with a token that may read metrics, where the server asks for one.
+        #[arg(long, value_name = "FILE", requires = "server")]
+        token_file: Option<PathBuf>,
+    },
+    /// Tokens of operators for a server, which may be running: add, list, remove.
+    Tokens {
+        #[command(subcommand)]
+        task: tokens::Task,
     },
 }
 
@@ -286,8 +295,11 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::ListInvites(place) => invites::list(&place.existing()?, &mut out).await,
             Task::RevokeInvite { place, id } => invites::revoke(&place.existing()?, *id).await,
-            Task::Stats { server: Some(url), trust, .. } => stats::of_server(url, trust, &mut out).await,
+            Task::Stats { server: Some(url), trust, token_file, .. } => {
+                stats::of_server(url, trust, token_file.as_deref(), &mut out).await
+            }
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
+            Task::Tokens { task } => tokens::run(task, &mut out),
         }
     })
 }

@@ -37,8 +37,8 @@ use crate::turn::{Append, ShardReport, ShardThread};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
 const INLINE_ROWS: u32 = 64;
-/// Descriptors that the control plane may want.
-const FILES_OF_CONTROL: u64 = 1024;
+/// Descriptors that the control plane wants besides its connections: databases, listeners, certificates.
+const FILES_OF_CONTROL: u64 = 64;
 /// QUIC waits so much longer than three heartbeats before it drops a silent connection, milliseconds.
 const QUIC_IDLE_SLACK_MS: u32 = 5000;
 
@@ -311,6 +311,7 @@ impl Plan<'_> {
             tls: self.tls.clone(),
             quic,
             limits: driver_limits,
+            door: self.door(),
             cached: Box::new(move |query| {
                 let answer = cached(&data, query);
                 if let Some(Err(fault)) = &answer {
@@ -325,6 +326,16 @@ impl Plan<'_> {
             on_drained: Box::new(self.tell(Event::Drained(shard))),
             pin_to: self.core_of(shard).map(usize::from),
         })
+    }
+
+    fn door(&self) -> Arc<driver::Door> {
+        let access = &self.config.access;
+        let proxies = if self.config.proxy_protocol {
+            access.proxies.trusted.clone()
+        } else {
+            api::Networks::default()
+        };
+        Arc::new(driver::Door { rules: access.rules(self.listen), proxies })
     }
 
     /// Where a shard's batches go: to its store thread, which waits for the disk in its place. In memory there is
@@ -370,7 +381,8 @@ impl Plan<'_> {
 
     /// Descriptors that the store takes at most, and the control plane.
     fn files(&self) -> u64 {
-        cores::descriptors() / 16 + FILES_OF_CONTROL
+        let http = self.config.access.limits.connections_max + api::limits::ADMIN_CONNECTIONS_MAX;
+        cores::descriptors() / 16 + FILES_OF_CONTROL + http as u64
     }
 
     fn core_of(&self, shard: ShardId) -> Option<u16> {

@@ -46,6 +46,8 @@ pub struct Config {
     pub database: Option<api::PostgresUrl>,
     /// Where the control plane listens.
     pub http: SocketAddr,
+    /// Where operators, metrics and health are served; `None`: see [`Config::admin_listen`].
+    pub admin_listen: Option<SocketAddr>,
     /// Where the chat port listens.
     pub listen: SocketAddr,
     /// Where QUIC listens.
@@ -78,6 +80,10 @@ pub struct Config {
     pub signup: Option<api::Signup>,
     /// Open invites that a user may have.
     pub user_invites: u32,
+    /// Who may ask the control plane, and how much.
+    pub access: api::Access,
+    /// Our own proxies say who connects to the chat port.
+    pub proxy_protocol: bool,
     /// An access token is valid for so long, milliseconds.
     pub token_ms: u64,
     /// How long refresh tokens and logins last.
@@ -134,6 +140,7 @@ impl Default for Config {
             data: PathBuf::from("./data"),
             database: None,
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            admin_listen: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             quic: QuicAt::Beside,
             quic_steering: Steering::Auto,
@@ -150,6 +157,8 @@ impl Default for Config {
             limits: shard::Limits::default(),
             signup: None,
             user_invites: 0,
+            access: api::Access::default(),
+            proxy_protocol: false,
             token_ms: 3600 * 1000,
             lifetimes: api::Lifetimes { refresh_ms: 90 * DAY_MS, login_ms: 365 * DAY_MS },
             hello_timeout_ms: 10_000,
@@ -161,6 +170,9 @@ impl Default for Config {
         }
     }
 }
+
+/// The port of the admin listener unless it is set.
+const ADMIN_PORT: u16 = 8082;
 
 impl Config {
     /// Where the accounts are.
@@ -197,11 +209,18 @@ impl Config {
         if self.has_tls() || self.insecure {
             return Ok(());
         }
-        let ports = [("http", self.http), ("listen", self.listen)];
+        let ports = [("http", self.http), ("listen", self.listen), ("admin_listen", self.admin_listen())];
         match ports.into_iter().find(|(_, address)| !is_loopback(address.ip())) {
             Some((key, address)) => Err(ConfigError::ClearText { key, address }),
             None => Ok(()),
         }
+    }
+
+    /// Where operators, metrics and health are served: on loopback unless it is set, on a free port if HTTP takes one.
+    #[must_use]
+    pub fn admin_listen(&self) -> SocketAddr {
+        let port = if self.http.port() == 0 { 0 } else { ADMIN_PORT };
+        self.admin_listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
 
     /// What the store is opened with.

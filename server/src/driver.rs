@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::token::Key;
+use protocol::web::WebRules;
 use protocol::{CloseCode, Closes, Placement, Rejects, ShardId};
 use shard::{ConnId, Input};
 
@@ -104,6 +105,17 @@ pub struct Setup {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What the operator set.
     pub limits: Limits,
+    /// Who may come in.
+    pub door: Arc<Door>,
+}
+
+/// Who may come in at the chat port, and who says for whom.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Door {
+    /// Which hosts and pages may upgrade.
+    pub rules: WebRules,
+    /// Proxies that have to say who connects, by the PROXY protocol; none when it is off.
+    pub proxies: api::Networks,
 }
 
 /// What a driver tells.
@@ -135,6 +147,8 @@ pub struct Counters {
     pub hello_timeouts: u64,
     /// HTTP requests answered with anything but an upgrade.
     pub upgrades_refused: u64,
+    /// Connections of trusted proxies that did not say for whom they come.
+    pub unannounced: u64,
     /// Connections that said a valid Hello here.
     pub hellos: u64,
     /// Connections given to another shard.

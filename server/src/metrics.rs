@@ -76,6 +76,9 @@ const COUNTERS: &[Row] = &[
     ("maru_upgrades_refused_total", "Requests at the chat port that were no upgrade.", |r| {
         r.driver.upgrades_refused
     }),
+    ("maru_unannounced_total", "Connections of trusted proxies that did not say for whom.", |r| {
+        r.driver.unannounced
+    }),
     ("maru_hellos_total", "Connections with a valid Hello.", |r| r.driver.hellos),
     ("maru_handed_over_total", "Connections given to another shard.", |r| r.driver.handed_over),
     ("maru_taken_over_total", "Connections taken from another shard.", |r| r.driver.taken_over),

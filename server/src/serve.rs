@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Accounts, AdminToken, Api, ChatUrl, Keys, Parts, Settings, Signup, now_ms};
+use api::{Accounts, AdminTokens, Api, ChatUrl, Keys, Listeners, Parts, Settings, Signup, now_ms};
 use storage::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -68,17 +68,20 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 
 fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
-    let admin = AdminToken::open_or_create(&config.data)?;
+    let admin = AdminTokens::open_or_create(&config.data)?;
     let accounts = runtime.block_on(Accounts::open(&config.accounts()))?;
     if config.store == StoreKind::Memory {
         runtime.block_on(memory::seed(&data, &accounts))?;
     }
-    let http = runtime.block_on(TcpListener::bind(config.http)).map_err(|error| BootError::Listen {
-        what: "HTTP",
-        address: config.http,
-        error,
-    })?;
-    let http_address = http.local_addr()?;
+    let listeners = Listeners {
+        public: bind(runtime, "HTTP", config.http)?,
+        admin: bind(runtime, "the admin listener (admin_listen)", config.admin_listen())?,
+    };
+    let faces = Faces {
+        http: listeners.public.local_addr()?,
+        admin: listeners.admin.local_addr()?,
+        is_secure: config.has_tls(),
+    };
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
     let node = Node::start(config, began, data, keys.all(), &events)?;
@@ -87,7 +90,7 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
         keys,
         admin,
         homes: Arc::new(node.plane().clone()),
-        settings: settings(config, http_address, node.chat()),
+        settings: settings(config, faces.http, node.chat()),
     })?;
     if let Some(certificates) = node.certificates() {
         certificate::watch(runtime, certificates.clone())?;
@@ -95,8 +98,7 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
             api = api.with_tls(boot::tls(certificates, edge::tls::ALPN)?);
         }
     }
-    let control = serve_http(runtime, http, api);
-    let faces = Faces { http: http_address, is_secure: config.has_tls() };
+    let control = serve_http(runtime, listeners, api);
     greet(faces, &node)?;
     if wait_ready(&node, &happens) {
         node.listen();
@@ -114,15 +116,20 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
     Ok(ExitCode::SUCCESS)
 }
 
+fn bind(runtime: &Runtime, what: &'static str, address: SocketAddr) -> Result<TcpListener, BootError> {
+    let bound = runtime.block_on(TcpListener::bind(address));
+    bound.map_err(|error| BootError::Listen { what, address, error })
+}
+
 /// The HTTP server's task, and how it is ended.
 struct Control {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-fn serve_http(runtime: &Runtime, http: TcpListener, api: Api) -> Control {
+fn serve_http(runtime: &Runtime, listeners: Listeners, api: Api) -> Control {
     let (end, ended) = oneshot::channel();
-    let task = runtime.spawn(api::serve(http, api, async {
+    let task = runtime.spawn(api::serve(listeners, api, async {
         let _ = ended.await;
     }));
     Control { end, task }
@@ -144,9 +151,11 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         token_ms: config.token_ms,
         lifetimes: config.lifetimes,
         devices_max,
-        hashers: cores,
+        // Hashing leaves a core to the shards.
+        hashers: cores.saturating_sub(1).max(1),
         signup: config.signup(),
         user_invites: config.user_invites,
+        access: config.access.clone(),
     }
 }
 
@@ -227,24 +236,37 @@ fn drain(node: &Node, happens: &Receiver<Event>) {
 #[derive(Clone, Copy)]
 struct Faces {
     http: SocketAddr,
+    admin: SocketAddr,
     is_secure: bool,
 }
 
+/// Of the control plane, of the chat and of the admin listener.
+struct Urls {
+    http: String,
+    chat: String,
+    admin: String,
+}
+
 impl Faces {
-    /// URLs of the control plane and of the chat.
-    fn urls(self, node: &Node) -> (String, String) {
-        let (http, chat) = (reachable(self.http), reachable(node.chat()));
-        let s = if self.is_secure { "s" } else { "" };
-        (format!("http{s}://{http}"), format!("ws{s}://{chat}/ws"))
+    fn urls(self, node: &Node) -> Urls {
+        let s = |is_secure| if is_secure { "s" } else { "" };
+        let (of_all, of_admin) =
+            (s(self.is_secure), s(self.is_secure && !self.admin.ip().to_canonical().is_loopback()));
+        Urls {
+            http: format!("http{of_all}://{}", reachable(self.http)),
+            chat: format!("ws{of_all}://{}/ws", reachable(node.chat())),
+            admin: format!("http{of_admin}://{}", reachable(self.admin)),
+        }
     }
 }
 
 /// Where to point a client, for people.
 fn greet(faces: Faces, node: &Node) -> std::io::Result<()> {
-    let (http, chat) = faces.urls(node);
+    let Urls { http, chat, admin } = faces.urls(node);
     let mut out = std::io::stdout().lock();
     writeln!(out, "From a terminal:  maru chat --server {http} --user NAME")?;
     writeln!(out, "From a program:   accounts at {http}/v1, WebSocket at {chat} (docs/protocol.md)")?;
+    writeln!(out, "For operators:    {admin} (health, metrics, /v1/admin)")?;
     if let Some(certificates) = node.certificates() {
         let of = if faces.is_secure { "TLS" } else { "QUIC" };
         let (whose, fingerprint) = (certificates.whose(), certificates.fingerprint());
@@ -255,11 +277,11 @@ fn greet(faces: Faces, node: &Node) -> std::io::Result<()> {
 
 /// The one line that programs wait for.
 fn announce(faces: Faces, node: &Node) -> std::io::Result<()> {
-    let (http, chat) = faces.urls(node);
+    let Urls { http, chat, admin } = faces.urls(node);
     let quic = node.quic().and_then(|quic| quic.addresses.first()).copied().map(reachable);
     let quic = quic.map_or_else(String::new, |quic| format!(" quic={quic}"));
     let mut out = std::io::stdout().lock();
-    writeln!(out, "maru ready http={http} ws={chat}{quic}")?;
+    writeln!(out, "maru ready http={http} ws={chat} admin={admin}{quic}")?;
     out.flush()
 }
 

@@ -118,6 +118,8 @@ pub struct ShardThread {
     pub quic: Option<driver::Quic>,
     /// Bounds of the driver.
     pub limits: driver::Limits,
+    /// Who may come in.
+    pub door: Arc<driver::Door>,
     /// Asked first.
     pub cached: Cached,
     /// Gives a batch to the store.
@@ -167,6 +169,7 @@ impl ShardThread {
             keys: self.keys.clone(),
             tls: self.tls,
             limits: self.limits.clone(),
+            door: self.door.clone(),
         };
         let clock = Clock::start();
         let mut driver = Epoll::new(setup)?;

@@ -101,6 +101,7 @@ fn report(order: &Order, server: &Server, shape: &[&str]) -> Outcome<Value> {
         .arg("--users")
         .arg(&server.users)
         .args(server.http.iter().flat_map(|http| ["--http".to_owned(), format!("http://{http}")]))
+        .args(server.admin.iter().flat_map(|admin| ["--admin".to_owned(), format!("http://{admin}")]))
         .arg("--json")
         .arg(report.path())
         .arg("--quiet")

@@ -48,6 +48,7 @@ pub(super) struct Server {
     child: Child,
     pub(super) url: String,
     pub(super) http: Option<String>,
+    pub(super) admin: Option<String>,
     pub(super) users: PathBuf,
     kind: Kind,
     flags: Flags,
@@ -120,6 +121,7 @@ impl Server {
             child,
             url,
             http: word("http=http://"),
+            admin: word("admin=http://"),
             users: folder.path().join("users"),
             kind,
             flags,
@@ -158,9 +160,9 @@ impl Server {
 
     /// A counter of the metrics, summed over its labels; 0 for a server without metrics.
     pub(super) fn metric(&self, name: &str) -> Outcome<f64> {
-        let Some(http) = &self.http else { return Ok(0.0) };
-        let mut stream = TcpStream::connect(http)?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n")?;
+        let Some(admin) = &self.admin else { return Ok(0.0) };
+        let mut stream = TcpStream::connect(admin)?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         let values = text.lines().filter_map(|line| {
@@ -241,7 +243,15 @@ fn command(order: &Order, kind: Kind, folder: &Path, flags: Flags) -> Command {
                 "--store",
                 store,
             ]);
-            command.args(["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data"]);
+            command.args([
+                "--http",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--listen",
+                "127.0.0.1:0",
+            ]);
+            command.args(["--data"]);
             command.arg(folder.join("data"));
             command.args(["--log", "warn"]);
             command.args(flags);

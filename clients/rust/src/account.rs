@@ -162,12 +162,22 @@ pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// What a login can say besides.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default)]
 pub struct Extras<'a> {
     /// How the device's owner will know it among the others.
     pub device_name: Option<&'a str>,
     /// Of the user's app, or a recovery code.
     pub code: Option<&'a str>,
+    /// One that the device had, be it expired: so the server knows it, and it does not wait for strangers who guess at the
+    /// same name or from the same address.
+    pub token: Option<&'a str>,
+}
+
+/// Without the secrets.
+impl std::fmt::Debug for Extras<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extras").field("device_name", &self.device_name).finish_non_exhaustive()
+    }
 }
 
 impl Account {
@@ -259,7 +269,7 @@ impl Account {
                 fields.insert(field.into(), value.into());
             }
         }
-        let answer = self.ask(Method::POST, "/v1/login", None, Some(body)).await?;
+        let answer = self.ask(Method::POST, "/v1/login", extras.token, Some(body)).await?;
         Ok(self.login_of(&answer)?)
     }
 

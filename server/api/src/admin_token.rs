@@ -1,7 +1,8 @@
 //! The operator's token for the control plane: `admin.token` in the data directory, mode 0600, made at the first start.
 //!
 //! One line of 64 hex digits. Whoever can read the file could read the signing keys beside it as well: it opens nothing
-//! that its reader did not have. To replace it an operator deletes it and restarts.
+//! that its reader did not have. An operator replaces it by writing another into the file, or deletes it and restarts; the
+//! old one is refused from then on.
 
 use std::fmt;
 use std::path::Path;
@@ -9,11 +10,11 @@ use std::path::Path;
 use crate::private_file::{self, PrivateFileError};
 
 /// Name of the file within the data directory.
-const FILE: &str = "admin.token";
+pub(crate) const FILE: &str = "admin.token";
 
 /// The token. It is never printed.
 #[derive(Clone)]
-pub struct AdminToken(String);
+pub(crate) struct AdminToken(String);
 
 impl fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,16 +27,21 @@ impl AdminToken {
     ///
     /// # Errors
     /// [`PrivateFileError`] when it cannot be made or read, may be read by others, or holds something else.
-    pub fn open_or_create(data: &Path) -> Result<Self, PrivateFileError> {
+    pub(crate) fn open_or_create(data: &Path) -> Result<Self, PrivateFileError> {
         let path = data.join(FILE);
         if !path.exists() {
             private_file::create(data, &path, &private_file::hex(&private_file::secret()?))?;
         }
-        let text = private_file::read(&path)?;
+        Self::open(&path)
+    }
+
+    /// Reads one that is there.
+    pub(crate) fn open(path: &Path) -> Result<Self, PrivateFileError> {
+        let text = private_file::read(path)?;
         let token = text.trim_end();
         if token.len() != 64 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let fault = "not 64 hex digits; delete it, and the next start makes another".into();
-            return Err(PrivateFileError::Content { path, fault });
+            return Err(PrivateFileError::Content { path: path.to_owned(), fault });
         }
         Ok(Self(token.to_owned()))
     }

@@ -68,6 +68,13 @@ impl ApiError {
         Self { retry_after_ms: retry_after_ms.max(1), ..error }
     }
 
+    /// Too often something else than a failed login.
+    #[must_use]
+    pub fn too_many(retry_after_ms: u64, detail: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate", detail);
+        Self { retry_after_ms: retry_after_ms.max(1), ..error }
+    }
+
     /// The server is at a bound of its own.
     #[must_use]
     pub fn busy(retry_after_ms: u64, detail: impl Into<String>) -> Self {

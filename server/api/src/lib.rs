@@ -24,17 +24,25 @@ macro_rules! on_both {
     };
 }
 
+mod access;
 mod accounts;
 mod admin_token;
+pub mod admin_tokens;
+mod buckets;
 mod database;
 mod error;
+mod hasher;
 mod homes;
 mod json;
 pub mod keys;
 mod limiter;
+pub mod limits;
 pub mod name;
+mod network;
 pub mod password;
+mod port;
 mod private_file;
+mod proxies;
 mod refresh;
 mod routes;
 mod secret;
@@ -49,19 +57,23 @@ mod turns;
 #[allow(dead_code, unreachable_pub, missing_docs)]
 mod postgres;
 
+pub use access::Access;
 pub use accounts::{
     Account, Accounts, AccountsError, AddDevice, DeviceRecord, FreshInvite, Invite, InviteFault, Invited,
     Lifetimes, NAME_HELD_MS,
 };
-pub use admin_token::AdminToken;
+pub use admin_tokens::{AdminTokens, Scope};
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{HomeError, Homes, Pending, Route};
 pub use keys::Keys;
+pub use limits::Limits;
 pub use name::{Name, NameFault, Sought};
+pub use network::{Networks, household};
 pub use private_file::PrivateFileError;
+pub use proxies::{Proxies, ProxyHeader};
 pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
-pub use server::{Api, ChatUrl, Parts, Settings, Signup, serve};
+pub use server::{Api, ChatUrl, Listeners, Parts, Settings, Signup, serve};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

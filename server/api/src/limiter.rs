@@ -1,184 +1,282 @@
-//! Failed logins: each costs a token of three buckets (name with address, name, address), refilled with time.
+//! Who asks too much: buckets by address, by name, by user and by device, and how often each has refused.
 //!
-//! A token is taken before the password is checked and given back when it fits, so guesses in parallel count too.
+//! **Logins.** A stranger pays for each try from three buckets (name with address, name, address), and has them back when
+//! the password fits. So a stranger can empty those of an address that many share and those of a name. Whoever shows a
+//! token that this server once gave a device of the account, be it expired, is no stranger: that device has a bucket of
+//! its own, which nobody else can reach, so it never waits for them. A thief of such a token has ten guesses and then one
+//! in six seconds, as anybody has.
+//!
+//! A token is taken before the password is checked, so guesses in parallel count too. Times are those of a clock that never
+//! steps.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use protocol::UserId;
+use protocol::{DeviceId, UserId};
 
-/// Buckets of one generation. Two generations are remembered, about 10 MiB.
-const BUCKETS_MAX: usize = 32_768;
+use crate::buckets::{Bound, Buckets};
+use crate::limits::{Limit, Limits};
+use crate::network::household;
 
-/// How many, and how fast they come back.
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    burst: u32,
-    refill_ms: u64,
-}
-
-/// Guesses of one address at one name.
-const PAIR: Bound = Bound { burst: 10, refill_ms: 6000 };
-/// Guesses of all addresses at one name: looser, because whoever exhausts it keeps the owner out.
-const NAME: Bound = Bound { burst: 100, refill_ms: 1000 };
-/// Guesses of one address at all names: many people can be behind one address.
-const ADDRESS: Bound = Bound { burst: 100, refill_ms: 1000 };
-
+/// Guesses of one address at one name, and of a known device.
+const GUESSES: u32 = 10;
+/// Guesses of all strangers at one name, and of one address at all names: looser, because whoever empties the one keeps the
+/// owner's new devices out, and many people can be behind one address. They come back so many times as fast.
+const SHARED_GUESSES: u32 = 100;
+const SHARED_FASTER: u64 = 6;
+/// Good logins of one user: each costs the server a hash.
+const USER: Bound = Bound { burst: 60, refill_ms: 5000 };
 /// Guesses at one user's second factor, made by who knows the password: of a million codes three are good at a time, so
 /// this lets a guesser who goes on for a year in with a chance of one in seven, and lets the owner mistype.
 const CODE: Bound = Bound { burst: 10, refill_ms: 600_000 };
+
+/// Who logs in.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// Nothing is known of it but the name it gives, bare, and where it comes from.
+    Stranger(String, IpAddr),
+    /// It has shown that it is a device of the account.
+    Known(UserId, DeviceId),
+}
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Key {
     Pair(String, IpAddr),
     Name(String),
     Address(IpAddr),
+    Device(UserId, DeviceId),
+    User(UserId),
     Code(UserId),
+    Signups(IpAddr),
+    AllSignups,
+    Lookups(UserId),
 }
 
-impl Key {
-    fn bound(&self) -> Bound {
-        match self {
-            Self::Pair(..) => PAIR,
-            Self::Name(_) => NAME,
-            Self::Address(_) => ADDRESS,
-            Self::Code(_) => CODE,
-        }
-    }
-}
-
-/// Counts failed logins.
-#[derive(Debug, Default)]
+/// Counts, refuses and tells how often it has refused.
+#[derive(Debug)]
 pub(crate) struct Limiter {
-    buckets: Mutex<Buckets>,
-}
-
-/// When each bucket will be full again, in milliseconds (the generic cell rate algorithm, ITU-T I.371). A generation
-/// that has its number becomes the old one, and the old one is forgotten: bounded memory at a constant cost.
-#[derive(Debug, Default)]
-struct Buckets {
-    young: HashMap<Key, u64>,
-    old: HashMap<Key, u64>,
-}
-
-impl Buckets {
-    fn full_at_ms(&self, key: &Key) -> Option<u64> {
-        self.young.get(key).or_else(|| self.old.get(key)).copied()
-    }
-
-    fn set(&mut self, key: Key, full_at_ms: u64) {
-        if self.young.len() >= BUCKETS_MAX && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, full_at_ms);
-    }
+    began: Instant,
+    limits: Limits,
+    /// Apart, so that whoever fills one with keys makes none of the others forget.
+    strangers: Mutex<Buckets<Key>>,
+    known: Mutex<Buckets<Key>>,
+    codes: Mutex<Buckets<Key>>,
+    signups: Mutex<Buckets<Key>>,
+    lookups: Mutex<Buckets<Key>>,
+    refused: [AtomicU64; Limit::ALL.len()],
 }
 
 impl Limiter {
-    /// Takes a token of each bucket, or says after how many milliseconds to come again.
-    pub(crate) fn take(&self, name: &str, address: IpAddr, now_ms: u64) -> Result<(), u64> {
-        self.take_each(&keys(name, address), now_ms)
-    }
-
-    /// As [`Self::take`] for a guess at a user's second factor.
-    pub(crate) fn take_code(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
-        self.take_each(&[Key::Code(user)], now_ms)
-    }
-
-    fn take_each(&self, keys: &[Key], now_ms: u64) -> Result<(), u64> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = keys.iter().map(|key| wait_ms(&buckets, key, now_ms)).max().unwrap_or(0);
-        if waits > 0 {
-            return Err(waits);
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            began: Instant::now(),
+            limits,
+            strangers: Mutex::default(),
+            known: Mutex::default(),
+            codes: Mutex::default(),
+            signups: Mutex::default(),
+            lookups: Mutex::default(),
+            refused: [const { AtomicU64::new(0) }; Limit::ALL.len()],
         }
-        for key in keys {
-            let full_at_ms = buckets.full_at_ms(key).unwrap_or(0).max(now_ms) + key.bound().refill_ms;
-            buckets.set(key.clone(), full_at_ms);
+    }
+
+    /// Milliseconds of a clock that never steps.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A try to log in, or after how many milliseconds to come again.
+    pub(crate) fn take_login(&self, who: &Who, now_ms: u64) -> Result<(), u64> {
+        self.take(of(self.buckets(who)), &self.login_keys(who), now_ms)
+    }
+
+    /// The try was a good one, or was not carried out.
+    pub(crate) fn give_login_back(&self, who: &Who, now_ms: u64) {
+        let mut buckets = of(self.buckets(who));
+        for (key, bound, _) in self.login_keys(who) {
+            buckets.give_back(&key, bound, now_ms);
+        }
+    }
+
+    /// Whether a user has logged in too often. Looked at before the password is hashed; only good logins are counted, so
+    /// nobody else can bring it about.
+    pub(crate) fn check_user(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        let wait_ms = of(&self.known).wait_ms(&Key::User(user), USER, now_ms);
+        if wait_ms > 0 {
+            self.refuse(Limit::LoginUser);
+            return Err(wait_ms);
         }
         Ok(())
     }
 
-    /// Gives the tokens of one `take` back: the login was good.
-    pub(crate) fn give_back(&self, name: &str, address: IpAddr) {
-        self.give_back_each(&keys(name, address));
+    /// A good login.
+    pub(crate) fn count_user(&self, user: UserId, now_ms: u64) {
+        of(&self.known).take(Key::User(user), USER, now_ms);
     }
 
-    /// Gives the token of one `take_code` back.
-    pub(crate) fn give_code_back(&self, user: UserId) {
-        self.give_back_each(&[Key::Code(user)]);
+    /// A guess at a user's second factor.
+    pub(crate) fn take_code(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        self.take(of(&self.codes), &[(Key::Code(user), CODE, Limit::LoginCode)], now_ms)
     }
 
-    fn give_back_each(&self, keys: &[Key]) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            if let Some(full_at_ms) = buckets.full_at_ms(key) {
-                let full_at_ms = full_at_ms.saturating_sub(key.bound().refill_ms);
-                buckets.set(key.clone(), full_at_ms);
-            }
+    /// The code was a good one, or was not looked at.
+    pub(crate) fn give_code_back(&self, user: UserId, now_ms: u64) {
+        of(&self.codes).give_back(&Key::Code(user), CODE, now_ms);
+    }
+
+    /// A sign-up from an address.
+    pub(crate) fn take_signup(&self, address: IpAddr, now_ms: u64) -> Result<(), u64> {
+        self.take(of(&self.signups), &self.signup_keys(address), now_ms)
+    }
+
+    /// The sign-up was not carried out, for want of something of the server's.
+    pub(crate) fn give_signup_back(&self, address: IpAddr, now_ms: u64) {
+        let mut buckets = of(&self.signups);
+        for (key, bound, _) in self.signup_keys(address) {
+            buckets.give_back(&key, bound, now_ms);
         }
     }
-}
 
-fn keys(name: &str, address: IpAddr) -> [Key; 3] {
-    let address = network(address);
-    [Key::Pair(name.to_owned(), address), Key::Name(name.to_owned()), Key::Address(address)]
-}
+    /// A user looks another one up.
+    pub(crate) fn take_lookup(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        let bound = Bound::per_hour(self.limits.user_lookups_per_h);
+        self.take(of(&self.lookups), &[(Key::Lookups(user), bound, Limit::LookupUser)], now_ms)
+    }
 
-/// One household of IPv6 has a whole /64: it counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        v4 => v4,
+    /// Somebody was refused elsewhere.
+    pub(crate) fn refuse(&self, limit: Limit) {
+        if let Some(count) = self.refused.get(limit as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often a limit has refused.
+    pub(crate) fn refused(&self, limit: Limit) -> u64 {
+        self.refused.get(limit as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// How many a limit lets through at once.
+    pub(crate) fn bound(&self, limit: Limit) -> u64 {
+        match limit {
+            Limit::LoginPair | Limit::LoginDevice => GUESSES.into(),
+            Limit::LoginName | Limit::LoginAddress => SHARED_GUESSES.into(),
+            Limit::LoginUser => USER.burst.into(),
+            Limit::LoginCode => CODE.burst.into(),
+            Limit::SignupAddress => self.limits.address_signups_per_h.into(),
+            Limit::SignupAll => self.limits.signups_per_h.into(),
+            Limit::LookupUser => self.limits.user_lookups_per_h.into(),
+            other => self.limits.bound(other),
+        }
+    }
+
+    /// All of them or none: what is refused costs nothing.
+    fn take(
+        &self,
+        mut buckets: MutexGuard<'_, Buckets<Key>>,
+        keys: &[(Key, Bound, Limit)],
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        let waits = keys.iter().map(|(key, bound, limit)| (buckets.wait_ms(key, *bound, now_ms), *limit));
+        if let Some((wait_ms, limit)) = waits.max_by_key(|(wait_ms, _)| *wait_ms)
+            && wait_ms > 0
+        {
+            self.refuse(limit);
+            return Err(wait_ms);
+        }
+        for (key, bound, _) in keys {
+            buckets.take(key.clone(), *bound, now_ms);
+        }
+        Ok(())
+    }
+
+    fn buckets(&self, who: &Who) -> &Mutex<Buckets<Key>> {
+        match who {
+            Who::Stranger(..) => &self.strangers,
+            Who::Known(..) => &self.known,
+        }
+    }
+
+    fn login_keys(&self, who: &Who) -> Vec<(Key, Bound, Limit)> {
+        let refill_ms = self.limits.guess_refill_ms;
+        let own = Bound { burst: GUESSES, refill_ms };
+        let shared = Bound { burst: SHARED_GUESSES, refill_ms: (refill_ms / SHARED_FASTER).max(1) };
+        match who {
+            Who::Stranger(name, address) => {
+                let address = household(*address);
+                vec![
+                    (Key::Pair(name.clone(), address), own, Limit::LoginPair),
+                    (Key::Name(name.clone()), shared, Limit::LoginName),
+                    (Key::Address(address), shared, Limit::LoginAddress),
+                ]
+            }
+            Who::Known(user, device) => vec![(Key::Device(*user, *device), own, Limit::LoginDevice)],
+        }
+    }
+
+    fn signup_keys(&self, address: IpAddr) -> [(Key, Bound, Limit); 2] {
+        let one = Bound::per_hour(self.limits.address_signups_per_h);
+        let all = Bound::per_hour(self.limits.signups_per_h);
+        [
+            (Key::Signups(household(address)), one, Limit::SignupAddress),
+            (Key::AllSignups, all, Limit::SignupAll),
+        ]
     }
 }
 
-fn wait_ms(buckets: &Buckets, key: &Key, now_ms: u64) -> u64 {
-    let bound = key.bound();
-    let full_at_ms = buckets.full_at_ms(key).unwrap_or(0);
-    let room_ms = u64::from(bound.burst - 1) * bound.refill_ms;
-    full_at_ms.saturating_sub(now_ms).saturating_sub(room_ms)
+fn of(buckets: &Mutex<Buckets<Key>>) -> MutexGuard<'_, Buckets<Key>> {
+    buckets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn limiter() -> Limiter {
+        Limiter::new(Limits {
+            address_signups_per_h: 3,
+            signups_per_h: 5,
+            user_lookups_per_h: 4,
+            ..Limits::default()
+        })
+    }
+
+    fn stranger(name: &str, address: &str) -> Who {
+        Who::Stranger(name.into(), address.parse().unwrap())
     }
 
     #[test]
     fn the_eleventh_guess_waits() {
-        let limiter = Limiter::default();
-        let home = address("192.0.2.1");
+        let limiter = limiter();
+        let alice = stranger("alice", "192.0.2.1");
         for guess in 0..10 {
-            assert_eq!(limiter.take("alice", home, 1_000_000), Ok(()), "guess {guess}");
+            assert_eq!(limiter.take_login(&alice, 1_000_000), Ok(()), "guess {guess}");
         }
-        assert_eq!(limiter.take("alice", home, 1_000_000), Err(6000));
-        assert_eq!(limiter.take("alice", home, 1_005_999), Err(1));
-        assert_eq!(limiter.take("alice", home, 1_006_000), Ok(()));
-        assert_eq!(limiter.take("bob", home, 1_006_000), Ok(()));
-        assert_eq!(limiter.take("alice", address("192.0.2.2"), 1_006_000), Ok(()));
+        assert_eq!(limiter.take_login(&alice, 1_000_000), Err(6000));
+        assert_eq!(limiter.take_login(&alice, 1_005_999), Err(1));
+        assert_eq!(limiter.refused(Limit::LoginPair), 2);
+        assert_eq!(limiter.take_login(&alice, 1_006_000), Ok(()));
+        assert_eq!(limiter.take_login(&stranger("bob", "192.0.2.1"), 1_006_000), Ok(()));
+        assert_eq!(limiter.take_login(&stranger("alice", "192.0.2.2"), 1_006_000), Ok(()));
     }
 
     #[test]
-    fn a_good_login_costs_nothing() {
-        let limiter = Limiter::default();
+    fn a_good_login_costs_a_stranger_nothing() {
+        let limiter = limiter();
+        let alice = stranger("alice", "192.0.2.1");
         for _ in 0..1000 {
-            limiter.take("alice", address("192.0.2.1"), 5).unwrap();
-            limiter.give_back("alice", address("192.0.2.1"));
+            limiter.take_login(&alice, 5).unwrap();
+            limiter.give_login_back(&alice, 5);
         }
     }
 
     #[test]
     fn one_address_cannot_try_every_name_and_a_household_is_one_address() {
-        let limiter = Limiter::default();
+        let limiter = limiter();
         let tries = |host: &str| {
-            (0..)
-                .take_while(|n| limiter.take(&format!("{host}{n}"), address(host), 0).is_ok())
-                .take(500)
-                .count()
+            let try_one = |n: &u32| limiter.take_login(&stranger(&format!("{host}{n}"), host), 0).is_ok();
+            (0..).take_while(try_one).take(500).count()
         };
         assert_eq!(tries("2001:db8::1"), 100);
         assert_eq!(tries("2001:db8::2"), 0);
@@ -186,26 +284,62 @@ mod tests {
     }
 
     #[test]
+    fn a_known_device_does_not_wait_for_strangers() {
+        let limiter = limiter();
+        for n in 0..1000 {
+            let _ = limiter.take_login(&stranger("alice", "192.0.2.1"), 0);
+            let _ = limiter.take_login(&stranger("alice", &format!("198.51.100.{}", n % 256)), 0);
+            let _ = limiter.take_login(&stranger(&n.to_string(), "192.0.2.1"), 0);
+        }
+        assert!(limiter.take_login(&stranger("alice", "203.0.113.1"), 0).is_err(), "the name is used up");
+        let known = Who::Known(UserId(1), DeviceId(2));
+        for _ in 0..10 {
+            assert_eq!(limiter.take_login(&known, 0), Ok(()));
+        }
+        assert_eq!(limiter.take_login(&known, 0), Err(6000), "a thief of its token guesses no faster");
+        assert_eq!(limiter.take_login(&Who::Known(UserId(1), DeviceId(3)), 0), Ok(()));
+    }
+
+    #[test]
+    fn sign_ups_have_a_limit_for_an_address_and_one_for_all() {
+        let limiter = limiter();
+        let from = |address: &str| limiter.take_signup(address.parse().unwrap(), 0);
+        assert_eq!([from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.1")], [Ok(()); 3]);
+        assert_eq!(from("192.0.2.1"), Err(1_200_000));
+        assert_eq!([from("192.0.2.2"), from("192.0.2.3")], [Ok(()); 2]);
+        assert_eq!(from("192.0.2.4"), Err(720_000));
+        limiter.give_signup_back("192.0.2.2".parse().unwrap(), 0);
+        assert_eq!(from("192.0.2.4"), Ok(()));
+        assert_eq!((limiter.refused(Limit::SignupAddress), limiter.refused(Limit::SignupAll)), (1, 1));
+    }
+
+    #[test]
+    fn look_ups_and_good_logins_of_a_user() {
+        let limiter = limiter();
+        for _ in 0..4 {
+            assert_eq!(limiter.take_lookup(UserId(1), 0), Ok(()));
+        }
+        assert_eq!(limiter.take_lookup(UserId(1), 0), Err(900_000));
+        assert_eq!(limiter.take_lookup(UserId(2), 0), Ok(()));
+        for _ in 0..60 {
+            assert_eq!(limiter.check_user(UserId(1), 0), Ok(()));
+            limiter.count_user(UserId(1), 0);
+        }
+        assert_eq!(limiter.check_user(UserId(1), 0), Err(5000));
+        assert_eq!(limiter.refused(Limit::LoginUser), 1);
+    }
+    #[test]
     fn codes_are_guessed_slowly_from_wherever() {
-        let limiter = Limiter::default();
+        let limiter = limiter();
         for _ in 0..10 {
             assert_eq!(limiter.take_code(UserId(7), 1_000_000), Ok(()));
         }
         assert_eq!(limiter.take_code(UserId(7), 1_000_000), Err(600_000));
+        assert_eq!(limiter.refused(Limit::LoginCode), 1);
         assert_eq!(limiter.take_code(UserId(8), 1_000_000), Ok(()));
-        limiter.give_code_back(UserId(7));
+        limiter.give_code_back(UserId(7), 1_000_000);
         assert_eq!(limiter.take_code(UserId(7), 1_000_000), Ok(()));
         let tries = (0..365 * 24 * 60).filter(|minute| limiter.take_code(UserId(9), minute * 60_000).is_ok());
         assert_eq!(tries.count(), 52_569);
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let limiter = Limiter::default();
-        for n in 0..70_000_u32 {
-            let _ = limiter.take(&n.to_string(), IpAddr::from(n.to_be_bytes()), 0);
-        }
-        let buckets = limiter.buckets.lock().unwrap();
-        assert!(buckets.young.len() <= BUCKETS_MAX && buckets.old.len() <= BUCKETS_MAX);
     }
 }

@@ -1,18 +1,16 @@
-//! Passwords: argon2id with the parameters that OWASP recommends (19 MiB, 2 passes, 1 lane), a few at a time.
+//! Passwords: argon2id with the parameters that OWASP recommends (19 MiB, 2 passes, 1 lane). `hasher.rs` does it a
+//! few at a time.
 //!
 //! What is hashed is the password as RFC 8265 prepares it (the profile OpaqueString): every space is U+0020, and the text
 //! is in normal form C, so that two keyboards give one password. Control characters are refused, for they come from a
 //! slip of a form or a paste. The rest of what that profile refuses is allowed: it would shut out emoji, and what is
 //! assigned depends on the version of Unicode.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::{Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::error::ApiError;
 use crate::name::fold;
 
 /// Fewest characters of a password.
@@ -21,10 +19,6 @@ pub const PASSWORD_CHARS_MIN: usize = 8;
 pub const PASSWORD_CHARS_MAX: usize = 1024;
 /// A password must have so many characters that are not the user's name.
 const OWN_CHARS_MIN: usize = 4;
-/// Requests that may wait for one hashing place; one above is told to come again.
-const WAITING_PER_PLACE: usize = 64;
-/// When one that found no place to wait may come again, milliseconds.
-const RETRY_MS: u64 = 2000;
 
 /// Small letters, sorted, one a line. LICENSE.common.txt beside it says where they come from.
 const COMMON: &str = include_str!("password/common.txt");
@@ -98,7 +92,7 @@ pub(crate) enum Fit {
 
 /// Compares, and counts what is hashed. A wrong password costs the same whatever is stored: two hashings when preparing
 /// has changed it, because hashes of old were made of the bytes as they came; one otherwise.
-fn verify(password: &str, stored: &PasswordHash, hashed: &AtomicU64) -> Fit {
+pub(crate) fn verify(password: &str, stored: &PasswordHash, hashed: &AtomicU64) -> Fit {
     let fits = |text: &str| {
         hashed.fetch_add(1, Ordering::Relaxed);
         Argon2::default().verify_password(text.as_bytes(), stored).is_ok()
@@ -116,89 +110,6 @@ fn is_weak(stored: &PasswordHash) -> bool {
     let is_other = stored.algorithm != argon2::ARGON2ID_IDENT;
     let today = Params::default();
     is_other || params.m_cost() < today.m_cost() || params.t_cost() < today.t_cost()
-}
-
-/// The place where hashing happens: as many at a time as there are cores, and a bounded number waiting.
-#[derive(Debug)]
-pub(crate) struct Hasher {
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    waiting_max: usize,
-    hashed: Arc<AtomicU64>,
-    /// What is compared with the password of an unknown user, or of one that has none, so that it costs what another's does.
-    nobody: PasswordHash,
-}
-
-/// Counts a request as waiting for as long as it lives.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Hasher {
-    /// With room for `places` at a time. Hashes once.
-    pub(crate) fn new(places: usize) -> Result<Self, String> {
-        let places = places.max(1);
-        let nobody = hash("nobody has this password")?;
-        Ok(Self {
-            places: Arc::new(Semaphore::new(places)),
-            waiting: AtomicUsize::new(0),
-            waiting_max: places * WAITING_PER_PLACE,
-            hashed: Arc::default(),
-            nobody: PasswordHash::new(&nobody).map_err(|error| format!("cannot read a hash: {error}"))?,
-        })
-    }
-
-    /// Passwords hashed so far.
-    pub(crate) fn hashed(&self) -> u64 {
-        self.hashed.load(Ordering::Relaxed)
-    }
-
-    /// [`hash`] in its turn.
-    pub(crate) async fn hash(&self, password: String) -> Result<String, ApiError> {
-        let hashed = self.hashed.clone();
-        let work = move || {
-            hashed.fetch_add(1, Ordering::Relaxed);
-            hash(&password)
-        };
-        self.in_turn(work).await?.map_err(ApiError::internal)
-    }
-
-    /// Whether the password belongs to the stored hash. `None`, an unknown user, and what is no hash, a user without a
-    /// password, cost the same and are wrong.
-    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<Fit, ApiError> {
-        let stored = stored.and_then(|stored| PasswordHash::new(&stored).ok());
-        // One without these is never hashed against.
-        let stored = stored.filter(|stored| stored.salt.is_some() && stored.hash.is_some());
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.nobody.clone());
-        let hashed = self.hashed.clone();
-        let fit = self.in_turn(move || verify(&password, &stored, &hashed)).await?;
-        Ok(if known { fit } else { Fit::Wrong })
-    }
-
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let before = self.waiting.fetch_add(1, Ordering::AcqRel);
-        let waiting = Waiting(&self.waiting);
-        if before >= self.waiting_max {
-            return Err(ApiError::busy(RETRY_MS, "too many logins at once"));
-        }
-        let place = self.places.clone().acquire_owned().await.map_err(ApiError::internal)?;
-        drop(waiting);
-        // The place goes with the work: a request that is given up does not free it before its work is done.
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(place);
-            result
-        });
-        done.await.map_err(ApiError::internal)
-    }
 }
 
 #[cfg(test)]

@@ -66,13 +66,7 @@ pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
 /// Makes one. Written aside, synced and linked: a crash leaves no half of a file.
 pub(crate) fn create(data: &Path, path: &Path, text: &str) -> Result<(), PrivateFileError> {
     let io = |error| PrivateFileError::Io { path: path.to_owned(), error };
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let aside = PathBuf::from(aside);
-    let mut options = OpenOptions::new();
-    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(io)?;
-    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).map_err(io)?;
-    out.sync_all().map_err(io)?;
+    let aside = write_aside(path, text).map_err(io)?;
     // Linked, not renamed: of two that start at once the second keeps what the first made.
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside).map_err(io)?;
@@ -80,4 +74,23 @@ pub(crate) fn create(data: &Path, path: &Path, text: &str) -> Result<(), Private
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io(error)),
         _ => fs::File::open(data).and_then(|directory| directory.sync_all()).map_err(io),
     }
+}
+
+/// Puts another in its place, or makes it. Whoever reads meanwhile has the old one or the new one, whole.
+pub(crate) fn replace(data: &Path, path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    let io = |error| PrivateFileError::Io { path: path.to_owned(), error };
+    let aside = write_aside(path, text).map_err(io)?;
+    fs::rename(&aside, path).map_err(io)?;
+    fs::File::open(data).and_then(|directory| directory.sync_all()).map_err(io)
+}
+
+fn write_aside(path: &Path, text: &str) -> io::Result<PathBuf> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = PathBuf::from(aside);
+    let mut options = OpenOptions::new();
+    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"))?;
+    out.sync_all()?;
+    Ok(aside)
 }

@@ -20,24 +20,32 @@
 //! POST /v1/invites                Bearer    {"expires_s"?}                   201 {"invite","code",...}, for one person
 //! GET  /v1/invites                Bearer    ?after                           200 {"invites":[...],"next"?}
 //! DELETE /v1/invites/{id}         Bearer                                     204
+//! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
+//! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
+//! GET  /healthz /readyz                                                      text
+//! ```
+//!
+//! On the admin listener, and there alone:
+//!
+//! ```text
 //! POST /v1/admin/invites          Operator  {"count"?,"uses"?,"expires_s"?}  201 {"invites":[{"invite","code",...}]}
 //! GET  /v1/admin/invites          Operator  ?after                           200 {"invites":[...],"next"?}
 //! DELETE /v1/admin/invites/{id}   Operator                                   204
-//! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
-//! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
 //! POST /v1/admin/password         Operator  {"user"|"name","password"}       204; all devices are forgotten
 //! POST /v1/admin/delete           Operator  {"user"|"name"}                  204; the account is no more
 //! POST /v1/admin/users            Operator  {"prefix"?,"from"?,"count","devices"?}  201 lines of user, device, token
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
-//! GET  /healthz /readyz /metrics
+//! GET  /metrics                   Operator, unless the listener is on loopback and nothing else is set   text
+//! GET  /healthz /readyz                                                      text; readyz says what is waited for
 //! ```
 
 mod admin;
 mod bearer;
 mod devices;
 mod invites;
+mod known;
 mod login;
 mod operate;
 mod password;
@@ -56,11 +64,11 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{delete, get, patch, post};
 
 use crate::error::ApiError;
-use crate::server::Api;
+use crate::server::Shared;
 
-/// The routes with their state.
-pub(crate) fn router(api: Api) -> Router {
-    Router::new()
+/// What everybody may ask.
+pub(crate) fn public(shared: Shared) -> Router {
+    let routes = Router::new()
         .route("/v1/signup", post(signup::signup))
         .route("/v1/login", post(login::login))
         .route("/v1/token", post(token::renew))
@@ -78,10 +86,19 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/route", get(route::route))
         .route("/v1/invites", post(invites::make_own).get(invites::list_own))
         .route("/v1/invites/{id}", delete(invites::revoke_own))
-        .route("/v1/admin/invites", post(invites::make).get(invites::list))
-        .route("/v1/admin/invites/{id}", delete(invites::revoke))
         .route("/v1/profile", patch(profile::change))
         .route("/v1/account/delete", post(profile::leave))
+        .route("/healthz", get(operate::healthz))
+        .route("/readyz", get(operate::readyz));
+    refusing(routes).with_state(shared)
+}
+
+/// What operators may ask, and what watches the server. `metrics_token`: metrics are for operators, too.
+pub(crate) fn admin(shared: Shared, metrics_token: bool) -> Router {
+    let metrics = if metrics_token { get(operate::metrics_for_operators) } else { get(operate::metrics) };
+    let routes = Router::new()
+        .route("/v1/admin/invites", post(invites::make).get(invites::list))
+        .route("/v1/admin/invites/{id}", delete(invites::revoke))
         .route("/v1/admin/password", post(admin::device::password))
         .route("/v1/admin/delete", post(admin::device::erase_user))
         .route("/v1/admin/users", post(admin::users))
@@ -89,11 +106,14 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
         .route("/healthz", get(operate::healthz))
-        .route("/readyz", get(operate::readyz))
-        .route("/metrics", get(operate::metrics))
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(api.shared)
+        .route("/readyz", get(operate::readyz_in_words))
+        .route("/metrics", metrics);
+    refusing(routes).with_state(shared)
+}
+
+/// With words for whatever else is asked.
+fn refusing(routes: Router<Shared>) -> Router<Shared> {
+    routes.fallback(no_such_path).method_not_allowed_fallback(wrong_method)
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {

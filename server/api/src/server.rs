@@ -1,45 +1,29 @@
-//! The HTTP server: listening, limits on connections and requests, graceful end.
+//! The HTTP server: what it is made of, its two listeners, what every request passes.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tower::ServiceExt;
+use protocol::web::WebRules;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
+use crate::access::{self, Access};
 use crate::accounts::{Accounts, Lifetimes};
-use crate::admin_token::AdminToken;
+use crate::admin_tokens::AdminTokens;
 use crate::error::{ApiError, RefusalCode};
+use crate::hasher::Hasher;
 use crate::homes::Homes;
 use crate::keys::Keys;
 use crate::limiter::Limiter;
-use crate::password::Hasher;
+use crate::port::{Audience, Port, Ports};
 use crate::routes::{self, Counters};
-use crate::tls::Stream;
 use crate::turns::Turns;
-
-/// Connections at a time; one above waits to be accepted.
-const CONNECTIONS_MAX: usize = 1024;
-/// A request's head must be whole after so long, the first of a connection and each later one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// A request, its body included, is answered after so long or given up.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// What is under way may end within so long after the end was asked for.
-const GRACE: Duration = Duration::from_secs(5);
-/// After an error of accept (no descriptors left, most likely).
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Where a login tells a device to connect.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +64,8 @@ pub struct Settings {
     pub signup: Signup,
     /// Open invites that a user may have; 0: only the operator invites.
     pub user_invites: u32,
+    /// Who may ask, and how much.
+    pub access: Access,
 }
 
 /// What the API is made of.
@@ -88,8 +74,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// Signing keys.
     pub keys: Keys,
-    /// The operator's.
-    pub admin: AdminToken,
+    /// The operators'.
+    pub admin: AdminTokens,
     /// The data plane.
     pub homes: Arc<dyn Homes>,
     /// What an operator set.
@@ -121,15 +107,21 @@ pub(crate) type Shared = Arc<Inner>;
 pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
-    pub(crate) admin: AdminToken,
+    pub(crate) admin: AdminTokens,
     pub(crate) homes: Arc<dyn Homes>,
     pub(crate) settings: Settings,
     pub(crate) hasher: Hasher,
-    pub(crate) limiter: Limiter,
-    /// Of its own, so that strangers who fill the other cannot make it forget.
-    pub(crate) code_limiter: Limiter,
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) turns: Turns,
     pub(crate) counters: Counters,
+    pub(crate) ports: Ports,
+}
+
+impl Inner {
+    /// Whether a peer is one of our own proxies.
+    pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.settings.access.proxies.trusted.contain(peer)
+    }
 }
 
 impl Api {
@@ -139,15 +131,15 @@ impl Api {
     /// Words for the log when the system gave no random bytes.
     pub fn new(parts: Parts) -> Result<Self, String> {
         let Parts { accounts, keys, admin, homes, settings } = parts;
-        let hasher = Hasher::new(settings.hashers)?;
-        let (limiter, code_limiter) = (Limiter::default(), Limiter::default());
+        let limits = &settings.access.limits;
+        let (ports, limiter) = (Ports::new(limits), Arc::new(Limiter::new(limits.clone())));
+        let hasher = Hasher::new(settings.hashers, limiter.clone())?;
         let (turns, counters) = (Turns::default(), Counters::default());
-        let inner =
-            Inner { accounts, keys, admin, homes, settings, hasher, limiter, code_limiter, turns, counters };
+        let inner = Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, counters, ports };
         Ok(Self { shared: Arc::new(inner), tls: None })
     }
 
-    /// The same over TLS.
+    /// The same over TLS: the public listener, and the admin listener where it is not on loopback.
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(tls);
@@ -155,60 +147,61 @@ impl Api {
     }
 }
 
-/// The address that a request came from.
+/// The address that a request came from: the peer's, or what our own proxies say.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Serves until `end` completes, then lets what is under way end, for a bounded time.
-pub async fn serve(listener: TcpListener, api: Api, end: impl Future<Output = ()>) {
-    let (shared, tls) = (api.shared.clone(), api.tls.clone());
-    let router = routes::router(api)
-        .layer(axum::middleware::from_fn(in_time))
-        .layer(axum::middleware::from_fn_with_state(shared.clone(), counted));
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
-    tokio::pin!(end);
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = &mut end => break,
-        };
-        let Some((stream, address, place)) = accepted else { continue };
-        let (router, shared) = (router.clone(), shared.clone());
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(Peer(address.ip()));
-            router.clone().oneshot(request)
-        });
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
-        let connection =
-            graceful.watch(http.serve_connection(TokioIo::new(Stream::new(stream, tls.as_ref())), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                shared.counters.broken();
-                tracing::debug!(%address, %error, "an HTTP connection broke");
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("HTTP requests were still under way at the end");
-    }
+/// Where the API listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For everybody.
+    pub public: TcpListener,
+    /// For operators, metrics and health.
+    pub admin: TcpListener,
 }
 
-type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+/// Serves until `end` completes, then lets what is under way end, for a bounded time.
+pub async fn serve(listeners: Listeners, api: Api, end: impl Future<Output = ()>) {
+    let (ends, ended) = watch::channel(());
+    let Listeners { public, admin } = listeners;
+    let [public, admin] = [(Audience::Public, public), (Audience::Admin, admin)]
+        .map(|(audience, listener)| port(audience, listener, &api).serve(ended.clone()));
+    let both = async { tokio::join!(public, admin) };
+    let end = async {
+        end.await;
+        drop(ends);
+    };
+    tokio::join!(both, end);
+}
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
-    let place = places.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, address)) => Some((stream, address, place)),
-        Err(error) => {
-            tracing::warn!(%error, "cannot accept an HTTP connection");
-            tokio::time::sleep(ACCEPT_RETRY).await;
-            None
-        }
-    }
+fn port(audience: Audience, listener: TcpListener, api: &Api) -> Port {
+    let Api { shared, tls } = api;
+    let access = &shared.settings.access;
+    let address = listener.local_addr();
+    // An address that cannot be told is not loopback's: then nothing is assumed to be safe.
+    let is_local = address.as_ref().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+    let rules = match (address, audience) {
+        (Ok(address), Audience::Public) => access.rules(address),
+        // No page elsewhere has anything to do there, and names are checked where DNS rebinding could reach it.
+        _ => WebRules::new(Vec::new(), if is_local { access.hosts.clone() } else { Vec::new() }, is_local),
+    };
+    let router = match audience {
+        Audience::Public => routes::public(shared.clone()),
+        Audience::Admin => routes::admin(shared.clone(), !is_local || access.metrics_token),
+    };
+    let hsts_s = if audience == Audience::Public { access.hsts_s } else { 0 };
+    // What is on this machine needs no TLS to ask after its health.
+    let tls = tls.clone().filter(|_| audience == Audience::Public || !is_local);
+    Port { audience, listener, tls, router: dressed(router, shared, rules, hsts_s), shared: shared.clone() }
+}
+
+/// What every request passes, the last one first.
+fn dressed(router: Router, shared: &Shared, rules: WebRules, hsts_s: u32) -> Router {
+    router
+        .layer(from_fn_with_state(shared.settings.access.limits.patience.request, in_time))
+        .layer(from_fn_with_state(Arc::new(rules), access::guarded))
+        .layer(from_fn_with_state(shared.clone(), counted))
+        .layer(from_fn_with_state(hsts_s, access::headed))
 }
 
 async fn counted(State(api): State<Shared>, request: Request, next: Next) -> Response {
@@ -219,8 +212,8 @@ async fn counted(State(api): State<Shared>, request: Request, next: Next) -> Res
     response
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+async fn in_time(State(time): State<std::time::Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long").into_response()

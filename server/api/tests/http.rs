@@ -8,7 +8,9 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use api::{Accounts, AdminToken, Api, ChatUrl, Database, Keys, Lifetimes, Parts, Settings, Signup, now_ms};
+use api::{
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, Keys, Lifetimes, Parts, Settings, Signup, now_ms,
+};
 use protocol::token::{self, Claims, Key};
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
@@ -191,6 +193,9 @@ async fn devices_belong_to_one_user_and_have_a_bound(world: World) {
 }
 
 async fn guessing_is_slowed_down(world: World) {
+    // What was taken does not come back while the test runs.
+    let limits = api::Limits { guess_refill_ms: 3_600_000, ..api::Limits::default() };
+    let world = world.again(|settings| settings.access = Access { limits, ..Access::default() }).await;
     world.signup("heidi").await;
     let guess = json!({ "name": "heidi", "password": "guess guess" });
     for _ in 0..10 {
@@ -201,7 +206,7 @@ async fn guessing_is_slowed_down(world: World) {
     assert!(limited.1["retry_after_ms"].as_u64().unwrap() > 0);
     world.signup("ivan").await;
     world.login("ivan").await;
-    let (_, metrics) = world.get("/metrics", "").await;
+    let (_, metrics) = world.watch("/metrics").await;
     let metrics = metrics.as_str().unwrap();
     for line in [
         "maru_test 1",
@@ -237,18 +242,23 @@ async fn a_core_that_cannot_costs_nothing_for_ever(world: World) {
 
 async fn health_and_readiness(world: World) {
     assert_eq!(world.get("/healthz", "").await, (StatusCode::OK, json!("ok\n")));
-    let starting = world.get("/readyz", "").await;
+    assert_eq!(world.watch("/healthz").await, (StatusCode::OK, json!("ok\n")));
+    let starting = world.watch("/readyz").await;
     refused(&starting, 503, "not_ready");
     assert!(starting.1.to_string().contains("shard 1 waits"), "in words: {starting:?}");
+    let starting = world.get("/readyz", "").await;
+    refused(&starting, 503, "not_ready");
+    assert!(!starting.1.to_string().contains("shard"), "strangers are not told more: {starting:?}");
     world.homes.ready.store(true, Ordering::Release);
     assert_eq!(world.get("/readyz", "").await, (StatusCode::OK, json!("ready\n")));
+    assert_eq!(world.watch("/readyz").await, (StatusCode::OK, json!("ready\n")));
 }
 
 async fn an_operator_makes_many_users_and_nobody_else_does(world: World) {
     let token = std::fs::read_to_string(world.data.path().join("admin.token")).unwrap();
     let ask = |token: &str, body: Value| {
         let request =
-            world.http.post(format!("{}/v1/admin/users", world.base)).bearer_auth(token).json(&body);
+            world.http.post(format!("{}/v1/admin/users", world.admin)).bearer_auth(token).json(&body);
         world.send(request)
     };
     let wanted = json!({ "prefix": "bulk", "count": 3, "devices": 2 });
@@ -302,7 +312,7 @@ async fn it_ends_when_it_is_told_to() {
     let parts = Parts {
         accounts: Accounts::open(&Database::in_directory(data.path())).await.unwrap(),
         keys: Keys::open_or_create(data.path(), 1).unwrap(),
-        admin: AdminToken::open_or_create(data.path()).unwrap(),
+        admin: AdminTokens::open_or_create(data.path()).unwrap(),
         homes: Arc::new(FakeHomes::default()),
         settings: Settings {
             chat_url: ChatUrl::Port(7),
@@ -312,12 +322,13 @@ async fn it_ends_when_it_is_told_to() {
             hashers: 1,
             signup: Signup::Open,
             user_invites: 0,
+            access: Access::default(),
         },
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listeners = world::listeners().await;
+    let address = listeners.public.local_addr().unwrap();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), async {
+    let serving = tokio::spawn(api::serve(listeners, Api::new(parts).unwrap(), async {
         let _ = ended.await;
     }));
     let idle = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -86,7 +86,7 @@ async fn a_space_behind_the_name_locks_nobody_out(world: World) {
         );
     }
     let operator = std::fs::read_to_string(world.data.path().join("admin.token")).unwrap();
-    let revoke = world.http.post(format!("{}/v1/admin/revoke", world.base)).bearer_auth(operator.trim());
+    let revoke = world.http.post(format!("{}/v1/admin/revoke", world.admin)).bearer_auth(operator.trim());
     let (status, _) = world.send(revoke.json(&json!({ "name": " 박지성\n" }))).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     refused(&world.get("/v1/devices", token).await, 401, "unauthenticated");
@@ -147,7 +147,7 @@ async fn a_password_is_one_on_every_keyboard(world: World) {
 
 impl World {
     async fn hashed(&self) -> u64 {
-        let (_, metrics) = self.get("/metrics", "").await;
+        let (_, metrics) = self.watch("/metrics").await;
         let metrics = metrics.as_str().unwrap().to_owned();
         let line = metrics.lines().find_map(|line| line.strip_prefix("maru_passwords_hashed_total "));
         line.unwrap().parse().unwrap()
@@ -158,7 +158,7 @@ impl World {
 async fn an_account_without_password_and_no_account_cost_the_same(world: World) {
     world.signup("alice").await;
     let operator = std::fs::read_to_string(world.data.path().join("admin.token")).unwrap();
-    let make = world.http.post(format!("{}/v1/admin/users", world.base)).bearer_auth(operator.trim());
+    let make = world.http.post(format!("{}/v1/admin/users", world.admin)).bearer_auth(operator.trim());
     assert_eq!(world.send(make.json(&json!({ "count": 1 }))).await.0, StatusCode::CREATED);
     for (password, hashings) in [("wrong horse", 1), ("!", 1), ("", 1), ("wro\u{308}ng horse", 2)] {
         for name in ["alice", "load000001", "nobody-here", "no name at all", "", "\u{3164}"] {

@@ -228,7 +228,7 @@ async fn turning_it_off_needs_both_and_the_operator_neither(world: World) {
     let operator = std::fs::read_to_string(world.data.path().join("admin.token")).unwrap();
     let operate = |token: &str, body: Value| {
         let (world, token) = (&world, token.trim().to_owned());
-        async move { world.ask(Method::POST, "/v1/admin/two-factor-off", &token, body).await }
+        async move { world.with(Method::POST, "/v1/admin/two-factor-off", &token, Some(body)).await }
     };
     refused(&operate(&token, json!({ "name": "bob" })).await, 401, "unauthenticated");
     refused(&operate(&operator, json!({ "name": "carol" })).await, 404, "not_found");

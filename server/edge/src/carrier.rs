@@ -8,6 +8,7 @@
 //!    of a plain connection it is nothing, and what is offered for writing are the shared frames themselves.
 //! 3. What [`Carrier::on_bytes`] tells of TLS is for counters: a fault has ended the connection already.
 
+use core::net::IpAddr;
 use core::ops::Deref;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -53,6 +54,17 @@ impl Carrier {
         Self { connection: Connection::new(deadline_ms), tls }
     }
 
+    /// The same from a proxy that has to say first, in clear text, who really connects: see [`Connection::take_source`].
+    #[must_use]
+    pub fn behind_proxy(deadline_ms: u64, tls: Option<&Arc<ServerConfig>>) -> Self {
+        Self { connection: Connection::behind_proxy(deadline_ms), ..Self::new(deadline_ms, tls) }
+    }
+
+    /// As [`Connection::take_source`].
+    pub fn take_source(&mut self) -> Option<IpAddr> {
+        self.connection.take_source()
+    }
+
     /// Takes what was read. The bytes are changed in place.
     pub fn on_bytes(
         &mut self,
@@ -66,6 +78,11 @@ impl Carrier {
             connection.on_bytes(moment, input, sink);
             return None;
         };
+        let announced = connection.take_preamble(input);
+        let input = input.get_mut(announced..).unwrap_or_default();
+        if input.is_empty() {
+            return None;
+        }
         let was_open = tls.is_open();
         scratch.text.clear();
         let outcome = tls.take(input, &mut scratch.text);

@@ -1,6 +1,7 @@
 //! One connection as a value.
 
 use core::mem;
+use core::net::IpAddr;
 use std::io::IoSlice;
 
 use bytes::Bytes;
@@ -12,12 +13,14 @@ use crate::egress::Egress;
 use crate::http::{self, Answer};
 use crate::inbound::Gate;
 use crate::limits::{CONTROL_FRAMES_MAX, PONG_BYTES_MAX};
+use crate::preamble::{self, Preamble};
 use crate::{Event, Flow, Moment};
 
 /// Where a connection stands.
 ///
 /// | phase | bytes in | output | next |
 /// |---|---|---|---|
+/// | Preamble | the header of a trusted proxy | - | Request, Ended by any other bytes or by time |
 /// | Request | HTTP head | - | Unauthenticated by 101, Refused by any other answer or by time |
 /// | Unauthenticated | WebSocket; the first frame must be Hello | Rejects | Live by Hello, Closing by anything else |
 /// | Live | frames | frames | Closing by `close`, a fault or the peer's close |
@@ -26,6 +29,7 @@ use crate::{Event, Flow, Moment};
 /// | Ended | dropped | none | |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
+    Preamble,
     Request,
     Unauthenticated,
     Live,
@@ -63,12 +67,23 @@ pub(crate) struct State {
 /// What a connection seldom has.
 #[derive(Debug, Default)]
 pub(crate) struct Rare {
-    /// A request head that came in part.
+    /// A proxy's header or a request head that came in part.
     pub(crate) head: Vec<u8>,
+    /// Who connects, by the proxy's header, until the driver takes it.
+    source: Option<IpAddr>,
+    /// The proxy's header did not come.
+    is_unannounced: bool,
     /// Set while postponed: what was not taken.
     pub(crate) postponed: Option<Postponed>,
     /// What the close frame says besides the code.
     pub(crate) reason: &'static str,
+}
+
+impl Rare {
+    fn is_empty(&self) -> bool {
+        let has_input = !self.head.is_empty() || self.postponed.is_some();
+        !has_input && self.source.is_none() && !self.is_unannounced && self.reason.is_empty()
+    }
 }
 
 /// Input that waits for [`Connection::resume`].
@@ -99,6 +114,35 @@ impl Connection {
                 rare: None,
             },
         }
+    }
+
+    /// The same from a proxy that has to say first who really connects: see [`Self::take_source`].
+    #[must_use]
+    pub fn behind_proxy(deadline_ms: u64) -> Self {
+        let mut connection = Self::new(deadline_ms);
+        connection.state.phase = Phase::Preamble;
+        connection
+    }
+
+    /// Who connects, once, when a proxy's header has said so.
+    pub fn take_source(&mut self) -> Option<IpAddr> {
+        let source = self.state.rare.as_mut()?.source.take();
+        self.state.tidy();
+        source
+    }
+
+    /// Takes a proxy's header ahead of everything else, also of TLS. Returns how many bytes belong to it; 0 once it has come.
+    pub(crate) fn take_preamble(&mut self, input: &[u8]) -> usize {
+        match self.state.phase {
+            Phase::Preamble => self.state.take_preamble(input),
+            _ => 0,
+        }
+    }
+
+    /// Whether it ended because the proxy's header did not come, or was none.
+    #[must_use]
+    pub fn is_unannounced(&self) -> bool {
+        self.state.rare.as_ref().is_some_and(|rare| rare.is_unannounced)
     }
 
     /// Takes what was read. The bytes are unmasked in place. While postponed, they are kept as they are: read no more then.
@@ -273,7 +317,7 @@ impl Connection {
     /// Whether Hello has not been said yet, and nothing else ended the connection.
     #[must_use]
     pub fn is_unauthenticated(&self) -> bool {
-        matches!(self.state.phase, Phase::Request | Phase::Unauthenticated)
+        matches!(self.state.phase, Phase::Preamble | Phase::Request | Phase::Unauthenticated)
     }
 
     /// Whether frames still come from it: after a close, a fault or an end none do.
@@ -301,6 +345,7 @@ impl Connection {
                 return;
             }
             let taken = match self.state.phase {
+                Phase::Preamble => self.state.take_preamble(input),
                 Phase::Request => self.state.take_head(moment, input),
                 Phase::Unauthenticated => {
                     let room = UNAUTHENTICATED_BYTES_MAX - usize::from(self.state.received);
@@ -360,11 +405,7 @@ impl State {
 
     /// Frees what is empty.
     fn tidy(&mut self) {
-        if self
-            .rare
-            .as_ref()
-            .is_some_and(|rare| rare.head.is_empty() && rare.postponed.is_none() && rare.reason.is_empty())
-        {
+        if self.rare.as_ref().is_some_and(|rare| rare.is_empty()) {
             self.rare = None;
         }
     }
@@ -389,15 +430,39 @@ impl State {
         }
     }
 
+    /// Takes bytes of a proxy's header. Returns how many.
+    fn take_preamble(&mut self, input: &[u8]) -> usize {
+        let rare = self.rare.get_or_insert_default();
+        let before = rare.head.len();
+        // It is short and comes once: keeping a copy of what comes with it costs little.
+        rare.head.extend_from_slice(input);
+        match preamble::read(&rare.head) {
+            Preamble::Incomplete => input.len(),
+            Preamble::Whole(len, source) => {
+                rare.head = Vec::new();
+                rare.source = source;
+                self.phase = Phase::Request;
+                self.tidy();
+                // What was there before was not whole.
+                len - before
+            }
+            Preamble::Fault => {
+                rare.is_unannounced = true;
+                self.phase = Phase::Ended;
+                input.len()
+            }
+        }
+    }
+
     /// Takes bytes of the request. Returns how many.
     fn take_head(&mut self, moment: &Moment<'_>, input: &[u8]) -> usize {
         let mut head = self.rare.as_mut().map(|rare| mem::take(&mut rare.head)).unwrap_or_default();
         let before = head.len();
         let answer = if before == 0 {
-            http::answer(input)
+            http::answer(input, moment.rules)
         } else {
             head.extend_from_slice(input);
-            http::answer(&head)
+            http::answer(&head, moment.rules)
         };
         let taken = match answer {
             Answer::Incomplete => {
@@ -454,7 +519,7 @@ impl State {
 
     pub(crate) fn close(&mut self, moment: &Moment<'_>, code: CloseCode, reason: &'static str) {
         match self.phase {
-            Phase::Request => self.phase = Phase::Ended,
+            Phase::Preamble | Phase::Request => self.phase = Phase::Ended,
             Phase::Unauthenticated | Phase::Live => {
                 self.phase = Phase::Closing;
                 self.close_code = Some(code);

@@ -1,6 +1,7 @@
 //! The opening handshake: one HTTP/1.1 request, answered 101 or refused (RFC 6455 section 4.2).
 
 use httparse::{EMPTY_HEADER, Header, Request, Status};
+use protocol::web::WebRules;
 use protocol::ws;
 
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
@@ -29,6 +30,16 @@ const NOT_FOUND: Refused = Refused("404 Not Found", "", "Nothing is here; the ch
 const BAD_METHOD: Refused = Refused("405 Method Not Allowed", "Allow: GET\r\n", "Only GET is served here.");
 const BODY: Refused = Refused("400 Bad Request", "", "The request has a body; an upgrade has none.");
 const NO_HOST: Refused = Refused("400 Bad Request", "", "The request needs one Host header.");
+const WRONG_HOST: Refused = Refused(
+    "421 Misdirected Request",
+    "",
+    "This server does not answer to that Host; its operator can list it in allowed_hosts.",
+);
+const WRONG_ORIGIN: Refused = Refused(
+    "403 Forbidden",
+    "",
+    "Pages of that Origin may not connect; the operator can list it in allowed_origins.",
+);
 const NO_UPGRADE: Refused = Refused(
     "426 Upgrade Required",
     "Upgrade: websocket\r\n",
@@ -67,11 +78,11 @@ impl Refused {
 }
 
 /// Reads the request head. `bytes` begins with its first byte and may go on behind it.
-pub(crate) fn answer(bytes: &[u8]) -> Answer {
+pub(crate) fn answer(bytes: &[u8], rules: &WebRules) -> Answer {
     let mut lines = [EMPTY_HEADER; HEADERS_MAX];
     let mut request = Request::new(&mut lines);
     match request.parse(bytes) {
-        Ok(Status::Complete(len)) if len <= HEAD_BYTES_MAX => match check(&request) {
+        Ok(Status::Complete(len)) if len <= HEAD_BYTES_MAX => match check(&request, rules) {
             Ok(key) => Answer::Upgrade(accept(key), len),
             Err(refused) => Answer::Refuse(refused.response()),
         },
@@ -91,7 +102,7 @@ fn accept(key: &str) -> Vec<u8> {
 }
 
 /// The checks of section 4.2.1, in an order that answers the commonest mistakes first. The key, if all is well.
-fn check<'a>(request: &Request<'_, 'a>) -> Result<&'a str, Refused> {
+fn check<'a>(request: &Request<'_, 'a>, rules: &WebRules) -> Result<&'a str, Refused> {
     let headers = &*request.headers;
     if path(request.path.unwrap_or_default()) != PATH {
         return Err(NOT_FOUND);
@@ -106,8 +117,14 @@ fn check<'a>(request: &Request<'_, 'a>) -> Result<&'a str, Refused> {
     if has_body || values(headers, "Transfer-Encoding").next().is_some() {
         return Err(BODY);
     }
-    if values(headers, "Host").count() != 1 {
-        return Err(NO_HOST);
+    let mut hosts = values(headers, "Host");
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(NO_HOST) };
+    if !rules.takes_host(Some(host)) {
+        return Err(WRONG_HOST);
+    }
+    // A browser sends one; a program none.
+    if values(headers, "Origin").any(|origin| !rules.takes_origin(origin.trim(), Some(host))) {
+        return Err(WRONG_ORIGIN);
     }
     if !has_token(headers, "Upgrade", "websocket") || !has_token(headers, "Connection", "upgrade") {
         return Err(NO_UPGRADE);
@@ -123,7 +140,7 @@ fn check<'a>(request: &Request<'_, 'a>) -> Result<&'a str, Refused> {
 }
 
 /// The path of a request target in origin form, or in the absolute form that a server must take as well (RFC 9112
-/// section 3.2.2). The host that an absolute one names is looked at as little as the Host header.
+/// section 3.2.2). The host that an absolute one names is not looked at: no browser sends one to a server.
 fn path(target: &str) -> &str {
     let origin = match target.split_once("://") {
         Some((scheme, rest)) if is_web(scheme) => {
@@ -156,12 +173,13 @@ fn has_token(headers: &[Header<'_>], name: &'static str, token: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::web::{self, ANYBODY};
 
     const GOOD: &str = "GET /ws HTTP/1.1\r\nHost: chat\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
     fn status(request: &str) -> String {
-        match answer(request.as_bytes()) {
+        match answer(request.as_bytes(), &ANYBODY) {
             Answer::Incomplete => "incomplete".into(),
             Answer::Upgrade(response, _) | Answer::Refuse(response) => {
                 String::from_utf8(response[9..12].to_vec()).unwrap()
@@ -171,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_6455_is_upgraded() {
-        let Answer::Upgrade(response, len) = answer(format!("{GOOD}tail").as_bytes()) else {
+        let Answer::Upgrade(response, len) = answer(format!("{GOOD}tail").as_bytes(), &ANYBODY) else {
             panic!("not upgraded");
         };
         assert_eq!(len, GOOD.len());
@@ -183,7 +201,7 @@ mod tests {
     #[test]
     fn every_prefix_is_incomplete() {
         for end in 0..GOOD.len() {
-            assert_eq!(answer(&GOOD.as_bytes()[..end]), Answer::Incomplete, "{end} bytes");
+            assert_eq!(answer(&GOOD.as_bytes()[..end], &ANYBODY), Answer::Incomplete, "{end} bytes");
         }
     }
 
@@ -224,7 +242,7 @@ mod tests {
     #[test]
     fn every_426_says_what_to_upgrade_to() {
         for (from, to) in [("Upgrade: WebSocket\r\n", ""), ("Version: 13", "Version: 8")] {
-            let Answer::Refuse(response) = answer(GOOD.replacen(from, to, 1).as_bytes()) else {
+            let Answer::Refuse(response) = answer(GOOD.replacen(from, to, 1).as_bytes(), &ANYBODY) else {
                 panic!("not refused");
             };
             let response = String::from_utf8(response).unwrap();
@@ -232,10 +250,44 @@ mod tests {
             assert!(response.contains("\r\nUpgrade: websocket\r\n"), "{response}");
             assert!(response.contains("\r\nConnection: Upgrade, close\r\n"), "{response}");
         }
-        let Answer::Refuse(other) = answer(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") else {
+        let Answer::Refuse(other) = answer(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &ANYBODY) else {
             panic!("not refused")
         };
         assert!(String::from_utf8(other).unwrap().contains("\r\nConnection: close\r\n"));
+    }
+
+    #[test]
+    fn hosts_and_pages_that_may_not() {
+        let origins = web::origins("https://app.example").unwrap();
+        let rules = WebRules::new(origins, web::hosts("chat").unwrap(), true);
+        let ask = |from: &str, to: &str| match answer(GOOD.replacen(from, to, 1).as_bytes(), &rules) {
+            Answer::Incomplete => "incomplete".to_owned(),
+            Answer::Upgrade(response, _) | Answer::Refuse(response) => {
+                String::from_utf8(response[9..12].to_vec()).unwrap()
+            }
+        };
+        let with_origin = |origin: &str| format!("Host: chat\r\nOrigin: {origin}");
+        assert_eq!(ask("", ""), "101", "a program sends no Origin");
+        for (origin, expected) in [
+            ("https://app.example", "101"),
+            ("http://chat:3000", "101"),
+            ("https://evil.example", "403"),
+            ("null", "403"),
+            ("", "403"),
+            ("https://app.example\r\nOrigin: https://evil.example", "403"),
+            ("\u{ff}", "403"),
+        ] {
+            assert_eq!(ask("Host: chat", &with_origin(origin)), expected, "{origin}");
+        }
+        for (host, expected) in [
+            ("127.0.0.1:8081", "101"),
+            ("localhost", "101"),
+            ("evil.example", "421"),
+            ("", "421"),
+            ("\u{ff}", "421"),
+        ] {
+            assert_eq!(ask("Host: chat", &format!("Host: {host}")), expected, "{host}");
+        }
     }
 
     #[test]

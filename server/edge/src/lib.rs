@@ -1,4 +1,5 @@
-//! Bytes <-> frames for one connection, pure: TLS, the HTTP request that upgrades it, WebSocket framing, the splitting of
+//! Bytes <-> frames for one connection, pure: the header of a proxy, TLS, the HTTP request that upgrades it, WebSocket framing,
+//! the splitting of
 //! messages into frames, Hello and Reauth, and the egress queue.
 //!
 //! # Calling contract
@@ -22,6 +23,7 @@ mod halves;
 mod http;
 mod inbound;
 pub mod limits;
+mod preamble;
 pub mod quic;
 mod table;
 pub mod tls;
@@ -34,6 +36,7 @@ pub use table::Table;
 
 use protocol::hello::{Hello, Reauth};
 use protocol::token::Key;
+use protocol::web::WebRules;
 use protocol::{Code, Frame};
 
 /// What a call may look at besides its bytes.
@@ -47,6 +50,8 @@ pub struct Moment<'a> {
     pub close_ms: u64,
     /// The keys that are valid now.
     pub keys: &'a [Key],
+    /// Which hosts and pages may upgrade.
+    pub rules: &'a WebRules,
 }
 
 /// What came in.

@@ -4,6 +4,9 @@ use protocol::limits::{UNAUTHENTICATED_BYTES_MAX, WS_MESSAGE_BYTES_MAX, WS_MESSA
 
 /// Bytes of the HTTP request; more is answered 431.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of the header that a trusted proxy writes first; a longer one ends the connection. The addresses take 52, and
+/// what proxies say beside them (a TLS name, a cloud's endpoint) some hundreds.
+pub const PREAMBLE_BYTES_MAX: usize = 2048;
 /// Header lines of the HTTP request; more is answered 431.
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of pongs that may wait; a ping above it is not answered, as RFC 6455 section 5.5.3 allows.
@@ -53,5 +56,6 @@ const _: () = assert!(HALF_BYTES_MAX >= 16 * WS_MESSAGE_BYTES_MAX);
 const _: () = assert!(QUIC_PAGE_BYTES_MAX >= protocol::limits::PAGE_BYTES_MAX);
 const _: () = assert!(UNAUTHENTICATED_BYTES_MAX / protocol::limits::HEADER_BYTES < WS_MESSAGE_FRAMES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX < UNAUTHENTICATED_BYTES_MAX);
+const _: () = assert!(PREAMBLE_BYTES_MAX < UNAUTHENTICATED_BYTES_MAX);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_FRAMES_MAX * protocol::limits::HEADER_BYTES);
 const _: () = assert!(UNCHECKED_BYTES_MAX <= WS_MESSAGE_BYTES_MAX);

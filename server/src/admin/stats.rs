@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use api::Accounts;
@@ -14,9 +15,13 @@ use crate::config::Config;
 pub(super) async fn of_server(
     url: &str,
     trust: &TrustFlags,
+    token_file: Option<&Path>,
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    out.write_all(ask::server(url, "", trust)?.page("/metrics").await?.as_bytes())?;
+    let read =
+        |path: &Path| std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()));
+    let token = token_file.map(read).transpose()?.unwrap_or_default();
+    out.write_all(ask::server(url, token.trim(), trust)?.page("/metrics").await?.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -95,6 +95,9 @@ settings! {
         };
     "http", "ADDR", "Where HTTP listens [127.0.0.1:8080]", "ADDRESS:PORT; port 0 takes a free one",
         |config, text| config.http => text.parse().ok();
+    "admin_listen", "ADDR", "Where operators, metrics and health are served [auto: 127.0.0.1:8082, a free port if http has port 0]",
+        "ADDRESS:PORT, or auto; port 0 takes a free one",
+        |config, text| config.admin_listen => or_auto(text, |text| text.parse().ok());
     "listen", "ADDR", "Where the chat port listens [127.0.0.1:8081]", "ADDRESS:PORT; port 0 takes a free one",
         |config, text| config.listen => text.parse().ok();
     "quic", "ADDR", "Where QUIC listens, UDP [auto: the chat port's address and number]",
@@ -111,7 +114,7 @@ settings! {
             "ports" => Some(Steering::Ports),
             _ => None,
         };
-    "tls", "HOW", "TLS on the HTTP and chat ports; on without tls_cert serves the self-signed certificate [auto: on with tls_cert]",
+    "tls", "HOW", "TLS on the HTTP and chat ports, and on the admin listener off loopback; on without tls_cert serves the self-signed certificate [auto: on with tls_cert]",
         "auto, on or off",
         |config, text| config.tls => match text {
             "auto" => Some(Tls::Auto),
@@ -119,7 +122,7 @@ settings! {
             "off" => Some(Tls::Off),
             _ => None,
         };
-    "insecure", "BOOL", "HTTP and chat ports may listen on other than loopback addresses without TLS [false]",
+    "insecure", "BOOL", "All listeners may have other than loopback addresses without TLS [false]",
         "true or false",
         |config, text| config.insecure => text.parse().ok();
     "tls_cert", "FILE", "TLS certificate of all ports, PEM, the server's own first; with tls_key; read again when it changes [auto: self-signed, kept in data]",
@@ -132,6 +135,60 @@ settings! {
         |config, text| config.chat_url => or_auto(text, |url| {
             (url.starts_with("ws://") || url.starts_with("wss://")).then(|| url.to_owned())
         });
+    "trusted_proxies", "LIST", "Proxies of your own, whose word on who asks is taken [none]",
+        "addresses and ranges (10.0.0.0/8) with commas between them, or none",
+        |config, text| config.access.proxies.trusted => match text {
+            "none" => Some(api::Networks::default()),
+            _ => api::Networks::parse(text),
+        };
+    "proxy_header", "NAME", "The header in which they say it; no other is looked at [x-forwarded-for]",
+        "x-forwarded-for or forwarded",
+        |config, text| config.access.proxies.header => match text {
+            "x-forwarded-for" => Some(api::ProxyHeader::XForwardedFor),
+            "forwarded" => Some(api::ProxyHeader::Forwarded),
+            _ => None,
+        };
+    "proxy_protocol", "HOW", "On the chat port trusted proxies say who connects, by the PROXY protocol, version 2 [off]",
+        "on or off",
+        |config, text| config.proxy_protocol => match text {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        };
+    "allowed_hosts", "LIST", "Host names that requests may name; on loopback its own names and addresses besides [auto: on loopback those alone, else any]",
+        "host names without ports, with commas between them, or auto",
+        |config, text| config.access.hosts => match text {
+            "auto" => Some(Vec::new()),
+            _ => protocol::web::hosts(text),
+        };
+    "allowed_origins", "LIST", "Origins of other hosts whose pages may ask and connect [none]",
+        "https://HOST[:PORT] or http://..., with commas between them; * for all; or none",
+        |config, text| config.access.origins => match text {
+            "none" => Some(Vec::new()),
+            _ => protocol::web::origins(text),
+        };
+    "hsts_s", "SECONDS", "Browsers are told to use TLS alone for so long; set it when there is TLS, here or in front [0: they are not]",
+        "0 to 63072000",
+        |config, text| config.access.hsts_s => number(text, 0, 63_072_000);
+    "metrics_token", "WHEN", "When metrics ask for a token [auto: off loopback]", "auto or always",
+        |config, text| config.access.metrics_token => match text {
+            "auto" => Some(false),
+            "always" => Some(true),
+            _ => None,
+        };
+    "http_connections", "N", "HTTP connections at a time; above it the oldest idle one gives way [1024]", "8 to 16384",
+        |config, text| config.access.limits.connections_max => number(text, 8, 16_384);
+    "address_http_connections", "N", "The same of one address, or of one /64 of IPv6; not of trusted proxies [256]",
+        "8 to 16384",
+        |config, text| config.access.limits.address_connections_max => number(text, 8, 16_384);
+    "guess_refill_ms", "MS", "After ten wrong passwords one more is let through this often [6000]", "100 to 3600000",
+        |config, text| config.access.limits.guess_refill_ms => number(text, 100, 3_600_000);
+    "address_signups_per_h", "N", "Sign-ups of one address in an hour, and at once [100]", "1 to 1000000",
+        |config, text| config.access.limits.address_signups_per_h => number(text, 1, 1_000_000);
+    "signups_per_h", "N", "Sign-ups of all addresses in an hour, and at once [1000]", "1 to 1000000",
+        |config, text| config.access.limits.signups_per_h => number(text, 1, 1_000_000);
+    "user_lookups_per_h", "N", "Users that one user may look up in an hour, and at once [1000]", "1 to 1000000",
+        |config, text| config.access.limits.user_lookups_per_h => number(text, 1, 1_000_000);
     "shards", "N", "Threads that own users and channels [auto: cores]", "1 to 64, or auto",
         |config, text| config.shards => or_auto(text, |text| number(text, 1, SHARDS_MAX));
     "store", "KIND", "memory keeps nothing after the end and acks what is not durable: for benches only [rocks]",

@@ -3,6 +3,7 @@
 
 mod accept;
 mod socket;
+mod strangers;
 mod transfer;
 
 pub(super) use socket::bind;
@@ -21,6 +22,7 @@ use protocol::hello::Hello;
 use protocol::{CloseCode, Rejects};
 use shard::{ConnId, Input};
 
+use self::strangers::Strangers;
 use self::transfer::sink;
 use super::timers::Timers;
 use super::udp::{Udp, is_quic};
@@ -87,7 +89,8 @@ pub struct Epoll {
     accept_again_ms: u64,
     udp: Option<Udp>,
     table: Table<Entry>,
-    unauthenticated: usize,
+    /// Those that have not said Hello.
+    strangers: Strangers,
     /// Those with unread bytes that had their share of the last turn.
     readers: VecDeque<ConnId>,
     /// Not everybody was looked at in the last turn.
@@ -124,7 +127,7 @@ impl Epoll {
             accept_again_ms: 0,
             udp: None,
             table: Table::default(),
-            unauthenticated: 0,
+            strangers: Strangers::default(),
             readers: VecDeque::new(),
             was_cut: false,
             dirty: Vec::new(),
@@ -151,6 +154,7 @@ impl Epoll {
             wall_ms: now.wall_ms,
             close_ms: setup.limits.close_ms,
             keys: &setup.keys,
+            rules: &setup.door.rules,
         }
     }
 
@@ -179,11 +183,13 @@ impl Epoll {
         }
         if entry.counts_as_unauthenticated && !edge.is_unauthenticated() {
             entry.counts_as_unauthenticated = false;
-            self.unauthenticated -= 1;
+            self.strangers.remove(conn);
             if edge.is_live() {
                 self.counters.hellos += 1;
             } else if edge.is_refused() {
                 self.counters.upgrades_refused += 1;
+            } else if edge.is_unannounced() {
+                self.counters.unannounced += 1;
             } else if edge.close_code() == Some(CloseCode::HelloTimeout) {
                 self.counters.hello_timeouts += 1;
             }
@@ -501,7 +507,7 @@ impl Driver for Epoll {
             half_bytes_now: (self.halves.share().bytes + self.udp.as_ref().map_or(0, Udp::half_bytes)) as u64,
             halves_stalled: own.halves_stalled + quic.halves_stalled,
             connections_now: self.table.len() as u64 + quic.connections_now,
-            unauthenticated_now: self.unauthenticated as u64 + quic.unauthenticated_now,
+            unauthenticated_now: self.strangers.len() as u64 + quic.unauthenticated_now,
             accepted: own.accepted + quic.accepted,
             refused_full: own.refused_full + quic.refused_full,
             evicted: own.evicted + quic.evicted,

@@ -27,6 +27,13 @@ impl Timers {
         self.queue.pop_front().map(|(_, conn)| conn)
     }
 
+    /// Drops stale entries when there are more than `most`: of many that came and went.
+    pub(super) fn tidy(&mut self, most: usize, is_stale: impl Fn(ConnId, u64) -> bool) {
+        if self.queue.len() > most {
+            self.queue.retain(|(deadline_ms, conn)| !is_stale(*conn, *deadline_ms));
+        }
+    }
+
     /// The first deadline, after dropping stale entries before it.
     pub(super) fn next(&mut self, is_stale: impl Fn(ConnId, u64) -> bool) -> Option<u64> {
         while let Some(&(deadline_ms, conn)) = self.queue.front() {

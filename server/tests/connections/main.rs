@@ -5,6 +5,7 @@ mod device;
 mod echo;
 mod greedy;
 mod node;
+mod proxied;
 mod relay;
 
 use std::collections::VecDeque;

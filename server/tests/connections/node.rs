@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::{Placement, ShardId, UserId};
-use server::driver::{self, Counters, Limits};
+use server::driver::{self, Counters, Door, Limits};
 use server::mesh::{self, Outlets, Post, Reply};
 use server::turn::{Core, ShardReport, ShardThread};
 use shard::Command;
@@ -31,6 +31,11 @@ pub struct Node {
 impl Node {
     /// A node of echoes.
     pub fn start(shards: u16, limits: Limits) -> Self {
+        Self::behind(Door::default(), shards, limits)
+    }
+
+    /// The same with proxies in front.
+    pub fn behind(door: Door, shards: u16, limits: Limits) -> Self {
         let seen: Vec<Arc<Mutex<Seen>>> = (0..shards).map(|_| Arc::default()).collect();
         let cores = seen.clone();
         let core = move |shard: ShardId| Echo {
@@ -44,7 +49,7 @@ impl Node {
             was_ready: false,
             was_drained: false,
         };
-        let node = Self::start_with(shards, limits, seen, core);
+        let node = Self::start_behind(door, shards, limits, seen, core);
         for _ in 0..shards {
             node.readies.recv_timeout(PATIENCE).unwrap();
         }
@@ -58,6 +63,16 @@ impl Node {
 
     /// A node of other cores, which does not listen.
     pub fn start_with<C: Core + Send + 'static>(
+        shards: u16,
+        limits: Limits,
+        seen: Vec<Arc<Mutex<Seen>>>,
+        core: impl Fn(ShardId) -> C,
+    ) -> Self {
+        Self::start_behind(Door::default(), shards, limits, seen, core)
+    }
+
+    fn start_behind<C: Core + Send + 'static>(
+        door: Door,
         shards: u16,
         limits: Limits,
         seen: Vec<Arc<Mutex<Seen>>>,
@@ -87,6 +102,7 @@ impl Node {
                 tls: None,
                 quic: None,
                 limits: limits.clone(),
+                door: Arc::new(door.clone()),
                 cached: Box::new(|_| None),
                 appender: Box::new(|_| None),
                 reader: Box::new(|_, _| {}),

@@ -13,7 +13,7 @@ use crate::raw::REQUEST;
 fn post(path: &str, kind: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -22,7 +22,7 @@ fn json_post(path: &str, body: &Value) -> String {
 }
 
 fn bare(line: &str) -> String {
-    format!("{line} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    format!("{line} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,7 +37,7 @@ async fn a_bad_request_is_answered_in_words_and_counted() {
     let huge = json!({ "name": "carol", "password": "x".repeat(20_000) });
     let users = "/v1/users/by-name/well";
     let bearer = format!(
-        "GET {users} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer m1.x.y\r\n\r\n"
+        "GET {users} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nauthorization: Bearer m1.x.y\r\n\r\n"
     );
     for (request, status, code) in [
         (post("/v1/signup", "application/json", "{\"name\":"), 400, "bad_json"),
@@ -53,7 +53,9 @@ async fn a_bad_request_is_answered_in_words_and_counted() {
         (json_post("/v1/signup", &json!({ "name": "WELL", "password": PASSWORD })), 409, "name_taken"),
         (post("/v1/signup", "text/plain", &good.to_string()), 415, "unsupported_media_type"),
         (bare("GET /v1/signup"), 405, "method_not_allowed"),
-        (bare("DELETE /metrics"), 405, "method_not_allowed"),
+        (bare("DELETE /healthz"), 405, "method_not_allowed"),
+        (bare("GET /metrics"), 404, "not_found"),
+        (json_post("/v1/admin/users", &json!({ "count": 1 })), 404, "not_found"),
         (bare("GET /v1/nothing"), 404, "not_found"),
         (bare("GET /../../etc/passwd"), 404, "not_found"),
         (

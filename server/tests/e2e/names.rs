@@ -71,7 +71,7 @@ async fn a_name_is_one_name_for_everybody_who_types_it() {
         .unwrap();
     assert!(made.status.success(), "{made:?}");
     account.login("Support", PASSWORD, None).await.unwrap();
-    let revoked = operate(&node, &["revoke", "--user", "박지성\u{3000}", "--server", &node.http]);
+    let revoked = operate(&node, &["revoke", "--user", "박지성\u{3000}", "--server", &node.admin]);
     assert!(revoked.ends_with(": 1\n"), "{revoked}");
     assert_eq!(account.renew(&login.refresh).await.unwrap_err().code(), "unauthenticated");
     assert_eq!(node.stop(), Some(0));

@@ -60,7 +60,7 @@ async fn who_is_slow_or_silent_before_hello_is_closed() {
     // Opens and says nothing; says half a request; says nothing after the upgrade; dawdles before and after it.
     let mut silent = Raw::connect(&node);
     let mut half = Raw::connect(&node);
-    half.send(b"GET /ws HTTP/1.1\r\nHost: x\r\n");
+    half.send(b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n");
     let mut upgraded = Raw::upgraded(&node);
     let mut slow = Raw::connect(&node);
     dawdle(&mut slow, REQUEST.as_bytes());

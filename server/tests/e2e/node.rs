@@ -21,6 +21,8 @@ pub struct Node {
     pub data: PathBuf,
     child: Option<Child>,
     pub http: String,
+    /// The admin listener, as `http`.
+    pub admin: String,
     pub ws: String,
     /// `host:port`, or empty without QUIC.
     pub quic: String,
@@ -67,6 +69,7 @@ impl Node {
             data: folder.path().join("data"),
             child: None,
             http: format!("http://{host}:0"),
+            admin: format!("http://{host}:0"),
             ws: format!("ws://{host}:0/ws"),
             quic: String::new(),
             carrier: Carrier::Ws,
@@ -87,14 +90,15 @@ impl Node {
     /// Starts the process on the addresses it had before.
     pub fn up(&mut self, shards: u16) {
         assert!(self.child.is_none());
-        let (http, listen) = (bare(&self.http), self.chat_address());
+        let (http, admin, listen) = (bare(&self.http), bare(&self.admin), self.chat_address());
         let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { maru() });
         if let Some(network) = &self.network {
             // It becomes the server: the process is the same.
             command.args(["netns", "exec", network]).arg(maru());
         }
         let mut child = command
-            .args(["serve", "--http", &http, "--listen", &listen, "--shards", &shards.to_string(), "--data"])
+            .args(["serve", "--http", &http, "--admin-listen", &admin, "--listen", &listen])
+            .args(["--shards", &shards.to_string(), "--data"])
             .arg(&self.data)
             .args(&self.args)
             .stdout(Stdio::piped())
@@ -124,7 +128,7 @@ impl Node {
             let found = line.split_whitespace().find_map(|word| word.strip_prefix(key));
             found.unwrap_or_else(|| panic!("{key} in {line:?}")).to_owned()
         };
-        (self.http, self.ws) = (word("http="), word("ws="));
+        (self.http, self.ws, self.admin) = (word("http="), word("ws="), word("admin="));
         let quic = line.split_whitespace().find_map(|word| word.strip_prefix("quic="));
         self.quic = quic.unwrap_or_default().to_owned();
     }
@@ -169,7 +173,8 @@ impl Node {
 
     /// `GET /metrics`.
     pub fn metrics(&self) -> String {
-        let answer = self.http_raw("GET /metrics HTTP/1.0\r\nhost: a\r\n\r\n");
+        // Off loopback they ask for a token.
+        let answer = self.ask_admin("GET", "/metrics", &self.admin_token(), None);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(" 200 "), "{head}");
         body.to_owned()
@@ -202,20 +207,29 @@ impl Node {
         exchange(&bare(&self.http), request.as_bytes())
     }
 
-    /// A request with a JSON body, or none, as whoever has the token; the whole answer.
-    pub fn ask(&self, method: &str, path: &str, token: &str, body: Option<&str>) -> String {
-        let head = format!("{method} {path} HTTP/1.0\r\nhost: a\r\nauthorization: Bearer {token}\r\n");
-        let rest = body.map_or_else(
-            || "\r\n".to_owned(),
-            |body| format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
-        );
-        self.http_raw(&(head + &rest))
+    /// Bytes to the admin listener, and all that comes back.
+    pub fn admin_raw(&self, request: &str) -> String {
+        exchange(&bare(&self.admin), request.as_bytes())
     }
 
-    /// The same as the operator.
+    /// A request with a JSON body, or none, as whoever has the token; the whole answer.
+    pub fn ask(&self, method: &str, path: &str, token: &str, body: Option<&str>) -> String {
+        self.http_raw(&request(method, path, token, body))
+    }
+
+    /// The same at the admin listener.
+    pub fn ask_admin(&self, method: &str, path: &str, token: &str, body: Option<&str>) -> String {
+        self.admin_raw(&request(method, path, token, body))
+    }
+
+    /// The token that may do everything.
+    pub fn admin_token(&self) -> String {
+        std::fs::read_to_string(self.data.join("admin.token")).unwrap().trim().to_owned()
+    }
+
+    /// A request as the operator.
     pub fn operate(&self, path: &str, body: &str) -> String {
-        let token = std::fs::read_to_string(self.data.join("admin.token")).unwrap();
-        self.ask("POST", path, token.trim(), Some(body))
+        self.ask_admin("POST", path, &self.admin_token(), Some(body))
     }
 
     /// Makes a device exist, if the node runs and takes it.
@@ -257,6 +271,15 @@ fn exchange_over_tls(address: &str, trust: &Trust, request: &[u8]) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn request(method: &str, path: &str, token: &str, body: Option<&str>) -> String {
+    let head = format!("{method} {path} HTTP/1.0\r\nauthorization: Bearer {token}\r\n");
+    let rest = body.map_or_else(
+        || "\r\n".to_owned(),
+        |body| format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+    );
+    head + &rest
 }
 
 /// Sends bytes and reads to the end.

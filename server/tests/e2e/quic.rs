@@ -12,7 +12,7 @@ use crate::people::{Device, PASSWORD, until};
 
 /// The sum of a metric over all shards.
 async fn metric(node: &Node, name: &str) -> u64 {
-    let text = reqwest::get(format!("{}/metrics", node.http)).await.unwrap().text().await.unwrap();
+    let text = reqwest::get(format!("{}/metrics", node.admin)).await.unwrap().text().await.unwrap();
     let of = |line: &str| line.strip_prefix(name)?.strip_prefix('{')?.rsplit(' ').next()?.parse::<u64>().ok();
     text.lines().filter_map(of).sum()
 }

@@ -18,7 +18,7 @@ use socket2::{Domain, Socket, Type};
 use crate::node::{Node, PATIENCE};
 pub use quic::Quic;
 
-pub const REQUEST: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub const REQUEST: &str = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 const MASK: [u8; 4] = [1, 2, 3, 4];
 /// Id of the Hello of [`Raw::live`].

@@ -85,7 +85,7 @@ async fn every_way_out_is_final(carrier: Carrier) {
                 out.push(newer);
             }
             _ => {
-                revoke(&node, &["--user", "ann", "--device", &id.to_string(), "--server", &node.http]);
+                revoke(&node, &["--user", "ann", "--device", &id.to_string(), "--server", &node.admin]);
             }
         }
         is_told(&mut session);
@@ -112,13 +112,13 @@ async fn every_way_out_is_final(carrier: Carrier) {
     bystander.closes(CloseCode::Unauthenticated);
     out.push(fresh);
     let mut last = Raw::live(&node, &fresher);
-    revoke(&node, &["--user", "ann", "--server", &node.http]);
+    revoke(&node, &["--user", "ann", "--server", &node.admin]);
     is_told(&mut last);
     out.push(fresher);
     are_out(&node, &out);
     let device = login(&account, "another horse entirely").await;
     let mut session = Raw::live(&node, &device.token);
-    revoke(&node, &["--all", "--server", &node.http]);
+    revoke(&node, &["--all", "--server", &node.admin]);
     is_told(&mut session);
     out.push(device.token);
     // A stopped server: one, and everybody's.

@@ -129,6 +129,7 @@ fn besiege(server: &Server, scene: &Scene, lasts: Duration) -> Result<Vec<Look>,
 /// People who talk, on accounts that the tool makes: their names begin otherwise than the enemies'.
 fn talk(order: &Order, server: &Server, lasts: Duration, report: &std::path::Path) -> Outcome<Child> {
     let http = server.http.as_deref().ok_or("no control plane")?;
+    let admin = server.admin.as_deref().ok_or("no admin listener")?;
     let child = Command::new(order.bin.join("maru-load"))
         .args([
             "mixed",
@@ -144,7 +145,13 @@ fn talk(order: &Order, server: &Server, lasts: Duration, report: &std::path::Pat
             "0",
         ])
         .args(["--seconds", &lasts.as_secs().to_string(), "--server", &server.url])
-        .args(["--http", &format!("http://{http}"), "--admin-token-file"])
+        .args([
+            "--http",
+            &format!("http://{http}"),
+            "--admin",
+            &format!("http://{admin}"),
+            "--admin-token-file",
+        ])
         .arg(server.data().join("admin.token"))
         .arg("--json")
         .arg(report)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::body::session::Reject;
-use protocol::{CloseCode, Code, DeviceId, Frame};
+use protocol::{CloseCode, Code, Frame};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -15,7 +15,7 @@ use super::link::Link;
 use super::roads::Roads;
 use super::socket::Lost;
 use super::{CLOSE_WAIT, Command, End, Options};
-use crate::account::{Account, AccountError, Login};
+use crate::account::{Account, AccountError, Extras, Login};
 use crate::http::{HttpError, Place};
 use crate::session::{Event, Session};
 
@@ -279,7 +279,7 @@ impl Task {
     fn renew(&mut self) {
         if self.renewing.is_none() {
             let (account, login) = (self.account.clone(), self.login.clone());
-            self.renewing = Some(Box::pin(log_in(account, login.refresh, self.renew.clone(), login.device)));
+            self.renewing = Some(Box::pin(log_in(account, login, self.renew.clone())));
         }
     }
 
@@ -339,15 +339,17 @@ fn is_logged_out(code: &str) -> bool {
 /// again: the server knows it for a while.
 async fn log_in(
     account: Account,
-    refresh: String,
+    last: Login,
     password: Option<(String, String)>,
-    device: DeviceId,
 ) -> Result<Login, AccountError> {
-    let mut refresh = Some(refresh);
+    let mut refresh = Some(&last.refresh);
     loop {
         let outcome = match (&refresh, &password) {
             (Some(refresh), _) => account.renew(refresh).await,
-            (None, Some((name, password))) => account.login(name, password, Some(device)).await,
+            (None, Some((name, password))) => {
+                let extras = Extras { token: Some(&last.token), ..Extras::default() };
+                account.login_with(name, password, Some(last.device), extras).await
+            }
             (None, None) => pending().await,
         };
         match outcome {

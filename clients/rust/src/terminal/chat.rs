@@ -35,7 +35,7 @@ impl Chat {
     ) -> Result<Self, AccountError> {
         let account = &start.account;
         let name = name.trim();
-        let extras = Extras { device_name: Some("maru chat"), code };
+        let extras = Extras { device_name: Some("maru chat"), code, token: None };
         let login = account.login_with(name, password, device, extras).await?;
         let mut names = Names::new(account.clone());
         names.learn(login.user, name);

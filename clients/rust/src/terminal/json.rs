@@ -276,13 +276,19 @@ impl<W: Write> Json<W> {
         cursor: Cursor,
     ) -> Result<(), Refused> {
         // Who logs in again as the one who is logged in goes on with the same device and session.
-        let same = self.chat.as_ref().filter(|chat| alike(&chat.name, name)).map(|chat| chat.client.device());
-        if same.is_some() && cursor == Cursor::default() && (device.is_none() || device == same) {
-            self.start.account.login_with(name, password, same, Extras { code, ..Extras::default() }).await?;
+        let same = self.chat.as_ref().filter(|chat| alike(&chat.name, name));
+        let same = same.map(|chat| (chat.client.device(), chat.client.token()));
+        if let Some((same, token)) = &same
+            && cursor == Cursor::default()
+            && device.is_none_or(|device| device == *same)
+        {
+            let extras = Extras { code, token: Some(token), ..Extras::default() };
+            self.start.account.login_with(name, password, Some(*same), extras).await?;
             self.is_ready_due = true;
             return Ok(());
         }
-        let chat = Chat::begin(&self.start, name, password, code, device.or(same), cursor).await?;
+        let device = device.or_else(|| same.map(|(device, _)| device));
+        let chat = Chat::begin(&self.start, name, password, code, device, cursor).await?;
         self.is_ready_due = true;
         self.ready = None;
         self.sends.clear();

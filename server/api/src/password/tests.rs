@@ -1,4 +1,13 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::hasher::{Hasher, Kind};
+use crate::limiter::Limiter;
+use crate::limits::Limits;
+
+fn hasher() -> Hasher {
+    Hasher::new(2, Arc::new(Limiter::new(Limits::default()))).unwrap()
+}
 
 #[test]
 fn lengths_are_of_the_prepared_text() {
@@ -35,11 +44,11 @@ fn common_ones_and_the_own_name_are_refused() {
 
 #[tokio::test]
 async fn only_the_right_password_fits() {
-    let hasher = Hasher::new(2).unwrap();
-    let stored = hasher.hash("correct horse".into()).await.unwrap();
+    let hasher = hasher();
+    let stored = hasher.hash(Kind::Signup, "correct horse".into()).await.unwrap();
     assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
     let verify = async |password: &str, stored: Option<&str>| {
-        hasher.verify(password.to_owned(), stored.map(str::to_owned)).await.unwrap()
+        hasher.verify(Kind::Login, password.to_owned(), stored.map(str::to_owned)).await.unwrap()
     };
     assert_eq!(verify("correct horse", Some(&stored)).await, Fit::Right);
     assert_eq!(verify("correct\u{a0}horse", Some(&stored)).await, Fit::Right, "every space is one");
@@ -52,14 +61,15 @@ async fn only_the_right_password_fits() {
 /// What a stranger's clock could tell is how much is hashed.
 #[tokio::test]
 async fn whoever_is_asked_for_a_wrong_password_costs_the_same() {
-    let hasher = Hasher::new(2).unwrap();
+    let hasher = hasher();
     let known = hash("correct horse").unwrap();
     for (password, hashings) in
         [("wrong horse", 1), ("wro\u{308}ng horse", 2), ("wrong\u{3000}horse", 2), ("", 1)]
     {
         for stored in [Some(known.as_str()), None, Some("!"), Some(""), Some("$argon2id$broken")] {
             let before = hasher.hashed();
-            let fit = hasher.verify(password.to_owned(), stored.map(str::to_owned)).await.unwrap();
+            let fit =
+                hasher.verify(Kind::Login, password.to_owned(), stored.map(str::to_owned)).await.unwrap();
             assert_eq!((fit, hasher.hashed() - before), (Fit::Wrong, hashings), "{password:?} {stored:?}");
         }
     }
@@ -67,11 +77,11 @@ async fn whoever_is_asked_for_a_wrong_password_costs_the_same() {
 
 #[tokio::test]
 async fn hashes_of_old_fit_and_are_to_be_made_anew() {
-    let hasher = Hasher::new(2).unwrap();
+    let hasher = hasher();
     let raw = "cafe\u{301}\u{3000}au lait";
     let of_bytes = Argon2::default().hash_password(raw.as_bytes()).unwrap().to_string();
     let verify = async |password: &str, stored: &str| {
-        hasher.verify(password.to_owned(), Some(stored.to_owned())).await.unwrap()
+        hasher.verify(Kind::Login, password.to_owned(), Some(stored.to_owned())).await.unwrap()
     };
     assert_eq!(verify(raw, &of_bytes).await, Fit::RightButOld);
     assert_eq!(verify("café au lait", &of_bytes).await, Fit::Wrong, "these are not the bytes of old");
@@ -83,17 +93,4 @@ async fn hashes_of_old_fit_and_are_to_be_made_anew() {
     let strong = Argon2::from(Params::new(20_000, 3, 1, None).unwrap());
     let strong = strong.hash_password(b"correct horse").unwrap().to_string();
     assert_eq!(verify("correct horse", &strong).await, Fit::Right, "nothing is made weaker");
-}
-
-#[tokio::test]
-async fn one_too_many_is_told_to_come_again() {
-    let hasher = Hasher::new(1).unwrap();
-    let held = hasher.places.clone().acquire_owned().await.unwrap();
-    hasher.waiting.store(WAITING_PER_PLACE, Ordering::Release);
-    let refused = hasher.hash("x".repeat(8)).await.unwrap_err();
-    assert_eq!(refused.code(), "busy");
-    hasher.waiting.store(0, Ordering::Release);
-    drop(held);
-    assert!(hasher.hash("x".repeat(8)).await.is_ok());
-    assert_eq!(hasher.waiting.load(Ordering::Acquire), 0);
 }

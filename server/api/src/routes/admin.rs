@@ -1,4 +1,4 @@
-//! For the operator alone, with the token of [`crate::AdminToken`]: many accounts at once, for load tests and imports.
+//! For operators alone, with one of [`crate::AdminTokens`]: many accounts at once, for load tests and imports.
 //! It has no rate limit because whoever holds the token could write to the database as well; sign-up's stands.
 
 use axum::extract::{FromRequestParts, State};
@@ -15,6 +15,7 @@ pub(super) mod device;
 use super::bearer::bearer_text;
 use super::login::admit;
 use crate::accounts::AccountsError;
+use crate::admin_tokens::Scope;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::name::Name;
@@ -28,7 +29,7 @@ const RETRY_MS: u64 = 1000;
 /// Accounts that the core is told of at a time.
 const TELLING_MAX: usize = 64;
 
-/// An operator's request.
+/// A request of an operator who may manage users.
 #[derive(Debug)]
 pub(crate) struct Operator;
 
@@ -36,10 +37,32 @@ impl FromRequestParts<Shared> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
-        if api.admin.is(bearer_text(parts)?) {
-            return Ok(Self);
+        check(parts, api, Scope::Users).map(|()| Self)
+    }
+}
+
+/// A request of an operator who may read metrics.
+#[derive(Debug)]
+pub(crate) struct Watcher;
+
+impl FromRequestParts<Shared> for Watcher {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        check(parts, api, Scope::Metrics).map(|()| Self)
+    }
+}
+
+fn check(parts: &Parts, api: &Shared, asked: Scope) -> Result<(), ApiError> {
+    match api.admin.scope_of(bearer_text(parts)?) {
+        Some(scope) if scope.opens(asked) => Ok(()),
+        Some(scope) => {
+            let words = format!("the token's scope is {}; this asks for {}", scope.word(), asked.word());
+            Err(ApiError::new(StatusCode::FORBIDDEN, "scope", words))
         }
-        Err(ApiError::unauthenticated("this is not the token in the server's file admin.token"))
+        None => Err(ApiError::unauthenticated(
+            "this is no operator's token of this server: see its files admin.token and admin.tokens",
+        )),
     }
 }
 

@@ -7,12 +7,15 @@ use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::known::Known;
 use super::token::grant;
 use super::two_factor;
 use crate::accounts::{Account, AddDevice};
 use crate::error::ApiError;
+use crate::hasher::Kind;
 use crate::homes::HomeError;
 use crate::json::{Json, parse_id};
+use crate::limiter::Who;
 use crate::name::Sought;
 use crate::now_ms;
 use crate::password::Fit;
@@ -40,9 +43,12 @@ pub(crate) struct Login {
     device_name: Option<String>,
 }
 
+/// Whoever shows a token of a device of the account, be it expired, does not wait for strangers (see
+/// [`crate::limiter`]).
 pub(crate) async fn login(
     State(api): State<Shared>,
     Extension(peer): Extension<Peer>,
+    known: Known,
     headers: HeaderMap,
     Json(body): Json<Login>,
 ) -> Result<axum::Json<Value>, ApiError> {
@@ -58,7 +64,7 @@ pub(crate) async fn login(
     if device.is_none() && api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
-    let account = authenticate(&api, peer, &body.name, body.password.clone()).await?;
+    let account = authenticate(&api, peer, known, &body.name, body.password.clone()).await?;
     let _turn = api.turns.of(account.user).await;
     let account = still_has_password(&api, account, body.password).await?;
     let spent = two_factor::demand(&api, account.user, body.code.as_deref()).await?;
@@ -124,7 +130,7 @@ pub(super) async fn still_has_password(
     let now = api.accounts.user(checked.user).await?.ok_or_else(wrong_credentials)?;
     if now.password_hash != checked.password_hash {
         let stored = Some(now.password_hash.clone());
-        if api.hasher.verify(password, stored).await? == Fit::Wrong {
+        if api.hasher.verify(Kind::Known, password, stored).await? == Fit::Wrong {
             return Err(wrong_credentials());
         }
     }
@@ -158,37 +164,50 @@ pub(super) async fn admit(api: &Shared, user: UserId, device: DeviceId) -> Resul
 pub(super) async fn authenticate(
     api: &Shared,
     peer: Peer,
+    known: Known,
     name: &str,
     password: String,
 ) -> Result<Account, ApiError> {
     let name = Sought::parse(name).ok();
-    // Not the spelling: it can be varied without end.
-    let limited = name.as_ref().map_or("", Sought::bare).to_owned();
-    if let Err(wait_ms) = api.limiter.take(&limited, peer.0, now_ms()) {
-        api.counters.login_limited();
-        return Err(ApiError::rate(wait_ms));
-    }
+    let known = known.device_of(api, name.as_ref()).await?;
+    let (who, kind) = match known {
+        Some((user, device)) => (Who::Known(user, device), Kind::Known),
+        None => {
+            // Not the spelling: it can be varied without end.
+            let bare = name.as_ref().map_or("", Sought::bare).to_owned();
+            (Who::Stranger(bare, peer.0), Kind::Login)
+        }
+    };
+    let taken = api.limiter.take_login(&who, api.limiter.now_ms());
+    taken.map_err(|wait_ms| limited(api, wait_ms))?;
     let account = match &name {
         Some(name) => api.accounts.user_by_name(name).await?,
         None => None,
     };
+    if let Some(account) = &account
+        && let Err(wait_ms) = api.limiter.check_user(account.user, api.limiter.now_ms())
+    {
+        api.limiter.give_login_back(&who, api.limiter.now_ms());
+        return Err(limited(api, wait_ms));
+    }
     let stored = account.as_ref().map(|account| account.password_hash.clone());
-    let fit = api.hasher.verify(password.clone(), stored).await;
+    let fit = api.hasher.verify(kind, password.clone(), stored).await;
+    let now_ms = api.limiter.now_ms();
     match (fit, account) {
-        (Ok(Fit::Right), Some(account)) => {
-            api.limiter.give_back(&limited, peer.0);
+        (Ok(fit @ (Fit::Right | Fit::RightButOld)), Some(account)) => {
+            api.limiter.give_login_back(&who, now_ms);
+            api.limiter.count_user(account.user, now_ms);
+            if fit == Fit::RightButOld {
+                return hash_anew(api, account, password).await;
+            }
             Ok(account)
-        }
-        (Ok(Fit::RightButOld), Some(account)) => {
-            api.limiter.give_back(&limited, peer.0);
-            hash_anew(api, account, password).await
         }
         (Ok(_), _) => {
             api.counters.login_failed();
             Err(wrong_credentials())
         }
         (Err(error), _) => {
-            api.limiter.give_back(&limited, peer.0);
+            api.limiter.give_login_back(&who, now_ms);
             Err(error)
         }
     }
@@ -197,12 +216,17 @@ pub(super) async fn authenticate(
 /// In place of a hash that is weaker than today's, or of bytes that nobody prepared. If there is no room for it now, the
 /// next login does it.
 async fn hash_anew(api: &Shared, account: Account, password: String) -> Result<Account, ApiError> {
-    let Ok(new_hash) = api.hasher.hash(password).await else { return Ok(account) };
+    let Ok(new_hash) = api.hasher.hash(Kind::Known, password).await else { return Ok(account) };
     if !api.accounts.set_password(account.user, &account.password_hash, &new_hash).await? {
         return Ok(account);
     }
     tracing::info!(user = %account.user, "the password was hashed anew");
     Ok(Account { password_hash: new_hash, ..account })
+}
+
+fn limited(api: &Shared, wait_ms: u64) -> ApiError {
+    api.counters.login_limited();
+    ApiError::rate(wait_ms)
 }
 
 fn wrong_credentials() -> ApiError {

@@ -9,7 +9,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
+use super::admin::Watcher;
 use crate::error::ApiError;
+use crate::limits::Limit;
+use crate::port::Audience;
 use crate::server::Shared;
 
 /// What the API counts.
@@ -86,8 +89,17 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Every shard serves, none drains.
+/// Every shard serves, none drains. For everybody: it asks no shard, so it costs nothing.
 pub(crate) async fn readyz(State(api): State<Shared>) -> Result<&'static str, ApiError> {
+    if api.homes.is_ready() {
+        return Ok("ready\n");
+    }
+    let words = "the server starts or drains; the admin listener says what it waits for";
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", words))
+}
+
+/// The same for operators, with what is waited for.
+pub(crate) async fn readyz_in_words(State(api): State<Shared>) -> Result<&'static str, ApiError> {
     if api.homes.is_ready() {
         return Ok("ready\n");
     }
@@ -95,6 +107,51 @@ pub(crate) async fn readyz(State(api): State<Shared>) -> Result<&'static str, Ap
 }
 
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
-    let text = api.homes.metrics().await + &api.counters.text(api.hasher.hashed());
+    let text = api.homes.metrics().await
+        + &api.counters.text(api.hasher.hashed())
+        + &limits_text(&api)
+        + &ports_text(&api);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+pub(crate) async fn metrics_for_operators(_asks: Watcher, state: State<Shared>) -> impl IntoResponse {
+    metrics(state).await
+}
+
+fn limits_text(api: &Shared) -> String {
+    let mut text = "# HELP maru_limit What each limit of the control plane lets through at once.\n\
+                    # TYPE maru_limit gauge\n"
+        .to_owned();
+    for limit in Limit::ALL {
+        let _ = writeln!(text, "maru_limit{{limit=\"{}\"}} {}", limit.label(), api.limiter.bound(limit));
+    }
+    text += "# HELP maru_limit_refused_total Requests and connections that a limit refused.\n\
+             # TYPE maru_limit_refused_total counter\n";
+    for limit in Limit::ALL {
+        let _ = writeln!(
+            text,
+            "maru_limit_refused_total{{limit=\"{}\"}} {}",
+            limit.label(),
+            api.limiter.refused(limit)
+        );
+    }
+    text
+}
+
+fn ports_text(api: &Shared) -> String {
+    let ports = [(Audience::Public, &api.ports.public), (Audience::Admin, &api.ports.admin)];
+    let counts = ports.map(|(audience, places)| (audience.label(), places.counts()));
+    let heads = [
+        ("maru_http_connections", "gauge", "HTTP connections now."),
+        ("maru_http_gave_way_total", "counter", "HTTP connections that gave their place to another."),
+        ("maru_http_cut_total", "counter", "HTTP connections cut because an exchange took too long."),
+    ];
+    let mut text = String::new();
+    for (column, (name, kind, help)) in heads.into_iter().enumerate() {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for (label, counts) in counts {
+            let _ = writeln!(text, "{name}{{port=\"{label}\"}} {}", counts.get(column).unwrap_or(&0));
+        }
+    }
+    text
 }

@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
+use super::known::Known;
 use super::login::authenticate;
 use super::token::grant;
 use crate::error::ApiError;
+use crate::hasher::Kind;
 use crate::json::Json;
 use crate::password;
 use crate::server::{Peer, Shared};
@@ -36,8 +38,8 @@ pub(crate) async fn change(
     let account = api.accounts.user(claims.user).await?;
     let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
     password::check_for(&name, &body.new).map_err(|fault| ApiError::field("new", fault))?;
-    let account = authenticate(&api, peer, &name, body.old).await?;
-    let new_hash = api.hasher.hash(body.new).await?;
+    let account = authenticate(&api, peer, Known::device(claims), &name, body.old).await?;
+    let new_hash = api.hasher.hash(Kind::Known, body.new).await?;
     let _turn = api.turns.of(claims.user).await;
     still_counts(&api, &claims).await?;
     // Before the password: if this fails, the change can be asked for again with the old one.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
+use super::known::Known;
 use super::login::authenticate;
 use super::users::shown;
 use crate::error::ApiError;
@@ -75,7 +76,7 @@ pub(crate) async fn leave(
 ) -> Result<StatusCode, ApiError> {
     let account = api.accounts.user(claims.user).await?;
     let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
-    let account = authenticate(&api, peer, &name, body.password).await?;
+    let account = authenticate(&api, peer, Known::device(claims), &name, body.password).await?;
     let _turn = api.turns.of(claims.user).await;
     still_counts(&api, &claims).await?;
     if account.user != claims.user {

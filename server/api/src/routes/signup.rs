@@ -1,15 +1,17 @@
 //! A new account.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::login::STORAGE_RETRY_MS;
 use crate::error::ApiError;
+use crate::hasher::Kind;
 use crate::json::Json;
 use crate::name::Name;
 use crate::password;
-use crate::server::{Shared, Signup};
+use crate::server::{Peer, Shared, Signup};
 use crate::{AccountsError, now_ms};
 
 #[derive(Deserialize)]
@@ -25,6 +27,7 @@ pub(crate) struct Wanted {
 /// the core is told again when somebody looks the user up or the user logs in.
 pub(crate) async fn signup(
     State(api): State<Shared>,
+    Extension(peer): Extension<Peer>,
     Json(body): Json<Wanted>,
 ) -> Result<(StatusCode, axum::Json<serde_json::Value>), ApiError> {
     let name = Name::parse(&body.name).map_err(|fault| ApiError::field("name", fault))?;
@@ -38,11 +41,16 @@ pub(crate) async fn signup(
     if api.homes.is_storage_full() {
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
+    // A name that is taken costs a token as well: nobody is to ask after all names.
+    api.limiter.take_signup(peer.0, api.limiter.now_ms()).map_err(|wait_ms| {
+        ApiError::too_many(wait_ms, "too many new accounts from this address, or of all; wait")
+    })?;
     // Asked before hashing, so that a taken name costs little; the unique columns decide.
     if api.accounts.is_taken(&name).await? {
         return Err(AccountsError::NameTaken.into());
     }
-    let hash = api.hasher.hash(body.password).await?;
+    let hash = api.hasher.hash(Kind::Signup, body.password).await;
+    let hash = hash.inspect_err(|_| api.limiter.give_signup_back(peer.0, api.limiter.now_ms()))?;
     let now_ms = now_ms();
     let user = match invite {
         Some(code) => api.accounts.create_invited_user(&name, &hash, &code, now_ms).await?,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bearer::{Bearer, still_counts};
+use super::known::Known;
 use super::login::{authenticate, named_host, still_has_password};
 use crate::accounts::Account;
 use crate::error::ApiError;
@@ -81,7 +82,7 @@ async fn guarded<T>(
     user: UserId,
     check: impl Future<Output = Result<Option<T>, ApiError>>,
 ) -> Result<T, ApiError> {
-    if let Err(wait_ms) = api.code_limiter.take_code(user, now_ms()) {
+    if let Err(wait_ms) = api.limiter.take_code(user, api.limiter.now_ms()) {
         api.counters.login_limited();
         tracing::warn!(%user, "too many wrong codes behind the right password");
         return Err(ApiError::rate(wait_ms));
@@ -94,11 +95,11 @@ async fn guarded<T>(
             Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_code", message))
         }
         Ok(Some(good)) => {
-            api.code_limiter.give_code_back(user);
+            api.limiter.give_code_back(user, api.limiter.now_ms());
             Ok(good)
         }
         Err(error) => {
-            api.code_limiter.give_code_back(user);
+            api.limiter.give_code_back(user, api.limiter.now_ms());
             Err(error)
         }
     }
@@ -231,7 +232,7 @@ fn is_off(hint: &str) -> ApiError {
 async fn owner(api: &Shared, peer: Peer, bearer: &Bearer, password: String) -> Result<Account, ApiError> {
     let account = api.accounts.user(bearer.0.user).await?;
     let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
-    authenticate(api, peer, &name, password).await
+    authenticate(api, peer, Known::device(bearer.0), &name, password).await
 }
 
 /// Again, now that it is the user's turn.

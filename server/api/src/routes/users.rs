@@ -13,22 +13,30 @@ use crate::server::Shared;
 
 pub(crate) async fn by_name(
     State(api): State<Shared>,
-    _asks: Bearer,
+    Bearer(asks): Bearer,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let Path(name) = path.map_err(|error| ApiError::field("name", error.body_text()))?;
     let name = Sought::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
+    count(&api, asks.user)?;
     found(&api, api.accounts.user_by_name(&name).await?).await
 }
 
 pub(crate) async fn by_id(
     State(api): State<Shared>,
-    _asks: Bearer,
+    Bearer(asks): Bearer,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     let user = UserId(parse_id("id", &id)?);
+    count(&api, asks.user)?;
     found(&api, api.accounts.user(user).await?).await
+}
+
+/// Ids are times, so they are easy to walk through: a user has so many look-ups an hour.
+fn count(api: &Shared, asks: UserId) -> Result<(), ApiError> {
+    let taken = api.limiter.take_lookup(asks, api.limiter.now_ms());
+    taken.map_err(|wait_ms| ApiError::too_many(wait_ms, "too many users were looked up; wait"))
 }
 
 async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Value>, ApiError> {

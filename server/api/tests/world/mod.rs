@@ -1,13 +1,20 @@
 //! The API through real HTTP on a loopback port of its own, against a core that remembers what it was asked.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Accounts, AdminToken, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Parts, Pending,
-    PostgresUrl, Settings, Signup, now_ms,
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Listeners,
+    Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
 };
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
@@ -122,7 +129,15 @@ pub struct World {
     pub homes: Arc<FakeHomes>,
     pub keys: Keys,
     pub base: String,
+    /// The admin listener, as `base`.
+    pub admin: String,
     pub http: reqwest::Client,
+}
+
+/// On free ports of loopback.
+pub async fn listeners() -> Listeners {
+    let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
+    Listeners { public: bind().await.unwrap(), admin: bind().await.unwrap() }
 }
 
 pub const PASSWORD: &str = "correct horse";
@@ -134,6 +149,11 @@ impl World {
         let database = Database::in_directory(data.path());
         let url = format!("sqlite://{}", data.path().join("accounts.sqlite").display());
         Self::on(data, database, url).await
+    }
+
+    /// On SQLite, with what an operator may set about who asks.
+    pub async fn with_access(access: Access) -> Self {
+        Self::new().await.again(|settings| settings.access = access).await
     }
 
     /// On a fresh database of the PostgreSQL that these tests share.
@@ -149,8 +169,9 @@ impl World {
 
     async fn on(data: tempfile::TempDir, database: Database, url: String) -> Self {
         let keys = Keys::open_or_create(data.path(), now_ms()).unwrap();
+        let (base, admin) = (String::new(), String::new());
         let http = reqwest::Client::new();
-        let world = Self { data, database, url, homes: Arc::default(), keys, base: String::new(), http };
+        let world = Self { data, database, url, homes: Arc::default(), keys, base, admin, http };
         world.again(|_| {}).await
     }
 
@@ -164,16 +185,18 @@ impl World {
             hashers: 2,
             signup: Signup::Open,
             user_invites: 0,
+            access: Access::default(),
         };
         set(&mut settings);
         let accounts = Accounts::open(&self.database).await.unwrap();
-        let admin = AdminToken::open_or_create(self.data.path()).unwrap();
+        let admin = AdminTokens::open_or_create(self.data.path()).unwrap();
         let (keys, homes) = (self.keys.clone(), self.homes.clone());
         let parts = Parts { accounts, keys, admin, homes, settings };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(api::serve(listener, Api::new(parts).unwrap(), std::future::pending()));
-        Self { base, ..self }
+        let listeners = listeners().await;
+        let base = format!("http://{}", listeners.public.local_addr().unwrap());
+        let admin = format!("http://{}", listeners.admin.local_addr().unwrap());
+        tokio::spawn(api::serve(listeners, Api::new(parts).unwrap(), std::future::pending()));
+        Self { base, admin, ..self }
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> (StatusCode, Value) {
@@ -208,7 +231,8 @@ impl World {
         token: &str,
         body: Option<Value>,
     ) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        let base = if path.starts_with("/v1/admin/") { &self.admin } else { &self.base };
+        let mut request = self.http.request(method, format!("{base}{path}")).bearer_auth(token);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -223,6 +247,19 @@ impl World {
     pub fn operator(&self) -> String {
         let token = std::fs::read_to_string(self.data.path().join("admin.token")).unwrap();
         token.trim_end().to_owned()
+    }
+
+    /// `GET` of the admin listener, without a token.
+    pub async fn watch(&self, path: &str) -> (StatusCode, Value) {
+        self.send(self.http.get(format!("{}{path}", self.admin))).await
+    }
+
+    /// A line of the metrics, by what stands before its value.
+    pub async fn metric(&self, key: &str) -> u64 {
+        let (_, metrics) = self.watch("/metrics").await;
+        let line =
+            metrics.as_str().unwrap().lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{key} is not in\n{metrics}")).parse().unwrap()
     }
 
     pub async fn signup(&self, name: &str) -> (StatusCode, Value) {

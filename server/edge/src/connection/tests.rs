@@ -12,6 +12,7 @@ use protocol::{Code, Frame, FramingFault, Header, Kind};
 use crate::SLICES_MAX;
 
 mod bounds;
+mod proxied;
 
 const REQUEST: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -22,7 +23,7 @@ fn keys() -> [Key; 1] {
 }
 
 fn moment(keys: &[Key]) -> Moment<'_> {
-    Moment { now_ms: 1000, wall_ms: 50_000, close_ms: 500, keys }
+    Moment { now_ms: 1000, wall_ms: 50_000, close_ms: 500, keys, rules: &protocol::web::ANYBODY }
 }
 
 fn token(user: u64, device: u64, expires_ms: u64) -> String {

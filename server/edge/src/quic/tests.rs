@@ -226,7 +226,8 @@ impl World {
 
     fn with<R>(&mut self, work: impl FnOnce(&mut Endpoint, &Moment<'_>, At, &mut Sink<'_>) -> R) -> R {
         let keys = keys();
-        let moment = Moment { now_ms: self.now_ms, wall_ms: 50_000, close_ms: 500, keys: &keys };
+        let rules = &protocol::web::ANYBODY;
+        let moment = Moment { now_ms: self.now_ms, wall_ms: 50_000, close_ms: 500, keys: &keys, rules };
         let told = &mut self.told;
         work(&mut self.server, &moment, self.at, &mut |key, what| told.push((key, what)))
     }

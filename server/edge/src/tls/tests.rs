@@ -92,7 +92,7 @@ fn keys() -> [Key; 1] {
 }
 
 fn moment(keys: &[Key]) -> Moment<'_> {
-    Moment { now_ms: 1000, wall_ms: 50_000, close_ms: 500, keys }
+    Moment { now_ms: 1000, wall_ms: 50_000, close_ms: 500, keys, rules: &protocol::web::ANYBODY }
 }
 
 fn hello() -> Frame {
@@ -265,6 +265,36 @@ fn a_device_talks_in_pieces_of_any_size_and_then_nothing_is_held() {
         assert_eq!((pair.server.queued_bytes(), pair.server.half_bytes()), (0, 0));
         assert_eq!(pair.news, [TlsNews::Open]);
     }
+}
+
+#[test]
+fn a_proxy_says_who_connects_ahead_of_tls() {
+    // PROXY version 2 of 203.0.113.9.
+    let mut preamble = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    preamble.extend_from_slice(&[203, 0, 113, 9, 192, 0, 2, 1, 0, 80, 0, 80]);
+    for piece in [1, 7, 27, 28, 29, 1000, usize::MAX] {
+        let mut pair = Pair::new(piece);
+        pair.server = Carrier::behind_proxy(11_000, Some(&server()));
+        let greeting = [preamble.clone(), pair.input()].concat();
+        pair.feed(&greeting);
+        let answer = pair.output();
+        pair.hear(&answer);
+        pair.say(REQUEST.as_bytes());
+        pair.say(&ws(hello().bytes()));
+        assert_eq!(pair.news, [TlsNews::Open], "{piece}");
+        assert!(pair.server.is_live() && matches!(pair.events.as_slice(), [Event::Hello(_)]), "{piece}");
+        assert_eq!(pair.server.take_source(), Some("203.0.113.9".parse().unwrap()), "{piece}");
+    }
+    // Within TLS it is no header of a proxy, and without one nobody gets to TLS.
+    let mut pair = Pair::new(usize::MAX);
+    pair.say(&preamble);
+    assert!(pair.server.is_refused() && pair.server.take_source().is_none());
+    let mut pair = Pair::new(usize::MAX);
+    pair.server = Carrier::behind_proxy(11_000, Some(&server()));
+    let greeting = pair.input();
+    pair.feed(&greeting);
+    assert!(pair.server.is_finished() && pair.server.is_unannounced());
+    assert!(pair.output().is_empty());
 }
 
 #[test]

@@ -43,56 +43,71 @@ fn the_file_may_be_named_by_a_variable_and_the_flag_wins() {
     assert_eq!(load(&[], variable(), Some(&two)).unwrap().readers, 4);
 }
 
-/// A good value for each setting at both ends of its bounds, and one beyond each end.
+/// Of each setting good values at both ends of its bounds, and some beyond each end.
+const BOUNDS: &[(&str, &[&str], &[&str])] = &[
+    ("data", &["x", "/a b/c"], &[""]),
+    (
+        "database",
+        &["sqlite", "postgres://maru:secret@db/maru", "postgresql://h/n"],
+        &["", "mysql://h/n", "postgres://h"],
+    ),
+    ("http", &["0.0.0.0:0", "[::1]:65535"], &["localhost:80", "80", ":80", "1.2.3.4", "1.2.3.4:65536"]),
+    ("admin_listen", &["auto", "127.0.0.1:0", "[::1]:9"], &["", "off", "8082"]),
+    ("listen", &["0.0.0.0:0", "[::]:1"], &["x", "", "1.2.3.4:-1"]),
+    ("quic", &["auto", "off", "[::]:0"], &["on", "", "1.2.3.4"]),
+    ("quic_steering", &["auto", "ports"], &["bpf", "", "off"]),
+    ("tls", &["auto", "on", "off"], &["true", "", "On"]),
+    ("insecure", &["true", "false"], &["yes", "", "1"]),
+    ("tls_cert", &["auto", "a.pem"], &[""]),
+    ("tls_key", &["auto", "a.pem"], &[""]),
+    ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),
+    ("trusted_proxies", &["none", "127.0.0.1", "10.0.0.0/8, ::1"], &["", "localhost", "10.0.0.1/8", "all"]),
+    ("proxy_header", &["x-forwarded-for", "forwarded"], &["", "X-Real-IP"]),
+    ("proxy_protocol", &["on", "off"], &["", "v2", "true"]),
+    ("allowed_hosts", &["auto", "chat.example.org", "a,b"], &["", "a:80", "https://a", "*"]),
+    ("allowed_origins", &["none", "*", "https://a.example:8443"], &["", "a.example", "https://a/"]),
+    ("hsts_s", &["0", "63072000"], &["-1", "63072001", ""]),
+    ("metrics_token", &["auto", "always"], &["never", ""]),
+    ("http_connections", &["8", "16384"], &["7", "16385"]),
+    ("address_http_connections", &["8", "16384"], &["7", "16385"]),
+    ("guess_refill_ms", &["100", "3600000"], &["99", "3600001"]),
+    ("address_signups_per_h", &["1", "1000000"], &["0", "1000001"]),
+    ("signups_per_h", &["1", "1000000"], &["0", "1000001"]),
+    ("user_lookups_per_h", &["1", "1000000"], &["0", "1000001"]),
+    ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
+    ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
+    ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
+    ("readers", &["1", "64"], &["0", "65"]),
+    ("group_members", &["2", "500"], &["1", "501"]),
+    ("frames_per_s", &["1", "1000000"], &["0", "1000001"]),
+    ("frames_burst", &["1", "1000000"], &["0", "1000001"]),
+    ("user_frames_per_s", &["1", "4000000", "auto"], &["0", "4000001"]),
+    ("user_frames_burst", &["1", "4000000", "auto"], &["0", "4000001"]),
+    ("waiting_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
+    ("heartbeat_ms", &["1000", "600000"], &["999", "600001", "30s"]),
+    ("egress_bytes", &["1048576", "67108864"], &["1048575", "67108865", "1MiB"]),
+    ("stalled_ms", &["1000", "600000"], &["999", "600001"]),
+    ("idle_users", &["0", "10000000"], &["-1", "10000001"]),
+    ("idle_channels", &["0", "10000000"], &["-1", "10000001"]),
+    ("signup", &["open", "invite", "closed", "auto"], &["", "on", "Open"]),
+    ("user_invites", &["0", "100"], &["-1", "101"]),
+    ("token_s", &["10", "31536000"], &["9", "31536001", "18446744073709551616"]),
+    ("refresh_s", &["60", "315360000"], &["59", "315360001"]),
+    ("login_s", &["60", "315360000"], &["59", "315360001"]),
+    ("hello_timeout_ms", &["100", "600000"], &["99", "600001"]),
+    ("space_reserve_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
+    ("cache_mib", &["8", "1048576"], &["7", "1048577"]),
+    ("memtable_mib", &["8", "1048576"], &["7", "1048577"]),
+    ("wal_mib", &["8", "1048576"], &["7", "1048577"]),
+    ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
+];
+
 #[test]
 fn every_setting_has_its_bounds() {
-    let table: &[(&str, &[&str], &[&str])] = &[
-        ("data", &["x", "/a b/c"], &[""]),
-        (
-            "database",
-            &["sqlite", "postgres://maru:secret@db/maru", "postgresql://h/n"],
-            &["", "mysql://h/n", "postgres://h"],
-        ),
-        ("http", &["0.0.0.0:0", "[::1]:65535"], &["localhost:80", "80", ":80", "1.2.3.4", "1.2.3.4:65536"]),
-        ("listen", &["0.0.0.0:0", "[::]:1"], &["x", "", "1.2.3.4:-1"]),
-        ("quic", &["auto", "off", "[::]:0"], &["on", "", "1.2.3.4"]),
-        ("quic_steering", &["auto", "ports"], &["bpf", "", "off"]),
-        ("tls", &["auto", "on", "off"], &["true", "", "On"]),
-        ("insecure", &["true", "false"], &["yes", "", "1"]),
-        ("tls_cert", &["auto", "a.pem"], &[""]),
-        ("tls_key", &["auto", "a.pem"], &[""]),
-        ("chat_url", &["ws://h/ws", "wss://h/ws", "auto"], &["http://h", "", "h:80"]),
-        ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
-        ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
-        ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
-        ("readers", &["1", "64"], &["0", "65"]),
-        ("group_members", &["2", "500"], &["1", "501"]),
-        ("frames_per_s", &["1", "1000000"], &["0", "1000001"]),
-        ("frames_burst", &["1", "1000000"], &["0", "1000001"]),
-        ("user_frames_per_s", &["1", "4000000", "auto"], &["0", "4000001"]),
-        ("user_frames_burst", &["1", "4000000", "auto"], &["0", "4000001"]),
-        ("waiting_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
-        ("heartbeat_ms", &["1000", "600000"], &["999", "600001", "30s"]),
-        ("egress_bytes", &["1048576", "67108864"], &["1048575", "67108865", "1MiB"]),
-        ("stalled_ms", &["1000", "600000"], &["999", "600001"]),
-        ("idle_users", &["0", "10000000"], &["-1", "10000001"]),
-        ("idle_channels", &["0", "10000000"], &["-1", "10000001"]),
-        ("signup", &["open", "invite", "closed", "auto"], &["", "on", "Open"]),
-        ("user_invites", &["0", "100"], &["-1", "101"]),
-        ("token_s", &["10", "31536000"], &["9", "31536001", "18446744073709551616"]),
-        ("refresh_s", &["60", "315360000"], &["59", "315360001"]),
-        ("login_s", &["60", "315360000"], &["59", "315360001"]),
-        ("hello_timeout_ms", &["100", "600000"], &["99", "600001"]),
-        ("space_reserve_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
-        ("cache_mib", &["8", "1048576"], &["7", "1048577"]),
-        ("memtable_mib", &["8", "1048576"], &["7", "1048577"]),
-        ("wal_mib", &["8", "1048576"], &["7", "1048577"]),
-        ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
-    ];
-    let named: Vec<&str> = table.iter().map(|(name, ..)| *name).collect();
+    let named: Vec<&str> = BOUNDS.iter().map(|(name, ..)| *name).collect();
     let all: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
     assert_eq!(named, all, "a setting without a test");
-    for (name, good, bad) in table {
+    for (name, good, bad) in BOUNDS {
         for value in *good {
             assert!(load_all(&[(name, value)], &[], None).is_ok(), "{name} {value}");
         }

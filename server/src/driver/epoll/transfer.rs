@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 
+use api::household;
 use edge::limits::READ_BYTES_FULL;
 use edge::tls::Scratch;
 use edge::{Carrier, Event, Flow, SLICES_FEW, SLICES_MAX, TlsNews};
@@ -98,6 +99,9 @@ impl Epoll {
                         &mut self.counters.rejects,
                     );
                     let news = entry.edge.on_bytes(&moment, input, &mut self.scratch, &mut sink);
+                    if let Some(source) = entry.edge.take_source() {
+                        self.strangers.rename(conn, household(source));
+                    }
                     match news {
                         None => {}
                         Some(TlsNews::Open) => self.counters.tls_handshakes += 1,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Operator;
 use crate::accounts::{Account, AddDevice};
 use crate::error::ApiError;
+use crate::hasher::Kind;
 use crate::json::{Json, parse_id};
 use crate::name::Sought;
 use crate::password;
@@ -71,7 +72,7 @@ pub(crate) async fn password(
 ) -> Result<StatusCode, ApiError> {
     password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
     let user = named(&api, body.user.as_deref(), body.name.as_deref()).await?.user;
-    let hash = api.hasher.hash(body.password).await?;
+    let hash = api.hasher.hash(Kind::Known, body.password).await?;
     let _turn = api.turns.of(user).await;
     log_out_all(&api, user, None).await?;
     api.accounts.reset_password(user, &hash).await?;
