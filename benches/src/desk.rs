@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, Batch, DeviceRow};
+use protocol::commit::{AccountRow, Batch, DeviceRow, Relation};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Query};
@@ -138,7 +138,7 @@ impl Desk {
     fn answer_to(&self, query: &Query) -> Answer {
         match query {
             Query::User(user) => Answer::User {
-                account: Some(AccountRow { created_ms: 1, not_before_ms: 0 }),
+                account: Some(AccountRow { created_ms: 1, ..AccountRow::default() }),
                 devices: vec![(DeviceId(user.0), DeviceRow::default())],
                 inbox_head: InboxSeq(self.inbox_head),
             },
@@ -151,6 +151,7 @@ impl Desk {
             Query::Joined { .. } => Answer::Joined { items: Vec::new(), more: false },
             Query::Membership { .. } => Answer::Membership(Vec::new()),
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
+            Query::Relation { .. } => Answer::Relation(Relation::default()),
             Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },
         }
     }

@@ -2,7 +2,8 @@
 //! search for the same bugs.
 
 use protocol::body::message::{
-    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    SetRole,
 };
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, WelcomeV2};
 use protocol::body::sync::{
@@ -59,7 +60,7 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole Hello WelcomeV2 Reauth
+    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup Hello WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
         MarkRead Reject)
 }

@@ -92,6 +92,15 @@ pub enum Row {
         /// Its values.
         row: AccountRow,
     },
+    /// What a user has said of another.
+    Relation {
+        /// Who said it.
+        user: UserId,
+        /// Of whom.
+        other: UserId,
+        /// What; nothing of it removes the row.
+        relation: Relation,
+    },
     /// The bay's fan-out log: the messages of this part. One row a part that holds messages.
     Fanout {
         /// Dense within the bay, from 1, for ever.
@@ -206,4 +215,66 @@ pub struct AccountRow {
     /// Tokens that were issued before this are refused, milliseconds since the Unix epoch; 0 when the user was never
     /// logged out everywhere.
     pub not_before_ms: u64,
+    /// Who may come near the user.
+    pub policy: Policy,
+    /// Whether the user has ever said anything of another: if not, nobody looks for it.
+    pub has_relations: bool,
+}
+
+/// Who may do something to a user. The number is stored; it is never reused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Audience {
+    /// Whoever is not blocked.
+    #[default]
+    Everyone = 0,
+    /// Those whom the user has for a friend.
+    Friends = 1,
+    /// Nobody.
+    Nobody = 2,
+}
+
+impl Audience {
+    /// The audience with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Everyone),
+            1 => Some(Self::Friends),
+            2 => Some(Self::Nobody),
+            _ => None,
+        }
+    }
+}
+
+/// Who may come near a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Policy {
+    /// Who may send messages.
+    pub message: Audience,
+    /// Who may put the user into a group without asking.
+    pub add: Audience,
+    /// Who may see more of the user than the name.
+    pub see: Audience,
+}
+
+/// What a user has said of another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Relation {
+    /// A friend.
+    pub is_friend: bool,
+    /// May do nothing to the user, friend or not.
+    pub is_blocked: bool,
+}
+
+impl Relation {
+    /// Whether the other is one of these.
+    #[must_use]
+    pub const fn is_of(self, audience: Audience) -> bool {
+        match audience {
+            _ if self.is_blocked => false,
+            Audience::Everyone => true,
+            Audience::Friends => self.is_friend,
+            Audience::Nobody => false,
+        }
+    }
 }

@@ -38,7 +38,7 @@ fn named(frame: &Frame) -> u32 {
             return value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
         // Asked before the frame is checked, so only of kinds that can name somebody is the body looked at.
-        _ => Change::read(frame).map_or(0, |change| change.joins().len()),
+        _ => Change::read(frame).map_or(0, |change| change.named().len()),
     };
     u32::try_from(named.min(GROUP_MEMBERS_MAX)).unwrap_or(u32::MAX)
 }

@@ -49,13 +49,17 @@ pub enum Hop {
         /// One a source bay.
         spans: Vec<Span>,
     },
-    /// Channel's home -> user's home: may `user` be put into `channel`? Lost only with the process; the send that asked
+    /// Channel's home -> user's home: may `by` put `user` into `channel`, invite the user, or write to the user there? Lost only with the process; the send that asked
     /// is sent again.
     Open {
         /// For which channel; the answer goes to its home.
         channel: ChannelId,
-        /// Who would be a member.
+        /// Who would be a member, or get the message.
         user: UserId,
+        /// Who sends.
+        by: UserId,
+        /// What.
+        wants: Wants,
     },
     /// User's home -> channel's home: the answer.
     Opened {
@@ -63,8 +67,8 @@ pub enum Hop {
         channel: ChannelId,
         /// About whom.
         user: UserId,
-        /// Whether the user exists; `None` when that cannot be read now.
-        exists: Option<bool>,
+        /// What the user says to it; `None` when that cannot be read now.
+        consent: Option<Consent>,
     },
     /// Recipients' home -> sources' home: all bays of `by` have durably applied these logs. A lost one only delays
     /// trimming.
@@ -101,6 +105,29 @@ pub enum Hop {
         /// What.
         fact: Speak,
     },
+}
+
+/// What somebody wants of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Wants {
+    /// To write to the user.
+    #[default]
+    Message,
+    /// To put the user into a group.
+    Add,
+    /// To ask whether the user joins one.
+    Invite,
+}
+
+/// What a user says to who would write, or add the user to a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Consent {
+    /// Yes.
+    Given,
+    /// No.
+    Withheld,
+    /// Nothing: there is no such user.
+    NoSuchUser,
 }
 
 /// A stretch of one bay's fan-out log, as far as it concerns the destination of a hop.

@@ -72,6 +72,10 @@ kinds! {
     RENAME_GROUP = 0x0114, Message, NAME_BYTES_MAX + 64;
     /// A member has a new role.
     SET_ROLE = 0x0115, Message, 64;
+    /// Users are asked whether they join a group.
+    INVITE_MEMBERS = 0x0116, Message, USERS_BYTES + 64;
+    /// The sender joins a group to which it was invited.
+    JOIN_GROUP = 0x0117, Message, 64;
 
     /// First frame of a connection.
     HELLO = 0x0201, Device, TOKEN_BYTES_MAX + 64;

@@ -4,7 +4,7 @@ mod fault;
 
 use std::sync::Arc;
 
-use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow};
+use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow, Relation};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
 use crate::partition::Bays;
@@ -77,6 +77,13 @@ pub enum Query {
         /// At most as many as a group has members.
         users: Arc<[UserId]>,
     },
+    /// What a user has said of another.
+    Relation {
+        /// Who.
+        user: UserId,
+        /// Of whom.
+        other: UserId,
+    },
     /// The fan-out log of `source` behind `after`, as deliveries for the users of the bays `dests`. The recipients of seq
     /// n are the members at n and its sender, whatever changed since.
     Replay {
@@ -147,6 +154,8 @@ pub enum Answer {
     Membership(Vec<Interval>),
     /// See [`Query::Earlier`]: in the order of the users.
     Earlier(Vec<Earlier>),
+    /// See [`Query::Relation`].
+    Relation(Relation),
     /// See [`Query::Replay`].
     Replay {
         /// Messages that have recipients in `dests`, in log order, each with its log row's number.
@@ -189,8 +198,25 @@ pub struct Member {
 pub struct Earlier {
     /// How often the user was a member.
     pub stays: u32,
+    /// How the last stay ended.
+    pub ended: Ended,
     /// How far the user had come.
     pub position: PositionRow,
+}
+
+/// How a user's last stay in a group ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Ended {
+    /// There was none, or the user was removed.
+    #[default]
+    Not,
+    /// The user left.
+    Left,
+    /// It was none, but an invitation.
+    Invited {
+        /// Whose.
+        by: UserId,
+    },
 }
 
 /// One row of a user's own list.

@@ -102,6 +102,9 @@ codes! {
     TooManyDevices = 14, "too_many_devices";
     /// The disk is nearly full: nothing is accepted, reading goes on; retry after the hint.
     StorageFull = 15, "storage_full";
+    /// A user takes no messages from the sender, or does not want to be added to a group unasked; `path` says which. Who
+    /// is named in ADD_MEMBERS can be invited instead.
+    NeedsConsent = 16, "needs_consent";
 }
 
 codes! {

@@ -69,7 +69,7 @@ fn refusal(error: CommandError) -> HomeError {
 
 impl api::Homes for DataPlane {
     fn create_account(&self, user: UserId, created_ms: u64) -> Pending<'_, Result<(), HomeError>> {
-        let row = AccountRow { created_ms, not_before_ms: 0 };
+        let row = AccountRow { created_ms, ..AccountRow::default() };
         Box::pin(self.ask(Command::CreateAccount { user, row }))
     }
 

@@ -111,6 +111,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Window { .. }
         | Query::Membership { .. }
         | Query::Earlier { .. }
+        | Query::Relation { .. }
         | Query::Replay { .. } => false,
     }
 }

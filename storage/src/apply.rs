@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{Part, Row};
+use protocol::commit::{Part, Relation, Row};
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
 use crate::family::Family;
@@ -35,7 +35,9 @@ pub(crate) fn part(
 ) {
     for row in &part.rows {
         match row {
-            Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } => user_row(row, sink),
+            Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } | Row::Relation { .. } => {
+                user_row(row, sink);
+            }
             Row::Run { user, first, entries } => run(*user, *first, entries, scratch, sink),
             Row::Joined { user, channel, joined } => {
                 joined_row((*user, *channel), JoinedTag::Joined, *joined, sink);
@@ -93,7 +95,8 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Run { user, .. }
         | Row::Device { user, .. }
         | Row::DeviceGone { user, .. }
-        | Row::Account { user, .. } => Some(BayId::of_user(*user)),
+        | Row::Account { user, .. }
+        | Row::Relation { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }
 }
@@ -106,6 +109,14 @@ fn user_row(row: &Row, sink: &mut dyn Sink) {
         Row::DeviceGone { user, device } => sink.delete(Family::Device, &key::device(*user, *device)),
         Row::Account { user, row } => {
             sink.put(Family::Account, &key::user(*user), &row.encode());
+        }
+        Row::Relation { user, other, relation } => {
+            let key = key::relation(*user, *other);
+            if *relation == Relation::default() {
+                sink.delete(Family::Account, &key);
+            } else {
+                sink.put(Family::Account, &key, &relation.encode());
+            }
         }
         _ => {}
     }

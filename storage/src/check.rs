@@ -112,8 +112,8 @@ impl Store {
         let mut users = Vec::new();
         let mut accounts = Stream::all(self.view(Tier::Any), Family::Account);
         while let Some((key, _)) = fault(accounts.take())? {
-            // Keys that name no user are what `check` reports.
-            let user = key.get(2..10).and_then(|user| user.try_into().ok()).map(u64::from_be_bytes);
+            // Keys that name no user are what `check` reports. Those of relations are longer.
+            let user = key.get(2..).and_then(|user| user.try_into().ok()).map(u64::from_be_bytes);
             users.extend(user.map(UserId));
         }
         Ok(users)

@@ -24,7 +24,7 @@ pub(crate) enum Family {
     Inbox,
     /// partition, user, device -> device row.
     Device,
-    /// partition, user -> account row.
+    /// partition, user -> account row; partition, user, other -> relation row.
     Account,
     /// the bay's first partition, number -> (channel, seq) of one part of a batch.
     Fanout,

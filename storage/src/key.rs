@@ -140,6 +140,11 @@ pub(crate) fn device(user_id: UserId, device: DeviceId) -> Key {
     user(user_id).push(device.0.to_be_bytes())
 }
 
+/// What a user has said of another: behind the account's own row.
+pub(crate) fn relation(user_id: UserId, other: UserId) -> Key {
+    user(user_id).push(other.0.to_be_bytes())
+}
+
 /// A row of the fan-out log.
 pub(crate) fn fanout(bay: BayId, number: u64) -> Key {
     first_of(bay).push(number.to_be_bytes())

@@ -123,8 +123,8 @@ impl View<'_> {
         Ok(row.map(|row| stay(joined, row)))
     }
 
-    /// How often a user was in a channel: the newest row says it.
-    pub(crate) fn stays(&self, channel: ChannelId, user: UserId) -> Found<u32> {
+    /// The user's last stay in a group.
+    pub(crate) fn last_stay(&self, channel: ChannelId, user: UserId) -> Found<Option<Stay>> {
         let prefix = key::member(channel, user);
         let mut newest = Membership::default();
         self.each_member_row(channel, (&prefix, &prefix), Direction::Falling, &mut |key, value| {
@@ -132,7 +132,7 @@ impl View<'_> {
             newest.take(part, value).ok_or_else(|| damaged(Family::Member, key))?;
             Ok(false)
         })?;
-        Ok(newest.stays.last().map_or(0, |stay| stay.number))
+        Ok(newest.stays.pop())
     }
 
     /// How far a user has come in a channel.

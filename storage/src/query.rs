@@ -7,8 +7,9 @@ mod joined;
 mod replay;
 mod unread;
 
-use protocol::query::{Answer, Earlier, Member, PageBounds, Query};
-use protocol::{ChannelId, InboxSeq, Seq, UserId};
+use protocol::commit::Interval;
+use protocol::query::{Answer, Earlier, Ended, Member, PageBounds, Query};
+use protocol::{ChannelId, InboxSeq, Seq, Stamp, UserId};
 
 use crate::rows::{Found, Tier};
 use crate::view::View;
@@ -18,6 +19,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
     match *query {
         Query::Earlier { channel, ref users } => earlier(view, channel, users).map(Answer::Earlier),
         Query::User(user) => answer_user(view, user),
+        Query::Relation { user, other } => view.relation(user, other).map(Answer::Relation),
         Query::Channel(channel) => answer_channel(view, channel),
         Query::Window { channel, count, since_ms } => {
             history::window(view, channel, count, since_ms).map(Answer::Window)
@@ -48,7 +50,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
 /// that a miss costs no second full read.
 pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
     match query {
-        Query::User(_) | Query::Channel(_) | Query::Inbox { .. } => true,
+        Query::User(_) | Query::Channel(_) | Query::Relation { .. } | Query::Inbox { .. } => true,
         Query::History { page, .. } => page.messages < rows,
         Query::Window { .. }
         | Query::Joined { .. }
@@ -91,10 +93,25 @@ fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
 /// What a channel remembers of users who are not in it: two seeks each, however often they were.
 fn earlier(view: &View<'_>, channel: ChannelId, users: &[UserId]) -> Found<Vec<Earlier>> {
     let one = |user: &UserId| {
-        let (stays, position) = (view.stays(channel, *user)?, view.position(channel, *user)?);
-        Ok(Earlier { stays, position })
+        let position = view.position(channel, *user)?;
+        let Some(last) = view.last_stay(channel, *user)? else {
+            return Ok(Earlier { position, ..Earlier::default() });
+        };
+        Ok(Earlier { stays: last.number, ended: ended(view, channel, *user, last.interval)?, position })
     };
     users.iter().map(one).collect()
+}
+
+/// How a stay ended. Who ended it is the sender of the message that did.
+fn ended(view: &View<'_>, channel: ChannelId, user: UserId, stay: Interval) -> Found<Ended> {
+    let Some(left) = stay.left else { return Ok(Ended::Not) };
+    let stamp = view.message(channel, left)?.and_then(|message| message.read_stamp());
+    let Some(Stamp { sender, .. }) = stamp else { return Ok(Ended::Not) };
+    Ok(match sender {
+        by if stay.left == Some(stay.joined) => Ended::Invited { by },
+        sender if sender == user => Ended::Left,
+        _ => Ended::Not,
+    })
 }
 
 /// What a page holds so far, against its bounds.

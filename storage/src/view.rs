@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use protocol::commit::{AccountRow, ChannelRow, DeviceRow};
+use protocol::commit::{AccountRow, ChannelRow, DeviceRow, Relation};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 
@@ -43,9 +43,9 @@ impl Listed {
         }
     }
 
-    /// `left`, unless the user joined again behind it.
+    /// `left`, unless the user joined again behind it. Who is only invited joined and left with one message.
     pub(crate) fn left_since(&self) -> Option<Seq> {
-        self.left.filter(|left| self.joined.is_none_or(|joined| *left > joined))
+        self.left.filter(|left| self.joined.is_none_or(|joined| *left >= joined))
     }
 }
 
@@ -110,6 +110,12 @@ impl<'a> View<'a> {
 
     pub(crate) fn account(&self, user: UserId) -> Found<Option<AccountRow>> {
         self.get_decoded(Family::Account, &key::user(user), AccountRow::decode)
+    }
+
+    /// What a user has said of another.
+    pub(crate) fn relation(&self, user: UserId, other: UserId) -> Found<Relation> {
+        let key = key::relation(user, other);
+        Ok(self.get_decoded(Family::Account, &key, Relation::decode)?.unwrap_or_default())
     }
 
     /// The devices of a user. A 17th, which `check` reports, is left out.

@@ -17,7 +17,10 @@ fn open(dir: &Path) -> Store {
 }
 
 fn commit(store: &Store, number: u64) {
-    let row = Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
+    let row = Row::Account {
+        user: UserId(number),
+        row: AccountRow { created_ms: number, ..AccountRow::default() },
+    };
     let parts = vec![Part { bay: BayId::of_user(UserId(number)), rows: vec![row] }];
     store.commit(&[Batch { shard: ShardId(0), number, parts }]).unwrap();
 }

@@ -232,6 +232,27 @@ impl Client {
         self.command(move |session| session.add_members(channel, &members, None)).await
     }
 
+    /// Asks users whether they join a group.
+    ///
+    /// # Errors
+    /// As for [`Session::invite_members`].
+    pub async fn invite_members(
+        &self,
+        channel: ChannelId,
+        members: &[UserId],
+    ) -> Result<SendId, ClientError> {
+        let members = members.to_vec();
+        self.command(move |session| session.invite_members(channel, &members, None)).await
+    }
+
+    /// Joins a group to which this user was invited.
+    ///
+    /// # Errors
+    /// As for [`Session::join`].
+    pub async fn join(&self, channel: ChannelId) -> Result<SendId, ClientError> {
+        self.command(move |session| session.join(channel, None)).await
+    }
+
     /// Removes a user from a group.
     ///
     /// # Errors

@@ -49,6 +49,22 @@ pub struct AddMembers {
     pub members: Vec<u64>,
 }
 
+/// INVITE_MEMBERS v1.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct InviteMembers {
+    /// The group.
+    pub channel: u128,
+    /// Who may join: rising, no repeats, at least one, nobody a member or invited already.
+    pub members: Vec<u64>,
+}
+
+/// JOIN_GROUP v1.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct JoinGroup {
+    /// The group that the sender was invited to.
+    pub channel: u128,
+}
+
 /// REMOVE_MEMBER v1.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct RemoveMember {
@@ -160,14 +176,34 @@ impl Body for CreateGroup {
     }
 }
 
+/// Users who are named because something is done to them.
+fn check_named(members: &rkyv::Archived<Vec<u64>>) -> Result<(), Refusal> {
+    if members.is_empty() {
+        return Err(Refusal::new(Code::Limit, "members", "nobody named; expected at least one user"));
+    }
+    check_users("members", members, GROUP_MEMBERS_MAX)
+}
+
 impl Body for AddMembers {
     const KIND: Kind = Kind::ADD_MEMBERS;
     fn check(wire: &ArchivedAddMembers) -> Result<(), Refusal> {
         check_group(wire.channel.to_native())?;
-        if wire.members.is_empty() {
-            return Err(Refusal::new(Code::Limit, "members", "nobody named; expected at least one user"));
-        }
-        check_users("members", &wire.members, GROUP_MEMBERS_MAX)
+        check_named(&wire.members)
+    }
+}
+
+impl Body for InviteMembers {
+    const KIND: Kind = Kind::INVITE_MEMBERS;
+    fn check(wire: &ArchivedInviteMembers) -> Result<(), Refusal> {
+        check_group(wire.channel.to_native())?;
+        check_named(&wire.members)
+    }
+}
+
+impl Body for JoinGroup {
+    const KIND: Kind = Kind::JOIN_GROUP;
+    fn check(wire: &ArchivedJoinGroup) -> Result<(), Refusal> {
+        check_group(wire.channel.to_native())
     }
 }
 
@@ -265,7 +301,9 @@ macro_rules! messages {
     };
 }
 
-messages! { SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole }
+messages! {
+    SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
+}
 
 /// What a message changes of its channel besides its history. Small and owned, so that it goes along with the frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -279,6 +317,10 @@ pub enum Change {
     },
     /// These become members.
     Joins(Vec<UserId>),
+    /// These may join; they get this message, and until then none after it.
+    Invites(Vec<UserId>),
+    /// The sender, who was invited, becomes a member.
+    Accepts,
     /// The sender removes this member, who gets the message and none after it.
     Removes(UserId),
     /// The sender leaves, and gets the message and none after it.
@@ -306,6 +348,8 @@ impl Message<'_> {
                 Change::Begins { name: body.name.as_str().to_owned(), members: users(&body.members) }
             }
             Self::AddMembers(body) => Change::Joins(users(&body.members)),
+            Self::InviteMembers(body) => Change::Invites(users(&body.members)),
+            Self::JoinGroup(_) => Change::Accepts,
             Self::RemoveMember(body) => Change::Removes(UserId(body.member.to_native())),
             Self::LeaveGroup(_) => Change::Leaves,
             Self::RenameGroup(body) => Change::Name(body.name.as_str().to_owned()),
@@ -326,7 +370,16 @@ impl Change {
     pub fn joins(&self) -> &[UserId] {
         match self {
             Self::Begins { members, .. } | Self::Joins(members) => members,
-            Self::Removes(_) | Self::Leaves | Self::Name(_) | Self::Role { .. } => &[],
+            _ => &[],
+        }
+    }
+
+    /// Everybody whom it names in a list: who becomes a member, or may.
+    #[must_use]
+    pub fn named(&self) -> &[UserId] {
+        match self {
+            Self::Invites(users) => users,
+            _ => self.joins(),
         }
     }
 
@@ -336,13 +389,13 @@ impl Change {
         match self {
             Self::Removes(member) => Some(*member),
             Self::Leaves => Some(sender),
-            Self::Begins { .. } | Self::Joins(_) | Self::Name(_) | Self::Role { .. } => None,
+            _ => None,
         }
     }
 
     /// Bytes of memory that it takes.
     pub(super) fn held_bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(self.joins()) + self.name().map_or(0, str::len)
+        size_of::<Self>() + size_of_val(self.named()) + self.name().map_or(0, str::len)
     }
 
     /// What the group is called from here on.
@@ -350,7 +403,7 @@ impl Change {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Begins { name, .. } | Self::Name(name) => Some(name),
-            Self::Joins(_) | Self::Removes(_) | Self::Leaves | Self::Role { .. } => None,
+            _ => None,
         }
     }
 }

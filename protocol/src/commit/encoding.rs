@@ -14,7 +14,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Row};
+use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Relation, Row};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
 use crate::partition::BAYS;
@@ -45,6 +45,7 @@ mod tag {
     pub(super) const POSITION: u8 = 15;
     pub(super) const RUN: u8 = 16;
     pub(super) const MARKS: u8 = 17;
+    pub(super) const RELATION: u8 = 18;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -169,6 +170,7 @@ impl Row {
             Self::Position { .. } => tag::POSITION,
             Self::Run { .. } => tag::RUN,
             Self::Marks { .. } => tag::MARKS,
+            Self::Relation { .. } => tag::RELATION,
         }
     }
 
@@ -200,6 +202,12 @@ impl Row {
             Self::Account { user, row } => {
                 out.put_u64_le(user.0);
                 out.put_slice(&row.encode());
+            }
+            Self::Relation { user, other, relation } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(other.0);
+                // Unlike the store, a batch has a value for the end of a relation.
+                out.put_u8(relation.bits());
             }
             Self::Fanout { number, messages } => {
                 out.put_u64_le(*number);
@@ -254,6 +262,7 @@ impl Row {
             tag::POSITION => fields.position(),
             tag::RUN => fields.run(),
             tag::MARKS => fields.marks(),
+            tag::RELATION => fields.relation(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }
@@ -340,6 +349,11 @@ impl<'a> Fields<'a> {
 
     fn account_row(&mut self) -> Option<Row> {
         Some(Row::Account { user: self.user()?, row: AccountRow::decode(self.rest())? })
+    }
+
+    fn relation(&mut self) -> Option<Row> {
+        let (user, other) = (self.user()?, self.user()?);
+        Some(Row::Relation { user, other, relation: Relation::from_bits(self.u8()?)? })
     }
 
     fn pointers(&mut self) -> Option<Vec<(ChannelId, Seq)>> {

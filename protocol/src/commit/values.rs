@@ -8,15 +8,20 @@
 //! device   v1 = 1 | generation u64 | cursor u64 | seen_ms u64
 //! account  v1 = 1 | created_ms u64
 //! account  v2 = 2 | created_ms u64 | not_before_ms u64 (not 0: such a row is written as v1)
+//! account  v3 = 3 | created_ms u64 | not_before_ms u64 | message u8 | add u8 | see u8 | has_relations u8
+//!               (not all of the last four 0: such a row is written as v1 or v2)
+//! relation v1 = 1 | 1 a friend, 2 blocked, 3 both
 //! ```
 
 use super::encoding::Fields;
-use super::{AccountRow, ChannelRow, DeviceRow, IntervalRow, PositionRow};
+use super::{AccountRow, Audience, ChannelRow, DeviceRow, IntervalRow, Policy, PositionRow, Relation};
 use crate::id::{Cursor, Generation, InboxSeq, Seq};
 
 const VERSION: u8 = 1;
 /// Of an account that was logged out everywhere.
 const ACCOUNT_VERSION: u8 = 2;
+/// Of an account with a policy or relations.
+const POLICY_VERSION: u8 = 3;
 
 fn begin(bytes: &[u8]) -> Option<Fields<'_>> {
     let mut fields = Fields(bytes);
@@ -112,14 +117,38 @@ impl DeviceRow {
 }
 
 impl AccountRow {
+    fn version(&self) -> u8 {
+        match self {
+            Self { policy, has_relations, .. } if *policy != Policy::default() || *has_relations => {
+                POLICY_VERSION
+            }
+            Self { not_before_ms: 0, .. } => VERSION,
+            _ => ACCOUNT_VERSION,
+        }
+    }
+
+    /// Length of the stored value.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        match self.version() {
+            VERSION => 9,
+            ACCOUNT_VERSION => 17,
+            _ => 21,
+        }
+    }
+
     /// The stored value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(17);
-        out.push(if self.not_before_ms == 0 { VERSION } else { ACCOUNT_VERSION });
+        let version = self.version();
+        let mut out = Vec::with_capacity(self.encoded_bytes());
+        out.push(version);
         out.extend_from_slice(&self.created_ms.to_le_bytes());
-        if self.not_before_ms != 0 {
+        if version != VERSION {
             out.extend_from_slice(&self.not_before_ms.to_le_bytes());
+        }
+        if version == POLICY_VERSION {
+            let Policy { message, add, see } = self.policy;
+            out.extend_from_slice(&[message as u8, add as u8, see as u8, self.has_relations.into()]);
         }
         out
     }
@@ -129,12 +158,50 @@ impl AccountRow {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         let version = fields.u8()?;
-        let created_ms = fields.u64()?;
-        let not_before_ms = match version {
-            VERSION => 0,
-            ACCOUNT_VERSION => fields.u64().filter(|not_before_ms| *not_before_ms != 0)?,
-            _ => return None,
-        };
-        fields.0.is_empty().then_some(Self { created_ms, not_before_ms })
+        let mut row = Self { created_ms: fields.u64()?, ..Self::default() };
+        if version != VERSION {
+            row.not_before_ms = fields.u64()?;
+        }
+        if version == POLICY_VERSION {
+            let mut audience = || fields.u8().and_then(Audience::from_number);
+            row.policy = Policy { message: audience()?, add: audience()?, see: audience()? };
+            row.has_relations = flag(fields.u8()?)?;
+        }
+        // One value has one encoding, and a version above the last is one of these no more.
+        (fields.0.is_empty() && row.version() == version).then_some(row)
+    }
+}
+
+fn flag(byte: u8) -> Option<bool> {
+    match byte {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+impl Relation {
+    pub(super) fn bits(self) -> u8 {
+        u8::from(self.is_friend) | u8::from(self.is_blocked) << 1
+    }
+
+    pub(super) fn from_bits(bits: u8) -> Option<Self> {
+        (bits <= 3).then_some(Self { is_friend: bits & 1 != 0, is_blocked: bits & 2 != 0 })
+    }
+
+    /// The stored value.
+    #[must_use]
+    pub fn encode(self) -> [u8; 2] {
+        [VERSION, self.bits()]
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know. Of a relation that
+    /// is none there is no row.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        match *bytes {
+            [VERSION, bits] if bits != 0 => Self::from_bits(bits),
+            _ => None,
+        }
     }
 }

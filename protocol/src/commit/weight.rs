@@ -13,13 +13,8 @@ impl Row {
             Self::Joined { .. } | Self::Left { .. } => 32,
             Self::Device { .. } => 41,
             Self::DeviceGone { .. } => 16,
-            Self::Account { row, .. } => {
-                if row.not_before_ms == 0 {
-                    17
-                } else {
-                    25
-                }
-            }
+            Self::Account { row, .. } => 8 + row.encoded_bytes(),
+            Self::Relation { .. } => 17,
             Self::Fanout { messages, .. } => 8 + messages.len() * POINTER_BYTES,
             Self::TrimFanout { .. } => 8,
             Self::Interval { row, .. } => 32 + IntervalRow::FIXED_BYTES + row.name.len(),

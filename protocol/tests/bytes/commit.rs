@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    AccountRow, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Row,
+    AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Part, Policy, PositionRow,
+    Relation, Row,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -34,7 +35,7 @@ fn one_of_each() -> Batch {
             row: DeviceRow { cursor: Cursor { generation: Generation(6), at: InboxSeq(7) }, seen_ms: 8 },
         },
         Row::DeviceGone { user, device },
-        Row::Account { user, row: AccountRow { created_ms: 10, not_before_ms: 0 } },
+        Row::Account { user, row: AccountRow { created_ms: 10, ..AccountRow::default() } },
         Row::Fanout { number: 11, messages: vec![(channel, seq), (channel, Seq(0x45))] },
         Row::TrimFanout { below: 14 },
         Row::Interval {
@@ -48,10 +49,13 @@ fn one_of_each() -> Batch {
     let second = vec![
         Row::Run { user, first: InboxSeq(0x55), entries: vec![(channel, seq), (channel, Seq(0x45))] },
         Row::Marks { through: vec![(BayId(12), 13), (BayId(63), 0x0e0f)] },
+        Row::Relation { user, other: UserId(0x88), relation: BOTH },
     ];
     let parts = vec![Part { bay: BayId(2), rows }, Part { bay: BayId(63), rows: second }];
     Batch { shard: ShardId(0x0102), number: 0x0304, parts }
 }
+
+const BOTH: Relation = Relation { is_friend: true, is_blocked: true };
 
 /// Made by hand from the description in `commit/encoding.rs`, not by the encoder.
 const GOLDEN: &str = "
@@ -70,10 +74,11 @@ const GOLDEN: &str = "
     0e3400000033000000000000000000000000000000110000000000000044000000000000000103000000026600000000
     000000eba788eba3a8
     0f290000003300000000000000000000000000000011000000000000000144000000000000007700000000000000
-    3f006200000002000000
+    3f007800000003000000
     10400000001100000000000000550000000000000033000000000000000000000000000000440000000000000033000000
     0000000000000000000000004500000000000000
     11140000000c000d000000000000003f000f0e000000000000
+    12110000001100000000000000880000000000000003
 ";
 
 fn hex(bytes: &[u8]) -> String {
@@ -90,13 +95,30 @@ fn golden_bytes() {
 #[test]
 fn golden_values() {
     assert_eq!(hex(&ChannelRow { name: "ab".to_owned() }.encode()), "016162");
-    let account = AccountRow { created_ms: 258, not_before_ms: 0 };
+    let account = AccountRow { created_ms: 258, ..AccountRow::default() };
     assert_eq!(hex(&account.encode()), "010201000000000000");
     let account = AccountRow { not_before_ms: 3, ..account };
     assert_eq!(hex(&account.encode()), "0202010000000000000300000000000000");
     assert_eq!(AccountRow::decode(&account.encode()), Some(account));
     let twice = [&[2, 2, 1][..], &[0; 14]].concat();
     assert_eq!(AccountRow::decode(&twice), None, "what v1 can say has one encoding");
+    let policy = Policy { message: Audience::Friends, add: Audience::Nobody, see: Audience::Everyone };
+    let private = AccountRow { policy, has_relations: true, ..account };
+    assert_eq!(hex(&private.encode()), "030201000000000000030000000000000001020001");
+    assert_eq!(AccountRow::decode(&private.encode()), Some(private));
+    let open = AccountRow { policy: Policy::default(), ..private };
+    assert_eq!(AccountRow::decode(&open.encode()), Some(open));
+    let v3 = |tail: [u8; 4]| [&[3][..], &[1; 16], &tail].concat();
+    assert_eq!(AccountRow::decode(&v3([0; 4])), None, "what v2 can say has one encoding");
+    assert!(AccountRow::decode(&v3([0, 0, 2, 0])).is_some());
+    assert_eq!(AccountRow::decode(&v3([3, 0, 0, 0])), None, "an audience that does not exist");
+    assert_eq!(AccountRow::decode(&v3([0, 0, 0, 2])), None, "neither yes nor no");
+    assert_eq!(AccountRow::decode(&[&[4][..], &[1; 20]].concat()), None, "a version of later");
+    assert_eq!(hex(&BOTH.encode()), "0103");
+    assert_eq!(Relation::decode(&[1, 3]), Some(BOTH));
+    for none in [&[1, 0][..], &[1, 4], &[2, 1], &[1], &[1, 1, 0]] {
+        assert_eq!(Relation::decode(none), None, "{none:?}");
+    }
     let device = DeviceRow { cursor: Cursor { generation: Generation(1), at: InboxSeq(2) }, seen_ms: 3 };
     assert_eq!(hex(&device.encode()), "01010000000000000002000000000000000300000000000000");
     let interval = IntervalRow { number: 1, role: 2, left: None, name: String::new() };
@@ -107,9 +129,14 @@ fn golden_values() {
 
 #[test]
 fn a_row_weighs_what_its_encoding_has() {
-    let logged_out = Row::Account { user: UserId(1), row: AccountRow { created_ms: 2, not_before_ms: 3 } };
+    let logged_out = Row::Account {
+        user: UserId(1),
+        row: AccountRow { created_ms: 2, not_before_ms: 3, ..AccountRow::default() },
+    };
     let rows = one_of_each().parts.into_iter().flat_map(|part| part.rows);
-    for row in rows.chain([logged_out]) {
+    let account = AccountRow { has_relations: true, ..AccountRow::default() };
+    let private = Row::Account { user: UserId(1), row: account };
+    for row in rows.chain([logged_out, private]) {
         let weighed = row.encoded_bytes();
         let batch = batch_of(vec![row]);
         assert_eq!(batch.encode().len(), 23 + weighed, "{batch:?}");
@@ -217,7 +244,7 @@ fn row() -> impl Strategy<Value = Row> {
         proptest::option::of(1..u64::MAX),
         proptest::collection::vec((any::<u128>(), any::<u64>()), 0..4),
     );
-    (0..13_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, left, pointers))| {
+    (0..14_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, left, pointers))| {
         let (user, device, channel, seq) = (UserId(a), DeviceId(b), ChannelId(c), Seq(d));
         let messages: Vec<_> = pointers.iter().map(|(c, s)| (ChannelId(*c), Seq(*s))).collect();
         match tag {
@@ -230,7 +257,19 @@ fn row() -> impl Strategy<Value = Row> {
                 Row::Device { user, device, row: DeviceRow { cursor, seen_ms: b } }
             }
             5 => Row::DeviceGone { user, device },
-            6 => Row::Account { user, row: AccountRow { created_ms: b, not_before_ms: a } },
+            6 => Row::Account {
+                user,
+                row: AccountRow {
+                    created_ms: b,
+                    not_before_ms: a,
+                    has_relations: d % 2 == 0,
+                    ..AccountRow::default()
+                },
+            },
+            13 => {
+                let relation = Relation { is_friend: a % 2 == 0, is_blocked: b % 2 == 0 };
+                Row::Relation { user, other: UserId(d), relation }
+            }
             7 => Row::Fanout { number: a, messages },
             8 => Row::TrimFanout { below: a },
             9 => {

@@ -1,8 +1,8 @@
 //! What the kinds of messages mean to a channel: one row a kind.
 
 use protocol::body::message::{
-    AddMembers, Change, CreateGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember, RenameGroup, SendText,
-    SetRole, channel_of, channel_of_checked,
+    AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember,
+    RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
 };
 use protocol::body::sync::GetHistory;
 use protocol::body::{CheckedFrame, encode};
@@ -31,6 +31,11 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
             encode(7, &SetRole { channel, member: 9, role: ROLE_ADMIN }),
             Some(Change::Role { member: UserId(9), role: ROLE_ADMIN }),
         ),
+        (
+            encode(8, &InviteMembers { channel, members: vec![3, 4] }),
+            Some(Change::Invites(vec![UserId(3), UserId(4)])),
+        ),
+        (encode(9, &JoinGroup { channel }), Some(Change::Accepts)),
     ]
 }
 
@@ -77,6 +82,9 @@ fn who_joins_who_leaves_and_the_name() {
         (vec![], Some(UserId(9)), None),
         (vec![], Some(SENDER), None),
         (vec![], None, name),
+        (vec![], None, None),
+        // Who is only invited has not joined, and who accepts is named by the stamp.
+        (vec![], None, None),
         (vec![], None, None),
     ];
     let found: Vec<_> = messages().iter().filter_map(|(_, change)| change.as_ref().map(facts)).collect();

@@ -237,6 +237,9 @@ fn reject_codes() -> String {
             Code::NoSuchUser => "a named user does not exist",
             Code::Expired => "the token was valid and is no longer; log in again",
             Code::TooManyDevices => "the account has its full number of devices",
+            Code::NeedsConsent => {
+                "a user takes no messages from the sender, or is not added to groups by it unasked; `path` says which. Who cannot be added can be invited"
+            }
             Code::StorageFull => {
                 "the disk is nearly full: nothing is accepted, reading goes on; retry after the hint"
             }

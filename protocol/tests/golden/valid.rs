@@ -1,7 +1,8 @@
 //! The valid vectors. Names and what they stand for are frozen; new ones may be added.
 
 use protocol::body::message::{
-    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    SetRole,
 };
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
@@ -74,6 +75,8 @@ fn messages() -> Vec<Valid> {
         vector("leave_group", &LeaveGroup { channel: GROUP }),
         vector("rename_group", &RenameGroup { channel: GROUP, name: name() }),
         vector("set_role", &SetRole { channel: GROUP, member: 9, role: 1 }),
+        vector("invite_members", &InviteMembers { channel: GROUP, members: vec![3, 4] }),
+        vector("join_group", &JoinGroup { channel: GROUP }),
     ]
 }
 

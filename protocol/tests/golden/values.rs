@@ -3,7 +3,8 @@
 
 use protocol::Frame;
 use protocol::body::message::{
-    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    SetRole,
 };
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
@@ -140,6 +141,8 @@ roots {
     LeaveGroup { channel }
     RenameGroup { channel name }
     SetRole { channel member role }
+    InviteMembers { channel members }
+    JoinGroup { channel }
     Hello { generation cursor token }
     WelcomeV2 {
         tokens_per_s tokens_burst token_bytes

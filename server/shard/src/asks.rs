@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use protocol::hop::Origin;
+use protocol::commit::Policy;
+use protocol::hop::{Origin, Wants};
 use protocol::{BayId, ChannelId, Seq, UserId};
 
 use crate::channel::Submit;
@@ -38,6 +39,13 @@ pub(crate) enum Asked {
         number: u64,
         users: Arc<[UserId]>,
     },
+    /// What a user thinks of who would write, or add it.
+    Relation {
+        channel: ChannelId,
+        user: UserId,
+        policy: Policy,
+        wants: Wants,
+    },
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),
     Replay {
@@ -55,6 +63,7 @@ impl Asked {
             | Self::Window(_)
             | Self::Membership { .. }
             | Self::Earlier { .. }
+            | Self::Relation { .. }
             | Self::Replay { .. } => false,
         }
     }

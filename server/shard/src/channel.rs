@@ -9,16 +9,17 @@ use std::sync::Arc;
 use protocol::body::CheckedFrame;
 use protocol::body::message::Change;
 use protocol::commit::{ChannelRow, Interval, PositionRow, Row};
-use protocol::hop::Origin;
+use protocol::hop::{Origin, Wants};
 use protocol::query::{Earlier, Member};
 use protocol::{BayId, ChannelId, Frame, Placement, Refusal, Seq, ShardId, UserId};
 
 use self::group::Changed;
+use crate::consents::{Given, Withdrawals};
 use crate::dedup::Dedup;
 use crate::deliver::ack_of;
 use crate::ledger::Weight;
 use crate::limits::{Limits, WAITING_MAX};
-use crate::membership::Opening;
+use crate::membership::{Asks, Opening};
 use crate::order::{busy, conflict};
 use crate::pipeline::Recipients;
 
@@ -60,8 +61,8 @@ pub(crate) enum Verdict {
     Repeat(Seq),
     /// The window of the channel does not know it, but it would make a group that exists.
     LookAtFirst,
-    /// These users must be found first.
-    Open(Vec<UserId>),
+    /// Users must be asked first.
+    Open(Asks),
     /// It is the next message.
     Append,
 }
@@ -96,6 +97,8 @@ pub(crate) struct Channel {
     /// The send whose newcomers are being looked for, and how many there were before it.
     opening: Option<Opening>,
     openings: u64,
+    /// When each of the two of a direct channel consented to be written to by the other.
+    consents: [Given; 2],
     /// Sends behind a window or an opening, in order.
     waiting: VecDeque<Submit>,
     /// Repeats of sends that are not stored yet.
@@ -161,6 +164,7 @@ impl Channel {
             window: Window::Absent,
             opening: None,
             openings: 0,
+            consents: [Given::default(); 2],
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
             dirty: 0,
@@ -237,6 +241,7 @@ impl Channel {
         submit: &Submit,
         standing: Standing,
         limits: &Limits,
+        withdrawals: &Withdrawals,
         is_refusing: bool,
     ) -> Result<Verdict, Refusal> {
         let Window::Here(dedup) = &self.window else { return Ok(Verdict::Queue) };
@@ -267,8 +272,9 @@ impl Channel {
         if is_refusing {
             return Err(busy());
         }
-        let newcomers = if standing == Standing::Opened { Vec::new() } else { self.newcomers(submit) };
-        Ok(if newcomers.is_empty() { Verdict::Append } else { Verdict::Open(newcomers) })
+        let asks =
+            if standing == Standing::Opened { Asks::default() } else { self.asks(submit, withdrawals) };
+        Ok(if asks.is_empty() { Verdict::Append } else { Verdict::Open(asks) })
     }
 
     /// A send waits its turn. Given back when too many do.
@@ -321,9 +327,9 @@ impl Channel {
     }
 
     /// The newcomers of a send are being looked for. Says the number of the opening.
-    pub(crate) fn open(&mut self, submit: Submit, newcomers: Vec<UserId>, is_asking: bool) -> u64 {
+    pub(crate) fn open(&mut self, submit: Submit, asks: &Asks, given: Given) -> u64 {
         self.openings += 1;
-        self.opening = Some(Opening::new(self.openings, submit, newcomers, is_asking));
+        self.opening = Some(Opening::new(self.openings, submit, asks, given));
         self.openings
     }
 
@@ -332,9 +338,17 @@ impl Channel {
         self.opening.as_mut()
     }
 
-    /// It is over. Says whose it was.
-    pub(crate) fn end_opening(&mut self) -> Option<Submit> {
-        self.opening.take().map(Opening::into_submit)
+    /// It is over. Says whose it was, and when it began.
+    pub(crate) fn end_opening(&mut self) -> Option<(Submit, Given)> {
+        self.opening.take().map(Opening::end)
+    }
+
+    /// Whom `user` writes to in a direct channel has consented to it.
+    pub(crate) fn consented(&mut self, user: UserId, given: Given) {
+        if let Some((small, _)) = self.id.users() {
+            let [by_small, by_large] = &mut self.consents;
+            *(if user == small { by_large } else { by_small }) = given;
+        }
     }
 
     /// Whether the dedup window is neither here nor on the way.
@@ -367,26 +381,42 @@ impl Channel {
         Appended { seq: self.head, time_ms: self.time_ms, recipients, rows: changed.rows }
     }
 
-    /// Users who must exist before this frame can have a seq.
-    fn newcomers(&self, submit: &Submit) -> Vec<UserId> {
+    /// Who must be asked before this frame can have a seq.
+    fn asks(&self, submit: &Submit, withdrawals: &Withdrawals) -> Asks {
+        let sender = submit.origin.user;
         if let Some((small, large)) = self.id.users() {
-            let other = if submit.origin.user == small { large } else { small };
-            return if self.head == Seq(0) { vec![other] } else { Vec::new() };
+            let [by_small, by_large] = self.consents;
+            let (other, given) = if sender == small { (large, by_large) } else { (small, by_small) };
+            let homes = if withdrawals.still_holds(other, given) { Vec::new() } else { vec![other] };
+            return Asks { homes, ..Asks::default() };
         }
-        submit.frame.change().map(|change| change.joins().to_vec()).unwrap_or_default()
+        match submit.frame.change() {
+            Some(Change::Begins { members, .. }) => {
+                Asks { homes: members.clone(), wants: Wants::Add, ..Asks::default() }
+            }
+            Some(Change::Joins(users)) => {
+                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Add }
+            }
+            Some(Change::Invites(users)) => {
+                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Invite }
+            }
+            Some(Change::Accepts) => Asks { store: vec![sender], ..Asks::default() },
+            _ => Asks::default(),
+        }
     }
 
     /// Who receives the newest message: the members at its seq. Kept until the members change.
     fn recipients(&mut self, placement: Placement, changed: &Changed) -> Recipients {
         if let Some(recipients) = &self.recipients
             && !changed.members
+            && changed.also.is_empty()
         {
             return recipients.clone();
         }
-        let users: Vec<UserId> = self.members.keys().copied().chain(changed.gone).collect();
+        let users: Vec<UserId> = self.members.keys().copied().chain(changed.also.iter().copied()).collect();
         let recipients = by_home(placement, &users);
-        // Who left with this very message receives it and nothing after it.
-        self.recipients = (!changed.members).then(|| recipients.clone());
+        // Who left with this very message, or is invited by it, receives it and nothing after it.
+        self.recipients = changed.also.is_empty().then(|| recipients.clone());
         recipients
     }
 }

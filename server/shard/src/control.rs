@@ -1,7 +1,7 @@
 //! What the control plane asks of a user's home: the account, and the one registry of devices. A device exists from the
 //! answer to `AddDevice` to `RemoveDevice` or `LogOutAll`; no Hello and no token makes one.
 
-use protocol::commit::{AccountRow, DeviceRow, Row};
+use protocol::commit::{AccountRow, DeviceRow, Relation, Row};
 use protocol::limits::DEVICES_MAX;
 use protocol::{CloseCode, Cursor, DeviceId, UserId};
 
@@ -16,6 +16,11 @@ use crate::user::{User, Waiting};
 impl Shard {
     pub(crate) fn control(&mut self, ticket: Ticket, command: Command) {
         let id = command.user();
+        if matches!(command, Command::Withdraw { .. }) {
+            self.withdrawals.add(id);
+            self.out.push(Effect::Reply { ticket, outcome: Ok(()) });
+            return;
+        }
         if self.placement.user_home(id) != self.config.shard {
             self.out.push(Effect::Reply { ticket, outcome: Err(CommandError::OtherHome) });
             return;
@@ -37,16 +42,14 @@ impl Shard {
             Command::CreateAccount { row, .. } => self.create_account(id, row),
             Command::AddDevice { device, known, .. } => return self.add_device(id, device, &known),
             Command::RemoveDevice { device, .. } => self.remove_device(id, device),
+            Command::SetPolicy { policy, .. } => return self.set_policy(id, policy),
+            Command::Relate { other, relation, .. } => return self.relate(id, other, relation),
+            Command::Withdraw { .. } => impossible!(self, "a withdrawal changes nothing of a user"),
             Command::LogOutAll { not_before_ms, keep, .. } => {
                 return self.log_out_all(id, not_before_ms, keep);
             }
         }
         Ok(())
-    }
-
-    /// Whether a user in memory has an account.
-    pub(crate) fn has_account(&self, id: UserId) -> bool {
-        matches!(self.users.get(&id), Some(user) if user.account.is_some())
     }
 
     /// Whether a command adds to what is stored. Removing and revoking go on when the disk is nearly full.
@@ -55,7 +58,12 @@ impl Shard {
         match command {
             Command::CreateAccount { .. } => user.account.is_none(),
             Command::AddDevice { device, .. } => !user.devices.iter().any(|(known, _)| known == device),
-            Command::RemoveDevice { .. } | Command::LogOutAll { .. } => false,
+            Command::Relate { relation, .. } => *relation != Relation::default(),
+            // Who wants to be left alone more than before is heard although the disk is nearly full.
+            Command::RemoveDevice { .. }
+            | Command::LogOutAll { .. }
+            | Command::SetPolicy { .. }
+            | Command::Withdraw { .. } => false,
         }
     }
 
@@ -130,7 +138,7 @@ impl Shard {
     }
 
     /// A user with an account, for a command that has waited for its load.
-    fn existing_user(&mut self, id: UserId) -> Result<&mut User, CommandError> {
+    pub(crate) fn existing_user(&mut self, id: UserId) -> Result<&mut User, CommandError> {
         match self.users.get_mut(&id) {
             Some(user) if user.account.is_some() => Ok(user),
             _ => Err(CommandError::NoSuchUser),

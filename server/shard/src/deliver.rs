@@ -39,6 +39,8 @@ enum OwnList {
     Stays,
     Opens,
     Closes,
+    /// Opens and closes with one message: an invitation.
+    Passes,
 }
 
 impl Shard {
@@ -150,6 +152,10 @@ fn append(
         OwnList::Stays => {}
         OwnList::Opens => gathered.list_row(id, Row::Joined { user: id, channel, joined: seq }),
         OwnList::Closes => gathered.list_row(id, Row::Left { user: id, channel, left: seq }),
+        OwnList::Passes => {
+            gathered.list_row(id, Row::Joined { user: id, channel, joined: seq });
+            gathered.list_row(id, Row::Left { user: id, channel, left: seq });
+        }
     }
     let at = user.inbox.append(spare, Entry { frame: delivery.frame.clone(), ack: receiver.ack });
     gathered.pointer(id, at, channel, seq);
@@ -163,6 +169,7 @@ enum OwnLists {
     Everyone,
     Some(Vec<UserId>),
     Closing(UserId),
+    Passing(Vec<UserId>),
 }
 
 impl OwnLists {
@@ -172,6 +179,7 @@ impl OwnLists {
             Self::Everyone => OwnList::Opens,
             Self::Some(users) if users.contains(&user) => OwnList::Opens,
             Self::Closing(gone) if *gone == user => OwnList::Closes,
+            Self::Passing(users) if users.contains(&user) => OwnList::Passes,
             _ => OwnList::Stays,
         }
     }
@@ -183,10 +191,11 @@ fn own_lists(delivery: &Delivery) -> OwnLists {
     }
     let changed = Change::read(&delivery.frame).zip(delivery.frame.read_stamp());
     let Some((change, stamp)) = changed else { return OwnLists::Nobody };
-    match change.leaver(stamp.sender) {
-        Some(gone) => OwnLists::Closing(gone),
-        None if change.joins().is_empty() => OwnLists::Nobody,
-        None => OwnLists::Some(change.joins().to_vec()),
+    match change {
+        Change::Joins(users) => OwnLists::Some(users),
+        Change::Accepts => OwnLists::Some(vec![stamp.sender]),
+        Change::Invites(users) => OwnLists::Passing(users),
+        change => change.leaver(stamp.sender).map_or(OwnLists::Nobody, OwnLists::Closing),
     }
 }
 

@@ -1,6 +1,6 @@
 //! All that a shard is told.
 
-use protocol::commit::AccountRow;
+use protocol::commit::{AccountRow, Policy, Relation};
 use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
@@ -145,6 +145,28 @@ pub enum Command {
         /// Which.
         device: DeviceId,
     },
+    /// Who may come near a user from now on.
+    SetPolicy {
+        /// Who.
+        user: UserId,
+        /// Its policy.
+        policy: Policy,
+    },
+    /// What a user thinks of another from now on.
+    Relate {
+        /// Who.
+        user: UserId,
+        /// Of whom.
+        other: UserId,
+        /// What.
+        relation: Relation,
+    },
+    /// For every shard, once a user's home has carried out one of those two: what the user said before is forgotten. From
+    /// the answers on nothing passes that the user has refused.
+    Withdraw {
+        /// Who.
+        user: UserId,
+    },
     /// Forget all devices of a user, or all but one, end their sessions, and refuse older tokens.
     LogOutAll {
         /// Whose.
@@ -165,6 +187,9 @@ impl Command {
             Self::CreateAccount { user, .. }
             | Self::AddDevice { user, .. }
             | Self::RemoveDevice { user, .. }
+            | Self::SetPolicy { user, .. }
+            | Self::Relate { user, .. }
+            | Self::Withdraw { user }
             | Self::LogOutAll { user, .. } => *user,
         }
     }

@@ -19,6 +19,7 @@ mod applied;
 mod asks;
 mod behind;
 mod channel;
+mod consents;
 mod control;
 mod dedup;
 mod deliver;

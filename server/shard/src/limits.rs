@@ -128,6 +128,8 @@ pub const LANE_BYTES_MAX: usize = 8 * MIB;
 pub const HOPS_WAITING_MAX: usize = 4096;
 /// Deliveries that may wait at one shard for their recipients to be loaded; more are read again from the log.
 pub const DELIVERIES_WAITING_MAX: usize = 1024;
+/// Users of whom a shard remembers that they said something new to others; beyond them all are asked anew.
+pub const WITHDRAWN_MAX: usize = 4096;
 /// Inputs that may wait for one user or channel while it is loaded or opened; one above is refused Busy.
 pub const WAITING_MAX: usize = 1024;
 /// Bytes of frames that may wait for one connection while its user is loaded: two messages of a WebSocket.

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use protocol::body::message::Change;
-use protocol::hop::Hop;
+use protocol::hop::{Consent, Hop, Wants};
 use protocol::query::{Earlier, Query};
 use protocol::{ChannelId, Code, Refusal, UserId};
 
 use crate::asks::Asked;
 use crate::channel::{Channel, Standing, Submit};
+use crate::consents::Given;
 use crate::order::busy;
 use crate::shard::Shard;
 
@@ -23,15 +24,35 @@ pub(crate) struct Opening {
     unknown: Vec<UserId>,
     /// The store is asked what the group remembers of them.
     is_asking: bool,
+    /// When they were asked for their consent.
+    given: Given,
+}
+
+/// Who must be asked before a send can have a seq.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    /// At their homes: whether they exist, and what they say to this.
+    pub(crate) homes: Vec<UserId>,
+    /// The store: what the group remembers of them.
+    pub(crate) store: Vec<UserId>,
+    pub(crate) wants: Wants,
+}
+
+impl Asks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.homes.is_empty() && self.store.is_empty()
+    }
 }
 
 impl Opening {
-    pub(crate) fn new(number: u64, submit: Submit, newcomers: Vec<UserId>, is_asking: bool) -> Self {
-        Self { number, submit, unknown: newcomers, is_asking }
+    pub(crate) fn new(number: u64, submit: Submit, asks: &Asks, given: Given) -> Self {
+        let (unknown, is_asking) = (asks.homes.clone(), !asks.store.is_empty());
+        Self { number, submit, unknown, is_asking, given }
     }
 
-    pub(crate) fn into_submit(self) -> Submit {
-        self.submit
+    /// Whose it was, and when it began.
+    pub(crate) fn end(self) -> (Submit, Given) {
+        (self.submit, self.given)
     }
 
     /// Whether everything is known.
@@ -41,20 +62,22 @@ impl Opening {
 }
 
 impl Shard {
-    /// Asks whether those exist whom a send would make members, and, of a group, how often they were in it. The store
+    /// Asks those whom a send concerns whether they exist and consent, and, of a group, what it remembers of them. The store
     /// answers behind what is on the way to it, so that a stay that has just ended counts.
-    pub(crate) fn open_newcomers(&mut self, id: ChannelId, submit: Submit, users: Vec<UserId>) {
+    pub(crate) fn open_newcomers(&mut self, id: ChannelId, submit: Submit, asks: Asks) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
-        let is_asking = matches!(submit.frame.change(), Some(Change::Joins(_)));
-        let (number, dirty) = (channel.open(submit, users.clone(), is_asking), channel.dirty());
-        if is_asking {
-            let users: Arc<[UserId]> = users.iter().copied().collect();
+        let by = submit.origin.user;
+        let number = channel.open(submit, &asks, self.withdrawals.now());
+        let dirty = channel.dirty();
+        let Asks { homes, store, wants } = asks;
+        if !store.is_empty() {
+            let users: Arc<[UserId]> = store.into();
             let asked = Asked::Earlier { channel: id, number, users: users.clone() };
             self.ask_after(dirty, asked, Query::Earlier { channel: id, users });
         }
-        for user in users {
+        for user in homes {
             let home = self.placement.user_home(user);
-            self.hops.push(home, Hop::Open { channel: id, user });
+            self.hops.push(home, Hop::Open { channel: id, user, by, wants });
         }
     }
 
@@ -78,15 +101,16 @@ impl Shard {
     }
 
     /// A newcomer's home has answered; `None` when it could not be read there.
-    pub(crate) fn opened(&mut self, id: ChannelId, user: UserId, exists: Option<bool>) {
+    pub(crate) fn opened(&mut self, id: ChannelId, user: UserId, consent: Option<Consent>) {
         // The opening may have been given up, and its channel have left memory.
         let Some(opening) = self.channels.get_mut(&id).and_then(Channel::opening) else { return };
         let Some(place) = opening.unknown.iter().position(|unknown| *unknown == user) else { return };
         opening.unknown.swap_remove(place);
-        let refusal = match exists {
-            Some(true) if opening.is_done() => None,
-            Some(true) => return,
-            Some(false) => {
+        let refusal = match consent {
+            Some(Consent::Given) if opening.is_done() => None,
+            Some(Consent::Given) => return,
+            Some(Consent::Withheld) => Some(withheld(&opening.submit, user)),
+            Some(Consent::NoSuchUser) => {
                 let text = format!("user {user} does not exist");
                 Some(Refusal::new(Code::NoSuchUser, "members", text))
             }
@@ -97,11 +121,29 @@ impl Shard {
 
     /// All newcomers are known, or the send is refused; then the others go on.
     fn end_opening(&mut self, id: ChannelId, refusal: Option<Refusal>) {
-        let Some(submit) = self.channels.get_mut(&id).and_then(Channel::end_opening) else { return };
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some((submit, given)) = channel.end_opening() else { return };
         match refusal {
-            None => self.order(id, submit, Standing::Opened),
+            None => {
+                channel.consented(submit.origin.user, given);
+                self.order(id, submit, Standing::Opened);
+            }
             Some(refusal) => self.refuse(&submit, &refusal),
         }
         self.order_waiting(id);
     }
+}
+
+/// Words for a user's no. Whether it is for all or for this one is not said.
+fn withheld(submit: &Submit, user: UserId) -> Refusal {
+    let named = submit.frame.change().map_or(&[][..], Change::named);
+    let Some(at) = named.iter().position(|named| *named == user) else {
+        let text = format!("user {user} takes no messages from you");
+        return Refusal::new(Code::NeedsConsent, "channel", text);
+    };
+    let text = match submit.frame.change() {
+        Some(Change::Invites(_)) => format!("user {user} takes no invitations from you"),
+        _ => format!("user {user} is not added to groups by you; invite the user instead"),
+    };
+    Refusal::new(Code::NeedsConsent, format!("members[{at}]"), text)
 }

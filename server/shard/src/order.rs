@@ -64,10 +64,11 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a send for a channel that is not in memory");
         };
-        let verdict = match channel.judge(&submit, standing, &self.config.limits, is_refusing) {
-            Ok(verdict) => verdict,
-            Err(refusal) => return self.refuse(&submit, &refusal),
-        };
+        let verdict =
+            match channel.judge(&submit, standing, &self.config.limits, &self.withdrawals, is_refusing) {
+                Ok(verdict) => verdict,
+                Err(refusal) => return self.refuse(&submit, &refusal),
+            };
         match verdict {
             Verdict::Queue if standing != Standing::Last => {
                 impossible!(self, "a send whose turn has come waits again");
@@ -91,7 +92,7 @@ impl Shard {
                 let query = Query::History { channel: id, after, before, newest: false, page };
                 self.ask(Asked::Created(submit), query);
             }
-            Verdict::Open(users) => self.open_newcomers(id, submit, users),
+            Verdict::Open(asks) => self.open_newcomers(id, submit, asks),
             Verdict::Append => self.append(id, submit),
         }
     }

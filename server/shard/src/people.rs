@@ -1,9 +1,8 @@
 //! Users in memory: each is loaded when something asks for it, and what asked waits until it is there. They leave again by
 //! [`Shard::evict`].
 
-use protocol::hop::Hop;
 use protocol::query::Query;
-use protocol::{ChannelId, CloseCode, Code, Refusal, UserId};
+use protocol::{CloseCode, Code, Refusal, UserId};
 
 use crate::asks::Asked;
 use crate::effect::Effect;
@@ -49,7 +48,7 @@ impl Shard {
         for waiting in waiting {
             match waiting {
                 Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),
-                Waiting::Open(channel) => self.open(channel, id),
+                Waiting::Open(channel, by, wants) => self.open(channel, id, by, wants),
                 Waiting::Control(ticket, command) => self.control(ticket, command),
                 Waiting::Delivery => {}
             }
@@ -66,25 +65,12 @@ impl Shard {
                 self.reject_at(link, hello.id, &refusal);
                 self.hang_up(link, CloseCode::Internal);
             }
-            Waiting::Open(channel) => {
-                let home = self.placement.channel_home(channel);
-                self.hops.push(home, Hop::Opened { channel, user, exists: None });
-            }
+            Waiting::Open(channel, ..) => self.consent(channel, user, None),
             Waiting::Control(ticket, _) => {
                 let outcome = Err(CommandError::Busy { retry_after_ms: 1000 });
                 self.out.push(Effect::Reply { ticket, outcome });
             }
             Waiting::Delivery => {}
         }
-    }
-
-    /// Answers whether a user may be put into a channel.
-    pub(crate) fn open(&mut self, channel: ChannelId, id: UserId) {
-        if !self.with_user(id, || Waiting::Open(channel)) {
-            return;
-        }
-        let exists = self.has_account(id);
-        let home = self.placement.channel_home(channel);
-        self.hops.push(home, Hop::Opened { channel, user: id, exists: Some(exists) });
     }
 }

@@ -5,6 +5,7 @@ use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
 use crate::asks::{Asked, Asks};
 use crate::channel::Channel;
+use crate::consents::says;
 use crate::effect::{Effect, Fault};
 use crate::input::Ticket;
 use crate::invariant::impossible;
@@ -93,6 +94,9 @@ impl Shard {
             (Asked::Earlier { channel, number, users }, Answer::Earlier(earlier)) => {
                 self.newcomers_read(channel, number, &users, Some(earlier));
             }
+            (Asked::Relation { channel, user, policy, wants }, Answer::Relation(relation)) => {
+                self.consent(channel, user, Some(says(policy, wants, relation)));
+            }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
                 self.unread.forget(Load::Replay { source });
@@ -128,6 +132,7 @@ impl Shard {
             }
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
+            Asked::Relation { channel, user, .. } => self.consent(channel, user, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
             Asked::Replay { source } => {
                 self.unread.failed(Load::Replay { source }, self.now, true);

@@ -12,6 +12,7 @@ use protocol::{BayId, ChannelId, Placement, ShardId, UserId};
 use crate::applied::{Applied, Inbound};
 use crate::asks::Asks;
 use crate::channel::{Channel, Submit};
+use crate::consents::Withdrawals;
 use crate::drain::Draining;
 use crate::effect::Effect;
 use crate::gather::Gathered;
@@ -76,6 +77,8 @@ pub struct Shard {
     pub(crate) crowded: Vec<SessionId>,
     pub(crate) spare_tails: SpareTails,
     pub(crate) windows: Windows,
+    /// What users said of whom, as far as channels of this home may remember something older.
+    pub(crate) withdrawals: Withdrawals,
     pub(crate) ready: bool,
     pub(crate) space_low: bool,
     pub(crate) draining: Option<Draining>,
@@ -124,6 +127,7 @@ impl Shard {
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
             windows: Windows::default(),
+            withdrawals: Withdrawals::default(),
             ready: false,
             space_low: false,
             draining: None,
@@ -324,8 +328,8 @@ impl Shard {
             Hop::Deliver { spans } => spans.into_iter().for_each(|span| self.span(span)),
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
             Hop::Speak { conn, fact } => self.spoken(ConnId(conn), fact),
-            Hop::Open { channel, user } => self.open(channel, user),
-            Hop::Opened { channel, user, exists } => self.opened(channel, user, exists),
+            Hop::Open { channel, user, by, wants } => self.open(channel, user, by, wants),
+            Hop::Opened { channel, user, consent } => self.opened(channel, user, consent),
             Hop::Pressure { shard, on } => self.pressed(shard, on),
             Hop::Applied { by, through } => {
                 for (source, through) in through {

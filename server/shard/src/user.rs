@@ -2,7 +2,8 @@
 
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::hello::Hello;
-use protocol::{ChannelId, DeviceId, InboxSeq};
+use protocol::hop::Wants;
+use protocol::{ChannelId, DeviceId, InboxSeq, UserId};
 
 use crate::admit::Bucket;
 use crate::inbox::Inbox;
@@ -29,7 +30,8 @@ pub(crate) struct User {
 #[derive(Debug)]
 pub(crate) enum Waiting {
     Hello(Link, Hello),
-    Open(ChannelId),
+    /// Somebody wants something of the user in this channel.
+    Open(ChannelId, UserId, Wants),
     Control(Ticket, Command),
     /// A delivery waits in its own queue; this only asks for the load.
     Delivery,
@@ -63,4 +65,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 136);
+const _: () = assert!(size_of::<User>() <= 144);

@@ -169,6 +169,8 @@ mod tests {
     use protocol::query::BayState;
     use protocol::{BayId, DeviceId, Generation, Placement, ShardId, UserId};
 
+    use protocol::hop::Consent;
+
     use super::*;
     use crate::channel::Submit;
     use crate::limits::WAITING_MAX;
@@ -216,7 +218,7 @@ mod tests {
         assert!(channel.opening().is_some());
         assert_eq!(channel.waiting().len(), WAITING_MAX - 1);
         assert_eq!(channel.waiting().front().map(std::ptr::from_ref), second);
-        shard.opened(ID, UserId(20), Some(true));
+        shard.opened(ID, UserId(20), Some(Consent::Given));
         let Some(channel) = shard.channels.get(&ID) else { panic!("it left memory") };
         assert_eq!((channel.head(), channel.waiting().len()), (Seq(WAITING_MAX as u64), 0));
     }

@@ -35,7 +35,7 @@ fn with_devices(n: u64) -> Desk {
 
 fn load(desk: &mut Desk, n: u64, not_before_ms: u64) {
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command: remove(4711) }]);
-    let account = Some(AccountRow { created_ms: 1, not_before_ms });
+    let account = Some(AccountRow { created_ms: 1, not_before_ms, ..AccountRow::default() });
     desk.answer(Answer::User { account, devices: desk::devices(n), inbox_head: InboxSeq(0) });
     desk.run();
 }
@@ -137,7 +137,7 @@ fn a_logout_from_everywhere_is_one_batch_and_is_read_again() {
     let rows = desk.store_one().rows;
     assert!(desk.batches.is_empty() && desk.replies.last() == Some(&(Ticket(9), Ok(()))));
     let gone = rows.iter().filter(|row| matches!(row, Row::DeviceGone { .. })).count();
-    let account = AccountRow { created_ms: 1, not_before_ms: now };
+    let account = AccountRow { created_ms: 1, not_before_ms: now, ..AccountRow::default() };
     assert!(gone == 3 && rows.contains(&Row::Account { user: USER, row: account }), "{rows:?}");
     // An older one changes nothing.
     assert_eq!(desk.command(log_out_all(now - 1, None)), Ok(()));

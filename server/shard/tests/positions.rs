@@ -197,7 +197,7 @@ fn a_stay_is_one_row_and_ends_with_the_name_of_its_time() {
     assert_eq!(stays(&rows), [(B, 1, left)]);
     desk.send(A, A, 4, &AddMembers { channel: channel.0, members: vec![B] });
     let position = PositionRow { read: Seq(2), delivered: Seq(0) };
-    desk.answer(Answer::Earlier(vec![Earlier { stays: 1, position }]));
+    desk.answer(Answer::Earlier(vec![Earlier { stays: 1, position, ..Earlier::default() }]));
     let again = IntervalRow { number: 2, ..IntervalRow::default() };
     assert_eq!(stays(&desk.run()), [(B, 4, again)]);
     desk.sent.clear();

@@ -167,8 +167,10 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
     assert_eq!(desk.seen(1), ["reject 5 storage_full", "reject 6 storage_full"]);
     desk.wall_ms += 3_600_000;
     desk.send(1, 1, 0, &CursorAck { generation: desk::GENERATION, cursor: 0 });
-    let command =
-        Command::CreateAccount { user: UserId(9), row: AccountRow { created_ms: 1, not_before_ms: 0 } };
+    let command = Command::CreateAccount {
+        user: UserId(9),
+        row: AccountRow { created_ms: 1, ..AccountRow::default() },
+    };
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command }]);
     desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0) });
     assert_eq!(desk.replies, vec![(Ticket(1), Err(CommandError::StorageFull))]);

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use desk::{Desk, user_answer};
 use protocol::body::message::SendText;
-use protocol::commit::Row;
+use protocol::commit::{ChannelRow, Row};
 use protocol::hop::{Hop, Span};
 use protocol::limits::DEDUP_AGE_MS_MAX;
-use protocol::query::{Answer, Delivery, Query, Sent};
+use protocol::query::{Answer, Delivery, Member, Query, Sent};
 use protocol::{BayId, ChannelId, Frame, SendId, Seq, ShardId, Stamp, UserId};
 use shard::{ConnId, Input, Limits};
 
@@ -18,6 +18,14 @@ const COLD: u64 = 30;
 
 fn direct(a: u64, b: u64) -> ChannelId {
     ChannelId::direct(UserId(a), UserId(b))
+}
+
+/// A group of three, one of whom is not in memory. In a direct channel the other is asked for consent, and so is.
+const GROUP: ChannelId = ChannelId(7);
+
+fn members() -> Vec<(UserId, Member)> {
+    let member = Member { joined: Seq(1), number: 1, ..Member::default() };
+    [10, 11, COLD].map(|user| (UserId(user), member)).to_vec()
 }
 
 fn stamped(channel: ChannelId, seq: u64, sender: u64, id: u64) -> Frame {
@@ -33,9 +41,16 @@ fn answer_but_cold(desk: &mut Desk) {
                 let query = desk.queries.pop_front().unwrap();
                 desk.queries.push_back(query);
             }
-            Some((_, _, Query::Channel(_))) => {
-                let answer = Answer::Channel { row: None, members: Vec::new(), head: Seq(7), time_ms: 9 };
-                desk.answer(answer);
+            Some((_, _, Query::User(user))) => {
+                let user = *user;
+                desk.answer(user_answer(user, 0));
+            }
+            Some((_, _, Query::Channel(channel))) => {
+                let (row, members) = match channel.users() {
+                    Some(_) => (None, Vec::new()),
+                    None => (Some(ChannelRow { name: "cold".into() }), members()),
+                };
+                desk.answer(Answer::Channel { row, members, head: Seq(7), time_ms: 9 });
             }
             Some((_, _, Query::Window { .. })) => desk.answer(Answer::Window(Vec::new())),
             Some(other) => panic!("unexpected {other:?}"),
@@ -63,8 +78,7 @@ fn one_cold_recipient_holds_nobodys_ack() {
     let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.join(2, 20, 2);
-    // The channel has messages, so its other user is known to exist; nobody has it in memory.
-    text(&mut desk, 1, 10, direct(10, COLD), 501);
+    text(&mut desk, 1, 10, GROUP, 501);
     store_all(&mut desk);
     assert_eq!(desk.seen(1), ["ack 501 seq 8"], "its own recipient is not in memory");
     text(&mut desk, 2, 20, direct(10, 20), 601);
@@ -75,7 +89,7 @@ fn one_cold_recipient_holds_nobodys_ack() {
     assert_eq!(desk.queries.len(), 1, "one load");
     desk.answer(user_answer(UserId(COLD), 0));
     let rows = store_all(&mut desk);
-    assert_eq!(desk::pointers(&rows), 6);
+    assert_eq!(desk::pointers(&rows), 7);
     assert_eq!(desk.seen(1), ["message 8 from 20", "message 9 from 20"], "and no ack twice");
     assert!(desk.seen(2).is_empty(), "and no ack twice");
     desk.pass(1_000);
@@ -91,7 +105,7 @@ fn other_devices_get_the_message_that_its_sender_was_acked_before() {
     let mut desk = Desk::new(1);
     desk.join(1, 10, 1);
     desk.join(2, 10, 2);
-    text(&mut desk, 1, 10, direct(10, COLD), 501);
+    text(&mut desk, 1, 10, GROUP, 501);
     store_all(&mut desk);
     assert_eq!(desk.seen(1), ["ack 501 seq 8"]);
     assert!(desk.seen(2).is_empty());
@@ -116,7 +130,7 @@ fn early_acks_do_not_overtake_those_that_wait_in_the_inbox() {
     text(&mut desk, 1, sender, direct(other, sender), 501);
     store_all(&mut desk);
     assert!(desk.seen(1).is_empty(), "its ack waits for the connection to drain");
-    text(&mut desk, 2, other, direct(other, cold), 601);
+    text(&mut desk, 2, other, GROUP, 601);
     store_all(&mut desk);
     text(&mut desk, 1, sender, direct(other, sender), 502);
     store_all(&mut desk);
@@ -294,6 +308,9 @@ fn windows_without_room_are_read_one_at_a_time_and_all_come() {
     let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
     for other in 20..25 {
+        desk.join(other, other, 2);
+    }
+    for other in 20..25 {
         desk.text(1, 10, direct(10, other), 1000 + other, "x");
         load_channel(&mut desk, 50);
     }
@@ -319,6 +336,7 @@ fn sends_that_waited_are_taken_in_order_past_those_that_are_refused() {
     let limits = Limits { frames_burst: 100_000, ..Limits::default() };
     let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
+    desk.join(2, 20, 2);
     let waiting = shard::limits::WAITING_MAX as u64;
     desk.text(1, 10, direct(10, 20), 1, "x");
     load_channel(&mut desk, 1);

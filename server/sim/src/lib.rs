@@ -47,6 +47,7 @@ pub mod oracle;
 pub mod plan;
 mod restore;
 pub mod rng;
+mod rulings;
 pub mod sessions;
 pub mod trace;
 pub mod wire;

@@ -40,8 +40,10 @@ pub struct Fact {
 pub struct Stays {
     /// Of no meaning while outside.
     pub role: u8,
-    /// Rising and disjoint; only the last can be open.
+    /// Rising and disjoint; only the last can be open. An invitation is one that holds its own message alone.
     pub intervals: Vec<Interval>,
+    /// Who ended the last one; of an invitation who gave it.
+    pub ended_by: Option<UserId>,
 }
 
 impl Stays {
@@ -49,6 +51,13 @@ impl Stays {
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.intervals.last().is_some_and(|interval| interval.left.is_none())
+    }
+
+    /// Who invited the user, if that is what happened last.
+    #[must_use]
+    pub fn invitation(&self) -> Option<UserId> {
+        let last = self.intervals.last().filter(|interval| interval.left == Some(interval.joined))?;
+        self.ended_by.filter(|_| last.left.is_some())
     }
 
     /// Whether the user was a member at `seq`, and so may read it and was sent it.
@@ -79,6 +88,9 @@ pub struct Inbox {
     held: HashSet<(ChannelId, Seq)>,
     newest: HashMap<ChannelId, Seq>,
 }
+
+/// Who is not to write to a user: one other, or nobody at all.
+pub type Ban = (UserId, Option<UserId>);
 
 /// One bay's fan-out log and its marks in the others'.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +124,10 @@ pub struct Oracle {
     pub not_before: BTreeMap<UserId, u64>,
     /// The same as it was asked for: whoever logs in later is given a token that was issued at this time or later.
     pub not_before_asked: BTreeMap<UserId, u64>,
+    /// Whom users refused so that every shard has heard of it, each time with a number of its own.
+    pub bans: BTreeMap<Ban, u64>,
+    /// Of whom users ever said something. Only these may be refused for want of consent.
+    pub said_no: HashSet<Ban>,
     /// By bay.
     pub logs: Vec<Log>,
     /// How often one user may join one group.
@@ -125,6 +141,8 @@ struct Offered {
     /// Fingerprints of what was sent under the key.
     contents: Vec<u64>,
     times: u32,
+    /// The bans that stood against it when it was sent first.
+    bans: Vec<u64>,
 }
 
 impl Default for Oracle {
@@ -140,6 +158,8 @@ impl Default for Oracle {
             accounts: HashSet::new(),
             not_before: BTreeMap::new(),
             not_before_asked: BTreeMap::new(),
+            bans: BTreeMap::new(),
+            said_no: HashSet::new(),
             logs: BayId::all().map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
             offered: HashMap::new(),
@@ -177,7 +197,8 @@ impl Oracle {
             removing.extend(devices.keys().filter(|device| !backup.has_device(*user, **device)));
         }
         let not_before_asked = std::mem::take(&mut self.not_before_asked);
-        *self = Self { generation, offered, removing, not_before_asked, ..backup };
+        let said_no = std::mem::take(&mut self.said_no);
+        *self = Self { generation, offered, removing, not_before_asked, said_no, ..backup };
     }
 
     /// Whether a device holds what is durable there.
@@ -192,12 +213,29 @@ impl Oracle {
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
         if let Some(channel) = message::channel_of(frame) {
-            let offered = self.offered.entry((channel, user, frame.send_id())).or_default();
+            let bans = self.bans_against(channel, user);
+            let first = || Offered { bans, ..Offered::default() };
+            let offered = self.offered.entry((channel, user, frame.send_id())).or_insert_with(first);
             offered.times += 1;
             if !offered.contents.contains(&frame.fingerprint()) {
                 offered.contents.push(frame.fingerprint());
             }
         }
+    }
+
+    /// The bans that keep `user` from writing to the other of a direct channel now.
+    fn bans_against(&self, channel: ChannelId, user: UserId) -> Vec<u64> {
+        let Some((small, large)) = channel.users() else { return Vec::new() };
+        let other = if user == small { large } else { small };
+        [(other, Some(user)), (other, None)].iter().filter_map(|ban| self.bans.get(ban).copied()).collect()
+    }
+
+    /// Whether a device may be told that somebody did not consent to what it sent.
+    #[must_use]
+    pub fn may_need_consent(&self, channel: ChannelId, user: UserId) -> bool {
+        let Some((small, large)) = channel.users() else { return true };
+        let other = if user == small { large } else { small };
+        self.said_no.contains(&(other, Some(user))) || self.said_no.contains(&(other, None))
     }
 
     /// Whether a frame is one that a device of `user` has sent.
@@ -334,6 +372,11 @@ impl Oracle {
         }
         if let Some(first) = self.find(channel, fact.sender, fact.send_id) {
             broken!("{channel:?} {seq}: stored twice, first as {} {:?}", first.0, first.1);
+        }
+        let banned = self.bans_against(channel, fact.sender);
+        let offered = self.offered.get(&(channel, fact.sender, fact.send_id));
+        if offered.is_some_and(|offered| offered.bans.iter().any(|ban| banned.contains(ban))) {
+            broken!("{channel:?} {seq}: the other had refused {fact:?} before it was sent");
         }
         let history = self.channels.entry(channel).or_default();
         if seq.0 != history.facts.len() as u64 + 1 {
@@ -473,25 +516,51 @@ impl History {
             self.names.push((seq, name));
             return Ok(());
         }
+        if matches!(change, Some(Change::Accepts)) {
+            let invited_by = self.members.get(&fact.sender).and_then(Stays::invitation);
+            if invited_by.and_then(|by| self.role(by)).is_none_or(|role| role < message::ROLE_ADMIN) {
+                broken!("{channel:?} {seq}: {fact:?} joins, invited by {invited_by:?}");
+            }
+            self.join(fact.sender, seq, message::ROLE_MEMBER);
+            return Ok(());
+        }
         let Some(role) = self.role(fact.sender) else {
             broken!("{channel:?} {seq}: sent from outside by {fact:?}");
         };
         // Who may do what is said here once more, independently of the core.
         let needed = match &change {
-            None | Some(Change::Begins { .. } | Change::Leaves) => message::ROLE_MEMBER,
-            Some(Change::Joins(_) | Change::Removes(_) | Change::Name(_)) => message::ROLE_ADMIN,
+            None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts) => message::ROLE_MEMBER,
+            Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
+                message::ROLE_ADMIN
+            }
             Some(Change::Role { .. }) => message::ROLE_OWNER,
         };
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         match change {
-            None | Some(Change::Begins { .. }) => {}
+            None | Some(Change::Begins { .. } | Change::Accepts) => {}
+            Some(Change::Invites(users)) => {
+                for user in users {
+                    if self.role(user).is_some() {
+                        broken!("{channel:?} {seq}: {user} is a member and invited");
+                    }
+                    self.join(user, seq, message::ROLE_MEMBER);
+                    self.leave(user, seq, fact.sender);
+                }
+            }
             Some(Change::Joins(users)) => {
+                let unasked = users.iter().find(|user| {
+                    let stays = self.members.get(user).filter(|stays| stays.invitation().is_none());
+                    stays.is_some_and(|stays| stays.ended_by == Some(**user))
+                });
+                if let Some(user) = unasked {
+                    broken!("{channel:?} {seq}: {user} left and is put back by {fact:?}");
+                }
                 users.iter().for_each(|user| self.join(*user, seq, message::ROLE_MEMBER));
             }
-            Some(Change::Removes(member)) => self.leave(member, seq),
-            Some(Change::Leaves) => self.leave(fact.sender, seq),
+            Some(Change::Removes(member)) => self.leave(member, seq, fact.sender),
+            Some(Change::Leaves) => self.leave(fact.sender, seq, fact.sender),
             Some(Change::Name(name)) => self.names.push((seq, name)),
             Some(Change::Role { member, role }) => {
                 if let Some(row) = self.members.get_mut(&member) {
@@ -510,10 +579,11 @@ impl History {
         }
     }
 
-    fn leave(&mut self, user: UserId, seq: Seq) {
-        let open = self.members.get_mut(&user).filter(|row| row.is_member());
-        if let Some(interval) = open.and_then(|row| row.intervals.last_mut()) {
+    fn leave(&mut self, user: UserId, seq: Seq, by: UserId) {
+        let Some(row) = self.members.get_mut(&user).filter(|row| row.is_member()) else { return };
+        if let Some(interval) = row.intervals.last_mut() {
             interval.left = Some(seq);
+            row.ended_by = Some(by);
         }
     }
 }

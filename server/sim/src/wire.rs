@@ -377,6 +377,10 @@ impl Watch {
         if body.retry_after_ms == 0 && repeat {
             broken!("repeat of durable send {id} refused with {body:?}");
         }
+        let unasked = asked.channel.filter(|channel| !oracle.may_need_consent(*channel, self.user));
+        if let (true, Some(channel)) = (body.code == Code::NeedsConsent.number(), unasked) {
+            broken!("{id} to {channel:?} refused with {body:?}, and its other user never refused anything");
+        }
         self.asked.remove(&id);
         Ok(())
     }

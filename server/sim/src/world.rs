@@ -17,6 +17,7 @@ use crate::oracle::{Check, Oracle};
 use crate::plan::{Faults, Plan};
 use crate::restore::Backup;
 use crate::rng::Rng;
+use crate::rulings::Rulings;
 use crate::sessions;
 use crate::trace::{Mode, Trace};
 use crate::workload;
@@ -53,8 +54,9 @@ pub struct World {
     pub(crate) wall_ahead: u64,
     boot_at: u64,
     pub(crate) space_low_until: Option<u64>,
-    commands: BTreeMap<Ticket, Command>,
-    next_ticket: u64,
+    pub(crate) commands: BTreeMap<Ticket, Command>,
+    pub(crate) rulings: Rulings,
+    pub(crate) next_ticket: u64,
     next_device: u64,
     /// How often each thing went wrong, for the summary.
     pub tally: Tally,
@@ -120,6 +122,7 @@ impl World {
             boot_at: 0,
             space_low_until: None,
             commands: BTreeMap::new(),
+            rulings: Rulings::default(),
             next_ticket: 0,
             next_device: 0,
             tally: Tally::default(),
@@ -322,7 +325,7 @@ impl World {
     /// Makes the accounts and devices that are missing.
     fn command(&mut self) {
         let asked = |user: UserId| {
-            let row = AccountRow { created_ms: user.0, not_before_ms: 0 };
+            let row = AccountRow { created_ms: user.0, ..AccountRow::default() };
             Command::CreateAccount { user, row }
         };
         for user in self.users.clone() {
@@ -364,7 +367,11 @@ impl World {
     /// Notes what a command forbids from the moment on in which it is under way.
     fn note(&mut self, command: &Command) {
         match command {
-            Command::CreateAccount { .. } | Command::AddDevice { .. } => {}
+            Command::CreateAccount { .. }
+            | Command::AddDevice { .. }
+            | Command::SetPolicy { .. }
+            | Command::Relate { .. }
+            | Command::Withdraw { .. } => {}
             Command::RemoveDevice { device, .. } => {
                 self.oracle.removing.insert(*device);
             }
@@ -388,12 +395,14 @@ impl World {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         node.tell(node.placement().user_home(user), Input::Control { ticket, command: command.clone() });
+        self.note_ruling(ticket, &command);
         self.commands.insert(ticket, command);
     }
 
     fn replies(&mut self) -> Check {
         let Some(node) = &mut self.node else { return Ok(()) };
-        for (ticket, outcome) in std::mem::take(&mut node.replies) {
+        let replies = std::mem::take(&mut node.replies);
+        for (ticket, outcome) in replies {
             let Some(command) = self.commands.remove(&ticket) else {
                 broken!("reply to {ticket:?}, which nobody asked");
             };
@@ -421,6 +430,10 @@ impl World {
                         "{user} is logged out everywhere, said the core, and older tokens are still good"
                     );
                 }
+                (Command::SetPolicy { .. } | Command::Relate { .. }, Ok(())) => {
+                    self.tell_everyone(ticket, command);
+                }
+                (Command::Withdraw { .. }, Ok(())) => self.heard_by_one(ticket),
                 // Refused while the disk is full or a read failed: it is asked again.
                 (_, outcome) => self.trace.say(self.now, || format!("reply to {command:?}: {outcome:?}")),
             }
@@ -466,6 +479,7 @@ impl World {
         self.count();
         self.node = None;
         self.commands.clear();
+        self.rulings.forget();
         self.network.server_died(&mut self.rng, self.now, 200);
         self.boot_at = self.now + self.rng.below(300);
         self.hide_a_log();

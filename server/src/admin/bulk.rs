@@ -94,7 +94,7 @@ fn add_rows(
         _ => (None, Vec::new()),
     };
     if account.is_none() {
-        rows.push(Row::Account { user, row: AccountRow { created_ms, not_before_ms: 0 } });
+        rows.push(Row::Account { user, row: AccountRow { created_ms, ..AccountRow::default() } });
     }
     let mut count = known.len();
     let news = devices.iter().filter(|device| known.iter().all(|(has, _)| has != *device));

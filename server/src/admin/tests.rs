@@ -103,7 +103,7 @@ async fn a_clean_directory_is_clean_and_an_unknown_account_is_found() {
     assert!(!clean && out.contains("broken: the account") && out.contains("broken 1, lost 0"), "{out}");
 
     let store = Store::open(&config.data, &config.storage()).unwrap();
-    let row = Row::Account { user, row: AccountRow { created_ms: 1, not_before_ms: 0 } };
+    let row = Row::Account { user, row: AccountRow { created_ms: 1, ..AccountRow::default() } };
     let parts = vec![Part { bay: BayId::of_user(user), rows: vec![row] }];
     store.commit(&[Batch { shard: ShardId(0), number: 1, parts }]).unwrap();
     let locked = check::run(&config, &mut Vec::new()).await.unwrap_err().to_string();

@@ -154,8 +154,10 @@ fn the_last_batches_are_committed_before_the_thread_ends() {
     };
     let (appender, thread) = start(0, work).unwrap();
     for number in 1..=200 {
-        let row =
-            Row::Account { user: UserId(number), row: AccountRow { created_ms: number, not_before_ms: 0 } };
+        let row = Row::Account {
+            user: UserId(number),
+            row: AccountRow { created_ms: number, ..AccountRow::default() },
+        };
         let bay = BayId::of_user(UserId(number));
         appender.append(Batch { shard: SHARD, number, parts: vec![Part { bay, rows: vec![row] }] });
     }

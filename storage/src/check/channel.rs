@@ -189,6 +189,13 @@ impl Replayed {
                 self.join(seq, [sender].into_iter().chain(members));
             }
             Some(Change::Joins(users)) => self.join(seq, users),
+            Some(Change::Accepts) => self.join(seq, [sender]),
+            Some(Change::Invites(users)) => {
+                for user in users {
+                    self.join(seq, [user]);
+                    self.leave(seq, user);
+                }
+            }
             Some(Change::Removes(member)) => self.leave(seq, member),
             Some(Change::Leaves) => self.leave(seq, sender),
             Some(Change::Name(name)) => self.name = name,

@@ -55,6 +55,12 @@ impl<'a> Stream<'a> {
         Ok(self.rows.pop_front())
     }
 
+    /// Takes the next row's value if this is its key.
+    pub(super) fn take_exactly(&mut self, key: &[u8]) -> Found<Option<Bytes>> {
+        let is_next = self.peek()?.is_some_and(|next| next == key);
+        if is_next { Ok(self.take()?.map(|(_, value)| value)) } else { Ok(None) }
+    }
+
     /// Takes the next row if its key begins with `prefix`.
     pub(super) fn take_within(&mut self, prefix: &[u8]) -> Found<Option<(Box<[u8]>, Bytes)>> {
         let within = self.peek()?.is_some_and(|key| key.starts_with(prefix));

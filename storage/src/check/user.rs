@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::commit::{AccountRow, DeviceRow, Interval};
+use protocol::commit::{AccountRow, DeviceRow, Interval, Relation};
 use protocol::limits::DEVICES_MAX;
 use protocol::{BayId, ChannelId, Generation, Seq, UserId};
 
@@ -51,12 +51,18 @@ pub(super) fn check(check: &mut Check<'_>, coverage: &Coverage, bay: BayId) -> F
             check.broken(bay, format!("rows of user {user}, who lives elsewhere"));
         }
         let prefix = key::user(user);
-        match streams.account.take_within(&prefix)? {
+        match streams.account.take_exactly(&prefix)? {
             None => check.report(Severity::Odd, bay, format!("rows of user {user}, who has no account")),
-            Some((_, value)) if AccountRow::decode(&value).is_none() => {
+            Some(value) if AccountRow::decode(&value).is_none() => {
                 check.broken(bay, format!("the account of user {user} cannot be read"));
             }
             Some(_) => {}
+        }
+        while let Some((key, value)) = streams.account.take_within(&prefix)? {
+            let is_whole = key::read_user_row(&key).is_some() && Relation::decode(&value).is_some();
+            if !is_whole {
+                check.broken(bay, format!("a relation of user {user} cannot be read: {key:02x?}"));
+            }
         }
         let mut one = User { user, bay, prefix, coverage, tracks: BTreeMap::new() };
         let listed = one.listed(check, &mut streams.joined)?;

@@ -93,7 +93,7 @@ impl World {
     pub fn account(&mut self, user: UserId) {
         self.commit(
             BayId::of_user(user),
-            vec![Row::Account { user, row: AccountRow { created_ms: 5, not_before_ms: 0 } }],
+            vec![Row::Account { user, row: AccountRow { created_ms: 5, ..AccountRow::default() } }],
         );
     }
 

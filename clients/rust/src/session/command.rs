@@ -2,7 +2,8 @@
 //! never crosses the wire; it can be given at any time, connected or not.
 
 use protocol::body::message::{
-    AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    SetRole,
 };
 use protocol::body::session::Reauth;
 use protocol::body::sync::{GetChannels, GetHistory, GetMembers, MarkRead};
@@ -76,6 +77,28 @@ impl Session {
     ) -> Result<SendId, Refusal> {
         check_users(members)?;
         self.send(channel, &AddMembers { channel: channel.0, members: rising(members) }, send_id)
+    }
+
+    /// Asks users whether they join a group: those who are not added unasked, and those who left it.
+    ///
+    /// # Errors
+    /// As for [`Self::send_text`].
+    pub fn invite_members(
+        &mut self,
+        channel: ChannelId,
+        members: &[UserId],
+        send_id: Option<SendId>,
+    ) -> Result<SendId, Refusal> {
+        check_users(members)?;
+        self.send(channel, &InviteMembers { channel: channel.0, members: rising(members) }, send_id)
+    }
+
+    /// Joins a group to which this user was invited.
+    ///
+    /// # Errors
+    /// As for [`Self::send_text`].
+    pub fn join(&mut self, channel: ChannelId, send_id: Option<SendId>) -> Result<SendId, Refusal> {
+        self.send(channel, &JoinGroup { channel: channel.0 }, send_id)
     }
 
     /// Removes a user from a group.

@@ -159,6 +159,10 @@ pub enum Content {
     },
     /// Users joined.
     Added(Vec<UserId>),
+    /// Users may join; an invited one of them gets this message and until it joins none after it.
+    Invited(Vec<UserId>),
+    /// The sender, who was invited, joined.
+    Joined,
     /// A user was removed.
     Removed(UserId),
     /// The sender left.
@@ -209,17 +213,19 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole,
+        AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+        SetRole,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
-        CreateGroup(_) | AddMembers(_) | RemoveMember(_) | LeaveGroup(_) | RenameGroup(_) | SetRole(_) => {
-            message.change()?
-        }
+        AddMembers(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_) | LeaveGroup(_)
+        | RemoveMember(_) | RenameGroup(_) | SetRole(_) => message.change()?,
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },
         Change::Joins(users) => Content::Added(users),
+        Change::Invites(users) => Content::Invited(users),
+        Change::Accepts => Content::Joined,
         Change::Removes(member) => Content::Removed(member),
         Change::Leaves => Content::Left,
         Change::Name(name) => Content::Renamed(name),

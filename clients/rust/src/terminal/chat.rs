@@ -93,6 +93,8 @@ pub(super) fn kind(content: &Content) -> &'static str {
         Content::Text(_) => "text",
         Content::Created { .. } => "created",
         Content::Added(_) => "added",
+        Content::Invited(_) => "invited",
+        Content::Joined => "joined",
         Content::Removed(_) => "removed",
         Content::Left => "left",
         Content::Renamed(_) => "renamed",

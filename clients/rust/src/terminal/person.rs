@@ -33,6 +33,8 @@ const HELP: &str = "\
   /to NAME             talk with a person, or in a group
   /group NAME a b c    make a group with a, b and c, and talk there
   /add NAME            put a person into this group
+  /invite NAME         ask a person whether to join this group
+  /join GROUP          join a group that you were invited to
   /remove NAME         take a person out of this group
   /leave               leave this group
   /members             who is in this group

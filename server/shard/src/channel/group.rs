@@ -2,11 +2,12 @@
 
 use protocol::body::message::{Change, ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
 use protocol::commit::{ChannelRow, IntervalRow, Row};
-use protocol::query::{Earlier, Member};
+use protocol::query::{Earlier, Ended, Member};
 use protocol::{ChannelId, Code, Refusal, Seq, UserId};
 
 use super::{Channel, Submit};
 use crate::limits::Limits;
+use crate::order::forbidden;
 
 /// What has changed with one message, besides history.
 #[derive(Debug, Default)]
@@ -15,8 +16,8 @@ pub(super) struct Changed {
     pub(super) rows: Vec<Row>,
     /// Whether the members are others than before.
     pub(super) members: bool,
-    /// Who left with this message, and is told so by it.
-    pub(super) gone: Option<UserId>,
+    /// Who receives the message without being a member: who left with it, or is invited by it.
+    pub(super) also: Vec<UserId>,
 }
 
 impl Channel {
@@ -27,13 +28,20 @@ impl Channel {
         if let Some(Change::Begins { members, .. }) = change {
             return self.check_create(members.len(), limits.group_members);
         }
+        if matches!(change, Some(Change::Accepts)) && self.exists && !self.is_member(sender) {
+            return self.check_accept(submit, limits);
+        }
         if !self.exists || !self.is_member(sender) {
-            return Err(Refusal::new(Code::Forbidden, "channel", "no such channel for this user"));
+            return Err(forbidden());
         }
         match change {
             // Whoever is a member may say something and leave.
             None | Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
             Some(Change::Joins(users)) => self.check_add(submit, users, limits),
+            Some(Change::Invites(users)) => self.check_invite(submit, users, limits),
+            Some(Change::Accepts) => {
+                Err(Refusal::new(Code::Limit, "channel", "you are a member of this group already"))
+            }
             Some(Change::Removes(member)) => self.check_remove(sender, *member),
             Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
             Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
@@ -49,6 +57,8 @@ impl Channel {
             None => Changed::default(),
             Some(Change::Begins { name, members }) => self.apply_create(sender, name, members),
             Some(Change::Joins(users)) => self.apply_add(submit, users),
+            Some(Change::Invites(users)) => self.apply_invite(submit, users),
+            Some(Change::Accepts) => self.apply_add(submit, &[sender]),
             Some(Change::Removes(member)) => self.apply_left(*member),
             Some(Change::Leaves) => self.apply_left(sender),
             Some(Change::Name(name)) => self.apply_rename(name),
@@ -81,6 +91,18 @@ impl Channel {
     }
 
     fn check_add(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
+        self.check_named(submit, named, limits)?;
+        let has_left =
+            |user: &UserId| submit.newcomers.get(user).is_some_and(|earlier| earlier.ended == Ended::Left);
+        if let Some(at) = named.iter().position(has_left) {
+            let text = "left this group; can be invited, and joins if it wants to";
+            return Err(Refusal::new(Code::NeedsConsent, format!("members[{at}]"), text));
+        }
+        Ok(())
+    }
+
+    /// What holds for whoever is added or invited.
+    fn check_named(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
         // Refused as a whole: the message says who joined, and its readers need not know who was in before.
         if let Some(at) = named.iter().position(|user| self.is_member(*user)) {
@@ -95,6 +117,36 @@ impl Channel {
             return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
         }
         check_size(self.members.len() + named.len(), limits.group_members)
+    }
+
+    /// Nobody is invited beyond the room that the group has now; others may be faster.
+    fn check_invite(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
+        self.check_named(submit, named, limits)?;
+        let is_invited = |user: &UserId| {
+            let ended = submit.newcomers.get(user).map(|earlier| earlier.ended);
+            matches!(ended, Some(Ended::Invited { by }) if self.may_invite(by))
+        };
+        if let Some(at) = named.iter().position(is_invited) {
+            let text = "is invited already; name only those who are not";
+            return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
+        }
+        Ok(())
+    }
+
+    /// An invitation is as good as who gave it: of one who may invite no more it is void. What the store remembers of the
+    /// sender is not here yet when this is asked for the first time.
+    fn check_accept(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
+        let earlier = submit.newcomers.get(&submit.origin.user);
+        match earlier.map(|earlier| earlier.ended) {
+            None => {}
+            Some(Ended::Invited { by }) if self.may_invite(by) => {}
+            Some(_) => return Err(forbidden()),
+        }
+        check_size(self.members.len() + 1, limits.group_members)
+    }
+
+    fn may_invite(&self, user: UserId) -> bool {
+        self.role(user).is_some_and(|role| role >= ROLE_ADMIN)
     }
 
     fn check_remove(&self, sender: UserId, member: UserId) -> Result<(), Refusal> {
@@ -133,7 +185,7 @@ impl Channel {
     fn apply_create(&mut self, owner: UserId, name: &str, others: &[UserId]) -> Changed {
         self.exists = true;
         name.clone_into(&mut self.name);
-        let mut changed = Changed { rows: vec![self.row()], members: true, gone: None };
+        let mut changed = Changed { rows: vec![self.row()], members: true, ..Changed::default() };
         self.join(owner, ROLE_OWNER, Earlier::default(), &mut changed);
         for user in others {
             self.join(*user, ROLE_MEMBER, Earlier::default(), &mut changed);
@@ -150,8 +202,21 @@ impl Channel {
         changed
     }
 
+    /// A stay that begins and ends with this message: who is invited may read it and nothing else, and holds the group's
+    /// name of now.
+    fn apply_invite(&mut self, submit: &Submit, users: &[UserId]) -> Changed {
+        let mut changed = Changed { also: users.to_vec(), ..Changed::default() };
+        let (joined, name) = (self.head, &self.name);
+        for user in users {
+            let number = submit.newcomers.get(user).map_or(0, |earlier| earlier.stays) + 1;
+            let row = IntervalRow { number, role: ROLE_MEMBER, left: Some(joined), name: name.clone() };
+            changed.rows.push(Row::Interval { channel: self.id, user: *user, joined, row });
+        }
+        changed
+    }
+
     fn apply_left(&mut self, user: UserId) -> Changed {
-        let mut changed = Changed { members: true, gone: Some(user), ..Changed::default() };
+        let mut changed = Changed { members: true, also: vec![user], ..Changed::default() };
         let Some(member) = self.members.remove(&user) else { return Changed::default() };
         // The name goes along: whatever the group is called later is not for who has left.
         let (left, name) = (Some(self.head), self.name.clone());
@@ -193,7 +258,7 @@ impl Channel {
     }
 
     fn join(&mut self, user: UserId, role: u8, earlier: Earlier, changed: &mut Changed) {
-        let Earlier { stays, position } = earlier;
+        let Earlier { stays, position, .. } = earlier;
         let member = Member { role, joined: self.head, number: stays + 1, position };
         changed.rows.push(stay_row(self.id, user, &member));
         self.members.insert(user, member);

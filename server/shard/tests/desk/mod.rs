@@ -313,7 +313,7 @@ pub fn user_answer(user: UserId, head: u64) -> Answer {
         devices.push((DeviceId(user.0), DeviceRow::default()));
     }
     Answer::User {
-        account: Some(AccountRow { created_ms: 1, not_before_ms: 0 }),
+        account: Some(AccountRow { created_ms: 1, ..AccountRow::default() }),
         devices,
         inbox_head: InboxSeq(head),
     }

@@ -2,6 +2,7 @@
 //! action of one device; what cannot be done now is simply not done).
 
 pub mod churn;
+pub mod consent;
 pub mod group;
 pub mod resend;
 pub mod resume;
@@ -14,10 +15,11 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 5] = [
+const OPERATIONS: [(u64, Act); 6] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
+    (consent::WEIGHT, consent::act),
     (resume::WEIGHT, resume::act),
     (resend::WEIGHT, resend::act),
 ];

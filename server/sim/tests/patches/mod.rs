@@ -264,6 +264,48 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "self.ask_after(dirty.min(0), asked, Query::Earlier { channel: id, users });",
     },
     Mutant {
+        name: "consent is remembered for ever",
+        file: "consents.rs",
+        from: "given.0 > self.all && self.of.get(&user)",
+        to: "given.0 > 0 || self.of.get(&user)",
+    },
+    Mutant {
+        name: "what was consented to is remembered of the other of the two",
+        file: "channel.rs",
+        from: "*(if user == small { by_large } else { by_small }) = given;",
+        to: "*(if user == small { by_small } else { by_large }) = given;",
+    },
+    Mutant {
+        name: "a user's thoughts of others are not asked for",
+        file: "consents.rs",
+        from: "if !account.has_relations {",
+        to: "if true {",
+    },
+    Mutant {
+        name: "who left is put back unasked",
+        file: "channel/group.rs",
+        from: "earlier.ended == Ended::Left)",
+        to: "earlier.ended == Ended::Left && earlier.stays > 250)",
+    },
+    Mutant {
+        name: "whoever was in a group joins it again",
+        file: "channel/group.rs",
+        from: "            Some(_) => return Err(forbidden()),",
+        to: "            Some(_) => {}",
+    },
+    Mutant {
+        name: "an invitation outlives the rights of who gave it",
+        file: "channel/group.rs",
+        from: "            Some(Ended::Invited { by }) if self.may_invite(by) => {}",
+        to: "            Some(Ended::Invited { .. }) => {}",
+    },
+    Mutant {
+        name: "who is invited gets no message",
+        file: "channel.rs",
+        from: "chain(changed.also.iter().copied()).collect();",
+        to: "collect();",
+    },
+    Mutant {
         name: "a stranger's mark is taken",
         file: "channel.rs",
         from: "self.members.get_mut(&user).filter(|member| member.joined <= durable)?;",

@@ -37,6 +37,8 @@ pub(super) enum Do<T = Target, U = String> {
     Text { target: T, text: String },
     Create { name: String, members: Vec<U> },
     Add { channel: ChannelId, users: Vec<U> },
+    Invite { channel: ChannelId, users: Vec<U> },
+    Join { channel: ChannelId },
     Remove { channel: ChannelId, user: U },
     Leave { channel: ChannelId },
     Rename { channel: ChannelId, name: String },
@@ -85,6 +87,10 @@ impl Do {
             Self::Text { target, text } => Do::Text { target: target.resolve(chat).await?, text },
             Self::Create { name, members } => Do::Create { name, members: users(chat, members).await? },
             Self::Add { channel, users: names } => Do::Add { channel, users: users(chat, names).await? },
+            Self::Invite { channel, users: names } => {
+                Do::Invite { channel, users: users(chat, names).await? }
+            }
+            Self::Join { channel } => Do::Join { channel },
             Self::Remove { channel, user } => Do::Remove { channel, user: chat.user(&user).await? },
             Self::Leave { channel } => Do::Leave { channel },
             Self::Rename { channel, name } => Do::Rename { channel, name },
@@ -99,6 +105,8 @@ impl Do<ChannelId, UserId> {
             Self::Text { target, text } => session.send_text(target, &text, id),
             Self::Create { name, members } => session.create_group(&name, &members, id).map(|made| made.0),
             Self::Add { channel, users } => session.add_members(channel, &users, id),
+            Self::Invite { channel, users } => session.invite_members(channel, &users, id),
+            Self::Join { channel } => session.join(channel, id),
             Self::Remove { channel, user } => session.remove_member(channel, user, id),
             Self::Leave { channel } => session.leave(channel, id),
             Self::Rename { channel, name } => session.rename(channel, &name, id),
@@ -140,6 +148,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("send", &["to", "channel", "text", "send_id"]),
     ("create_group", &["name", "members", "send_id"]),
     ("add", &["channel", "user", "users", "send_id"]),
+    ("invite", &["channel", "user", "users", "send_id"]),
+    ("join", &["channel", "send_id"]),
     ("remove", &["channel", "user", "send_id"]),
     ("leave", &["channel", "send_id"]),
     ("rename", &["channel", "name", "send_id"]),
@@ -216,11 +226,14 @@ impl Fields<'_> {
         }
         let channel = self.need("channel", self.channel("channel"))?;
         let user = || self.need("user", self.text("user"));
+        let users = || match self.texts("users")? {
+            Some(users) => Ok::<_, String>(users),
+            None => Ok(vec![user()?]),
+        };
         Ok(match cmd {
-            "add" => match self.texts("users")? {
-                Some(users) => Do::Add { channel, users },
-                None => Do::Add { channel, users: vec![user()?] },
-            },
+            "add" => Do::Add { channel, users: users()? },
+            "invite" => Do::Invite { channel, users: users()? },
+            "join" => Do::Join { channel },
             "remove" => Do::Remove { channel, user: user()? },
             "leave" => Do::Leave { channel },
             "rename" => Do::Rename { channel, name: self.need("name", self.text("name"))? },
@@ -347,6 +360,8 @@ mod tests {
             r#"{"cmd":"send","channel":"340282366920938463463374607431768211455","text":"x","send_id":"9"}"#,
             r#"{"cmd":"create_group","name":"g","members":["a","b"]}"#,
             r#"{"cmd":"add","channel":"5","user":"a"}"#,
+            r#"{"cmd":"invite","channel":"5","users":["a"]}"#,
+            r#"{"cmd":"join","channel":"5"}"#,
             r#"{"cmd":"remove","channel":5,"user":"a"}"#,
             r#"{"cmd":"channels"}"#,
             r#"{"cmd":"quit"}"#,

@@ -178,12 +178,14 @@ async fn render(chat: &mut Chat, message: &Message) -> Value {
         "kind": kind(&message.content),
     });
     match &message.content {
-        Content::Text(_) | Content::Left => {}
+        Content::Text(_) | Content::Left | Content::Joined => {}
         Content::Created { name, members } => {
             set(&mut event, "name", name.as_str().into());
             set(&mut event, "users", chat.names_of(members).await.into());
         }
-        Content::Added(users) => set(&mut event, "users", chat.names_of(users).await.into()),
+        Content::Added(users) | Content::Invited(users) => {
+            set(&mut event, "users", chat.names_of(users).await.into());
+        }
         Content::Removed(user) => set(&mut event, "users", chat.names_of(&[*user]).await.into()),
         Content::Renamed(name) => set(&mut event, "name", name.as_str().into()),
         Content::Role { member, role: number } => {

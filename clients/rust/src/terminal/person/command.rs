@@ -32,6 +32,8 @@ impl Person {
             "to" => self.turn_to(rest).await,
             "group" => self.make_group(rest).await,
             "add" => self.add(rest).await,
+            "invite" => self.invite(rest).await,
+            "join" => self.join(rest).await,
             "remove" => self.remove(rest).await,
             "leave" => self.leave().await,
             "members" => self.ask_members().await,
@@ -164,6 +166,21 @@ impl Person {
     async fn add(&mut self, name: &str) -> Result<(), Trouble> {
         let (channel, user) = (self.group()?, self.user(name).await?);
         let send_id = self.chat()?.client.add_members(channel, &[user]).await?;
+        self.sent(send_id, channel);
+        Ok(())
+    }
+
+    async fn invite(&mut self, name: &str) -> Result<(), Trouble> {
+        let (channel, user) = (self.group()?, self.user(name).await?);
+        let send_id = self.chat()?.client.invite_members(channel, &[user]).await?;
+        self.sent(send_id, channel);
+        Ok(())
+    }
+
+    async fn join(&mut self, name: &str) -> Result<(), Trouble> {
+        self.turn_to(name).await?;
+        let channel = self.group()?;
+        let send_id = self.chat()?.client.join(channel).await?;
         self.sent(send_id, channel);
         Ok(())
     }

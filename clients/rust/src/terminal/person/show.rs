@@ -118,6 +118,8 @@ impl Person {
                 format!("{who} made the group #{name} with {with}")
             }
             Content::Added(users) => format!("{who} added {}", self.names_of(users).await),
+            Content::Invited(users) => format!("{who} invited {}", self.names_of(users).await),
+            Content::Joined => format!("{who} joined"),
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user).await),
             Content::Left => format!("{who} left"),
             Content::Renamed(name) => format!("{who} renamed the group to #{name}"),
