@@ -257,6 +257,11 @@ pub struct Policy {
     pub see: Audience,
 }
 
+impl Policy {
+    /// Nobody may do anything: of a user who is no more.
+    pub const NOBODY: Self = Self { message: Audience::Nobody, add: Audience::Nobody, see: Audience::Nobody };
+}
+
 /// What a user has said of another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Relation {

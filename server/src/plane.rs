@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api::{HomeError, Pending, Route};
-use protocol::commit::AccountRow;
-use protocol::{DeviceId, Placement, UserId};
+use protocol::commit::{AccountRow, Policy, Relation};
+use protocol::{DeviceId, Placement, ShardId, UserId};
 use shard::{Command, CommandError};
 use tokio::sync::oneshot;
 
@@ -41,8 +41,23 @@ impl DataPlane {
     }
 
     async fn ask(&self, command: Command) -> Result<(), HomeError> {
+        self.ask_at(self.placement.user_home(command.user()), command).await
+    }
+
+    /// Asks a user's home, and then tells every shard to forget what the user said before. The order matters: a shard
+    /// that asks the home again from then on is told the new.
+    async fn rule(&self, command: Command) -> Result<(), HomeError> {
+        let user = command.user();
+        self.ask(command).await?;
+        for shard in (0..self.placement.shards()).map(ShardId) {
+            self.ask_at(shard, Command::Withdraw { user }).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_at(&self, shard: ShardId, command: Command) -> Result<(), HomeError> {
         let not_now = |words: &str| HomeError::NotNow(words.into());
-        let home = self.outlets.to(self.placement.user_home(command.user()));
+        let home = self.outlets.to(shard);
         let home = home.ok_or_else(|| not_now("no such shard"))?;
         let (reply, answer) = oneshot::channel();
         let reply = Box::new(move |outcome| {
@@ -95,6 +110,14 @@ impl api::Homes for DataPlane {
         Box::pin(self.ask(Command::LogOutAll { user, not_before_ms, keep }))
     }
 
+    fn relate(&self, user: UserId, other: UserId, relation: Relation) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(self.rule(Command::Relate { user, other, relation }))
+    }
+
+    fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(self.rule(Command::SetPolicy { user, policy }))
+    }
+
     fn is_storage_full(&self) -> bool {
         self.metrics.space.read().1
     }
@@ -132,7 +155,6 @@ mod tests {
     use super::*;
     use crate::mesh;
     use api::Homes;
-    use protocol::ShardId;
 
     fn plane(outlets: &Outlets) -> DataPlane {
         let metrics = Metrics {

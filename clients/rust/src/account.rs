@@ -4,6 +4,9 @@ use hyper::{Method, StatusCode};
 use protocol::{DeviceId, UserId};
 use serde_json::{Value, json};
 
+mod relations;
+
+pub use self::relations::{Audience, Friend, Privacy, Standing};
 pub use crate::http::HttpError;
 use crate::http::{Place, Scheme};
 use crate::trust::Trust;

@@ -15,6 +15,7 @@ mod invites;
 mod leaving;
 mod likeness;
 mod refresh;
+mod relations;
 mod second_factor;
 
 pub use devices::{AddDevice, DeviceRecord};
@@ -22,6 +23,7 @@ pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
 pub use refresh::Lifetimes;
 pub(crate) use refresh::{Next, Shown};
+pub(crate) use relations::{BLOCKS_MAX, FRIENDS_MAX, Other, RelationFault, Standing};
 
 /// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
 const ID_TRIES: u32 = 100;
@@ -38,6 +40,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "refresh tokens", include_str!("../migrations/0005_refresh_tokens.sql")),
     (6, "two factor", include_str!("../migrations/0006_two_factor.sql")),
     (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
+    (12, "relations", include_str!("../migrations/0012_relations.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.

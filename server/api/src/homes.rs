@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use protocol::commit::{Policy, Relation};
 use protocol::{DeviceId, UserId};
 
 /// An answer that is on its way.
@@ -63,6 +64,12 @@ pub trait Homes: Send + Sync + 'static {
         not_before_ms: u64,
         keep: Option<DeviceId>,
     ) -> Pending<'_, Result<(), HomeError>>;
+
+    /// Makes the user's home know what the user thinks of another, durably, and every shard act by it.
+    fn relate(&self, user: UserId, other: UserId, relation: Relation) -> Pending<'_, Result<(), HomeError>>;
+
+    /// Makes the user's home know who may come near the user, durably, and every shard act by it.
+    fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>>;
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

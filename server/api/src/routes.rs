@@ -20,6 +20,14 @@
 //! POST /v1/invites                Bearer    {"expires_s"?}                   201 {"invite","code",...}, for one person
 //! GET  /v1/invites                Bearer    ?after                           200 {"invites":[...],"next"?}
 //! DELETE /v1/invites/{id}         Bearer                                     204
+//! GET  /v1/friends                Bearer    ?after                           200 {"friends":[...],"next"?}
+//! PUT  /v1/friends/{id}           Bearer                                     200 {"user","state"}
+//! DELETE /v1/friends/{id}         Bearer                                     204
+//! GET  /v1/blocks                 Bearer    ?after                           200 {"blocks":[...],"next"?}
+//! PUT  /v1/blocks/{id}            Bearer                                     204; repeatable, as DELETE
+//! DELETE /v1/blocks/{id}          Bearer                                     204
+//! GET  /v1/privacy                Bearer                                     200 {"message","add","see"}
+//! PATCH /v1/privacy               Bearer    {"message"?,"add"?,"see"?}        200 as GET
 //! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
 //! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
 //! GET  /healthz /readyz                                                      text
@@ -50,6 +58,7 @@ mod login;
 mod operate;
 mod password;
 mod profile;
+mod relations;
 mod route;
 mod signup;
 mod token;
@@ -58,10 +67,11 @@ mod users;
 
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
 pub(crate) use operate::Counters;
+pub(crate) use relations::tell_rest;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 
 use crate::error::ApiError;
 use crate::server::Shared;
@@ -86,6 +96,11 @@ pub(crate) fn public(shared: Shared) -> Router {
         .route("/v1/route", get(route::route))
         .route("/v1/invites", post(invites::make_own).get(invites::list_own))
         .route("/v1/invites/{id}", delete(invites::revoke_own))
+        .route("/v1/friends", get(relations::friends))
+        .route("/v1/friends/{id}", put(relations::befriend).delete(relations::part))
+        .route("/v1/blocks", get(relations::blocks))
+        .route("/v1/blocks/{id}", put(relations::block).delete(relations::unblock))
+        .route("/v1/privacy", get(relations::privacy).patch(relations::set_privacy))
         .route("/v1/profile", patch(profile::change))
         .route("/v1/account/delete", post(profile::leave))
         .route("/healthz", get(operate::healthz))

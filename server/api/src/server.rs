@@ -162,6 +162,7 @@ pub struct Listeners {
 
 /// Serves until `end` completes, then lets what is under way end, for a bounded time.
 pub async fn serve(listeners: Listeners, api: Api, end: impl Future<Output = ()>) {
+    let telling = tokio::spawn(routes::tell_rest(api.shared.clone()));
     let (ends, ended) = watch::channel(());
     let Listeners { public, admin } = listeners;
     let [public, admin] = [(Audience::Public, public), (Audience::Admin, admin)]
@@ -172,6 +173,7 @@ pub async fn serve(listeners: Listeners, api: Api, end: impl Future<Output = ()>
         drop(ends);
     };
     tokio::join!(both, end);
+    telling.abort();
 }
 
 fn port(audience: Audience, listener: TcpListener, api: &Api) -> Port {

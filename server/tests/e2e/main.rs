@@ -21,6 +21,7 @@ macro_rules! over_both {
 
 mod big;
 mod bounds;
+mod consent;
 mod datagrams;
 mod documented;
 mod enemies;

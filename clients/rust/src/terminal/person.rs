@@ -16,6 +16,7 @@ use crate::account::AccountError;
 use crate::dial::ClientError;
 
 mod command;
+mod relations;
 mod show;
 
 use show::Paint;
@@ -40,6 +41,10 @@ const HELP: &str = "\
   /members             who is in this group
   /history             what was said here; again for more
   /channels            your conversations
+  /friends             your friends, and who asks to be one
+  /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
+  /block NAME          take nothing from a person any more; /unblock NAME ends it
+  /privacy [PART WHO]  who may message, add or see you: everyone, friends or nobody
   /signup [INVITE]     make the account of --user
   /login               log in again
   /twofactor on        log in with codes of an authenticator app from now on

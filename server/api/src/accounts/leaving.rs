@@ -26,6 +26,7 @@ impl Accounts {
         gone.execute(&mut *transaction).await?;
         for delete in [
             "DELETE FROM invites WHERE made_by = $1",
+            "DELETE FROM relations WHERE user_id = $1 OR other_id = $1",
             "DELETE FROM devices WHERE user_id = $1",
             "DELETE FROM users WHERE user_id = $1",
         ] {

@@ -4,15 +4,17 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use protocol::UserId;
+use protocol::commit::Policy;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
 use super::known::Known;
-use super::login::authenticate;
+use super::login::{authenticate, home_refused};
 use super::users::shown;
 use crate::error::ApiError;
+use crate::homes::HomeError;
 use crate::json::Json;
 use crate::now_ms;
 use crate::server::{Peer, Shared};
@@ -40,7 +42,7 @@ pub(crate) async fn change(
     api.accounts.set_profile(claims.user, display_name, about).await?;
     let account = api.accounts.user(claims.user).await?;
     let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
-    Ok(axum::Json(shown(&account)))
+    Ok(axum::Json(shown(&account, true)))
 }
 
 /// Any text without control characters, but for line breaks where there may be several lines.
@@ -87,10 +89,16 @@ pub(crate) async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// In the user's turn: the core forgets the devices and refuses their tokens, then the account is no more. Cut short
+/// In the user's turn: the core forgets the devices, refuses their tokens, and lets nobody write to the user any more; then
+/// the account is no more. Cut short
 /// between the two, the account is logged out everywhere; its owner logs in and asks again.
 pub(super) async fn erase(api: &Shared, user: UserId) -> Result<(), ApiError> {
     log_out_all(api, user, None).await?;
+    match api.homes.set_policy(user, Policy::NOBODY).await {
+        // The core does not know one who has never logged in.
+        Ok(()) | Err(HomeError::NoSuchUser) => {}
+        Err(error) => return Err(home_refused(&error)),
+    }
     api.accounts.erase_user(user, now_ms()).await?;
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) async fn by_name(
     let Path(name) = path.map_err(|error| ApiError::field("name", error.body_text()))?;
     let name = Sought::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
     count(&api, asks.user)?;
-    found(&api, api.accounts.user_by_name(&name).await?).await
+    found(&api, asks.user, api.accounts.user_by_name(&name).await?).await
 }
 
 pub(crate) async fn by_id(
@@ -30,7 +30,7 @@ pub(crate) async fn by_id(
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     let user = UserId(parse_id("id", &id)?);
     count(&api, asks.user)?;
-    found(&api, api.accounts.user(user).await?).await
+    found(&api, asks.user, api.accounts.user(user).await?).await
 }
 
 /// Ids are times, so they are easy to walk through: a user has so many look-ups an hour.
@@ -39,7 +39,11 @@ fn count(api: &Shared, asks: UserId) -> Result<(), ApiError> {
     taken.map_err(|wait_ms| ApiError::too_many(wait_ms, "too many users were looked up; wait"))
 }
 
-async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Value>, ApiError> {
+async fn found(
+    api: &Shared,
+    viewer: UserId,
+    account: Option<Account>,
+) -> Result<axum::Json<Value>, ApiError> {
     let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
     if !account.in_core {
         match api.homes.create_account(account.user, account.created_ms).await {
@@ -47,13 +51,15 @@ async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Valu
             Err(error) => tracing::warn!(user = %account.user, %error, "the core does not know the user yet"),
         }
     }
-    Ok(axum::Json(shown(&account)))
+    let may_see = api.accounts.may_see(viewer, account.user).await?;
+    Ok(axum::Json(shown(&account, may_see)))
 }
 
-/// What everybody sees of a user.
-pub(super) fn shown(account: &Account) -> Value {
+/// What is seen of a user: the name by everybody, the rest by those who may.
+pub(super) fn shown(account: &Account, may_see: bool) -> Value {
+    let rest = |text: &str| if may_see { text.to_owned() } else { String::new() };
     json!({
-        "user": account.user.to_string(), "name": account.name, "display_name": account.display_name,
-        "about": account.about,
+        "user": account.user.to_string(), "name": account.name,
+        "display_name": rest(&account.display_name), "about": rest(&account.about),
     })
 }

@@ -16,6 +16,7 @@ use api::{
     Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Listeners,
     Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
 };
+use protocol::commit::{Policy, Relation};
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -48,6 +49,8 @@ pub struct FakeHomes {
     pub devices: Mutex<BTreeSet<(UserId, DeviceId)>>,
     pub removed: Mutex<Vec<(UserId, DeviceId)>>,
     pub not_before: Mutex<BTreeMap<UserId, u64>>,
+    pub relations: Mutex<BTreeMap<(UserId, UserId), Relation>>,
+    pub policies: Mutex<BTreeMap<UserId, Policy>>,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
 }
@@ -104,6 +107,28 @@ impl Homes for FakeHomes {
             self.outcome()?;
             self.devices.lock().unwrap().retain(|(of, device)| *of != user || Some(*device) == keep);
             self.not_before.lock().unwrap().insert(user, not_before_ms);
+            Ok(())
+        })
+    }
+
+    fn relate(&self, user: UserId, other: UserId, relation: Relation) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(async move {
+            self.outcome()?;
+            if !self.users.lock().unwrap().contains(&user) {
+                return Err(HomeError::NoSuchUser);
+            }
+            self.relations.lock().unwrap().insert((user, other), relation);
+            Ok(())
+        })
+    }
+
+    fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(async move {
+            self.outcome()?;
+            if !self.users.lock().unwrap().contains(&user) {
+                return Err(HomeError::NoSuchUser);
+            }
+            self.policies.lock().unwrap().insert(user, policy);
             Ok(())
         })
     }

@@ -47,6 +47,9 @@ impl Person {
             "signup" => self.sign_up(rest).await,
             "login" => self.log_in(None).await,
             "twofactor" => self.two_factor(rest).await,
+            "friends" => self.friends().await,
+            "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
+            "privacy" => self.privacy(rest).await,
             "help" => Ok(self.line(HELP)?),
             "quit" => {
                 self.quit();
@@ -130,7 +133,7 @@ impl Person {
         Ok(self.say(&format!("Now with {title}."))?)
     }
 
-    async fn user(&mut self, name: &str) -> Result<UserId, Trouble> {
+    pub(super) async fn user(&mut self, name: &str) -> Result<UserId, Trouble> {
         if name.is_empty() {
             return Err(Trouble::Said("whom? Give a name.".into()));
         }
