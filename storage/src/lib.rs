@@ -36,8 +36,10 @@ pub use migrate::{Migrated, migrate};
 #[cfg(feature = "rocks")]
 pub use options::Options;
 pub use protocol::commit::{
-    AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, Part, PositionRow, Row,
+    AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, Part, PositionRow, Relation, Row,
 };
-pub use protocol::query::{Answer, BayState, Delivery, Earlier, JoinedItem, Member, PageBounds, Query, Sent};
+pub use protocol::query::{
+    Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,
+};
 pub use rows::Tier;
 pub use store::{Store, StoreStats};

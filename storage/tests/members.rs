@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use protocol::limits::UNREAD_MESSAGES_MAX;
 use protocol::{BayId, ChannelId, Seq, UserId};
-use storage::{Answer, Earlier, Interval, JoinedItem, Member, PositionRow, Query, Row};
+use storage::{Answer, Earlier, Ended, Interval, JoinedItem, Member, PositionRow, Query, Relation, Row};
 use world::World;
 
 contract! {
     stays_are_rows_of_their_own
+    how_a_stay_ended_is_what_its_last_message_says
+    who_is_invited_reads_one_message
+    what_a_user_thinks_of_another
     a_position_is_what_is_read
     who_left_sees_the_name_of_its_time
     a_list_that_is_behind_shows_no_later_name
@@ -91,6 +94,76 @@ fn stays_are_rows_of_their_own(mut world: World) {
     assert_eq!(present(&world, channel).iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [1, 3]);
     world.deliver_all();
     assert_eq!(world.findings(), [""; 0]);
+}
+
+fn how_a_stay_ended_is_what_its_last_message_says(mut world: World) {
+    let channel = group(&mut world, &[2, 3]);
+    let ended = |world: &World| earlier(world, channel, &[TWO])[0].ended;
+    assert_eq!(ended(&world), Ended::Not, "it lasts");
+    world.remove(channel, ONE, TWO);
+    assert_eq!(ended(&world), Ended::Not, "by another");
+    world.add(channel, ONE, TWO);
+    world.remove(channel, TWO, TWO);
+    assert_eq!(ended(&world), Ended::Left);
+    world.invite(channel, UserId(3), TWO);
+    assert_eq!(ended(&world), Ended::Invited { by: UserId(3) });
+    world.accept(channel, TWO);
+    assert_eq!(ended(&world), Ended::Not);
+    assert_eq!(earlier(&world, channel, &[TWO])[0].stays, 4);
+    assert_eq!(earlier(&world, channel, &[UserId(9)])[0], Earlier::default());
+    world.deliver_all();
+    assert_eq!(world.findings(), [""; 0]);
+}
+
+fn who_is_invited_reads_one_message(mut world: World) {
+    let channel = group(&mut world, &[3]);
+    world.account(TWO);
+    world.text(channel, ONE, "before");
+    let invited = world.invite(channel, ONE, TWO);
+    world.rename(channel, ONE, "later");
+    world.deliver_all();
+    assert_eq!(intervals(&world, channel, TWO), [interval(invited.0, Some(invited.0))]);
+    assert_eq!(present(&world, channel).iter().map(|(user, _)| user.0).collect::<Vec<_>>(), [1, 3]);
+    let item = &list(&world, TWO)[0];
+    assert_eq!((item.joined, item.left, item.head), (invited, Some(invited), invited));
+    assert_eq!((item.name.as_str(), item.unread), ("first", 0), "the name of its time");
+    let joined = world.accept(channel, TWO);
+    world.text(channel, ONE, "welcome");
+    world.deliver_all();
+    let item = &list(&world, TWO)[0];
+    assert_eq!((item.joined, item.left, item.unread), (joined, None, 1));
+    assert_eq!(item.name, "later");
+    assert_eq!(world.findings(), [""; 0]);
+}
+
+fn what_a_user_thinks_of_another(mut world: World) {
+    [ONE, TWO].into_iter().for_each(|user| world.account(user));
+    let thinks = |world: &World, user, other| match world.read(&Query::Relation { user, other }) {
+        Answer::Relation(relation) => relation,
+        other => panic!("{other:?}"),
+    };
+    let bay = BayId::of_user(ONE);
+    assert_eq!(thinks(&world, ONE, TWO), Relation::default());
+    for (is_friend, is_blocked) in [(true, false), (false, true), (true, true), (false, false), (false, true)]
+    {
+        let relation = Relation { is_friend, is_blocked };
+        world.commit(bay, vec![Row::Relation { user: ONE, other: TWO, relation }]);
+        assert_eq!(thinks(&world, ONE, TWO), relation);
+        assert_eq!(thinks(&world, TWO, ONE), Relation::default(), "what one says is not the other's");
+        assert_eq!(thinks(&world, ONE, UserId(3)), Relation::default());
+    }
+    // A relation is no account.
+    let known = match world.read(&Query::User(ONE)) {
+        Answer::User { account, .. } => account,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(known.map(|row| row.created_ms), Some(5));
+    assert_eq!(world.stores[0].users().unwrap().len(), 2);
+    assert_eq!(world.findings(), [""; 0]);
+    // Rows of who has no account are reported, and are no account.
+    let (user, relation) = (UserId(7), Relation { is_friend: true, is_blocked: false });
+    world.commit(BayId::of_user(user), vec![Row::Relation { user, other: ONE, relation }]);
+    assert_eq!(world.findings().len(), 1, "{:?}", world.findings());
 }
 
 fn a_position_is_what_is_read(mut world: World) {

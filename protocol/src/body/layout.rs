@@ -6,7 +6,10 @@ use core::mem::offset_of;
 use rkyv::Archived;
 
 use super::ingest::{Body, ingest, read};
-use super::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText, SetRole};
+use super::message::{
+    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    SetRole,
+};
 use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
@@ -144,6 +147,13 @@ roots {
         channel: u128, 0, "a group id";
         member: u64, 16, "not 0";
         role: u8, 24, "0 member, 1 admin, 2 owner";
+    }
+    InviteMembers 24 {
+        channel: u128, 0, "a group id";
+        members: Vec<u64>, 16, "who may join: rising, no repeats, no 0, at least one";
+    }
+    JoinGroup 16 {
+        channel: u128, 0, "a group id";
     }
     Hello 24 {
         generation: u64, 0, "below 2^53; 0 for a device that holds nothing";

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::body::encode;
-use protocol::body::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, RenameGroup, SendText};
+use protocol::body::message::{
+    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+};
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
     AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store,
@@ -160,6 +162,23 @@ impl World {
         member.0.push(Interval { joined, left: None });
         let frame = encode(self.next_send(), &AddMembers { channel: channel.0, members: vec![user.0] });
         self.append(channel, sender, &frame)
+    }
+
+    pub fn invite(&mut self, channel: ChannelId, sender: UserId, user: UserId) -> Seq {
+        let seq = self.heads[&channel].next();
+        let member = self.groups.get_mut(&channel).unwrap().members.entry(user).or_default();
+        assert!(!member.is_member());
+        member.0.push(Interval { joined: seq, left: Some(seq) });
+        let frame = encode(self.next_send(), &InviteMembers { channel: channel.0, members: vec![user.0] });
+        self.append(channel, sender, &frame)
+    }
+
+    pub fn accept(&mut self, channel: ChannelId, user: UserId) -> Seq {
+        let joined = self.heads[&channel].next();
+        let member = self.groups.get_mut(&channel).unwrap().members.entry(user).or_default();
+        member.0.push(Interval { joined, left: None });
+        let frame = encode(self.next_send(), &JoinGroup { channel: channel.0 });
+        self.append(channel, user, &frame)
     }
 
     pub fn remove(&mut self, channel: ChannelId, sender: UserId, user: UserId) -> Seq {
