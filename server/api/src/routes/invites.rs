@@ -10,7 +10,7 @@ use super::admin::Operator;
 use super::bearer::Bearer;
 use crate::accounts::{FreshInvite, Invite, Invited};
 use crate::error::ApiError;
-use crate::json::{Json, parse_id};
+use crate::json::{Json, bad_query, parse_id};
 use crate::now_ms;
 use crate::server::{Shared, Signup};
 
@@ -25,7 +25,7 @@ pub const INVITE_S_MAX: u64 = 31_536_000;
 /// Life of an invite unless it is said, seconds: a week.
 pub const INVITE_S: u64 = 7 * 24 * 3600;
 /// Invites in one page of a list.
-const PAGE: u32 = 200;
+pub(crate) const PAGE: u32 = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,7 +130,7 @@ fn number(path: Result<Path<String>, PathRejection>) -> Result<u64, ApiError> {
 }
 
 fn after(from: Result<Query<After>, QueryRejection>) -> Result<u64, ApiError> {
-    let Query(from) = from.map_err(|error| ApiError::field("after", error.body_text()))?;
+    let Query(from) = from.map_err(|error| bad_query("after", &error))?;
     from.after.map_or(Ok(0), |id| parse_id("after", &id))
 }
 
