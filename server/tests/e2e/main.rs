@@ -33,6 +33,7 @@ mod kill;
 mod latency;
 mod ledger;
 mod marks;
+mod moved;
 mod names;
 mod neighbours;
 mod networks;
