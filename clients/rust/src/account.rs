@@ -200,14 +200,17 @@ impl Account {
         Ok(Self { place: Place::parse(url, Scheme::Http, &trust)?, trust })
     }
 
-    /// Where a login says that the chat is. Whoever came by TLS never goes on in clear text.
-    pub(crate) fn chat_place(&self, login: &Login) -> Result<Place, HttpError> {
-        let place = Place::parse(&login.chat, Scheme::Ws, &self.trust)?;
-        if self.place.is_secure() && !place.is_secure() {
-            let fault = format!(
-                "the login came by TLS, and {} would be in clear text; it must be wss://",
-                login.chat
-            );
+    /// Whether nobody on the way can read or change what it says.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.place.is_secure()
+    }
+
+    /// Where a login or a route says that the chat is. Whoever came by TLS never goes on in clear text.
+    pub(crate) fn chat_place(&self, chat: &str) -> Result<Place, HttpError> {
+        let place = Place::parse(chat, Scheme::Ws, &self.trust)?;
+        if self.is_secure() && !place.is_secure() {
+            let fault =
+                format!("the login came by TLS, and {chat} would be in clear text; it must be wss://");
             return Err(place.untrusted(fault));
         }
         Ok(place)

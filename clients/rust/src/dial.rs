@@ -3,6 +3,9 @@
 //! Whoever logged in over `https://` goes on over TLS and never in clear text. A server that is not who it should be (a certificate
 //! that nobody trusts or that is not the announced one, a chat address in clear text) is told as [`Event::Untrusted`]; nothing is
 //! said to it, and it is tried again.
+//!
+//! Addresses are believed until they fail: after two dials in a row that found no server, the control plane is asked where it is
+//! now (`GET /v1/route`) before each further one. While that does not answer either, the last addresses are tried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,14 +127,13 @@ impl Client {
     /// # Errors
     /// As for [`Self::start`].
     pub fn start_over(options: Options, transport: Transport) -> Result<(Self, Events), HttpError> {
-        let roads = Arc::new(Roads::new(transport));
-        let place = options.account.chat_place(&options.login)?;
+        let roads = Arc::new(Roads::new(transport, options.account.chat_place(&options.login.chat)?));
         let session = Session::new(Config::new(options.login.user, entropy_u64()), options.saved.clone());
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (event_queue, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (told, login) = watch::channel(options.login.clone());
         let ways = roads.clone();
-        tokio::spawn(Task::new(options, place, ways, session, command_queue, event_queue, told).run());
+        tokio::spawn(Task::new(options, ways, session, command_queue, event_queue, told).run());
         Ok((Self { commands, login, roads }, Events { events }))
     }
 

@@ -8,6 +8,7 @@ use protocol::DeviceId;
 
 use crate::accounts::{AccountsError, InviteFault};
 use crate::database::{Meaning, meaning};
+use crate::openapi::problems::problem;
 
 /// The media type of a refusal.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -43,6 +44,12 @@ impl ApiError {
         Self { field: Some(field.chars().take(FIELD_CHARS_MAX).collect()), ..self }
     }
 
+    /// The same, and it can succeed later: in so many milliseconds.
+    #[must_use]
+    pub fn after_ms(self, retry_after_ms: u64) -> Self {
+        Self { retry_after_ms: retry_after_ms.max(1), ..self }
+    }
+
     /// A value is outside its documented bounds.
     #[must_use]
     pub fn field(field: &str, detail: impl std::fmt::Display) -> Self {
@@ -64,30 +71,26 @@ impl ApiError {
     /// Too often.
     #[must_use]
     pub fn rate(retry_after_ms: u64) -> Self {
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate", "too many failed logins; wait");
-        Self { retry_after_ms: retry_after_ms.max(1), ..error }
+        Self::too_many(retry_after_ms, "too many failed logins; wait")
     }
 
     /// Too often something else than a failed login.
     #[must_use]
     pub fn too_many(retry_after_ms: u64, detail: impl Into<String>) -> Self {
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate", detail);
-        Self { retry_after_ms: retry_after_ms.max(1), ..error }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate", detail).after_ms(retry_after_ms)
     }
 
     /// The server is at a bound of its own.
     #[must_use]
     pub fn busy(retry_after_ms: u64, detail: impl Into<String>) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
-        Self { retry_after_ms: retry_after_ms.max(1), ..error }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).after_ms(retry_after_ms)
     }
 
     /// The disk is nearly full: what writes is refused.
     #[must_use]
     pub fn storage_full(retry_after_ms: u64) -> Self {
         let message = "the disk is nearly full; nothing new is accepted";
-        let error = Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message);
-        Self { retry_after_ms: retry_after_ms.max(1), ..error }
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", message).after_ms(retry_after_ms)
     }
 
     /// The account has its full number of devices.
@@ -105,6 +108,11 @@ impl ApiError {
     pub fn internal(error: impl std::fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
+    }
+
+    fn is_documented(&self) -> bool {
+        let known = problem(self.code);
+        known.is_some_and(|known| known.status == self.status && known.may_retry == (self.retry_after_ms > 0))
     }
 
     /// The stable word.
@@ -152,6 +160,7 @@ pub(crate) struct RefusalCode(pub(crate) &'static str);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        debug_assert!(self.is_documented(), "not in openapi/problems.rs: {self:?}");
         let mut problem = serde_json::json!({
             "type": format!("urn:maru:problem:{}", self.code),
             "title": self.code.replace('_', " "),

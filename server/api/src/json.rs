@@ -1,5 +1,6 @@
 //! Taking a JSON body: at most 16 KiB, `application/json`, no unknown field; ids are strings.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -29,6 +30,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // serde would take a list for the fields in their order, which is nobody's order but the source's.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad_field",
+            "the body is a list; expected an object",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
@@ -47,6 +56,29 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     })?;
     reader.end().map_err(|error| bad_json(&error))?;
     Ok(value)
+}
+
+/// Where a page of a list begins.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    after: Option<String>,
+}
+
+/// The query of a list.
+pub(crate) type From = Result<axum::extract::Query<After>, QueryRejection>;
+
+/// Behind which id the page begins; 0 for the first.
+pub(crate) fn after(from: From) -> Result<u64, ApiError> {
+    let axum::extract::Query(from) = from.map_err(|error| bad_query("after", &error))?;
+    from.after.map_or(Ok(0), |id| parse_id("after", &id))
+}
+
+/// A query is not what is expected. `field` is at fault unless another one is there.
+pub(crate) fn bad_query(field: &str, error: &QueryRejection) -> ApiError {
+    let words = error.body_text();
+    let named = words.split_once("unknown field `").and_then(|(_, rest)| rest.split('`').next());
+    ApiError::field(named.unwrap_or(field), &words)
 }
 
 fn bad_json(error: &serde_json::Error) -> ApiError {

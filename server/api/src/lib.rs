@@ -39,6 +39,7 @@ mod limiter;
 pub mod limits;
 pub mod name;
 mod network;
+mod openapi;
 pub mod password;
 mod port;
 mod private_file;
@@ -72,7 +73,7 @@ pub use name::{Name, NameFault, Sought};
 pub use network::{Networks, household};
 pub use private_file::PrivateFileError;
 pub use proxies::{Proxies, ProxyHeader};
-pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
+pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST, paths};
 pub use server::{Api, ChatUrl, Listeners, Parts, Settings, Signup, serve};
 
 use std::time::{SystemTime, UNIX_EPOCH};

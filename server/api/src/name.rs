@@ -30,7 +30,7 @@ pub const NAME_CHARS_MAX: usize = 32;
 /// Longest folded name in Unicode scalar values: compatibility forms of one character can have several.
 pub const FOLDED_CHARS_MAX: usize = 64;
 /// Longest text that is looked at. No normal form shortens a text to an eighth, so nothing valid is refused.
-const RAW_CHARS_MAX: usize = NAME_CHARS_MAX * 8;
+pub(crate) const RAW_CHARS_MAX: usize = NAME_CHARS_MAX * 8;
 
 /// A name that may be given to a new account.
 #[derive(Clone, PartialEq, Eq, Debug)]

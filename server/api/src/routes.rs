@@ -31,6 +31,8 @@
 //! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
 //! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
 //! GET  /healthz /readyz                                                      text
+//! GET  /v1/openapi.json                                                      all of this for programs, see [`crate::openapi`]
+//! GET  /docs /docs/page.js /docs/page.css                                    and for people
 //! ```
 //!
 //! On the admin listener, and there alone:
@@ -47,11 +49,13 @@
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
 //! GET  /metrics                   Operator, unless the listener is on loopback and nothing else is set   text
 //! GET  /healthz /readyz                                                      text; readyz says what is waited for
+//! GET  /v1/openapi.json /docs ...                                            as at the public one, of these routes
 //! ```
 
 mod admin;
 mod bearer;
 mod devices;
+mod docs;
 mod invites;
 mod known;
 mod login;
@@ -61,24 +65,49 @@ mod profile;
 mod relations;
 mod route;
 mod signup;
+mod table;
 mod token;
 mod two_factor;
 mod users;
 
+pub(crate) use admin::device::TTL_S_MAX;
+pub(crate) use admin::{DEVICES_PER_REQUEST, PREFIX_CHARS_MAX};
+pub(crate) use docs::{SCRIPT_MEDIA, STYLE_MEDIA};
+pub(crate) use invites::PAGE as INVITES_PAGE;
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
-pub(crate) use operate::Counters;
-pub(crate) use relations::tell_rest;
+pub(crate) use login::DEVICE_NAME_CHARS_MAX;
+pub(crate) use operate::{Counters, METRICS_MEDIA};
+pub(crate) use profile::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
+pub(crate) use relations::{PAGE as RELATIONS_PAGE, tell_rest};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{delete, get, patch, post, put};
 
 use crate::error::ApiError;
+use crate::port::Audience;
 use crate::server::Shared;
+use table::Table;
 
 /// What everybody may ask.
 pub(crate) fn public(shared: Shared) -> Router {
-    let routes = Router::new()
+    refusing(public_table().router()).with_state(shared)
+}
+
+/// What operators may ask, and what watches the server. `metrics_token`: metrics are for operators, too.
+pub(crate) fn admin(shared: Shared, metrics_token: bool) -> Router {
+    refusing(admin_table(metrics_token).router()).with_state(shared)
+}
+
+/// Every path that the listeners route: of the public one, and of the admin listener. For tests that hold them against the
+/// documents.
+#[must_use]
+pub fn paths() -> [Vec<&'static str>; 2] {
+    [public_table().paths(), admin_table(true).paths()]
+}
+
+fn public_table() -> Table {
+    Table::default()
         .route("/v1/signup", post(signup::signup))
         .route("/v1/login", post(login::login))
         .route("/v1/token", post(token::renew))
@@ -104,14 +133,13 @@ pub(crate) fn public(shared: Shared) -> Router {
         .route("/v1/profile", patch(profile::change))
         .route("/v1/account/delete", post(profile::leave))
         .route("/healthz", get(operate::healthz))
-        .route("/readyz", get(operate::readyz));
-    refusing(routes).with_state(shared)
+        .route("/readyz", get(operate::readyz))
+        .documented(Audience::Public)
 }
 
-/// What operators may ask, and what watches the server. `metrics_token`: metrics are for operators, too.
-pub(crate) fn admin(shared: Shared, metrics_token: bool) -> Router {
+fn admin_table(metrics_token: bool) -> Table {
     let metrics = if metrics_token { get(operate::metrics_for_operators) } else { get(operate::metrics) };
-    let routes = Router::new()
+    Table::default()
         .route("/v1/admin/invites", post(invites::make).get(invites::list))
         .route("/v1/admin/invites/{id}", delete(invites::revoke))
         .route("/v1/admin/password", post(admin::device::password))
@@ -122,8 +150,8 @@ pub(crate) fn admin(shared: Shared, metrics_token: bool) -> Router {
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz_in_words))
-        .route("/metrics", metrics);
-    refusing(routes).with_state(shared)
+        .route("/metrics", metrics)
+        .documented(Audience::Admin)
 }
 
 /// With words for whatever else is asked.

@@ -25,6 +25,9 @@ use crate::port::{Audience, Port, Ports};
 use crate::routes::{self, Counters};
 use crate::turns::Turns;
 
+/// When a request may come again that took too long, milliseconds.
+const LATE_RETRY_MS: u64 = 1000;
+
 /// Where a login tells a device to connect.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ChatUrl {
@@ -218,7 +221,8 @@ async fn in_time(State(time): State<std::time::Duration>, request: Request, next
     match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long").into_response()
+            let error = ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long");
+            error.after_ms(LATE_RETRY_MS).into_response()
         }
     }
 }

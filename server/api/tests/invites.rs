@@ -208,8 +208,10 @@ async fn invites_that_are_none(world: World) {
     for path in ["/v1/admin/invites/x", "/v1/admin/invites/0", "/v1/admin/invites/%ff"] {
         bad_field(&world.operate(Method::DELETE, path, None).await, "id");
     }
-    for query in ["after=x", "after=-1", "before=1", "after=1&after=2"] {
-        bad_field(&world.operate(Method::GET, &format!("/v1/admin/invites?{query}"), None).await, "after");
+    for (query, at) in
+        [("after=x", "after"), ("after=-1", "after"), ("before=1", "before"), ("after=1&after=2", "after")]
+    {
+        bad_field(&world.operate(Method::GET, &format!("/v1/admin/invites?{query}"), None).await, at);
     }
     refused(&world.with(Method::GET, "/v1/invites", "x", None).await, 401, "unauthenticated");
 }

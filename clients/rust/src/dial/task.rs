@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::link::Link;
-use super::roads::Roads;
+use super::roads::{NoWay, Roads};
 use super::socket::Lost;
 use super::{CLOSE_WAIT, Command, End, Options};
 use crate::account::{Account, AccountError, Extras, Login};
-use crate::http::{HttpError, Place};
+use crate::http::HttpError;
 use crate::session::{Event, Session};
 
 /// Tokens that may be refused one after the other before the client gives up.
@@ -33,7 +33,6 @@ pub(super) struct Task {
     renew: Option<(String, String)>,
     login: Login,
     told: watch::Sender<Login>,
-    place: Place,
     roads: Arc<Roads>,
     session: Session,
     commands: mpsc::Receiver<Command>,
@@ -41,7 +40,7 @@ pub(super) struct Task {
     /// Events of the session that the app has no room for yet.
     waiting: VecDeque<Event>,
     socket: Option<Link>,
-    dialing: Pending<Result<Link, HttpError>>,
+    dialing: Pending<Result<Link, NoWay>>,
     renewing: Pending<Result<Login, AccountError>>,
     /// The token was refused: no dialling before there is another.
     is_token_bad: bool,
@@ -61,7 +60,7 @@ enum Step {
     /// There is room for an event, or nobody listens.
     Room(bool),
     Turn(Result<(), Lost>),
-    Dialed(Result<Link, HttpError>),
+    Dialed(Result<Link, NoWay>),
     Renewed(Result<Login, AccountError>),
     Tick,
 }
@@ -69,7 +68,6 @@ enum Step {
 impl Task {
     pub(super) fn new(
         options: Options,
-        place: Place,
         roads: Arc<Roads>,
         session: Session,
         commands: mpsc::Receiver<Command>,
@@ -81,7 +79,6 @@ impl Task {
             renew: options.renew,
             login: options.login,
             told,
-            place,
             roads,
             session,
             commands,
@@ -144,7 +141,11 @@ impl Task {
                         return end;
                     }
                 }
-                Step::Dialed(outcome) => self.take_socket(outcome),
+                Step::Dialed(outcome) => {
+                    if let Err(end) = self.take_socket(outcome) {
+                        return end;
+                    }
+                }
                 Step::Renewed(outcome) => {
                     if let Err(end) = self.take_login(outcome) {
                         return end;
@@ -185,13 +186,13 @@ impl Task {
         if self.is_token_bad {
             self.wants_dial = true;
         } else if self.dialing.is_none() && self.socket.is_none() {
-            let (roads, place) = (self.roads.clone(), self.place.clone());
-            let (account, token) = (self.account.clone(), self.login.token.clone());
-            self.dialing = Some(Box::pin(async move { roads.open(place, account, token).await }));
+            let (roads, account) = (self.roads.clone(), self.account.clone());
+            let token = self.login.token.clone();
+            self.dialing = Some(Box::pin(async move { roads.open(account, token).await }));
         }
     }
 
-    fn take_socket(&mut self, outcome: Result<Link, HttpError>) {
+    fn take_socket(&mut self, outcome: Result<Link, NoWay>) -> Result<(), End> {
         self.dialing = None;
         let now_ms = self.now_ms();
         match outcome {
@@ -199,11 +200,29 @@ impl Task {
                 self.socket = Some(socket);
                 self.session.connected(now_ms, &self.login.token);
             }
-            Err(error) => {
+            Err(NoWay::Http(error)) => {
+                // Refused tokens are counted while nothing else is in the way: a long outage refuses one after the other.
+                self.refused_tokens = 0;
                 self.tell_untrusted(error);
                 self.session.disconnected(now_ms);
             }
+            Err(NoWay::Token { code, message }) => {
+                self.token_refused(code, message)?;
+                self.wants_dial = true;
+            }
         }
+        Ok(())
+    }
+
+    /// Another one is fetched, unless one after the other was refused.
+    fn token_refused(&mut self, code: String, reason: String) -> Result<(), End> {
+        self.refused_tokens += 1;
+        if self.refused_tokens >= REFUSED_TOKENS_MAX {
+            return Err(End::Refused { code, reason });
+        }
+        self.is_token_bad = true;
+        self.renew();
+        Ok(())
     }
 
     /// Who is not trusted is told; who is just not there is tried again without a word.
@@ -249,6 +268,7 @@ impl Task {
                 Event::HelloRejected(reject) if self.is_renewed_for(reject)? => continue,
                 Event::Connected(welcome) => {
                     self.refused_tokens = 0;
+                    self.roads.arrived();
                     self.welcomed = Some(Instant::now());
                     self.server_ahead_ms = welcome.time_ms.saturating_sub(self.now_ms());
                 }
@@ -265,14 +285,11 @@ impl Task {
             return Ok(false);
         }
         let code = Code::from_number(reject.code);
-        self.refused_tokens += 1;
-        if code == Some(Code::Expired) && self.refused_tokens < REFUSED_TOKENS_MAX {
-            self.is_token_bad = true;
-            self.renew();
-            return Ok(true);
+        let word = code.map_or_else(|| reject.code.to_string(), |code| code.word().to_owned());
+        if code == Some(Code::Expired) {
+            return self.token_refused(word, reject.text.clone()).map(|()| true);
         }
-        let code = code.map_or_else(|| reject.code.to_string(), |code| code.word().to_owned());
-        Err(End::Refused { code, reason: reject.text.clone() })
+        Err(End::Refused { code: word, reason: reject.text.clone() })
     }
 
     /// The refresh token buys the next pair; where it no longer does, name and password do.
@@ -301,8 +318,8 @@ impl Task {
                 return Err(End::Refused { code: error.code().to_owned(), reason: error.to_string() });
             }
         };
-        match self.account.chat_place(&login) {
-            Ok(place) => self.place = place,
+        match self.account.chat_place(&login.chat) {
+            Ok(place) => self.roads.moved(place),
             Err(error) => self.tell_untrusted(error),
         }
         let server_ms = self.now_ms().saturating_add(self.server_ahead_ms);

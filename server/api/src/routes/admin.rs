@@ -10,7 +10,7 @@ use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-pub(super) mod device;
+pub(crate) mod device;
 
 use super::bearer::bearer_text;
 use super::login::admit;
@@ -18,12 +18,14 @@ use crate::accounts::AccountsError;
 use crate::admin_tokens::Scope;
 use crate::error::ApiError;
 use crate::json::Json;
-use crate::name::Name;
+use crate::name::{NAME_CHARS_MAX, Name};
 use crate::server::Shared;
 use crate::{OPERATOR_TOKEN_MS, now_ms};
 
 /// Devices that one request makes, at most: a few seconds of work and less than a mebibyte of answer.
-const DEVICES_PER_REQUEST: u32 = 5000;
+pub(crate) const DEVICES_PER_REQUEST: u32 = 5000;
+/// Most characters before the number of a name.
+pub(crate) const PREFIX_CHARS_MAX: usize = NAME_CHARS_MAX - 6;
 /// When a request may come again that the server could not carry out, milliseconds.
 const RETRY_MS: u64 = 1000;
 /// Accounts that the core is told of at a time.
@@ -70,24 +72,13 @@ fn check(parts: &Parts, api: &Shared, asked: Scope) -> Result<(), ApiError> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     /// Names are this and a number of six digits.
-    #[serde(default = "prefix")]
-    prefix: String,
+    prefix: Option<String>,
     /// The first number.
-    #[serde(default = "one")]
-    from: u32,
+    from: Option<u32>,
     /// How many.
     count: u32,
     /// Devices of each.
-    #[serde(default = "one")]
-    devices: u32,
-}
-
-fn prefix() -> String {
-    "load".into()
-}
-
-fn one() -> u32 {
-    1
+    devices: Option<u32>,
 }
 
 /// Makes accounts that nobody can log in to by password, and a token for each of their devices. Repeatable: the same
@@ -99,7 +90,11 @@ pub(crate) async fn users(
 ) -> Result<impl IntoResponse, ApiError> {
     let names = names(&wanted, api.settings.devices_max)?;
     let created_ms = now_ms();
-    let made = api.accounts.create_in_bulk(&names, wanted.devices, created_ms).await.map_err(refusal)?;
+    let made = api
+        .accounts
+        .create_in_bulk(&names, wanted.devices.unwrap_or(1), created_ms)
+        .await
+        .map_err(refusal)?;
     tell_core(&api, &made, created_ms).await?;
     let mut users: Vec<UserId> = made.iter().map(|(user, _)| *user).collect();
     users.dedup();
@@ -117,7 +112,9 @@ pub(crate) async fn users(
 
 fn names(wanted: &Wanted, devices_max: u32) -> Result<Vec<Name>, ApiError> {
     let Wanted { prefix, from, count, devices } = wanted;
-    if !(1..=devices_max).contains(devices) {
+    let (prefix, from) = (prefix.as_deref().unwrap_or("load"), from.unwrap_or(1));
+    let devices = devices.unwrap_or(1);
+    if !(1..=devices_max).contains(&devices) {
         return Err(ApiError::field("devices", format_args!("{devices}; must be 1 to {devices_max}")));
     }
     let most = DEVICES_PER_REQUEST / devices;
@@ -126,7 +123,7 @@ fn names(wanted: &Wanted, devices_max: u32) -> Result<Vec<Name>, ApiError> {
             format_args!("{count}; must be 1 to {most} with {devices} devices each, ask again for more");
         return Err(ApiError::field("count", words));
     }
-    let numbers = u64::from(*from)..u64::from(*from) + u64::from(*count);
+    let numbers = u64::from(from)..u64::from(from) + u64::from(*count);
     let names = numbers.map(|number| Name::parse(&format!("{prefix}{number:06}")));
     names.collect::<Result<_, _>>().map_err(|fault| ApiError::field("prefix", fault))
 }

@@ -59,8 +59,7 @@ pub(crate) async fn remove(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Everywhere {
     /// The device that asks stays; it is given a fresh token, and its old one no longer counts.
-    #[serde(default)]
-    keep_this: bool,
+    keep_this: Option<bool>,
 }
 
 /// Ends all devices of the one who asks, or all others.
@@ -72,7 +71,7 @@ pub(crate) async fn logout_all(
 ) -> Result<Response, ApiError> {
     let _turn = api.turns.of(claims.user).await;
     still_counts(&api, &claims).await?;
-    let keep = body.keep_this.then_some(claims.device);
+    let keep = body.keep_this.unwrap_or(false).then_some(claims.device);
     let not_before_ms = log_out_all(&api, claims.user, keep).await?;
     if keep.is_none() {
         return Ok(StatusCode::NO_CONTENT.into_response());

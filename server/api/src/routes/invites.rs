@@ -1,7 +1,7 @@
 //! Invites: the operator's, and those of users where the operator lets them invite.
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::admin::Operator;
 use super::bearer::Bearer;
 use crate::accounts::{FreshInvite, Invite, Invited};
 use crate::error::ApiError;
-use crate::json::{Json, parse_id};
+use crate::json::{From, Json, after, parse_id};
 use crate::now_ms;
 use crate::server::{Shared, Signup};
 
@@ -25,7 +25,7 @@ pub const INVITE_S_MAX: u64 = 31_536_000;
 /// Life of an invite unless it is said, seconds: a week.
 pub const INVITE_S: u64 = 7 * 24 * 3600;
 /// Invites in one page of a list.
-const PAGE: u32 = 200;
+pub(crate) const PAGE: u32 = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,12 +39,6 @@ pub(crate) struct Wanted {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Own {
     expires_s: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct After {
-    after: Option<String>,
 }
 
 /// The operator makes invites.
@@ -91,7 +85,7 @@ pub(crate) async fn make_own(
 pub(crate) async fn list(
     State(api): State<Shared>,
     _operator: Operator,
-    from: Result<Query<After>, QueryRejection>,
+    from: From,
 ) -> Result<axum::Json<Value>, ApiError> {
     let after = after(from)?;
     page(&api.accounts.invites(None, after, PAGE).await?)
@@ -100,7 +94,7 @@ pub(crate) async fn list(
 pub(crate) async fn list_own(
     State(api): State<Shared>,
     Bearer(claims): Bearer,
-    from: Result<Query<After>, QueryRejection>,
+    from: From,
 ) -> Result<axum::Json<Value>, ApiError> {
     let after = after(from)?;
     page(&api.accounts.invites(Some(claims.user), after, PAGE).await?)
@@ -127,11 +121,6 @@ pub(crate) async fn revoke_own(
 fn number(path: Result<Path<String>, PathRejection>) -> Result<u64, ApiError> {
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     parse_id("id", &id)
-}
-
-fn after(from: Result<Query<After>, QueryRejection>) -> Result<u64, ApiError> {
-    let Query(from) = from.map_err(|error| ApiError::field("after", error.body_text()))?;
-    from.after.map_or(Ok(0), |id| parse_id("after", &id))
 }
 
 fn within(field: &str, number: u32, most: u32) -> Result<u32, ApiError> {

@@ -26,7 +26,7 @@ const CORE_RETRY_MS: u64 = 1000;
 /// The same while the disk is nearly full.
 pub(super) const STORAGE_RETRY_MS: u64 = 5000;
 /// Most characters of a device's name.
-const DEVICE_NAME_CHARS_MAX: usize = 64;
+pub(crate) const DEVICE_NAME_CHARS_MAX: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,11 @@ use crate::limits::Limit;
 use crate::port::Audience;
 use crate::server::Shared;
 
+/// Prometheus' text format.
+pub(crate) const METRICS_MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// When one who waits for the server may ask again, milliseconds.
+const READY_RETRY_MS: u64 = 1000;
+
 /// What the API counts.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -95,7 +100,7 @@ pub(crate) async fn readyz(State(api): State<Shared>) -> Result<&'static str, Ap
         return Ok("ready\n");
     }
     let words = "the server starts or drains; the admin listener says what it waits for";
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", words))
+    Err(not_ready(words))
 }
 
 /// The same for operators, with what is waited for.
@@ -103,7 +108,11 @@ pub(crate) async fn readyz_in_words(State(api): State<Shared>) -> Result<&'stati
     if api.homes.is_ready() {
         return Ok("ready\n");
     }
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", api.homes.waits_for().await))
+    Err(not_ready(api.homes.waits_for().await))
+}
+
+fn not_ready(words: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", words).after_ms(READY_RETRY_MS)
 }
 
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
@@ -111,7 +120,7 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
         + &api.counters.text(api.hasher.hashed())
         + &limits_text(&api)
         + &ports_text(&api);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    ([(header::CONTENT_TYPE, METRICS_MEDIA)], text)
 }
 
 pub(crate) async fn metrics_for_operators(_asks: Watcher, state: State<Shared>) -> impl IntoResponse {

@@ -23,8 +23,7 @@ pub(crate) struct Change {
     old: String,
     new: String,
     /// The other devices stay logged in.
-    #[serde(default)]
-    keep_devices: bool,
+    keep_devices: Option<bool>,
 }
 
 /// The old password is checked, and guesses at it are counted, as at a login. Answers as a login of this device does.
@@ -43,7 +42,7 @@ pub(crate) async fn change(
     let _turn = api.turns.of(claims.user).await;
     still_counts(&api, &claims).await?;
     // Before the password: if this fails, the change can be asked for again with the old one.
-    let not_before_ms = if body.keep_devices {
+    let not_before_ms = if body.keep_devices.unwrap_or(false) {
         account.not_before_ms
     } else {
         log_out_all(&api, claims.user, Some(claims.device)).await?

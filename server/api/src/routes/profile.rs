@@ -20,9 +20,9 @@ use crate::now_ms;
 use crate::server::{Peer, Shared};
 
 /// Most characters of the name that is shown.
-const DISPLAY_NAME_CHARS_MAX: usize = 64;
+pub(crate) const DISPLAY_NAME_CHARS_MAX: usize = 64;
 /// Most characters of what a person says of themselves.
-const ABOUT_CHARS_MAX: usize = 500;
+pub(crate) const ABOUT_CHARS_MAX: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use protocol::UserId;
 use protocol::commit::{Audience, Policy};
@@ -16,25 +16,18 @@ use super::login::home_refused;
 use crate::accounts::{BLOCKS_MAX, FRIENDS_MAX, Other, RelationFault, Standing};
 use crate::error::ApiError;
 use crate::homes::HomeError;
-use crate::json::{Json, parse_id};
+use crate::json::{From, Json, after, parse_id};
 use crate::now_ms;
 use crate::server::Shared;
 
 /// Users in one page of a list.
-const PAGE: u32 = 200;
+pub(crate) const PAGE: u32 = 200;
 /// What homes were not told is told again this often.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 /// So much of it at a time.
 const TELL_AT_ONCE: u32 = 200;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct After {
-    after: Option<String>,
-}
-
 type Named = Result<Path<String>, PathRejection>;
-type From = Result<Query<After>, QueryRejection>;
 
 /// Friends, and requests of both directions.
 pub(crate) async fn friends(
@@ -42,7 +35,7 @@ pub(crate) async fn friends(
     Bearer(claims): Bearer,
     from: From,
 ) -> Result<axum::Json<Value>, ApiError> {
-    let page = api.accounts.friends(claims.user, after(from)?, PAGE).await?;
+    let page = api.accounts.friends(claims.user, UserId(after(from)?), PAGE).await?;
     let shown = page.iter().map(|other| {
         json!({
             "user": other.user.to_string(), "name": other.name, "state": word(other.standing),
@@ -89,7 +82,7 @@ pub(crate) async fn blocks(
     Bearer(claims): Bearer,
     from: From,
 ) -> Result<axum::Json<Value>, ApiError> {
-    let page = api.accounts.blocks(claims.user, after(from)?, PAGE).await?;
+    let page = api.accounts.blocks(claims.user, UserId(after(from)?), PAGE).await?;
     let shown = page.iter().map(
         |other| json!({ "user": other.user.to_string(), "name": other.name, "since_ms": other.since_ms }),
     );
@@ -247,17 +240,11 @@ fn other_of(user: UserId, named: Named) -> Result<UserId, ApiError> {
     Ok(other)
 }
 
-fn after(from: From) -> Result<UserId, ApiError> {
-    let Query(After { after }) = from.map_err(|error| ApiError::field("after", error.body_text()))?;
-    after.map_or(Ok(UserId(0)), |after| parse_id("after", &after).map(UserId))
-}
-
 fn listed(what: &str, shown: Vec<Value>, page: &[Other]) -> Value {
-    let mut list = json!({ what: shown });
-    if let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) {
-        list["next"] = last.user.to_string().into();
+    match page.last().filter(|_| page.len() == PAGE as usize) {
+        Some(last) => json!({ what: shown, "next": last.user.to_string() }),
+        None => json!({ what: shown }),
     }
-    list
 }
 
 fn refused(fault: RelationFault, what: &str, most: u64) -> ApiError {

@@ -21,7 +21,7 @@ use crate::server::Shared;
 use crate::{OPERATOR_TOKEN_MS, now_ms};
 
 /// Longest life of an operator's token, seconds: a year.
-const TTL_S_MAX: u64 = 31_536_000;
+pub(crate) const TTL_S_MAX: u64 = 31_536_000;
 
 /// A user by id or by name.
 #[derive(Deserialize)]

@@ -1,0 +1,140 @@
+//! Every code that a refusal can have. One that is not here, or comes with another status or another hint, is a bug that
+//! every test finds which provokes it (see [`crate::ApiError`]).
+
+use serde_json::{Value, json};
+
+/// A kind of refusal.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) code: &'static str,
+    pub(crate) status: u16,
+    /// Whether the same request can succeed later; then the refusal says when.
+    pub(crate) may_retry: bool,
+    when: &'static str,
+}
+
+/// In the order of their statuses.
+const PROBLEMS: &[Problem] = &[
+    never("bad_json", 400, "the body is no JSON, or there is more behind it"),
+    never(
+        "bad_field",
+        400,
+        "a field of the body, the path or the query is not what is expected: `field` names it",
+    ),
+    never("bad_body", 400, "the body broke off"),
+    never("unauthenticated", 401, "no token, not one of this server's, or its device was logged out: log in"),
+    never(
+        "expired",
+        401,
+        "the access token has ended: renew it; or, with `field` `refresh`, the login has: log in",
+    ),
+    never("token_reused", 401, "the refresh token was used before, and the device was logged out: log in"),
+    never("wrong_credentials", 401, "the name or the password is wrong"),
+    never(
+        "code_required",
+        401,
+        "the password is right, and the account has a second factor: ask for its code",
+    ),
+    never("wrong_code", 401, "the code is wrong or was used before"),
+    never("scope", 403, "the operator's token opens something else"),
+    never("wrong_origin", 403, "a page that may not ask"),
+    never("signup_closed", 403, "nobody signs up here"),
+    never("invite_needed", 403, "sign-up is by invitation"),
+    never("invite_unknown", 403, "there is no such invite, or it was revoked"),
+    never("invite_expired", 403, "the invite's time is over"),
+    never("invite_used", 403, "as many as may have used the invite"),
+    never("invites_closed", 403, "users do not invite here"),
+    never("not_found", 404, "no such user, device of the account, or path"),
+    never("method_not_allowed", 405, "the path is asked in another way"),
+    later("timeout", 408, "the body came too slowly, or the answer could not be made in time"),
+    never("name_taken", 409, "somebody has the name or one that looks like it, or it is reserved"),
+    never("too_many_devices", 409, "the account has as many devices as it may: `devices` names them"),
+    never("too_many_invites", 409, "as many of the user's invites are open as may be"),
+    never("too_many_relations", 409, "the list of friends or blocked users is full"),
+    never("two_factor_on", 409, "the second factor is on already"),
+    never("two_factor_off", 409, "the second factor is off, or was not begun"),
+    never("too_large", 413, "the body is above 16 KiB"),
+    never("unsupported_media_type", 415, "the body is not said to be `application/json`"),
+    never("wrong_host", 421, "the host is not this server's"),
+    later(
+        "rate",
+        429,
+        "too many wrong passwords or codes, new accounts, logins, look-ups or changes of relations",
+    ),
+    never("internal", 500, "the server failed; its log says why"),
+    later("busy", 503, "the server cannot do this now"),
+    later("not_ready", 503, "the server starts or drains"),
+    later("storage_full", 507, "the disk is nearly full: nothing new is accepted"),
+];
+
+const fn never(code: &'static str, status: u16, when: &'static str) -> Problem {
+    Problem { code, status, may_retry: false, when }
+}
+
+const fn later(code: &'static str, status: u16, when: &'static str) -> Problem {
+    Problem { code, status, may_retry: true, when }
+}
+
+/// The one of this code.
+pub(crate) fn problem(code: &str) -> Option<&'static Problem> {
+    PROBLEMS.iter().find(|problem| problem.code == code)
+}
+
+/// The answers that refuse with one of these codes, by status. One that is unknown stands under 0, where the tests find it.
+pub(super) fn refusals(codes: &[&str]) -> Vec<(u16, Value)> {
+    let known = PROBLEMS.iter().filter(|problem| codes.contains(&problem.code)).collect::<Vec<_>>();
+    let mut answers: Vec<_> = known
+        .chunk_by(|one, other| one.status == other.status)
+        .map(|group| (status(group), answer(group)))
+        .collect();
+    let unknown = codes.iter().filter(|code| problem(code).is_none());
+    answers.extend(unknown.map(|code| (0, json!({ "description": format!("{code}: no such problem") }))));
+    answers
+}
+
+fn status(group: &[&Problem]) -> u16 {
+    group.first().map_or(0, |problem| problem.status)
+}
+
+fn answer(group: &[&Problem]) -> Value {
+    let codes: Vec<_> = group.iter().map(|problem| problem.code).collect();
+    let words: Vec<_> =
+        group.iter().map(|problem| format!("`{}`: {}.", problem.code, problem.when)).collect();
+    let may_retry = group.iter().any(|problem| problem.may_retry);
+    let retry = if may_retry { json!({ "minimum": 1 }) } else { json!({ "const": 0 }) };
+    let schema = json!({
+        "$ref": "#/components/schemas/Problem",
+        "properties": { "status": { "const": status(group) }, "code": { "enum": codes }, "retry_after_ms": retry },
+    });
+    let mut answer = json!({
+        "description": words.join(" "),
+        "content": { "application/problem+json": { "schema": schema } },
+    });
+    if may_retry && let Some(fields) = answer.as_object_mut() {
+        let header = json!({ "schema": { "type": "integer", "minimum": 1 }, "required": true,
+                             "description": "`retry_after_ms` in seconds, rounded up." });
+        fields.insert("headers".into(), json!({ "Retry-After": header }));
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stands_once_and_one_status_has_one_hint() {
+        for (place, problem) in PROBLEMS.iter().enumerate() {
+            let others = &PROBLEMS[place + 1..];
+            assert!(others.iter().all(|other| other.code != problem.code), "{}", problem.code);
+            let is_same =
+                |other: &Problem| other.status != problem.status || other.may_retry == problem.may_retry;
+            assert!(
+                others.iter().all(is_same),
+                "{}: one answer of a status says whether to retry",
+                problem.code
+            );
+            assert!(others.iter().all(|other| other.status >= problem.status), "{}: order", problem.code);
+        }
+    }
+}

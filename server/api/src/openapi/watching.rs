@@ -1,0 +1,70 @@
+//! Whether the server lives, and what it says of itself.
+
+use serde_json::json;
+
+use super::{Operation, Section};
+use crate::routes::{METRICS_MEDIA, SCRIPT_MEDIA, STYLE_MEDIA};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+pub(super) fn section() -> Section {
+    Section {
+        tag: "server",
+        about: "Whether the server lives, and what it says of itself.",
+        operations: vec![health(), ready(), metrics(), document(), page(), script(), style()],
+        schemas: Vec::new(),
+    }
+}
+
+fn health() -> Operation {
+    Operation::new("GET", "/healthz", "health", "Whether the process lives")
+        .at_both()
+        .gives_text(200, "It does.", TEXT)
+}
+
+fn ready() -> Operation {
+    Operation::new("GET", "/readyz", "readiness", "Whether the server serves")
+        .about("At the admin listener a refusal says what is waited for.")
+        .at_both()
+        .gives_text(200, "Every shard serves.", TEXT)
+        .refuses(&["not_ready"])
+}
+
+fn metrics() -> Operation {
+    Operation::new("GET", "/metrics", "metrics", "What the server counts")
+        .about("On loopback for anybody, unless the setting `metrics_token` is on.")
+        .operator_or_loopback("metrics")
+        .gives_text(200, "Prometheus' text format.", METRICS_MEDIA)
+}
+
+fn document() -> Operation {
+    let schema = json!({ "type": "object", "properties": { "openapi": { "const": "3.1.1" } }, "required": ["openapi"] });
+    Operation::new("GET", "/v1/openapi.json", "document", "This document").at_both().gives(
+        200,
+        "What this listener answers.",
+        schema,
+    )
+}
+
+fn page() -> Operation {
+    Operation::new("GET", "/docs", "page", "A page that shows this document and tries it")
+        .at_both()
+        .gives_text(200, "The page.", HTML)
+}
+
+fn script() -> Operation {
+    Operation::new("GET", "/docs/page.js", "pageScript", "The page's script").at_both().gives_text(
+        200,
+        "The script.",
+        SCRIPT_MEDIA,
+    )
+}
+
+fn style() -> Operation {
+    Operation::new("GET", "/docs/page.css", "pageStyle", "The page's style").at_both().gives_text(
+        200,
+        "The style.",
+        STYLE_MEDIA,
+    )
+}

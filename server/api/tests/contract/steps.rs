@@ -1,0 +1,89 @@
+//! A life of one person and one operator in which every operation is asked once or more, with the example of its document.
+//! Only what an example cannot know, ids and secrets of earlier answers, is put in its place.
+
+/// One request.
+pub struct Step {
+    /// Its `operationId`.
+    pub operation: &'static str,
+    /// Fields of the body, and parameters, that are not the example's.
+    pub fill: &'static [(&'static str, Fill)],
+    /// What is kept of the answer: under which name, and where it is.
+    pub keep: &'static [(&'static str, &'static str)],
+    /// Which answer it is.
+    pub status: u16,
+}
+
+/// What takes an example's place.
+#[derive(Clone, Copy)]
+pub enum Fill {
+    /// What was kept under this name.
+    Kept(&'static str),
+    /// What an authenticator app shows, which has the secret that was kept under this name.
+    Code(&'static str),
+    /// This.
+    Text(&'static str),
+}
+
+use Fill::{Code, Kept, Text};
+
+type Fills = &'static [(&'static str, Fill)];
+type Keeps = &'static [(&'static str, &'static str)];
+
+const fn step(operation: &'static str, status: u16, fill: Fills, keep: Keeps) -> Step {
+    Step { operation, fill, keep, status }
+}
+
+/// A device's tokens. Every bearer's request has the `token` that was kept last.
+const GRANT: Keeps = &[("token", "/token"), ("refresh", "/refresh"), ("device", "/device")];
+
+pub const STEPS: &[Step] = &[
+    step("health", 200, &[], &[]),
+    step("readiness", 200, &[], &[]),
+    step("metrics", 200, &[], &[]),
+    step("document", 200, &[], &[]),
+    step("page", 200, &[], &[]),
+    step("pageScript", 200, &[], &[]),
+    step("pageStyle", 200, &[], &[]),
+    // Sign-up is by invitation.
+    step("makeInvites", 201, &[], &[("code", "/invites/0/code"), ("other", "/invites/1/invite")]),
+    step("listAllInvites", 200, &[], &[]),
+    step("revokeAnyInvite", 204, &[("id", Kept("other"))], &[]),
+    step("signUp", 201, &[("invite", Kept("code"))], &[("user", "/user")]),
+    step("logIn", 200, &[], GRANT),
+    step("renewTokens", 200, &[("refresh", Kept("refresh"))], GRANT),
+    step("findRoute", 200, &[], &[]),
+    step("listDevices", 200, &[], &[]),
+    step("findUserByName", 200, &[], &[]),
+    step("makeUsers", 201, &[], &[]),
+    step("findUserByName", 200, &[("name", Text("load000001"))], &[("friend", "/user")]),
+    step("befriend", 200, &[("id", Kept("friend"))], &[]),
+    step("listFriends", 200, &[], &[]),
+    step("part", 204, &[("id", Kept("friend"))], &[]),
+    step("block", 204, &[("id", Kept("friend"))], &[]),
+    step("listBlocks", 200, &[], &[]),
+    step("unblock", 204, &[("id", Kept("friend"))], &[]),
+    step("privacy", 200, &[], &[]),
+    step("setPrivacy", 200, &[], &[]),
+    step("findUser", 200, &[("id", Kept("user"))], &[]),
+    step("changeProfile", 200, &[], &[]),
+    step("invite", 201, &[], &[("invite", "/invite")]),
+    step("listInvites", 200, &[], &[]),
+    step("revokeInvite", 204, &[("id", Kept("invite"))], &[]),
+    step("secondFactor", 200, &[], &[]),
+    step("beginSecondFactor", 200, &[], &[("secret", "/secret")]),
+    step("confirmSecondFactor", 200, &[("code", Code("secret"))], &[("recovery", "/recovery_codes/0")]),
+    step("renewRecoveryCodes", 200, &[("code", Kept("recovery"))], &[("recovery", "/recovery_codes/1")]),
+    step("endSecondFactor", 204, &[("code", Kept("recovery"))], &[]),
+    step("endSecondFactorOf", 204, &[], &[]),
+    step("changePassword", 200, &[], GRANT),
+    step("logOutAll", 200, &[], GRANT),
+    // That of nobody: one's own would be the end of the token.
+    step("removeDevice", 204, &[], &[]),
+    step("logOut", 204, &[], &[]),
+    step("makeToken", 201, &[], &[("token", "/token")]),
+    step("revokeDevices", 204, &[], &[]),
+    step("resetPassword", 204, &[], &[]),
+    step("logIn", 200, &[], GRANT),
+    step("deleteAccount", 204, &[], &[]),
+    step("deleteUser", 204, &[("name", Text("load000001"))], &[]),
+];
