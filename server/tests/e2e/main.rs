@@ -34,6 +34,7 @@ mod kill;
 mod latency;
 mod ledger;
 mod marks;
+mod matrix;
 mod moved;
 mod names;
 mod neighbours;
