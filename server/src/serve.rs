@@ -84,7 +84,7 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
     };
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
-    let node = Node::start(config, began, data, keys.all(), &events)?;
+    let node = Node::start(config, began, data, &keys.all(), &events)?;
     let mut api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,

@@ -21,7 +21,7 @@ pub use devices::{AddDevice, DeviceRecord};
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
 pub use refresh::Lifetimes;
-pub(crate) use refresh::{Next, Shown};
+pub(crate) use refresh::{GRACE_MS, Next, Shown};
 
 /// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
 const ID_TRIES: u32 = 100;

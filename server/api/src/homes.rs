@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use protocol::token::Key;
 use protocol::{DeviceId, UserId};
 
 /// An answer that is on its way.
@@ -63,6 +65,9 @@ pub trait Homes: Send + Sync + 'static {
         not_before_ms: u64,
         keep: Option<DeviceId>,
     ) -> Pending<'_, Result<(), HomeError>>;
+
+    /// Makes every shard verify tokens with these keys and no others; answered when all of them do.
+    fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>>;
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

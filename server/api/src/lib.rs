@@ -66,7 +66,7 @@ pub use admin_tokens::{AdminTokens, Scope};
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{HomeError, Homes, Pending, Route};
-pub use keys::Keys;
+pub use keys::{Keys, KeysError};
 pub use limits::Limits;
 pub use name::{Name, NameFault, Sought};
 pub use network::{Networks, household};

@@ -37,6 +37,9 @@
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
+//! GET  /v1/admin/keys             Owner                                      200 {"keys":[{"key","created_ms","signs"}]}
+//! POST /v1/admin/keys/rotate      Owner                                      204; a new key signs
+//! POST /v1/admin/keys/retire      Owner     {"key"}                          204; its tokens are refused
 //! GET  /metrics                   Operator, unless the listener is on loopback and nothing else is set   text
 //! GET  /healthz /readyz                                                      text; readyz says what is waited for
 //! ```
@@ -105,6 +108,9 @@ pub(crate) fn admin(shared: Shared, metrics_token: bool) -> Router {
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
+        .route("/v1/admin/keys", get(admin::keys::list))
+        .route("/v1/admin/keys/rotate", post(admin::keys::rotate))
+        .route("/v1/admin/keys/retire", post(admin::keys::retire))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz_in_words))
         .route("/metrics", metrics);

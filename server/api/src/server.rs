@@ -107,6 +107,8 @@ pub(crate) type Shared = Arc<Inner>;
 pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
+    /// Of two changes of the keys the second waits for the first.
+    pub(crate) keys_turn: tokio::sync::Mutex<()>,
     pub(crate) admin: AdminTokens,
     pub(crate) homes: Arc<dyn Homes>,
     pub(crate) settings: Settings,
@@ -135,7 +137,20 @@ impl Api {
         let (ports, limiter) = (Ports::new(limits), Arc::new(Limiter::new(limits.clone())));
         let hasher = Hasher::new(settings.hashers, limiter.clone())?;
         let (turns, counters) = (Turns::default(), Counters::default());
-        let inner = Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, counters, ports };
+        let keys_turn = tokio::sync::Mutex::default();
+        let inner = Inner {
+            accounts,
+            keys,
+            keys_turn,
+            admin,
+            homes,
+            settings,
+            hasher,
+            limiter,
+            turns,
+            counters,
+            ports,
+        };
         Ok(Self { shared: Arc::new(inner), tls: None })
     }
 

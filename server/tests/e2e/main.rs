@@ -29,6 +29,7 @@ mod frames;
 mod full;
 mod http;
 mod interop;
+mod keys;
 mod kill;
 mod latency;
 mod ledger;

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Listeners,
-    Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes,
+    Listeners, Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
 };
+use protocol::token::Key;
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -48,6 +49,7 @@ pub struct FakeHomes {
     pub devices: Mutex<BTreeSet<(UserId, DeviceId)>>,
     pub removed: Mutex<Vec<(UserId, DeviceId)>>,
     pub not_before: Mutex<BTreeMap<UserId, u64>>,
+    pub keys: Mutex<Vec<u32>>,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
 }
@@ -104,6 +106,14 @@ impl Homes for FakeHomes {
             self.outcome()?;
             self.devices.lock().unwrap().retain(|(of, device)| *of != user || Some(*device) == keep);
             self.not_before.lock().unwrap().insert(user, not_before_ms);
+            Ok(())
+        })
+    }
+
+    fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(async move {
+            self.outcome()?;
+            *self.keys.lock().unwrap() = keys.iter().map(|key| key.id).collect();
             Ok(())
         })
     }
