@@ -7,6 +7,7 @@ mod accounts;
 pub(crate) mod ask;
 pub(crate) mod bulk;
 mod check;
+mod identities;
 mod invites;
 mod keys;
 mod migrate;
@@ -207,6 +208,11 @@ enum Task {
         #[arg(long, value_name = "FILE", requires = "server")]
         token_file: Option<PathBuf>,
     },
+    /// Which people of identity providers are which users: link, unlink, list.
+    Identities {
+        #[command(subcommand)]
+        task: identities::Task,
+    },
     /// The keys that sign access tokens: list, rotate, retire.
     Keys {
         #[command(subcommand)]
@@ -305,6 +311,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 stats::of_server(url, trust, token_file.as_deref(), &mut out).await
             }
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
+            Task::Identities { task } => identities::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),
         }

@@ -11,6 +11,7 @@ use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
 mod devices;
+mod identities;
 mod invites;
 mod leaving;
 mod likeness;
@@ -18,6 +19,7 @@ mod refresh;
 mod second_factor;
 
 pub use devices::{AddDevice, DeviceRecord};
+pub(crate) use identities::FirstSight;
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
 pub use refresh::Lifetimes;
@@ -29,6 +31,9 @@ const ID_TRIES: u32 = 100;
 /// No password hashes to this.
 const NO_PASSWORD: &str = "!";
 
+/// The same of one whom an issuer vouches for: such accounts are persons', not made in bulk.
+const ISSUERS_PASSWORD: &str = "!issuer";
+
 /// The schema, oldest first. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
@@ -38,6 +43,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "refresh tokens", include_str!("../migrations/0005_refresh_tokens.sql")),
     (6, "two factor", include_str!("../migrations/0006_two_factor.sql")),
     (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
+    (8, "identities", include_str!("../migrations/0008_identities.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.
@@ -67,6 +73,14 @@ pub struct Account {
     pub in_core: bool,
     /// Tokens that were issued before this are refused, milliseconds since the Unix epoch.
     pub not_before_ms: u64,
+}
+
+impl Account {
+    /// Whether there is a password that it can log in by.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        !self.password_hash.starts_with(NO_PASSWORD)
+    }
 }
 
 /// Why the accounts could not do it.

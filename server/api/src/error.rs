@@ -43,6 +43,12 @@ impl ApiError {
         Self { field: Some(field.chars().take(FIELD_CHARS_MAX).collect()), ..self }
     }
 
+    /// The same, and it may come again after so long; 0: it is refused again.
+    #[must_use]
+    pub fn retry_after(self, retry_after_ms: u64) -> Self {
+        Self { retry_after_ms, ..self }
+    }
+
     /// A value is outside its documented bounds.
     #[must_use]
     pub fn field(field: &str, detail: impl std::fmt::Display) -> Self {

@@ -3,6 +3,7 @@
 //! ```text
 //! POST /v1/signup                 {"name","password","invite"?}              201 {"user"}
 //! POST /v1/login                  {"name","password","code"?,"device"?,...}  200 {"token","expires_ms","refresh",...}
+//! POST /v1/login/jwt              {"jwt","code"?,"device"?,...}              200 the same, for one whom an issuer names
 //! POST /v1/token                  anybody   {"refresh"}                      200 the same, for the same device
 //! POST /v1/password               Bearer    {"old","new","keep_devices"?}    200 the same; other devices are logged out
 //! GET  /v1/two-factor             Bearer                                     200 {"on","recovery_codes"}
@@ -21,7 +22,7 @@
 //! GET  /v1/invites                Bearer    ?after                           200 {"invites":[...],"next"?}
 //! DELETE /v1/invites/{id}         Bearer                                     204
 //! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
-//! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
+//! POST /v1/account/delete         Bearer    {"password"} or {"jwt"}          204; the account is no more
 //! GET  /healthz /readyz                                                      text
 //! ```
 //!
@@ -48,6 +49,7 @@ mod admin;
 mod bearer;
 mod devices;
 mod invites;
+mod jwt;
 mod known;
 mod login;
 mod operate;
@@ -74,6 +76,7 @@ pub(crate) fn public(shared: Shared) -> Router {
     let routes = Router::new()
         .route("/v1/signup", post(signup::signup))
         .route("/v1/login", post(login::login))
+        .route("/v1/login/jwt", post(jwt::login))
         .route("/v1/token", post(token::renew))
         .route("/v1/password", post(password::change))
         .route("/v1/two-factor", get(two_factor::state).post(two_factor::begin))

@@ -19,6 +19,7 @@ use crate::admin_tokens::AdminTokens;
 use crate::error::{ApiError, RefusalCode};
 use crate::hasher::Hasher;
 use crate::homes::Homes;
+use crate::issuers::Issuers;
 use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::port::{Audience, Port, Ports};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub signup: Signup,
     /// Open invites that a user may have; 0: only the operator invites.
     pub user_invites: u32,
+    /// Who vouches for people besides this server.
+    pub issuers: Issuers,
     /// Who may ask, and how much.
     pub access: Access,
 }
@@ -181,7 +184,13 @@ pub async fn serve(listeners: Listeners, api: Api, end: impl Future<Output = ()>
     let Listeners { public, admin } = listeners;
     let [public, admin] = [(Audience::Public, public), (Audience::Admin, admin)]
         .map(|(audience, listener)| port(audience, listener, &api).serve(ended.clone()));
-    let both = async { tokio::join!(public, admin) };
+    let fresh = api.shared.settings.issuers.clone().keep_fresh();
+    let both = async {
+        tokio::select! {
+            _ = async { tokio::join!(public, admin) } => {}
+            () = fresh => {}
+        }
+    };
     let end = async {
         end.await;
         drop(ends);

@@ -322,6 +322,7 @@ async fn it_ends_when_it_is_told_to() {
             hashers: 1,
             signup: Signup::Open,
             user_invites: 0,
+            issuers: api::Issuers::default(),
             access: Access::default(),
         },
     };

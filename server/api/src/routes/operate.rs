@@ -110,6 +110,7 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
     let text = api.homes.metrics().await
         + &api.counters.text(api.hasher.hashed())
         + &limits_text(&api)
+        + &api.settings.issuers.metrics()
         + &ports_text(&api);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

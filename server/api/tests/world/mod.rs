@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes,
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Issuers, Keys, Lifetimes,
     Listeners, Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
 };
 use protocol::token::Key;
@@ -195,6 +195,7 @@ impl World {
             hashers: 2,
             signup: Signup::Open,
             user_invites: 0,
+            issuers: Issuers::default(),
             access: Access::default(),
         };
         set(&mut settings);
