@@ -4,10 +4,11 @@
 //! never HS256. So no token can have a public key taken for a secret.
 
 mod fetch;
+mod metrics;
 mod remote;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -186,49 +187,6 @@ impl Issuers {
         }
         while tasks.join_next().await.is_some() {}
         std::future::pending::<()>().await;
-    }
-
-    /// In the Prometheus text format.
-    pub(crate) fn metrics(&self) -> String {
-        let mut text =
-            "# HELP maru_jwt_total Tokens of issuers by outcome: good, or the code of the refusal.\n\
-                        # TYPE maru_jwt_total counter\n"
-                .to_owned();
-        for issuer in self.0.iter() {
-            let name = &issuer.name;
-            let good = issuer.taken.load(Ordering::Relaxed);
-            let _ = writeln!(text, "maru_jwt_total{{issuer=\"{name}\",outcome=\"good\"}} {good}");
-            for (code, count) in issuer.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                let _ = writeln!(text, "maru_jwt_total{{issuer=\"{name}\",outcome=\"{code}\"}} {count}");
-            }
-        }
-        let remotes = self.0.iter().filter_map(|issuer| match &issuer.source {
-            Source::Remote(remote) => Some((&issuer.name, remote.counts())),
-            _ => None,
-        });
-        let remotes: Vec<_> = remotes.collect();
-        text += "# HELP maru_issuer_fetches_total Times that an issuer's keys were fetched, by outcome.\n\
-                 # TYPE maru_issuer_fetches_total counter\n";
-        for (name, counts) in &remotes {
-            for (outcome, count) in [("good", counts.good), ("failed", counts.failed)] {
-                let _ = writeln!(
-                    text,
-                    "maru_issuer_fetches_total{{issuer=\"{name}\",outcome=\"{outcome}\"}} {count}"
-                );
-            }
-        }
-        text += "# HELP maru_issuer_keys Keys of an issuer that are held.\n# TYPE maru_issuer_keys gauge\n";
-        for (name, counts) in &remotes {
-            let _ = writeln!(text, "maru_issuer_keys{{issuer=\"{name}\"}} {}", counts.keys);
-        }
-        text += "# HELP maru_issuer_keys_age_seconds Time since an issuer's keys were fetched.\n\
-                 # TYPE maru_issuer_keys_age_seconds gauge\n";
-        for (name, counts) in &remotes {
-            if let Some(age) = counts.age {
-                let _ = writeln!(text, "maru_issuer_keys_age_seconds{{issuer=\"{name}\"}} {}", age.as_secs());
-            }
-        }
-        text
     }
 }
 

@@ -3,7 +3,7 @@
 //! JSON, oldest first: `{"keys":[{"id":1,"secret":"<64 hex digits>","created_ms":0}]}`. The newest signs, all verify.
 //!
 //! **Changing them** is three steps in this order: the file is replaced and synced ([`rotate`], [`retire`]), every shard takes
-//! what the file says, then this process adopts it ([`Keys::adopt`]). So no token is ever signed by a key that a crash could
+//! what the file says, then this process adopts it (`Keys::adopt`). So no token is ever signed by a key that a crash could
 //! lose or that a shard does not know; a change that was cut short is finished by a restart, or by asking again.
 
 use std::path::{Path, PathBuf};

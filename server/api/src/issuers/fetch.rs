@@ -143,6 +143,58 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{RootCertStore, ServerConfig};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A client that believes these.
+    fn believing(certificates: &[&CertificateDer<'static>]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates.iter().map(|certificate| (*certificate).clone()));
+        let builder = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        builder.with_root_certificates(roots).with_no_client_auth().into()
+    }
+
+    #[tokio::test]
+    async fn over_tls_only_who_is_trusted_is_heard() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let other = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let builder = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = builder.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"keys\":[]}";
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }
+        });
+        let at = |host: &str| Url::parse(&format!("https://{host}:{port}/jwks")).unwrap();
+        let good = believing(&[made.cert.der()]);
+        assert_eq!(&get(&at("localhost"), Some(&good)).await.unwrap()[..], b"{\"keys\":[]}");
+        let stranger = believing(&[other.cert.der()]);
+        for (url, tls, words) in [
+            (at("localhost"), Some(&stranger), "TLS"),
+            (at("127.0.0.1"), Some(&good), "TLS"),
+            (at("localhost"), None, "nobody is trusted"),
+            (Url::parse(&format!("http://127.0.0.1:{port}/jwks")).unwrap(), None, "http"),
+        ] {
+            let fault = get(&url, tls).await.unwrap_err();
+            assert!(fault.contains(words) && fault.starts_with(url.text()), "{fault}");
+        }
+    }
 
     #[test]
     fn urls() {

@@ -17,8 +17,11 @@ fn read(changes: Value) -> Result<Issuers, String> {
     let trusting: Trusting<'_> = &|file| match file {
         Some(file) => Err(format!("{}: nobody", file.display())),
         None => {
-            let roots = rustls::RootCertStore::empty();
-            Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+            // Which provider is not left to what else is built: other crates bring another one.
+            let builder =
+                ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+            let builder = builder.with_safe_default_protocol_versions().unwrap();
+            Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth().into())
         }
     };
     Issuers::new(file, trusting)
