@@ -388,8 +388,19 @@ async fn keys_that_change_and_an_issuer_that_goes() {
         }
     }
     idp.is(Mood::Good);
-    idp.rotate("third", Signer::rsa());
+    idp.rotate("third", Signer::ed25519());
     eventually(&world, &idp.token("A", json!({}))).await;
+    // Another key under the same name.
+    idp.rotate("third", Signer::ed25519());
+    let body = json!({ "jwt": idp.token("A", json!({})), "device": login["device"] });
+    loop {
+        let answer = world.post("/v1/login/jwt", &body).await;
+        if answer.0 == StatusCode::OK {
+            break;
+        }
+        refused(&answer, 401, "jwt_forged");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
     assert_eq!(world.metric(&format!("maru_issuer_keys{{issuer=\"{}\"}}", idp.url)).await, 1);
 }
 

@@ -1,7 +1,7 @@
-//! An issuer's keys at an address: fetched in the background and when a token names a key that is not there, kept while the
+//! An issuer's keys at an address: fetched in the background and when no key that is there fits a token, kept while the
 //! issuer is away.
 //!
-//! Nobody makes us a hammer: one fetch at a time, and for tokens with unknown keys one in a while at most. A fetch that was
+//! Nobody makes us a hammer: one fetch at a time, and for the sake of tokens one in a while at most. A fetch that was
 //! begun is finished, whoever has gone meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,9 +111,10 @@ impl Remote {
 
     /// Whether the token is signed by a key of the issuer.
     pub(crate) async fn check(self: &Arc<Self>, token: &Token<'_>) -> Result<(), Fault> {
-        if let Some(outcome) = self.look(token) {
-            return outcome;
+        if let Some(Ok(())) = self.look(token) {
+            return Ok(());
         }
+        // Also where a key of that name is known: there are issuers that change keys and not their names.
         self.fetch_for_a_token().await;
         if let Some(outcome) = self.look(token) {
             return outcome;
