@@ -60,6 +60,8 @@ pub enum Hop {
         by: UserId,
         /// What.
         wants: Wants,
+        /// The asker's number for this question; unique within a process.
+        opening: u64,
     },
     /// User's home -> channel's home: the answer.
     Opened {
@@ -67,6 +69,8 @@ pub enum Hop {
         channel: ChannelId,
         /// About whom.
         user: UserId,
+        /// Which question: an answer to one that was given up is older than the next.
+        opening: u64,
         /// What the user says to it; `None` when that cannot be read now.
         consent: Option<Consent>,
     },

@@ -62,6 +62,8 @@ pub enum TokenFault {
     Malformed,
     /// Signed with a key that this server does not hold.
     UnknownKey,
+    /// Signed with a key that has a lower number than one that this server holds: it was retired.
+    RetiredKey,
     /// The signature does not fit.
     Forged,
     /// It was valid and is no longer.
@@ -77,6 +79,9 @@ impl TokenFault {
             Self::UnknownKey => {
                 Refusal::new(Code::Unauthenticated, "token", "signed with an unknown key; log in")
             }
+            Self::RetiredKey => {
+                Refusal::new(Code::Expired, "token", "its key was retired; renew it, or log in again")
+            }
             Self::Forged => {
                 Refusal::new(Code::Unauthenticated, "token", "the signature does not fit; log in")
             }
@@ -90,6 +95,7 @@ impl fmt::Display for TokenFault {
         f.write_str(match self {
             Self::Malformed => "not an access token",
             Self::UnknownKey => "signed with an unknown key",
+            Self::RetiredKey => "signed with a key that was retired",
             Self::Forged => "the signature does not fit",
             Self::Expired => "expired",
         })
@@ -134,13 +140,19 @@ pub fn verify(keys: &[Key], token: &str, now_ms: u64) -> Result<Claims, TokenFau
     };
     let tag: [u8; TAG_BYTES] = decode(tag)?;
     let (key_id, claims) = parsed.ok_or(TokenFault::Malformed)?;
-    let key = keys.iter().find(|key| key.id == key_id).ok_or(TokenFault::UnknownKey)?;
+    let key = keys.iter().find(|key| key.id == key_id).ok_or_else(|| missing(keys, key_id))?;
     let mac = mac(key, signed.as_bytes()).ok_or(TokenFault::Forged)?;
     mac.verify_slice(&tag).map_err(|_| TokenFault::Forged)?;
     if now_ms >= claims.expires_ms {
         return Err(TokenFault::Expired);
     }
     Ok(claims)
+}
+
+/// Numbers are given in rising order and never twice. Whoever lies about one is told to come with another token, and has none.
+fn missing(keys: &[Key], key_id: u32) -> TokenFault {
+    let is_old = key_id > 0 && keys.iter().any(|key| key.id > key_id);
+    if is_old { TokenFault::RetiredKey } else { TokenFault::UnknownKey }
 }
 
 /// `None` cannot happen: HMAC takes keys of any length.

@@ -1,13 +1,15 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `migrate`, `create-users`, `token`, `revoke`, `password` and `delete-user` without `--server` and `stats --data` need a stopped one. The
+//! `check`, `renew`, `migrate`, `create-users`, `token`, and `revoke`, `password`, `delete-user` and `keys` without `--server` and `stats --data` need a stopped one. The
 //! others work on the accounts alone or ask the server, also beside a running one.
 
 mod accounts;
 pub(crate) mod ask;
 pub(crate) mod bulk;
 mod check;
+mod identities;
 mod invites;
+mod keys;
 mod migrate;
 mod person;
 mod renew;
@@ -206,6 +208,16 @@ enum Task {
         #[arg(long, value_name = "FILE", requires = "server")]
         token_file: Option<PathBuf>,
     },
+    /// Which people of identity providers are which users: link, unlink, list.
+    Identities {
+        #[command(subcommand)]
+        task: identities::Task,
+    },
+    /// The keys that sign access tokens: list, rotate, retire.
+    Keys {
+        #[command(subcommand)]
+        task: keys::Task,
+    },
     /// Tokens of operators for a server, which may be running: add, list, remove.
     Tokens {
         #[command(subcommand)]
@@ -299,6 +311,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 stats::of_server(url, trust, token_file.as_deref(), &mut out).await
             }
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
+            Task::Identities { task } => identities::run(task, &mut out).await,
+            Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),
         }
     })

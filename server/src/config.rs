@@ -3,10 +3,12 @@
 //! A name that is none and a value out of its bounds are refused at start, with where it came from, what was found and
 //! what is allowed. Every layer is checked, also where a higher one overrides it: a mistake that waits is worse.
 
+mod issuers;
 mod pin;
 mod settings;
 mod source;
 
+pub use issuers::issuers;
 pub use pin::Pin;
 pub use settings::{SETTINGS, Setting};
 pub use source::{ConfigError, Source, environment, load};
@@ -80,6 +82,8 @@ pub struct Config {
     pub signup: Option<api::Signup>,
     /// Open invites that a user may have.
     pub user_invites: u32,
+    /// The file of issuers whose people may come in.
+    pub issuers: Option<PathBuf>,
     /// Who may ask the control plane, and how much.
     pub access: api::Access,
     /// Our own proxies say who connects to the chat port.
@@ -157,6 +161,7 @@ impl Default for Config {
             limits: shard::Limits::default(),
             signup: None,
             user_invites: 0,
+            issuers: None,
             access: api::Access::default(),
             proxy_protocol: false,
             token_ms: 3600 * 1000,

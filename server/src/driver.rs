@@ -218,6 +218,9 @@ pub trait Driver {
         told: &mut Vec<Told>,
     ) -> io::Result<()>;
 
+    /// Verifies tokens with these keys from now on.
+    fn take_keys(&mut self, keys: Arc<[Key]>);
+
     /// Takes a connection from another shard. Its Hello is the first input.
     fn take_over(&mut self, now: Now, parcel: Parcel, told: &mut Vec<Told>);
 

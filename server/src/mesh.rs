@@ -16,6 +16,7 @@ use crossbeam_queue::ArrayQueue;
 use protocol::ShardId;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
+use protocol::token::Key;
 use shard::{Command, CommandError, Ticket};
 
 use crate::handover::Parcel;
@@ -64,6 +65,13 @@ pub enum Post {
     },
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
+    /// From the control plane: tokens are verified with these keys from now on. What was said Hello to stays.
+    Keys {
+        /// All of them.
+        keys: Arc<[Key]>,
+        /// Called on the shard's thread like [`Reply`].
+        taken: Box<dyn FnOnce() + Send>,
+    },
     /// Start accepting connections. Before it a shard does not listen; an `Inspect` posted behind it is called once it
     /// does. If the kernel refuses, the thread's `run` ends with the error.
     Listen,
@@ -83,6 +91,7 @@ impl fmt::Debug for Post {
             Self::Read { .. } => "Read",
             Self::Control { .. } => "Control",
             Self::SpaceLow(_) => "SpaceLow",
+            Self::Keys { .. } => "Keys",
             Self::Listen => "Listen",
             Self::Drain => "Drain",
             Self::Stop => "Stop",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::{HomeError, Pending, Route};
 use protocol::commit::{AccountRow, Policy, Relation};
+use protocol::token::Key;
 use protocol::{DeviceId, Placement, ShardId, UserId};
 use shard::{Command, CommandError};
 use tokio::sync::oneshot;
@@ -71,6 +72,29 @@ impl DataPlane {
             Err(_) => Err(not_now("the shard did not answer in time")),
         }
     }
+
+    /// Repeatable: a shard that has taken them takes them again.
+    async fn give_keys(&self, keys: Arc<[Key]>) -> Result<(), HomeError> {
+        let not_now = |words: &str| HomeError::NotNow(words.into());
+        let mut answers = Vec::with_capacity(self.outlets.shards());
+        for outlet in self.outlets.all() {
+            let (tells, told) = oneshot::channel();
+            let taken = Box::new(move || {
+                let _ = tells.send(());
+            });
+            let posted = outlet.try_post(Post::Keys { keys: keys.clone(), taken });
+            posted.map_err(|_| not_now("a shard's mailbox is full"))?;
+            answers.push(told);
+        }
+        let all = async {
+            for answer in answers {
+                answer.await.map_err(|_| not_now("a shard has ended"))?;
+            }
+            Ok(())
+        };
+        let taken = tokio::time::timeout(ANSWER_TIMEOUT, all).await;
+        taken.unwrap_or_else(|_| Err(not_now("a shard did not answer in time")))
+    }
 }
 
 fn refusal(error: CommandError) -> HomeError {
@@ -116,6 +140,10 @@ impl api::Homes for DataPlane {
 
     fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(self.rule(Command::SetPolicy { user, policy }))
+    }
+
+    fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(self.give_keys(keys))
     }
 
     fn is_storage_full(&self) -> bool {
@@ -197,6 +225,26 @@ mod tests {
         assert!(!plane.is_ready());
         plane.set_ready(true);
         assert!(plane.is_ready());
+    }
+
+    #[tokio::test]
+    async fn every_shard_takes_the_keys_before_it_is_answered() {
+        let (mailboxes, outlets) = mesh::build(2);
+        let plane = plane(&outlets);
+        let keys: Arc<[Key]> = [Key { id: 7, secret: [1; 32] }].into();
+        let giving = tokio::spawn(async move { plane.take_keys(keys).await });
+        for mailbox in &mailboxes {
+            let taken = loop {
+                if let Some(Post::Keys { keys, taken }) = mailbox.next_post() {
+                    assert_eq!(keys.iter().map(|key| key.id).collect::<Vec<_>>(), [7]);
+                    break taken;
+                }
+                tokio::task::yield_now().await;
+            };
+            assert!(!giving.is_finished());
+            taken();
+        }
+        assert_eq!(giving.await.unwrap(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Accounts, AdminTokens, Api, ChatUrl, Keys, Listeners, Parts, Settings, Signup, now_ms};
+use api::{Accounts, AdminTokens, Api, ChatUrl, Issuers, Keys, Listeners, Parts, Settings, Signup, now_ms};
 use storage::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -68,6 +68,7 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 
 fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
+    let issuers = config::issuers(config.issuers.as_deref())?;
     let admin = AdminTokens::open_or_create(&config.data)?;
     let accounts = runtime.block_on(Accounts::open(&config.accounts()))?;
     if config.store == StoreKind::Memory {
@@ -84,13 +85,13 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
     };
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
-    let node = Node::start(config, began, data, keys.all(), &events)?;
+    let node = Node::start(config, began, data, &keys.all(), &events)?;
     let mut api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
         admin,
         homes: Arc::new(node.plane().clone()),
-        settings: settings(config, faces.http, node.chat()),
+        settings: Settings { issuers, ..settings(config, faces.http, node.chat()) },
     })?;
     if let Some(certificates) = node.certificates() {
         certificate::watch(runtime, certificates.clone())?;
@@ -155,6 +156,7 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         hashers: cores.saturating_sub(1).max(1),
         signup: config.signup(),
         user_invites: config.user_invites,
+        issuers: Issuers::default(),
         access: config.access.clone(),
     }
 }

@@ -382,6 +382,11 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 Input::Control { ticket, command }
             }
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
+            Post::Keys { keys, taken } => {
+                self.driver.take_keys(keys);
+                taken();
+                return Ok(());
+            }
             Post::Listen => return self.driver.listen(self.address).map(|_| ()),
             Post::Drain => {
                 self.driver.stop_listening(self.now, &mut self.told);

@@ -266,7 +266,32 @@ impl Account {
         device: Option<DeviceId>,
         extras: Extras<'_>,
     ) -> Result<Login, AccountError> {
-        let mut body = json!({ "name": name, "password": password });
+        let body = json!({ "name": name, "password": password });
+        self.enter("/v1/login", body, device, extras).await
+    }
+
+    /// Logs a device in with a token of an identity provider that the server takes, in place of name and password. It is shown
+    /// once: from then on the device renews its own tokens.
+    ///
+    /// # Errors
+    /// The server takes no such tokens or not this one (`jwt_...`, `no_account`, `issuer_unreachable`), else as for
+    /// [`Self::login_with`].
+    pub async fn login_by_jwt(
+        &self,
+        jwt: &str,
+        device: Option<DeviceId>,
+        extras: Extras<'_>,
+    ) -> Result<Login, AccountError> {
+        self.enter("/v1/login/jwt", json!({ "jwt": jwt }), device, extras).await
+    }
+
+    async fn enter(
+        &self,
+        path: &str,
+        mut body: Value,
+        device: Option<DeviceId>,
+        extras: Extras<'_>,
+    ) -> Result<Login, AccountError> {
         if let Some(fields) = body.as_object_mut() {
             let device = device.map(|device| ("device", device.to_string()));
             let device_name = extras.device_name.map(|name| ("device_name", name.to_owned()));
@@ -275,7 +300,7 @@ impl Account {
                 fields.insert(field.into(), value.into());
             }
         }
-        let answer = self.ask(Method::POST, "/v1/login", extras.token, Some(body)).await?;
+        let answer = self.ask(Method::POST, path, extras.token, Some(body)).await?;
         Ok(self.login_of(&answer)?)
     }
 

@@ -51,7 +51,8 @@ fn a_token_ends_at_its_moment() {
 
 #[test]
 fn no_changed_byte_passes() {
-    let token = sign(&key(7), &claims());
+    // The oldest key: a lower number would be one that was retired.
+    let token = sign(&key(1), &claims());
     for at in 0..token.len() {
         for byte in (0x21..0x7f).chain([b'\n', 0]) {
             let mut bytes = token.clone().into_bytes();
@@ -60,7 +61,7 @@ fn no_changed_byte_passes() {
             }
             bytes[at] = byte;
             let changed = String::from_utf8(bytes).unwrap();
-            let fault = verify(&[key(7), key(6)], &changed, NOW_MS).expect_err(&changed);
+            let fault = verify(&[key(1), key(2)], &changed, NOW_MS).expect_err(&changed);
             assert_ne!(fault, TokenFault::Expired, "a forged token must not look expired: {changed}");
             assert_eq!(fault.refusal().code, Code::Unauthenticated);
         }
@@ -83,7 +84,9 @@ fn no_shorter_or_longer_token_passes() {
 fn another_key_is_unknown_and_another_secret_forged() {
     let token = sign(&key(7), &claims());
     assert_eq!(verify(&[], &token, NOW_MS), Err(TokenFault::UnknownKey));
-    assert_eq!(verify(&[key(8)], &token, NOW_MS), Err(TokenFault::UnknownKey));
+    assert_eq!(verify(&[key(6)], &token, NOW_MS), Err(TokenFault::UnknownKey));
+    assert_eq!(verify(&[key(6), key(8)], &token, NOW_MS), Err(TokenFault::RetiredKey));
+    assert_eq!(verify(&[key(8)], &sign(&key(0), &claims()), NOW_MS), Err(TokenFault::UnknownKey));
     let other = Key { id: 7, secret: [0; 32] };
     assert_eq!(verify(&[other], &token, NOW_MS), Err(TokenFault::Forged));
 }

@@ -11,6 +11,7 @@ use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
 mod devices;
+mod identities;
 mod invites;
 mod leaving;
 mod likeness;
@@ -19,10 +20,11 @@ mod relations;
 mod second_factor;
 
 pub use devices::{AddDevice, DeviceRecord};
+pub(crate) use identities::FirstSight;
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
 pub use refresh::Lifetimes;
-pub(crate) use refresh::{Next, Shown};
+pub(crate) use refresh::{GRACE_MS, Next, Shown};
 pub(crate) use relations::{BLOCKS_MAX, FRIENDS_MAX, Other, RelationFault, Standing};
 
 /// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
@@ -30,6 +32,9 @@ const ID_TRIES: u32 = 100;
 
 /// No password hashes to this.
 const NO_PASSWORD: &str = "!";
+
+/// The same of one whom an issuer vouches for: such accounts are persons', not made in bulk.
+const ISSUERS_PASSWORD: &str = "!issuer";
 
 /// The schema, oldest first. A step that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -40,6 +45,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "refresh tokens", include_str!("../migrations/0005_refresh_tokens.sql")),
     (6, "two factor", include_str!("../migrations/0006_two_factor.sql")),
     (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
+    (8, "identities", include_str!("../migrations/0008_identities.sql")),
     (12, "relations", include_str!("../migrations/0012_relations.sql")),
 ];
 
@@ -70,6 +76,14 @@ pub struct Account {
     pub in_core: bool,
     /// Tokens that were issued before this are refused, milliseconds since the Unix epoch.
     pub not_before_ms: u64,
+}
+
+impl Account {
+    /// Whether there is a password that it can log in by.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        !self.password_hash.starts_with(NO_PASSWORD)
+    }
 }
 
 /// Why the accounts could not do it.

@@ -6,7 +6,7 @@
 //! it; both files are looked at for every request that asks, so what is added counts at once and what is removed no more.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -116,17 +116,18 @@ impl AdminTokens {
         Ok(tokens)
     }
 
-    /// What a token opens; `None`: it is none. A file that cannot be read opens nothing, and the log says why.
-    pub(crate) fn scope_of(&self, given: &str) -> Option<Scope> {
+    /// What a token opens, and its number, 0 for that of `admin.token`; `None`: it is none. A file that cannot be read opens
+    /// nothing, and the log says why.
+    pub(crate) fn holder_of(&self, given: &str) -> Option<(Scope, u32)> {
         let mut read = self.0.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.refresh(&mut read) {
             tracing::error!(%error, "tokens of operators cannot be read");
         }
         if read.one.1.as_ref().is_some_and(|token| token.is(given)) {
-            return Some(Scope::All);
+            return Some((Scope::All, 0));
         }
         let hash = hash(given);
-        read.many.1.iter().find(|record| record.hash == hash).map(|record| record.scope)
+        read.many.1.iter().find(|record| record.hash == hash).map(|record| (record.scope, record.number))
     }
 
     fn refresh(&self, read: &mut Read) -> Result<(), PrivateFileError> {
@@ -175,7 +176,7 @@ pub fn add(
     name: &str,
     created_ms: u64,
 ) -> Result<(u32, String), PrivateFileError> {
-    let _lock = lock(data)?;
+    let _lock = private_file::lock(data)?;
     let mut records = list(data)?;
     let refuse = |fault: String| PrivateFileError::Content { path: data.join(FILE), fault };
     if records.len() >= TOKENS_MAX {
@@ -194,7 +195,7 @@ pub fn add(
 /// # Errors
 /// As [`AdminTokens::open_or_create`].
 pub fn remove(data: &Path, number: u32) -> Result<bool, PrivateFileError> {
-    let _lock = lock(data)?;
+    let _lock = private_file::lock(data)?;
     let mut records = list(data)?;
     let before = records.len();
     records.retain(|record| record.number != number);
@@ -203,14 +204,6 @@ pub fn remove(data: &Path, number: u32) -> Result<bool, PrivateFileError> {
     }
     write(data, &records)?;
     Ok(true)
-}
-
-/// Of two who write at once the second waits for the first.
-fn lock(data: &Path) -> Result<File, PrivateFileError> {
-    let io = |error| PrivateFileError::Io { path: data.to_owned(), error };
-    let directory = File::open(data).map_err(io)?;
-    directory.lock().map_err(io)?;
-    Ok(directory)
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -274,7 +267,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     fn opened(tokens: &AdminTokens, given: &str) -> Option<&'static str> {
-        tokens.scope_of(given).map(Scope::word)
+        tokens.holder_of(given).map(|(scope, _)| scope.word())
     }
 
     #[test]

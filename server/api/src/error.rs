@@ -112,7 +112,7 @@ impl ApiError {
 
     fn is_documented(&self) -> bool {
         let known = problem(self.code);
-        known.is_some_and(|known| known.status == self.status && known.may_retry == (self.retry_after_ms > 0))
+        known.is_some_and(|known| known.status == self.status && known.may_say(self.retry_after_ms))
     }
 
     /// The stable word.

@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use protocol::commit::{Policy, Relation};
+use protocol::token::Key;
 use protocol::{DeviceId, UserId};
 
 /// An answer that is on its way.
@@ -70,6 +72,9 @@ pub trait Homes: Send + Sync + 'static {
 
     /// Makes the user's home know who may come near the user, durably, and every shard act by it.
     fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>>;
+
+    /// Makes every shard verify tokens with these keys and no others; answered when all of them do.
+    fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>>;
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

@@ -52,6 +52,8 @@ enum Key {
     Signups(IpAddr),
     AllSignups,
     Lookups(UserId),
+    Jwts(IpAddr),
+    Issuer(String),
 }
 
 /// Counts, refuses and tells how often it has refused.
@@ -65,6 +67,8 @@ pub(crate) struct Limiter {
     codes: Mutex<Buckets<Key>>,
     signups: Mutex<Buckets<Key>>,
     lookups: Mutex<Buckets<Key>>,
+    jwts: Mutex<Buckets<Key>>,
+    issuers: Mutex<Buckets<Key>>,
     refused: [AtomicU64; Limit::ALL.len()],
 }
 
@@ -78,6 +82,8 @@ impl Limiter {
             codes: Mutex::default(),
             signups: Mutex::default(),
             lookups: Mutex::default(),
+            jwts: Mutex::default(),
+            issuers: Mutex::default(),
             refused: [const { AtomicU64::new(0) }; Limit::ALL.len()],
         }
     }
@@ -145,6 +151,19 @@ impl Limiter {
         self.take(of(&self.lookups), &[(Key::Lookups(user), bound, Limit::LookupUser)], now_ms)
     }
 
+    /// A token of an issuer that was no good. Counted when that is known: checking one costs a few hundredths of what a password
+    /// does, nobody guesses a signature, and whoever has a good one never waits for those who share the address.
+    pub(crate) fn take_bad_jwt(&self, address: IpAddr, now_ms: u64) -> Result<(), u64> {
+        let bound = self.shared();
+        self.take(of(&self.jwts), &[(Key::Jwts(household(address)), bound, Limit::JwtAddress)], now_ms)
+    }
+
+    /// An account for one whom an issuer names. Only that issuer's people can use it up.
+    pub(crate) fn take_first_sight(&self, issuer: &str, now_ms: u64) -> Result<(), u64> {
+        let bound = Bound::per_hour(self.limits.issuer_users_per_h);
+        self.take(of(&self.issuers), &[(Key::Issuer(issuer.to_owned()), bound, Limit::JwtIssuer)], now_ms)
+    }
+
     /// Somebody was refused elsewhere.
     pub(crate) fn refuse(&self, limit: Limit) {
         if let Some(count) = self.refused.get(limit as usize) {
@@ -161,11 +180,12 @@ impl Limiter {
     pub(crate) fn bound(&self, limit: Limit) -> u64 {
         match limit {
             Limit::LoginPair | Limit::LoginDevice => GUESSES.into(),
-            Limit::LoginName | Limit::LoginAddress => SHARED_GUESSES.into(),
+            Limit::LoginName | Limit::LoginAddress | Limit::JwtAddress => SHARED_GUESSES.into(),
             Limit::LoginUser => USER.burst.into(),
             Limit::LoginCode => CODE.burst.into(),
             Limit::SignupAddress => self.limits.address_signups_per_h.into(),
             Limit::SignupAll => self.limits.signups_per_h.into(),
+            Limit::JwtIssuer => self.limits.issuer_users_per_h.into(),
             Limit::LookupUser => self.limits.user_lookups_per_h.into(),
             other => self.limits.bound(other),
         }
@@ -199,9 +219,8 @@ impl Limiter {
     }
 
     fn login_keys(&self, who: &Who) -> Vec<(Key, Bound, Limit)> {
-        let refill_ms = self.limits.guess_refill_ms;
-        let own = Bound { burst: GUESSES, refill_ms };
-        let shared = Bound { burst: SHARED_GUESSES, refill_ms: (refill_ms / SHARED_FASTER).max(1) };
+        let own = Bound { burst: GUESSES, refill_ms: self.limits.guess_refill_ms };
+        let shared = self.shared();
         match who {
             Who::Stranger(name, address) => {
                 let address = household(*address);
@@ -213,6 +232,11 @@ impl Limiter {
             }
             Who::Known(user, device) => vec![(Key::Device(*user, *device), own, Limit::LoginDevice)],
         }
+    }
+
+    fn shared(&self) -> Bound {
+        let refill_ms = (self.limits.guess_refill_ms / SHARED_FASTER).max(1);
+        Bound { burst: SHARED_GUESSES, refill_ms }
     }
 
     fn signup_keys(&self, address: IpAddr) -> [(Key, Bound, Limit); 2] {

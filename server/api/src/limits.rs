@@ -29,6 +29,8 @@ pub struct Limits {
     pub signups_per_h: u32,
     /// Look-ups of users by one user in an hour, and at once.
     pub user_lookups_per_h: u32,
+    /// New users whom one issuer names in an hour, and at once.
+    pub issuer_users_per_h: u32,
     /// How long a connection may take for what.
     pub patience: Patience,
 }
@@ -42,6 +44,7 @@ impl Default for Limits {
             address_signups_per_h: 100,
             signups_per_h: 1000,
             user_lookups_per_h: 1000,
+            issuer_users_per_h: 1000,
             patience: Patience::default(),
         }
     }
@@ -102,11 +105,13 @@ pub(crate) enum Limit {
     Connections,
     AddressConnections,
     AdminConnections,
+    JwtAddress,
+    JwtIssuer,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::LoginPair,
         Self::LoginName,
         Self::LoginAddress,
@@ -122,6 +127,8 @@ impl Limit {
         Self::Connections,
         Self::AddressConnections,
         Self::AdminConnections,
+        Self::JwtAddress,
+        Self::JwtIssuer,
     ];
 
     /// The label in the metrics.
@@ -142,6 +149,8 @@ impl Limit {
             Self::Connections => "connections",
             Self::AddressConnections => "address_connections",
             Self::AdminConnections => "admin_connections",
+            Self::JwtAddress => "jwt_address",
+            Self::JwtIssuer => "jwt_issuer",
         }
     }
 }

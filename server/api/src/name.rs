@@ -20,10 +20,12 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 mod likeness;
+mod proposed;
 mod reserved;
 mod rules;
 
 pub(crate) use likeness::{VERSION as LIKENESS_VERSION, likeness};
+pub(crate) use proposed::proposed;
 
 /// Longest name in Unicode scalar values.
 pub const NAME_CHARS_MAX: usize = 32;

@@ -10,6 +10,7 @@ mod accounts;
 mod consent;
 mod devices;
 mod invites;
+mod keys;
 mod operation;
 mod operators;
 mod people;
@@ -36,7 +37,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 9] {
+fn sections() -> [Section; 10] {
     [
         accounts::section(),
         tokens::section(),
@@ -46,6 +47,7 @@ fn sections() -> [Section; 9] {
         second_factor::section(),
         invites::section(),
         operators::section(),
+        keys::section(),
         watching::section(),
     ]
 }

@@ -84,6 +84,14 @@ pub(crate) fn replace(data: &Path, path: &Path, text: &str) -> Result<(), Privat
     fs::File::open(data).and_then(|directory| directory.sync_all()).map_err(io)
 }
 
+/// Of two who change files of a data directory at once the second waits for the first.
+pub(crate) fn lock(data: &Path) -> Result<fs::File, PrivateFileError> {
+    let io = |error| PrivateFileError::Io { path: data.to_owned(), error };
+    let directory = fs::File::open(data).map_err(io)?;
+    directory.lock().map_err(io)?;
+    Ok(directory)
+}
+
 fn write_aside(path: &Path, text: &str) -> io::Result<PathBuf> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".new");

@@ -3,6 +3,7 @@
 //! ```text
 //! POST /v1/signup                 {"name","password","invite"?}              201 {"user"}
 //! POST /v1/login                  {"name","password","code"?,"device"?,...}  200 {"token","expires_ms","refresh",...}
+//! POST /v1/login/jwt              {"jwt","code"?,"device"?,...}              200 the same, for one whom an issuer names
 //! POST /v1/token                  anybody   {"refresh"}                      200 the same, for the same device
 //! POST /v1/password               Bearer    {"old","new","keep_devices"?}    200 the same; other devices are logged out
 //! GET  /v1/two-factor             Bearer                                     200 {"on","recovery_codes"}
@@ -29,7 +30,7 @@
 //! GET  /v1/privacy                Bearer                                     200 {"message","add","see"}
 //! PATCH /v1/privacy               Bearer    {"message"?,"add"?,"see"?}        200 as GET
 //! PATCH /v1/profile               Bearer    {"display_name"?,"about"?}        200 as a look-up
-//! POST /v1/account/delete         Bearer    {"password"}                     204; the account is no more
+//! POST /v1/account/delete         Bearer    {"password"} or {"jwt"}          204; the account is no more
 //! GET  /healthz /readyz                                                      text
 //! GET  /v1/openapi.json                                                      all of this for programs, see [`crate::openapi`]
 //! GET  /docs /docs/page.js /docs/page.css                                    and for people
@@ -47,6 +48,9 @@
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
+//! GET  /v1/admin/keys             Owner                                      200 {"keys":[{"key","created_ms","signs"}]}
+//! POST /v1/admin/keys/rotate      Owner                                      204; a new key signs
+//! POST /v1/admin/keys/retire      Owner     {"key"}                          204; its tokens are refused
 //! GET  /metrics                   Operator, unless the listener is on loopback and nothing else is set   text
 //! GET  /healthz /readyz                                                      text; readyz says what is waited for
 //! GET  /v1/openapi.json /docs ...                                            as at the public one, of these routes
@@ -57,6 +61,7 @@ mod bearer;
 mod devices;
 mod docs;
 mod invites;
+mod jwt;
 mod known;
 mod login;
 mod operate;
@@ -110,6 +115,7 @@ fn public_table() -> Table {
     Table::default()
         .route("/v1/signup", post(signup::signup))
         .route("/v1/login", post(login::login))
+        .route("/v1/login/jwt", post(jwt::login))
         .route("/v1/token", post(token::renew))
         .route("/v1/password", post(password::change))
         .route("/v1/two-factor", get(two_factor::state).post(two_factor::begin))
@@ -148,6 +154,9 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
+        .route("/v1/admin/keys", get(admin::keys::list))
+        .route("/v1/admin/keys/rotate", post(admin::keys::rotate))
+        .route("/v1/admin/keys/retire", post(admin::keys::retire))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz_in_words))
         .route("/metrics", metrics)

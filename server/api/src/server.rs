@@ -19,6 +19,7 @@ use crate::admin_tokens::AdminTokens;
 use crate::error::{ApiError, RefusalCode};
 use crate::hasher::Hasher;
 use crate::homes::Homes;
+use crate::issuers::Issuers;
 use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::port::{Audience, Port, Ports};
@@ -67,6 +68,8 @@ pub struct Settings {
     pub signup: Signup,
     /// Open invites that a user may have; 0: only the operator invites.
     pub user_invites: u32,
+    /// Who vouches for people besides this server.
+    pub issuers: Issuers,
     /// Who may ask, and how much.
     pub access: Access,
 }
@@ -110,6 +113,8 @@ pub(crate) type Shared = Arc<Inner>;
 pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
+    /// Of two changes of the keys the second waits for the first.
+    pub(crate) keys_turn: tokio::sync::Mutex<()>,
     pub(crate) admin: AdminTokens,
     pub(crate) homes: Arc<dyn Homes>,
     pub(crate) settings: Settings,
@@ -138,7 +143,20 @@ impl Api {
         let (ports, limiter) = (Ports::new(limits), Arc::new(Limiter::new(limits.clone())));
         let hasher = Hasher::new(settings.hashers, limiter.clone())?;
         let (turns, counters) = (Turns::default(), Counters::default());
-        let inner = Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, counters, ports };
+        let keys_turn = tokio::sync::Mutex::default();
+        let inner = Inner {
+            accounts,
+            keys,
+            keys_turn,
+            admin,
+            homes,
+            settings,
+            hasher,
+            limiter,
+            turns,
+            counters,
+            ports,
+        };
         Ok(Self { shared: Arc::new(inner), tls: None })
     }
 
@@ -170,7 +188,13 @@ pub async fn serve(listeners: Listeners, api: Api, end: impl Future<Output = ()>
     let Listeners { public, admin } = listeners;
     let [public, admin] = [(Audience::Public, public), (Audience::Admin, admin)]
         .map(|(audience, listener)| port(audience, listener, &api).serve(ended.clone()));
-    let both = async { tokio::join!(public, admin) };
+    let fresh = api.shared.settings.issuers.clone().keep_fresh();
+    let both = async {
+        tokio::select! {
+            _ = async { tokio::join!(public, admin) } => {}
+            () = fresh => {}
+        }
+    };
     let end = async {
         end.await;
         drop(ends);

@@ -24,7 +24,7 @@ on_both! {
 
 impl World {
     fn claims(&self, answer: &Value) -> Claims {
-        token::verify(self.keys.all(), answer["token"].as_str().unwrap(), now_ms()).unwrap()
+        token::verify(&self.keys.all(), answer["token"].as_str().unwrap(), now_ms()).unwrap()
     }
 
     fn in_core(&self) -> Vec<(UserId, DeviceId)> {
@@ -110,7 +110,7 @@ async fn everywhere_is_everywhere_and_the_kept_device_needs_its_new_token(world:
     assert_eq!(status, StatusCode::OK);
     // A token of the first layout does not say when it was issued.
     let old = Claims { issued_ms: 0, ..world.claims(&renewed) };
-    let old = token::sign(world.keys.newest(), &old);
+    let old = token::sign(&world.keys.newest(), &old);
     refused(&world.get("/v1/devices", &old).await, 401, "unauthenticated");
 
     assert_eq!(all(token_of(&renewed).into(), json!({})).await.0, StatusCode::NO_CONTENT);

@@ -40,7 +40,7 @@ async fn sign_up_log_in_look_up_log_out(world: World) {
     let first = world.login("aLICE").await;
     assert_eq!((first["user"].as_str(), first["chat"].as_str()), (Some(user), Some("ws://127.0.0.1:7/ws")));
     let token = first["token"].as_str().unwrap();
-    let claims = token::verify(world.keys.all(), token, now_ms()).unwrap();
+    let claims = token::verify(&world.keys.all(), token, now_ms()).unwrap();
     assert_eq!(claims.user.to_string(), user);
     assert_eq!(claims.device.to_string(), first["device"].as_str().unwrap());
     assert_eq!(claims.expires_ms, first["expires_ms"].as_u64().unwrap());
@@ -146,7 +146,7 @@ async fn tokens_that_are_no_good(world: World) {
     world.signup("erin").await;
     let good = world.login("erin").await;
     let token = good["token"].as_str().unwrap();
-    let claims = token::verify(world.keys.all(), token, now_ms()).unwrap();
+    let claims = token::verify(&world.keys.all(), token, now_ms()).unwrap();
     let path = "/v1/users/by-name/erin";
     assert_eq!(world.get(path, token).await.0, StatusCode::OK);
 
@@ -155,11 +155,11 @@ async fn tokens_that_are_no_good(world: World) {
     refused(&world.send(basic).await, 401, "unauthenticated");
     refused(&world.get(path, "nonsense").await, 401, "unauthenticated");
     refused(&world.get(path, &format!("{token}A")).await, 401, "unauthenticated");
-    let unknown = Key { id: 99, ..world.keys.newest().clone() };
+    let unknown = Key { id: 99, ..world.keys.newest() };
     refused(&world.get(path, &token::sign(&unknown, &claims)).await, 401, "unauthenticated");
-    let forged = Key { secret: [7; 32], ..world.keys.newest().clone() };
+    let forged = Key { secret: [7; 32], ..world.keys.newest() };
     refused(&world.get(path, &token::sign(&forged, &claims)).await, 401, "unauthenticated");
-    let sign = |claims: &Claims| token::sign(world.keys.newest(), claims);
+    let sign = |claims: &Claims| token::sign(&world.keys.newest(), claims);
     let expired = Claims { expires_ms: now_ms(), ..claims };
     refused(&world.get(path, &sign(&expired)).await, 401, "expired");
     let elsewhere = Claims { device: DeviceId(5), ..claims };
@@ -322,6 +322,7 @@ async fn it_ends_when_it_is_told_to() {
             hashers: 1,
             signup: Signup::Open,
             user_invites: 0,
+            issuers: api::Issuers::default(),
             access: Access::default(),
         },
     };

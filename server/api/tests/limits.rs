@@ -98,8 +98,8 @@ async fn a_known_device_does_not_wait_for_strangers(world: World) {
     let (known, other) = (world.login("heidi").await, world.login("ivan").await);
     let bearer = |token: &str| format!("Bearer {token}");
     let fresh = bearer(known["token"].as_str().unwrap());
-    let claims = token::verify(world.keys.all(), known["token"].as_str().unwrap(), now_ms()).unwrap();
-    let expired = bearer(&token::sign(world.keys.newest(), &Claims { expires_ms: 1, ..claims }));
+    let claims = token::verify(&world.keys.all(), known["token"].as_str().unwrap(), now_ms()).unwrap();
+    let expired = bearer(&token::sign(&world.keys.newest(), &Claims { expires_ms: 1, ..claims }));
     world.guess("heidi", &[]).await;
     refused(&world.log_in("heidi", PASSWORD, &[]).await, 429, "rate");
     for shown in [&fresh, &expired] {
@@ -110,10 +110,10 @@ async fn a_known_device_does_not_wait_for_strangers(world: World) {
         world.send(world.http.post(format!("{}/v1/logout", world.base)).bearer_auth(token)).await;
     }
     // What shows nothing, or not this account's device, is a stranger's.
-    let forged = token::Key { secret: [7; 32], ..world.keys.newest().clone() };
+    let forged = token::Key { secret: [7; 32], ..world.keys.newest() };
     let forged = bearer(&token::sign(&forged, &claims));
     let made_up = Claims { device: protocol::DeviceId(5), ..claims };
-    let made_up = bearer(&token::sign(world.keys.newest(), &made_up));
+    let made_up = bearer(&token::sign(&world.keys.newest(), &made_up));
     let foreign = bearer(other["token"].as_str().unwrap());
     for shown in ["Bearer x", "Basic aGVpZGk6", &forged, &made_up, &foreign] {
         refused(&world.log_in("heidi", PASSWORD, &[("authorization", shown)]).await, 429, "rate");

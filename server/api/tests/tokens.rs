@@ -51,7 +51,7 @@ async fn a_refresh_token_gives_the_next_pair(world: World) {
     assert!(
         second["refresh"] != first["refresh"] && second["refresh_expires_ms"].as_u64().unwrap() > now_ms()
     );
-    let claims = token::verify(world.keys.all(), token_of(&second), now_ms()).unwrap();
+    let claims = token::verify(&world.keys.all(), token_of(&second), now_ms()).unwrap();
     assert_eq!(claims.device.to_string(), second["device"].as_str().unwrap());
     assert_eq!(world.get("/v1/devices", token_of(&second)).await.0, StatusCode::OK);
     // The answer was lost: the same again, also when many ask at once.

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use protocol::commit::Policy;
-use protocol::hop::{Origin, Wants};
+use protocol::hop::Origin;
 use protocol::{BayId, ChannelId, Seq, UserId};
 
 use crate::channel::Submit;
+use crate::consents::Request;
 use crate::history::History;
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Ticket;
@@ -41,10 +42,9 @@ pub(crate) enum Asked {
     },
     /// What a user thinks of who would write, or add it.
     Relation {
-        channel: ChannelId,
         user: UserId,
         policy: Policy,
-        wants: Wants,
+        request: Request,
     },
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),

@@ -94,9 +94,8 @@ pub(crate) struct Channel {
     /// Newest seq that changed the members.
     changed: Seq,
     window: Window,
-    /// The send whose newcomers are being looked for, and how many there were before it.
+    /// The send for which users are being asked.
     opening: Option<Opening>,
-    openings: u64,
     /// When each of the two of a direct channel consented to be written to by the other.
     consents: [Given; 2],
     /// Sends behind a window or an opening, in order.
@@ -163,7 +162,6 @@ impl Channel {
             changed: Seq(0),
             window: Window::Absent,
             opening: None,
-            openings: 0,
             consents: [Given::default(); 2],
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
@@ -326,11 +324,9 @@ impl Channel {
         Some((submit, ack))
     }
 
-    /// The newcomers of a send are being looked for. Says the number of the opening.
-    pub(crate) fn open(&mut self, submit: Submit, asks: &Asks, given: Given) -> u64 {
-        self.openings += 1;
-        self.opening = Some(Opening::new(self.openings, submit, asks, given));
-        self.openings
+    /// Users are asked for a send.
+    pub(crate) fn open(&mut self, opening: Opening) {
+        self.opening = Some(opening);
     }
 
     /// The opening on the way, if any.

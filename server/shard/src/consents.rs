@@ -51,28 +51,41 @@ impl Withdrawals {
     }
 }
 
+/// What a channel's home asks of a user's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) channel: ChannelId,
+    pub(crate) by: UserId,
+    pub(crate) wants: Wants,
+    pub(crate) opening: u64,
+}
+
 impl Shard {
-    /// Answers whether a user of this home lets `by` do what it wants.
-    pub(crate) fn open(&mut self, channel: ChannelId, id: UserId, by: UserId, wants: Wants) {
-        if !self.with_user(id, || Waiting::Open(channel, by, wants)) {
+    /// Answers whether a user of this home lets somebody do what it wants.
+    pub(crate) fn open(&mut self, id: UserId, request: Request) {
+        if !self.with_user(id, || Waiting::Open(request)) {
             return;
         }
         let Some(user) = self.users.get(&id) else { return };
-        let Some(account) = user.account else { return self.consent(channel, id, Some(Consent::NoSuchUser)) };
+        let Some(account) = user.account else {
+            return self.consent(id, request, Some(Consent::NoSuchUser));
+        };
         if !account.has_relations {
-            return self.consent(channel, id, Some(says(account.policy, wants, Relation::default())));
+            let says = says(account.policy, request.wants, Relation::default());
+            return self.consent(id, request, Some(says));
         }
         let dirty = user.dirty;
         if !self.asks.has_load_room() {
-            return self.consent(channel, id, None);
+            return self.consent(id, request, None);
         }
-        let asked = Asked::Relation { channel, user: id, policy: account.policy, wants };
-        self.ask_after(dirty, asked, Query::Relation { user: id, other: by });
+        let asked = Asked::Relation { user: id, policy: account.policy, request };
+        self.ask_after(dirty, asked, Query::Relation { user: id, other: request.by });
     }
 
-    pub(crate) fn consent(&mut self, channel: ChannelId, user: UserId, consent: Option<Consent>) {
+    pub(crate) fn consent(&mut self, user: UserId, request: Request, consent: Option<Consent>) {
+        let Request { channel, opening, .. } = request;
         let home = self.placement.channel_home(channel);
-        self.hops.push(home, Hop::Opened { channel, user, consent });
+        self.hops.push(home, Hop::Opened { channel, user, opening, consent });
     }
 
     /// Who may come near the user from now on.

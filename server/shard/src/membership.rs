@@ -17,7 +17,7 @@ use crate::shard::Shard;
 /// A send whose new members are being looked for.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    /// Which opening of the channel this is: an answer to one that was given up is not for the next.
+    /// Which of the shard's openings this is: an answer to one that was given up is not for the next.
     number: u64,
     submit: Submit,
     /// Those who have not been found yet.
@@ -67,7 +67,9 @@ impl Shard {
     pub(crate) fn open_newcomers(&mut self, id: ChannelId, submit: Submit, asks: Asks) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let by = submit.origin.user;
-        let number = channel.open(submit, &asks, self.withdrawals.now());
+        self.openings += 1;
+        let number = self.openings;
+        channel.open(Opening::new(number, submit, &asks, self.withdrawals.now()));
         let dirty = channel.dirty();
         let Asks { homes, store, wants } = asks;
         if !store.is_empty() {
@@ -77,7 +79,7 @@ impl Shard {
         }
         for user in homes {
             let home = self.placement.user_home(user);
-            self.hops.push(home, Hop::Open { channel: id, user, by, wants });
+            self.hops.push(home, Hop::Open { channel: id, user, by, wants, opening: number });
         }
     }
 
@@ -101,9 +103,10 @@ impl Shard {
     }
 
     /// A newcomer's home has answered; `None` when it could not be read there.
-    pub(crate) fn opened(&mut self, id: ChannelId, user: UserId, consent: Option<Consent>) {
+    pub(crate) fn opened(&mut self, id: ChannelId, user: UserId, number: u64, consent: Option<Consent>) {
         // The opening may have been given up, and its channel have left memory.
-        let Some(opening) = self.channels.get_mut(&id).and_then(Channel::opening) else { return };
+        let opening = self.channels.get_mut(&id).and_then(Channel::opening);
+        let Some(opening) = opening.filter(|opening| opening.number == number) else { return };
         let Some(place) = opening.unknown.iter().position(|unknown| *unknown == user) else { return };
         opening.unknown.swap_remove(place);
         let refusal = match consent {

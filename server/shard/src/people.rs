@@ -48,7 +48,7 @@ impl Shard {
         for waiting in waiting {
             match waiting {
                 Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),
-                Waiting::Open(channel, by, wants) => self.open(channel, id, by, wants),
+                Waiting::Open(request) => self.open(id, request),
                 Waiting::Control(ticket, command) => self.control(ticket, command),
                 Waiting::Delivery => {}
             }
@@ -65,7 +65,7 @@ impl Shard {
                 self.reject_at(link, hello.id, &refusal);
                 self.hang_up(link, CloseCode::Internal);
             }
-            Waiting::Open(channel, ..) => self.consent(channel, user, None),
+            Waiting::Open(request) => self.consent(user, request, None),
             Waiting::Control(ticket, _) => {
                 let outcome = Err(CommandError::Busy { retry_after_ms: 1000 });
                 self.out.push(Effect::Reply { ticket, outcome });

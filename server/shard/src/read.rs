@@ -94,8 +94,8 @@ impl Shard {
             (Asked::Earlier { channel, number, users }, Answer::Earlier(earlier)) => {
                 self.newcomers_read(channel, number, &users, Some(earlier));
             }
-            (Asked::Relation { channel, user, policy, wants }, Answer::Relation(relation)) => {
-                self.consent(channel, user, Some(says(policy, wants, relation)));
+            (Asked::Relation { user, policy, request }, Answer::Relation(relation)) => {
+                self.consent(user, request, Some(says(policy, request.wants, relation)));
             }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
@@ -132,7 +132,7 @@ impl Shard {
             }
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
-            Asked::Relation { channel, user, .. } => self.consent(channel, user, None),
+            Asked::Relation { user, request, .. } => self.consent(user, request, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
             Asked::Replay { source } => {
                 self.unread.failed(Load::Replay { source }, self.now, true);

@@ -12,7 +12,7 @@ use protocol::{BayId, ChannelId, Placement, ShardId, UserId};
 use crate::applied::{Applied, Inbound};
 use crate::asks::Asks;
 use crate::channel::{Channel, Submit};
-use crate::consents::Withdrawals;
+use crate::consents::{Request, Withdrawals};
 use crate::drain::Draining;
 use crate::effect::Effect;
 use crate::gather::Gathered;
@@ -79,6 +79,8 @@ pub struct Shard {
     pub(crate) windows: Windows,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
+    /// The newest number of an opening.
+    pub(crate) openings: u64,
     pub(crate) ready: bool,
     pub(crate) space_low: bool,
     pub(crate) draining: Option<Draining>,
@@ -128,6 +130,7 @@ impl Shard {
             spare_tails: SpareTails::default(),
             windows: Windows::default(),
             withdrawals: Withdrawals::default(),
+            openings: 0,
             ready: false,
             space_low: false,
             draining: None,
@@ -328,8 +331,10 @@ impl Shard {
             Hop::Deliver { spans } => spans.into_iter().for_each(|span| self.span(span)),
             Hop::Held { holder, conn, fact } => self.heard(holder, ConnId(conn), fact),
             Hop::Speak { conn, fact } => self.spoken(ConnId(conn), fact),
-            Hop::Open { channel, user, by, wants } => self.open(channel, user, by, wants),
-            Hop::Opened { channel, user, consent } => self.opened(channel, user, consent),
+            Hop::Open { channel, user, by, wants, opening } => {
+                self.open(user, Request { channel, by, wants, opening });
+            }
+            Hop::Opened { channel, user, opening, consent } => self.opened(channel, user, opening, consent),
             Hop::Pressure { shard, on } => self.pressed(shard, on),
             Hop::Applied { by, through } => {
                 for (source, through) in through {

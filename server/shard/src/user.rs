@@ -2,10 +2,10 @@
 
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::hello::Hello;
-use protocol::hop::Wants;
-use protocol::{ChannelId, DeviceId, InboxSeq, UserId};
+use protocol::{DeviceId, InboxSeq};
 
 use crate::admit::Bucket;
+use crate::consents::Request;
 use crate::inbox::Inbox;
 use crate::input::{Command, Tick, Ticket};
 use crate::link::Link;
@@ -31,7 +31,7 @@ pub(crate) struct User {
 pub(crate) enum Waiting {
     Hello(Link, Hello),
     /// Somebody wants something of the user in this channel.
-    Open(ChannelId, UserId, Wants),
+    Open(Request),
     Control(Ticket, Command),
     /// A delivery waits in its own queue; this only asks for the load.
     Delivery,

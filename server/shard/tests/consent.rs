@@ -6,6 +6,7 @@ mod desk;
 use desk::{Desk, word};
 use protocol::body::message::{AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, SetRole};
 use protocol::commit::{AccountRow, Audience, IntervalRow, Policy, Relation, Row};
+use protocol::hop::{Consent, Hop};
 use protocol::query::{Answer, Earlier, Ended, Query};
 use protocol::{ChannelId, SendId, Seq, UserId};
 use shard::{Command, CommandError, Input, Ticket};
@@ -290,4 +291,47 @@ fn nobody_is_invited_who_wants_no_invitations() {
         let wanted = if may { "ack 2 seq 2" } else { "reject 2 needs_consent" };
         assert_eq!(desk.seen(A), [wanted], "{audience:?} {relation:?}");
     }
+}
+
+/// An invitation is a stay, so the joining needs another: found by the simulator, which joined once too often.
+#[test]
+fn nobody_is_invited_who_could_not_join() {
+    let limits = shard::Limits { member_stays: 3, ..shard::Limits::default() };
+    let mut desk = Desk::limited(1, limits);
+    for user in [A, B, C] {
+        desk.join(user, user, user);
+    }
+    let channel = group(&mut desk);
+    for (id, stays, wanted) in [(2, 1, "ack 2 seq 2"), (3, 2, "reject 3 limit"), (4, 3, "reject 4 limit")] {
+        desk.send(A, A, id, &InviteMembers { channel: channel.0, members: vec![B] });
+        remembered(&mut desk, Ended::Not, stays);
+        assert_eq!(desk.seen(A), [wanted], "after {stays} of 3 stays");
+    }
+    desk.send(A, A, 5, &AddMembers { channel: channel.0, members: vec![B] });
+    remembered(&mut desk, Ended::Not, 2);
+    assert_eq!(desk.seen(A), ["ack 5 seq 3"], "an addition needs one");
+}
+
+/// Found by the simulator (seed 1681 of its day): an answer that was given before a block was taken for the answer to a
+/// question of after it.
+#[test]
+fn an_answer_to_another_question_is_not_taken() {
+    let mut desk = desk(1);
+    relate(&mut desk, B, A, BLOCKED);
+    desk.text(A, A, direct(), 1, "x");
+    while !matches!(desk.queries.front(), Some((_, _, Query::Relation { .. }))) {
+        let answer = match desk.queries.front() {
+            Some((_, _, Query::Channel(_))) => {
+                Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 }
+            }
+            _ => Answer::Window(Vec::new()),
+        };
+        desk.answer(answer);
+    }
+    let (channel, user, consent) = (direct(), UserId(B), Some(Consent::Given));
+    let hop = Hop::Opened { channel, user, opening: 999, consent };
+    desk.turn(0, vec![Input::Hop { from: protocol::ShardId(0), hop }]);
+    assert!(desk.batches.is_empty(), "nothing is written");
+    thinks(&mut desk, B, A, BLOCKED);
+    assert_eq!(desk.seen(A), ["reject 1 needs_consent"]);
 }

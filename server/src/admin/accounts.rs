@@ -85,7 +85,7 @@ pub(super) async fn token(
     // The user's not-before time may lie ahead of a clock that stepped back.
     let issued_ms = now_ms().max(account.not_before_ms);
     let expires_ms = now_ms().saturating_add(token_ms);
-    let token = token::sign(keys.newest(), &Claims { user: account.user, device, expires_ms, issued_ms });
+    let token = token::sign(&keys.newest(), &Claims { user: account.user, device, expires_ms, issued_ms });
     if wanted.json {
         let (user, device) = (account.user.to_string(), device.to_string());
         let object = serde_json::json!({

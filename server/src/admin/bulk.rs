@@ -120,7 +120,7 @@ fn write_tokens(path: &Path, keys: &Keys, made: &[(UserId, DeviceId)], token_ms:
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut file = BufWriter::new(file);
     for &(user, device) in made {
-        let token = token::sign(keys.newest(), &Claims { user, device, expires_ms, issued_ms });
+        let token = token::sign(&keys.newest(), &Claims { user, device, expires_ms, issued_ms });
         writeln!(file, "{user}\t{device}\t{token}")?;
     }
     file.flush()

@@ -41,7 +41,7 @@ async fn users_are_made_listed_and_given_tokens() {
     accounts::token(&config, wanted(Some(77)), &mut out).await.unwrap();
     let made: serde_json::Value = serde_json::from_str(&text(out)).unwrap();
     let keys = Keys::open(&config.data).unwrap();
-    let claims = token::verify(keys.all(), made["token"].as_str().unwrap(), now_ms()).unwrap();
+    let claims = token::verify(&keys.all(), made["token"].as_str().unwrap(), now_ms()).unwrap();
     assert_eq!((claims.user.to_string(), claims.device.0), (user, 77));
     assert!(claims.expires_ms <= now_ms() + 60_000);
     let mut out = Vec::new();
@@ -71,7 +71,7 @@ async fn users_in_bulk_are_known_to_everybody() {
     assert_eq!((ids(&first).len(), ids(&again)), (50, ids(&first)));
     let keys = Keys::open(&config.data).unwrap();
     for line in again.lines() {
-        let claims = token::verify(keys.all(), line.rsplit_once('\t').unwrap().1, now_ms()).unwrap();
+        let claims = token::verify(&keys.all(), line.rsplit_once('\t').unwrap().1, now_ms()).unwrap();
         assert_eq!(format!("{}\t{}", claims.user, claims.device), line.rsplit_once('\t').unwrap().0);
     }
     let mut out = Vec::new();
@@ -298,4 +298,21 @@ async fn an_operator_gives_passwords_invites_and_ends_accounts() {
     assert!(change("bob", person::Change::Erase).await.unwrap_err().to_string().contains("no user bob"));
     let taken = accounts::create_user(&config, "Bob", "correct horse", &mut Vec::new()).await.unwrap_err();
     assert!(taken.to_string().contains("taken"), "{taken}");
+}
+
+#[tokio::test]
+async fn keys_of_a_stopped_directory_are_rotated_and_retired() {
+    let (_dir, config) = directory();
+    keys::rotate(&config).unwrap();
+    let mut out = Vec::new();
+    keys::list(&config, &mut out).unwrap();
+    let listed = text(out);
+    let words: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').take(2).collect()).collect();
+    assert_eq!(words, [["1", "verifies"], ["2", "signs"]]);
+    assert!(keys::retire(&config, 2).unwrap_err().to_string().contains("signs"));
+    keys::retire(&config, 1).unwrap();
+    assert_eq!(Keys::open(&config.data).unwrap().all().len(), 1);
+    // A running server is asked instead.
+    let _running = Store::open(&config.data, &config.storage()).unwrap();
+    assert!(keys::rotate(&config).is_err());
 }

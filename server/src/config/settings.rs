@@ -189,6 +189,8 @@ settings! {
         |config, text| config.access.limits.signups_per_h => number(text, 1, 1_000_000);
     "user_lookups_per_h", "N", "Users that one user may look up in an hour, and at once [1000]", "1 to 1000000",
         |config, text| config.access.limits.user_lookups_per_h => number(text, 1, 1_000_000);
+    "issuer_users_per_h", "N", "New users whom one identity provider names in an hour, and at once [1000]", "1 to 1000000",
+        |config, text| config.access.limits.issuer_users_per_h => number(text, 1, 1_000_000);
     "shards", "N", "Threads that own users and channels [auto: cores]", "1 to 64, or auto",
         |config, text| config.shards => or_auto(text, |text| number(text, 1, SHARDS_MAX));
     "store", "KIND", "memory keeps nothing after the end and acks what is not durable: for benches only [rocks]",
@@ -235,6 +237,12 @@ settings! {
         });
     "user_invites", "N", "Open invites a user may have, each for one person; 0: only the operator invites [0]", "0 to 100",
         |config, text| config.user_invites => number(text, 0, 100);
+    "issuers", "FILE", "Identity providers whose tokens let people in, as docs/operations.md has it [none]", "a path, or none",
+        |config, text| config.issuers => match text {
+            "" => None,
+            "none" => Some(None),
+            path => Some(Some(PathBuf::from(path))),
+        };
     "token_s", "SECONDS", "How long an access token is valid; a refresh token gets the next [3600]", "10 to 31536000",
         |config, text| config.token_ms => seconds(text, 10, 31_536_000);
     "refresh_s", "SECONDS", "A device that renews nothing for so long has to log in again [7776000]", "60 to 315360000",

@@ -76,6 +76,14 @@ pub enum ConfigError {
         /// Its value.
         address: SocketAddr,
     },
+    /// The file of issuers cannot be read, or does not hold what it should.
+    #[error("the file of issuers {path}: {fault}", path = .path.display())]
+    Issuers {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
     /// The file cannot be read, or is not TOML.
     #[error("the configuration file {path}: {fault}", path = .path.display())]
     File {
@@ -128,11 +136,7 @@ fn is_ours(variable: &str) -> bool {
 fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     let origin = Source::File(path.to_owned());
     let refuse = |fault: String| ConfigError::File { path: path.to_owned(), fault };
-    let size = std::fs::metadata(path).map_err(|error| refuse(error.to_string()))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(refuse(format!("{size} bytes; at most {FILE_BYTES_MAX} are allowed")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    let text = small_text(path).map_err(refuse)?;
     let table: toml::Table = text.parse().map_err(|error| refuse(toml_fault(&text, &error)))?;
     for (key, value) in &table {
         let setting = SETTINGS.iter().find(|setting| setting.name == key);
@@ -147,8 +151,17 @@ fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The text of a file of at most [`FILE_BYTES_MAX`].
+pub(super) fn small_text(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(format!("{size} bytes; at most {FILE_BYTES_MAX} are allowed"));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
 /// In words and with the line's number, not with the line: there may be a password in it.
-fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+pub(super) fn toml_fault(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }

@@ -316,6 +316,10 @@ impl Driver for Epoll {
         }))
     }
 
+    fn take_keys(&mut self, keys: std::sync::Arc<[protocol::token::Key]>) {
+        self.setup.keys = keys;
+    }
+
     fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let mut listener = socket::listen(address)?;
         self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;

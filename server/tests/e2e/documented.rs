@@ -34,3 +34,30 @@ fn the_session_by_hand_works() {
     let token = said.lines().find_map(|line| line.strip_prefix("token ")).expect("the token");
     Raw::live(&node, token).is_served(2);
 }
+
+/// The issuer's file first, then the server that it is for, then the token: all in one folder.
+#[test]
+fn the_login_with_a_token_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |script: &str| {
+        let output =
+            Command::new("bash").args(["-eu", "-c", script]).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    };
+    run(&commands("issuer"));
+    let file = folder.path().join("issuers.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // The server is started elsewhere.
+    let secret = folder.path().join("issuer.secret");
+    std::fs::write(&file, text.replace("\"issuer.secret\"", &format!("{secret:?}"))).unwrap();
+    let node = Node::start(1, &["--issuers", file.to_str().unwrap()]);
+    let script = commands("jwt");
+    let there = "SERVER=http://127.0.0.1:8080\n";
+    assert!(script.starts_with(there), "{script}");
+    let said = run(&script.replacen(there, &format!("SERVER={}\n", node.http), 1));
+    for part in ["\"refresh\":\"mr1.", "\"name\":\"grace\"", "\"display_name\":\"Grace H.\""] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+}

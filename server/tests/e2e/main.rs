@@ -30,6 +30,11 @@ mod frames;
 mod full;
 mod http;
 mod interop;
+#[allow(dead_code)]
+#[path = "../../api/tests/world/issuer.rs"]
+mod issuer;
+mod jwt;
+mod keys;
 mod kill;
 mod latency;
 mod ledger;

@@ -26,7 +26,7 @@ const HELLO: u64 = 1;
 
 /// The key that the node signs with.
 pub fn key(node: &Node) -> Key {
-    api::Keys::open(&node.data).unwrap().newest().clone()
+    api::Keys::open(&node.data).unwrap().newest()
 }
 
 /// A token for an hour, of a device that exists from then on, if the node takes it.

@@ -12,7 +12,14 @@ pub(super) fn section() -> Section {
     Section {
         tag: "accounts",
         about: "Sign-up, login, password, profile, the end of an account.",
-        operations: vec![sign_up(), log_in(), change_password(), change_profile(), delete_account()],
+        operations: vec![
+            sign_up(),
+            log_in(),
+            log_in_by_jwt(),
+            change_password(),
+            change_profile(),
+            delete_account(),
+        ],
         schemas: Vec::new(),
     }
 }
@@ -43,6 +50,11 @@ fn sign_up() -> Operation {
 }
 
 fn log_in() -> Operation {
+    let mut fields = entry();
+    fields.insert(
+        0,
+        ("code", said(secret(), "Of the authenticator app, or a recovery code, with a second factor.")),
+    );
     Operation::new("POST", "/v1/login", "logIn", "Log a device in")
         .about(
             "Makes a device, unless `device` names one of an earlier login, and answers its tokens. Who shows an access \
@@ -55,12 +67,7 @@ fn log_in() -> Operation {
                     ("name", said(secret(), "Compared without case; a name that cannot be one is a wrong one.")),
                     ("password", secret()),
                 ],
-                vec![
-                    ("code", said(secret(), "Of the authenticator app, or a recovery code, with a second factor.")),
-                    ("device", said(id(), "A device of the account that goes on.")),
-                    ("replace", said(id(), "A device that gives its place to the new one. Not with `device`.")),
-                    ("device_name", said(text(1, DEVICE_NAME_CHARS_MAX), "How its owner will know it: one line.")),
-                ],
+                fields,
             ),
             json!({ "name": "ada", "password": "correct horse battery", "device_name": "phone" }),
         )
@@ -68,6 +75,49 @@ fn log_in() -> Operation {
         .refuses(&["code_required", "wrong_code", "not_found", "too_many_devices"])
         .asks_password()
         .stores()
+}
+
+fn log_in_by_jwt() -> Operation {
+    let mut fields = entry();
+    fields.insert(0, ("code", said(secret(), "As at a login, with a second factor.")));
+    let jwt = said(secret(), "A JWT of an issuer that the operator trusts.");
+    Operation::new(
+        "POST",
+        "/v1/login/jwt",
+        "logInByJwt",
+        "Log a device in with a token of an identity provider",
+    )
+    .about("Makes an account for one who was never seen, if the issuer's rule says so.")
+    .body(request(vec![("jwt", jwt)], fields), json!({ "jwt": "eyJhbGciOiJub25lIn0.e30." }))
+    .gives(200, "The device is logged in.", named("Grant"))
+    .refuses(&["no_issuers", "no_account", "code_required", "wrong_code", "not_found", "too_many_devices"])
+    .refuses(&["expired", "rate", "name_taken"])
+    .refuses(JWT)
+    .stores()
+}
+
+/// What a token of an issuer can be refused for.
+const JWT: &[&str] = &[
+    "jwt_malformed",
+    "jwt_algorithm",
+    "jwt_issuer",
+    "jwt_unknown_key",
+    "jwt_forged",
+    "jwt_claims",
+    "jwt_expired",
+    "jwt_not_yet",
+    "jwt_audience",
+    "jwt_revoked",
+    "issuer_unreachable",
+];
+
+/// Which device a login is for.
+fn entry() -> Vec<super::schema::Field> {
+    vec![
+        ("device", said(id(), "A device of the account that goes on.")),
+        ("replace", said(id(), "A device that gives its place to the new one. Not with `device`.")),
+        ("device_name", said(text(1, DEVICE_NAME_CHARS_MAX), "How its owner will know it: one line.")),
+    ]
 }
 
 fn change_password() -> Operation {
@@ -105,14 +155,17 @@ fn change_profile() -> Operation {
 }
 
 fn delete_account() -> Operation {
+    let jwt = said(secret(), "In place of the password: a token by which the account logs in.");
     Operation::new("POST", "/v1/account/delete", "deleteAccount", "Erase one's account")
+        .about("Expected is either `password` or `jwt`.")
         .bearer()
         .body(
-            request(vec![("password", secret())], Vec::new()),
+            request(Vec::new(), vec![("password", secret()), ("jwt", jwt)]),
             json!({ "password": "correct horse battery" }),
         )
         .gives_nothing("The account is no more.")
-        .refuses(&["not_found"])
+        .refuses(&["not_found", "no_issuers", "no_account", "no_password"])
+        .refuses(JWT)
         .asks_password()
         .stores()
 }

@@ -8,9 +8,16 @@ use serde_json::{Value, json};
 pub(crate) struct Problem {
     pub(crate) code: &'static str,
     pub(crate) status: u16,
-    /// Whether the same request can succeed later; then the refusal says when.
-    pub(crate) may_retry: bool,
+    hint: Hint,
     when: &'static str,
+}
+
+/// Whether the same request can succeed later; then the refusal says when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hint {
+    Never,
+    Later,
+    Sometimes,
 }
 
 /// In the order of their statuses.
@@ -36,6 +43,16 @@ const PROBLEMS: &[Problem] = &[
         "the password is right, and the account has a second factor: ask for its code",
     ),
     never("wrong_code", 401, "the code is wrong or was used before"),
+    never("jwt_malformed", 401, "the token of an identity provider is none"),
+    never("jwt_algorithm", 401, "its algorithm is not one that its issuer uses here"),
+    never("jwt_issuer", 401, "nobody here trusts its issuer"),
+    sometimes("jwt_unknown_key", 401, "its issuer has no such key, as far as is known"),
+    never("jwt_forged", 401, "its signature is wrong"),
+    never("jwt_claims", 401, "a claim is missing or is not what is expected"),
+    never("jwt_expired", 401, "its time is over"),
+    sometimes("jwt_not_yet", 401, "its time has not come"),
+    never("jwt_audience", 401, "it is for somebody else"),
+    never("jwt_revoked", 401, "it is older than a logout from everywhere"),
     never("scope", 403, "the operator's token opens something else"),
     never("wrong_origin", 403, "a page that may not ask"),
     never("signup_closed", 403, "nobody signs up here"),
@@ -44,6 +61,8 @@ const PROBLEMS: &[Problem] = &[
     never("invite_expired", 403, "the invite's time is over"),
     never("invite_used", 403, "as many as may have used the invite"),
     never("invites_closed", 403, "users do not invite here"),
+    never("no_issuers", 403, "this server takes no tokens of identity providers"),
+    never("no_account", 403, "there is no account for the one whom the token names, and none is made"),
     never("not_found", 404, "no such user, device of the account, or path"),
     never("method_not_allowed", 405, "the path is asked in another way"),
     later("timeout", 408, "the body came too slowly, or the answer could not be made in time"),
@@ -53,6 +72,9 @@ const PROBLEMS: &[Problem] = &[
     never("too_many_relations", 409, "the list of friends or blocked users is full"),
     never("two_factor_on", 409, "the second factor is on already"),
     never("two_factor_off", 409, "the second factor is off, or was not begun"),
+    never("no_password", 409, "the account has none: it logs in by its identity provider"),
+    never("key_signs", 409, "the key signs; rotate first"),
+    never("too_many_keys", 409, "there are as many keys as there may be; retire one"),
     never("too_large", 413, "the body is above 16 KiB"),
     never("unsupported_media_type", 415, "the body is not said to be `application/json`"),
     never("wrong_host", 421, "the host is not this server's"),
@@ -63,16 +85,32 @@ const PROBLEMS: &[Problem] = &[
     ),
     never("internal", 500, "the server failed; its log says why"),
     later("busy", 503, "the server cannot do this now"),
+    later("issuer_unreachable", 503, "the identity provider's keys cannot be fetched"),
     later("not_ready", 503, "the server starts or drains"),
     later("storage_full", 507, "the disk is nearly full: nothing new is accepted"),
 ];
 
 const fn never(code: &'static str, status: u16, when: &'static str) -> Problem {
-    Problem { code, status, may_retry: false, when }
+    Problem { code, status, hint: Hint::Never, when }
 }
 
 const fn later(code: &'static str, status: u16, when: &'static str) -> Problem {
-    Problem { code, status, may_retry: true, when }
+    Problem { code, status, hint: Hint::Later, when }
+}
+
+const fn sometimes(code: &'static str, status: u16, when: &'static str) -> Problem {
+    Problem { code, status, hint: Hint::Sometimes, when }
+}
+
+impl Problem {
+    /// Whether a refusal may say this of when to come again; 0 is never.
+    pub(crate) fn may_say(&self, retry_after_ms: u64) -> bool {
+        match self.hint {
+            Hint::Never => retry_after_ms == 0,
+            Hint::Later => retry_after_ms > 0,
+            Hint::Sometimes => true,
+        }
+    }
 }
 
 /// The one of this code.
@@ -100,8 +138,12 @@ fn answer(group: &[&Problem]) -> Value {
     let codes: Vec<_> = group.iter().map(|problem| problem.code).collect();
     let words: Vec<_> =
         group.iter().map(|problem| format!("`{}`: {}.", problem.code, problem.when)).collect();
-    let may_retry = group.iter().any(|problem| problem.may_retry);
-    let retry = if may_retry { json!({ "minimum": 1 }) } else { json!({ "const": 0 }) };
+    let all = |hint: Hint| group.iter().all(|problem| problem.hint == hint);
+    let retry = match (all(Hint::Never), all(Hint::Later)) {
+        (true, _) => json!({ "const": 0 }),
+        (_, true) => json!({ "minimum": 1 }),
+        _ => json!({ "minimum": 0 }),
+    };
     let schema = json!({
         "$ref": "#/components/schemas/Problem",
         "properties": { "status": { "const": status(group) }, "code": { "enum": codes }, "retry_after_ms": retry },
@@ -110,8 +152,10 @@ fn answer(group: &[&Problem]) -> Value {
         "description": words.join(" "),
         "content": { "application/problem+json": { "schema": schema } },
     });
-    if may_retry && let Some(fields) = answer.as_object_mut() {
-        let header = json!({ "schema": { "type": "integer", "minimum": 1 }, "required": true,
+    if !all(Hint::Never)
+        && let Some(fields) = answer.as_object_mut()
+    {
+        let header = json!({ "schema": { "type": "integer", "minimum": 1 }, "required": all(Hint::Later),
                              "description": "`retry_after_ms` in seconds, rounded up." });
         fields.insert("headers".into(), json!({ "Retry-After": header }));
     }
@@ -123,17 +167,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_stands_once_and_one_status_has_one_hint() {
+    fn each_stands_once_in_the_order_of_statuses() {
         for (place, problem) in PROBLEMS.iter().enumerate() {
             let others = &PROBLEMS[place + 1..];
             assert!(others.iter().all(|other| other.code != problem.code), "{}", problem.code);
-            let is_same =
-                |other: &Problem| other.status != problem.status || other.may_retry == problem.may_retry;
-            assert!(
-                others.iter().all(is_same),
-                "{}: one answer of a status says whether to retry",
-                problem.code
-            );
             assert!(others.iter().all(|other| other.status >= problem.status), "{}: order", problem.code);
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 pub(crate) mod device;
+pub(super) mod keys;
 
 use super::bearer::bearer_text;
 use super::login::admit;
@@ -39,7 +40,7 @@ impl FromRequestParts<Shared> for Operator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
-        check(parts, api, Scope::Users).map(|()| Self)
+        check(parts, api, Scope::Users).map(|_| Self)
     }
 }
 
@@ -51,14 +52,27 @@ impl FromRequestParts<Shared> for Watcher {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
-        check(parts, api, Scope::Metrics).map(|()| Self)
+        check(parts, api, Scope::Metrics).map(|_| Self)
     }
 }
 
-fn check(parts: &Parts, api: &Shared, asked: Scope) -> Result<(), ApiError> {
-    match api.admin.scope_of(bearer_text(parts)?) {
-        Some(scope) if scope.opens(asked) => Ok(()),
-        Some(scope) => {
+/// A request of an operator who may do everything: the number of its token.
+#[derive(Debug)]
+pub(crate) struct Owner(u32);
+
+impl FromRequestParts<Shared> for Owner {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        check(parts, api, Scope::All).map(Self)
+    }
+}
+
+/// Gives the token's number.
+fn check(parts: &Parts, api: &Shared, asked: Scope) -> Result<u32, ApiError> {
+    match api.admin.holder_of(bearer_text(parts)?) {
+        Some((scope, number)) if scope.opens(asked) => Ok(number),
+        Some((scope, _)) => {
             let words = format!("the token's scope is {}; this asks for {}", scope.word(), asked.word());
             Err(ApiError::new(StatusCode::FORBIDDEN, "scope", words))
         }
@@ -103,7 +117,7 @@ pub(crate) async fn users(
     let expires_ms = issued_ms.saturating_add(OPERATOR_TOKEN_MS);
     let mut lines = String::new();
     for (user, device) in made {
-        let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms, issued_ms });
+        let token = token::sign(&api.keys.newest(), &Claims { user, device, expires_ms, issued_ms });
         lines += &format!("{user}\t{device}\t{token}\n");
     }
     let kind = [(header::CONTENT_TYPE, "text/tab-separated-values"), (header::CACHE_CONTROL, "no-store")];

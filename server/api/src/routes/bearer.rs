@@ -17,7 +17,7 @@ impl FromRequestParts<Shared> for Bearer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
-        let claims = token::verify(api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)?;
+        let claims = token::verify(&api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)?;
         still_counts(api, &claims).await?;
         Ok(Self(claims))
     }
@@ -47,7 +47,9 @@ pub(super) fn bearer_text(parts: &Parts) -> Result<&str, ApiError> {
 fn refusal(fault: TokenFault) -> ApiError {
     let words = format!("the token is {}", fault_words(fault));
     match fault {
-        TokenFault::Expired => ApiError::new(axum::http::StatusCode::UNAUTHORIZED, "expired", words),
+        TokenFault::Expired | TokenFault::RetiredKey => {
+            ApiError::new(axum::http::StatusCode::UNAUTHORIZED, "expired", words)
+        }
         _ => ApiError::unauthenticated(words),
     }
 }
@@ -56,6 +58,7 @@ fn fault_words(fault: TokenFault) -> &'static str {
     match fault {
         TokenFault::Malformed => "not one of this server's",
         TokenFault::UnknownKey => "signed with an unknown key; log in",
+        TokenFault::RetiredKey => "signed with a key that was retired; renew it, or log in",
         TokenFault::Forged => "damaged or forged; log in",
         TokenFault::Expired => "expired; log in",
     }

@@ -52,36 +52,68 @@ pub(crate) async fn login(
     headers: HeaderMap,
     Json(body): Json<Login>,
 ) -> Result<axum::Json<Value>, ApiError> {
-    let parse = |field, id: Option<String>| id.map(|id| parse_id(field, &id).map(DeviceId)).transpose();
-    let (device, replace) = (parse("device", body.device)?, parse("replace", body.replace)?);
-    let device_name = body.device_name.as_deref().map(check_device_name).transpose()?;
-    if device.is_some() && replace.is_some() {
-        return Err(ApiError::field(
-            "replace",
-            "only a new device replaces another; leave out one of the two",
-        ));
-    }
-    if device.is_none() && api.homes.is_storage_full() {
-        return Err(ApiError::storage_full(STORAGE_RETRY_MS));
-    }
+    let entry = Entry::check(&api, body.code, body.device, body.replace, body.device_name)?;
     let account = authenticate(&api, peer, known, &body.name, body.password.clone()).await?;
     let _turn = api.turns.of(account.user).await;
     let account = still_has_password(&api, account, body.password).await?;
-    let spent = two_factor::demand(&api, account.user, body.code.as_deref()).await?;
-    let outcome = async {
-        let device = log_in(&api, &account, device, replace).await?;
-        api.accounts.logged_in(device, device_name, now_ms()).await?;
-        grant(&api, &headers, account.user, device, account.not_before_ms).await
-    };
-    let outcome = outcome.await;
-    if outcome.is_err()
-        && let Some(spent) = spent
-    {
-        spent.give_back(&api, account.user).await;
+    entry.enter(&api, &headers, &account).await.map(axum::Json)
+}
+
+/// What a login says besides who it is.
+#[derive(Debug)]
+pub(super) struct Entry {
+    code: Option<String>,
+    device: Option<DeviceId>,
+    replace: Option<DeviceId>,
+    device_name: Option<String>,
+}
+
+impl Entry {
+    pub(super) fn check(
+        api: &Shared,
+        code: Option<String>,
+        device: Option<String>,
+        replace: Option<String>,
+        device_name: Option<String>,
+    ) -> Result<Self, ApiError> {
+        let parse = |field, id: Option<String>| id.map(|id| parse_id(field, &id).map(DeviceId)).transpose();
+        let (device, replace) = (parse("device", device)?, parse("replace", replace)?);
+        let device_name = device_name.as_deref().map(check_device_name).transpose()?.map(str::to_owned);
+        if device.is_some() && replace.is_some() {
+            return Err(ApiError::field(
+                "replace",
+                "only a new device replaces another; leave out one of the two",
+            ));
+        }
+        if device.is_none() && api.homes.is_storage_full() {
+            return Err(ApiError::storage_full(STORAGE_RETRY_MS));
+        }
+        Ok(Self { code, device, replace, device_name })
     }
-    let granted = outcome?;
-    api.counters.login();
-    Ok(axum::Json(granted))
+
+    /// Lets one in who has shown to be the account's owner, in the user's turn.
+    pub(super) async fn enter(
+        self,
+        api: &Shared,
+        headers: &HeaderMap,
+        account: &Account,
+    ) -> Result<Value, ApiError> {
+        let spent = two_factor::demand(api, account.user, self.code.as_deref()).await?;
+        let outcome = async {
+            let device = log_in(api, account, self.device, self.replace).await?;
+            api.accounts.logged_in(device, self.device_name.as_deref(), now_ms()).await?;
+            grant(api, headers, account.user, device, account.not_before_ms).await
+        };
+        let outcome = outcome.await;
+        if outcome.is_err()
+            && let Some(spent) = spent
+        {
+            spent.give_back(api, account.user).await;
+        }
+        let granted = outcome?;
+        api.counters.login();
+        Ok(granted)
+    }
 }
 
 /// The device that the account asks for exists in the core when this is done.
@@ -158,6 +190,16 @@ pub(super) async fn admit(api: &Shared, user: UserId, device: DeviceId) -> Resul
         Err(HomeError::Full) => Err(ApiError::too_many_devices(known)),
         outcome => outcome.map_err(|error| home_refused(&error)),
     }
+}
+
+/// Of one who is logged in and has no password to show: the account is an issuer's, or was made in bulk.
+pub(super) fn with_password(account: Account) -> Result<Account, ApiError> {
+    if account.has_password() {
+        return Ok(account);
+    }
+    let words = "the account has no password: its owner logs in with a token of an identity provider (POST /v1/login/jwt); \
+                 the operator can give it one";
+    Err(ApiError::new(StatusCode::CONFLICT, "no_password", words))
 }
 
 /// An unknown name, a name that cannot be one and a wrong password are told apart by neither words nor cost.

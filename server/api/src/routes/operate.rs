@@ -119,6 +119,7 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
     let text = api.homes.metrics().await
         + &api.counters.text(api.hasher.hashed())
         + &limits_text(&api)
+        + &api.settings.issuers.metrics()
         + &ports_text(&api);
     ([(header::CONTENT_TYPE, METRICS_MEDIA)], text)
 }

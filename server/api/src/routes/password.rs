@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
 use super::known::Known;
-use super::login::authenticate;
+use super::login::{authenticate, with_password};
 use super::token::grant;
 use crate::error::ApiError;
 use crate::hasher::Kind;
@@ -35,7 +35,8 @@ pub(crate) async fn change(
     Json(body): Json<Change>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let account = api.accounts.user(claims.user).await?;
-    let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
+    let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
+    let name = with_password(account)?.name;
     password::check_for(&name, &body.new).map_err(|fault| ApiError::field("new", fault))?;
     let account = authenticate(&api, peer, Known::device(claims), &name, body.old).await?;
     let new_hash = api.hasher.hash(Kind::Known, body.new).await?;

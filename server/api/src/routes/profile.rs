@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
+use super::jwt;
 use super::known::Known;
-use super::login::{authenticate, home_refused};
+use super::login::{authenticate, home_refused, with_password};
 use super::users::shown;
 use crate::error::ApiError;
 use crate::homes::HomeError;
@@ -45,6 +46,12 @@ pub(crate) async fn change(
     Ok(axum::Json(shown(&account, true)))
 }
 
+/// What can be shown of a name that an issuer gives.
+pub(super) fn display_name_of(text: Option<&str>) -> String {
+    let visible: String = text.unwrap_or_default().chars().filter(|char| !char.is_control()).collect();
+    visible.trim().chars().take(DISPLAY_NAME_CHARS_MAX).collect::<String>().trim_end().to_owned()
+}
+
 /// Any text without control characters, but for line breaks where there may be several lines.
 fn check<'a>(
     field: &str,
@@ -66,19 +73,29 @@ fn check<'a>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Leave {
-    password: String,
+    password: Option<String>,
+    /// In place of the password, for one whom an issuer names.
+    jwt: Option<String>,
 }
 
-/// Erases the account of the one who asks. Guesses at the password are counted, as at a login.
+/// Erases the account of the one who asks and who shows the password, or a token by which it logs in. Guesses at the password
+/// are counted, as at a login.
 pub(crate) async fn leave(
     State(api): State<Shared>,
     Extension(peer): Extension<Peer>,
     Bearer(claims): Bearer,
     Json(body): Json<Leave>,
 ) -> Result<StatusCode, ApiError> {
-    let account = api.accounts.user(claims.user).await?;
-    let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
-    let account = authenticate(&api, peer, Known::device(claims), &name, body.password).await?;
+    let account = match (body.password, body.jwt) {
+        (Some(password), None) => {
+            let account = api.accounts.user(claims.user).await?;
+            let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
+            let name = with_password(account)?.name;
+            authenticate(&api, peer, Known::device(claims), &name, password).await?
+        }
+        (None, Some(text)) => jwt::owner(&api, peer, &text).await?,
+        _ => return Err(ApiError::field("password", "expected either \"password\" or \"jwt\"")),
+    };
     let _turn = api.turns.of(claims.user).await;
     still_counts(&api, &claims).await?;
     if account.user != claims.user {

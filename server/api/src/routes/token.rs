@@ -32,7 +32,7 @@ pub(crate) async fn renew(
     let family = api.accounts.family(&shown).await?.ok_or_else(unknown)?;
     let _turn = api.turns.of(family.user).await;
     let now_ms = now_ms();
-    match api.accounts.exchange(&shown, api.keys.all(), api.settings.lifetimes, now_ms).await? {
+    match api.accounts.exchange(&shown, &api.keys.makers(now_ms), api.settings.lifetimes, now_ms).await? {
         Shown::Next(next) => {
             api.accounts.seen(family.device, now_ms).await?;
             Ok(axum::Json(pair(&api, &headers, family.user, family.device, family.not_before_ms, &next)))
@@ -85,7 +85,7 @@ fn pair(
     let expires_ms = now_ms.saturating_add(api.settings.token_ms);
     let claims = Claims { user, device, expires_ms, issued_ms: now_ms.max(not_before_ms) };
     json!({
-        "token": token::sign(api.keys.newest(), &claims),
+        "token": token::sign(&api.keys.newest(), &claims),
         "expires_ms": expires_ms,
         "refresh": next.token.text(),
         "refresh_expires_ms": next.expires_ms,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::bearer::{Bearer, still_counts};
 use super::known::Known;
-use super::login::{authenticate, named_host, still_has_password};
+use super::login::{authenticate, named_host, still_has_password, with_password};
 use crate::accounts::Account;
 use crate::error::ApiError;
 use crate::json::Json;
@@ -231,7 +231,8 @@ fn is_off(hint: &str) -> ApiError {
 /// A token alone changes no second factor: whoever has found a device that is logged in does not know the password.
 async fn owner(api: &Shared, peer: Peer, bearer: &Bearer, password: String) -> Result<Account, ApiError> {
     let account = api.accounts.user(bearer.0.user).await?;
-    let name = account.ok_or_else(|| ApiError::not_found("there is no such user"))?.name;
+    let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
+    let name = with_password(account)?.name;
     authenticate(api, peer, Known::device(bearer.0), &name, password).await
 }
 

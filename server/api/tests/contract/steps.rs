@@ -45,11 +45,16 @@ pub const STEPS: &[Step] = &[
     step("pageScript", 200, &[], &[]),
     step("pageStyle", 200, &[], &[]),
     // Sign-up is by invitation.
+    step("rotateKeys", 204, &[], &[]),
+    step("listKeys", 200, &[], &[]),
+    step("retireKey", 204, &[], &[]),
     step("makeInvites", 201, &[], &[("code", "/invites/0/code"), ("other", "/invites/1/invite")]),
     step("listAllInvites", 200, &[], &[]),
     step("revokeAnyInvite", 204, &[("id", Kept("other"))], &[]),
     step("signUp", 201, &[("invite", Kept("code"))], &[("user", "/user")]),
     step("logIn", 200, &[], GRANT),
+    // Nobody else's tokens are taken here; tests/jwt.rs has those that are.
+    step("logInByJwt", 403, &[], &[]),
     step("renewTokens", 200, &[("refresh", Kept("refresh"))], GRANT),
     step("findRoute", 200, &[], &[]),
     step("listDevices", 200, &[], &[]),

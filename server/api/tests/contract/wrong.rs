@@ -45,7 +45,7 @@ async fn tokens(contract: &Contract, operation: &Operation, right: &Call) -> usi
     };
     let (own, late) = (contract.world.keys.newest(), u64::MAX >> 1);
     let other = if scheme == "operator" {
-        sign(own, late)
+        sign(&own, late)
     } else {
         Some(format!("Bearer {}", contract.world.operator()))
     };
@@ -61,7 +61,7 @@ async fn tokens(contract: &Contract, operation: &Operation, right: &Call) -> usi
         // Another kind's; of another server; of a device that is none.
         other,
         sign(&Key { id: own.id, secret: [7; 32] }, late),
-        sign(own, late),
+        sign(&own, late),
     ];
     let count = wrong.len() + 1;
     for token in wrong {
@@ -74,7 +74,7 @@ async fn tokens(contract: &Contract, operation: &Operation, right: &Call) -> usi
         let token = Some(format!("Bearer {}", contract.scoped(scope)));
         contract.send(operation, &Call { token, ..right.clone() }).await.is_refused(403, "scope");
     } else {
-        let token = sign(own, 2);
+        let token = sign(&own, 2);
         contract.send(operation, &Call { token, ..right.clone() }).await.is_refused(401, "expired");
     }
     count

@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Listeners,
-    Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Issuers, Keys, Lifetimes,
+    Listeners, Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
 };
 use protocol::commit::{Policy, Relation};
+use protocol::token::Key;
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -51,6 +52,7 @@ pub struct FakeHomes {
     pub not_before: Mutex<BTreeMap<UserId, u64>>,
     pub relations: Mutex<BTreeMap<(UserId, UserId), Relation>>,
     pub policies: Mutex<BTreeMap<UserId, Policy>>,
+    pub keys: Mutex<Vec<u32>>,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
 }
@@ -133,6 +135,14 @@ impl Homes for FakeHomes {
         })
     }
 
+    fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(async move {
+            self.outcome()?;
+            *self.keys.lock().unwrap() = keys.iter().map(|key| key.id).collect();
+            Ok(())
+        })
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -210,6 +220,7 @@ impl World {
             hashers: 2,
             signup: Signup::Open,
             user_invites: 0,
+            issuers: Issuers::default(),
             access: Access::default(),
         };
         set(&mut settings);

@@ -91,7 +91,7 @@ impl Channel {
     }
 
     fn check_add(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
-        self.check_named(submit, named, limits)?;
+        self.check_named(submit, named, 1, limits)?;
         let has_left =
             |user: &UserId| submit.newcomers.get(user).is_some_and(|earlier| earlier.ended == Ended::Left);
         if let Some(at) = named.iter().position(has_left) {
@@ -101,8 +101,14 @@ impl Channel {
         Ok(())
     }
 
-    /// What holds for whoever is added or invited.
-    fn check_named(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
+    /// What holds for whoever is added or invited, for which so many more stays are needed.
+    fn check_named(
+        &self,
+        submit: &Submit,
+        named: &[UserId],
+        more: u32,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
         // Refused as a whole: the message says who joined, and its readers need not know who was in before.
         if let Some(at) = named.iter().position(|user| self.is_member(*user)) {
@@ -111,7 +117,7 @@ impl Channel {
         }
         // Each stay is a row for ever, and those who read far back meet all of them.
         let stays = |user: &UserId| submit.newcomers.get(user).map_or(0, |earlier| earlier.stays);
-        if let Some(at) = named.iter().position(|user| stays(user) >= limits.member_stays) {
+        if let Some(at) = named.iter().position(|user| stays(user) + more > limits.member_stays) {
             let most = limits.member_stays;
             let text = format!("was in this group {most} times, which is the most; cannot join it again");
             return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
@@ -121,7 +127,8 @@ impl Channel {
 
     /// Nobody is invited beyond the room that the group has now; others may be faster.
     fn check_invite(&self, submit: &Submit, named: &[UserId], limits: &Limits) -> Result<(), Refusal> {
-        self.check_named(submit, named, limits)?;
+        // An invitation is a stay, and so is what it is for.
+        self.check_named(submit, named, 2, limits)?;
         let is_invited = |user: &UserId| {
             let ended = submit.newcomers.get(user).map(|earlier| earlier.ended);
             matches!(ended, Some(Ended::Invited { by }) if self.may_invite(by))

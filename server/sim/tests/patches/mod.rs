@@ -254,8 +254,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a user joins a group without end",
         file: "channel/group.rs",
-        from: "stays(user) >= limits.member_stays",
-        to: "stays(user) > limits.member_stays",
+        from: "stays(user) + more > limits.member_stays",
+        to: "stays(user) + more > limits.member_stays + 1",
     },
     Mutant {
         name: "a stay that has just ended is not counted",

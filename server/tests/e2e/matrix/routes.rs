@@ -19,6 +19,7 @@ const WHO: [&str; 8] = ["nobody", "garbage", "expired", "logged_out", "user", "m
 const ROUTES: &str = "
 signUp                 201 201 201 201 201 201 201 201
 logIn                  200 200 200 200 200 200 200 200
+logInByJwt             403 403 403 403 403 403 403 403
 renewTokens            401 401 401 401 401 401 401 401
 changePassword         401 401 401 401 200 401 401 401
 secondFactor           401 401 401 401 200 401 401 401
@@ -60,6 +61,9 @@ pageStyle              200 200 200 200 200 200 200 200
 :revokeDevices         401 401 401 401 401 403 204 204
 :resetPassword         401 401 401 401 401 403 204 204
 :endSecondFactorOf     401 401 401 401 401 403 204 204
+:listKeys              401 401 401 401 401 403 403 200
+:rotateKeys            401 401 401 401 401 403 403 204
+:retireKey             401 401 401 401 401 403 403 204
 :deleteUser            401 401 401 401 401 403 204 404
 :metrics               200 200 200 200 200 200 200 200
 :health                200 200 200 200 200 200 200 200
@@ -240,7 +244,7 @@ fn every_route_has_its_answer_for_everybody() {
                 401 if row[0] == "renewTokens" => code == "unauthenticated",
                 401 if *who == "expired" && !operation.is_admin => code == "expired",
                 401 => code == "unauthenticated",
-                403 => code == "scope" || row[0] == "invite",
+                403 => code == "scope" || ["invite", "logInByJwt"].contains(&row[0]),
                 _ => true,
             };
             if status.to_string() != **wanted || !is_right {

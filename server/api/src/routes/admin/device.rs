@@ -133,7 +133,7 @@ pub(crate) async fn token(
     // The user's not-before time may lie ahead of a clock that stepped back.
     let issued_ms = now_ms.max(api.accounts.not_before_ms(user, device).await?.unwrap_or(0));
     let expires_ms = now_ms.saturating_add(ttl_ms);
-    let token = token::sign(api.keys.newest(), &Claims { user, device, expires_ms, issued_ms });
+    let token = token::sign(&api.keys.newest(), &Claims { user, device, expires_ms, issued_ms });
     tracing::info!(%user, %device, "the operator was given a token");
     let (user, device) = (user.to_string(), device.to_string());
     let answer = json!({ "token": token, "user": user, "device": device, "expires_ms": expires_ms });
