@@ -12,11 +12,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
-use protocol::ShardId;
+use protocol::hello::Hello;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
-use shard::{Command, CommandError, Ticket};
+use protocol::{CloseCode, Frame, ShardId};
+use shard::{Command, CommandError, GuestId, Ticket};
 
 use crate::handover::Parcel;
 use crate::turn::ShardReport;
@@ -37,6 +39,9 @@ const _: () = assert!(HOP_RING_MIN <= HOP_RING_MAX);
 
 /// The answer to a control command.
 pub type Reply = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
+
+/// The answer to a guest: frames, or why there are none.
+pub type GuestReply = Box<dyn FnOnce(Result<Bytes, CloseCode>) + Send>;
 
 /// What other threads put into a shard's mailbox, besides hops. Nothing here is ever dropped while the shard runs;
 /// posts left in it when the shard stops are dropped, with their replies.
@@ -62,6 +67,19 @@ pub enum Post {
         /// Called on the shard's thread: must be short and must not block.
         reply: Reply,
     },
+    /// From the control plane: somebody asks for one thing without a connection. Told to the user's home.
+    Guest {
+        /// The request.
+        guest: GuestId,
+        /// Who asks.
+        hello: Hello,
+        /// What.
+        frame: Frame,
+        /// Called as `Control`'s.
+        reply: GuestReply,
+    },
+    /// From the control plane: nobody waits for a guest's answer any more.
+    GuestGone(GuestId),
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
     /// Start accepting connections. Before it a shard does not listen; an `Inspect` posted behind it is called once it
@@ -82,6 +100,8 @@ impl fmt::Debug for Post {
             Self::Stored { .. } => "Stored",
             Self::Read { .. } => "Read",
             Self::Control { .. } => "Control",
+            Self::Guest { .. } => "Guest",
+            Self::GuestGone(_) => "GuestGone",
             Self::SpaceLow(_) => "SpaceLow",
             Self::Listen => "Listen",
             Self::Drain => "Drain",

@@ -16,6 +16,12 @@
 //! DELETE /v1/devices/{id}         Bearer                                     204; the device is forgotten
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name","display_name","about"}
+//! POST /v1/users/{id}/messages    Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
+//! GET  /v1/channels               Bearer    ?after&limit                     200 {"channels":[...],"next"?}
+//! GET  /v1/channels/{id}          Bearer                                     200 one of them
+//! GET  /v1/channels/{id}/members  Bearer    ?after&limit                     200 {"members":[...],"next"?}
+//! GET  /v1/channels/{id}/messages Bearer    ?before|after&limit              200 {"messages":[...],"next"?,...}
+//! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
 //! GET  /v1/route                  Bearer                                     200 {"chat","quic"?,"shard","shards"}
 //! POST /v1/invites                Bearer    {"expires_s"?}                   201 {"invite","code",...}, for one person
 //! GET  /v1/invites                Bearer    ?after                           200 {"invites":[...],"next"?}
@@ -43,10 +49,12 @@
 
 mod admin;
 mod bearer;
+mod channels;
 mod devices;
 mod invites;
 mod known;
 mod login;
+mod messages;
 mod operate;
 mod password;
 mod profile;
@@ -55,6 +63,7 @@ mod signup;
 mod token;
 mod two_factor;
 mod users;
+mod visit;
 
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
 pub(crate) use operate::Counters;
@@ -83,6 +92,11 @@ pub(crate) fn public(shared: Shared) -> Router {
         .route("/v1/devices/{id}", delete(devices::remove))
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
+        .route("/v1/users/{id}/messages", post(messages::send_to_user))
+        .route("/v1/channels", get(channels::list))
+        .route("/v1/channels/{id}", get(channels::one))
+        .route("/v1/channels/{id}/members", get(channels::members))
+        .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
         .route("/v1/route", get(route::route))
         .route("/v1/invites", post(invites::make_own).get(invites::list_own))
         .route("/v1/invites/{id}", delete(invites::revoke_own))

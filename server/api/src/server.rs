@@ -23,6 +23,7 @@ use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::port::{Audience, Port, Ports};
 use crate::routes::{self, Counters};
+use crate::texts::Texts;
 use crate::turns::Turns;
 
 /// Where a login tells a device to connect.
@@ -113,6 +114,7 @@ pub(crate) struct Inner {
     pub(crate) hasher: Hasher,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) turns: Turns,
+    pub(crate) texts: Texts,
     pub(crate) counters: Counters,
     pub(crate) ports: Ports,
 }
@@ -135,7 +137,9 @@ impl Api {
         let (ports, limiter) = (Ports::new(limits), Arc::new(Limiter::new(limits.clone())));
         let hasher = Hasher::new(settings.hashers, limiter.clone())?;
         let (turns, counters) = (Turns::default(), Counters::default());
-        let inner = Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, counters, ports };
+        let texts = Texts::new(limiter.clone());
+        let inner =
+            Inner { accounts, keys, admin, homes, settings, hasher, limiter, turns, texts, counters, ports };
         Ok(Self { shared: Arc::new(inner), tls: None })
     }
 

@@ -8,15 +8,15 @@
     clippy::panic
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
     Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Keys, Lifetimes, Listeners,
-    Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
+    Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
 };
-use protocol::{DeviceId, UserId};
+use protocol::{DeviceId, Frame, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,6 +48,9 @@ pub struct FakeHomes {
     pub devices: Mutex<BTreeSet<(UserId, DeviceId)>>,
     pub removed: Mutex<Vec<(UserId, DeviceId)>>,
     pub not_before: Mutex<BTreeMap<UserId, u64>>,
+    /// What was asked without a connection, and the answers that it is given, in order.
+    pub visits: Mutex<Vec<Visit>>,
+    pub answers: Mutex<VecDeque<Vec<Frame>>>,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
 }
@@ -105,6 +108,15 @@ impl Homes for FakeHomes {
             self.devices.lock().unwrap().retain(|(of, device)| *of != user || Some(*device) == keep);
             self.not_before.lock().unwrap().insert(user, not_before_ms);
             Ok(())
+        })
+    }
+
+    fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
+        Box::pin(async move {
+            self.outcome()?;
+            self.visits.lock().unwrap().push(visit);
+            let answer = self.answers.lock().unwrap().pop_front();
+            answer.ok_or_else(|| HomeError::NotNow("the test has no answer".into()))
         })
     }
 

@@ -3,6 +3,7 @@
 
 pub mod churn;
 pub mod group;
+pub mod guest;
 pub mod resend;
 pub mod resume;
 pub mod send;
@@ -14,12 +15,13 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 5] = [
+const OPERATIONS: [(u64, Act); 6] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
     (resume::WEIGHT, resume::act),
     (resend::WEIGHT, resend::act),
+    (guest::WEIGHT, guest::act),
 ];
 
 /// One device does one thing.
