@@ -80,6 +80,10 @@ pub struct Config {
     pub signup: Option<api::Signup>,
     /// Open invites that a user may have.
     pub user_invites: u32,
+    /// Bots that a user may have.
+    pub user_bots: u32,
+    /// Tokens that a bot may have.
+    pub bot_tokens: u32,
     /// Who may ask the control plane, and how much.
     pub access: api::Access,
     /// Our own proxies say who connects to the chat port.
@@ -157,6 +161,8 @@ impl Default for Config {
             limits: shard::Limits::default(),
             signup: None,
             user_invites: 0,
+            user_bots: 5,
+            bot_tokens: 8,
             access: api::Access::default(),
             proxy_protocol: false,
             token_ms: 3600 * 1000,

@@ -155,6 +155,8 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         hashers: cores.saturating_sub(1).max(1),
         signup: config.signup(),
         user_invites: config.user_invites,
+        user_bots: config.user_bots,
+        bot_tokens: config.bot_tokens,
         access: config.access.clone(),
     }
 }

@@ -10,6 +10,7 @@ use crate::name::{Name, Sought};
 use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
+mod bots;
 mod devices;
 mod invites;
 mod leaving;
@@ -17,6 +18,8 @@ mod likeness;
 mod refresh;
 mod second_factor;
 
+pub use bots::Bot;
+pub(crate) use bots::Shows;
 pub use devices::{AddDevice, DeviceRecord};
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
@@ -38,6 +41,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "refresh tokens", include_str!("../migrations/0005_refresh_tokens.sql")),
     (6, "two factor", include_str!("../migrations/0006_two_factor.sql")),
     (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
+    (10, "bots", include_str!("../migrations/0010_bots.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.

@@ -28,6 +28,7 @@ mod access;
 mod accounts;
 mod admin_token;
 pub mod admin_tokens;
+mod bot_token;
 mod buckets;
 mod database;
 mod error;
@@ -61,8 +62,8 @@ mod postgres;
 
 pub use access::Access;
 pub use accounts::{
-    Account, Accounts, AccountsError, AddDevice, DeviceRecord, FreshInvite, Invite, InviteFault, Invited,
-    Lifetimes, NAME_HELD_MS,
+    Account, Accounts, AccountsError, AddDevice, Bot, DeviceRecord, FreshInvite, Invite, InviteFault,
+    Invited, Lifetimes, NAME_HELD_MS,
 };
 pub use admin_tokens::{AdminTokens, Scope};
 pub use database::{Database, PostgresUrl};

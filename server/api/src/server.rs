@@ -65,6 +65,10 @@ pub struct Settings {
     pub signup: Signup,
     /// Open invites that a user may have; 0: only the operator invites.
     pub user_invites: u32,
+    /// Bots that a user may have; 0: only the operator makes bots.
+    pub user_bots: u32,
+    /// Tokens that a bot may have.
+    pub bot_tokens: u32,
     /// Who may ask, and how much.
     pub access: Access,
 }

@@ -322,6 +322,8 @@ async fn it_ends_when_it_is_told_to() {
             hashers: 1,
             signup: Signup::Open,
             user_invites: 0,
+            user_bots: 2,
+            bot_tokens: 3,
             access: Access::default(),
         },
     };

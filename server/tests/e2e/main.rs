@@ -56,3 +56,4 @@ mod servers;
 mod slow;
 mod terminal;
 mod tls;
+mod visits;

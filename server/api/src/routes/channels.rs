@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::visit::Visitor;
+use crate::bot_token::Scope;
 use crate::error::ApiError;
 use crate::json::{parse_channel, parse_number};
 use crate::server::Shared;
@@ -29,11 +30,11 @@ pub(crate) async fn list(
     visitor: Visitor,
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    let me = visitor.may(Scope::Read)?.user.0;
     let Query(from) = from.map_err(|error| ApiError::field("query", error.body_text()))?;
     let after = from.after.map_or(Ok(0), |after| parse_channel("after", &after).map(|channel| channel.0))?;
     let limit = limit(from.limit)?;
     let (page, _): (Channels, _) = visitor.page(&api, &GetChannels { after, limit }).await?;
-    let me = visitor.0.user.0;
     let mut answer = json!({ "channels": page.items.iter().map(|item| shown(item, me)).collect::<Vec<_>>() });
     let last = page.items.last().map(|item| ChannelId(item.channel).to_string());
     set_next(&mut answer, last.filter(|_| page.more));
@@ -47,12 +48,10 @@ pub(crate) async fn one(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let channel = named(path)?;
-    // The list is in the order of the ids: it would be the first behind the number below it.
-    let after = channel.0.saturating_sub(1);
-    let (page, _): (Channels, _) = visitor.page(&api, &GetChannels { after, limit: 1 }).await?;
-    let found = page.items.first().filter(|item| item.channel == channel.0);
-    let item = found.ok_or_else(|| ApiError::not_found("there is no such channel for you"))?;
-    Ok(axum::Json(shown(item, visitor.0.user.0)))
+    let me = visitor.may(Scope::Read)?.user.0;
+    let item = visitor.channel(&api, channel).await?;
+    let item = item.ok_or_else(|| ApiError::not_found("there is no such channel for you"))?;
+    Ok(axum::Json(shown(&item, me)))
 }
 
 pub(crate) async fn members(
@@ -61,6 +60,7 @@ pub(crate) async fn members(
     path: Result<Path<String>, PathRejection>,
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    visitor.may(Scope::Read)?;
     let channel = named(path)?.0;
     let Query(from) = from.map_err(|error| ApiError::field("query", error.body_text()))?;
     let after = from.after.map_or(Ok(0), |after| parse_number("after", &after))?;

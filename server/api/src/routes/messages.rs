@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::channels::{named, role, set_next};
 use super::visit::{Visitor, refused};
+use crate::bot_token::Scope;
 use crate::error::ApiError;
 use crate::idempotency;
 use crate::json::{parse_id, parse_number};
@@ -36,6 +37,7 @@ pub(crate) async fn list(
     path: Result<Path<String>, PathRejection>,
     window: Result<Query<Window>, QueryRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    visitor.may(Scope::Read)?;
     let channel = named(path)?;
     let Query(window) = window.map_err(|error| ApiError::field("query", error.body_text()))?;
     let number = |field, text: Option<String>, otherwise: u64| {
@@ -85,10 +87,11 @@ pub(crate) async fn send_to_user(
 ) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     let user = UserId(parse_id("id", &id)?);
-    if user == visitor.0.user {
+    let me = visitor.may(Scope::Send)?.user;
+    if user == me {
         return Err(ApiError::field("id", "this is you; nobody has a channel with themselves"));
     }
-    write(&api, &visitor, ChannelId::direct(user, visitor.0.user), request).await
+    write(&api, &visitor, ChannelId::direct(user, me), request).await
 }
 
 async fn write(
@@ -97,12 +100,18 @@ async fn write(
     channel: ChannelId,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
-    let send_id = idempotency::send_id(request.headers(), visitor.0.user)?;
-    let (place, Text { text }) = api.texts.read(visitor.0.user, request).await?;
+    let me = visitor.may(Scope::Send)?.user;
+    let send_id = idempotency::send_id(request.headers(), me)?;
+    let (place, Text { text }) = api.texts.read(me, request).await?;
+    // A bot answers people; it does not come up to them.
+    if visitor.is_bot() && channel.users().is_some() && !visitor.has_channel(api, channel).await? {
+        let words = "a bot writes to people who wrote to it, and to its groups";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "bot", words));
+    }
     let text = SendText { channel: channel.0, text };
     let mut outcome = visitor.ask(api, send_id.0, &text).await?;
     if outcome.as_ref().is_err_and(|refused| refused.code == Some(Code::NoSuchUser))
-        && introduce(api, visitor.0.user, channel).await?
+        && introduce(api, me, channel).await?
     {
         outcome = visitor.ask(api, send_id.0, &text).await?;
     }

@@ -4,8 +4,9 @@ use axum::extract::{Path, State};
 use protocol::UserId;
 use serde_json::{Value, json};
 
-use super::bearer::Bearer;
-use crate::accounts::Account;
+use super::visit::Visitor;
+use crate::accounts::{Account, Bot};
+use crate::bot_token::Scope;
 use crate::error::ApiError;
 use crate::json::parse_id;
 use crate::name::Sought;
@@ -13,9 +14,10 @@ use crate::server::Shared;
 
 pub(crate) async fn by_name(
     State(api): State<Shared>,
-    Bearer(asks): Bearer,
+    visitor: Visitor,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    let asks = visitor.may(Scope::Read)?;
     let Path(name) = path.map_err(|error| ApiError::field("name", error.body_text()))?;
     let name = Sought::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
     count(&api, asks.user)?;
@@ -24,9 +26,10 @@ pub(crate) async fn by_name(
 
 pub(crate) async fn by_id(
     State(api): State<Shared>,
-    Bearer(asks): Bearer,
+    visitor: Visitor,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    let asks = visitor.may(Scope::Read)?;
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     let user = UserId(parse_id("id", &id)?);
     count(&api, asks.user)?;
@@ -47,13 +50,19 @@ async fn found(api: &Shared, account: Option<Account>) -> Result<axum::Json<Valu
             Err(error) => tracing::warn!(user = %account.user, %error, "the core does not know the user yet"),
         }
     }
-    Ok(axum::Json(shown(&account)))
+    let bot = api.accounts.bot(account.user).await?;
+    Ok(axum::Json(shown(&account, bot.as_ref())))
 }
 
 /// What everybody sees of a user.
-pub(super) fn shown(account: &Account) -> Value {
-    json!({
+pub(super) fn shown(account: &Account, bot: Option<&Bot>) -> Value {
+    let mut value = json!({
         "user": account.user.to_string(), "name": account.name, "display_name": account.display_name,
         "about": account.about,
-    })
+    });
+    if let (Some(bot), Some(fields)) = (bot, value.as_object_mut()) {
+        let owner = bot.owner.map(|owner| owner.to_string());
+        fields.insert("bot".into(), json!({ "owner": owner }));
+    }
+    value
 }

@@ -4,33 +4,106 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use protocol::body::session::{GoingAway, Reject};
+use protocol::body::sync::{ChannelItem, Channels, GetChannels};
 use protocol::body::{self, Body};
 use protocol::token::Claims;
-use protocol::{Code, Frame, Kind, Refusal};
+use protocol::{ChannelId, Code, Frame, Kind, Refusal};
 
-use super::bearer::Bearer;
+use super::bearer::{Bearer, bearer_text};
 use super::login::home_refused;
+use crate::accounts::Shows;
+use crate::bot_token::{BotToken, Scope, Scopes};
 use crate::error::ApiError;
 use crate::homes::Visit;
+use crate::now_ms;
 use crate::server::Shared;
 
 /// The number of a request that is no send: one visit has one.
 const REQUEST: u64 = 1;
 
-/// Whoever acts for a user.
+/// A bot's token is shown with each request, so that what is asked in its name is asked at once.
+const BOT_MS: u64 = 60_000;
+/// A token is noted as seen once in so long.
+const SEEN_EVERY_MS: u64 = 3_600_000;
+
+/// Whoever acts for a user: a device with its access token, or a bot with one of its own.
 #[derive(Debug)]
-pub(crate) struct Visitor(pub(crate) Claims);
+pub(crate) struct Visitor {
+    claims: Claims,
+    /// Of a bot's token; `None`: an access token, which opens everything.
+    scopes: Option<Scopes>,
+}
 
 impl FromRequestParts<Shared> for Visitor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        let text = bearer_text(parts)?;
+        if BotToken::is_meant(text) {
+            let shows = bot_of(api, text).await?;
+            let now_ms = now_ms();
+            if shows.seen_ms.saturating_add(SEEN_EVERY_MS) < now_ms {
+                api.accounts.seen(shows.device, now_ms).await?;
+            }
+            let (user, device) = (shows.user, shows.device);
+            let issued_ms = now_ms.max(shows.not_before_ms);
+            let claims = Claims { user, device, expires_ms: now_ms.saturating_add(BOT_MS), issued_ms };
+            return Ok(Self { claims, scopes: Some(shows.scopes) });
+        }
         let Bearer(claims) = Bearer::from_request_parts(parts, api).await?;
-        Ok(Self(claims))
+        Ok(Self { claims, scopes: None })
     }
 }
 
+/// Whose a bot's token is.
+pub(super) async fn bot_of(api: &Shared, text: &str) -> Result<Shows, ApiError> {
+    let shows = match BotToken::parse(text) {
+        Some(token) => api.accounts.bot_by_token(&token).await?,
+        None => None,
+    };
+    shows.ok_or_else(|| {
+        ApiError::unauthenticated("the bot's token is not one of this server's, or was revoked")
+    })
+}
+
+/// The token opens something else.
+pub(super) fn wrong_scope(scopes: Scopes, asked: Scope) -> ApiError {
+    let has = scopes.words().join(", ");
+    let words = format!("the token's scopes are {has}; this asks for {}", asked.word());
+    ApiError::new(StatusCode::FORBIDDEN, "scope", words)
+}
+
 impl Visitor {
+    /// Who asks, if the token opens this.
+    pub(crate) fn may(&self, asked: Scope) -> Result<Claims, ApiError> {
+        match self.scopes {
+            Some(scopes) if !scopes.opens(asked) => Err(wrong_scope(scopes, asked)),
+            _ => Ok(self.claims),
+        }
+    }
+
+    /// Whether it shows a bot's own token.
+    pub(crate) fn is_bot(&self) -> bool {
+        self.scopes.is_some()
+    }
+
+    /// Whether a channel is among the user's own.
+    pub(crate) async fn has_channel(&self, api: &Shared, channel: ChannelId) -> Result<bool, ApiError> {
+        Ok(self.channel(api, channel).await?.is_some())
+    }
+
+    /// One channel of the user's own list.
+    pub(crate) async fn channel(
+        &self,
+        api: &Shared,
+        channel: ChannelId,
+    ) -> Result<Option<ChannelItem>, ApiError> {
+        // The list is in the order of the ids: it would be the first behind the number below it.
+        let after = channel.0.saturating_sub(1);
+        let (page, _): (Channels, _) = self.page(api, &GetChannels { after, limit: 1 }).await?;
+        Ok(page.items.into_iter().find(|item| item.channel == channel.0))
+    }
+
     /// Asks for a page. The first frame of the answer is of this body, the others are the page's messages.
     pub(crate) async fn page<Q: Body, A: Body>(
         &self,
@@ -55,7 +128,7 @@ impl Visitor {
         if let Err(refusal) = body::ingest::<Q>(&frame) {
             return Ok(Err(refusal.into()));
         }
-        let visit = Visit { claims: self.0, frame };
+        let visit = Visit { claims: self.claims, frame };
         let frames = api.homes.visit(visit).await.map_err(|error| home_refused(&error))?;
         Ok(match frames.first() {
             Some(first) if first.kind() == Kind::REJECT => {

@@ -197,6 +197,8 @@ impl World {
             hashers: 2,
             signup: Signup::Open,
             user_invites: 0,
+            user_bots: 2,
+            bot_tokens: 3,
             access: Access::default(),
         };
         set(&mut settings);
