@@ -43,6 +43,24 @@ pub type Reply = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
 /// The answer to a guest: frames, or why there are none.
 pub type GuestReply = Box<dyn FnOnce(Result<Bytes, CloseCode>) + Send>;
 
+/// Who asks for one thing without a connection.
+pub struct Visitor {
+    /// The request.
+    pub guest: GuestId,
+    /// Who asks.
+    pub hello: Hello,
+    /// What.
+    pub frame: Frame,
+    /// Called on the shard's thread like [`Reply`].
+    pub reply: GuestReply,
+}
+
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visitor").field("guest", &self.guest).finish_non_exhaustive()
+    }
+}
+
 /// What other threads put into a shard's mailbox, besides hops. Nothing here is ever dropped while the shard runs;
 /// posts left in it when the shard stops are dropped, with their replies.
 pub enum Post {
@@ -68,16 +86,7 @@ pub enum Post {
         reply: Reply,
     },
     /// From the control plane: somebody asks for one thing without a connection. Told to the user's home.
-    Guest {
-        /// The request.
-        guest: GuestId,
-        /// Who asks.
-        hello: Hello,
-        /// What.
-        frame: Frame,
-        /// Called as `Control`'s.
-        reply: GuestReply,
-    },
+    Guest(Box<Visitor>),
     /// From the control plane: nobody waits for a guest's answer any more.
     GuestGone(GuestId),
     /// Disk space fell below (true) or rose above (false) the reserve.
@@ -100,7 +109,7 @@ impl fmt::Debug for Post {
             Self::Stored { .. } => "Stored",
             Self::Read { .. } => "Read",
             Self::Control { .. } => "Control",
-            Self::Guest { .. } => "Guest",
+            Self::Guest(_) => "Guest",
             Self::GuestGone(_) => "GuestGone",
             Self::SpaceLow(_) => "SpaceLow",
             Self::Listen => "Listen",

@@ -14,7 +14,7 @@ use shard::{Command, CommandError, GuestId};
 use tokio::sync::oneshot;
 
 use crate::boot::QuicFace;
-use crate::mesh::{Outlet, Outlets, Post};
+use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
 
 /// A command that is not answered within so long is given up; it may have been carried out, and is repeatable.
@@ -64,7 +64,7 @@ impl DataPlane {
             expires_ms: claims.expires_ms,
             issued_ms: claims.issued_ms,
         };
-        let posted = home.try_post(Post::Guest { guest, hello, frame, reply });
+        let posted = home.try_post(Post::Guest(Box::new(Visitor { guest, hello, frame, reply })));
         posted.map_err(|_| not_now("the shard's mailbox is full"))?;
         let mut waits = Waits { home, guest, is_answered: false };
         let answer = tokio::time::timeout(VISIT_TIMEOUT, answer).await;
@@ -271,7 +271,8 @@ mod tests {
         });
         let reply = loop {
             assert!(mailboxes[0].next_post().is_none());
-            if let Some(Post::Guest { hello, frame, reply, .. }) = mailboxes[1].next_post() {
+            if let Some(Post::Guest(visitor)) = mailboxes[1].next_post() {
+                let Visitor { hello, frame, reply, .. } = *visitor;
                 assert_eq!((hello.user, hello.device, hello.id), (user(), DeviceId(3), 7));
                 assert_eq!((hello.expires_ms, hello.issued_ms, &frame), (9, 5, &ask));
                 break reply;
@@ -292,8 +293,8 @@ mod tests {
             Homes::visit(&plane, guest(Frame::build(Kind::GET_CHANNELS, 1, 7, &[]))).await
         });
         let came = loop {
-            if let Some(Post::Guest { guest, .. }) = mailboxes[1].next_post() {
-                break guest;
+            if let Some(Post::Guest(visitor)) = mailboxes[1].next_post() {
+                break visitor.guest;
             }
             tokio::task::yield_now().await;
         };

@@ -20,7 +20,7 @@ use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
 use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
 use crate::latency::{Latency, Stopwatch};
-use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply};
+use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply, Visitor};
 
 /// Posts taken in one turn; the rest comes in the next.
 const POSTS_PER_TURN: usize = 1024;
@@ -384,7 +384,8 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 self.replies.insert(ticket, reply);
                 Input::Control { ticket, command }
             }
-            Post::Guest { guest, hello, frame, reply } => {
+            Post::Guest(visitor) => {
+                let Visitor { guest, hello, frame, reply } = *visitor;
                 self.guests.insert(guest, reply);
                 Input::Guest { guest, hello, frame }
             }

@@ -19,6 +19,7 @@ use world::{World, bad_field, refused};
 
 on_both! {
     pages_are_asked_as_a_device_asks
+    history_is_asked_from_either_end
     a_text_is_sent_under_its_key
     a_user_who_is_new_to_the_core_is_introduced
     refusals_of_the_core_are_problems
@@ -115,7 +116,10 @@ async fn pages_are_asked_as_a_device_asks(world: World) {
         { "user": "9", "role": "member", "joined": 9 },
     ]);
     assert_eq!((status, page), (StatusCode::OK, json!({ "members": members })));
+}
 
+async fn history_is_asked_from_either_end(world: World) {
+    let (token, _) = world.person("alice").await;
     let head = HistoryPage { channel: 77, from: 4, to: 7, head: 9, count: 4, more: true };
     let page = || {
         vec![

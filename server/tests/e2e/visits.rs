@@ -62,13 +62,13 @@ impl Http {
     /// All of a channel, page by page, in either direction.
     async fn history(&self, channel: ChannelId, limit: u32, is_forward: bool) -> BTreeMap<u64, String> {
         let mut all = BTreeMap::new();
-        let mut at = is_forward.then(|| "after=0".to_owned()).unwrap_or_default();
+        let mut at = if is_forward { "after=0".to_owned() } else { String::new() };
         loop {
             let (status, page) =
                 self.get(&format!("/v1/channels/{channel}/messages?limit={limit}&{at}")).await;
             assert_eq!(status, StatusCode::OK, "{page}");
             for message in page["messages"].as_array().unwrap() {
-                let text = message["text"].as_str().or(message["kind"].as_str()).unwrap().to_owned();
+                let text = message["text"].as_str().or_else(|| message["kind"].as_str()).unwrap().to_owned();
                 assert!(
                     all.insert(message["seq"].as_u64().unwrap(), text).is_none(),
                     "told twice: {message}"
