@@ -84,6 +84,10 @@ pub struct Config {
     pub user_invites: u32,
     /// The file of issuers whose people may come in.
     pub issuers: Option<PathBuf>,
+    /// Bots that a user may have.
+    pub user_bots: u32,
+    /// Tokens that a bot may have.
+    pub bot_tokens: u32,
     /// Who may ask the control plane, and how much.
     pub access: api::Access,
     /// Our own proxies say who connects to the chat port.
@@ -162,6 +166,8 @@ impl Default for Config {
             signup: None,
             user_invites: 0,
             issuers: None,
+            user_bots: 5,
+            bot_tokens: 8,
             access: api::Access::default(),
             proxy_protocol: false,
             token_ms: 3600 * 1000,

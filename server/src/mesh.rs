@@ -12,12 +12,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
-use protocol::ShardId;
+use protocol::hello::Hello;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
 use protocol::token::Key;
-use shard::{Command, CommandError, Ticket};
+use protocol::{CloseCode, Frame, ShardId};
+use shard::{Command, CommandError, GuestId, Ticket};
 
 use crate::handover::Parcel;
 use crate::turn::ShardReport;
@@ -38,6 +40,27 @@ const _: () = assert!(HOP_RING_MIN <= HOP_RING_MAX);
 
 /// The answer to a control command.
 pub type Reply = Box<dyn FnOnce(Result<(), CommandError>) + Send>;
+
+/// The answer to a guest: frames, or why there are none.
+pub type GuestReply = Box<dyn FnOnce(Result<Bytes, CloseCode>) + Send>;
+
+/// Who asks for one thing without a connection.
+pub struct Visitor {
+    /// The request.
+    pub guest: GuestId,
+    /// Who asks.
+    pub hello: Hello,
+    /// What.
+    pub frame: Frame,
+    /// Called on the shard's thread like [`Reply`].
+    pub reply: GuestReply,
+}
+
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visitor").field("guest", &self.guest).finish_non_exhaustive()
+    }
+}
 
 /// What other threads put into a shard's mailbox, besides hops. Nothing here is ever dropped while the shard runs;
 /// posts left in it when the shard stops are dropped, with their replies.
@@ -63,6 +86,10 @@ pub enum Post {
         /// Called on the shard's thread: must be short and must not block.
         reply: Reply,
     },
+    /// From the control plane: somebody asks for one thing without a connection. Told to the user's home.
+    Guest(Box<Visitor>),
+    /// From the control plane: nobody waits for a guest's answer any more.
+    GuestGone(GuestId),
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
     /// From the control plane: tokens are verified with these keys from now on. What was said Hello to stays.
@@ -90,6 +117,8 @@ impl fmt::Debug for Post {
             Self::Stored { .. } => "Stored",
             Self::Read { .. } => "Read",
             Self::Control { .. } => "Control",
+            Self::Guest(_) => "Guest",
+            Self::GuestGone(_) => "GuestGone",
             Self::SpaceLow(_) => "SpaceLow",
             Self::Keys { .. } => "Keys",
             Self::Listen => "Listen",

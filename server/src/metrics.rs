@@ -105,12 +105,14 @@ const COUNTERS: &[Row] = &[
     ("maru_quic_page_streams_total", "History pages sent on a stream of their own.", |r| {
         r.driver.quic.page_streams
     }),
+    ("maru_guests_total", "Requests over HTTP that came to the core.", |r| r.core.guests),
     ("maru_turns_total", "Turns of the loop.", |r| r.turns),
     ("maru_sleeps_total", "Times the loop slept.", |r| r.sleeps),
 ];
 
 const GAUGES: &[Row] = &[
     ("maru_sessions", "Sessions now.", |r| r.core.sessions_now),
+    ("maru_guests", "Requests over HTTP that are under way in the core now.", |r| r.core.guests_now),
     ("maru_users_in_memory", "Users in memory now.", |r| r.core.users_now),
     ("maru_channels_in_memory", "Channels in memory now.", |r| r.core.channels_now),
     ("maru_connections", "Connections now.", |r| r.driver.connections_now),

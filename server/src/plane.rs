@@ -1,22 +1,28 @@
 //! The data plane as the control plane sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::{HomeError, Pending, Route};
+use api::{HomeError, Pending, Route, Visit};
+use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
+use protocol::hello::Hello;
 use protocol::token::Key;
-use protocol::{DeviceId, Placement, ShardId, UserId};
-use shard::{Command, CommandError};
+use protocol::{Cursor, DeviceId, Frame, Placement, ShardId, UserId};
+use shard::limits::GUEST_MS;
+use shard::{Command, CommandError, GuestId};
 use tokio::sync::oneshot;
 
 use crate::boot::QuicFace;
-use crate::mesh::{Outlets, Post};
+use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
 
 /// A command that is not answered within so long is given up; it may have been carried out, and is repeatable.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The home answers a guest in time, in words. This is for one that does nothing.
+const VISIT_TIMEOUT: Duration = Duration::from_millis(GUEST_MS + 5000);
 
 /// Asks homes through their mailboxes. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,6 +30,7 @@ pub struct DataPlane {
     placement: Placement,
     outlets: Outlets,
     ready: Arc<AtomicBool>,
+    guests: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
     quic: Option<Arc<QuicFace>>,
 }
@@ -33,12 +40,42 @@ impl DataPlane {
     #[must_use]
     pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics, quic: Option<QuicFace>) -> Self {
         let (metrics, quic) = (Arc::new(metrics), quic.map(Arc::new));
-        Self { placement, outlets, ready: Arc::default(), metrics, quic }
+        Self { placement, outlets, ready: Arc::default(), guests: Arc::default(), metrics, quic }
     }
 
     /// Says whether the node serves.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
+    }
+
+    async fn visit(&self, visit: Visit) -> Result<Vec<Frame>, HomeError> {
+        let Visit { claims, frame } = visit;
+        let home = self.outlets.to(self.placement.user_home(claims.user));
+        let home = home.ok_or_else(|| not_now("no such shard"))?;
+        let guest = GuestId(self.guests.fetch_add(1, Ordering::Relaxed));
+        let (reply, answer) = oneshot::channel();
+        let reply = Box::new(move |answer| {
+            let _ = reply.send(answer);
+        });
+        let hello = Hello {
+            user: claims.user,
+            device: claims.device,
+            cursor: Cursor::default(),
+            id: frame.header().id,
+            expires_ms: claims.expires_ms,
+            issued_ms: claims.issued_ms,
+        };
+        let posted = home.try_post(Post::Guest(Box::new(Visitor { guest, hello, frame, reply })));
+        posted.map_err(|_| not_now("the shard's mailbox is full"))?;
+        let mut waits = Waits { home, guest, is_answered: false };
+        let answer = tokio::time::timeout(VISIT_TIMEOUT, answer).await;
+        waits.is_answered = answer.is_ok();
+        match answer {
+            Ok(Ok(Ok(frames))) => whole(frames),
+            Ok(Ok(Err(code))) => Err(not_now(code.word())),
+            Ok(Err(_)) => Err(not_now("the shard has ended")),
+            Err(_) => Err(not_now("the shard did not answer in time")),
+        }
     }
 
     async fn ask(&self, command: Command) -> Result<(), HomeError> {
@@ -97,6 +134,34 @@ impl DataPlane {
     }
 }
 
+/// Somebody waits for a guest's answer. Whoever hangs up before it comes frees what the home keeps for it; if its mailbox is
+/// full, the guest's deadline does.
+struct Waits {
+    home: Outlet,
+    guest: GuestId,
+    is_answered: bool,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            drop(self.home.try_post(Post::GuestGone(self.guest)));
+        }
+    }
+}
+
+fn whole(mut frames: Bytes) -> Result<Vec<Frame>, HomeError> {
+    let mut all = Vec::new();
+    while let Some(frame) = Frame::take(&mut frames).map_err(|_| not_now("the core gave broken frames"))? {
+        all.push(frame);
+    }
+    Ok(all)
+}
+
+fn not_now(words: &str) -> HomeError {
+    HomeError::NotNow(words.into())
+}
+
 fn refusal(error: CommandError) -> HomeError {
     match error {
         CommandError::Full => HomeError::Full,
@@ -146,6 +211,10 @@ impl api::Homes for DataPlane {
         Box::pin(self.give_keys(keys))
     }
 
+    fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
+        Box::pin(self.visit(visit))
+    }
+
     fn is_storage_full(&self) -> bool {
         self.metrics.space.read().1
     }
@@ -183,6 +252,8 @@ mod tests {
     use super::*;
     use crate::mesh;
     use api::Homes;
+    use protocol::Kind;
+    use protocol::token::Claims;
 
     fn plane(outlets: &Outlets) -> DataPlane {
         let metrics = Metrics {
@@ -254,5 +325,54 @@ mod tests {
         assert!(plane.create_account(user(), 1).await.unwrap_err().to_string().contains("in time"));
         drop(mailboxes);
         assert!(plane.create_account(user(), 1).await.unwrap_err().to_string().contains("ended"));
+    }
+
+    fn guest(frame: Frame) -> Visit {
+        let claims = Claims { user: user(), device: DeviceId(3), expires_ms: 9, issued_ms: 5 };
+        Visit { claims, frame }
+    }
+
+    #[tokio::test]
+    async fn a_guest_goes_to_its_home_and_all_of_its_answer_comes_back() {
+        let (mailboxes, outlets) = mesh::build(2);
+        let plane = plane(&outlets);
+        let ask = Frame::build(Kind::GET_CHANNELS, 1, 7, &[]);
+        let asking = tokio::spawn({
+            let (plane, visit) = (plane.clone(), guest(ask.clone()));
+            async move { Homes::visit(&plane, visit).await }
+        });
+        let reply = loop {
+            assert!(mailboxes[0].next_post().is_none());
+            if let Some(Post::Guest(visitor)) = mailboxes[1].next_post() {
+                let Visitor { hello, frame, reply, .. } = *visitor;
+                assert_eq!((hello.user, hello.device, hello.id), (user(), DeviceId(3), 7));
+                assert_eq!((hello.expires_ms, hello.issued_ms, &frame), (9, 5, &ask));
+                break reply;
+            }
+            tokio::task::yield_now().await;
+        };
+        let two = [ask.bytes(), ask.bytes()].concat();
+        reply(Ok(two.into()));
+        assert_eq!(asking.await.unwrap().unwrap(), [ask.clone(), ask]);
+        assert!(mailboxes[1].next_post().is_none(), "it was answered: nobody hangs up");
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_is_a_guest_no_longer() {
+        let (mailboxes, outlets) = mesh::build(2);
+        let plane = plane(&outlets);
+        let asking = tokio::spawn(async move {
+            Homes::visit(&plane, guest(Frame::build(Kind::GET_CHANNELS, 1, 7, &[]))).await
+        });
+        let came = loop {
+            if let Some(Post::Guest(visitor)) = mailboxes[1].next_post() {
+                break visitor.guest;
+            }
+            tokio::task::yield_now().await;
+        };
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+        let Some(Post::GuestGone(gone)) = mailboxes[1].next_post() else { panic!("nobody hung up") };
+        assert_eq!(gone, came);
     }
 }

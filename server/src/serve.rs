@@ -157,6 +157,8 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         signup: config.signup(),
         user_invites: config.user_invites,
         issuers: Issuers::default(),
+        user_bots: config.user_bots,
+        bot_tokens: config.bot_tokens,
         access: config.access.clone(),
     }
 }

@@ -13,14 +13,14 @@ use protocol::commit::Batch;
 use protocol::hop::Hop;
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::token::Key;
-use shard::{Effect, Fault, Input, Shard, Tick, Ticket};
+use shard::{Effect, Fault, GuestId, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
 use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
 use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
 use crate::latency::{Latency, Stopwatch};
-use crate::mesh::{Mailbox, Outlet, Post, Reply};
+use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply, Visitor};
 
 /// Posts taken in one turn; the rest comes in the next.
 const POSTS_PER_TURN: usize = 1024;
@@ -190,6 +190,7 @@ impl ShardThread {
             answers: Vec::new(),
             away: VecDeque::new(),
             replies: HashMap::new(),
+            guests: HashMap::new(),
             next_ticket: 0,
             mailbox: self.mailbox,
             address: self.address,
@@ -231,6 +232,8 @@ struct Turns<C, D> {
     /// Handovers that found the home's mailbox full.
     away: VecDeque<(ShardId, Box<Parcel>)>,
     replies: HashMap<Ticket, Reply>,
+    /// Who waits for a guest's answer.
+    guests: HashMap<GuestId, GuestReply>,
     next_ticket: u64,
     on_ready: Option<Once>,
     on_drained: Option<Once>,
@@ -381,6 +384,15 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 self.replies.insert(ticket, reply);
                 Input::Control { ticket, command }
             }
+            Post::Guest(visitor) => {
+                let Visitor { guest, hello, frame, reply } = *visitor;
+                self.guests.insert(guest, reply);
+                Input::Guest { guest, hello, frame }
+            }
+            Post::GuestGone(guest) => {
+                self.guests.remove(&guest);
+                Input::GuestGone { guest }
+            }
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
             Post::Keys { keys, taken } => {
                 self.driver.take_keys(keys);
@@ -439,6 +451,16 @@ impl<C: Core, D: Driver> Turns<C, D> {
             Effect::Reply { ticket, outcome } => {
                 if let Some(reply) = self.replies.remove(&ticket) {
                     reply(outcome);
+                }
+            }
+            Effect::Answered { guest, frames } => {
+                if let Some(reply) = self.guests.remove(&guest) {
+                    reply(Ok(frames));
+                }
+            }
+            Effect::Dismissed { guest, code } => {
+                if let Some(reply) = self.guests.remove(&guest) {
+                    reply(Err(code));
                 }
             }
             Effect::Fault(Fault::Impossible { what }) => crate::fatal::impossible(self.shard, what),

@@ -10,6 +10,7 @@ use crate::name::{Name, Sought};
 use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
+mod bots;
 mod devices;
 mod identities;
 mod invites;
@@ -19,6 +20,8 @@ mod refresh;
 mod relations;
 mod second_factor;
 
+pub use bots::Bot;
+pub(crate) use bots::Shows;
 pub use devices::{AddDevice, DeviceRecord};
 pub(crate) use identities::FirstSight;
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
@@ -46,6 +49,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "two factor", include_str!("../migrations/0006_two_factor.sql")),
     (7, "profiles", include_str!("../migrations/0007_profiles.sql")),
     (8, "identities", include_str!("../migrations/0008_identities.sql")),
+    (10, "bots", include_str!("../migrations/0010_bots.sql")),
     (12, "relations", include_str!("../migrations/0012_relations.sql")),
 ];
 

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use protocol::commit::{Policy, Relation};
-use protocol::token::Key;
-use protocol::{DeviceId, UserId};
+use protocol::token::{Claims, Key};
+use protocol::{DeviceId, Frame, UserId};
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,6 +21,15 @@ pub struct Route {
     pub shards: u16,
     /// Where QUIC is, and the SHA-256 of its certificate in hex; `None` when it is off.
     pub quic: Option<(SocketAddr, String)>,
+}
+
+/// What somebody asks of the data plane without a connection.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// In whose name; the token was checked, and the user's home checks whether it still counts.
+    pub claims: Claims,
+    /// A message, or a request that a page answers.
+    pub frame: Frame,
 }
 
 /// Why the data plane did not do it.
@@ -75,6 +84,10 @@ pub trait Homes: Send + Sync + 'static {
 
     /// Makes every shard verify tokens with these keys and no others; answered when all of them do.
     fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>>;
+
+    /// Asks the user's home for one thing, and gives all of its answer: the frame that a connection would get, be it a
+    /// refusal, and a page's messages behind it. Whoever drops it asks no longer; a send may be carried out all the same.
+    fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>>;
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

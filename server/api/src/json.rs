@@ -3,6 +3,7 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
+use protocol::ChannelId;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
@@ -18,18 +19,23 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            let message = format!("content type {essence:?}; expected \"application/json\"");
-            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-        }
-        let body = read(request).await?;
+        check_is_json(&request)?;
+        let body = read(request, BODY_BYTES_MAX).await?;
         parse(&body).map(Self)
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn check_is_json(request: &Request) -> Result<(), ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = format!("content type {essence:?}; expected \"application/json\"");
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
+}
+
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     // serde would take a list for the fields in their order, which is nobody's order but the source's.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::new(
@@ -77,7 +83,8 @@ pub(crate) fn after(from: From) -> Result<u64, ApiError> {
 /// A query is not what is expected. `field` is at fault unless another one is there.
 pub(crate) fn bad_query(field: &str, error: &QueryRejection) -> ApiError {
     let words = error.body_text();
-    let named = words.split_once("unknown field `").and_then(|(_, rest)| rest.split('`').next());
+    let begins = ["unknown field `", "duplicate field `"];
+    let named = begins.iter().find_map(|begin| words.split_once(begin)?.1.split('`').next());
     ApiError::field(named.unwrap_or(field), &words)
 }
 
@@ -85,12 +92,13 @@ fn bad_json(error: &serde_json::Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "bad_json", error.to_string())
 }
 
-async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {
-    let limited = http_body_util::Limited::new(request.into_body(), BODY_BYTES_MAX);
+/// The whole body, of at most so many bytes.
+pub(crate) async fn read(request: Request, most: usize) -> Result<axum::body::Bytes, ApiError> {
+    let limited = http_body_util::Limited::new(request.into_body(), most);
     match http_body_util::BodyExt::collect(limited).await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            let message = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+            let message = format!("the body is larger than {most} bytes");
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
         }
         Err(error) => {
@@ -110,6 +118,20 @@ pub(crate) fn parse_id(field: &str, text: &str) -> Result<u64, ApiError> {
     }
 }
 
+/// A channel's id, as JSON has it.
+pub(crate) fn parse_channel(field: &str, text: &str) -> Result<ChannelId, ApiError> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let channel = text.parse::<ChannelId>().ok().filter(|channel| is_digits && channel.is_well_formed());
+    channel.ok_or_else(|| ApiError::field(field, "expected a channel's id: a string of decimal digits"))
+}
+
+/// A number of a query.
+pub(crate) fn parse_number(field: &str, text: &str) -> Result<u64, ApiError> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse::<u64>().ok().filter(|_| is_digits);
+    number.ok_or_else(|| ApiError::field(field, "expected a whole number"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +143,19 @@ mod tests {
         for wrong in ["", "0", "-1", "+1", " 1", "1.0", "9223372036854775808", "abc", "18446744073709551616"]
         {
             assert_eq!(parse_id("device", wrong).unwrap_err().code(), "bad_field", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn channels_and_numbers() {
+        let direct = ChannelId::direct(protocol::UserId(5), protocol::UserId(9));
+        assert_eq!(parse_channel("id", &direct.to_string()).unwrap(), direct);
+        assert_eq!(parse_number("limit", "50").unwrap(), 50);
+        for wrong in ["", "0", "+5", "-5", "5.0", " 5", "x", "340282366920938463463374607431768211456"] {
+            assert_eq!(parse_channel("id", wrong).unwrap_err().code(), "bad_field", "{wrong}");
+        }
+        for wrong in ["", "+5", "-5", "5.0", " 5", "x", "18446744073709551616"] {
+            assert_eq!(parse_number("limit", wrong).unwrap_err().code(), "bad_field", "{wrong}");
         }
     }
 }

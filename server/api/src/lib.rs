@@ -28,11 +28,13 @@ mod access;
 mod accounts;
 mod admin_token;
 pub mod admin_tokens;
+mod bot_token;
 mod buckets;
 mod database;
 mod error;
 mod hasher;
 mod homes;
+mod idempotency;
 mod issuers;
 mod json;
 mod jwt;
@@ -51,6 +53,7 @@ mod routes;
 mod secret;
 mod server;
 pub mod snowflake;
+mod texts;
 mod tls;
 mod totp;
 mod turns;
@@ -62,13 +65,13 @@ mod postgres;
 
 pub use access::Access;
 pub use accounts::{
-    Account, Accounts, AccountsError, AddDevice, DeviceRecord, FreshInvite, Invite, InviteFault, Invited,
-    Lifetimes, NAME_HELD_MS,
+    Account, Accounts, AccountsError, AddDevice, Bot, DeviceRecord, FreshInvite, Invite, InviteFault,
+    Invited, Lifetimes, NAME_HELD_MS,
 };
 pub use admin_tokens::{AdminTokens, Scope};
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
-pub use homes::{HomeError, Homes, Pending, Route};
+pub use homes::{HomeError, Homes, Pending, Route, Visit};
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;
 pub use keys::{Keys, KeysError};

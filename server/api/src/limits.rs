@@ -13,6 +13,11 @@ pub(crate) const SIGNUPS_WAITING_MAX: usize = 32;
 /// Of so many hashes one is a sign-up's if one waits, whoever else does.
 pub(crate) const SIGNUP_EVERY: u32 = 8;
 
+/// Bodies with a text that are read or under way at a time: each may have 1.2 MB.
+pub(crate) const TEXTS_MAX: usize = 64;
+/// The same of one user.
+pub(crate) const USER_TEXTS_MAX: usize = 8;
+
 /// What an operator may set, with the documented defaults.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -60,6 +65,8 @@ impl Limits {
             Limit::Connections => self.connections_max,
             Limit::AddressConnections => self.address_connections_max,
             Limit::AdminConnections => ADMIN_CONNECTIONS_MAX,
+            Limit::Texts => TEXTS_MAX,
+            Limit::UserTexts => USER_TEXTS_MAX,
             // The limiter's own.
             _ => 0,
         };
@@ -107,11 +114,13 @@ pub(crate) enum Limit {
     AdminConnections,
     JwtAddress,
     JwtIssuer,
+    Texts,
+    UserTexts,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::LoginPair,
         Self::LoginName,
         Self::LoginAddress,
@@ -129,6 +138,8 @@ impl Limit {
         Self::AdminConnections,
         Self::JwtAddress,
         Self::JwtIssuer,
+        Self::Texts,
+        Self::UserTexts,
     ];
 
     /// The label in the metrics.
@@ -151,6 +162,8 @@ impl Limit {
             Self::AdminConnections => "admin_connections",
             Self::JwtAddress => "jwt_address",
             Self::JwtIssuer => "jwt_issuer",
+            Self::Texts => "texts",
+            Self::UserTexts => "texts_user",
         }
     }
 }

@@ -7,6 +7,8 @@
 //! `tests/contract/steps.rs`, which says when in a person's life it is sent and what of earlier answers it takes.
 
 mod accounts;
+mod bots;
+mod channels;
 mod consent;
 mod devices;
 mod invites;
@@ -37,7 +39,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 10] {
+fn sections() -> [Section; 12] {
     [
         accounts::section(),
         tokens::section(),
@@ -46,6 +48,8 @@ fn sections() -> [Section; 10] {
         consent::section(),
         second_factor::section(),
         invites::section(),
+        channels::section(),
+        bots::section(),
         operators::section(),
         keys::section(),
         watching::section(),

@@ -17,6 +17,18 @@
 //! DELETE /v1/devices/{id}         Bearer                                     204; the device is forgotten
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name","display_name","about"}
+//! POST /v1/users/{id}/messages    Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
+//! GET  /v1/channels               Bearer    ?after&limit                     200 {"channels":[...],"next"?}
+//! GET  /v1/channels/{id}          Bearer                                     200 one of them
+//! GET  /v1/channels/{id}/members  Bearer    ?after&limit                     200 {"members":[...],"next"?}
+//! GET  /v1/channels/{id}/messages Bearer    ?before|after&limit              200 {"messages":[...],"next"?,...}
+//! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
+//! POST /v1/bots                   Bearer    {"name","scopes"?,"token_name"?} 201 {"bot","name","token","id",...}
+//! GET  /v1/bots                   Bearer    ?after                           200 {"bots":[...],"next"?}
+//! DELETE /v1/bots/{id}            Bearer                                     204; the bot is no more
+//! POST /v1/bots/{id}/tokens       Bearer    {"name","scopes"?}               201 {"token","id","token_name","scopes"}
+//! GET  /v1/bots/{id}/tokens       Bearer                                     200 {"tokens":[...]}
+//! DELETE /v1/bots/{id}/tokens/{token}  Bearer                                204; the token is no more
 //! GET  /v1/route                  Bearer                                     200 {"chat","quic"?,"shard","shards"}
 //! POST /v1/invites                Bearer    {"expires_s"?}                   201 {"invite","code",...}, for one person
 //! GET  /v1/invites                Bearer    ?after                           200 {"invites":[...],"next"?}
@@ -42,6 +54,7 @@
 //! POST /v1/admin/invites          Operator  {"count"?,"uses"?,"expires_s"?}  201 {"invites":[{"invite","code",...}]}
 //! GET  /v1/admin/invites          Operator  ?after                           200 {"invites":[...],"next"?}
 //! DELETE /v1/admin/invites/{id}   Operator                                   204
+//! POST, GET, DELETE /v1/admin/bots...   Operator   as /v1/bots...; everybody's
 //! POST /v1/admin/password         Operator  {"user"|"name","password"}       204; all devices are forgotten
 //! POST /v1/admin/delete           Operator  {"user"|"name"}                  204; the account is no more
 //! POST /v1/admin/users            Operator  {"prefix"?,"from"?,"count","devices"?}  201 lines of user, device, token
@@ -58,12 +71,15 @@
 
 mod admin;
 mod bearer;
+mod bots;
+mod channels;
 mod devices;
 mod docs;
 mod invites;
 mod jwt;
 mod known;
 mod login;
+mod messages;
 mod operate;
 mod password;
 mod profile;
@@ -74,9 +90,11 @@ mod table;
 mod token;
 mod two_factor;
 mod users;
+mod visit;
 
 pub(crate) use admin::device::TTL_S_MAX;
 pub(crate) use admin::{DEVICES_PER_REQUEST, PREFIX_CHARS_MAX};
+pub(crate) use bots::PAGE as BOTS_PAGE;
 pub(crate) use docs::{SCRIPT_MEDIA, STYLE_MEDIA};
 pub(crate) use invites::PAGE as INVITES_PAGE;
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
@@ -128,6 +146,15 @@ fn public_table() -> Table {
         .route("/v1/devices/{id}", delete(devices::remove))
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
+        .route("/v1/users/{id}/messages", post(messages::send_to_user))
+        .route("/v1/channels", get(channels::list))
+        .route("/v1/channels/{id}", get(channels::one))
+        .route("/v1/channels/{id}/members", get(channels::members))
+        .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
+        .route("/v1/bots", post(bots::make).get(bots::list))
+        .route("/v1/bots/{id}", delete(bots::end))
+        .route("/v1/bots/{id}/tokens", post(bots::make_token).get(bots::tokens))
+        .route("/v1/bots/{id}/tokens/{token}", delete(bots::end_token))
         .route("/v1/route", get(route::route))
         .route("/v1/invites", post(invites::make_own).get(invites::list_own))
         .route("/v1/invites/{id}", delete(invites::revoke_own))
@@ -148,6 +175,10 @@ fn admin_table(metrics_token: bool) -> Table {
     Table::default()
         .route("/v1/admin/invites", post(invites::make).get(invites::list))
         .route("/v1/admin/invites/{id}", delete(invites::revoke))
+        .route("/v1/admin/bots", post(bots::make_as_operator).get(bots::list_all))
+        .route("/v1/admin/bots/{id}", delete(bots::end_any))
+        .route("/v1/admin/bots/{id}/tokens", post(bots::make_any_token).get(bots::any_tokens))
+        .route("/v1/admin/bots/{id}/tokens/{token}", delete(bots::end_any_token))
         .route("/v1/admin/password", post(admin::device::password))
         .route("/v1/admin/delete", post(admin::device::erase_user))
         .route("/v1/admin/users", post(admin::users))

@@ -24,6 +24,7 @@ use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::port::{Audience, Port, Ports};
 use crate::routes::{self, Counters};
+use crate::texts::Texts;
 use crate::turns::Turns;
 
 /// When a request may come again that took too long, milliseconds.
@@ -70,6 +71,10 @@ pub struct Settings {
     pub user_invites: u32,
     /// Who vouches for people besides this server.
     pub issuers: Issuers,
+    /// Bots that a user may have; 0: only the operator makes bots.
+    pub user_bots: u32,
+    /// Tokens that a bot may have.
+    pub bot_tokens: u32,
     /// Who may ask, and how much.
     pub access: Access,
 }
@@ -121,6 +126,7 @@ pub(crate) struct Inner {
     pub(crate) hasher: Hasher,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) turns: Turns,
+    pub(crate) texts: Texts,
     pub(crate) counters: Counters,
     pub(crate) ports: Ports,
 }
@@ -143,6 +149,7 @@ impl Api {
         let (ports, limiter) = (Ports::new(limits), Arc::new(Limiter::new(limits.clone())));
         let hasher = Hasher::new(settings.hashers, limiter.clone())?;
         let (turns, counters) = (Turns::default(), Counters::default());
+        let texts = Texts::new(limiter.clone());
         let keys_turn = tokio::sync::Mutex::default();
         let inner = Inner {
             accounts,
@@ -154,6 +161,7 @@ impl Api {
             hasher,
             limiter,
             turns,
+            texts,
             counters,
             ports,
         };

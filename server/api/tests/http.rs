@@ -323,6 +323,8 @@ async fn it_ends_when_it_is_told_to() {
             signup: Signup::Open,
             user_invites: 0,
             issuers: api::Issuers::default(),
+            user_bots: 2,
+            bot_tokens: 3,
             access: Access::default(),
         },
     };

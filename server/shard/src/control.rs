@@ -102,7 +102,8 @@ impl Shard {
 
     fn remove_device(&mut self, id: UserId, device: DeviceId) {
         let refusal = logged_out("the device was logged out or removed; log in again");
-        for session in self.sessions_of_device(id, device) {
+        let guests = self.guests_of_device(id, device);
+        for session in self.sessions_of_device(id, device).into_iter().chain(guests) {
             self.reject(session, 0, &refusal);
             self.end_session(session, CloseCode::Unauthenticated);
         }

@@ -91,6 +91,9 @@ impl Shard {
         if !all_live {
             self.advance_sessions(receiver.user, |_| true);
         }
+        if !self.guests.is_empty() {
+            self.ack_guests(receiver.user, delivery);
+        }
     }
 
     pub(crate) fn pointers_stored(&mut self, id: UserId, at: InboxSeq) {

@@ -5,7 +5,7 @@ use protocol::CloseCode;
 use protocol::commit::Batch;
 use protocol::query::{Query, ReadFault};
 
-use crate::input::{CommandError, ConnId, Ticket};
+use crate::input::{CommandError, ConnId, GuestId, Ticket};
 
 /// One request. Effects are carried out in order.
 #[derive(Debug)]
@@ -34,6 +34,21 @@ pub enum Effect {
     Resume {
         /// Which.
         conn: ConnId,
+    },
+    /// The answer to a guest: one frame, or a page and its messages. It has ended with it. Lost with whoever asked, who asks
+    /// again.
+    Answered {
+        /// Which.
+        guest: GuestId,
+        /// All of the answer.
+        frames: Bytes,
+    },
+    /// The guest has ended; what was not answered by now is not. It may follow an answer.
+    Dismissed {
+        /// Which.
+        guest: GuestId,
+        /// Why.
+        code: CloseCode,
     },
     /// Make a batch durable; completed by `Input::Stored`. Batches come with rising numbers.
     Append(Batch),

@@ -110,12 +110,14 @@ impl Shard {
             self.hang_up(link, CloseCode::Unauthenticated);
             return;
         }
+        if let Link::Guest(guest) = link {
+            return self.seat(guest, hello);
+        }
         self.end_sessions_of_device(hello.user, hello.device, CloseCode::Replaced);
+        let id = self.new_session_id();
         let Some(user) = self.users.get_mut(&hello.user) else {
             return impossible!(self, "a checked Hello whose user is not in memory");
         };
-        self.next_session = self.next_session.wrapping_add(1);
-        let id = SessionId(self.next_session);
         let durable = user.inbox.durable();
         // Most users have one session and a device or two: room is made for what comes, not for what may.
         user.sessions.reserve_exact(1);
@@ -133,6 +135,11 @@ impl Shard {
         self.look_at(id, look_at);
         self.transmit_welcome(id, hello, generation.0, start, durable);
         self.advance(id, true);
+    }
+
+    pub(crate) fn new_session_id(&mut self) -> SessionId {
+        self.next_session = self.next_session.wrapping_add(1);
+        SessionId(self.next_session)
     }
 
     fn check_hello(&mut self, hello: &Hello) -> Result<(), Refusal> {
@@ -216,6 +223,9 @@ impl Shard {
             self.forget_session(id);
         }
         self.pauses.forget(link);
+        if let Link::Guest(guest) = link {
+            self.guests.remove(guest);
+        }
     }
 
     /// Ends a connection from our side, with or without a session: nothing more is sent after the close code.
@@ -281,6 +291,9 @@ impl Shard {
             return;
         }
         let Some(session) = self.sessions.get(&id) else { return };
+        if let Link::Guest(guest) = session.link() {
+            return self.guest_is_late(id, guest);
+        }
         let stalled = session.egress.stalled_since();
         let is_stalled =
             stalled.is_some_and(|since| self.now >= since.after_ms(self.config.limits.stalled_ms));

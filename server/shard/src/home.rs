@@ -63,15 +63,13 @@ impl Shard {
                 let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
                 let frame = CheckedFrame::request::<GetHistory>(frame, channel)?;
                 self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame);
-                Ok(())
+                self.submit_hop(session_id, origin, frame)
             }
             Kind::GET_MEMBERS => {
                 let channel = |get: Checked<'_, GetMembers>| ChannelId(get.channel.to_native());
                 let frame = CheckedFrame::request::<GetMembers>(frame, channel)?;
                 self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame);
-                Ok(())
+                self.submit_hop(session_id, origin, frame)
             }
             Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
             Kind::MARK_READ => {
@@ -108,7 +106,8 @@ impl Shard {
     ) -> Result<(), Refusal> {
         self.check_writable()?;
         let home = self.placement.channel_home(frame.channel());
-        self.submit_hop(session_id, origin, frame);
+        self.refuse_guest_if(self.is_pressed(home), session_id)?;
+        self.submit_hop(session_id, origin, frame)?;
         // Backpressure before refusal, by destination: what it sends next would find no room.
         if self.is_pressed(home) {
             self.pause(session_id, Why::Unstored(home));
@@ -136,12 +135,19 @@ impl Shard {
         Ok(())
     }
 
-    fn submit_hop(&mut self, session_id: SessionId, origin: Origin, frame: CheckedFrame) {
+    fn submit_hop(
+        &mut self,
+        session_id: SessionId,
+        origin: Origin,
+        frame: CheckedFrame,
+    ) -> Result<(), Refusal> {
         let home = self.placement.channel_home(frame.channel());
+        self.refuse_guest_if(self.hops.is_pressed(home), session_id)?;
         self.hops.push(home, Hop::Submit { origin, frame });
         if self.hops.is_pressed(home) {
             self.pause(session_id, Why::Lane(home));
         }
+        Ok(())
     }
 
     fn heartbeat(&mut self, session_id: SessionId, frame: &Frame) -> Result<(), Refusal> {

@@ -27,6 +27,10 @@ impl ConnId {
     pub const END: u64 = 1 << 57;
 }
 
+/// The control plane's name for a request that comes without a connection; never used again within a process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GuestId(pub u64);
+
 /// What links an effect to its completion; never used again within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
@@ -83,6 +87,22 @@ pub enum Input {
     Closed {
         /// Which.
         conn: ConnId,
+    },
+    /// Somebody asks for one thing without a connection, with a token that was checked. Told to the user's home only.
+    /// Answered by `Effect::Answered`, or ended by `Effect::Dismissed`, within [`crate::limits::GUEST_MS`] once the user is
+    /// in memory. Lost only with the process: then it is asked again; a send is repeatable.
+    Guest {
+        /// The request.
+        guest: GuestId,
+        /// Who asks. The cursor does not matter.
+        hello: Hello,
+        /// A message, or a request that a page answers.
+        frame: Frame,
+    },
+    /// Whoever waited for a guest's answer is gone. A lost one costs the guest's place until its time is over.
+    GuestGone {
+        /// Which.
+        guest: GuestId,
     },
     /// A hop from the ring of another shard.
     Hop {

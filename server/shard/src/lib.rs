@@ -29,6 +29,7 @@ mod egress;
 mod fanout;
 mod gather;
 mod greet;
+mod guest;
 mod history;
 mod home;
 mod hops;
@@ -64,7 +65,7 @@ mod user;
 mod window;
 
 pub use effect::{Effect, Fault};
-pub use input::{Command, CommandError, ConnId, Input, Tick, Ticket};
+pub use input::{Command, CommandError, ConnId, GuestId, Input, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use shard::Shard;
@@ -121,8 +122,12 @@ pub struct Counters {
     pub reads_resting_now: u64,
     /// States that cannot happen and did: faults of ours.
     pub impossible: u64,
-    /// Sessions now.
+    /// Sessions now, guests included.
     pub sessions_now: u64,
+    /// Requests that came without a connection.
+    pub guests: u64,
+    /// Of them, those that are under way now.
+    pub guests_now: u64,
     /// Users in memory now.
     pub users_now: u64,
     /// Channels in memory now.

@@ -186,6 +186,12 @@ pub const FAULT_WEIGHT: u32 = 32;
 pub const ORDER_KEPT_MS: u64 = 10_000;
 /// Sessions that wait for tokens are looked at this often.
 pub const TOKENS_SLOT_MS: u64 = 10;
+/// Requests without a connection that may be under way at one shard; one above is refused Busy.
+pub const GUESTS_MAX: usize = 1024;
+/// The same of one user.
+pub const USER_GUESTS_MAX: usize = 16;
+/// Such a request that is not answered within so long is told that it was not.
+pub const GUEST_MS: u64 = 10_000;
 /// Refused sends that a session remembers; the first one is what counts.
 pub const REFUSED_IDS_MAX: usize = 64;
 /// Pages that one session may have asked for and not been given yet.

@@ -8,7 +8,7 @@ use protocol::hop::{Hop, Speak};
 
 use crate::effect::Effect;
 use crate::hops::Hops;
-use crate::input::ConnId;
+use crate::input::{ConnId, GuestId};
 
 /// What a session speaks through. Another kind of link is another variant: it needs a way out in [`Link::speak`], and
 /// whoever hears something through it looks its session up by it.
@@ -23,6 +23,8 @@ pub(crate) enum Link {
         /// Its name for it.
         conn: ConnId,
     },
+    /// No connection: whoever asked one thing waits for one answer.
+    Guest(GuestId),
 }
 
 impl Link {
@@ -36,6 +38,12 @@ impl Link {
                 Speak::Resume => Effect::Resume { conn },
             }),
             Self::Held { holder, conn } => hops.push(holder, Hop::Speak { conn: conn.0, fact }),
+            Self::Guest(guest) => out.extend(match fact {
+                Speak::Frames(frames) => Some(Effect::Answered { guest, frames }),
+                Speak::Close(code) => Some(Effect::Dismissed { guest, code }),
+                // It has said all that it will say.
+                Speak::Pause | Speak::Resume => None,
+            }),
         }
     }
 
@@ -44,11 +52,17 @@ impl Link {
         matches!(self, Self::Held { .. })
     }
 
+    /// Whether it is for one answer only.
+    pub(crate) fn is_guest(self) -> bool {
+        matches!(self, Self::Guest(_))
+    }
+
     /// A number for hashes and draws.
     pub(crate) fn number(self) -> u64 {
         match self {
             Self::Local(conn) => conn.0,
             Self::Held { holder, conn } => conn.0 ^ (u64::from(holder.0) + 1).rotate_right(7),
+            Self::Guest(guest) => !guest.0,
         }
     }
 }

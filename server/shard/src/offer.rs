@@ -47,6 +47,11 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let (out, hops, ledger, turn) = (&mut self.out, &mut self.hops, &self.ledger, self.turn);
         Outlet { out, hops, ledger, turn }.send(session, frames);
+        let link = session.link();
+        if link.is_guest() {
+            // That was its answer.
+            self.closed(link);
+        }
     }
 }
 

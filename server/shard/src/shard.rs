@@ -17,6 +17,7 @@ use crate::drain::Draining;
 use crate::effect::Effect;
 use crate::gather::Gathered;
 use crate::greet::Greeting;
+use crate::guest::Guests;
 use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
@@ -51,6 +52,8 @@ pub struct Shard {
     pub(crate) channels: Memory<ChannelId, Channel, VecDeque<Submit>>,
     pub(crate) sessions: Sessions,
     pub(crate) greeting: IdMap<Link, Greeting>,
+    /// Requests without a connection.
+    pub(crate) guests: Guests,
     /// Connections of our driver whose sessions are elsewhere.
     pub(crate) held: HeldConns,
     pub(crate) pipeline: Pipeline,
@@ -112,6 +115,7 @@ impl Shard {
             channels: Memory::new(seed),
             sessions: Sessions::new(seed),
             greeting: IdMap::with_hasher(seed),
+            guests: Guests::new(seed),
             held: HeldConns::new(seed),
             pipeline: Pipeline::new(config.shard, &config.own, &config.limits),
             sources: sources.collect(),
@@ -257,6 +261,7 @@ impl Shard {
         Counters {
             held_now: self.held.len() as u64,
             sessions_now: self.sessions.len() as u64,
+            guests_now: self.guests.len() as u64,
             users_now: self.users.len() as u64,
             channels_now: self.channels.len() as u64,
             ledger_now: self.ledger(),
@@ -302,6 +307,8 @@ impl Shard {
                     self.closed(Link::Local(conn));
                 }
             }
+            Input::Guest { guest, hello, frame } => self.guest(guest, hello, frame),
+            Input::GuestGone { guest } => self.closed(Link::Guest(guest)),
             Input::Hop { from: _, hop } => self.hop(hop),
             Input::Stored { number } => self.stored(number),
             Input::Read { ticket, answer } => self.read(ticket, answer),
@@ -435,10 +442,12 @@ impl Shard {
     /// Lets go of users, channels and dedup windows that nobody used lately, down to the operator's bounds. What is on its
     /// way to the disk stays: whoever loads it again would not find it there.
     fn evict(&mut self) {
-        let (pipeline, gathered, now) = (&self.pipeline, &self.gathered, self.now);
+        let (pipeline, gathered, guests, now) = (&self.pipeline, &self.gathered, &self.guests, self.now);
         let bound = self.config.limits.idle_users + self.sessions.len();
-        let may_go =
-            |id, user: &User| user.is_idle(now) && pipeline.is_stored(user.dirty) && !gathered.holds(id);
+        let may_go = |id, user: &User| {
+            let is_idle = user.is_idle(now) && !guests.has(id);
+            is_idle && pipeline.is_stored(user.dirty) && !gathered.holds(id)
+        };
         self.users.evict(bound, may_go, drop);
         self.drop_windows(0);
         let (pipeline, windows) = (&self.pipeline, &mut self.windows);

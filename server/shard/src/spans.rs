@@ -112,7 +112,9 @@ impl Shard {
     fn session_at_head(&self, origin: Origin) -> Option<(SessionId, bool)> {
         let id = self.session_of(origin)?;
         let (session, user) = (self.sessions.get(&id)?, self.users.get(&origin.user)?);
-        Some((id, !session.is_paging() && session.sent_through() == user.inbox.head()))
+        let is_at_head = !session.is_paging() && session.sent_through() == user.inbox.head();
+        // A guest is not brought along, and has one ack.
+        Some((id, is_at_head || session.link().is_guest()))
     }
 
     /// A user is in memory: the spans that waited for it wait no more.

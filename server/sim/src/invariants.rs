@@ -30,7 +30,7 @@ pub fn is_settled(world: &World) -> bool {
             (cursor.generation, cursor.at.0) == (world.oracle.generation, world.oracle.inbox_head(user))
                 || (cursor.generation, world.oracle.inbox_head(user)) == (Generation(0), 0)
         });
-    node.is_ready() && accounts && live && complete && caught_up
+    node.is_ready() && accounts && live && complete && caught_up && node.has_no_guests()
 }
 
 /// Who is missing what, for the words of a failure.
@@ -60,6 +60,9 @@ pub fn unsettled(world: &World) -> String {
     }
     let accounts = world.users.iter().filter(|user| !world.oracle.accounts.contains(user));
     words.extend(accounts.map(|user| format!("no account of {user}")));
+    if !node.has_no_guests() {
+        words.push("requests without a connection wait for their answers".to_owned());
+    }
     words.join("; ")
 }
 

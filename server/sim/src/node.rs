@@ -4,19 +4,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
+use protocol::hello::Hello;
 use protocol::hop::Hop;
-use protocol::{Placement, ShardId};
-use shard::{CommandError, Config, ConnId, Effect, Fault, Input, Shard, Tick, Ticket};
+use protocol::{Frame, Kind, Placement, ShardId};
+use shard::{CommandError, Config, ConnId, Effect, Fault, GuestId, Input, Shard, Tick, Ticket};
 
 use crate::broken;
 use crate::conn::Conn;
 use crate::disk::Disk;
 use crate::flow::Flow;
-use crate::network::{LinkId, Network};
+use crate::network::{LinkId, Network, frames};
 use crate::oracle::{Check, Oracle};
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::trace::Trace;
+use crate::wire::Watch;
 
 /// What a process stands in.
 pub struct Scene<'a> {
@@ -50,6 +53,10 @@ pub struct Node {
     pub conns: BTreeMap<ConnId, Conn>,
     next_conn: u64,
     draining_since: Option<u64>,
+    /// Requests without a connection that wait for their answers, where, and what each may be told.
+    guests: BTreeMap<GuestId, (ShardId, Watch)>,
+    /// How many were answered, and of them acked.
+    pub guests_answered: (u64, u64),
     /// How often a connection was no longer read.
     pub pauses: u64,
     /// Answers to control commands.
@@ -111,6 +118,8 @@ impl Node {
             rings,
             ring_hops,
             conns,
+            guests: BTreeMap::new(),
+            guests_answered: (0, 0),
             next_conn: 0,
             draining_since: None,
             pauses: 0,
@@ -168,6 +177,43 @@ impl Node {
                 _ => cell.facts.push_back(input),
             }
         }
+    }
+
+    /// A request without a connection is about to be told to this shard.
+    pub fn visit(
+        &mut self,
+        guest: GuestId,
+        home: ShardId,
+        hello: &Hello,
+        frame: &Frame,
+        may_be_welcome: bool,
+    ) {
+        self.guests.insert(guest, (home, Watch::guest(hello, frame, may_be_welcome)));
+    }
+
+    /// Whether every request without a connection was answered.
+    #[must_use]
+    pub fn has_no_guests(&self) -> bool {
+        self.guests.is_empty()
+    }
+
+    /// The one answer to a guest is true.
+    fn answered(&mut self, guest: GuestId, bytes: Bytes, scene: &Scene<'_>) -> Check {
+        let Some((_, mut watch)) = self.guests.remove(&guest) else {
+            broken!("{guest:?} is answered, although it was answered before or is gone");
+        };
+        let all = frames(bytes).map_err(|fault| format!("{guest:?}: not whole frames: {fault:?}"))?;
+        for frame in &all {
+            watch.shown(scene.oracle, frame).map_err(|words| format!("{guest:?}: {words}"))?;
+        }
+        let is_acked = all.iter().any(|frame| frame.kind() == Kind::SEND_ACK);
+        let has_page = all.first().is_some_and(|frame| frame.kind() == Kind::HISTORY_PAGE);
+        if watch.lacks_messages() || (all.len() != 1 && !has_page) {
+            broken!("{guest:?} is answered by {} frames", all.len());
+        }
+        self.guests_answered.0 += 1;
+        self.guests_answered.1 += u64::from(is_acked);
+        Ok(())
     }
 
     /// One shard does nothing until then.
@@ -295,6 +341,7 @@ impl Node {
         let mut effects = Vec::new();
         // What a shard says to a connection behind the step that told it of the end is a fault, what it said before is not.
         let mut closes = VecDeque::new();
+        let mut gone = Vec::new();
         let mut flow = Flow::default();
         let mut sources = self.sources(shard);
         for _ in 0..scene.plan.turn_inputs {
@@ -303,6 +350,9 @@ impl Node {
             match self.take(shard, source) {
                 Some(input) => {
                     scene.trace.say(now, || format!("shard {shard} <- {}", crate::words::input(&input)));
+                    if let Input::GuestGone { guest } = &input {
+                        gone.push(*guest);
+                    }
                     let closed = if let Input::Closed { conn } = &input { Some(*conn) } else { None };
                     // What was read before the pause still comes, and may bring a reason of its own.
                     if let Input::Frame { conn, .. } = &input
@@ -333,6 +383,7 @@ impl Node {
         }
         flow.ends(|id| self.conns.get(&id))?;
         closes.into_iter().for_each(|close| self.told_closed(Some(close)));
+        gone.iter().for_each(|guest| drop(self.guests.remove(guest)));
         self.offer_hops(shard, scene);
         for (id, conn) in self.conns.iter_mut().filter(|(_, conn)| conn.shard == Some(shard)) {
             conn.flush(*id, scene)?;
@@ -406,9 +457,19 @@ impl Node {
                 {
                     broken!("shard {shard} drained with {id:?} open");
                 }
+                if let Some((guest, _)) = self.guests.iter().find(|(_, (home, _))| *home == id) {
+                    broken!("shard {shard} drained without an answer to {guest:?}");
+                }
             }
             Effect::Transmit { conn, frames } => self.conn(shard, conn)?.transmit(conn, frames, scene)?,
             Effect::Close { conn, code } => self.conn(shard, conn)?.close(code, scene),
+            Effect::Answered { guest, frames } => self.answered(guest, frames, scene)?,
+            // Behind an answer it says nothing new.
+            Effect::Dismissed { guest, code } => {
+                if self.guests.remove(&guest).is_some() {
+                    broken!("{guest:?} is dismissed without an answer: {code:?}");
+                }
+            }
             Effect::Pause { conn } => {
                 self.pauses += 1;
                 let conn = self.conn(shard, conn)?;

@@ -7,6 +7,7 @@ use protocol::body::message::channel_of;
 use protocol::body::read;
 use protocol::body::session::{Done, Reject, Welcome};
 use protocol::body::sync::{Channels, Complete, HistoryPage, MarkRead, Members, SendAck};
+use protocol::hello::Hello;
 use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, SendId, Seq, UserId};
 
 use crate::broken;
@@ -75,6 +76,21 @@ impl Watch {
             page: None,
             asked: HashMap::new(),
         }
+    }
+
+    /// A guest's request, which is about to be told to the core: it is answered without a Welcome, if it may be.
+    #[must_use]
+    pub fn guest(hello: &Hello, frame: &Frame, may_be_welcome: bool) -> Self {
+        let mut watch = Self::new(hello.user, hello.device, hello.cursor, may_be_welcome);
+        watch.welcomed = may_be_welcome;
+        watch.asks(frame);
+        watch
+    }
+
+    /// Whether a page lacks messages.
+    #[must_use]
+    pub fn lacks_messages(&self) -> bool {
+        self.page.as_ref().is_some_and(|page| page.left > 0)
     }
 
     /// Whether the core has said Welcome.
@@ -374,7 +390,8 @@ impl Watch {
         };
         let durable = asked.channel.and_then(|channel| oracle.find(channel, self.user, SendId(id)));
         let repeat = durable.is_some_and(|(_, fact)| fact.fingerprint == asked.fingerprint);
-        if body.retry_after_ms == 0 && repeat {
+        // What is wrong with a guest's token is said before its request is looked at.
+        if body.retry_after_ms == 0 && repeat && body.path != "token" {
             broken!("repeat of durable send {id} refused with {body:?}");
         }
         let unasked = asked.channel.filter(|channel| !oracle.may_need_consent(*channel, self.user));

@@ -32,6 +32,9 @@ pub fn frame(frame: &Frame) -> String {
 #[must_use]
 pub fn input(input: &Input) -> String {
     match input {
+        Input::Guest { guest, hello, frame } => {
+            format!("{guest:?} of {} device {}: {}", hello.user, hello.device, self::frame(frame))
+        }
         Input::Frame { conn, frame } => format!("{conn:?} {}", self::frame(frame)),
         Input::Hop { from, hop } => format!("from {from}: {}", self::hop(hop)),
         Input::Read { ticket, answer: Ok(Answer::Inbox { frames, through }) } => {
@@ -55,6 +58,7 @@ pub fn input(input: &Input) -> String {
 pub fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Transmit { conn, frames } => format!("Transmit {conn:?} {} bytes", frames.len()),
+        Effect::Answered { guest, frames } => format!("Answered {guest:?} {} bytes", frames.len()),
         Effect::Append(batch) => {
             let rows = batch.parts.iter().flat_map(|part| &part.rows);
             let rows: Vec<String> = rows.map(row).collect();

@@ -1,10 +1,11 @@
 //! Everything in one thread: virtual time, one seeded stream, a node, its disk, the network and the devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::commit::AccountRow;
-use protocol::{DeviceId, UserId};
-use shard::{Command, CommandError, Input, Ticket};
+use protocol::hello::Hello;
+use protocol::{DeviceId, Frame, UserId};
+use shard::{Command, CommandError, GuestId, Input, Ticket};
 
 use crate::bounds;
 use crate::broken;
@@ -58,6 +59,9 @@ pub struct World {
     pub(crate) rulings: Rulings,
     pub(crate) next_ticket: u64,
     next_device: u64,
+    next_guest: u64,
+    /// The last sends without a connection.
+    pub visited: VecDeque<(UserId, Frame)>,
     /// How often each thing went wrong, for the summary.
     pub tally: Tally,
     pub(crate) backup: Option<Backup>,
@@ -70,6 +74,8 @@ pub struct Tally {
     pub crashes: u64,
     /// Processes that drained.
     pub drains: u64,
+    /// Requests without a connection that were answered, and of them those that were acked.
+    pub guests: (u64, u64),
     /// Connections cut.
     pub cuts: u64,
     /// Apps that died.
@@ -125,6 +131,8 @@ impl World {
             rulings: Rulings::default(),
             next_ticket: 0,
             next_device: 0,
+            next_guest: 0,
+            visited: VecDeque::new(),
             tally: Tally::default(),
             backup: None,
             rng,
@@ -399,6 +407,21 @@ impl World {
         self.commands.insert(ticket, command);
     }
 
+    /// Somebody asks the user's home for one thing without a connection, if there is a process; and may hang up.
+    pub fn visit(&mut self, hello: Hello, frame: Frame, hangs_up: bool) {
+        let Some(node) = self.node.as_mut().filter(|node| node.is_ready()) else { return };
+        self.next_guest += 1;
+        let guest = GuestId(self.next_guest);
+        self.oracle.offer(hello.user, &frame);
+        let may_be_welcome = self.oracle.may_be_welcome(hello.user, hello.device, hello.issued_ms);
+        let home = node.placement().user_home(hello.user);
+        node.visit(guest, home, &hello, &frame, may_be_welcome);
+        node.tell(home, Input::Guest { guest, hello, frame });
+        if hangs_up {
+            node.tell(home, Input::GuestGone { guest });
+        }
+    }
+
     fn replies(&mut self) -> Check {
         let Some(node) = &mut self.node else { return Ok(()) };
         let replies = std::mem::take(&mut node.replies);
@@ -492,6 +515,8 @@ impl World {
             dropped += counter.deliveries_dropped;
             fell_behind += counter.fell_behind;
         }
+        let (answered, acked) = self.node.as_ref().map_or((0, 0), |node| node.guests_answered);
+        self.tally.guests = (self.tally.guests.0 + answered, self.tally.guests.1 + acked);
         self.tally.pauses += self.node.as_ref().map_or(0, |node| node.pauses);
         self.tally.dropped += dropped;
         self.tally.fell_behind += fell_behind;

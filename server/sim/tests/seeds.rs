@@ -121,6 +121,8 @@ fn things_go_wrong() {
         let tally = sim::run(seed, sim::TICKS, Mode::Off).unwrap_or_else(|failure| panic!("{failure:?}"));
         sum.crashes += tally.crashes;
         sum.drains += tally.drains;
+        sum.guests.0 += tally.guests.0;
+        sum.guests.1 += tally.guests.1;
         sum.cuts += tally.cuts;
         sum.app_crashes += tally.app_crashes;
         sum.messages += tally.messages;
@@ -134,6 +136,7 @@ fn things_go_wrong() {
     }
     assert!(sum.crashes > 20 && sum.cuts > 60 && sum.app_crashes > 30, "{sum:?}");
     assert!(sum.drains > 3 && sum.fell_behind > 20 && sum.pauses > 20, "{sum:?}");
+    assert!(sum.guests.0 > 1000 && sum.guests.1 > 300, "{sum:?}");
     assert!(sum.restores > 3 && sum.lost > 20, "{sum:?}");
     // A user's rows, a log's and a channel's history, each for a while.
     assert!(sum.unread.iter().all(|unread| *unread > 0), "{sum:?}");

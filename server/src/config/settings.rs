@@ -243,6 +243,10 @@ settings! {
             "none" => Some(None),
             path => Some(Some(PathBuf::from(path))),
         };
+    "user_bots", "N", "Bots a user may have; 0: only the operator makes bots [5]", "0 to 1000",
+        |config, text| config.user_bots => number(text, 0, 1000);
+    "bot_tokens", "N", "Tokens a bot may have, each a device of it [8]", "1 to 16",
+        |config, text| config.bot_tokens => number(text, 1, 16);
     "token_s", "SECONDS", "How long an access token is valid; a refresh token gets the next [3600]", "10 to 31536000",
         |config, text| config.token_ms => seconds(text, 10, 31_536_000);
     "refresh_s", "SECONDS", "A device that renews nothing for so long has to log in again [7776000]", "60 to 315360000",

@@ -61,3 +61,25 @@ fn the_login_with_a_token_works() {
         assert!(said.contains(part), "{part} is not in {said}");
     }
 }
+
+#[tokio::test]
+async fn the_bot_in_five_commands_works() {
+    let node = Node::start(2, &[]);
+    node.account().signup("ada", "correct horse battery").await.unwrap();
+    let script = commands("bot");
+    let asks = script.lines().filter(|line| line.contains("as \"") || line.contains("as - ")).count();
+    assert_eq!(asks, 5, "{script}");
+    let there = "SERVER=http://127.0.0.1:8080\n";
+    assert!(script.starts_with(there), "{script}");
+    let script = script.replacen(there, &format!("SERVER={}\n", node.http), 1);
+    let output = tokio::task::spawn_blocking(move || {
+        Command::new("bash").args(["-eu", "-c", &script]).output().unwrap()
+    });
+    let output = output.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{words}");
+    for part in ["\"text\":\"Anybody there?\"", "\"seq\":2"] {
+        assert!(said.contains(part), "{part} is not in {words}");
+    }
+}

@@ -64,3 +64,4 @@ mod servers;
 mod slow;
 mod terminal;
 mod tls;
+mod visits;

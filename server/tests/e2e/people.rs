@@ -162,6 +162,11 @@ impl Device {
         held.live = false;
     }
 
+    /// The access token of its login.
+    pub fn token(&self) -> &str {
+        &self.login.token
+    }
+
     pub fn client(&self) -> &Client {
         &self.running.as_ref().unwrap().0
     }

@@ -105,6 +105,11 @@ impl Operation {
         self.parameter("query", name, false, schema, example)
     }
 
+    /// With a header that has to be there.
+    pub(super) fn in_header(self, name: &str, schema: Value, example: &str) -> Self {
+        self.parameter("header", name, true, schema, example)
+    }
+
     fn parameter(mut self, place: &str, name: &str, required: bool, schema: Value, example: &str) -> Self {
         let parameter =
             json!({ "name": name, "in": place, "required": required, "schema": schema, "example": example });

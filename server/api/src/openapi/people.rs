@@ -1,6 +1,6 @@
 //! Finding others.
 
-use super::schema::{id, named, object, said, text};
+use super::schema::{id, named, nullable, object, said, text};
 use super::{Operation, Section};
 use crate::name::RAW_CHARS_MAX;
 use crate::routes::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
@@ -29,7 +29,7 @@ fn look_up(path: &'static str, id: &'static str, summary: &'static str) -> Opera
     Operation::new("GET", path, id, summary)
         .bearer()
         .gives(200, "The user.", named("User"))
-        .refuses(&["not_found", "rate"])
+        .refuses(&["scope", "not_found", "rate"])
         .stores()
 }
 
@@ -42,6 +42,6 @@ fn user() -> serde_json::Value {
             ("display_name", said(text(0, DISPLAY_NAME_CHARS_MAX), "Empty: the name is shown.")),
             ("about", text(0, ABOUT_CHARS_MAX)),
         ],
-        Vec::new(),
+        vec![("bot", object(vec![("owner", nullable(id()))], Vec::new()))],
     )
 }

@@ -71,6 +71,9 @@ pub(crate) async fn make_own(
         let words = "only the operator of this server invites people";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "invites_closed", words));
     }
+    if api.accounts.bot(claims.user).await?.is_some() {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "bot", "a bot invites nobody"));
+    }
     let now_ms = now_ms();
     let expires_ms = expires_ms(body.expires_s, now_ms)?;
     let wanted = Invited { made_by: Some(claims.user), uses: 1, expires_ms, open_max };

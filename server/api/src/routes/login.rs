@@ -78,7 +78,11 @@ impl Entry {
     ) -> Result<Self, ApiError> {
         let parse = |field, id: Option<String>| id.map(|id| parse_id(field, &id).map(DeviceId)).transpose();
         let (device, replace) = (parse("device", device)?, parse("replace", replace)?);
-        let device_name = device_name.as_deref().map(check_device_name).transpose()?.map(str::to_owned);
+        let device_name = device_name
+            .as_deref()
+            .map(|name| check_device_name("device_name", name))
+            .transpose()?
+            .map(str::to_owned);
         if device.is_some() && replace.is_some() {
             return Err(ApiError::field(
                 "replace",
@@ -140,15 +144,16 @@ async fn log_in(
     }
 }
 
-fn check_device_name(name: &str) -> Result<&str, ApiError> {
+/// How a device is called in a list.
+pub(super) fn check_device_name<'a>(field: &str, name: &'a str) -> Result<&'a str, ApiError> {
     let name = name.trim();
     let chars = name.chars().count();
     if !(1..=DEVICE_NAME_CHARS_MAX).contains(&chars) {
         let words = format_args!("{chars} characters; must be 1 to {DEVICE_NAME_CHARS_MAX}");
-        return Err(ApiError::field("device_name", words));
+        return Err(ApiError::field(field, words));
     }
     if name.chars().any(char::is_control) {
-        return Err(ApiError::field("device_name", "it has a control character; must be one line of text"));
+        return Err(ApiError::field(field, "it has a control character; must be one line of text"));
     }
     Ok(name)
 }

@@ -43,7 +43,8 @@ pub(crate) async fn change(
     api.accounts.set_profile(claims.user, display_name, about).await?;
     let account = api.accounts.user(claims.user).await?;
     let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
-    Ok(axum::Json(shown(&account, true)))
+    let bot = api.accounts.bot(claims.user).await?;
+    Ok(axum::Json(shown(&account, bot.as_ref(), true)))
 }
 
 /// What can be shown of a name that an issuer gives.
@@ -106,10 +107,28 @@ pub(crate) async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// In the user's turn: the core forgets the devices, refuses their tokens, and lets nobody write to the user any more; then
-/// the account is no more. Cut short
-/// between the two, the account is logged out everywhere; its owner logs in and asks again.
+/// Bots that are ended at a time with their owner.
+const BOTS_AT_A_TIME: u32 = 100;
+
+/// In the user's turn: the user's bots are no more, the core forgets the devices, refuses their tokens and lets nobody
+/// write to the user any more, then the account is no more. Cut short before the last, the account is logged out everywhere;
+/// its owner logs in and asks again.
 pub(super) async fn erase(api: &Shared, user: UserId) -> Result<(), ApiError> {
+    loop {
+        let bots = api.accounts.bots(Some(user), 0, BOTS_AT_A_TIME).await?;
+        if bots.is_empty() {
+            break;
+        }
+        for bot in bots {
+            // Not in its own turn: two who wait for two turns can wait for each other. A token that is made for it at this
+            // moment ends with its row.
+            end(api, bot.user).await?;
+        }
+    }
+    end(api, user).await
+}
+
+async fn end(api: &Shared, user: UserId) -> Result<(), ApiError> {
     log_out_all(api, user, None).await?;
     match api.homes.set_policy(user, Policy::NOBODY).await {
         // The core does not know one who has never logged in.

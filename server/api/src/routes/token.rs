@@ -2,13 +2,16 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use protocol::limits::U53_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::login::{chat_url, forget};
+use super::login::{admit, chat_url, forget, home_refused};
+use super::visit::{bot_of, wrong_scope};
 use crate::accounts::{Next, Shown};
+use crate::bot_token::{BotToken, Scope};
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::now_ms;
@@ -28,6 +31,9 @@ pub(crate) async fn renew(
     headers: HeaderMap,
     Json(body): Json<Renew>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    if BotToken::is_meant(body.refresh.trim()) {
+        return connect(&api, &headers, body.refresh.trim()).await;
+    }
     let shown = RefreshToken::parse(body.refresh.trim()).ok_or_else(unknown)?;
     let family = api.accounts.family(&shown).await?.ok_or_else(unknown)?;
     let _turn = api.turns.of(family.user).await;
@@ -51,6 +57,24 @@ pub(crate) async fn renew(
             Err(ApiError::new(StatusCode::UNAUTHORIZED, "token_reused", words).at("refresh"))
         }
     }
+}
+
+/// An access token for a bot, with which it connects as any device does. Its own token is not used up.
+async fn connect(api: &Shared, headers: &HeaderMap, token: &str) -> Result<axum::Json<Value>, ApiError> {
+    let user = bot_of(api, token).await?.user;
+    let _turn = api.turns.of(user).await;
+    // Once more in its turn: it may have been revoked meanwhile.
+    let shows = bot_of(api, token).await?;
+    if !shows.scopes.opens(Scope::Connect) {
+        return Err(wrong_scope(shows.scopes, Scope::Connect));
+    }
+    // Whatever SQL remembers: the core's rows may be of an older backup.
+    let created_ms = api.accounts.user(user).await?.map_or(0, |account| account.created_ms);
+    api.homes.create_account(user, created_ms).await.map_err(|error| home_refused(&error))?;
+    admit(api, user, shows.device).await?;
+    api.accounts.seen(shows.device, now_ms()).await?;
+    let granted = granted(api, headers, user, shows.device, shows.not_before_ms, (token, U53_MAX));
+    Ok(axum::Json(granted))
 }
 
 fn unknown() -> ApiError {
@@ -81,14 +105,26 @@ fn pair(
     not_before_ms: u64,
     next: &Next,
 ) -> Value {
+    granted(api, headers, user, device, not_before_ms, (&next.token.text(), next.expires_ms))
+}
+
+/// The same with what gets the next one, and its end.
+fn granted(
+    api: &Shared,
+    headers: &HeaderMap,
+    user: UserId,
+    device: DeviceId,
+    not_before_ms: u64,
+    (refresh, refresh_expires_ms): (&str, u64),
+) -> Value {
     let now_ms = now_ms();
     let expires_ms = now_ms.saturating_add(api.settings.token_ms);
     let claims = Claims { user, device, expires_ms, issued_ms: now_ms.max(not_before_ms) };
     json!({
         "token": token::sign(&api.keys.newest(), &claims),
         "expires_ms": expires_ms,
-        "refresh": next.token.text(),
-        "refresh_expires_ms": next.expires_ms,
+        "refresh": refresh,
+        "refresh_expires_ms": refresh_expires_ms,
         "user": user.to_string(),
         "device": device.to_string(),
         "chat": chat_url(&api.settings.chat_url, headers),

@@ -4,8 +4,9 @@ use axum::extract::{Path, State};
 use protocol::UserId;
 use serde_json::{Value, json};
 
-use super::bearer::Bearer;
-use crate::accounts::Account;
+use super::visit::Visitor;
+use crate::accounts::{Account, Bot};
+use crate::bot_token::Scope;
 use crate::error::ApiError;
 use crate::json::parse_id;
 use crate::name::Sought;
@@ -13,9 +14,10 @@ use crate::server::Shared;
 
 pub(crate) async fn by_name(
     State(api): State<Shared>,
-    Bearer(asks): Bearer,
+    visitor: Visitor,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    let asks = visitor.may(Scope::Read)?;
     let Path(name) = path.map_err(|error| ApiError::field("name", error.body_text()))?;
     let name = Sought::parse(&name).map_err(|fault| ApiError::field("name", fault))?;
     count(&api, asks.user)?;
@@ -24,9 +26,10 @@ pub(crate) async fn by_name(
 
 pub(crate) async fn by_id(
     State(api): State<Shared>,
-    Bearer(asks): Bearer,
+    visitor: Visitor,
     path: Result<Path<String>, axum::extract::rejection::PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
+    let asks = visitor.may(Scope::Read)?;
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     let user = UserId(parse_id("id", &id)?);
     count(&api, asks.user)?;
@@ -52,14 +55,20 @@ async fn found(
         }
     }
     let may_see = api.accounts.may_see(viewer, account.user).await?;
-    Ok(axum::Json(shown(&account, may_see)))
+    let bot = api.accounts.bot(account.user).await?;
+    Ok(axum::Json(shown(&account, bot.as_ref(), may_see)))
 }
 
-/// What is seen of a user: the name by everybody, the rest by those who may.
-pub(super) fn shown(account: &Account, may_see: bool) -> Value {
+/// What is seen of a user: the name, and whether it is a bot, by everybody, the rest by those who may.
+pub(super) fn shown(account: &Account, bot: Option<&Bot>, may_see: bool) -> Value {
     let rest = |text: &str| if may_see { text.to_owned() } else { String::new() };
-    json!({
+    let mut value = json!({
         "user": account.user.to_string(), "name": account.name,
         "display_name": rest(&account.display_name), "about": rest(&account.about),
-    })
+    });
+    if let (Some(bot), Some(fields)) = (bot, value.as_object_mut()) {
+        let owner = bot.owner.map(|owner| owner.to_string());
+        fields.insert("bot".into(), json!({ "owner": owner }));
+    }
+    value
 }

@@ -224,6 +224,11 @@ impl Call {
             (name.to_owned(), filled(name).unwrap_or_else(example))
         });
         let path = path.collect();
+        let headers = operation.parameters("header").map(|(name, one)| {
+            let example = one["example"].as_str().unwrap();
+            (name.parse().unwrap(), example.parse().unwrap())
+        });
+        let headers = headers.collect();
         let body = operation.body().map(|body| {
             let mut example: Map<String, Value> = body["example"].as_object().unwrap().clone();
             for name in body["schema"]["properties"].as_object().unwrap().keys() {
@@ -237,7 +242,7 @@ impl Call {
             "operator" => format!("Bearer {}", contract.world.operator()),
             _ => format!("Bearer {}", kept("token")),
         });
-        Self { path, body, token, ..Self::default() }
+        Self { path, body, token, headers, ..Self::default() }
     }
 }
 

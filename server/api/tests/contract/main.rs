@@ -167,6 +167,7 @@ async fn contract() -> Contract {
     });
     let world = world.await;
     world.homes.ready.store(true, Ordering::Release);
+    world.homes.makes_up.store(true, Ordering::Release);
     let document = async |base: &str| -> Value {
         let (status, document) = world.send(world.http.get(format!("{base}/v1/openapi.json"))).await;
         assert_eq!((status, &document["openapi"]), (StatusCode::OK, &json!("3.1.1")));

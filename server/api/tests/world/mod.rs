@@ -8,17 +8,17 @@
     clippy::panic
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
     Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Issuers, Keys, Lifetimes,
-    Listeners, Parts, Pending, PostgresUrl, Settings, Signup, now_ms,
+    Listeners, Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::token::Key;
-use protocol::{DeviceId, UserId};
+use protocol::{DeviceId, Frame, Kind, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,6 +53,11 @@ pub struct FakeHomes {
     pub relations: Mutex<BTreeMap<(UserId, UserId), Relation>>,
     pub policies: Mutex<BTreeMap<UserId, Policy>>,
     pub keys: Mutex<Vec<u32>>,
+    /// What was asked without a connection, and the answers that it is given, in order.
+    pub visits: Mutex<Vec<Visit>>,
+    pub answers: Mutex<VecDeque<Vec<Frame>>>,
+    /// Whether it makes up an answer where there is none.
+    pub makes_up: AtomicBool,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
 }
@@ -61,6 +66,33 @@ impl FakeHomes {
     fn outcome(&self) -> Result<(), HomeError> {
         let is_broken = self.broken.load(Ordering::Acquire);
         if is_broken { Err(HomeError::NotNow("not now".into())) } else { Ok(()) }
+    }
+}
+
+/// A good answer to what is asked without a connection.
+fn made_up(frame: &Frame) -> Frame {
+    use protocol::body::{encode, read, sync};
+    let id = frame.header().id;
+    match frame.kind() {
+        Kind::GET_CHANNELS => {
+            let get = read::<sync::GetChannels>(frame).unwrap();
+            let (channel, name) = (get.after + 1, "made up".to_owned());
+            let item = sync::ChannelItem { channel, head: 1, read: 0, unread: 1, member: true, name };
+            encode(id, &sync::Channels { items: vec![item], more: true })
+        }
+        Kind::GET_MEMBERS => {
+            let get = read::<sync::GetMembers>(frame).unwrap();
+            let item = sync::MemberItem { user: get.after + 1, role: 1, joined: 1 };
+            encode(id, &sync::Members { channel: get.channel, items: vec![item], more: true })
+        }
+        Kind::GET_HISTORY => {
+            let channel = read::<sync::GetHistory>(frame).unwrap().channel;
+            encode(id, &sync::HistoryPage { channel, from: 1, to: 1, head: 9, count: 0, more: true })
+        }
+        _ => {
+            let channel = protocol::body::message::channel_of(frame).unwrap().0;
+            encode(id, &sync::SendAck { channel, seq: 7, time_ms: 1 })
+        }
     }
 }
 
@@ -143,6 +175,18 @@ impl Homes for FakeHomes {
         })
     }
 
+    fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
+        Box::pin(async move {
+            self.outcome()?;
+            let frame = visit.frame.clone();
+            self.visits.lock().unwrap().push(visit);
+            let answer = self.answers.lock().unwrap().pop_front();
+            let makes_up = self.makes_up.load(Ordering::Acquire);
+            let answer = answer.or_else(|| makes_up.then(|| vec![made_up(&frame)]));
+            answer.ok_or_else(|| HomeError::NotNow("the test has no answer".into()))
+        })
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -221,6 +265,8 @@ impl World {
             signup: Signup::Open,
             user_invites: 0,
             issuers: Issuers::default(),
+            user_bots: 2,
+            bot_tokens: 3,
             access: Access::default(),
         };
         set(&mut settings);

@@ -22,7 +22,9 @@ use protocol::{
     BayId, ChannelId, CloseCode, Cursor, DeviceId, Frame, Generation, Header, InboxSeq, Kind, Placement, Seq,
     ShardId, UserId,
 };
-use shard::{Command, CommandError, Config, ConnId, Effect, Fault, Input, Limits, Shard, Tick, Ticket};
+use shard::{
+    Command, CommandError, Config, ConnId, Effect, Fault, GuestId, Input, Limits, Shard, Tick, Ticket,
+};
 
 pub const GENERATION: u64 = 7;
 
@@ -32,6 +34,9 @@ pub struct Desk {
     pub now: u64,
     pub wall_ms: u64,
     pub sent: BTreeMap<ConnId, Vec<Frame>>,
+    /// Answers to guests, each of which has one.
+    pub answered: BTreeMap<GuestId, Vec<Frame>>,
+    pub dismissed: Vec<(GuestId, CloseCode)>,
     pub closed: Vec<(ConnId, CloseCode)>,
     pub paused: BTreeMap<ConnId, bool>,
     pub batches: VecDeque<(usize, Batch)>,
@@ -90,6 +95,8 @@ impl Desk {
             now: 1_000,
             wall_ms: 1_800_000_000_000,
             sent: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            dismissed: Vec::new(),
             closed: Vec::new(),
             paused: BTreeMap::new(),
             batches: VecDeque::new(),
@@ -150,12 +157,12 @@ impl Desk {
     fn perform(&mut self, shard: usize, effect: Effect) {
         match effect {
             Effect::Transmit { conn, frames } => {
-                let mut rest = frames;
-                while let Some(header) = Header::read(&rest) {
-                    let frame = rest.split_to(header.frame_bytes());
-                    self.sent.entry(conn).or_default().push(Frame::new(frame).unwrap());
-                }
+                self.sent.entry(conn).or_default().extend(whole(frames));
             }
+            Effect::Answered { guest, frames } => {
+                assert!(self.answered.insert(guest, whole(frames)).is_none(), "{guest:?} is answered twice");
+            }
+            Effect::Dismissed { guest, code } => self.dismissed.push((guest, code)),
             Effect::Close { conn, code } => self.closed.push((conn, code)),
             Effect::Pause { conn } => drop(self.paused.insert(conn, true)),
             Effect::Resume { conn } => drop(self.paused.insert(conn, false)),
@@ -237,6 +244,26 @@ impl Desk {
         self.turn(home, vec![input]);
     }
 
+    /// A request without a connection, with a good token.
+    pub fn guest<T: Body>(&mut self, guest: u64, user: u64, device: u64, id: u64, body: &T) {
+        let hello = Hello {
+            user: UserId(user),
+            device: DeviceId(device),
+            cursor: Cursor::default(),
+            id,
+            expires_ms: self.wall_ms + 3_600_000,
+            issued_ms: self.wall_ms,
+        };
+        let input = Input::Guest { guest: GuestId(guest), hello, frame: body::encode(id, body) };
+        let home = self.home(user);
+        self.turn(home, vec![input]);
+    }
+
+    /// What a guest was answered, as words; nothing before it is.
+    pub fn answer_of(&mut self, guest: u64) -> Vec<String> {
+        self.answered.remove(&GuestId(guest)).unwrap_or_default().iter().map(word).collect()
+    }
+
     /// Asks a user's home for something as the control plane does, and stores what it needs; gives the answer.
     pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
         let ticket = Ticket(1_000_000 + self.replies.len() as u64);
@@ -283,6 +310,14 @@ impl Desk {
     pub fn seen(&mut self, conn: u64) -> Vec<String> {
         self.take(conn).iter().map(word).collect()
     }
+}
+
+fn whole(mut frames: bytes::Bytes) -> Vec<Frame> {
+    let mut all = Vec::new();
+    while let Some(header) = Header::read(&frames) {
+        all.push(Frame::new(frames.split_to(header.frame_bytes())).unwrap());
+    }
+    all
 }
 
 /// What a batch held.

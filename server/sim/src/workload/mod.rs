@@ -4,6 +4,7 @@
 pub mod churn;
 pub mod consent;
 pub mod group;
+pub mod guest;
 pub mod resend;
 pub mod resume;
 pub mod send;
@@ -15,13 +16,14 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 6] = [
+const OPERATIONS: [(u64, Act); 7] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
     (consent::WEIGHT, consent::act),
     (resume::WEIGHT, resume::act),
     (resend::WEIGHT, resend::act),
+    (guest::WEIGHT, guest::act),
 ];
 
 /// One device does one thing.

@@ -110,8 +110,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who has gathered pointers leaves memory",
         file: "shard.rs",
-        from: "pipeline.is_stored(user.dirty) && !gathered.holds(id);",
-        to: "pipeline.is_stored(user.dirty);",
+        from: "pipeline.is_stored(user.dirty) && !gathered.holds(id)",
+        to: "pipeline.is_stored(user.dirty)",
     },
     Mutant {
         name: "applied mark written a batch before its pointers",
@@ -412,5 +412,35 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "applied.rs",
         from: "mark.kept.front().is_some_and(|(after, _)| *after <= mark.queued) {",
         to: "mark.kept.front().is_some() {",
+    },
+    Mutant {
+        name: "the user of a request without a connection leaves memory",
+        file: "shard.rs",
+        from: "let is_idle = user.is_idle(now) && !guests.has(id);",
+        to: "let is_idle = user.is_idle(now);",
+    },
+    Mutant {
+        name: "a request without a connection is acked for other content under its key",
+        file: "guest.rs",
+        from: "fingerprint: frame.fingerprint() }",
+        to: "fingerprint: 0 }",
+    },
+    Mutant {
+        name: "a guest is not told of what its user sent another way",
+        file: "deliver.rs",
+        from: "if !self.guests.is_empty() {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "a guest stays behind its answer",
+        file: "offer.rs",
+        from: "if link.is_guest() {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "a removed device's guests go on",
+        file: "control.rs",
+        from: "let guests = self.guests_of_device(id, device);",
+        to: "let guests: Vec<crate::session::SessionId> = Vec::new();",
     },
 ];

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -11,67 +12,86 @@ use crate::people::PASSWORD;
 use crate::raw::token_until;
 
 /// With whose token: none, one that is none, one that has ended, one of a device that was logged out, one of a user; operators'
-/// tokens by scope.
-const WHO: [&str; 8] = ["nobody", "garbage", "expired", "logged_out", "user", "metrics", "users", "all"];
+/// tokens by scope; a bot's token that may read.
+const WHO: [&str; 9] =
+    ["nobody", "garbage", "expired", "logged_out", "user", "metrics", "users", "all", "bot"];
 
 /// `operationId`, of the admin listener behind a colon, and the status for each. They are asked in this order; what an
 /// operator with `users` has done is not there for the one with `all`.
 const ROUTES: &str = "
-signUp                 201 201 201 201 201 201 201 201
-logIn                  200 200 200 200 200 200 200 200
-logInByJwt             403 403 403 403 403 403 403 403
-renewTokens            401 401 401 401 401 401 401 401
-changePassword         401 401 401 401 200 401 401 401
-secondFactor           401 401 401 401 200 401 401 401
-beginSecondFactor      401 401 401 401 200 401 401 401
-confirmSecondFactor    401 401 401 401 409 401 401 401
-renewRecoveryCodes     401 401 401 401 409 401 401 401
-endSecondFactor        401 401 401 401 204 401 401 401
-logOut                 401 401 401 401 204 401 401 401
-logOutAll              401 401 401 401 200 401 401 401
-listDevices            401 401 401 401 200 401 401 401
-removeDevice           401 401 401 401 204 401 401 401
-findUserByName         401 401 401 401 200 401 401 401
-findUser               401 401 401 401 200 401 401 401
-listFriends            401 401 401 401 200 401 401 401
-befriend               401 401 401 401 200 401 401 401
-part                   401 401 401 401 204 401 401 401
-listBlocks             401 401 401 401 200 401 401 401
-block                  401 401 401 401 204 401 401 401
-unblock                401 401 401 401 204 401 401 401
-privacy                401 401 401 401 200 401 401 401
-setPrivacy             401 401 401 401 200 401 401 401
-changeProfile          401 401 401 401 200 401 401 401
-deleteAccount          401 401 401 401 204 401 401 401
-findRoute              401 401 401 401 200 401 401 401
-invite                 401 401 401 401 403 401 401 401
-listInvites            401 401 401 401 200 401 401 401
-revokeInvite           401 401 401 401 204 401 401 401
-health                 200 200 200 200 200 200 200 200
-readiness              200 200 200 200 200 200 200 200
-document               200 200 200 200 200 200 200 200
-page                   200 200 200 200 200 200 200 200
-pageScript             200 200 200 200 200 200 200 200
-pageStyle              200 200 200 200 200 200 200 200
-:makeInvites           401 401 401 401 401 403 201 201
-:listAllInvites        401 401 401 401 401 403 200 200
-:revokeAnyInvite       401 401 401 401 401 403 204 204
-:makeUsers             401 401 401 401 401 403 201 201
-:makeToken             401 401 401 401 401 403 201 201
-:revokeDevices         401 401 401 401 401 403 204 204
-:resetPassword         401 401 401 401 401 403 204 204
-:endSecondFactorOf     401 401 401 401 401 403 204 204
-:listKeys              401 401 401 401 401 403 403 200
-:rotateKeys            401 401 401 401 401 403 403 204
-:retireKey             401 401 401 401 401 403 403 204
-:deleteUser            401 401 401 401 401 403 204 404
-:metrics               200 200 200 200 200 200 200 200
-:health                200 200 200 200 200 200 200 200
-:readiness             200 200 200 200 200 200 200 200
-:document              200 200 200 200 200 200 200 200
-:page                  200 200 200 200 200 200 200 200
-:pageScript            200 200 200 200 200 200 200 200
-:pageStyle             200 200 200 200 200 200 200 200
+signUp                 201 201 201 201 201 201 201 201 201
+logIn                  200 200 200 200 200 200 200 200 200
+logInByJwt             403 403 403 403 403 403 403 403 403
+renewTokens            401 401 401 401 401 401 401 401 401
+changePassword         401 401 401 401 200 401 401 401 401
+secondFactor           401 401 401 401 200 401 401 401 401
+beginSecondFactor      401 401 401 401 200 401 401 401 401
+confirmSecondFactor    401 401 401 401 409 401 401 401 401
+renewRecoveryCodes     401 401 401 401 409 401 401 401 401
+endSecondFactor        401 401 401 401 204 401 401 401 401
+logOut                 401 401 401 401 204 401 401 401 401
+logOutAll              401 401 401 401 200 401 401 401 401
+listDevices            401 401 401 401 200 401 401 401 401
+removeDevice           401 401 401 401 204 401 401 401 401
+findUserByName         401 401 401 401 200 401 401 401 200
+findUser               401 401 401 401 200 401 401 401 200
+listFriends            401 401 401 401 200 401 401 401 401
+befriend               401 401 401 401 200 401 401 401 401
+part                   401 401 401 401 204 401 401 401 401
+listBlocks             401 401 401 401 200 401 401 401 401
+block                  401 401 401 401 204 401 401 401 401
+unblock                401 401 401 401 204 401 401 401 401
+privacy                401 401 401 401 200 401 401 401 401
+setPrivacy             401 401 401 401 200 401 401 401 401
+sendToUser             401 401 401 401 201 401 401 401 403
+listChannels           401 401 401 401 200 401 401 401 200
+findChannel            401 401 401 401 200 401 401 401 404
+listMembers            401 401 401 401 200 401 401 401 404
+listMessages           401 401 401 401 200 401 401 401 404
+send                   401 401 401 401 201 401 401 401 403
+makeBot                401 401 401 401 201 401 401 401 401
+listBots               401 401 401 401 200 401 401 401 401
+endBot                 401 401 401 401 404 401 401 401 401
+makeBotToken           401 401 401 401 404 401 401 401 401
+listBotTokens          401 401 401 401 404 401 401 401 401
+endBotToken            401 401 401 401 404 401 401 401 401
+changeProfile          401 401 401 401 200 401 401 401 401
+deleteAccount          401 401 401 401 204 401 401 401 401
+findRoute              401 401 401 401 200 401 401 401 401
+invite                 401 401 401 401 403 401 401 401 401
+listInvites            401 401 401 401 200 401 401 401 401
+revokeInvite           401 401 401 401 204 401 401 401 401
+health                 200 200 200 200 200 200 200 200 200
+readiness              200 200 200 200 200 200 200 200 200
+document               200 200 200 200 200 200 200 200 200
+page                   200 200 200 200 200 200 200 200 200
+pageScript             200 200 200 200 200 200 200 200 200
+pageStyle              200 200 200 200 200 200 200 200 200
+:makeBotAsOperator     401 401 401 401 401 403 201 201 401
+:listAllBots           401 401 401 401 401 403 200 200 401
+:makeAnyBotToken       401 401 401 401 401 403 201 201 401
+:listAnyBotTokens      401 401 401 401 401 403 200 200 401
+:endAnyBotToken        401 401 401 401 401 403 204 204 401
+:endAnyBot             401 401 401 401 401 403 204 404 401
+:makeInvites           401 401 401 401 401 403 201 201 401
+:listAllInvites        401 401 401 401 401 403 200 200 401
+:revokeAnyInvite       401 401 401 401 401 403 204 204 401
+:makeUsers             401 401 401 401 401 403 201 201 401
+:makeToken             401 401 401 401 401 403 201 201 401
+:revokeDevices         401 401 401 401 401 403 204 204 401
+:resetPassword         401 401 401 401 401 403 204 204 401
+:endSecondFactorOf     401 401 401 401 401 403 204 204 401
+:listKeys              401 401 401 401 401 403 403 200 401
+:rotateKeys            401 401 401 401 401 403 403 204 401
+:retireKey             401 401 401 401 401 403 403 204 401
+:deleteUser            401 401 401 401 401 403 204 404 401
+:metrics               200 200 200 200 200 200 200 200 200
+:health                200 200 200 200 200 200 200 200 200
+:readiness             200 200 200 200 200 200 200 200 200
+:document              200 200 200 200 200 200 200 200 200
+:page                  200 200 200 200 200 200 200 200 200
+:pageScript            200 200 200 200 200 200 200 200 200
+:pageStyle             200 200 200 200 200 200 200 200 200
 ";
 
 /// One method at one path of one listener.
@@ -95,6 +115,10 @@ struct Place {
     scopes: [(&'static str, String); 3],
     /// Another user, of whom nothing may change.
     other: Person,
+    /// Its bot, and the bot's token.
+    bot: String,
+    bot_token: String,
+    keys: AtomicU64,
 }
 
 fn json_of(answer: &str) -> Value {
@@ -119,7 +143,12 @@ impl Place {
         };
         let scopes = ["metrics", "users", "all"].map(scoped);
         let other = person(&node, "other");
-        Self { node, scopes, other }
+        let made =
+            node.ask("POST", "/v1/bots", &other.token, Some(r#"{"name":"otherbot","scopes":["read"]}"#));
+        let text =
+            |field: &str| json_of(&made)[field].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        let (bot, bot_token) = (text("bot"), text("token"));
+        Self { node, scopes, other, bot, bot_token, keys: AtomicU64::default() }
     }
 
     fn operations(&self) -> Vec<(String, Operation)> {
@@ -152,6 +181,8 @@ impl Place {
         }
         if let Some(body) = body {
             let length = body.len();
+            // Where a key is wanted each cell has its own: this is not about repeats.
+            write!(request, "Idempotency-Key: {}\r\n", self.keys.fetch_add(1, Ordering::Relaxed)).unwrap();
             write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n").unwrap();
         }
         write!(request, "\r\n{}", body.unwrap_or_default()).unwrap();
@@ -161,12 +192,18 @@ impl Place {
     /// The documented example, about the row's own user, and about another's devices and invites.
     fn answer(&self, operation: &Operation, own: &Person, who: &str, cell: usize) -> String {
         let other = &self.other;
-        let id = if operation.path.contains("/devices/") { other.device } else { other.user };
-        let path = operation.path.replace("{id}", &id.to_string()).replace("{name}", &other.name);
+        let (user, other_user) = (protocol::UserId(own.user), protocol::UserId(other.user));
+        let id = match operation.path.as_str() {
+            path if path.contains("/devices/") => other.device.to_string(),
+            path if path.contains("/bots/") => self.bot.clone(),
+            path if path.contains("/channels/") => protocol::ChannelId::direct(user, other_user).to_string(),
+            _ => other.user.to_string(),
+        };
+        let path = operation.path.replace("{id}", &id).replace("{name}", &other.name).replace("{token}", "9");
         let mut body = operation.value["requestBody"]["content"]["application/json"]["example"].clone();
         if let Some(fields) = body.as_object_mut() {
-            let name =
-                if operation.path == "/v1/signup" { format!("{}{cell}", own.name) } else { own.name.clone() };
+            let is_new = operation.path == "/v1/signup" || operation.path.ends_with("/bots");
+            let name = if is_new { format!("{}{cell}", own.name) } else { own.name.clone() };
             for (field, value) in
                 [("name", name.as_str()), ("password", PASSWORD), ("old", PASSWORD), ("new", PASSWORD)]
             {
@@ -194,6 +231,7 @@ impl Place {
                 Some(gone.token)
             }
             "user" => Some(own.token.clone()),
+            "bot" => Some(self.bot_token.clone()),
             scope => self.scopes.iter().find(|(of, _)| *of == scope).map(|(_, token)| token.clone()),
         };
         let text = (!body.is_null()).then(|| body.to_string());
@@ -229,13 +267,25 @@ fn every_route_has_its_answer_for_everybody() {
         .collect();
     let named: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
     assert_eq!(known, named, "the routes that there are, and the rows");
-    let devices = || json_of(&place.node.ask("GET", "/v1/devices", &place.other.token, None));
+    // With a fresh token of its device: a row retires the key that signed the first.
+    let devices = || {
+        let wanted =
+            json!({ "user": place.other.user.to_string(), "device": place.other.device.to_string() });
+        let made = json_of(&place.node.operate("/v1/admin/token", &wanted.to_string()));
+        json_of(&place.node.ask("GET", "/v1/devices", made["token"].as_str().unwrap(), None))["devices"]
+            .clone()
+    };
     let before = devices();
     let mut wrong = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         assert_eq!(row.len(), WHO.len() + 1, "{row:?}");
         let operation = &operations.iter().find(|(name, _)| name == row[0]).unwrap().1;
         let own = person(&place.node, &format!("person{number}x"));
+        if operation.path.contains("/channels/") {
+            let path = format!("/v1/users/{}/messages", place.other.user);
+            let answer = place.ask(false, "POST", &path, Some(&own.token), Some(r#"{"text":"first"}"#));
+            assert_eq!(status_of(&answer), 201, "{answer}");
+        }
         for (cell, (who, wanted)) in WHO.iter().zip(&row[1..]).enumerate() {
             let answer = place.answer(operation, &own, who, cell);
             let (status, value) = (status_of(&answer), json_of(&answer));
@@ -253,5 +303,6 @@ fn every_route_has_its_answer_for_everybody() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(before.is_array());
     assert_eq!(devices(), before, "nobody ended another's device, or used it");
 }

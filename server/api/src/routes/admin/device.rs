@@ -72,6 +72,9 @@ pub(crate) async fn password(
 ) -> Result<StatusCode, ApiError> {
     password::check(&body.password).map_err(|fault| ApiError::field("password", fault))?;
     let user = named(&api, body.user.as_deref(), body.name.as_deref()).await?.user;
+    if api.accounts.bot(user).await?.is_some() {
+        return Err(ApiError::field("user", "it is a bot, which has tokens and no password"));
+    }
     let hash = api.hasher.hash(Kind::Known, body.password).await?;
     let _turn = api.turns.of(user).await;
     log_out_all(&api, user, None).await?;

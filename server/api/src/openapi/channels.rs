@@ -1,0 +1,166 @@
+//! Channels, what was said there, and saying something.
+
+use protocol::limits::{LIST_ITEMS_MAX, PAGE_MESSAGES_MAX, TEXT_CHARS_MAX};
+use serde_json::{Value, json};
+
+use super::schema::{Field, flag, id, list, named, number, object, said, text, time_ms};
+use super::{Operation, Section};
+use crate::idempotency;
+use crate::name::RAW_CHARS_MAX;
+
+pub(super) fn section() -> Section {
+    Section {
+        tag: "channels",
+        about: "Conversations without a connection: a device's access token opens all of it, a bot's what its scopes say.",
+        operations: vec![
+            all(),
+            one(),
+            members(),
+            messages(),
+            sends("/v1/channels/{id}/messages", "send", "Say something in a channel", channel_id()),
+            sends("/v1/users/{id}/messages", "sendToUser", "Say something to a person", id()),
+        ],
+        schemas: vec![("Channel", channel()), ("Message", message()), ("Sent", sent())],
+    }
+}
+
+fn all() -> Operation {
+    let channels = list(named("Channel"), LIST_ITEMS_MAX as usize);
+    reads("/v1/channels", "listChannels", "List one's channels")
+        .in_query("after", said(channel_id(), "`next` of the page before."), "7310442183966793728")
+        .in_query("limit", limit(LIST_ITEMS_MAX), "100")
+        .gives(200, "A page, by rising id.", page("channels", channels, Vec::new()))
+}
+
+fn one() -> Operation {
+    reads("/v1/channels/{id}", "findChannel", "Look at one channel")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .gives(200, "The channel.", named("Channel"))
+        .refuses(&["not_found"])
+}
+
+fn members() -> Operation {
+    let member = object(
+        vec![("user", id()), ("role", word(&["member", "admin", "owner"])), ("joined", seq())],
+        Vec::new(),
+    );
+    reads("/v1/channels/{id}/members", "listMembers", "List the members of a channel")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_query("after", said(id(), "`next` of the page before."), "7310442183966793728")
+        .in_query("limit", limit(LIST_ITEMS_MAX), "100")
+        .gives(
+            200,
+            "A page, by rising id.",
+            page("members", list(member, LIST_ITEMS_MAX as usize), Vec::new()),
+        )
+        .refuses(&["not_found"])
+}
+
+fn messages() -> Operation {
+    let seq_text = |words: &str| said(text(1, 16), words);
+    let messages = list(named("Message"), PAGE_MESSAGES_MAX as usize);
+    let more = vec![("channel", channel_id()), ("from", seq()), ("to", seq()), ("head", seq())];
+    reads("/v1/channels/{id}/messages", "listMessages", "Read what was said in a channel")
+        .about("The newest, those before a seq, or those after one. `next` goes on in the same direction.")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_query("before", seq_text("Messages with a smaller seq."), "100")
+        .in_query("after", seq_text("Messages with a larger seq, the oldest of them."), "1")
+        .in_query("limit", limit(PAGE_MESSAGES_MAX), "50")
+        .gives(200, "A page, by rising seq.", page("messages", messages, more))
+        .refuses(&["not_found"])
+}
+
+fn sends(path: &'static str, id: &'static str, summary: &'static str, of: Value) -> Operation {
+    let fields = vec![("text", text(1, TEXT_CHARS_MAX))];
+    Operation::new("POST", path, id, summary)
+        .about("The body may be 1.2 MB. Repeated with the same key and text it is one message.")
+        .bearer()
+        .in_path("id", of, "7310442183966793728")
+        .in_header(
+            idempotency::HEADER,
+            text(1, idempotency::KEY_CHARS_MAX),
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        )
+        .body(object(fields, Vec::new()), json!({ "text": "Anybody there?" }))
+        .gives(201, "It is on stable storage.", named("Sent"))
+        .refuses(&["scope", "bot", "needs_consent", "not_found", "rate"])
+        .refuses(&["idempotency_key_needed", "idempotency_key_reused"])
+        .stores()
+}
+
+fn reads(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new("GET", path, id, summary).bearer().refuses(&["scope", "rate"])
+}
+
+fn page(what: &'static str, of: Value, more: Vec<Field>) -> Value {
+    let next = said(text(1, 39), "There may be more: go on from here.");
+    let mut fields = vec![(what, of)];
+    fields.extend(more);
+    object(fields, vec![("next", next)])
+}
+
+/// Not [`id`]: of a direct channel it has up to 39 digits.
+fn channel_id() -> Value {
+    said(text(1, 39), "The id of a channel: decimal digits.")
+}
+
+fn seq() -> Value {
+    said(number(0, protocol::limits::U53_MAX), "A place in the channel's order.")
+}
+
+fn limit(most: u32) -> Value {
+    said(text(1, 3), &format!("How many at most: 1 to {most}."))
+}
+
+fn word(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+fn channel() -> Value {
+    object(
+        vec![
+            ("channel", channel_id()),
+            ("kind", word(&["direct", "group"])),
+            ("head", said(seq(), "The newest that may be read.")),
+            ("read", said(seq(), "Read up to here.")),
+            ("unread", number(0, protocol::limits::U53_MAX)),
+            ("member", said(flag(), "False: left, or only invited.")),
+        ],
+        vec![
+            ("with", said(id(), "Of a direct channel: the other.")),
+            ("name", said(text(1, RAW_CHARS_MAX), "Of a group.")),
+        ],
+    )
+}
+
+fn message() -> Value {
+    let kinds =
+        ["text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "other"];
+    object(
+        vec![
+            ("seq", seq()),
+            ("time_ms", time_ms()),
+            ("sender", id()),
+            ("send_id", json!({ "type": "string" })),
+            ("kind", word(&kinds)),
+        ],
+        vec![
+            ("text", text(1, TEXT_CHARS_MAX)),
+            ("name", json!({ "type": "string" })),
+            ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
+            ("role", word(&["member", "admin", "owner"])),
+        ],
+    )
+}
+
+fn sent() -> Value {
+    object(
+        vec![
+            ("channel", channel_id()),
+            ("seq", seq()),
+            ("time_ms", time_ms()),
+            ("send_id", json!({ "type": "string" })),
+        ],
+        Vec::new(),
+    )
+}

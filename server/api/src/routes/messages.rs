@@ -1,0 +1,196 @@
+//! Messages of a channel: its history, and one more.
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use protocol::body::message::{Change, Message, SendText};
+use protocol::body::sync::{GetHistory, HistoryPage, SendAck};
+use protocol::body::{self};
+use protocol::limits::{PAGE_MESSAGES_MAX, U53_MAX};
+use protocol::{ChannelId, Code, Frame, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::channels::{named, role, set_next};
+use super::visit::{Visitor, refused};
+use crate::bot_token::Scope;
+use crate::error::ApiError;
+use crate::idempotency;
+use crate::json::{bad_query, parse_id, parse_number};
+use crate::server::Shared;
+
+/// Messages of a page unless it is said.
+const LIMIT: u32 = 50;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Window {
+    before: Option<String>,
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+/// A page of history, in rising order: the newest of what is asked for, or, with `after`, the oldest.
+pub(crate) async fn list(
+    State(api): State<Shared>,
+    visitor: Visitor,
+    path: Result<Path<String>, PathRejection>,
+    window: Result<Query<Window>, QueryRejection>,
+) -> Result<axum::Json<Value>, ApiError> {
+    visitor.may(Scope::Read)?;
+    let channel = named(path)?;
+    let Query(window) = window.map_err(|error| bad_query("after", &error))?;
+    let number = |field, text: Option<String>, otherwise: u64| {
+        text.map_or(Ok(otherwise), |text| parse_number(field, &text))
+    };
+    let newest = window.after.is_none();
+    let limit = number("limit", window.limit, LIMIT.into())?;
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    if !(1..=PAGE_MESSAGES_MAX).contains(&limit) {
+        return Err(ApiError::field("limit", format_args!("{limit}; must be 1 to {PAGE_MESSAGES_MAX}")));
+    }
+    let (after, before) = (number("after", window.after, 0)?, number("before", window.before, U53_MAX)?);
+    let get = GetHistory { channel: channel.0, after, before, limit, newest };
+    let (page, frames): (HistoryPage, _) = visitor.page(&api, &get).await?;
+    let mut answer = json!({
+        "channel": channel.to_string(), "messages": frames.iter().map(shown).collect::<Vec<_>>(),
+        "from": page.from, "to": page.to, "head": page.head,
+    });
+    let next = if newest { page.from } else { page.to };
+    set_next(&mut answer, page.more.then(|| next.to_string()));
+    Ok(axum::Json(answer))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Text {
+    text: String,
+}
+
+/// One text, to a channel.
+pub(crate) async fn send(
+    State(api): State<Shared>,
+    visitor: Visitor,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
+    let channel = named(path)?;
+    write(&api, &visitor, channel, request).await
+}
+
+/// One text, to a person. Their direct channel begins with its first message.
+pub(crate) async fn send_to_user(
+    State(api): State<Shared>,
+    visitor: Visitor,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
+    let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
+    let user = UserId(parse_id("id", &id)?);
+    let me = visitor.may(Scope::Send)?.user;
+    if user == me {
+        return Err(ApiError::field("id", "this is you; nobody has a channel with themselves"));
+    }
+    write(&api, &visitor, ChannelId::direct(user, me), request).await
+}
+
+async fn write(
+    api: &Shared,
+    visitor: &Visitor,
+    channel: ChannelId,
+    request: Request,
+) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
+    let me = visitor.may(Scope::Send)?.user;
+    let send_id = idempotency::send_id(request.headers(), me)?;
+    let (place, Text { text }) = api.texts.read(me, request).await?;
+    // A bot answers people; it does not come up to them.
+    if visitor.is_bot() && channel.users().is_some() && !visitor.has_channel(api, channel).await? {
+        let words = "a bot writes to people who wrote to it, and to its groups";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "bot", words));
+    }
+    let text = SendText { channel: channel.0, text };
+    let mut outcome = visitor.ask(api, send_id.0, &text).await?;
+    if outcome.as_ref().is_err_and(|refused| refused.code == Some(Code::NoSuchUser))
+        && introduce(api, me, channel).await?
+    {
+        outcome = visitor.ask(api, send_id.0, &text).await?;
+    }
+    drop(place);
+    let frames = outcome.map_err(refused)?;
+    let ack = frames.first().and_then(body::read::<SendAck>);
+    let ack = ack.ok_or_else(|| ApiError::internal("the core acked a send otherwise"))?;
+    let answer = json!({
+        "channel": channel.to_string(), "seq": ack.seq, "time_ms": ack.time_ms, "send_id": send_id.to_string(),
+    });
+    Ok((StatusCode::CREATED, axum::Json(answer)))
+}
+
+/// Tells the core of a user whom it does not know yet, as a look-up does; and counts as one, or this would be a way to walk
+/// through all ids. Whether there is anything new for it.
+async fn introduce(api: &Shared, asks: UserId, channel: ChannelId) -> Result<bool, ApiError> {
+    let Some((small, large)) = channel.users() else { return Ok(false) };
+    let other = if small == asks { large } else { small };
+    let taken = api.limiter.take_lookup(asks, api.limiter.now_ms());
+    taken.map_err(|wait_ms| ApiError::too_many(wait_ms, "too many users were looked up; wait"))?;
+    let Some(account) = api.accounts.user(other).await?.filter(|account| !account.in_core) else {
+        return Ok(false);
+    };
+    let made = api.homes.create_account(other, account.created_ms).await;
+    made.map_err(|error| super::login::home_refused(&error))?;
+    api.accounts.set_in_core(other).await?;
+    Ok(true)
+}
+
+/// A message of a page.
+fn shown(frame: &Frame) -> Value {
+    let Some(stamp) = frame.read_stamp() else { return Value::Null };
+    let mut value = json!({
+        "seq": stamp.seq.0, "time_ms": stamp.time_ms, "sender": stamp.sender.to_string(),
+        "send_id": frame.send_id().to_string(),
+    });
+    let Some(fields) = value.as_object_mut() else { return value };
+    let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
+    let users = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>().into();
+    let change = match Message::read(frame) {
+        Some(Message::SendText(body)) => {
+            set("kind", "text".into());
+            set("text", body.text.as_str().into());
+            return value;
+        }
+        Some(message) => message.change(),
+        None => None,
+    };
+    match change {
+        Some(Change::Begins { name, members }) => {
+            set("kind", "created".into());
+            set("name", name.into());
+            set("users", users(&members));
+        }
+        Some(Change::Joins(joined)) => {
+            set("kind", "added".into());
+            set("users", users(&joined));
+        }
+        Some(Change::Invites(invited)) => {
+            set("kind", "invited".into());
+            set("users", users(&invited));
+        }
+        Some(Change::Accepts) => set("kind", "joined".into()),
+        Some(Change::Removes(user)) => {
+            set("kind", "removed".into());
+            set("users", users(&[user]));
+        }
+        Some(Change::Leaves) => set("kind", "left".into()),
+        Some(Change::Name(name)) => {
+            set("kind", "renamed".into());
+            set("name", name.into());
+        }
+        Some(Change::Role { member, role: number }) => {
+            set("kind", "role".into());
+            set("users", users(&[member]));
+            set("role", role(number).into());
+        }
+        // Of a kind that this does not know: it is there, and is counted.
+        None => set("kind", "other".into()),
+    }
+    value
+}
