@@ -28,6 +28,7 @@ mod enemies;
 mod farewells;
 mod frames;
 mod full;
+mod hour;
 mod http;
 mod interop;
 #[allow(dead_code)]
