@@ -263,7 +263,7 @@ async fn what_is_wrong_is_said_before_the_core_is_asked(world: World) {
         ("/v1/channels?after=x", "after"),
         ("/v1/channels?limit=0", "limit"),
         ("/v1/channels?limit=501", "limit"),
-        ("/v1/channels?offset=1", "query"),
+        ("/v1/channels?offset=1", "offset"),
         ("/v1/channels/0", "id"),
         ("/v1/channels/-1", "id"),
         ("/v1/channels/18446744073709551617", "id"),
@@ -271,7 +271,7 @@ async fn what_is_wrong_is_said_before_the_core_is_asked(world: World) {
         ("/v1/channels/77/members?after=-1", "after"),
         ("/v1/channels/77/messages?limit=201", "limit"),
         ("/v1/channels/77/messages?before=9007199254740992", "before"),
-        ("/v1/channels/77/messages?after=1&after=2", "query"),
+        ("/v1/channels/77/messages?after=1&after=2", "after"),
     ] {
         bad_field(&get(path).await, field);
     }
