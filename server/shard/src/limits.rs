@@ -76,9 +76,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What one session may spend.
+    /// What one session may spend. Never more at once than its user: a new session begins with what its user has, so one
+    /// with a larger store would begin with a debt each time, and be refused for it each time it comes again.
     pub(crate) fn session_pace(&self) -> Pace {
-        Pace { per_s: self.frames_per_s, burst: self.frames_burst }
+        Pace { per_s: self.frames_per_s, burst: self.frames_burst.min(self.user_pace().burst) }
     }
 
     /// What all sessions of a user may spend together.

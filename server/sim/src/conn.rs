@@ -15,7 +15,7 @@ use shard::{ConnId, Input};
 use crate::broken;
 use crate::network::{LinkId, Reassembly, frames};
 use crate::node::Scene;
-use crate::oracle::Check;
+use crate::oracle::{Check, Oracle};
 use crate::wire::Watch;
 
 /// What a turn may hand over at once beyond the limit: a page and the frames around it.
@@ -103,10 +103,10 @@ impl Conn {
     }
 
     /// The next fact for the shard.
-    pub fn next_input(&mut self) -> Option<Input> {
+    pub fn next_input(&mut self, oracle: &Oracle) -> Option<Input> {
         let input = self.inputs.pop_front()?;
         match (&input, &mut self.watch) {
-            (Input::Frame { frame, .. }, Some(watch)) => watch.asks(frame),
+            (Input::Frame { frame, .. }, Some(watch)) => watch.asks(oracle, frame),
             (Input::Hello { .. }, _) => self.known = true,
             _ => {}
         }

@@ -182,13 +182,14 @@ impl Node {
     /// A request without a connection is about to be told to this shard.
     pub fn visit(
         &mut self,
+        oracle: &Oracle,
         guest: GuestId,
         home: ShardId,
         hello: &Hello,
         frame: &Frame,
         may_be_welcome: bool,
     ) {
-        self.guests.insert(guest, (home, Watch::guest(hello, frame, may_be_welcome)));
+        self.guests.insert(guest, (home, Watch::guest(oracle, hello, frame, may_be_welcome)));
     }
 
     /// Whether every request without a connection was answered.
@@ -347,7 +348,7 @@ impl Node {
         for _ in 0..scene.plan.turn_inputs {
             let place = scene.rng.place(sources.len());
             let Some(source) = sources.get(place).copied() else { break };
-            match self.take(shard, source) {
+            match self.take(shard, source, scene.oracle) {
                 Some(input) => {
                     scene.trace.say(now, || format!("shard {shard} <- {}", crate::words::input(&input)));
                     if let Input::GuestGone { guest } = &input {
@@ -391,14 +392,14 @@ impl Node {
         Ok(())
     }
 
-    fn take(&mut self, shard: usize, source: Source) -> Option<Input> {
+    fn take(&mut self, shard: usize, source: Source, oracle: &Oracle) -> Option<Input> {
         let shards = self.cells.len();
         let cell = &mut self.cells[shard];
         match source {
             Source::Facts => cell.facts.pop_front(),
             Source::Reads => cell.reads.pop_front(),
             Source::Stored => cell.stored.pop_front(),
-            Source::Conn(id) => self.conns.get_mut(&id)?.next_input(),
+            Source::Conn(id) => self.conns.get_mut(&id)?.next_input(oracle),
             Source::Ring(from) => {
                 let hop = self.rings[from * shards + shard].pop_front()?;
                 Some(Input::Hop { from: ShardId(from as u16), hop })

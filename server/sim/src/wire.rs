@@ -8,7 +8,7 @@ use protocol::body::read;
 use protocol::body::session::{Done, Reject, Welcome};
 use protocol::body::sync::{Channels, Complete, HistoryPage, MarkRead, Members, SendAck};
 use protocol::hello::Hello;
-use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, SendId, Seq, UserId};
+use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, Seq, UserId};
 
 use crate::broken;
 use crate::oracle::{Check, Oracle};
@@ -52,6 +52,8 @@ struct Page {
 struct Asked {
     channel: Option<ChannelId>,
     fingerprint: u64,
+    /// Its send was durable already.
+    is_repeat: bool,
     /// What MARK_READ says to have been read.
     mark: Option<(ChannelId, Seq)>,
 }
@@ -80,10 +82,10 @@ impl Watch {
 
     /// A guest's request, which is about to be told to the core: it is answered without a Welcome, if it may be.
     #[must_use]
-    pub fn guest(hello: &Hello, frame: &Frame, may_be_welcome: bool) -> Self {
+    pub fn guest(oracle: &Oracle, hello: &Hello, frame: &Frame, may_be_welcome: bool) -> Self {
         let mut watch = Self::new(hello.user, hello.device, hello.cursor, may_be_welcome);
         watch.welcomed = may_be_welcome;
-        watch.asks(frame);
+        watch.asks(oracle, frame);
         watch
     }
 
@@ -117,11 +119,15 @@ impl Watch {
     }
 
     /// The core is about to be told a frame of the device.
-    pub fn asks(&mut self, frame: &Frame) {
+    pub fn asks(&mut self, oracle: &Oracle, frame: &Frame) {
         let mark = read::<MarkRead>(frame).filter(|_| frame.kind() == Kind::MARK_READ);
+        let channel = channel_of(frame);
+        let (send_id, fingerprint) = (frame.send_id(), frame.fingerprint());
+        let durable = channel.and_then(|channel| oracle.find(channel, self.user, send_id));
         let asked = Asked {
-            channel: channel_of(frame),
-            fingerprint: frame.fingerprint(),
+            channel,
+            fingerprint,
+            is_repeat: durable.is_some_and(|(_, fact)| fact.fingerprint == fingerprint),
             mark: mark.map(|mark| (ChannelId(mark.channel), Seq(mark.seq))),
         };
         self.asked.entry(frame.header().id).or_default().push(asked);
@@ -388,8 +394,9 @@ impl Watch {
         else {
             return Ok(());
         };
-        let durable = asked.channel.and_then(|channel| oracle.find(channel, self.user, SendId(id)));
-        let repeat = durable.is_some_and(|(_, fact)| fact.fingerprint == asked.fingerprint);
+        // Durable when it was asked: of two copies that are under way at once, a guest's and a device's, the first may have
+        // come too early.
+        let repeat = asked.is_repeat;
         // What is wrong with a guest's token is said before its request is looked at.
         if body.retry_after_ms == 0 && repeat && body.path != "token" {
             broken!("repeat of durable send {id} refused with {body:?}");

@@ -415,7 +415,7 @@ impl World {
         self.oracle.offer(hello.user, &frame);
         let may_be_welcome = self.oracle.may_be_welcome(hello.user, hello.device, hello.issued_ms);
         let home = node.placement().user_home(hello.user);
-        node.visit(guest, home, &hello, &frame, may_be_welcome);
+        node.visit(&self.oracle, guest, home, &hello, &frame, may_be_welcome);
         node.tell(home, Input::Guest { guest, hello, frame });
         if hangs_up {
             node.tell(home, Input::GuestGone { guest });

@@ -67,8 +67,14 @@ async fn a_first_hour(carrier: Carrier) {
     ann_device.body(1, &text("welcome"));
     ann_device.answer_as::<SendAck>(1);
     let laptop = account.login_with("Bob ", PASSWORD, None, named("laptop")).await.unwrap();
-    let (mut on_laptop, welcome) = Raw::open(&node).welcomed(&laptop.token, 0, 0);
-    assert_eq!(welcome.head, 1, "what was said before is there");
+    let mut on_laptop = Raw::live(&node, &laptop.token);
+    let said = |token: &str| {
+        let history = node.ask("GET", &format!("/v1/channels/{direct}/messages"), token, None);
+        let history = json_of(&history);
+        let texts = history["messages"].as_array().unwrap_or_else(|| panic!("{history}")).clone();
+        texts.iter().map(|one| one["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&laptop.token), ["welcome"], "what was said before is there");
     on_laptop.body(2, &text("from the laptop"));
     assert_eq!(on_laptop.answer_as::<SendAck>(2).seq, 2);
     let devices = json_of(&node.ask("GET", "/v1/devices", &laptop.token, None));
@@ -100,8 +106,8 @@ async fn a_first_hour(carrier: Carrier) {
     Raw::open(&node).refused_hello(&laptop.token, Code::Unauthenticated);
     assert_eq!(refused(account.login("bob", PASSWORD, None).await), "wrong_credentials");
     let again = account.login_with("bob", new, None, named("new phone")).await.unwrap();
-    let (mut on_new_phone, welcome) = Raw::open(&node).welcomed(&again.token, 0, 0);
-    assert_eq!(welcome.head, 2, "all of it is on the new phone, too");
+    let mut on_new_phone = Raw::live(&node, &again.token);
+    assert_eq!(said(&again.token), ["welcome", "from the laptop"], "all of it is on the new phone, too");
     on_new_phone.is_served(6);
     let devices = json_of(&node.ask("GET", "/v1/devices", &fresh, None));
     assert_eq!(devices["devices"].as_array().map(Vec::len), Some(2), "{devices}");
