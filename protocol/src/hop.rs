@@ -117,6 +117,8 @@ pub enum Wants {
     /// To write to the user.
     #[default]
     Message,
+    /// To begin a conversation, asked of who begins it: so many an hour.
+    Begin,
     /// To put the user into a group.
     Add,
     /// To ask whether the user joins one.
@@ -132,6 +134,11 @@ pub enum Consent {
     Withheld,
     /// Nothing: there is no such user.
     NoSuchUser,
+    /// The user has begun as many conversations as it may within the hour.
+    Spent {
+        /// Another can be begun then.
+        wait_s: u32,
+    },
 }
 
 /// A stretch of one bay's fan-out log, as far as it concerns the destination of a hop.

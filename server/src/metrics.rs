@@ -60,6 +60,9 @@ const COUNTERS: &[Row] = &[
     ("maru_reads_unanswered_total", "Reads that failed for the shard and may not fail again.", |r| {
         r.core.reads_failed
     }),
+    ("maru_quotas_refused_total", "Groups and conversations refused for the hour.", |r| {
+        r.core.quotas_refused
+    }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
     ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),

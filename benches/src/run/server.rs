@@ -58,7 +58,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts it with so many users and waits until it listens. No limit of frames: it is the load that is bounded.
     pub(super) fn start(order: &Order, kind: Kind, users: u32) -> Outcome<Self> {
-        let flags = &["--frames-per-s", "1000000", "--frames-burst", "1000000"];
+        let flags = &["--frames-per-s", "1000000", "--frames-burst", "1000000", "--user-mib-per-h", "0"];
         Self::start_with(order, kind, (users, 1), flags)
     }
 

@@ -384,17 +384,19 @@ impl Channel {
             let [by_small, by_large] = self.consents;
             let (other, given) = if sender == small { (large, by_large) } else { (small, by_small) };
             let homes = if withdrawals.still_holds(other, given) { Vec::new() } else { vec![other] };
-            return Asks { homes, ..Asks::default() };
+            // Nobody is asked twice for one conversation: it has begun once it has a message.
+            let begins = (self.head == Seq(0)).then_some(sender);
+            return Asks { homes, begins, ..Asks::default() };
         }
         match submit.frame.change() {
             Some(Change::Begins { members, .. }) => {
                 Asks { homes: members.clone(), wants: Wants::Add, ..Asks::default() }
             }
             Some(Change::Joins(users)) => {
-                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Add }
+                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Add, begins: None }
             }
             Some(Change::Invites(users)) => {
-                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Invite }
+                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Invite, begins: None }
             }
             Some(Change::Accepts) => Asks { store: vec![sender], ..Asks::default() },
             _ => Asks::default(),

@@ -66,6 +66,10 @@ impl Shard {
         if !self.with_user(id, || Waiting::Open(request)) {
             return;
         }
+        if request.wants == Wants::Begin {
+            let consent = self.begins(id);
+            return self.consent(id, request, Some(consent));
+        }
         let Some(user) = self.users.get(&id) else { return };
         let Some(account) = user.account else {
             return self.consent(id, request, Some(Consent::NoSuchUser));
@@ -128,6 +132,8 @@ impl Shard {
 pub(crate) fn says(policy: Policy, wants: Wants, relation: Relation) -> Consent {
     let audience = match wants {
         Wants::Message => policy.message,
+        // Not asked of the policy.
+        Wants::Begin => Audience::Everyone,
         Wants::Add => policy.add,
         // Whoever is not added unasked is asked, unless nobody may.
         Wants::Invite if policy.add == Audience::Friends => Audience::Everyone,

@@ -92,6 +92,7 @@ impl Shard {
         }
         if let Some(Change::Begins { members, .. }) = frame.change() {
             check_create(origin.user, &frame, members)?;
+            self.count_group(origin.user)?;
         }
         check_party(origin.user, frame.channel())?;
         self.submit_write(session_id, origin, frame)

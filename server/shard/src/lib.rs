@@ -51,6 +51,7 @@ mod people;
 mod pipeline;
 mod position;
 mod pressure;
+mod quotas;
 mod read;
 mod remote;
 mod session;
@@ -118,6 +119,8 @@ pub struct Counters {
     pub held_now: u64,
     /// Reads that failed and may not fail next time.
     pub reads_failed: u64,
+    /// Refused because a user had made as many groups, or begun as many conversations, as it may within an hour.
+    pub quotas_refused: u64,
     /// Reads that failed and will be asked again.
     pub reads_resting_now: u64,
     /// States that cannot happen and did: faults of ours.

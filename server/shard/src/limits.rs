@@ -21,6 +21,12 @@ pub struct Limits {
     pub user_frames_per_s: Option<u32>,
     /// Tokens that they have at once after a pause; `None`: four times those of a session.
     pub user_frames_burst: Option<u32>,
+    /// Groups that a user may make in an hour, and at once; 0: any number. At most 1,000,000.
+    pub user_groups_per_h: u32,
+    /// Conversations with one other that a user may begin in an hour, and at once; 0: any number. At most 1,000,000.
+    pub user_directs_per_h: u32,
+    /// MiB of messages that a user may have stored in an hour, and at once; 0: any number. At most 4,095.
+    pub user_mib_per_h: u32,
     /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
     /// two and a half times as long is closed. 1,000 ..= 600,000.
     pub heartbeat_ms: u32,
@@ -59,6 +65,9 @@ impl Default for Limits {
             frames_burst: 1000,
             user_frames_per_s: None,
             user_frames_burst: None,
+            user_groups_per_h: 200,
+            user_directs_per_h: 1000,
+            user_mib_per_h: 1024,
             heartbeat_ms: 30_000,
             waiting_bytes: SHARD_BYTES_MAX,
             egress_bytes: 1024 * 1024,

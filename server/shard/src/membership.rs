@@ -36,17 +36,20 @@ pub(crate) struct Asks {
     /// The store: what the group remembers of them.
     pub(crate) store: Vec<UserId>,
     pub(crate) wants: Wants,
+    /// Who begins a conversation, asked for as well.
+    pub(crate) begins: Option<UserId>,
 }
 
 impl Asks {
     pub(crate) fn is_empty(&self) -> bool {
-        self.homes.is_empty() && self.store.is_empty()
+        self.homes.is_empty() && self.store.is_empty() && self.begins.is_none()
     }
 }
 
 impl Opening {
     pub(crate) fn new(number: u64, submit: Submit, asks: &Asks, given: Given) -> Self {
-        let (unknown, is_asking) = (asks.homes.clone(), !asks.store.is_empty());
+        let unknown = asks.homes.iter().chain(&asks.begins).copied().collect();
+        let is_asking = !asks.store.is_empty();
         Self { number, submit, unknown, is_asking, given }
     }
 
@@ -71,13 +74,15 @@ impl Shard {
         let number = self.openings;
         channel.open(Opening::new(number, submit, &asks, self.withdrawals.now()));
         let dirty = channel.dirty();
-        let Asks { homes, store, wants } = asks;
+        let Asks { homes, store, wants, begins } = asks;
         if !store.is_empty() {
             let users: Arc<[UserId]> = store.into();
             let asked = Asked::Earlier { channel: id, number, users: users.clone() };
             self.ask_after(dirty, asked, Query::Earlier { channel: id, users });
         }
-        for user in homes {
+        for (user, wants) in
+            homes.into_iter().map(|user| (user, wants)).chain(begins.map(|user| (user, Wants::Begin)))
+        {
             let home = self.placement.user_home(user);
             self.hops.push(home, Hop::Open { channel: id, user, by, wants, opening: number });
         }
@@ -113,6 +118,12 @@ impl Shard {
             Some(Consent::Given) if opening.is_done() => None,
             Some(Consent::Given) => return,
             Some(Consent::Withheld) => Some(withheld(&opening.submit, user)),
+            Some(Consent::Spent { wait_s }) => {
+                let text = format!(
+                    "you began as many conversations within the hour as is allowed; the next in {wait_s} s"
+                );
+                Some(Refusal::new(Code::Limit, "channel", text))
+            }
             Some(Consent::NoSuchUser) => {
                 let text = format!("user {user} does not exist");
                 Some(Refusal::new(Code::NoSuchUser, "members", text))

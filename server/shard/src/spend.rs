@@ -30,14 +30,20 @@ impl Shard {
             impossible!(self, session_id, "a session of a user that is not in memory");
             return Ok(());
         };
+        let bytes = if send.is_some() { frame.bytes().len() as u64 } else { 0 };
+        let limits = &self.config.limits;
+        let bytes_wait_ms = if bytes > 0 { user.quotas().bytes_wait_ms(bytes, limits, now) } else { 0 };
         let wait_ms = |tokens| {
-            let of_session = session.wait_ms(tokens, pace, now);
+            let of_session = session.wait_ms(tokens, pace, now).max(bytes_wait_ms);
             of_session.max(user.bucket.wait_ms(of_user(tokens), user_pace, now))
         };
         let is_kept_back = session.owed().zip(send).is_some_and(|(owed, send)| owed.keeps_back(send, now));
         if !is_kept_back && wait_ms(tokens) == 0 {
             session.spend(tokens, pace, now);
             user.bucket.take(of_user(tokens), user_pace, now);
+            if bytes > 0 {
+                user.quotas().take_bytes(bytes, limits, now);
+            }
             if session.owed().is_some_and(|owed| owed.is_paid(send.is_some(), now)) {
                 session.forget_owed();
             }

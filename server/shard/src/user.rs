@@ -9,6 +9,7 @@ use crate::consents::Request;
 use crate::inbox::Inbox;
 use crate::input::{Command, Tick, Ticket};
 use crate::link::Link;
+use crate::quotas::Quotas;
 use crate::session::SessionId;
 
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct User {
     pub(crate) awaited: usize,
     /// What all its devices may still spend.
     pub(crate) bucket: Bucket,
+    /// The same by the hour, once it has spent any of that.
+    quotas: Option<Box<Quotas>>,
 }
 
 /// What waits while a user is loaded.
@@ -52,12 +55,20 @@ impl User {
             dirty: 0,
             awaited: 0,
             bucket: Bucket::default(),
+            quotas: None,
         }
     }
 
     /// Whether nothing of it is going on, so that it may leave memory.
     pub(crate) fn is_idle(&self, now: Tick) -> bool {
-        self.sessions.is_empty() && self.awaited == 0 && self.bucket.is_full(now)
+        self.sessions.is_empty()
+            && self.awaited == 0
+            && self.bucket.is_full(now)
+            && self.quotas.as_ref().is_none_or(|quotas| quotas.are_full(now))
+    }
+
+    pub(crate) fn quotas(&mut self) -> &mut Quotas {
+        self.quotas.get_or_insert_default()
     }
 
     pub(crate) fn device(&mut self, device: DeviceId) -> Option<&mut DeviceRow> {
@@ -65,4 +76,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 144);
+const _: () = assert!(size_of::<User>() <= 152);

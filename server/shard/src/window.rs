@@ -219,6 +219,7 @@ mod tests {
         assert_eq!(channel.waiting().len(), WAITING_MAX - 1);
         assert_eq!(channel.waiting().front().map(std::ptr::from_ref), second);
         shard.opened(ID, UserId(20), 1, Some(Consent::Given));
+        shard.opened(ID, UserId(10), 1, Some(Consent::Given));
         let Some(channel) = shard.channels.get(&ID) else { panic!("it left memory") };
         assert_eq!((channel.head(), channel.waiting().len()), (Seq(WAITING_MAX as u64), 0));
     }

@@ -335,3 +335,66 @@ fn an_answer_to_another_question_is_not_taken() {
     thinks(&mut desk, B, A, BLOCKED);
     assert_eq!(desk.seen(A), ["reject 1 needs_consent"]);
 }
+
+#[test]
+fn a_user_makes_so_many_groups_and_begins_so_many_conversations_an_hour() {
+    let limits = shard::Limits { user_groups_per_h: 2, user_directs_per_h: 1, ..shard::Limits::default() };
+    let mut desk = Desk::limited(3, limits);
+    for user in [A, B, C] {
+        desk.join(user, user, user);
+    }
+    for (id, wanted) in [(1, "ack 1 seq 1"), (2, "ack 2 seq 1"), (3, "reject 3 limit")] {
+        let channel = ChannelId::group(UserId(A), SendId(id));
+        desk.send(A, A, id, &CreateGroup { channel: channel.0, name: "team".into(), members: Vec::new() });
+        desk.run();
+        assert_eq!(desk.seen(A), [wanted]);
+    }
+    let with = |other| ChannelId::direct(UserId(A), UserId(other));
+    desk.text(A, A, with(B), 4, "x");
+    desk.run();
+    assert_eq!(desk.seen(A), ["ack 4 seq 1"]);
+    desk.text(A, A, with(C), 5, "x");
+    desk.run();
+    assert_eq!(desk.seen(A), ["reject 5 limit"]);
+    desk.text(A, A, with(B), 6, "what has begun goes on");
+    desk.run();
+    assert_eq!(desk.seen(A), ["ack 6 seq 2"]);
+    desk.text(C, C, ChannelId::direct(UserId(A), UserId(C)), 8, "others have their own");
+    desk.run();
+    assert!(desk.seen(C).contains(&"ack 8 seq 1".to_owned()));
+    desk.seen(A);
+    desk.text(A, A, with(C), 9, "nor is an answer a beginning");
+    desk.run();
+    assert_eq!(desk.seen(A), ["ack 9 seq 2"]);
+    assert_eq!(desk.shards.iter().map(|shard| shard.counters().quotas_refused).sum::<u64>(), 2);
+}
+
+#[test]
+fn what_a_user_has_stored_in_an_hour_is_bounded() {
+    let limits = shard::Limits {
+        user_mib_per_h: 1,
+        frames_per_s: 1_000_000,
+        frames_burst: 1_000_000,
+        ..shard::Limits::default()
+    };
+    let mut desk = Desk::limited(1, limits);
+    for user in [A, B] {
+        desk.join(user, user, user);
+    }
+    let text = "x".repeat(100_000);
+    let mut taken = 0;
+    for id in 1..=20 {
+        desk.text(A, A, direct(), id, &text);
+        desk.run();
+        match desk.seen(A).as_slice() {
+            [word] if word.starts_with("ack") => taken += 1,
+            [word] if word == &format!("reject {id} rate") => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(taken, 10, "1 MiB");
+    // Nobody else pays for it.
+    desk.text(B, B, direct(), 99, &text);
+    desk.run();
+    assert!(desk.seen(B).contains(&"ack 99 seq 11".to_owned()));
+}

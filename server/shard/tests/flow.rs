@@ -330,7 +330,8 @@ fn crowded_sessions_cost_nothing_while_nothing_changes() {
     const USERS: u64 = 2000;
     const DEVICES: u64 = 5;
     // So little a session that all of them together stay below the bound of the shard's ledger.
-    let limits = Limits { frames_burst: 1_000_000, egress_bytes: 8192, ..Limits::default() };
+    let limits =
+        Limits { frames_burst: 1_000_000, egress_bytes: 8192, user_directs_per_h: 0, ..Limits::default() };
     let full = limits.egress_bytes;
     let mut desk = Desk::limited(1, limits);
     desk.join(1, 10, 1);
@@ -403,6 +404,7 @@ fn eviction_keeps_its_bounds_when_a_turn_loads_thousands() {
         idle_channels,
         frames_burst: 1_000_000,
         unstored_messages: 1_000_000,
+        user_directs_per_h: 0,
         ..Limits::default()
     };
     let mut desk = Desk::limited(1, limits);

@@ -213,6 +213,12 @@ settings! {
     "user_frames_burst", "N", "Tokens of all devices of a user at once [auto: 4 times frames_burst]",
         "1 to 4000000, or auto",
         |config, text| config.limits.user_frames_burst => or_auto(text, |text| number(text, 1, 4_000_000));
+    "user_groups_per_h", "N", "Groups a user may make in an hour, and at once; 0: any number [200]", "0 to 1000000",
+        |config, text| config.limits.user_groups_per_h => number(text, 0, 1_000_000);
+    "user_directs_per_h", "N", "Conversations a user may begin in an hour, and at once; 0: any number [1000]", "0 to 1000000",
+        |config, text| config.limits.user_directs_per_h => number(text, 0, 1_000_000);
+    "user_mib_per_h", "MIB", "Messages a user may have stored in an hour, and at once; 0: any number [1024]", "0 to 4095",
+        |config, text| config.limits.user_mib_per_h => number(text, 0, 4095);
     "waiting_mib", "MIB", "What may wait in memory before whoever asks for more is refused [auto: half of the memory]",
         "16 to 1048576, or auto",
         |config, text| config.waiting_bytes => or_auto(text, |text| mib_usize(text, 16, 1 << 20));
