@@ -115,6 +115,8 @@ impl World {
             &[
                 "--user-frames-per-s",
                 "100000",
+                "--user-groups-per-h",
+                "0",
                 "--frames-per-s",
                 "100000",
                 "--frames-burst",
