@@ -384,11 +384,13 @@ async fn insert_user(
     let insert = sqlx::query(
         "INSERT INTO users (user_id, name, folded, likeness, password_hash, created_ms) \
          SELECT $1, $2, $3, $8, $4, $5 \
-         WHERE NOT EXISTS (SELECT 1 FROM gone_users WHERE name_hash = $6 AND gone_ms > $7)",
+         WHERE NOT EXISTS (SELECT 1 FROM gone_users WHERE name_hash IN ($6, $9) AND gone_ms > $7)",
     );
     let insert = insert.bind(sql(user.0)).bind(name.shown()).bind(name.folded());
     let insert = insert.bind(password_hash).bind(sql(now_ms)).bind(secret::kept_text(name.folded()));
     let insert = insert.bind(sql(now_ms) - sql(NAME_HELD_MS)).bind(name.likeness());
+    // An older version held the name itself.
+    let insert = insert.bind(secret::kept_text(name.likeness()));
     match insert.execute(connection).await {
         Ok(done) if done.rows_affected() == 0 => Err(AccountsError::NameTaken),
         Ok(_) => Ok(()),

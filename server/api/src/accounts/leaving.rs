@@ -3,10 +3,11 @@
 use protocol::UserId;
 
 use super::{Accounts, AccountsError, lock_user, sql, unsql};
+use crate::name::likeness;
 use crate::secret;
 
 /// Nobody takes the name of one who left for so long, milliseconds: 90 days. Long enough that friends have heard of it, so
-/// that a stranger under the old name is no trap; not for ever, because a hash of a name is still of a person.
+/// that a stranger under the old name, or under one that looks like it, is no trap; not for ever, because a hash of a name is still of a person.
 pub const NAME_HELD_MS: u64 = 90 * 24 * 3600 * 1000;
 
 impl Accounts {
@@ -22,7 +23,7 @@ impl Accounts {
         let name = name.bind(sql(user.0)).fetch_optional(&mut *transaction).await?;
         let Some((folded,)) = name else { return Ok(false) };
         let gone = sqlx::query("INSERT INTO gone_users (user_id, gone_ms, name_hash) VALUES ($1, $2, $3)");
-        let gone = gone.bind(sql(user.0)).bind(sql(now_ms)).bind(secret::kept_text(&folded));
+        let gone = gone.bind(sql(user.0)).bind(sql(now_ms)).bind(secret::kept_text(&likeness(&folded)));
         gone.execute(&mut *transaction).await?;
         for delete in [
             "DELETE FROM invites WHERE made_by = $1",
@@ -133,7 +134,9 @@ mod tests {
         let first = make("Alice", NOW_MS).await.unwrap();
         accounts.erase_user(first, NOW_MS).await.unwrap();
         for now_ms in [NOW_MS, NOW_MS + NAME_HELD_MS - 1] {
-            assert!(matches!(make("ALICE", now_ms).await, Err(AccountsError::NameTaken)));
+            for name in ["ALICE", "a1ice", "aIice"] {
+                assert!(matches!(make(name, now_ms).await, Err(AccountsError::NameTaken)), "{name}");
+            }
         }
         assert!(make("alice2", NOW_MS).await.is_ok());
         let second = make("alice", NOW_MS + NAME_HELD_MS).await.unwrap();
