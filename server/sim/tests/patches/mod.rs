@@ -386,8 +386,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a user whom a waiting span is for leaves memory",
         file: "user.rs",
-        from: "self.sessions.is_empty() && self.awaited == 0",
-        to: "self.sessions.is_empty()",
+        from: "            && self.awaited == 0\n",
+        to: "",
     },
     Mutant {
         name: "a log that could not be read is not asked for again",
