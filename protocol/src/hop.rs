@@ -112,10 +112,9 @@ pub enum Hop {
 }
 
 /// What somebody wants of a user.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wants {
     /// To write to the user.
-    #[default]
     Message,
     /// To begin a conversation, asked of who begins it: so many an hour.
     Begin,

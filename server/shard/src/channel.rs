@@ -19,7 +19,7 @@ use crate::dedup::Dedup;
 use crate::deliver::ack_of;
 use crate::ledger::Weight;
 use crate::limits::{Limits, WAITING_MAX};
-use crate::membership::{Asks, Opening};
+use crate::membership::{Opening, Questions};
 use crate::order::{busy, conflict};
 use crate::pipeline::Recipients;
 
@@ -62,7 +62,7 @@ pub(crate) enum Verdict {
     /// The window of the channel does not know it, but it would make a group that exists.
     LookAtFirst,
     /// Users must be asked first.
-    Open(Asks),
+    Open(Questions),
     /// It is the next message.
     Append,
 }
@@ -270,9 +270,11 @@ impl Channel {
         if is_refusing {
             return Err(busy());
         }
-        let asks =
-            if standing == Standing::Opened { Asks::default() } else { self.asks(submit, withdrawals) };
-        Ok(if asks.is_empty() { Verdict::Append } else { Verdict::Open(asks) })
+        let questions = match standing {
+            Standing::Opened => Questions::default(),
+            Standing::Last | Standing::First => self.questions(submit, withdrawals),
+        };
+        Ok(if questions.is_empty() { Verdict::Append } else { Verdict::Open(questions) })
     }
 
     /// A send waits its turn. Given back when too many do.
@@ -378,28 +380,31 @@ impl Channel {
     }
 
     /// Who must be asked before this frame can have a seq.
-    fn asks(&self, submit: &Submit, withdrawals: &Withdrawals) -> Asks {
+    fn questions(&self, submit: &Submit, withdrawals: &Withdrawals) -> Questions {
         let sender = submit.origin.user;
         if let Some((small, large)) = self.id.users() {
             let [by_small, by_large] = self.consents;
             let (other, given) = if sender == small { (large, by_large) } else { (small, by_small) };
-            let homes = if withdrawals.still_holds(other, given) { Vec::new() } else { vec![other] };
+            let mut questions = Questions::default();
+            if !withdrawals.still_holds(other, given) {
+                questions.homes.push((other, Wants::Message));
+            }
             // Nobody is asked twice for one conversation: it has begun once it has a message.
-            let begins = (self.head == Seq(0)).then_some(sender);
-            return Asks { homes, begins, ..Asks::default() };
+            if self.head == Seq(0) {
+                questions.homes.push((sender, Wants::Begin));
+            }
+            return questions;
         }
         match submit.frame.change() {
-            Some(Change::Begins { members, .. }) => {
-                Asks { homes: members.clone(), wants: Wants::Add, ..Asks::default() }
-            }
+            Some(Change::Begins { members, .. }) => Questions::of(members, Wants::Add),
             Some(Change::Joins(users)) => {
-                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Add, begins: None }
+                Questions { store: users.clone(), ..Questions::of(users, Wants::Add) }
             }
             Some(Change::Invites(users)) => {
-                Asks { homes: users.clone(), store: users.clone(), wants: Wants::Invite, begins: None }
+                Questions { store: users.clone(), ..Questions::of(users, Wants::Invite) }
             }
-            Some(Change::Accepts) => Asks { store: vec![sender], ..Asks::default() },
-            _ => Asks::default(),
+            Some(Change::Accepts) => Questions { store: vec![sender], ..Questions::default() },
+            _ => Questions::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use protocol::{ChannelId, UserId};
 
 use crate::asks::Asked;
 use crate::input::CommandError;
+use crate::invariant::impossible;
 use crate::limits::WITHDRAWN_MAX;
 use crate::shard::Shard;
 use crate::user::Waiting;
@@ -70,7 +71,9 @@ impl Shard {
             let consent = self.begins(id);
             return self.consent(id, request, Some(consent));
         }
-        let Some(user) = self.users.get(&id) else { return };
+        let Some(user) = self.users.get(&id) else {
+            return impossible!(self, "a user who was loaded for a question is not in memory");
+        };
         let Some(account) = user.account else {
             return self.consent(id, request, Some(Consent::NoSuchUser));
         };

@@ -28,28 +28,30 @@ pub(crate) struct Opening {
     given: Given,
 }
 
-/// Who must be asked before a send can have a seq.
+/// What must be asked before a send can have a seq.
 #[derive(Debug, Default)]
-pub(crate) struct Asks {
-    /// At their homes: whether they exist, and what they say to this.
-    pub(crate) homes: Vec<UserId>,
-    /// The store: what the group remembers of them.
+pub(crate) struct Questions {
+    /// At the homes of users: whether they exist, and what they say to this.
+    pub(crate) homes: Vec<(UserId, Wants)>,
+    /// The store: what the group remembers of users.
     pub(crate) store: Vec<UserId>,
-    pub(crate) wants: Wants,
-    /// Who begins a conversation, asked for as well.
-    pub(crate) begins: Option<UserId>,
 }
 
-impl Asks {
+impl Questions {
+    /// The same is wanted of all of them.
+    pub(crate) fn of(users: &[UserId], wants: Wants) -> Self {
+        Self { homes: users.iter().map(|user| (*user, wants)).collect(), store: Vec::new() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.homes.is_empty() && self.store.is_empty() && self.begins.is_none()
+        self.homes.is_empty() && self.store.is_empty()
     }
 }
 
 impl Opening {
-    pub(crate) fn new(number: u64, submit: Submit, asks: &Asks, given: Given) -> Self {
-        let unknown = asks.homes.iter().chain(&asks.begins).copied().collect();
-        let is_asking = !asks.store.is_empty();
+    pub(crate) fn new(number: u64, submit: Submit, questions: &Questions, given: Given) -> Self {
+        let unknown = questions.homes.iter().map(|(user, _)| *user).collect();
+        let is_asking = !questions.store.is_empty();
         Self { number, submit, unknown, is_asking, given }
     }
 
@@ -67,22 +69,20 @@ impl Opening {
 impl Shard {
     /// Asks those whom a send concerns whether they exist and consent, and, of a group, what it remembers of them. The store
     /// answers behind what is on the way to it, so that a stay that has just ended counts.
-    pub(crate) fn open_newcomers(&mut self, id: ChannelId, submit: Submit, asks: Asks) {
+    pub(crate) fn open_newcomers(&mut self, id: ChannelId, submit: Submit, questions: Questions) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let by = submit.origin.user;
         self.openings += 1;
         let number = self.openings;
-        channel.open(Opening::new(number, submit, &asks, self.withdrawals.now()));
+        channel.open(Opening::new(number, submit, &questions, self.withdrawals.now()));
         let dirty = channel.dirty();
-        let Asks { homes, store, wants, begins } = asks;
+        let Questions { homes, store } = questions;
         if !store.is_empty() {
             let users: Arc<[UserId]> = store.into();
             let asked = Asked::Earlier { channel: id, number, users: users.clone() };
             self.ask_after(dirty, asked, Query::Earlier { channel: id, users });
         }
-        for (user, wants) in
-            homes.into_iter().map(|user| (user, wants)).chain(begins.map(|user| (user, Wants::Begin)))
-        {
+        for (user, wants) in homes {
             let home = self.placement.user_home(user);
             self.hops.push(home, Hop::Open { channel: id, user, by, wants, opening: number });
         }

@@ -92,7 +92,7 @@ impl Shard {
                 let query = Query::History { channel: id, after, before, newest: false, page };
                 self.ask(Asked::Created(submit), query);
             }
-            Verdict::Open(asks) => self.open_newcomers(id, submit, asks),
+            Verdict::Open(questions) => self.open_newcomers(id, submit, questions),
             Verdict::Append => self.append(id, submit),
         }
     }

@@ -6,6 +6,7 @@ use protocol::{Code, Refusal, UserId};
 
 use crate::admit::{Bucket, Pace};
 use crate::input::Tick;
+use crate::invariant::impossible;
 use crate::limits::Limits;
 use crate::shard::Shard;
 
@@ -67,7 +68,10 @@ impl Shard {
     /// A user makes a group. Refused for good: nothing else that the device sends has to wait for it.
     pub(crate) fn count_group(&mut self, id: UserId) -> Result<(), Refusal> {
         let (per_h, now) = (self.config.limits.user_groups_per_h, self.now);
-        let Some(user) = self.users.get_mut(&id) else { return Ok(()) };
+        let Some(user) = self.users.get_mut(&id) else {
+            impossible!(self, "a session of a user that is not in memory makes a group");
+            return Ok(());
+        };
         let taken = Quotas::take_one(&mut user.quotas().groups, per_h, now);
         taken.map_err(|wait_s| {
             self.counters.quotas_refused += 1;

@@ -4,13 +4,19 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use api::{Accounts, Sought, now_ms};
+use api::{Account, Accounts, Sought, now_ms};
+use protocol::commit::{Batch, Part, Policy, Row};
+use protocol::query::{Answer, Query};
+use protocol::{BayId, ShardId};
 use serde_json::json;
-use storage::Store;
+use storage::{Store, Tier};
 
 use super::ask::{self, TrustFlags};
 use super::revoke;
 use crate::config::Config;
+
+/// Bots that are ended at a time with their owner.
+const BOTS_AT_A_TIME: u32 = 100;
 
 /// What becomes of the account.
 #[derive(Clone, Copy)]
@@ -52,18 +58,44 @@ pub(super) async fn change(
     Ok(ExitCode::SUCCESS)
 }
 
+/// As on a running server: the devices are no more, nobody writes to the user any more, and then the account is no more.
+async fn erase(store: &Store, accounts: &Accounts, account: &Account) -> Result<(), Box<dyn Error>> {
+    revoke::end(store, accounts, account, None).await?;
+    let user = account.user;
+    if let Some(Answer::User { account: Some(mut row), .. }) = store.read(&Query::User(user), Tier::Any)? {
+        row.policy = Policy::NOBODY;
+        let parts = vec![Part { bay: BayId::of_user(user), rows: vec![Row::Account { user, row }] }];
+        store.commit(&[Batch { shard: ShardId(0), number: 1, parts }])?;
+    }
+    accounts.erase_user(user, now_ms()).await?;
+    Ok(())
+}
+
 async fn in_directory(config: &Config, name: &Sought, change: Change<'_>) -> Result<(), Box<dyn Error>> {
     // Opening locks the directory: a running server is asked with --server instead.
     let store = Store::open(&config.data, &config.storage())?;
     let accounts = Accounts::open_existing(&config.accounts()).await?;
     let account =
         accounts.user_by_name(name).await?.ok_or_else(|| format!("--user: there is no user {name}"))?;
-    revoke::end(&store, &accounts, &account, None).await?;
     match change {
         Change::Password(password) => {
+            revoke::end(&store, &accounts, &account, None).await?;
             accounts.reset_password(account.user, &api::password::hash(password)?).await?;
         }
-        Change::Erase => drop(accounts.erase_user(account.user, now_ms()).await?),
+        Change::Erase => {
+            loop {
+                let bots = accounts.bots(Some(account.user), 0, BOTS_AT_A_TIME).await?;
+                if bots.is_empty() {
+                    break;
+                }
+                for bot in bots {
+                    if let Some(bot) = accounts.user(bot.user).await? {
+                        erase(&store, &accounts, &bot).await?;
+                    }
+                }
+            }
+            erase(&store, &accounts, &account).await?;
+        }
     }
     accounts.close().await;
     Ok(())

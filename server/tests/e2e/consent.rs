@@ -5,13 +5,14 @@ use protocol::body::message::{AddMembers, CreateGroup, InviteMembers, JoinGroup,
 use protocol::body::sync::SendAck;
 use protocol::{ChannelId, Code, SendId, UserId};
 
-use crate::node::Node;
+use crate::node::{Node, admin};
 use crate::people::PASSWORD;
 use crate::raw::{Carrier, Raw};
 
 over_both! {
     a_block_holds_from_its_answer_on_and_over_a_crash
     who_is_not_added_is_invited_and_joins
+    who_is_erased_in_a_stopped_directory_is_as_gone
 }
 
 struct Person {
@@ -120,6 +121,28 @@ async fn who_is_not_added_is_invited_and_joins(carrier: Carrier) {
     ann.device.refuses(11, &add, Code::NeedsConsent, "members[0]");
     assert_eq!(ann.acked(12, &invite), 6);
     assert_eq!(bob.acked(13, &JoinGroup { channel: group.0 }), 7);
+    node.stop();
+    node.check();
+}
+
+async fn who_is_erased_in_a_stopped_directory_is_as_gone(carrier: Carrier) {
+    let mut node = Node::over(carrier, 2, &[]);
+    let account = node.account();
+    let mut ann = person(&node, &account, "ann").await;
+    let bob = person(&node, &account, "bob").await;
+    let direct = ChannelId::direct(ann.user, bob.user);
+    assert_eq!(ann.acked(1, &text(direct)), 1);
+    let made = node.ask("POST", "/v1/bots", &bob.token, Some(r#"{"name":"bobsbot"}"#));
+    let token = made.split("\"token\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    let reads = |node: &Node| node.ask("GET", "/v1/channels", &token, None)[9..12].to_owned();
+    assert_eq!(reads(&node), "200");
+    node.stop();
+    let output = admin(&["delete-user", "--user", "bob", "--data", node.data.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    node.up(2);
+    assert_eq!(reads(&node), "401", "its bots end with it");
+    ann.again(&node);
+    ann.device.refuses(2, &text(direct), Code::NeedsConsent, "channel");
     node.stop();
     node.check();
 }

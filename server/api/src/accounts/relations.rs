@@ -48,10 +48,19 @@ pub(crate) enum RelationFault {
 }
 
 /// One row of `relations`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Said {
     friend: i64,
     blocked: bool,
+    /// The user's home has confirmed it.
+    told: bool,
+}
+
+impl Default for Said {
+    /// Nothing was said, and nothing is to be told.
+    fn default() -> Self {
+        Self { friend: 0, blocked: false, told: true }
+    }
 }
 
 type OtherRow = (i64, String, i64, i64);
@@ -189,10 +198,8 @@ impl Accounts {
     /// The database's.
     pub async fn to_tell(&self, user: UserId, other: UserId) -> Result<Option<Relation>, AccountsError> {
         let mut connection = self.pool.acquire().await?;
-        if is_told(&mut connection, user, other).await? {
-            return Ok(None);
-        }
-        Ok(Some(said(&mut connection, user, other).await?.relation()))
+        let said = said(&mut connection, user, other).await?;
+        Ok((!said.told).then(|| said.relation()))
     }
 
     /// What a user thinks of another.
@@ -325,11 +332,12 @@ async fn lock_both(connection: &mut AnyConnection, user: UserId, other: UserId) 
 }
 
 async fn said(connection: &mut AnyConnection, user: UserId, other: UserId) -> Result<Said, sqlx::Error> {
-    let query = sqlx::query_as::<_, (i64, i64)>(
-        "SELECT friend, blocked FROM relations WHERE user_id = $1 AND other_id = $2",
+    let query = sqlx::query_as::<_, (i64, i64, i64)>(
+        "SELECT friend, blocked, told FROM relations WHERE user_id = $1 AND other_id = $2",
     );
     let row = query.bind(sql(user.0)).bind(sql(other.0)).fetch_optional(connection).await?;
-    Ok(row.map(|(friend, blocked)| Said { friend, blocked: blocked != 0 }).unwrap_or_default())
+    let said = row.map(|(friend, blocked, told)| Said { friend, blocked: blocked != 0, told: told != 0 });
+    Ok(said.unwrap_or_default())
 }
 
 /// A row that says something of which no home knows counts as told: a request is not a home's business.
@@ -340,7 +348,7 @@ async fn say(
     now_ms: u64,
 ) -> Result<(), sqlx::Error> {
     let before = said(connection, user, other).await?;
-    let is_known = before.relation() == new.relation() && is_told(connection, user, other).await?;
+    let new = Said { told: before.told && before.relation() == new.relation(), ..new };
     let query = sqlx::query(
         "INSERT INTO relations (user_id, other_id, friend, blocked, since_ms, told) \
          VALUES ($1, $2, $3, $4, $5, $6) \
@@ -348,21 +356,12 @@ async fn say(
          since_ms = excluded.since_ms, told = excluded.told",
     );
     let query = query.bind(sql(user.0)).bind(sql(other.0)).bind(new.friend).bind(i64::from(new.blocked));
-    query.bind(sql(now_ms)).bind(i64::from(is_known)).execute(&mut *connection).await?;
-    if is_known && new == Said::default() {
+    query.bind(sql(now_ms)).bind(i64::from(new.told)).execute(&mut *connection).await?;
+    if new == Said::default() {
         let delete = sqlx::query("DELETE FROM relations WHERE user_id = $1 AND other_id = $2");
         delete.bind(sql(user.0)).bind(sql(other.0)).execute(connection).await?;
     }
     Ok(())
-}
-
-/// Whether there is nothing that the user's home has yet to be told of the other.
-async fn is_told(connection: &mut AnyConnection, user: UserId, other: UserId) -> Result<bool, sqlx::Error> {
-    let query = sqlx::query_as::<_, (i64,)>(
-        "SELECT COUNT(*) FROM relations WHERE user_id = $1 AND other_id = $2 AND told = 0",
-    );
-    let (untold,) = query.bind(sql(user.0)).bind(sql(other.0)).fetch_one(connection).await?;
-    Ok(untold == 0)
 }
 
 async fn counted(

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::admin::Operator;
 use super::bearer::Bearer;
 use super::channels::set_next;
-use super::login::{STORAGE_RETRY_MS, admit, check_device_name, forget, home_refused};
+use super::login::{STORAGE_RETRY_MS, admit, check_device_name, forget, introduce};
 use super::profile::erase;
 use crate::accounts::Bot;
 use crate::bot_token::Scopes;
@@ -187,7 +187,7 @@ async fn make_for(api: &Shared, asks: &impl Asks, body: Wanted) -> Answer {
         ApiError::new(StatusCode::CONFLICT, "too_many_bots", words)
     })?;
     let _turn = api.turns.of(user).await;
-    let token = match introduce(api, user).await {
+    let token = match introduce(api, user, now_ms()).await {
         Ok(()) => new_token(api, user, token_name, scopes).await,
         Err(error) => Err(error),
     };
@@ -204,13 +204,6 @@ async fn make_for(api: &Shared, asks: &impl Asks, body: Wanted) -> Answer {
     }
     tracing::info!(%user, owner = asks.owner().map_or(0, |owner| owner.0), "a bot was made");
     Ok((StatusCode::CREATED, axum::Json(answer)))
-}
-
-/// The core knows the bot, as it knows every user before there is a device.
-async fn introduce(api: &Shared, user: UserId) -> Result<(), ApiError> {
-    let made = api.homes.create_account(user, now_ms()).await;
-    made.map_err(|error| home_refused(&error))?;
-    Ok(api.accounts.set_in_core(user).await?)
 }
 
 /// In the bot's turn: the token takes its place in SQL, then it is a device of the core; only then is it told.
@@ -238,7 +231,7 @@ async fn make_token_of(api: &Shared, asks: &impl Asks, id: Id, body: WantedToken
         return Err(ApiError::storage_full(STORAGE_RETRY_MS));
     }
     let _turn = api.turns.of(bot.user).await;
-    introduce(api, bot.user).await?;
+    introduce(api, bot.user, bot.created_ms).await?;
     let token = new_token(api, bot.user, name, scopes).await?;
     Ok((StatusCode::CREATED, axum::Json(token)))
 }

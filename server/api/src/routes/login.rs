@@ -128,9 +128,7 @@ async fn log_in(
     replace: Option<DeviceId>,
 ) -> Result<DeviceId, ApiError> {
     // Always, whatever SQL remembers: the core's rows may be of an older backup.
-    let made = api.homes.create_account(account.user, account.created_ms).await;
-    made.map_err(|error| home_refused(&error))?;
-    api.accounts.set_in_core(account.user).await?;
+    introduce(api, account.user, account.created_ms).await?;
     if let Some(replace) = replace {
         forget(api, account.user, replace).await?;
     }
@@ -286,6 +284,13 @@ pub(super) async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Resu
     api.accounts.remove_device(user, device).await?;
     tracing::info!(%user, %device, "a device was logged out");
     Ok(())
+}
+
+/// The core is told of a user, whom it may know already.
+pub(super) async fn introduce(api: &Shared, user: UserId, created_ms: u64) -> Result<(), ApiError> {
+    let made = api.homes.create_account(user, created_ms).await;
+    made.map_err(|error| home_refused(&error))?;
+    Ok(api.accounts.set_in_core(user).await?)
 }
 
 pub(super) fn home_refused(error: &HomeError) -> ApiError {

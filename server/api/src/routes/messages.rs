@@ -135,9 +135,7 @@ async fn introduce(api: &Shared, asks: UserId, channel: ChannelId) -> Result<boo
     let Some(account) = api.accounts.user(other).await?.filter(|account| !account.in_core) else {
         return Ok(false);
     };
-    let made = api.homes.create_account(other, account.created_ms).await;
-    made.map_err(|error| super::login::home_refused(&error))?;
-    api.accounts.set_in_core(other).await?;
+    super::login::introduce(api, other, account.created_ms).await?;
     Ok(true)
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bearer::Bearer;
-use super::login::home_refused;
+use super::login::{home_refused, introduce};
 use crate::accounts::{BLOCKS_MAX, FRIENDS_MAX, Other, RelationFault, Standing};
 use crate::error::ApiError;
 use crate::homes::HomeError;
@@ -193,9 +193,7 @@ async fn tell_policy(api: &Shared, user: UserId) -> Result<(), ApiError> {
 /// The core is told of a user who has never logged in, as it is when somebody looks the user up.
 async fn make_known(api: &Shared, user: UserId) -> Result<(), ApiError> {
     let Some(account) = api.accounts.user(user).await? else { return Ok(()) };
-    let made = api.homes.create_account(user, account.created_ms).await;
-    made.map_err(|error| home_refused(&error))?;
-    Ok(api.accounts.set_in_core(user).await?)
+    introduce(api, user, account.created_ms).await
 }
 
 /// Tells homes again and again what they could not be told: the server was stopped, or the disk was full.

@@ -213,11 +213,7 @@ impl World {
         if who == "nobody" {
             let mut stranger = Raw::open(&self.node);
             stranger.frame(frame);
-            let word = match frame.kind() {
-                // The first frame of all: it is its token that is no good.
-                Kind::HELLO => word(&stranger.answer(id)),
-                _ => word(&stranger.answer(id)),
-            };
+            let word = word(&stranger.answer(id));
             stranger.closes(CloseCode::Unauthenticated);
             return word;
         }

@@ -15,7 +15,7 @@ use crate::json::{Json, parse_id};
 use crate::name::Sought;
 use crate::password;
 use crate::routes::devices::log_out_all;
-use crate::routes::login::{admit, forget, home_refused};
+use crate::routes::login::{admit, forget, introduce};
 use crate::routes::profile::erase;
 use crate::server::Shared;
 use crate::{OPERATOR_TOKEN_MS, now_ms};
@@ -120,9 +120,7 @@ pub(crate) async fn token(
     let (account, device) = (wanted.account(&api).await?, wanted.device()?);
     let user = account.user;
     let _turn = api.turns.of(user).await;
-    let made = api.homes.create_account(user, account.created_ms).await;
-    made.map_err(|error| home_refused(&error))?;
-    api.accounts.set_in_core(user).await?;
+    introduce(&api, user, account.created_ms).await?;
     let devices_max = api.settings.devices_max;
     let device = match device {
         Some(device) => device,
