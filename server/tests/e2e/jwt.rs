@@ -70,6 +70,7 @@ async fn people_of_an_identity_provider_talk() {
 
     // The provider takes another key: those who are in need nothing of it, and who comes shows the new one.
     idp.rotate("second", Signer::ed25519());
+    let mut tries = 0;
     let carol = loop {
         match enter(&account, &jwt("carol")).await {
             Ok(login) => break login,
@@ -78,6 +79,8 @@ async fn people_of_an_identity_provider_talk() {
                     error.to_string().contains("jwt_unknown_key") || error.retry_after_ms() > 0,
                     "{error}"
                 );
+                tries += 1;
+                assert!(tries < 600, "a minute later it is still refused: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         }
@@ -103,11 +106,14 @@ async fn people_of_an_identity_provider_talk() {
     let carol_jwt = jwt("carol");
     let mut session = Raw::live(&node, &carol.token);
     let body = json!({ "jwt": carol_jwt }).to_string();
+    let mut asked = 0;
     let gone = loop {
         let answer = node.ask("POST", "/v1/account/delete", &carol.token, Some(&body));
         if !answer.contains("retry-after") {
             break answer;
         }
+        asked += 1;
+        assert!(asked < 600, "a minute later it is still to come again: {answer}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
     assert!(gone.starts_with("HTTP/1.0 204"), "{gone}");
