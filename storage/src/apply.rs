@@ -5,6 +5,7 @@ use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
 use crate::family::Family;
 use crate::key::{self, JoinedTag};
+use crate::owned::Owned;
 use crate::rows::Sink;
 use crate::value::run::RUN_ENTRIES_MAX;
 use crate::value::{self, Marks, NO_MARKS};
@@ -28,7 +29,7 @@ impl Default for BayWriter {
 /// Puts one part of a batch into a sink.
 pub(crate) fn part(
     part: &Part,
-    histories: u8,
+    owned: &Owned,
     writer: &mut BayWriter,
     scratch: &mut Vec<u8>,
     sink: &mut dyn Sink,
@@ -44,7 +45,7 @@ pub(crate) fn part(
             }
             Row::Left { user, channel, left } => joined_row((*user, *channel), JoinedTag::Left, *left, sink),
             Row::Message { channel, seq, frame } => {
-                let family = Family::of_history(*channel, histories);
+                let family = owned.family(*channel, *seq);
                 sink.put_shared(family, &key::message(*channel, *seq), &frame.to_bytes());
             }
             Row::Channel { channel, row } => {

@@ -18,11 +18,13 @@ use crate::error::StoreError;
 use crate::family::{Family, HISTORIES_MAX};
 use crate::key;
 use crate::options::Options;
+use crate::owned::{Own, Owned};
 use crate::proof;
 use crate::rocks::{RocksRows, Shared};
-use crate::rows::{Rows, Tier};
+use crate::rows::{Direction, Rows, Tier};
 use crate::store::{FORMAT, Store, create, fault};
 use crate::value::{Layout, read_layout};
+use crate::view::damaged;
 
 const LOCK: &str = "LOCK";
 const MARKER: &str = "MARU";
@@ -54,7 +56,8 @@ impl Store {
         if marker.is_none() {
             write_marker(dir, layout)?;
         }
-        let store = Self::assemble(Box::new(rows), layout.histories, lock)?;
+        let owned = owned(&rows, layout.histories)?;
+        let store = Self::assemble(Box::new(rows), owned, options.own_from, lock)?;
         proof::nothing_lost(&store.view(Tier::Any))?;
         Ok(store)
     }
@@ -114,6 +117,33 @@ fn agree(rows: &RocksRows, layout: Layout, created: bool) -> Result<(), StoreErr
             Err(StoreError::corrupt(None, what))
         }
     }
+}
+
+/// The channels that have a family of their own. A family that was made for one and never got it is dropped.
+fn owned(rows: &RocksRows, histories: u8) -> Result<Owned, StoreError> {
+    let mut owned = Owned::new(histories);
+    let range = (&key::OWN_PREFIX[..], key::OWN_END);
+    fault(rows.scan(Family::Meta, range, Direction::Rising, Tier::Any, &mut |key, value| {
+        let row = key::read_own(key).zip(Own::decode(value.bytes()));
+        let (channel, own) = row.ok_or_else(|| damaged(Family::Meta, key))?;
+        owned = owned.with(channel, Some(own));
+        Ok(true)
+    }))?;
+    let taken: Vec<Family> = owned.iter().map(|(_, own)| own.family()).collect();
+    for family in Family::owns() {
+        match (taken.iter().filter(|taken| **taken == family).count(), rows.has_family(family)) {
+            (0, true) => rows.drop_family(family)?,
+            (0, false) | (1, true) => {}
+            (1, false) => {
+                let what = format!("family {} is missing, and a channel's messages with it", family.name());
+                return Err(StoreError::corrupt(None, what));
+            }
+            _ => {
+                return Err(StoreError::corrupt(None, format!("two channels have family {}", family.name())));
+            }
+        }
+    }
+    Ok(owned)
 }
 
 /// 1 .. 2^53, so that browsers read it as a number.

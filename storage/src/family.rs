@@ -6,8 +6,9 @@ use protocol::partition::mix64;
 /// History families of a data directory that is created without saying otherwise.
 pub(crate) const HISTORIES_DEFAULT: u8 = 8;
 /// Most history families: beyond about 100 families in all RocksDB's start and flush become slow.
-#[cfg(feature = "rocks")]
 pub(crate) const HISTORIES_MAX: u8 = 32;
+/// Most channels whose history has a family of its own at a time.
+pub(crate) const OWN_MAX: u8 = 64;
 
 /// One family. Its name is on disk and is never reused for other rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub(crate) enum Family {
     Applied,
     /// partition, channel, seq -> stamped frame, for the channels that hash to this number.
     History(u8),
+    /// The same of one channel alone, which a row in `default` names.
+    Own(u8),
 }
 
 /// Families that exist once.
@@ -53,6 +56,14 @@ impl Family {
         SINGLE.into_iter().chain((0..histories).map(Self::History))
     }
 
+    /// Every family that there may be of one channel alone.
+    pub(crate) fn owns() -> impl Iterator<Item = Self> {
+        (0..OWN_MAX).map(Self::Own)
+    }
+
+    /// Places in a table of all families.
+    pub(crate) const PLACES: usize = SINGLE.len() + HISTORIES_MAX as usize + OWN_MAX as usize;
+
     /// Place in a table of all families.
     pub(crate) fn index(self) -> usize {
         match self {
@@ -66,6 +77,7 @@ impl Family {
             Self::Fanout => 7,
             Self::Applied => 8,
             Self::History(number) => SINGLE.len() + usize::from(number),
+            Self::Own(slot) => SINGLE.len() + usize::from(HISTORIES_MAX) + usize::from(slot),
         }
     }
 
@@ -82,6 +94,7 @@ impl Family {
             Self::Fanout => "fanout".into(),
             Self::Applied => "applied".into(),
             Self::History(number) => format!("history{number}"),
+            Self::Own(slot) => format!("own{slot}"),
         }
     }
 
@@ -102,6 +115,10 @@ mod tests {
         for (index, family) in Family::all(4).enumerate() {
             assert_eq!(family.index(), index);
         }
+        for (slot, family) in Family::owns().enumerate() {
+            assert_eq!(family.index(), Family::History(HISTORIES_MAX - 1).index() + 1 + slot);
+        }
+        assert_eq!(Family::Own(OWN_MAX - 1).index() + 1, Family::PLACES);
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub(crate) const END: [u8; KEY_BYTES_MAX + 1] = [0xff; KEY_BYTES_MAX + 1];
 
 /// Format version and history families.
 pub(crate) const META_LAYOUT: &[u8] = b"layout";
+/// Rows of families of one channel, among the facts about the store.
+pub(crate) const OWN_PREFIX: &[u8; 4] = b"own/";
+/// Behind the last of them.
+pub(crate) const OWN_END: &[u8] = b"own0";
 
 /// What a row of `joined` says; the last byte of its key. Never reused: 3 was a read position in format 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +92,16 @@ fn first_of(bay: BayId) -> Key {
 /// Life of the inboxes of a bay, among the facts about the store.
 pub(crate) fn generation(bay: BayId) -> Key {
     Key::new().push(*b"bay/").push(bay.0.to_be_bytes())
+}
+
+/// A channel's family of its own, among the facts about the store.
+pub(crate) fn own(channel: ChannelId) -> Key {
+    Key::new().push(*OWN_PREFIX).push(channel.0.to_be_bytes())
+}
+
+/// The channel of such a key.
+pub(crate) fn read_own(key: &[u8]) -> Option<ChannelId> {
+    Some(ChannelId(u128::from_be_bytes(key.strip_prefix(OWN_PREFIX)?.try_into().ok()?)))
 }
 
 /// A channel: the group row's key, and the beginning of its members and of its history.

@@ -19,6 +19,7 @@ mod memory;
 mod migrate;
 #[cfg(feature = "rocks")]
 mod options;
+mod owned;
 #[cfg(feature = "rocks")]
 mod proof;
 mod query;
@@ -42,4 +43,4 @@ pub use protocol::query::{
     Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,
 };
 pub use rows::Tier;
-pub use store::{Store, StoreStats};
+pub use store::{FamilyError, Moved, OwnFamily, Store, StoreStats};

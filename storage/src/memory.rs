@@ -22,8 +22,15 @@ pub(crate) struct MemoryRows {
 }
 
 impl MemoryRows {
-    pub(crate) fn new(histories: u8) -> Self {
-        Self { tables: RwLock::new(Family::all(histories).map(|_| Table::new()).collect()) }
+    pub(crate) fn new() -> Self {
+        Self { tables: RwLock::new(vec![Table::new(); Family::PLACES]) }
+    }
+
+    fn clear(&self, family: Family) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = tables.get_mut(family.index()) {
+            table.clear();
+        }
     }
 }
 
@@ -103,6 +110,21 @@ impl Rows for MemoryRows {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         fill(&mut MemorySink(&mut tables));
         Ok(())
+    }
+
+    fn add_family(&self, family: Family) -> Result<(), StoreError> {
+        self.clear(family);
+        Ok(())
+    }
+
+    fn drop_family(&self, family: Family) -> Result<(), StoreError> {
+        self.clear(family);
+        Ok(())
+    }
+
+    fn family_bytes(&self, family: Family) -> u64 {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        tables.get(family.index()).map_or(0, |table| (table.len() * size_of::<(RowKey, Cell)>()) as u64)
     }
 
     /// What the tables hold themselves, not the frames they share: a walk over all rows would hold up whoever writes.

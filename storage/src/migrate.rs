@@ -16,6 +16,7 @@ use std::path::Path;
 use crate::directory::{self, STORE, io, new_layout, read_marker, sync, write_marker};
 use crate::error::StoreError;
 use crate::options::Options;
+use crate::owned::{Owned, Owners};
 use crate::proof;
 use crate::rocks::{RocksRows, Shared};
 use crate::rows::Tier;
@@ -90,7 +91,8 @@ fn fill(path: &Path, old: &Old, layout: Layout, shared: &Shared) -> Result<Migra
     logs::renumber(old, &mut filler)?;
     let migrated = filler.finish()?;
     rows.flush()?;
-    proof::nothing_lost(&View { rows: &rows, histories: layout.histories, tier: Tier::Any, left: None })?;
+    let owners = Owners::new(Owned::new(layout.histories));
+    proof::nothing_lost(&View { rows: &rows, owners: &owners, tier: Tier::Any, left: None })?;
     Ok(migrated)
 }
 

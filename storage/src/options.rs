@@ -15,6 +15,9 @@ pub struct Options {
     pub files_reserve: Option<u64>,
     /// Threads for flush and compaction.
     pub background_jobs: u16,
+    /// Messages at which a channel's history gets a family of its own, as long as fewer than 64 have one; 1 is every
+    /// channel, `None` is none but by command.
+    pub own_from: Option<u64>,
 }
 
 impl Default for Options {
@@ -26,6 +29,7 @@ impl Default for Options {
             wal_bytes: 128 * 1024 * 1024,
             files_reserve: None,
             background_jobs: background_jobs(),
+            own_from: None,
         }
     }
 }

@@ -22,7 +22,11 @@ pub(crate) use tuning::Shared;
 /// One RocksDB.
 pub(crate) struct RocksRows {
     db: DB,
+    /// By [`Family::index`].
     names: Vec<String>,
+    /// Families that are always there, the first of the names.
+    fixed: usize,
+    shared: Shared,
     options: rocksdb::Options,
     synced: WriteOptions,
     cache: Cache,
@@ -40,22 +44,32 @@ impl RocksRows {
     pub(crate) fn open(path: &Path, histories: u8, shared: &Shared) -> Result<Self, StoreError> {
         hole::check(path)?;
         let options = shared.options();
-        let families: Vec<_> = Family::all(histories).collect();
-        let descriptors =
-            families.iter().map(|family| ColumnFamilyDescriptor::new(family.name(), shared.family(*family)));
+        let fixed: Vec<_> = Family::all(histories).collect();
+        // All that are there must be named. Where there is no store yet, none is.
+        let there = if path.join("CURRENT").exists() { DB::list_cf(&options, path) } else { Ok(Vec::new()) };
+        let there = there.map_err(|error| opening(path, &error))?;
+        let families = Family::owns().filter(|family| there.contains(&family.name()));
+        let descriptors = (fixed.iter().copied().chain(families))
+            .map(|family| ColumnFamilyDescriptor::new(family.name(), shared.family(family)));
         let db =
             DB::open_cf_descriptors(&options, path, descriptors).map_err(|error| opening(path, &error))?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        let names = families.iter().map(|family| family.name()).collect();
-        let rows = Self { db, names, options, synced, cache: shared.cache() };
+        let mut names = vec![String::new(); Family::PLACES];
+        for family in fixed.iter().copied().chain(Family::owns()) {
+            if let Some(name) = names.get_mut(family.index()) {
+                *name = family.name();
+            }
+        }
+        let (fixed, cache) = (fixed.len(), shared.cache());
+        let rows = Self { db, names, fixed, shared: shared.clone(), options, synced, cache };
         rows.flush()?;
         Ok(rows)
     }
 
     /// Everything in memtables is in files on stable storage when this returns.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        let handles = self.handles()?;
+        let handles: Vec<_> = self.handles()?.into_iter().chain(self.own_handles()).collect();
         let mut flush = FlushOptions::default();
         flush.set_wait(true);
         let all: Vec<_> = handles.iter().collect();
@@ -70,21 +84,37 @@ impl RocksRows {
     }
 
     fn put(&self, fill: &mut dyn FnMut(&mut dyn Sink), options: &WriteOptions) -> Result<(), StoreError> {
-        let handles = self.handles()?;
         let mut batch = WriteBatch::default();
-        fill(&mut RocksSink { batch: &mut batch, handles: &handles });
+        let mut sink = RocksSink { rows: self, batch: &mut batch, handles: self.handles()?, missing: None };
+        fill(&mut sink);
+        let gone = sink.missing;
+        drop(sink);
+        if let Some(family) = gone {
+            return Err(missing(family));
+        }
         self.db.write_opt(batch, options).map_err(|error| failed(&error))
     }
 
     fn handles(&self) -> Result<Vec<Arc<BoundColumnFamily<'_>>>, StoreError> {
-        let missing = |name: &String| StoreError::corrupt(None, format!("family {name} is missing"));
-        self.names.iter().map(|name| self.db.cf_handle(name).ok_or_else(|| missing(name))).collect()
+        let gone = |name: &String| StoreError::corrupt(None, format!("family {name} is missing"));
+        let fixed = self.names.iter().take(self.fixed);
+        fixed.map(|name| self.db.cf_handle(name).ok_or_else(|| gone(name))).collect()
+    }
+
+    /// Of the families of one channel that are there.
+    fn own_handles(&self) -> impl Iterator<Item = Arc<BoundColumnFamily<'_>>> {
+        Family::owns().filter_map(|family| self.handle(family).ok())
     }
 
     fn handle(&self, family: Family) -> Result<Arc<BoundColumnFamily<'_>>, StoreError> {
         let name = self.names.get(family.index());
         let handle = name.and_then(|name| self.db.cf_handle(name));
-        handle.ok_or_else(|| StoreError::corrupt(None, format!("family {family:?} is missing")))
+        handle.ok_or_else(|| missing(family))
+    }
+
+    /// Whether a family of one channel is there.
+    pub(crate) fn has_family(&self, family: Family) -> bool {
+        self.handle(family).is_ok()
     }
 
     /// What a read that stood at, or began at, a key says.
@@ -98,8 +128,9 @@ impl RocksRows {
 
     fn number(&self, name: &properties::PropName) -> u64 {
         let Ok(handles) = self.handles() else { return 0 };
-        let one = |handle| self.db.property_int_value_cf(handle, name).ok().flatten().unwrap_or_default();
-        handles.iter().map(one).sum()
+        let one =
+            |handle: &Arc<_>| self.db.property_int_value_cf(handle, name).ok().flatten().unwrap_or_default();
+        handles.iter().map(one).sum::<u64>() + self.own_handles().map(|handle| one(&handle)).sum::<u64>()
     }
 }
 
@@ -131,16 +162,33 @@ fn opening(path: &Path, error: &Error) -> StoreError {
     failed(error)
 }
 
+fn missing(family: Family) -> StoreError {
+    StoreError::corrupt(None, format!("family {} is missing", family.name()))
+}
+
 struct RocksSink<'a> {
+    rows: &'a RocksRows,
     batch: &'a mut WriteBatch,
-    handles: &'a [Arc<BoundColumnFamily<'a>>],
+    handles: Vec<Arc<BoundColumnFamily<'a>>>,
+    /// A family that was wanted and is not there: nothing of the batch is written then.
+    missing: Option<Family>,
+}
+
+impl RocksSink<'_> {
+    fn with(&mut self, family: Family, change: impl FnOnce(&mut WriteBatch, &Arc<BoundColumnFamily<'_>>)) {
+        if let Some(handle) = self.handles.get(family.index()) {
+            return change(self.batch, handle);
+        }
+        match self.rows.handle(family) {
+            Ok(handle) => change(self.batch, &handle),
+            Err(_) => self.missing = Some(family),
+        }
+    }
 }
 
 impl Sink for RocksSink<'_> {
     fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        if let Some(handle) = self.handles.get(family.index()) {
-            self.batch.put_cf(handle, key, value);
-        }
+        self.with(family, |batch, handle| batch.put_cf(handle, key, value));
     }
 
     fn put_shared(&mut self, family: Family, key: &[u8], value: &Bytes) {
@@ -148,15 +196,11 @@ impl Sink for RocksSink<'_> {
     }
 
     fn delete(&mut self, family: Family, key: &[u8]) {
-        if let Some(handle) = self.handles.get(family.index()) {
-            self.batch.delete_cf(handle, key);
-        }
+        self.with(family, |batch, handle| batch.delete_cf(handle, key));
     }
 
     fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]) {
-        if let Some(handle) = self.handles.get(family.index()) {
-            self.batch.delete_range_cf(handle, lower, upper);
-        }
+        self.with(family, |batch, handle| batch.delete_range_cf(handle, lower, upper));
     }
 }
 
@@ -206,6 +250,23 @@ impl Rows for RocksRows {
 
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
         self.put(fill, &self.synced)
+    }
+
+    fn add_family(&self, family: Family) -> Result<(), StoreError> {
+        if self.has_family(family) {
+            self.drop_family(family)?;
+        }
+        self.db.create_cf(family.name(), &self.shared.family(family)).map_err(|error| failed(&error))
+    }
+
+    fn drop_family(&self, family: Family) -> Result<(), StoreError> {
+        self.db.drop_cf(&family.name()).map_err(|error| failed(&error))
+    }
+
+    fn family_bytes(&self, family: Family) -> u64 {
+        let Ok(handle) = self.handle(family) else { return 0 };
+        let one = |name| self.db.property_int_value_cf(&handle, name).ok().flatten().unwrap_or_default();
+        one(properties::LIVE_SST_FILES_SIZE) + one(properties::CUR_SIZE_ALL_MEM_TABLES)
     }
 
     fn measure(&self) -> Measure {

@@ -118,6 +118,15 @@ pub(crate) trait Rows: Send + Sync + fmt::Debug {
     /// Everything that `fill` puts into the sink, whole or not at all, on stable storage when this returns.
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError>;
 
+    /// Makes a family of one channel, empty; one that is there already is emptied.
+    fn add_family(&self, family: Family) -> Result<(), StoreError>;
+
+    /// Drops a family of one channel with all that it holds.
+    fn drop_family(&self, family: Family) -> Result<(), StoreError>;
+
+    /// Bytes of a family in files and in memory.
+    fn family_bytes(&self, family: Family) -> u64;
+
     /// Sizes.
     fn measure(&self) -> Measure;
 

@@ -1,19 +1,21 @@
 //! The store of one data directory behind two verbs: commit and read.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use protocol::commit::{Batch, Part};
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Query};
-use protocol::{BayId, Generation};
+use protocol::{BayId, ChannelId, Generation};
 
 use crate::apply::{self, BayWriter};
 use crate::error::StoreError;
 use crate::family::{Family, HISTORIES_DEFAULT};
 use crate::key;
 use crate::memory::MemoryRows;
+use crate::owned::{Owned, Owners};
 use crate::query;
 use crate::rows::{Direction, Found, Rows, Tier, Unread};
 use crate::value::{self, Layout, Marks, NO_MARKS};
@@ -30,7 +32,15 @@ pub(crate) const FORMAT: u32 = 2;
 #[derive(Debug)]
 pub struct Store {
     rows: Box<dyn Rows>,
-    histories: u8,
+    owners: Owners,
+    /// Messages at which a channel gets a family of its own.
+    own_from: Option<u64>,
+    /// Channels that have so many. The store threads put them here, and never wait for what is done about it.
+    large: Mutex<BTreeSet<ChannelId>>,
+    /// One change of families at a time.
+    todo: Mutex<Todo>,
+    /// Commits share it; held alone where a change must stand between two of them.
+    between: RwLock<()>,
     /// By bay. Held while a part is put into a write, not while that is synced.
     bays: Vec<Mutex<BayWriter>>,
     poisoned: AtomicBool,
@@ -79,21 +89,26 @@ impl Store {
     /// An empty store in memory, all generations 1.
     #[must_use]
     pub fn memory() -> Self {
-        let rows = MemoryRows::new(HISTORIES_DEFAULT);
+        let rows = MemoryRows::new();
         let layout = Layout { format: FORMAT, histories: HISTORIES_DEFAULT };
         // Memory takes every write.
         let _ = create(&rows, layout, &[Generation(1); BAYS as usize]);
-        Self::new(Box::new(rows), HISTORIES_DEFAULT, None)
+        Self::new(Box::new(rows), Owned::new(HISTORIES_DEFAULT), None)
     }
 
     /// The store over opened rows.
     #[cfg(feature = "rocks")]
     pub(crate) fn assemble(
         rows: Box<dyn Rows>,
-        histories: u8,
+        owned: Owned,
+        own_from: Option<u64>,
         lock: std::fs::File,
     ) -> Result<Self, StoreError> {
-        let store = Self::new(rows, histories, Some(lock));
+        let store = Self { own_from, ..Self::new(rows, owned, Some(lock)) };
+        // Whatever a move left behind before the process ended.
+        let mut todo = store.todo.lock().unwrap_or_else(PoisonError::into_inner);
+        store.owners.now().iter().for_each(|(channel, _)| todo.left_behind(channel));
+        drop(todo);
         for bay in BayId::all() {
             let writer = BayWriter {
                 trimmed: fault(log_end(&store.view(Tier::Any), bay, Direction::Rising))?,
@@ -106,16 +121,25 @@ impl Store {
         Ok(store)
     }
 
-    fn new(rows: Box<dyn Rows>, histories: u8, lock: Option<std::fs::File>) -> Self {
-        let bays = BayId::all().map(|_| Mutex::default()).collect();
-        let (poisoned, counts) = (AtomicBool::new(false), Counts::default());
-        Self { rows, histories, bays, poisoned, counts, _lock: lock }
+    fn new(rows: Box<dyn Rows>, owned: Owned, lock: Option<std::fs::File>) -> Self {
+        Self {
+            rows,
+            owners: Owners::new(owned),
+            own_from: None,
+            large: Mutex::default(),
+            todo: Mutex::default(),
+            between: RwLock::default(),
+            bays: BayId::all().map(|_| Mutex::default()).collect(),
+            poisoned: AtomicBool::new(false),
+            counts: Counts::default(),
+            _lock: lock,
+        }
     }
 
     /// A copy that shares nothing; `None` for a store on disk. Nobody may commit meanwhile.
     #[must_use]
     pub fn copy(&self) -> Option<Self> {
-        let mut copy = Self::new(self.rows.copy()?, self.histories, None);
+        let mut copy = Self::new(self.rows.copy()?, (*self.owners.now()).clone(), None);
         copy.bays.clear();
         for bay in &self.bays {
             copy.bays.push(Mutex::new(bay.lock().unwrap_or_else(PoisonError::into_inner).clone()));
@@ -168,16 +192,19 @@ impl Store {
             return Err(StoreError::Misplaced { bay, what });
         }
         let mut scratch = Vec::new();
+        let _between = self.between.read().unwrap_or_else(PoisonError::into_inner);
+        let owned = self.owners.now();
         let written = self.rows.write(&mut |sink| {
             for part in parts() {
                 let Some(writer) = self.writer(part.bay) else { continue };
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                apply::part(part, self.histories, &mut writer, &mut scratch, sink);
+                apply::part(part, &owned, &mut writer, &mut scratch, sink);
             }
         });
         if written.is_err() {
             self.poisoned.store(true, Ordering::Release);
         }
+        self.note_large(batches, &owned);
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.counts.batches.fetch_add(batches.len() as u64, Ordering::Relaxed);
         let rows: usize = parts().map(|part: &Part| part.rows.len()).sum();
@@ -233,7 +260,7 @@ impl Store {
     }
 
     pub(crate) fn view(&self, tier: Tier) -> View<'_> {
-        View { rows: &*self.rows, histories: self.histories, tier, left: None }
+        View { rows: &*self.rows, owners: &self.owners, tier, left: None }
     }
 
     fn writer(&self, bay: BayId) -> Option<&Mutex<BayWriter>> {
@@ -299,5 +326,9 @@ pub(crate) fn log_end(view: &View<'_>, bay: BayId, direction: Direction) -> Foun
     Ok(found)
 }
 
+mod families;
 #[cfg(test)]
 mod tests;
+
+use families::Todo;
+pub use families::{FamilyError, Moved, OwnFamily};

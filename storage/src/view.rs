@@ -10,14 +10,15 @@ use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::key::{self, JoinedTag, Key};
-use crate::rows::{Direction, Found, Rows, Tier, Unread, Visit};
+use crate::owned::{ENDLESS, Owners, Stretch};
+use crate::rows::{Direction, Found, Rows, Tier, Unread, Value, Visit};
 use crate::value;
 
 /// The store, at one tier.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) rows: &'a dyn Rows,
-    pub(crate) histories: u8,
+    pub(crate) owners: &'a Owners,
     pub(crate) tier: Tier,
     /// Rows that may still be looked at; not there when there is no bound.
     pub(crate) left: Option<&'a Cell<u32>>,
@@ -55,8 +56,31 @@ pub(crate) fn damaged(family: Family, key: &[u8]) -> Unread {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn history(&self, channel: ChannelId) -> Family {
-        Family::of_history(channel, self.histories)
+    /// The messages of a channel with `from <= seq < until`, each with the family it stands in.
+    pub(crate) fn scan_history(
+        &self,
+        channel: ChannelId,
+        (from, until): (Seq, Seq),
+        direction: Direction,
+        visit: &mut dyn FnMut(Family, Seq, Value<'_>) -> Found<bool>,
+    ) -> Found<()> {
+        // As of now, not of the query's begin: a pointer that was read on the way may name a message that was written since.
+        let owned = self.owners.now();
+        let mut rising = owned.stretches(channel, from, until);
+        let mut next = || match direction {
+            Direction::Rising => rising.next(),
+            Direction::Falling => rising.next_back(),
+        };
+        let mut more = true;
+        while let Some(Stretch { family, from, until }) = next().filter(|_| more) {
+            let bounds = (key::message(channel, from), key::message(channel, until));
+            self.scan(family, (&bounds.0, &bounds.1), direction, &mut |key, value| {
+                let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(family, key))?;
+                more = visit(family, Seq(seq), value)?;
+                Ok(more)
+            })?;
+        }
+        Ok(())
     }
 
     /// The rows that begin with `prefix`, from `from` on.
@@ -150,18 +174,17 @@ impl<'a> View<'a> {
 
     /// The newest message's seq; 0 for none.
     pub(crate) fn head(&self, channel: ChannelId) -> Found<Seq> {
-        let (family, prefix) = (self.history(channel), key::channel(channel));
         let mut head = Seq(0);
-        self.scan_from(family, (&prefix, &prefix), Direction::Falling, &mut |key, _| {
-            let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(family, key))?;
-            head = Seq(seq);
+        self.scan_history(channel, (Seq(0), ENDLESS), Direction::Falling, &mut |_, seq, _| {
+            head = seq;
             Ok(false)
         })?;
         Ok(head)
     }
 
     pub(crate) fn message(&self, channel: ChannelId, seq: Seq) -> Found<Option<Frame>> {
-        let (family, key) = (self.history(channel), key::message(channel, seq));
+        let owned = self.owners.now();
+        let (family, key) = (owned.family(channel, seq), key::message(channel, seq));
         let Some(value) = self.get(family, &key)? else { return Ok(None) };
         let (frame, _) = stamped(family, channel, seq, value)?;
         Ok(Some(frame))

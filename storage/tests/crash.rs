@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use protocol::partition::mix64;
 use protocol::{BayId, ChannelId, Seq, ShardId, UserId};
-use storage::{Answer, Options, Part, Query, Row, Store, Tier};
+use storage::{Answer, FamilyError, Moved, Options, Part, Query, Row, Store, Tier};
 use world::World;
 
 const DIR: &str = "MARU_CRASH_TEST_DIR";
@@ -39,7 +39,8 @@ fn head(store: &Store, channel: ChannelId) -> u64 {
     }
 }
 
-/// The child: a thread a bay commits numbered batches until it is killed, and says each number once it is durable.
+/// The child: a thread a bay commits numbered batches until it is killed, and says each number once it is durable. Another
+/// moves their channels into families of their own and back.
 #[test]
 #[ignore = "the child of the crash test"]
 fn child() {
@@ -50,7 +51,18 @@ fn child() {
             let store = &store;
             scope.spawn(move || work(store, bay));
         }
+        scope.spawn(|| move_families(&store));
     });
+}
+
+fn move_families(store: &Store) {
+    for round in 0..100_000u64 {
+        while store.move_messages(16 * 1024).unwrap() != Moved::Nothing {}
+        let (channel, _) = channel_of(BayId((round % u64::from(BAYS)) as u16));
+        let has = store.families().iter().any(|family| family.channel == channel);
+        let changed = if has { store.return_family(channel) } else { store.give_family(channel).map(drop) };
+        assert!(matches!(changed, Ok(()) | Err(FamilyError::Unknown(_))), "{changed:?}");
+    }
 }
 
 fn work(store: &Store, bay: BayId) {

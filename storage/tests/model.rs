@@ -24,6 +24,9 @@ enum Step {
     Run(u64, u64, u64, u64),
     Member(u64, u64, u64),
     Listed(u64, u64, u8),
+    Give(usize),
+    Return(usize),
+    Move(usize),
     Reopen,
 }
 
@@ -38,6 +41,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..6u64, 1..9u64, 1..9u64, 1..4u64).prop_map(|(user, at, seq, count)| Step::Run(user, at, seq, count)),
         1 => (1..6u64, 1..9u64, 0..9u64).prop_map(|(user, joined, left)| Step::Member(user, joined, left)),
         1 => (1..6u64, 1..9u64, 0..2u8).prop_map(|(user, seq, tag)| Step::Listed(user, seq, tag)),
+        2 => any::<usize>().prop_map(Step::Give),
+        1 => any::<usize>().prop_map(Step::Return),
+        4 => (1..2000usize).prop_map(Step::Move),
         1 => Just(Step::Reopen),
     ]
 }
@@ -103,7 +109,23 @@ fn apply(world: &mut World, step: Step, damaged: &mut bool) {
             };
             world.commit(BayId::of_user(user), vec![row]);
         }
+        Step::Give(at) | Step::Return(at) | Step::Move(at) => families(world, step, at),
         _ => {}
+    }
+}
+
+/// A change of families changes no answer, so every store may be at another place of it.
+fn families(world: &World, step: Step, at: usize) {
+    let channels: Vec<_> = world.heads.keys().copied().collect();
+    for store in &world.stores {
+        if let (Step::Move(bytes), _) = (step, at) {
+            store.move_messages(bytes).unwrap();
+        } else if let Some(channel) = channels.get(at % channels.len().max(1)) {
+            match step {
+                Step::Give(_) => drop(store.give_family(*channel)),
+                _ => drop(store.return_family(*channel)),
+            }
+        }
     }
 }
 

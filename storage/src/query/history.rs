@@ -8,7 +8,7 @@ use super::Filled;
 use crate::error::StoreError;
 use crate::key;
 use crate::rows::{Direction, Found};
-use crate::view::{View, damaged, stamped};
+use crate::view::{View, stamped};
 
 /// Messages with `after < seq < before`, from one end, rising in the answer.
 pub(super) fn page(
@@ -79,15 +79,11 @@ pub(super) fn visit(
     direction: Direction,
     take: &mut dyn FnMut(Frame, Stamp) -> bool,
 ) -> Found<()> {
-    let family = view.history(channel);
     if after.0 == u64::MAX || before <= after.next() {
         return Ok(());
     }
-    let bounds = (key::message(channel, after.next()), key::message(channel, before));
     let mut expected = (direction == Direction::Rising).then(|| after.next());
-    view.scan(family, (&bounds.0, &bounds.1), direction, &mut |key, value| {
-        let (_, _, seq) = key::read_channel_row(key).ok_or_else(|| damaged(family, key))?;
-        let seq = Seq(seq);
+    view.scan_history(channel, (after.next(), before), direction, &mut |family, seq, value| {
         if let Some(wanted) = expected.filter(|wanted| *wanted != seq) {
             let what = format!("history of {channel:?} has a hole: seq {wanted} is missing beside {seq}");
             return Err(StoreError::corrupt_row(family, &key::message(channel, wanted), what).into());

@@ -28,7 +28,7 @@ pub(super) fn page(
                 "the inbox of user {user} at {} names {channel:?} {seq}, which is gone",
                 through.next()
             );
-            StoreError::corrupt_row(view.history(channel), &key::message(channel, seq), what)
+            StoreError::corrupt_row(view.owners.now().family(channel, seq), &key::message(channel, seq), what)
         };
         let found = match view.message(channel, seq) {
             Err(Unread::Miss) if !frames.is_empty() => break,

@@ -110,7 +110,7 @@ fn delivery(
         let gone = || {
             let what =
                 format!("fan-out log row {number} of bay {source} names {channel:?} {seq}, which is gone");
-            StoreError::corrupt_row(view.history(channel), &key::message(channel, seq), what)
+            StoreError::corrupt_row(view.owners.now().family(channel, seq), &key::message(channel, seq), what)
         };
         Ok(view.message(channel, seq)?.ok_or_else(gone)?)
     };

@@ -17,6 +17,7 @@ const FILES_MAX: u64 = 32_768;
 const FILES_ASSUMED: u64 = 1024;
 
 /// What lasts beyond one family: caches and budgets. Migration opens several stores with one of these.
+#[derive(Clone)]
 pub(crate) struct Shared {
     cache: Cache,
     memtables: WriteBufferManager,
@@ -84,6 +85,7 @@ impl Shared {
         let mut options = RocksOptions::default();
         options.set_write_buffer_size(match family {
             Family::History(_) | Family::Inbox => 32 * 1024 * 1024,
+            Family::Own(_) => 8 * 1024 * 1024,
             _ => 4 * 1024 * 1024,
         });
         options.set_max_write_buffer_number(4);
@@ -111,7 +113,7 @@ impl Shared {
 /// Partition and channel, or partition and user: what the bloom filters know.
 fn prefix_bytes(family: Family) -> Option<usize> {
     match family {
-        Family::History(_) | Family::Member => Some(18),
+        Family::History(_) | Family::Own(_) | Family::Member => Some(18),
         Family::Joined | Family::Inbox | Family::Device => Some(10),
         Family::Meta | Family::Channel | Family::Account | Family::Fanout | Family::Applied => None,
     }

@@ -29,6 +29,18 @@ impl Rows for FullRows {
         Err(StoreError::Full { what: "No space left on device".into() })
     }
 
+    fn add_family(&self, family: Family) -> Result<(), StoreError> {
+        self.0.add_family(family)
+    }
+
+    fn drop_family(&self, family: Family) -> Result<(), StoreError> {
+        self.0.drop_family(family)
+    }
+
+    fn family_bytes(&self, family: Family) -> u64 {
+        self.0.family_bytes(family)
+    }
+
     fn measure(&self) -> Measure {
         self.0.measure()
     }
@@ -81,7 +93,7 @@ fn an_error_of_a_commit_poisons_the_store() {
     let mut store = Store::memory();
     let (first, second) =
         (batch(BayId(0), vec![account(BayId(0))]), batch(BayId(1), vec![account(BayId(1))]));
-    let whole = std::mem::replace(&mut store.rows, Box::new(FullRows(MemoryRows::new(4))));
+    let whole = std::mem::replace(&mut store.rows, Box::new(FullRows(MemoryRows::new())));
     assert!(matches!(store.commit(std::slice::from_ref(&first)), Err(StoreError::Full { .. })));
     // Even when the disk has space again: what the failed write left behind is unknown.
     store.rows = whole;
@@ -115,7 +127,13 @@ fn puts(rows: Vec<Row>, writer: &mut BayWriter) -> Vec<(Family, usize)> {
         _ => None,
     });
     let mut sink = Puts::default();
-    apply::part(&Part { bay: bay.unwrap_or_default(), rows }, 8, writer, &mut Vec::new(), &mut sink);
+    apply::part(
+        &Part { bay: bay.unwrap_or_default(), rows },
+        &Owned::new(8),
+        writer,
+        &mut Vec::new(),
+        &mut sink,
+    );
     sink.0
 }
 
