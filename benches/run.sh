@@ -17,3 +17,4 @@ mkdir -p "$target/bench"
   --rounds "$rounds" --seconds "$seconds" --history "$history" --command "$command" \
   ${BEFORE:+--before "$BEFORE"}
 "$target/release/families" "$target/bench" --rows "$rows" --page docs/performance.md
+"$target/release/moves" "$target/bench" --page docs/performance.md

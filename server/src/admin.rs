@@ -7,6 +7,7 @@ mod accounts;
 pub(crate) mod ask;
 pub(crate) mod bulk;
 mod check;
+mod families;
 mod identities;
 mod invites;
 mod keys;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use crate::config::{self, Config};
 
@@ -213,6 +215,21 @@ enum Task {
         #[command(subcommand)]
         task: identities::Task,
     },
+    /// Channels whose history has a RocksDB family of its own: list, give, return.
+    Families {
+        #[command(subcommand)]
+        task: families::Task,
+    },
+    /// End the running server as SIGTERM does: it finishes what it has admitted and tells its clients to come back.
+    Drain {
+        #[command(flatten)]
+        place: Place,
+        /// Its admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
+        #[arg(long, value_name = "URL")]
+        server: String,
+        #[command(flatten)]
+        trust: TrustFlags,
+    },
     /// The keys that sign access tokens: list, rotate, retire.
     Keys {
         #[command(subcommand)]
@@ -281,26 +298,14 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::Password { place, user, password_env, server, trust } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
-                let change = person::Change::Password(&password);
-                person::change(
-                    &place.existing()?,
-                    user,
-                    server.as_deref().map(|url| (url, trust)),
-                    change,
-                    &mut out,
-                )
-                .await
+                let (change, server) = (person::Change::Password(&password), server.as_deref());
+                person::change(&place.existing()?, user, server.map(|url| (url, trust)), change, &mut out)
+                    .await
             }
             Task::DeleteUser { place, user, server, trust } => {
-                let change = person::Change::Erase;
-                person::change(
-                    &place.existing()?,
-                    user,
-                    server.as_deref().map(|url| (url, trust)),
-                    change,
-                    &mut out,
-                )
-                .await
+                let (change, server) = (person::Change::Erase, server.as_deref());
+                person::change(&place.existing()?, user, server.map(|url| (url, trust)), change, &mut out)
+                    .await
             }
             Task::Invite { place, count, uses, expires } => {
                 invites::make(&place.existing()?, *count, *uses, *expires, &mut out).await
@@ -312,6 +317,13 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
             Task::Identities { task } => identities::run(task, &mut out).await,
+            Task::Drain { place, server, trust } => {
+                ask::server_of(&place.existing()?, server, trust)?
+                    .post("/v1/admin/drain", &Value::Null)
+                    .await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Task::Families { task } => families::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),
         }

@@ -25,6 +25,7 @@ use storage::{Store, StoreError, Tier};
 use crate::certificate::{self, CertificateError, Certificates, Loaded};
 use crate::config::{Config, QuicAt, StoreKind};
 use crate::driver::{self, Reserved};
+use crate::families::Families;
 use crate::fatal;
 use crate::latency::Latency;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
@@ -106,6 +107,7 @@ pub struct Node {
     shards: Vec<JoinHandle<()>>,
     stores: Vec<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
+    families: Families,
     // Last: its lock is given back when every thread is done with it.
     data: Arc<Store>,
 }
@@ -139,14 +141,14 @@ impl Node {
                 let (parts, face) = reserve_quic(config, chat.address, placement.shards(), loaded)?;
                 (parts, Some(face))
             }
-            None => (Vec::new(), None),
+            None => Default::default(),
         };
         let (mailboxes, outlets) = mesh::build(placement.shards());
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         let watcher = Watcher::start(&config.data, keep, outlets.clone())
             .map_err(system("the data directory's disk"))?;
         let (appenders, meters, stores) = store_threads(&data, placement, &outlets, &watcher.gate())?;
-        let (readers, reader_threads) =
+        let (lane, readers) =
             Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
         let latency = Arc::<Latency>::default();
         let metrics = Metrics {
@@ -155,7 +157,7 @@ impl Node {
             outlets: outlets.clone(),
             store: data.clone(),
             meters,
-            readers: readers.meter(),
+            readers: lane.meter(),
             space: watcher.meter(),
             certificates: certificates.clone(),
         };
@@ -168,16 +170,29 @@ impl Node {
             tls,
             listen: chat.address,
             appenders,
-            readers,
+            readers: lane,
             latency,
             events,
         };
         let mut quic = quic.into_iter();
         let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox, quic.next()));
         let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
-        let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone());
-        let readers = reader_threads;
-        Ok(Self { plane, outlets, chat, quic: face, certificates, watcher, shards, stores, readers, data })
+        let families = Families::start(&data).map_err(system("the thread of families"))?;
+        let (mover, events) = (families.mover(), events.clone());
+        let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone(), mover, events);
+        Ok(Self {
+            plane,
+            outlets,
+            chat,
+            quic: face,
+            certificates,
+            watcher,
+            shards,
+            stores,
+            readers,
+            families,
+            data,
+        })
     }
 
     /// What the control plane talks to.
@@ -247,8 +262,9 @@ impl Node {
     /// Ends every thread; what was appended is committed. Connections that are left are dropped.
     pub fn stop(self) {
         self.post_all(|| Post::Stop);
-        let Self { watcher, shards, stores, readers, chat, data, .. } = self;
-        drop(watcher);
+        let Self { watcher, shards, stores, readers, families, chat, data, plane, .. } = self;
+        drop((watcher, plane));
+        families.end();
         for thread in shards.into_iter().chain(stores).chain(readers) {
             // A thread that panicked has ended the process already.
             let _ = thread.join();

@@ -106,6 +106,8 @@ pub struct Config {
     pub memtable_bytes: usize,
     /// Write-ahead log of the store, bytes.
     pub wal_bytes: u64,
+    /// Messages at which a channel gets a RocksDB family of its own; `None`: by command alone.
+    pub own_family_messages: Option<u64>,
     /// What is logged.
     pub log: LevelFilter,
 }
@@ -177,6 +179,7 @@ impl Default for Config {
             cache_bytes: store.cache_bytes,
             memtable_bytes: store.memtable_bytes,
             wal_bytes: store.wal_bytes,
+            own_family_messages: None,
             log: LevelFilter::INFO,
         }
     }
@@ -241,6 +244,7 @@ impl Config {
             cache_bytes: self.cache_bytes,
             memtable_bytes: self.memtable_bytes,
             wal_bytes: self.wal_bytes,
+            own_from: self.own_family_messages,
             ..storage::Options::default()
         }
     }

@@ -10,6 +10,7 @@ pub mod chat;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod families;
 pub mod fatal;
 pub mod handover;
 pub mod heap;

@@ -259,6 +259,9 @@ impl Metrics {
             ("counter", "maru_store_cache_misses_total", "Blocks read from files.", |s| s.cache_misses),
             ("gauge", "maru_store_memory_bytes", "Bytes not yet in files.", |s| s.memory_bytes),
             ("gauge", "maru_store_disk_bytes", "Bytes of live files.", |s| s.disk_bytes),
+            ("gauge", "maru_store_own_families", "Channels with a family of their own.", |s| s.own_families),
+            ("gauge", "maru_store_moving_channels", "Those of which messages are being moved.", |s| s.moving),
+            ("counter", "maru_store_moved_messages_total", "Messages moved between families.", |s| s.moved),
         ];
         for (kind, name, help, read) in table {
             text.head(kind, name, help);

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use api::{HomeError, Pending, Route, Visit};
+use api::{Family, FamilyRefusal, HomeError, Pending, Route, Visit};
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
 use protocol::hello::Hello;
 use protocol::token::Key;
-use protocol::{Cursor, DeviceId, Frame, Placement, ShardId, UserId};
+use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, ShardId, UserId};
 use shard::limits::GUEST_MS;
 use shard::{Command, CommandError, GuestId};
+use storage::{FamilyError, OwnFamily, Store};
 use tokio::sync::oneshot;
 
-use crate::boot::QuicFace;
+use crate::boot::{Event, QuicFace};
+use crate::families::Mover;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
 
@@ -33,14 +36,54 @@ pub struct DataPlane {
     guests: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
     quic: Option<Arc<QuicFace>>,
+    data: Arc<Store>,
+    mover: Mover,
+    events: Sender<Event>,
 }
 
 impl DataPlane {
-    /// Not ready yet.
+    /// Not ready yet. `events` is told when an operator wants an end.
     #[must_use]
-    pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics, quic: Option<QuicFace>) -> Self {
-        let (metrics, quic) = (Arc::new(metrics), quic.map(Arc::new));
-        Self { placement, outlets, ready: Arc::default(), guests: Arc::default(), metrics, quic }
+    pub fn new(
+        placement: Placement,
+        outlets: Outlets,
+        metrics: Metrics,
+        quic: Option<QuicFace>,
+        mover: Mover,
+        events: Sender<Event>,
+    ) -> Self {
+        Self {
+            placement,
+            outlets,
+            ready: Arc::default(),
+            guests: Arc::default(),
+            data: metrics.store.clone(),
+            metrics: Arc::new(metrics),
+            quic: quic.map(Arc::new),
+            mover,
+            events,
+        }
+    }
+
+    /// Changes where a channel's history stands. It waits for the disk, so it has a thread of its own.
+    async fn change_families<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Store) -> Result<T, FamilyError> + Send + 'static,
+    ) -> Result<(), FamilyRefusal> {
+        let data = self.data.clone();
+        let changed = tokio::task::spawn_blocking(move || change(&data)).await;
+        self.mover.wake();
+        match changed {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(FamilyError::Unknown(_))) => Err(FamilyRefusal::Unknown),
+            Ok(Err(FamilyError::Has | FamilyError::HasNot | FamilyError::Returning)) => {
+                Err(FamilyRefusal::Unchanged)
+            }
+            Ok(Err(FamilyError::AllTaken)) => Err(FamilyRefusal::AllTaken),
+            // As after a commit that failed: the next one ends the process.
+            Ok(Err(FamilyError::Store(error))) => Err(FamilyRefusal::Failed(error.to_string())),
+            Err(error) => Err(FamilyRefusal::Failed(error.to_string())),
+        }
     }
 
     /// Says whether the node serves.
@@ -215,6 +258,31 @@ impl api::Homes for DataPlane {
         Box::pin(self.visit(visit))
     }
 
+    fn families(&self) -> Pending<'_, Vec<Family>> {
+        let shown = |family: OwnFamily| Family {
+            channel: family.channel,
+            is_moving: family.is_moving(),
+            name: family.name,
+            from: family.from,
+            until: family.until,
+            bytes: family.bytes,
+        };
+        Box::pin(async move { self.data.families().into_iter().map(shown).collect() })
+    }
+
+    fn give_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>> {
+        Box::pin(self.change_families(move |data| data.give_family(channel)))
+    }
+
+    fn return_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>> {
+        Box::pin(self.change_families(move |data| data.return_family(channel)))
+    }
+
+    fn drain(&self) {
+        // Nobody listens any more when the end has come.
+        let _ = self.events.send(Event::Signal);
+    }
+
     fn is_storage_full(&self) -> bool {
         self.metrics.space.read().1
     }
@@ -250,6 +318,7 @@ impl api::Homes for DataPlane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::families::Families;
     use crate::mesh;
     use api::Homes;
     use protocol::Kind;
@@ -260,13 +329,15 @@ mod tests {
             began: std::time::Instant::now(),
             latency: Arc::default(),
             outlets: outlets.clone(),
-            store: Arc::new(storage::Store::memory()),
+            store: Arc::new(Store::memory()),
             meters: Vec::new(),
             readers: Arc::default(),
             space: Arc::default(),
             certificates: None,
         };
-        DataPlane::new(Placement::new(2).unwrap(), outlets.clone(), metrics, None)
+        let mover = Families::start(&metrics.store).unwrap().mover();
+        let events = std::sync::mpsc::channel().0;
+        DataPlane::new(Placement::new(2).unwrap(), outlets.clone(), metrics, None, mover, events)
     }
 
     /// A user whose home is shard 1 of 2.

@@ -56,6 +56,7 @@ struct Counts {
     rows: AtomicU64,
     reads: AtomicU64,
     misses: AtomicU64,
+    moved: AtomicU64,
 }
 
 /// Counters and sizes of the store. Counters begin at 0 with the process.
@@ -83,6 +84,12 @@ pub struct StoreStats {
     pub cache_misses: u64,
     /// Syncs of the write-ahead log.
     pub syncs: u64,
+    /// Channels whose history has a family of its own.
+    pub own_families: u64,
+    /// Those of which messages are still to be moved.
+    pub moving: u64,
+    /// Messages moved between families.
+    pub moved: u64,
 }
 
 impl Store {
@@ -242,7 +249,7 @@ impl Store {
     /// Counters and sizes.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let measure = self.rows.measure();
+        let (measure, owned) = (self.rows.measure(), self.owners.now());
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StoreStats {
             commits: count(&self.counts.commits),
@@ -256,6 +263,9 @@ impl Store {
             cache_hits: measure.cache_hits,
             cache_misses: measure.cache_misses,
             syncs: measure.syncs,
+            own_families: owned.len() as u64,
+            moving: owned.iter().filter(|(_, own)| own.is_moving()).count() as u64,
+            moved: count(&self.counts.moved),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use protocol::commit::{Policy, Relation};
 use protocol::token::{Claims, Key};
-use protocol::{DeviceId, Frame, UserId};
+use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -49,6 +49,45 @@ pub enum HomeError {
     NotNow(String),
 }
 
+/// Most channels whose history has a family of its own.
+pub const FAMILIES_MAX: usize = 64;
+
+/// A channel whose history has a RocksDB family of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Family {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The family's name in the store.
+    pub name: String,
+    /// Its first message.
+    pub from: Seq,
+    /// The first message behind it; none while new messages go there.
+    pub until: Option<Seq>,
+    /// Whether messages are still being moved.
+    pub is_moving: bool,
+    /// Bytes in files and in memory.
+    pub bytes: u64,
+}
+
+/// Why a channel's history stays where it is.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FamilyRefusal {
+    /// No message was ever sent there.
+    #[error("there is no such channel with messages")]
+    Unknown,
+    /// It is so already, or is on its way to it.
+    #[error("the channel has a family of its own already, has none to give back, or is giving it back")]
+    Unchanged,
+    /// As many as may have one.
+    #[error(
+        "{FAMILIES_MAX} channels have a family of their own, and no more may; let another give its back first"
+    )]
+    AllTaken,
+    /// The store failed; words for the log.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// The data plane as the control plane sees it. Every command is repeatable, so an answer that was lost costs nothing
 /// but asking again.
 pub trait Homes: Send + Sync + 'static {
@@ -88,6 +127,18 @@ pub trait Homes: Send + Sync + 'static {
     /// Asks the user's home for one thing, and gives all of its answer: the frame that a connection would get, be it a
     /// refusal, and a page's messages behind it. Whoever drops it asks no longer; a send may be carried out all the same.
     fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>>;
+
+    /// The channels whose history has a family of its own.
+    fn families(&self) -> Pending<'_, Vec<Family>>;
+
+    /// Gives a channel's history a family of its own; messages are moved beside all else.
+    fn give_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>>;
+
+    /// Lets a channel give its family back.
+    fn return_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>>;
+
+    /// Ends the server as SIGTERM does: what is admitted is finished, and clients are told to come back.
+    fn drain(&self);
 
     /// Where a user's devices connect best.
     fn route(&self, user: UserId) -> Route {

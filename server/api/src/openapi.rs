@@ -11,6 +11,7 @@ mod bots;
 mod channels;
 mod consent;
 mod devices;
+mod families;
 mod invites;
 mod keys;
 mod operation;
@@ -39,7 +40,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 12] {
+fn sections() -> [Section; 13] {
     [
         accounts::section(),
         tokens::section(),
@@ -52,6 +53,7 @@ fn sections() -> [Section; 12] {
         bots::section(),
         operators::section(),
         keys::section(),
+        families::section(),
         watching::section(),
     ]
 }

@@ -64,6 +64,10 @@
 //! GET  /v1/admin/keys             Owner                                      200 {"keys":[{"key","created_ms","signs"}]}
 //! POST /v1/admin/keys/rotate      Owner                                      204; a new key signs
 //! POST /v1/admin/keys/retire      Owner     {"key"}                          204; its tokens are refused
+//! GET  /v1/admin/families         Owner                                      200 {"families":[{"channel","name","from",...}]}
+//! POST /v1/admin/families/give    Owner     {"channel"}                      204; its history has a family of its own
+//! POST /v1/admin/families/return  Owner     {"channel"}                      204; it goes back to the hashed one
+//! POST /v1/admin/drain            Owner                                      204; the server ends as by SIGTERM
 //! GET  /metrics                   Operator, unless the listener is on loopback and nothing else is set   text
 //! GET  /healthz /readyz                                                      text; readyz says what is waited for
 //! GET  /v1/openapi.json /docs ...                                            as at the public one, of these routes
@@ -188,6 +192,10 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/keys", get(admin::keys::list))
         .route("/v1/admin/keys/rotate", post(admin::keys::rotate))
         .route("/v1/admin/keys/retire", post(admin::keys::retire))
+        .route("/v1/admin/families", get(admin::families::list))
+        .route("/v1/admin/families/give", post(admin::families::give))
+        .route("/v1/admin/families/return", post(admin::families::give_back))
+        .route("/v1/admin/drain", post(operate::drain))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz_in_words))
         .route("/metrics", metrics)

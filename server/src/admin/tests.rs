@@ -39,7 +39,7 @@ async fn users_are_made_listed_and_given_tokens() {
     let wanted = |device| accounts::Wanted { user: "alice", device, ttl_s: Some(60), json: true };
     let mut out = Vec::new();
     accounts::token(&config, wanted(Some(77)), &mut out).await.unwrap();
-    let made: serde_json::Value = serde_json::from_str(&text(out)).unwrap();
+    let made: Value = serde_json::from_str(&text(out)).unwrap();
     let keys = Keys::open(&config.data).unwrap();
     let claims = token::verify(&keys.all(), made["token"].as_str().unwrap(), now_ms()).unwrap();
     assert_eq!((claims.user.to_string(), claims.device.0), (user, 77));

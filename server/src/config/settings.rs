@@ -63,6 +63,11 @@ fn mib_usize(text: &str, least: u64, most: u64) -> Option<usize> {
     usize::try_from(mib(text, least, most)?).ok()
 }
 
+/// `none` is none.
+fn or_none<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text == "none" { Some(None) } else { parse(text).map(Some) }
+}
+
 /// `auto` is nothing set.
 fn or_auto<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
     if text == "auto" { Some(None) } else { parse(text).map(Some) }
@@ -270,6 +275,9 @@ settings! {
         |config, text| config.memtable_bytes => mib_usize(text, 8, 1 << 20);
     "wal_mib", "MIB", "Write-ahead log; recovery reads some 25 MiB a second [128]", "8 to 1048576",
         |config, text| config.wal_bytes => mib(text, 8, 1 << 20);
+    "own_family_messages", "N", "A channel of so many messages gets a RocksDB family of its own, while fewer than 64 have one; 1: every channel; none: by command alone [none]",
+        "1 to 1000000000000, or none",
+        |config, text| config.own_family_messages => or_none(text, |text| number(text, 1, 1_000_000_000_000));
     "log", "LEVEL", "What is logged to stderr [info]", "off, error, warn, info, debug or trace",
         |config, text| config.log => match text {
             "off" | "error" | "warn" | "info" | "debug" | "trace" => text.parse().ok(),

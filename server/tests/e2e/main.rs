@@ -25,6 +25,7 @@ mod consent;
 mod datagrams;
 mod documented;
 mod enemies;
+mod families;
 mod farewells;
 mod frames;
 mod full;

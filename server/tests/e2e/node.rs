@@ -142,9 +142,16 @@ impl Node {
 
     /// SIGTERM: drains; gives the exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let mut child = self.child.take().unwrap();
+        let child = self.child.take().unwrap();
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child = Some(child);
+        self.ended()
+    }
+
+    /// Waits for the end that somebody has asked for; the exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
         let since = Instant::now();
         loop {
             if let Some(status) = child.try_wait().unwrap() {

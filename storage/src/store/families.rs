@@ -286,6 +286,7 @@ impl Store {
             }
         })?;
         self.owners.publish(self.owners.now().with(channel, own));
+        self.counts.moved.fetch_add(messages.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 

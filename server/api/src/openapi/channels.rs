@@ -100,11 +100,11 @@ fn page(what: &'static str, of: Value, more: Vec<Field>) -> Value {
 }
 
 /// Not [`id`]: of a direct channel it has up to 39 digits.
-fn channel_id() -> Value {
+pub(super) fn channel_id() -> Value {
     said(text(1, 39), "The id of a channel: decimal digits.")
 }
 
-fn seq() -> Value {
+pub(super) fn seq() -> Value {
     said(number(0, protocol::limits::U53_MAX), "A place in the channel's order.")
 }
 

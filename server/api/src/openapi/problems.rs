@@ -78,6 +78,12 @@ const PROBLEMS: &[Problem] = &[
     never("too_many_bots", 409, "as many bots as a user may have"),
     never("too_many_tokens", 409, "as many tokens as a bot may have"),
     never("no_password", 409, "the account has none: it logs in by its identity provider"),
+    never(
+        "family_unchanged",
+        409,
+        "the channel has a family of its own already, has none, or is giving it back",
+    ),
+    never("too_many_families", 409, "as many channels as may have a family of their own"),
     never("key_signs", 409, "the key signs; rotate first"),
     never("too_many_keys", 409, "there are as many keys as there may be; retire one"),
     never("too_large", 413, "the body is above 16 KiB"),

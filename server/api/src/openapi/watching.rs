@@ -12,7 +12,7 @@ pub(super) fn section() -> Section {
     Section {
         tag: "server",
         about: "Whether the server lives, and what it says of itself.",
-        operations: vec![health(), ready(), metrics(), document(), page(), script(), style()],
+        operations: vec![health(), ready(), drain(), metrics(), document(), page(), script(), style()],
         schemas: Vec::new(),
     }
 }
@@ -29,6 +29,13 @@ fn ready() -> Operation {
         .at_both()
         .gives_text(200, "Every shard serves.", TEXT)
         .refuses(&["not_ready"])
+}
+
+fn drain() -> Operation {
+    Operation::new("POST", "/v1/admin/drain", "drain", "End the server as SIGTERM does")
+        .about("What is admitted is finished, clients are told to come back, and the process ends.")
+        .operator("all")
+        .gives_nothing("It begins.")
 }
 
 fn metrics() -> Operation {

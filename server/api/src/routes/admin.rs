@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 pub(crate) mod device;
+pub(super) mod families;
 pub(super) mod keys;
 
 use super::bearer::bearer_text;
@@ -58,7 +59,7 @@ impl FromRequestParts<Shared> for Watcher {
 
 /// A request of an operator who may do everything: the number of its token.
 #[derive(Debug)]
-pub(crate) struct Owner(u32);
+pub(crate) struct Owner(pub(crate) u32);
 
 impl FromRequestParts<Shared> for Owner {
     type Rejection = ApiError;

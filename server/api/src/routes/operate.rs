@@ -9,11 +9,18 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::admin::Watcher;
+use super::admin::{Owner, Watcher};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::port::Audience;
 use crate::server::Shared;
+
+/// The server ends as by SIGTERM.
+pub(crate) async fn drain(State(api): State<Shared>, Owner(by): Owner) -> StatusCode {
+    tracing::info!(by_token = by, "an operator asks for the end");
+    api.homes.drain();
+    StatusCode::NO_CONTENT
+}
 
 /// Prometheus' text format.
 pub(crate) const METRICS_MEDIA: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, ChatUrl, Database, HomeError, Homes, Issuers, Keys, Lifetimes,
-    Listeners, Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, Family, FamilyRefusal, HomeError, Homes, Issuers,
+    Keys, Lifetimes, Listeners, Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::token::Key;
-use protocol::{DeviceId, Frame, Kind, UserId};
+use protocol::{ChannelId, DeviceId, Frame, Kind, Seq, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,6 +53,9 @@ pub struct FakeHomes {
     pub relations: Mutex<BTreeMap<(UserId, UserId), Relation>>,
     pub policies: Mutex<BTreeMap<UserId, Policy>>,
     pub keys: Mutex<Vec<u32>>,
+    /// Channels with a family of their own; 9 is one without messages.
+    pub families: Mutex<BTreeSet<ChannelId>>,
+    pub drains: AtomicBool,
     /// What was asked without a connection, and the answers that it is given, in order.
     pub visits: Mutex<Vec<Visit>>,
     pub answers: Mutex<VecDeque<Vec<Frame>>>,
@@ -165,6 +168,38 @@ impl Homes for FakeHomes {
             self.policies.lock().unwrap().insert(user, policy);
             Ok(())
         })
+    }
+
+    fn families(&self) -> Pending<'_, Vec<Family>> {
+        let family = |channel: &ChannelId| Family {
+            channel: *channel,
+            name: "own0".into(),
+            from: Seq(7),
+            until: None,
+            is_moving: true,
+            bytes: 5,
+        };
+        let families = self.families.lock().unwrap().iter().map(family).collect();
+        Box::pin(async { families })
+    }
+
+    fn give_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>> {
+        let mut families = self.families.lock().unwrap();
+        let outcome = match families.len() {
+            api::FAMILIES_MAX => Err(FamilyRefusal::AllTaken),
+            _ if families.insert(channel) => Ok(()),
+            _ => Err(FamilyRefusal::Unchanged),
+        };
+        Box::pin(async { outcome })
+    }
+
+    fn return_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>> {
+        let had = self.families.lock().unwrap().remove(&channel);
+        Box::pin(async move { if had { Ok(()) } else { Err(FamilyRefusal::Unknown) } })
+    }
+
+    fn drain(&self) {
+        self.drains.store(true, Ordering::Release);
     }
 
     fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>> {

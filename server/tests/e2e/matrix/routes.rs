@@ -84,6 +84,10 @@ pageStyle              200 200 200 200 200 200 200 200 200
 :listKeys              401 401 401 401 401 403 403 200 401
 :rotateKeys            401 401 401 401 401 403 403 204 401
 :retireKey             401 401 401 401 401 403 403 204 401
+:listFamilies          401 401 401 401 401 403 403 200 401
+:giveFamily            401 401 401 401 401 403 403 404 401
+:returnFamily          401 401 401 401 401 403 403 409 401
+:drain                 401 401 401 401 401 403 403 -   401
 :deleteUser            401 401 401 401 401 403 204 404 401
 :metrics               200 200 200 200 200 200 200 200 200
 :health                200 200 200 200 200 200 200 200 200
@@ -286,7 +290,9 @@ fn every_route_has_its_answer_for_everybody() {
             let answer = place.ask(false, "POST", &path, Some(&own.token), Some(r#"{"text":"first"}"#));
             assert_eq!(status_of(&answer), 201, "{answer}");
         }
-        for (cell, (who, wanted)) in WHO.iter().zip(&row[1..]).enumerate() {
+        // What is not asked would end the node; families.rs asks it.
+        let asked = WHO.iter().zip(&row[1..]).enumerate().filter(|(_, (_, wanted))| **wanted != "-");
+        for (cell, (who, wanted)) in asked {
             let answer = place.answer(operation, &own, who, cell);
             let (status, value) = (status_of(&answer), json_of(&answer));
             let code = value["code"].as_str().unwrap_or_default();
