@@ -18,3 +18,4 @@ mkdir -p "$target/bench"
   ${BEFORE:+--before "$BEFORE"}
 "$target/release/families" "$target/bench" --rows "$rows" --page docs/performance.md
 "$target/release/moves" "$target/bench" --page docs/performance.md
+"$target/release/floods" --bin "$target/release" --work "$target/bench" --page docs/performance.md
