@@ -52,11 +52,13 @@ const SINGLE: [Family; 9] = [
 
 impl Family {
     /// Every family of a store that has so many history families, in the order of [`Self::index`].
+    #[cfg(any(feature = "rocks", test))]
     pub(crate) fn all(histories: u8) -> impl Iterator<Item = Self> {
         SINGLE.into_iter().chain((0..histories).map(Self::History))
     }
 
     /// Every family that there may be of one channel alone.
+    #[cfg(any(feature = "rocks", test))]
     pub(crate) fn owns() -> impl Iterator<Item = Self> {
         (0..OWN_MAX).map(Self::Own)
     }

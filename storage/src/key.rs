@@ -17,6 +17,7 @@ pub(crate) const META_LAYOUT: &[u8] = b"layout";
 /// Rows of families of one channel, among the facts about the store.
 pub(crate) const OWN_PREFIX: &[u8; 4] = b"own/";
 /// Behind the last of them.
+#[cfg(feature = "rocks")]
 pub(crate) const OWN_END: &[u8] = b"own0";
 
 /// What a row of `joined` says; the last byte of its key. Never reused: 3 was a read position in format 1.
@@ -100,6 +101,7 @@ pub(crate) fn own(channel: ChannelId) -> Key {
 }
 
 /// The channel of such a key.
+#[cfg(feature = "rocks")]
 pub(crate) fn read_own(key: &[u8]) -> Option<ChannelId> {
     Some(ChannelId(u128::from_be_bytes(key.strip_prefix(OWN_PREFIX)?.try_into().ok()?)))
 }

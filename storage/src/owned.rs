@@ -55,6 +55,7 @@ impl Own {
         out
     }
 
+    #[cfg(any(feature = "rocks", test))]
     pub(crate) fn decode(value: &[u8]) -> Option<Self> {
         let ([V1, slot], rest) = value.split_first_chunk()? else { return None };
         let (from, until) = rest.split_first_chunk()?;

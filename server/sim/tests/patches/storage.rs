@@ -129,4 +129,22 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "if !is_known || read <= known.read {",
         to: "if !is_known || read > known.read {",
     },
+    Mutant {
+        name: "a channel's family begins with a message that is not there",
+        file: "store/families.rs",
+        from: "Own { slot, from: head.next(), until: ENDLESS }",
+        to: "Own { slot, from: head, until: ENDLESS }",
+    },
+    Mutant {
+        name: "a message is left behind in a family that is given back",
+        file: "store/families.rs",
+        from: "let after = found.last().map_or(own.until, |(last, _)| last.next());",
+        to: "let after = found.last().map_or(own.until, |(last, _)| last.next().next());",
+    },
+    Mutant {
+        name: "an own family's messages are looked for in the hashed one",
+        file: "owned.rs",
+        from: "Some(own) if own.holds(seq) => own.family(),",
+        to: "Some(own) if own.until <= seq => own.family(),",
+    },
 ];
