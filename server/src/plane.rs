@@ -1,10 +1,11 @@
 //! The data plane as the control plane sees it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use api::{HomeError, Pending, Route, Visit};
+use api::{BackupRefused, BackupReport, HomeError, Pending, Route, Visit};
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
 use protocol::hello::Hello;
@@ -14,6 +15,7 @@ use shard::limits::GUEST_MS;
 use shard::{Command, CommandError, GuestId};
 use tokio::sync::oneshot;
 
+use crate::backup::running::Backups;
 use crate::boot::QuicFace;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
@@ -33,6 +35,7 @@ pub struct DataPlane {
     guests: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
     quic: Option<Arc<QuicFace>>,
+    backups: Option<Arc<Backups>>,
 }
 
 impl DataPlane {
@@ -40,7 +43,14 @@ impl DataPlane {
     #[must_use]
     pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics, quic: Option<QuicFace>) -> Self {
         let (metrics, quic) = (Arc::new(metrics), quic.map(Arc::new));
-        Self { placement, outlets, ready: Arc::default(), guests: Arc::default(), metrics, quic }
+        let (ready, guests) = (Arc::default(), Arc::default());
+        Self { placement, outlets, ready, guests, metrics, quic, backups: None }
+    }
+
+    /// The same, with backups of what is on disk.
+    #[must_use]
+    pub fn with_backups(self, backups: Backups) -> Self {
+        Self { backups: Some(Arc::new(backups)), ..self }
     }
 
     /// Says whether the node serves.
@@ -213,6 +223,25 @@ impl api::Homes for DataPlane {
 
     fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
         Box::pin(self.visit(visit))
+    }
+
+    fn begin_backup(&self, to: PathBuf) -> Pending<'_, Result<(), BackupRefused>> {
+        let Some(backups) = self.backups.clone() else {
+            let words = "the store is in memory (setting `store`): there is nothing on disk to back up";
+            return Box::pin(async move { Err(BackupRefused::Conflict(words.into())) });
+        };
+        Box::pin(async move {
+            let runtime = tokio::runtime::Handle::current();
+            let begun = tokio::task::spawn_blocking(move || {
+                let _inside = runtime.enter();
+                backups.begin(&to)
+            });
+            begun.await.unwrap_or_else(|error| Err(BackupRefused::Conflict(error.to_string())))
+        })
+    }
+
+    fn backup(&self) -> Option<BackupReport> {
+        self.backups.as_ref()?.report()
     }
 
     fn is_storage_full(&self) -> bool {

@@ -20,6 +20,8 @@ mod migrate;
 #[cfg(feature = "rocks")]
 mod options;
 #[cfg(feature = "rocks")]
+mod promises;
+#[cfg(feature = "rocks")]
 mod proof;
 mod query;
 #[cfg(feature = "rocks")]
@@ -35,6 +37,8 @@ pub use error::StoreError;
 pub use migrate::{Migrated, migrate};
 #[cfg(feature = "rocks")]
 pub use options::Options;
+#[cfg(feature = "rocks")]
+pub use promises::{promise, promised};
 pub use protocol::commit::{
     AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, Part, PositionRow, Relation, Row,
 };
@@ -42,4 +46,4 @@ pub use protocol::query::{
     Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,
 };
 pub use rows::Tier;
-pub use store::{Store, StoreStats};
+pub use store::{FORMAT, Store, StoreStats};

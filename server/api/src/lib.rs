@@ -71,7 +71,7 @@ pub use accounts::{
 pub use admin_tokens::{AdminTokens, Scope};
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
-pub use homes::{HomeError, Homes, Pending, Route, Visit};
+pub use homes::{BackupRefused, BackupReport, HomeError, Homes, Pending, Route, Visit};
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;
 pub use keys::{Keys, KeysError};

@@ -7,6 +7,7 @@
 //! `tests/contract/steps.rs`, which says when in a person's life it is sent and what of earlier answers it takes.
 
 mod accounts;
+mod backups;
 mod bots;
 mod channels;
 mod consent;
@@ -39,7 +40,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 12] {
+fn sections() -> [Section; 13] {
     [
         accounts::section(),
         tokens::section(),
@@ -52,6 +53,7 @@ fn sections() -> [Section; 12] {
         bots::section(),
         operators::section(),
         keys::section(),
+        backups::section(),
         watching::section(),
     ]
 }

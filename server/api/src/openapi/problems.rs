@@ -78,6 +78,8 @@ const PROBLEMS: &[Problem] = &[
     never("too_many_bots", 409, "as many bots as a user may have"),
     never("too_many_tokens", 409, "as many tokens as a bot may have"),
     never("no_password", 409, "the account has none: it logs in by its identity provider"),
+    never("backup_refused", 409, "there is something at the place of the backup, or nothing to back up"),
+    later("backup_running", 409, "another backup is being made"),
     never("key_signs", 409, "the key signs; rotate first"),
     never("too_many_keys", 409, "there are as many keys as there may be; retire one"),
     never("too_large", 413, "the body is above 16 KiB"),
