@@ -241,6 +241,7 @@ impl Place {
         let data = self.data.iter().map(|data| ("data".to_owned(), data.clone()));
         let config =
             config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())?;
+        directory::refuse_half_restored(&config.data)?;
         let acting = owner::act_as_owner_of(&config.data);
         acting.map_err(|error| format!("cannot act as the owner of {}: {error}", config.data.display()))?;
         Ok(config)
@@ -252,7 +253,6 @@ impl Place {
         if !config.data.join("MARU").exists() {
             return Err(format!("{} is not a Maru data directory", config.data.display()).into());
         }
-        directory::refuse_half_restored(&config.data)?;
         Ok(config)
     }
 }

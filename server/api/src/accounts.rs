@@ -158,6 +158,10 @@ impl Accounts {
 
     async fn connect(database: &Database, create: bool) -> Result<Self, AccountsError> {
         let place = || database.to_string();
+        // Before it is opened: what SQLite is told at the beginning would be written into it.
+        if !create && database.is_empty_file() {
+            return Err(AccountsError::Empty { place: place() });
+        }
         let ready = async |connection: &mut AnyConnection| {
             if !create && backup::is_empty(connection).await {
                 return Err(AccountsError::Empty { place: place() });

@@ -19,6 +19,7 @@ macro_rules! over_both {
     };
 }
 
+mod backup;
 mod big;
 mod bounds;
 mod consent;
@@ -28,6 +29,7 @@ mod enemies;
 mod farewells;
 mod frames;
 mod full;
+mod golden;
 mod hour;
 mod http;
 mod interop;
@@ -47,8 +49,10 @@ mod neighbours;
 mod networks;
 mod node;
 mod operations;
+mod owner;
 mod page;
 mod pair;
+mod parts;
 mod pending;
 mod people;
 mod port;
@@ -63,6 +67,7 @@ mod sdk;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;
 mod slow;
+mod small_disk;
 mod terminal;
 mod tls;
 mod visits;
