@@ -239,8 +239,7 @@ impl Place {
     /// From here on root acts as the owner of the directory.
     fn load(&self) -> Result<Config, Box<dyn Error>> {
         let data = self.data.iter().map(|data| ("data".to_owned(), data.clone()));
-        let config =
-            config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())?;
+        let config = config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())?;
         directory::refuse_half_restored(&config.data)?;
         let acting = owner::act_as_owner_of(&config.data);
         acting.map_err(|error| format!("cannot act as the owner of {}: {error}", config.data.display()))?;

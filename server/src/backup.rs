@@ -65,7 +65,9 @@ pub enum BackupError {
         what: String,
     },
     /// Of a newer Maru.
-    #[error("the backup was made by maru {maru}, which is newer than this program; restore it with that version")]
+    #[error(
+        "the backup was made by maru {maru}, which is newer than this program; restore it with that version"
+    )]
     Newer {
         /// Its version.
         maru: String,
@@ -101,7 +103,9 @@ impl BackupError {
             return Self::NoSpace { path, what: error.to_string() };
         }
         // An error of the system is told again: it cannot be cloned.
-        let error = error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error);
+        let error = error
+            .raw_os_error()
+            .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error);
         Self::Io { path, error }
     }
 
@@ -151,14 +155,18 @@ impl Target {
         let data = data.canonicalize().map_err(|error| BackupError::io(data, &error))?;
         let to = holder.join(name);
         if to.starts_with(&data) || data.starts_with(&to) {
-            return refuse("it is within the data directory, or holds it; a backup goes elsewhere, best to another disk");
+            return refuse(
+                "it is within the data directory, or holds it; a backup goes elsewhere, best to another disk",
+            );
         }
         let occupied = |path: &Path, what: &str| {
             Err(BackupError::Occupied { path: path.to_owned(), what: what.to_owned() })
         };
         match fs::read_dir(&to).map(|mut entries| entries.next().is_none()) {
             Ok(true) => {}
-            Ok(false) => return occupied(&to, "is there and not empty; name a directory that is not there yet"),
+            Ok(false) => {
+                return occupied(&to, "is there and not empty; name a directory that is not there yet");
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound && to.symlink_metadata().is_err() => {}
             Err(error) => return occupied(&to, &format!("is there and no empty directory ({error})")),
         }
@@ -168,7 +176,9 @@ impl Target {
         if partial.symlink_metadata().is_ok() {
             return occupied(&partial, "is there: what is left of a backup that was cut short; remove it");
         }
-        let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).map_err(|error| BackupError::io(path, &error));
+        let device = |path: &Path| {
+            fs::metadata(path).map(|meta| meta.dev()).map_err(|error| BackupError::io(path, &error))
+        };
         let reserve = if device(&holder)? == device(&data)? {
             Space::of(&holder).map_err(|error| BackupError::io(&holder, &error))?.reserve(keep)
         } else {
@@ -188,14 +198,21 @@ impl Target {
         }
         let what = format!(
             "{bytes} bytes are to be written, {free} are free{}",
-            if self.reserve > 0 { format!(", and {} of them are the server's reserve", self.reserve) } else { String::new() }
+            if self.reserve > 0 {
+                format!(", and {} of them are the server's reserve", self.reserve)
+            } else {
+                String::new()
+            }
         );
         Err(BackupError::NoSpace { path: self.holder.clone(), what })
     }
 
     /// Copies what was gathered, and gives it its name.
     fn fill(&self, stage: &Path, mut manifest: Manifest) -> Result<Manifest, BackupError> {
-        DirBuilder::new().mode(0o700).create(&self.partial).map_err(|error| BackupError::io(&self.partial, &error))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&self.partial)
+            .map_err(|error| BackupError::io(&self.partial, &error))?;
         let filled = self.fill_partial(stage, &mut manifest);
         if filled.is_err() {
             // Half a backup is none.
@@ -213,7 +230,8 @@ impl Target {
         }
         manifest.write(&self.partial)?;
         sync_directories(&self.partial)?;
-        let named = fs::rename(&self.partial, &self.to).and_then(|()| fs::File::open(&self.holder)?.sync_all());
+        let named =
+            fs::rename(&self.partial, &self.to).and_then(|()| fs::File::open(&self.holder)?.sync_all());
         named.map_err(|error| BackupError::io(&self.to, &error))
     }
 }
@@ -263,11 +281,16 @@ pub async fn make(
     let stage = data.join(STAGE);
     let made = gather(data, &stage, store, accounts).await;
     let filled = match made {
-        Ok(manifest) => blocking({
-            let stage = stage.clone();
-            move || outside(|| target.fill(&stage, manifest)).map_err(|error| BackupError::io(&stage, &error))?
-        })
-        .await,
+        Ok(manifest) => {
+            blocking({
+                let stage = stage.clone();
+                move || {
+                    outside(|| target.fill(&stage, manifest))
+                        .map_err(|error| BackupError::io(&stage, &error))?
+                }
+            })
+            .await
+        }
         Err(error) => Err(error),
     };
     let data = data.to_owned();
@@ -306,5 +329,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(BackupError::io(Path::new(MANIFEST), &io::Error::other(error.to_string()))))
+    done.unwrap_or_else(|error| {
+        Err(BackupError::io(Path::new(MANIFEST), &io::Error::other(error.to_string())))
+    })
 }

@@ -76,7 +76,8 @@ pub async fn open_parts(config: &Config, store: &Store) -> Result<Parts, Box<dyn
     let keys = if is_whole { Keys::open(data) } else { Keys::open_or_create(data, now_ms()) }?;
     let admin = AdminTokens::open_or_create(data)?;
     let database = config.accounts();
-    let accounts = if is_whole { Accounts::open_existing(&database) .await } else { Accounts::open(&database).await }?;
+    let accounts =
+        if is_whole { Accounts::open_existing(&database).await } else { Accounts::open(&database).await }?;
     Ok(Parts { keys, admin, accounts })
 }
 

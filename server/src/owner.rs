@@ -41,7 +41,9 @@ pub fn close_to_others(data: &Path) -> io::Result<()> {
     if meta.uid() == geteuid().as_raw()
         && fs::set_permissions(data.to_string(), Permissions::from_mode(closed)).is_ok()
     {
-        tracing::warn!("the data directory {data} had mode {was} and was open to others; it has {closed:o} now");
+        tracing::warn!(
+            "the data directory {data} had mode {was} and was open to others; it has {closed:o} now"
+        );
     } else {
         tracing::warn!(
             "the data directory {data} has mode {was} and is open to others (chmod 700); it belongs to user {}, \

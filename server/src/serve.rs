@@ -72,8 +72,7 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 
 fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
     let issuers = config::issuers(config.issuers.as_deref())?;
-    let DirectoryParts { keys, admin, accounts } =
-        runtime.block_on(directory::open_parts(config, &data))?;
+    let DirectoryParts { keys, admin, accounts } = runtime.block_on(directory::open_parts(config, &data))?;
     if config.store == StoreKind::Memory {
         runtime.block_on(memory::seed(&data, &accounts))?;
     }

@@ -50,7 +50,10 @@ async fn one(store: &Store, accounts: &Accounts, account: &Account) -> Result<bo
         None => {}
         Some(row) => {
             if row.not_before_ms < account.not_before_ms {
-                rows.push(Row::Account { user, row: AccountRow { not_before_ms: account.not_before_ms, ..row } });
+                rows.push(Row::Account {
+                    user,
+                    row: AccountRow { not_before_ms: account.not_before_ms, ..row },
+                });
                 differs = true;
             }
             if accounts.policy(user).await?.is_some_and(|policy| policy != row.policy) {
@@ -68,7 +71,8 @@ fn gone(store: &Store, user: UserId) -> Result<bool, Box<dyn Error>> {
     let (row, devices) = of_core(store, user)?;
     let mut rows: Vec<Row> = devices.iter().map(|device| Row::DeviceGone { user, device: *device }).collect();
     if let Some(row) = row.filter(|row| row.policy != Policy::NOBODY) {
-        let row = AccountRow { not_before_ms: now_ms().max(row.not_before_ms), policy: Policy::NOBODY, ..row };
+        let row =
+            AccountRow { not_before_ms: now_ms().max(row.not_before_ms), policy: Policy::NOBODY, ..row };
         rows.push(Row::Account { user, row });
     }
     let differs = !rows.is_empty();
@@ -91,4 +95,60 @@ fn commit(store: &Store, user: UserId, rows: Vec<Row>) -> Result<(), Box<dyn Err
         store.commit(&[Batch { shard: ShardId(0), number: 1, parts }])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::{AddDevice, Database, Name};
+    use protocol::commit::DeviceRow;
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+
+    /// The store of a moment, and accounts that went on for a while.
+    #[tokio::test]
+    async fn the_accounts_are_right() {
+        let data = tempfile::tempdir().unwrap();
+        let accounts = Accounts::open(&Database::in_directory(data.path())).await.unwrap();
+        let store = Store::memory();
+        let mut users = Vec::new();
+        for name in ["same", "logged-out", "made-after", "barred", "shy"] {
+            let user = accounts.create_user(&Name::parse(name).unwrap(), "hash", NOW_MS).await.unwrap();
+            accounts.set_in_core(user).await.unwrap();
+            let AddDevice::Added(device) = accounts.add_device(user, 16, NOW_MS).await.unwrap() else {
+                panic!()
+            };
+            users.push((user, device));
+        }
+        let put = |user: UserId, devices: &[DeviceId]| {
+            let row = AccountRow { created_ms: NOW_MS, ..AccountRow::default() };
+            let of = |device: &DeviceId| Row::Device { user, device: *device, row: DeviceRow::default() };
+            let rows = std::iter::once(Row::Account { user, row }).chain(devices.iter().map(of)).collect();
+            commit(&store, user, rows).unwrap();
+        };
+        let [same, logged_out, made_after, barred, shy] = users[..] else { panic!() };
+        for (user, device) in [same, logged_out, barred, shy] {
+            put(user, &[device]);
+        }
+        let erased = UserId(77);
+        put(erased, &[DeviceId(7)]);
+        accounts.remove_device(logged_out.0, logged_out.1).await.unwrap();
+        accounts.log_out_all(barred.0, NOW_MS + 5, None).await.unwrap();
+        accounts.set_policy(shy.0, Policy::NOBODY).await.unwrap();
+        accounts.set_policy_told(shy.0, Policy::NOBODY).await.unwrap();
+
+        assert_eq!(agree(&store, &accounts, NOW_MS).await.unwrap(), 5);
+        let devices = |user: UserId| of_core(&store, user).unwrap().1;
+        let row = |user: UserId| of_core(&store, user).unwrap().0.unwrap();
+        assert_eq!(devices(same.0), [same.1]);
+        assert!(
+            devices(logged_out.0).is_empty() && devices(barred.0).is_empty() && devices(erased).is_empty()
+        );
+        assert_eq!(row(barred.0).not_before_ms, NOW_MS + 5);
+        assert_eq!(row(erased).policy, Policy::NOBODY);
+        assert!(!accounts.user(made_after.0).await.unwrap().unwrap().in_core);
+        assert_eq!(accounts.untold_policies(9).await.unwrap(), [shy.0]);
+        // The policy is its home's to take; the rest is the same now.
+        assert_eq!(agree(&store, &accounts, NOW_MS).await.unwrap(), 1);
+    }
 }

@@ -64,7 +64,9 @@ async fn of_server(config: &Config, url: &str, flags: &Flags) -> Result<(u64, u6
         })?;
         report = serde_json::from_str::<Value>(&page)?["backup"].take();
         if report["began_ms"] != began_ms {
-            return Err("the server has begun another backup since; look into its log for the end of this one".into());
+            return Err(
+                "the server has begun another backup since; look into its log for the end of this one".into(),
+            );
         }
     }
     let count = |field: &str| report[field].as_u64().unwrap_or_default();

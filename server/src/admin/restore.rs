@@ -85,7 +85,9 @@ fn prepare(data: &Path) -> Result<(), BackupError> {
         let name = entry.map_err(wrong)?.file_name();
         // What belongs to the volume.
         if name != "lost+found" && !name.to_string_lossy().starts_with('.') {
-            let what = format!("holds {name:?}; a backup is restored into an empty directory, or one that is not there yet");
+            let what = format!(
+                "holds {name:?}; a backup is restored into an empty directory, or one that is not there yet"
+            );
             return Err(BackupError::Occupied { path: data.to_owned(), what });
         }
     }

@@ -264,8 +264,7 @@ mod tests {
             assert!(read(&whole[..cut]).is_err(), "{cut}");
         }
         for path in ["../keys", "/etc/passwd", "", "store/../../x", "."] {
-            manifest.files =
-                vec![FileRecord { path: path.into(), bytes: 1, sha256: String::new() }];
+            manifest.files = vec![FileRecord { path: path.into(), bytes: 1, sha256: String::new() }];
             let words = read(&text(&manifest)).unwrap_err().to_string();
             assert!(words.contains("is no path of a backup"), "{path}: {words}");
         }

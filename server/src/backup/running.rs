@@ -45,7 +45,8 @@ impl Backups {
                 return Err(BackupRefused::Running(running.to.clone()));
             }
             let to = to.display().to_string();
-            *last = Some(BackupReport { to, is_running: true, began_ms: now_ms(), ..BackupReport::default() });
+            *last =
+                Some(BackupReport { to, is_running: true, began_ms: now_ms(), ..BackupReport::default() });
         }
         tokio::spawn(async move {
             let made = make(&self.data, self.store.clone(), &self.accounts, target).await;
@@ -68,5 +69,45 @@ impl Backups {
                 report.error = Some(error.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::Database;
+    use storage::Options;
+
+    /// On this runtime nothing goes on but where the test waits.
+    #[tokio::test]
+    async fn one_is_made_at_a_time_and_its_end_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let store = Arc::new(Store::open(&data, &Options::default()).unwrap());
+        let accounts = Accounts::open(&Database::in_directory(&data)).await.unwrap();
+        let keep = Keep { set: Some(0), needed: 0 };
+        let backups = Arc::new(Backups::new(&data, keep, store, accounts));
+        assert_eq!(backups.report(), None);
+        let to = folder.path().join("one");
+        backups.clone().begin(&to).unwrap();
+        let refused = backups.clone().begin(&folder.path().join("two")).unwrap_err();
+        assert!(matches!(&refused, BackupRefused::Running(to) if to.ends_with("one")), "{refused}");
+        let ended = async || {
+            while backups.report().unwrap().is_running {
+                tokio::task::yield_now().await;
+            }
+            backups.report().unwrap()
+        };
+        let report = ended().await;
+        assert!(report.error.is_none() && report.files > 3 && report.bytes > 0, "{report:?}");
+        assert!(report.ended_ms >= report.began_ms && to.join("maru-backup.json").exists());
+        // One that fails says why, and the next one is begun.
+        std::fs::write(data.join("backup.making"), "in the way").unwrap();
+        backups.clone().begin(&folder.path().join("two")).unwrap();
+        let report = ended().await;
+        assert!(report.error.unwrap().contains("backup.making") && !folder.path().join("two").exists());
+        std::fs::remove_file(data.join("backup.making")).unwrap();
+        backups.clone().begin(&folder.path().join("two")).unwrap();
+        assert_eq!(ended().await.error, None);
     }
 }

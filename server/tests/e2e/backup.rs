@@ -9,13 +9,14 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use protocol::body::message::SendText;
+use protocol::body::session::Reject;
 use protocol::body::sync::SendAck;
-use protocol::{ChannelId, UserId};
+use protocol::{ChannelId, Kind, UserId, body};
 use serde_json::{Value, json};
 
 use crate::full::Disk;
 use crate::node::{Node, PATIENCE, admin, maru};
-use crate::raw::Raw;
+use crate::raw::{Raw, Seen};
 
 /// Somebody with a device, whose token is good for a week.
 #[derive(Clone)]
@@ -44,8 +45,33 @@ pub fn held(said: &Said) -> MutexGuard<'_, BTreeMap<(u128, u64), String>> {
     said.lock().unwrap()
 }
 
+/// The seq that a send was given, or why it was refused. A device that was behind is brought its own message by a page, in
+/// place of the ack.
+pub fn outcome(device: &mut Raw, me: UserId, id: u64) -> Result<u64, Reject> {
+    loop {
+        let frame = match device.next() {
+            Seen::Frame(frame) if frame.header().id == id => frame,
+            Seen::Frame(_) => continue,
+            other => panic!("{other:?} instead of the answer to {id}"),
+        };
+        match frame.read_stamp() {
+            Some(stamp) if stamp.sender == me => return Ok(stamp.seq.0),
+            Some(_) => {}
+            None if frame.kind() == Kind::REJECT => return Err(body::read(&frame).unwrap()),
+            None => return Ok(body::read::<SendAck>(&frame).unwrap().seq),
+        }
+    }
+}
+
 /// Sends texts of so many letters one after another until it is told to stop; each is noted when it is acked.
-pub fn write(node: &Node, from: &Person, to: &Person, letters: usize, said: &Said, goes_on: impl Fn(usize) -> bool) {
+pub fn write(
+    node: &Node,
+    from: &Person,
+    to: &Person,
+    letters: usize,
+    said: &Said,
+    goes_on: impl Fn(usize) -> bool,
+) {
     let mut device = Raw::live(node, &from.token);
     let channel = ChannelId::direct(from.user, to.user).0;
     let mut number = 0;
@@ -55,8 +81,8 @@ pub fn write(node: &Node, from: &Person, to: &Person, letters: usize, said: &Sai
         let id = SEND_IDS.fetch_add(1, Ordering::Relaxed);
         let text = format!("{} {id} {}", from.user, "x".repeat(letters));
         device.body(id, &SendText { channel, text: text.clone() });
-        let ack = device.answer_as::<SendAck>(id);
-        held(said).insert((channel, ack.seq), text);
+        let seq = outcome(&mut device, from.user, id).unwrap_or_else(|reject| panic!("{reject:?}"));
+        held(said).insert((channel, seq), text);
     }
 }
 
@@ -178,7 +204,8 @@ fn a_backup_under_load_has_all_that_was_acked_before() {
     // It goes on from there.
     let more = Said::default();
     write(&restored, &people[0], &people[1], 10, &more, |number| number < 3);
-    let head = there.keys().filter(|(channel, _)| *channel == ChannelId::direct(people[0].user, people[1].user).0);
+    let head =
+        there.keys().filter(|(channel, _)| *channel == ChannelId::direct(people[0].user, people[1].user).0);
     assert_eq!(held(&more).keys().next().unwrap().1, head.max().unwrap().1 + 1);
     assert_eq!(restored.stop(), Some(0));
     restored.check();
@@ -220,7 +247,8 @@ fn what_is_no_place_for_a_backup_is_refused() {
         }
         // A stopped directory is asked the same.
         if is_running {
-            let busy = admin(&["backup", "--data", text(&node.data), "--to", text(&folder.path().join("busy"))]);
+            let busy =
+                admin(&["backup", "--data", text(&node.data), "--to", text(&folder.path().join("busy"))]);
             assert!(fails(&busy).contains("in use by another process"));
             assert_eq!(node.stop(), Some(0));
             is_running = false;
@@ -322,7 +350,8 @@ fn who_was_logged_out_after_the_backup_stays_out_if_the_operator_wants_it() {
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
     succeeds(back_up(&node, &backup));
-    let revoked = node.operate("/v1/admin/revoke", &json!({ "user": people[0].user.to_string() }).to_string());
+    let revoked =
+        node.operate("/v1/admin/revoke", &json!({ "user": people[0].user.to_string() }).to_string());
     assert!(revoked.contains(" 204 "), "{revoked}");
     assert_eq!(node.stop(), Some(0));
     for (more, status) in [(&[][..], " 200 "), (&["--revoke-all"][..], " 401 ")] {
@@ -339,7 +368,8 @@ fn who_was_logged_out_after_the_backup_stays_out_if_the_operator_wants_it() {
 
 /// The commands of docs/operations.md behind a mark, with other places in them.
 fn documented(mark: &str, places: &[(&str, &str)]) -> Vec<String> {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md")).unwrap();
     let (_, rest) = page.split_once(&format!("<!-- run: {mark} -->\n```sh\n")).expect("the mark");
     let block = rest.split_once("```").expect("the end of the block").0;
     let line = |line: &str| places.iter().fold(line.to_owned(), |line, (from, to)| line.replace(from, to));

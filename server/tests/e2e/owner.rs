@@ -52,7 +52,8 @@ fn what_root_makes_in_the_directory_of_another_user_is_that_users() {
         return;
     }
     let place = data.to_str().unwrap().to_owned();
-    let [backup, tokens] = ["backup", "tokens"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let [backup, tokens] =
+        ["backup", "tokens"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
     for task in [
         &["check"][..],
         &["keys", "rotate"],

@@ -58,14 +58,23 @@ fn what_is_missing_or_emptied_is_named_and_not_made_anew() {
         assert!(told_now.contains(told), "{name}: {told_now}");
         assert_eq!(names(&node.data), before, "{name}: nothing is made");
         // Empty in its place.
-        if away.is_dir() { fs::create_dir(&part).unwrap() } else { fs::write(&part, "").unwrap() }
+        if away.is_dir() {
+            fs::create_dir(&part).unwrap()
+        } else {
+            fs::write(&part, "").unwrap()
+        }
         let meta = fs::metadata(&away).unwrap();
         fs::set_permissions(&part, meta.permissions()).unwrap();
         let told_now = refused(&node.data, &[]);
         assert!(told_now.contains(name), "{name}, emptied: {told_now}");
-        let is_empty = if part.is_dir() { names(&part).is_empty() } else { fs::metadata(&part).unwrap().len() == 0 };
+        let is_empty =
+            if part.is_dir() { names(&part).is_empty() } else { fs::metadata(&part).unwrap().len() == 0 };
         assert!(is_empty, "{name} was filled");
-        if part.is_dir() { fs::remove_dir(&part).unwrap() } else { fs::remove_file(&part).unwrap() }
+        if part.is_dir() {
+            fs::remove_dir(&part).unwrap()
+        } else {
+            fs::remove_file(&part).unwrap()
+        }
         fs::rename(&away, &part).unwrap();
     }
     // A new certificate is made for whoever says so.
@@ -81,7 +90,8 @@ fn what_is_missing_or_emptied_is_named_and_not_made_anew() {
 fn a_directory_of_before_the_promises_makes_none_with_people_in_it() {
     let mut node = stopped();
     let whole = fs::read_to_string(node.data.join("MARU")).unwrap();
-    let old: String = whole.lines().filter(|line| !line.starts_with("must ")).map(|line| format!("{line}\n")).collect();
+    let old: String =
+        whole.lines().filter(|line| !line.starts_with("must ")).map(|line| format!("{line}\n")).collect();
     fs::write(node.data.join("MARU"), &old).unwrap();
     let (keys, away) = (node.data.join("keys"), node.data.with_file_name("away"));
     fs::rename(&keys, &away).unwrap();
@@ -110,7 +120,11 @@ fn a_newer_directory_is_refused_and_stays_as_it_is() {
     assert!(refused(&node.data, &[]).contains("use a newer maru"));
     for task in ["check", "renew", "migrate", "stats"] {
         let output = admin(&[task, "--data", node.data.to_str().unwrap()]);
-        assert!(!output.status.success() && words(&output).contains("use a newer maru"), "{}", words(&output));
+        assert!(
+            !output.status.success() && words(&output).contains("use a newer maru"),
+            "{}",
+            words(&output)
+        );
     }
     assert_eq!((names(&node.data), fs::read_to_string(&marker).unwrap()), (before, newer));
 }

@@ -2,27 +2,15 @@
 //! whatever was acked is there afterwards.
 
 use protocol::body::message::SendText;
-use protocol::body::session::Reject;
-use protocol::body::sync::SendAck;
-use protocol::{ChannelId, Code, Kind, body};
+use protocol::{ChannelId, Code};
 
-use crate::backup::{Person, Said, held, people, shown};
+use crate::backup::{Person, Said, held, outcome, people, shown};
 use crate::full::Disk;
 use crate::node::Node;
 use crate::raw::Raw;
 
-const SETTINGS: &[&str] = &[
-    "--frames-per-s",
-    "1000000",
-    "--frames-burst",
-    "1000000",
-    "--user-mib-per-h",
-    "0",
-    "--memtable-mib",
-    "16",
-    "--wal-mib",
-    "16",
-];
+const SETTINGS: &[&str] =
+    &["--frames-per-s", "1000000", "--frames-burst", "1000000", "--user-mib-per-h", "0"];
 /// Letters of a text: of 200 MB so many fit that a writer never comes to the end.
 const LETTERS: usize = 60_000;
 
@@ -39,15 +27,14 @@ fn fill(node: &Node, from: &Person, to: &Person, said: &Said) {
         });
         let text: String = letters.take(LETTERS).collect();
         device.body(id, &SendText { channel, text: text.clone() });
-        let answer = device.answer(id);
-        if answer.kind() == Kind::REJECT {
-            let reject = body::read::<Reject>(&answer).unwrap();
-            assert_eq!(reject.code, Code::StorageFull.number(), "{reject:?}");
-            assert!(reject.retry_after_ms > 0);
-            return;
-        }
-        let ack = body::read::<SendAck>(&answer).unwrap();
-        held(said).insert((channel, ack.seq), text);
+        match outcome(&mut device, from.user, id) {
+            Ok(seq) => held(said).insert((channel, seq), text),
+            Err(reject) => {
+                assert_eq!(reject.code, Code::StorageFull.number(), "{reject:?}");
+                assert!(reject.retry_after_ms > 0);
+                return;
+            }
+        };
     }
 }
 

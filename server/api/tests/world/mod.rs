@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, HomeError, Homes, Issuers, Keys, Lifetimes,
-    Listeners, Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
+    Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, HomeError, Homes,
+    Issuers, Keys, Lifetimes, Listeners, Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::token::Key;
