@@ -93,14 +93,14 @@ pub fn promise(config: &Config) -> Result<(), Box<dyn Error>> {
     Ok(storage::promise(&config.data, &names)?)
 }
 
-/// Makes a directory where there is none, or an empty one, for a tool that comes before the first start. One that is there is
-/// not touched: a server may be running on it.
+/// Makes a directory where there is none, or an empty one, for a tool that comes before the first start, or goes on where one
+/// was cut short. A whole one is not touched: a server may be running on it.
 ///
 /// # Errors
 /// As [`open_store`] and [`open_parts`].
 pub async fn make_if_new(config: &Config) -> Result<(), Box<dyn Error>> {
     refuse_half_restored(&config.data)?;
-    if config.data.join("MARU").exists() {
+    if storage::promised(&config.data)?.is_some() {
         return Ok(());
     }
     let store = open_store(config)?;
