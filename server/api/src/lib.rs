@@ -78,7 +78,7 @@ pub use keys::{Keys, KeysError};
 pub use limits::Limits;
 pub use name::{Name, NameFault, Sought};
 pub use network::{Networks, household};
-pub use private_file::PrivateFileError;
+pub use private_file::{PrivateFileError, is_on_volume_of_group};
 pub use proxies::{Proxies, ProxyHeader};
 pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST, paths};
 pub use server::{Api, ChatUrl, Listeners, Parts, Settings, Signup, serve};

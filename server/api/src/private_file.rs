@@ -58,7 +58,7 @@ pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
     let io = |error| PrivateFileError::Io { path: path.to_owned(), error };
     let meta = fs::metadata(path).map_err(io)?;
     let mode = meta.permissions().mode() & 0o777;
-    let allowed = if is_volume_of_group(path, meta.gid()) { 0o660 } else { 0o600 };
+    let allowed = if is_on_volume_of_group(path, meta.gid()) { 0o660 } else { 0o600 };
     if mode & !allowed & 0o077 != 0 {
         return Err(PrivateFileError::Mode { path: path.to_owned(), mode });
     }
@@ -68,7 +68,8 @@ pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
 /// Whether the file is on a volume that Kubernetes gave to the pod's `fsGroup`: it gives every file's group rights to read and
 /// write at each mount, and the directory is that group's, has the setgid bit, and is closed to others. The pod is
 /// all that has the group.
-fn is_volume_of_group(path: &Path, group: u32) -> bool {
+#[must_use]
+pub fn is_on_volume_of_group(path: &Path, group: u32) -> bool {
     let Some(Ok(directory)) = path.parent().map(fs::metadata) else { return false };
     let mode = directory.permissions().mode();
     mode & 0o2000 != 0 && mode & 0o007 == 0 && directory.gid() == group && group != 0

@@ -316,7 +316,12 @@ fn half_a_backup_and_a_changed_one_are_refused_by_the_files_name() {
         let words = fails(&admin(&[task, &["--data", text(&data)]].concat()));
         assert!(words.contains("was not restored to the end"), "{task:?}: {words}");
     }
-    let serve = Command::new(maru()).args(["serve", "--data", text(&data)]).output().unwrap();
+    let serve = Command::new("timeout")
+        .arg("120")
+        .arg(maru())
+        .args(["serve", "--data", text(&data)])
+        .output()
+        .unwrap();
     assert!(fails(&serve).contains("was not restored to the end"));
 }
 

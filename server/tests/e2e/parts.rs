@@ -1,6 +1,7 @@
 //! A part of a data directory that cannot be missing, and is: the start is refused by its name, and nothing is made anew.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,7 +11,9 @@ use crate::node::{Node, admin, maru};
 
 /// What a start says that must fail.
 fn refused(data: &Path, args: &[&str]) -> String {
-    let mut command = Command::new(maru());
+    // One that starts all the same fails the test and does not hold it up.
+    let mut command = Command::new("timeout");
+    command.arg("120").arg(maru());
     command.args(["serve", "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--shards", "1", "--data"]);
     let output = command.arg(data).args(args).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", words(&output));
@@ -152,6 +155,31 @@ fn an_account_before_the_first_start_makes_the_whole_directory() {
     fs::write(other.join("letter.txt"), "x").unwrap();
     assert!(refused(&other, &[]).contains("letter.txt"));
     assert_eq!(names(&other), ["letter.txt"]);
+}
+
+/// What Kubernetes makes of a volume at each mount when the pod has an `fsGroup`.
+#[test]
+fn a_volume_of_a_pods_group_is_served_and_stays_as_it_is() {
+    let mut node = stopped();
+    let data = node.data.to_str().unwrap().to_owned();
+    let mount = format!(
+        "chgrp -R 2000 {data} && chmod -R g+rw {data} && find {data} -type d -exec chmod g+rwxs {{}} +"
+    );
+    let mounted = Command::new("sh").args(["-c", &mount]).output().unwrap();
+    if !mounted.status.success() {
+        eprintln!("SKIPPED: this process may not give files to another group; run it as root");
+        return;
+    }
+    node.up(1);
+    assert_eq!(node.stop(), Some(0));
+    let mode = |name: &str| fs::metadata(node.data.join(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode("."), mode("keys")), (0o2770, 0o660));
+    node.check();
+    // Elsewhere a secret that a group may read is none, and a directory of one's own is closed to others.
+    fs::set_permissions(&node.data, fs::Permissions::from_mode(0o755)).unwrap();
+    let told = refused(&node.data, &[]);
+    assert!(told.contains("keys has mode 660"), "{told}");
+    assert_eq!(mode("."), 0o700);
 }
 
 #[test]
