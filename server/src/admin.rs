@@ -299,25 +299,13 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Password { place, user, password_env, server, trust } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
                 let change = person::Change::Password(&password);
-                person::change(
-                    &place.existing()?,
-                    user,
-                    server.as_deref().map(|url| (url, trust)),
-                    change,
-                    &mut out,
-                )
-                .await
+                let server = server.as_deref().map(|url| (url, trust));
+                person::change(&place.existing()?, user, server, change, &mut out).await
             }
             Task::DeleteUser { place, user, server, trust } => {
                 let change = person::Change::Erase;
-                person::change(
-                    &place.existing()?,
-                    user,
-                    server.as_deref().map(|url| (url, trust)),
-                    change,
-                    &mut out,
-                )
-                .await
+                let server = server.as_deref().map(|url| (url, trust));
+                person::change(&place.existing()?, user, server, change, &mut out).await
             }
             Task::Invite { place, count, uses, expires } => {
                 invites::make(&place.existing()?, *count, *uses, *expires, &mut out).await

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use api::Accounts;
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::Place;
 use super::ask::{self, TrustFlags};
@@ -48,29 +49,41 @@ pub(super) async fn run(flags: &Flags, out: &mut impl Write) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the server says of its backup, as far as it is looked at.
+#[derive(Deserialize)]
+struct Report {
+    state: String,
+    began_ms: u64,
+    files: u64,
+    bytes: u64,
+    error: Option<String>,
+}
+
+/// The same, asked for later.
+#[derive(Deserialize)]
+struct Last {
+    backup: Option<Report>,
+}
+
 async fn of_server(config: &Config, url: &str, flags: &Flags) -> Result<(u64, u64), Box<dyn Error>> {
     let server = ask::server_of(config, url, &flags.trust)?;
-    let mut report = server.post_for("/v1/admin/backups", &json!({ "to": flags.to })).await?;
-    let began_ms = report["began_ms"].clone();
-    loop {
-        match report["state"].as_str() {
-            Some("running") => {}
-            Some("done") => break,
-            _ => return Err(report["error"].as_str().unwrap_or("the server does not say why").into()),
-        }
+    let begun = server.post_for("/v1/admin/backups", &json!({ "to": flags.to })).await?;
+    let mut report: Report = serde_json::from_value(begun)?;
+    let began_ms = report.began_ms;
+    while report.state == "running" {
         tokio::time::sleep(ASK_EVERY).await;
         let page = server.page("/v1/admin/backups").await.map_err(|error| {
-            format!("the server began, and does not say how it ends ({error}); nothing but a whole backup is called {}", flags.to.display())
+            let to = flags.to.display();
+            format!("the server has begun, and does not say how it ends ({error}); only a whole backup is called {to}")
         })?;
-        report = serde_json::from_str::<Value>(&page)?["backup"].take();
-        if report["began_ms"] != began_ms {
-            return Err(
-                "the server has begun another backup since; look into its log for the end of this one".into(),
-            );
-        }
+        let last = serde_json::from_str::<Last>(&page)?.backup.filter(|last| last.began_ms == began_ms);
+        report =
+            last.ok_or("the server has begun another backup since; its log tells the end of this one")?;
     }
-    let count = |field: &str| report[field].as_u64().unwrap_or_default();
-    Ok((count("files"), count("bytes")))
+    match report.error {
+        Some(error) => Err(error.into()),
+        None => Ok((report.files, report.bytes)),
+    }
 }
 
 async fn of_directory(config: &Config, flags: &Flags) -> Result<(u64, u64), Box<dyn Error>> {

@@ -70,7 +70,7 @@ fn what_root_makes_in_the_directory_of_another_user_is_that_users() {
     ] {
         let output = admin(&[task, &["--data", &place]].concat());
         assert!(output.status.success(), "{task:?}: {}", words(&output));
-        assert_eq!(strangers(&real), [PathBuf::new(); 0], "{task:?}");
+        assert_eq!(strangers(&real), Vec::<PathBuf>::new(), "{task:?}");
     }
     // What is not in the directory is root's.
     for path in [&tokens, &format!("{backup}/keys")] {
@@ -84,7 +84,7 @@ fn what_root_makes_in_the_directory_of_another_user_is_that_users() {
     fs::set_permissions(&ready, fs::Permissions::from_mode(0o700)).unwrap();
     let restored = restore(Path::new(&backup), &ready, &[]);
     assert!(restored.status.success(), "{}", words(&restored));
-    assert_eq!(strangers(&ready), [PathBuf::new(); 0]);
+    assert_eq!(strangers(&ready), Vec::<PathBuf>::new());
     // What its user may write to leads nowhere else: root's own files are out of reach for a link that is planted there.
     let precious = folder.path().join("precious");
     fs::write(&precious, "as it was").unwrap();
