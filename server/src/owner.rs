@@ -36,19 +36,17 @@ pub fn close_to_others(data: &Path) -> io::Result<()> {
     if mode & 0o077 == 0 || is_volume_of_group(mode) {
         return Ok(());
     }
-    let (data, was) = (data.display(), format!("{mode:o}"));
+    let (place, was, owner) = (data.display(), format!("{mode:o}"), meta.uid());
     let closed = mode & !0o077;
-    if meta.uid() == geteuid().as_raw()
-        && fs::set_permissions(data.to_string(), Permissions::from_mode(closed)).is_ok()
-    {
+    let is_ours = owner == geteuid().as_raw();
+    if is_ours && fs::set_permissions(data, Permissions::from_mode(closed)).is_ok() {
         tracing::warn!(
-            "the data directory {data} had mode {was} and was open to others; it has {closed:o} now"
+            "the data directory {place} had mode {was} and was open to others; it has {closed:o} now"
         );
     } else {
         tracing::warn!(
-            "the data directory {data} has mode {was} and is open to others (chmod 700); it belongs to user {}, \
-             so it stays as it is. The files in it are for the server's user alone",
-            meta.uid()
+            "the data directory {place} has mode {was} and is open to others; it is user {owner}'s and stays as it is \
+             (chmod 700 closes it). The files in it are for the server's user alone"
         );
     }
     Ok(())

@@ -381,9 +381,10 @@ fn documented(mark: &str, places: &[(&str, &str)]) -> Vec<String> {
     block.lines().map(line).collect()
 }
 
-fn shell(line: &str) {
+fn shell(line: &str, at: &Path) {
     let path = format!("{}:{}", maru().parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let output = Command::new("bash").args(["-euc", line]).env("PATH", path).output().unwrap();
+    let output =
+        Command::new("bash").args(["-euc", line]).env("PATH", path).current_dir(at).output().unwrap();
     assert!(output.status.success(), "{line}: {}", words(&output));
 }
 
@@ -403,13 +404,21 @@ fn the_documented_commands_work_on_the_layout_of_the_unit() {
     let said = Said::default();
     write(&node, &people[0], &people[1], 10, &said, |number| number < 5);
     let (there, server) = (lib.to_str().unwrap().to_owned(), node.admin.clone());
-    let places = [("/var/lib", there.as_str()), ("http://127.0.0.1:8082", server.as_str())];
-    for mark in ["backup", "restore"] {
+    let bin = folder.path().join("bin").to_str().unwrap().to_owned();
+    let places = [
+        ("/var/lib", there.as_str()),
+        ("/usr/local/bin", bin.as_str()),
+        ("http://127.0.0.1:8082", server.as_str()),
+    ];
+    // The program to install is none here.
+    std::fs::create_dir(folder.path().join("bin")).unwrap();
+    std::fs::write(folder.path().join("maru"), "the next version").unwrap();
+    for mark in ["upgrade", "backup", "restore"] {
         for line in documented(mark, &places) {
             match line.split('#').next().unwrap().trim() {
                 "systemctl stop maru" => assert_eq!(node.stop(), Some(0)),
                 "systemctl start maru" => node.up(1),
-                line => shell(line),
+                line => shell(line, folder.path()),
             }
         }
         // What was said after the backup is gone afterwards.
