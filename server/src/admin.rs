@@ -1,10 +1,12 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `migrate`, `create-users`, `token`, and `revoke`, `password`, `delete-user` and `keys` without `--server` and `stats --data` need a stopped one. The
+//! `check`, `renew`, `restore`, `migrate`, `backup`, `create-users`, `token`, and `revoke`, `password`, `delete-user` and `keys` without `--server` and `stats --data` need a stopped one. The
 //! others work on the accounts alone or ask the server, also beside a running one.
 
 mod accounts;
+mod agree;
 pub(crate) mod ask;
+mod backup;
 pub(crate) mod bulk;
 mod check;
 mod families;
@@ -14,6 +16,7 @@ mod keys;
 mod migrate;
 mod person;
 mod renew;
+mod restore;
 mod revoke;
 mod stats;
 mod tokens;
@@ -26,6 +29,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::config::{self, Config};
+use crate::{directory, owner};
 
 use ask::TrustFlags;
 
@@ -54,6 +58,12 @@ enum Task {
     /// Give a stopped data directory that came back from a backup a new generation, so that no device believes to hold
     /// what was lost. Run it once, after the restore and before the first start.
     Renew(Place),
+    /// Copy everything into a new directory, as it is at this moment: of a running server with --server, which goes on, or of
+    /// a stopped data directory.
+    Backup(backup::Flags),
+    /// Make a data directory of a backup: it is verified first, every inbox begins a new life, so that no device believes to
+    /// hold what was lost, and at the end everything is checked as by `check`.
+    Restore(restore::Flags),
     /// Move a stopped data directory of an older format to the format of this program. The old stores are kept beside
     /// the new one until you remove them.
     Migrate(Place),
@@ -243,9 +253,14 @@ enum Task {
 }
 
 impl Place {
-    fn load(&self) -> Result<Config, config::ConfigError> {
+    /// From here on root acts as the owner of the directory.
+    fn load(&self) -> Result<Config, Box<dyn Error>> {
         let data = self.data.iter().map(|data| ("data".to_owned(), data.clone()));
-        config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())
+        let config = config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())?;
+        directory::refuse_half_restored(&config.data)?;
+        let acting = owner::act_as_owner_of(&config.data);
+        acting.map_err(|error| format!("cannot act as the owner of {}: {error}", config.data.display()))?;
+        Ok(config)
     }
 
     /// A directory that a server has used.
@@ -269,6 +284,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
         match &flags.task {
             Task::Check(place) => check::run(&place.existing()?, &mut out).await,
             Task::Renew(place) => renew::run(&place.existing()?, &mut out),
+            Task::Backup(flags) => backup::run(flags, &mut out).await,
+            Task::Restore(flags) => restore::run(flags, &mut out).await,
             Task::Migrate(place) => migrate::run(&place.existing()?, &mut out),
             Task::CreateUser { place, name, password_env } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;

@@ -215,7 +215,7 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), CertificateError> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fault)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -4,11 +4,13 @@
 //! shard's loop over its [`driver`]; [`store`] and [`reader`] are the threads that touch disks.
 
 pub mod admin;
+pub mod backup;
 pub mod boot;
 pub mod certificate;
 pub mod chat;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod driver;
 pub mod families;
 pub mod fatal;
@@ -18,6 +20,7 @@ pub mod latency;
 pub mod logging;
 pub mod mesh;
 pub mod metrics;
+pub mod owner;
 pub mod plane;
 pub mod reader;
 pub mod serve;

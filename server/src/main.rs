@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use server::{admin, chat, serve};
+use server::{admin, chat, owner, serve};
 
 /// Maru, the open floor where everyone gathers to talk.
 #[derive(Parser)]
@@ -24,6 +24,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    owner::keep_private();
     let outcome = match Line::parse().verb {
         Verb::Serve(flags) => serve::run(&flags),
         Verb::Chat(flags) => chat::run(flags),

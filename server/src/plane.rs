@@ -1,11 +1,12 @@
 //! The data plane as the control plane sees it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use api::{Family, FamilyRefusal, HomeError, Pending, Route, Visit};
+use api::{BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, Pending, Route, Visit};
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
 use protocol::hello::Hello;
@@ -16,6 +17,7 @@ use shard::{Command, CommandError, GuestId};
 use storage::{FamilyError, OwnFamily, Store};
 use tokio::sync::oneshot;
 
+use crate::backup::running::Backups;
 use crate::boot::{Event, QuicFace};
 use crate::families::Mover;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
@@ -39,6 +41,7 @@ pub struct DataPlane {
     data: Arc<Store>,
     mover: Mover,
     events: Sender<Event>,
+    backups: Option<Arc<Backups>>,
 }
 
 impl DataPlane {
@@ -62,7 +65,14 @@ impl DataPlane {
             quic: quic.map(Arc::new),
             mover,
             events,
+            backups: None,
         }
+    }
+
+    /// The same, with backups of what is on disk.
+    #[must_use]
+    pub fn with_backups(self, backups: Backups) -> Self {
+        Self { backups: Some(Arc::new(backups)), ..self }
     }
 
     /// Changes where a channel's history stands. It waits for the disk, so it has a thread of its own.
@@ -281,6 +291,25 @@ impl api::Homes for DataPlane {
     fn drain(&self) {
         // Nobody listens any more when the end has come.
         let _ = self.events.send(Event::Signal);
+    }
+
+    fn begin_backup(&self, to: PathBuf) -> Pending<'_, Result<(), BackupRefused>> {
+        let Some(backups) = self.backups.clone() else {
+            let words = "the store is in memory (setting `store`): there is nothing on disk to back up";
+            return Box::pin(async move { Err(BackupRefused::Conflict(words.into())) });
+        };
+        Box::pin(async move {
+            let runtime = tokio::runtime::Handle::current();
+            let begun = tokio::task::spawn_blocking(move || {
+                let _inside = runtime.enter();
+                backups.begin(&to)
+            });
+            begun.await.unwrap_or_else(|error| Err(BackupRefused::Conflict(error.to_string())))
+        })
+    }
+
+    fn backup(&self) -> Option<BackupReport> {
+        self.backups.as_ref()?.report()
     }
 
     fn is_storage_full(&self) -> bool {

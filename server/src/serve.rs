@@ -13,18 +13,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Accounts, AdminTokens, Api, ChatUrl, Issuers, Keys, Listeners, Parts, Settings, Signup, now_ms};
+use api::{Api, ChatUrl, Issuers, Listeners, Parts, Settings, Signup};
 use storage::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::backup::running::Backups;
 use crate::boot::{self, BootError, Event, Node, raise_descriptors};
 use crate::certificate;
 use crate::config::{self, Config, StoreKind};
-use crate::space::ballast;
-use crate::{fatal, heap, logging};
+use crate::directory::{self, Parts as DirectoryParts};
+use crate::space::{Keep, ballast};
+use crate::{backup, fatal, heap, logging, owner};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -53,9 +55,11 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
     // Opening the store locks the directory: nothing else is touched before. Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
     ballast::give_back_if_full(&config.data)?;
     let data = Arc::new(match config.store {
-        StoreKind::Rocks => Store::open(&config.data, &config.storage())?,
+        StoreKind::Rocks => directory::open_store(&config)?,
         StoreKind::Memory => memory::open(&config)?,
     });
+    owner::close_to_others(&config.data)?;
+    backup::clear(&config.data);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -67,10 +71,8 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
 }
 
 fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
-    let keys = Keys::open_or_create(&config.data, now_ms())?;
     let issuers = config::issuers(config.issuers.as_deref())?;
-    let admin = AdminTokens::open_or_create(&config.data)?;
-    let accounts = runtime.block_on(Accounts::open(&config.accounts()))?;
+    let DirectoryParts { keys, admin, accounts } = runtime.block_on(directory::open_parts(config, &data))?;
     if config.store == StoreKind::Memory {
         runtime.block_on(memory::seed(&data, &accounts))?;
     }
@@ -85,12 +87,19 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
     };
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
-    let node = Node::start(config, began, data, &keys.all(), &events)?;
+    let node = Node::start(config, began, data.clone(), &keys.all(), &events)?;
+    // Certificates are made with the node; from here on nothing is missing.
+    directory::promise(config)?;
+    let mut plane = node.plane().clone();
+    if config.store == StoreKind::Rocks {
+        let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
+        plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
+    }
     let mut api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
         admin,
-        homes: Arc::new(node.plane().clone()),
+        homes: Arc::new(plane),
         settings: Settings { issuers, ..settings(config, faces.http, node.chat()) },
     })?;
     if let Some(certificates) = node.certificates() {

@@ -106,7 +106,7 @@ esac
 # Left out: what nothing here can reach. Of all those who call, the linker needs
 # only what Maru calls; were one of these missing, it would name the symbol.
 UNUSED='^(tools|test_util)/'
-UNUSED+='|^utilities/(agg_merge|backup|blob_db|copy_engine|leveldb_options|memory|option_change_migration|options)/'
+UNUSED+='|^utilities/(agg_merge|backup|blob_db|leveldb_options|memory|option_change_migration|options)/'
 UNUSED+='|^utilities/(persistent_cache|secondary_index|simulator_cache|sorted_run_builder)/'
 UNUSED+='|^utilities/(cache_dump_load.*|debug|env_mirror|fault_injection_.*|types_util)\.cc$'
 UNUSED+='|^utilities/transactions/(lock/|([^s]|s[^n])[^/]*$)' # all but snapshot_checker.cc

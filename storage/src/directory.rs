@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! LOCK                held by the process that has the directory open
-//! MARU                the marker, written last when the directory is created
+//! MARU                the marker, put in place last when the directory is created
+//! MARU.new            the next marker; beside no MARU it says that a directory is being created
 //! store               the RocksDB
 //! ```
+//!
+//! A directory is created in an empty one alone: whoever lost the marker, or mounted something else, gets an error and no
+//! second, empty store.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use protocol::limits::U53_MAX;
@@ -28,23 +33,29 @@ use crate::view::damaged;
 
 const LOCK: &str = "LOCK";
 const MARKER: &str = "MARU";
+const NEW_MARKER: &str = "MARU.new";
 /// The RocksDB within the directory.
 pub(crate) const STORE: &str = "store";
 
 impl Store {
-    /// Opens a data directory, or creates it. Returns when the recovered log is in files and the cheap proofs of loss
-    /// have found nothing.
+    /// Opens a data directory, or creates it where there is none or an empty one. Returns when the recovered log is in
+    /// files and the cheap proofs of loss have found nothing.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], [`StoreError::Older`], [`StoreError::Newer`], [`StoreError::Corrupt`] with the row that is
-    /// gone or damaged, or [`StoreError::Io`].
+    /// [`StoreError::Locked`], [`StoreError::Older`], [`StoreError::Newer`], [`StoreError::Foreign`],
+    /// [`StoreError::Corrupt`] with the row that is gone or damaged, or [`StoreError::Io`].
     pub fn open(dir: &Path, options: &Options) -> Result<Self, StoreError> {
-        fs::create_dir_all(dir).map_err(|error| io(dir, &error))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| io(dir, &error))?;
+        // Looked at before the marker: another process may be creating it at this moment.
+        let stranger = stranger(dir)?;
+        if let (Some(found), None) = (stranger, read_marker(dir)?) {
+            return Err(StoreError::Foreign { dir: dir.to_owned(), found });
+        }
         let lock = lock(dir)?;
         let marker = read_marker(dir)?;
         let layout = match &marker {
             Some(marker) => marker.layout()?,
-            None => new_layout(options)?,
+            None => begin(dir, options)?,
         };
         let path = dir.join(STORE);
         if marker.is_some() && !path.join("CURRENT").exists() {
@@ -54,7 +65,7 @@ impl Store {
         let rows = RocksRows::open(&path, layout.histories, &Shared::new(options))?;
         agree(&rows, layout, marker.is_some())?;
         if marker.is_none() {
-            write_marker(dir, layout)?;
+            put_marker(dir)?;
         }
         let owned = owned(&rows, layout.histories)?;
         let store = Self::assemble(Box::new(rows), owned, options.own_from, lock)?;
@@ -160,7 +171,7 @@ fn newer(found: u32) -> StoreError {
 /// only.
 pub(crate) struct Marker {
     path: PathBuf,
-    text: String,
+    pub(crate) text: String,
     pub(crate) format: u32,
 }
 
@@ -188,18 +199,57 @@ impl Marker {
     }
 }
 
+/// A name that no directory has which is empty or being created; `None` for one that has none. A dot begins the names of
+/// whoever keeps the volume, and `lost+found` is a file system's own.
+fn stranger(dir: &Path) -> Result<Option<String>, StoreError> {
+    let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let names = fs::read_dir(dir).and_then(|entries| entries.map(name).collect::<std::io::Result<Vec<_>>>());
+    let names = names.map_err(|error| io(dir, &error))?;
+    let is_begun = names.iter().any(|name| name == NEW_MARKER);
+    let is_known = |name: &str| {
+        name.starts_with('.')
+            || ["lost+found", LOCK, NEW_MARKER].contains(&name)
+            || (is_begun && name == STORE)
+    };
+    Ok(names.into_iter().filter(|name| !is_known(name)).min())
+}
+
+/// From here on the directory is being created, with the layout of an earlier try if there was one.
+fn begin(dir: &Path, options: &Options) -> Result<Layout, StoreError> {
+    if let Ok(Some(marker)) = read_marker_at(dir.join(NEW_MARKER)) {
+        return marker.layout();
+    }
+    let layout = new_layout(options)?;
+    write_new_marker(dir, &marker_text(layout))?;
+    Ok(layout)
+}
+
 /// Replaces the marker: what it says then holds, whatever is interrupted.
 pub(crate) fn write_marker(dir: &Path, layout: Layout) -> Result<(), StoreError> {
-    let text = format!("maru data, format {}\nhistory_families {}\n", layout.format, layout.histories);
-    let (path, new): (PathBuf, PathBuf) = (dir.join(MARKER), dir.join("MARU.new"));
+    write_new_marker(dir, &marker_text(layout))?;
+    put_marker(dir)
+}
+
+fn marker_text(layout: Layout) -> String {
+    format!("maru data, format {}\nhistory_families {}\n", layout.format, layout.histories)
+}
+
+/// The next marker is on stable storage, under its own name.
+pub(crate) fn write_new_marker(dir: &Path, text: &str) -> Result<(), StoreError> {
+    let path = dir.join(NEW_MARKER);
     let write = || -> std::io::Result<()> {
-        let mut file = File::create(&new)?;
+        let mut file = File::create(&path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&new, &path)?;
         sync(dir)
     };
     write().map_err(|error| io(&path, &error))
+}
+
+/// The next marker is the marker.
+pub(crate) fn put_marker(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join(MARKER);
+    fs::rename(dir.join(NEW_MARKER), &path).and_then(|()| sync(dir)).map_err(|error| io(&path, &error))
 }
 
 /// Names that were made, changed or removed in a directory are so on stable storage.
@@ -209,7 +259,10 @@ pub(crate) fn sync(dir: &Path) -> std::io::Result<()> {
 
 /// `None` where there is no data directory yet.
 pub(crate) fn read_marker(dir: &Path) -> Result<Option<Marker>, StoreError> {
-    let path = dir.join(MARKER);
+    read_marker_at(dir.join(MARKER))
+}
+
+fn read_marker_at(path: PathBuf) -> Result<Option<Marker>, StoreError> {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -38,6 +38,17 @@ pub enum StoreError {
         /// The format this binary uses.
         known: u32,
     },
+    /// There is something in the directory, and no marker.
+    #[error(
+        "{} holds {found} and no file MARU, so it is not a Maru data directory, or its marker is gone and nothing is made anew; name an empty directory, or put the whole directory back from a backup",
+        dir.display()
+    )]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+        /// The first name in it that does not belong.
+        found: String,
+    },
     /// Committed rows are gone, damaged, or contradict each other.
     #[error("{} is corrupt: {}{what}", place_words(*bay), row_words(family, key))]
     Corrupt {

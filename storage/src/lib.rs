@@ -21,6 +21,8 @@ mod migrate;
 mod options;
 mod owned;
 #[cfg(feature = "rocks")]
+mod promises;
+#[cfg(feature = "rocks")]
 mod proof;
 mod query;
 #[cfg(feature = "rocks")]
@@ -36,6 +38,8 @@ pub use error::StoreError;
 pub use migrate::{Migrated, migrate};
 #[cfg(feature = "rocks")]
 pub use options::Options;
+#[cfg(feature = "rocks")]
+pub use promises::{promise, promised};
 pub use protocol::commit::{
     AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, Part, PositionRow, Relation, Row,
 };
@@ -43,4 +47,4 @@ pub use protocol::query::{
     Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,
 };
 pub use rows::Tier;
-pub use store::{FamilyError, Moved, OwnFamily, Store, StoreStats};
+pub use store::{FORMAT, FamilyError, Moved, OwnFamily, Store, StoreStats};

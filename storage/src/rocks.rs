@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::family::Family;
 use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Unread, Value, Visit};
 
+mod checkpoint;
 mod hole;
 mod tuning;
 
@@ -278,6 +279,10 @@ impl Rows for RocksRows {
             cache_misses: self.options.get_ticker_count(Ticker::BlockCacheMiss),
             syncs: self.options.get_ticker_count(Ticker::WalFileSynced),
         }
+    }
+
+    fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        self.link_files(to)
     }
 
     fn copy(&self) -> Option<Box<dyn Rows>> {

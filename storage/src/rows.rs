@@ -130,6 +130,12 @@ pub(crate) trait Rows: Send + Sync + fmt::Debug {
     /// Sizes.
     fn measure(&self) -> Measure;
 
+    /// Everything that was written before, as files in a directory that does not exist yet.
+    #[cfg(feature = "rocks")]
+    fn checkpoint(&self, to: &std::path::Path) -> Result<(), StoreError> {
+        Err(StoreError::io(to.display(), "a store in memory has no files to copy"))
+    }
+
     /// A copy that shares nothing, if this is memory.
     fn copy(&self) -> Option<Box<dyn Rows>>;
 }

@@ -22,7 +22,7 @@ use crate::value::{self, Layout, Marks, NO_MARKS};
 use crate::view::{View, damaged};
 
 /// Version of the format on disk: families, keys and values together. It rises when an older binary would misread.
-pub(crate) const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 2;
 
 /// The store of one data directory: the rows of all 64 bays.
 ///
@@ -152,6 +152,16 @@ impl Store {
             copy.bays.push(Mutex::new(bay.lock().unwrap_or_else(PoisonError::into_inner).clone()));
         }
         Some(copy)
+    }
+
+    /// Everything that was committed before, as files in `to`, which must not exist: a store of its own once it is opened.
+    /// For backups; commits go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Io`]; also for a store in memory.
+    #[cfg(feature = "rocks")]
+    pub fn checkpoint(&self, to: &std::path::Path) -> Result<(), StoreError> {
+        self.rows.checkpoint(to)
     }
 
     /// Gives one bay another generation: inbox positions and seqs above those of now may have been given before.

@@ -161,15 +161,6 @@ fn a_missing_store_is_refused() {
 }
 
 #[test]
-fn an_interrupted_creation_is_finished() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(open(dir.path()).unwrap());
-    fs::remove_file(dir.path().join("MARU")).unwrap();
-    assert_eq!(open(dir.path()).unwrap().states().unwrap().len(), 64);
-    assert!(dir.path().join("MARU").exists());
-}
-
-#[test]
 fn options_out_of_bounds_are_refused() {
     for history_families in [0, 33] {
         let dir = tempfile::tempdir().unwrap();

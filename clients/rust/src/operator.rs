@@ -75,6 +75,20 @@ impl Operator {
         Ok(())
     }
 
+    /// Posts a JSON body that is answered by one.
+    ///
+    /// # Errors
+    /// The server refused, or there was no answer.
+    pub async fn post_for(&self, path: &str, body: &Value) -> Result<Value, AccountError> {
+        let asked = self.place.ask(Method::POST, path, Some(&self.token), Some(body.to_string())).await;
+        let (status, bytes) = asked?;
+        let answer = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        if !status.is_success() {
+            return Err(refused(status, &answer));
+        }
+        Ok(answer)
+    }
+
     /// Makes users `PREFIX000001` and so on from number `from`, with so many devices each; or tells those that were
     /// made before. At most 5,000 devices at once.
     ///

@@ -10,6 +10,7 @@ use crate::name::{Name, Sought};
 use crate::secret;
 use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 
+mod backup;
 mod bots;
 mod devices;
 mod identities;
@@ -110,9 +111,27 @@ pub enum AccountsError {
         /// Why not.
         error: sqlx::Error,
     },
+    /// It was made before, and is empty now.
+    #[error(
+        "the accounts ({place}) are empty, no table of Maru's is there: they were emptied, or it is another database; nothing is made anew, put them back from a backup"
+    )]
+    Empty {
+        /// Which database.
+        place: String,
+    },
+    /// A newer version of Maru has changed the tables.
+    #[error(
+        "the accounts database has schema {found}, this program knows schemas up to {known}; use a newer maru, or restore the backup of before the upgrade"
+    )]
+    Newer {
+        /// Its number.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
     /// The schema could not be brought up to date.
     #[error("the accounts database: {0}; a database that a newer version of Maru wrote needs that version")]
-    Schema(#[from] sqlx::migrate::MigrateError),
+    Schema(sqlx::migrate::MigrateError),
     /// Cannot happen within the documented bounds; says which.
     #[error("ids: {0}")]
     Ids(&'static str),
@@ -129,7 +148,7 @@ impl Accounts {
         Self::connect(database, true).await
     }
 
-    /// As [`Self::open`], but a missing file is an error.
+    /// As [`Self::open`], but a missing file is an error, and so is a database in which nothing was ever made.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -138,7 +157,18 @@ impl Accounts {
     }
 
     async fn connect(database: &Database, create: bool) -> Result<Self, AccountsError> {
-        let pool = database.open(create, migrate).await?;
+        let place = || database.to_string();
+        // Before it is opened: what SQLite is told at the beginning would be written into it.
+        if !create && database.is_empty_file() {
+            return Err(AccountsError::Empty { place: place() });
+        }
+        let ready = async |connection: &mut AnyConnection| {
+            if !create && backup::is_empty(connection).await {
+                return Err(AccountsError::Empty { place: place() });
+            }
+            migrate(connection).await
+        };
+        let pool = database.open(create, ready).await?;
         let accounts = Self { pool, is_sqlite: database.is_sqlite(), ids: Snowflake::new(0).into() };
         accounts.make_likenesses().await?;
         Ok(accounts)
@@ -369,7 +399,14 @@ async fn migrate(connection: &mut AnyConnection) -> Result<(), AccountsError> {
         let sql = sqlx::SqlSafeStr::into_sql_str(sql);
         Migration::new(version, description.into(), MigrationType::Simple, sql, false)
     });
-    Ok(Migrator::with_migrations(migrations.collect()).run(connection).await?)
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let outcome = Migrator::with_migrations(migrations.collect()).run(connection).await;
+    outcome.map_err(|error| match error {
+        sqlx::migrate::MigrateError::VersionMissing(found) if found > known => {
+            AccountsError::Newer { found, known }
+        }
+        error => AccountsError::Schema(error),
+    })
 }
 
 /// A row for a new user; the unique column decides whose the name is.
@@ -503,7 +540,7 @@ mod tests {
                      SELECT 99, 'tomorrow', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
         sqlx::query(newer).execute(&accounts.pool).await.unwrap();
         let refused = Accounts::open(&database).await.unwrap_err().to_string();
-        assert!(refused.contains("99") && refused.contains("newer version"), "{refused}");
+        assert!(refused.contains("schema 99") && refused.contains("use a newer maru"), "{refused}");
     }
 
     #[tokio::test]

@@ -114,6 +114,11 @@ impl Database {
         matches!(self, Self::Sqlite(_))
     }
 
+    /// A file of SQLite's that is there and has no byte.
+    pub(crate) fn is_empty_file(&self) -> bool {
+        matches!(self, Self::Sqlite(file) if std::fs::metadata(file).is_ok_and(|meta| meta.len() == 0))
+    }
+
     fn options(&self, create: bool) -> Result<AnyConnectOptions, sqlx::Error> {
         let options = match self {
             Self::Sqlite(file) => {

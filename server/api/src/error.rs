@@ -130,7 +130,10 @@ impl From<AccountsError> for ApiError {
             }
             AccountsError::Invite(fault) => return (*fault).into(),
             AccountsError::Database(error) | AccountsError::Unreachable { error, .. } => meaning(error),
-            AccountsError::Schema(_) | AccountsError::Ids(_) => Meaning::Fault,
+            AccountsError::Empty { .. }
+            | AccountsError::Newer { .. }
+            | AccountsError::Schema(_)
+            | AccountsError::Ids(_) => Meaning::Fault,
         };
         match meaning {
             Meaning::NotNow => {

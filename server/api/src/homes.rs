@@ -88,6 +88,42 @@ pub enum FamilyRefusal {
     Failed(String),
 }
 
+/// Why no backup was begun.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BackupRefused {
+    /// The place is no place for a backup; says why.
+    #[error("{0}")]
+    Place(String),
+    /// What is there, or what this server is, stands in the way; says what.
+    #[error("{0}")]
+    Conflict(String),
+    /// Another one is being made.
+    #[error("a backup is being made to {0}; wait for its end")]
+    Running(String),
+    /// There is no room for it; says where and how much is missing.
+    #[error("{0}")]
+    NoSpace(String),
+}
+
+/// The backup that is being made, or the one that was made last.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BackupReport {
+    /// Where.
+    pub to: String,
+    /// Whether it is being made still.
+    pub is_running: bool,
+    /// When it was begun, milliseconds since the Unix epoch.
+    pub began_ms: u64,
+    /// When it ended; 0 while it runs.
+    pub ended_ms: u64,
+    /// Files in it, and their bytes; 0 while it runs.
+    pub files: u64,
+    /// See `files`.
+    pub bytes: u64,
+    /// Why there is none.
+    pub error: Option<String>,
+}
+
 /// The data plane as the control plane sees it. Every command is repeatable, so an answer that was lost costs nothing
 /// but asking again.
 pub trait Homes: Send + Sync + 'static {
@@ -157,6 +193,17 @@ pub trait Homes: Send + Sync + 'static {
     /// What keeps the server from being ready, in words.
     fn waits_for(&self) -> Pending<'_, String> {
         Box::pin(async { "the server starts or drains".to_owned() })
+    }
+
+    /// Begins a backup of everything into a directory of the server's machine. It goes on when whoever asked has gone.
+    fn begin_backup(&self, to: std::path::PathBuf) -> Pending<'_, Result<(), BackupRefused>> {
+        let _ = to;
+        Box::pin(async { Err(BackupRefused::Conflict("this server has nothing to back up".into())) })
+    }
+
+    /// The backup that is being made, or the last one since the start.
+    fn backup(&self) -> Option<BackupReport> {
+        None
     }
 
     /// The data plane's metrics in the Prometheus text format.

@@ -71,14 +71,16 @@ pub use accounts::{
 pub use admin_tokens::{AdminTokens, Scope};
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
-pub use homes::{FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, Pending, Route, Visit};
+pub use homes::{
+    BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, Pending, Route, Visit,
+};
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;
 pub use keys::{Keys, KeysError};
 pub use limits::Limits;
 pub use name::{Name, NameFault, Sought};
 pub use network::{Networks, household};
-pub use private_file::PrivateFileError;
+pub use private_file::{PrivateFileError, is_on_volume_of_group};
 pub use proxies::{Proxies, ProxyHeader};
 pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST, paths};
 pub use server::{Api, ChatUrl, Listeners, Parts, Settings, Signup, serve};

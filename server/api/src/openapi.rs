@@ -7,6 +7,7 @@
 //! `tests/contract/steps.rs`, which says when in a person's life it is sent and what of earlier answers it takes.
 
 mod accounts;
+mod backups;
 mod bots;
 mod channels;
 mod consent;
@@ -40,7 +41,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 13] {
+fn sections() -> [Section; 14] {
     [
         accounts::section(),
         tokens::section(),
@@ -54,6 +55,7 @@ fn sections() -> [Section; 13] {
         operators::section(),
         keys::section(),
         families::section(),
+        backups::section(),
         watching::section(),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What is wrong with such a file.
@@ -56,11 +56,23 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Reads one; refuses what others may read.
 pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
     let io = |error| PrivateFileError::Io { path: path.to_owned(), error };
-    let mode = fs::metadata(path).map_err(io)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let meta = fs::metadata(path).map_err(io)?;
+    let mode = meta.permissions().mode() & 0o777;
+    let allowed = if is_on_volume_of_group(path, meta.gid()) { 0o660 } else { 0o600 };
+    if mode & !allowed & 0o077 != 0 {
         return Err(PrivateFileError::Mode { path: path.to_owned(), mode });
     }
     fs::read_to_string(path).map_err(io)
+}
+
+/// Whether the file is on a volume that Kubernetes gave to the pod's `fsGroup`: it gives every file's group rights to read and
+/// write at each mount, and the directory is that group's, has the setgid bit, and is closed to others. The pod is
+/// all that has the group.
+#[must_use]
+pub fn is_on_volume_of_group(path: &Path, group: u32) -> bool {
+    let Some(Ok(directory)) = path.parent().map(fs::metadata) else { return false };
+    let mode = directory.permissions().mode();
+    mode & 0o2000 != 0 && mode & 0o007 == 0 && directory.gid() == group && group != 0
 }
 
 /// Makes one. Written aside, synced and linked: a crash leaves no half of a file.
@@ -101,4 +113,31 @@ fn write_aside(path: &Path, text: &str) -> io::Result<PathBuf> {
     out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"))?;
     out.sync_all()?;
     Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::chown;
+
+    #[test]
+    fn a_volume_of_a_pods_group_is_private_too() {
+        let folder = tempfile::tempdir().unwrap();
+        if chown(folder.path(), None, Some(2000)).is_err() {
+            eprintln!("SKIPPED: this process may not give a directory to another group; run it as root");
+            return;
+        }
+        let file = folder.path().join("keys");
+        fs::write(&file, "secret").unwrap();
+        chown(&file, None, Some(2000)).unwrap();
+        let reads = |directory: u32, mode: u32| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(directory)).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            read(&file).is_ok()
+        };
+        assert!(reads(0o700, 0o600) && reads(0o2770, 0o660) && reads(0o2770, 0o640));
+        assert!(!reads(0o700, 0o640) && !reads(0o2770, 0o664) && !reads(0o2775, 0o660));
+        chown(&file, None, Some(3000)).unwrap();
+        assert!(!reads(0o2770, 0o660), "another group than the volume's");
+    }
 }

@@ -61,6 +61,8 @@
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
+//! POST /v1/admin/backups          Owner     {"to"}                           202 {"to","state",...}; goes on by itself
+//! GET  /v1/admin/backups          Owner                                      200 {"backup"}
 //! GET  /v1/admin/keys             Owner                                      200 {"keys":[{"key","created_ms","signs"}]}
 //! POST /v1/admin/keys/rotate      Owner                                      204; a new key signs
 //! POST /v1/admin/keys/retire      Owner     {"key"}                          204; its tokens are refused
@@ -96,6 +98,7 @@ mod two_factor;
 mod users;
 mod visit;
 
+pub(crate) use admin::backups::PATH_BYTES_MAX;
 pub(crate) use admin::device::TTL_S_MAX;
 pub(crate) use admin::{DEVICES_PER_REQUEST, PREFIX_CHARS_MAX};
 pub(crate) use bots::PAGE as BOTS_PAGE;
@@ -189,6 +192,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
+        .route("/v1/admin/backups", post(admin::backups::begin).get(admin::backups::last))
         .route("/v1/admin/keys", get(admin::keys::list))
         .route("/v1/admin/keys/rotate", post(admin::keys::rotate))
         .route("/v1/admin/keys/retire", post(admin::keys::retire))

@@ -4,14 +4,14 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
-use api::{Account, Accounts, AddDevice, Keys, Name, OPERATOR_TOKEN_MS, Sought, now_ms};
+use api::{Account, Accounts, AddDevice, Name, OPERATOR_TOKEN_MS, Sought, now_ms};
 use protocol::limits::DEVICES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
-use storage::Store;
 
 use super::bulk::tell_core;
 use crate::config::Config;
+use crate::directory::{self, Parts};
 
 /// Accounts that are read at a time.
 const PAGE: u32 = 500;
@@ -35,8 +35,8 @@ pub(super) async fn create_user(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let name = Name::parse(name).map_err(|fault| format!("name: {fault}"))?;
     api::password::check_for(name.shown(), password).map_err(|fault| format!("password: {fault}"))?;
-    std::fs::create_dir_all(&config.data)?;
-    let accounts = Accounts::open(&config.accounts()).await?;
+    directory::make_if_new(config).await?;
+    let accounts = Accounts::open_existing(&config.accounts()).await?;
     let user = accounts.create_user(&name, &api::password::hash(password)?, now_ms()).await?;
     accounts.close().await;
     writeln!(out, "{user}")?;
@@ -72,9 +72,9 @@ pub(super) async fn token(
     out: &mut impl Write,
 ) -> Result<ExitCode, Box<dyn Error>> {
     // Opening locks the directory: a running server is asked by POST /v1/admin/token instead.
-    let store = Store::open(&config.data, &config.storage())?;
-    let keys = Keys::open_or_create(&config.data, now_ms())?;
-    let accounts = Accounts::open_existing(&config.accounts()).await?;
+    let store = directory::open_store(config)?;
+    let Parts { keys, accounts, .. } = directory::open_parts(config, &store).await?;
+    directory::promise(config)?;
     let account = found(&accounts, wanted.user).await?;
     let device = device(&accounts, account.user, wanted.device).await?;
     // The device exists in the core before there is a token for it.

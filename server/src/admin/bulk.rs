@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use api::{Accounts, Keys, Name, OPERATOR_TOKEN_MS, now_ms};
+use api::{Keys, Name, OPERATOR_TOKEN_MS, now_ms};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Part, Row};
 use protocol::limits::DEVICES_MAX;
 use protocol::query::{Answer, Query};
@@ -16,6 +16,8 @@ use protocol::{BayId, DeviceId, ShardId, UserId};
 use storage::{Store, Tier};
 
 use crate::config::Config;
+use crate::directory::{self, Parts};
+use crate::owner;
 
 /// Accounts in one SQL transaction.
 const CHUNK: usize = 10_000;
@@ -38,9 +40,9 @@ pub(super) async fn create_users(
     let names = (1..=wanted.count).map(|number| Name::parse(&format!("{}{number:06}", wanted.prefix)));
     let names = names.collect::<Result<Vec<_>, _>>().map_err(|fault| format!("--prefix: {fault}"))?;
     // Opening locks the directory: a running server is refused before anything is made.
-    let store = Store::open(&config.data, &config.storage())?;
-    let keys = Keys::open_or_create(&config.data, now_ms())?;
-    let accounts = Accounts::open(&config.accounts()).await?;
+    let store = directory::open_store(config)?;
+    let Parts { keys, accounts, .. } = directory::open_parts(config, &store).await?;
+    directory::promise(config)?;
     let created_ms = now_ms();
     let mut made = Vec::with_capacity(names.len());
     for chunk in names.chunks(CHUNK) {
@@ -57,7 +59,7 @@ pub(super) async fn create_users(
     accounts.set_all_in_core(&users).await?;
     accounts.close().await;
     let token_ms = wanted.ttl_s.map_or(OPERATOR_TOKEN_MS, |seconds| seconds.saturating_mul(1000));
-    write_tokens(wanted.tokens, &keys, &made, token_ms)
+    owner::outside(|| write_tokens(wanted.tokens, &keys, &made, token_ms))?
         .map_err(|error| format!("{}: {error}", wanted.tokens.display()))?;
     writeln!(out, "{} accounts, tokens in {}", users.len(), wanted.tokens.display())?;
     Ok(ExitCode::SUCCESS)

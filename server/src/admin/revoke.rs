@@ -35,15 +35,25 @@ pub(super) async fn in_directory(
     // Opening locks the directory: a running server is asked with --server instead.
     let store = Store::open(&config.data, &config.storage())?;
     let accounts = Accounts::open_existing(&config.accounts()).await?;
-    let mut ended = 0;
-    for_each(&accounts, wanted, async |account, device| {
-        ended += end(&store, &accounts, account, device).await?;
-        Ok(())
-    })
-    .await?;
+    let ended = end_each(&store, &accounts, wanted).await?;
     accounts.close().await;
     writeln!(out, "devices logged out: {ended}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gives how many the core knew.
+pub(super) async fn end_each(
+    store: &Store,
+    accounts: &Accounts,
+    wanted: Wanted<'_>,
+) -> Result<usize, Box<dyn Error>> {
+    let mut ended = 0;
+    for_each(accounts, wanted, async |account, device| {
+        ended += end(store, accounts, account, device).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(ended)
 }
 
 /// On the running server of this directory, whose token it takes.

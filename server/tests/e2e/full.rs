@@ -16,10 +16,10 @@ use crate::raw::{Raw, token};
 const SETTINGS: &[&str] = &["--space-reserve-mib", "16"];
 
 /// A file system of its own, in memory; `None` where this process may not mount.
-struct Disk<'a>(&'a Path);
+pub struct Disk<'a>(&'a Path);
 
 impl<'a> Disk<'a> {
-    fn mount(at: &'a Path, options: &str) -> Option<Self> {
+    pub fn mount(at: &'a Path, options: &str) -> Option<Self> {
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", options, "maru-test"]).arg(at).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))

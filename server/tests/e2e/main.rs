@@ -19,6 +19,7 @@ macro_rules! over_both {
     };
 }
 
+mod backup;
 mod big;
 mod bounds;
 mod consent;
@@ -29,6 +30,7 @@ mod families;
 mod farewells;
 mod frames;
 mod full;
+mod golden;
 mod hour;
 mod http;
 mod interop;
@@ -48,8 +50,10 @@ mod neighbours;
 mod networks;
 mod node;
 mod operations;
+mod owner;
 mod page;
 mod pair;
+mod parts;
 mod pending;
 mod people;
 mod port;
@@ -64,6 +68,7 @@ mod sdk;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;
 mod slow;
+mod small_disk;
 mod terminal;
 mod tls;
 mod visits;

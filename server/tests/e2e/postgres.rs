@@ -96,3 +96,54 @@ fn its_password_is_not_told_when_it_cannot_be_opened() {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// The accounts stay where they are; what is restored is the rest, made to agree with them. A directory whose accounts were
+/// in a PostgreSQL starts with no other place, and not with an empty database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_has_all_but_the_accounts_which_are_the_newer_part() {
+    let postgres = Postgres::start();
+    let url = postgres.fresh();
+    let mut node = Node::start(1, &["--database", &url]);
+    let account = node.account();
+    account.signup("ann", PASSWORD).await.unwrap();
+    account.login("ann", PASSWORD, None).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (backup, restored, data) =
+        (place("backup"), place("restored"), node.data.to_str().unwrap().to_owned());
+    let run = |url: Option<&str>, args: &[&str]| {
+        let mut command = Command::new(maru());
+        command.arg("admin").args(args).envs(url.map(|url| ("MARU_DATABASE", url)));
+        let output = command.output().unwrap();
+        (output.status.success(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    };
+    let (is_made, words) =
+        run(Some(&url), &["backup", "--server", &node.admin, "--data", &data, "--to", &backup]);
+    assert!(is_made && !std::path::Path::new(&backup).join("accounts.sqlite").exists(), "{words}");
+    // Somebody comes after the store was copied and before the accounts are.
+    account.signup("bob", PASSWORD).await.unwrap();
+    account.login("bob", PASSWORD, None).await.unwrap();
+    assert_eq!(node.stop(), Some(0));
+    let (is_restored, words) = run(None, &["restore", "--from", &backup, "--data", &restored]);
+    assert!(!is_restored && words.contains("in a PostgreSQL"), "{words}");
+    let (is_restored, words) = run(Some(&url), &["restore", "--from", &backup, "--data", &restored]);
+    assert!(is_restored && words.contains("broken 0, lost 0"), "{words}");
+    node.data = restored.clone().into();
+    node.up(1);
+    let account = node.account();
+    for name in ["ann", "bob"] {
+        account.login(name, PASSWORD, None).await.unwrap();
+    }
+    assert_eq!(node.stop(), Some(0));
+    for (wrong, told) in [("sqlite", "the accounts of"), (postgres.fresh().as_str(), "are empty")] {
+        let output = Command::new("timeout")
+            .arg("120")
+            .arg(maru())
+            .args(["serve", "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--data", &restored])
+            .env("MARU_DATABASE", wrong)
+            .output()
+            .unwrap();
+        let words = text(&output.stderr);
+        assert!(output.status.code() == Some(1) && words.contains(told), "{words}");
+    }
+}

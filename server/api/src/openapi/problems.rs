@@ -84,6 +84,8 @@ const PROBLEMS: &[Problem] = &[
         "the channel has a family of its own already, has none, or is giving it back",
     ),
     never("too_many_families", 409, "as many channels as may have a family of their own"),
+    never("backup_refused", 409, "there is something at the place of the backup, or nothing to back up"),
+    later("backup_running", 409, "another backup is being made"),
     never("key_signs", 409, "the key signs; rotate first"),
     never("too_many_keys", 409, "there are as many keys as there may be; retire one"),
     never("too_large", 413, "the body is above 16 KiB"),

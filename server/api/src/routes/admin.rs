@@ -10,6 +10,7 @@ use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
+pub(crate) mod backups;
 pub(crate) mod device;
 pub(super) mod families;
 pub(super) mod keys;

@@ -52,6 +52,8 @@ pub const STEPS: &[Step] = &[
     step("listFamilies", 200, &[], &[]),
     step("returnFamily", 204, &[], &[]),
     step("drain", 204, &[], &[]),
+    step("beginBackup", 202, &[], &[]),
+    step("lastBackup", 200, &[], &[]),
     step("makeInvites", 201, &[], &[("code", "/invites/0/code"), ("other", "/invites/1/invite")]),
     step("listAllInvites", 200, &[], &[]),
     step("revokeAnyInvite", 204, &[("id", Kept("other"))], &[]),

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, ChatUrl, Database, Family, FamilyRefusal, HomeError, Homes, Issuers,
-    Keys, Lifetimes, Listeners, Parts, Pending, PostgresUrl, Settings, Signup, Visit, now_ms,
+    Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
+    FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, Parts, Pending, PostgresUrl,
+    Settings, Signup, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::token::Key;
@@ -61,6 +62,7 @@ pub struct FakeHomes {
     pub answers: Mutex<VecDeque<Vec<Frame>>>,
     /// Whether it makes up an answer where there is none.
     pub makes_up: AtomicBool,
+    pub backup: Mutex<Option<String>>,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
 }
@@ -220,6 +222,16 @@ impl Homes for FakeHomes {
             let answer = answer.or_else(|| makes_up.then(|| vec![made_up(&frame)]));
             answer.ok_or_else(|| HomeError::NotNow("the test has no answer".into()))
         })
+    }
+
+    fn begin_backup(&self, to: std::path::PathBuf) -> Pending<'_, Result<(), BackupRefused>> {
+        *self.backup.lock().unwrap() = Some(to.display().to_string());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn backup(&self) -> Option<BackupReport> {
+        let to = self.backup.lock().unwrap().clone()?;
+        Some(BackupReport { to, is_running: true, began_ms: 1, ..BackupReport::default() })
     }
 
     fn is_ready(&self) -> bool {
