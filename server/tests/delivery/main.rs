@@ -4,7 +4,9 @@
 
 mod doctor;
 mod manual;
+mod package;
 mod rocksdb;
+mod supply;
 mod unit;
 
 use std::path::{Path, PathBuf};
