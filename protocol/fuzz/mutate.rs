@@ -54,6 +54,8 @@ pub(crate) fn mutate(bytes: &mut Vec<u8>, others: &[Vec<u8>], walk: &mut Walk) {
     }
 }
 
+// Settings are arguments everywhere else; a test has none.
+#[allow(clippy::disallowed_methods)]
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}; must be a number")))

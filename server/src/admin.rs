@@ -303,15 +303,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 .await
             }
             Task::DeleteUser { place, user, server, trust } => {
-                let change = person::Change::Erase;
-                person::change(
-                    &place.existing()?,
-                    user,
-                    server.as_deref().map(|url| (url, trust)),
-                    change,
-                    &mut out,
-                )
-                .await
+                let server = server.as_deref().map(|url| (url, trust));
+                person::change(&place.existing()?, user, server, person::Change::Erase, &mut out).await
             }
             Task::Invite { place, count, uses, expires } => {
                 invites::make(&place.existing()?, *count, *uses, *expires, &mut out).await

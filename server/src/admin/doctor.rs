@@ -196,7 +196,7 @@ fn certificate_of(config: &Config) -> Finding {
     if files.is_none() && !own.try_exists().is_ok_and(|is_there| is_there) {
         return node::own_certificate(config.has_tls());
     }
-    let shown = files.map_or(Path::new(certificate::OWN_CERTIFICATE), |(certificate, _)| certificate);
+    let shown = files.map_or_else(|| Path::new(certificate::OWN_CERTIFICATE), |(certificate, _)| certificate);
     let days_left = certificate::load(&config.data, files)
         .map(|loaded| loaded.certificates.report(api::now_ms()).days_left)
         .map_err(|error| error.to_string());
@@ -227,11 +227,10 @@ fn as_json(findings: &[Finding]) -> String {
             json!({"check": check, "verdict": verdict.word(), "found": found, "change": change})
         })
         .collect();
-    let mut object = json!({ "findings": list });
-    for verdict in Verdict::ALL {
-        object[verdict.word()] = count(findings, verdict).into();
-    }
-    format!("{object}\n")
+    let counts = Verdict::ALL.map(|verdict| (verdict.word().to_owned(), json!(count(findings, verdict))));
+    let mut object = serde_json::Map::from_iter(counts);
+    object.insert("findings".to_owned(), list.into());
+    format!("{}\n", serde_json::Value::from(object))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::call::{Body, Call, Operation};
 use crate::world::{PASSWORD, World};
 
+#[allow(dead_code)]
 #[path = "../../../../protocol/fuzz/mutate.rs"]
 mod mutate;
 
