@@ -1,12 +1,14 @@
 # make run   set up what is missing, build, serve on embedded defaults with data in ./data
 # make test  set up what is missing, then every check there is
+# make fuzz  what the fuzz tests of `test` do, for long: FUZZ=100 is a hundred times as many inputs, from a new place each time
+# make release, make deb, make sbom: the binary, the package and the bill of materials that are given away
 # make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (an hour; BENCH=quick: a quarter of one)
 # The parts of `test` can be run alone: fmt clippy doc unit
 
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup setup-test fmt clippy doc unit busy sim mutants bench interop
+.PHONY: help run test setup setup-test fmt clippy doc unit busy sim mutants bench interop fuzz deny release deb sbom aarch64
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -25,7 +27,7 @@ run: setup
 	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
-test: setup-test fmt clippy doc $(if $(MAKE_TEST_BUSY),busy,unit)
+test: setup-test fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit)
 	@echo "make test: all checks passed"
 
 fmt:
@@ -60,6 +62,32 @@ sim:
 # Deliberate faults in the core, the store and the edge, each of which a test must catch.
 mutants:
 	$(CARGO) test --locked -p sim --test mutants -- --ignored --nocapture
+
+# docs/fuzz.md: targets, and what they found. A finding prints MARU_FUZZ_SEED, which runs that input first.
+FUZZ ?= 50
+MARU_FUZZ_SEED ?= $(shell date +%s%6N)
+fuzz: setup
+	MARU_FUZZ_TIMES=$(FUZZ) MARU_FUZZ_SEED=$(MARU_FUZZ_SEED) $(CARGO) test --locked -p protocol --test bytes mutations -- --nocapture
+	MARU_FUZZ_TIMES=$(FUZZ) MARU_FUZZ_SEED=$(MARU_FUZZ_SEED) $(CARGO) test --locked -p edge -p api -p server --lib fuzz -- --nocapture
+	MARU_FUZZ_TIMES=$(FUZZ) MARU_FUZZ_SEED=$(MARU_FUZZ_SEED) $(CARGO) test --locked -p api --test contract fuzz -- --nocapture
+
+# Advisories, if cargo-deny is installed and its database is reachable; licences and sources are in `unit` too.
+deny:
+	@./deploy/deny.sh
+
+# The code for another kind of processor, if its library and compiler are installed: rustup target add, apt install gcc-aarch64-linux-gnu.
+aarch64:
+	@./deploy/aarch64.sh
+
+release:
+	@./deploy/release.sh
+
+OUT ?= $${CARGO_TARGET_DIR:-target}/package
+deb:
+	@./deploy/deb.sh $(OUT)
+
+sbom:
+	@./deploy/sbom.sh $(OUT)
 
 # What docs/performance.md is made by. Wants two cores that nothing else uses. Microbenches are criterion's: cargo bench -p benches
 BENCH ?= full

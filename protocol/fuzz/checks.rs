@@ -13,6 +13,7 @@ use protocol::body::sync::{
 use protocol::body::{Body, KINDS, check, encode, is_readable, read};
 use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, PositionRow};
 use protocol::cost::{FRAME_TOKENS_MAX, tokens};
+use protocol::token::{Key, sign, verify};
 use protocol::ws::{Decoder, Event, Role};
 use protocol::{Code, Frame, Header};
 
@@ -115,5 +116,19 @@ pub fn batch(data: &[u8]) {
     }
     if let Some(row) = AccountRow::decode(data) {
         assert_eq!(row.encode(), data);
+    }
+}
+
+/// The keys of tokens that are checked.
+pub fn token_keys() -> [Key; 2] {
+    [Key { id: 3, secret: [3; 32] }, Key { id: 7, secret: [7; 32] }]
+}
+
+/// Any text as a token: no panic, and what is taken is byte by byte what one of the keys signs for these claims.
+pub fn token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let keys = token_keys();
+    if let Ok(claims) = verify(&keys, text, 1) {
+        assert!(keys.iter().any(|key| sign(key, &claims) == text), "another spelling: {text}");
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod ask;
 mod backup;
 pub(crate) mod bulk;
 mod check;
+mod doctor;
 mod families;
 mod identities;
 mod invites;
@@ -55,6 +56,15 @@ struct Place {
 enum Task {
     /// Verify everything that a stopped data directory promises; exit code 1 when something is wrong.
     Check(Place),
+    /// Look at this machine and at the settings, and say what to change: limits, kernel, disk, certificate, ports. Changes nothing;
+    /// also beside a running server. Exit code 1 when something is wrong.
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+        /// Print an object with the findings.
+        #[arg(long)]
+        json: bool,
+    },
     /// Give a stopped data directory that came back from a backup a new generation, so that no device believes to hold
     /// what was lost. Run it once, after the restore and before the first start.
     Renew(Place),
@@ -283,6 +293,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
     runtime.block_on(async {
         match &flags.task {
             Task::Check(place) => check::run(&place.existing()?, &mut out).await,
+            Task::Doctor { place, json } => doctor::run(place.load(), *json, &mut out).await,
             Task::Renew(place) => renew::run(&place.existing()?, &mut out),
             Task::Backup(flags) => backup::run(flags, &mut out).await,
             Task::Restore(flags) => restore::run(flags, &mut out).await,

@@ -7,7 +7,8 @@
 mod cores;
 mod memory;
 
-pub(crate) use cores::raise_descriptors;
+pub(crate) use cores::{available as available_cores, raise_descriptors};
+pub(crate) use memory::limit as memory_limit;
 
 use std::io;
 use std::net::SocketAddr;

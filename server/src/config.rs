@@ -3,6 +3,8 @@
 //! A name that is none and a value out of its bounds are refused at start, with where it came from, what was found and
 //! what is allowed. Every layer is checked, also where a higher one overrides it: a mistake that waits is worse.
 
+#[cfg(test)]
+mod fuzz;
 mod issuers;
 mod pin;
 mod settings;

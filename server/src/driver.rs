@@ -24,6 +24,8 @@ use crate::clock::Now;
 use crate::handover::Parcel;
 use crate::mesh::Bell;
 
+pub(crate) use epoll::BACKLOG;
+pub(crate) use udp::SOCKET_BYTES;
 pub use udp::{Group, Quic, reserve as reserve_quic};
 
 /// What the operator set for the connections of one shard, with the documented defaults.

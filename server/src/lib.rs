@@ -18,6 +18,7 @@ pub mod handover;
 pub mod heap;
 pub mod latency;
 pub mod logging;
+pub mod manual;
 pub mod mesh;
 pub mod metrics;
 pub mod owner;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use server::{admin, chat, owner, serve};
+use clap::{CommandFactory, Parser, Subcommand};
+use server::{admin, chat, manual, owner, serve};
 
 /// Maru, the open floor where everyone gathers to talk.
 #[derive(Parser)]
@@ -21,6 +21,10 @@ enum Verb {
     Chat(chat::Flags),
     /// Look after a data directory.
     Admin(admin::Flags),
+    /// Print completions for a shell, for example: maru completions bash > /etc/bash_completion.d/maru.
+    Completions(manual::Completions),
+    /// Write man pages.
+    Man(manual::Pages),
 }
 
 fn main() -> ExitCode {
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
         Verb::Serve(flags) => serve::run(&flags),
         Verb::Chat(flags) => chat::run(flags),
         Verb::Admin(flags) => admin::run(&flags),
+        Verb::Completions(wanted) => manual::completions(Line::command(), &wanted),
+        Verb::Man(wanted) => manual::pages(Line::command(), &wanted),
     };
     outcome.unwrap_or_else(|error| {
         // Whoever read our output has seen enough (`| head`).

@@ -4,7 +4,11 @@
 # that file, so debug, release, test and clippy builds never compile C++ again
 # (the crate's own build takes about 25 minutes on 2 cores, per profile).
 #
-# Usage: storage/rocksdb/build.sh       run again at any time; a no-op if up to date
+# What is compiled comes out of crate archives whose SHA-256 is the one that Cargo.lock names; the library's own SHA-256 is written
+# beside it and checked at each run, before anything links it (verify.sh): another library is thrown away and compiled again.
+#
+# Usage: storage/rocksdb/build.sh          run again at any time; a no-op if up to date
+#        storage/rocksdb/build.sh --check  look only: 0 if the library is there and is the one that was compiled, else 1 and why
 #   MARU_CACHE  cache directory         (default: $XDG_CACHE_HOME/maru or ~/.cache/maru)
 #   MARU_JOBS   parallel compiler runs  (default: nproc; about 1.5 GB of memory each)
 #   CXX         C++20 compiler          (default: g++)
@@ -13,6 +17,8 @@ set -euo pipefail
 export LC_ALL=C
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+VERIFY=$ROOT/storage/rocksdb/verify.sh
+case ${1:-} in "" | --check) ONLY=${1:-} ;; *) echo "usage: build.sh [--check]" >&2; exit 2 ;; esac
 CACHE=${MARU_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/maru}
 mkdir -p "$CACHE" && CACHE=$(cd "$CACHE" && pwd) # absolute, for the symlink
 JOBS=${MARU_JOBS:-$(nproc)}
@@ -85,11 +91,25 @@ crate_dir() { # name -> source directory of that crate
 SYS=$(crate_dir librocksdb-sys)
 LZ4=$(crate_dir lz4-sys)
 ZSTD=$(crate_dir zstd-sys)
+# The directories above are what cargo unpacked some day; only the archives have a checksum. So it is they that are compiled, unpacked
+# anew. A vendored crate has none (cargo checks its files itself).
+checksum() { # source directory of a crate -> what Cargo.lock says of its archive
+  local name=${1##*/}
+  sed -n "/^name = \"${name%%-[0-9]*}\"$/,/^$/s/^checksum = \"\(.*\)\"$/\1/p" "$TMP/Cargo.lock" | head -1
+}
+unpack() { # source directory of a crate -> the same out of its archive, or itself if there is none
+  local archive=${1/\/registry\/src\//\/registry\/cache\/}.crate
+  [[ -f $archive ]] || { say "no archive of ${1##*/}: compiled as vendored" >&2; echo "$1"; return; }
+  [[ $(sha256sum <"$archive" | cut -d' ' -f1) == "$(checksum "$1")" ]] ||
+    die "$archive is not the archive that Cargo.lock names; delete it and run again"
+  mkdir -p "$TMP/src" && tar -xzf "$archive" -C "$TMP/src" && echo "$TMP/src/${1##*/}"
+}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$SYS/Cargo.toml" | head -1)
 
-# --- 3. Flags: as in librocksdb-sys/build.rs, plus hardware CRC32C -----------
+# --- 3. Flags: as in librocksdb-sys/build.rs, plus hardware CRC32C and hardening
 FLAGS=(
   -std=c++20 -O2 -fPIC -ffunction-sections -fdata-sections -w -include cstdint
+  -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
   -DNDEBUG -DLZ4=1 -DZSTD=1 -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION
   -DOS_LINUX -DROCKSDB_PLATFORM_POSIX -DROCKSDB_LIB_IO_POSIX
   -DROCKSDB_SCHED_GETCPU_PRESENT -DROCKSDB_AUXV_GETAUXVAL_PRESENT
@@ -130,6 +150,9 @@ export -f compile
 
 build() {
   rm -rf "$OUT".tmp.* # of a killed run: we hold the lock
+  SYS=$(unpack "$SYS")
+  LZ4=$(unpack "$LZ4")
+  ZSTD=$(unpack "$ZSTD")
   BUILD=$(mktemp -d "$OUT.tmp.XXXXXX")
   mkdir "$BUILD/obj" "$BUILD/inc"
   # Only the headers that the -sys crates export, as cargo would do it.
@@ -165,22 +188,26 @@ build() {
   done
   { echo "librocksdb-sys $version"; "$CXX" --version | head -1; echo "${FLAGS[*]}"; } >"$BUILD/info.txt"
   rm -rf "$BUILD/obj" "$BUILD/inc" "$BUILD/args"
-  chmod 755 "$BUILD"
+  (cd "$BUILD" && sha256sum librocksdb.a >sha256)
+  chmod 755 "$BUILD" && chmod 644 "$BUILD"/*
+  rm -rf "$OUT" # one that was refused
   mv -T "$BUILD" "$OUT" # atomic: $OUT is complete as soon as it exists
 }
 
 # The name: everything that decides the result (comments do not).
 key=$({
   echo "${FLAGS[*]}" "$UNUSED" "$(uname -m)" "$("$CXX" --version | head -1)"
-  echo "${LZ4##*/} ${ZSTD##*/}"
+  echo "$(checksum "$SYS") $(checksum "$LZ4") $(checksum "$ZSTD")"
   declare -f compile build
 } | sha256sum | cut -c1-12)
 OUT=$CACHE/rocksdb-$version-$key
 
-if [[ ! -e $OUT/librocksdb.a ]]; then
+if [[ $ONLY == --check ]]; then "$VERIFY" "$OUT"; exit; fi
+if [[ ! -e $OUT ]] || ! "$VERIFY" "$OUT"; then
   exec 9>"$OUT.lock"
   flock -n 9 || { say "another run is compiling the same version, waiting for it"; flock 9; }
-  [[ -e $OUT/librocksdb.a ]] || build
+  "$VERIFY" "$OUT" 2>/dev/null || build
+  "$VERIFY" "$OUT" || die "what was just compiled is refused (see above)"
 fi
 
 # --- 5. Point the checkout at it ---------------------------------------------

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_is_no_pin_and_no_file_of_certificates_is_named() {
         assert!(Trust::pin(&"0a".repeat(32)).is_ok());
-        for wrong in ["", "0a", &"0g".repeat(32), &"0a".repeat(33)] {
+        for wrong in ["", "0a", &"0g".repeat(32), &"+a".repeat(32), &"0a".repeat(33)] {
             assert_eq!(Trust::pin(wrong).unwrap_err(), TrustError::Pin(wrong.to_owned()));
         }
         let words = Trust::authorities(Path::new("/nowhere/ca.pem")).unwrap_err().to_string();

@@ -6,6 +6,8 @@
 #[allow(unreachable_pub)]
 #[path = "../../fuzz/checks.rs"]
 mod checks;
+#[path = "../../fuzz/mutate.rs"]
+mod mutate;
 
 mod commit;
 mod frame;

@@ -5,62 +5,14 @@ use protocol::body::session::{Hello, Reject};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MemberItem, Members};
 use protocol::body::{Body, KINDS, encode};
 use protocol::commit::{Batch, ChannelRow, IntervalRow, Part, PositionRow, Row};
-use protocol::partition::mix64;
+use protocol::token::{Claims, sign};
 use protocol::ws::{ControlFrame, Opcode, encode_header};
-use protocol::{BayId, ChannelId, InboxSeq, Seq, ShardId, Stamp, UserId};
+use protocol::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, Stamp, UserId};
 
 use crate::checks;
+use crate::mutate::each_mutation;
 
-const ROUNDS: u64 = 20_000;
-
-/// A seeded walk through the numbers.
-struct Walk(u64);
-
-impl Walk {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = mix64(self.0);
-        (self.0 % bound.max(1) as u64) as usize
-    }
-}
-
-/// One to four small changes.
-fn mutate(bytes: &mut Vec<u8>, walk: &mut Walk) {
-    const LIKELY: [u8; 10] = [0, 1, 2, 0x7f, 0x80, 0xff, 8, 9, 0x88, 0xfe];
-    for _ in 0..=walk.below(4) {
-        let at = walk.below(bytes.len());
-        match walk.below(7) {
-            0 if !bytes.is_empty() => bytes[at] ^= 1 << walk.below(8),
-            1 if !bytes.is_empty() => bytes[at] = LIKELY[walk.below(LIKELY.len())],
-            2 => bytes.truncate(at),
-            3 => bytes.insert(at, LIKELY[walk.below(LIKELY.len())]),
-            4 if !bytes.is_empty() => {
-                bytes.remove(at);
-            }
-            5 if !bytes.is_empty() => {
-                let from = walk.below(bytes.len());
-                let len = walk.below(9).min(bytes.len() - from.max(at));
-                bytes.copy_within(from..from + len, at);
-            }
-            _ => bytes.push(walk.below(256) as u8),
-        }
-    }
-}
-
-fn each_mutation(seeds: &[Vec<u8>], check: fn(&[u8])) {
-    for seed in seeds {
-        check(seed);
-    }
-    for round in 0..ROUNDS {
-        let mut walk = Walk(round);
-        let mut bytes = seeds[walk.below(seeds.len())].clone();
-        mutate(&mut bytes, &mut walk);
-        let outcome = std::panic::catch_unwind(|| check(&bytes));
-        if let Err(panic) = outcome {
-            eprintln!("seed {round}, bytes {bytes:02x?}");
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
+const INPUTS: u64 = 20_000;
 
 fn body_seed<T: Body>(value: &T) -> Vec<u8> {
     let place = KINDS.iter().position(|(kind, _)| *kind == T::KIND).expect("a known kind");
@@ -98,7 +50,7 @@ fn body_seeds() -> Vec<Vec<u8>> {
 
 #[test]
 fn bodies() {
-    each_mutation(&body_seeds(), checks::body);
+    each_mutation("body", &body_seeds(), INPUTS, checks::body);
 }
 
 #[test]
@@ -106,7 +58,7 @@ fn frames() {
     let stamp = Stamp { seq: Seq(1), time_ms: 2, sender: UserId(3) };
     let sent = encode(7, &SendText { channel: 77, text: "see you at five".to_owned() });
     let seeds = [sent.bytes().to_vec(), sent.stamp(stamp).bytes().to_vec()];
-    each_mutation(&seeds, checks::frame);
+    each_mutation("frame", &seeds, INPUTS, checks::frame);
 }
 
 #[test]
@@ -127,7 +79,7 @@ fn websocket_streams() {
     let client = [&[0x07][..], &stream].concat();
     let pong = ControlFrame::pong(b"x", Some([7; 4]));
     let masked = [&[0x06, 0x82, 0x83, 1, 2, 3, 4, 5, 6, 7][..], pong.as_bytes()];
-    each_mutation(&[client, masked.concat()], checks::ws);
+    each_mutation("ws", &[client, masked.concat()], INPUTS, checks::ws);
 }
 
 #[test]
@@ -151,5 +103,16 @@ fn batches() {
     let parts = vec![Part { bay: BayId(3), rows }, Part { bay: BayId(5), rows: second }];
     let batch = Batch { shard: ShardId(3), number: 4, parts };
     let values = [batch.encode().to_vec(), stay.encode(), position.encode().to_vec()];
-    each_mutation(&values, checks::batch);
+    each_mutation("batch", &values, INPUTS, checks::batch);
+}
+
+#[test]
+fn tokens() {
+    let claims =
+        Claims { user: UserId(1 << 40), device: DeviceId(9), expires_ms: 1 << 41, issued_ms: 1 << 40 };
+    let keys = checks::token_keys();
+    let seeds = keys.iter().map(|key| sign(key, &claims).into_bytes());
+    // Of the first layout, and two that are none.
+    let more = ["m1.AQAAAAEAAAAAAAAAAgAAAAAAAAAA.", "m2..", ""].map(|text| text.as_bytes().to_vec());
+    each_mutation("token", &seeds.chain(more).collect::<Vec<_>>(), INPUTS, checks::token);
 }

@@ -100,6 +100,22 @@ impl PostgresUrl {
         let is_understood = sqlx::postgres::PgConnectOptions::from_url(url).is_ok();
         (is_postgres && is_known && is_named && is_understood).then_some(Self(options))
     }
+
+    /// Logs in, asks for its version and changes nothing.
+    ///
+    /// # Errors
+    /// [`AccountsError::Unreachable`]
+    pub async fn version(&self) -> Result<String, AccountsError> {
+        sqlx::any::install_default_drivers();
+        let ask = async {
+            let mut connection = self.0.clone().disable_statement_logging().connect().await?;
+            let (version,): (String,) = sqlx::query_as("SELECT version()").fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(version)
+        };
+        let asked = timeout(POSTGRES_WAIT, ask).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        asked.map_err(|error| AccountsError::Unreachable { place: format!("{self:?}"), error })
+    }
 }
 
 impl Database {

@@ -32,6 +32,8 @@ mod bot_token;
 mod buckets;
 mod database;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod hasher;
 mod homes;
 mod idempotency;

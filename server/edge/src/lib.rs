@@ -19,6 +19,8 @@
 mod carrier;
 mod connection;
 mod egress;
+#[cfg(test)]
+mod fuzz;
 mod halves;
 mod http;
 mod inbound;

@@ -7,7 +7,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 const DESCRIPTORS_UNLIMITED: u64 = 1 << 20;
 
 /// The cores that this process may use, by number; at least one.
-pub(super) fn available() -> Vec<u16> {
+pub(crate) fn available() -> Vec<u16> {
     let Ok(set) = sched_getaffinity(None) else { return vec![0] };
     let cores = (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core));
     let cores: Vec<u16> = cores.filter_map(|core| u16::try_from(core).ok()).collect();

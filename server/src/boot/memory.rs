@@ -18,7 +18,7 @@ fn share(set: Option<usize>, memory: Option<u64>, shards: u16) -> usize {
 }
 
 /// The least of the machine's memory and the limits of the control groups; `None` where neither can be read.
-fn limit() -> Option<u64> {
+pub(crate) fn limit() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total(&text));
     let groups = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| own_group(&text));
     let group = groups.and_then(|own| least_of_groups(Path::new("/sys/fs/cgroup"), &own));

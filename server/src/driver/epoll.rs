@@ -6,6 +6,7 @@ mod socket;
 mod strangers;
 mod transfer;
 
+pub(crate) use socket::BACKLOG;
 pub(super) use socket::bind;
 
 use std::collections::VecDeque;

@@ -33,7 +33,7 @@ const RECEIVES_PER_TURN: usize = 8;
 /// Datagrams sent in one call, at most.
 const SEGMENTS_MAX: usize = 32;
 /// Wanted kernel buffers; a busy shard reads every few milliseconds. The kernel may grant less.
-const SOCKET_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const SOCKET_BYTES: usize = 2 * 1024 * 1024;
 /// From so many connections without Hello on, clients must show their address first.
 const RETRY_ABOVE: usize = 256;
 

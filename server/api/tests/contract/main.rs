@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod call;
+mod fuzz;
 mod pages;
 mod schema;
 mod steps;
@@ -165,7 +166,11 @@ async fn contract() -> Contract {
         settings.signup = Signup::Invite;
         settings.user_invites = 5;
     });
-    let world = world.await;
+    described(world.await).await
+}
+
+/// A server with the documents that it gives away.
+async fn described(world: World) -> Contract {
     world.homes.ready.store(true, Ordering::Release);
     world.homes.makes_up.store(true, Ordering::Release);
     let document = async |base: &str| -> Value {

@@ -18,6 +18,7 @@ use crate::Moment;
 use crate::tls::tests::{Anybody, certified};
 
 mod ends;
+mod fuzz;
 mod halves;
 mod hostile;
 mod slow;

@@ -67,13 +67,13 @@ pub(crate) fn certified(
     Arc::new(SingleCertAndKey::from(pair))
 }
 
-fn server() -> Arc<ServerConfig> {
+pub(crate) fn server() -> Arc<ServerConfig> {
     let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
     config(certified(signed.cert.der().clone(), key), ALPN).unwrap()
 }
 
-fn client(alpn: &[&[u8]]) -> ClientConnection {
+pub(crate) fn client(alpn: &[&[u8]]) -> ClientConnection {
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that the kernel holds until they are accepted; it cuts this to net.core.somaxconn.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// Bytes that the kernel takes for a connection beyond what it has sent. By itself it takes megabytes, and says that there
 /// is room again when a third of them is gone: on a link of 1 KB/s that is many minutes, in which a reader that takes
