@@ -11,12 +11,14 @@ mod source;
 pub use issuers::issuers;
 pub use pin::Pin;
 pub use settings::{SETTINGS, Setting};
-pub use source::{ConfigError, Source, environment, load};
+pub use source::{ConfigError, Source, environment, file, load, written};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
+
+use crate::logging::{Format, Wanted};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -108,6 +110,10 @@ pub struct Config {
     pub wal_bytes: u64,
     /// What is logged.
     pub log: LevelFilter,
+    /// How.
+    pub log_format: Format,
+    /// Whether audit events are.
+    pub audit: bool,
 }
 
 /// Whether the TCP ports speak TLS. QUIC always does.
@@ -178,6 +184,8 @@ impl Default for Config {
             memtable_bytes: store.memtable_bytes,
             wal_bytes: store.wal_bytes,
             log: LevelFilter::INFO,
+            log_format: Format::Text,
+            audit: true,
         }
     }
 }
@@ -232,6 +240,12 @@ impl Config {
     pub fn admin_listen(&self) -> SocketAddr {
         let port = if self.http.port() == 0 { 0 } else { ADMIN_PORT };
         self.admin_listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// What is logged.
+    #[must_use]
+    pub fn logged(&self) -> Wanted {
+        Wanted { level: self.log, audit: self.audit }
     }
 
     /// What the store is opened with.

@@ -17,6 +17,7 @@ pub mod latency;
 pub mod logging;
 pub mod mesh;
 pub mod metrics;
+pub mod notify;
 pub mod plane;
 pub mod reader;
 pub mod serve;

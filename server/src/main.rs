@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use server::{admin, chat, serve};
+use server::{admin, chat, logging, serve};
 
 /// Maru, the open floor where everyone gathers to talk.
 #[derive(Parser)]
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         if cause == Some(std::io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("maru: {error}");
+        logging::last_words(&error.to_string());
         ExitCode::FAILURE
     })
 }

@@ -2,11 +2,11 @@
 
 mod flags;
 mod memory;
+mod reload;
 
 pub use flags::Flags;
 
 use std::error::Error;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,8 +23,10 @@ use tokio::task::JoinHandle;
 use crate::boot::{self, BootError, Event, Node, raise_descriptors};
 use crate::certificate;
 use crate::config::{self, Config, StoreKind};
+use crate::logging::{self, tell};
+use crate::notify::Notify;
 use crate::space::ballast;
-use crate::{fatal, heap, logging};
+use crate::{fatal, heap};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -43,11 +45,18 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// # Errors
 /// What kept it from starting, in words for the operator.
 pub fn run(flags: &Flags) -> Outcome<ExitCode> {
+    logging::open();
+    let outcome = start(flags);
+    logging::flush();
+    outcome
+}
+
+fn start(flags: &Flags) -> Outcome<ExitCode> {
     let began = Instant::now();
     heap::give_back_large_blocks();
     let config = config::load(&flags.set, config::environment(), flags.config.as_deref())?;
     config.refuse_clear_text()?;
-    logging::start(config.log);
+    logging::start(config.logged(), config.log_format);
     fatal::end_on_panic();
     raise_descriptors();
     // Opening the store locks the directory: nothing else is touched before. Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
@@ -61,12 +70,20 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
         .thread_name("control")
         .enable_all()
         .build()?;
-    let outcome = live(&config, began, data, &runtime);
+    let notify = Notify::from_environment();
+    reload::watch(&runtime, flags, &config, notify.clone())?;
+    let outcome = live(&config, began, data, &runtime, &notify);
     runtime.shutdown_timeout(CONTROL_DEADLINE);
     outcome
 }
 
-fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
+fn live(
+    config: &Config,
+    began: Instant,
+    data: Arc<Store>,
+    runtime: &Runtime,
+    notify: &Notify,
+) -> Outcome<ExitCode> {
     let keys = Keys::open_or_create(&config.data, now_ms())?;
     let issuers = config::issuers(config.issuers.as_deref())?;
     let admin = AdminTokens::open_or_create(&config.data)?;
@@ -100,13 +117,15 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
         }
     }
     let control = serve_http(runtime, listeners, api);
-    greet(faces, &node)?;
+    greet(faces, &node);
     if wait_ready(&node, &happens) {
         node.listen();
         tell_signup(config);
-        announce(faces, &node)?;
+        announce(faces, &node);
+        notify.ready();
         tracing::info!(shards = node.shards(), "serving");
         wait_signal(&happens);
+        notify.stopping();
         drain(&node, &happens);
     }
     let _ = control.end.send(());
@@ -265,28 +284,24 @@ impl Faces {
 }
 
 /// Where to point a client, for people.
-fn greet(faces: Faces, node: &Node) -> std::io::Result<()> {
+fn greet(faces: Faces, node: &Node) {
     let Urls { http, chat, admin } = faces.urls(node);
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "From a terminal:  maru chat --server {http} --user NAME")?;
-    writeln!(out, "From a program:   accounts at {http}/v1, WebSocket at {chat} (docs/protocol.md)")?;
-    writeln!(out, "For operators:    {admin} (health, metrics, /v1/admin)")?;
+    tell(&format!("From a terminal:  maru chat --server {http} --user NAME"));
+    tell(&format!("From a program:   accounts at {http}/v1, WebSocket at {chat} (docs/protocol.md)"));
+    tell(&format!("For operators:    {admin} (health, metrics, /v1/admin)"));
     if let Some(certificates) = node.certificates() {
         let of = if faces.is_secure { "TLS" } else { "QUIC" };
         let (whose, fingerprint) = (certificates.whose(), certificates.fingerprint());
-        writeln!(out, "{of} certificate ({whose}), SHA-256:  {fingerprint}")?;
+        tell(&format!("{of} certificate ({whose}), SHA-256:  {fingerprint}"));
     }
-    out.flush()
 }
 
 /// The one line that programs wait for.
-fn announce(faces: Faces, node: &Node) -> std::io::Result<()> {
+fn announce(faces: Faces, node: &Node) {
     let Urls { http, chat, admin } = faces.urls(node);
     let quic = node.quic().and_then(|quic| quic.addresses.first()).copied().map(reachable);
     let quic = quic.map_or_else(String::new, |quic| format!(" quic={quic}"));
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "maru ready http={http} ws={chat} admin={admin}{quic}")?;
-    out.flush()
+    tell(&format!("maru ready http={http} ws={chat} admin={admin}{quic}"));
 }
 
 /// An address that can be connected to from this machine: "everywhere" is here.

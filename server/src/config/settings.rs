@@ -8,6 +8,7 @@ use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
+use crate::logging::Format;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -270,9 +271,17 @@ settings! {
         |config, text| config.memtable_bytes => mib_usize(text, 8, 1 << 20);
     "wal_mib", "MIB", "Write-ahead log; recovery reads some 25 MiB a second [128]", "8 to 1048576",
         |config, text| config.wal_bytes => mib(text, 8, 1 << 20);
-    "log", "LEVEL", "What is logged to stderr [info]", "off, error, warn, info, debug or trace",
+    "log", "LEVEL", "What is logged to stderr; SIGHUP reads it again [info]", "off, error, warn, info, debug or trace",
         |config, text| config.log => match text {
             "off" | "error" | "warn" | "info" | "debug" | "trace" => text.parse().ok(),
             _ => None,
         };
+    "log_format", "FORMAT", "Lines for people, or an object of JSON a line [text]", "text or json",
+        |config, text| config.log_format => match text {
+            "text" => Some(Format::Text),
+            "json" => Some(Format::Json),
+            _ => None,
+        };
+    "audit", "BOOL", "Who did what with accounts and operators' routes is logged, whatever log says; SIGHUP reads it again [true]", "true or false",
+        |config, text| config.audit => text.parse().ok();
 }

@@ -19,6 +19,7 @@ macro_rules! over_both {
     };
 }
 
+mod audit;
 mod big;
 mod bounds;
 mod consent;
@@ -39,6 +40,7 @@ mod keys;
 mod kill;
 mod latency;
 mod ledger;
+mod logs;
 mod marks;
 mod matrix;
 mod moved;
@@ -56,6 +58,7 @@ mod postgres;
 mod proxy;
 mod quic;
 mod raw;
+mod reload;
 mod restore;
 mod revoked;
 mod rights;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::login::Entry;
 use super::profile::display_name_of;
 use crate::accounts::{Account, AccountsError, FirstSight};
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::issuers::Issuer;
 use crate::json::Json;
@@ -111,6 +112,7 @@ impl Shown {
     async fn account(&self, api: &Shared) -> Result<Account, ApiError> {
         let (issuer, subject) = self.identity();
         let account = api.accounts.user_by_identity(issuer, subject).await?.ok_or_else(|| self.unknown())?;
+        note(|trail| trail.user = Some(account.user));
         // Tokens tell whole seconds: one that was made in the second of the logout was made after it.
         if self.named.issued_ms.saturating_add(999) < account.not_before_ms {
             self.issuer.count_refused(Reason::Revoked);

@@ -11,6 +11,7 @@ use super::known::Known;
 use super::token::grant;
 use super::two_factor;
 use crate::accounts::{Account, AddDevice};
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::hasher::Kind;
 use crate::homes::HomeError;
@@ -105,6 +106,7 @@ impl Entry {
         let spent = two_factor::demand(api, account.user, self.code.as_deref()).await?;
         let outcome = async {
             let device = log_in(api, account, self.device, self.replace).await?;
+            note(|trail| trail.device = Some(device));
             api.accounts.logged_in(device, self.device_name.as_deref(), now_ms()).await?;
             grant(api, headers, account.user, device, account.not_before_ms).await
         };
@@ -229,6 +231,7 @@ pub(super) async fn authenticate(
         Some(name) => api.accounts.user_by_name(name).await?,
         None => None,
     };
+    note(|trail| trail.user = trail.user.or(account.as_ref().map(|account| account.user)));
     if let Some(account) = &account
         && let Err(wait_ms) = api.limiter.check_user(account.user, api.limiter.now_ms())
     {
@@ -282,6 +285,7 @@ fn wrong_credentials() -> ApiError {
 pub(super) async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
     api.homes.remove_device(user, device).await.map_err(|error| home_refused(&error))?;
     api.accounts.remove_device(user, device).await?;
+    note(|trail| trail.ended = Some(device));
     tracing::info!(%user, %device, "a device was logged out");
     Ok(())
 }

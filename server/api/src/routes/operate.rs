@@ -118,6 +118,7 @@ fn not_ready(words: impl Into<String>) -> ApiError {
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
     let text = api.homes.metrics().await
         + &api.counters.text(api.hasher.hashed())
+        + &audit_text(&api)
         + &limits_text(&api)
         + &api.settings.issuers.metrics()
         + &ports_text(&api);
@@ -126,6 +127,15 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
 
 pub(crate) async fn metrics_for_operators(_asks: Watcher, state: State<Shared>) -> impl IntoResponse {
     metrics(state).await
+}
+
+fn audit_text(api: &Shared) -> String {
+    format!(
+        "# HELP maru_audit_omitted_total Refusals that the audit did not tell: there were too many.\n\
+         # TYPE maru_audit_omitted_total counter\n\
+         maru_audit_omitted_total {}\n",
+        api.audit_tap.omitted()
+    )
 }
 
 fn limits_text(api: &Shared) -> String {

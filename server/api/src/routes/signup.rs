@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::login::STORAGE_RETRY_MS;
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::hasher::Kind;
 use crate::json::Json;
@@ -57,6 +58,7 @@ pub(crate) async fn signup(
         None => api.accounts.create_user(&name, &hash, now_ms).await?,
     };
     api.counters.signup();
+    note(|trail| trail.user = Some(user));
     match api.homes.create_account(user, now_ms).await {
         Ok(()) => api.accounts.set_in_core(user).await?,
         Err(error) => tracing::warn!(%user, %error, "the core does not know the new user yet"),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::login::{admit, chat_url, forget, home_refused};
 use super::visit::{bot_of, wrong_scope};
 use crate::accounts::{Next, Shown};
+use crate::audit::note;
 use crate::bot_token::{BotToken, Scope};
 use crate::error::ApiError;
 use crate::json::Json;
@@ -36,6 +37,7 @@ pub(crate) async fn renew(
     }
     let shown = RefreshToken::parse(body.refresh.trim()).ok_or_else(unknown)?;
     let family = api.accounts.family(&shown).await?.ok_or_else(unknown)?;
+    note(|trail| (trail.user, trail.device) = (Some(family.user), Some(family.device)));
     let _turn = api.turns.of(family.user).await;
     let now_ms = now_ms();
     match api.accounts.exchange(&shown, &api.keys.makers(now_ms), api.settings.lifetimes, now_ms).await? {

@@ -12,6 +12,7 @@ use super::bearer::{Bearer, still_counts};
 use super::known::Known;
 use super::login::{authenticate, named_host, still_has_password, with_password};
 use crate::accounts::Account;
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::now_ms;
@@ -57,7 +58,9 @@ pub(super) async fn demand(
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "code_required", message));
     };
     let spent = guarded(api, user, spend(api, user, &factor.secret, code)).await?;
-    if matches!(spent.0, Kind::Recovery(_)) {
+    let is_recovery = matches!(spent.0, Kind::Recovery(_));
+    note(|trail| trail.factor = Some(if is_recovery { "recovery_code" } else { "code" }));
+    if is_recovery {
         tracing::info!(%user, "a recovery code was used");
     }
     Ok(Some(spent))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Operator;
 use crate::accounts::{Account, AddDevice};
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::hasher::Kind;
 use crate::json::{Json, parse_id};
@@ -53,7 +54,9 @@ async fn named(api: &Shared, user: Option<&str>, name: Option<&str>) -> Result<A
         }
         _ => return Err(ApiError::field("user", "expected either \"user\", an id, or \"name\"")),
     };
-    account.ok_or_else(|| ApiError::not_found("there is no such user"))
+    let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
+    note(|trail| trail.subject = Some(account.user));
+    Ok(account)
 }
 
 #[derive(Deserialize)]
@@ -129,6 +132,7 @@ pub(crate) async fn token(
             AddDevice::Full(devices) => return Err(ApiError::too_many_devices(devices)),
         },
     };
+    note(|trail| trail.device = Some(device));
     adopt(&api, user, device).await?;
     let now_ms = now_ms();
     // The user's not-before time may lie ahead of a clock that stepped back.
