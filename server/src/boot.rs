@@ -5,16 +5,18 @@
 //! only when nobody can append any more.
 
 mod cores;
+mod descriptors;
 mod memory;
 
 pub(crate) use cores::raise_descriptors;
+pub(crate) use descriptors::Shares;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::partition::SHARDS_MAX;
 use protocol::query::{Answer, BayState, Query, ReadFault};
@@ -29,16 +31,16 @@ use crate::fatal;
 use crate::latency::Latency;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
 use crate::metrics::{Metrics, waits};
+use crate::notify::Notify;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
 use crate::space::{Gate, Keep, Watcher};
 use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
 use crate::turn::{Append, ShardReport, ShardThread};
+use crate::watchdog::{self, Pulse, Watchdog};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
 const INLINE_ROWS: u32 = 64;
-/// Descriptors that the control plane wants besides its connections: databases, listeners, certificates.
-const FILES_OF_CONTROL: u64 = 64;
 /// QUIC waits so much longer than three heartbeats before it drops a silent connection, milliseconds.
 const QUIC_IDLE_SLACK_MS: u32 = 5000;
 
@@ -103,6 +105,8 @@ pub struct Node {
     quic: Option<QuicFace>,
     certificates: Option<Arc<Certificates>>,
     watcher: Watcher,
+    pulses: Vec<Arc<Pulse>>,
+    stalls: Arc<watchdog::Meter>,
     shards: Vec<JoinHandle<()>>,
     stores: Vec<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
@@ -158,7 +162,12 @@ impl Node {
             readers: readers.meter(),
             space: watcher.meter(),
             certificates: certificates.clone(),
+            stalls: Arc::default(),
         };
+        let stalls = metrics.stalls.clone();
+        let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
+        let shares = Shares::of_process(config);
+        shares.tell(config, placement.shards());
         let plan = Plan {
             config,
             placement,
@@ -170,6 +179,8 @@ impl Node {
             appenders,
             readers,
             latency,
+            shares,
+            pulses: &pulses,
             events,
         };
         let mut quic = quic.into_iter();
@@ -177,7 +188,20 @@ impl Node {
         let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
         let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone());
         let readers = reader_threads;
-        Ok(Self { plane, outlets, chat, quic: face, certificates, watcher, shards, stores, readers, data })
+        Ok(Self {
+            plane,
+            outlets,
+            chat,
+            quic: face,
+            certificates,
+            watcher,
+            pulses,
+            stalls,
+            shards,
+            stores,
+            readers,
+            data,
+        })
     }
 
     /// What the control plane talks to.
@@ -238,6 +262,15 @@ impl Node {
         waits::of(self.outlets.shards(), &reports)
     }
 
+    /// Looks after the shards from now on. To be dropped before [`Self::stop`].
+    ///
+    /// # Errors
+    /// No thread.
+    pub fn watch(&self, limit: Duration, notify: Notify) -> Result<Watchdog, BootError> {
+        let started = Watchdog::start(self.pulses.clone(), &self.outlets, limit, notify, self.stalls.clone());
+        started.map_err(system("the watchdog's thread"))
+    }
+
     /// Stops admitting; each shard tells when it is done.
     pub fn drain(&self) {
         self.plane.set_ready(false);
@@ -276,6 +309,8 @@ struct Plan<'a> {
     appenders: Vec<Appender>,
     readers: Readers,
     latency: Arc<Latency>,
+    shares: Shares,
+    pulses: &'a [Arc<Pulse>],
     events: &'a Sender<Event>,
 }
 
@@ -299,7 +334,7 @@ impl Plan<'_> {
         let (data, readers) = (self.data.clone(), self.readers.clone());
         let meter = readers.meter();
         let driver_limits = driver::Limits {
-            connections_max: driver::connections_within_descriptors(self.placement.shards(), self.files()),
+            connections_max: self.shares.of_shard(self.config, self.placement.shards()),
             hello_ms: self.config.hello_timeout_ms,
             ..driver::Limits::default()
         };
@@ -324,6 +359,7 @@ impl Plan<'_> {
             latency: self.latency.clone(),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
+            pulse: self.pulses.get(usize::from(shard.0)).cloned().unwrap_or_default(),
             pin_to: self.core_of(shard).map(usize::from),
         })
     }
@@ -377,12 +413,6 @@ impl Plan<'_> {
         let events = self.events.clone();
         // Nobody listens any more when the process is ending anyway.
         move || events.send(event).unwrap_or_default()
-    }
-
-    /// Descriptors that the store takes at most, and the control plane.
-    fn files(&self) -> u64 {
-        let http = self.config.access.limits.connections_max + api::limits::ADMIN_CONNECTIONS_MAX;
-        cores::descriptors() / 16 + FILES_OF_CONTROL + http as u64
     }
 
     fn core_of(&self, shard: ShardId) -> Option<u16> {

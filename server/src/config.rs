@@ -74,6 +74,10 @@ pub struct Config {
     pub store: StoreKind,
     /// Whether shards are pinned to cores.
     pub pin: Pin,
+    /// A shard that takes no turn for so long is stalled, milliseconds.
+    pub watchdog_ms: u64,
+    /// Connections of devices; `None`: as many as there are descriptors for.
+    pub connections: Option<u64>,
     /// Threads that read what is not in memory.
     pub readers: u16,
     /// What may wait in memory over all shards, bytes; `None`: half of the memory that there is.
@@ -114,6 +118,8 @@ pub struct Config {
     pub log_format: Format,
     /// Whether audit events are.
     pub audit: bool,
+    /// Whether a crash may leave a core dump.
+    pub core_dumps: bool,
 }
 
 /// Whether the TCP ports speak TLS. QUIC always does.
@@ -166,6 +172,8 @@ impl Default for Config {
             shards: None,
             store: StoreKind::Rocks,
             pin: Pin::Auto,
+            watchdog_ms: 10_000,
+            connections: None,
             readers: readers(),
             waiting_bytes: None,
             limits: shard::Limits::default(),
@@ -186,6 +194,7 @@ impl Default for Config {
             log: LevelFilter::INFO,
             log_format: Format::Text,
             audit: true,
+            core_dumps: false,
         }
     }
 }

@@ -24,3 +24,4 @@ pub mod serve;
 pub mod space;
 pub mod store;
 pub mod turn;
+pub mod watchdog;

@@ -223,6 +223,12 @@ impl api::Homes for DataPlane {
         self.ready.load(Ordering::Acquire)
     }
 
+    fn stalled(&self) -> Option<String> {
+        let stalled = self.metrics.stalls.stalled();
+        let words = stalled.iter().map(|shard| format!("shard {shard} takes no turn"));
+        (!stalled.is_empty()).then(|| words.collect::<Vec<_>>().join("; "))
+    }
+
     fn route(&self, user: UserId) -> Route {
         let home = self.placement.user_home(user).0;
         let face = self.quic.as_ref();
@@ -265,6 +271,7 @@ mod tests {
             readers: Arc::default(),
             space: Arc::default(),
             certificates: None,
+            stalls: Arc::default(),
         };
         DataPlane::new(Placement::new(2).unwrap(), outlets.clone(), metrics, None)
     }

@@ -1,6 +1,7 @@
 //! `maru serve`: the life of a node from its configuration to its end.
 
 mod flags;
+mod guard;
 mod memory;
 mod reload;
 
@@ -20,7 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::boot::{self, BootError, Event, Node, raise_descriptors};
+use crate::boot::{self, BootError, Event, Node, Shares, raise_descriptors};
 use crate::certificate;
 use crate::config::{self, Config, StoreKind};
 use crate::logging::{self, tell};
@@ -58,6 +59,7 @@ fn start(flags: &Flags) -> Outcome<ExitCode> {
     config.refuse_clear_text()?;
     logging::start(config.logged(), config.log_format);
     fatal::end_on_panic();
+    guard::keep_to_itself(config.core_dumps);
     raise_descriptors();
     // Opening the store locks the directory: nothing else is touched before. Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
     ballast::give_back_if_full(&config.data)?;
@@ -103,6 +105,7 @@ fn live(
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
     let node = Node::start(config, began, data, &keys.all(), &events)?;
+    let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
@@ -130,6 +133,7 @@ fn live(
     }
     let _ = control.end.send(());
     let _ = runtime.block_on(control.task);
+    drop(watchdog);
     node.stop();
     runtime.block_on(accounts.close());
     tracing::info!("ended");
@@ -178,8 +182,15 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         issuers: Issuers::default(),
         user_bots: config.user_bots,
         bot_tokens: config.bot_tokens,
-        access: config.access.clone(),
+        access: access(config),
     }
+}
+
+/// As it was set, within what descriptors allow.
+fn access(config: &Config) -> api::Access {
+    let mut access = config.access.clone();
+    access.limits.connections_max = Shares::of_process(config).http;
+    access
 }
 
 /// Who may sign up, for the operator: it may be closed without having been set so.

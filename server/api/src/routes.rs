@@ -188,7 +188,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/keys", get(admin::keys::list))
         .route("/v1/admin/keys/rotate", post(admin::keys::rotate))
         .route("/v1/admin/keys/retire", post(admin::keys::retire))
-        .route("/healthz", get(operate::healthz))
+        .route("/healthz", get(operate::healthz_in_words))
         .route("/readyz", get(operate::readyz_in_words))
         .route("/metrics", metrics)
         .documented(Audience::Admin)

@@ -200,6 +200,10 @@ settings! {
     "pin", "CORES", "Cores that shards are pinned to [auto: when there is a shard for each]",
         "auto, off, or core numbers with commas between them",
         |config, text| config.pin => Pin::parse(text);
+    "watchdog_ms", "MS", "A shard that takes no turn for so long stands still: health says so, and a service manager is not told that it lives [10000]", "1000 to 600000",
+        |config, text| config.watchdog_ms => number(text, 1000, 600_000);
+    "connections", "N", "Connections of devices at a time, an equal part for each shard [auto: what descriptors allow]", "16 to 64000000, or auto",
+        |config, text| config.connections => or_auto(text, |text| number(text, 16, 64_000_000));
     "readers", "N", "Threads that read what is not in memory [one a core, at least 2]", "1 to 64",
         |config, text| config.readers => number(text, 1, 64);
     "group_members", "N", "Members a group may have [100]", "2 to 500",
@@ -284,4 +288,6 @@ settings! {
         };
     "audit", "BOOL", "Who did what with accounts and operators' routes is logged, whatever log says; SIGHUP reads it again [true]", "true or false",
         |config, text| config.audit => text.parse().ok();
+    "core_dumps", "BOOL", "A crash may leave a core dump, with keys and messages in it [false]", "true or false",
+        |config, text| config.core_dumps => text.parse().ok();
 }

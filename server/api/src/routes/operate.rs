@@ -89,9 +89,21 @@ impl Counters {
     }
 }
 
-/// The process lives and its control plane answers.
-pub(crate) async fn healthz() -> &'static str {
-    "ok\n"
+/// The process lives, its control plane answers and no shard stands still. It asks no shard, so it costs nothing.
+pub(crate) async fn healthz(State(api): State<Shared>) -> Result<&'static str, ApiError> {
+    match api.homes.stalled() {
+        None => Ok("ok\n"),
+        Some(_) => Err(stalled("a shard stands still; the log and the admin listener say which")),
+    }
+}
+
+/// The same for operators, in words.
+pub(crate) async fn healthz_in_words(State(api): State<Shared>) -> Result<&'static str, ApiError> {
+    api.homes.stalled().map_or(Ok("ok\n"), |words| Err(stalled(words)))
+}
+
+fn stalled(words: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stalled", words).after_ms(READY_RETRY_MS)
 }
 
 /// Every shard serves, none drains. For everybody: it asks no shard, so it costs nothing.

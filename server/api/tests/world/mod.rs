@@ -60,6 +60,7 @@ pub struct FakeHomes {
     pub makes_up: AtomicBool,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
+    pub stalled: AtomicBool,
 }
 
 impl FakeHomes {
@@ -189,6 +190,10 @@ impl Homes for FakeHomes {
 
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    fn stalled(&self) -> Option<String> {
+        self.stalled.load(Ordering::Acquire).then(|| "shard 3 takes no turn".to_owned())
     }
 
     fn waits_for(&self) -> Pending<'_, String> {

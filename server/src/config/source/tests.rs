@@ -78,6 +78,8 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
     ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
     ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
+    ("watchdog_ms", &["1000", "600000"], &["999", "600001", "10s"]),
+    ("connections", &["16", "64000000", "auto"], &["15", "64000001", ""]),
     ("readers", &["1", "64"], &["0", "65"]),
     ("group_members", &["2", "500"], &["1", "501"]),
     ("frames_per_s", &["1", "1000000"], &["0", "1000001"]),
@@ -109,6 +111,7 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
     ("log_format", &["text", "json"], &["", "logfmt", "JSON"]),
     ("audit", &["true", "false"], &["", "yes", "1"]),
+    ("core_dumps", &["true", "false"], &["", "off", "0"]),
 ];
 
 #[test]
