@@ -35,6 +35,7 @@ use crate::notify::Notify;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
 use crate::space::{Gate, Keep, Watcher};
+use crate::spans::Spans;
 use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
 use crate::turn::{Append, ShardReport, ShardThread};
 use crate::watchdog::{self, Pulse, Watchdog};
@@ -149,10 +150,12 @@ impl Node {
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         let watcher = Watcher::start(&config.data, keep, outlets.clone())
             .map_err(system("the data directory's disk"))?;
-        let (appenders, meters, stores) = store_threads(&data, placement, &outlets, &watcher.gate())?;
+        let traced = config.trace_endpoint.is_some().then(|| Spans::new(config.trace_sample));
+        let latency = Arc::new(Latency::traced(traced));
+        let (appenders, meters, stores) =
+            store_threads(&data, placement, &outlets, &watcher.gate(), &latency)?;
         let (readers, reader_threads) =
             Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
-        let latency = Arc::<Latency>::default();
         let metrics = Metrics {
             began,
             latency: latency.clone(),
@@ -208,6 +211,12 @@ impl Node {
     #[must_use]
     pub fn plane(&self) -> &DataPlane {
         &self.plane
+    }
+
+    /// The server's own times, and traces.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        self.plane.latency()
     }
 
     /// Where the chat port is, or will be once the shards listen.
@@ -495,15 +504,18 @@ fn store_threads(
     placement: Placement,
     outlets: &Outlets,
     gate: &Gate,
+    latency: &Arc<Latency>,
 ) -> Result<StoreThreads, BootError> {
     let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..placement.shards().div_ceil(SHARDS_PER_THREAD) {
         let meter = Arc::<store::meter::StoreMeter>::default();
         let (commits, gate, outlets) = (data.clone(), gate.clone(), outlets.clone());
+        let latency = latency.clone();
         let work = Work {
             commit: Box::new(move |batches| {
                 gate.before_write(store::bytes_of(batches));
-                commits.commit(batches)
+                let began = Instant::now();
+                commits.commit(batches).inspect(|()| latency.stored(batches, began))
             }),
             stored: Box::new(move |shard, number| {
                 // A batch comes from a shard of this node alone.

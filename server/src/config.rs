@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use tracing::level_filters::LevelFilter;
 
 use crate::logging::{Format, Wanted};
+use crate::spans::export::Endpoint;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -118,6 +119,10 @@ pub struct Config {
     pub log_format: Format,
     /// Whether audit events are.
     pub audit: bool,
+    /// Where traces go; `None`: there are none.
+    pub trace_endpoint: Option<Endpoint>,
+    /// One message in so many is traced.
+    pub trace_sample: u64,
     /// Whether a crash may leave a core dump.
     pub core_dumps: bool,
 }
@@ -194,6 +199,8 @@ impl Default for Config {
             log: LevelFilter::INFO,
             log_format: Format::Text,
             audit: true,
+            trace_endpoint: None,
+            trace_sample: 65_536,
             core_dumps: false,
         }
     }

@@ -22,6 +22,7 @@ pub mod plane;
 pub mod reader;
 pub mod serve;
 pub mod space;
+pub mod spans;
 pub mod store;
 pub mod turn;
 pub mod watchdog;

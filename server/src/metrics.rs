@@ -243,6 +243,9 @@ impl Metrics {
             let values = (0..).zip(&self.meters).map(|(thread, meter)| (thread, read(meter)));
             text.per(kind, name, help, "thread", values);
         }
+        let (exported, lost) = self.latency.spans().map_or((0, 0), |spans| (spans.exported(), spans.lost()));
+        text.counter("maru_traces_exported_total", "Messages whose traces a collector took.", exported);
+        text.counter("maru_traces_lost_total", "Traces, or stamps of them, that were lost.", lost);
         text.head(
             "histogram",
             "maru_store_write_seconds",

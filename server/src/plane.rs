@@ -15,6 +15,7 @@ use shard::{Command, CommandError, GuestId};
 use tokio::sync::oneshot;
 
 use crate::boot::QuicFace;
+use crate::latency::Latency;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
 
@@ -41,6 +42,11 @@ impl DataPlane {
     pub fn new(placement: Placement, outlets: Outlets, metrics: Metrics, quic: Option<QuicFace>) -> Self {
         let (metrics, quic) = (Arc::new(metrics), quic.map(Arc::new));
         Self { placement, outlets, ready: Arc::default(), guests: Arc::default(), metrics, quic }
+    }
+
+    /// The server's own times.
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.metrics.latency
     }
 
     /// Says whether the node serves.

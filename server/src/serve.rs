@@ -27,6 +27,7 @@ use crate::config::{self, Config, StoreKind};
 use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::ballast;
+use crate::spans::export::Exporter;
 use crate::{fatal, heap};
 
 /// Threads of the control plane: what is hot runs elsewhere.
@@ -105,6 +106,7 @@ fn live(
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
     let node = Node::start(config, began, data, &keys.all(), &events)?;
+    let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {
         accounts: accounts.clone(),
@@ -134,6 +136,9 @@ fn live(
     let _ = control.end.send(());
     let _ = runtime.block_on(control.task);
     drop(watchdog);
+    if let Some(exporter) = exporter {
+        exporter.end(runtime);
+    }
     node.stop();
     runtime.block_on(accounts.close());
     tracing::info!("ended");

@@ -206,7 +206,7 @@ impl ShardThread {
             on_drained: Some(self.on_drained),
             is_drained: false,
             is_stopped: false,
-            stopwatch: Stopwatch::new(self.latency),
+            stopwatch: Stopwatch::new(self.latency, self.config.shard),
             pulse: self.pulse,
             turns: 0,
             turns_cut: 0,

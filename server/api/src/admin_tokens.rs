@@ -184,7 +184,7 @@ pub fn add(
         return Err(refuse(format!("there are {TOKENS_MAX} tokens, the most allowed; remove one")));
     }
     check_name(name).map_err(refuse)?;
-    let token = private_file::hex(&private_file::secret()?);
+    let token = private_file::hex(&*private_file::secret()?);
     let number = records.iter().map(|record| record.number).max().unwrap_or(0).saturating_add(1);
     records.push(TokenRecord { number, scope, created_ms, name: name.to_owned(), hash: hash(&token) });
     write(data, &records)?;

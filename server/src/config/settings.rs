@@ -8,7 +8,9 @@ use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
+use crate::latency::SAMPLED_ONE_IN;
 use crate::logging::Format;
+use crate::spans::export::Endpoint;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -288,6 +290,14 @@ settings! {
         };
     "audit", "BOOL", "Who did what with accounts and operators' routes is logged, whatever log says; SIGHUP reads it again [true]", "true or false",
         |config, text| config.audit => text.parse().ok();
+    "trace_endpoint", "URL", "A collector of OpenTelemetry that takes traces of messages, OTLP over HTTP [none]",
+        "http://HOST[:PORT][/PATH], or none",
+        |config, text| config.trace_endpoint => match text {
+            "none" => Some(None),
+            url => Endpoint::parse(url).map(Some),
+        };
+    "trace_sample", "N", "One message in so many is traced, where there is a collector [65536]", "64 to 1073741824, a multiple of 64",
+        |config, text| config.trace_sample => number(text, SAMPLED_ONE_IN, 1 << 30).filter(|n| n.is_multiple_of(SAMPLED_ONE_IN));
     "core_dumps", "BOOL", "A crash may leave a core dump, with keys and messages in it [false]", "true or false",
         |config, text| config.core_dumps => text.parse().ok();
 }

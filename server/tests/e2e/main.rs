@@ -21,6 +21,7 @@ macro_rules! over_both {
 
 mod audit;
 mod big;
+mod boards;
 mod bounds;
 mod consent;
 mod datagrams;
@@ -69,5 +70,6 @@ mod servers;
 mod slow;
 mod terminal;
 mod tls;
+mod traces;
 mod visits;
 mod watchdog;

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use protocol::UserId;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::login::Entry;
 use super::profile::display_name_of;
@@ -27,7 +28,7 @@ use crate::server::{Peer, Shared};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
-    jwt: String,
+    jwt: Zeroizing<String>,
     /// As at a login with a password.
     code: Option<String>,
     device: Option<String>,

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::known::Known;
 use super::token::grant;
@@ -33,7 +34,7 @@ pub(crate) const DEVICE_NAME_CHARS_MAX: usize = 64;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
     name: String,
-    password: String,
+    password: Zeroizing<String>,
     /// Of the user's app, or a recovery code; only for one with a second factor.
     code: Option<String>,
     /// A device of the account from an earlier login; a new one is made when it is absent.
@@ -162,7 +163,7 @@ pub(super) fn check_device_name<'a>(field: &str, name: &'a str) -> Result<&'a st
 pub(super) async fn still_has_password(
     api: &Shared,
     checked: Account,
-    password: String,
+    password: Zeroizing<String>,
 ) -> Result<Account, ApiError> {
     let now = api.accounts.user(checked.user).await?.ok_or_else(wrong_credentials)?;
     if now.password_hash != checked.password_hash {
@@ -213,7 +214,7 @@ pub(super) async fn authenticate(
     peer: Peer,
     known: Known,
     name: &str,
-    password: String,
+    password: Zeroizing<String>,
 ) -> Result<Account, ApiError> {
     let name = Sought::parse(name).ok();
     let known = known.device_of(api, name.as_ref()).await?;
@@ -263,7 +264,7 @@ pub(super) async fn authenticate(
 
 /// In place of a hash that is weaker than today's, or of bytes that nobody prepared. If there is no room for it now, the
 /// next login does it.
-async fn hash_anew(api: &Shared, account: Account, password: String) -> Result<Account, ApiError> {
+async fn hash_anew(api: &Shared, account: Account, password: Zeroizing<String>) -> Result<Account, ApiError> {
     let Ok(new_hash) = api.hasher.hash(Kind::Known, password).await else { return Ok(account) };
     if !api.accounts.set_password(account.user, &account.password_hash, &new_hash).await? {
         return Ok(account);

@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::login::STORAGE_RETRY_MS;
 use crate::audit::note;
@@ -19,7 +20,7 @@ use crate::{AccountsError, now_ms};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     name: String,
-    password: String,
+    password: Zeroizing<String>,
     /// Asked for where sign-up is by invitation; otherwise it is not looked at.
     invite: Option<String>,
 }

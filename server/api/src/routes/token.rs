@@ -7,6 +7,7 @@ use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::login::{admit, chat_url, forget, home_refused};
 use super::visit::{bot_of, wrong_scope};
@@ -22,7 +23,7 @@ use crate::server::Shared;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Renew {
-    refresh: String,
+    refresh: Zeroizing<String>,
 }
 
 /// The next pair for a device that has a refresh token. An access token alone gets none: whoever has caught one has it for

@@ -111,6 +111,12 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
     ("log_format", &["text", "json"], &["", "logfmt", "JSON"]),
     ("audit", &["true", "false"], &["", "yes", "1"]),
+    (
+        "trace_endpoint",
+        &["none", "http://127.0.0.1:4318", "http://c/v1/traces"],
+        &["", "https://c", "c:4318"],
+    ),
+    ("trace_sample", &["64", "1073741824"], &["0", "32", "65", "1073741888"]),
     ("core_dumps", &["true", "false"], &["", "off", "0"]),
 ];
 

@@ -6,6 +6,7 @@ use protocol::DeviceId;
 use protocol::token::{self, Claims};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::Operator;
 use crate::accounts::{Account, AddDevice};
@@ -64,7 +65,7 @@ async fn named(api: &Shared, user: Option<&str>, name: Option<&str>) -> Result<A
 pub(crate) struct Reset {
     user: Option<String>,
     name: Option<String>,
-    password: String,
+    password: Zeroizing<String>,
 }
 
 /// Another password for one who has lost it, or whose password somebody else has: all devices are ended.
