@@ -133,19 +133,8 @@ impl Node {
             address: config.listen,
             error,
         })?;
-        let loaded = load_certificate(config)?;
-        let certificates = loaded.as_ref().map(|loaded| loaded.certificates.clone());
-        let tls = match &certificates {
-            Some(certificates) if config.has_tls() => Some(tls(certificates, edge::tls::ALPN)?),
-            _ => None,
-        };
-        let (quic, face) = match loaded.filter(|_| config.quic != QuicAt::Off) {
-            Some(loaded) => {
-                let (parts, face) = reserve_quic(config, chat.address, placement.shards(), loaded)?;
-                (parts, Some(face))
-            }
-            None => (Vec::new(), None),
-        };
+        let Secured { certificates, tls, quic, face } =
+            Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         let watcher = Watcher::start(&config.data, keep, outlets.clone())
@@ -426,6 +415,33 @@ impl Plan<'_> {
 
     fn core_of(&self, shard: ShardId) -> Option<u16> {
         self.config.pin.core_of(shard.0, self.placement.shards(), &cores::available())
+    }
+}
+
+/// What speaks TLS.
+struct Secured {
+    certificates: Option<Arc<Certificates>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    quic: Vec<driver::Quic>,
+    face: Option<QuicFace>,
+}
+
+impl Secured {
+    fn of(config: &Config, chat: SocketAddr, shards: u16) -> Result<Self, BootError> {
+        let loaded = load_certificate(config)?;
+        let certificates = loaded.as_ref().map(|loaded| loaded.certificates.clone());
+        let tls = match &certificates {
+            Some(certificates) if config.has_tls() => Some(tls(certificates, edge::tls::ALPN)?),
+            _ => None,
+        };
+        let (quic, face) = match loaded.filter(|_| config.quic != QuicAt::Off) {
+            Some(loaded) => {
+                let (parts, face) = reserve_quic(config, chat, shards, loaded)?;
+                (parts, Some(face))
+            }
+            None => (Vec::new(), None),
+        };
+        Ok(Self { certificates, tls, quic, face })
     }
 }
 

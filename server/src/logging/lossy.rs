@@ -129,9 +129,11 @@ mod tests {
         }
     }
 
-    fn gate() -> (mpsc::Sender<io::Result<()>>, Arc<Mutex<Vec<u8>>>, Lossy) {
+    type Written = Arc<Mutex<Vec<u8>>>;
+
+    fn gate() -> (mpsc::Sender<io::Result<()>>, Written, Lossy) {
         let (opens, opened) = mpsc::channel();
-        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let written = Written::default();
         let lossy = Lossy::start("test", Gate(opened, written.clone()));
         (opens, written, lossy)
     }

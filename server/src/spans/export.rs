@@ -53,7 +53,7 @@ impl Endpoint {
         let rest = text.strip_prefix("http://")?;
         let (authority, path) = rest
             .split_once('/')
-            .map_or((rest, PATH.to_owned()), |(authority, path)| (authority, format!("/{path}")));
+            .map_or_else(|| (rest, PATH.to_owned()), |(authority, path)| (authority, format!("/{path}")));
         let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         let host_only = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
         let (host, port) =

@@ -196,7 +196,7 @@ async fn the_log_tells_who_did_what_and_no_secret() {
     let channel = ChannelId::direct(ann.user, bob.user);
     let text = day.keep("meet me where nobody listens");
     ann.say(channel, &text).await;
-    until("bob has it", || bob.held.lock().unwrap().messages.get(&channel).is_some()).await;
+    until("bob has it", || bob.held.lock().unwrap().messages.contains_key(&channel)).await;
     day.of_a_person(&node).await;
     day.of_an_operator(&node);
     drop((ann, bob));

@@ -232,7 +232,7 @@ pub(super) async fn authenticate(
         Some(name) => api.accounts.user_by_name(name).await?,
         None => None,
     };
-    note(|trail| trail.user = trail.user.or(account.as_ref().map(|account| account.user)));
+    note(|trail| trail.user = trail.user.or_else(|| account.as_ref().map(|account| account.user)));
     if let Some(account) = &account
         && let Err(wait_ms) = api.limiter.check_user(account.user, api.limiter.now_ms())
     {
