@@ -1,7 +1,7 @@
 //! What the server says: the log to stderr, a few lines for people and programs to stdout.
 //!
 //! Both are best effort. A stream that is full, broken or read by nobody neither ends nor blocks the process: lines go through a
-//! bounded queue to a thread of their own ([`lossy`]), and what does not fit is counted. Nothing else in the server writes to
+//! bounded queue to a thread of their own (`lossy`), and what does not fit is counted. Nothing else in the server writes to
 //! either stream, so that nothing else can wait for it.
 
 mod lossy;

@@ -112,7 +112,7 @@ impl Node {
     pub fn up(&mut self, shards: u16) {
         assert!(self.child.is_none());
         let (http, admin, listen) = (bare(&self.http), bare(&self.admin), self.chat_address());
-        let program = self.prefix.first().map_or_else(maru, Path::new);
+        let program = if let Some(program) = self.prefix.first() { Path::new(program) } else { maru() };
         let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { program });
         if let Some((_, rest)) = self.prefix.split_first() {
             command.args(rest).arg(maru());
