@@ -15,6 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use zeroize::Zeroize as _;
 
 use crate::id::{DeviceId, UserId};
 use crate::reject::{Code, Refusal};
@@ -33,6 +34,13 @@ pub struct Key {
     pub id: u32,
     /// The HMAC-SHA256 key.
     pub secret: [u8; 32],
+}
+
+/// The memory that held it is given back without it.
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
 }
 
 /// Without the secret: keys must not reach a log.

@@ -263,10 +263,14 @@ enum Task {
 }
 
 impl Place {
+    fn settings(&self) -> Result<Config, config::ConfigError> {
+        let data = self.data.iter().map(|data| ("data".to_owned(), data.clone()));
+        config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())
+    }
+
     /// From here on root acts as the owner of the directory.
     fn load(&self) -> Result<Config, Box<dyn Error>> {
-        let data = self.data.iter().map(|data| ("data".to_owned(), data.clone()));
-        let config = config::load(&data.collect::<Vec<_>>(), config::environment(), self.config.as_deref())?;
+        let config = self.settings()?;
         directory::refuse_half_restored(&config.data)?;
         let acting = owner::act_as_owner_of(&config.data);
         acting.map_err(|error| format!("cannot act as the owner of {}: {error}", config.data.display()))?;
@@ -293,7 +297,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
     runtime.block_on(async {
         match &flags.task {
             Task::Check(place) => check::run(&place.existing()?, &mut out).await,
-            Task::Doctor { place, json } => doctor::run(place.load(), *json, &mut out).await,
+            Task::Doctor { place, json } => doctor::run(place.settings(), *json, &mut out).await,
             Task::Renew(place) => renew::run(&place.existing()?, &mut out),
             Task::Backup(flags) => backup::run(flags, &mut out).await,
             Task::Restore(flags) => restore::run(flags, &mut out).await,

@@ -5,9 +5,11 @@
 //! only when nobody can append any more.
 
 mod cores;
+mod descriptors;
 mod memory;
 
 pub(crate) use cores::{available as available_cores, raise_descriptors};
+pub(crate) use descriptors::Shares;
 pub(crate) use memory::limit as memory_limit;
 
 use std::io;
@@ -15,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::partition::SHARDS_MAX;
 use protocol::query::{Answer, BayState, Query, ReadFault};
@@ -31,16 +33,17 @@ use crate::fatal;
 use crate::latency::Latency;
 use crate::mesh::{self, Mailbox, Outlet, Outlets, Post};
 use crate::metrics::{Metrics, waits};
+use crate::notify::Notify;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
 use crate::space::{Gate, Keep, Watcher};
+use crate::spans::Spans;
 use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
 use crate::turn::{Append, ShardReport, ShardThread};
+use crate::watchdog::{self, Pulse, Watchdog};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
 const INLINE_ROWS: u32 = 64;
-/// Descriptors that the control plane wants besides its connections: databases, listeners, certificates.
-const FILES_OF_CONTROL: u64 = 64;
 /// QUIC waits so much longer than three heartbeats before it drops a silent connection, milliseconds.
 const QUIC_IDLE_SLACK_MS: u32 = 5000;
 
@@ -105,6 +108,8 @@ pub struct Node {
     quic: Option<QuicFace>,
     certificates: Option<Arc<Certificates>>,
     watcher: Watcher,
+    pulses: Vec<Arc<Pulse>>,
+    stalls: Arc<watchdog::Meter>,
     shards: Vec<JoinHandle<()>>,
     stores: Vec<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
@@ -131,27 +136,18 @@ impl Node {
             address: config.listen,
             error,
         })?;
-        let loaded = load_certificate(config)?;
-        let certificates = loaded.as_ref().map(|loaded| loaded.certificates.clone());
-        let tls = match &certificates {
-            Some(certificates) if config.has_tls() => Some(tls(certificates, edge::tls::ALPN)?),
-            _ => None,
-        };
-        let (quic, face) = match loaded.filter(|_| config.quic != QuicAt::Off) {
-            Some(loaded) => {
-                let (parts, face) = reserve_quic(config, chat.address, placement.shards(), loaded)?;
-                (parts, Some(face))
-            }
-            None => Default::default(),
-        };
+        let Secured { certificates, tls, quic, face } =
+            Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         let watcher = Watcher::start(&config.data, keep, outlets.clone())
             .map_err(system("the data directory's disk"))?;
-        let (appenders, meters, stores) = store_threads(&data, placement, &outlets, &watcher.gate())?;
+        let traced = config.trace_endpoint.is_some().then(|| Spans::new(config.trace_sample));
+        let latency = Arc::new(Latency::traced(traced));
+        let (appenders, meters, stores) =
+            store_threads(&data, placement, &outlets, &watcher.gate(), &latency)?;
         let (lane, readers) =
             Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
-        let latency = Arc::<Latency>::default();
         let metrics = Metrics {
             began,
             latency: latency.clone(),
@@ -161,7 +157,12 @@ impl Node {
             readers: lane.meter(),
             space: watcher.meter(),
             certificates: certificates.clone(),
+            stalls: Arc::default(),
         };
+        let stalls = metrics.stalls.clone();
+        let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
+        let shares = Shares::of_process(config);
+        shares.tell(config, placement.shards());
         let plan = Plan {
             config,
             placement,
@@ -173,6 +174,8 @@ impl Node {
             appenders,
             readers: lane,
             latency,
+            shares,
+            pulses: &pulses,
             events,
         };
         let mut quic = quic.into_iter();
@@ -188,6 +191,8 @@ impl Node {
             quic: face,
             certificates,
             watcher,
+            pulses,
+            stalls,
             shards,
             stores,
             readers,
@@ -200,6 +205,12 @@ impl Node {
     #[must_use]
     pub fn plane(&self) -> &DataPlane {
         &self.plane
+    }
+
+    /// The server's own times, and traces.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        self.plane.latency()
     }
 
     /// Where the chat port is, or will be once the shards listen.
@@ -254,6 +265,15 @@ impl Node {
         waits::of(self.outlets.shards(), &reports)
     }
 
+    /// Looks after the shards from now on. To be dropped before [`Self::stop`].
+    ///
+    /// # Errors
+    /// No thread.
+    pub fn watch(&self, limit: Duration, notify: Notify) -> Result<Watchdog, BootError> {
+        let started = Watchdog::start(self.pulses.clone(), &self.outlets, limit, notify, self.stalls.clone());
+        started.map_err(system("the watchdog's thread"))
+    }
+
     /// Stops admitting; each shard tells when it is done.
     pub fn drain(&self) {
         self.plane.set_ready(false);
@@ -293,6 +313,8 @@ struct Plan<'a> {
     appenders: Vec<Appender>,
     readers: Readers,
     latency: Arc<Latency>,
+    shares: Shares,
+    pulses: &'a [Arc<Pulse>],
     events: &'a Sender<Event>,
 }
 
@@ -316,7 +338,7 @@ impl Plan<'_> {
         let (data, readers) = (self.data.clone(), self.readers.clone());
         let meter = readers.meter();
         let driver_limits = driver::Limits {
-            connections_max: driver::connections_within_descriptors(self.placement.shards(), self.files()),
+            connections_max: self.shares.of_shard(self.config, self.placement.shards()),
             hello_ms: self.config.hello_timeout_ms,
             ..driver::Limits::default()
         };
@@ -341,6 +363,7 @@ impl Plan<'_> {
             latency: self.latency.clone(),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
+            pulse: self.pulses.get(usize::from(shard.0)).cloned().unwrap_or_default(),
             pin_to: self.core_of(shard).map(usize::from),
         })
     }
@@ -396,14 +419,35 @@ impl Plan<'_> {
         move || events.send(event).unwrap_or_default()
     }
 
-    /// Descriptors that the store takes at most, and the control plane.
-    fn files(&self) -> u64 {
-        let http = self.config.access.limits.connections_max + api::limits::ADMIN_CONNECTIONS_MAX;
-        cores::descriptors() / 16 + FILES_OF_CONTROL + http as u64
-    }
-
     fn core_of(&self, shard: ShardId) -> Option<u16> {
         self.config.pin.core_of(shard.0, self.placement.shards(), &cores::available())
+    }
+}
+
+/// What speaks TLS.
+struct Secured {
+    certificates: Option<Arc<Certificates>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    quic: Vec<driver::Quic>,
+    face: Option<QuicFace>,
+}
+
+impl Secured {
+    fn of(config: &Config, chat: SocketAddr, shards: u16) -> Result<Self, BootError> {
+        let loaded = load_certificate(config)?;
+        let certificates = loaded.as_ref().map(|loaded| loaded.certificates.clone());
+        let tls = match &certificates {
+            Some(certificates) if config.has_tls() => Some(tls(certificates, edge::tls::ALPN)?),
+            _ => None,
+        };
+        let (quic, face) = match loaded.filter(|_| config.quic != QuicAt::Off) {
+            Some(loaded) => {
+                let (parts, face) = reserve_quic(config, chat, shards, loaded)?;
+                (parts, Some(face))
+            }
+            None => (Vec::new(), None),
+        };
+        Ok(Self { certificates, tls, quic, face })
     }
 }
 
@@ -482,15 +526,18 @@ fn store_threads(
     placement: Placement,
     outlets: &Outlets,
     gate: &Gate,
+    latency: &Arc<Latency>,
 ) -> Result<StoreThreads, BootError> {
     let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..placement.shards().div_ceil(SHARDS_PER_THREAD) {
         let meter = Arc::<store::meter::StoreMeter>::default();
         let (commits, gate, outlets) = (data.clone(), gate.clone(), outlets.clone());
+        let latency = latency.clone();
         let work = Work {
             commit: Box::new(move |batches| {
                 gate.before_write(store::bytes_of(batches));
-                commits.commit(batches)
+                let began = Instant::now();
+                commits.commit(batches).inspect(|()| latency.stored(batches, began))
             }),
             stored: Box::new(move |shard, number| {
                 // A batch comes from a shard of this node alone.

@@ -13,12 +13,15 @@ mod source;
 pub use issuers::issuers;
 pub use pin::Pin;
 pub use settings::{SETTINGS, Setting};
-pub use source::{ConfigError, Source, environment, load};
+pub use source::{ConfigError, Source, environment, file, load, written};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
+
+use crate::logging::{Format, Wanted};
+use crate::spans::export::Endpoint;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -74,6 +77,10 @@ pub struct Config {
     pub store: StoreKind,
     /// Whether shards are pinned to cores.
     pub pin: Pin,
+    /// A shard that takes no turn for so long is stalled, milliseconds.
+    pub watchdog_ms: u64,
+    /// Connections of devices; `None`: as many as there are descriptors for.
+    pub connections: Option<u64>,
     /// Threads that read what is not in memory.
     pub readers: u16,
     /// What may wait in memory over all shards, bytes; `None`: half of the memory that there is.
@@ -112,6 +119,16 @@ pub struct Config {
     pub own_family_messages: Option<u64>,
     /// What is logged.
     pub log: LevelFilter,
+    /// How.
+    pub log_format: Format,
+    /// Whether audit events are.
+    pub audit: bool,
+    /// Where traces go; `None`: there are none.
+    pub trace_endpoint: Option<Endpoint>,
+    /// One message in so many is traced.
+    pub trace_sample: u64,
+    /// Whether a crash may leave a core dump.
+    pub core_dumps: bool,
 }
 
 /// Whether the TCP ports speak TLS. QUIC always does.
@@ -164,6 +181,8 @@ impl Default for Config {
             shards: None,
             store: StoreKind::Rocks,
             pin: Pin::Auto,
+            watchdog_ms: 10_000,
+            connections: None,
             readers: readers(),
             waiting_bytes: None,
             limits: shard::Limits::default(),
@@ -183,6 +202,11 @@ impl Default for Config {
             wal_bytes: store.wal_bytes,
             own_family_messages: None,
             log: LevelFilter::INFO,
+            log_format: Format::Text,
+            audit: true,
+            trace_endpoint: None,
+            trace_sample: 65_536,
+            core_dumps: false,
         }
     }
 }
@@ -237,6 +261,12 @@ impl Config {
     pub fn admin_listen(&self) -> SocketAddr {
         let port = if self.http.port() == 0 { 0 } else { ADMIN_PORT };
         self.admin_listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// What is logged.
+    #[must_use]
+    pub fn logged(&self) -> Wanted {
+        Wanted { level: self.log, audit: self.audit }
     }
 
     /// What the store is opened with.

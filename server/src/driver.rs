@@ -56,20 +56,6 @@ impl Default for Limits {
     }
 }
 
-/// Descriptors that are kept free for files, the control plane and accept itself.
-pub const DESCRIPTORS_RESERVED: u64 = 256;
-
-/// What each of `shards` shards may hold so that the process stays within its descriptor limit (RLIMIT_NOFILE).
-/// `files` descriptors are wanted by others, the stores above all.
-#[must_use]
-pub fn connections_within_descriptors(shards: u16, files: u64) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    // Without a limit the kernel's own fs.nr_open still holds; a million a shard is above what memory allows anyway.
-    let usable = limit
-        .map_or_else(|| u64::from(shards) << 20, |limit| limit.saturating_sub(files + DESCRIPTORS_RESERVED));
-    usize::try_from(usable / u64::from(shards.max(1))).unwrap_or(usize::MAX).max(16)
-}
-
 /// An address that is ours: bound, but not listened on yet.
 #[derive(Debug)]
 pub struct Reserved {

@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use protocol::commit::{Batch, Row};
 use protocol::hop::Hop;
 use protocol::partition::mix64;
 use protocol::query::Answer;
-use protocol::{Header, Kind};
+use protocol::{Header, Kind, ShardId};
 use shard::{Effect, Input};
+
+use crate::spans::{Spans, Stamp, What};
 
 /// One message in so many is measured.
 pub const SAMPLED_ONE_IN: u64 = 64;
@@ -102,6 +105,8 @@ pub struct Latency {
     pub ack: Histogram,
     /// From the read of a frame to each live delivery.
     pub delivery: Histogram,
+    /// Of the measured messages some are traced, where that is wanted.
+    spans: Option<Arc<Spans>>,
 }
 
 impl Default for Latency {
@@ -111,11 +116,41 @@ impl Default for Latency {
             slots: (0..SLOTS).map(|_| Slot::default()).collect(),
             ack: Histogram::default(),
             delivery: Histogram::default(),
+            spans: None,
         }
     }
 }
 
 impl Latency {
+    /// One that traces, too.
+    #[must_use]
+    pub fn traced(spans: Option<Spans>) -> Self {
+        Self { spans: spans.map(Arc::new), ..Self::default() }
+    }
+
+    /// Where traces are gathered, if they are.
+    #[must_use]
+    pub fn spans(&self) -> Option<&Arc<Spans>> {
+        self.spans.as_ref()
+    }
+
+    /// Nanoseconds since this was made.
+    #[must_use]
+    pub fn now_ns(&self) -> u64 {
+        self.since_zero_ns(Instant::now())
+    }
+
+    /// Batches have become durable by a write that began then.
+    pub fn stored(&self, batches: &[Batch], began: Instant) {
+        let Some(spans) = &self.spans else { return };
+        let (began_ns, now_ns) = (self.since_zero_ns(began), self.now_ns());
+        for id in batches.iter().flat_map(sampled_of) {
+            for (what, at_ns) in [(What::WriteBegan, began_ns), (What::Stored, now_ns)] {
+                spans.stamp(Stamp { id, what, at_ns, shard: None });
+            }
+        }
+    }
+
     fn since_zero_ns(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.zero).as_nanos()).unwrap_or(u64::MAX)
     }
@@ -145,6 +180,14 @@ pub fn is_sampled(id: u64) -> bool {
     id != 0 && mix64(id).is_multiple_of(SAMPLED_ONE_IN)
 }
 
+/// Send ids of the measured messages in a batch.
+fn sampled_of(batch: &Batch) -> impl Iterator<Item = u64> + '_ {
+    batch.parts.iter().flat_map(|part| &part.rows).filter_map(|row| match row {
+        Row::Message { frame, .. } => Some(frame.header().id).filter(|id| is_sampled(*id)),
+        _ => None,
+    })
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Which {
     Ack,
@@ -157,15 +200,23 @@ enum Which {
 #[derive(Debug)]
 pub struct Stopwatch {
     shared: Arc<Latency>,
+    shard: u16,
     woke_ns: u64,
-    pending: Vec<(Which, u64)>,
+    /// Which, of which message, and when that was read.
+    pending: Vec<(Which, u64, u64)>,
 }
 
 impl Stopwatch {
     /// A shard's own.
     #[must_use]
-    pub fn new(shared: Arc<Latency>) -> Self {
-        Self { shared, woke_ns: 0, pending: Vec::new() }
+    pub fn new(shared: Arc<Latency>, shard: ShardId) -> Self {
+        Self { shared, shard: shard.0, woke_ns: 0, pending: Vec::new() }
+    }
+
+    fn stamp(&self, id: u64, what: What, at_ns: u64) {
+        if let Some(spans) = &self.shared.spans {
+            spans.stamp(Stamp { id, what, at_ns, shard: Some(self.shard) });
+        }
     }
 
     /// The driver was woken, and what it tells from now on was read at this instant.
@@ -181,6 +232,7 @@ impl Stopwatch {
                 let header = frame.header();
                 if header.kind.is_message() && is_sampled(header.id) {
                     self.shared.remember(header.id, self.woke_ns);
+                    self.stamp(header.id, What::Read, self.woke_ns);
                 }
                 true
             }
@@ -198,7 +250,14 @@ impl Stopwatch {
     /// Looks for acks and, if the step was live, deliveries of sampled messages.
     pub fn looks(&mut self, effects: &[Effect], is_live: bool) {
         for effect in effects {
-            let Effect::Transmit { frames, .. } = effect else { continue };
+            let frames = match effect {
+                Effect::Transmit { frames, .. } => frames,
+                Effect::Append(batch) => {
+                    self.traces_batch(batch);
+                    continue;
+                }
+                _ => continue,
+            };
             // A page of history begins with a frame of its own; what the core sends live comes one by one.
             let Some(header) = Header::read(frames) else { continue };
             let which = match header.kind {
@@ -210,8 +269,15 @@ impl Stopwatch {
                 && self.pending.len() < PENDING_MAX
                 && let Some(read_ns) = self.shared.read_ns(header.id)
             {
-                self.pending.push((which, read_ns));
+                self.pending.push((which, header.id, read_ns));
             }
+        }
+    }
+
+    /// What a batch holds is ordered. Only looked at where anything is traced.
+    fn traces_batch(&self, batch: &Batch) {
+        if self.shared.spans.is_some() {
+            sampled_of(batch).for_each(|id| self.stamp(id, What::Ordered, self.shared.now_ns()));
         }
     }
 
@@ -221,12 +287,16 @@ impl Stopwatch {
             return;
         }
         let now_ns = self.shared.since_zero_ns(clock());
-        for (which, read_ns) in self.pending.drain(..) {
-            let histogram = match which {
-                Which::Ack => &self.shared.ack,
-                Which::Delivery => &self.shared.delivery,
+        let spans = self.shared.spans.as_deref();
+        for (which, id, read_ns) in self.pending.drain(..) {
+            let (histogram, what) = match which {
+                Which::Ack => (&self.shared.ack, What::Acked),
+                Which::Delivery => (&self.shared.delivery, What::Delivered),
             };
             histogram.record(now_ns.saturating_sub(read_ns));
+            if let Some(spans) = spans {
+                spans.stamp(Stamp { id, what, at_ns: now_ns, shard: Some(self.shard) });
+            }
         }
     }
 }
@@ -237,7 +307,7 @@ mod tests {
     use protocol::body::encode;
     use protocol::body::message::SendText;
     use protocol::body::sync::SendAck;
-    use protocol::{Frame, InboxSeq, Seq, Stamp, UserId};
+    use protocol::{Frame, InboxSeq, Seq, UserId};
     use shard::{ConnId, Ticket};
 
     use super::*;
@@ -251,7 +321,7 @@ mod tests {
     }
 
     fn delivery(id: u64) -> Effect {
-        let stamp = Stamp { seq: Seq(1), time_ms: 1, sender: UserId(1) };
+        let stamp = protocol::Stamp { seq: Seq(1), time_ms: 1, sender: UserId(1) };
         Effect::Transmit { conn: ConnId(1), frames: text(id).stamp(stamp).into_bytes() }
     }
 
@@ -276,8 +346,8 @@ mod tests {
     #[test]
     fn one_shard_reads_and_another_delivers() {
         let latency = Arc::<Latency>::default();
-        let mut reader = Stopwatch::new(latency.clone());
-        let mut home = Stopwatch::new(latency.clone());
+        let mut reader = Stopwatch::new(latency.clone(), ShardId(0));
+        let mut home = Stopwatch::new(latency.clone(), ShardId(0));
         let id = sampled().next().unwrap();
         reader.woke(latency.zero + Duration::from_millis(5));
         reads(&mut reader, id);
@@ -293,7 +363,7 @@ mod tests {
 
     #[test]
     fn most_messages_are_not_sampled() {
-        let mut watch = Stopwatch::new(Arc::default());
+        let mut watch = Stopwatch::new(Arc::default(), ShardId(0));
         for id in (1..1000).filter(|id| !is_sampled(*id)) {
             reads(&mut watch, id);
             watch.looks(&[delivery(id), ack(id)], true);
@@ -307,7 +377,7 @@ mod tests {
     #[test]
     fn who_catches_up_is_not_measured() {
         let latency = Arc::<Latency>::default();
-        let mut watch = Stopwatch::new(latency.clone());
+        let mut watch = Stopwatch::new(latency.clone(), ShardId(0));
         let id = sampled().next().unwrap();
         reads(&mut watch, id);
         let page = Answer::Inbox { frames: Vec::new(), through: InboxSeq(1) };

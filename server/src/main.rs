@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use server::{admin, chat, manual, owner, serve};
+use server::{admin, chat, logging, manual, owner, serve};
 
 /// Maru, the open floor where everyone gathers to talk.
 #[derive(Parser)]
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         if cause == Some(std::io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("maru: {error}");
+        logging::last_words(&error.to_string());
         ExitCode::FAILURE
     })
 }

@@ -19,6 +19,7 @@ use crate::reader::ReadMeter;
 use crate::space::SpaceMeter;
 use crate::store::meter::StoreMeter;
 use crate::turn::ShardReport;
+use crate::watchdog;
 use text::Text;
 
 /// A shard that does not answer within so long is left out: metrics must come when a shard hangs, above all then.
@@ -43,6 +44,8 @@ pub struct Metrics {
     pub space: Arc<SpaceMeter>,
     /// The certificate, if anything speaks TLS.
     pub certificates: Option<Arc<Certificates>>,
+    /// Shards that stand still.
+    pub stalls: Arc<watchdog::Meter>,
 }
 
 /// Name, help, and where it stands in a report.
@@ -197,6 +200,9 @@ impl Metrics {
     fn shards(&self, text: &mut Text, reports: &[ShardReport]) {
         text.gauge("maru_shards", "Shards of this node.", self.outlets.shards() as u64);
         text.gauge("maru_shards_answering", "Shards that answered this request.", reports.len() as u64);
+        let stalled = self.stalls.stalled().len() as u64;
+        text.gauge("maru_shards_stalled", "Shards that take no turn.", stalled);
+        text.counter("maru_stalls_total", "Times that a shard took no turn for long.", self.stalls.total());
         for (name, help, read) in COUNTERS {
             text.per("counter", name, help, "shard", reports.iter().map(|r| (u64::from(r.shard.0), read(r))));
         }
@@ -237,6 +243,9 @@ impl Metrics {
             let values = (0..).zip(&self.meters).map(|(thread, meter)| (thread, read(meter)));
             text.per(kind, name, help, "thread", values);
         }
+        let (exported, lost) = self.latency.spans().map_or((0, 0), |spans| (spans.exported(), spans.lost()));
+        text.counter("maru_traces_exported_total", "Messages whose traces a collector took.", exported);
+        text.counter("maru_traces_lost_total", "Traces, or stamps of them, that were lost.", lost);
         text.head(
             "histogram",
             "maru_store_write_seconds",
@@ -334,6 +343,7 @@ mod tests {
             readers: Arc::default(),
             space: Arc::default(),
             certificates: None,
+            stalls: Arc::default(),
         };
         // Only shard 1 answers; the mailbox of shard 0 stays open. Time stands still while this task looks.
         let answers = tokio::spawn(async move {

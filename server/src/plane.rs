@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::backup::running::Backups;
 use crate::boot::{Event, QuicFace};
 use crate::families::Mover;
+use crate::latency::Latency;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
 
@@ -94,6 +95,11 @@ impl DataPlane {
             Ok(Err(FamilyError::Store(error))) => Err(FamilyRefusal::Failed(error.to_string())),
             Err(error) => Err(FamilyRefusal::Failed(error.to_string())),
         }
+    }
+
+    /// The server's own times.
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.metrics.latency
     }
 
     /// Says whether the node serves.
@@ -320,6 +326,12 @@ impl api::Homes for DataPlane {
         self.ready.load(Ordering::Acquire)
     }
 
+    fn stalled(&self) -> Option<String> {
+        let stalled = self.metrics.stalls.stalled();
+        let words = stalled.iter().map(|shard| format!("shard {shard} takes no turn"));
+        (!stalled.is_empty()).then(|| words.collect::<Vec<_>>().join("; "))
+    }
+
     fn route(&self, user: UserId) -> Route {
         let home = self.placement.user_home(user).0;
         let face = self.quic.as_ref();
@@ -363,6 +375,7 @@ mod tests {
             readers: Arc::default(),
             space: Arc::default(),
             certificates: None,
+            stalls: Arc::default(),
         };
         let mover = Families::start(&metrics.store).unwrap().mover();
         let events = std::sync::mpsc::channel().0;

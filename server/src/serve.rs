@@ -1,12 +1,13 @@
 //! `maru serve`: the life of a node from its configuration to its end.
 
 mod flags;
+mod guard;
 mod memory;
+mod reload;
 
 pub use flags::Flags;
 
 use std::error::Error;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,12 +22,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::backup::running::Backups;
-use crate::boot::{self, BootError, Event, Node, raise_descriptors};
+use crate::boot::{self, BootError, Event, Node, Shares, raise_descriptors};
 use crate::certificate;
 use crate::config::{self, Config, StoreKind};
 use crate::directory::{self, Parts as DirectoryParts};
+use crate::logging::{self, tell};
+use crate::notify::Notify;
 use crate::space::{Keep, ballast};
-use crate::{backup, fatal, heap, logging, owner};
+use crate::spans::export::Exporter;
+use crate::{backup, fatal, heap, owner};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -45,12 +49,20 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// # Errors
 /// What kept it from starting, in words for the operator.
 pub fn run(flags: &Flags) -> Outcome<ExitCode> {
+    logging::open();
+    let outcome = start(flags);
+    logging::flush();
+    outcome
+}
+
+fn start(flags: &Flags) -> Outcome<ExitCode> {
     let began = Instant::now();
     heap::give_back_large_blocks();
     let config = config::load(&flags.set, config::environment(), flags.config.as_deref())?;
     config.refuse_clear_text()?;
-    logging::start(config.log);
+    logging::start(config.logged(), config.log_format);
     fatal::end_on_panic();
+    guard::keep_to_itself(config.core_dumps);
     raise_descriptors();
     // Opening the store locks the directory: nothing else is touched before. Without a byte left no store opens, the lock's file is there already, and a file that only takes room is nobody's data.
     ballast::give_back_if_full(&config.data)?;
@@ -65,12 +77,20 @@ pub fn run(flags: &Flags) -> Outcome<ExitCode> {
         .thread_name("control")
         .enable_all()
         .build()?;
-    let outcome = live(&config, began, data, &runtime);
+    let notify = Notify::from_environment();
+    reload::watch(&runtime, flags, &config, notify.clone())?;
+    let outcome = live(&config, began, data, &runtime, &notify);
     runtime.shutdown_timeout(CONTROL_DEADLINE);
     outcome
 }
 
-fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) -> Outcome<ExitCode> {
+fn live(
+    config: &Config,
+    began: Instant,
+    data: Arc<Store>,
+    runtime: &Runtime,
+    notify: &Notify,
+) -> Outcome<ExitCode> {
     let issuers = config::issuers(config.issuers.as_deref())?;
     let DirectoryParts { keys, admin, accounts } = runtime.block_on(directory::open_parts(config, &data))?;
     if config.store == StoreKind::Memory {
@@ -95,6 +115,8 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
     }
+    let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
+    let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {
         accounts: accounts.clone(),
         keys,
@@ -109,17 +131,23 @@ fn live(config: &Config, began: Instant, data: Arc<Store>, runtime: &Runtime) ->
         }
     }
     let control = serve_http(runtime, listeners, api);
-    greet(faces, &node)?;
+    greet(faces, &node);
     if wait_ready(&node, &happens) {
         node.listen();
         tell_signup(config);
-        announce(faces, &node)?;
+        announce(faces, &node);
+        notify.ready();
         tracing::info!(shards = node.shards(), "serving");
         wait_signal(&happens);
+        notify.stopping();
         drain(&node, &happens);
     }
     let _ = control.end.send(());
     let _ = runtime.block_on(control.task);
+    drop(watchdog);
+    if let Some(exporter) = exporter {
+        exporter.end(runtime);
+    }
     node.stop();
     runtime.block_on(accounts.close());
     tracing::info!("ended");
@@ -168,8 +196,15 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         issuers: Issuers::default(),
         user_bots: config.user_bots,
         bot_tokens: config.bot_tokens,
-        access: config.access.clone(),
+        access: access(config),
     }
+}
+
+/// As it was set, within what descriptors allow.
+fn access(config: &Config) -> api::Access {
+    let mut access = config.access.clone();
+    access.limits.connections_max = Shares::of_process(config).http;
+    access
 }
 
 /// Who may sign up, for the operator: it may be closed without having been set so.
@@ -274,28 +309,24 @@ impl Faces {
 }
 
 /// Where to point a client, for people.
-fn greet(faces: Faces, node: &Node) -> std::io::Result<()> {
+fn greet(faces: Faces, node: &Node) {
     let Urls { http, chat, admin } = faces.urls(node);
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "From a terminal:  maru chat --server {http} --user NAME")?;
-    writeln!(out, "From a program:   accounts at {http}/v1, WebSocket at {chat} (docs/protocol.md)")?;
-    writeln!(out, "For operators:    {admin} (health, metrics, /v1/admin)")?;
+    tell(&format!("From a terminal:  maru chat --server {http} --user NAME"));
+    tell(&format!("From a program:   accounts at {http}/v1, WebSocket at {chat} (docs/protocol.md)"));
+    tell(&format!("For operators:    {admin} (health, metrics, /v1/admin)"));
     if let Some(certificates) = node.certificates() {
         let of = if faces.is_secure { "TLS" } else { "QUIC" };
         let (whose, fingerprint) = (certificates.whose(), certificates.fingerprint());
-        writeln!(out, "{of} certificate ({whose}), SHA-256:  {fingerprint}")?;
+        tell(&format!("{of} certificate ({whose}), SHA-256:  {fingerprint}"));
     }
-    out.flush()
 }
 
 /// The one line that programs wait for.
-fn announce(faces: Faces, node: &Node) -> std::io::Result<()> {
+fn announce(faces: Faces, node: &Node) {
     let Urls { http, chat, admin } = faces.urls(node);
     let quic = node.quic().and_then(|quic| quic.addresses.first()).copied().map(reachable);
     let quic = quic.map_or_else(String::new, |quic| format!(" quic={quic}"));
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "maru ready http={http} ws={chat} admin={admin}{quic}")?;
-    out.flush()
+    tell(&format!("maru ready http={http} ws={chat} admin={admin}{quic}"));
 }
 
 /// An address that can be connected to from this machine: "everywhere" is here.

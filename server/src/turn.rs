@@ -21,6 +21,7 @@ use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
 use crate::latency::{Latency, Stopwatch};
 use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply, Visitor};
+use crate::watchdog::Pulse;
 
 /// Posts taken in one turn; the rest comes in the next.
 const POSTS_PER_TURN: usize = 1024;
@@ -133,6 +134,8 @@ pub struct ShardThread {
     /// After [`Post::Drain`]: every connection is closed, and whoever still takes something was sent its close code.
     /// Called once.
     pub on_drained: Once,
+    /// Where turns are counted for the watchdog.
+    pub pulse: Arc<Pulse>,
     /// Which processor to stay on, by the kernel's number. Best effort: a container may not allow it.
     pub pin_to: Option<usize>,
 }
@@ -177,6 +180,7 @@ impl ShardThread {
             driver.add_quic(quic, clock.now())?;
         }
         self.mailbox.hang_bell(driver.bell()?);
+        self.pulse.begin();
         let others = self.mailbox.outlets().all().zip(0..).map(|(outlet, id)| (ShardId(id), outlet));
         let others = others.filter(|(id, _)| *id != self.config.shard).collect();
         Turns {
@@ -202,7 +206,8 @@ impl ShardThread {
             on_drained: Some(self.on_drained),
             is_drained: false,
             is_stopped: false,
-            stopwatch: Stopwatch::new(self.latency),
+            stopwatch: Stopwatch::new(self.latency, self.config.shard),
+            pulse: self.pulse,
             turns: 0,
             turns_cut: 0,
             sleeps: 0,
@@ -241,6 +246,7 @@ struct Turns<C, D> {
     is_drained: bool,
     is_stopped: bool,
     stopwatch: Stopwatch,
+    pulse: Arc<Pulse>,
     turns: u64,
     /// Turns whose posts or hops took too long.
     turns_cut: u64,
@@ -252,7 +258,9 @@ impl<C: Core, D: Driver> Turns<C, D> {
         while !self.is_stopped {
             self.wait()?;
             self.turn()?;
+            self.pulse.turn(self.turns);
         }
+        self.pulse.end();
         Ok(())
     }
 

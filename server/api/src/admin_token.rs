@@ -7,6 +7,8 @@
 use std::fmt;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::private_file::{self, PrivateFileError};
 
 /// Name of the file within the data directory.
@@ -14,7 +16,7 @@ pub(crate) const FILE: &str = "admin.token";
 
 /// The token. It is never printed.
 #[derive(Clone)]
-pub(crate) struct AdminToken(String);
+pub(crate) struct AdminToken(Zeroizing<String>);
 
 impl fmt::Debug for AdminToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +32,7 @@ impl AdminToken {
     pub(crate) fn open_or_create(data: &Path) -> Result<Self, PrivateFileError> {
         let path = data.join(FILE);
         if !path.exists() {
-            private_file::create(data, &path, &private_file::hex(&private_file::secret()?))?;
+            private_file::create(data, &path, &Zeroizing::new(private_file::hex(&*private_file::secret()?)))?;
         }
         Self::open(&path)
     }
@@ -43,7 +45,7 @@ impl AdminToken {
             let fault = "not 64 hex digits; delete it, and the next start makes another".into();
             return Err(PrivateFileError::Content { path: path.to_owned(), fault });
         }
-        Ok(Self(token.to_owned()))
+        Ok(Self(token.to_owned().into()))
     }
 
     /// Whether this is it. Takes the same time for every wrong one of the same length.

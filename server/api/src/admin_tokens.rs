@@ -116,18 +116,19 @@ impl AdminTokens {
         Ok(tokens)
     }
 
-    /// What a token opens, and its number, 0 for that of `admin.token`; `None`: it is none. A file that cannot be read opens
-    /// nothing, and the log says why.
-    pub(crate) fn holder_of(&self, given: &str) -> Option<(Scope, u32)> {
+    /// What a token opens, its number, 0 for that of `admin.token`, and its name; `None`: it is none. A file that cannot be read
+    /// opens nothing, and the log says why.
+    pub(crate) fn holder_of(&self, given: &str) -> Option<(Scope, u32, String)> {
         let mut read = self.0.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.refresh(&mut read) {
             tracing::error!(%error, "tokens of operators cannot be read");
         }
         if read.one.1.as_ref().is_some_and(|token| token.is(given)) {
-            return Some((Scope::All, 0));
+            return Some((Scope::All, 0, admin_token::FILE.to_owned()));
         }
         let hash = hash(given);
-        read.many.1.iter().find(|record| record.hash == hash).map(|record| (record.scope, record.number))
+        let record = read.many.1.iter().find(|record| record.hash == hash);
+        record.map(|record| (record.scope, record.number, record.name.clone()))
     }
 
     fn refresh(&self, read: &mut Read) -> Result<(), PrivateFileError> {
@@ -183,7 +184,7 @@ pub fn add(
         return Err(refuse(format!("there are {TOKENS_MAX} tokens, the most allowed; remove one")));
     }
     check_name(name).map_err(refuse)?;
-    let token = private_file::hex(&private_file::secret()?);
+    let token = private_file::hex(&*private_file::secret()?);
     let number = records.iter().map(|record| record.number).max().unwrap_or(0).saturating_add(1);
     records.push(TokenRecord { number, scope, created_ms, name: name.to_owned(), hash: hash(&token) });
     write(data, &records)?;
@@ -267,7 +268,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     fn opened(tokens: &AdminTokens, given: &str) -> Option<&'static str> {
-        tokens.holder_of(given).map(|(scope, _)| scope.word())
+        tokens.holder_of(given).map(|(scope, ..)| scope.word())
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl BotToken {
     }
 
     pub(crate) fn text(&self) -> String {
-        format!("{PREFIX}{}", hex(&self.0))
+        format!("{PREFIX}{}", hex(&*self.0))
     }
 
     /// What is kept of it.

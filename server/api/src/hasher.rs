@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use argon2::PasswordHash;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::limiter::Limiter;
@@ -103,7 +104,7 @@ impl Hasher {
     }
 
     /// [`hash`] in its turn.
-    pub(crate) async fn hash(&self, kind: Kind, password: String) -> Result<String, ApiError> {
+    pub(crate) async fn hash(&self, kind: Kind, password: Zeroizing<String>) -> Result<String, ApiError> {
         let hashed = self.hashed.clone();
         let work = move || {
             hashed.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +118,7 @@ impl Hasher {
     pub(crate) async fn verify(
         &self,
         kind: Kind,
-        password: String,
+        password: Zeroizing<String>,
         stored: Option<String>,
     ) -> Result<Fit, ApiError> {
         let stored = stored.and_then(|stored| PasswordHash::new(&stored).ok());
@@ -238,7 +239,7 @@ mod tests {
         drop(login);
         drop(signup.await.unwrap());
         assert_eq!(lock(&hasher.line).free, 1);
-        assert!(hasher.hash(Kind::Signup, "x".repeat(8)).await.is_ok());
+        assert!(hasher.hash(Kind::Signup, "x".repeat(8).into()).await.is_ok());
     }
 
     #[tokio::test]

@@ -187,6 +187,11 @@ pub trait Homes: Send + Sync + 'static {
         false
     }
 
+    /// Which shards have stopped working and why it is thought so, in words; `None`: all work.
+    fn stalled(&self) -> Option<String> {
+        None
+    }
+
     /// Whether every shard serves and none drains.
     fn is_ready(&self) -> bool;
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::token::Key;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::accounts::GRACE_MS;
 use crate::private_file::{self, PrivateFileError};
@@ -74,7 +75,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Record {
     id: u32,
-    secret: String,
+    secret: Zeroizing<String>,
     created_ms: u64,
 }
 
@@ -212,11 +213,12 @@ pub(crate) fn in_file(data: &Path) -> Result<Arc<[Key]>, PrivateFileError> {
 }
 
 fn fresh(id: u32, created_ms: u64) -> Result<Record, PrivateFileError> {
-    Ok(Record { id, secret: private_file::hex(&private_file::secret()?), created_ms })
+    Ok(Record { id, secret: private_file::hex(&*private_file::secret()?).into(), created_ms })
 }
 
-fn text(file: &File, path: &Path) -> Result<String, PrivateFileError> {
+fn text(file: &File, path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
     serde_json::to_string_pretty(file)
+        .map(Zeroizing::new)
         .map_err(|error| PrivateFileError::Io { path: path.to_owned(), error: error.into() })
 }
 

@@ -28,6 +28,7 @@ mod access;
 mod accounts;
 mod admin_token;
 pub mod admin_tokens;
+mod audit;
 mod bot_token;
 mod buckets;
 mod database;
@@ -71,6 +72,7 @@ pub use accounts::{
     Invited, Lifetimes, NAME_HELD_MS,
 };
 pub use admin_tokens::{AdminTokens, Scope};
+pub use audit::AUDIT;
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::{Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier};
 use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
 use crate::name::fold;
 
@@ -24,8 +25,11 @@ const OWN_CHARS_MIN: usize = 4;
 const COMMON: &str = include_str!("password/common.txt");
 
 /// The text that is hashed: RFC 8265 section 4.2.
-fn prepare(password: &str) -> String {
-    password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect()
+fn prepare(password: &str) -> Zeroizing<String> {
+    // Grown, it would leave its beginning behind: normal form C is at most three times as long (in UTF-8).
+    let mut prepared = Zeroizing::new(String::with_capacity(3 * password.len()));
+    prepared.extend(password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc());
+    prepared
 }
 
 /// General category Zs.
@@ -47,8 +51,8 @@ pub fn check(password: &str) -> Result<(), String> {
     if let Some(control) = prepared.chars().find(|c| c.is_control()) {
         return Err(format!("the control character {control:?} is in it; was it pasted?"));
     }
-    let folded = fold(&prepared);
-    if COMMON.lines().any(|common| common == folded) {
+    let folded = Zeroizing::new(fold(&prepared));
+    if COMMON.lines().any(|common| common == *folded) {
         return Err("it is one of the most common passwords; take another one".to_owned());
     }
     Ok(())
@@ -61,7 +65,11 @@ pub fn check(password: &str) -> Result<(), String> {
 pub fn check_for(name: &str, password: &str) -> Result<(), String> {
     check(password)?;
     let name = fold(name.trim());
-    let own = if name.is_empty() { return Ok(()) } else { fold(&prepare(password)).replace(&name, "") };
+    if name.is_empty() {
+        return Ok(());
+    }
+    let folded = Zeroizing::new(fold(&prepare(password)));
+    let own = Zeroizing::new(folded.replace(&name, ""));
     if own.chars().count() < OWN_CHARS_MIN {
         return Err(format!(
             "it is little more than the name; take one with {OWN_CHARS_MIN} other characters at least"
@@ -101,7 +109,7 @@ pub(crate) fn verify(password: &str, stored: &PasswordHash, hashed: &AtomicU64) 
     if fits(&prepared) {
         return if is_weak(stored) { Fit::RightButOld } else { Fit::Right };
     }
-    if prepared != password && fits(password) { Fit::RightButOld } else { Fit::Wrong }
+    if *prepared != password && fits(password) { Fit::RightButOld } else { Fit::Wrong }
 }
 
 /// Whether less was asked of the hash than is asked today.

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 /// What is wrong with such a file.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
@@ -38,23 +40,24 @@ pub enum PrivateFileError {
 }
 
 /// Fresh random bytes for a secret.
-pub(crate) fn secret() -> Result<[u8; 32], PrivateFileError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(PrivateFileError::Random)?;
+pub(crate) fn secret() -> Result<Zeroizing<[u8; 32]>, PrivateFileError> {
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *secret).map_err(PrivateFileError::Random)?;
     Ok(secret)
 }
 
 /// As lower-case hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
+    // Grown, it would leave its beginning behind.
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
 /// Reads one; refuses what others may read.
-pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
     let io = |error| PrivateFileError::Io { path: path.to_owned(), error };
     let meta = fs::metadata(path).map_err(io)?;
     let mode = meta.permissions().mode() & 0o777;
@@ -62,7 +65,7 @@ pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
     if mode & !allowed & 0o077 != 0 {
         return Err(PrivateFileError::Mode { path: path.to_owned(), mode });
     }
-    fs::read_to_string(path).map_err(io)
+    fs::read_to_string(path).map(Zeroizing::new).map_err(io)
 }
 
 /// Whether the file is on a volume that Kubernetes gave to the pod's `fsGroup`: it gives every file's group rights to read and

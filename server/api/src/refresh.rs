@@ -34,17 +34,18 @@ impl RefreshToken {
     }
 
     pub(crate) fn text(&self) -> String {
-        format!("{PREFIX}{}{}", hex(&self.family), hex(&self.own))
+        format!("{PREFIX}{}{}", hex(&*self.family), hex(&*self.own))
     }
 
     /// The one that this one is exchanged for; `None` cannot happen: a MAC takes keys of any length.
     pub(crate) fn next(&self, key: &Key) -> Option<Self> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&key.secret).ok()?;
-        for part in [LABEL, &self.family, &self.own] {
+        for part in [LABEL, &*self.family, &*self.own] {
             mac.update(part);
         }
-        let own = mac.finalize().into_bytes().get(..SECRET_BYTES)?.try_into().ok()?;
-        Some(Self { family: self.family, own })
+        let mut own = Secret::default();
+        own.copy_from_slice(mac.finalize().into_bytes().get(..SECRET_BYTES)?);
+        Some(Self { family: self.family.clone(), own })
     }
 
     /// What is kept of the family.

@@ -200,7 +200,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/families/give", post(admin::families::give))
         .route("/v1/admin/families/return", post(admin::families::give_back))
         .route("/v1/admin/drain", post(operate::drain))
-        .route("/healthz", get(operate::healthz))
+        .route("/healthz", get(operate::healthz_in_words))
         .route("/readyz", get(operate::readyz_in_words))
         .route("/metrics", metrics)
         .documented(Audience::Admin)

@@ -2,6 +2,7 @@
 //! look-up by hash tells nothing by its time.
 
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::error::ApiError;
 use crate::private_file::hex;
@@ -10,18 +11,18 @@ use crate::private_file::hex;
 pub(crate) const SECRET_BYTES: usize = 16;
 
 /// A secret.
-pub(crate) type Secret = [u8; SECRET_BYTES];
+pub(crate) type Secret = Zeroizing<[u8; SECRET_BYTES]>;
 
 /// A fresh one.
 pub(crate) fn fresh() -> Result<Secret, getrandom::Error> {
-    let mut secret = [0; SECRET_BYTES];
-    getrandom::fill(&mut secret)?;
+    let mut secret = Secret::default();
+    getrandom::fill(&mut *secret)?;
     Ok(secret)
 }
 
 /// What is kept of it: SHA-256 in hex.
 pub(crate) fn kept(secret: &Secret) -> String {
-    hex(&Sha256::digest(secret))
+    hex(&Sha256::digest(**secret))
 }
 
 /// The same of a text, which is compared and never shown.
@@ -31,7 +32,7 @@ pub(crate) fn kept_text(text: &str) -> String {
 
 /// Hex digits of either case, as many as a secret has.
 pub(crate) fn parse(text: &str) -> Option<Secret> {
-    let mut secret = [0; SECRET_BYTES];
+    let mut secret = Secret::default();
     if text.len() != 2 * SECRET_BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -55,9 +56,9 @@ mod tests {
     fn texts() {
         let secret = fresh().unwrap();
         assert_ne!(secret, fresh().unwrap());
-        let text = hex(&secret);
-        assert_eq!(parse(&text), Some(secret));
-        assert_eq!(parse(&text.to_uppercase()), Some(secret));
+        let text = hex(&*secret);
+        assert_eq!(parse(&text), Some(secret.clone()));
+        assert_eq!(parse(&text.to_uppercase()), Some(secret.clone()));
         assert_eq!(kept(&secret).len(), 64);
         for wrong in ["", &text[1..], &format!("{text}0"), &format!("+{}", &text[1..]), &"가".repeat(11)] {
             assert_eq!(parse(wrong), None, "{wrong}");

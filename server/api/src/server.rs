@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::access::{self, Access};
 use crate::accounts::{Accounts, Lifetimes};
 use crate::admin_tokens::AdminTokens;
+use crate::audit::{self, Tap};
 use crate::error::{ApiError, RefusalCode};
 use crate::hasher::Hasher;
 use crate::homes::Homes;
@@ -128,6 +129,8 @@ pub(crate) struct Inner {
     pub(crate) turns: Turns,
     pub(crate) texts: Texts,
     pub(crate) counters: Counters,
+    /// Of refusals that the audit tells.
+    pub(crate) audit_tap: Tap,
     pub(crate) ports: Ports,
 }
 
@@ -163,6 +166,7 @@ impl Api {
             turns,
             texts,
             counters,
+            audit_tap: Tap::default(),
             ports,
         };
         Ok(Self { shared: Arc::new(inner), tls: None })
@@ -236,6 +240,7 @@ fn port(audience: Audience, listener: TcpListener, api: &Api) -> Port {
 fn dressed(router: Router, shared: &Shared, rules: WebRules, hsts_s: u32) -> Router {
     router
         .layer(from_fn_with_state(shared.settings.access.limits.patience.request, in_time))
+        .layer(from_fn_with_state(shared.clone(), audit::audited))
         .layer(from_fn_with_state(Arc::new(rules), access::guarded))
         .layer(from_fn_with_state(shared.clone(), counted))
         .layer(from_fn_with_state(hsts_s, access::headed))

@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// Milliseconds of a step.
 const STEP_MS: u64 = 30_000;
@@ -27,7 +28,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// What the server and the app share. Never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret(Zeroizing<String>);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,14 +48,14 @@ pub(crate) enum Code {
 impl Secret {
     /// A fresh one.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(BASE32_NOPAD.encode(&bytes)))
+        let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+        getrandom::fill(&mut *bytes)?;
+        Ok(Self(BASE32_NOPAD.encode(&*bytes).into()))
     }
 
     /// As the database has it.
     pub(crate) fn stored(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     /// Base 32 without padding, for the database and for a person without a camera.
@@ -66,7 +67,10 @@ impl Secret {
     pub(crate) fn uri(&self, name: &str, host: &str) -> String {
         let label = format!("{name}@{host}");
         let label = utf8_percent_encode(&label, RESERVED);
-        format!("otpauth://totp/Maru:{label}?secret={}&issuer=Maru&algorithm=SHA1&digits=6&period=30", self.0)
+        format!(
+            "otpauth://totp/Maru:{label}?secret={}&issuer=Maru&algorithm=SHA1&digits=6&period=30",
+            self.base32()
+        )
     }
 
     /// The step whose code this is, if it is one of those that are taken now.
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
 
     fn secret() -> Secret {
-        Secret(BASE32_NOPAD.encode(b"12345678901234567890"))
+        Secret(BASE32_NOPAD.encode(b"12345678901234567890").into())
     }
 
     /// RFC 6238 appendix B, the column of SHA-1; its codes have eight digits.

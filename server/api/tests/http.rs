@@ -243,6 +243,12 @@ async fn a_core_that_cannot_costs_nothing_for_ever(world: World) {
 async fn health_and_readiness(world: World) {
     assert_eq!(world.get("/healthz", "").await, (StatusCode::OK, json!("ok\n")));
     assert_eq!(world.watch("/healthz").await, (StatusCode::OK, json!("ok\n")));
+    world.homes.stalled.store(true, Ordering::Release);
+    let (all, operators) = (world.get("/healthz", "").await, world.watch("/healthz").await);
+    refused(&all, 503, "stalled");
+    refused(&operators, 503, "stalled");
+    assert!(operators.1.to_string().contains("shard 3") && !all.1.to_string().contains("shard 3"));
+    world.homes.stalled.store(false, Ordering::Release);
     let starting = world.watch("/readyz").await;
     refused(&starting, 503, "not_ready");
     assert!(starting.1.to_string().contains("shard 1 waits"), "in words: {starting:?}");

@@ -8,23 +8,30 @@ use api::{Account, Accounts, AddDevice, Name, OPERATOR_TOKEN_MS, Sought, now_ms}
 use protocol::limits::DEVICES_MAX;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
+use zeroize::Zeroizing;
 
 use super::bulk::tell_core;
 use crate::config::Config;
 use crate::directory::{self, Parts};
 
+/// Room for the line of a password: one that grows leaves its beginning behind.
+const LINE_BYTES: usize = 4096;
 /// Accounts that are read at a time.
 const PAGE: u32 = 500;
 
 /// From the environment, or else the first line of `input`.
-pub(super) fn password(variable: Option<&str>, mut input: impl BufRead) -> Result<String, Box<dyn Error>> {
+pub(super) fn password(
+    variable: Option<&str>,
+    mut input: impl BufRead,
+) -> Result<Zeroizing<String>, Box<dyn Error>> {
     if let Some(variable) = variable {
         return std::env::var(variable)
+            .map(Zeroizing::new)
             .map_err(|_| format!("--password-env: the variable {variable:?} is not set").into());
     }
-    let mut line = String::new();
+    let mut line = Zeroizing::new(String::with_capacity(LINE_BYTES));
     input.read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned().into())
 }
 
 pub(super) async fn create_user(

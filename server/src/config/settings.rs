@@ -8,6 +8,9 @@ use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
+use crate::latency::SAMPLED_ONE_IN;
+use crate::logging::Format;
+use crate::spans::export::Endpoint;
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
@@ -204,6 +207,10 @@ settings! {
     "pin", "CORES", "Cores that shards are pinned to [auto: when there is a shard for each]",
         "auto, off, or core numbers with commas between them",
         |config, text| config.pin => Pin::parse(text);
+    "watchdog_ms", "MS", "A shard that takes no turn for so long stands still: health says so, and a service manager is not told that it lives [10000]", "1000 to 600000",
+        |config, text| config.watchdog_ms => number(text, 1000, 600_000);
+    "connections", "N", "Connections of devices at a time, an equal part for each shard [auto: what descriptors allow]", "16 to 64000000, or auto",
+        |config, text| config.connections => or_auto(text, |text| number(text, 16, 64_000_000));
     "readers", "N", "Threads that read what is not in memory [one a core, at least 2]", "1 to 64",
         |config, text| config.readers => number(text, 1, 64);
     "group_members", "N", "Members a group may have [100]", "2 to 500",
@@ -278,9 +285,27 @@ settings! {
     "own_family_messages", "N", "A channel of so many messages gets a RocksDB family of its own, while fewer than 64 have one; 1: every channel; none: by command alone [none]",
         "1 to 1000000000000, or none",
         |config, text| config.own_family_messages => or_none(text, |text| number(text, 1, 1_000_000_000_000));
-    "log", "LEVEL", "What is logged to stderr [info]", "off, error, warn, info, debug or trace",
+    "log", "LEVEL", "What is logged to stderr; SIGHUP reads it again [info]", "off, error, warn, info, debug or trace",
         |config, text| config.log => match text {
             "off" | "error" | "warn" | "info" | "debug" | "trace" => text.parse().ok(),
             _ => None,
         };
+    "log_format", "FORMAT", "Lines for people, or an object of JSON a line [text]", "text or json",
+        |config, text| config.log_format => match text {
+            "text" => Some(Format::Text),
+            "json" => Some(Format::Json),
+            _ => None,
+        };
+    "audit", "BOOL", "Who did what with accounts and operators' routes is logged, whatever log says; SIGHUP reads it again [true]", "true or false",
+        |config, text| config.audit => text.parse().ok();
+    "trace_endpoint", "URL", "A collector of OpenTelemetry that takes traces of messages, OTLP over HTTP [none]",
+        "http://HOST[:PORT][/PATH], or none",
+        |config, text| config.trace_endpoint => match text {
+            "none" => Some(None),
+            url => Endpoint::parse(url).map(Some),
+        };
+    "trace_sample", "N", "One message in so many is traced, where there is a collector [65536]", "64 to 1073741824, a multiple of 64",
+        |config, text| config.trace_sample => number(text, SAMPLED_ONE_IN, 1 << 30).filter(|n| n.is_multiple_of(SAMPLED_ONE_IN));
+    "core_dumps", "BOOL", "A crash may leave a core dump, with keys and messages in it [false]", "true or false",
+        |config, text| config.core_dumps => text.parse().ok();
 }

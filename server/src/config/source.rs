@@ -1,5 +1,6 @@
 //! Where settings come from, and the refusal of what is wrong with one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,8 @@ use super::settings::{SETTINGS, Setting};
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// The variable that names the file when the flag does not.
 const FILE_VARIABLE: &str = "MARU_CONFIG";
-/// Beginnings of variables that are not settings: passwords that a person keeps in the environment, and what Kubernetes
-/// sets in every container beside a service of the name `maru`.
-const NOT_OURS: &[&str] = &["MARU_PASSWORD", "MARU_SERVICE_", "MARU_PORT"];
+/// Beginning of variables that are not settings: passwords that a person keeps in the environment.
+const PASSWORD: &str = "MARU_PASSWORD";
 
 /// The setting whose value may hold a password, and what is shown in its place.
 const SECRET: &str = "database";
@@ -65,6 +65,17 @@ pub enum ConfigError {
         /// What would do.
         allowed: String,
     },
+    /// A setting's variable that somebody else has set.
+    #[error(
+        "{key} (in the environment) is {found:?}: Kubernetes and Docker set such for a service of that name; rename the service, or \
+         set enableServiceLinks: false in the pod"
+    )]
+    Service {
+        /// The variable.
+        key: String,
+        /// What was found.
+        found: String,
+    },
     /// A port that others could read along on.
     #[error(
         "{key} is {address}, not a loopback address, and TLS is off: passwords and messages would cross the network in clear \
@@ -103,16 +114,18 @@ pub fn load(
     environment: impl IntoIterator<Item = (String, String)>,
     file: Option<&Path>,
 ) -> Result<Config, ConfigError> {
-    let mut variables: Vec<(String, String)> =
-        environment.into_iter().filter(|(key, _)| is_ours(key)).collect();
-    variables.sort();
-    let named = variables.iter().position(|(key, _)| key == FILE_VARIABLE);
-    let named = named.map(|index| PathBuf::from(variables.remove(index).1));
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
     let mut config = Config::default();
-    if let Some(path) = file.map(Path::to_owned).or(named) {
+    if let Some(path) = self::file(&environment, file) {
         from_file(&mut config, &path)?;
     }
-    for (key, found) in &variables {
+    let mut variables: Vec<&(String, String)> =
+        environment.iter().filter(|(key, found)| is_ours(key, found) && key != FILE_VARIABLE).collect();
+    variables.sort();
+    for (key, found) in variables {
+        if is_address_of_a_service(found) {
+            return Err(ConfigError::Service { key: key.clone(), found: found.clone() });
+        }
         let setting = SETTINGS.iter().find(|setting| setting.variable() == *key);
         apply(&mut config, setting, key, found, &Source::Environment)?;
     }
@@ -124,17 +137,74 @@ pub fn load(
     Ok(config)
 }
 
+/// The configuration file: the flag's, else the variable's.
+#[must_use]
+pub fn file(environment: &[(String, String)], flag: Option<&Path>) -> Option<PathBuf> {
+    let named = environment.iter().find(|(key, _)| key == FILE_VARIABLE).map(|(_, path)| path);
+    flag.map(Path::to_owned).or_else(|| named.map(PathBuf::from))
+}
+
 /// The process's environment, without what is not text: no setting is anything else.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn is_ours(variable: &str) -> bool {
-    variable.starts_with("MARU_") && !NOT_OURS.iter().any(|begin| variable.starts_with(begin))
+fn is_ours(variable: &str, found: &str) -> bool {
+    let is_setting = || SETTINGS.iter().any(|setting| setting.variable() == variable);
+    variable.starts_with("MARU_")
+        && !variable.starts_with(PASSWORD)
+        && (is_setting() || !is_of_a_service(variable, found))
+}
+
+/// What Kubernetes, and Docker for its links, set in every container beside a service whose name begins with `maru`, such as
+/// `maru` or `maru-chat`: NAME_SERVICE_HOST, NAME_SERVICE_PORT[_WORD], NAME_PORT=tcp://..., NAME_PORT_80_TCP[_ADDR|_PORT|_PROTO],
+/// and of Docker NAME_NAME=/one/other and NAME_ENV_WORD.
+fn is_of_a_service(variable: &str, found: &str) -> bool {
+    let ends = |end: &str| variable.ends_with(end);
+    ends("_SERVICE_HOST")
+        || ends("_SERVICE_PORT")
+        || variable.contains("_SERVICE_PORT_")
+        || (ends("_PORT") && is_address_of_a_service(found))
+        || (ends("_NAME") && found.starts_with('/'))
+        || variable.contains("_ENV_")
+        || variable.split("_PORT_").skip(1).any(is_port_of_a_service)
+}
+
+/// `8080_TCP`, `8080_UDP_ADDR` and the like.
+fn is_port_of_a_service(rest: &str) -> bool {
+    let (number, kind) = rest.split_once('_').unwrap_or((rest, ""));
+    let (protocol, part) = kind.split_once('_').unwrap_or((kind, "ADDR"));
+    number.parse::<u16>().is_ok()
+        && ["TCP", "UDP", "SCTP"].contains(&protocol)
+        && ["ADDR", "PORT", "PROTO"].contains(&part)
+}
+
+fn is_address_of_a_service(found: &str) -> bool {
+    ["tcp://", "udp://", "sctp://"].iter().any(|begin| found.starts_with(begin))
+}
+
+/// What a file says, as text and unchecked.
+///
+/// # Errors
+/// [`ConfigError`]
+pub fn written(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut said = BTreeMap::new();
+    each_in_file(path, |_, key, found| {
+        said.insert(key.to_owned(), found.to_owned());
+        Ok(())
+    })?;
+    Ok(said)
 }
 
 fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
     let origin = Source::File(path.to_owned());
+    each_in_file(path, |setting, key, found| apply(config, setting, key, found, &origin))
+}
+
+fn each_in_file(
+    path: &Path,
+    mut take: impl FnMut(Option<&Setting>, &str, &str) -> Result<(), ConfigError>,
+) -> Result<(), ConfigError> {
     let refuse = |fault: String| ConfigError::File { path: path.to_owned(), fault };
     let text = small_text(path).map_err(refuse)?;
     let table: toml::Table = text.parse().map_err(|error| refuse(toml_fault(&text, &error)))?;
@@ -146,7 +216,7 @@ fn from_file(config: &mut Config, path: &Path) -> Result<(), ConfigError> {
             // Refused with its own words: no setting is a table, a list, a date or a fraction.
             (other, _) => other.to_string(),
         };
-        apply(config, setting, key, &found, &origin)?;
+        take(setting, key, &found)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ pub(super) fn write(text: &mut Text, began: Instant) {
     text.head("gauge", "maru_build_info", "1, with the version as a label.");
     text.line(concat!("maru_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1);
     text.gauge("maru_uptime_seconds", "Since the process began.", began.elapsed().as_secs_f64());
+    text.counter("maru_log_lost_total", "Lines of the log that were lost.", crate::logging::lost());
     if let Some((virtual_bytes, resident_bytes)) = memory() {
         text.gauge("process_virtual_memory_bytes", "Address space.", virtual_bytes);
         text.gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes);

@@ -7,6 +7,7 @@ mod greedy;
 mod node;
 mod proxied;
 mod relay;
+mod stalls;
 
 use std::collections::VecDeque;
 use std::io::Write;

@@ -10,6 +10,7 @@ use protocol::{Placement, ShardId, UserId};
 use server::driver::{self, Counters, Door, Limits};
 use server::mesh::{self, Outlets, Post, Reply};
 use server::turn::{Core, ShardReport, ShardThread};
+use server::watchdog::Pulse;
 use shard::Command;
 
 use crate::device;
@@ -21,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Node {
     pub address: SocketAddr,
     pub placement: Placement,
-    outlets: Outlets,
+    pub outlets: Outlets,
+    pub pulses: Vec<Arc<Pulse>>,
     seen: Vec<Arc<Mutex<Seen>>>,
     threads: Vec<JoinHandle<()>>,
     drained: Receiver<()>,
@@ -83,9 +85,11 @@ impl Node {
         let (mailboxes, outlets) = mesh::build(shards);
         let (ready, readies) = mpsc::channel();
         let (drain, drained) = mpsc::channel();
-        let mut threads = Vec::new();
+        let (mut threads, mut pulses) = (Vec::new(), Vec::new());
         for mailbox in mailboxes {
             let (ready, drain) = (ready.clone(), drain.clone());
+            let pulse = Arc::<Pulse>::default();
+            pulses.push(pulse.clone());
             let core = core(mailbox.shard());
             let thread = ShardThread {
                 config: shard::Config {
@@ -109,11 +113,12 @@ impl Node {
                 latency: Arc::default(),
                 on_ready: Box::new(move || ready.send(()).unwrap()),
                 on_drained: Box::new(move || drain.send(()).unwrap()),
+                pulse,
                 pin_to: Some(0),
             };
             threads.push(std::thread::spawn(move || thread.run_with(core).unwrap()));
         }
-        Self { address: reserved.address, placement, outlets, seen, threads, drained, readies }
+        Self { address: reserved.address, placement, outlets, pulses, seen, threads, drained, readies }
     }
 
     pub fn report(&self, shard: u16) -> ShardReport {

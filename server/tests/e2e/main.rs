@@ -19,11 +19,14 @@ macro_rules! over_both {
     };
 }
 
+mod audit;
 mod backup;
 mod big;
+mod boards;
 mod bounds;
 mod consent;
 mod datagrams;
+mod descriptors;
 mod documented;
 mod enemies;
 mod families;
@@ -42,6 +45,7 @@ mod keys;
 mod kill;
 mod latency;
 mod ledger;
+mod logs;
 mod marks;
 mod matrix;
 mod moved;
@@ -61,6 +65,7 @@ mod postgres;
 mod proxy;
 mod quic;
 mod raw;
+mod reload;
 mod restore;
 mod revoked;
 mod rights;
@@ -71,4 +76,6 @@ mod slow;
 mod small_disk;
 mod terminal;
 mod tls;
+mod traces;
 mod visits;
+mod watchdog;

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use client::account::Account;
@@ -33,6 +34,12 @@ pub struct Node {
     /// The network namespace that it runs in, if it is not ours.
     network: Option<String>,
     args: Vec<String>,
+    /// Variables of its environment.
+    variables: Vec<(String, String)>,
+    /// A command that becomes the server, and its first arguments.
+    prefix: Vec<String>,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
 
@@ -46,6 +53,16 @@ impl Node {
     pub fn start_in(data: &Path, shards: u16, args: &[&str]) -> Self {
         let mut node = Self::down("127.0.0.1", None, args);
         node.data = data.to_owned();
+        node.up(shards);
+        node
+    }
+
+    /// The same with variables in its environment, by a command that becomes the server (or none).
+    pub fn start_by(prefix: &[&str], variables: &[(&str, &str)], shards: u16, args: &[&str]) -> Self {
+        let mut node = Self::down("127.0.0.1", None, args);
+        node.prefix = prefix.iter().map(|word| (*word).to_owned()).collect();
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        node.variables = variables.iter().map(owned).collect();
         node.up(shards);
         node
     }
@@ -76,6 +93,10 @@ impl Node {
             trust: Trust::default(),
             network,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            variables: Vec::new(),
+            prefix: Vec::new(),
+            log: Arc::default(),
+            reader: None,
             _folder: folder,
         }
     }
@@ -91,7 +112,11 @@ impl Node {
     pub fn up(&mut self, shards: u16) {
         assert!(self.child.is_none());
         let (http, admin, listen) = (bare(&self.http), bare(&self.admin), self.chat_address());
-        let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { maru() });
+        let program = if let Some(program) = self.prefix.first() { Path::new(program) } else { maru() };
+        let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { program });
+        if let Some((_, rest)) = self.prefix.split_first() {
+            command.args(rest).arg(maru());
+        }
         if let Some(network) = &self.network {
             // It becomes the server: the process is the same.
             command.args(["netns", "exec", network]).arg(maru());
@@ -101,6 +126,7 @@ impl Node {
             .args(["--shards", &shards.to_string(), "--data"])
             .arg(&self.data)
             .args(&self.args)
+            .envs(self.variables.iter().map(|(key, value)| (key, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -108,9 +134,13 @@ impl Node {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
         // The log is kept for a failing test and must not fill the pipe.
-        std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).for_each(|line| eprintln!("maru: {line}"))
-        });
+        let log = self.log.clone();
+        self.reader = Some(std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("maru: {line}");
+                log.lock().unwrap().push(line);
+            }
+        }));
         let (lines, ready) = mpsc::channel();
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
@@ -155,6 +185,8 @@ impl Node {
         let since = Instant::now();
         loop {
             if let Some(status) = child.try_wait().unwrap() {
+                // Its end of the pipe is closed: the rest of the log is read.
+                self.reader.take().unwrap().join().unwrap();
                 return status.code();
             }
             if since.elapsed() > PATIENCE {
@@ -165,9 +197,31 @@ impl Node {
         }
     }
 
+    /// What it has logged until now; all of it once it has stopped.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of the log that holds all of these.
+    pub fn logs(&self, parts: &[&str]) -> String {
+        let since = Instant::now();
+        loop {
+            let found = self.log().into_iter().find(|line| parts.iter().all(|part| line.contains(part)));
+            match found {
+                Some(line) => return line,
+                None if since.elapsed() > PATIENCE => panic!("{parts:?} is not in {:#?}", self.log()),
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// SIGHUP: the certificate is read again.
     pub fn hang_up(&self) {
-        let pid = self.child.as_ref().unwrap().id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     }
 

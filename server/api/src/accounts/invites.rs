@@ -108,7 +108,7 @@ impl Accounts {
         transaction.commit().await?;
         let Invited { made_by, uses, expires_ms, .. } = wanted;
         let invite = Invite { id, made_by, created_ms: now_ms, expires_ms, uses, uses_left: uses };
-        Ok(Some(FreshInvite { invite, code: hex(&secret) }))
+        Ok(Some(FreshInvite { invite, code: hex(&*secret) }))
     }
 
     /// Up to `limit` invites with a number above `after`, rising: those of one user, or everybody's.

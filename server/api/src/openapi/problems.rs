@@ -101,6 +101,7 @@ const PROBLEMS: &[Problem] = &[
     later("busy", 503, "the server cannot do this now"),
     later("issuer_unreachable", 503, "the identity provider's keys cannot be fetched"),
     later("not_ready", 503, "the server starts or drains"),
+    later("stalled", 503, "a shard of the server stands still"),
     later("storage_full", 507, "the disk is nearly full: nothing new is accepted"),
 ];
 

@@ -18,9 +18,11 @@ pub(super) fn section() -> Section {
 }
 
 fn health() -> Operation {
-    Operation::new("GET", "/healthz", "health", "Whether the process lives")
+    Operation::new("GET", "/healthz", "health", "Whether the process lives and works")
+        .about("At the admin listener a refusal says which shard stands still.")
         .at_both()
         .gives_text(200, "It does.", TEXT)
+        .refuses(&["stalled"])
 }
 
 fn ready() -> Operation {

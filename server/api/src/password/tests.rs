@@ -45,10 +45,10 @@ fn common_ones_and_the_own_name_are_refused() {
 #[tokio::test]
 async fn only_the_right_password_fits() {
     let hasher = hasher();
-    let stored = hasher.hash(Kind::Signup, "correct horse".into()).await.unwrap();
+    let stored = hasher.hash(Kind::Signup, "correct horse".to_owned().into()).await.unwrap();
     assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
     let verify = async |password: &str, stored: Option<&str>| {
-        hasher.verify(Kind::Login, password.to_owned(), stored.map(str::to_owned)).await.unwrap()
+        hasher.verify(Kind::Login, password.to_owned().into(), stored.map(str::to_owned)).await.unwrap()
     };
     assert_eq!(verify("correct horse", Some(&stored)).await, Fit::Right);
     assert_eq!(verify("correct\u{a0}horse", Some(&stored)).await, Fit::Right, "every space is one");
@@ -68,8 +68,10 @@ async fn whoever_is_asked_for_a_wrong_password_costs_the_same() {
     {
         for stored in [Some(known.as_str()), None, Some("!"), Some(""), Some("$argon2id$broken")] {
             let before = hasher.hashed();
-            let fit =
-                hasher.verify(Kind::Login, password.to_owned(), stored.map(str::to_owned)).await.unwrap();
+            let fit = hasher
+                .verify(Kind::Login, password.to_owned().into(), stored.map(str::to_owned))
+                .await
+                .unwrap();
             assert_eq!((fit, hasher.hashed() - before), (Fit::Wrong, hashings), "{password:?} {stored:?}");
         }
     }
@@ -81,7 +83,7 @@ async fn hashes_of_old_fit_and_are_to_be_made_anew() {
     let raw = "cafe\u{301}\u{3000}au lait";
     let of_bytes = Argon2::default().hash_password(raw.as_bytes()).unwrap().to_string();
     let verify = async |password: &str, stored: &str| {
-        hasher.verify(Kind::Login, password.to_owned(), Some(stored.to_owned())).await.unwrap()
+        hasher.verify(Kind::Login, password.to_owned().into(), Some(stored.to_owned())).await.unwrap()
     };
     assert_eq!(verify(raw, &of_bytes).await, Fit::RightButOld);
     assert_eq!(verify("café au lait", &of_bytes).await, Fit::Wrong, "these are not the bytes of old");

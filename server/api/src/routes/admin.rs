@@ -19,6 +19,7 @@ use super::bearer::bearer_text;
 use super::login::admit;
 use crate::accounts::AccountsError;
 use crate::admin_tokens::Scope;
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::name::{NAME_CHARS_MAX, Name};
@@ -72,9 +73,13 @@ impl FromRequestParts<Shared> for Owner {
 
 /// Gives the token's number.
 fn check(parts: &Parts, api: &Shared, asked: Scope) -> Result<u32, ApiError> {
-    match api.admin.holder_of(bearer_text(parts)?) {
-        Some((scope, number)) if scope.opens(asked) => Ok(number),
-        Some((scope, _)) => {
+    let holder = api.admin.holder_of(bearer_text(parts)?);
+    if let Some((scope, number, name)) = &holder {
+        note(|trail| trail.operator = Some((*number, name.clone(), scope.word())));
+    }
+    match holder {
+        Some((scope, number, _)) if scope.opens(asked) => Ok(number),
+        Some((scope, ..)) => {
             let words = format!("the token's scope is {}; this asks for {}", scope.word(), asked.word());
             Err(ApiError::new(StatusCode::FORBIDDEN, "scope", words))
         }
@@ -106,6 +111,7 @@ pub(crate) async fn users(
 ) -> Result<impl IntoResponse, ApiError> {
     let names = names(&wanted, api.settings.devices_max)?;
     let created_ms = now_ms();
+    note(|trail| trail.count = Some(wanted.count));
     let made = api
         .accounts
         .create_in_bulk(&names, wanted.devices.unwrap_or(1), created_ms)

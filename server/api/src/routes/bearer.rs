@@ -5,6 +5,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use protocol::token::{self, Claims, TokenFault};
 
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::now_ms;
 use crate::server::Shared;
@@ -18,6 +19,7 @@ impl FromRequestParts<Shared> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
         let claims = token::verify(&api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)?;
+        note(|trail| (trail.user, trail.device) = (Some(claims.user), Some(claims.device)));
         still_counts(api, &claims).await?;
         Ok(Self(claims))
     }

@@ -13,6 +13,7 @@ use super::channels::set_next;
 use super::login::{STORAGE_RETRY_MS, admit, check_device_name, forget, introduce};
 use super::profile::erase;
 use crate::accounts::Bot;
+use crate::audit::note;
 use crate::bot_token::Scopes;
 use crate::error::ApiError;
 use crate::json::{From, Json, after, parse_id};
@@ -186,6 +187,7 @@ async fn make_for(api: &Shared, asks: &impl Asks, body: Wanted) -> Answer {
         let words = format!("you have {most} bots, the most allowed here");
         ApiError::new(StatusCode::CONFLICT, "too_many_bots", words)
     })?;
+    note(|trail| trail.subject = Some(user));
     let _turn = api.turns.of(user).await;
     let token = match introduce(api, user, now_ms()).await {
         Ok(()) => new_token(api, user, token_name, scopes).await,
@@ -274,7 +276,9 @@ async fn managed(api: &Shared, asks: &impl Asks, id: Id) -> Result<Bot, ApiError
     let Path(id) = id.map_err(|error| ApiError::field("id", error.body_text()))?;
     let bot = api.accounts.bot(UserId(parse_id("id", &id)?)).await?;
     let bot = bot.filter(|bot| asks.may_manage(bot));
-    bot.ok_or_else(|| ApiError::not_found("you have no such bot"))
+    let bot = bot.ok_or_else(|| ApiError::not_found("you have no such bot"))?;
+    note(|trail| trail.subject = Some(bot.user));
+    Ok(bot)
 }
 
 async fn page(api: &Shared, of: Option<UserId>, from: From) -> Result<axum::Json<Value>, ApiError> {

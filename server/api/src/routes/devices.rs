@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::bearer::{Bearer, still_counts};
 use super::login::{forget, home_refused};
 use super::token::grant;
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::homes::HomeError;
 use crate::json::{Json, parse_id};
@@ -92,6 +93,7 @@ pub(super) async fn log_out_all(api: &Shared, user: UserId, keep: Option<DeviceI
         Err(error) => return Err(home_refused(&error)),
     }
     api.accounts.log_out_all(user, not_before_ms, keep).await?;
+    note(|trail| trail.ended_all = true);
     let kept = keep.map_or(0, |device| device.0);
     tracing::info!(%user, kept, "all devices were logged out");
     Ok(not_before_ms)

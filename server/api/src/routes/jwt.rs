@@ -9,10 +9,12 @@ use axum::http::{HeaderMap, StatusCode};
 use protocol::UserId;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::login::Entry;
 use super::profile::display_name_of;
 use crate::accounts::{Account, AccountsError, FirstSight};
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::issuers::Issuer;
 use crate::json::Json;
@@ -26,7 +28,7 @@ use crate::server::{Peer, Shared};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
-    jwt: String,
+    jwt: Zeroizing<String>,
     /// As at a login with a password.
     code: Option<String>,
     device: Option<String>,
@@ -111,6 +113,7 @@ impl Shown {
     async fn account(&self, api: &Shared) -> Result<Account, ApiError> {
         let (issuer, subject) = self.identity();
         let account = api.accounts.user_by_identity(issuer, subject).await?.ok_or_else(|| self.unknown())?;
+        note(|trail| trail.user = Some(account.user));
         // Tokens tell whole seconds: one that was made in the second of the logout was made after it.
         if self.named.issued_ms.saturating_add(999) < account.not_before_ms {
             self.issuer.count_refused(Reason::Revoked);

@@ -6,11 +6,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::known::Known;
 use super::token::grant;
 use super::two_factor;
 use crate::accounts::{Account, AddDevice};
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::hasher::Kind;
 use crate::homes::HomeError;
@@ -32,7 +34,7 @@ pub(crate) const DEVICE_NAME_CHARS_MAX: usize = 64;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
     name: String,
-    password: String,
+    password: Zeroizing<String>,
     /// Of the user's app, or a recovery code; only for one with a second factor.
     code: Option<String>,
     /// A device of the account from an earlier login; a new one is made when it is absent.
@@ -105,6 +107,7 @@ impl Entry {
         let spent = two_factor::demand(api, account.user, self.code.as_deref()).await?;
         let outcome = async {
             let device = log_in(api, account, self.device, self.replace).await?;
+            note(|trail| trail.device = Some(device));
             api.accounts.logged_in(device, self.device_name.as_deref(), now_ms()).await?;
             grant(api, headers, account.user, device, account.not_before_ms).await
         };
@@ -160,7 +163,7 @@ pub(super) fn check_device_name<'a>(field: &str, name: &'a str) -> Result<&'a st
 pub(super) async fn still_has_password(
     api: &Shared,
     checked: Account,
-    password: String,
+    password: Zeroizing<String>,
 ) -> Result<Account, ApiError> {
     let now = api.accounts.user(checked.user).await?.ok_or_else(wrong_credentials)?;
     if now.password_hash != checked.password_hash {
@@ -211,7 +214,7 @@ pub(super) async fn authenticate(
     peer: Peer,
     known: Known,
     name: &str,
-    password: String,
+    password: Zeroizing<String>,
 ) -> Result<Account, ApiError> {
     let name = Sought::parse(name).ok();
     let known = known.device_of(api, name.as_ref()).await?;
@@ -229,6 +232,7 @@ pub(super) async fn authenticate(
         Some(name) => api.accounts.user_by_name(name).await?,
         None => None,
     };
+    note(|trail| trail.user = trail.user.or_else(|| account.as_ref().map(|account| account.user)));
     if let Some(account) = &account
         && let Err(wait_ms) = api.limiter.check_user(account.user, api.limiter.now_ms())
     {
@@ -260,7 +264,7 @@ pub(super) async fn authenticate(
 
 /// In place of a hash that is weaker than today's, or of bytes that nobody prepared. If there is no room for it now, the
 /// next login does it.
-async fn hash_anew(api: &Shared, account: Account, password: String) -> Result<Account, ApiError> {
+async fn hash_anew(api: &Shared, account: Account, password: Zeroizing<String>) -> Result<Account, ApiError> {
     let Ok(new_hash) = api.hasher.hash(Kind::Known, password).await else { return Ok(account) };
     if !api.accounts.set_password(account.user, &account.password_hash, &new_hash).await? {
         return Ok(account);
@@ -282,6 +286,7 @@ fn wrong_credentials() -> ApiError {
 pub(super) async fn forget(api: &Shared, user: UserId, device: DeviceId) -> Result<(), ApiError> {
     api.homes.remove_device(user, device).await.map_err(|error| home_refused(&error))?;
     api.accounts.remove_device(user, device).await?;
+    note(|trail| trail.ended = Some(device));
     tracing::info!(%user, %device, "a device was logged out");
     Ok(())
 }

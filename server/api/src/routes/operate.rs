@@ -96,9 +96,21 @@ impl Counters {
     }
 }
 
-/// The process lives and its control plane answers.
-pub(crate) async fn healthz() -> &'static str {
-    "ok\n"
+/// The process lives, its control plane answers and no shard stands still. It asks no shard, so it costs nothing.
+pub(crate) async fn healthz(State(api): State<Shared>) -> Result<&'static str, ApiError> {
+    match api.homes.stalled() {
+        None => Ok("ok\n"),
+        Some(_) => Err(stalled("a shard stands still; the log and the admin listener say which")),
+    }
+}
+
+/// The same for operators, in words.
+pub(crate) async fn healthz_in_words(State(api): State<Shared>) -> Result<&'static str, ApiError> {
+    api.homes.stalled().map_or(Ok("ok\n"), |words| Err(stalled(words)))
+}
+
+fn stalled(words: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "stalled", words).after_ms(READY_RETRY_MS)
 }
 
 /// Every shard serves, none drains. For everybody: it asks no shard, so it costs nothing.
@@ -125,6 +137,7 @@ fn not_ready(words: impl Into<String>) -> ApiError {
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
     let text = api.homes.metrics().await
         + &api.counters.text(api.hasher.hashed())
+        + &audit_text(&api)
         + &limits_text(&api)
         + &api.settings.issuers.metrics()
         + &ports_text(&api);
@@ -133,6 +146,15 @@ pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
 
 pub(crate) async fn metrics_for_operators(_asks: Watcher, state: State<Shared>) -> impl IntoResponse {
     metrics(state).await
+}
+
+fn audit_text(api: &Shared) -> String {
+    format!(
+        "# HELP maru_audit_omitted_total Refusals that the audit did not tell: there were too many.\n\
+         # TYPE maru_audit_omitted_total counter\n\
+         maru_audit_omitted_total {}\n",
+        api.audit_tap.omitted()
+    )
 }
 
 fn limits_text(api: &Shared) -> String {

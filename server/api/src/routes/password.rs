@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
@@ -20,8 +21,8 @@ use crate::server::{Peer, Shared};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
-    old: String,
-    new: String,
+    old: Zeroizing<String>,
+    new: Zeroizing<String>,
     /// The other devices stay logged in.
     keep_devices: Option<bool>,
 }

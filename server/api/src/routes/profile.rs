@@ -7,6 +7,7 @@ use protocol::UserId;
 use protocol::commit::Policy;
 use serde::Deserialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::bearer::{Bearer, still_counts};
 use super::devices::log_out_all;
@@ -74,9 +75,9 @@ fn check<'a>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Leave {
-    password: Option<String>,
+    password: Option<Zeroizing<String>>,
     /// In place of the password, for one whom an issuer names.
-    jwt: Option<String>,
+    jwt: Option<Zeroizing<String>>,
 }
 
 /// Erases the account of the one who asks and who shows the password, or a token by which it logs in. Guesses at the password

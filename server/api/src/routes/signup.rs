@@ -4,8 +4,10 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::login::STORAGE_RETRY_MS;
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::hasher::Kind;
 use crate::json::Json;
@@ -18,7 +20,7 @@ use crate::{AccountsError, now_ms};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     name: String,
-    password: String,
+    password: Zeroizing<String>,
     /// Asked for where sign-up is by invitation; otherwise it is not looked at.
     invite: Option<String>,
 }
@@ -57,6 +59,7 @@ pub(crate) async fn signup(
         None => api.accounts.create_user(&name, &hash, now_ms).await?,
     };
     api.counters.signup();
+    note(|trail| trail.user = Some(user));
     match api.homes.create_account(user, now_ms).await {
         Ok(()) => api.accounts.set_in_core(user).await?,
         Err(error) => tracing::warn!(%user, %error, "the core does not know the new user yet"),

@@ -7,10 +7,12 @@ use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::login::{admit, chat_url, forget, home_refused};
 use super::visit::{bot_of, wrong_scope};
 use crate::accounts::{Next, Shown};
+use crate::audit::note;
 use crate::bot_token::{BotToken, Scope};
 use crate::error::ApiError;
 use crate::json::Json;
@@ -21,7 +23,7 @@ use crate::server::Shared;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Renew {
-    refresh: String,
+    refresh: Zeroizing<String>,
 }
 
 /// The next pair for a device that has a refresh token. An access token alone gets none: whoever has caught one has it for
@@ -36,6 +38,7 @@ pub(crate) async fn renew(
     }
     let shown = RefreshToken::parse(body.refresh.trim()).ok_or_else(unknown)?;
     let family = api.accounts.family(&shown).await?.ok_or_else(unknown)?;
+    note(|trail| (trail.user, trail.device) = (Some(family.user), Some(family.device)));
     let _turn = api.turns.of(family.user).await;
     let now_ms = now_ms();
     match api.accounts.exchange(&shown, &api.keys.makers(now_ms), api.settings.lifetimes, now_ms).await? {

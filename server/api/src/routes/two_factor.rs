@@ -7,11 +7,13 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use protocol::UserId;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::bearer::{Bearer, still_counts};
 use super::known::Known;
 use super::login::{authenticate, named_host, still_has_password, with_password};
 use crate::accounts::Account;
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::now_ms;
@@ -57,7 +59,9 @@ pub(super) async fn demand(
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "code_required", message));
     };
     let spent = guarded(api, user, spend(api, user, &factor.secret, code)).await?;
-    if matches!(spent.0, Kind::Recovery(_)) {
+    let is_recovery = matches!(spent.0, Kind::Recovery(_));
+    note(|trail| trail.factor = Some(if is_recovery { "recovery_code" } else { "code" }));
+    if is_recovery {
         tracing::info!(%user, "a recovery code was used");
     }
     Ok(Some(spent))
@@ -126,7 +130,7 @@ pub(crate) async fn state(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Begin {
-    password: String,
+    password: Zeroizing<String>,
 }
 
 /// Makes a secret for the user's app. A login asks for nothing yet; asked again, it makes another one.
@@ -152,7 +156,7 @@ pub(crate) async fn begin(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Confirm {
-    code: String,
+    code: Zeroizing<String>,
 }
 
 /// Turns it on: a code shows that the app holds the secret. Answers the recovery codes, this once.
@@ -187,8 +191,8 @@ pub(crate) async fn confirm(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Both {
-    password: String,
-    code: String,
+    password: Zeroizing<String>,
+    code: Zeroizing<String>,
 }
 
 /// Other recovery codes in place of those that are left.
@@ -229,7 +233,12 @@ fn is_off(hint: &str) -> ApiError {
 }
 
 /// A token alone changes no second factor: whoever has found a device that is logged in does not know the password.
-async fn owner(api: &Shared, peer: Peer, bearer: &Bearer, password: String) -> Result<Account, ApiError> {
+async fn owner(
+    api: &Shared,
+    peer: Peer,
+    bearer: &Bearer,
+    password: Zeroizing<String>,
+) -> Result<Account, ApiError> {
     let account = api.accounts.user(bearer.0.user).await?;
     let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
     let name = with_password(account)?.name;
@@ -241,7 +250,7 @@ async fn still_the_owner(
     api: &Shared,
     bearer: &Bearer,
     account: Account,
-    password: String,
+    password: Zeroizing<String>,
 ) -> Result<Account, ApiError> {
     still_counts(api, &bearer.0).await?;
     still_has_password(api, account, password).await

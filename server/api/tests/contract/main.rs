@@ -158,6 +158,10 @@ async fn one_who_waits_for_the_server_is_told_so() {
     for operation in contract.operations.iter().filter(|operation| operation.id == "readiness") {
         contract.send(operation, &Call::default()).await.is_refused(503, "not_ready");
     }
+    contract.world.homes.stalled.store(true, Ordering::Release);
+    for operation in contract.operations.iter().filter(|operation| operation.id == "health") {
+        contract.send(operation, &Call::default()).await.is_refused(503, "stalled");
+    }
 }
 
 /// A server on which sign-up is by invitation and users invite.

@@ -65,6 +65,7 @@ pub struct FakeHomes {
     pub backup: Mutex<Option<String>>,
     pub broken: AtomicBool,
     pub ready: AtomicBool,
+    pub stalled: AtomicBool,
 }
 
 impl FakeHomes {
@@ -236,6 +237,10 @@ impl Homes for FakeHomes {
 
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    fn stalled(&self) -> Option<String> {
+        self.stalled.load(Ordering::Acquire).then(|| "shard 3 takes no turn".to_owned())
     }
 
     fn waits_for(&self) -> Pending<'_, String> {

@@ -78,6 +78,8 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
     ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
     ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
+    ("watchdog_ms", &["1000", "600000"], &["999", "600001", "10s"]),
+    ("connections", &["16", "64000000", "auto"], &["15", "64000001", ""]),
     ("readers", &["1", "64"], &["0", "65"]),
     ("group_members", &["2", "500"], &["1", "501"]),
     ("frames_per_s", &["1", "1000000"], &["0", "1000001"]),
@@ -108,6 +110,15 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("wal_mib", &["8", "1048576"], &["7", "1048577"]),
     ("own_family_messages", &["1", "1000000000000", "none"], &["0", "1000000000001", "auto"]),
     ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
+    ("log_format", &["text", "json"], &["", "logfmt", "JSON"]),
+    ("audit", &["true", "false"], &["", "yes", "1"]),
+    (
+        "trace_endpoint",
+        &["none", "http://127.0.0.1:4318", "http://c/v1/traces"],
+        &["", "https://c", "c:4318"],
+    ),
+    ("trace_sample", &["64", "1073741824"], &["0", "32", "65", "1073741888"]),
+    ("core_dumps", &["true", "false"], &["", "off", "0"]),
 ];
 
 #[test]
@@ -180,10 +191,60 @@ fn files_that_are_none() {
     assert!(missing.to_string().contains("/nonexistent/maru.toml"), "{missing}");
 }
 
+/// All that Kubernetes sets in a container beside a Service with two named ports, and Docker for a link.
+fn of_a_service(name: &str) -> Vec<(String, String)> {
+    let set = [
+        ("SERVICE_HOST", "10.96.3.7"),
+        ("SERVICE_PORT", "8080"),
+        ("SERVICE_PORT_HTTP", "8080"),
+        ("SERVICE_PORT_CHAT_WS", "8081"),
+        ("PORT", "tcp://10.96.3.7:8080"),
+        ("PORT_8080_TCP", "tcp://10.96.3.7:8080"),
+        ("PORT_8080_TCP_PROTO", "tcp"),
+        ("PORT_8080_TCP_PORT", "8080"),
+        ("PORT_8080_TCP_ADDR", "10.96.3.7"),
+        ("PORT_8081_UDP", "udp://10.96.3.7:8081"),
+        ("PORT_8081_UDP_PROTO", "udp"),
+        ("PORT_8081_UDP_PORT", "8081"),
+        ("PORT_8081_UDP_ADDR", "10.96.3.7"),
+        ("NAME", "/web/maru"),
+        ("ENV_PATH", "/bin"),
+    ];
+    set.iter().map(|(end, value)| (format!("{name}_{end}"), (*value).to_owned())).collect()
+}
+
 #[test]
 fn variables_of_others_are_left_alone() {
-    let set = [("MARU_SERVICE_HOST", "10.0.0.1"), ("MARU_PORT", "tcp://10.0.0.1:80"), ("MARU_PASSWORD", "x")];
-    assert!(load_all(&[], &set, None).is_ok());
+    for name in ["MARU", "MARU_CHAT", "MARU_HTTP", "MARU_ADMIN_LISTEN"] {
+        load(&[], of_a_service(name), None).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    assert!(load_all(&[], &[("MARU_PASSWORD_ANN", "x")], None).is_ok());
+}
+
+#[test]
+fn what_only_looks_like_theirs_is_refused() {
+    for (key, value) in [
+        ("MARU_PORT", "8080"),
+        ("MARU_HTTP_PORT", "8080"),
+        ("MARU_PORT_X_TCP", "8080"),
+        ("MARU_PORT_8080_TCP_HOST", "x"),
+        ("MARU_NAME", "x"),
+        ("MARU_SERVICE", "x"),
+    ] {
+        let error = load_all(&[], &[(key, value)], None).unwrap_err();
+        assert!(matches!(error, ConfigError::Key { .. }), "{key}: {error}");
+    }
+}
+
+#[test]
+fn a_setting_that_a_service_has_set_says_so() {
+    // A Service of the name maru-listen would be no matter; one whose NAME_PORT is a setting would be.
+    for key in ["MARU_LISTEN", "MARU_DATA"] {
+        let words = load_all(&[], &[(key, "tcp://10.0.0.1:80")], None).unwrap_err().to_string();
+        for part in [key, "tcp://10.0.0.1:80", "enableServiceLinks", "rename the service"] {
+            assert!(words.contains(part), "{part} is not in {words}");
+        }
+    }
 }
 
 #[test]

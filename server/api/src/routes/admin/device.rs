@@ -6,9 +6,11 @@ use protocol::DeviceId;
 use protocol::token::{self, Claims};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::Operator;
 use crate::accounts::{Account, AddDevice};
+use crate::audit::note;
 use crate::error::ApiError;
 use crate::hasher::Kind;
 use crate::json::{Json, parse_id};
@@ -53,7 +55,9 @@ async fn named(api: &Shared, user: Option<&str>, name: Option<&str>) -> Result<A
         }
         _ => return Err(ApiError::field("user", "expected either \"user\", an id, or \"name\"")),
     };
-    account.ok_or_else(|| ApiError::not_found("there is no such user"))
+    let account = account.ok_or_else(|| ApiError::not_found("there is no such user"))?;
+    note(|trail| trail.subject = Some(account.user));
+    Ok(account)
 }
 
 #[derive(Deserialize)]
@@ -61,7 +65,7 @@ async fn named(api: &Shared, user: Option<&str>, name: Option<&str>) -> Result<A
 pub(crate) struct Reset {
     user: Option<String>,
     name: Option<String>,
-    password: String,
+    password: Zeroizing<String>,
 }
 
 /// Another password for one who has lost it, or whose password somebody else has: all devices are ended.
@@ -129,6 +133,7 @@ pub(crate) async fn token(
             AddDevice::Full(devices) => return Err(ApiError::too_many_devices(devices)),
         },
     };
+    note(|trail| trail.device = Some(device));
     adopt(&api, user, device).await?;
     let now_ms = now_ms();
     // The user's not-before time may lie ahead of a clock that stepped back.
