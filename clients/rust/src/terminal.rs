@@ -87,7 +87,8 @@ pub async fn run(options: Options) -> Result<ExitCode, TerminalError> {
     }
     let state = take_state(&options)?;
     let user = options.user.map(|user| user.trim().to_owned());
-    let start = Start { account, server: options.server, user, password, transport: options.transport, state };
+    let start =
+        Start { account, server: options.server, user, password, transport: options.transport, state };
     if options.json {
         return Ok(json::Json::new(start, io::stdout()).run(input::read_lines()).await?);
     }
@@ -127,7 +128,9 @@ fn take_state(options: &Options) -> Result<Option<Arc<State>>, TerminalError> {
             let slot = state.as_ref().map(|state| state.slot().to_owned()).filter(|slot| slot != "1");
             if let (Some(slot), None, false) = (slot, &options.device, options.json) {
                 let user = text::apart(user);
-                eprintln!("* {user} is open in another terminal here; this one is a device of its own, number {slot}.");
+                eprintln!(
+                    "* {user} is open in another terminal here; this one is a device of its own, number {slot}."
+                );
             }
             Ok(state)
         }

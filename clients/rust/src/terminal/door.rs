@@ -26,7 +26,9 @@ pub(super) async fn pass(start: Start) -> Result<Option<(Start, Login)>, Termina
             Ok(None) => return Ok(None),
             Err(words) => say(&format!("Not logged in: {words}"))?,
         }
-        say("/signup makes the account, /login asks for the password again, /quit ends; an empty line tries again.")?;
+        say(
+            "/signup makes the account, /login asks for the password again, /quit ends; an empty line tries again.",
+        )?;
         if let Next::Leave = door.choose().await? {
             return Ok(None);
         }

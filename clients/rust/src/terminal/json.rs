@@ -289,8 +289,8 @@ impl<W: Write> Json<W> {
         }
         let device = device.or_else(|| same.map(|(device, _)| device));
         let login = chat::log_in(&self.start, name, password, code, device).await?;
-        let chat = Chat::begin(&self.start, name, Some(password), login, cursor)
-            .map_err(AccountError::Http)?;
+        let chat =
+            Chat::begin(&self.start, name, Some(password), login, cursor).map_err(AccountError::Http)?;
         self.is_ready_due = true;
         self.ready = None;
         self.sends.clear();

@@ -81,6 +81,8 @@ pub(super) struct Person {
     wants_code: Option<Code>,
     /// The password was typed, not given by the environment.
     is_typed: bool,
+    /// What is kept would do, but the person wants to be asked.
+    wants_password: bool,
     is_connected: bool,
     /// Pages that were asked for and did not come yet.
     answers_due: u32,
@@ -119,6 +121,7 @@ impl Person {
             wants_channels: false,
             wants_code: None,
             is_typed: false,
+            wants_password: false,
             is_connected: false,
             answers_due: 0,
             quit_at: None,
@@ -165,7 +168,9 @@ impl Person {
 
     /// A line from the client itself. Where it is longer than the terminal its rows are marked as one.
     fn say(&self, text: &str) -> io::Result<()> {
-        for (row, mark) in self.rows(text, 4).iter().zip(std::iter::once("* ").chain(std::iter::repeat("  | "))) {
+        for (row, mark) in
+            self.rows(text, 4).iter().zip(std::iter::once("* ").chain(std::iter::repeat("  | ")))
+        {
             self.line(&self.paint.dim(&format!("{mark}{}", text::isolated(row))))?;
         }
         Ok(())
@@ -191,8 +196,8 @@ impl Person {
             old.end().await;
         }
         let kept = match &self.start.password {
-            None => chat::come_back(&self.start, &self.name).await?,
-            Some(_) => None,
+            None if !self.wants_password => chat::come_back(&self.start, &self.name).await?,
+            _ => None,
         };
         let login = match kept {
             Some(login) => login,
@@ -241,7 +246,9 @@ impl Person {
             self.ask_password("The password again, please. Password").await?;
             if self.start.password.as_ref() != Some(&password) {
                 self.start.password = None;
-                return Err(Trouble::said("the two are not the same; no account was made. /signup begins again"));
+                return Err(Trouble::said(
+                    "the two are not the same; no account was made. /signup begins again",
+                ));
             }
         }
         let invite = (!invite.is_empty()).then_some(invite);

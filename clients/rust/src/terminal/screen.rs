@@ -19,6 +19,7 @@ use super::text::apart;
 use super::{Start, TerminalError, tty};
 use crate::account::Login;
 use crate::dial::{ClientError, End};
+use crate::session::Event;
 
 mod draw;
 mod editor;
@@ -61,20 +62,20 @@ pub(super) async fn run(start: Start, login: Login) -> Result<ExitCode, Terminal
     let name = start.user.clone().ok_or(TerminalError::NoUser)?;
     let kept = start.state_of(&name).map(|state| state.kept()).unwrap_or_default();
     let cursor = if kept.device == Some(login.device) { kept.cursor } else { Cursor::default() };
-    let chat = Chat::begin(&start, &name, start.password.as_deref(), login, cursor)?;
+    let mut chat = Chat::begin(&start, &name, start.password.as_deref(), login, cursor)?;
     let mut model = Model::new(chat.client.user(), &name, &start.server, TimeZone::system());
     model.has_colour = std::env::var_os("NO_COLOR").is_none();
     tty::fill()?;
     let mut screen = Screen { terminal: Terminal::new(CrosstermBackend::new(stdout()))?, model, name, start };
     let size = screen.terminal.size()?;
     screen.model.size = (size.width, size.height);
-    let mut chat = Some(chat);
+    if let Some(slot) = screen.start.state.as_ref().map(|state| state.slot()).filter(|slot| *slot != "1") {
+        screen.model.say(format!("This is a device of its own here: {slot}."));
+    }
     let leave = screen.work(&mut chat).await;
     tty::restore();
     let leave = leave?;
-    if let Some(chat) = chat.take() {
-        chat.end().await;
-    }
+    chat.end().await;
     screen.say_goodbye(&leave)
 }
 
@@ -86,8 +87,7 @@ struct Screen {
 }
 
 impl Screen {
-    async fn work(&mut self, chat: &mut Option<Chat>) -> io::Result<Leave> {
-        let Some(chat) = chat else { return Ok(Leave::Gone) };
+    async fn work(&mut self, chat: &mut Chat) -> io::Result<Leave> {
         let mut inputs = read_inputs();
         let mut work = Work::begin(&self.start, chat.client.clone());
         let mut give_up = None;
@@ -100,51 +100,67 @@ impl Screen {
             terminal.draw(|frame| draw::draw(frame, model))?;
             if self.model.is_ending {
                 let deadline = *give_up.get_or_insert_with(|| Instant::now() + QUIT_WAIT);
-                if self.model.unacked() == 0 || Instant::now() >= deadline {
+                if self.model.is_settled() || Instant::now() >= deadline {
                     return Ok(Leave::Quit);
                 }
             }
-            let was_ending = self.model.is_ending;
             let idle = Instant::now() + IDLE;
-            tokio::select! {
-                input = inputs.recv() => match input {
-                    Some(input) => {
-                        // Who asks for the end twice does not wait for acks.
-                        self.model.is_ending = false;
-                        self.model.take_input(input);
-                        if self.model.is_ending && was_ending {
-                            return Ok(Leave::Quit);
-                        }
-                        self.model.is_ending |= was_ending;
-                        for _ in 0..TURN_MAX {
-                            let Ok(input) = inputs.try_recv() else { break };
-                            self.model.take_input(input);
-                        }
-                    }
-                    None => return Ok(Leave::Gone),
-                },
-                event = chat.next() => match event {
-                    Ok(event) => {
-                        self.model.take(event);
-                        for _ in 0..TURN_MAX {
-                            match chat.try_next() {
-                                Some(Ok(event)) => self.model.take(event),
-                                Some(Err(end)) => return Ok(Leave::Ended(end)),
-                                None => break,
-                            }
-                        }
-                    }
-                    Err(end) => return Ok(Leave::Ended(end)),
-                },
-                answer = work.answer() => match answer {
-                    Answer::Name(user, name) => self.take_name(user, name),
-                    Answer::Done(Outcome::LoggedOut) => return Ok(Leave::LoggedOut),
-                    Answer::Done(outcome) => self.model.take_outcome(outcome),
-                    Answer::Failed(words) => self.model.complain(words),
-                },
-                () = sleep_until(give_up.unwrap_or(idle)) => {}
+            let leave = tokio::select! {
+                input = inputs.recv() => self.take_inputs(input, &mut inputs),
+                event = chat.next() => self.take_events(event, chat),
+                answer = work.answer() => self.take_answer(answer),
+                () = sleep_until(give_up.unwrap_or(idle)) => None,
+            };
+            if let Some(leave) = leave {
+                return Ok(leave);
             }
         }
+    }
+
+    fn take_inputs(&mut self, first: Option<Input>, inputs: &mut mpsc::Receiver<Input>) -> Option<Leave> {
+        let Some(first) = first else { return Some(Leave::Gone) };
+        let was_ending = std::mem::take(&mut self.model.is_ending);
+        self.model.take_input(first);
+        for _ in 0..TURN_MAX {
+            let Ok(input) = inputs.try_recv() else { break };
+            self.model.take_input(input);
+        }
+        // Who asks for the end twice does not wait for acks.
+        if self.model.is_ending && was_ending {
+            return Some(Leave::Quit);
+        }
+        self.model.is_ending |= was_ending;
+        None
+    }
+
+    fn take_events(&mut self, first: Result<Event, End>, chat: &mut Chat) -> Option<Leave> {
+        let mut next = first;
+        for turn in 0.. {
+            match next {
+                Ok(event) => self.model.take(event),
+                // The server closes the connection, and its answer to the command may come later.
+                Err(End::LoggedOut { .. }) if self.model.is_logging_out => return Some(Leave::LoggedOut),
+                Err(end) => return Some(Leave::Ended(end)),
+            }
+            if turn == TURN_MAX {
+                break;
+            }
+            next = chat.try_next()?;
+        }
+        None
+    }
+
+    fn take_answer(&mut self, answer: Answer) -> Option<Leave> {
+        match answer {
+            Answer::Name(user, name) => self.take_name(user, name),
+            Answer::Done(Outcome::LoggedOut) => return Some(Leave::LoggedOut),
+            Answer::Done(outcome) => self.model.take_outcome(outcome),
+            Answer::Failed(words) => {
+                self.model.is_logging_out = false;
+                self.model.complain(words);
+            }
+        }
+        None
     }
 
     fn take_name(&mut self, user: UserId, name: Option<String>) {
@@ -166,7 +182,9 @@ impl Screen {
                 let outcome = client.send_text(*channel, text).await;
                 return self.take_sent(*channel, text, outcome);
             }
-            Ask::History { channel, before, limit } => client.history(*channel, None, *before, *limit, true).await,
+            Ask::History { channel, before, limit } => {
+                client.history(*channel, None, *before, *limit, true).await
+            }
             Ask::Channels { after } => client.channels(*after, LIST_LIMIT).await,
             Ask::Members { channel, after } => client.members(*channel, *after, LIST_LIMIT).await,
             Ask::Read { channel, seq } => {
@@ -176,6 +194,7 @@ impl Screen {
             }
             Ask::Name(user) => return work.name(*user),
             Ask::Command { word, rest } => {
+                self.model.is_logging_out |= word == "logout";
                 if !work.command(word, rest, self.model.groups(), self.model.open) {
                     self.model.complain("The commands before this one are not done yet; try again.");
                 }

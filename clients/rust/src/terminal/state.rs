@@ -50,7 +50,9 @@ pub enum StatePlace {
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// There is no usual place.
-    #[error("neither XDG_STATE_HOME nor HOME is set: name a directory with --state, or take --no-state (each start is then a device of its own, and an account has 16)")]
+    #[error(
+        "neither XDG_STATE_HOME nor HOME is set: name a directory with --state, or take --no-state (each start is then a device of its own, and an account has 16)"
+    )]
     NoHome,
     /// It cannot be written or read.
     #[error("{path}: {error}; --state names another directory, --no-state keeps nothing")]
@@ -67,10 +69,14 @@ pub enum StateError {
     #[error("--device: {0} is open in another terminal; name another one, or leave --device out")]
     Taken(String),
     /// All are taken.
-    #[error("{SLOTS_MAX} clients of this user are open here, the most without a name: close one, or name this one with --device")]
+    #[error(
+        "{SLOTS_MAX} clients of this user are open here, the most without a name: close one, or name this one with --device"
+    )]
     AllTaken,
     /// It is of a newer client.
-    #[error("{path} was written by a newer maru (version {found}, this one knows {VERSION}); --state names another directory, --no-state keeps nothing")]
+    #[error(
+        "{path} was written by a newer maru (version {found}, this one knows {VERSION}); --state names another directory, --no-state keeps nothing"
+    )]
     Newer {
         /// Which file.
         path: PathBuf,
@@ -301,9 +307,10 @@ fn read(path: &Path) -> Result<Kept, StateError> {
     }
     let text = |field: &str| value.get(field).and_then(Value::as_str);
     let shown = value.get("last_shown").and_then(Value::as_object);
-    let shown = shown.into_iter().flatten().filter_map(|(channel, seq)| {
-        Some((channel.parse::<ChannelId>().ok()?, Seq(seq.as_u64()?)))
-    });
+    let shown = shown
+        .into_iter()
+        .flatten()
+        .filter_map(|(channel, seq)| Some((channel.parse::<ChannelId>().ok()?, Seq(seq.as_u64()?))));
     Ok(Kept {
         device: text("device").and_then(|id| id.parse().ok()).map(DeviceId),
         refresh: text("refresh").unwrap_or_default().to_owned(),

@@ -77,7 +77,8 @@ fn clean(line: &str) -> String {
 
 /// Zero-width characters that need no letter before them.
 fn is_format(c: char) -> bool {
-    is_isolate_or_embedding(c) || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{61c}' | '\u{ad}')
+    is_isolate_or_embedding(c)
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{61c}' | '\u{ad}')
 }
 
 /// Drops marks of direction that have no partner, and overrides always: letters in an order of one's own are a disguise.
@@ -88,7 +89,9 @@ fn balance(line: &str) -> String {
     for (place, c) in line.chars().enumerate() {
         keep.push(!is_isolate_or_embedding(c));
         match c {
-            '\u{202a}'..='\u{202b}' | '\u{202d}'..='\u{202e}' | '\u{2066}'..='\u{2068}' => open.push((place, c)),
+            '\u{202a}'..='\u{202b}' | '\u{202d}'..='\u{202e}' | '\u{2066}'..='\u{2068}' => {
+                open.push((place, c))
+            }
             '\u{202c}' => {
                 if let Some((from, opener)) = open.pop_if(|(_, c)| !matches!(c, '\u{2066}'..='\u{2068}'))
                     && matches!(opener, '\u{202a}' | '\u{202b}')
@@ -257,7 +260,9 @@ mod tests {
 
     #[test]
     fn columns_are_those_of_a_terminal() {
-        for (text, columns) in [("ann", 3), ("안녕", 4), ("👩‍👩‍👧", 2), ("e\u{301}", 1), ("a\u{200b}b", 2), ("🇰🇷", 2)] {
+        for (text, columns) in
+            [("ann", 3), ("안녕", 4), ("👩‍👩‍👧", 2), ("e\u{301}", 1), ("a\u{200b}b", 2), ("🇰🇷", 2)]
+        {
             assert_eq!(width(text), columns, "{text}");
         }
         assert_eq!(cut("안녕하세요", 5), "안녕…");

@@ -4,10 +4,12 @@ use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
-use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -83,13 +85,13 @@ pub(super) fn columns() -> Option<usize> {
 /// reads next.
 pub(super) async fn ask(question: String, is_secret: bool) -> Option<String> {
     let answer = tokio::task::spawn_blocking(move || {
-        let mut out = stdout().lock();
+        let mut out = stdout();
         let _ = write!(out, "{question}");
         let _ = out.flush();
         if is_secret {
             set_echo(false);
         }
-        let answer = read_answer(&mut rustix_stdin());
+        let answer = read_answer(&mut bare_input());
         if is_secret {
             set_echo(true);
             let _ = writeln!(out);
@@ -100,7 +102,7 @@ pub(super) async fn ask(question: String, is_secret: bool) -> Option<String> {
 }
 
 /// Standard input without a buffer.
-fn rustix_stdin() -> impl Read {
+fn bare_input() -> impl Read {
     struct Bare;
     impl Read for Bare {
         fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {

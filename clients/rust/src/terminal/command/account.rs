@@ -103,7 +103,9 @@ impl Desk<'_> {
     pub(super) async fn two_factor(&mut self, rest: &str) -> Done {
         let token = self.client.token();
         let password = self.password.ok_or_else(|| {
-            Trouble::said("this needs your password, which was not typed in this run; /login asks for it")
+            Trouble::said(
+                "this needs your password, which was not typed in this run: say /login first in `maru chat --plain`, which asks for it",
+            )
         });
         match rest.split_once(char::is_whitespace).unwrap_or((rest, "")) {
             ("on", "") => {
@@ -115,7 +117,8 @@ impl Desk<'_> {
             }
             ("code", code) if !code.is_empty() => {
                 let codes = self.account.confirm_two_factor(&token, code.trim()).await?;
-                let title = "It is on. Each of these codes logs you in once without the app; keep them elsewhere";
+                let title =
+                    "It is on. Each of these codes logs you in once without the app; keep them elsewhere";
                 let lines = codes.iter().map(|code| apart(code)).collect();
                 Ok(Outcome::Lines { title: title.into(), lines })
             }

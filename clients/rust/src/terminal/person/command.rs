@@ -42,6 +42,7 @@ impl Person {
                 if self.is_typed {
                     self.start.password = None;
                 }
+                self.wants_password = true;
                 self.log_in(None).await
             }
             "help" => Ok(self.line(HELP)?),

@@ -125,7 +125,8 @@ impl Person {
     fn show_text(&self, time_ms: u64, place: &str, who: &str, text: &str) -> io::Result<()> {
         let head = text::width(&format!("00:00 {place}{who}: "));
         let rows = text::lines(text).iter().flat_map(|line| self.rows(line, head.max(8))).collect::<Vec<_>>();
-        let (first, rest) = rows.split_first().map_or((String::new(), &[][..]), |(first, rest)| (isolated(first), rest));
+        let (first, rest) =
+            rows.split_first().map_or((String::new(), &[][..]), |(first, rest)| (isolated(first), rest));
         self.line(&format!("{} {place}{}: {first}", self.time(time_ms), self.paint.bold(who)))?;
         rest.iter().try_for_each(|row| self.line(&format!("      | {}", isolated(row))))
     }

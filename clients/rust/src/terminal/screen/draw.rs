@@ -1,8 +1,8 @@
 //! The screen as a function of the model.
 
 use protocol::ChannelId;
-use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use protocol::UserId;
+use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -49,7 +49,11 @@ impl Pen {
     }
 
     fn dim(self) -> Style {
-        if self.has_colour { Style::new().fg(Color::DarkGray) } else { Style::new().add_modifier(Modifier::DIM) }
+        if self.has_colour {
+            Style::new().fg(Color::DarkGray)
+        } else {
+            Style::new().add_modifier(Modifier::DIM)
+        }
     }
 
     fn bold(self) -> Style {
@@ -66,7 +70,8 @@ impl Pen {
     }
 
     fn of(self, user: u64) -> Style {
-        let place = usize::try_from(protocol::partition::mix64(user) % NAME_COLOURS.len() as u64).unwrap_or(0);
+        let place =
+            usize::try_from(protocol::partition::mix64(user) % NAME_COLOURS.len() as u64).unwrap_or(0);
         self.colour(NAME_COLOURS.get(place).copied().unwrap_or(Color::Cyan)).add_modifier(Modifier::BOLD)
     }
 }
@@ -108,6 +113,12 @@ fn put(buffer: &mut Buffer, x: u16, y: u16, columns: u16, line: &str, style: Sty
 
 fn fill(buffer: &mut Buffer, area: Rect, style: Style) {
     for y in area.y..area.y + area.height {
+        // Half of a wide letter cannot be covered.
+        if let Some(cell) = area.x.checked_sub(1).and_then(|x| buffer.cell_mut(Position { x, y }))
+            && text::width(cell.symbol()) > 1
+        {
+            cell.set_symbol(" ");
+        }
         for x in area.x..area.x + area.width {
             if let Some(cell) = buffer.cell_mut(Position { x, y }) {
                 cell.reset();
@@ -332,18 +343,20 @@ fn input(buffer: &mut Buffer, pen: Pen, model: &Model, area: Rect) -> Position {
 }
 
 fn above(buffer: &mut Buffer, pen: Pen, overlay: &Overlay, area: Rect) {
-    let widest = overlay.lines.iter().map(|line| text::width(line)).max().unwrap_or(0).max(text::width(&overlay.title) + 2);
+    let widest = overlay
+        .lines
+        .iter()
+        .map(|line| text::width(line))
+        .max()
+        .unwrap_or(0)
+        .max(text::width(&overlay.title) + 2);
     let width = u16::try_from(widest + 4).unwrap_or(u16::MAX).min(area.width);
     let height = u16::try_from(overlay.lines.len() + 2).unwrap_or(u16::MAX).min(area.height);
     if width < 4 || height < 3 {
         return;
     }
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     fill(buffer, place, Style::new());
     frame(buffer, pen, place);
     put(buffer, place.x + 2, place.y, width - 4, &format!(" {} ", overlay.title), pen.bold());

@@ -113,7 +113,7 @@ impl Editor {
         (rows, (row, column))
     }
 
-    /// The end of a word that is being typed is a new cluster only when the next letter says so.
+    /// Whether it is no text but a command.
     pub(super) fn is_command(&self) -> bool {
         self.text.starts_with('/') && !self.text.starts_with("//")
     }

@@ -52,7 +52,9 @@ impl Model {
             KeyCode::Char('c' | 'q') if control => self.is_ending = true,
             KeyCode::Char('d') if control && self.editor.is_empty() => self.is_ending = true,
             KeyCode::F(1) => self.toggle_help(),
-            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q') if self.overlay.is_some() => self.overlay = None,
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q') if self.overlay.is_some() => {
+                self.overlay = None
+            }
             _ if self.overlay.is_some() => self.move_overlay(key.code),
             KeyCode::Esc => self.notice = None,
             KeyCode::F(2) => self.toggle_members(),
@@ -195,7 +197,10 @@ impl Model {
             "channels" => self.say("They are on the left; Ctrl+N and Ctrl+P go from one to the next."),
             "login" | "signup" => self.say("You are logged in. /logout ends it."),
             "" => self.complain("a command is missing; /help lists them"),
-            _ if word.chars().count() > 20 => self.complain(format!("/{}... is not a command; /help lists them", one_line(&word.chars().take(20).collect::<String>()))),
+            _ if word.chars().count() > 20 => self.complain(format!(
+                "/{}... is not a command; /help lists them",
+                one_line(&word.chars().take(20).collect::<String>())
+            )),
             _ => self.asks.push_back(Ask::Command { word: word.to_owned(), rest: rest.trim().to_owned() }),
         }
     }

@@ -39,17 +39,20 @@ pub(super) fn places(model: &Model, area: Rect) -> Places {
     places.input = Rect { y: bottom - input, height: input, ..area };
     let notice = u16::from(height > input + 2);
     places.notice = Rect { y: places.input.y - notice, height: notice, ..area };
-    let body = Rect { y: area.y + places.header.height, height: height.saturating_sub(1 + input + notice), ..area };
+    let body =
+        Rect { y: area.y + places.header.height, height: height.saturating_sub(1 + input + notice), ..area };
     let has_list = width >= LIST_FROM_COLUMNS || model.open.is_none();
     let list = match width {
         0..LIST_FROM_COLUMNS if has_list => width,
         0..LIST_FROM_COLUMNS => 0,
-        LIST_FROM_COLUMNS..120 => 24,
+        LIST_FROM_COLUMNS..100 => 20,
+        100..120 => 24,
         _ => 34,
     };
     places.list = Rect { width: list, ..body };
     let is_group = model.open.is_some_and(|channel| channel.users().is_none());
-    let members = if model.shows_members && is_group && width >= MEMBERS_FROM_COLUMNS { 20.max(width / 9) } else { 0 };
+    let members =
+        if model.shows_members && is_group && width >= MEMBERS_FROM_COLUMNS { 16.max(width / 9) } else { 0 };
     // One column beside each pane is a line.
     let left = if list > 0 && list < width { list + 1 } else { list };
     let right = if members > 0 { members + 1 } else { 0 };
@@ -75,14 +78,22 @@ pub(super) enum RowKind {
     /// A line through the pane.
     Rule,
     /// The first of a message: when and who.
-    First { time: String, who: String, user: u64 },
+    First {
+        time: String,
+        who: String,
+        user: u64,
+    },
     /// What follows of one: it has neither time nor name.
     Rest,
     /// A change of the group.
-    Change { time: String },
+    Change {
+        time: String,
+    },
     ChangeRest,
     /// What has no ack yet.
-    Sending { who: String },
+    Sending {
+        who: String,
+    },
 }
 
 /// Columns left of a text: of the time, of the name.
@@ -179,7 +190,9 @@ fn message_rows(model: &Model, one: &Conversation, message: &Message, columns: u
             let who = if message.sender == model.me { "you".into() } else { model.name_of(message.sender) };
             let user = message.sender.0;
             let mut first = Some(RowKind::First { time, who, user });
-            rows.extend(wrapped(text, columns).into_iter().map(|text| (first.take().unwrap_or(RowKind::Rest), text)));
+            rows.extend(
+                wrapped(text, columns).into_iter().map(|text| (first.take().unwrap_or(RowKind::Rest), text)),
+            );
         }
         _ => {
             let words = model.change_words(message).unwrap_or_default();
@@ -190,7 +203,8 @@ fn message_rows(model: &Model, one: &Conversation, message: &Message, columns: u
     }
     let (seq, all) = (message.seq, rows.len());
     let rows = rows.into_iter().enumerate();
-    rows.map(|(place, (kind, text))| Row { kind, text, of: Some(Anchor { seq, below: all - 1 - place }) }).collect()
+    rows.map(|(place, (kind, text))| Row { kind, text, of: Some(Anchor { seq, below: all - 1 - place }) })
+        .collect()
 }
 
 fn day(model: &Model, time_ms: u64) -> String {
@@ -246,7 +260,10 @@ impl Model {
                 Some(Anchor { seq, below: below - by })
             } else {
                 let next = one.log.range(seq.next()..).next();
-                next.map(|(seq, message)| Anchor { seq: *seq, below: message_rows(self, one, message, columns).len() })
+                next.map(|(seq, message)| Anchor {
+                    seq: *seq,
+                    below: message_rows(self, one, message, columns).len(),
+                })
             };
             let is_last = anchor.is_some_and(|anchor| {
                 anchor.below == 0 && one.log.range(anchor.seq.next()..).next().is_none()

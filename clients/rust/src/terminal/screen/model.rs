@@ -37,13 +37,31 @@ pub(super) enum Link {
 /// What the screen wants done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Ask {
-    Text { channel: ChannelId, text: String },
-    History { channel: ChannelId, before: Option<Seq>, limit: u32 },
-    Channels { after: ChannelId },
-    Members { channel: ChannelId, after: UserId },
-    Read { channel: ChannelId, seq: Seq },
+    Text {
+        channel: ChannelId,
+        text: String,
+    },
+    History {
+        channel: ChannelId,
+        before: Option<Seq>,
+        limit: u32,
+    },
+    Channels {
+        after: ChannelId,
+    },
+    Members {
+        channel: ChannelId,
+        after: UserId,
+    },
+    Read {
+        channel: ChannelId,
+        seq: Seq,
+    },
     Name(UserId),
-    Command { word: String, rest: String },
+    Command {
+        word: String,
+        rest: String,
+    },
     /// Everything up to here is taken.
     Keep(Cursor),
 }
@@ -126,6 +144,8 @@ pub(super) struct Model {
     pub(super) overlay: Option<Overlay>,
     pub(super) shows_members: bool,
     pub(super) is_ending: bool,
+    /// The person has asked for it.
+    pub(super) is_logging_out: bool,
     /// Changes of groups without an ack.
     pub(super) changes: HashMap<SendId, ChannelId>,
     pub(super) asked: HashMap<RequestId, Ask>,
@@ -153,6 +173,7 @@ impl Model {
             overlay: None,
             shows_members: false,
             is_ending: false,
+            is_logging_out: false,
             changes: HashMap::new(),
             asked: HashMap::new(),
             generation: Generation(0),
@@ -296,6 +317,12 @@ impl Model {
     /// Sends and changes without an ack.
     pub(super) fn unacked(&self) -> usize {
         self.changes.len() + self.conversations.values().map(|one| one.sending.len()).sum::<usize>()
+    }
+
+    /// Whether the server has all that it is to know.
+    pub(super) fn is_settled(&self) -> bool {
+        let reads = || self.asked.values().any(|ask| matches!(ask, Ask::Read { .. }));
+        self.unacked() == 0 && !(self.link == Link::Connected && reads())
     }
 
     pub(super) fn groups(&self) -> BTreeMap<ChannelId, String> {

@@ -38,7 +38,8 @@ pub(super) fn text(buffer: &Buffer) -> String {
 }
 
 pub(super) fn svg(buffer: &Buffer) -> String {
-    let (width, height) = (f32::from(buffer.area.width) * CELL_WIDTH, f32::from(buffer.area.height) * CELL_HEIGHT);
+    let (width, height) =
+        (f32::from(buffer.area.width) * CELL_WIDTH, f32::from(buffer.area.height) * CELL_HEIGHT);
     let (width, height) = (width + 16.0, height + 16.0);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" width=\"{width:.0}\" height=\"{height:.0}\" \
@@ -60,7 +61,10 @@ fn row(out: &mut String, buffer: &Buffer, y: u16) {
         if cell.bg != Color::Reset {
             let width: f32 = run.iter().map(|(_, _, width)| f32::from(*width)).sum::<f32>() * CELL_WIDTH;
             let (x, fill) = (8.0 + f32::from(*x) * CELL_WIDTH, colour(cell.bg, PAPER));
-            let _ = writeln!(out, "<rect x=\"{x:.1}\" y=\"{top:.0}\" width=\"{width:.1}\" height=\"{CELL_HEIGHT}\" fill=\"{fill}\"/>");
+            let _ = writeln!(
+                out,
+                "<rect x=\"{x:.1}\" y=\"{top:.0}\" width=\"{width:.1}\" height=\"{CELL_HEIGHT}\" fill=\"{fill}\"/>"
+            );
         }
     }
     // A wide letter stands by itself: fonts differ in how wide it is.

@@ -15,6 +15,10 @@ impl Model {
             Event::Connected(welcome) => {
                 self.link = Link::Connected;
                 self.generation = Generation(welcome.generation);
+                // Those that could not be found out without the server.
+                let partners: Vec<_> =
+                    self.conversations.keys().filter_map(|one| self.partner(*one)).collect();
+                partners.into_iter().for_each(|user| self.want_name(user));
             }
             Event::Disconnected { .. } => {
                 if self.link == Link::Connected {
@@ -27,7 +31,9 @@ impl Model {
                 one_line(&place),
                 one_line(&fault)
             )),
-            Event::HelloRejected(reject) => self.complain(format!("The server said no: {}", one_line(&reject.text))),
+            Event::HelloRejected(reject) => {
+                self.complain(format!("The server said no: {}", one_line(&reject.text)))
+            }
             Event::Resync { generation, at } => self.take_resync(generation, at),
             Event::Complete { to, .. } => {
                 let generation = self.generation;
@@ -38,7 +44,8 @@ impl Model {
             Event::History(history) => self.take_history(history),
             Event::Channels { request, items, more } => self.take_channels(request, items, more),
             Event::Members { request, channel, items, more } => {
-                let is_first = matches!(self.asked.remove(&request), Some(Ask::Members { after: UserId(0), .. }));
+                let is_first =
+                    matches!(self.asked.remove(&request), Some(Ask::Members { after: UserId(0), .. }));
                 if let (true, Some(last)) = (more, items.last()) {
                     self.asks.push_back(Ask::Members { channel, after: UserId(last.user) });
                 }
@@ -214,12 +221,21 @@ impl Model {
                         said = Some(one.sending.remove(place).text);
                     }
                 }
-                said.map_or_else(|| "Not done".into(), |text| format!("Not sent: {}", cut(&one_line(&text), 30)))
+                said.map_or_else(
+                    || "Not done".into(),
+                    |text| format!("Not sent: {}", cut(&one_line(&text), 30)),
+                )
             }
             About::Request(request) => {
                 match self.asked.remove(&request) {
                     Some(Ask::History { channel, limit, .. }) if limit > 1 => {
-                        self.conversations.entry(channel).or_default().is_loading = false;
+                        let one = self.conversations.entry(channel).or_default();
+                        one.is_loading = false;
+                        // Nothing was said there yet: it begins with what comes.
+                        if one.head == Seq(0) && one.from.is_none() {
+                            (one.from, one.is_whole) = (Some(Seq(1)), true);
+                            return;
+                        }
                     }
                     // What is read is told again with the next message; nobody needs to know.
                     Some(Ask::Read { .. } | Ask::History { .. }) => return,
@@ -276,9 +292,8 @@ impl Model {
     /// What a message that changes a group says, safe to show.
     pub(super) fn change_words(&self, message: &Message) -> Option<String> {
         let who = self.name_of(message.sender);
-        let names = |users: &[UserId]| {
-            users.iter().map(|user| self.name_of(*user)).collect::<Vec<_>>().join(", ")
-        };
+        let names =
+            |users: &[UserId]| users.iter().map(|user| self.name_of(*user)).collect::<Vec<_>>().join(", ");
         Some(match &message.content {
             Content::Text(_) => return None,
             Content::Created { name, members } => {
@@ -324,7 +339,9 @@ impl Conversation {
             return;
         }
         let bytes = |log: &std::collections::BTreeMap<Seq, Message>| log.values().map(size).sum::<usize>();
-        while self.log.len() > LOG_MAX || (self.log.len() > 1000 && self.log.len() % 100 == 0 && bytes(&self.log) > LOG_BYTES_MAX) {
+        while self.log.len() > LOG_MAX
+            || (self.log.len() > 1000 && self.log.len() % 100 == 0 && bytes(&self.log) > LOG_BYTES_MAX)
+        {
             self.log.pop_first();
             self.from = self.log.first_key_value().map(|(seq, _)| *seq);
             self.is_whole = false;

@@ -1,6 +1,6 @@
 //! The screen drawn into memory, and compared with golden files (`MARU_BLESS=1` writes them and the pictures of docs/).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use protocol::body::session::{Reject, Welcome};
@@ -33,7 +33,7 @@ fn screen(model: &mut Model, columns: u16, rows: u16) -> String {
     picture::text(&drawn(model, columns, rows))
 }
 
-fn compare(path: &PathBuf, found: &str) {
+fn compare(path: &Path, found: &str) {
     if std::env::var_os("MARU_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         return std::fs::write(path, found).unwrap();
@@ -99,7 +99,8 @@ fn nothing_of_others_reaches_the_terminal_raw() {
     for (columns, rows) in [(80, 24), (200, 60), (23, 40), (50, 12)] {
         let buffer = drawn(&mut hostile(), columns, rows);
         for cell in buffer.content() {
-            let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}' | '\u{2067}');
+            let bad =
+                |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}' | '\u{2067}');
             assert!(!cell.symbol().contains(bad), "{:?}", cell.symbol());
         }
     }
@@ -192,7 +193,8 @@ fn a_refused_send_is_told_with_its_words() {
     model.turn_to(bob());
     let sending = Sending { send_id: SendId(5), text: "hello".into() };
     model.conversations.get_mut(&bob()).unwrap().sending.push(sending);
-    let reject = Reject { code: 0xffff, retry_after_ms: 0, path: String::new(), text: "no\x1b[2J\nway".into() };
+    let reject =
+        Reject { code: 0xffff, retry_after_ms: 0, path: String::new(), text: "no\x1b[2J\nway".into() };
     model.take(Event::Rejected { about: About::Send(SendId(5)), reject });
     let notice = model.notice.clone().unwrap();
     assert!(notice.is_trouble && notice.text.contains("Not sent: hello"), "{notice:?}");
@@ -220,7 +222,10 @@ fn a_long_paste_is_whole_or_refused() {
     assert_eq!(model.asks.pop_back(), Some(Ask::Text { channel: bob(), text: letters }));
     model.take_input(Input::Paste("x".repeat(100_001)));
     let notice = model.notice.clone().unwrap();
-    assert!(notice.is_trouble && notice.text.contains("100001") && notice.text.contains("100000"), "{notice:?}");
+    assert!(
+        notice.is_trouble && notice.text.contains("100001") && notice.text.contains("100000"),
+        "{notice:?}"
+    );
     assert!(model.editor.is_empty());
     // Line breaks of a paste do not send parts of it.
     model.take_input(Input::Paste("one\r\ntwo".into()));

@@ -102,9 +102,10 @@ async fn obey(
         let password = password.as_deref();
         let mut desk =
             Desk { account: &account, client: &client, names: &mut names, password, groups: &groups, here };
-        let outcome = desk.carry_out(&word, &rest).await.unwrap_or_else(|| {
-            Err(Trouble::Said(format!("/{word} is not a command; /help lists them")))
-        });
+        let outcome = desk
+            .carry_out(&word, &rest)
+            .await
+            .unwrap_or_else(|| Err(Trouble::Said(format!("/{word} is not a command; /help lists them"))));
         let answer = match outcome {
             Ok(outcome) => Answer::Done(outcome),
             Err(trouble) => Answer::Failed(words(&trouble)),

@@ -111,7 +111,9 @@ fn a_file_that_is_none_is_begun_anew_and_a_newer_one_is_left_alone() {
 
 #[test]
 fn names_are_good_for_files() {
-    for (name, file) in [("ann", "ann"), ("..", "_.."), ("a/../b", "a-..-b"), ("http://[::1]:8080", "http-%5B--1%5D-8080")] {
+    for (name, file) in
+        [("ann", "ann"), ("..", "_.."), ("a/../b", "a-..-b"), ("http://[::1]:8080", "http-%5B--1%5D-8080")]
+    {
         assert_eq!(part(name), file);
     }
     let long = part(&"가".repeat(64));

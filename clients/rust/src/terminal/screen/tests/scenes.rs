@@ -136,7 +136,12 @@ pub(super) fn in_group() -> Model {
     let log = vec![
         message(floor(), 1, ME, Content::Created { name: "floor".into(), members: all }),
         text(floor(), 2, ME, "Good morning, everybody! The floor is ours."),
-        text(floor(), 3, BOB, "Morning. Three things for today:\n- the backup of last night, which I compared with the live one, every message of it\n- the new board\n- lunch"),
+        text(
+            floor(),
+            3,
+            BOB,
+            "Morning. Three things for today:\n- the backup of last night, which I compared with the live one, every message of it\n- the new board\n- lunch",
+        ),
         text(floor(), 4, MINJI, "안녕하세요! 저는 점심이 제일 중요해요 🍜"),
         message(floor(), 5, ME, Content::Added(vec![UserId(YAEL)])),
         text(floor(), 6, YAEL, "שלום לכולם"),
