@@ -80,7 +80,8 @@ impl Door {
     async fn choose(&mut self) -> Result<Next, TerminalError> {
         loop {
             let Some(line) = ask("> ".to_owned(), false).await else { return Ok(Next::Leave) };
-            let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+            let line = line.trim();
+            let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
             match word {
                 "" => return Ok(Next::Try),
                 "/login" => {

@@ -67,7 +67,7 @@ impl Model {
             KeyCode::PageDown => self.scroll_down(self.pane_rows().saturating_sub(2).max(1)),
             KeyCode::Up => self.scroll_up(1),
             KeyCode::Down => self.scroll_down(1),
-            KeyCode::End if self.editor.is_empty() => self.to_newest(),
+            KeyCode::End if self.editor.is_empty() => self.show_newest(),
             KeyCode::Char('j') if control => self.type_in("\n"),
             KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => self.type_in("\n"),
             KeyCode::Enter => self.enter(),
@@ -162,7 +162,7 @@ impl Model {
         }
     }
 
-    fn to_newest(&mut self) {
+    fn show_newest(&mut self) {
         if let Some(one) = self.current_mut() {
             one.anchor = None;
         }
@@ -182,7 +182,7 @@ impl Model {
         };
         let text = self.editor.take();
         let text = if text.starts_with("//") { text.get(1..).unwrap_or_default().to_owned() } else { text };
-        self.to_newest();
+        self.show_newest();
         self.notice = None;
         self.asks.push_back(Ask::Text { channel, text });
     }

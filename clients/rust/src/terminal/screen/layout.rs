@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use protocol::{ChannelId, Seq};
 use ratatui::layout::Rect;
 
-use super::model::{Anchor, Ask, Conversation, Model, PAGE};
+use super::model::{Anchor, Ask, Conversation, LOG_BYTES_MAX, LOG_MAX, Model, PAGE};
 use crate::session::{Content, Message};
 use crate::terminal::text;
 
@@ -243,7 +243,8 @@ impl Model {
         }
         let is_near = hidden < by + height;
         if let (true, false, false, Some(from)) = (is_near, one.is_whole, one.is_loading, one.from)
-            && one.log.len() < super::model::LOG_MAX
+            && one.log.len() < LOG_MAX
+            && one.log_bytes < LOG_BYTES_MAX
         {
             one.is_loading = true;
             self.asks.push_back(Ask::History { channel, before: Some(from), limit: PAGE });

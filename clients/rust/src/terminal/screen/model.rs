@@ -19,6 +19,9 @@ pub(super) const PAGE: u32 = 100;
 pub(super) const LOG_MAX: usize = 5000;
 /// Bytes of their texts.
 pub(super) const LOG_BYTES_MAX: usize = 32 << 20;
+/// The same for one that is not open.
+const UNSEEN_LOG_MAX: usize = 300;
+const UNSEEN_LOG_BYTES_MAX: usize = 1 << 20;
 /// Newest messages asked for at once, to know what was said last.
 const PREVIEWS_MAX: usize = 8;
 /// Messages remembered as counted.
@@ -110,6 +113,7 @@ pub(super) struct Conversation {
     pub(super) last_ms: u64,
     /// All that may be read from `from` on, once that is known.
     pub(super) log: BTreeMap<Seq, Message>,
+    pub(super) log_bytes: usize,
     pub(super) from: Option<Seq>,
     /// There is nothing before `from`.
     pub(super) is_whole: bool,
@@ -254,6 +258,7 @@ impl Model {
             old.draft = std::mem::take(&mut unsaid);
             old.anchor = None;
             old.new_from = None;
+            old.trim(UNSEEN_LOG_MAX, UNSEEN_LOG_BYTES_MAX);
         }
         if let Some(user) = self.partner(channel) {
             self.want_name(user);

@@ -74,6 +74,7 @@ impl Model {
         self.generation = generation;
         for one in self.conversations.values_mut() {
             one.log.clear();
+            one.log_bytes = 0;
             (one.from, one.anchor, one.is_whole, one.is_loading) = (None, None, false, false);
             (one.head, one.read, one.new_from, one.last_ms) = (Seq(0), Seq(0), None, 0);
         }
@@ -109,8 +110,8 @@ impl Model {
         one.change(&message, me);
         // What was not read yet comes by history when it is opened; a page that is on its way may be too old for this.
         if one.from.is_some() || one.is_loading {
-            one.log.insert(message.seq, message);
-            one.trim();
+            one.insert(message);
+            one.trim(LOG_MAX, LOG_BYTES_MAX);
         }
         if changes_members && self.open == Some(channel) {
             self.ask_members();
@@ -142,8 +143,8 @@ impl Model {
         if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
             let content = Content::Text(one.sending.remove(place).text);
             if one.from.is_some() || one.is_loading {
-                one.log.insert(seq, Message { channel, seq, time_ms, sender: me, send_id, content });
-                one.trim();
+                one.insert(Message { channel, seq, time_ms, sender: me, send_id, content });
+                one.trim(LOG_MAX, LOG_BYTES_MAX);
             }
         } else if one.from.is_some() {
             // The ack of a change does not say what it changed: history does.
@@ -180,7 +181,7 @@ impl Model {
         }
         for message in history.messages {
             one.change(&message, me);
-            one.log.insert(message.seq, message);
+            one.insert(message);
         }
     }
 
@@ -333,18 +334,27 @@ impl Conversation {
         }
     }
 
-    /// Drops the oldest when there is too much, unless somebody reads there.
-    fn trim(&mut self) {
+    fn insert(&mut self, message: Message) {
+        self.log_bytes += size(&message);
+        if let Some(old) = self.log.insert(message.seq, message) {
+            self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+        }
+    }
+
+    /// Drops the oldest when there are too many, unless somebody reads there. What is dropped can be read again.
+    pub(super) fn trim(&mut self, most: usize, most_bytes: usize) {
         if self.anchor.is_some() {
             return;
         }
-        let bytes = |log: &std::collections::BTreeMap<Seq, Message>| log.values().map(size).sum::<usize>();
-        while self.log.len() > LOG_MAX
-            || (self.log.len() > 1000 && self.log.len() % 100 == 0 && bytes(&self.log) > LOG_BYTES_MAX)
-        {
-            self.log.pop_first();
-            self.from = self.log.first_key_value().map(|(seq, _)| *seq);
+        while self.log.len() > 1 && (self.log.len() > most || self.log_bytes > most_bytes) {
+            if let Some((_, old)) = self.log.pop_first() {
+                self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+            }
             self.is_whole = false;
+            // What a page that is on its way joins is not known yet.
+            if self.from.is_some() {
+                self.from = self.log.first_key_value().map(|(seq, _)| *seq);
+            }
         }
     }
 }

@@ -251,6 +251,29 @@ fn commands_and_texts_with_a_slash() {
 }
 
 #[test]
+fn what_is_held_is_bounded_and_is_read_again() {
+    let mut model = connected();
+    model.turn_to(bob());
+    answer_history(&mut model, bob(), 101..=200, true);
+    let long = "x".repeat(100_000);
+    for seq in 201..=600 {
+        model.take(Event::Message(text(bob(), seq, BOB, &long)));
+    }
+    let one = &model.conversations[&bob()];
+    assert!(one.log_bytes <= super::model::LOG_BYTES_MAX, "{}", one.log_bytes);
+    assert_eq!(one.from, one.log.first_key_value().map(|(seq, _)| *seq));
+    model.turn_to(floor());
+    let one = &model.conversations[&bob()];
+    assert!(one.log_bytes <= 1 << 20 && one.log.len() == 10, "{} bytes, {}", one.log_bytes, one.log.len());
+    // There is something before it again.
+    model.turn_to(bob());
+    model.asks.clear();
+    model.take_input(Input::Resize(80, 24));
+    model.scroll_up(50_000);
+    assert_eq!(take_older(&mut model, bob()), Some(Seq(591)));
+}
+
+#[test]
 fn drafts_stay_with_their_conversations() {
     let mut model = connected();
     model.turn_to(bob());
