@@ -4,8 +4,10 @@ use hyper::{Method, StatusCode};
 use protocol::{DeviceId, UserId};
 use serde_json::{Value, json};
 
+mod devices;
 mod relations;
 
+pub use self::devices::Device;
 pub use self::relations::{Audience, Friend, Privacy, Standing};
 pub use crate::http::HttpError;
 use crate::http::{Place, Scheme};
@@ -444,7 +446,7 @@ pub(crate) fn refused(status: StatusCode, answer: &Value) -> AccountError {
 }
 
 /// A path segment: all but the unreserved characters of RFC 3986 section 2.3 as percent and two hex digits.
-fn escape(segment: &str) -> String {
+pub(crate) fn escape(segment: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(segment.len());
     for byte in segment.bytes() {

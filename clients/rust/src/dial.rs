@@ -53,6 +53,15 @@ pub struct Options {
     pub saved: Option<Saved>,
 }
 
+/// Keeps what a later run of the device needs. A refresh token works once: whoever shows it says so before, and keeps the next
+/// one before anything is done with it.
+pub trait Keep: Send + Sync {
+    /// The refresh token is about to be shown.
+    fn renewing(&self);
+    /// There is another, which counts from now on.
+    fn renewed(&self, login: &Login);
+}
+
 /// Why a client stopped.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum End {
@@ -111,6 +120,15 @@ impl Events {
     pub async fn next(&mut self) -> Result<Event, End> {
         self.events.recv().await.unwrap_or(Err(End::Stopped))
     }
+
+    /// The next event if it is here already.
+    pub fn try_next(&mut self) -> Option<Result<Event, End>> {
+        match self.events.try_recv() {
+            Ok(event) => Some(event),
+            Err(mpsc::error::TryRecvError::Empty) => None,
+            Err(mpsc::error::TryRecvError::Disconnected) => Some(Err(End::Stopped)),
+        }
+    }
 }
 
 impl Client {
@@ -127,13 +145,25 @@ impl Client {
     /// # Errors
     /// As for [`Self::start`].
     pub fn start_over(options: Options, transport: Transport) -> Result<(Self, Events), HttpError> {
+        Self::start_kept(options, transport, None)
+    }
+
+    /// Starts a client whose renewals are kept.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_kept(
+        options: Options,
+        transport: Transport,
+        keep: Option<Arc<dyn Keep>>,
+    ) -> Result<(Self, Events), HttpError> {
         let roads = Arc::new(Roads::new(transport, options.account.chat_place(&options.login.chat)?));
         let session = Session::new(Config::new(options.login.user, entropy_u64()), options.saved.clone());
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (event_queue, events) = mpsc::channel(EVENTS_WAITING_MAX);
         let (told, login) = watch::channel(options.login.clone());
         let ways = roads.clone();
-        tokio::spawn(Task::new(options, ways, session, command_queue, event_queue, told).run());
+        tokio::spawn(Task::new(options, ways, session, command_queue, event_queue, told).kept_by(keep).run());
         Ok((Self { commands, login, roads }, Events { events }))
     }
 

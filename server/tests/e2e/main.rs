@@ -63,12 +63,14 @@ mod people;
 mod port;
 mod postgres;
 mod proxy;
+mod pty;
 mod quic;
 mod raw;
 mod reload;
 mod restore;
 mod revoked;
 mod rights;
+mod screen;
 mod sdk;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;

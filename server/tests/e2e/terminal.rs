@@ -8,16 +8,21 @@ use serde_json::{Value, json};
 
 use crate::node::{Node, PATIENCE, maru};
 
-struct Chat {
+pub struct Chat {
     child: Child,
     stdin: ChildStdin,
     events: Receiver<Value>,
 }
 
 impl Chat {
-    fn start(node: &Node, name: &str) -> Self {
+    pub fn start(node: &Node, name: &str) -> Self {
+        Self::start_with(node, name, &["--no-state"])
+    }
+
+    pub fn start_with(node: &Node, name: &str, more: &[&str]) -> Self {
         let mut child = Command::new(maru())
             .args(["chat", "--server", &node.http, "--user", name, "--json"])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -32,12 +37,12 @@ impl Chat {
         Self { stdin: child.stdin.take().unwrap(), child, events }
     }
 
-    fn say(&mut self, command: &Value) {
+    pub fn say(&mut self, command: &Value) {
         writeln!(self.stdin, "{command}").unwrap();
     }
 
     /// The next event of a name; others before it are passed over.
-    fn event(&self, name: &str) -> Value {
+    pub fn event(&self, name: &str) -> Value {
         loop {
             let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no event {name}"));
             if event["event"] == name {
@@ -46,7 +51,7 @@ impl Chat {
         }
     }
 
-    fn quit(mut self) {
+    pub fn quit(mut self) {
         self.say(&json!({"cmd": "quit"}));
         assert!(self.child.wait().unwrap().success());
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::link::Link;
 use super::roads::{NoWay, Roads};
 use super::socket::Lost;
-use super::{CLOSE_WAIT, Command, End, Options};
+use super::{CLOSE_WAIT, Command, End, Keep, Options};
 use crate::account::{Account, AccountError, Extras, Login};
 use crate::http::HttpError;
 use crate::session::{Event, Session};
@@ -32,6 +32,7 @@ pub(super) struct Task {
     account: Account,
     renew: Option<(String, String)>,
     login: Login,
+    keep: Option<Arc<dyn Keep>>,
     told: watch::Sender<Login>,
     roads: Arc<Roads>,
     session: Session,
@@ -78,6 +79,7 @@ impl Task {
             account: options.account,
             renew: options.renew,
             login: options.login,
+            keep: None,
             told,
             roads,
             session,
@@ -95,6 +97,10 @@ impl Task {
             began: Instant::now(),
             server_ahead_ms: 0,
         }
+    }
+
+    pub(super) fn kept_by(self, keep: Option<Arc<dyn Keep>>) -> Self {
+        Self { keep, ..self }
     }
 
     pub(super) async fn run(mut self) {
@@ -295,6 +301,9 @@ impl Task {
     /// The refresh token buys the next pair; where it no longer does, name and password do.
     fn renew(&mut self) {
         if self.renewing.is_none() {
+            if let Some(keep) = &self.keep {
+                keep.renewing();
+            }
             let (account, login) = (self.account.clone(), self.login.clone());
             self.renewing = Some(Box::pin(log_in(account, login, self.renew.clone())));
         }
@@ -318,6 +327,9 @@ impl Task {
                 return Err(End::Refused { code: error.code().to_owned(), reason: error.to_string() });
             }
         };
+        if let Some(keep) = &self.keep {
+            keep.renewed(&login);
+        }
         match self.account.chat_place(&login.chat) {
             Ok(place) => self.roads.moved(place),
             Err(error) => self.tell_untrusted(error),

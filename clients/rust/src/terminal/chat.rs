@@ -1,19 +1,78 @@
-//! A logged-in client with what both ways of the terminal share.
+//! A logged-in client with what all ways of the terminal share.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{ChannelId, Cursor, DeviceId, UserId};
 use tokio::time::timeout;
 
 use super::Start;
+use super::command::Desk;
 use super::names::Names;
-use crate::account::{AccountError, Extras};
-use crate::dial::{Client, End, Events, Options};
+use super::text::one_line;
+use crate::account::{AccountError, Extras, Login};
+use crate::dial::{Client, End, Events, Keep, Options};
+use crate::http::HttpError;
 use crate::session::{Content, Event, Saved};
 
 /// How long a goodbye may take.
 const GOODBYE_WAIT: Duration = Duration::from_secs(2);
+/// Longest name of a device that is given.
+const DEVICE_NAME_CHARS_MAX: usize = 60;
+
+/// How this device is called in the list of its owner's.
+pub(super) fn device_name(start: &Start) -> String {
+    let system = rustix::system::uname();
+    let host = one_line(&system.nodename().to_string_lossy());
+    let slot = start.state.as_ref().map(|state| state.slot()).filter(|slot| *slot != "1");
+    let slot = slot.map_or_else(String::new, |slot| format!(" ({slot})"));
+    format!("maru chat on {host}{slot}").chars().take(DEVICE_NAME_CHARS_MAX).collect()
+}
+
+/// Logs in by password: as the device that is named, else as the one that is kept, else as a new one.
+pub(super) async fn log_in(
+    start: &Start,
+    name: &str,
+    password: &str,
+    code: Option<&str>,
+    device: Option<DeviceId>,
+) -> Result<Login, AccountError> {
+    let device_name = device_name(start);
+    let extras = Extras { device_name: Some(&device_name), code, token: None };
+    let state = start.state_of(name).filter(|_| device.is_none());
+    let kept = state.and_then(|state| state.kept().device);
+    let first = start.account.login_with(name, password, device.or(kept), extras).await;
+    let login = match first {
+        // It was removed by another, or the server is another one at the same address.
+        Err(error) if kept.is_some() && error.code() == "not_found" => {
+            start.account.login_with(name, password, None, extras).await?
+        }
+        outcome => outcome?,
+    };
+    if let Some(state) = state {
+        state.logged_in(&login);
+    }
+    Ok(login)
+}
+
+/// Goes on as the device that is kept, without a password; `None` when there is none, or not any more.
+pub(super) async fn come_back(start: &Start, name: &str) -> Result<Option<Login>, AccountError> {
+    let Some(state) = start.state_of(name) else { return Ok(None) };
+    let Some(refresh) = state.refresh() else { return Ok(None) };
+    state.renewing();
+    match start.account.renew(&refresh).await {
+        Ok(login) => {
+            state.renewed(&login);
+            Ok(Some(login))
+        }
+        Err(error @ AccountError::Refused { .. }) if error.retry_after_ms() == 0 => {
+            state.forget_refresh();
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Chat {
@@ -24,28 +83,28 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    /// Logs in and begins to connect.
-    pub(super) async fn begin(
+    /// Begins to connect, behind this cursor.
+    pub(super) fn begin(
         start: &Start,
         name: &str,
-        password: &str,
-        code: Option<&str>,
-        device: Option<DeviceId>,
+        password: Option<&str>,
+        login: Login,
         cursor: Cursor,
-    ) -> Result<Self, AccountError> {
+    ) -> Result<Self, HttpError> {
         let account = &start.account;
         let name = name.trim();
-        let extras = Extras { device_name: Some("maru chat"), code, token: None };
-        let login = account.login_with(name, password, device, extras).await?;
         let mut names = Names::new(account.clone());
         names.learn(login.user, name);
+        // Only the device that is kept is kept.
+        let state = start.state_of(name).filter(|state| state.kept().device == Some(login.device));
         let options = Options {
             account: account.clone(),
             login,
-            renew: Some((name.to_owned(), password.to_owned())),
+            renew: password.map(|password| (name.to_owned(), password.to_owned())),
             saved: Some(Saved { cursor, pending: Vec::new() }),
         };
-        let (client, events) = Client::start_over(options, start.transport)?;
+        let keep = state.cloned().map(|state| state as Arc<dyn Keep>);
+        let (client, events) = Client::start_kept(options, start.transport, keep)?;
         Ok(Self { client, name: name.to_owned(), names, events })
     }
 
@@ -71,6 +130,27 @@ impl Chat {
         Some(if small == self.client.user() { large } else { small })
     }
 
+    /// Where a person's commands are carried out.
+    pub(super) fn desk<'a>(
+        &'a mut self,
+        start: &'a Start,
+        groups: &'a std::collections::BTreeMap<ChannelId, String>,
+        here: Option<ChannelId>,
+    ) -> Desk<'a> {
+        let password = start.password.as_deref();
+        Desk { account: &start.account, client: &self.client, names: &mut self.names, password, groups, here }
+    }
+
+    /// The next event.
+    pub(super) async fn next(&mut self) -> Result<Event, End> {
+        self.events.next().await
+    }
+
+    /// The next event, if one is here already.
+    pub(super) fn try_next(&mut self) -> Option<Result<Event, End>> {
+        self.events.try_next()
+    }
+
     /// Says goodbye and waits until it is said.
     pub(super) async fn end(self) {
         let Self { client, mut events, .. } = self;
@@ -82,7 +162,7 @@ impl Chat {
 /// The next event; without a client none comes.
 pub(super) async fn next(chat: &mut Option<Chat>) -> Result<Event, End> {
     match chat {
-        Some(chat) => chat.events.next().await,
+        Some(chat) => chat.next().await,
         None => pending().await,
     }
 }

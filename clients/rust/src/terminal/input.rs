@@ -2,13 +2,15 @@
 
 use std::io::{BufRead, IsTerminal, Read, stdin};
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
 /// Longest line: the longest text with every character as an escape, and some.
 const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Lines read ahead.
 const LINES_WAITING_MAX: usize = 64;
+/// A terminal gives a line of at most 4,096 bytes, its end among them, and drops the rest without a word (termios(3)).
+const TERMINAL_LINE_BYTES_MAX: usize = 4095;
+const CUT: &str = "the terminal cuts lines at 4,095 bytes, so this one is not sent: paste it into the whole-screen client (without --plain), or give it through a pipe";
 
 /// One line of input, without its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,9 +22,11 @@ pub(super) enum Line {
 
 pub(super) fn read_lines() -> mpsc::Receiver<Line> {
     let (lines, received) = mpsc::channel(LINES_WAITING_MAX);
+    let is_terminal = is_terminal();
     std::thread::spawn(move || {
         let mut input = stdin().lock();
         while let Some(line) = read_line(&mut input) {
+            let line = if is_terminal { whole(line) } else { line };
             if lines.blocking_send(line).is_err() {
                 return;
             }
@@ -44,6 +48,16 @@ fn read_line(input: &mut impl BufRead) -> Option<Line> {
     Some(String::from_utf8(bytes).map_or(Line::Bad("the line is not UTF-8"), Line::Text))
 }
 
+/// A line that the terminal may have cut is refused: half of it must not be sent.
+fn whole(line: Line) -> Line {
+    match line {
+        Line::Text(text) if text.len() >= TERMINAL_LINE_BYTES_MAX => Line::Bad(CUT),
+        // It may have been cut within a character.
+        Line::Bad(_) => Line::Bad("the line is not UTF-8, or was cut by the terminal at 4,095 bytes"),
+        line => line,
+    }
+}
+
 fn skip_line(input: &mut impl BufRead) -> Option<()> {
     loop {
         let available = input.fill_buf().ok()?;
@@ -62,18 +76,16 @@ pub(super) fn is_terminal() -> bool {
     stdin().is_terminal()
 }
 
-/// Shows what is typed, or not. Without a terminal there is nothing to show.
-pub(super) fn set_echo(on: bool) {
-    let input = stdin();
-    let Ok(mut modes) = tcgetattr(&input) else { return };
-    modes.local_modes.set(LocalModes::ECHO, on);
-    // A terminal that refuses shows the password to the one who types it; nothing else is lost.
-    let _ = tcsetattr(&input, OptionalActions::Now, &modes);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_the_terminal_cut_is_refused() {
+        let line = |len| Line::Text("x".repeat(len));
+        assert_eq!(whole(line(TERMINAL_LINE_BYTES_MAX - 1)), line(TERMINAL_LINE_BYTES_MAX - 1));
+        assert_eq!(whole(line(TERMINAL_LINE_BYTES_MAX)), Line::Bad(CUT));
+    }
 
     #[test]
     fn lines_are_bounded_and_the_next_one_is_whole() {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::Start;
-use super::chat::{Chat, next};
+use super::chat::{self, Chat, next};
 use super::input::Line;
 use super::names::alike;
 use crate::account::{AccountError, Extras};
@@ -288,7 +288,9 @@ impl<W: Write> Json<W> {
             return Ok(());
         }
         let device = device.or_else(|| same.map(|(device, _)| device));
-        let chat = Chat::begin(&self.start, name, password, code, device, cursor).await?;
+        let login = chat::log_in(&self.start, name, password, code, device).await?;
+        let chat =
+            Chat::begin(&self.start, name, Some(password), login, cursor).map_err(AccountError::Http)?;
         self.is_ready_due = true;
         self.ready = None;
         self.sends.clear();

@@ -12,8 +12,12 @@ const NAMES_MAX: usize = 10_000;
 
 /// Whether two names are the same to people: in another case, width or normal form, or with a space behind.
 pub(super) fn alike(one: &str, other: &str) -> bool {
-    let plain = |name: &str| name.trim().nfkc().collect::<String>().to_lowercase().nfkc().collect::<String>();
     plain(one) == plain(other)
+}
+
+/// A name as it is compared.
+pub(super) fn plain(name: &str) -> String {
+    name.trim().nfkc().collect::<String>().to_lowercase().nfkc().collect()
 }
 
 #[derive(Debug)]

@@ -1,22 +1,22 @@
-//! `maru chat` for people: lines go to the current conversation, `/words` do the rest.
+//! `maru chat` for people, line by line: lines go to the current conversation, `/words` do the rest.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IsTerminal, Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use protocol::{ChannelId, Cursor, SendId, Seq, UserId};
+use protocol::{ChannelId, Cursor, Generation, SendId, Seq, UserId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::chat::{Chat, next};
-use super::input::{Line, is_terminal, set_echo};
+use super::chat::{self, Chat, next};
+use super::command::{Trouble, words};
+use super::input::{Line, is_terminal, read_lines};
+use super::text::{self, apart};
+use super::tty::{columns, set_echo};
 use super::{Start, TerminalError};
-use crate::account::AccountError;
-use crate::dial::ClientError;
 
 mod command;
-mod relations;
 mod show;
 
 use show::Paint;
@@ -37,6 +37,8 @@ const HELP: &str = "\
   /invite NAME         ask a person whether to join this group
   /join GROUP          join a group that you were invited to
   /remove NAME         take a person out of this group
+  /role NAME ROLE      make a person member, admin or owner of this group
+  /rename NAME         give this group another name
   /leave               leave this group
   /members             who is in this group
   /history             what was said here; again for more
@@ -45,17 +47,20 @@ const HELP: &str = "\
   /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
   /block NAME          take nothing from a person any more; /unblock NAME ends it
   /privacy [PART WHO]  who may message, add or see you: everyone, friends or nobody
+  /devices             where you are logged in; /devices remove NUMBER ends one
   /signup [INVITE]     make the account of --user
   /login               log in again
+  /logout              log this device out for good, and forget it here
   /twofactor on        log in with codes of an authenticator app from now on
   /twofactor off CODE  or no longer
   /quit                end, when all is sent
 Every other line is said in the current conversation. A line that begins with // is said with one slash.";
 
-/// The client for people.
+/// The client for people, line by line.
 #[derive(Debug)]
 pub(super) struct Person {
     start: Start,
+    lines: mpsc::Receiver<Line>,
     name: String,
     paint: Paint,
     chat: Option<Chat>,
@@ -66,10 +71,18 @@ pub(super) struct Person {
     shown_from: HashMap<ChannelId, Seq>,
     /// What was said and is not acked.
     sends: HashMap<SendId, (ChannelId, Option<String>)>,
+    /// What an earlier run showed behind its cursor.
+    shown_before: BTreeMap<ChannelId, Seq>,
+    /// The life of the inbox.
+    generation: Generation,
     /// The list of channels is shown when it comes, or only learnt from.
     wants_channels: bool,
     /// The next line is a code.
     wants_code: Option<Code>,
+    /// The password was typed, not given by the environment.
+    is_typed: bool,
+    /// What is kept would do, but the person wants to be asked.
+    wants_password: bool,
     is_connected: bool,
     /// Pages that were asked for and did not come yet.
     answers_due: u32,
@@ -85,28 +98,17 @@ enum Code {
     Confirm,
 }
 
-/// What keeps a command from being carried out, for a person.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("{0}")]
-    Said(String),
-    #[error(transparent)]
-    Account(#[from] AccountError),
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error(transparent)]
-    Output(#[from] io::Error),
-}
-
 impl Person {
     pub(super) fn new(start: Start) -> Result<Self, TerminalError> {
-        let name = start.user.as_deref().ok_or(TerminalError::NoUser)?.trim().to_owned();
-        if start.password.is_none() && !is_terminal() {
+        let name = start.user.clone().ok_or(TerminalError::NoUser)?;
+        let has_kept = start.state.as_ref().is_some_and(|state| state.refresh().is_some());
+        if start.password.is_none() && !has_kept && !is_terminal() {
             return Err(TerminalError::NoPassword);
         }
         let has_colour = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Ok(Self {
             start,
+            lines: read_lines(),
             name,
             paint: Paint { has_colour },
             chat: None,
@@ -114,36 +116,34 @@ impl Person {
             groups: BTreeMap::new(),
             shown_from: HashMap::new(),
             sends: HashMap::new(),
+            shown_before: BTreeMap::new(),
+            generation: Generation(0),
             wants_channels: false,
             wants_code: None,
+            is_typed: false,
+            wants_password: false,
             is_connected: false,
             answers_due: 0,
             quit_at: None,
         })
     }
 
-    pub(super) async fn run(mut self, mut lines: mpsc::Receiver<Line>) -> Result<ExitCode, TerminalError> {
-        if self.start.password.is_none() {
-            self.start.password = ask_password(&self.name, &mut lines).await?;
-        }
+    pub(super) async fn run(mut self) -> Result<ExitCode, TerminalError> {
         if let Err(trouble) = self.log_in(None).await {
-            self.say(&format!("Not logged in: {trouble}"))?;
+            self.say(&format!("Not logged in: {}", words(&trouble)))?;
             self.say("/signup makes the account, /login tries again, /help lists the rest.")?;
         }
         while !self.is_over() {
             let give_up = self.quit_at.unwrap_or_else(|| Instant::now() + IDLE);
             tokio::select! {
-                line = lines.recv(), if self.quit_at.is_none() => match line {
+                line = self.lines.recv(), if self.quit_at.is_none() => match line {
                     Some(Line::Text(line)) => self.take_line(line.trim()).await?,
                     Some(Line::Bad(reason)) => self.say(reason)?,
                     None => self.quit(),
                 },
                 event = next(&mut self.chat) => match event {
                     Ok(event) => self.show(event).await?,
-                    Err(end) => {
-                        self.chat = None;
-                        self.say(&format!("The connection ended: {end}. /login tries again."))?;
-                    }
+                    Err(end) => self.show_end(&end)?,
                 },
                 () = sleep_until(give_up) => if self.quit_at.is_some() { break },
             }
@@ -166,9 +166,22 @@ impl Person {
         self.quit_at = Some(Instant::now() + QUIT_WAIT);
     }
 
-    /// A line from the client itself.
+    /// A line from the client itself. Where it is longer than the terminal its rows are marked as one.
     fn say(&self, text: &str) -> io::Result<()> {
-        self.line(&self.paint.dim(&format!("* {text}")))
+        for (row, mark) in
+            self.rows(text, 4).iter().zip(std::iter::once("* ").chain(std::iter::repeat("  | ")))
+        {
+            self.line(&self.paint.dim(&format!("{mark}{}", text::isolated(row))))?;
+        }
+        Ok(())
+    }
+
+    /// A clean line as rows that leave so many columns free.
+    fn rows(&self, line: &str, free: usize) -> Vec<String> {
+        match columns() {
+            Some(columns) => text::wrap(line, columns.saturating_sub(free).max(10)),
+            None => vec![line.to_owned()],
+        }
     }
 
     fn line(&self, text: &str) -> io::Result<()> {
@@ -177,19 +190,28 @@ impl Person {
         out.flush()
     }
 
-    /// Asks for a code, on the next line, when the server does.
+    /// With what is kept, else by password. Asks for a code, on the next line, when the server does.
     async fn log_in(&mut self, code: Option<&str>) -> Result<(), Trouble> {
         if let Some(old) = self.chat.take() {
             old.end().await;
         }
-        let password = self.start.password.clone().unwrap_or_default();
-        let begun = Chat::begin(&self.start, &self.name, &password, code, None, Cursor::default()).await;
-        let chat = match begun {
-            Err(error) if matches!(error.code(), "code_required" | "wrong_code") => {
-                return Ok(self.ask_code(Code::Login, error.code() == "wrong_code")?);
-            }
-            begun => begun?,
+        let kept = match &self.start.password {
+            None if !self.wants_password => chat::come_back(&self.start, &self.name).await?,
+            _ => None,
         };
+        let login = match kept {
+            Some(login) => login,
+            None => match self.by_password(code).await? {
+                Some(login) => login,
+                None => return Ok(()),
+            },
+        };
+        let kept = self.start.state_of(&self.name).map(|state| state.kept()).unwrap_or_default();
+        let cursor = if kept.device == Some(login.device) { kept.cursor } else { Cursor::default() };
+        self.shown_before = kept.last_shown;
+        let password = self.start.password.as_deref();
+        let chat = Chat::begin(&self.start, &self.name, password, login, cursor);
+        let chat = chat.map_err(crate::account::AccountError::Http)?;
         chat.client.channels(ChannelId(0), CHANNELS_LIMIT).await?;
         self.chat = Some(chat);
         self.is_connected = false;
@@ -199,12 +221,62 @@ impl Person {
         Ok(())
     }
 
-    async fn sign_up(&mut self, invite: &str) -> Result<(), Trouble> {
+    /// `None`: a code is asked for.
+    async fn by_password(&mut self, code: Option<&str>) -> Result<Option<crate::account::Login>, Trouble> {
+        if self.start.password.is_none() {
+            self.ask_password("Password").await?;
+        }
         let password = self.start.password.clone().unwrap_or_default();
+        match chat::log_in(&self.start, &self.name, &password, code, None).await {
+            Err(error) if matches!(error.code(), "code_required" | "wrong_code") => {
+                self.ask_code(Code::Login, error.code() == "wrong_code")?;
+                Ok(None)
+            }
+            outcome => Ok(Some(outcome?)),
+        }
+    }
+
+    async fn sign_up(&mut self, invite: &str) -> Result<(), Trouble> {
+        if self.start.password.is_none() {
+            self.ask_password("Password").await?;
+        }
+        let password = self.start.password.clone().unwrap_or_default();
+        // What was typed once, unseen, may be mistyped.
+        if self.is_typed {
+            self.ask_password("The password again, please. Password").await?;
+            if self.start.password.as_ref() != Some(&password) {
+                self.start.password = None;
+                return Err(Trouble::said(
+                    "the two are not the same; no account was made. /signup begins again",
+                ));
+            }
+        }
         let invite = (!invite.is_empty()).then_some(invite);
         self.start.account.signup_invited(&self.name, &password, invite).await?;
-        self.say(&format!("Welcome, {}. Your account is there.", self.name))?;
+        self.say(&format!("Welcome, {}. Your account is there.", apart(&self.name)))?;
         self.log_in(None).await
+    }
+
+    async fn ask_password(&mut self, question: &str) -> Result<(), Trouble> {
+        if !is_terminal() {
+            return Err(Trouble::said(TerminalError::NoPassword.to_string()));
+        }
+        print!("{question} of {}: ", apart(&self.name));
+        stdout().flush()?;
+        set_echo(false);
+        let line = self.lines.recv().await;
+        set_echo(true);
+        println!();
+        self.is_typed = true;
+        match line {
+            Some(Line::Text(password)) => self.start.password = Some(password),
+            Some(Line::Bad(_)) => return Err(Trouble::said("that is no password")),
+            None => {
+                self.quit();
+                return Err(Trouble::said("the input has ended"));
+            }
+        }
+        Ok(())
     }
 
     fn ask_code(&mut self, wanted: Code, again: bool) -> io::Result<()> {
@@ -214,29 +286,30 @@ impl Person {
     }
 
     fn chat(&mut self) -> Result<&mut Chat, Trouble> {
-        self.chat.as_mut().ok_or_else(|| Trouble::Said("not logged in; try /login or /signup".into()))
+        self.chat.as_mut().ok_or_else(|| Trouble::said("not logged in; try /login or /signup"))
     }
 
     fn here(&self) -> Result<ChannelId, Trouble> {
-        self.current.ok_or_else(|| Trouble::Said("nobody is listening; begin with /to NAME".into()))
+        self.current.ok_or_else(|| Trouble::said("nobody is listening; begin with /to NAME"))
     }
 
-    /// The name of a conversation: a person's, or a group's behind `#`.
+    /// The name of a conversation: a person's, or a group's behind `#`. Safe to show.
     async fn title(&mut self, channel: ChannelId) -> String {
         if let Some(name) = self.groups.get(&channel) {
-            return format!("#{}", show::printable(name));
+            return format!("#{}", show::name(name));
         }
         let Some(chat) = &mut self.chat else { return channel.to_string() };
         match chat.partner(channel) {
-            Some(user) => chat.name_of(user).await,
+            Some(user) => show::name(&chat.name_of(user).await),
             None => format!("#{channel}"),
         }
     }
 
+    /// Safe to show.
     async fn name_of(&mut self, user: UserId) -> String {
         match &mut self.chat {
             Some(chat) if chat.client.user() == user => "you".to_owned(),
-            Some(chat) => chat.name_of(user).await,
+            Some(chat) => show::name(&chat.name_of(user).await),
             None => user.to_string(),
         }
     }
@@ -248,17 +321,4 @@ impl Person {
         }
         names.join(", ")
     }
-}
-
-async fn ask_password(name: &str, lines: &mut mpsc::Receiver<Line>) -> Result<Option<String>, TerminalError> {
-    print!("Password of {name}: ");
-    stdout().flush()?;
-    set_echo(false);
-    let line = lines.recv().await;
-    set_echo(true);
-    println!();
-    Ok(match line {
-        Some(Line::Text(password)) => Some(password),
-        _ => None,
-    })
 }

@@ -40,8 +40,14 @@ impl Program {
         let (out, events) = mpsc::unbounded_channel();
         let (lines, input) = mpsc::channel(10);
         let transport = crate::dial::Transport::Ws;
-        let start =
-            Start { account: Account::new(&fake.url()).unwrap(), user: None, password: None, transport };
+        let start = Start {
+            account: Account::new(&fake.url()).unwrap(),
+            server: fake.url(),
+            user: None,
+            password: None,
+            transport,
+            state: None,
+        };
         let run = tokio::spawn(Json::new(start, Out(out)).run(input));
         Self { lines, events, run }
     }

@@ -6,11 +6,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::sync::{ChannelItem, MemberItem};
-use protocol::{ChannelId, Code, SendId, Seq, UserId};
+use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
+use super::super::command::role_word;
 use super::super::input::is_terminal;
+use super::super::text::{self, apart, isolated};
 use super::Person;
 use crate::session::{About, Content, Event, History, Message};
+
+/// Columns of a name.
+const NAME_COLUMNS_MAX: usize = 40;
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +49,21 @@ impl Person {
             self.answers_due = self.answers_due.saturating_sub(1);
         }
         match event {
-            Event::Connected(_) => {
+            Event::Connected(welcome) => {
                 self.is_connected = true;
-                self.say(&format!("Connected as {}.", self.name))
+                self.generation = Generation(welcome.generation);
+                self.say(&format!("Connected as {}.", name(&self.name)))
+            }
+            Event::Resync { generation, at } => {
+                // Nothing is held here that could be of another life; what is unread was asked for at the login.
+                self.generation = generation;
+                self.shown_before.clear();
+                self.complete(Cursor { generation, at });
+                Ok(())
+            }
+            Event::Complete { to, .. } => {
+                self.complete(Cursor { generation: self.generation, at: to });
+                Ok(())
             }
             Event::Disconnected { .. } if self.is_connected => {
                 self.is_connected = false;
@@ -54,38 +71,64 @@ impl Person {
             }
             Event::GoingAway { .. } => self.say("The server pauses; the connection comes back by itself."),
             Event::Message(message) => self.show_message(&message).await,
-            Event::Ack { send_id, seq, time_ms, .. } => self.show_ack(send_id, seq, time_ms).await,
+            Event::Ack { send_id, channel, seq, time_ms } => {
+                self.is_shown(channel, seq);
+                self.show_ack(send_id, time_ms).await
+            }
             Event::History(history) => self.show_history(history).await,
             Event::Channels { items, .. } => self.show_channels(items).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
             Event::Rejected { about, reject } => {
                 let what = match about {
                     About::Send(id) => match self.sends.remove(&id) {
-                        Some((_, Some(text))) => format!("Not sent: {text:.40}"),
+                        Some((_, Some(text))) => format!("Not sent: {}", text::cut(&apart(&text), 40)),
                         _ => "Not done".to_owned(),
                     },
                     _ => "Not answered".to_owned(),
                 };
                 let code = Code::from_number(reject.code).map_or("unknown", Code::word);
-                self.say(&format!("{what} ({code}: {})", reject.text))
+                self.say(&format!("{what} ({code}: {})", apart(&reject.text)))
             }
             Event::Untrusted { place, fault } => {
+                let (place, fault) = (apart(&place), apart(&fault));
                 self.say(&format!("{place} is not trusted: {fault}. Nothing is sent; trying again."))
             }
-            Event::HelloRejected(reject) => self.say(&format!("The server said no: {}", reject.text)),
+            Event::HelloRejected(reject) => self.say(&format!("The server said no: {}", apart(&reject.text))),
             _ => Ok(()),
         }
     }
 
+    fn complete(&self, cursor: Cursor) {
+        if let Some(state) = self.start.state_of(&self.name) {
+            state.complete(cursor);
+        }
+    }
+
+    fn is_shown(&self, channel: ChannelId, seq: Seq) {
+        if let Some(state) = self.start.state_of(&self.name) {
+            state.shown(channel, seq);
+        }
+    }
+
     /// What the person typed stands on the screen already; a script's output gets it.
-    async fn show_ack(&mut self, send_id: SendId, _seq: Seq, time_ms: u64) -> io::Result<()> {
+    async fn show_ack(&mut self, send_id: SendId, time_ms: u64) -> io::Result<()> {
         match self.sends.remove(&send_id) {
             Some((channel, Some(text))) if !is_terminal() => {
                 let place = self.place(channel).await;
-                self.line(&format!("{} {place}{}: {text}", self.time(time_ms), self.paint.bold("you")))
+                self.show_text(time_ms, &place, "you", &text)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Every row but the first is indented and marked: it cannot be taken for a message of somebody else.
+    fn show_text(&self, time_ms: u64, place: &str, who: &str, text: &str) -> io::Result<()> {
+        let head = text::width(&format!("00:00 {place}{who}: "));
+        let rows = text::lines(text).iter().flat_map(|line| self.rows(line, head.max(8))).collect::<Vec<_>>();
+        let (first, rest) =
+            rows.split_first().map_or((String::new(), &[][..]), |(first, rest)| (isolated(first), rest));
+        self.line(&format!("{} {place}{}: {first}", self.time(time_ms), self.paint.bold(who)))?;
+        rest.iter().try_for_each(|row| self.line(&format!("      | {}", isolated(row))))
     }
 
     /// `[where] ` when it is not the current conversation.
@@ -104,30 +147,38 @@ impl Person {
             }
             _ => {}
         }
+        if self.shown_before.get(&message.channel).is_some_and(|last| message.seq <= *last) {
+            return Ok(());
+        }
         let place = self.place(message.channel).await;
-        let text = self.words(message).await;
-        self.line(&format!("{} {place}{text}", self.time(message.time_ms)))
+        self.show_one(&place, message).await?;
+        self.is_shown(message.channel, message.seq);
+        Ok(())
     }
 
-    async fn words(&mut self, message: &Message) -> String {
+    async fn show_one(&mut self, place: &str, message: &Message) -> io::Result<()> {
         let who = self.name_of(message.sender).await;
-        let text = match &message.content {
-            Content::Text(text) => return format!("{}: {}", self.paint.bold(&who), printable(text)),
-            Content::Created { name, members } => {
+        let change = match &message.content {
+            Content::Text(text) => return self.show_text(message.time_ms, place, &who, text),
+            Content::Created { name: group, members } => {
                 let with = self.names_of(members).await;
-                format!("{who} made the group #{name} with {with}")
+                format!("{who} made the group #{} with {with}", name(group))
             }
             Content::Added(users) => format!("{who} added {}", self.names_of(users).await),
             Content::Invited(users) => format!("{who} invited {}", self.names_of(users).await),
             Content::Joined => format!("{who} joined"),
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user).await),
             Content::Left => format!("{who} left"),
-            Content::Renamed(name) => format!("{who} renamed the group to #{name}"),
+            Content::Renamed(group) => format!("{who} renamed the group to #{}", name(group)),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
             }
         };
-        self.paint.dim(&format!("* {}", printable(&text)))
+        let rows = self.rows(&change, text::width(place).max(2) + 8);
+        let (first, rest) = rows.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        let first = self.paint.dim(&format!("* {}", isolated(first)));
+        self.line(&format!("{} {place}{first}", self.time(message.time_ms)))?;
+        rest.iter().try_for_each(|row| self.line(&self.paint.dim(&format!("      | {}", isolated(row)))))
     }
 
     async fn show_history(&mut self, history: History) -> io::Result<()> {
@@ -139,8 +190,7 @@ impl Person {
         }
         self.say(&format!("{title}, messages {} to {}:", history.from, history.to))?;
         for message in &history.messages {
-            let text = self.words(message).await;
-            self.line(&format!("{} {text}", self.time(message.time_ms)))?;
+            self.show_one("", message).await?;
         }
         if history.more { self.say("/history shows more.") } else { self.say("That is all.") }
     }
@@ -186,26 +236,7 @@ impl Person {
     }
 }
 
-fn role_word(role: u8) -> &'static str {
-    match role {
-        ROLE_OWNER => "owner",
-        ROLE_ADMIN => "admin",
-        _ => "member",
-    }
-}
-
-/// Without control characters: a message must not move somebody else's cursor or rename the window.
-pub(super) fn printable(text: &str) -> String {
-    let keep = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
-    text.chars().map(keep).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn control_characters_stay_outside() {
-        assert_eq!(printable("a\x1b[2Jb\nc\u{9b}"), "a\u{fffd}[2Jb\nc\u{fffd}");
-    }
+/// A name that others gave, safe to show, and not so long that it could be taken for more.
+pub(super) fn name(name: &str) -> String {
+    isolated(&text::cut(&text::one_line(name), NAME_COLUMNS_MAX))
 }

@@ -1,0 +1,367 @@
+//! What the connection tells, and what commands answer, into the model.
+
+use protocol::body::sync::ChannelItem;
+use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
+
+use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
+use crate::session::{About, Content, Event, History, Message, RequestId};
+use crate::terminal::command::{Outcome, role_word};
+use crate::terminal::text::{cut, one_line};
+
+impl Model {
+    /// One event of the connection.
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Connected(welcome) => {
+                self.link = Link::Connected;
+                self.generation = Generation(welcome.generation);
+                // Those that could not be found out without the server.
+                let partners: Vec<_> =
+                    self.conversations.keys().filter_map(|one| self.partner(*one)).collect();
+                partners.into_iter().for_each(|user| self.want_name(user));
+            }
+            Event::Disconnected { .. } => {
+                if self.link == Link::Connected {
+                    self.link = Link::Reconnecting;
+                }
+            }
+            Event::GoingAway { .. } => self.say("The server pauses; the connection comes back by itself."),
+            Event::Untrusted { place, fault } => self.complain(format!(
+                "{} is not trusted: {}. Nothing is sent; trying again.",
+                one_line(&place),
+                one_line(&fault)
+            )),
+            Event::HelloRejected(reject) => {
+                self.complain(format!("The server said no: {}", one_line(&reject.text)))
+            }
+            Event::Resync { generation, at } => self.take_resync(generation, at),
+            Event::Complete { to, .. } => {
+                let generation = self.generation;
+                self.asks.push_back(Ask::Keep(Cursor { generation, at: to }));
+            }
+            Event::Message(message) => self.take_message(message),
+            Event::Ack { send_id, channel, seq, time_ms } => self.take_ack(send_id, channel, seq, time_ms),
+            Event::History(history) => self.take_history(history),
+            Event::Channels { request, items, more } => self.take_channels(request, items, more),
+            Event::Members { request, channel, items, more } => {
+                let is_first =
+                    matches!(self.asked.remove(&request), Some(Ask::Members { after: UserId(0), .. }));
+                if let (true, Some(last)) = (more, items.last()) {
+                    self.asks.push_back(Ask::Members { channel, after: UserId(last.user) });
+                }
+                items.iter().for_each(|item| self.want_name(UserId(item.user)));
+                let one = self.conversations.entry(channel).or_default();
+                if is_first {
+                    one.members.clear();
+                }
+                one.members.extend(items);
+            }
+            Event::Done(request) => {
+                self.asked.remove(&request);
+            }
+            Event::Rejected { about, reject } => self.take_reject(about, reject),
+            Event::Live
+            | Event::LoggedOut(_)
+            | Event::TokenDue
+            | Event::Reauthed
+            | Event::Dead
+            | Event::Reconnect => {}
+        }
+    }
+
+    /// What is held may be of another life of the inbox: all is read anew.
+    fn take_resync(&mut self, generation: Generation, at: protocol::InboxSeq) {
+        self.generation = generation;
+        for one in self.conversations.values_mut() {
+            one.log.clear();
+            one.log_bytes = 0;
+            (one.from, one.anchor, one.is_whole, one.is_loading) = (None, None, false, false);
+            (one.head, one.read, one.new_from, one.last_ms) = (Seq(0), Seq(0), None, 0);
+        }
+        self.asks.push_back(Ask::Channels { after: ChannelId(0) });
+        if let Some(channel) = self.open {
+            if let Some(one) = self.current_mut() {
+                one.is_loading = true;
+            }
+            self.asks.push_back(Ask::History { channel, before: None, limit: PAGE });
+        }
+        // The screen holds nothing of the life before any more.
+        self.asks.push_back(Ask::Keep(Cursor { generation, at }));
+    }
+
+    fn take_message(&mut self, message: Message) {
+        self.learn(&message);
+        let (channel, me) = (message.channel, self.me);
+        let is_seen = self.open == Some(channel) && self.current().is_some_and(|one| one.anchor.is_none());
+        let one = self.conversations.entry(channel).or_default();
+        one.last_ms = one.last_ms.max(message.time_ms);
+        if message.seq > one.head {
+            one.head = message.seq;
+            let counts = matches!(message.content, Content::Text(_)) && message.sender != me;
+            if counts && !is_seen {
+                one.unread += 1;
+                one.counted.push_back(message.seq);
+                if one.counted.len() > COUNTED_MAX {
+                    one.counted.pop_front();
+                }
+            }
+        }
+        let changes_members = !matches!(message.content, Content::Text(_));
+        one.change(&message, me);
+        // What was not read yet comes by history when it is opened; a page that is on its way may be too old for this.
+        if one.from.is_some() || one.is_loading {
+            one.insert(message);
+            one.trim(LOG_MAX, LOG_BYTES_MAX);
+        }
+        if changes_members && self.open == Some(channel) {
+            self.ask_members();
+        }
+    }
+
+    /// Names that a message needs.
+    fn learn(&mut self, message: &Message) {
+        self.want_name(message.sender);
+        if let Some(user) = self.partner(message.channel) {
+            self.want_name(user);
+        }
+        match &message.content {
+            Content::Created { members: users, .. } | Content::Added(users) | Content::Invited(users) => {
+                users.iter().for_each(|user| self.want_name(*user));
+            }
+            Content::Removed(user) | Content::Role { member: user, .. } => self.want_name(*user),
+            Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) => {}
+        }
+    }
+
+    fn take_ack(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) {
+        self.changes.remove(&send_id);
+        let me = self.me;
+        let is_open = self.open == Some(channel);
+        let one = self.conversations.entry(channel).or_default();
+        one.last_ms = one.last_ms.max(time_ms);
+        one.head = one.head.max(seq);
+        if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
+            let content = Content::Text(one.sending.remove(place).text);
+            if one.from.is_some() || one.is_loading {
+                one.insert(Message { channel, seq, time_ms, sender: me, send_id, content });
+                one.trim(LOG_MAX, LOG_BYTES_MAX);
+            }
+        } else if one.from.is_some() {
+            // The ack of a change does not say what it changed: history does.
+            self.asks.push_back(Ask::History { channel, before: None, limit: PAGE });
+        }
+        if is_open && channel.users().is_none() {
+            self.ask_members();
+        }
+    }
+
+    fn take_history(&mut self, history: History) {
+        let ask = self.asked.remove(&history.request);
+        history.messages.iter().for_each(|message| self.learn(message));
+        let me = self.me;
+        let one = self.conversations.entry(history.channel).or_default();
+        one.head = one.head.max(history.head);
+        if let Some(last) = history.messages.last() {
+            one.last_ms = one.last_ms.max(last.time_ms);
+        }
+        let Some(Ask::History { before, limit, .. }) = ask else { return };
+        if limit == 1 {
+            return;
+        }
+        one.is_loading &= before.is_none() && one.from.is_some();
+        match (before, one.from) {
+            // The newest, once more, for a change of one's own: nothing is missing between it and what is held.
+            (None, Some(_)) => {}
+            // A page of what was dropped since does not join what is held.
+            (before, from) if before != from => return,
+            _ => {
+                one.is_whole = !history.more;
+                one.from = Some(if history.more { history.from } else { Seq(1) });
+            }
+        }
+        for message in history.messages {
+            one.change(&message, me);
+            one.insert(message);
+        }
+    }
+
+    fn take_channels(&mut self, request: RequestId, items: Vec<ChannelItem>, more: bool) {
+        self.asked.remove(&request);
+        if let (true, Some(last)) = (more, items.last()) {
+            self.asks.push_back(Ask::Channels { after: ChannelId(last.channel) });
+        }
+        for item in items {
+            let channel = ChannelId(item.channel);
+            if let Some(user) = self.partner(channel) {
+                self.want_name(user);
+            }
+            let one = self.conversations.entry(channel).or_default();
+            // What came since the list was made counts besides.
+            one.counted.retain(|seq| seq.0 > item.head);
+            one.unread = item.unread + one.counted.len() as u64;
+            one.head = one.head.max(Seq(item.head));
+            one.read = one.read.max(Seq(item.read));
+            one.is_left = !item.member;
+            if one.name.is_empty() {
+                one.name = item.name;
+            }
+            if one.last_ms == 0 && item.head > 0 {
+                self.undated.push_back(channel);
+            }
+        }
+    }
+
+    fn take_reject(&mut self, about: About, reject: protocol::body::session::Reject) {
+        let code = Code::from_number(reject.code).map_or("unknown", Code::word);
+        let what = match about {
+            About::Send(send_id) => {
+                self.changes.remove(&send_id);
+                let mut said = None;
+                for one in self.conversations.values_mut() {
+                    if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
+                        said = Some(one.sending.remove(place).text);
+                    }
+                }
+                said.map_or_else(
+                    || "Not done".into(),
+                    |text| format!("Not sent: {}", cut(&one_line(&text), 30)),
+                )
+            }
+            About::Request(request) => {
+                match self.asked.remove(&request) {
+                    Some(Ask::History { channel, limit, .. }) if limit > 1 => {
+                        let one = self.conversations.entry(channel).or_default();
+                        one.is_loading = false;
+                        // Nothing was said there yet: it begins with what comes.
+                        if one.head == Seq(0) && one.from.is_none() {
+                            (one.from, one.is_whole) = (Some(Seq(1)), true);
+                            return;
+                        }
+                    }
+                    // What is read is told again with the next message; nobody needs to know.
+                    Some(Ask::Read { .. } | Ask::History { .. }) => return,
+                    _ => {}
+                }
+                "Not answered".into()
+            }
+            About::Other(_) => "Refused".to_owned(),
+        };
+        self.complain(format!("{what} ({code}: {})", one_line(&reject.text)));
+    }
+
+    /// What became of a command.
+    pub(super) fn take_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Said(text) => self.say(text),
+            Outcome::Lines { title, lines } => self.overlay = Some(Overlay { title, lines, skipped: 0 }),
+            Outcome::Opened(channel) => self.turn_to(channel),
+            Outcome::Made { send_id, channel, name } => {
+                self.changes.insert(send_id, channel);
+                let one = self.conversations.entry(channel).or_default();
+                if one.name.is_empty() {
+                    one.name = name;
+                }
+                // It does not exist at the server before the ack: there is no history to ask for, and it begins here.
+                self.open_new(channel);
+            }
+            Outcome::Sent { send_id, channel } => {
+                self.changes.insert(send_id, channel);
+            }
+            Outcome::Left { send_id, channel } => {
+                self.changes.insert(send_id, channel);
+                if self.open == Some(channel) {
+                    self.open = None;
+                }
+            }
+            Outcome::Secret(mut lines) => {
+                lines.push("Then type /twofactor code and the six digits that the app shows.".into());
+                self.overlay = Some(Overlay { title: "Second factor".into(), lines, skipped: 0 });
+            }
+            // The loop ends with it.
+            Outcome::LoggedOut => {}
+        }
+    }
+
+    fn open_new(&mut self, channel: ChannelId) {
+        let one = self.conversations.entry(channel).or_default();
+        if one.head == Seq(0) && one.from.is_none() && !one.is_loading {
+            (one.from, one.is_whole) = (Some(Seq(1)), true);
+        }
+        self.turn_to(channel);
+    }
+
+    /// What a message that changes a group says, safe to show.
+    pub(super) fn change_words(&self, message: &Message) -> Option<String> {
+        let who = self.name_of(message.sender);
+        let names =
+            |users: &[UserId]| users.iter().map(|user| self.name_of(*user)).collect::<Vec<_>>().join(", ");
+        Some(match &message.content {
+            Content::Text(_) => return None,
+            Content::Created { name, members } => {
+                let name = super::model::shown(name);
+                if members.is_empty() {
+                    format!("{who} made the group #{name}")
+                } else {
+                    format!("{who} made the group #{name} with {}", names(members))
+                }
+            }
+            Content::Added(users) => format!("{who} added {}", names(users)),
+            Content::Invited(users) => format!("{who} invited {}", names(users)),
+            Content::Joined => format!("{who} joined"),
+            Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
+            Content::Left => format!("{who} left"),
+            Content::Renamed(name) => format!("{who} renamed the group to #{}", super::model::shown(name)),
+            Content::Role { member, role } => {
+                format!("{who} made {} {}", self.name_of(*member), role_word(*role))
+            }
+        })
+    }
+}
+
+impl Conversation {
+    /// What a message says of the group itself. An older one says nothing about now.
+    fn change(&mut self, message: &Message, me: UserId) {
+        if message.seq < self.head {
+            return;
+        }
+        match &message.content {
+            Content::Created { name, .. } | Content::Renamed(name) => self.name.clone_from(name),
+            Content::Removed(user) if *user == me => self.is_left = true,
+            Content::Left if message.sender == me => self.is_left = true,
+            Content::Joined if message.sender == me => self.is_left = false,
+            Content::Added(users) if users.contains(&me) => self.is_left = false,
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, message: Message) {
+        self.log_bytes += size(&message);
+        if let Some(old) = self.log.insert(message.seq, message) {
+            self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+        }
+    }
+
+    /// Drops the oldest when there are too many, unless somebody reads there. What is dropped can be read again.
+    pub(super) fn trim(&mut self, most: usize, most_bytes: usize) {
+        if self.anchor.is_some() {
+            return;
+        }
+        while self.log.len() > 1 && (self.log.len() > most || self.log_bytes > most_bytes) {
+            if let Some((_, old)) = self.log.pop_first() {
+                self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+            }
+            self.is_whole = false;
+            // What a page that is on its way joins is not known yet.
+            if self.from.is_some() {
+                self.from = self.log.first_key_value().map(|(seq, _)| *seq);
+            }
+        }
+    }
+}
+
+fn size(message: &Message) -> usize {
+    match &message.content {
+        Content::Text(text) => text.len(),
+        _ => 100,
+    }
+}
