@@ -181,7 +181,7 @@ impl Node {
         let mut quic = quic.into_iter();
         let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox, quic.next()));
         let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
-        let families = Families::start(&data).map_err(system("the thread of families"))?;
+        let families = start_families(&data, &watcher).map_err(system("the thread of families"))?;
         let (mover, events) = (families.mover(), events.clone());
         let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone(), mover, events);
         Ok(Self {
@@ -517,6 +517,15 @@ fn placement(config: &Config) -> Result<Placement, BootError> {
     let cores = u16::try_from(cores::available().len()).unwrap_or(u16::MAX).clamp(1, SHARDS_MAX);
     let placement = Placement::new(config.shards.unwrap_or(cores));
     placement.ok_or_else(|| system("the number of shards")(io::ErrorKind::InvalidInput.into()))
+}
+
+fn start_families(data: &Arc<Store>, watcher: &Watcher) -> io::Result<Families> {
+    let (gate, space) = (watcher.gate(), watcher.meter());
+    Families::start(data, move |bytes| {
+        gate.before_write(bytes);
+        let (_, is_low) = space.read();
+        !is_low
+    })
 }
 
 type StoreThreads = (Vec<Appender>, Vec<Arc<store::meter::StoreMeter>>, Vec<JoinHandle<()>>);

@@ -46,14 +46,17 @@ pub struct Families {
 }
 
 impl Families {
-    /// Starts it.
+    /// Starts it. `may_write` is asked before each step whether so many bytes are welcome: what moves takes room twice for a while,
+    /// and a disk that is nearly full is not to be met by that.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(data: &Arc<Store>) -> io::Result<Self> {
+    pub fn start(data: &Arc<Store>, may_write: impl Fn(u64) -> bool + Send + 'static) -> io::Result<Self> {
         let (wakes, woken) = sync_channel(1);
         let data = data.clone();
-        let thread = std::thread::Builder::new().name("families".into()).spawn(move || run(&data, &woken))?;
+        let thread = std::thread::Builder::new()
+            .name("families".into())
+            .spawn(move || run(&data, &woken, &may_write))?;
         Ok(Self { mover: Mover(wakes), thread })
     }
 
@@ -71,9 +74,13 @@ impl Families {
     }
 }
 
-fn run(data: &Store, woken: &Receiver<Word>) {
+fn run(data: &Store, woken: &Receiver<Word>, may_write: &dyn Fn(u64) -> bool) {
     let mut pause = Duration::ZERO;
     while let Ok(Word::Wake) | Err(RecvTimeoutError::Timeout) = woken.recv_timeout(pause) {
+        if !may_write(STEP_BYTES as u64) {
+            pause = IDLE;
+            continue;
+        }
         pause = match data.move_messages(STEP_BYTES) {
             Ok(Moved::Messages(_) | Moved::Switched) => PAUSE,
             Ok(Moved::Waiting) => READERS_PAUSE,
@@ -82,5 +89,53 @@ fn run(data: &Store, woken: &Receiver<Word>) {
             Err(storage::StoreError::Poisoned) => return,
             Err(error) => fatal::commit_failed(&error),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use protocol::body::encode;
+    use protocol::body::message::SendText;
+    use protocol::commit::{Batch, Part, Row};
+    use protocol::{BayId, ChannelId, Seq, ShardId, Stamp, UserId};
+
+    use super::*;
+
+    #[test]
+    fn nothing_moves_while_the_disk_is_nearly_full() {
+        let (data, channel) = (Arc::new(Store::memory()), ChannelId::direct(UserId(1), UserId(2)));
+        let message = |seq| {
+            let frame = encode(seq, &SendText { channel: channel.0, text: "hello".into() });
+            let stamp = Stamp { seq: Seq(seq), time_ms: seq, sender: UserId(1) };
+            Row::Message { channel, seq: Seq(seq), frame: frame.stamp(stamp) }
+        };
+        let parts = vec![Part { bay: BayId::of_channel(channel), rows: (1..=9).map(message).collect() }];
+        data.commit(&[Batch { shard: ShardId(0), number: 1, parts }]).unwrap();
+        data.give_family(channel).unwrap();
+
+        let (asked, has_room) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let may_write = {
+            let (asked, has_room) = (asked.clone(), has_room.clone());
+            move |_| {
+                asked.fetch_add(1, Ordering::AcqRel);
+                has_room.load(Ordering::Acquire)
+            }
+        };
+        let families = Families::start(&data, may_write).unwrap();
+        // It was refused, and came again because somebody woke it.
+        while asked.load(Ordering::Acquire) < 3 {
+            families.mover().wake();
+            std::thread::yield_now();
+        }
+        assert_eq!(data.stats().moved, 0);
+        has_room.store(true, Ordering::Release);
+        while data.families()[0].is_moving() {
+            families.mover().wake();
+            std::thread::yield_now();
+        }
+        families.end();
+        assert_eq!(data.stats().moved, 9);
     }
 }

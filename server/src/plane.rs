@@ -81,6 +81,9 @@ impl DataPlane {
         &self,
         change: impl FnOnce(&Store) -> Result<T, FamilyError> + Send + 'static,
     ) -> Result<(), FamilyRefusal> {
+        if self.metrics.space.read().1 {
+            return Err(FamilyRefusal::StorageFull);
+        }
         let data = self.data.clone();
         let changed = tokio::task::spawn_blocking(move || change(&data)).await;
         self.mover.wake();
@@ -377,7 +380,7 @@ mod tests {
             certificates: None,
             stalls: Arc::default(),
         };
-        let mover = Families::start(&metrics.store).unwrap().mover();
+        let mover = Families::start(&metrics.store, |_| true).unwrap().mover();
         let events = std::sync::mpsc::channel().0;
         DataPlane::new(Placement::new(2).unwrap(), outlets.clone(), metrics, None, mover, events)
     }

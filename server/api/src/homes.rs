@@ -83,6 +83,9 @@ pub enum FamilyRefusal {
         "{FAMILIES_MAX} channels have a family of their own, and no more may; let another give its back first"
     )]
     AllTaken,
+    /// The disk is nearly full.
+    #[error("the disk is nearly full")]
+    StorageFull,
     /// The store failed; words for the log.
     #[error("{0}")]
     Failed(String),

@@ -48,7 +48,7 @@ fn give() -> Operation {
         .operator("all")
         .body(named(), example())
         .gives_nothing("It has one.")
-        .refuses(&["not_found", "family_unchanged", "too_many_families"])
+        .refuses(&["not_found", "family_unchanged", "too_many_families", "storage_full"])
 }
 
 fn give_back() -> Operation {
@@ -57,7 +57,7 @@ fn give_back() -> Operation {
         .operator("all")
         .body(named(), example())
         .gives_nothing("The channel is on its way back.")
-        .refuses(&["not_found", "family_unchanged"])
+        .refuses(&["not_found", "family_unchanged", "storage_full"])
 }
 
 fn named() -> Value {

@@ -9,6 +9,7 @@ use super::Owner;
 use crate::error::ApiError;
 use crate::homes::{Family, FamilyRefusal};
 use crate::json::{Json, parse_channel};
+use crate::routes::login::STORAGE_RETRY_MS;
 use crate::server::Shared;
 
 /// Every one, by the channel's id.
@@ -64,6 +65,7 @@ fn refusal(refusal: FamilyRefusal) -> ApiError {
         FamilyRefusal::Unknown => ApiError::not_found(refusal.to_string()).at("channel"),
         FamilyRefusal::Unchanged => conflict("family_unchanged"),
         FamilyRefusal::AllTaken => conflict("too_many_families"),
+        FamilyRefusal::StorageFull => ApiError::storage_full(STORAGE_RETRY_MS),
         FamilyRefusal::Failed(words) => ApiError::internal(words),
     }
 }
