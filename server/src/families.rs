@@ -17,6 +17,8 @@ const STEP_BYTES: usize = 128 * 1024;
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long readers that go by what was are waited for.
 const READERS_PAUSE: Duration = Duration::from_millis(100);
+/// What cannot be read is tried again so much later.
+const UNREAD_PAUSE: Duration = Duration::from_secs(60);
 /// How often it is looked whether there is something to do that nobody said.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -87,7 +89,11 @@ fn run(data: &Store, woken: &Receiver<Word>, may_write: &dyn Fn(u64) -> bool) {
             Ok(Moved::Nothing) => IDLE,
             // Another thread's commit has failed, and ends the process.
             Err(storage::StoreError::Poisoned) => return,
-            Err(error) => fatal::commit_failed(&error),
+            Err(error) if data.is_poisoned() => fatal::commit_failed(&error),
+            Err(error) => {
+                tracing::warn!(%error, "messages cannot be read, so they stay in their family for now");
+                UNREAD_PAUSE
+            }
         };
     }
 }

@@ -256,6 +256,12 @@ impl Store {
         }
     }
 
+    /// Whether a write had an error, after which nothing may be acknowledged any more.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
     /// Counters and sizes.
     #[must_use]
     pub fn stats(&self) -> StoreStats {

@@ -7,6 +7,7 @@ use clap::Args;
 use client::operator::Operator;
 use client::trust::{Trust, TrustError};
 
+use super::Place;
 use crate::config::Config;
 
 /// Whom to take for a server that speaks TLS.
@@ -24,6 +25,25 @@ pub(crate) struct TrustFlags {
 impl TrustFlags {
     pub(crate) fn trust(&self) -> Result<Trust, TrustError> {
         Trust::named(self.pin.as_deref(), self.ca_file.as_deref())
+    }
+}
+
+/// A data directory, or the running server that uses it.
+#[derive(Args, Clone, Debug)]
+pub(super) struct At {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    #[command(flatten)]
+    trust: TrustFlags,
+}
+
+impl At {
+    /// The server, where one is named.
+    pub(super) fn asked(&self, config: &Config) -> Result<Option<Operator>, Box<dyn Error>> {
+        self.server.as_deref().map(|url| server_of(config, url, &self.trust)).transpose()
     }
 }
 

@@ -10,8 +10,7 @@ use protocol::ChannelId;
 use serde_json::{Value, json};
 use storage::{Moved, Store};
 
-use super::Place;
-use super::ask::{self, TrustFlags};
+use super::ask::At;
 
 /// What to do with families.
 #[derive(Subcommand, Clone, Debug)]
@@ -24,17 +23,6 @@ pub(super) enum Task {
     Give(One),
     /// Let a channel give its family back: its messages go to the family that it shares with others.
     Return(One),
-}
-
-#[derive(Args, Clone, Debug)]
-pub(super) struct At {
-    #[command(flatten)]
-    place: Place,
-    /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
-    #[command(flatten)]
-    trust: TrustFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -63,9 +51,8 @@ async fn change(
     on_disk: impl Fn(&Store) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let config = one.at.place.existing()?;
-    if let Some(url) = &one.at.server {
+    if let Some(asked) = one.at.asked(&config)? {
         let body = json!({ "channel": one.channel.to_string() });
-        let asked = ask::server_of(&config, url, &one.at.trust)?;
         return Ok(asked.post(&format!("/v1/admin/families/{what}"), &body).await?);
     }
     // Opening the store locks the directory: a running server is asked with --server instead.
@@ -77,8 +64,8 @@ async fn change(
 
 async fn list(at: &At, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let config = at.place.existing()?;
-    if let Some(url) = &at.server {
-        let page = ask::server_of(&config, url, &at.trust)?.page("/v1/admin/families").await?;
+    if let Some(asked) = at.asked(&config)? {
+        let page = asked.page("/v1/admin/families").await?;
         let page: Value = serde_json::from_str(&page)?;
         for family in page.get("families").and_then(Value::as_array).into_iter().flatten() {
             let text = |name: &str| family.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

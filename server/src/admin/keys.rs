@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use storage::Store;
 
 use super::Place;
-use super::ask::{self, TrustFlags};
+use super::ask::At;
 use crate::config::Config;
 
 /// What to do with keys.
@@ -21,61 +21,38 @@ pub(super) enum Task {
     List(Place),
     /// Make a key that signs from now on; the older ones go on verifying. In a stopped data directory, or with --server on
     /// the running server that uses it. Nobody is disconnected.
-    Rotate {
-        #[command(flatten)]
-        place: Place,
-        /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
-        #[arg(long, value_name = "URL")]
-        server: Option<String>,
-        #[command(flatten)]
-        trust: TrustFlags,
-    },
+    Rotate(At),
     /// Refuse every token that an older key signed. Apps get the next one by themselves; tokens that the operator gave out
     /// end. In a stopped data directory, or with --server on the running server that uses it.
     Retire {
-        #[command(flatten)]
-        place: Place,
         /// Its number, as list shows it.
         key: u32,
-        /// The running server's admin listener, e.g. http://127.0.0.1:8082. The token is read in the data directory.
-        #[arg(long, value_name = "URL")]
-        server: Option<String>,
         #[command(flatten)]
-        trust: TrustFlags,
+        at: At,
     },
 }
 
 pub(super) async fn run(task: &Task, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
     match task {
         Task::List(place) => list(&place.existing()?, out)?,
-        Task::Rotate { place, server, trust } => {
-            let config = place.existing()?;
-            match server {
-                Some(url) => tell(&config, url, trust, "rotate", &Value::Null).await?,
+        Task::Rotate(at) => {
+            let config = at.place.existing()?;
+            match at.asked(&config)? {
+                Some(server) => server.post("/v1/admin/keys/rotate", &Value::Null).await?,
                 None => rotate(&config)?,
             }
             list(&config, out)?;
         }
-        Task::Retire { place, key, server, trust } => {
-            let config = place.existing()?;
-            match server {
-                Some(url) => tell(&config, url, trust, "retire", &json!({ "key": key })).await?,
+        Task::Retire { key, at } => {
+            let config = at.place.existing()?;
+            match at.asked(&config)? {
+                Some(server) => server.post("/v1/admin/keys/retire", &json!({ "key": key })).await?,
                 None => retire(&config, *key)?,
             }
             list(&config, out)?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn tell(
-    config: &Config,
-    url: &str,
-    trust: &TrustFlags,
-    what: &str,
-    body: &Value,
-) -> Result<(), Box<dyn Error>> {
-    Ok(ask::server_of(config, url, trust)?.post(&format!("/v1/admin/keys/{what}"), body).await?)
 }
 
 /// Opening the store locks the directory: a running server is asked with --server instead.

@@ -17,7 +17,7 @@ use crate::error::StoreError;
 use crate::family::{Family, OWN_MAX};
 use crate::key;
 use crate::owned::{ENDLESS, Own, Owned};
-use crate::rows::{Direction, Tier};
+use crate::rows::{Direction, Sink, Tier};
 
 /// Why a channel does not get a family of its own, or keeps it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -153,7 +153,8 @@ impl Store {
     /// One step of what is to be done: about so many bytes of messages, or one family. Reads and commits go on meanwhile.
     ///
     /// # Errors
-    /// The store cannot be read or written. As with a commit the outcome is unknown, and every later commit is refused.
+    /// The store cannot be read; then nothing has changed, and it may be tried again. Or it cannot be written: as with a commit
+    /// the outcome is unknown, and everything later is [`StoreError::Poisoned`].
     pub fn move_messages(&self, bytes: usize) -> Result<Moved, StoreError> {
         if let Some(channel) = self.next_large() {
             return match self.give_family(channel) {
@@ -166,12 +167,11 @@ impl Store {
         let owned = self.owners.now();
         let moving = owned.iter().find(|(_, own)| own.is_moving());
         drop(owned);
-        let moved = match moving {
+        match moving {
             Some((channel, own)) if own.is_returning() => self.move_back(&mut todo, channel, own, bytes),
             Some((channel, own)) => self.move_in(&mut todo, channel, own, bytes),
             None => self.clear(&mut todo),
-        };
-        moved.inspect_err(|_| self.poison())
+        }
     }
 
     /// Notes the channels of batches that are large enough to have a family of their own.
@@ -201,9 +201,7 @@ impl Store {
         let _between = self.between.write().unwrap_or_else(PoisonError::into_inner);
         let own = own(fault(self.view(Tier::Any).head(channel))?);
         let row = own.encode();
-        self.rows
-            .write(&mut |sink| sink.put(Family::Meta, &key::own(channel), &row))
-            .inspect_err(|_| self.poison())?;
+        self.change(&mut |sink| sink.put(Family::Meta, &key::own(channel), &row))?;
         self.owners.publish(self.owners.now().with(channel, Some(own)));
         Ok(own)
     }
@@ -276,7 +274,7 @@ impl Store {
         own: Option<Own>,
     ) -> Result<(), StoreError> {
         let row = own.map(Own::encode);
-        self.rows.write(&mut |sink| {
+        self.change(&mut |sink| {
             for (seq, frame) in messages {
                 sink.put_shared(family, &key::message(channel, *seq), frame);
             }
@@ -305,7 +303,7 @@ impl Store {
                 self.clear_hashed(owned.hashed(channel), channel, own.from)?;
             }
         } else if let Some(slot) = todo.dropped.pop_first() {
-            self.rows.drop_family(Family::Own(slot))?;
+            self.rows.drop_family(Family::Own(slot)).inspect_err(|_| self.poison())?;
         }
         Ok(Moved::Switched)
     }
@@ -318,7 +316,12 @@ impl Store {
             Ok(false)
         }))?;
         // A removed range costs every later reader of the family a little, so none is written for nothing.
-        if is_empty { Ok(()) } else { self.rows.write(&mut |sink| sink.delete_range(hashed, &lower, &upper)) }
+        if is_empty { Ok(()) } else { self.change(&mut |sink| sink.delete_range(hashed, &lower, &upper)) }
+    }
+
+    /// A write, whose outcome nobody knows after an error.
+    fn change(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
+        self.rows.write(fill).inspect_err(|_| self.poison())
     }
 
     fn living(&self) -> Result<(), StoreError> {

@@ -5,9 +5,15 @@ use protocol::{ChannelId, InboxSeq, Seq, ShardId, UserId};
 use super::*;
 use crate::rows::{Measure, Sink, Visit};
 
-/// Rows whose disk is full.
+/// Rows whose disk is full; or also cannot be read.
 #[derive(Debug)]
-struct FullRows(MemoryRows);
+struct FullRows(MemoryRows, Reads);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reads {
+    Answer,
+    Fail,
+}
 
 impl Rows for FullRows {
     fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>> {
@@ -22,6 +28,9 @@ impl Rows for FullRows {
         tier: Tier,
         visit: &mut Visit<'_>,
     ) -> Found<()> {
+        if self.1 == Reads::Fail {
+            return Err(StoreError::Io { place: "the store".into(), what: "EIO".into() }.into());
+        }
         self.0.scan(family, bounds, direction, tier, visit)
     }
 
@@ -93,7 +102,7 @@ fn an_error_of_a_commit_poisons_the_store() {
     let mut store = Store::memory();
     let (first, second) =
         (batch(BayId(0), vec![account(BayId(0))]), batch(BayId(1), vec![account(BayId(1))]));
-    let whole = std::mem::replace(&mut store.rows, Box::new(FullRows(MemoryRows::new())));
+    let whole = std::mem::replace(&mut store.rows, Box::new(FullRows(MemoryRows::new(), Reads::Answer)));
     assert!(matches!(store.commit(std::slice::from_ref(&first)), Err(StoreError::Full { .. })));
     // Even when the disk has space again: what the failed write left behind is unknown.
     store.rows = whole;
@@ -101,6 +110,31 @@ fn an_error_of_a_commit_poisons_the_store() {
     assert_eq!(store.commit(std::slice::from_ref(&second)), Err(StoreError::Poisoned));
     // Reading goes on.
     assert!(store.state(BayId(0)).is_ok());
+}
+
+/// A disk that cannot be read for a while ends no process; one that cannot be written does.
+#[test]
+fn a_move_that_cannot_read_may_be_tried_again() {
+    let channel = ChannelId::direct(UserId(1), UserId(2));
+    let message = |seq| {
+        let body = protocol::body::message::SendText { channel: channel.0, text: "hello".into() };
+        let stamp = protocol::Stamp { seq: Seq(seq), time_ms: seq, sender: UserId(1) };
+        Row::Message { channel, seq: Seq(seq), frame: protocol::body::encode(seq, &body).stamp(stamp) }
+    };
+    let mut store = Store::memory();
+    store.commit(&[batch(BayId::of_channel(channel), (1..=3).map(message).collect())]).unwrap();
+    store.give_family(channel).unwrap();
+    let broken = Box::new(FullRows(MemoryRows::new(), Reads::Fail));
+    let whole = std::mem::replace(&mut store.rows, broken);
+    assert!(matches!(store.move_messages(1), Err(StoreError::Io { .. })));
+    assert!(!store.is_poisoned());
+    store.rows = whole;
+    while store.move_messages(1).unwrap() != Moved::Nothing {}
+    assert_eq!(store.families()[0].from, Seq(1));
+    store.rows = Box::new(FullRows(MemoryRows::new(), Reads::Answer));
+    assert!(matches!(store.return_family(channel), Err(FamilyError::Store(StoreError::Full { .. }))));
+    assert!(store.is_poisoned());
+    assert_eq!(store.move_messages(1), Err(StoreError::Poisoned));
 }
 
 /// Counts what is put.
