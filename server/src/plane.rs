@@ -439,7 +439,10 @@ impl api::Homes for DataPlane {
     }
 
     fn metrics(&self) -> Pending<'_, String> {
-        Box::pin(self.metrics.text())
+        Box::pin(async move {
+            let text = self.metrics.text().await;
+            text + &self.backups.as_ref().map(|backups| backups.metrics()).unwrap_or_default()
+        })
     }
 }
 
