@@ -27,7 +27,7 @@ run: setup
 	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
-test: setup-test fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit)
+test: setup-test fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit) aarch64
 	@echo "make test: all checks passed"
 
 fmt:
