@@ -24,6 +24,7 @@ import {
   checkChannel, checkCount, checkGroup, checkName, checkPosition, checkRole, checkText, checkUser, checkUsers, Refusal,
   risingUsers,
 } from "./check.js";
+import { readContent } from "./event.js";
 import { BUSY_RETRY_MS, PENDING_MAX, REQUESTS_WAITING_MAX } from "./limits.js";
 
 /** Which window of a channel's history: messages with `after < seq < before`. */
@@ -118,6 +119,18 @@ export class Session extends Answers {
     // The app repeats itself: one of them is enough.
     else if (!isSame(same.bytes, frame.bytes)) throw new Refusal("conflict", "send_id", "this send id is pending with other content");
     return sendId;
+  }
+
+  /** The whole frame of a send without an ack: what an app keeps of it. */
+  pendingFrame(sendId: bigint): Uint8Array | undefined {
+    return this.pending.find(sendId)?.bytes;
+  }
+
+  /** Sends a frame that an app has kept once more, under its old send id. */
+  sendAgain(bytes: Uint8Array): void {
+    const frame = Frame.first(bytes);
+    const said = frame && readContent(frame);
+    if (said && !this.pending.find(frame.id)) this.pending.push(said.channel, frame);
   }
 
   /** Asks for a window of history: a `history` event, or `rejected`. */
