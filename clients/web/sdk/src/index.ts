@@ -8,6 +8,7 @@ export { Frame, FrameError, kindName } from "./frame.js";
 export type { ChannelItem, MemberItem } from "./generated.js";
 export { directChannel, groupChannel, usersOf } from "./ids.js";
 export { Maru, type Options } from "./maru.js";
+export { type Channel, type Locks, openShared, type SharedOptions } from "./shared.js";
 export { Refusal } from "./session/check.js";
 export type { Content, Event, History, Message } from "./session/event.js";
 export { Session, type Window } from "./session/session.js";

@@ -9,8 +9,12 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Sends that were stored lately and can still be waited for: who asks may do so a moment late. */
+const STORED_MAX = 256;
+
 export class Sends {
   private readonly sends = new Map<bigint, { sending: Sending; frame: Uint8Array }>();
+  private readonly stored_ = new Map<bigint, Message>();
   private readonly waiting = new Map<bigint, Waiting[]>();
 
   /** What earlier runs left. */
@@ -42,6 +46,9 @@ export class Sends {
     if (!send) return undefined;
     this.sends.delete(sendId);
     const message: Message = { channel: send.channel, ...at, sender: user, sendId, content: send.content };
+    this.stored_.set(sendId, message);
+    const [oldest] = this.stored_.keys();
+    if (this.stored_.size > STORED_MAX && oldest !== undefined) this.stored_.delete(oldest);
     for (const { resolve } of this.takeWaiting(sendId)) resolve(message);
     return { sending: { ...send, state: "stored", ...at }, message };
   }
@@ -70,8 +77,9 @@ export class Sends {
 
   /** When the send is stored. */
   wait(sendId: bigint): Promise<Message> {
-    const send = this.get(sendId);
-    if (!send) return Promise.reject(new Error(`no send ${sendId} waits: it is stored, or there was none`));
+    const [stored, send] = [this.stored_.get(sendId), this.get(sendId)];
+    if (stored) return Promise.resolve(stored);
+    if (!send) return Promise.reject(new Error(`no send ${sendId} waits: it was stored long ago, or there was none`));
     if (send.state === "failed") return Promise.reject(new Error(send.failure?.text));
     return new Promise((resolve, reject) => {
       this.waiting.set(sendId, [...(this.waiting.get(sendId) ?? []), { resolve, reject }]);
