@@ -16,7 +16,7 @@ interface Line {
   result?: unknown;
   events?: unknown[];
   frames?: string[];
-  after: unknown[];
+  after?: unknown[];
 }
 
 function begin({ config, saved }: Line): Session {
@@ -85,6 +85,7 @@ for (const [name, [first, ...steps]] of traces) {
     const session = begin(first as Line);
     for (const [index, line] of steps.entries()) {
       const result = apply(session, line);
+      if (!line.after) continue;
       const events = drain(() => session.pollEvent()).map(withoutPlaceholders);
       const frames = drain(() => session.pollTransmit()).map((frame) => hex(frame.bytes));
       const { state, cursor, pendingLength, requestsLength } = session;

@@ -1,7 +1,8 @@
 //! What this session does, input by input, as `clients/traces.jsonl`: sessions in other languages replay it and have to do
 //! the same. `MARU_BLESS=1` writes the file. A line is the beginning of a trace (`trace`), or one input (`in`) with all
-//! that came of it. Ids are decimal strings, frames are hex; `after` is state, generation, cursor, sends without an ack,
-//! requests without an answer, and the next deadline.
+//! that came of it. Ids are decimal strings (and no text is one), frames are hex; `after` is state, generation, cursor, sends without an ack,
+//! requests without an answer, and the next deadline;
+//! of an input without `after` nothing came, and it is not looked at.
 
 use std::path::Path;
 
@@ -207,9 +208,54 @@ fn a_slow_server() -> Vec<String> {
     traced.lines
 }
 
+/// More than may be on the way at a time, and refusals that narrow that.
+fn a_full_window() -> Vec<String> {
+    let mut traced = Traced::begin("a full window", config(), None);
+    for n in 0..IN_FLIGHT_MAX + 40 {
+        traced.say(chat(), &format!("n{n}"));
+    }
+    traced.connected();
+    traced.receive(&drawn::welcome_v2(0, 0, [100_000, 100_000, 4096]));
+    let mut seq = 0;
+    for round in 0..2 {
+        let asked: Vec<Frame> = traced.asked.drain(..).filter(|frame| frame.kind().is_message()).collect();
+        for (place, frame) in asked.iter().enumerate() {
+            // The first is stored, then all up to the middle, for the window to be seen while it widens.
+            if place % 40 == 0 && (place > 0 || round == 0) {
+                seq += 1;
+                traced.receive(&ack(frame.send_id(), seq));
+            } else {
+                let answer = busy(frame.send_id().0, 5);
+                traced.session.receive(traced.now, answer.clone());
+                traced.lines.push(
+                    json!({"now": traced.now, "in": {"op": "receive", "frame": hex(answer.bytes())}})
+                        .to_string(),
+                );
+            }
+        }
+        traced.tick(traced.now + 5);
+    }
+    traced.lines
+}
+
+/// A server that has lost a part of this life, and does not say so by another generation.
+fn a_loss() -> Vec<String> {
+    let mut traced = Traced::begin("a loss", config(), None);
+    traced.connected();
+    traced.receive(&welcome(0, 9));
+    traced.receive(&message(chat(), 3, YOU, 3));
+    traced.receive(&complete(0, 9));
+    traced.disconnected();
+    traced.connected();
+    traced.receive(&welcome(4, 4));
+    traced.receive(&message(chat(), 3, YOU, 33));
+    traced.receive(&complete(4, 5));
+    traced.lines
+}
+
 #[test]
 fn the_traces_are_what_this_session_does() {
-    let mut lines = [a_day(), a_silent_server(), a_slow_server()].concat();
+    let mut lines = [a_day(), a_silent_server(), a_slow_server(), a_full_window(), a_loss()].concat();
     lines.extend((1..=20).flat_map(drawn::trace));
     let text = lines.join("\n") + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces.jsonl");
