@@ -8,6 +8,7 @@ import type { ChatEvents } from "../src/chat.js";
 import { type Link, type LinkEvents, type Place, type Transport } from "../src/dial/link.js";
 import { Account, AccountError, directChannel, Frame, Maru, MemoryStore, type Message, Refusal } from "../src/index.js";
 import { nodeSocket } from "../src/node/index.js";
+import { plain } from "./golden.js";
 import { next, Server } from "./server.js";
 
 const PASSWORD = "a long password";
@@ -194,6 +195,26 @@ test("a device that is logged out elsewhere stops, and says why", WAIT, async ()
   await new Account(server.url).logout(kept?.token ?? "");
   assert.equal((await ended).why, "loggedOut");
   assert.equal((await lee.status()).state, "down");
+});
+
+test("the web's own WebSocket carries the same", WAIT, async () => {
+  // A page's, as Node has it: behind a flag before version 22.
+  const mia = await login("mia");
+  const script = `
+    import { Maru } from "@maru/sdk";
+    const login = JSON.parse(process.argv[1], (name, value) => ["user", "device"].includes(name) ? BigInt(value) : value);
+    const maru = await Maru.open({ server: process.argv[2], login });
+    const { sendId } = await maru.send(BigInt(process.argv[3]), "from a page");
+    console.log((await maru.stored(sendId)).seq);
+    await maru.close();`;
+  const ned = await open("ned");
+  const heard = next<ChatEvents, "message">(ned, "message");
+  const args = [JSON.stringify(plain(mia)), server.url, directChannel(mia.user, ned.user).toString()];
+  const sdk = fileURLToPath(new URL("../..", import.meta.url));
+  const options = ["--no-warnings", "--experimental-websocket", "--input-type=module", "-e", script, ...args];
+  const { stdout } = await promisify(execFile)(process.execPath, options, { cwd: sdk });
+  assert.deepEqual([stdout, text(await heard)], ["1\n", "from a page"]);
+  await ned.close();
 });
 
 test("the example runs", WAIT, async () => {

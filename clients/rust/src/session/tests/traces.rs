@@ -1,8 +1,9 @@
 //! What this session does, input by input, as `clients/traces.jsonl`: sessions in other languages replay it and have to do
-//! the same. `MARU_BLESS=1` writes the file. A line is the beginning of a trace (`trace`), or one input (`in`) with all
-//! that came of it. Ids are decimal strings (and no text is one), frames are hex; `after` is state, generation, cursor, sends without an ack,
-//! requests without an answer, and the next deadline;
-//! of an input without `after` nothing came, and it is not looked at.
+//! the same. `MARU_BLESS=1` writes the file.
+//!
+//! A line is the beginning of a trace (`trace`), or one input (`in`) with all that came of it. Ids are decimal strings (and
+//! no text is one), frames are hex; `after` is state, generation, cursor, sends without an ack, requests without an answer,
+//! and the next deadline. What came of an input without `after` is part of what came of the next one with it.
 
 use std::path::Path;
 
