@@ -36,6 +36,12 @@ const refusalOf = ({ code, path, text, retryAfterMs }: Reject): Refusal =>
   new Refusal((words.get(code) ?? `code_${code}`) as keyof typeof Code, path, text, retryAfterMs);
 const randomU64 = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
 
+function webTransport(): Transport {
+  const { WebSocket } = globalThis as { WebSocket?: unknown };
+  if (!WebSocket) throw new Error("there is no WebSocket here; in Node give `transport: nodeSocket` of @maru/sdk/node");
+  return webSocket(WebSocket as SocketMaker);
+}
+
 export class Maru implements Chat {
   readonly user: bigint;
   private readonly emitter = new Emitter<ChatEvents>();
@@ -69,7 +75,7 @@ export class Maru implements Chat {
   }
 
   private constructor(options: Options, store: Store, kept: Kept, login: Login) {
-    const { server, fetch, transport = webSocket(globalThis.WebSocket as unknown as SocketMaker) } = options;
+    const { server, fetch, transport = webTransport() } = options;
     this.user = login.user;
     this.account = new Account(server, fetch);
     this.keeper = new Keeper(store, (storage) => this.emitter.emit("storage", { storage }));

@@ -132,6 +132,18 @@ test("a device that wakes dials at once, whatever it waited for", { timeout: 60_
   await maru.close();
 });
 
+test("a way that refuses at once is a dial that failed", async () => {
+  const world = new World();
+  let refusals = 1;
+  const transport: Transport = (place, events) => {
+    if (refusals-- > 0) throw new DOMException("the page's rules say no", "SecurityError");
+    return world.transport(place, events);
+  };
+  const maru = await Maru.open({ server: "http://server", login: LOGIN, transport, fetch: world.fetch });
+  await live(maru);
+  await maru.close();
+});
+
 test("what an older connection still says is not heard", async () => {
   const world = new World();
   const maru = await world.open();
@@ -153,6 +165,8 @@ test("another device's store is erased, not shown", async () => {
   assert.equal((await store.load()).login?.device, 1n);
   await maru.close();
   await assert.rejects(Maru.open({ server: "http://server", transport: new World().transport }), /log in first/);
+  const { WebSocket } = globalThis as { WebSocket?: unknown };
+  if (!WebSocket) await assert.rejects(Maru.open({ server: "http://server", login: LOGIN }), /nodeSocket/);
 });
 
 test("the control plane's refusals have a code and a time; what is no answer of Maru is one, too", async () => {

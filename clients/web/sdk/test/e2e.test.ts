@@ -1,4 +1,5 @@
 /** Devices against a real server. */
+import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -6,9 +7,12 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { ChatEvents } from "../src/chat.js";
 import { type Link, type LinkEvents, type Place, type Transport } from "../src/dial/link.js";
-import { Account, AccountError, directChannel, Frame, Maru, MemoryStore, type Message, Refusal } from "../src/index.js";
+import {
+  Account, AccountError, type Chat, directChannel, Frame, Maru, MemoryStore, type Message, openShared, openStore, Refusal, type Store,
+} from "../src/index.js";
 import { nodeSocket } from "../src/node/index.js";
 import { plain } from "./golden.js";
+import { lockManager } from "./locks.js";
 import { next, Server } from "./server.js";
 
 const PASSWORD = "a long password";
@@ -16,9 +20,9 @@ const WAIT = { timeout: 120_000 };
 let server: Server;
 before(async () => { server = await Server.start(); });
 // A test that fails leaves devices behind, and with them this process would not end.
-const opened: Maru[] = [];
+const opened: Chat[] = [];
 after(async () => {
-  await Promise.all(opened.map((maru) => maru.close()));
+  await Promise.all(opened.map((chat) => chat.close()));
   await server.remove();
 });
 
@@ -29,7 +33,7 @@ async function login(name: string) {
   });
   return account.login(name, PASSWORD);
 }
-async function open(name: string, more: { store?: MemoryStore; transport?: Transport } = {}): Promise<Maru> {
+async function open(name: string, more: { store?: Store; transport?: Transport } = {}): Promise<Maru> {
   const maru = await Maru.open({ server: server.url, login: await login(name), transport: nodeSocket, ...more });
   opened.push(maru);
   return maru;
@@ -117,8 +121,8 @@ test("a send whose ack was lost is stored once", WAIT, async () => {
   await Promise.all([cho.close(), dan.close()]);
 });
 
-test("unsent sends and the cursor survive a restart of the app", WAIT, async () => {
-  const [way, store] = [new Way(), new MemoryStore()];
+test("unsent sends and drafts survive a reload of the page", WAIT, async () => {
+  const [way, store] = [new Way(), await openStore("eve")];
   const [eve, fay] = [await open("eve", { transport: way.transport, store }), await open("fay")];
   await live(eve);
   const channel = directChannel(eve.user, fay.user);
@@ -128,7 +132,7 @@ test("unsent sends and the cursor survive a restart of the app", WAIT, async () 
   await eve.setDraft(channel, "and typed");
   // The server has it, but this run never hears so.
   await eve.close();
-  const again = await Maru.open({ server: server.url, store, transport: nodeSocket });
+  const again = await Maru.open({ server: server.url, store: await openStore("eve"), transport: nodeSocket });
   opened.push(again);
   const [send] = await again.sends();
   assert.equal(send?.state, "sending");
@@ -136,6 +140,36 @@ test("unsent sends and the cursor survive a restart of the app", WAIT, async () 
   assert.deepEqual([stored.seq, text(stored), await again.draft(channel)], [1, "said in a tunnel", "and typed"]);
   assert.equal((await again.history(channel)).head, 1);
   await Promise.all([again.close(), fay.close()]);
+});
+
+test("two tabs send at once, and the one with the connection is closed: nothing is lost or doubled", WAIT, async () => {
+  const [pia, locks] = [await open("pia"), lockManager()];
+  await (await open("oli", { store: await openStore("oli") })).close();
+  const way = new Way();
+  const tab = async (transport: Transport): Promise<Chat> => {
+    const device = async () => Maru.open({ server: server.url, store: await openStore("oli"), transport });
+    const chat = await openShared({ name: "oli", locks, open: device });
+    opened.push(chat);
+    return chat;
+  };
+  const [one, two] = [await tab(way.transport), await tab(nodeSocket)];
+  const channel = directChannel(one.user, pia.user);
+  const heard: string[] = [];
+  pia.on("message", (message) => heard.push(text(message)));
+  const first = await Promise.all([one.send(channel, "of one"), two.send(channel, "of two")]);
+  await Promise.all(first.map(({ sendId }) => two.stored(sendId)));
+  // The server has the next one, but the tab that sent it never hears so.
+  way.cut();
+  const arrived = next<ChatEvents, "message">(pia, "message", (message) => text(message) === "in between");
+  const { sendId } = await two.send(channel, "in between");
+  await arrived;
+  await one.close();
+  assert.equal((await two.stored(sendId)).seq, 3);
+  await two.stored((await two.send(channel, "afterwards")).sendId);
+  assert.equal((await pia.history(channel)).head, 4);
+  assert.deepEqual(heard.slice(0, 2).sort(), ["of one", "of two"]);
+  assert.equal(heard[2], "in between");
+  await Promise.all([two.close(), pia.close()]);
 });
 
 test("a group, its members and their messages", WAIT, async () => {

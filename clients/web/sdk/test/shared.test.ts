@@ -3,20 +3,9 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Chat, ChatEvents, Sending } from "../src/chat.js";
 import { Emitter } from "../src/emitter.js";
-import { type Locks, openShared, Refusal } from "../src/index.js";
+import { openShared, Refusal, type Locks } from "../src/index.js";
+import { lockManager } from "./locks.js";
 import { next } from "./server.js";
-
-/** One holder at a time, in the order of asking, as navigator.locks has it. */
-function lockManager(): Locks {
-  const lines = new Map<string, Promise<unknown>>();
-  return {
-    request(name, { signal }, held) {
-      const turn = (lines.get(name) ?? Promise.resolve()).then(() => (signal?.aborted ? undefined : held()));
-      lines.set(name, turn.catch(() => {}));
-      return turn;
-    },
-  };
-}
 
 /** What a device keeps, and what its server has: the same for every device of a test. */
 interface World {

@@ -7,7 +7,7 @@ import type { Frame } from "../frame.js";
 import type { Event } from "../session/event.js";
 import type { Session } from "../session/session.js";
 import { type Account, AccountError, type Login } from "./account.js";
-import type { Link, Transport } from "./link.js";
+import type { Link, LinkEvents, Transport } from "./link.js";
 
 /** Why a device stopped for good. */
 export interface End {
@@ -32,6 +32,8 @@ const DIALS_BEFORE_ASKING = 2;
 const REFUSED_TOKENS_MAX = 3;
 /** How long after Welcome an older Hello of this device may still be read: a server waits no longer for one. */
 const OLD_HELLO_MS = 10_000;
+/** RFC 6455: no close code was received. */
+const ABNORMAL = 1006;
 /** The longest time that a timer of the web can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -164,12 +166,18 @@ export class Dialler {
     const connection = ++this.connection;
     const isThis = () => connection === this.connection;
     const { chat, token } = this.login;
-    this.link = this.transport({ server: this.server, chat, token }, {
+    const events: LinkEvents = {
       opened: () => isThis() && this.run((session, nowMs) => session.connected(nowMs, this.login.token)),
       received: (frames) => isThis() && this.run((session, nowMs) => frames.forEach((frame) => session.receive(nowMs, frame))),
       drained: () => isThis() && this.turn(),
       closed: (code) => isThis() && this.lost(code),
-    });
+    };
+    try {
+      this.link = this.transport({ server: this.server, chat, token }, events);
+    } catch {
+      // A way may refuse at once, as a page's rules do (CSP). It is a dial that failed like any other.
+      this.lost(ABNORMAL);
+    }
   }
 
   /** What a login told is good until it fails. While nobody answers, what is known is dialled. */
