@@ -32,7 +32,7 @@ impl Draw {
         (0..length).map(|_| chars[self.number() as usize % chars.len()]).collect()
     }
 
-    fn value(&mut self, field: &Field, rust_type: &str) -> Value {
+    fn value(&mut self, rust_type: &str) -> Value {
         match rust_type {
             "u8" => json!(self.bits(8)),
             "u16" => json!(self.bits(16)),
@@ -40,12 +40,12 @@ impl Draw {
             // Below 2^53, as whatever counts something is; ids beyond that are in `valid`.
             "u64" => json!(self.bits(53).to_string()),
             "u128" => json!(((u128::from(self.number()) << 64) | u128::from(self.number())).to_string()),
-            "bool" => json!(self.number() % 2 == 0),
+            "bool" => json!(self.number().is_multiple_of(2)),
             "String" => json!(self.text()),
             list => {
                 let item = list.strip_prefix("Vec<").and_then(|rest| rest.strip_suffix('>')).expect(list);
                 let count = self.bits(3);
-                (0..count).map(|_| self.value(field, item)).collect()
+                (0..count).map(|_| self.value(item)).collect()
             }
         }
     }
@@ -61,7 +61,7 @@ impl Draw {
                 let count = self.bits(3);
                 (0..count).map(|_| self.object(layout)).collect()
             }
-            None => self.value(field, field.rust_type),
+            None => self.value(field.rust_type),
         }
     }
 }

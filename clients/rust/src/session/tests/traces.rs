@@ -179,7 +179,7 @@ fn a_silent_server() -> Vec<String> {
             traced.disconnected();
         }
         if told.contains(&Event::Reconnect) {
-            if traced.now % 2 == 0 { traced.connected() } else { traced.disconnected() }
+            if traced.now.is_multiple_of(2) { traced.connected() } else { traced.disconnected() }
         }
     }
     traced.lines

@@ -51,7 +51,7 @@ struct Drawn {
 }
 
 pub(super) fn trace(seed: u64) -> Vec<String> {
-    let assumes_pace = seed % 3 != 0;
+    let assumes_pace = !seed.is_multiple_of(3);
     let traced =
         Traced::begin(&format!("drawn {seed}"), Config { assumes_pace, ..Config::new(ME, seed) }, None);
     let mut drawn = Drawn { traced, seed, draws: 0, inbox: 0, heads: [0; 3] };
