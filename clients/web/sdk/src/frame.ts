@@ -81,6 +81,17 @@ export class Frame {
     return bytes.length < HEADER_BYTES + length ? undefined : new Frame(bytes.subarray(0, HEADER_BYTES + length));
   }
 
+  /** The one frame that an app has kept; undefined for what is none any more. */
+  static kept(bytes: Uint8Array): Frame | undefined {
+    try {
+      const frame = Frame.first(bytes);
+      return frame?.bytes.length === bytes.length ? frame : undefined;
+    } catch (error) {
+      if (error instanceof FrameError) return undefined;
+      throw error;
+    }
+  }
+
   /** The frames of one WebSocket message. Throws {@link FrameError}. */
   static all(message: Uint8Array): Frame[] {
     const frames: Frame[] = [];

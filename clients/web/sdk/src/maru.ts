@@ -143,7 +143,9 @@ export class Maru implements Chat {
 
   private headMoved({ channel, seq, sender, content }: Message): void {
     const before = this.items.get(channel) ?? { channel, head: 0, read: 0, unread: 0, member: true, name: "" };
-    const unread = before.unread + (content.type === "text" && sender !== this.user ? 1 : 0);
+    // What the list of channels knew already is counted there.
+    const isUnread = content.type === "text" && sender !== this.user && seq > before.head;
+    const unread = before.unread + (isUnread ? 1 : 0);
     const name = content.type === "created" || content.type === "renamed" ? content.name : before.name;
     this.keepItems([{ ...before, head: Math.max(before.head, seq), unread, name }]);
   }

@@ -24,7 +24,7 @@ export class Sends {
 
   /** What is shown of a frame that the session sends; the send that it repeats, if there is one. */
   remember({ frame, failed }: { frame: Uint8Array; failed?: Sending["failure"] }): Sending | undefined {
-    const whole = Frame.first(frame);
+    const whole = Frame.kept(frame);
     const said = whole && readContent(whole);
     if (!said) return undefined;
     const sending: Sending = { sendId: whole.id, ...said, state: failed ? "failed" : "sending", ...(failed && { failure: failed }) };

@@ -7,6 +7,7 @@
 import type { Chat, ChatEvents } from "./chat.js";
 import { Emitter } from "./emitter.js";
 import { Refusal } from "./session/check.js";
+import { BUSY_RETRY_MS } from "./session/limits.js";
 
 /** The part of the web's LockManager that is used. */
 export interface Locks {
@@ -38,6 +39,9 @@ const COMMANDS: Record<Exclude<Command, "close">, number | undefined> = {
   setDraft: undefined, status: undefined, logout: undefined,
 };
 const EVENTS: (keyof ChatEvents)[] = ["state", "message", "send", "resync", "storage", "end"];
+
+/** Calls of a tab that wait; one above is refused at once. */
+const CALLS_MAX = 1024;
 
 interface Call {
   type: "call";
@@ -99,6 +103,8 @@ class Tab {
     const chat = await this.options.open();
     for (const name of EVENTS) {
       chat.on(name, (event) => {
+        // That this tab goes away is no news of the device: another tab has it next.
+        if (this.left.signal.aborted) return;
         this.say({ type: "event", name, event });
         this.emitter.emit(name, event);
       });
@@ -147,6 +153,7 @@ class Tab {
 
   call(command: Call["command"], args: unknown[]): Promise<unknown> {
     if (this.left.signal.aborted) return Promise.reject(new Error("this tab has left"));
+    if (this.calls.size >= CALLS_MAX) return Promise.reject(new Refusal("busy", "", `${CALLS_MAX} calls wait for their answers`, BUSY_RETRY_MS));
     const place = COMMANDS[command];
     if (place !== undefined) args[place] ??= newSendId();
     const call: Call = { type: "call", id: newSendId().toString(), command, args };

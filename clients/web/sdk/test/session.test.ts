@@ -10,11 +10,14 @@ import * as generated from "../src/generated.js";
 
 const CHAT = directChannel(10n, 20n);
 
+const welcomeOf = (user: bigint): Welcome => ({
+  user, device: 1n, generation: 5, start: 0, head: 0, timeMs: 0, expiresMs: 9e6, heartbeatMs: 30_000, groupMembersMax: 100, kinds: [],
+});
+
 function live(user = 10n): Session {
   const session = new Session({ user, seed: 42n });
   session.connected(0, "token");
-  const body = { user, device: 1n, generation: 5, start: 0, head: 0, timeMs: 0, expiresMs: 9e6, heartbeatMs: 30_000, groupMembersMax: 100, kinds: [] };
-  session.receive(0, Frame.of(Welcome, 0n, body));
+  session.receive(0, Frame.of(Welcome, 0n, welcomeOf(user)));
   while (session.pollTransmit() || session.pollEvent());
   return session;
 }
@@ -95,4 +98,13 @@ test("a kind that is not known stands in its page as a placeholder", () => {
   assert.deepEqual(event.history.messages.map(({ channel, seq, sender, content }) => [channel, seq, sender, content]), [
     [CHAT, 1, 20n, { type: "unknown", kind: 0x01ff }], [CHAT, 1, 20n, { type: "text", text: "x" }],
   ]);
+});
+
+test("what was kept and is no send is left out", () => {
+  const send = Frame.of(SendText, 7n, { channel: CHAT, text: "kept" }).bytes;
+  const broken = send.slice();
+  broken[7] = 9;
+  const pending = [broken, send.subarray(0, 20), new Uint8Array(3), Uint8Array.of(...send, 0), Frame.of(Welcome, 1n, welcomeOf(10n)).bytes, send];
+  const session = new Session({ user: 10n, seed: 1n }, { cursor: { generation: 1, at: 2 }, pending });
+  assert.deepEqual([session.pendingLength, session.pendingFrame(7n)], [1, send]);
 });

@@ -31,7 +31,9 @@ class Device {
     return sending;
   }
   async status() { return { state: "live", storage: "lasting" } as const; }
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.emitter.emit("end", { why: "stopped", text: "stopped" });
+  }
 }
 
 let names = 0;
@@ -80,6 +82,7 @@ test("a refusal comes back as one", async () => {
 test("when the tab that has the device is closed, another one takes it, and nothing is asked in vain", async () => {
   const { world, tab } = browser();
   const [one, two, three] = [await tab(), await tab(), await tab()];
+  for (const chat of [two, three]) chat.on("end", () => assert.fail("the device goes on in another tab"));
   world.isMute = true;
   // The first device has it, but its tab is gone before it says so.
   const asked = [two.send(5n, "from two"), three.send(5n, "from three")];
@@ -92,6 +95,14 @@ test("when the tab that has the device is closed, another one takes it, and noth
   assert.deepEqual([...world.sent], sent.map((sending, at) => [sending.sendId, ["from two", "from three"][at]]));
   assert.equal((await three.status()).state, "live");
   await assert.rejects(one.send(5n, "x"), /left/);
+});
+
+test("more calls than may wait are refused", async () => {
+  const { world, tab } = browser();
+  const [, two] = [await tab(), await tab()];
+  world.isMute = true;
+  for (let n = 0; n < 1024; n++) two.send(5n, `${n}`).catch(() => {});
+  await assert.rejects(two.send(5n, "one more"), (error) => error instanceof Refusal && error.code === "busy" && error.retryAfterMs > 0);
 });
 
 test("a tab that left before its turn is not given the device", async () => {

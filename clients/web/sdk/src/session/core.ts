@@ -64,7 +64,7 @@ export abstract class Core {
     this.config = { reconnectMsMin: RECONNECT_MS_MIN, reconnectMsMax: RECONNECT_MS_MAX, assumesPace: true, ...config };
     this.cursor_ = { ...(saved?.cursor ?? { generation: 0, at: 0 }) };
     for (const bytes of saved?.pending ?? []) {
-      const frame = Frame.first(bytes);
+      const frame = Frame.kept(bytes);
       const said = frame && readContent(frame);
       if (said) this.pending.push(said.channel, frame);
     }

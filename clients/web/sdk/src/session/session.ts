@@ -128,7 +128,7 @@ export class Session extends Answers {
 
   /** Sends a frame that an app has kept once more, under its old send id. */
   sendAgain(bytes: Uint8Array): void {
-    const frame = Frame.first(bytes);
+    const frame = Frame.kept(bytes);
     const said = frame && readContent(frame);
     if (said && !this.pending.find(frame.id)) this.pending.push(said.channel, frame);
   }
