@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChatEvents } from "../src/chat.js";
-import { Close, Code, Hello, Reject, Welcome } from "../src/generated.js";
+import { Close, Code, Complete, Hello, Reject, SendText, Welcome } from "../src/generated.js";
 import { read } from "../src/frame.js";
 import { Account, AccountError, directChannel, Frame, type LinkEvents, type Login, Maru, MemoryStore, type Transport } from "../src/index.js";
+import { stamped } from "./golden.js";
 import { next } from "./server.js";
 
 const LOGIN: Login = { user: 10n, device: 1n, token: "first", expiresMs: 9e9, refresh: "refresh", chat: "ws://old/ws" };
-const welcome = Frame.of(Welcome, 0n, {
-  user: 10n, device: 1n, generation: 5, start: 0, head: 0, timeMs: 0, expiresMs: 9e9, heartbeatMs: 30_000, groupMembersMax: 100, kinds: [],
+const welcomeOf = (generation: number, at: number): Frame => Frame.of(Welcome, 0n, {
+  user: 10n, device: 1n, generation, start: at, head: at, timeMs: 0, expiresMs: 9e9, heartbeatMs: 30_000, groupMembersMax: 100, kinds: [],
 });
 
 /** A server: what it is dialled for, and what it says to a Hello. */
@@ -23,6 +24,7 @@ class World {
   tokens = new Set(["first"]);
   route = "ws://old/ws";
   renewals = ["second", "third", "fourth"];
+  welcome = welcomeOf(5, 0);
 
   readonly transport: Transport = ({ chat }, events) => {
     this.dialled.push(chat);
@@ -37,10 +39,10 @@ class World {
       const token = read(Hello, frame)?.token;
       if (token === undefined) continue;
       const reject = { code: Code.expired, retryAfterMs: 0, path: "token", text: "it has ended" };
-      const answer = this.tokens.has(token) ? welcome : Frame.of(Reject, frame.id, reject);
+      const answer = this.tokens.has(token) ? this.welcome : Frame.of(Reject, frame.id, reject);
       setImmediate(() => {
         events.received([answer]);
-        if (answer !== welcome) events.closed(Close.unauthenticated, "");
+        if (answer !== this.welcome) events.closed(Close.unauthenticated, "");
       });
     }
   }
@@ -151,9 +153,29 @@ test("what an older connection still says is not heard", async () => {
   world.links[0]?.closed(1006, "cut");
   const again = live(maru);
   world.links[0]?.closed(1006, "cut twice");
-  world.links[0]?.received([welcome]);
+  world.links[0]?.received([world.welcome]);
   await again;
   assert.equal(world.dialled.length, 2);
+  await maru.close();
+});
+
+test("an inbox with a new life: what is held is forgotten, what is nowhere else is not", async () => {
+  const [world, store, channel] = [new World(), new MemoryStore(), directChannel(10n, 20n)];
+  const maru = await world.open(store);
+  await live(maru);
+  const said = Frame.of(SendText, 3n, { channel, text: "of the old life" });
+  world.links[0]?.received([stamped(said, { seq: 4, timeMs: 7, sender: 20n }), Frame.of(Complete, 0n, { generation: 5, from: 0, to: 9, head: 9 })]);
+  assert.equal((await maru.kept(channel)).length, 1);
+  await maru.setDraft(channel, "typed");
+  const { sendId } = await maru.send(channel, "not acked");
+  assert.deepEqual((await store.load()).cursor, { generation: 5, at: 9 });
+  world.welcome = welcomeOf(6, 2);
+  const told = next<ChatEvents, "resync">(maru, "resync");
+  world.links[0]?.closed(1006, "cut");
+  assert.deepEqual(await told, { generation: 6 });
+  assert.deepEqual(await maru.kept(channel), []);
+  const { cursor, sends, drafts, channels } = await store.load();
+  assert.deepEqual([cursor, sends.map((send) => send.sendId), drafts.get(channel), channels], [{ generation: 6, at: 2 }, [sendId], "typed", []]);
   await maru.close();
 });
 

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Frame } from "../src/frame.js";
-import { HistoryPage, Kind, SendText, Welcome } from "../src/generated.js";
+import { HistoryPage, SendText, Welcome } from "../src/generated.js";
 import { directChannel, Refusal, Session } from "../src/index.js";
-import { bytesOf, golden } from "./golden.js";
+import { bytesOf, golden, stamped } from "./golden.js";
 import { decodeBody } from "../src/codec.js";
 import * as generated from "../src/generated.js";
 
@@ -84,19 +84,13 @@ test("a kind that is not known stands in its page as a placeholder", () => {
   const request = session.history(CHAT);
   session.pollTransmit();
   session.receive(0, Frame.of(HistoryPage, request, { channel: CHAT, from: 1, to: 2, head: 2, count: 2, more: false }));
-  const stamped = (kind: number, body: Uint8Array): Frame => {
-    const plain = Frame.build(kind, 1, 9n, body).bytes;
-    const bytes = Uint8Array.of(...plain.subarray(0, 16), 1, ...new Uint8Array(7), 5, ...new Uint8Array(7), 20, ...new Uint8Array(7), ...plain.subarray(16));
-    bytes[7] = 1;
-    new DataView(bytes.buffer).setUint32(0, bytes.length - 16, true);
-    return Frame.all(bytes)[0] as Frame;
-  };
-  session.receive(0, stamped(0x01ff, Uint8Array.of(1, 2, 3)));
-  session.receive(0, stamped(Kind.SEND_TEXT, Frame.of(SendText, 1n, { channel: CHAT, text: "x" }).body));
+  const stamp = { seq: 1, timeMs: 5, sender: 20n };
+  session.receive(0, stamped(Frame.build(0x01ff, 1, 9n, Uint8Array.of(1, 2, 3)), stamp));
+  session.receive(0, stamped(Frame.of(SendText, 9n, { channel: CHAT, text: "x" }), { ...stamp, seq: 2 }));
   const event = session.pollEvent();
   assert.equal(event?.type, "history");
   assert.deepEqual(event.history.messages.map(({ channel, seq, sender, content }) => [channel, seq, sender, content]), [
-    [CHAT, 1, 20n, { type: "unknown", kind: 0x01ff }], [CHAT, 1, 20n, { type: "text", text: "x" }],
+    [CHAT, 1, 20n, { type: "unknown", kind: 0x01ff }], [CHAT, 2, 20n, { type: "text", text: "x" }],
   ]);
 });
 
