@@ -140,6 +140,9 @@ test("unsent sends and drafts survive a reload of the page", WAIT, async () => {
   assert.deepEqual([stored.seq, text(stored), await again.draft(channel)], [1, "said in a tunnel", "and typed"]);
   assert.equal((await again.history(channel)).head, 1);
   await Promise.all([again.close(), fay.close()]);
+  const left = await openStore("eve");
+  assert.deepEqual((await left.load()).sends, [], "what is stored is not sent by the next run");
+  left.close();
 });
 
 test("two tabs send at once, and the one with the connection is closed: nothing is lost or doubled", WAIT, async () => {

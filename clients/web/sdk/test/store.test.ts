@@ -145,6 +145,25 @@ test("without room messages and the cursor are kept no more; sends and drafts st
   store.close();
 });
 
+test("what happens before a write is written together, in order; a new life forgets what was gathered of the old one", async () => {
+  const store = new MemoryStore();
+  await store.keep({ sends: [send(1n), send(2n), send(3n)] });
+  const keeper = new Keeper(store, () => {});
+  for (const one of [1n, 2n]) keeper.add({ settled: [one] });
+  keeper.add({ sends: [send(4n)], messages: [message(1)], channels: [channel] });
+  keeper.add({ sends: [send(5n)], messages: [message(2)] });
+  keeper.add({ cursor: { generation: 1, at: 2 } });
+  await keeper.flush();
+  const kept = await store.load();
+  assert.deepEqual([kept.sends.map(({ sendId }) => sendId), await seqs(store), kept.channels.length, kept.cursor.at], [[3n, 4n, 5n], [1, 2], 1, 2]);
+  keeper.add({ messages: [message(3)], cursor: { generation: 1, at: 3 }, settled: [3n], channels: [channel] });
+  keeper.add({ clear: true });
+  keeper.add({ messages: [message(9)], cursor: { generation: 2, at: 1 } });
+  await keeper.flush();
+  const anew = await store.load();
+  assert.deepEqual([anew.sends.length, await seqs(store), anew.channels, anew.cursor], [2, [9], [], { generation: 2, at: 1 }]);
+});
+
 test("a little room is made by evicting", async () => {
   const store = new MemoryStore();
   await store.keep({ messages: [message(1), message(2)] });
