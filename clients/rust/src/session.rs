@@ -38,6 +38,7 @@ mod clock;
 mod command;
 mod event;
 pub mod limits;
+mod marks;
 mod pace;
 mod pending;
 mod request;
@@ -115,7 +116,8 @@ pub struct Session {
     requests: Requests,
     pace: Pace,
     seen: Seen,
-    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck.
+    marks: marks::Marks,
+    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck, Typing.
     control: VecDeque<Frame>,
     events: VecDeque<Event>,
     page: Option<OpenPage>,
@@ -165,6 +167,7 @@ impl Session {
             requests: Requests::default(),
             pace: Pace::default(),
             seen: Seen::default(),
+            marks: marks::Marks::default(),
             control: VecDeque::new(),
             events: VecDeque::new(),
             page: None,
@@ -255,6 +258,7 @@ impl Session {
         self.reauth = None;
         self.going_away = false;
         self.clock.down();
+        self.end_marks();
     }
 
     /// The next frame to write on the connection.
@@ -274,10 +278,15 @@ impl Session {
             self.pace.charge(self.now_ms, self.pace.cost(&priced));
             return Some(priced.frame);
         }
-        let (turn, cost) = self.next_turn()?;
-        if self.pace.ready_at(self.now_ms, cost) > self.now_ms {
-            return None;
+        let next = self.next_turn();
+        let next = next.filter(|(_, cost)| self.pace.ready_at(self.now_ms, *cost) <= self.now_ms);
+        // What was delivered rides on what is written anyway.
+        if !self.going_away
+            && let Some(mark) = self.next_mark(next.is_some())
+        {
+            return Some(mark);
         }
+        let (turn, cost) = next?;
         self.pace.charge_turn(self.now_ms, turn, cost);
         match turn {
             Turn::Request => self.requests.write_next(),
