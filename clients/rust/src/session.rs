@@ -280,13 +280,9 @@ impl Session {
         }
         let next = self.next_turn();
         let next = next.filter(|(_, cost)| self.pace.ready_at(self.now_ms, *cost) <= self.now_ms);
-        // What was delivered rides on what is written anyway.
-        if !self.going_away
-            && let Some(mark) = self.next_mark(next.is_some())
-        {
-            return Some(mark);
-        }
-        let (turn, cost) = next?;
+        let Some((turn, cost)) = next else { return self.next_mark() };
+        // What was delivered rides on what is written anyway, behind it.
+        self.marks.ride();
         self.pace.charge_turn(self.now_ms, turn, cost);
         match turn {
             Turn::Request => self.requests.write_next(),

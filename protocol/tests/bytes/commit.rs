@@ -306,7 +306,11 @@ fn row() -> impl Strategy<Value = Row> {
                 let bay = |number: u64| BayId((number % 64) as u16);
                 Row::Marks { through: pointers.iter().map(|(_, s)| (bay(*s), *s)).collect() }
             }
-            _ => Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(b), hides: b % 2 == 1 } },
+            _ => Row::Position {
+                channel,
+                user,
+                row: PositionRow { read: seq, delivered: Seq(b), hides: b % 2 == 1 },
+            },
         }
     })
 }

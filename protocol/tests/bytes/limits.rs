@@ -1,8 +1,8 @@
 //! Documented limits: at the bound accepted, one above refused with the code and the field.
 
+use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SendText, SetRole};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
-use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::sync::{CursorAck, GetChannels, GetHistory, GetMembers, MarkRead};
 use protocol::body::{Body, encode, ingest};
 use protocol::limits::{

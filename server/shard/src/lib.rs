@@ -111,10 +111,10 @@ pub struct Counters {
     pub hops_sent: u64,
     /// Deliveries dropped because a ring was full, and read again from the fan-out log.
     pub deliveries_dropped: u64,
-    /// Receipts and typing that were offered to sessions without room, or to nobody because much waited.
-    pub offers_dropped: u64,
-    /// Of them, frames that were handed to connections.
+    /// Frames of receipts and typing that were handed to connections.
     pub offers_sent: u64,
+    /// The same left out: of sessions without room, and of shards to which much waited.
+    pub offers_dropped: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
     /// Looks at sessions that are behind because their connection did not drain; there are none while nothing changes.

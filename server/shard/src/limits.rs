@@ -224,8 +224,8 @@ pub const OFFERS_PART: usize = 4;
 pub const TYPING_EVERY_MS: u64 = 3000;
 /// Who typed so long ago and was not heard since does so no more.
 pub const TYPING_EXPIRES_MS: u32 = 10_000;
-/// Sessions and channels of which that is remembered; one above is not heard.
-pub const TYPISTS_MAX: usize = 16_384;
+/// Channels of which that is remembered for each session; in one above it is not heard.
+pub const TYPED_IN_MAX: usize = 8;
 /// Complete ranges ride at most this often on live traffic.
 pub const COMPLETE_EVERY_MS: u64 = 1000;
 /// Device cursors are written at most this often.

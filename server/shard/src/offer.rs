@@ -53,8 +53,7 @@ impl Shard {
             let Some(user) = self.users.get(id).filter(|user| is_offered(*id, user, offer.to)) else {
                 continue;
             };
-            let mut outlet =
-                Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
+            let mut outlet = Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
             for session in &user.sessions {
                 let Some(session) = self.sessions.get_mut(session) else { continue };
                 if outlet.offer(session, &offer.frame, room) {

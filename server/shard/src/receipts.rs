@@ -246,8 +246,7 @@ impl Shard {
         };
         let members = channel.members_after(UserId(get.after));
         // Who shows nobody how far it comes is shown nobody's.
-        let is_shown =
-            |user, position: &PositionRow| user == viewer || !(submit.hides || position.hides);
+        let is_shown = |user, position: &PositionRow| user == viewer || !(submit.hides || position.hides);
         let shown = members.filter(|(user, member)| is_shown(*user, &member.position));
         let items = shown.map(|(user, member)| receipt(user, &member.position));
         let mut items: Vec<ReceiptItem> = items.take(get.limit as usize + 1).collect();

@@ -12,16 +12,16 @@ use crate::channel::Submit;
 use crate::home::check_party;
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Tick;
-use crate::limits::{OFFERED_MEMBERS_MAX, TYPING_EVERY_MS, TYPING_EXPIRES_MS, TYPISTS_MAX};
+use crate::limits::{OFFERED_MEMBERS_MAX, TYPING_EVERY_MS, TYPING_EXPIRES_MS, TYPED_IN_MAX};
 use crate::shard::Shard;
 
 /// Who said lately that it types, or stopped.
 #[derive(Debug)]
 pub(crate) struct Typists {
-    /// Whether it has stopped, by session and channel.
-    said: IdMap<(u64, ChannelId), bool>,
+    /// By session the channels, and whether it has stopped there. Few each, so that nobody's room is another's.
+    said: IdMap<u64, Vec<(ChannelId, bool)>>,
     /// When each may say it again; rising, since all wait equally long.
-    again: VecDeque<(Tick, (u64, ChannelId))>,
+    again: VecDeque<(Tick, u64, ChannelId)>,
 }
 
 impl Typists {
@@ -30,19 +30,28 @@ impl Typists {
     }
 
     /// Whether what a session says of a channel goes further: once in a while, and once more when it stops.
-    fn passes(&mut self, now: Tick, who: (u64, ChannelId), stops: bool) -> bool {
-        while let Some((_, past)) = self.again.pop_front_if(|(at, _)| *at <= now) {
-            self.said.remove(&past);
+    fn passes(&mut self, now: Tick, session: u64, channel: ChannelId, stops: bool) -> bool {
+        while let Some((_, past, of)) = self.again.pop_front_if(|(at, ..)| *at <= now) {
+            self.forget(past, of);
         }
-        if let Some(stopped) = self.said.get_mut(&who) {
+        let said = self.said.entry(session).or_default();
+        if let Some((_, stopped)) = said.iter_mut().find(|(known, _)| *known == channel) {
             return stops && !core::mem::replace(stopped, true);
         }
-        let has_room = self.said.len() < TYPISTS_MAX;
+        let has_room = said.len() < TYPED_IN_MAX;
         if has_room {
-            self.said.insert(who, stops);
-            self.again.push_back((now.after_ms(TYPING_EVERY_MS), who));
+            said.push((channel, stops));
+            self.again.push_back((now.after_ms(TYPING_EVERY_MS), session, channel));
         }
         has_room
+    }
+
+    fn forget(&mut self, session: u64, channel: ChannelId) {
+        let Some(said) = self.said.get_mut(&session) else { return };
+        said.retain(|(known, _)| *known != channel);
+        if said.is_empty() {
+            self.said.remove(&session);
+        }
     }
 }
 
@@ -59,7 +68,7 @@ impl Shard {
         let frame = CheckedFrame::request::<Typing>(frame, channel)?;
         check_party(origin.user, frame.channel())?;
         let home = self.placement.channel_home(frame.channel());
-        let passes = self.typists.passes(self.now, (origin.session, frame.channel()), stops);
+        let passes = self.typists.passes(self.now, origin.session, frame.channel(), stops);
         if passes && !self.hops.is_pressed(home) {
             self.hops.push(home, Hop::Submit { origin, frame, hides: false });
         }
@@ -95,24 +104,26 @@ mod tests {
     #[test]
     fn what_is_said_too_often_goes_no_further() {
         let mut typists = Typists::new(Seeded(7));
-        let (one, other) = ((1, ChannelId(7)), (1, ChannelId(8)));
-        let mut said = |at, who, stops| typists.passes(Tick(at), who, stops);
-        assert!(said(0, one, false) && !said(1, one, false), "once in three seconds");
-        assert!(said(2, other, false), "each channel for itself");
-        assert!(said(2, (2, ChannelId(7)), false), "and each session");
-        assert!(said(3, one, true) && !said(4, one, true), "it stops once");
-        assert!(!said(TYPING_EVERY_MS - 1, one, false));
-        assert!(said(TYPING_EVERY_MS, one, true), "who stops late is heard");
-        assert!(!said(TYPING_EVERY_MS, one, true));
+        let (one, other) = (ChannelId(7), ChannelId(8));
+        let mut said = |at, session, channel, stops| typists.passes(Tick(at), session, channel, stops);
+        assert!(said(0, 1, one, false) && !said(1, 1, one, false), "once in three seconds");
+        assert!(said(2, 1, other, false), "each channel for itself");
+        assert!(said(2, 2, one, false), "and each session");
+        assert!(said(3, 1, one, true) && !said(4, 1, one, true), "it stops once");
+        assert!(!said(TYPING_EVERY_MS - 1, 1, one, false));
+        assert!(said(TYPING_EVERY_MS, 1, one, true), "who stops late is heard");
+        assert!(!said(TYPING_EVERY_MS, 1, one, true));
     }
 
     #[test]
-    fn few_are_remembered() {
+    fn few_channels_are_remembered_of_each_session() {
         let mut typists = Typists::new(Seeded(7));
-        let who = |n: usize| (n as u64, ChannelId(7));
-        assert!((0..TYPISTS_MAX).all(|n| typists.passes(Tick(0), who(n), false)));
-        assert!(!typists.passes(Tick(1), who(TYPISTS_MAX), false));
-        assert!(typists.passes(Tick(TYPING_EVERY_MS), who(TYPISTS_MAX), false));
+        let mut said = |at, session, channel: usize| {
+            typists.passes(Tick(at), session, ChannelId(channel as u128), false)
+        };
+        assert!((0..TYPED_IN_MAX).all(|channel| said(0, 1, channel)));
+        assert!(!said(1, 1, TYPED_IN_MAX) && said(1, 2, TYPED_IN_MAX), "it costs nobody else anything");
+        assert!(said(TYPING_EVERY_MS + 1, 1, TYPED_IN_MAX));
         assert_eq!((typists.said.len(), typists.again.len()), (1, 1));
     }
 }

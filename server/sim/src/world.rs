@@ -165,6 +165,7 @@ impl World {
         }
         self.heal()?;
         self.settle()?;
+        self.ask_receipts()?;
         self.count();
         self.tally.unread = self.disk.unread;
         if let (Some(node), _, mut scene) = self.parts() {
@@ -196,6 +197,14 @@ impl World {
             "not at rest after {SETTLE_STEPS} steps without faults or new messages: {}",
             invariants::unsettled(self)
         ))
+    }
+
+    /// The same once what is due now is under way.
+    pub(crate) fn settle_after_steps(&mut self, steps: u64) -> Check {
+        for _ in 0..steps {
+            self.step()?;
+        }
+        self.settle()
     }
 
     /// Nothing goes wrong any more, and what was made slow is fast.

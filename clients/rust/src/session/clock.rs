@@ -135,7 +135,8 @@ impl Session {
         };
         let tokens = self.next_turn().map(|(_, cost)| self.pace.ready_at(self.now_ms, cost));
         // A wait that is over shows in `poll_transmit`, not here.
-        let holds = [sends, asks, tokens, self.mark_at()].into_iter().flatten().filter(|at| *at > self.now_ms);
+        let holds =
+            [sends, asks, tokens, self.mark_at()].into_iter().flatten().filter(|at| *at > self.now_ms);
         holds.chain(self.clock.next_deadline()).chain(self.marks.typing_ends_at()).min()
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Marks {
     due: BTreeMap<ChannelId, Seq>,
     /// Since when something is.
     since_ms: Option<u64>,
+    /// Something else was just written.
+    rides: bool,
     /// What was said of a channel last, and when.
     said: BTreeMap<ChannelId, (Seq, u64)>,
     /// Where this user types, and when that was said last.
@@ -32,6 +34,11 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// Something is written anyway.
+    pub(super) fn ride(&mut self) {
+        self.rides = true;
+    }
+
     /// A message of somebody else is here.
     fn delivered(&mut self, now_ms: u64, channel: ChannelId, seq: Seq) {
         let said = self.said.get(&channel).map_or(Seq(0), |(seq, _)| *seq);
@@ -64,7 +71,8 @@ impl Marks {
     /// When the next one is said: a while after the message, and not too often of one channel.
     fn ready_at(&self) -> Option<u64> {
         let waits = self.since_ms?.saturating_add(DELIVERED_WAIT_MS);
-        let again = |channel| self.said.get(channel).map_or(0, |(_, at)| at.saturating_add(DELIVERED_EVERY_MS));
+        let again =
+            |channel| self.said.get(channel).map_or(0, |(_, at)| at.saturating_add(DELIVERED_EVERY_MS));
         self.due.keys().map(|channel| again(channel).max(waits)).min()
     }
 
@@ -128,12 +136,14 @@ impl Session {
     }
 
     /// The next thing to say of what was delivered, as soon as its token is there.
-    pub(super) fn next_mark(&mut self, rides: bool) -> Option<Frame> {
+    pub(super) fn next_mark(&mut self) -> Option<Frame> {
+        let rides = core::mem::take(&mut self.marks.rides);
         let is_ready = self.state == State::Live && self.pace.ready_at(self.now_ms, 1) <= self.now_ms;
-        if !is_ready {
+        if !is_ready || self.going_away {
             return None;
         }
         let frame = self.marks.next(self.now_ms, rides)?;
+        self.marks.rides = rides;
         self.pace.charge(self.now_ms, 1);
         Some(frame)
     }
