@@ -39,6 +39,7 @@ impl Shard {
             let batch = self.pipeline.row(BayId::of_channel(id), row);
             channel.wrote(batch);
             self.changes.changed(self.now, id, user, batch);
+            self.changes.written(id, user);
         }
         let done = body::encode(submit.frame.header().id, &Done { kind: Kind::MARK_READ.0 });
         let after = After::Answer(submit.origin, Kind::MARK_READ, done);

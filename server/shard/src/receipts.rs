@@ -90,6 +90,14 @@ impl Changes {
         self.users += usize::from(change.unwritten.insert(user));
     }
 
+    /// It is, with something else of the member.
+    pub(crate) fn written(&mut self, channel: ChannelId, user: UserId) {
+        if let Some(change) = self.of.get_mut(&channel) {
+            self.users -= usize::from(change.unwritten.remove(&user));
+            self.tidy(channel);
+        }
+    }
+
     /// The batch with the newest change of a channel that is not told yet; 0 for none.
     fn newest(&self, channel: ChannelId) -> u64 {
         self.of.get(&channel).and_then(|change| change.untold.values().max().copied()).unwrap_or(0)
@@ -121,12 +129,17 @@ impl Changes {
     /// Takes those whose rows are to be written now, of the next channel of which it is time, or of any.
     fn take_unwritten(&mut self, now: Option<Tick>) -> Option<(ChannelId, BTreeSet<UserId>)> {
         let is_due = |at: Tick| now.is_none_or(|now| at <= now);
-        let (_, channel) = self.write.pop_front_if(|(at, _)| is_due(*at))?;
-        let unwritten = self.of.get_mut(&channel).map(|change| core::mem::take(&mut change.unwritten));
-        let unwritten = unwritten.unwrap_or_default();
-        self.users -= unwritten.len();
-        self.tidy(channel);
-        Some((channel, unwritten))
+        loop {
+            let (_, channel) = self.write.pop_front_if(|(at, _)| is_due(*at))?;
+            // What was written with something else has left this place empty, or to somebody who came later.
+            let Some(change) = self.of.get_mut(&channel) else { continue };
+            let unwritten = core::mem::take(&mut change.unwritten);
+            self.users -= unwritten.len();
+            self.tidy(channel);
+            if !unwritten.is_empty() {
+                return Some((channel, unwritten));
+            }
+        }
     }
 
     fn tidy(&mut self, channel: ChannelId) {

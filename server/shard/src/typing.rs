@@ -12,7 +12,7 @@ use crate::channel::Submit;
 use crate::home::check_party;
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Tick;
-use crate::limits::{OFFERED_MEMBERS_MAX, TYPING_EVERY_MS, TYPING_EXPIRES_MS, TYPED_IN_MAX};
+use crate::limits::{OFFERED_MEMBERS_MAX, TYPED_IN_MAX, TYPING_EVERY_MS, TYPING_EXPIRES_MS};
 use crate::shard::Shard;
 
 /// Who said lately that it types, or stopped.

@@ -150,6 +150,13 @@ fn delivered_is_written_lazily_and_what_is_read_implies_it() {
     desk.send(B, B, 14, &delivered(channel, 4));
     desk.pass(2 * DELIVERED_EVERY_MS);
     assert_eq!(positions(&desk.run()), [], "it is known");
+    desk.text(A, A, channel, 20, "more");
+    desk.run();
+    desk.send(B, B, 15, &delivered(channel, 5));
+    desk.send(B, B, 16, &read(channel, 5));
+    assert_eq!(positions(&desk.run()), [(B, 5, 5)]);
+    desk.pass(2 * DELIVERED_EVERY_MS);
+    assert_eq!(positions(&desk.run()), [], "it was written with what was read");
 }
 
 #[test]

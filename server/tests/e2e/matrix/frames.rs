@@ -210,9 +210,7 @@ impl World {
             Kind::MARK_READ => encode(id, &MarkRead { channel, seq: 1 }),
             Kind::MARK_DELIVERED => encode(id, &MarkDelivered { channel, seq: 1 }),
             Kind::GET_RECEIPTS => encode(id, &GetReceipts { channel, after: 0, limit: 9 }),
-            Kind::TYPING => {
-                encode(id, &Typing { channel, user: 0, expires_ms: 0, state: TYPING_GOES_ON })
-            }
+            Kind::TYPING => encode(id, &Typing { channel, user: 0, expires_ms: 0, state: TYPING_GOES_ON }),
             kind => {
                 assert_eq!(kind.sent_by(), SentBy::Server, "{kind:?} has no frame here");
                 Frame::build(kind, 1, id, &[])
