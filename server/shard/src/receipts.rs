@@ -28,7 +28,7 @@ use crate::shard::Shard;
 /// What has changed in channels and was not told or written yet.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    of: IdMap<ChannelId, Change>,
+    of: IdMap<ChannelId, OfChannel>,
     /// When the changes of a channel are told: rising, each channel once, since all wait equally long.
     tell: VecDeque<(Tick, ChannelId)>,
     /// The same for what was not written.
@@ -38,7 +38,7 @@ pub(crate) struct Changes {
 }
 
 #[derive(Debug, Default)]
-struct Change {
+struct OfChannel {
     /// Who has come further, with the batch that has to be stored before it is told; 0 for none.
     untold: BTreeMap<UserId, u64>,
     /// To whom more was delivered than is written.
@@ -143,7 +143,7 @@ impl Changes {
     }
 
     fn tidy(&mut self, channel: ChannelId) {
-        let is_done = |change: &Change| change.untold.is_empty() && change.unwritten.is_empty();
+        let is_done = |change: &OfChannel| change.untold.is_empty() && change.unwritten.is_empty();
         if self.of.get(&channel).is_some_and(is_done) {
             self.of.remove(&channel);
         }

@@ -87,10 +87,8 @@ impl Shard {
         let Some(said) = body::read::<Typing>(&submit.frame) else { return };
         let expires_ms = if said.state == TYPING_GOES_ON { TYPING_EXPIRES_MS } else { 0 };
         let frame = body::encode(0, &Typing { user: user.0, expires_ms, ..said });
-        let to = match channel.takes_from(user, &self.withdrawals) {
-            true => OfferedTo::Others(user),
-            false => OfferedTo::WhoTakesFromAll(user),
-        };
+        let is_taken = channel.takes_from(user, &self.withdrawals);
+        let to = if is_taken { OfferedTo::Others(user) } else { OfferedTo::WhoTakesFromAll(user) };
         for (home, users) in channel.everybody(placement).iter() {
             self.offer_hop(*home, Offer { users: users.clone(), frame: frame.clone(), to });
         }

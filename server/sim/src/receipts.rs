@@ -18,8 +18,10 @@ pub type Shown = BTreeMap<u64, (u64, u64)>;
 
 /// Channels that each device asks about in the end.
 const ASKED_MAX: usize = 4;
-/// Steps in which what is asked gets under way.
-const STEPS: u64 = 60;
+/// Time that passes at once: little, so that nobody is taken for silent.
+const PASS_MS: u64 = 400;
+/// Steps in which what is due then gets under way.
+const STEPS: u64 = 10;
 /// Longer than a device waits before it says what was delivered.
 const SAID_MS: u64 = 3000;
 
@@ -82,10 +84,8 @@ pub fn take(shown: &mut Shown, items: &[ReceiptItem]) {
 impl World {
     /// Lets everything be said and written, and has every device ask how far others have come.
     pub(crate) fn ask_receipts(&mut self) -> Check {
-        for wait_ms in [SAID_MS, DELIVERED_EVERY_MS + 1000] {
-            self.now += wait_ms;
-            self.settle_after_steps(STEPS)?;
-        }
+        self.pass(SAID_MS)?;
+        self.pass(DELIVERED_EVERY_MS + 1000)?;
         for place in 0..self.devices.len() {
             let device = &self.devices[place];
             if device.retired {
@@ -99,8 +99,18 @@ impl World {
                 device.has_asked(asked);
             }
         }
-        self.settle_after_steps(STEPS)?;
+        self.pass(SAID_MS)?;
         self.compare_receipts()
+    }
+
+    fn pass(&mut self, ms: u64) -> Check {
+        for _ in 0..ms.div_ceil(PASS_MS) {
+            self.now += PASS_MS;
+            for _ in 0..STEPS {
+                self.step()?;
+            }
+        }
+        self.settle()
     }
 
     /// Whoever shows itself is seen by all who do, where the store says; whoever does not, by nobody. All see the same.

@@ -176,7 +176,7 @@ impl World {
 
     /// What is sent still takes its time where much waits and a shard takes little at once; so the steps are counted from the last
     /// message on, of which there is an end.
-    fn settle(&mut self) -> Check {
+    pub(crate) fn settle(&mut self) -> Check {
         let (mut steps, mut messages) = (0, self.oracle.messages());
         while steps < SETTLE_STEPS {
             let idle = self.is_idle();
@@ -197,14 +197,6 @@ impl World {
             "not at rest after {SETTLE_STEPS} steps without faults or new messages: {}",
             invariants::unsettled(self)
         ))
-    }
-
-    /// The same once what is due now is under way.
-    pub(crate) fn settle_after_steps(&mut self, steps: u64) -> Check {
-        for _ in 0..steps {
-            self.step()?;
-        }
-        self.settle()
     }
 
     /// Nothing goes wrong any more, and what was made slow is fast.

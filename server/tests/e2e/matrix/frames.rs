@@ -233,9 +233,10 @@ impl World {
         // Whatever has no answer is followed by one that has.
         let is_unanswered = [Kind::MARK_DELIVERED, Kind::TYPING].contains(&frame.kind());
         // What the channel's home refuses is behind a heartbeat, and before what it is asked next.
-        person.device.frame(&match is_unanswered {
-            true => encode(id + 500_000, &GetMembers { channel: channel.0, after: 0, limit: 1 }),
-            false => heartbeat(id + 500_000),
+        person.device.frame(&if is_unanswered {
+            encode(id + 500_000, &GetMembers { channel: channel.0, after: 0, limit: 1 })
+        } else {
+            heartbeat(id + 500_000)
         });
         let mut found = "-".to_owned();
         loop {
