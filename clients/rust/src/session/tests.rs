@@ -16,6 +16,8 @@ mod cut;
 mod marks;
 mod pace;
 mod reread;
+mod traces;
+mod woke;
 
 const ME: UserId = UserId(10);
 const YOU: UserId = UserId(20);
