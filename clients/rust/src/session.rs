@@ -70,6 +70,8 @@ pub struct Config {
     /// Whether a server that names no pace (WELCOME version 1) is taken to have the usual one. One that has none is for
     /// measuring only.
     pub assumes_pace: bool,
+    /// Whether the server is told what was delivered, so that others see two ticks.
+    pub says_delivered: bool,
 }
 
 impl Config {
@@ -77,7 +79,14 @@ impl Config {
     #[must_use]
     pub fn new(user: UserId, seed: u64) -> Self {
         let (min, max) = (limits::RECONNECT_MS_MIN, limits::RECONNECT_MS_MAX);
-        Self { user, seed, reconnect_ms_min: min, reconnect_ms_max: max, assumes_pace: true }
+        Self {
+            user,
+            seed,
+            reconnect_ms_min: min,
+            reconnect_ms_max: max,
+            assumes_pace: true,
+            says_delivered: true,
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Marks {
 impl Session {
     /// A message that was told is delivered. Own ones and what is nothing to read say nothing.
     pub(super) fn is_delivered(&mut self, message: &Message, counts: bool) {
-        if counts && message.sender != self.config.user {
+        if counts && self.config.says_delivered && message.sender != self.config.user {
             self.marks.delivered(self.now_ms, message.channel, message.seq);
         }
         // Who sends has typed.
