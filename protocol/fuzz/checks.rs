@@ -1,6 +1,7 @@
 //! What must hold for any bytes whatever. Shared by the fuzz targets and by the seeded mutation test, so that both
 //! search for the same bugs.
 
+use protocol::body::marks::{GetReceipts, MarkDelivered, Receipts, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
@@ -63,7 +64,7 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
     }
     by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup Hello WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
-        MarkRead Reject)
+        MarkRead MarkDelivered Receipts GetReceipts Typing Reject)
 }
 
 /// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events

@@ -194,8 +194,11 @@ pub struct IntervalRow {
 pub struct PositionRow {
     /// The user has read up to and with this seq.
     pub read: Seq,
-    /// The user's devices hold everything up to and with this seq; 0 for now.
+    /// The user's devices hold everything up to and with this seq, as far as that was written: lazily, and it may be below
+    /// `read`, which implies it.
     pub delivered: Seq,
+    /// When this was last said, the user showed nobody how far it comes.
+    pub hides: bool,
 }
 
 /// A device.
@@ -255,11 +258,18 @@ pub struct Policy {
     pub add: Audience,
     /// Who may see more of the user than the name.
     pub see: Audience,
+    /// Nobody is shown how far the user has come in channels, nor is the user shown how far others have.
+    pub hides_receipts: bool,
 }
 
 impl Policy {
     /// Nobody may do anything: of a user who is no more.
-    pub const NOBODY: Self = Self { message: Audience::Nobody, add: Audience::Nobody, see: Audience::Nobody };
+    pub const NOBODY: Self = Self {
+        message: Audience::Nobody,
+        add: Audience::Nobody,
+        see: Audience::Nobody,
+        hides_receipts: false,
+    };
 }
 
 /// What a user has said of another.

@@ -1,6 +1,7 @@
 //! What a frame of a device costs, in tokens: a small frame costs one, and more the more work it makes. The server counts
 //! with this and a client paces itself with it, so that an honest client is never refused for its pace.
 
+use crate::body::marks::GetReceipts;
 use crate::body::message::Change;
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
 use crate::body::{Body, access};
@@ -36,6 +37,9 @@ fn named(frame: &Frame) -> u32 {
         }
         Kind::GET_CHANNELS => {
             return value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+        }
+        Kind::GET_RECEIPTS => {
+            return value::<GetReceipts>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
         // Asked before the frame is checked, so only of kinds that can name somebody is the body looked at.
         _ => Change::read(frame).map_or(0, |change| change.named().len()),
@@ -81,6 +85,7 @@ mod tests {
         assert_eq!(tokens(&encode(1, &history(9))), 3);
         assert_eq!(tokens(&encode(1, &GetChannels { after: 0, limit: 500 })), 64);
         assert_eq!(tokens(&encode(1, &GetMembers { channel: 7, after: 0, limit: 500 })), 64);
+        assert_eq!(tokens(&encode(1, &GetReceipts { channel: 7, after: 0, limit: 100 })), 14);
     }
 
     #[test]

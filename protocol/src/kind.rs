@@ -110,6 +110,14 @@ kinds! {
     CHANNELS = 0x0309, Server, LIST_BYTES;
     /// The user has read a channel up to a seq.
     MARK_READ = 0x030a, Device, 64;
+    /// The user's devices hold a channel up to a seq.
+    MARK_DELIVERED = 0x0312, Device, 64;
+    /// How far members of a channel have come.
+    RECEIPTS = 0x0313, Server, LIST_BYTES;
+    /// Asks for that.
+    GET_RECEIPTS = 0x0314, Device, 64;
+    /// Somebody types, or stopped.
+    TYPING = 0x0315, Both, 64;
 
     /// A frame was refused.
     REJECT = 0x0f01, Server, 1024;

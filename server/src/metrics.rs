@@ -67,6 +67,10 @@ const COUNTERS: &[Row] = &[
         r.core.quotas_refused
     }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
+    ("maru_offers_sent_total", "Receipts and typing handed to connections.", |r| r.core.offers_sent),
+    ("maru_offers_dropped_total", "Receipts and typing left out for want of room.", |r| {
+        r.core.offers_dropped
+    }),
     ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
     ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),

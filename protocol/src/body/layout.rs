@@ -6,6 +6,7 @@ use core::mem::offset_of;
 use rkyv::Archived;
 
 use super::ingest::{Body, ingest, read};
+use super::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use super::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
@@ -240,6 +241,26 @@ roots {
         channel: u128, 0, "a channel id";
         seq: u64, 16, "at most the channel's head; never moves back";
     }
+    MarkDelivered 24 {
+        channel: u128, 0, "a channel id";
+        seq: u64, 16, "at most the channel's head; never moves back";
+    }
+    Receipts 25 {
+        channel: u128, 0, "the channel";
+        items: Vec<ReceiptItem>, 16, "of a page rising by user id";
+        more: bool, 24, "more follow behind the last; false when it was not asked for";
+    }
+    GetReceipts 28 {
+        channel: u128, 0, "a channel id";
+        after: u64, 16, "members with a larger user id; 0 for the first page";
+        limit: u32, 24, "1 to 500";
+    }
+    Typing 29 {
+        channel: u128, 0, "a channel id";
+        user: u64, 16, "who; 0 from a device";
+        expires_ms: u32, 24, "over after so long; 0 from a device, and of who stopped";
+        state: u8, 28, "0 stopped, 1 typing";
+    }
     Reject 22 {
         code: u16, 0, "see the table of reject codes";
         retry_after_ms: u32, 2, "0: do not retry";
@@ -270,6 +291,11 @@ items {
         user: u64, 0, "who";
         joined: u64, 8, "since which seq";
         role: u8, 16, "0 member, 1 admin, 2 owner";
+    }
+    ReceiptItem 24 {
+        user: u64, 0, "who";
+        read: u64, 8, "how far it has read; 0 for nothing";
+        delivered: u64, 16, "how far its devices hold everything; at least `read`";
     }
     ChannelItem 49 {
         channel: u128, 0, "the channel";

@@ -152,14 +152,14 @@ pub struct MarkRead {
     pub seq: u64,
 }
 
-fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
+pub(super) fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
     if found == 0 || found > max {
         return Err(Refusal::new(Code::Limit, "limit", format!("{found}; must be 1 to {max}")));
     }
     Ok(())
 }
 
-fn check_channel(channel: u128) -> Result<(), Refusal> {
+pub(super) fn check_channel(channel: u128) -> Result<(), Refusal> {
     if !ChannelId(channel).is_well_formed() {
         return Err(Refusal::new(Code::Limit, "channel", "not a channel id"));
     }

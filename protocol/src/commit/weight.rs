@@ -18,7 +18,7 @@ impl Row {
             Self::Fanout { messages, .. } => 8 + messages.len() * POINTER_BYTES,
             Self::TrimFanout { .. } => 8,
             Self::Interval { row, .. } => 32 + IntervalRow::FIXED_BYTES + row.name.len(),
-            Self::Position { .. } => 41,
+            Self::Position { row, .. } => 24 + row.encoded_bytes(),
             Self::Run { entries, .. } => 16 + entries.len() * POINTER_BYTES,
             Self::Marks { through } => through.len() * MARK_BYTES,
         };

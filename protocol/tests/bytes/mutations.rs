@@ -86,7 +86,7 @@ fn websocket_streams() {
 fn batches() {
     let (user, channel) = (UserId(1), ChannelId(2));
     let stay = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "name".to_owned() };
-    let position = PositionRow { read: Seq(3), delivered: Seq(2) };
+    let position = PositionRow { read: Seq(3), delivered: Seq(2), hides: true };
     let stamp = Stamp { seq: Seq(3), time_ms: 2, sender: user };
     let frame = encode(7, &SendText { channel: 2, text: "text".to_owned() }).stamp(stamp);
     let rows = vec![

@@ -2,6 +2,7 @@
 
 use protocol::Code;
 use protocol::body::encode;
+use protocol::body::marks::{GetReceipts, MarkDelivered, Typing};
 use protocol::body::message::{AddMembers, CreateGroup, RenameGroup, SendText, SetRole};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MarkRead};
@@ -290,6 +291,7 @@ fn limits() -> Vec<Invalid> {
     let hello = |generation, cursor| Hello { generation, cursor, token: "t".to_owned() };
     let history = |after, before, limit| GetHistory { channel: GROUP, after, before, limit, newest: true };
     let many: Vec<u64> = (1..=501).collect();
+    let typing = Typing { channel: GROUP, user: 0, expires_ms: 0, state: 2 };
     let create =
         |members: &[u64]| CreateGroup { channel: GROUP, name: "n".to_owned(), members: members.to_vec() };
     vec![
@@ -328,5 +330,8 @@ fn limits() -> Vec<Invalid> {
         limit("limit_201", "limit", "201 messages", &history(0, 1, 201)),
         limit("time_2_53", "time_ms", "2^53", &Heartbeat { time_ms: U53 }),
         limit("seq_2_53", "seq", "2^53", &MarkRead { channel: GROUP, seq: U53 }),
+        limit("delivered_2_53", "seq", "2^53", &MarkDelivered { channel: GROUP, seq: U53 }),
+        limit("receipts_0", "limit", "nobody", &GetReceipts { channel: GROUP, after: 0, limit: 0 }),
+        limit("typing_2", "state", "no such state", &typing),
     ]
 }

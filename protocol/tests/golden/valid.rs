@@ -1,5 +1,8 @@
 //! The valid vectors. Names and what they stand for are frozen; new ones may be added.
 
+use protocol::body::marks::{
+    GetReceipts, MarkDelivered, ReceiptItem, Receipts, TYPING_GOES_ON, TYPING_STOPPED, Typing,
+};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
@@ -45,6 +48,7 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(lengths());
     all.extend(session());
     all.extend(sync());
+    all.extend(marks());
     all
 }
 
@@ -199,5 +203,23 @@ fn sync() -> Vec<Valid> {
         vector("channels_two_names", &Channels { items: vec![group.clone(), group], more: true }),
         vector("channels_none", &Channels { items: vec![], more: false }),
         vector("mark_read", &MarkRead { channel: GROUP, seq: 12 }),
+    ]
+}
+
+fn marks() -> Vec<Valid> {
+    let item = |user, read, delivered| ReceiptItem { user, read, delivered };
+    let receipts = |items, more| Receipts { channel: GROUP, items, more };
+    let typing = |user, expires_ms, state| Typing { channel: GROUP, user, expires_ms, state };
+    vec![
+        vector("mark_delivered", &MarkDelivered { channel: GROUP, seq: 12 }),
+        vector("mark_delivered_max", &MarkDelivered { channel: DIRECT, seq: U53_MAX }),
+        vector("receipts", &receipts(vec![item(9, 10, 12)], false)),
+        vector("receipts_page", &receipts(vec![item(1, 0, 0), item(9, 12, 12)], true)),
+        vector("receipts_none", &receipts(vec![], false)),
+        vector("get_receipts", &GetReceipts { channel: GROUP, after: 0, limit: 100 }),
+        vector("get_receipts_max", &GetReceipts { channel: DIRECT, after: u64::MAX, limit: 500 }),
+        vector("typing_said", &typing(0, 0, TYPING_GOES_ON)),
+        vector("typing_shown", &typing(9, 10_000, TYPING_GOES_ON)),
+        vector("typing_stopped", &typing(9, 0, TYPING_STOPPED)),
     ]
 }

@@ -2,6 +2,7 @@
 //! character as `{"repeat": c, "times": n}`.
 
 use protocol::Frame;
+use protocol::body::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
@@ -162,6 +163,10 @@ roots {
     GetChannels { after limit }
     Channels { items more }
     MarkRead { channel seq }
+    MarkDelivered { channel seq }
+    Receipts { channel items more }
+    GetReceipts { channel after limit }
+    Typing { channel user expires_ms state }
     Reject { code retry_after_ms path text }
 }
 older {
@@ -170,6 +175,7 @@ older {
 items {
     KindVersion { kind version }
     MemberItem { user joined role }
+    ReceiptItem { user read delivered }
     ChannelItem { channel head read unread member name }
 }
 }

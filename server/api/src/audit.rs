@@ -215,6 +215,7 @@ mod tests {
         const LEFT_OUT: &[&str] = &[
             "/v1/users/{id}/messages",
             "/v1/channels/{id}/messages",
+            "/v1/channels/{id}/read",
             "/v1/friends/{id}",
             "/v1/blocks/{id}",
             "/v1/privacy",
@@ -233,6 +234,7 @@ mod tests {
                 || [
                     "/v1/channels/{id}",
                     "/v1/channels/{id}/members",
+                    "/v1/channels/{id}/receipts",
                     "/v1/friends",
                     "/v1/blocks",
                     "/metrics",

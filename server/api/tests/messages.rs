@@ -5,14 +5,16 @@
 #[macro_use]
 mod world;
 
+use protocol::body::marks::{GetReceipts, ReceiptItem, Receipts};
 use protocol::body::message::{AddMembers, CreateGroup, SendText, SetRole};
-use protocol::body::session::GoingAway;
+use protocol::body::session::{Done, GoingAway};
 use protocol::body::sync::{
-    ChannelItem, Channels, GetChannels, GetHistory, GetMembers, HistoryPage, MemberItem, Members, SendAck,
+    ChannelItem, Channels, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, MemberItem, Members,
+    SendAck,
 };
 use protocol::body::{self, Body};
 use protocol::token::{self, Claims};
-use protocol::{ChannelId, Code, Frame, Refusal, Seq, Stamp, UserId};
+use protocol::{ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use world::{World, bad_field, refused};
@@ -116,6 +118,23 @@ async fn pages_are_asked_as_a_device_asks(world: World) {
         { "user": "9", "role": "member", "joined": 9 },
     ]);
     assert_eq!((status, page), (StatusCode::OK, json!({ "members": members })));
+
+    let receipt = |user, read, delivered| ReceiptItem { user, read, delivered };
+    let items = vec![receipt(3, 5, 7), receipt(8, 0, 7)];
+    world.says_one(&Receipts { channel: 77, items, more: true });
+    let (status, page) = world.get("/v1/channels/77/receipts?limit=2", &token).await;
+    assert_eq!(world.asked::<GetReceipts>().2, GetReceipts { channel: 77, after: 0, limit: 2 });
+    let receipts = json!([
+        { "user": "3", "read": 5, "delivered": 7 }, { "user": "8", "read": 0, "delivered": 7 },
+    ]);
+    assert_eq!((status, page), (StatusCode::OK, json!({ "receipts": receipts, "next": "8" })));
+
+    world.says_one(&Done { kind: Kind::MARK_READ.0 });
+    let marked = world.with(Method::POST, "/v1/channels/77/read", &token, Some(json!({ "seq": 7 }))).await;
+    assert_eq!(
+        (marked.0, world.asked::<MarkRead>().2),
+        (StatusCode::NO_CONTENT, MarkRead { channel: 77, seq: 7 })
+    );
 }
 
 async fn history_is_asked_from_either_end(world: World) {

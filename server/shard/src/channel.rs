@@ -28,6 +28,8 @@ use crate::pipeline::Recipients;
 pub(crate) struct Submit {
     pub(crate) origin: Origin,
     pub(crate) frame: CheckedFrame,
+    /// Its user shows nobody how far it has come.
+    pub(crate) hides: bool,
     /// What the group remembers of those whom the frame would add, once the store was asked.
     pub(crate) newcomers: BTreeMap<UserId, Earlier>,
     /// Its bytes, for as long as it waits.
@@ -35,8 +37,8 @@ pub(crate) struct Submit {
 }
 
 impl Submit {
-    pub(crate) fn new(origin: Origin, frame: CheckedFrame, weight: Weight) -> Self {
-        Self { origin, frame, newcomers: BTreeMap::new(), _weight: weight }
+    pub(crate) fn new(origin: Origin, frame: CheckedFrame, hides: bool, weight: Weight) -> Self {
+        Self { origin, frame, hides, newcomers: BTreeMap::new(), _weight: weight }
     }
 }
 
@@ -188,6 +190,18 @@ impl Channel {
     pub(crate) fn members_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &Member)> {
         use core::ops::Bound::{Excluded, Unbounded};
         self.members.range((Excluded(after), Unbounded)).map(|(user, member)| (*user, member))
+    }
+
+    pub(crate) fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether the other user of a direct channel is known to take messages from `user`. In a group nobody is asked.
+    pub(crate) fn takes_from(&self, user: UserId, withdrawals: &Withdrawals) -> bool {
+        let Some((small, large)) = self.id.users() else { return true };
+        let [by_small, by_large] = self.consents;
+        let (other, given) = if user == small { (large, by_large) } else { (small, by_small) };
+        withdrawals.still_holds(other, given)
     }
 
     pub(crate) fn head(&self) -> Seq {
@@ -406,6 +420,11 @@ impl Channel {
             Some(Change::Accepts) => Questions { store: vec![sender], ..Questions::default() },
             _ => Questions::default(),
         }
+    }
+
+    /// All members now, by their homes. Kept until they change.
+    pub(crate) fn everybody(&mut self, placement: Placement) -> Recipients {
+        self.recipients(placement, &Changed::default())
     }
 
     /// Who receives the newest message: the members at its seq. Kept until the members change.

@@ -53,6 +53,7 @@ mod position;
 mod pressure;
 mod quotas;
 mod read;
+mod receipts;
 mod remote;
 mod report;
 mod session;
@@ -62,6 +63,7 @@ mod source;
 mod spans;
 mod spend;
 mod timer;
+mod typing;
 mod unread;
 mod user;
 mod window;
@@ -112,6 +114,10 @@ pub struct Counters {
     pub hops_sent: u64,
     /// Deliveries dropped because a ring was full, and read again from the fan-out log.
     pub deliveries_dropped: u64,
+    /// Frames of receipts and typing that were handed to connections.
+    pub offers_sent: u64,
+    /// The same left out: of sessions without room, and of shards to which much waited.
+    pub offers_dropped: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
     /// Looks at sessions that are behind because their connection did not drain; there are none while nothing changes.

@@ -2,6 +2,7 @@
 //! is read, joined and on its way fits the connection's bound, whoever asks for how much.
 
 use protocol::body;
+use protocol::body::marks::GetReceipts;
 use protocol::body::sync::{GetChannels, GetMembers};
 use protocol::limits::{NAME_BYTES_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
 use protocol::{Frame, Kind};
@@ -14,6 +15,7 @@ const MESSAGE_BYTES_MAX: usize = protocol::limits::HEADER_BYTES + STAMP_BYTES + 
 /// Bytes of a page's own frame: header and root.
 const HEAD_BYTES: usize = 128;
 const MEMBER_BYTES: usize = 17;
+const RECEIPT_BYTES: usize = 24;
 const CHANNEL_BYTES: usize = 49 + NAME_BYTES_MAX;
 
 /// The largest page there is: one message is in it whatever its size.
@@ -64,7 +66,7 @@ pub(crate) struct Full;
 
 /// Whether a request of this kind is answered by a page.
 pub(crate) fn asks_for_a_page(kind: Kind) -> bool {
-    matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_CHANNELS)
+    matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_CHANNELS | Kind::GET_RECEIPTS)
 }
 
 /// The most bytes that the answer to a request can have.
@@ -75,6 +77,7 @@ pub(crate) fn page_bytes(request: &Frame) -> usize {
     };
     let known = match request.kind() {
         Kind::GET_MEMBERS => body::read::<GetMembers>(request).map(|get| rows(get.limit, MEMBER_BYTES)),
+        Kind::GET_RECEIPTS => body::read::<GetReceipts>(request).map(|get| rows(get.limit, RECEIPT_BYTES)),
         Kind::GET_CHANNELS => body::read::<GetChannels>(request).map(|get| rows(get.limit, CHANNEL_BYTES)),
         _ => None,
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use client::session::Known;
 use protocol::body::message::{self, Change, Message};
-use protocol::commit::Interval;
+use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
@@ -74,8 +74,8 @@ pub struct History {
     pub facts: Vec<Fact>,
     keys: HashMap<(UserId, SendId), Seq>,
     members: BTreeMap<UserId, Stays>,
-    /// How far everybody has read.
-    positions: BTreeMap<UserId, Seq>,
+    /// How far everybody has come.
+    positions: BTreeMap<UserId, PositionRow>,
     /// A group's names, each with the seq that gave it.
     names: Vec<(Seq, String)>,
 }
@@ -132,6 +132,10 @@ pub struct Oracle {
     pub logs: Vec<Log>,
     /// How often one user may join one group.
     pub stays_max: u32,
+    /// Who shows nobody how far it has come, durably.
+    pub hides: HashSet<UserId>,
+    /// The most that devices of a user said was delivered, in whatever life.
+    pub(crate) marked: HashMap<(ChannelId, UserId), Seq>,
     offered: HashMap<(ChannelId, UserId, SendId), Offered>,
 }
 
@@ -162,6 +166,8 @@ impl Default for Oracle {
             said_no: HashSet::new(),
             logs: BayId::all().map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
+            hides: HashSet::new(),
+            marked: HashMap::new(),
             offered: HashMap::new(),
         }
     }
@@ -198,7 +204,8 @@ impl Oracle {
         }
         let not_before_asked = std::mem::take(&mut self.not_before_asked);
         let said_no = std::mem::take(&mut self.said_no);
-        *self = Self { generation, offered, removing, not_before_asked, said_no, ..backup };
+        let marked = std::mem::take(&mut self.marked);
+        *self = Self { generation, offered, removing, not_before_asked, said_no, marked, ..backup };
     }
 
     /// Whether a device holds what is durable there.
@@ -212,6 +219,7 @@ impl Oracle {
 
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
+        self.mark_offered(user, frame);
         if let Some(channel) = message::channel_of(frame) {
             let bans = self.bans_against(channel, user);
             let first = || Offered { bans, ..Offered::default() };
@@ -423,11 +431,12 @@ impl Oracle {
         self.inboxes.get(&user).is_some_and(|inbox| inbox.held.contains(&(channel, seq)))
     }
 
-    /// Adds a durable read position.
+    /// Adds a durable position.
     ///
     /// # Errors
     /// Of a member, of what is durable, and forward.
-    pub(crate) fn add_position(&mut self, channel: ChannelId, user: UserId, read: Seq) -> Check {
+    pub(crate) fn add_position(&mut self, channel: ChannelId, user: UserId, row: PositionRow) -> Check {
+        let PositionRow { read, delivered, .. } = row;
         let head = self.head(channel);
         let inside = match channel.users() {
             Some((small, large)) => user == small || user == large,
@@ -436,22 +445,26 @@ impl Oracle {
         if !inside || head == Seq(0) {
             broken!("{user} has read {channel:?} to {read} from outside");
         }
-        if read > head {
-            broken!("{user} has read {channel:?} to {read}, durable is {head}");
+        if read > head || delivered > head {
+            broken!("{user} has come to {row:?} in {channel:?}, durable is {head}");
         }
-        let before = self.position(channel, user);
-        if read <= before {
-            broken!("{user} has read {channel:?} to {read}, and to {before} before");
+        let before = self.mark(channel, user);
+        // The same row again is no fault: whether others are shown it may have changed twice before it was written.
+        if read < before.read || delivered < before.delivered {
+            broken!("{user} has come to {row:?} in {channel:?}, and to {before:?} before");
         }
-        self.channels.entry(channel).or_default().positions.insert(user, read);
+        let marked = self.marked.get(&(channel, user)).copied().unwrap_or_default();
+        if delivered > read.max(marked) {
+            broken!("{user} holds {channel:?} to {delivered}, and said {marked}");
+        }
+        self.channels.entry(channel).or_default().positions.insert(user, row);
         Ok(())
     }
 
     /// How far a user has read a channel; 0 for nothing.
     #[must_use]
     pub fn position(&self, channel: ChannelId, user: UserId) -> Seq {
-        let history = self.channels.get(&channel);
-        history.and_then(|history| history.positions.get(&user)).copied().unwrap_or_default()
+        self.mark(channel, user).read
     }
 
     /// A group's name behind a message; empty for a direct channel.
@@ -494,6 +507,10 @@ impl Oracle {
 }
 
 impl History {
+    pub(crate) fn row(&self, user: UserId) -> PositionRow {
+        self.positions.get(&user).copied().unwrap_or_default()
+    }
+
     fn role(&self, user: UserId) -> Option<u8> {
         self.members.get(&user).filter(|row| row.is_member()).map(|row| row.role)
     }

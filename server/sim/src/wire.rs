@@ -161,6 +161,8 @@ impl Watch {
             Kind::HISTORY_PAGE => self.page_head(oracle, frame),
             Kind::MEMBERS => self.members(oracle, frame),
             Kind::CHANNELS => self.channels(oracle, frame),
+            Kind::RECEIPTS => oracle.check_receipts(self.user, frame),
+            Kind::TYPING => oracle.check_typing(self.user, frame),
             Kind::REJECT => self.reject(oracle, frame),
             Kind::GOING_AWAY => {
                 self.going_away = true;

@@ -66,6 +66,7 @@ mod proxy;
 mod pty;
 mod quic;
 mod raw;
+mod receipts;
 mod reload;
 mod restore;
 mod revoked;

@@ -423,7 +423,7 @@ fn one_member(
         None if intervals.is_empty() => check.broken(bay, format!("{whose}: without an interval")),
         _ => {}
     }
-    let PositionRow { read, delivered } = found.position;
+    let PositionRow { read, delivered, .. } = found.position;
     if read.max(delivered) > head {
         let what = format!("{whose} has read {read} and received {delivered}, its head is {head}");
         check.report(Severity::Lost, bay, what);

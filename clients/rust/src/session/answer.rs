@@ -1,5 +1,6 @@
 //! What each frame of the server does to a session.
 
+use protocol::body::marks::{Receipts, Typing};
 use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
 use protocol::body::{encode, read};
@@ -7,6 +8,7 @@ use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
 
 use super::event::{About, Event, History, Message, RequestId, read_message};
+use super::marks::UNANSWERED;
 use super::pace::Pace;
 use super::{OpenPage, Session, State};
 
@@ -52,6 +54,20 @@ impl Session {
                     self.take_done(id, done);
                 }
             }
+            Kind::TYPING => {
+                if let Some(typing) = read::<Typing>(frame) {
+                    self.take_typing(&typing);
+                }
+            }
+            Kind::RECEIPTS if id == 0 => {
+                let told = |Receipts { channel, items, .. }| Event::Receipts {
+                    request: None,
+                    channel: ChannelId(channel),
+                    items,
+                    more: false,
+                };
+                self.events.extend(read(frame).map(told));
+            }
             _ => self.take_page(id, frame),
         }
     }
@@ -66,6 +82,12 @@ impl Session {
             }
             Kind::MEMBERS => read(frame).map(|Members { channel, items, more }| Event::Members {
                 request,
+                channel: ChannelId(channel),
+                items,
+                more,
+            }),
+            Kind::RECEIPTS => read(frame).map(|Receipts { channel, items, more }| Event::Receipts {
+                request: Some(request),
                 channel: ChannelId(channel),
                 items,
                 more,
@@ -115,6 +137,7 @@ impl Session {
             let is_new = self.cursor.generation == Generation(0) && start == InboxSeq(0);
             self.cursor = Cursor { generation, at: start };
             self.seen.clear();
+            self.forget_marks();
             self.clock.cursor_known(self.cursor);
             if !is_new {
                 self.events.push_back(Event::Resync { generation, at: start });
@@ -153,6 +176,7 @@ impl Session {
         if self.is_own_pending(&message) {
             self.tell_ack(message.send_id, message.channel, message.seq, message.time_ms);
         } else if is_new {
+            self.is_delivered(&message, frame.kind().counts_as_unread());
             self.events.push_back(Event::Message(message));
         }
     }
@@ -227,6 +251,10 @@ impl Session {
         if Code::from_number(reject.code) == Some(Code::Rate) {
             self.pace.refused(self.now_ms);
         }
+        if id == UNANSWERED {
+            // Of what nobody waits for: the next one says more.
+            return;
+        }
         let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));
         if self.is_about_token(&reject) && self.pending.hold_from(SendId(id), u64::MAX) {
             self.events.push_back(Event::TokenDue);
@@ -286,6 +314,7 @@ fn asked_by(answer: Kind) -> Kind {
     match answer {
         Kind::CHANNELS => Kind::GET_CHANNELS,
         Kind::MEMBERS => Kind::GET_MEMBERS,
+        Kind::RECEIPTS => Kind::GET_RECEIPTS,
         other => other,
     }
 }

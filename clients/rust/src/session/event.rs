@@ -1,5 +1,6 @@
 //! What a session tells its app, and what a message says.
 
+use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
@@ -69,6 +70,28 @@ pub enum Event {
         items: Vec<MemberItem>,
         /// Whether more follow behind the last.
         more: bool,
+    },
+    /// How far members of a channel have come: those who have come further, or a page that was asked for. Of whoever is
+    /// named this is the newest; the user itself is among them, so that its devices agree on what is unread.
+    Receipts {
+        /// The answered request; `None` for what comes by itself.
+        request: Option<RequestId>,
+        /// The channel.
+        channel: ChannelId,
+        /// Of a page rising by user.
+        items: Vec<ReceiptItem>,
+        /// Whether more follow behind the last of a page.
+        more: bool,
+    },
+    /// Somebody else types in a channel, or does so no more: it stopped, sent what it typed, was not heard for a while, or the
+    /// connection is gone.
+    Typing {
+        /// The channel.
+        channel: ChannelId,
+        /// Who.
+        user: UserId,
+        /// Whether it does.
+        types: bool,
     },
     /// A request with no other answer was carried out.
     Done(RequestId),

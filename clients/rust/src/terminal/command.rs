@@ -83,6 +83,7 @@ impl Desk<'_> {
             "friends" => self.friends().await,
             "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
             "privacy" => self.privacy(rest).await,
+            "receipts" => self.receipts(rest).await,
             "devices" => self.devices(rest).await,
             "logout" => self.log_out().await,
             "twofactor" => self.two_factor(rest).await,

@@ -25,6 +25,7 @@ mod draw;
 mod editor;
 mod keys;
 mod layout;
+mod marks;
 mod model;
 mod take;
 mod work;
@@ -191,6 +192,18 @@ impl Screen {
                 let (channel, seq) = (*channel, *seq);
                 let read = client.with_session(move |session| session.mark_read(channel, seq)).await;
                 read.and_then(|outcome| outcome.map_err(ClientError::Refused))
+            }
+            Ask::Receipts { channel, after } => {
+                let (channel, after) = (*channel, *after);
+                let asked =
+                    client.with_session(move |session| session.receipts(channel, after, LIST_LIMIT)).await;
+                asked.and_then(|outcome| outcome.map_err(ClientError::Refused))
+            }
+            Ask::Typing { channel, types } => {
+                let (channel, types) = (*channel, *types);
+                // Who is gone types no more.
+                let _ = client.with_session(move |session| session.typing(channel, types)).await;
+                return;
             }
             Ask::Name(user) => return work.name(*user),
             Ask::Command { word, rest } => {

@@ -28,6 +28,10 @@ export const Kind = {
   GET_CHANNELS: 0x0308,
   CHANNELS: 0x0309,
   MARK_READ: 0x030a,
+  MARK_DELIVERED: 0x0312,
+  RECEIPTS: 0x0313,
+  GET_RECEIPTS: 0x0314,
+  TYPING: 0x0315,
   REJECT: 0x0f01,
 } as const;
 
@@ -114,6 +118,13 @@ export interface MemberItem {
   role: number;
 }
 export const MemberItemLayout = item<MemberItem>(17, [["user", "id"], ["joined", "count"], ["role", "u8"]]);
+
+export interface ReceiptItem {
+  user: bigint;
+  read: number;
+  delivered: number;
+}
+export const ReceiptItemLayout = item<ReceiptItem>(24, [["user", "id"], ["read", "count"], ["delivered", "count"]]);
 
 export interface ChannelItem {
   channel: bigint;
@@ -296,6 +307,34 @@ export interface MarkRead {
 }
 export const MarkRead = root<MarkRead>(778, 1, 64, 24, [["channel", "u128"], ["seq", "count"]]);
 
+export interface MarkDelivered {
+  channel: bigint;
+  seq: number;
+}
+export const MarkDelivered = root<MarkDelivered>(786, 1, 64, 24, [["channel", "u128"], ["seq", "count"]]);
+
+export interface Receipts {
+  channel: bigint;
+  items: ReceiptItem[];
+  more: boolean;
+}
+export const Receipts = root<Receipts>(787, 1, 524248, 25, [["channel", "u128"], ["items", [ReceiptItemLayout]], ["more", "bool"]]);
+
+export interface GetReceipts {
+  channel: bigint;
+  after: bigint;
+  limit: number;
+}
+export const GetReceipts = root<GetReceipts>(788, 1, 64, 28, [["channel", "u128"], ["after", "id"], ["limit", "u32"]]);
+
+export interface Typing {
+  channel: bigint;
+  user: bigint;
+  expiresMs: number;
+  state: number;
+}
+export const Typing = root<Typing>(789, 1, 64, 29, [["channel", "u128"], ["user", "id"], ["expiresMs", "u32"], ["state", "u8"]]);
+
 export interface Reject {
   code: number;
   retryAfterMs: number;
@@ -319,6 +358,6 @@ export interface Welcome {
 export const Welcome = root<Welcome>(514, 1, 4096, 72, [["user", "id"], ["device", "id"], ["generation", "count"], ["start", "count"], ["head", "count"], ["timeMs", "count"], ["expiresMs", "count"], ["heartbeatMs", "u32"], ["groupMembersMax", "u32"], ["kinds", [KindVersionLayout]]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendText, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistory, HistoryPage, GetMembers, Members, GetChannels, Channels, MarkRead, Reject];
+export const NEWEST = [SendText, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistory, HistoryPage, GetMembers, Members, GetChannels, Channels, MarkRead, MarkDelivered, Receipts, GetReceipts, Typing, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [Welcome];

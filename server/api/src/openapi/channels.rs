@@ -17,6 +17,8 @@ pub(super) fn section() -> Section {
             one(),
             members(),
             messages(),
+            receipts(),
+            mark_read(),
             sends("/v1/channels/{id}/messages", "send", "Say something in a channel", channel_id()),
             sends("/v1/users/{id}/messages", "sendToUser", "Say something to a person", id()),
         ],
@@ -54,6 +56,37 @@ fn members() -> Operation {
             page("members", list(member, LIST_ITEMS_MAX as usize), Vec::new()),
         )
         .refuses(&["not_found"])
+}
+
+fn receipts() -> Operation {
+    let read = said(seq(), "Read up to here; 0 for nothing.");
+    let delivered = said(seq(), "Its devices hold everything up to here.");
+    let item = object(vec![("user", id()), ("read", read), ("delivered", delivered)], Vec::new());
+    reads("/v1/channels/{id}/receipts", "listReceipts", "How far the members of a channel have come")
+        .about("Without those whose `receipts` is `nobody`; whose own is sees its own alone.")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_query("after", said(id(), "`next` of the page before."), "7310442183966793728")
+        .in_query("limit", limit(LIST_ITEMS_MAX), "100")
+        .gives(
+            200,
+            "A page, by rising id.",
+            page("receipts", list(item, LIST_ITEMS_MAX as usize), Vec::new()),
+        )
+        .refuses(&["not_found"])
+}
+
+fn mark_read() -> Operation {
+    Operation::new("POST", "/v1/channels/{id}/read", "markRead", "Say how far one has read a channel")
+        .about("It never moves back: a smaller seq than before changes nothing.")
+        .bearer()
+        .in_path("id", channel_id(), "7310442183966793728")
+        .body(
+            object(vec![("seq", said(seq(), "At most the newest message."))], Vec::new()),
+            json!({ "seq": 1 }),
+        )
+        .gives_nothing("It is on stable storage.")
+        .refuses(&["scope", "not_found", "rate"])
+        .stores()
 }
 
 fn messages() -> Operation {

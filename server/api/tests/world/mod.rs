@@ -78,7 +78,7 @@ impl FakeHomes {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, read, sync};
+    use protocol::body::{encode, marks, read, sync};
     let id = frame.header().id;
     match frame.kind() {
         Kind::GET_CHANNELS => {
@@ -92,6 +92,12 @@ fn made_up(frame: &Frame) -> Frame {
             let item = sync::MemberItem { user: get.after + 1, role: 1, joined: 1 };
             encode(id, &sync::Members { channel: get.channel, items: vec![item], more: true })
         }
+        Kind::GET_RECEIPTS => {
+            let get = read::<marks::GetReceipts>(frame).unwrap();
+            let item = marks::ReceiptItem { user: get.after + 1, read: 1, delivered: 2 };
+            encode(id, &marks::Receipts { channel: get.channel, items: vec![item], more: true })
+        }
+        Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;
             encode(id, &sync::HistoryPage { channel, from: 1, to: 1, head: 9, count: 0, more: true })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use client::account::Account;
 use protocol::body::encode;
+use protocol::body::marks::{GetReceipts, MarkDelivered, TYPING_GOES_ON, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, ROLE_ADMIN, RemoveMember, RenameGroup,
     SendText, SetRole,
@@ -55,6 +56,10 @@ MEMBERS         unauthenticated unknown_kind unknown_kind unknown_kind unknown_k
 GET_CHANNELS    unauthenticated page      page      page      page      page      page      page
 CHANNELS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 MARK_READ       unauthenticated forbidden forbidden forbidden forbidden done      done      done
+MARK_DELIVERED  unauthenticated forbidden forbidden forbidden forbidden -         -         -
+RECEIPTS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+GET_RECEIPTS    unauthenticated forbidden forbidden forbidden forbidden page      page      page
+TYPING          unauthenticated -         -         -         -         -         -         -
 REJECT          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 ";
 
@@ -73,6 +78,9 @@ JOIN_GROUP      unauthenticated limit     limit     limit     limit
 GET_HISTORY     unauthenticated forbidden page      page      page
 GET_MEMBERS     unauthenticated forbidden page      page      page
 MARK_READ       unauthenticated forbidden done      done      done
+MARK_DELIVERED  unauthenticated forbidden -         -         -
+GET_RECEIPTS    unauthenticated forbidden page      page      page
+TYPING          unauthenticated forbidden -         -         -
 ";
 
 fn kind_of(name: &str) -> Kind {
@@ -200,6 +208,9 @@ impl World {
             Kind::GET_MEMBERS => encode(id, &GetMembers { channel, after: 0, limit: 9 }),
             Kind::GET_CHANNELS => encode(id, &GetChannels { after: 0, limit: 9 }),
             Kind::MARK_READ => encode(id, &MarkRead { channel, seq: 1 }),
+            Kind::MARK_DELIVERED => encode(id, &MarkDelivered { channel, seq: 1 }),
+            Kind::GET_RECEIPTS => encode(id, &GetReceipts { channel, after: 0, limit: 9 }),
+            Kind::TYPING => encode(id, &Typing { channel, user: 0, expires_ms: 0, state: TYPING_GOES_ON }),
             kind => {
                 assert_eq!(kind.sent_by(), SentBy::Server, "{kind:?} has no frame here");
                 Frame::build(kind, 1, id, &[])
@@ -208,7 +219,7 @@ impl World {
     }
 
     /// What is answered to it, in the words of the table.
-    fn ask(&mut self, who: &str, frame: &Frame) -> String {
+    fn ask(&mut self, who: &str, frame: &Frame, channel: ChannelId) -> String {
         let id = frame.header().id;
         if who == "nobody" {
             let mut stranger = Raw::open(&self.node);
@@ -220,7 +231,13 @@ impl World {
         let person = self.people.get_mut(who).unwrap();
         person.device.frame(frame);
         // Whatever has no answer is followed by one that has.
-        person.device.frame(&heartbeat(id + 500_000));
+        let is_unanswered = [Kind::MARK_DELIVERED, Kind::TYPING].contains(&frame.kind());
+        // What the channel's home refuses is behind a heartbeat, and before what it is asked next.
+        person.device.frame(&if is_unanswered {
+            encode(id + 500_000, &GetMembers { channel: channel.0, after: 0, limit: 1 })
+        } else {
+            heartbeat(id + 500_000)
+        });
         let mut found = "-".to_owned();
         loop {
             let answer = next_unstamped(&mut person.device);
@@ -229,7 +246,7 @@ impl World {
             }
             if answer.header().id == id + 500_000 {
                 // A refusal of a channel's home comes behind it.
-                if found != "-" || frame.kind() == Kind::CURSOR_ACK {
+                if found != "-" || is_unanswered || frame.kind() == Kind::CURSOR_ACK {
                     return found;
                 }
                 return word(&person.device.answer(id));
@@ -262,6 +279,7 @@ fn word(answer: &Frame) -> String {
         (Kind::HISTORY_PAGE, "page"),
         (Kind::MEMBERS, "page"),
         (Kind::CHANNELS, "page"),
+        (Kind::RECEIPTS, "page"),
     ];
     known.iter().find(|(kind, _)| is(*kind)).map_or_else(|| format!("{answer:?}"), |(_, word)| (*word).into())
 }
@@ -284,7 +302,7 @@ async fn every_kind_has_its_answer_for_everybody(carrier: Carrier) {
         for (who, wanted) in cells {
             let channel = world.group();
             let frame = world.frame(kind_of(name), who, channel);
-            let found = world.ask(who, &frame);
+            let found = world.ask(who, &frame, channel);
             if found != *wanted {
                 wrong.push(format!("{name} of {who}: {found}, expected {wanted}"));
             }
@@ -300,7 +318,7 @@ async fn every_kind_has_its_answer_for_everybody(carrier: Carrier) {
             account.set_blocked(&token, member, who == "blocked").await.unwrap();
             let who_asks = if who == "blocked" { "member" } else { who };
             let frame = world.frame(kind_of(name), who_asks, direct);
-            let found = world.ask(who_asks, &frame);
+            let found = world.ask(who_asks, &frame, direct);
             if found != wanted {
                 wrong.push(format!("direct {name} of {who}: {found}, expected {wanted}"));
             }

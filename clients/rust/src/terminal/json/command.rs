@@ -14,10 +14,25 @@ const LIST_LIMIT: u32 = 500;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
-    Signup { name: Option<String>, password: Option<String>, invite: Option<String> },
+    Signup {
+        name: Option<String>,
+        password: Option<String>,
+        invite: Option<String>,
+    },
     Login(Login),
-    Do { action: Do, send_id: Option<SendId> },
+    Do {
+        action: Do,
+        send_id: Option<SendId>,
+    },
     Ask(Ask),
+    Typing {
+        target: Target,
+        types: bool,
+    },
+    /// Whether others are shown how far the user has come.
+    Receipts {
+        shows: bool,
+    },
     Quit,
 }
 
@@ -51,6 +66,7 @@ pub(super) enum Ask<T = Target> {
     History { target: T, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
     Channels { after: ChannelId, limit: u32 },
     Members { channel: ChannelId, after: UserId, limit: u32 },
+    Receipts { channel: ChannelId, after: UserId, limit: u32 },
     Read { channel: ChannelId, seq: Seq },
 }
 
@@ -62,7 +78,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    async fn resolve(self, chat: &mut Chat) -> Result<ChannelId, Refused> {
+    pub(super) async fn resolve(self, chat: &mut Chat) -> Result<ChannelId, Refused> {
         match self {
             Self::Channel(channel) => Ok(channel),
             Self::User(name) => {
@@ -123,6 +139,7 @@ impl Ask {
             }
             Self::Channels { after, limit } => Ask::Channels { after, limit },
             Self::Members { channel, after, limit } => Ask::Members { channel, after, limit },
+            Self::Receipts { channel, after, limit } => Ask::Receipts { channel, after, limit },
             Self::Read { channel, seq } => Ask::Read { channel, seq },
         })
     }
@@ -136,6 +153,7 @@ impl Ask<ChannelId> {
             }
             Self::Channels { after, limit } => session.channels(after, limit),
             Self::Members { channel, after, limit } => session.members(channel, after, limit),
+            Self::Receipts { channel, after, limit } => session.receipts(channel, after, limit),
             Self::Read { channel, seq } => session.mark_read(channel, seq),
         }
     }
@@ -157,7 +175,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("history", &["channel", "with", "before", "after", "limit", "newest"]),
     ("channels", &["after", "limit"]),
     ("members", &["channel", "after", "limit"]),
+    ("receipts", &["channel", "after", "limit"]),
     ("read", &["channel", "seq"]),
+    ("typing", &["to", "channel", "typing"]),
+    ("show_receipts", &["on"]),
     ("quit", &[]),
 ];
 
@@ -209,7 +230,11 @@ impl Fields<'_> {
                 device: self.number("device")?.map(DeviceId),
                 cursor: self.cursor()?,
             }),
-            "history" | "channels" | "members" | "read" => Command::Ask(self.ask(cmd)?),
+            "typing" => {
+                Command::Typing { target: self.target("to")?, types: self.truth("typing")?.unwrap_or(true) }
+            }
+            "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
+            "history" | "channels" | "members" | "receipts" | "read" => Command::Ask(self.ask(cmd)?),
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
         })
@@ -255,6 +280,11 @@ impl Fields<'_> {
                 Ask::Channels { after, limit: limit(LIST_LIMIT)? }
             }
             "members" => Ask::Members {
+                channel: self.need("channel", self.channel("channel"))?,
+                after: UserId(self.number("after")?.unwrap_or(0)),
+                limit: limit(LIST_LIMIT)?,
+            },
+            "receipts" => Ask::Receipts {
                 channel: self.need("channel", self.channel("channel"))?,
                 after: UserId(self.number("after")?.unwrap_or(0)),
                 limit: limit(LIST_LIMIT)?,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::{ChannelId, UserId};
@@ -43,6 +44,17 @@ impl<W: Write> Json<W> {
             Event::Channels { request, items, more } => self.tell_channels(request, items, more).await,
             Event::Members { request, channel, items, more } => {
                 self.tell_members(request, channel, items, more).await
+            }
+            Event::Receipts { request, channel, items, more } => {
+                self.tell_receipts(request, channel, items, more).await
+            }
+            Event::Typing { channel, user, types } => {
+                let Some(chat) = &mut self.chat else { return Ok(()) };
+                let name = chat.name_of(user).await;
+                self.write(json!({
+                    "event": "typing", "channel": channel.to_string(), "user": name,
+                    "user_id": user.to_string(), "typing": types,
+                }))
             }
             Event::Done(request) => {
                 let tag = self.requests.remove(&request).unwrap_or_default();
@@ -154,6 +166,31 @@ impl<W: Write> Json<W> {
         let channel = channel.to_string();
         let event = json!({ "event": "members", "channel": channel, "members": members, "more": more });
         self.write(mark(event, &tag))
+    }
+}
+
+impl<W: Write> Json<W> {
+    async fn tell_receipts(
+        &mut self,
+        request: Option<RequestId>,
+        channel: ChannelId,
+        items: Vec<ReceiptItem>,
+        more: bool,
+    ) -> io::Result<()> {
+        let tag = request.and_then(|request| self.requests.remove(&request));
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let mut receipts = Vec::with_capacity(items.len());
+        for ReceiptItem { user, read, delivered } in items {
+            receipts.push(json!({
+                "user": chat.name_of(UserId(user)).await,
+                "user_id": user.to_string(),
+                "read": read,
+                "delivered": delivered,
+            }));
+        }
+        let channel = channel.to_string();
+        let event = json!({ "event": "receipts", "channel": channel, "receipts": receipts, "more": more });
+        self.write(mark(event, &tag.unwrap_or_default()))
     }
 }
 

@@ -320,7 +320,10 @@ fn notice(buffer: &mut Buffer, pen: Pen, model: &Model, area: Rect) {
         Some(notice) if notice.is_trouble => (notice.text.clone(), pen.colour(Color::LightRed)),
         Some(notice) => (notice.text.clone(), pen.colour(Color::LightGreen)),
         None if counted >= 1000 => (format!("{counted} characters"), pen.dim()),
-        None => return,
+        None => match model.typing_words() {
+            Some(words) => (words, pen.dim()),
+            None => return,
+        },
     };
     let words = format!(" {words} ");
     put(buffer, area.x + 1, area.y, area.width.saturating_sub(2), &words, style);

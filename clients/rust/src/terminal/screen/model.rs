@@ -1,13 +1,14 @@
 //! What the whole screen shows. The screen is a function of this and of nothing else; it changes by what the connection tells
 //! ([`super::take`]), by keys ([`super::keys`]) and by answers to commands, and what it wants done it puts on a list.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::tz::TimeZone;
 use protocol::body::sync::MemberItem;
 use protocol::{ChannelId, Cursor, Generation, SendId, Seq, UserId};
 
 use super::editor::Editor;
+use super::marks::Mark;
 use crate::session::{Message, RequestId};
 use crate::terminal::text;
 
@@ -59,6 +60,14 @@ pub(super) enum Ask {
     Read {
         channel: ChannelId,
         seq: Seq,
+    },
+    Receipts {
+        channel: ChannelId,
+        after: UserId,
+    },
+    Typing {
+        channel: ChannelId,
+        types: bool,
     },
     Name(UserId),
     Command {
@@ -122,6 +131,10 @@ pub(super) struct Conversation {
     /// Scrolled up; `None` is the newest end.
     pub(super) anchor: Option<Anchor>,
     pub(super) members: Vec<MemberItem>,
+    /// How far the others have come, as far as they tell.
+    pub(super) marks: BTreeMap<UserId, Mark>,
+    /// Who types now.
+    pub(super) typists: BTreeSet<UserId>,
     /// The server was told so.
     pub(super) read: Seq,
     /// The first that was unread when it was opened.
@@ -157,6 +170,8 @@ pub(super) struct Model {
     pub(super) asks: VecDeque<Ask>,
     /// Conversations of which nobody knows yet when something was last said.
     pub(super) undated: VecDeque<ChannelId>,
+    /// Where the person types, as far as that was said.
+    pub(super) typed_in: Option<ChannelId>,
 }
 
 impl Model {
@@ -183,6 +198,7 @@ impl Model {
             generation: Generation(0),
             asks: VecDeque::from([Ask::Channels { after: ChannelId(0) }]),
             undated: VecDeque::new(),
+            typed_in: None,
         }
     }
 
@@ -276,6 +292,7 @@ impl Model {
             self.asks.push_back(Ask::History { channel, before: None, limit: PAGE });
         }
         self.ask_members();
+        self.ask_receipts();
         self.notice = None;
     }
 

@@ -16,6 +16,8 @@ impl Model {
                 self.link = Link::Connected;
                 self.generation = Generation(welcome.generation);
                 // Those that could not be found out without the server.
+                // Nobody tells what changed meanwhile.
+                self.ask_receipts();
                 let partners: Vec<_> =
                     self.conversations.keys().filter_map(|one| self.partner(*one)).collect();
                 partners.into_iter().for_each(|user| self.want_name(user));
@@ -56,6 +58,13 @@ impl Model {
                 }
                 one.members.extend(items);
             }
+            Event::Receipts { request, channel, items, more } => {
+                if let Some(request) = request {
+                    self.asked.remove(&request);
+                }
+                self.take_receipts(channel, &items, more);
+            }
+            Event::Typing { channel, user, types } => self.take_typing(channel, user, types),
             Event::Done(request) => {
                 self.asked.remove(&request);
             }
@@ -239,7 +248,7 @@ impl Model {
                         }
                     }
                     // What is read is told again with the next message; nobody needs to know.
-                    Some(Ask::Read { .. } | Ask::History { .. }) => return,
+                    Some(Ask::Read { .. } | Ask::History { .. } | Ask::Receipts { .. }) => return,
                     _ => {}
                 }
                 "Not answered".into()

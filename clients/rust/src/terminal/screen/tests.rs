@@ -18,6 +18,7 @@ use crate::session::{About, Content, Event, History, Message, RequestId};
 use crate::terminal::command::Outcome;
 
 mod scenes;
+mod ticks;
 
 use scenes::*;
 

@@ -59,6 +59,7 @@ pub(super) fn event(event: &Event) -> Value {
         Event::Dead => json!({"type": "dead"}),
         Event::Disconnected { retry_at_ms } => json!({"type": "disconnected", "retryAtMs": retry_at_ms}),
         Event::Reconnect => json!({"type": "reconnect"}),
+        Event::Receipts { .. } | Event::Typing { .. } => panic!("in no trace yet"),
         Event::Untrusted { .. } => panic!("never of a session"),
     }
 }
