@@ -3,6 +3,7 @@
 //! everywhere.
 
 mod channel;
+mod derived;
 mod log;
 mod stream;
 mod user;
@@ -100,6 +101,7 @@ impl Store {
         for bay in BayId::all() {
             fault(channel::check(&mut check, &coverage, bay))?;
             fault(user::check(&mut check, &coverage, bay))?;
+            fault(derived::check(&mut check, bay))?;
         }
         Ok(check.summary)
     }

@@ -27,8 +27,8 @@ use crate::owned::{Own, Owned};
 use crate::proof;
 use crate::rocks::{RocksRows, Shared};
 use crate::rows::{Direction, Rows, Tier};
-use crate::store::{FORMAT, Store, create, fault};
-use crate::value::{Layout, read_layout};
+use crate::store::{FORMAT, FORMAT_RAISED, Store, create, fault};
+use crate::value::{Layout, read_layout, write_layout};
 use crate::view::damaged;
 
 const LOCK: &str = "LOCK";
@@ -67,6 +67,7 @@ impl Store {
         if marker.is_none() {
             put_marker(dir)?;
         }
+        raise(dir, &rows, layout)?;
         let owned = owned(&rows, layout.histories)?;
         let store = Self::assemble(Box::new(rows), owned, options.own_from, lock)?;
         proof::nothing_lost(&store.view(Tier::Any))?;
@@ -122,12 +123,33 @@ fn agree(rows: &RocksRows, layout: Layout, created: bool) -> Result<(), StoreErr
             create(rows, layout, &generations)
         }
         Some(Some(found)) if found == layout => Ok(()),
+        // Raised, and ended before the marker said so.
+        Some(Some(found)) if is_raised(layout, found) => Ok(()),
         Some(Some(found)) if found.format > FORMAT => Err(newer(found.format)),
         other => {
             let what = format!("the store says {other:?}, the directory {layout:?}");
             Err(StoreError::corrupt(None, what))
         }
     }
+}
+
+/// Whether the one is the other, raised.
+fn is_raised(older: Layout, found: Layout) -> bool {
+    (FORMAT_RAISED..FORMAT).contains(&older.format) && found == Layout { format: FORMAT, ..older }
+}
+
+/// Makes an older directory one of this format. What it lacks is there since it was opened, and empty. The store says so
+/// first: a marker of the newer format never stands over a store of the older.
+fn raise(dir: &Path, rows: &RocksRows, layout: Layout) -> Result<(), StoreError> {
+    if layout.format == FORMAT {
+        return Ok(());
+    }
+    let value = write_layout(Layout { format: FORMAT, ..layout });
+    rows.write(&mut |sink| sink.put(Family::Meta, key::META_LAYOUT, &value))?;
+    let Some(marker) = read_marker(dir)? else { return Ok(()) };
+    let rest = marker.text.split_once('\n').map_or("", |(_, rest)| rest);
+    write_new_marker(dir, &format!("{}\n{rest}", first_line(FORMAT)))?;
+    put_marker(dir)
 }
 
 /// The channels that have a family of their own. A family that was made for one and never got it is dropped.
@@ -193,7 +215,7 @@ impl Marker {
     fn layout(&self) -> Result<Layout, StoreError> {
         match self.format {
             found if found > FORMAT => Err(newer(found)),
-            found if found < FORMAT => Err(StoreError::Older { found, known: FORMAT }),
+            found if found < FORMAT_RAISED => Err(StoreError::Older { found, known: FORMAT }),
             format => Ok(Layout { format, histories: self.histories()? }),
         }
     }
@@ -231,7 +253,11 @@ pub(crate) fn write_marker(dir: &Path, layout: Layout) -> Result<(), StoreError>
 }
 
 fn marker_text(layout: Layout) -> String {
-    format!("maru data, format {}\nhistory_families {}\n", layout.format, layout.histories)
+    format!("{}\nhistory_families {}\n", first_line(layout.format), layout.histories)
+}
+
+fn first_line(format: u32) -> String {
+    format!("maru data, format {format}")
 }
 
 /// The next marker is on stable storage, under its own name.

@@ -31,6 +31,10 @@ pub(crate) enum Family {
     Fanout,
     /// the bay's first partition -> the marks of its 64 source bays.
     Applied,
+    /// partition, channel, tag, ... -> what messages of the channel say about it and about each other.
+    About,
+    /// partition, user, tag, ... -> what is noted for the user alone.
+    Notes,
     /// partition, channel, seq -> stamped frame, for the channels that hash to this number.
     History(u8),
     /// The same of one channel alone, which a row in `default` names.
@@ -38,7 +42,7 @@ pub(crate) enum Family {
 }
 
 /// Families that exist once.
-const SINGLE: [Family; 9] = [
+const SINGLE: [Family; 11] = [
     Family::Meta,
     Family::Channel,
     Family::Member,
@@ -48,6 +52,8 @@ const SINGLE: [Family; 9] = [
     Family::Account,
     Family::Fanout,
     Family::Applied,
+    Family::About,
+    Family::Notes,
 ];
 
 impl Family {
@@ -78,6 +84,8 @@ impl Family {
             Self::Account => 6,
             Self::Fanout => 7,
             Self::Applied => 8,
+            Self::About => 9,
+            Self::Notes => 10,
             Self::History(number) => SINGLE.len() + usize::from(number),
             Self::Own(slot) => SINGLE.len() + usize::from(HISTORIES_MAX) + usize::from(slot),
         }
@@ -95,6 +103,8 @@ impl Family {
             Self::Account => "account".into(),
             Self::Fanout => "fanout".into(),
             Self::Applied => "applied".into(),
+            Self::About => "about".into(),
+            Self::Notes => "notes".into(),
             Self::History(number) => format!("history{number}"),
             Self::Own(slot) => format!("own{slot}"),
         }

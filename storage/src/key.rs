@@ -7,8 +7,8 @@ use std::ops::Deref;
 use bytes::Buf;
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
-/// Longest key: `member`.
-const KEY_BYTES_MAX: usize = 34;
+/// Room for the longest key.
+const KEY_BYTES_MAX: usize = 38;
 /// Above every key of every family.
 pub(crate) const END: [u8; KEY_BYTES_MAX + 1] = [0xff; KEY_BYTES_MAX + 1];
 
@@ -161,6 +161,30 @@ pub(crate) fn relation(user_id: UserId, other: UserId) -> Key {
     user(user_id).push(other.0.to_be_bytes())
 }
 
+/// What `about` holds of one channel under one tag, and the beginning of its rows.
+#[cfg(test)]
+pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
+    channel(channel_id).push([tag])
+}
+
+/// What `notes` holds of one user under one tag, and the beginning of its rows.
+#[cfg(test)]
+pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
+    user(user_id).push([tag])
+}
+
+/// Partition, channel, tag and the rest of an `about` key.
+pub(crate) fn read_about(mut key: &[u8]) -> Option<(u16, ChannelId, u8, &[u8])> {
+    let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u8().ok()?);
+    Some((row.0, row.1, row.2, key))
+}
+
+/// Partition, user, tag and the rest of a `notes` key.
+pub(crate) fn read_note(mut key: &[u8]) -> Option<(u16, UserId, u8, &[u8])> {
+    let row = (key.try_get_u16().ok()?, UserId(key.try_get_u64().ok()?), key.try_get_u8().ok()?);
+    Some((row.0, row.1, row.2, key))
+}
+
 /// A row of the fan-out log.
 pub(crate) fn fanout(bay: BayId, number: u64) -> Key {
     first_of(bay).push(number.to_be_bytes())
@@ -242,12 +266,24 @@ mod tests {
         assert_eq!(key.len(), 27);
         assert_eq!(key.last(), Some(&2));
         let key = interval(ChannelId(0x0102), UserId(7), Seq(0x0a0b));
-        assert_eq!(key.len(), KEY_BYTES_MAX);
+        assert_eq!(key.len(), 34);
         assert_eq!(key[18..], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
         assert_eq!(position(ChannelId(0x0102), UserId(7))[26..], [0; 8]);
         assert_eq!(&*fanout(BayId(5), 1), [1, 64, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*applied(BayId(63)), [0x0f, 0xc0]);
         assert_eq!(&*generation(BayId(63)), b"bay/\0?");
+    }
+
+    #[test]
+    fn derived_rows_stand_behind_their_channel_or_user() {
+        let (channel, user) = (ChannelId(0x0102), UserId(7));
+        let key = super::about(channel, 3);
+        assert_eq!((key.len(), key.last()), (19, Some(&3)));
+        assert_eq!(read_about(&key), Some((PartitionId::of_channel(channel).0, channel, 3, &[][..])));
+        let key = super::note(user, 2);
+        assert_eq!((key.len(), key.last()), (11, Some(&2)));
+        assert_eq!(read_note(&key), Some((PartitionId::of_user(user).0, user, 2, &[][..])));
+        assert_eq!(read_about(&key), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A data directory of format 1 -> format 2: `maru admin migrate`. Format 1 had K stores (RocksDBs), each with a fan-out
-//! log and marks of its own; format 2 has one, and bays.
+//! A data directory of format 1 -> the present one: `maru admin migrate`. Format 1 had K stores (RocksDBs), each with a
+//! fan-out log and marks of its own; since format 2 there is one, and bays.
 //!
 //! Offline, and without a drain before: what is not applied stays not applied. The new store grows beside the old ones,
 //! and replacing the marker file switches; until then the directory is one of format 1, whose program opens it. A
@@ -20,7 +20,7 @@ use crate::owned::{Owned, Owners};
 use crate::proof;
 use crate::rocks::{RocksRows, Shared};
 use crate::rows::Tier;
-use crate::store::FORMAT;
+use crate::store::{FORMAT, FORMAT_RAISED};
 use crate::value::Layout;
 use crate::view::View;
 use filler::Filler;
@@ -63,7 +63,8 @@ pub fn migrate(dir: &Path, options: &Options) -> Result<Option<Migrated>, StoreE
     };
     match marker.format {
         1 => {}
-        FORMAT => {
+        // A start raises what is older than this format.
+        FORMAT_RAISED..=FORMAT => {
             keep_old(dir)?;
             return Ok(None);
         }

@@ -98,7 +98,7 @@ impl Manifest {
         if head.backup > VERSION || head.data_format > storage::FORMAT {
             return Err(BackupError::Newer { maru: head.maru });
         }
-        if head.data_format < storage::FORMAT {
+        if head.data_format < storage::FORMAT_RAISED {
             return Err(BackupError::Older { maru: head.maru });
         }
         let manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
@@ -270,7 +270,7 @@ mod tests {
         }
         let newer = r#"{"backup":2,"maru":"9.1.0","data_format":2,"more":[]}"#;
         assert!(read(newer).unwrap_err().to_string().contains("maru 9.1.0"));
-        let newer = r#"{"backup":1,"maru":"9.2.0","data_format":3}"#;
+        let newer = r#"{"backup":1,"maru":"9.2.0","data_format":4}"#;
         assert!(read(newer).unwrap_err().to_string().contains("maru 9.2.0"));
         let older = r#"{"backup":1,"maru":"0.0.9","data_format":1}"#;
         assert!(read(older).unwrap_err().to_string().contains("migrate"));
