@@ -19,6 +19,7 @@ mod person;
 mod renew;
 mod restore;
 mod revoke;
+mod search;
 mod stats;
 mod tokens;
 
@@ -240,6 +241,11 @@ enum Task {
         #[command(subcommand)]
         task: families::Task,
     },
+    /// The index that finds messages by their words: status, rebuild.
+    Search {
+        #[command(subcommand)]
+        task: search::Task,
+    },
     /// End the running server as SIGTERM does: it finishes what it has admitted and tells its clients to come back.
     Drain {
         #[command(flatten)]
@@ -356,6 +362,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 Ok(ExitCode::SUCCESS)
             }
             Task::Families { task } => families::run(task, &mut out).await,
+            Task::Search { task } => search::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),
         }

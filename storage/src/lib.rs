@@ -47,4 +47,6 @@ pub use protocol::query::{
     Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,
 };
 pub use rows::Tier;
-pub use store::{FORMAT, FORMAT_RAISED, FamilyError, Moved, OwnFamily, Store, StoreStats};
+pub use store::{
+    FORMAT, FORMAT_RAISED, FamilyError, Followed, ListedTo, Moved, OwnFamily, Store, StoreStats,
+};

@@ -20,6 +20,7 @@ mod operators;
 mod people;
 pub(crate) mod problems;
 mod schema;
+mod search;
 mod second_factor;
 mod tokens;
 mod watching;
@@ -41,7 +42,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 14] {
+fn sections() -> [Section; 15] {
     [
         accounts::section(),
         tokens::section(),
@@ -51,6 +52,7 @@ fn sections() -> [Section; 14] {
         second_factor::section(),
         invites::section(),
         channels::section(),
+        search::section(),
         bots::section(),
         operators::section(),
         keys::section(),

@@ -72,6 +72,7 @@ mod revoked;
 mod rights;
 mod screen;
 mod sdk;
+mod search;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;
 mod slow;
