@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -60,7 +61,12 @@ async fn rebuild(at: &At) -> Result<(), Box<dyn Error>> {
         return Ok(asked.post("/v1/admin/search/rebuild", &Value::Null).await?);
     }
     let _locked = Store::open(&config.data, &config.storage())?;
-    let place = config.data.join(DIRECTORY);
+    remove(&config.data)
+}
+
+/// Removes the index of a stopped directory; the next start makes it.
+pub(super) fn remove(data: &Path) -> Result<(), Box<dyn Error>> {
+    let place = data.join(DIRECTORY);
     if place.exists() {
         std::fs::remove_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
     }

@@ -128,7 +128,7 @@ impl Follower {
                 None => woken.recv().map_err(drop),
             };
         }
-        if self.changes > 0
+        if self.since.is_some()
             && let Err(error) = self.commit()
         {
             tracing::warn!(%error, "the search index was not committed at the end; the next start reads it again");
@@ -161,7 +161,8 @@ impl Follower {
         if waited.is_some_and(|waited| waited >= COMMIT_AFTER) || self.changes >= COMMIT_CHANGES {
             self.commit()?;
         }
-        if more != 0 || !self.heals.is_empty() {
+        // Whoever finds a bit set wakes nobody.
+        if self.shared.grown.load(Ordering::Acquire) != 0 || !self.heals.is_empty() {
             return Ok(Some(Duration::ZERO));
         }
         Ok(self.since.map(|since| COMMIT_AFTER.saturating_sub(since.elapsed()).max(Duration::from_millis(1))))
@@ -263,7 +264,13 @@ impl Follower {
     }
 
     fn commit(&mut self) -> Result<(), Fault> {
-        self.index.commit(&self.places)?;
+        // Of a bay whose log is behind what was read of its histories, the next start compares heads again: only that tells what
+        // of the log is in the index already.
+        let mut places = self.places.clone();
+        for bay in self.heals.keys().chain(self.overlaps.keys()) {
+            places.set(*bay, None);
+        }
+        self.index.commit(&places)?;
         (self.changes, self.since) = (0, None);
         self.newest.clear();
         for bay in BayId::all().filter(|bay| !self.heals.contains_key(bay)) {

@@ -137,6 +137,21 @@ fn what_is_committed_is_found_and_once_after_a_restart() {
 }
 
 #[test]
+fn whoever_sleeps_is_woken() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    for n in 1..=3 {
+        eventually("there is nothing to do", || {
+            search.meter().read().rebuilding == 0 && search.0.grown.load(Ordering::Acquire) == 0
+        });
+        world.say(Some(&search), direct(), "hello");
+        until_found(&search, ANN, "hello", &(1..=n).collect::<Vec<_>>());
+    }
+    following.end();
+}
+
+#[test]
 fn what_was_taken_is_committed_at_the_end() {
     let world = World::new();
     world.lists(ANN, direct());

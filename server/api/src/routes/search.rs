@@ -62,9 +62,18 @@ impl Asked {
         let sender = self.sender.map(|text| parse_id("sender", &text)).transpose()?;
         let (from_ms, to_ms) = (number("from_ms", self.from_ms)?, number("to_ms", self.to_ms)?);
         let (sender, after) = (sender.map(UserId), self.after);
+        if after.as_deref().is_some_and(|after| !is_place(after)) {
+            return Err(refusal(SearchRefusal::After));
+        }
         let words = self.q.ok_or_else(|| ApiError::field("q", "it is missing: what is to be found"))?;
         Ok(Search { user, words, channel, sender, from_ms, to_ms, kind, by_relevance, limit, after })
     }
+}
+
+/// Whether it may be `next` of a page; whoever searches looks closer.
+fn is_place(after: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_hexdigit() || c == '-';
+    after.strip_prefix(['t', 'r']).is_some_and(|rest| rest.len() < 64 && rest.chars().all(is_part))
 }
 
 /// A page of the messages that have these words and that the user may read.
