@@ -20,6 +20,7 @@ mod renew;
 mod restore;
 mod revoke;
 mod search;
+mod show;
 mod stats;
 mod tokens;
 
@@ -246,6 +247,11 @@ enum Task {
         #[command(subcommand)]
         task: search::Task,
     },
+    /// Users, their devices, sessions and channels, on the running server.
+    Show {
+        #[command(subcommand)]
+        task: show::Task,
+    },
     /// End the running server as SIGTERM does: it finishes what it has admitted and tells its clients to come back.
     Drain {
         #[command(flatten)]
@@ -363,6 +369,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
+            Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),
         }

@@ -277,10 +277,10 @@ mod tests {
     #[test]
     fn derived_rows_stand_behind_their_channel_or_user() {
         let (channel, user) = (ChannelId(0x0102), UserId(7));
-        let key = super::about(channel, 3);
+        let key = about(channel, 3);
         assert_eq!((key.len(), key.last()), (19, Some(&3)));
         assert_eq!(read_about(&key), Some((PartitionId::of_channel(channel).0, channel, 3, &[][..])));
-        let key = super::note(user, 2);
+        let key = note(user, 2);
         assert_eq!((key.len(), key.last()), (11, Some(&2)));
         assert_eq!(read_note(&key), Some((PartitionId::of_user(user).0, user, 2, &[][..])));
         assert_eq!(read_about(&key), None);

@@ -15,6 +15,7 @@ mod devices;
 mod families;
 mod invites;
 mod keys;
+mod look;
 mod operation;
 mod operators;
 mod people;
@@ -55,6 +56,7 @@ fn sections() -> [Section; 15] {
         search::section(),
         bots::section(),
         operators::section(),
+        look::section(),
         keys::section(),
         families::section(),
         backups::section(),
