@@ -133,11 +133,7 @@ impl Node {
         events: &Sender<Event>,
     ) -> Result<Self, BootError> {
         let placement = placement(config)?;
-        let chat = driver::reserve(config.listen).map_err(|error| BootError::Listen {
-            what: "the chat port",
-            address: config.listen,
-            error,
-        })?;
+        let chat = chat_port(config)?;
         let Secured { certificates, tls, quic, face } =
             Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
@@ -534,6 +530,11 @@ fn start_families(data: &Arc<Store>, watcher: &Watcher) -> io::Result<Families> 
         let (_, is_low) = space.read();
         !is_low
     })
+}
+
+fn chat_port(config: &Config) -> Result<Reserved, BootError> {
+    let (what, address) = ("the chat port", config.listen);
+    driver::reserve(address).map_err(|error| BootError::Listen { what, address, error })
 }
 
 /// `None`: it is off, or cannot be; nothing else needs it.

@@ -348,10 +348,10 @@ impl Search<'_> {
         let mut scorer = weight.scorer(segment, 1.0)?;
         let alive = segment.alive_bitset();
         let mut doc = scorer.doc();
-        let mut looks = 0;
+        let mut looks = 0u32;
         while doc != TERMINATED {
             looks += 1;
-            if looks % DOCS_PER_LOOK == 0 && Instant::now() >= self.until {
+            if looks.is_multiple_of(DOCS_PER_LOOK) && Instant::now() >= self.until {
                 self.is_cut = true;
                 break;
             }

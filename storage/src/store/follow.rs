@@ -46,7 +46,7 @@ impl Store {
         fault(follow(&self.view(Tier::Once), bay, after, rows))
     }
 
-    /// Keeps the log of `bay` from a number on for a follower, which is not further behind than [`KEPT_ROWS_MAX`]. Nothing of it
+    /// Keeps the log of `bay` from a number on for a follower, which is at most 65,536 rows behind. Nothing of it
     /// outlives the process: a follower says it again before anything is committed.
     pub fn keep_log(&self, bay: BayId, from: u64) {
         if let Some(writer) = self.writer(bay) {
