@@ -44,10 +44,8 @@ fn search() -> Operation {
 
 fn page() -> Value {
     let place = |words: &str| said(number(0, U53_MAX), words);
-    let highlight = json!({
-        "type": "array", "items": number(0, U53_MAX), "minItems": 2, "maxItems": 2,
-        "description": "Begin and end within the snippet, in characters (Unicode scalar values).",
-    });
+    let two = "Begin and end within the snippet, in characters (Unicode scalar values).";
+    let highlight = said(list(number(0, U53_MAX), 2), two);
     let hit = object(
         vec![
             ("channel", channel_id()),

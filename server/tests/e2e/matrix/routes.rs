@@ -214,6 +214,8 @@ impl Place {
             _ => other.user.to_string(),
         };
         let path = operation.path.replace("{id}", &id).replace("{name}", &other.name).replace("{token}", "9");
+        // Whoever searches says for what.
+        let path = if path == "/v1/search" { format!("{path}?q=hello") } else { path };
         let mut body = operation.value["requestBody"]["content"]["application/json"]["example"].clone();
         if let Some(fields) = body.as_object_mut() {
             let is_new = operation.path == "/v1/signup" || operation.path.ends_with("/bots");
