@@ -363,4 +363,4 @@ mod tests;
 use families::Todo;
 pub use families::{FamilyError, Moved, OwnFamily};
 pub(crate) use follow::KEPT_ROWS_MAX;
-pub use follow::{Followed, ListedTo};
+pub use follow::{Followed, ListedTo, LogRow};

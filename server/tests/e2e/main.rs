@@ -80,6 +80,7 @@ mod slow;
 mod small_disk;
 mod terminal;
 mod tls;
+mod tour;
 mod traces;
 mod visits;
 mod watchdog;

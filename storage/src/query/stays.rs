@@ -7,14 +7,12 @@ use super::joined;
 use crate::rows::Found;
 use crate::view::View;
 
+/// Channels, each with when its user was in it.
+pub type Stays = Vec<(ChannelId, Vec<Interval>)>;
+
 /// Those above `after`, rising; whether more follow. The stays are read at the channels: they say at once who has left, and
 /// the user's own list says only which channels to ask.
-pub(crate) fn page(
-    view: &View<'_>,
-    user: UserId,
-    after: ChannelId,
-    limit: usize,
-) -> Found<(Vec<(ChannelId, Vec<Interval>)>, bool)> {
+pub(crate) fn page(view: &View<'_>, user: UserId, after: ChannelId, limit: usize) -> Found<(Stays, bool)> {
     let Some(from) = after.0.checked_add(1).map(ChannelId) else { return Ok((Vec::new(), false)) };
     let mut listed = joined::listed(view, user, from, limit)?;
     let more = listed.len() > limit;

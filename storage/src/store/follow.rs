@@ -10,7 +10,7 @@ use super::{Store, exists, fault, log_end};
 use crate::error::StoreError;
 use crate::family::Family;
 use crate::key;
-use crate::query::stays;
+use crate::query::stays::{self, Stays};
 use crate::rows::{Direction, Found, Tier};
 use crate::value;
 use crate::view::{View, damaged};
@@ -20,11 +20,14 @@ const BYTES_MAX: usize = 4 << 20;
 /// A log is kept for a follower that is so many rows behind; who is further behind reads histories.
 pub(crate) const KEPT_ROWS_MAX: u64 = 65_536;
 
+/// A row of a log: its number and its messages.
+pub type LogRow = (u64, Vec<(ChannelId, Seq, Frame)>);
+
 /// What a bay's log says behind a number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Followed {
-    /// The next rows, each with its messages; none when there are no more.
-    Rows(Vec<(u64, Vec<(ChannelId, Seq, Frame)>)>),
+    /// The next rows; none when there are no more.
+    Rows(Vec<LogRow>),
     /// What comes next is not in the log, or never was: the follower's past is another one.
     Gap,
 }
@@ -80,13 +83,7 @@ impl Store {
     ///
     /// # Errors
     /// The rows cannot be read.
-    #[allow(clippy::type_complexity)]
-    pub fn stays(
-        &self,
-        user: UserId,
-        after: ChannelId,
-        limit: usize,
-    ) -> Result<(Vec<(ChannelId, Vec<Interval>)>, bool), StoreError> {
+    pub fn stays(&self, user: UserId, after: ChannelId, limit: usize) -> Result<(Stays, bool), StoreError> {
         fault(stays::page(&self.view(Tier::Any), user, after, limit))
     }
 
