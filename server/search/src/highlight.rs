@@ -127,16 +127,15 @@ mod tests {
 
     #[test]
     fn a_long_text_is_shown_around_it() {
+        let place = |text: &str, query: &str| {
+            let found = snippet(text, &Sought::parse(query).unwrap());
+            assert_eq!((found.text.chars().count(), found.highlights.len()), (SNIPPET_CHARS, 1));
+            (found.at, found.of, found.highlights[0].start, found.highlights[0].end)
+        };
         let text = format!("{} 찾았다 {}", "가".repeat(500), "나".repeat(500));
-        let found = snippet(&text, &Sought::parse("찾았다").unwrap());
-        assert_eq!((found.at, found.of), (501 - SNIPPET_LEAD, 1005));
-        assert_eq!(found.highlights, [SNIPPET_LEAD..SNIPPET_LEAD + 3]);
-        assert_eq!(found.text.chars().count(), SNIPPET_CHARS);
+        assert_eq!(place(&text, "찾았다"), (501 - SNIPPET_LEAD, 1005, SNIPPET_LEAD, SNIPPET_LEAD + 3));
         let at_the_end = format!("{} 끝", "가".repeat(500));
-        let found = snippet(&at_the_end, &Sought::parse("끝").unwrap());
-        assert_eq!(
-            (found.at, found.highlights),
-            (502 - SNIPPET_CHARS, vec![SNIPPET_CHARS - 1..SNIPPET_CHARS])
-        );
+        let last = (502 - SNIPPET_CHARS, 502, SNIPPET_CHARS - 1, SNIPPET_CHARS);
+        assert_eq!(place(&at_the_end, "끝"), last);
     }
 }
