@@ -29,7 +29,7 @@ fn search() -> Operation {
     Operation::new("GET", "/v1/search", "search", "Find messages by their words")
         .about("What is in channels that one is or was in, of the time that one was in them.")
         .bearer()
-        .in_query("q", said(text(1, WORDS_CHARS_MAX), syntax), "anybody")
+        .in_query_always("q", said(text(1, WORDS_CHARS_MAX), syntax), "anybody")
         .in_query("channel", said(channel_id(), "Only there."), "7310442183966793728")
         .in_query("sender", said(id(), "Only of this user."), "7310442183966793728")
         .in_query("from_ms", time("Only from this time on, milliseconds since 1970."), "1760000000000")
