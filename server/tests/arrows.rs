@@ -16,11 +16,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shard", &["protocol"]),
     ("edge", &["protocol"]),
     ("api", &["protocol"]),
+    ("search", &["protocol"]),
     ("client", &["protocol"]),
     ("sim", &["protocol", "shard", "client", "storage"]),
     ("loadgen", &["protocol", "client"]),
-    ("server", &["protocol", "storage", "shard", "edge", "api", "client"]),
-    ("benches", &["protocol", "storage", "shard", "edge", "api", "client", "server"]),
+    ("server", &["protocol", "storage", "shard", "edge", "api", "search", "client"]),
+    ("benches", &["protocol", "storage", "shard", "edge", "api", "search", "client", "server"]),
 ];
 
 /// Arrows that are allowed only without the default features: the simulator compiles neither RocksDB nor sockets.
