@@ -171,6 +171,23 @@ pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
 }
 
+/// What a user has noted of one channel, and the beginning of the rows of that.
+pub(crate) fn note_about(user: UserId, tag: u8, about: ChannelId) -> Key {
+    note(user, tag).push(about.0.to_be_bytes())
+}
+
+/// One of several notes of one channel: a thread, or the seq of the note itself.
+pub(crate) fn note_at(user: UserId, tag: u8, about: ChannelId, at: u64) -> Key {
+    note_about(user, tag, about).push(at.to_be_bytes())
+}
+
+/// Channel and place of such a note, from the rest of its key; prefs have no place.
+pub(crate) fn read_note_place(mut rest: &[u8]) -> Option<(ChannelId, Option<u64>)> {
+    let about = ChannelId(rest.try_get_u128().ok()?);
+    let at = if rest.is_empty() { None } else { Some(rest.try_get_u64().ok()?) };
+    rest.is_empty().then_some((about, at))
+}
+
 /// Partition, channel, tag and the rest of an `about` key.
 pub(crate) fn read_about(mut key: &[u8]) -> Option<(u16, ChannelId, u8, &[u8])> {
     let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u8().ok()?);

@@ -38,6 +38,7 @@ mod clock;
 mod command;
 mod event;
 pub mod limits;
+mod own;
 mod pace;
 mod pending;
 mod request;
@@ -46,7 +47,8 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-pub use event::{About, Content, Event, History, Message, RequestId};
+pub use event::{About, ChannelList, Content, Event, History, Message, Place, RequestId};
+pub use own::{Around, ListOrder};
 pub use reread::{Known, Reread};
 
 use pace::{Pace, Priced, Turn};

@@ -117,7 +117,7 @@ pub struct GetChannels {
     pub limit: u32,
 }
 
-/// CHANNELS v1: rising by channel id.
+/// CHANNELS v1: rising by channel id; version 2 can have another order.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Channels {
     /// The page.
@@ -152,7 +152,7 @@ pub struct MarkRead {
     pub seq: u64,
 }
 
-fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
+pub(super) fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
     if found == 0 || found > max {
         return Err(Refusal::new(Code::Limit, "limit", format!("{found}; must be 1 to {max}")));
     }

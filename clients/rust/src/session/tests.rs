@@ -13,6 +13,7 @@ use super::limits::{IN_FLIGHT_MAX, PENDING_MAX, WELCOME_WAIT_MS};
 use super::{About, Config, Content, Event, Saved, Session, State};
 
 mod cut;
+mod own;
 mod pace;
 mod reread;
 

@@ -115,7 +115,7 @@ fn answer(model: &mut Model, channel: ChannelId, before: Option<Seq>, messages: 
     let request = RequestId(1000);
     model.asked.insert(request, Ask::History { channel, before, limit: 100 });
     let (from, to) = (messages[0].seq, messages[messages.len() - 1].seq);
-    model.take(Event::History(History { request, channel, from, to, head: to, more, messages }));
+    model.take(Event::History(History { request, channel, from, to, head: to, more, place: None, messages }));
 }
 
 /// Takes the question for what is older.
