@@ -65,11 +65,11 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         Query::History { page, .. } => page.messages < rows,
         Query::Window { .. }
         | Query::Joined { .. }
+        | Query::Membership { .. }
+        | Query::Earlier { .. }
         | Query::Listing { .. }
         | Query::Notes { .. }
         | Query::Around { .. }
-        | Query::Membership { .. }
-        | Query::Earlier { .. }
         | Query::Replay { .. } => false,
     }
 }

@@ -152,6 +152,8 @@ impl Device {
         match event {
             Event::History(page) => self.asked.remove(&page.request),
             Event::Channels { request, .. }
+            | Event::List { request, .. }
+            | Event::Notes { request, .. }
             | Event::Members { request, .. }
             | Event::Done(request)
             | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),
