@@ -90,6 +90,9 @@ impl Person {
             Event::List { list, .. } => self.show_list(list).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
             Event::Rejected { about, reject } => {
+                if let About::Send(id) = about {
+                    self.noted.remove(&id);
+                }
                 let what = match about {
                     About::Send(id) => match self.sends.remove(&id) {
                         Some((_, Some(text))) => format!("Not sent: {}", text::cut(&apart(&text), 40)),
