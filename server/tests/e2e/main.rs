@@ -75,6 +75,7 @@ mod screen;
 mod sdk;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;
+mod show;
 mod slow;
 mod small_disk;
 mod terminal;
