@@ -168,7 +168,6 @@ pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
 }
 
 /// What `notes` holds of one user under one tag, and the beginning of its rows.
-#[cfg(test)]
 pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
 }
