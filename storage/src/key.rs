@@ -300,6 +300,11 @@ mod tests {
         assert_eq!((key.len(), key.last()), (11, Some(&2)));
         assert_eq!(read_note(&key), Some((PartitionId::of_user(user).0, user, 2, &[][..])));
         assert_eq!(read_about(&key), None);
+        let key = note_at(user, 4, channel, 0x0a);
+        assert_eq!((key.len(), key.get(10), key.last()), (35, Some(&4), Some(&0x0a)));
+        assert_eq!(key.get(11..).and_then(read_note_place), Some((channel, Some(0x0a))));
+        let key = note_about(user, 3, channel);
+        assert_eq!(key.get(11..).and_then(read_note_place), Some((channel, None)));
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn a_jump_shows_what_was_said_around_a_place() {
     let token = tokio::runtime::Runtime::new()
         .unwrap()
         .block_on(async { node.account().login("ann", "long enough 1", None).await.unwrap().token });
-    let (id, before) = (direct.as_str().unwrap(), "before=3&around=5");
+    let (id, before) = (direct.as_str().unwrap(), "before=3&around=five");
     let page = body(&node.ask("GET", &format!("/v1/channels/{id}/messages?around=10&limit=4"), &token, None));
     assert_eq!((&page["pivot"], &page["from"], &page["more_before"]), (&json!(10), &json!(8), &json!(true)));
     let wrong = node.ask("GET", &format!("/v1/channels/{id}/messages?{before}"), &token, None);

@@ -96,7 +96,7 @@ fn messages() -> Operation {
         ("more_after", said(flag(), "Around a place: more may be read above `to`.")),
     ];
     reads("/v1/channels/{id}/messages", "listMessages", "Read what was said in a channel")
-        .about("The newest, those before a seq, or those after one; `next` goes on in the same direction. Or those around a place, half of them before it.")
+        .about("The newest, those before a seq, or those after one; `next` goes on in the same direction. Or those around a place, half of them before it: the first of `around`, `at_ms` and `first_unread` counts, and `before` and `after` then do not.")
         .in_query("around", seq_text("Messages around this seq."), "50")
         .in_query("at_ms", said(text(1, 16), "Messages around the first at or after this time, in milliseconds since the Unix epoch."), "1790000000000")
         .in_query("first_unread", said(word(&["true", "false"]), "Messages around the first that was not read."), "true")

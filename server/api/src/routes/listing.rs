@@ -21,17 +21,16 @@ pub(super) fn request(
         "changed" => ORDER_CHANGED,
         _ => return Err(ApiError::field("order", "must be id, recent or changed")),
     };
-    match (order, at) {
-        (ORDER_ID, Some(_)) => return Err(ApiError::field("at", "by id pages go on with after")),
-        (ORDER_CHANGED, None) => return Err(ApiError::field("at", "missing: the cursor of an earlier list")),
-        _ => {}
+    if order == ORDER_CHANGED && at.is_none() {
+        return Err(ApiError::field("at", "missing: the cursor of an earlier list"));
     }
-    if order != ORDER_ID && after.is_some() {
-        return Err(ApiError::field("after", "goes with the order id; others go on with at"));
-    }
+    // By id pages go on with `after`, in the other orders with `at`; the other of the two does not count.
     let after = after.map_or(Ok(0), |after| parse_channel("after", &after).map(|channel| channel.0))?;
     let (generation, at) = at.map_or(Ok((0, 0)), position)?;
-    Ok(GetChannelsV2 { generation, at, order, after, limit })
+    Ok(match order {
+        ORDER_ID => GetChannelsV2 { generation: 0, at: 0, order, after, limit },
+        _ => GetChannelsV2 { generation, at, order, after: 0, limit },
+    })
 }
 
 /// A position in an inbox: its life and the number there.

@@ -71,7 +71,8 @@ fn limit(asked: Option<String>) -> Result<u32, ApiError> {
     within.ok_or_else(|| ApiError::field("limit", format_args!("{limit}; must be 1 to {PAGE_MESSAGES_MAX}")))
 }
 
-/// The place to read around, if one is named: which kind of place, and the number that goes with it.
+/// The place to read around, if one is named: which kind of place, and the number that goes with it. All are looked at, and
+/// the first counts.
 fn place(window: &Window) -> Result<Option<(u8, u64)>, ApiError> {
     let number = |field, text: &Option<String>, around: u8| {
         let number = text.as_ref().map(|text| parse_number(field, text)).transpose()?;
@@ -83,16 +84,8 @@ fn place(window: &Window) -> Result<Option<(u8, u64)>, ApiError> {
         Some(_) => return Err(ApiError::field("first_unread", "must be true or false")),
     };
     let seq = number("around", &window.around, AROUND_SEQ)?;
-    let places = [seq, number("at_ms", &window.at_ms, AROUND_TIME)?, unread];
-    let mut named = places.into_iter().flatten();
-    let place = named.next();
-    if named.next().is_some() || (place.is_some() && (window.after.is_some() || window.before.is_some())) {
-        return Err(ApiError::field(
-            "around",
-            "one of around, at_ms and first_unread, without before and after",
-        ));
-    }
-    Ok(place)
+    let time = number("at_ms", &window.at_ms, AROUND_TIME)?;
+    Ok(seq.or(time).or(unread))
 }
 
 /// A page around a place, in rising order.
