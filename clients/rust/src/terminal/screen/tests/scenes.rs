@@ -99,7 +99,7 @@ pub(super) fn connected() -> Model {
     model.take(listed(vec![
         quiet(item(bob(), 200, 198, 2, "")),
         (item(floor(), 9, 6, 3, "floor"), ChannelDetail { pinned: 1, ..detail(0, "") }),
-        (item(direct(MINJI), 5, 5, 0, ""), detail(5, "see you\x1b[2J at five, at the usual place")),
+        (item(direct(MINJI), 5, 5, 0, ""), detail(5, "see you at five, at the usual place")),
         (item(direct(YAEL), 3, 3, 0, ""), ChannelDetail { has_draft: true, ..detail(0, "") }),
         quiet(ChannelItem { member: false, ..item(ChannelId(78), 4, 4, 0, "old project, long ended") }),
     ]));
