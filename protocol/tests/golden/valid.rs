@@ -96,14 +96,8 @@ fn own() -> Vec<Valid> {
         notify: 1,
         archived: true,
     };
-    let plain = SetPrefs {
-        muted_until_ms: 0,
-        pinned: 0,
-        marked_unread: false,
-        notify: 0,
-        archived: false,
-        ..prefs.clone()
-    };
+    let plain =
+        SetPrefs { muted_until_ms: 0, pinned: 0, marked_unread: false, notify: 0, archived: false, ..prefs };
     let draft = |text: &str| SetDraft { channel: OWN, about: GROUP, thread: 7, text: text.to_owned() };
     let get = GetNotes { about: 0, after_about: 0, after: 0, what: 0, limit: 500 };
     let item = DraftItem { about: GROUP, thread: 0, time_ms: TIME_MS, text: "to be continued".to_owned() };
@@ -152,8 +146,7 @@ fn lists() -> Vec<Valid> {
         items: vec![item],
         more: true,
     };
-    let none =
-        ChannelsV2 { details: vec![], items: vec![], more: false, needs_snapshot: true, ..page.clone() };
+    let none = ChannelsV2 { details: vec![], items: vec![], more: false, needs_snapshot: true, ..page };
     let around = |around, at| {
         let (channel, before) = (GROUP, U53_MAX);
         GetHistoryV2 { at, around, channel, after: 0, before, limit: 50, newest: false }

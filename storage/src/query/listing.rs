@@ -58,6 +58,9 @@ pub(super) fn page(view: &View<'_>, user: UserId, order: ListOrder, limit: u32) 
     Ok(page.listing)
 }
 
+/// The newest pointer of each channel, falling by position.
+type Newest = Vec<(InboxSeq, ChannelId, Seq)>;
+
 struct Page<'a> {
     view: &'a View<'a>,
     user: UserId,
@@ -235,7 +238,7 @@ fn walk(
     user: UserId,
     (low, upper): (InboxSeq, InboxSeq),
     channels: usize,
-) -> Found<(Vec<(InboxSeq, ChannelId, Seq)>, InboxSeq)> {
+) -> Found<(Newest, InboxSeq)> {
     let (mut seen, mut newest, mut end, mut pointers) = (BTreeSet::new(), Vec::new(), upper, 0);
     each_pointer(view, user, (low, upper), &mut |at, channel, seq| {
         pointers += 1;

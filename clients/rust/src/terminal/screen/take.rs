@@ -105,7 +105,7 @@ impl Model {
         one.last_ms = one.last_ms.max(message.time_ms);
         if message.seq > one.head {
             one.head = message.seq;
-            one.preview = preview(&message).or(one.preview.take());
+            one.preview = preview(&message).or_else(|| one.preview.take());
             let counts = matches!(message.content, Content::Text(_)) && message.sender != me;
             if counts && !is_seen {
                 one.unread += 1;
@@ -155,7 +155,7 @@ impl Model {
         one.head = one.head.max(seq);
         if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
             let content = Content::Text(one.sending.remove(place).text);
-            one.preview = preview_of(me, &content).or(one.preview.take());
+            one.preview = preview_of(me, &content).or_else(|| one.preview.take());
             if one.from.is_some() || one.is_loading {
                 one.insert(Message { channel, seq, time_ms, sender: me, send_id, content });
                 one.trim(LOG_MAX, LOG_BYTES_MAX);
