@@ -1,16 +1,15 @@
 //! What must hold for any bytes whatever. Shared by the fuzz targets and by the seeded mutation test, so that both
 //! search for the same bugs.
 
+use protocol::body::list::{ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, Receipts, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
 };
+use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, WelcomeV2};
-use protocol::body::sync::{
-    Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
-    SendAck,
-};
+use protocol::body::sync::{Complete, CursorAck, GetMembers, MarkRead, Members, SendAck};
 use protocol::body::{Body, KINDS, check, encode, is_readable, read};
 use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, PositionRow};
 use protocol::cost::{FRAME_TOKENS_MAX, tokens};
@@ -62,9 +61,9 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup Hello WelcomeV2 Reauth
-        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
-        MarkRead MarkDelivered Receipts GetReceipts Typing Reject)
+    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello WelcomeV2 Reauth
+        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistoryV2 HistoryPageV2 GetMembers Members GetChannelsV2 ChannelsV2
+        MarkRead MarkDelivered Receipts GetReceipts Typing GetNotes Notes Reject)
 }
 
 /// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events

@@ -4,10 +4,12 @@
 //! cluster its encoding is what a node's replicated log holds. Keys and families are storage's own.
 
 mod encoding;
+mod note;
 mod values;
 mod weight;
 
 pub use encoding::BatchFault;
+pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -142,6 +144,15 @@ pub enum Row {
         first: InboxSeq,
         /// The messages, in order; never empty.
         entries: Vec<(ChannelId, Seq)>,
+    },
+    /// What a user has noted for its own devices: what now holds, besides the message that says so.
+    Note {
+        /// Who.
+        user: UserId,
+        /// The message in the user's own channel.
+        seq: Seq,
+        /// What.
+        note: Note,
     },
     /// The fan-out logs of other bays are applied to this bay's inboxes up to and with these numbers. The mark of a source
     /// that is not named stays as it is.

@@ -105,7 +105,12 @@ struct Job {
 /// A page is for one device; everything else is a load.
 fn is_page(query: &Query) -> bool {
     match query {
-        Query::Inbox { .. } | Query::History { .. } | Query::Joined { .. } => true,
+        Query::Inbox { .. }
+        | Query::History { .. }
+        | Query::Around { .. }
+        | Query::Joined { .. }
+        | Query::Listing { .. }
+        | Query::Notes { .. } => true,
         Query::User(_)
         | Query::Channel(_)
         | Query::Window { .. }

@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{Part, Relation, Row};
+use protocol::commit::{Note, Part, Relation, Row};
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
 use crate::family::Family;
@@ -42,6 +42,7 @@ pub(crate) fn part(
             Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } | Row::Relation { .. } => {
                 user_row(row, sink);
             }
+            Row::Note { user, seq, note: what } => note(*user, *seq, what, sink),
             Row::Run { user, first, entries } => run(*user, *first, entries, scratch, sink),
             Row::Joined { user, channel, joined } => {
                 joined_row((*user, *channel), JoinedTag::Joined, *joined, sink);
@@ -101,8 +102,22 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Device { user, .. }
         | Row::DeviceGone { user, .. }
         | Row::Account { user, .. }
-        | Row::Relation { user, .. } => Some(BayId::of_user(*user)),
+        | Row::Relation { user, .. }
+        | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
+    }
+}
+
+/// What now holds; what says nothing has no row.
+fn note(user: UserId, seq: Seq, note: &Note, sink: &mut dyn Sink) {
+    let (at, value) = note.place(seq);
+    let key = match at {
+        Some(at) => key::note_at(user, note.tag(), note.about(), at),
+        None => key::note_about(user, note.tag(), note.about()),
+    };
+    match value {
+        Some(value) => sink.put(Family::Notes, &key, &value),
+        None => sink.delete(Family::Notes, &key),
     }
 }
 

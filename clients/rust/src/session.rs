@@ -39,6 +39,7 @@ mod command;
 mod event;
 pub mod limits;
 mod marks;
+mod own;
 mod pace;
 mod pending;
 mod request;
@@ -47,7 +48,8 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-pub use event::{About, Content, Event, History, Message, RequestId};
+pub use event::{About, ChannelList, Content, Event, History, Message, Place, RequestId};
+pub use own::{Around, ListOrder};
 pub use reread::{Known, Reread};
 
 use pace::{Pace, Priced, Turn};

@@ -117,7 +117,7 @@ pub struct GetChannels {
     pub limit: u32,
 }
 
-/// CHANNELS v1: rising by channel id.
+/// CHANNELS v1: rising by channel id; version 2 can have another order.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Channels {
     /// The page.

@@ -14,7 +14,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Relation, Row};
+use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
 use crate::partition::BAYS;
@@ -46,6 +46,7 @@ mod tag {
     pub(super) const RUN: u8 = 16;
     pub(super) const MARKS: u8 = 17;
     pub(super) const RELATION: u8 = 18;
+    pub(super) const NOTE: u8 = 24;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -171,6 +172,7 @@ impl Row {
             Self::Run { .. } => tag::RUN,
             Self::Marks { .. } => tag::MARKS,
             Self::Relation { .. } => tag::RELATION,
+            Self::Note { .. } => tag::NOTE,
         }
     }
 
@@ -230,6 +232,11 @@ impl Row {
                 out.put_u64_le(first.0);
                 put_pointers(entries, out);
             }
+            Self::Note { user, seq, note } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(seq.0);
+                note.encode(out);
+            }
             Self::Marks { through } => {
                 for (bay, number) in through {
                     out.put_u16_le(bay.0);
@@ -263,6 +270,7 @@ impl Row {
             tag::RUN => fields.run(),
             tag::MARKS => fields.marks(),
             tag::RELATION => fields.relation(),
+            tag::NOTE => Note::row(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

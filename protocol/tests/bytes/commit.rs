@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Part, Policy, PositionRow,
-    Relation, Row,
+    AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify, Part, Policy,
+    PositionRow, Prefs, Relation, Row,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -50,10 +50,19 @@ fn one_of_each() -> Batch {
         Row::Run { user, first: InboxSeq(0x55), entries: vec![(channel, seq), (channel, Seq(0x45))] },
         Row::Marks { through: vec![(BayId(12), 13), (BayId(63), 0x0e0f)] },
         Row::Relation { user, other: UserId(0x88), relation: BOTH },
+        Row::Note { user, seq, note: Note::Prefs { about: channel, prefs: PREFS } },
     ];
     let parts = vec![Part { bay: BayId(2), rows }, Part { bay: BayId(63), rows: second }];
     Batch { shard: ShardId(0x0102), number: 0x0304, parts }
 }
+
+const PREFS: Prefs = Prefs {
+    muted_until_ms: 0x0102,
+    pinned: 3,
+    marked_unread: true,
+    notify: Notify::Mentions,
+    archived: false,
+};
 
 const BOTH: Relation = Relation { is_friend: true, is_blocked: true };
 
@@ -74,11 +83,13 @@ const GOLDEN: &str = "
     0e3400000033000000000000000000000000000000110000000000000044000000000000000103000000026600000000
     000000eba788eba3a8
     0f290000003300000000000000000000000000000011000000000000000144000000000000007700000000000000
-    3f007800000003000000
+    3f00ad00000004000000
     10400000001100000000000000550000000000000033000000000000000000000000000000440000000000000033000000
     0000000000000000000000004500000000000000
     11140000000c000d000000000000003f000f0e000000000000
     12110000001100000000000000880000000000000003
+    18300000001100000000000000440000000000000033000000000000000000000000000000030102010000000000000300000001
+    01
 ";
 
 fn hex(bytes: &[u8]) -> String {

@@ -111,7 +111,12 @@ fn costs() -> String {
         ("its body".to_owned(), "1 for each whole `token_bytes` of it".to_owned()),
         ("CREATE_GROUP, ADD_MEMBERS, INVITE_MEMBERS".to_owned(), "1 for each user in `members`".to_owned()),
         ("GET_HISTORY".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
-        ("GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS".to_owned(), page(limits::LIST_ITEMS_MAX)),
+        ("GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS, GET_NOTES".to_owned(), page(limits::LIST_ITEMS_MAX)),
+        (
+            "GET_CHANNELS v2 with an order other than by id".to_owned(),
+            format!("{} besides", cost::TOKEN_WALK),
+        ),
+        ("SET_DRAFT".to_owned(), format!("{} besides", cost::TOKEN_DRAFT)),
     ];
     let mut out = "| what | tokens, added up |\n|---|---|\n".to_owned();
     for (what, tokens) in rows {

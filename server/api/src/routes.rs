@@ -94,6 +94,7 @@ mod docs;
 mod invites;
 mod jwt;
 mod known;
+mod listing;
 mod login;
 mod messages;
 mod operate;

@@ -28,6 +28,15 @@ pub(crate) enum Asked {
         origin: Origin,
         id: u64,
     },
+    /// Version 2 of the list of channels.
+    Listing {
+        origin: Origin,
+        id: u64,
+    },
+    Notes {
+        origin: Origin,
+        id: u64,
+    },
     /// When a reader of history was a member; what was stored when it was asked.
     Membership {
         submit: Submit,
@@ -57,7 +66,12 @@ impl Asked {
     /// Whether it is answered with a page for a device. The readers serve loads first.
     fn is_page(&self) -> bool {
         match self {
-            Self::Page(_) | Self::History(_) | Self::Channels { .. } | Self::Created(_) => true,
+            Self::Page(_)
+            | Self::History(_)
+            | Self::Channels { .. }
+            | Self::Listing { .. }
+            | Self::Notes { .. }
+            | Self::Created(_) => true,
             Self::User(_)
             | Self::Channel(_)
             | Self::Window(_)

@@ -149,7 +149,8 @@ impl Channel {
         let exists = row.is_some() || id.users().is_some();
         let mut members: BTreeMap<UserId, Member> = members.into_iter().collect();
         for user in id.users().into_iter().flat_map(<[UserId; 2]>::from) {
-            // The two of a direct channel are in it for ever; their rows only say how far they have come.
+            // The two of a direct channel, or the one of an own, are in it for ever; their rows only say how far they
+            // have come.
             members.entry(user).or_insert_with(|| Member { joined: Seq(1), number: 1, ..Member::default() });
         }
         let name = row.map(|row| row.name).unwrap_or_default();
@@ -396,6 +397,10 @@ impl Channel {
     /// Who must be asked before this frame can have a seq.
     fn questions(&self, submit: &Submit, withdrawals: &Withdrawals) -> Questions {
         let sender = submit.origin.user;
+        if self.id.owner().is_some() {
+            // Nobody is asked whether they may write to themselves, and that begins no conversation.
+            return Questions::default();
+        }
         if let Some((small, large)) = self.id.users() {
             let [by_small, by_large] = self.consents;
             let (other, given) = if sender == small { (large, by_large) } else { (small, by_small) };

@@ -1,11 +1,12 @@
 //! What a device asks of its home: frames in, answers and pages out.
 
 use bytes::Bytes;
+use protocol::body::list::{GetChannelsV2, GetHistoryV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::Change;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
-use protocol::body::{self, Checked, CheckedFrame};
+use protocol::body::{self, Body, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::{
@@ -61,8 +62,7 @@ impl Shard {
             Kind::HEARTBEAT => self.heartbeat(session_id, &frame),
             Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
             Kind::GET_HISTORY => {
-                let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
-                let frame = CheckedFrame::request::<GetHistory>(frame, channel)?;
+                let frame = history_request(frame)?;
                 self.reserve_page(session_id, &frame)?;
                 self.submit_hop(session_id, origin, frame)
             }
@@ -72,7 +72,11 @@ impl Shard {
                 self.reserve_page(session_id, &frame)?;
                 self.submit_hop(session_id, origin, frame)
             }
+            Kind::GET_CHANNELS if frame.header().version == GetChannelsV2::VERSION => {
+                self.get_listing(session_id, origin, &frame)
+            }
             Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
+            Kind::GET_NOTES => self.get_notes(session_id, origin, &frame),
             Kind::MARK_READ => {
                 let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
                 let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
@@ -356,6 +360,15 @@ fn goes_to_a_channel(kind: Kind) -> bool {
         || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_RECEIPTS)
         // What is not answered forgives nothing.
         || matches!(kind, Kind::MARK_READ | Kind::MARK_DELIVERED | Kind::TYPING)
+}
+
+fn history_request(frame: Frame) -> Result<CheckedFrame, Refusal> {
+    if frame.header().version == GetHistoryV2::VERSION {
+        let channel = |get: Checked<'_, GetHistoryV2>| ChannelId(get.channel.to_native());
+        return CheckedFrame::request::<GetHistoryV2>(frame, channel);
+    }
+    let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
+    CheckedFrame::request::<GetHistory>(frame, channel)
 }
 
 /// A direct channel is for its two users.

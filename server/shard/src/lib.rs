@@ -40,6 +40,7 @@ mod invariant;
 mod ledger;
 pub mod limits;
 mod link;
+mod listing;
 mod lists;
 mod membership;
 mod memory;

@@ -156,6 +156,8 @@ impl Device {
         match event {
             Event::History(page) => self.asked.remove(&page.request),
             Event::Channels { request, .. }
+            | Event::List { request, .. }
+            | Event::Notes { request, .. }
             | Event::Members { request, .. }
             | Event::Receipts { request: Some(request), .. }
             | Event::Done(request)

@@ -31,10 +31,15 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
                 at_home(bay, BayId::of_channel(*channel), row)?;
                 oracle.add_position(*channel, *user, *position)?;
             }
+            Row::Note { user, seq, note } => {
+                at_home(bay, BayId::of_user(*user), row)?;
+                oracle.add_note(*user, *seq, note);
+            }
             _ => {}
         }
     }
     members(oracle, batch, &heads)?;
+    messages(batch).try_for_each(|(channel, seq)| oracle.is_noted(channel, seq))?;
     for (bay, row) in rows(batch) {
         if let Row::Run { user, first, entries } = row {
             at_home(bay, BayId::of_user(*user), row)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use client::session::Known;
 use protocol::body::message::{self, Change, Message};
-use protocol::commit::{Interval, PositionRow};
+use protocol::commit::{Interval, Note, PositionRow};
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
@@ -78,6 +78,10 @@ pub struct History {
     positions: BTreeMap<UserId, PositionRow>,
     /// A group's names, each with the seq that gave it.
     names: Vec<(Seq, String)>,
+    /// What its messages note, in an own channel; by seq.
+    notes: BTreeMap<Seq, Note>,
+    /// What rows say that they note.
+    rows: BTreeMap<Seq, Note>,
 }
 
 /// A user's durable pointers.
@@ -233,7 +237,8 @@ impl Oracle {
 
     /// The bans that keep `user` from writing to the other of a direct channel now.
     fn bans_against(&self, channel: ChannelId, user: UserId) -> Vec<u64> {
-        let Some((small, large)) = channel.users() else { return Vec::new() };
+        // Nobody is asked about oneself.
+        let Some((small, large)) = channel.users().filter(|(a, b)| a != b) else { return Vec::new() };
         let other = if user == small { large } else { small };
         [(other, Some(user)), (other, None)].iter().filter_map(|ban| self.bans.get(ban).copied()).collect()
     }
@@ -242,6 +247,9 @@ impl Oracle {
     #[must_use]
     pub fn may_need_consent(&self, channel: ChannelId, user: UserId) -> bool {
         let Some((small, large)) = channel.users() else { return true };
+        if small == large {
+            return false;
+        }
         let other = if user == small { large } else { small };
         self.said_no.contains(&(other, Some(user))) || self.said_no.contains(&(other, None))
     }
@@ -399,6 +407,40 @@ impl Oracle {
         Ok(())
     }
 
+    /// Adds a durable row of what a user has noted.
+    pub(crate) fn add_note(&mut self, user: UserId, seq: Seq, note: &Note) {
+        self.channels.entry(ChannelId::own(user)).or_default().rows.insert(seq, *note);
+    }
+
+    /// Whether the row of what a message notes became durable with it.
+    ///
+    /// # Errors
+    /// It did not, or says something else.
+    pub(crate) fn is_noted(&self, channel: ChannelId, seq: Seq) -> Check {
+        let Some(history) = self.channels.get(&channel) else { return Ok(()) };
+        let (says, row) = (history.notes.get(&seq), history.rows.get(&seq));
+        if says != row {
+            broken!("{channel:?} {seq}: the message notes {says:?}, its row {row:?}");
+        }
+        Ok(())
+    }
+
+    /// What a user has noted, as the messages of the own channel say one after the other; by the place of its row.
+    #[must_use]
+    pub fn notes(&self, user: UserId) -> BTreeMap<(u8, ChannelId, Option<u64>), (Seq, Note)> {
+        let mut noted = BTreeMap::new();
+        let history = self.channels.get(&ChannelId::own(user));
+        for (seq, note) in history.into_iter().flat_map(|history| &history.notes) {
+            let (at, value) = note.place(*seq);
+            let place = (note.tag(), note.about(), at);
+            match value {
+                Some(_) => drop(noted.insert(place, (*seq, *note))),
+                None => drop(noted.remove(&place)),
+            }
+        }
+        noted
+    }
+
     /// Adds a durable pointer.
     ///
     /// # Errors
@@ -521,7 +563,12 @@ impl History {
         };
         let change = message.change();
         if let Some((small, large)) = channel.users() {
-            let may = change.is_none() && (fact.sender == small || fact.sender == large);
+            let mut may = change.is_none();
+            if let Some(Change::Notes(note)) = change.filter(|_| small == large) {
+                self.notes.insert(seq, note);
+                may = true;
+            }
+            may &= fact.sender == small || fact.sender == large;
             return if may { Ok(()) } else { Err(format!("{channel:?} {seq}: {fact:?} has no place there")) };
         }
         if let Some(Change::Begins { name, members }) = change {
@@ -551,12 +598,13 @@ impl History {
                 message::ROLE_ADMIN
             }
             Some(Change::Role { .. }) => message::ROLE_OWNER,
+            Some(Change::Notes(_)) => broken!("{channel:?} {seq}: {fact:?} notes something in a group"),
         };
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         match change {
-            None | Some(Change::Begins { .. } | Change::Accepts) => {}
+            None | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_)) => {}
             Some(Change::Invites(users)) => {
                 for user in users {
                     if self.role(user).is_some() {

@@ -54,6 +54,7 @@ mod neighbours;
 mod networks;
 mod node;
 mod operations;
+mod own;
 mod owner;
 mod page;
 mod pair;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use protocol::body::encode;
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText,
 };
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
@@ -116,7 +117,11 @@ impl World {
         self.time_ms += 3;
         let frame = frame.clone().stamp(Stamp { seq, time_ms: self.time_ms, sender });
         let bay = BayId::of_channel(channel);
+        let note = Change::read(&frame);
         let mut rows = vec![Row::Message { channel, seq, frame }];
+        if let Some(Change::Notes(note)) = note {
+            rows.push(Row::Note { user: sender, seq, note });
+        }
         if let Some(group) = self.groups.get(&channel) {
             rows.push(Row::Channel { channel, row: ChannelRow { name: group.name.clone() } });
             for (user, member) in &group.members {

@@ -1,13 +1,15 @@
 //! What each frame of the server does to a session.
 
+use protocol::body::list::{ChannelsV2, HistoryPageV2};
 use protocol::body::marks::{Receipts, Typing};
+use protocol::body::own::Notes;
 use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
-use protocol::body::{encode, read};
+use protocol::body::{Body, encode, read};
 use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
 
-use super::event::{About, Event, History, Message, RequestId, read_message};
+use super::event::{About, ChannelList, Event, History, Message, Place, RequestId, read_message};
 use super::marks::UNANSWERED;
 use super::pace::Pace;
 use super::{OpenPage, Session, State};
@@ -77,9 +79,18 @@ impl Session {
         let request = RequestId(id);
         let event = match frame.kind() {
             Kind::HISTORY_PAGE => return self.begin_page(id, frame),
+            Kind::CHANNELS if frame.header().version >= ChannelsV2::VERSION => {
+                read(frame).map(|page| Event::List { request, list: list(page) })
+            }
             Kind::CHANNELS => {
                 read(frame).map(|Channels { items, more }| Event::Channels { request, items, more })
             }
+            Kind::NOTES => read(frame).map(|Notes { drafts, hidden, more }| Event::Notes {
+                request,
+                drafts,
+                hidden,
+                more,
+            }),
             Kind::MEMBERS => read(frame).map(|Members { channel, items, more }| Event::Members {
                 request,
                 channel: ChannelId(channel),
@@ -104,7 +115,8 @@ impl Session {
         if !self.requests.is_written(id, Kind::GET_HISTORY) {
             return;
         }
-        self.page = read(frame).map(|head| OpenPage::new(RequestId(id), &head));
+        let place = read(frame).map(|page: HistoryPageV2| place(&page));
+        self.page = read(frame).map(|head| OpenPage::new(RequestId(id), &head, place));
         if self.page.as_ref().is_some_and(|page| page.left == 0) {
             self.end_page();
         }
@@ -295,7 +307,7 @@ impl Session {
 }
 
 impl OpenPage {
-    fn new(request: RequestId, head: &HistoryPage) -> Self {
+    fn new(request: RequestId, head: &HistoryPage, place: Option<Place>) -> Self {
         let history = History {
             request,
             channel: ChannelId(head.channel),
@@ -303,10 +315,22 @@ impl OpenPage {
             to: Seq(head.to),
             head: Seq(head.head),
             more: head.more,
+            place,
             messages: Vec::new(),
         };
         Self { history, left: head.count.min(PAGE_MESSAGES_MAX) }
     }
+}
+
+fn place(page: &HistoryPageV2) -> Place {
+    Place { pivot: Seq(page.pivot), more_before: page.more_before, more_after: page.more_after }
+}
+
+fn list(page: ChannelsV2) -> ChannelList {
+    let ChannelsV2 { generation, through, next, needs_snapshot, details, items, more } = page;
+    let cursor = |at| Cursor { generation: Generation(generation), at: InboxSeq(at) };
+    let items = items.into_iter().zip(details).collect();
+    ChannelList { items, through: cursor(through), next: cursor(next), needs_snapshot, more }
 }
 
 /// Which request a page answers.
@@ -315,6 +339,7 @@ fn asked_by(answer: Kind) -> Kind {
         Kind::CHANNELS => Kind::GET_CHANNELS,
         Kind::MEMBERS => Kind::GET_MEMBERS,
         Kind::RECEIPTS => Kind::GET_RECEIPTS,
+        Kind::NOTES => Kind::GET_NOTES,
         other => other,
     }
 }

@@ -14,6 +14,7 @@ use super::{About, Config, Content, Event, Saved, Session, State};
 
 mod cut;
 mod marks;
+mod own;
 mod pace;
 mod reread;
 mod traces;

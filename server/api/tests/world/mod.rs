@@ -79,14 +79,36 @@ impl FakeHomes {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, marks, read, sync};
+    use protocol::body::{encode, list, marks, read, sync};
     let id = frame.header().id;
+    let is_newer = frame.header().version > 1;
     match frame.kind() {
         Kind::GET_CHANNELS => {
             let get = read::<sync::GetChannels>(frame).unwrap();
             let (channel, name) = (get.after + 1, "made up".to_owned());
             let item = sync::ChannelItem { channel, head: 1, read: 0, unread: 1, member: true, name };
-            encode(id, &sync::Channels { items: vec![item], more: true })
+            if !is_newer {
+                return encode(id, &sync::Channels { items: vec![item], more: true });
+            }
+            let detail = list::ChannelDetail {
+                mentions: 0,
+                last_seq: 1,
+                last_sender: 5,
+                last_ms: 1,
+                last_kind: 0x0101,
+                muted_until_ms: 0,
+                pinned: 0,
+                notify: 1,
+                marked_unread: false,
+                archived: false,
+                has_draft: false,
+                text: "made up".into(),
+            };
+            let (generation, through, next, needs_snapshot) = (1, 9, 4, false);
+            let (items, details) = (vec![item], vec![detail]);
+            let page =
+                list::ChannelsV2 { generation, through, next, needs_snapshot, details, items, more: true };
+            encode(id, &page)
         }
         Kind::GET_MEMBERS => {
             let get = read::<sync::GetMembers>(frame).unwrap();
@@ -101,7 +123,15 @@ fn made_up(frame: &Frame) -> Frame {
         Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;
-            encode(id, &sync::HistoryPage { channel, from: 1, to: 1, head: 9, count: 0, more: true })
+            let (from, to, head, count, more) = (1, 1, 9, 0, true);
+            if !is_newer {
+                return encode(id, &sync::HistoryPage { channel, from, to, head, count, more });
+            }
+            let (pivot, more_before, more_after) = (1, false, true);
+            encode(
+                id,
+                &list::HistoryPageV2 { pivot, more_before, more_after, channel, from, to, head, count, more },
+            )
         }
         _ => {
             let channel = protocol::body::message::channel_of(frame).unwrap().0;

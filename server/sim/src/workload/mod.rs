@@ -6,6 +6,7 @@ pub mod consent;
 pub mod group;
 pub mod guest;
 pub mod marks;
+pub mod own;
 pub mod resend;
 pub mod resume;
 pub mod send;
@@ -17,7 +18,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 8] = [
+const OPERATIONS: [(u64, Act); 9] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -26,6 +27,7 @@ const OPERATIONS: [(u64, Act); 8] = [
     (resend::WEIGHT, resend::act),
     (guest::WEIGHT, guest::act),
     (marks::WEIGHT, marks::act),
+    (own::WEIGHT, own::act),
 ];
 
 /// One device does one thing.

@@ -1,16 +1,21 @@
 //! A line of JSON -> a command, or words that name what is wrong with it.
 
 use protocol::body::message::{ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
+use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, Refusal, SendId, Seq, UserId};
 use serde_json::{Map, Value};
 
 use super::{Chat, Refused, Tag};
-use crate::session::{RequestId, Session};
+use crate::session::{Around, ListOrder, RequestId, Session};
+
+mod own;
 
 /// Messages of a history page when the program does not say.
 const HISTORY_LIMIT: u32 = 50;
 /// Rows of a list when the program does not say.
 const LIST_LIMIT: u32 = 500;
+/// Channels of a list that also says what was said last.
+const LISTED_LIMIT: u32 = 200;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
@@ -58,13 +63,19 @@ pub(super) enum Do<T = Target, U = String> {
     Leave { channel: ChannelId },
     Rename { channel: ChannelId, name: String },
     Role { channel: ChannelId, user: U, role: u8 },
+    Prefs { target: T, prefs: Prefs },
+    Draft { target: T, thread: Option<Seq>, text: String },
+    Hide { target: T, from: Seq, through: Seq },
 }
 
 /// A request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Ask<T = Target> {
     History { target: T, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
+    Around { target: T, around: Around, limit: u32 },
     Channels { after: ChannelId, limit: u32 },
+    List { order: ListOrder, limit: u32 },
+    Notes { hidden: bool, about: Option<ChannelId>, after: (ChannelId, Seq), limit: u32 },
     Members { channel: ChannelId, after: UserId, limit: u32 },
     Receipts { channel: ChannelId, after: UserId, limit: u32 },
     Read { channel: ChannelId, seq: Seq },
@@ -111,6 +122,13 @@ impl Do {
             Self::Leave { channel } => Do::Leave { channel },
             Self::Rename { channel, name } => Do::Rename { channel, name },
             Self::Role { channel, user, role } => Do::Role { channel, user: chat.user(&user).await?, role },
+            Self::Prefs { target, prefs } => Do::Prefs { target: target.resolve(chat).await?, prefs },
+            Self::Draft { target, thread, text } => {
+                Do::Draft { target: target.resolve(chat).await?, thread, text }
+            }
+            Self::Hide { target, from, through } => {
+                Do::Hide { target: target.resolve(chat).await?, from, through }
+            }
         })
     }
 }
@@ -127,6 +145,9 @@ impl Do<ChannelId, UserId> {
             Self::Leave { channel } => session.leave(channel, id),
             Self::Rename { channel, name } => session.rename(channel, &name, id),
             Self::Role { channel, user, role } => session.set_role(channel, user, role, id),
+            Self::Prefs { target, prefs } => session.set_prefs(target, prefs, id),
+            Self::Draft { target, thread, text } => session.set_draft(target, thread, &text, id),
+            Self::Hide { target, from, through } => session.hide(target, (from, through), id),
         }
     }
 }
@@ -137,7 +158,12 @@ impl Ask {
             Self::History { target, after, before, limit, newest } => {
                 Ask::History { target: target.resolve(chat).await?, after, before, limit, newest }
             }
+            Self::Around { target, around, limit } => {
+                Ask::Around { target: target.resolve(chat).await?, around, limit }
+            }
             Self::Channels { after, limit } => Ask::Channels { after, limit },
+            Self::List { order, limit } => Ask::List { order, limit },
+            Self::Notes { hidden, about, after, limit } => Ask::Notes { hidden, about, after, limit },
             Self::Members { channel, after, limit } => Ask::Members { channel, after, limit },
             Self::Receipts { channel, after, limit } => Ask::Receipts { channel, after, limit },
             Self::Read { channel, seq } => Ask::Read { channel, seq },
@@ -151,13 +177,20 @@ impl Ask<ChannelId> {
             Self::History { target, after, before, limit, newest } => {
                 session.history(target, after, before, limit, newest)
             }
+            Self::Around { target, around, limit } => session.history_around(target, around, limit),
             Self::Channels { after, limit } => session.channels(after, limit),
+            Self::List { order, limit } => session.list(order, limit),
+            Self::Notes { hidden: true, about, after, limit } => session.hidden(about, after, limit),
+            Self::Notes { hidden: false, about, after, limit } => session.drafts(about, after, limit),
             Self::Members { channel, after, limit } => session.members(channel, after, limit),
             Self::Receipts { channel, after, limit } => session.receipts(channel, after, limit),
             Self::Read { channel, seq } => session.mark_read(channel, seq),
         }
     }
 }
+
+const PREFS: &[&str] =
+    &["channel", "with", "muted_until_ms", "pinned", "marked_unread", "notify", "archived", "send_id"];
 
 /// Every command with its fields; `ref` goes with each.
 const COMMANDS: &[(&str, &[&str])] = &[
@@ -172,7 +205,16 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("leave", &["channel", "send_id"]),
     ("rename", &["channel", "name", "send_id"]),
     ("role", &["channel", "user", "role", "send_id"]),
-    ("history", &["channel", "with", "before", "after", "limit", "newest"]),
+    ("prefs", PREFS),
+    ("draft", &["channel", "with", "thread", "text", "send_id"]),
+    ("hide", &["channel", "with", "seq", "through", "send_id"]),
+    (
+        "history",
+        &["channel", "with", "before", "after", "limit", "newest", "around", "at_ms", "first_unread"],
+    ),
+    ("list", &["order", "after", "cursor", "generation", "limit"]),
+    ("drafts", &["channel", "after_channel", "after", "limit"]),
+    ("hidden", &["channel", "after_channel", "after", "limit"]),
     ("channels", &["after", "limit"]),
     ("members", &["channel", "after", "limit"]),
     ("receipts", &["channel", "after", "limit"]),
@@ -234,7 +276,9 @@ impl Fields<'_> {
                 Command::Typing { target: self.target("to")?, types: self.truth("typing")?.unwrap_or(true) }
             }
             "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
-            "history" | "channels" | "members" | "receipts" | "read" => Command::Ask(self.ask(cmd)?),
+            "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read" => {
+                Command::Ask(self.ask(cmd)?)
+            }
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
         })
@@ -248,6 +292,9 @@ impl Fields<'_> {
         if cmd == "send" {
             let text = self.need("text", self.text("text"))?;
             return Ok(Do::Text { target: self.target("to")?, text });
+        }
+        if let Some(note) = self.note(cmd)? {
+            return Ok(note);
         }
         let channel = self.need("channel", self.channel("channel"))?;
         let user = || self.need("user", self.text("user"));
@@ -269,6 +316,24 @@ impl Fields<'_> {
     fn ask(&self, cmd: &str) -> Result<Ask, String> {
         let limit = |default| self.limit(default);
         Ok(match cmd {
+            "history" if self.around()?.is_some() => {
+                if let Some(field) =
+                    ["before", "after", "newest"].iter().find(|field| self.value(field).is_some())
+                {
+                    return Err(format!("{field}: not with a place to read around"));
+                }
+                let around = self.need("around", self.around())?;
+                Ask::Around { target: self.target("with")?, around, limit: limit(HISTORY_LIMIT)? }
+            }
+            "list" => Ask::List { order: self.order()?, limit: limit(LISTED_LIMIT)? },
+            "drafts" | "hidden" => {
+                let after = (
+                    self.channel("after_channel")?.unwrap_or_default(),
+                    Seq(self.number("after")?.unwrap_or(0)),
+                );
+                let about = self.channel("channel")?;
+                Ask::Notes { hidden: cmd == "hidden", about, after, limit: limit(LIST_LIMIT)? }
+            }
             "history" => {
                 let (after, before) = (self.number("after")?.map(Seq), self.number("before")?.map(Seq));
                 let newest = self.truth("newest")?.unwrap_or_else(|| after.is_none() || before.is_some());

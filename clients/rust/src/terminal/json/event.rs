@@ -2,15 +2,18 @@
 
 use std::io::{self, Write};
 
+use protocol::body::list::ChannelDetail;
 use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
+use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::sync::{ChannelItem, MemberItem};
+use protocol::commit::Notify;
 use protocol::{ChannelId, UserId};
 use serde_json::{Value, json};
 
 use super::super::chat::{Chat, kind};
 use super::{Json, Tag, mark, set};
-use crate::session::{About, Content, Event, History, Message, RequestId};
+use crate::session::{About, ChannelList, Content, Event, History, Message, RequestId};
 
 impl<W: Write> Json<W> {
     pub(super) async fn tell(&mut self, event: Event) -> io::Result<()> {
@@ -42,6 +45,10 @@ impl<W: Write> Json<W> {
             }
             Event::History(history) => self.tell_history(history).await,
             Event::Channels { request, items, more } => self.tell_channels(request, items, more).await,
+            Event::List { request, list } => self.tell_list(request, list).await,
+            Event::Notes { request, drafts, hidden, more } => {
+                self.tell_notes(request, &drafts, &hidden, more)
+            }
             Event::Members { request, channel, items, more } => {
                 self.tell_members(request, channel, items, more).await
             }
@@ -106,7 +113,7 @@ impl<W: Write> Json<W> {
         for message in &history.messages {
             messages.push(render(chat, message).await);
         }
-        let event = json!({
+        let mut event = json!({
             "event": "history",
             "channel": history.channel.to_string(),
             "from": history.from.0,
@@ -115,6 +122,11 @@ impl<W: Write> Json<W> {
             "more": history.more,
             "messages": messages,
         });
+        if let Some(place) = history.place {
+            set(&mut event, "pivot", place.pivot.0.into());
+            set(&mut event, "more_before", place.more_before.into());
+            set(&mut event, "more_after", place.more_after.into());
+        }
         self.write(mark(event, &tag))
     }
 
@@ -128,21 +140,53 @@ impl<W: Write> Json<W> {
         let Some(chat) = &mut self.chat else { return Ok(()) };
         let mut channels = Vec::with_capacity(items.len());
         for item in items {
-            let channel = ChannelId(item.channel);
-            let mut row = json!({
-                "channel": channel.to_string(),
-                "head": item.head,
-                "read": item.read,
-                "unread": item.unread,
-                "member": item.member,
-            });
-            match chat.partner(channel) {
-                Some(user) => set(&mut row, "with", chat.name_of(user).await.into()),
-                None => set(&mut row, "name", item.name.into()),
-            }
-            channels.push(row);
+            channels.push(row(chat, item).await);
         }
         self.write(mark(json!({ "event": "channels", "channels": channels, "more": more }), &tag))
+    }
+
+    async fn tell_list(&mut self, request: RequestId, list: ChannelList) -> io::Result<()> {
+        let tag = self.requests.remove(&request).unwrap_or_default();
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let mut channels = Vec::with_capacity(list.items.len());
+        for (item, detail) in list.items {
+            let mut row = row(chat, item).await;
+            describe(&mut row, &detail, chat).await;
+            channels.push(row);
+        }
+        let event = json!({
+            "event": "list",
+            "channels": channels,
+            "generation": list.through.generation.0,
+            "cursor": list.through.at.0,
+            "next": list.next.at.0,
+            "needs_snapshot": list.needs_snapshot,
+            "more": list.more,
+        });
+        self.write(mark(event, &tag))
+    }
+
+    fn tell_notes(
+        &mut self,
+        request: RequestId,
+        drafts: &[DraftItem],
+        hidden: &[HiddenItem],
+        more: bool,
+    ) -> io::Result<()> {
+        let tag = self.requests.remove(&request).unwrap_or_default();
+        let draft = |item: &DraftItem| {
+            json!({
+                "channel": item.about.to_string(), "thread": item.thread, "text": item.text, "time_ms": item.time_ms,
+            })
+        };
+        let range = |item: &HiddenItem| {
+            json!({
+                "channel": item.about.to_string(), "at": item.at, "seq": item.seq, "through": item.through,
+            })
+        };
+        let drafts: Vec<Value> = drafts.iter().map(draft).collect();
+        let hidden: Vec<Value> = hidden.iter().map(range).collect();
+        self.write(mark(json!({ "event": "notes", "drafts": drafts, "hidden": hidden, "more": more }), &tag))
     }
 
     async fn tell_members(
@@ -202,6 +246,52 @@ fn role(role: u8) -> &'static str {
     }
 }
 
+/// What both versions of the list say of a channel.
+async fn row(chat: &mut Chat, item: ChannelItem) -> Value {
+    let channel = ChannelId(item.channel);
+    let mut row = json!({
+        "channel": channel.to_string(),
+        "head": item.head,
+        "read": item.read,
+        "unread": item.unread,
+        "member": item.member,
+    });
+    match chat.partner(channel) {
+        Some(user) => set(&mut row, "with", chat.name_of(user).await.into()),
+        None => set(&mut row, "name", item.name.into()),
+    }
+    row
+}
+
+/// The rest of it.
+async fn describe(row: &mut Value, detail: &ChannelDetail, chat: &mut Chat) {
+    set(row, "mentions", detail.mentions.into());
+    set(row, "muted_until_ms", detail.muted_until_ms.into());
+    set(row, "pinned", detail.pinned.into());
+    set(row, "marked_unread", detail.marked_unread.into());
+    set(row, "notify", notify(Notify::from_number(detail.notify).unwrap_or_default()).into());
+    set(row, "archived", detail.archived.into());
+    set(row, "draft", detail.has_draft.into());
+    if detail.last_seq > 0 {
+        let last = json!({
+            "seq": detail.last_seq,
+            "from": chat.name_of(UserId(detail.last_sender)).await,
+            "from_id": detail.last_sender.to_string(),
+            "time_ms": detail.last_ms,
+            "text": detail.text,
+        });
+        set(row, "last", last);
+    }
+}
+
+pub(super) fn notify(notify: Notify) -> &'static str {
+    match notify {
+        Notify::All => "all",
+        Notify::Mentions => "mentions",
+        Notify::Nothing => "nothing",
+    }
+}
+
 async fn render(chat: &mut Chat, message: &Message) -> Value {
     let text = if let Content::Text(text) = &message.content { text.as_str() } else { "" };
     let mut event = json!({
@@ -225,6 +315,24 @@ async fn render(chat: &mut Chat, message: &Message) -> Value {
         }
         Content::Removed(user) => set(&mut event, "users", chat.names_of(&[*user]).await.into()),
         Content::Renamed(name) => set(&mut event, "name", name.as_str().into()),
+        Content::Prefs { about, prefs } => {
+            set(&mut event, "about", about.to_string().into());
+            set(&mut event, "muted_until_ms", prefs.muted_until_ms.into());
+            set(&mut event, "pinned", prefs.pinned.into());
+            set(&mut event, "marked_unread", prefs.marked_unread.into());
+            set(&mut event, "notify", notify(prefs.notify).into());
+            set(&mut event, "archived", prefs.archived.into());
+        }
+        Content::Draft { about, thread, text } => {
+            set(&mut event, "about", about.to_string().into());
+            set(&mut event, "thread", thread.0.into());
+            set(&mut event, "text", text.as_str().into());
+        }
+        Content::Hidden { about, from, through } => {
+            set(&mut event, "about", about.to_string().into());
+            set(&mut event, "from_seq", from.0.into());
+            set(&mut event, "through", through.0.into());
+        }
         Content::Role { member, role: number } => {
             set(&mut event, "users", chat.names_of(&[*member]).await.into());
             set(&mut event, "role", role(*number).into());

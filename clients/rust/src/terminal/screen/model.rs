@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::tz::TimeZone;
 use protocol::body::sync::MemberItem;
+use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, Generation, SendId, Seq, UserId};
 
 use super::editor::Editor;
 use super::marks::Mark;
-use crate::session::{Message, RequestId};
+use crate::session::{Around, Content, Message, RequestId};
 use crate::terminal::text;
 
 /// Columns of a name.
@@ -52,6 +53,16 @@ pub(super) enum Ask {
     },
     Channels {
         after: ChannelId,
+    },
+    Around {
+        channel: ChannelId,
+        around: Around,
+    },
+    /// Drafts of a conversation, or what is hidden there.
+    Notes {
+        channel: ChannelId,
+        hidden: bool,
+        after: Seq,
     },
     Members {
         channel: ChannelId,
@@ -113,6 +124,13 @@ pub(super) struct Sending {
 pub(super) struct Conversation {
     /// A group's.
     pub(super) name: String,
+    /// Who said something last, and its beginning in one line.
+    pub(super) preview: Option<(UserId, String)>,
+    pub(super) prefs: Prefs,
+    /// There is one, written on some device.
+    pub(super) has_draft: bool,
+    /// What the user does not want to see.
+    pub(super) hidden: Vec<(Seq, Seq)>,
     pub(super) is_left: bool,
     pub(super) head: Seq,
     pub(super) unread: u64,
@@ -163,6 +181,8 @@ pub(super) struct Model {
     pub(super) is_ending: bool,
     /// The person has asked for it.
     pub(super) is_logging_out: bool,
+    /// What was noted and has no ack.
+    pub(super) noted: HashMap<SendId, Content>,
     /// Changes of groups without an ack.
     pub(super) changes: HashMap<SendId, ChannelId>,
     pub(super) asked: HashMap<RequestId, Ask>,
@@ -193,6 +213,7 @@ impl Model {
             shows_members: false,
             is_ending: false,
             is_logging_out: false,
+            noted: HashMap::new(),
             changes: HashMap::new(),
             asked: HashMap::new(),
             generation: Generation(0),
@@ -202,12 +223,28 @@ impl Model {
         }
     }
 
-    /// The newest first.
+    /// Pinned ones first, then the newest.
     pub(super) fn order(&self) -> Vec<ChannelId> {
-        let mut order: Vec<_> =
-            self.conversations.iter().map(|(id, one)| (std::cmp::Reverse(one.last_ms), *id)).collect();
+        let key = |one: &Conversation| {
+            let pinned = Some(one.prefs.pinned).filter(|pinned| *pinned > 0).unwrap_or(u32::MAX);
+            (pinned, std::cmp::Reverse(one.last_ms))
+        };
+        let is_shown = |one: &&ChannelId| {
+            // One's own is there once something was saved, or it is open.
+            let is_own = **one == ChannelId::own(self.me);
+            !is_own
+                || self.open == Some(**one)
+                || self.conversations.get(one).is_some_and(|one| one.last_ms > 0)
+        };
+        let shown = self.conversations.iter().filter(|(id, _)| is_shown(id));
+        let mut order: Vec<_> = shown.map(|(id, one)| (key(one), *id)).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// How conversations are to be shown and told of.
+    pub(super) fn prefs(&self) -> BTreeMap<ChannelId, Prefs> {
+        self.conversations.iter().map(|(id, one)| (*id, one.prefs)).collect()
     }
 
     pub(super) fn current(&self) -> Option<&Conversation> {
@@ -227,6 +264,7 @@ impl Model {
     /// Safe to show.
     pub(super) fn title(&self, channel: ChannelId) -> String {
         match self.partner(channel) {
+            Some(user) if user == self.me => "Saved".to_owned(),
             Some(user) => self.name_of(user),
             None => {
                 let name = self.conversations.get(&channel).map(|one| one.name.as_str());
@@ -288,8 +326,13 @@ impl Model {
         one.new_from = (one.unread > 0).then(|| one.read.next());
         let must_load = one.from.is_none() && !one.is_loading;
         one.is_loading |= must_load;
+        let has_draft = one.has_draft && self.editor.is_empty();
         if must_load {
+            self.asks.push_back(Ask::Notes { channel, hidden: true, after: Seq(0) });
             self.asks.push_back(Ask::History { channel, before: None, limit: PAGE });
+        }
+        if has_draft {
+            self.asks.push_back(Ask::Notes { channel, hidden: false, after: Seq(0) });
         }
         self.ask_members();
         self.ask_receipts();
