@@ -7,6 +7,7 @@ use crate::family::Family;
 use crate::key::{self, JoinedTag};
 use crate::owned::Owned;
 use crate::rows::Sink;
+use crate::store::KEPT_ROWS_MAX;
 use crate::value::run::RUN_ENTRIES_MAX;
 use crate::value::{self, Marks, NO_MARKS};
 
@@ -18,11 +19,13 @@ pub(crate) struct BayWriter {
     pub(crate) trimmed: u64,
     /// As the row of the bay's marks has them.
     pub(crate) marks: Marks,
+    /// The first row of the log that something which follows it has not taken yet.
+    pub(crate) kept: u64,
 }
 
 impl Default for BayWriter {
     fn default() -> Self {
-        Self { trimmed: 0, marks: NO_MARKS }
+        Self { trimmed: 0, marks: NO_MARKS, kept: u64::MAX }
     }
 }
 
@@ -64,11 +67,12 @@ pub(crate) fn part(
             }
             Row::Marks { through } => marks(part.bay, through, writer, scratch, sink),
             Row::TrimFanout { below } => {
-                if *below > writer.trimmed {
+                let below = (*below).min(writer.kept.max(below.saturating_sub(KEPT_ROWS_MAX)));
+                if below > writer.trimmed {
                     let (lower, upper) =
-                        (key::fanout(part.bay, writer.trimmed), key::fanout(part.bay, *below));
+                        (key::fanout(part.bay, writer.trimmed), key::fanout(part.bay, below));
                     sink.delete_range(Family::Fanout, &lower, &upper);
-                    writer.trimmed = *below;
+                    writer.trimmed = below;
                 }
             }
         }

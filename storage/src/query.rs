@@ -5,6 +5,7 @@ mod history;
 mod inbox;
 mod joined;
 mod replay;
+pub(crate) mod stays;
 mod unread;
 
 use protocol::commit::Interval;

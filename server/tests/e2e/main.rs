@@ -73,6 +73,7 @@ mod revoked;
 mod rights;
 mod screen;
 mod sdk;
+mod search;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;
 mod show;

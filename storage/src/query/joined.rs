@@ -54,7 +54,7 @@ fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> 
 }
 
 /// The first `limit` channels and, if there is one, the next. The end of a stay alone is not a row of the list.
-fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
+pub(super) fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
     let family = Family::Joined;
     let mut listed: Vec<Listed> = Vec::new();
     let range = (&key::joined(user, from), &key::user(user));

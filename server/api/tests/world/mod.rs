@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use api::{
     Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
     FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, LiveSession, LiveUser, Parts,
-    Pending, PostgresUrl, Settings, Signup, StoredChannel, Visit, now_ms,
+    Pending, PostgresUrl, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, Settings, Signup,
+    StoredChannel, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::query::{JoinedItem, Member};
@@ -285,6 +286,24 @@ impl Homes for FakeHomes {
         Some(BackupReport { to, is_running: true, began_ms: 1, ..BackupReport::default() })
     }
 
+    /// Of the words it takes any but none; it finds one message that says them.
+    fn search(&self, search: Search) -> Pending<'_, Result<SearchPage, SearchRefusal>> {
+        let outcome = match search.after.as_deref() {
+            Some(after) if !after.starts_with('r') => Err(SearchRefusal::After),
+            _ if search.words.is_empty() => Err(SearchRefusal::Words("nothing is sought".into())),
+            _ => Ok(found(&search)),
+        };
+        Box::pin(async { outcome })
+    }
+
+    fn search_report(&self) -> Option<SearchReport> {
+        Some(SearchReport { documents: 1, bytes: 2, ..SearchReport::default() })
+    }
+
+    fn rebuild_search(&self) -> Result<(), SearchRefusal> {
+        Ok(())
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -300,6 +319,21 @@ impl Homes for FakeHomes {
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(async { "maru_test 1\n".to_owned() })
     }
+}
+
+fn found(search: &Search) -> SearchPage {
+    let hit = SearchHit {
+        channel: search.channel.unwrap_or(ChannelId(77)),
+        seq: Seq(1),
+        sender: search.user,
+        time_ms: 1,
+        kind: Kind::SEND_TEXT.0,
+        snippet: search.words.clone(),
+        at: 0,
+        chars: search.words.chars().count(),
+        highlights: vec![(0, search.words.chars().count())],
+    };
+    SearchPage { hits: vec![hit], next: Some("r1".into()), is_complete: true }
 }
 
 pub struct World {

@@ -18,8 +18,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a log is trimmed one row too far",
         file: "apply.rs",
-        from: "key::fanout(part.bay, *below)",
-        to: "key::fanout(part.bay, *below + 1)",
+        from: "key::fanout(part.bay, below)",
+        to: "key::fanout(part.bay, below + 1)",
     },
     Mutant {
         name: "damage in the middle of a log is taken for a torn end",
