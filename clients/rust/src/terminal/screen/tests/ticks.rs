@@ -36,7 +36,7 @@ fn row_of(model: &mut Model, said: &str) -> String {
 #[test]
 fn ticks_say_sent_delivered_and_read() {
     let mut model = with_bob();
-    let mut ticks = |model: &mut Model| {
+    let ticks = |model: &mut Model| {
         ["one", "two"].map(|said| {
             row_of(model, said)
                 .split_whitespace()
