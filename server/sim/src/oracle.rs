@@ -562,13 +562,8 @@ impl History {
             broken!("{channel:?} {seq}: {fact:?} cannot be read");
         };
         let change = message.change();
-        if let Some((small, large)) = channel.users() {
-            let mut may = change.is_none();
-            if let Some(Change::Notes(note)) = change.filter(|_| small == large) {
-                self.notes.insert(seq, note);
-                may = true;
-            }
-            may &= fact.sender == small || fact.sender == large;
+        if let Some(users) = channel.users() {
+            let may = self.replay_direct(users, seq, fact, change);
             return if may { Ok(()) } else { Err(format!("{channel:?} {seq}: {fact:?} has no place there")) };
         }
         if let Some(Change::Begins { name, members }) = change {
@@ -634,6 +629,25 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Whether a message may stand in a direct channel, or in a user's own, which also takes notes.
+    fn replay_direct(
+        &mut self,
+        (small, large): (UserId, UserId),
+        seq: Seq,
+        fact: &Fact,
+        change: Option<Change>,
+    ) -> bool {
+        let is_party = fact.sender == small || fact.sender == large;
+        match change {
+            None => is_party,
+            Some(Change::Notes(note)) if small == large => {
+                self.notes.insert(seq, note);
+                is_party
+            }
+            Some(_) => false,
+        }
     }
 
     fn join(&mut self, user: UserId, seq: Seq, role: u8) {
