@@ -59,7 +59,9 @@ pub(super) fn event(event: &Event) -> Value {
         Event::Dead => json!({"type": "dead"}),
         Event::Disconnected { retry_at_ms } => json!({"type": "disconnected", "retryAtMs": retry_at_ms}),
         Event::Reconnect => json!({"type": "reconnect"}),
-        Event::Receipts { .. } | Event::Typing { .. } => panic!("in no trace yet"),
+        Event::Receipts { .. } | Event::Typing { .. } | Event::List { .. } | Event::Notes { .. } => {
+            panic!("in no trace yet")
+        }
         Event::Untrusted { .. } => panic!("never of a session"),
     }
 }
@@ -131,5 +133,6 @@ fn content(content: &Content) -> Value {
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
         Content::Role { member, role } => json!({"type": "role", "member": text(member.0), "role": role}),
+        Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => panic!("in no trace yet"),
     }
 }
