@@ -12,6 +12,9 @@ export const Kind = {
   SET_ROLE: 0x0115,
   INVITE_MEMBERS: 0x0116,
   JOIN_GROUP: 0x0117,
+  SET_PREFS: 0x0120,
+  SET_DRAFT: 0x0121,
+  HIDE: 0x0122,
   HELLO: 0x0201,
   WELCOME: 0x0202,
   REAUTH: 0x0203,
@@ -32,6 +35,8 @@ export const Kind = {
   RECEIPTS: 0x0313,
   GET_RECEIPTS: 0x0314,
   TYPING: 0x0315,
+  GET_NOTES: 0x0317,
+  NOTES: 0x0318,
   REJECT: 0x0f01,
 } as const;
 
@@ -136,6 +141,38 @@ export interface ChannelItem {
 }
 export const ChannelItemLayout = item<ChannelItem>(49, [["channel", "u128"], ["head", "count"], ["read", "count"], ["unread", "count"], ["member", "bool"], ["name", "string"]]);
 
+export interface ChannelDetail {
+  mentions: number;
+  lastSeq: number;
+  lastSender: bigint;
+  lastMs: number;
+  lastKind: number;
+  mutedUntilMs: number;
+  pinned: number;
+  notify: number;
+  markedUnread: boolean;
+  archived: boolean;
+  hasDraft: boolean;
+  text: string;
+}
+export const ChannelDetailLayout = item<ChannelDetail>(58, [["mentions", "count"], ["lastSeq", "count"], ["lastSender", "id"], ["lastMs", "count"], ["lastKind", "u16"], ["mutedUntilMs", "count"], ["pinned", "u32"], ["notify", "u8"], ["markedUnread", "bool"], ["archived", "bool"], ["hasDraft", "bool"], ["text", "string"]]);
+
+export interface DraftItem {
+  about: bigint;
+  thread: number;
+  timeMs: number;
+  text: string;
+}
+export const DraftItemLayout = item<DraftItem>(40, [["about", "u128"], ["thread", "count"], ["timeMs", "count"], ["text", "string"]]);
+
+export interface HiddenItem {
+  about: bigint;
+  at: number;
+  seq: number;
+  through: number;
+}
+export const HiddenItemLayout = item<HiddenItem>(40, [["about", "u128"], ["at", "count"], ["seq", "count"], ["through", "count"]]);
+
 export interface SendText {
   channel: bigint;
   text: string;
@@ -189,6 +226,33 @@ export interface JoinGroup {
   channel: bigint;
 }
 export const JoinGroup = root<JoinGroup>(279, 1, 64, 16, [["channel", "u128"]]);
+
+export interface SetPrefs {
+  channel: bigint;
+  about: bigint;
+  mutedUntilMs: number;
+  pinned: number;
+  markedUnread: boolean;
+  notify: number;
+  archived: boolean;
+}
+export const SetPrefs = root<SetPrefs>(288, 1, 64, 47, [["channel", "u128"], ["about", "u128"], ["mutedUntilMs", "count"], ["pinned", "u32"], ["markedUnread", "bool"], ["notify", "u8"], ["archived", "bool"]]);
+
+export interface SetDraft {
+  channel: bigint;
+  about: bigint;
+  thread: number;
+  text: string;
+}
+export const SetDraft = root<SetDraft>(289, 1, 400064, 48, [["channel", "u128"], ["about", "u128"], ["thread", "count"], ["text", "string"]]);
+
+export interface Hide {
+  channel: bigint;
+  about: bigint;
+  seq: number;
+  through: number;
+}
+export const Hide = root<Hide>(290, 1, 64, 48, [["channel", "u128"], ["about", "u128"], ["seq", "count"], ["through", "count"]]);
 
 export interface Hello {
   generation: number;
@@ -256,16 +320,21 @@ export interface CursorAck {
 }
 export const CursorAck = root<CursorAck>(771, 1, 64, 16, [["generation", "count"], ["cursor", "count"]]);
 
-export interface GetHistory {
+export interface GetHistoryV2 {
+  at: number;
+  around: number;
   channel: bigint;
   after: number;
   before: number;
   limit: number;
   newest: boolean;
 }
-export const GetHistory = root<GetHistory>(772, 1, 64, 37, [["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+export const GetHistoryV2 = root<GetHistoryV2>(772, 2, 64, 46, [["at", "count"], ["around", "u8"], ["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
 
-export interface HistoryPage {
+export interface HistoryPageV2 {
+  pivot: number;
+  moreBefore: boolean;
+  moreAfter: boolean;
   channel: bigint;
   from: number;
   to: number;
@@ -273,7 +342,7 @@ export interface HistoryPage {
   count: number;
   more: boolean;
 }
-export const HistoryPage = root<HistoryPage>(773, 1, 128, 45, [["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
+export const HistoryPageV2 = root<HistoryPageV2>(773, 2, 128, 55, [["pivot", "count"], ["moreBefore", "bool"], ["moreAfter", "bool"], ["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
 
 export interface GetMembers {
   channel: bigint;
@@ -289,17 +358,25 @@ export interface Members {
 }
 export const Members = root<Members>(775, 1, 524248, 25, [["channel", "u128"], ["items", [MemberItemLayout]], ["more", "bool"]]);
 
-export interface GetChannels {
+export interface GetChannelsV2 {
+  generation: number;
+  at: number;
+  order: number;
   after: bigint;
   limit: number;
 }
-export const GetChannels = root<GetChannels>(776, 1, 64, 20, [["after", "u128"], ["limit", "u32"]]);
+export const GetChannelsV2 = root<GetChannelsV2>(776, 2, 64, 37, [["generation", "count"], ["at", "count"], ["order", "u8"], ["after", "u128"], ["limit", "u32"]]);
 
-export interface Channels {
+export interface ChannelsV2 {
+  generation: number;
+  through: number;
+  next: number;
+  needsSnapshot: boolean;
+  details: ChannelDetail[];
   items: ChannelItem[];
   more: boolean;
 }
-export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
+export const ChannelsV2 = root<ChannelsV2>(777, 2, 524248, 42, [["generation", "count"], ["through", "count"], ["next", "count"], ["needsSnapshot", "bool"], ["details", [ChannelDetailLayout]], ["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 export interface MarkRead {
   channel: bigint;
@@ -335,6 +412,22 @@ export interface Typing {
 }
 export const Typing = root<Typing>(789, 1, 64, 29, [["channel", "u128"], ["user", "id"], ["expiresMs", "u32"], ["state", "u8"]]);
 
+export interface GetNotes {
+  about: bigint;
+  afterAbout: bigint;
+  after: number;
+  what: number;
+  limit: number;
+}
+export const GetNotes = root<GetNotes>(791, 1, 64, 45, [["about", "u128"], ["afterAbout", "u128"], ["after", "count"], ["what", "u8"], ["limit", "u32"]]);
+
+export interface Notes {
+  drafts: DraftItem[];
+  hidden: HiddenItem[];
+  more: boolean;
+}
+export const Notes = root<Notes>(792, 1, 524248, 17, [["drafts", [DraftItemLayout]], ["hidden", [HiddenItemLayout]], ["more", "bool"]]);
+
 export interface Reject {
   code: number;
   retryAfterMs: number;
@@ -357,7 +450,38 @@ export interface Welcome {
 }
 export const Welcome = root<Welcome>(514, 1, 4096, 72, [["user", "id"], ["device", "id"], ["generation", "count"], ["start", "count"], ["head", "count"], ["timeMs", "count"], ["expiresMs", "count"], ["heartbeatMs", "u32"], ["groupMembersMax", "u32"], ["kinds", [KindVersionLayout]]]);
 
+export interface GetHistory {
+  channel: bigint;
+  after: number;
+  before: number;
+  limit: number;
+  newest: boolean;
+}
+export const GetHistory = root<GetHistory>(772, 1, 64, 37, [["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+
+export interface HistoryPage {
+  channel: bigint;
+  from: number;
+  to: number;
+  head: number;
+  count: number;
+  more: boolean;
+}
+export const HistoryPage = root<HistoryPage>(773, 1, 128, 45, [["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
+
+export interface GetChannels {
+  after: bigint;
+  limit: number;
+}
+export const GetChannels = root<GetChannels>(776, 1, 64, 20, [["after", "u128"], ["limit", "u32"]]);
+
+export interface Channels {
+  items: ChannelItem[];
+  more: boolean;
+}
+export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
+
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendText, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistory, HistoryPage, GetMembers, Members, GetChannels, Channels, MarkRead, MarkDelivered, Receipts, GetReceipts, Typing, Reject];
+export const NEWEST = [SendText, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, MarkDelivered, Receipts, GetReceipts, Typing, GetNotes, Notes, Reject];
 /** Bodies of lower versions, which readers still meet. */
-export const OLDER = [Welcome];
+export const OLDER = [Welcome, GetHistory, HistoryPage, GetChannels, Channels];
