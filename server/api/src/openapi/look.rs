@@ -150,5 +150,5 @@ fn account() -> Vec<super::schema::Field> {
 }
 
 fn kind() -> Value {
-    word(&["direct", "group"])
+    word(&["direct", "group", "own"])
 }

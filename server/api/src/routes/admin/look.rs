@@ -108,12 +108,20 @@ pub(crate) async fn channel(
     let stored = stored.ok_or_else(|| ApiError::not_found("nothing was ever said in such a channel"))?;
     Ok(axum::Json(json!({
         "channel": channel.to_string(),
-        "kind": if channel.users().is_some() { "direct" } else { "group" },
+        "kind": kind(channel),
         "name": stored.name,
         "head": stored.head,
         "time_ms": stored.time_ms,
         "members": stored.members.iter().map(member).collect::<Vec<_>>(),
     })))
+}
+
+fn kind(channel: ChannelId) -> &'static str {
+    match (channel.owner(), channel.users()) {
+        (Some(_), _) => "own",
+        (None, Some(_)) => "direct",
+        (None, None) => "group",
+    }
 }
 
 async fn existing(api: &Shared, path: Result<Path<String>, PathRejection>) -> Result<Account, ApiError> {
@@ -157,7 +165,7 @@ fn left(live: &LiveUser) -> Value {
 fn joined(item: &JoinedItem) -> Value {
     json!({
         "channel": item.channel.to_string(),
-        "kind": if item.channel.users().is_some() { "direct" } else { "group" },
+        "kind": kind(item.channel),
         "name": item.name,
         "joined": item.joined.0,
         "left": item.left.map(|left| left.0),
