@@ -110,6 +110,14 @@ kinds! {
     CHANNELS = 0x0309, Server, LIST_BYTES;
     /// The user has read a channel up to a seq.
     MARK_READ = 0x030a, Device, 64;
+    /// Asks for messages of a thread.
+    GET_THREAD = 0x030d, Device, 64;
+    /// Head of a page of a thread; `count` stamped frames follow it directly.
+    THREAD = 0x030e, Server, 128;
+    /// Asks for messages that mention the user.
+    GET_MENTIONS = 0x030f, Device, 64;
+    /// A page of them.
+    MENTIONS = 0x0316, Server, LIST_BYTES;
 
     /// A frame was refused.
     REJECT = 0x0f01, Server, 1024;

@@ -105,7 +105,11 @@ struct Job {
 /// A page is for one device; everything else is a load.
 fn is_page(query: &Query) -> bool {
     match query {
-        Query::Inbox { .. } | Query::History { .. } | Query::Joined { .. } => true,
+        Query::Inbox { .. }
+        | Query::History { .. }
+        | Query::Joined { .. }
+        | Query::Thread { .. }
+        | Query::Mentions { .. } => true,
         Query::User(_)
         | Query::Channel(_)
         | Query::Window { .. }

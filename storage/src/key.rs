@@ -171,6 +171,35 @@ pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
 }
 
+/// Of a channel in `about`: a thread, by the message with which it begins -> its newest message.
+pub(crate) const THREAD_TAG: u8 = 4;
+/// Of a channel in `about`: a message that stands in a thread -> nothing.
+pub(crate) const IN_THREAD_TAG: u8 = 5;
+/// Of a user in `notes`: a message that mentions the user -> the place of its pointer in the inbox.
+pub(crate) const MENTION_TAG: u8 = 1;
+/// Of a user in `notes`: the place of a pointer in the inbox -> the message, which mentions the user.
+pub(crate) const MENTION_AT_TAG: u8 = 2;
+
+/// A thread.
+pub(crate) fn thread(channel: ChannelId, root: Seq) -> Key {
+    about(channel, THREAD_TAG).push(root.0.to_be_bytes())
+}
+
+/// A message of a thread, in the thread's order.
+pub(crate) fn in_thread(channel: ChannelId, root: Seq, seq: Seq) -> Key {
+    about(channel, IN_THREAD_TAG).push(root.0.to_be_bytes()).push(seq.0.to_be_bytes())
+}
+
+/// A mention, in the order of its channel.
+pub(crate) fn mention(user: UserId, channel: ChannelId, seq: Seq) -> Key {
+    note(user, MENTION_TAG).push(channel.0.to_be_bytes()).push(seq.0.to_be_bytes())
+}
+
+/// A mention, in the order of the inbox.
+pub(crate) fn mention_at(user: UserId, at: InboxSeq) -> Key {
+    note(user, MENTION_AT_TAG).push(at.0.to_be_bytes())
+}
+
 /// Partition, channel, tag and the rest of an `about` key.
 pub(crate) fn read_about(mut key: &[u8]) -> Option<(u16, ChannelId, u8, &[u8])> {
     let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u8().ok()?);

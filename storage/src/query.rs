@@ -5,6 +5,7 @@ mod history;
 mod inbox;
 mod joined;
 mod replay;
+mod talk;
 mod unread;
 
 use protocol::commit::Interval;
@@ -39,6 +40,11 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let intervals = view.membership(channel, user)?.intervals().0;
             Ok(Answer::Membership(intervals))
         }
+        Query::Thread { channel, root, after, before, newest, counted, page } => {
+            let asked = talk::Asked { channel, root, window: (after, before), newest, counted };
+            talk::thread(view, asked, page)
+        }
+        Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
             Ok(Answer::Replay { deliveries, through })
@@ -56,6 +62,8 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Joined { .. }
         | Query::Membership { .. }
         | Query::Earlier { .. }
+        | Query::Thread { .. }
+        | Query::Mentions { .. }
         | Query::Replay { .. } => false,
     }
 }

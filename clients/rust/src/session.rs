@@ -43,11 +43,13 @@ mod pending;
 mod request;
 pub mod reread;
 mod seen;
+mod talk;
 #[cfg(test)]
 mod tests;
 
 pub use event::{About, Content, Event, History, Message, RequestId};
 pub use reread::{Known, Reread};
+pub use talk::{Mention, Thread};
 
 use pace::{Pace, Priced, Turn};
 use pending::Pending;
@@ -133,6 +135,8 @@ pub struct Session {
 #[derive(Debug)]
 struct OpenPage {
     history: History,
+    /// Of a page of a thread.
+    thread: Option<protocol::body::talk::Thread>,
     left: u32,
 }
 

@@ -7,6 +7,7 @@
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::ingest::{Body, Checked, check_users, ingest, view};
+use super::talk::{SendTextV2, Talk};
 use crate::frame::Frame;
 use crate::id::{ChannelId, UserId};
 use crate::kind::Kind;
@@ -104,7 +105,7 @@ pub struct SetRole {
 /// A string of so many bytes or fewer lies inside its own 8 bytes.
 const INLINE_BYTES_MAX: usize = size_of::<rkyv::Archived<String>>();
 
-fn check_text(path: &str, text: &str, chars_max: usize, bytes_max: usize) -> Result<(), Refusal> {
+pub(super) fn check_text(path: &str, text: &str, chars_max: usize, bytes_max: usize) -> Result<(), Refusal> {
     let refuse = |found: usize| {
         Refusal::new(Code::Limit, path, format!("{found} characters; must be 1 to {chars_max}"))
     };
@@ -121,7 +122,7 @@ fn check_text(path: &str, text: &str, chars_max: usize, bytes_max: usize) -> Res
     Ok(())
 }
 
-fn check_channel(channel: u128) -> Result<(), Refusal> {
+pub(super) fn check_channel(channel: u128) -> Result<(), Refusal> {
     if ChannelId(channel).is_well_formed() {
         return Ok(());
     }
@@ -261,6 +262,13 @@ macro_rules! messages {
             /// # Errors
             /// The refusal for the device; [`Code::UnknownKind`] for a kind that is none of a message.
             pub fn ingest(frame: &'a Frame) -> Result<Self, Refusal> {
+                if Talk::may_be_in(frame) {
+                    ingest::<SendTextV2>(frame)?;
+                    // Version 2 ends with version 1.
+                    if let Some(text) = view::<SendText>(frame) {
+                        return Ok(Self::SendText(text));
+                    }
+                }
                 match frame.kind() {
                     $(<$name as Body>::KIND => ingest::<$name>(frame).map(Self::$name),)*
                     _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),

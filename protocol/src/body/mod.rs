@@ -7,6 +7,7 @@
 pub mod message;
 pub mod session;
 pub mod sync;
+pub mod talk;
 
 mod canonical;
 mod checked;

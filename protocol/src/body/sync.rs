@@ -152,7 +152,7 @@ pub struct MarkRead {
     pub seq: u64,
 }
 
-fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
+pub(super) fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
     if found == 0 || found > max {
         return Err(Refusal::new(Code::Limit, "limit", format!("{found}; must be 1 to {max}")));
     }

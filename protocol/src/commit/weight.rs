@@ -20,6 +20,8 @@ impl Row {
             Self::Interval { row, .. } => 32 + IntervalRow::FIXED_BYTES + row.name.len(),
             Self::Position { .. } => 41,
             Self::Run { entries, .. } => 16 + entries.len() * POINTER_BYTES,
+            Self::Thread { .. } => 32,
+            Self::Mention { .. } => 56,
             Self::Marks { through } => through.len() * MARK_BYTES,
         };
         ROW_HEAD_BYTES + fields

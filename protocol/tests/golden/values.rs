@@ -13,6 +13,7 @@ use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
 };
+use protocol::body::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use protocol::body::{Body, encode, read};
 use serde_json::{Map, Value, json};
 
@@ -134,7 +135,7 @@ macro_rules! structs {
 
 structs! {
 roots {
-    SendText { channel text }
+    SendTextV2 { reply_to thread forwarded_from mentions mention_flags channel text }
     CreateGroup { channel name members }
     AddMembers { channel members }
     RemoveMember { channel member }
@@ -162,14 +163,21 @@ roots {
     GetChannels { after limit }
     Channels { items more }
     MarkRead { channel seq }
+    GetThread { channel root after before limit newest }
+    Thread { channel root from to total newest count more }
+    GetMentions { before limit }
+    Mentions { items unread more }
     Reject { code retry_after_ms path text }
 }
 older {
+    SendText { channel text }
     Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
 }
 items {
     KindVersion { kind version }
     MemberItem { user joined role }
     ChannelItem { channel head read unread member name }
+    MentionItem { at channel seq time_ms sender }
+    MentionCount { channel unread }
 }
 }

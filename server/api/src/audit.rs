@@ -233,6 +233,8 @@ mod tests {
                 || [
                     "/v1/channels/{id}",
                     "/v1/channels/{id}/members",
+                    "/v1/channels/{id}/thread",
+                    "/v1/mentions",
                     "/v1/friends",
                     "/v1/blocks",
                     "/metrics",

@@ -23,6 +23,8 @@
 //! GET  /v1/channels/{id}/members  Bearer    ?after&limit                     200 {"members":[...],"next"?}
 //! GET  /v1/channels/{id}/messages Bearer    ?before|after&limit              200 {"messages":[...],"next"?,...}
 //! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
+//! GET  /v1/channels/{id}/thread   Bearer    ?root&before|after&limit         200 {"messages":[...],"next"?,...}
+//! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
 //! POST /v1/bots                   Bearer    {"name","scopes"?,"token_name"?} 201 {"bot","name","token","id",...}
 //! GET  /v1/bots                   Bearer    ?after                           200 {"bots":[...],"next"?}
 //! DELETE /v1/bots/{id}            Bearer                                     204; the bot is no more
@@ -93,6 +95,7 @@ mod relations;
 mod route;
 mod signup;
 mod table;
+mod talk;
 mod token;
 mod two_factor;
 mod users;
@@ -158,6 +161,8 @@ fn public_table() -> Table {
         .route("/v1/channels/{id}", get(channels::one))
         .route("/v1/channels/{id}/members", get(channels::members))
         .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
+        .route("/v1/channels/{id}/thread", get(talk::thread))
+        .route("/v1/mentions", get(talk::mentions))
         .route("/v1/bots", post(bots::make).get(bots::list))
         .route("/v1/bots/{id}", delete(bots::end))
         .route("/v1/bots/{id}/tokens", post(bots::make_token).get(bots::tokens))

@@ -15,6 +15,7 @@ use crate::idmap::{IdMap, Seeded};
 use crate::input::Ticket;
 use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX};
 use crate::session::SessionId;
+use crate::talk::ThreadPage;
 
 /// What a query was asked for.
 #[derive(Debug)]
@@ -25,6 +26,13 @@ pub(crate) enum Asked {
     Page(SessionId),
     History(History),
     Channels {
+        origin: Origin,
+        id: u64,
+    },
+    /// A part of a thread.
+    Thread(ThreadPage),
+    /// What mentions a user.
+    Mentions {
         origin: Origin,
         id: u64,
     },
@@ -57,7 +65,12 @@ impl Asked {
     /// Whether it is answered with a page for a device. The readers serve loads first.
     fn is_page(&self) -> bool {
         match self {
-            Self::Page(_) | Self::History(_) | Self::Channels { .. } | Self::Created(_) => true,
+            Self::Page(_)
+            | Self::History(_)
+            | Self::Channels { .. }
+            | Self::Thread(_)
+            | Self::Mentions { .. }
+            | Self::Created(_) => true,
             Self::User(_)
             | Self::Channel(_)
             | Self::Window(_)

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use protocol::body::message::Change;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
+use protocol::body::talk::GetThread;
 use protocol::body::{self, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
@@ -72,6 +73,13 @@ impl Shard {
                 self.submit_hop(session_id, origin, frame)
             }
             Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
+            Kind::GET_THREAD => {
+                let channel = |get: Checked<'_, GetThread>| ChannelId(get.channel.to_native());
+                let frame = CheckedFrame::request::<GetThread>(frame, channel)?;
+                self.reserve_page(session_id, &frame)?;
+                self.submit_hop(session_id, origin, frame)
+            }
+            Kind::GET_MENTIONS => self.get_mentions(session_id, origin, &frame),
             Kind::MARK_READ => {
                 let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
                 let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
@@ -327,7 +335,8 @@ impl Shard {
 }
 
 fn goes_to_a_channel(kind: Kind) -> bool {
-    kind.is_message() || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::MARK_READ)
+    kind.is_message()
+        || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::MARK_READ | Kind::GET_THREAD)
 }
 
 /// A direct channel is for its two users.

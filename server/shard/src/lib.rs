@@ -60,6 +60,7 @@ mod shard;
 mod source;
 mod spans;
 mod spend;
+mod talk;
 mod timer;
 mod unread;
 mod user;

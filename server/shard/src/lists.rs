@@ -39,7 +39,7 @@ impl Shard {
         self.answer(origin, Kind::GET_CHANNELS, page.into_bytes());
     }
 
-    fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
+    pub(crate) fn ask_own(&mut self, id: UserId, asked: Asked, query: Query) {
         self.write_pointers_of(id);
         let Some(user) = self.users.get(&id) else {
             return impossible!(self, "a request of a user that is not in memory");

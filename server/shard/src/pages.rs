@@ -3,6 +3,7 @@
 
 use protocol::body;
 use protocol::body::sync::{GetChannels, GetMembers};
+use protocol::body::talk::GetMentions;
 use protocol::limits::{NAME_BYTES_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
 use protocol::{Frame, Kind};
 
@@ -15,6 +16,8 @@ const MESSAGE_BYTES_MAX: usize = protocol::limits::HEADER_BYTES + STAMP_BYTES + 
 const HEAD_BYTES: usize = 128;
 const MEMBER_BYTES: usize = 17;
 const CHANNEL_BYTES: usize = 49 + NAME_BYTES_MAX;
+/// The item, and the count of a channel of its own.
+const MENTION_BYTES: usize = 48 + 20;
 
 /// The largest page there is: one message is in it whatever its size.
 pub(crate) const PAGE_COST_MAX: usize = HEAD_BYTES
@@ -64,7 +67,10 @@ pub(crate) struct Full;
 
 /// Whether a request of this kind is answered by a page.
 pub(crate) fn asks_for_a_page(kind: Kind) -> bool {
-    matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_CHANNELS)
+    matches!(
+        kind,
+        Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_CHANNELS | Kind::GET_THREAD | Kind::GET_MENTIONS
+    )
 }
 
 /// The most bytes that the answer to a request can have.
@@ -76,6 +82,7 @@ pub(crate) fn page_bytes(request: &Frame) -> usize {
     let known = match request.kind() {
         Kind::GET_MEMBERS => body::read::<GetMembers>(request).map(|get| rows(get.limit, MEMBER_BYTES)),
         Kind::GET_CHANNELS => body::read::<GetChannels>(request).map(|get| rows(get.limit, CHANNEL_BYTES)),
+        Kind::GET_MENTIONS => body::read::<GetMentions>(request).map(|get| rows(get.limit, MENTION_BYTES)),
         _ => None,
     };
     known.unwrap_or(PAGE_COST_MAX)

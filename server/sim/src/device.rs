@@ -151,8 +151,10 @@ impl Device {
     fn note_end(&mut self, event: &Event) {
         match event {
             Event::History(page) => self.asked.remove(&page.request),
+            Event::Thread(page) => self.asked.remove(&page.request),
             Event::Channels { request, .. }
             | Event::Members { request, .. }
+            | Event::Mentions { request, .. }
             | Event::Done(request)
             | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),
             _ => false,
@@ -373,6 +375,9 @@ impl Device {
         match event {
             Event::Message(message) => self.tell(scene.oracle, &message, true)?,
             Event::History(page) => {
+                page.messages.iter().try_for_each(|message| self.tell(scene.oracle, message, false))?;
+            }
+            Event::Thread(page) => {
                 page.messages.iter().try_for_each(|message| self.tell(scene.oracle, message, false))?;
             }
             Event::Ack { send_id, channel, seq, time_ms } => {

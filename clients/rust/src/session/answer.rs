@@ -8,7 +8,7 @@ use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refus
 
 use super::event::{About, Event, History, Message, RequestId, read_message};
 use super::pace::Pace;
-use super::{OpenPage, Session, State};
+use super::{OpenPage, Session, State, talk};
 
 impl Session {
     pub(super) fn take_answer(&mut self, frame: &Frame) {
@@ -61,6 +61,8 @@ impl Session {
         let request = RequestId(id);
         let event = match frame.kind() {
             Kind::HISTORY_PAGE => return self.begin_page(id, frame),
+            Kind::THREAD => return self.begin_thread(id, frame),
+            Kind::MENTIONS => read(frame).map(|page| talk::mentions(request, page)),
             Kind::CHANNELS => {
                 read(frame).map(|Channels { items, more }| Event::Channels { request, items, more })
             }
@@ -90,10 +92,13 @@ impl Session {
 
     /// The page is told, and its request is answered.
     pub(super) fn end_page(&mut self) {
-        if let Some(OpenPage { history, .. }) = self.page.take()
-            && self.requests.answered(history.request.0, Kind::GET_HISTORY).is_some()
-        {
-            self.events.push_back(Event::History(history));
+        let Some(OpenPage { history, thread, .. }) = self.page.take() else { return };
+        let asked = if thread.is_some() { Kind::GET_THREAD } else { Kind::GET_HISTORY };
+        if self.requests.answered(history.request.0, asked).is_some() {
+            self.events.push_back(match thread {
+                None => Event::History(history),
+                Some(head) => talk::thread(&head, history),
+            });
         }
     }
 
@@ -267,7 +272,7 @@ impl Session {
 }
 
 impl OpenPage {
-    fn new(request: RequestId, head: &HistoryPage) -> Self {
+    pub(super) fn new(request: RequestId, head: &HistoryPage) -> Self {
         let history = History {
             request,
             channel: ChannelId(head.channel),
@@ -277,7 +282,7 @@ impl OpenPage {
             more: head.more,
             messages: Vec::new(),
         };
-        Self { history, left: head.count.min(PAGE_MESSAGES_MAX) }
+        Self { history, thread: None, left: head.count.min(PAGE_MESSAGES_MAX) }
     }
 }
 
@@ -286,6 +291,7 @@ fn asked_by(answer: Kind) -> Kind {
     match answer {
         Kind::CHANNELS => Kind::GET_CHANNELS,
         Kind::MEMBERS => Kind::GET_MEMBERS,
+        Kind::MENTIONS => Kind::GET_MENTIONS,
         other => other,
     }
 }

@@ -150,7 +150,7 @@ impl Session {
         self.send(channel, &SetRole { channel: channel.0, member: member.0, role }, send_id)
     }
 
-    fn send<T: Body>(
+    pub(super) fn send<T: Body>(
         &mut self,
         channel: ChannelId,
         body: &T,
@@ -219,7 +219,7 @@ impl Session {
         self.request(&MarkRead { channel: channel.0, seq: seq.0 })
     }
 
-    fn request<T: Body>(&mut self, body: &T) -> Result<RequestId, Refusal> {
+    pub(super) fn request<T: Body>(&mut self, body: &T) -> Result<RequestId, Refusal> {
         if self.requests.len() >= REQUESTS_WAITING_MAX {
             let text = format!("{REQUESTS_WAITING_MAX} requests wait for their answers");
             return Err(Refusal::retry(Code::Busy, BUSY_RETRY_MS, text));
@@ -249,7 +249,7 @@ fn rising(users: &[UserId]) -> Vec<u64> {
 }
 
 /// Before the body is built: a frame has a largest size.
-fn check_bytes(path: &str, text: &str, max: usize) -> Result<(), Refusal> {
+pub(super) fn check_bytes(path: &str, text: &str, max: usize) -> Result<(), Refusal> {
     if text.len() <= max {
         return Ok(());
     }

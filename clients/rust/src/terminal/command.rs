@@ -13,6 +13,9 @@ use crate::account::{Account, AccountError};
 use crate::dial::{Client, ClientError};
 
 mod account;
+mod talk;
+
+pub(super) use talk::marks;
 
 /// At whom a command is carried out, and where.
 pub(super) struct Desk<'a> {
@@ -44,6 +47,8 @@ pub(super) enum Outcome {
     Left { send_id: SendId, channel: ChannelId },
     /// The person is to show that the app holds this.
     Secret(Vec<String>),
+    /// Something was asked, and its answer comes as an event.
+    Asked,
     /// This device is no more.
     LoggedOut,
 }
@@ -85,6 +90,7 @@ impl Desk<'_> {
             "privacy" => self.privacy(rest).await,
             "devices" => self.devices(rest).await,
             "logout" => self.log_out().await,
+            "reply" | "thread" | "mention" | "mentions" | "forward" => self.talk(word, rest).await,
             "twofactor" => self.two_factor(rest).await,
             _ => return None,
         })

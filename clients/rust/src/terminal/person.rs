@@ -18,6 +18,7 @@ use super::{Start, TerminalError};
 
 mod command;
 mod show;
+mod talk;
 
 use show::Paint;
 
@@ -43,6 +44,11 @@ const HELP: &str = "\
   /members             who is in this group
   /history             what was said here; again for more
   /channels            your conversations
+  /reply SEQ TEXT      answer a message of this conversation
+  /thread SEQ [TEXT]   what stands in a thread; or say something in it
+  /mention NAME TEXT   say something to a, or a,b, or all, or online
+  /mentions            what mentions you
+  /forward NAME TEXT   pass on what NAME said
   /friends             your friends, and who asks to be one
   /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
   /block NAME          take nothing from a person any more; /unblock NAME ends it

@@ -27,6 +27,7 @@ mod keys;
 mod layout;
 mod model;
 mod take;
+mod talk;
 mod work;
 
 #[cfg(test)]

@@ -78,6 +78,8 @@ pub const STEPS: &[Step] = &[
     step("findChannel", 200, &[("id", Kept("channel"))], &[]),
     step("listMembers", 200, &[("id", Kept("channel"))], &[]),
     step("listMessages", 200, &[("id", Kept("channel"))], &[]),
+    step("listThread", 200, &[("id", Kept("channel"))], &[]),
+    step("listMentions", 200, &[], &[]),
     step("send", 201, &[("id", Kept("channel"))], &[]),
     step("makeBot", 201, &[], &[("bot", "/bot")]),
     step("listBots", 200, &[], &[]),

@@ -77,7 +77,7 @@ impl FakeHomes {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, read, sync};
+    use protocol::body::{encode, read, sync, talk};
     let id = frame.header().id;
     match frame.kind() {
         Kind::GET_CHANNELS => {
@@ -94,6 +94,19 @@ fn made_up(frame: &Frame) -> Frame {
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;
             encode(id, &sync::HistoryPage { channel, from: 1, to: 1, head: 9, count: 0, more: true })
+        }
+        Kind::GET_THREAD => {
+            let get = read::<talk::GetThread>(frame).unwrap();
+            let (channel, root) = (get.channel, get.root);
+            let page =
+                talk::Thread { channel, root, from: 1, to: 1, total: 9, newest: 9, count: 0, more: true };
+            encode(id, &page)
+        }
+        Kind::GET_MENTIONS => {
+            let at = read::<talk::GetMentions>(frame).unwrap().before.saturating_sub(1);
+            let item = talk::MentionItem { at, channel: 7, seq: 1, time_ms: 1, sender: 1 };
+            let unread = vec![talk::MentionCount { channel: 7, unread: 1 }];
+            encode(id, &talk::Mentions { items: vec![item], unread, more: true })
         }
         _ => {
             let channel = protocol::body::message::channel_of(frame).unwrap().0;

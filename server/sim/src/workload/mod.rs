@@ -8,6 +8,7 @@ pub mod guest;
 pub mod resend;
 pub mod resume;
 pub mod send;
+pub mod talk;
 
 use protocol::{ChannelId, UserId};
 
@@ -16,7 +17,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 7] = [
+const OPERATIONS: [(u64, Act); 8] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -24,6 +25,7 @@ const OPERATIONS: [(u64, Act); 7] = [
     (resume::WEIGHT, resume::act),
     (resend::WEIGHT, resend::act),
     (guest::WEIGHT, guest::act),
+    (talk::WEIGHT, talk::act),
 ];
 
 /// One device does one thing.

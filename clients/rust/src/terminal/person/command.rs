@@ -77,6 +77,7 @@ impl Person {
             Outcome::Sent { send_id, channel } => {
                 self.sends.insert(send_id, (channel, None));
             }
+            Outcome::Asked => self.answers_due += 1,
             Outcome::Left { send_id, channel } => {
                 self.sends.insert(send_id, (channel, None));
                 self.current = None;

@@ -44,6 +44,8 @@ impl Person {
             Event::History(_)
                 | Event::Channels { .. }
                 | Event::Members { .. }
+                | Event::Thread(_)
+                | Event::Mentions { .. }
                 | Event::Rejected { about: About::Request(_), .. }
         ) {
             self.answers_due = self.answers_due.saturating_sub(1);
@@ -78,6 +80,8 @@ impl Person {
             Event::History(history) => self.show_history(history).await,
             Event::Channels { items, .. } => self.show_channels(items).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
+            Event::Thread(thread) => self.show_thread(thread).await,
+            Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
             Event::Rejected { about, reject } => {
                 let what = match about {
                     About::Send(id) => match self.sends.remove(&id) {
@@ -156,10 +160,13 @@ impl Person {
         Ok(())
     }
 
-    async fn show_one(&mut self, place: &str, message: &Message) -> io::Result<()> {
+    pub(super) async fn show_one(&mut self, place: &str, message: &Message) -> io::Result<()> {
         let who = self.name_of(message.sender).await;
         let change = match &message.content {
-            Content::Text(text) => return self.show_text(message.time_ms, place, &who, text),
+            Content::Text(text) => {
+                let text = format!("{}{text}", self.marks(message).await);
+                return self.show_text(message.time_ms, place, &who, &text);
+            }
             Content::Created { name: group, members } => {
                 let with = self.names_of(members).await;
                 format!("{who} made the group #{} with {with}", name(group))
@@ -226,7 +233,7 @@ impl Person {
         self.say(&format!("{title}: {}", names.join(", ")))
     }
 
-    fn time(&self, time_ms: u64) -> String {
+    pub(super) fn time(&self, time_ms: u64) -> String {
         let local = i64::try_from(time_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let text = local.map_or_else(
             || "--:--".to_owned(),
