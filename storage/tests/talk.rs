@@ -1,6 +1,7 @@
 //! Threads and mentions, in memory and in RocksDB: pages of them, and what the check says of rows that contradict the texts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[macro_use]
 mod world;
 
 use protocol::body::talk::Talk;

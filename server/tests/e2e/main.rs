@@ -76,6 +76,7 @@ mod sdk;
 mod servers;
 mod slow;
 mod small_disk;
+mod talk;
 mod terminal;
 mod tls;
 mod traces;

@@ -15,6 +15,7 @@ use super::{About, Config, Content, Event, Saved, Session, State};
 mod cut;
 mod pace;
 mod reread;
+mod talk;
 
 const ME: UserId = UserId(10);
 const YOU: UserId = UserId(20);
