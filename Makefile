@@ -3,12 +3,12 @@
 # make fuzz  what the fuzz tests of `test` do, for long: FUZZ=100 is a hundred times as many inputs, from a new place each time
 # make release, make deb, make sbom: the binary, the package and the bill of materials that are given away
 # make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (an hour; BENCH=quick: a quarter of one)
-# The parts of `test` can be run alone: fmt clippy doc unit
+# The parts of `test` can be run alone: fmt clippy doc unit web
 
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup setup-test fmt clippy doc unit busy sim mutants bench interop fuzz deny release deb sbom aarch64
+.PHONY: help run test setup setup-test fmt clippy doc unit busy web sim mutants bench interop fuzz deny release deb sbom aarch64
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -17,17 +17,18 @@ help:
 setup:
 	@./storage/rocksdb/build.sh
 
-# What the tests want beside that: PostgreSQL's programs and nginx, of which they start servers of their own.
+# What the tests want beside that: PostgreSQL's programs and nginx, of which they start servers of their own, and Node.
 setup-test: setup
 	@./server/api/tests/setup.sh
 	@./server/tests/setup.sh
+	@./clients/web/setup.sh
 
 run: setup
 	$(CARGO) build --profile quick --locked -p server --bin maru
 	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
-test: setup-test fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit)
+test: setup-test fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit) web aarch64
 	@echo "make test: all checks passed"
 
 fmt:
@@ -48,6 +49,13 @@ busy:
 	@spins=(); for _ in $$(seq $$(nproc)); do (while :; do :; done) & spins+=($$!); done; \
 	trap 'kill "$${spins[@]}" 2>/dev/null' EXIT; \
 	$(MAKE) --no-print-directory unit
+
+# The TypeScript SDK: types, unit tests, traces, vectors, and devices against the server that `unit` has built.
+web:
+	@./clients/web/setup.sh
+	@maru=$$(realpath -m "$${CARGO_TARGET_DIR:-target}")/debug/maru; \
+	[[ -x $$maru ]] || $(CARGO) build --locked -p server --bin maru; \
+	cd clients/web/sdk && MARU=$$maru npm test --silent
 
 # QUIC against a third implementation: aioquic, installed into a virtual environment of its own. s2n-quic is in `test`.
 interop:

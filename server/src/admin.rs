@@ -19,6 +19,7 @@ mod person;
 mod renew;
 mod restore;
 mod revoke;
+mod show;
 mod stats;
 mod tokens;
 
@@ -240,6 +241,11 @@ enum Task {
         #[command(subcommand)]
         task: families::Task,
     },
+    /// Users, their devices, sessions and channels, on the running server.
+    Show {
+        #[command(subcommand)]
+        task: show::Task,
+    },
     /// End the running server as SIGTERM does: it finishes what it has admitted and tells its clients to come back.
     Drain {
         #[command(flatten)]
@@ -356,6 +362,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 Ok(ExitCode::SUCCESS)
             }
             Task::Families { task } => families::run(task, &mut out).await,
+            Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),
         }

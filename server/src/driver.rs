@@ -25,8 +25,8 @@ use crate::handover::Parcel;
 use crate::mesh::Bell;
 
 pub(crate) use epoll::BACKLOG;
-pub(crate) use udp::SOCKET_BYTES;
 pub use udp::{Group, Quic, reserve as reserve_quic};
+pub(crate) use udp::{SOCKET_BYTES, is_quic};
 
 /// What the operator set for the connections of one shard, with the documented defaults.
 #[derive(Clone, Debug)]

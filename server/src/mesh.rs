@@ -18,8 +18,8 @@ use protocol::hello::Hello;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
 use protocol::token::Key;
-use protocol::{CloseCode, Frame, ShardId};
-use shard::{Command, CommandError, GuestId, Ticket};
+use protocol::{CloseCode, Frame, ShardId, UserId};
+use shard::{Command, CommandError, GuestId, Ticket, UserReport};
 
 use crate::handover::Parcel;
 use crate::turn::ShardReport;
@@ -108,6 +108,13 @@ pub enum Post {
     Stop,
     /// A snapshot for metrics; called on the shard's thread like [`Reply`].
     Inspect(Box<dyn FnOnce(ShardReport) + Send>),
+    /// What the shard knows of a user whose home it is.
+    LookAt {
+        /// Whom.
+        user: UserId,
+        /// Called on the shard's thread like [`Reply`].
+        tell: Box<dyn FnOnce(UserReport) + Send>,
+    },
 }
 
 impl fmt::Debug for Post {
@@ -125,6 +132,7 @@ impl fmt::Debug for Post {
             Self::Drain => "Drain",
             Self::Stop => "Stop",
             Self::Inspect(_) => "Inspect",
+            Self::LookAt { .. } => "LookAt",
         })
     }
 }

@@ -6,19 +6,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use api::{BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, Pending, Route, Visit};
+use api::{
+    BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending, Route,
+    StoredChannel, Visit,
+};
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
 use protocol::hello::Hello;
+use protocol::query::{Answer, JoinedItem, Query};
 use protocol::token::Key;
-use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, ShardId, UserId};
+use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, Seq, ShardId, UserId};
 use shard::limits::GUEST_MS;
-use shard::{Command, CommandError, GuestId};
-use storage::{FamilyError, OwnFamily, Store};
+use shard::{Command, CommandError, GuestId, Left, SessionReport, UserReport};
+use storage::{FamilyError, OwnFamily, Store, Tier};
 use tokio::sync::oneshot;
 
 use crate::backup::running::Backups;
 use crate::boot::{Event, QuicFace};
+use crate::driver::is_quic;
 use crate::families::Mover;
 use crate::latency::Latency;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
@@ -172,6 +177,34 @@ impl DataPlane {
         }
     }
 
+    async fn look_at(&self, user: UserId) -> Result<LiveUser, HomeError> {
+        let home = self.placement.user_home(user);
+        let outlet = self.outlets.to(home).ok_or_else(|| not_now("no such shard"))?;
+        let (tells, told) = oneshot::channel();
+        let tell = Box::new(move |report| drop(tells.send(report)));
+        let posted = outlet.try_post(Post::LookAt { user, tell });
+        posted.map_err(|_| not_now("the shard's mailbox is full"))?;
+        match tokio::time::timeout(ANSWER_TIMEOUT, told).await {
+            Ok(Ok(report)) => Ok(live(home, &report)),
+            Ok(Err(_)) => Err(not_now("the shard has ended")),
+            Err(_) => Err(not_now("the shard did not answer in time")),
+        }
+    }
+
+    /// Reads the store for an operator, on a thread of its own: no shard waits for that.
+    fn read(&self, query: Query) -> impl Future<Output = Result<Answer, HomeError>> + Send + use<> {
+        let data = self.data.clone();
+        async move {
+            let read = tokio::task::spawn_blocking(move || data.read(&query, Tier::Any)).await;
+            match read {
+                Ok(Ok(Some(answer))) => Ok(answer),
+                Ok(Ok(None)) => Err(not_now("the store gave no answer")),
+                Ok(Err(error)) => Err(not_now(&error.to_string())),
+                Err(error) => Err(not_now(&error.to_string())),
+            }
+        }
+    }
+
     /// Repeatable: a shard that has taken them takes them again.
     async fn give_keys(&self, keys: Arc<[Key]>) -> Result<(), HomeError> {
         let not_now = |words: &str| HomeError::NotNow(words.into());
@@ -218,6 +251,24 @@ fn whole(mut frames: Bytes) -> Result<Vec<Frame>, HomeError> {
         all.push(frame);
     }
     Ok(all)
+}
+
+fn live(home: ShardId, report: &UserReport) -> LiveUser {
+    let session = |session: &SessionReport| LiveSession {
+        device: session.device,
+        is_quic: is_quic(session.conn),
+        silent_ms: session.silent_ms,
+        waiting_bytes: session.waiting_bytes as u64,
+        behind: session.behind,
+        expires_ms: session.expires_ms,
+    };
+    let Left { groups, directs, bytes } = report.left;
+    LiveUser {
+        shard: home.0,
+        inbox_head: report.inbox_head.map(|head| head.0),
+        sessions: report.sessions.iter().map(session).collect(),
+        left: [groups, directs, bytes],
+    }
 }
 
 fn not_now(words: &str) -> HomeError {
@@ -275,6 +326,39 @@ impl api::Homes for DataPlane {
 
     fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
         Box::pin(self.visit(visit))
+    }
+
+    fn live_user(&self, user: UserId) -> Pending<'_, Result<LiveUser, HomeError>> {
+        Box::pin(self.look_at(user))
+    }
+
+    fn channels_of(
+        &self,
+        user: UserId,
+        after: ChannelId,
+        limit: u32,
+    ) -> Pending<'_, Result<(Vec<JoinedItem>, bool), HomeError>> {
+        let page = self.read(Query::Joined { user, after, limit });
+        Box::pin(async move {
+            match page.await? {
+                Answer::Joined { items, more } => Ok((items, more)),
+                other => Err(not_now(&format!("the store answered {other:?}"))),
+            }
+        })
+    }
+
+    fn stored_channel(&self, channel: ChannelId) -> Pending<'_, Result<Option<StoredChannel>, HomeError>> {
+        let stored = self.read(Query::Channel(channel));
+        Box::pin(async move {
+            match stored.await? {
+                Answer::Channel { head: Seq(0), .. } => Ok(None),
+                Answer::Channel { row, members, head, time_ms } => {
+                    let name = row.unwrap_or_default().name;
+                    Ok(Some(StoredChannel { name, head: head.0, time_ms, members }))
+                }
+                other => Err(not_now(&format!("the store answered {other:?}"))),
+            }
+        })
     }
 
     fn families(&self) -> Pending<'_, Vec<Family>> {
@@ -355,7 +439,10 @@ impl api::Homes for DataPlane {
     }
 
     fn metrics(&self) -> Pending<'_, String> {
-        Box::pin(self.metrics.text())
+        Box::pin(async move {
+            let text = self.metrics.text().await;
+            text + &self.backups.as_ref().map(|backups| backups.metrics()).unwrap_or_default()
+        })
     }
 }
 

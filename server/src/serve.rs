@@ -78,8 +78,9 @@ fn start(flags: &Flags) -> Outcome<ExitCode> {
         .enable_all()
         .build()?;
     let notify = Notify::from_environment();
-    reload::watch(&runtime, flags, &config, notify.clone())?;
-    let outcome = live(&config, began, data, &runtime, &notify);
+    let issuers = config::issuers(config.issuers.as_deref())?;
+    reload::watch(&runtime, flags, &config, issuers.clone(), notify.clone())?;
+    let outcome = live(&config, began, data, issuers, &runtime, &notify);
     runtime.shutdown_timeout(CONTROL_DEADLINE);
     outcome
 }
@@ -88,10 +89,10 @@ fn live(
     config: &Config,
     began: Instant,
     data: Arc<Store>,
+    issuers: Issuers,
     runtime: &Runtime,
     notify: &Notify,
 ) -> Outcome<ExitCode> {
-    let issuers = config::issuers(config.issuers.as_deref())?;
     let DirectoryParts { keys, admin, accounts } = runtime.block_on(directory::open_parts(config, &data))?;
     if config.store == StoreKind::Memory {
         runtime.block_on(memory::seed(&data, &accounts))?;

@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::ShardId;
 use protocol::commit::Batch;
 use protocol::hop::Hop;
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::token::Key;
+use protocol::{ShardId, UserId};
 use shard::{Effect, Fault, GuestId, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
@@ -74,6 +74,9 @@ pub trait Core {
     fn resting(&self) -> Option<shard::Resting> {
         None
     }
+    fn report_user(&self, _user: UserId) -> shard::UserReport {
+        shard::UserReport::default()
+    }
 }
 
 impl Core for Shard {
@@ -100,6 +103,9 @@ impl Core for Shard {
     }
     fn resting(&self) -> Option<shard::Resting> {
         Self::resting(self)
+    }
+    fn report_user(&self, user: UserId) -> shard::UserReport {
+        Self::report_user(self, user)
     }
 }
 
@@ -418,6 +424,10 @@ impl<C: Core, D: Driver> Turns<C, D> {
             }
             Post::Inspect(tell) => {
                 tell(self.report());
+                return Ok(());
+            }
+            Post::LookAt { user, tell } => {
+                tell(self.core.report_user(user));
                 return Ok(());
             }
         };

@@ -229,7 +229,7 @@ fn sources(place: &Path) -> Vec<PathBuf> {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "target" && name != "data" && !name.starts_with('.') {
+            if name != "target" && name != "node_modules" && name != "data" && !name.starts_with('.') {
                 found.extend(sources(&path));
             }
         } else if name.ends_with(".rs") {

@@ -162,11 +162,13 @@ pub(crate) fn relation(user_id: UserId, other: UserId) -> Key {
 }
 
 /// What `about` holds of one channel under one tag, and the beginning of its rows.
+#[cfg(test)]
 pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
     channel(channel_id).push([tag])
 }
 
 /// What `notes` holds of one user under one tag, and the beginning of its rows.
+#[cfg(test)]
 pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
 }
@@ -299,6 +301,18 @@ mod tests {
         assert_eq!(&*fanout(BayId(5), 1), [1, 64, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*applied(BayId(63)), [0x0f, 0xc0]);
         assert_eq!(&*generation(BayId(63)), b"bay/\0?");
+    }
+
+    #[test]
+    fn derived_rows_stand_behind_their_channel_or_user() {
+        let (channel, user) = (ChannelId(0x0102), UserId(7));
+        let key = about(channel, 3);
+        assert_eq!((key.len(), key.last()), (19, Some(&3)));
+        assert_eq!(read_about(&key), Some((PartitionId::of_channel(channel).0, channel, 3, &[][..])));
+        let key = note(user, 2);
+        assert_eq!((key.len(), key.last()), (11, Some(&2)));
+        assert_eq!(read_note(&key), Some((PartitionId::of_user(user).0, user, 2, &[][..])));
+        assert_eq!(read_about(&key), None);
     }
 
     #[test]

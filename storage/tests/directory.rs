@@ -94,7 +94,7 @@ fn a_directory_of_format_2_is_raised_by_its_start() {
 fn rewrite(store: &Path, is_without: bool, layout: &[u8]) {
     let options = rocksdb::Options::default();
     let names = rocksdb::DB::list_cf(&options, store).unwrap();
-    let mut db = rocksdb::DB::open_cf(&options, store, names).unwrap();
+    let db = rocksdb::DB::open_cf(&options, store, names).unwrap();
     if is_without {
         db.drop_cf("about").unwrap();
         db.drop_cf("notes").unwrap();

@@ -80,8 +80,19 @@ impl Operator {
     /// # Errors
     /// The server refused, or there was no answer.
     pub async fn post_for(&self, path: &str, body: &Value) -> Result<Value, AccountError> {
-        let asked = self.place.ask(Method::POST, path, Some(&self.token), Some(body.to_string())).await;
-        let (status, bytes) = asked?;
+        self.ask_for(Method::POST, path, Some(body.to_string())).await
+    }
+
+    /// Gets what is answered by a JSON body.
+    ///
+    /// # Errors
+    /// The server refused, or there was no answer.
+    pub async fn get(&self, path: &str) -> Result<Value, AccountError> {
+        self.ask_for(Method::GET, path, None).await
+    }
+
+    async fn ask_for(&self, method: Method, path: &str, body: Option<String>) -> Result<Value, AccountError> {
+        let (status, bytes) = self.place.ask(method, path, Some(&self.token), body).await?;
         let answer = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
         if !status.is_success() {
             return Err(refused(status, &answer));

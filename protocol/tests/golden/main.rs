@@ -10,6 +10,7 @@ mod by_hand;
 mod docs;
 mod hex;
 mod invalid;
+mod random;
 
 mod valid;
 mod values;

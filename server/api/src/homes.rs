@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use protocol::commit::{Policy, Relation};
+use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
@@ -91,6 +92,50 @@ pub enum FamilyRefusal {
     Failed(String),
 }
 
+/// A user at its home, now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LiveUser {
+    /// The home.
+    pub shard: u16,
+    /// The newest position of the inbox; `None` when the home has not read it lately.
+    pub inbox_head: Option<u64>,
+    /// Connected devices.
+    pub sessions: Vec<LiveSession>,
+    /// Groups, conversations and bytes of messages that the user may still make, begin and have stored within the hour;
+    /// `None`: any number.
+    pub left: [Option<u64>; 3],
+}
+
+/// A connected device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LiveSession {
+    /// Which.
+    pub device: DeviceId,
+    /// Over QUIC; else over WebSocket.
+    pub is_quic: bool,
+    /// How long nothing came from it, milliseconds.
+    pub silent_ms: u64,
+    /// Bytes that wait to be written to it.
+    pub waiting_bytes: u64,
+    /// Messages of the inbox that it was not sent yet.
+    pub behind: u64,
+    /// When its token ends, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+/// A channel as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StoredChannel {
+    /// A group's name; empty for a direct channel.
+    pub name: String,
+    /// Its newest seq.
+    pub head: u64,
+    /// When its newest message was stored, milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// The present members, rising.
+    pub members: Vec<(UserId, Member)>,
+}
+
 /// Why no backup was begun.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BackupRefused {
@@ -166,6 +211,20 @@ pub trait Homes: Send + Sync + 'static {
     /// Asks the user's home for one thing, and gives all of its answer: the frame that a connection would get, be it a
     /// refusal, and a page's messages behind it. Whoever drops it asks no longer; a send may be carried out all the same.
     fn visit(&self, visit: Visit) -> Pending<'_, Result<Vec<Frame>, HomeError>>;
+
+    /// What a user's home knows of it now.
+    fn live_user(&self, user: UserId) -> Pending<'_, Result<LiveUser, HomeError>>;
+
+    /// A page of a user's own list, rising by channel, and whether more follow.
+    fn channels_of(
+        &self,
+        user: UserId,
+        after: ChannelId,
+        limit: u32,
+    ) -> Pending<'_, Result<(Vec<JoinedItem>, bool), HomeError>>;
+
+    /// A channel as it is stored; `None` when there was never a message.
+    fn stored_channel(&self, channel: ChannelId) -> Pending<'_, Result<Option<StoredChannel>, HomeError>>;
 
     /// The channels whose history has a family of its own.
     fn families(&self) -> Pending<'_, Vec<Family>>;

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use serde::Deserialize;
+use tokio::sync::Notify;
 
 use self::remote::{At, Pace, Remote};
 use crate::jwt::claims::{Named, Rules};
@@ -113,13 +114,20 @@ fn again_s() -> u64 {
 /// Gives the TLS client for the authorities in a file, or for those of the system.
 pub type Trusting<'a> = &'a dyn Fn(Option<&Path>) -> Result<Arc<ClientConfig>, String>;
 
-/// All issuers of a server. Cheap to clone.
+/// All issuers of a server. Cheap to clone; all clones change together.
 #[derive(Clone, Default)]
-pub struct Issuers(Arc<[Arc<Issuer>]>);
+pub struct Issuers(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    now: RwLock<Arc<[Arc<Issuer>]>>,
+    /// Others have taken their place.
+    changed: Notify,
+}
 
 impl fmt::Debug for Issuers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|issuer| &issuer.name)).finish()
+        f.debug_list().entries(self.now().iter().map(|issuer| &issuer.name)).finish()
     }
 }
 
@@ -160,33 +168,59 @@ impl Issuers {
             let issuer = wanted.check(trusting).map_err(|fault| format!("issuer {name:?}: {fault}"))?;
             issuers.push(Arc::new(issuer));
         }
-        Ok(Self(issuers.into()))
+        Ok(Self(Arc::new(Inner { now: RwLock::new(issuers.into()), changed: Notify::new() })))
+    }
+
+    /// Those of now.
+    fn now(&self) -> Arc<[Arc<Issuer>]> {
+        self.0.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// These take the place of those of now. Whoever is logged in stays; what was counted of an issuer that stays is kept, its keys
+    /// are fetched again.
+    pub fn replace(&self, by: &Self) {
+        let (old, new) = (self.now(), by.now());
+        for issuer in new.iter() {
+            if let Some(before) = old.iter().find(|before| before.name == issuer.name) {
+                issuer.count_as(before);
+            }
+        }
+        *self.0.now.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.0.changed.notify_one();
+    }
+
+    /// Their names, in the order of the file.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.now().iter().map(|issuer| issuer.name.clone()).collect()
     }
 
     /// Whether there is one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.now().is_empty()
     }
 
     /// The issuer of a token.
-    pub(crate) fn of(&self, token: &Token<'_>) -> Result<&Arc<Issuer>, Fault> {
+    pub(crate) fn of(&self, token: &Token<'_>) -> Result<Arc<Issuer>, Fault> {
         let name = token.issuer()?;
-        let found = self.0.iter().find(|issuer| issuer.name == name);
+        let found = self.now().iter().find(|issuer| issuer.name == name).cloned();
         let words = || format!("nobody is let in by {:?} here", crate::jwt::shortened(name));
         found.ok_or_else(|| Fault::new(Reason::Issuer, words()))
     }
 
     /// Keeps every set of keys fresh. Never ends.
     pub(crate) async fn keep_fresh(self) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for issuer in self.0.iter() {
-            if let Source::Remote(remote) = &issuer.source {
-                tasks.spawn(remote.clone().keep_fresh());
+        loop {
+            let mut tasks = tokio::task::JoinSet::new();
+            for issuer in self.now().iter() {
+                if let Source::Remote(remote) = &issuer.source {
+                    tasks.spawn(remote.clone().keep_fresh());
+                }
             }
+            // The tasks of those that are gone end with their set.
+            self.0.changed.notified().await;
         }
-        while tasks.join_next().await.is_some() {}
-        std::future::pending::<()>().await;
     }
 }
 
@@ -217,6 +251,13 @@ impl Issuer {
             Source::Remote(remote) => remote.check(token).await?,
         }
         self.rules.check(&token.claims, now_ms)
+    }
+
+    /// What was counted of another of this name is counted of this one.
+    fn count_as(&self, before: &Self) {
+        self.taken.store(before.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+        let counted = before.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = counted;
     }
 
     /// A token was good.

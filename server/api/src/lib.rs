@@ -76,7 +76,8 @@ pub use audit::AUDIT;
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
-    BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, Pending, Route, Visit,
+    BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
+    LiveUser, Pending, Route, StoredChannel, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;

@@ -15,6 +15,7 @@ mod devices;
 mod families;
 mod invites;
 mod keys;
+mod look;
 mod operation;
 mod operators;
 mod people;
@@ -41,7 +42,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 14] {
+fn sections() -> [Section; 15] {
     [
         accounts::section(),
         tokens::section(),
@@ -53,6 +54,7 @@ fn sections() -> [Section; 14] {
         channels::section(),
         bots::section(),
         operators::section(),
+        look::section(),
         keys::section(),
         families::section(),
         backups::section(),

@@ -60,6 +60,11 @@
 //! POST /v1/admin/password         Operator  {"user"|"name","password"}       204; all devices are forgotten
 //! POST /v1/admin/delete           Operator  {"user"|"name"}                  204; the account is no more
 //! POST /v1/admin/users            Operator  {"prefix"?,"from"?,"count","devices"?}  201 lines of user, device, token
+//! GET  /v1/admin/users            Operator  ?after                           200 {"users":[{"user","name",...}],"next"?}
+//! GET  /v1/admin/users/by-name/{name} Operator                               200 as by id
+//! GET  /v1/admin/users/{id}       Operator                                   200 {"user","devices","sessions","left",...}
+//! GET  /v1/admin/users/{id}/channels Operator ?after                         200 {"channels":[...],"next"?}
+//! GET  /v1/admin/channels/{id}    Operator                                   200 {"channel","head","members",...}
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
@@ -193,7 +198,11 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/bots/{id}/tokens/{token}", delete(bots::end_any_token))
         .route("/v1/admin/password", post(admin::device::password))
         .route("/v1/admin/delete", post(admin::device::erase_user))
-        .route("/v1/admin/users", post(admin::users))
+        .route("/v1/admin/users", post(admin::users).get(admin::look::users))
+        .route("/v1/admin/users/by-name/{name}", get(admin::look::user_by_name))
+        .route("/v1/admin/users/{id}", get(admin::look::user))
+        .route("/v1/admin/users/{id}/channels", get(admin::look::channels))
+        .route("/v1/admin/channels/{id}", get(admin::look::channel))
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))

@@ -61,7 +61,8 @@ impl Bucket {
         self.full_at_ns <= ns(now)
     }
 
-    fn level(self, pace: Pace, now: Tick) -> u64 {
+    /// How many tokens there are.
+    pub(crate) fn level(self, pace: Pace, now: Tick) -> u64 {
         let lacks_ns = u128::from(self.full_at_ns.saturating_sub(ns(now)));
         let lacks = (lacks_ns * u128::from(pace.per_s)).div_ceil(NS_PER_S);
         u64::from(pace.burst).saturating_sub(u64::try_from(lacks).unwrap_or(u64::MAX))

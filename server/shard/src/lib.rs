@@ -54,6 +54,7 @@ mod pressure;
 mod quotas;
 mod read;
 mod remote;
+mod report;
 mod session;
 mod sessions;
 mod shard;
@@ -70,6 +71,8 @@ pub use effect::{Effect, Fault};
 pub use input::{Command, CommandError, ConnId, GuestId, Input, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
+pub use quotas::Left;
+pub use report::{SessionReport, UserReport};
 pub use shard::Shard;
 pub use unread::Resting;
 

@@ -18,6 +18,24 @@ pub(crate) struct Quotas {
     bytes: Bucket,
 }
 
+/// What is left of an hour's quotas; `None` where there is no bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Left {
+    /// Groups that the user may make now.
+    pub groups: Option<u64>,
+    /// Conversations that it may begin now.
+    pub directs: Option<u64>,
+    /// Bytes of messages that it may have stored now.
+    pub bytes: Option<u64>,
+}
+
+impl Left {
+    /// Of one who has spent nothing.
+    pub(crate) fn all(limits: &Limits) -> Self {
+        Quotas::default().left(limits, Tick(0))
+    }
+}
+
 const HOUR_S: u32 = 3600;
 
 /// So many times an hour. What is done once costs an hour's seconds, so that whole tokens come each second.
@@ -37,6 +55,17 @@ impl Quotas {
     /// Whether nothing is lost when they are forgotten.
     pub(crate) fn are_full(&self, now: Tick) -> bool {
         [self.groups, self.directs, self.bytes].into_iter().all(|bucket| bucket.is_full(now))
+    }
+
+    pub(crate) fn left(&self, limits: &Limits, now: Tick) -> Left {
+        let times = |bucket: Bucket, per_h: u32| {
+            (per_h > 0).then(|| bucket.level(times(per_h), now) / u64::from(HOUR_S))
+        };
+        Left {
+            groups: times(self.groups, limits.user_groups_per_h),
+            directs: times(self.directs, limits.user_directs_per_h),
+            bytes: limits.user_bytes().map(|pace| self.bytes.level(pace, now)),
+        }
     }
 
     /// After how many milliseconds so many bytes can be stored; 0 for now.
@@ -110,6 +139,19 @@ mod tests {
         assert_eq!(take(half_an_hour - 1), Err(1));
         assert_eq!((take(half_an_hour), take(half_an_hour)), (Ok(()), Err(1800)));
         assert_eq!(Quotas::take_one(&mut Bucket::default(), 0, Tick(0)), Ok(()), "0 is no bound");
+    }
+
+    #[test]
+    fn what_is_left_is_told_and_no_bound_is_none() {
+        let limits =
+            Limits { user_groups_per_h: 2, user_directs_per_h: 0, user_mib_per_h: 1, ..Limits::default() };
+        let mut quotas = Quotas::default();
+        let full = Left { groups: Some(2), directs: None, bytes: Some(1 << 20) };
+        assert_eq!((Left::all(&limits), quotas.left(&limits, Tick(7))), (full, full));
+        Quotas::take_one(&mut quotas.groups, 2, Tick(7)).unwrap();
+        quotas.take_bytes(576, &limits, Tick(7));
+        let left = quotas.left(&limits, Tick(7));
+        assert_eq!(left, Left { groups: Some(1), directs: None, bytes: Some((1 << 20) - 576) });
     }
 
     #[test]

@@ -8,8 +8,9 @@ use crate::admit::Bucket;
 use crate::consents::Request;
 use crate::inbox::Inbox;
 use crate::input::{Command, Tick, Ticket};
+use crate::limits::Limits;
 use crate::link::Link;
-use crate::quotas::Quotas;
+use crate::quotas::{Left, Quotas};
 use crate::session::SessionId;
 
 #[derive(Debug)]
@@ -69,6 +70,11 @@ impl User {
 
     pub(crate) fn quotas(&mut self) -> &mut Quotas {
         self.quotas.get_or_insert_default()
+    }
+
+    /// What is left of the hour's quotas.
+    pub(crate) fn quotas_left(&self, limits: &Limits, now: Tick) -> Left {
+        self.quotas.as_ref().map_or_else(|| Left::all(limits), |quotas| quotas.left(limits, now))
     }
 
     pub(crate) fn device(&mut self, device: DeviceId) -> Option<&mut DeviceRow> {

@@ -65,8 +65,7 @@ async fn change(
 async fn list(at: &At, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let config = at.place.existing()?;
     if let Some(asked) = at.asked(&config)? {
-        let page = asked.page("/v1/admin/families").await?;
-        let page: Value = serde_json::from_str(&page)?;
+        let page = asked.get("/v1/admin/families").await?;
         for family in page.get("families").and_then(Value::as_array).into_iter().flatten() {
             let text = |name: &str| family.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let number = |name: &str| family.get(name).and_then(Value::as_u64);

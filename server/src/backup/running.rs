@@ -1,6 +1,7 @@
 //! Backups of the running server, one at a time.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api::{Accounts, BackupRefused, BackupReport, now_ms};
@@ -17,13 +18,30 @@ pub struct Backups {
     store: Arc<Store>,
     accounts: Accounts,
     last: Mutex<Option<BackupReport>>,
+    counts: Counts,
+}
+
+/// Since the process began.
+#[derive(Debug, Default)]
+struct Counts {
+    made: AtomicU64,
+    failed: AtomicU64,
+    /// When the last one was whole, milliseconds since the Unix epoch; 0: none was.
+    whole_ms: AtomicU64,
 }
 
 impl Backups {
     /// Of this directory, which is open.
     #[must_use]
     pub fn new(data: &Path, keep: Keep, store: Arc<Store>, accounts: Accounts) -> Self {
-        Self { data: data.to_owned(), keep, store, accounts, last: Mutex::default() }
+        Self {
+            data: data.to_owned(),
+            keep,
+            store,
+            accounts,
+            last: Mutex::default(),
+            counts: Counts::default(),
+        }
     }
 
     /// The one that is being made, or the last one.
@@ -62,13 +80,37 @@ impl Backups {
         match made {
             Ok((files, bytes)) => {
                 (report.files, report.bytes) = (files, bytes);
+                self.counts.made.fetch_add(1, Ordering::Relaxed);
+                self.counts.whole_ms.store(report.ended_ms, Ordering::Relaxed);
                 tracing::info!(to = report.to, files, bytes, "the backup is made");
             }
             Err(error) => {
                 tracing::error!(to = report.to, %error, "there is no backup");
                 report.error = Some(error.to_string());
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// In the Prometheus text format.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let Counts { made, failed, whole_ms } = &self.counts;
+        let [made, failed, whole_ms] = [made, failed, whole_ms].map(|count| count.load(Ordering::Relaxed));
+        let running = u8::from(self.report().is_some_and(|report| report.is_running));
+        format!(
+            "# HELP maru_backups_total Backups since the start, by outcome.\n\
+             # TYPE maru_backups_total counter\n\
+             maru_backups_total{{outcome=\"made\"}} {made}\n\
+             maru_backups_total{{outcome=\"failed\"}} {failed}\n\
+             # HELP maru_backup_running Whether one is being made.\n\
+             # TYPE maru_backup_running gauge\n\
+             maru_backup_running {running}\n\
+             # HELP maru_backup_timestamp_seconds When the last one since the start was whole; 0: none was.\n\
+             # TYPE maru_backup_timestamp_seconds gauge\n\
+             maru_backup_timestamp_seconds {}\n",
+            whole_ms / 1000
+        )
     }
 }
 
@@ -105,6 +147,9 @@ mod tests {
         std::fs::write(data.join("backup.making"), "in the way").unwrap();
         backups.clone().begin(&folder.path().join("two")).unwrap();
         let report = ended().await;
+        let text = backups.metrics();
+        assert!(text.contains("outcome=\"made\"} 1\n") && text.contains("outcome=\"failed\"} 1\n"), "{text}");
+        assert!(!text.contains("timestamp_seconds 0\n") && text.contains("running 0\n"), "{text}");
         assert!(report.error.unwrap().contains("backup.making") && !folder.path().join("two").exists());
         std::fs::remove_file(data.join("backup.making")).unwrap();
         backups.clone().begin(&folder.path().join("two")).unwrap();

@@ -74,7 +74,7 @@ pub(super) struct Udp {
 }
 
 /// Whether a connection is QUIC's.
-pub(super) fn is_quic(conn: ConnId) -> bool {
+pub(crate) fn is_quic(conn: ConnId) -> bool {
     conn.0 & QUIC != 0
 }
 

@@ -125,6 +125,36 @@ async fn people_of_an_identity_provider_talk() {
     node.check();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_of_issuers_is_read_again() {
+    let (first, second) = (Idp::start(Signer::p256()).await, Idp::start(Signer::ed25519()).await);
+    let folder = tempfile::tempdir().unwrap();
+    let file = file_of(&first, &folder);
+    let node = Node::start(2, &["--issuers", file.to_str().unwrap(), "--signup", "closed"]);
+    let account = node.account();
+    let ann = enter(&account, &first.token("ann", json!({ "preferred_username": "ann" }))).await.unwrap();
+    let bob_jwt = second.token("bob", json!({ "preferred_username": "bob" }));
+    let refused = enter(&account, &bob_jwt).await.unwrap_err().to_string();
+    assert!(refused.contains("nobody is let in by"), "{refused}");
+
+    // A mistake changes nothing.
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replace("discovery = true", "discovery = perhaps")).unwrap();
+    node.hang_up();
+    node.logs(&["the issuers cannot be read again", "issuers.toml"]);
+    enter(&account, &first.token("ann", json!({}))).await.unwrap();
+
+    // The other one in place of the first: who is in stays, who comes is let in by the other alone.
+    file_of(&second, &folder);
+    node.hang_up();
+    node.logs(&["the issuers were read again", &second.url]);
+    let bob = enter(&account, &bob_jwt).await.unwrap();
+    assert_ne!(bob.user, ann.user);
+    let refused = enter(&account, &first.token("ann", json!({}))).await.unwrap_err().to_string();
+    assert!(refused.contains("nobody is let in by"), "{refused}");
+    Raw::live(&node, &ann.token).is_served(7);
+}
+
 /// What `maru admin identities` prints, or why it did nothing.
 fn identities(node: &Node, args: &[&str]) -> Result<String, String> {
     let output = admin(&[&["identities"], args, &["--data", node.data.to_str().unwrap()]].concat());

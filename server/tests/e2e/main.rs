@@ -74,11 +74,13 @@ mod screen;
 mod sdk;
 #[path = "../../api/tests/world/postgres.rs"]
 mod servers;
+mod show;
 mod slow;
 mod small_disk;
 mod talk;
 mod terminal;
 mod tls;
+mod tour;
 mod traces;
 mod visits;
 mod watchdog;

@@ -211,7 +211,9 @@ impl Screen {
                 self.row = (numbers.next().unwrap_or(1) - 1).min(self.rows.len() - 1);
                 self.column = (numbers.next().unwrap_or(1) - 1).min(self.rows[0].len() - 1);
             }
-            'J' => self.rows.iter_mut().flatten().for_each(|cell| *cell = ' '),
+            // What is on the other screen is not on this one.
+            'h' if body != "?1049" => {}
+            'J' | 'h' => self.rows.iter_mut().flatten().for_each(|cell| *cell = ' '),
             _ => {}
         }
     }

@@ -102,7 +102,8 @@ async fn a_restored_backup_is_a_new_life_for_every_device() {
         held.messages.insert(channel, read);
     }
     ann.say(channel, "live").await;
-    until("bob has the live message", || count(&bob, channel) == 5).await;
+    until("both have the live message", || [&ann, &bob].iter().all(|device| count(device, channel) == 5))
+        .await;
     for device in [&ann, &bob] {
         let held = device.held.lock().unwrap();
         assert_eq!(held.faults, ["a resync nobody asked for"]);

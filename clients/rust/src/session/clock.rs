@@ -5,7 +5,7 @@ use protocol::body::session::{Heartbeat, Welcome};
 use protocol::limits::U53_MAX;
 use protocol::{Cursor, Generation};
 
-use super::limits::{CURSOR_TELL_MS, CURSOR_TELL_POSITIONS, HEARTBEAT_MS_MIN, WELCOME_WAIT_MS};
+use super::limits::{CURSOR_TELL_MS, CURSOR_TELL_POSITIONS, HEARTBEAT_MS_MIN, WELCOME_WAIT_MS, WOKE_WAIT_MS};
 use super::{Config, Event, Session, State};
 
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct Clock {
     /// What the server asked for.
     reconnect_after_ms: Option<u64>,
     reconnect_at_ms: Option<u64>,
+    /// The pause is the server's wish.
+    is_hinted: bool,
     /// Tries since the last Welcome.
     tries: u32,
 }
@@ -46,6 +48,7 @@ impl Clock {
     /// Full pause is the hint, or doubles from the minimum to the maximum; its second half is drawn.
     pub(super) fn disconnected(&mut self, now_ms: u64, config: &Config, draw: u64) -> u64 {
         let (min, max) = (config.reconnect_ms_min.max(1), config.reconnect_ms_max.max(1));
+        self.is_hinted = self.reconnect_after_ms.is_some();
         let pause = self.reconnect_after_ms.take().unwrap_or_else(|| {
             let full = min.saturating_mul(1 << self.tries.min(30)).min(max);
             self.tries = self.tries.saturating_add(1);
@@ -58,6 +61,17 @@ impl Clock {
 
     pub(super) fn reconnect_after(&mut self, pause_ms: u64) {
         self.reconnect_after_ms = Some(pause_ms);
+    }
+
+    /// A connection has to show soon that it lives; a pause of our own is over, one that the server asked for is not.
+    fn woke(&mut self, now_ms: u64) {
+        self.dead_at_ms = self.dead_at_ms.map(|at| at.min(now_ms.saturating_add(WOKE_WAIT_MS)));
+        if !self.is_hinted
+            && let Some(at) = &mut self.reconnect_at_ms
+        {
+            *at = now_ms.min(*at);
+            self.tries = 0;
+        }
     }
 
     pub(super) fn written(&mut self, now_ms: u64) {
@@ -156,10 +170,24 @@ impl Session {
         }
         self.tell_cursor_if_due();
         if self.clock.heartbeat_at().is_some_and(|at| at <= now_ms) {
-            self.tell_cursor();
-            self.control.push_back(encode(0, &Heartbeat { time_ms: now_ms.min(U53_MAX) }));
-            self.clock.written_at_ms = now_ms;
-            self.clock.dead_at_ms = Some(now_ms.saturating_add(2 * self.clock.heartbeat_ms));
+            self.beat(2 * self.clock.heartbeat_ms);
+        }
+    }
+
+    fn beat(&mut self, wait_ms: u64) {
+        self.tell_cursor();
+        self.control.push_back(encode(0, &Heartbeat { time_ms: self.now_ms.min(U53_MAX) }));
+        self.clock.written_at_ms = self.now_ms;
+        self.clock.dead_at_ms = Some(self.now_ms.saturating_add(wait_ms));
+    }
+
+    /// The device woke from sleep, or has a network again: a connection has to show soon that it lives, and who waits to
+    /// dial does so at once, unless the server asked for the pause. Call [`Self::tick`] behind it.
+    pub fn woke(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.clock.woke(self.now_ms);
+        if self.clock.heartbeat_at().is_some() {
+            self.beat(WOKE_WAIT_MS);
         }
     }
 }

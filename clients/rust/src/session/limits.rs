@@ -36,6 +36,8 @@ pub const CURSOR_TELL_MS: u64 = 5000;
 pub const CURSOR_TELL_POSITIONS: u64 = 100;
 /// A Hello that is not answered for so long means a dead connection.
 pub const WELCOME_WAIT_MS: u64 = 15_000;
+/// After the device woke, a heartbeat that is not answered for so long means a dead connection.
+pub const WOKE_WAIT_MS: u64 = 5000;
 /// Shortest accepted heartbeat pause, whatever the server says.
 pub const HEARTBEAT_MS_MIN: u64 = 100;
 /// Default lower end of the pause before a reconnect.

@@ -16,6 +16,8 @@ mod cut;
 mod pace;
 mod reread;
 mod talk;
+mod traces;
+mod woke;
 
 const ME: UserId = UserId(10);
 const YOU: UserId = UserId(20);

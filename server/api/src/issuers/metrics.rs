@@ -18,7 +18,7 @@ impl Issuers {
             "# HELP maru_jwt_total Tokens of issuers by outcome: good, or the code of the refusal.\n\
                         # TYPE maru_jwt_total counter\n"
                 .to_owned();
-        for issuer in self.0.iter() {
+        for issuer in self.now().iter() {
             let name = &issuer.name;
             let good = issuer.taken.load(Ordering::Relaxed);
             let _ = writeln!(text, "maru_jwt_total{{issuer=\"{name}\",outcome=\"good\"}} {good}");
@@ -34,7 +34,7 @@ impl Issuers {
             head("fetches_total", "counter", "Times that an issuer's keys were fetched, by outcome.");
         let mut keys = head("keys", "gauge", "Keys of an issuer that are held.");
         let mut ages = head("keys_age_seconds", "gauge", "Time since an issuer's keys were fetched.");
-        for issuer in self.0.iter() {
+        for issuer in self.now().iter() {
             let Source::Remote(remote) = &issuer.source else { continue };
             let (name, Counts { good, failed, keys: count, age }) = (&issuer.name, remote.counts());
             for (outcome, count) in [("good", good), ("failed", failed)] {

@@ -168,11 +168,11 @@ pub(super) fn seq() -> Value {
     said(number(0, protocol::limits::U53_MAX), "A place in the channel's order.")
 }
 
-fn limit(most: u32) -> Value {
+pub(super) fn limit(most: u32) -> Value {
     said(text(1, 3), &format!("How many at most: 1 to {most}."))
 }
 
-fn word(words: &[&str]) -> Value {
+pub(super) fn word(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
 

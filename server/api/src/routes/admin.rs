@@ -14,6 +14,7 @@ pub(crate) mod backups;
 pub(crate) mod device;
 pub(super) mod families;
 pub(super) mod keys;
+pub(super) mod look;
 
 use super::bearer::bearer_text;
 use super::login::admit;

@@ -21,8 +21,8 @@ const LIMIT: u32 = 100;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct From {
-    after: Option<String>,
-    limit: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) limit: Option<String>,
 }
 
 pub(crate) async fn list(
@@ -85,7 +85,7 @@ pub(super) fn set_next(answer: &mut Value, next: Option<String>) {
     }
 }
 
-fn limit(asked: Option<String>) -> Result<u32, ApiError> {
+pub(super) fn limit(asked: Option<String>) -> Result<u32, ApiError> {
     let limit = asked.map_or_else(|| Ok(LIMIT.into()), |limit| parse_number("limit", &limit))?;
     let within = u32::try_from(limit).ok().filter(|limit| (1..=LIST_ITEMS_MAX).contains(limit));
     within.ok_or_else(|| ApiError::field("limit", format_args!("{limit}; must be 1 to {LIST_ITEMS_MAX}")))

@@ -91,7 +91,7 @@ async fn prove(api: &Shared, peer: Peer, jwt: &str) -> Result<Shown, ApiError> {
 
 async fn check(api: &Shared, jwt: &str) -> Result<Shown, Fault> {
     let token = Token::parse(jwt)?;
-    let issuer = api.settings.issuers.of(&token)?.clone();
+    let issuer = api.settings.issuers.of(&token)?;
     match issuer.verify(&token, now_ms()).await {
         Ok(named) => {
             issuer.count_taken();

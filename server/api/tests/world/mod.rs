@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex};
 
 use api::{
     Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
-    FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, Parts, Pending, PostgresUrl,
-    Settings, Signup, Visit, now_ms,
+    FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, LiveSession, LiveUser, Parts,
+    Pending, PostgresUrl, Settings, Signup, StoredChannel, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
+use protocol::query::{JoinedItem, Member};
 use protocol::token::Key;
 use protocol::{ChannelId, DeviceId, Frame, Kind, Seq, UserId};
 use reqwest::{Method, StatusCode};
@@ -184,6 +185,49 @@ impl Homes for FakeHomes {
             self.policies.lock().unwrap().insert(user, policy);
             Ok(())
         })
+    }
+
+    fn live_user(&self, user: UserId) -> Pending<'_, Result<LiveUser, HomeError>> {
+        let devices = self.devices.lock().unwrap();
+        let session = |(_, device): &(UserId, DeviceId)| LiveSession {
+            device: *device,
+            is_quic: device.0 % 2 == 0,
+            silent_ms: 1,
+            waiting_bytes: 2,
+            behind: 3,
+            expires_ms: 4,
+        };
+        let sessions = devices.iter().filter(|(of, _)| *of == user).map(session).collect();
+        let left = [Some(1), None, Some(3)];
+        Box::pin(async move { Ok(LiveUser { shard: 0, inbox_head: Some(9), sessions, left }) })
+    }
+
+    fn channels_of(
+        &self,
+        user: UserId,
+        after: ChannelId,
+        limit: u32,
+    ) -> Pending<'_, Result<(Vec<JoinedItem>, bool), HomeError>> {
+        let item = |other: u64| JoinedItem {
+            channel: ChannelId::direct(UserId(1), UserId(user.0 + other)),
+            joined: Seq(1),
+            left: None,
+            read: Seq(0),
+            unread: 1,
+            head: Seq(7),
+            name: String::new(),
+        };
+        let items: Vec<_> = (1..=3).map(item).filter(|item| item.channel > after).collect();
+        let more = items.len() > limit as usize;
+        let page = items.into_iter().take(limit as usize).collect();
+        Box::pin(async move { Ok((page, more)) })
+    }
+
+    fn stored_channel(&self, channel: ChannelId) -> Pending<'_, Result<Option<StoredChannel>, HomeError>> {
+        let member = Member { role: 2, joined: Seq(1), ..Member::default() };
+        let members = vec![(UserId(5), member)];
+        let stored = StoredChannel { name: "team".into(), head: 7, time_ms: 8, members };
+        Box::pin(async move { Ok(channel.users().is_none().then_some(stored)) })
     }
 
     fn families(&self) -> Pending<'_, Vec<Family>> {

@@ -1,0 +1,85 @@
+/** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
+import type { End } from "./dial/dialler.js";
+import type { ChannelItem, MemberItem } from "./generated.js";
+import type { Content, History, Message } from "./session/event.js";
+import type { State } from "./session/core.js";
+import type { Window } from "./session/session.js";
+import type { Storage } from "./store/keeper.js";
+import type { Span } from "./store/store.js";
+
+/** An own send. It is shown at once, and told of again whenever its state changes. */
+export interface Sending {
+  sendId: bigint;
+  channel: bigint;
+  content: Content;
+  /** `sending`: it will be, as soon as the server is there. `stored`: on stable storage there. `failed`: refused for good;
+   * `retry` sends it once more, `discard` forgets it. */
+  state: "sending" | "stored" | "failed";
+  /** Of one that is stored. */
+  seq?: number;
+  timeMs?: number;
+  /** Of one that failed. */
+  failure?: { code: string; text: string };
+}
+
+/** What an app is told. */
+export interface ChatEvents {
+  /** Where the connection stands; `retryAtMs` (by `Date.now`) of one that is down. */
+  state: { state: State; retryAtMs?: number };
+  /** A message of somebody else, or of another device of this user; once. */
+  message: Message;
+  send: Sending;
+  /** The server's memory is another one (a backup was restored). What was kept of messages and channels is forgotten: read
+   * what is shown anew. */
+  resync: { generation: number };
+  storage: { storage: Storage };
+  /** The device is connected no more and does not come back. */
+  end: End;
+}
+
+export interface Chat {
+  /** Whose device this is. */
+  readonly user: bigint;
+  on<Name extends keyof ChatEvents>(name: Name, listener: (event: ChatEvents[Name]) => void): () => void;
+
+  /** Sends text. Rejects with a `Refusal` what the server would refuse; else the send is shown at once, and is sent once
+   * however often the connection breaks or the page is loaded. `sendId`: of a send that is perhaps given a second time. */
+  send(channel: bigint, text: string, sendId?: bigint): Promise<Sending>;
+  /** When the send is stored: its message. Rejects when it failed. */
+  stored(sendId: bigint): Promise<Message>;
+  retry(sendId: bigint): Promise<Sending>;
+  discard(sendId: bigint): Promise<void>;
+  /** Sends that are not stored, oldest first; also those of an earlier run. */
+  sends(): Promise<Sending[]>;
+
+  createGroup(name: string, members: bigint[], sendId?: bigint): Promise<Sending>;
+  addMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
+  inviteMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
+  removeMember(channel: bigint, member: bigint, sendId?: bigint): Promise<Sending>;
+  join(channel: bigint, sendId?: bigint): Promise<Sending>;
+  leave(channel: bigint, sendId?: bigint): Promise<Sending>;
+  rename(channel: bigint, name: string, sendId?: bigint): Promise<Sending>;
+  setRole(channel: bigint, member: bigint, role: number, sendId?: bigint): Promise<Sending>;
+
+  /** A window of history from the server; it waits for a connection. */
+  history(channel: bigint, window?: Window): Promise<History>;
+  /** What is kept of a channel here: at once, perhaps with gaps, also without a connection. */
+  kept(channel: bigint, span?: Partial<Span>): Promise<Message[]>;
+  /** All channels of the user, from the server. */
+  channels(): Promise<ChannelItem[]>;
+  /** The channels as they were last known here. */
+  keptChannels(): Promise<ChannelItem[]>;
+  members(channel: bigint): Promise<MemberItem[]>;
+  /** The user has read the channel up to and with `seq`. */
+  markRead(channel: bigint, seq: number): Promise<void>;
+  draft(channel: bigint): Promise<string>;
+  /** Keeps what is typed and not sent; an empty text takes it away. */
+  setDraft(channel: bigint, text: string): Promise<void>;
+
+  /** Where the connection stands now, and what is kept. */
+  status(): Promise<{ state: State; storage: Storage }>;
+  /** Ends the device, here and on the server, and forgets all that is kept. */
+  logout(): Promise<void>;
+  /** Goes away; what is kept stays. */
+  close(): Promise<void>;
+}

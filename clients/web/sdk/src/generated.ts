@@ -1,0 +1,393 @@
+// Written by `npm run generate` from protocol/vectors.json and docs/protocol.md. Do not edit.
+import { item, root } from "./codec.js";
+
+/** What a frame's body is. The high byte is the family. */
+export const Kind = {
+  SEND_TEXT: 0x0101,
+  CREATE_GROUP: 0x0110,
+  ADD_MEMBERS: 0x0111,
+  REMOVE_MEMBER: 0x0112,
+  LEAVE_GROUP: 0x0113,
+  RENAME_GROUP: 0x0114,
+  SET_ROLE: 0x0115,
+  INVITE_MEMBERS: 0x0116,
+  JOIN_GROUP: 0x0117,
+  HELLO: 0x0201,
+  WELCOME: 0x0202,
+  REAUTH: 0x0203,
+  HEARTBEAT: 0x0204,
+  GOING_AWAY: 0x0205,
+  DONE: 0x0206,
+  SEND_ACK: 0x0301,
+  COMPLETE: 0x0302,
+  CURSOR_ACK: 0x0303,
+  GET_HISTORY: 0x0304,
+  HISTORY_PAGE: 0x0305,
+  GET_MEMBERS: 0x0306,
+  MEMBERS: 0x0307,
+  GET_CHANNELS: 0x0308,
+  CHANNELS: 0x0309,
+  MARK_READ: 0x030a,
+  GET_THREAD: 0x030d,
+  THREAD: 0x030e,
+  GET_MENTIONS: 0x030f,
+  MENTIONS: 0x0316,
+  REJECT: 0x0f01,
+} as const;
+
+/** Why a frame was refused. */
+export const Code = {
+  too_large: 1,
+  unknown_kind: 2,
+  unknown_version: 3,
+  malformed: 4,
+  not_canonical: 5,
+  limit: 6,
+  unauthenticated: 7,
+  rate: 8,
+  forbidden: 9,
+  conflict: 10,
+  busy: 11,
+  no_such_user: 12,
+  expired: 13,
+  too_many_devices: 14,
+  storage_full: 15,
+  needs_consent: 16,
+} as const;
+
+/** Why a connection was closed. */
+export const Close = {
+  normal: 1000,
+  going_away: 1001,
+  protocol: 1002,
+  not_binary: 1003,
+  not_utf8: 1007,
+  too_big: 1009,
+  internal: 1011,
+  unauthenticated: 4001,
+  hello_timeout: 4002,
+  replaced: 4003,
+  expired: 4004,
+  heartbeat_timeout: 4005,
+  slow_reader: 4006,
+  too_many_faults: 4007,
+} as const;
+
+/** bytes of a frame header */
+export const HEADER_BYTES = 16;
+/** bytes of a stamp */
+export const STAMP_BYTES = 24;
+/** bytes of a frame with its header */
+export const FRAME_BYTES_MAX = 524288;
+/** bytes of a WebSocket message */
+export const WS_MESSAGE_BYTES_MAX = 1048576;
+/** frames in a WebSocket message */
+export const WS_MESSAGE_FRAMES_MAX = 4096;
+/** bytes from a device before Welcome */
+export const UNAUTHENTICATED_BYTES_MAX = 16384;
+/** bytes of a token */
+export const TOKEN_BYTES_MAX = 8192;
+/** Unicode scalar values of a text */
+export const TEXT_CHARS_MAX = 100000;
+/** Unicode scalar values of a group's name */
+export const NAME_CHARS_MAX = 100;
+/** members of a group; Welcome says the real number */
+export const GROUP_MEMBERS_DEFAULT = 100;
+/** what an operator can set that to */
+export const GROUP_MEMBERS_MAX = 500;
+/** devices of an account */
+export const DEVICES_MAX = 16;
+/** messages in a page */
+export const PAGE_MESSAGES_MAX = 200;
+/** bytes of messages in a page, but always one message */
+export const PAGE_BYTES_MAX = 262144;
+/** items in a page of channels or members */
+export const LIST_ITEMS_MAX = 500;
+/** users that one text mentions by name */
+export const MENTIONS_MAX = 50;
+/** items in a page of mentions */
+export const MENTIONS_PAGE_MAX = 100;
+/** numbers that browsers read as numbers */
+export const U53_MAX = 9007199254740991;
+
+export interface KindVersion {
+  kind: number;
+  version: number;
+}
+export const KindVersionLayout = item<KindVersion>(3, [["kind", "u16"], ["version", "u8"]]);
+
+export interface MemberItem {
+  user: bigint;
+  joined: number;
+  role: number;
+}
+export const MemberItemLayout = item<MemberItem>(17, [["user", "id"], ["joined", "count"], ["role", "u8"]]);
+
+export interface ChannelItem {
+  channel: bigint;
+  head: number;
+  read: number;
+  unread: number;
+  member: boolean;
+  name: string;
+}
+export const ChannelItemLayout = item<ChannelItem>(49, [["channel", "u128"], ["head", "count"], ["read", "count"], ["unread", "count"], ["member", "bool"], ["name", "string"]]);
+
+export interface MentionItem {
+  at: number;
+  channel: bigint;
+  seq: number;
+  timeMs: number;
+  sender: bigint;
+}
+export const MentionItemLayout = item<MentionItem>(48, [["at", "count"], ["channel", "u128"], ["seq", "count"], ["timeMs", "count"], ["sender", "id"]]);
+
+export interface MentionCount {
+  channel: bigint;
+  unread: number;
+}
+export const MentionCountLayout = item<MentionCount>(20, [["channel", "u128"], ["unread", "u32"]]);
+
+export interface SendTextV2 {
+  replyTo: number;
+  thread: number;
+  forwardedFrom: bigint;
+  mentions: bigint[];
+  mentionFlags: number;
+  channel: bigint;
+  text: string;
+}
+export const SendTextV2 = root<SendTextV2>(257, 2, 400064, 57, [["replyTo", "count"], ["thread", "count"], ["forwardedFrom", "id"], ["mentions", ["id"]], ["mentionFlags", "u8"], ["channel", "u128"], ["text", "string"]]);
+
+export interface CreateGroup {
+  channel: bigint;
+  name: string;
+  members: bigint[];
+}
+export const CreateGroup = root<CreateGroup>(272, 1, 4464, 32, [["channel", "u128"], ["name", "string"], ["members", ["id"]]]);
+
+export interface AddMembers {
+  channel: bigint;
+  members: bigint[];
+}
+export const AddMembers = root<AddMembers>(273, 1, 4064, 24, [["channel", "u128"], ["members", ["id"]]]);
+
+export interface RemoveMember {
+  channel: bigint;
+  member: bigint;
+}
+export const RemoveMember = root<RemoveMember>(274, 1, 64, 24, [["channel", "u128"], ["member", "id"]]);
+
+export interface LeaveGroup {
+  channel: bigint;
+}
+export const LeaveGroup = root<LeaveGroup>(275, 1, 64, 16, [["channel", "u128"]]);
+
+export interface RenameGroup {
+  channel: bigint;
+  name: string;
+}
+export const RenameGroup = root<RenameGroup>(276, 1, 464, 24, [["channel", "u128"], ["name", "string"]]);
+
+export interface SetRole {
+  channel: bigint;
+  member: bigint;
+  role: number;
+}
+export const SetRole = root<SetRole>(277, 1, 64, 25, [["channel", "u128"], ["member", "id"], ["role", "u8"]]);
+
+export interface InviteMembers {
+  channel: bigint;
+  members: bigint[];
+}
+export const InviteMembers = root<InviteMembers>(278, 1, 4064, 24, [["channel", "u128"], ["members", ["id"]]]);
+
+export interface JoinGroup {
+  channel: bigint;
+}
+export const JoinGroup = root<JoinGroup>(279, 1, 64, 16, [["channel", "u128"]]);
+
+export interface Hello {
+  generation: number;
+  cursor: number;
+  token: string;
+}
+export const Hello = root<Hello>(513, 1, 8256, 24, [["generation", "count"], ["cursor", "count"], ["token", "string"]]);
+
+export interface WelcomeV2 {
+  tokensPerS: number;
+  tokensBurst: number;
+  tokenBytes: number;
+  user: bigint;
+  device: bigint;
+  generation: number;
+  start: number;
+  head: number;
+  timeMs: number;
+  expiresMs: number;
+  heartbeatMs: number;
+  groupMembersMax: number;
+  kinds: KindVersion[];
+}
+export const WelcomeV2 = root<WelcomeV2>(514, 2, 4096, 84, [["tokensPerS", "u32"], ["tokensBurst", "u32"], ["tokenBytes", "u32"], ["user", "id"], ["device", "id"], ["generation", "count"], ["start", "count"], ["head", "count"], ["timeMs", "count"], ["expiresMs", "count"], ["heartbeatMs", "u32"], ["groupMembersMax", "u32"], ["kinds", [KindVersionLayout]]]);
+
+export interface Reauth {
+  token: string;
+}
+export const Reauth = root<Reauth>(515, 1, 8256, 8, [["token", "string"]]);
+
+export interface Heartbeat {
+  timeMs: number;
+}
+export const Heartbeat = root<Heartbeat>(516, 1, 64, 8, [["timeMs", "count"]]);
+
+export interface GoingAway {
+  reconnectAfterMs: number;
+  reason: number;
+}
+export const GoingAway = root<GoingAway>(517, 1, 64, 6, [["reconnectAfterMs", "u32"], ["reason", "u16"]]);
+
+export interface Done {
+  kind: number;
+}
+export const Done = root<Done>(518, 1, 64, 2, [["kind", "u16"]]);
+
+export interface SendAck {
+  channel: bigint;
+  seq: number;
+  timeMs: number;
+}
+export const SendAck = root<SendAck>(769, 1, 64, 32, [["channel", "u128"], ["seq", "count"], ["timeMs", "count"]]);
+
+export interface Complete {
+  generation: number;
+  from: number;
+  to: number;
+  head: number;
+}
+export const Complete = root<Complete>(770, 1, 64, 32, [["generation", "count"], ["from", "count"], ["to", "count"], ["head", "count"]]);
+
+export interface CursorAck {
+  generation: number;
+  cursor: number;
+}
+export const CursorAck = root<CursorAck>(771, 1, 64, 16, [["generation", "count"], ["cursor", "count"]]);
+
+export interface GetHistory {
+  channel: bigint;
+  after: number;
+  before: number;
+  limit: number;
+  newest: boolean;
+}
+export const GetHistory = root<GetHistory>(772, 1, 64, 37, [["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+
+export interface HistoryPage {
+  channel: bigint;
+  from: number;
+  to: number;
+  head: number;
+  count: number;
+  more: boolean;
+}
+export const HistoryPage = root<HistoryPage>(773, 1, 128, 45, [["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
+
+export interface GetMembers {
+  channel: bigint;
+  after: bigint;
+  limit: number;
+}
+export const GetMembers = root<GetMembers>(774, 1, 64, 28, [["channel", "u128"], ["after", "id"], ["limit", "u32"]]);
+
+export interface Members {
+  channel: bigint;
+  items: MemberItem[];
+  more: boolean;
+}
+export const Members = root<Members>(775, 1, 524248, 25, [["channel", "u128"], ["items", [MemberItemLayout]], ["more", "bool"]]);
+
+export interface GetChannels {
+  after: bigint;
+  limit: number;
+}
+export const GetChannels = root<GetChannels>(776, 1, 64, 20, [["after", "u128"], ["limit", "u32"]]);
+
+export interface Channels {
+  items: ChannelItem[];
+  more: boolean;
+}
+export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
+
+export interface MarkRead {
+  channel: bigint;
+  seq: number;
+}
+export const MarkRead = root<MarkRead>(778, 1, 64, 24, [["channel", "u128"], ["seq", "count"]]);
+
+export interface GetThread {
+  channel: bigint;
+  root: number;
+  after: number;
+  before: number;
+  limit: number;
+  newest: boolean;
+}
+export const GetThread = root<GetThread>(781, 1, 64, 45, [["channel", "u128"], ["root", "count"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+
+export interface Thread {
+  channel: bigint;
+  root: number;
+  from: number;
+  to: number;
+  total: number;
+  newest: number;
+  count: number;
+  more: boolean;
+}
+export const Thread = root<Thread>(782, 1, 128, 57, [["channel", "u128"], ["root", "count"], ["from", "count"], ["to", "count"], ["total", "u32"], ["newest", "count"], ["count", "u32"], ["more", "bool"]]);
+
+export interface GetMentions {
+  before: number;
+  limit: number;
+}
+export const GetMentions = root<GetMentions>(783, 1, 64, 12, [["before", "count"], ["limit", "u32"]]);
+
+export interface Mentions {
+  items: MentionItem[];
+  unread: MentionCount[];
+  more: boolean;
+}
+export const Mentions = root<Mentions>(790, 1, 524248, 17, [["items", [MentionItemLayout]], ["unread", [MentionCountLayout]], ["more", "bool"]]);
+
+export interface Reject {
+  code: number;
+  retryAfterMs: number;
+  path: string;
+  text: string;
+}
+export const Reject = root<Reject>(3841, 1, 1024, 22, [["code", "u16"], ["retryAfterMs", "u32"], ["path", "string"], ["text", "string"]]);
+
+export interface SendText {
+  channel: bigint;
+  text: string;
+}
+export const SendText = root<SendText>(257, 1, 400064, 24, [["channel", "u128"], ["text", "string"]]);
+
+export interface Welcome {
+  user: bigint;
+  device: bigint;
+  generation: number;
+  start: number;
+  head: number;
+  timeMs: number;
+  expiresMs: number;
+  heartbeatMs: number;
+  groupMembersMax: number;
+  kinds: KindVersion[];
+}
+export const Welcome = root<Welcome>(514, 1, 4096, 72, [["user", "id"], ["device", "id"], ["generation", "count"], ["start", "count"], ["head", "count"], ["timeMs", "count"], ["expiresMs", "count"], ["heartbeatMs", "u32"], ["groupMembersMax", "u32"], ["kinds", [KindVersionLayout]]]);
+
+/** Every kind's body in its highest version, in the order of kinds. */
+export const NEWEST = [SendTextV2, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistory, HistoryPage, GetMembers, Members, GetChannels, Channels, MarkRead, GetThread, Thread, GetMentions, Mentions, Reject];
+/** Bodies of lower versions, which readers still meet. */
+export const OLDER = [SendText, Welcome];

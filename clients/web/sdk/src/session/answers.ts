@@ -1,0 +1,238 @@
+/** What each frame of the server does to a session. */
+import { type Frame, read } from "../frame.js";
+import {
+  Channels, Code, Complete, Done, GoingAway, HistoryPage, Kind, Members, PAGE_MESSAGES_MAX, Reject, SendAck, Welcome,
+  WelcomeV2,
+} from "../generated.js";
+import { Core } from "./core.js";
+import { type About, type Message, readMessage } from "./event.js";
+import { Pace } from "./pace.js";
+
+export abstract class Answers extends Core {
+  /** The inbox's head in Welcome. */
+  private catchUpTo = 0;
+
+  /** Takes one frame of the server. Kinds and bodies that this client does not know are skipped. */
+  receive(nowMs: number, frame: Frame): void {
+    this.nowMs = Math.max(this.nowMs, nowMs);
+    if (this.state_ === "down") return;
+    this.clock.heard(this.nowMs);
+    if (frame.isStamped) {
+      if (this.state_ !== "greeting") this.takeMessage(frame);
+      return;
+    }
+    // A page whose messages do not follow directly is told as far as it came: the app sees its bounds.
+    this.endPage();
+    this.takeAnswer(frame);
+  }
+
+  private takeAnswer(frame: Frame): void {
+    const isGreeting = this.state_ === "greeting";
+    if (frame.kind === Kind.REJECT) {
+      const reject = read(Reject, frame);
+      if (reject) this.takeReject(frame.id, reject);
+    } else if (frame.kind === Kind.GOING_AWAY) {
+      const going = read(GoingAway, frame);
+      if (going) this.takeGoingAway(going);
+    } else if (frame.kind === Kind.WELCOME && isGreeting) {
+      const welcome = read(Welcome, frame);
+      if (welcome) this.takeWelcome(welcome, read(WelcomeV2, frame));
+    } else if (!isGreeting) {
+      this.takeReply(frame);
+    }
+  }
+
+  private takeReply(frame: Frame): void {
+    switch (frame.kind) {
+      case Kind.SEND_ACK: {
+        const ack = read(SendAck, frame);
+        if (ack) this.takeAck(frame.id, ack);
+        return;
+      }
+      case Kind.COMPLETE: {
+        const complete = read(Complete, frame);
+        if (complete) this.takeComplete(complete);
+        return;
+      }
+      case Kind.DONE: {
+        const done = read(Done, frame);
+        if (done) this.takeDone(frame.id, done.kind);
+        return;
+      }
+      case Kind.HISTORY_PAGE: return this.beginPage(frame);
+      case Kind.CHANNELS: {
+        const list = read(Channels, frame);
+        if (list && this.requests.answered(frame.id, Kind.GET_CHANNELS)) this.events.push({ type: "channels", request: frame.id, ...list });
+        return;
+      }
+      case Kind.MEMBERS: {
+        const list = read(Members, frame);
+        if (list && this.requests.answered(frame.id, Kind.GET_MEMBERS)) this.events.push({ type: "members", request: frame.id, ...list });
+      }
+    }
+  }
+
+  private takeGoingAway({ reconnectAfterMs, reason }: GoingAway): void {
+    this.isGoingAway = true;
+    this.clock.reconnectAfter(reconnectAfterMs);
+    this.events.push({ type: "goingAway", reconnectAfterMs, reason });
+  }
+
+  /** The head of a page does not answer its request, only the whole page does: a connection can end in between. */
+  private beginPage(frame: Frame): void {
+    if (!this.requests.isWritten(frame.id, Kind.GET_HISTORY)) return;
+    const head = read(HistoryPage, frame);
+    this.page = undefined;
+    if (!head) return;
+    const { count, ...bounds } = head;
+    this.page = { history: { request: frame.id, ...bounds, messages: [] }, left: Math.min(count, PAGE_MESSAGES_MAX) };
+    if (this.page.left === 0) this.endPage();
+  }
+
+  /** The page is told, and its request is answered. */
+  private endPage(): void {
+    const page = this.page;
+    this.page = undefined;
+    if (page && this.requests.answered(page.history.request, Kind.GET_HISTORY)) {
+      this.events.push({ type: "history", history: page.history });
+    }
+  }
+
+  private takeWelcome(welcome: Welcome, named: WelcomeV2 | undefined): void {
+    if (named) this.pace = new Pace(this.nowMs, named.tokensPerS, named.tokensBurst, named.tokenBytes);
+    else this.pace = this.config.assumesPace ? new Pace(this.nowMs) : Pace.unbounded(this.nowMs);
+    if (welcome.user !== this.config.user) {
+      const text = `names user ${welcome.user}; this session is of ${this.config.user}`;
+      const reject = { code: Code.unauthenticated, retryAfterMs: 0, path: "token", text };
+      this.events.push({ type: "helloRejected", reject });
+      return;
+    }
+    const { generation, start } = welcome;
+    this.catchUpTo = welcome.head;
+    this.clock.welcomed(this.nowMs, welcome);
+    this.state_ = "catchingUp";
+    this.events.push({ type: "connected", welcome });
+    // A server that begins below the cursor does not have what it once said was complete: it has lost a part of this life
+    // without beginning another one.
+    if (generation !== this.cursor_.generation || start < this.cursor_.at) {
+      const isNew = this.cursor_.generation === 0 && start === 0;
+      this.cursor_ = { generation, at: start };
+      this.seen.clear();
+      this.clock.cursorKnown(this.cursor_);
+      if (!isNew) this.events.push({ type: "resync", generation, at: start });
+    }
+    this.seen.begin(start, this.catchUpTo);
+    this.goLiveIfCaughtUp();
+  }
+
+  private goLiveIfCaughtUp(): void {
+    if (this.state_ === "catchingUp" && this.cursor_.at >= this.catchUpTo) {
+      this.state_ = "live";
+      this.events.push({ type: "live" });
+    }
+  }
+
+  private takeMessage(frame: Frame): void {
+    const message = readMessage(frame);
+    if (this.page) {
+      this.takeOfPage(this.page, frame, message);
+    } else if (message) {
+      const isNew = this.seen.message(message.channel, message.seq, this.cursor_.at);
+      if (this.isOwnPending(message)) this.tellAck(message);
+      else if (isNew) this.events.push({ type: "message", message });
+    }
+  }
+
+  private takeOfPage(page: NonNullable<typeof this.page>, frame: Frame, message: Message | undefined): void {
+    page.left -= 1;
+    const { history } = page;
+    if (message) {
+      history.messages.push(message);
+      if (this.isOwnPending(message)) {
+        this.seen.acked(message.channel, message.seq, this.cursor_.at);
+        this.tellAck(message);
+      }
+    } else if (frame.stamp) {
+      const content = { type: "unknown", kind: frame.kind } as const;
+      history.messages.push({ channel: history.channel, ...frame.stamp, sendId: frame.id, content });
+    }
+    if (page.left <= 0) this.endPage();
+  }
+
+  /** Takes the message out of the pending sends, if it is one of them. */
+  private isOwnPending(message: Message): boolean {
+    return message.sender === this.config.user && this.pending.take(message.sendId, message.channel);
+  }
+
+  private takeAck(sendId: bigint, { channel, seq, timeMs }: SendAck): void {
+    this.seen.acked(channel, seq, this.cursor_.at);
+    if (this.pending.take(sendId, channel)) this.tellAck({ sendId, channel, seq, timeMs });
+  }
+
+  private tellAck({ sendId, channel, seq, timeMs }: Pick<Message, "sendId" | "channel" | "seq" | "timeMs">): void {
+    this.events.push({ type: "ack", sendId, channel, seq, timeMs });
+  }
+
+  private takeComplete({ generation, from, to }: Complete): void {
+    const { cursor_: cursor } = this;
+    if (generation !== cursor.generation || cursor.at < from || to < cursor.at) return;
+    cursor.at = to;
+    this.clock.cursorMoved(this.nowMs, cursor);
+    this.events.push({ type: "complete", from, to });
+    this.goLiveIfCaughtUp();
+    this.tellCursorIfDue();
+  }
+
+  private takeDone(id: bigint, kind: number): void {
+    if (this.reauthing?.id === id) {
+      this.clock.tokenLasts(this.nowMs, this.reauthing.lifetimeMs);
+      this.reauthing = undefined;
+      this.pending.release();
+      this.events.push({ type: "reauthed" });
+    } else if (this.requests.answered(id, kind)) {
+      this.events.push({ type: "done", request: id });
+    }
+  }
+
+  private takeReject(id: bigint, reject: Reject): void {
+    if (this.isLoggedOutBy(id, reject)) {
+      this.isLoggedOut = true;
+      this.events.push({ type: "loggedOut", reject });
+      return;
+    }
+    const { retryAfterMs, code } = reject;
+    if (this.state_ === "greeting") {
+      if (retryAfterMs > 0) this.clock.reconnectAfter(retryAfterMs);
+      this.events.push({ type: "helloRejected", reject });
+      return;
+    }
+    if (code === Code.rate) this.pace.refused(this.nowMs);
+    // A send that is refused because the token ended is not at fault: it waits for Reauth or the next connection.
+    const isAboutToken = code === Code.expired || code === Code.unauthenticated;
+    if (isAboutToken && this.pending.holdFrom(id, Infinity)) {
+      this.events.push({ type: "tokenDue" });
+      return;
+    }
+    const retryAt = this.nowMs + retryAfterMs;
+    if (retryAfterMs > 0 && this.pending.holdFrom(id, retryAt)) return;
+    const type = this.refused(id, retryAfterMs > 0 ? retryAt : undefined);
+    if (type) this.events.push({ type: "rejected", about: { type, id }, reject });
+  }
+
+  /** What was refused for good; undefined for a request that is asked again. */
+  private refused(id: bigint, again: number | undefined): About["type"] | undefined {
+    if (this.pending.take(id)) return "send";
+    if (this.reauthing?.id === id) {
+      this.reauthing = undefined;
+      return "request";
+    }
+    if (!this.requests.refused(id, again)) return "other";
+    return again === undefined ? "request" : undefined;
+  }
+
+  /** Said of Hello, of Reauth, or unasked of the session as a whole: there the code is final. */
+  private isLoggedOutBy(id: bigint, reject: Reject): boolean {
+    const isOfSession = this.state_ === "greeting" || id === 0n || this.reauthing?.id === id;
+    return isOfSession && reject.retryAfterMs === 0 && reject.code === Code.unauthenticated;
+  }
+}

@@ -1,0 +1,76 @@
+/** What a session does not send: whatever the server would refuse. The rules and paths are the server's. */
+import { isTorn } from "../codec.js";
+import { Code, GROUP_MEMBERS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX, U53_MAX } from "../generated.js";
+import { isChannel, usersOf } from "../ids.js";
+
+/** A command that was not taken. */
+export class Refusal extends Error {
+  constructor(
+    readonly code: keyof typeof Code,
+    /** The field at fault. */
+    readonly path: string,
+    text: string,
+    /** 0: the same will never be taken. */
+    readonly retryAfterMs = 0,
+  ) {
+    super(path ? `${path}: ${text}` : text);
+    this.name = "Refusal";
+  }
+}
+
+const limit = (path: string, text: string) => new Refusal("limit", path, text);
+
+export function checkChannel(channel: bigint): void {
+  if (!isChannel(channel)) throw limit("channel", "a channel is a group number, or two different user ids with the smaller in the high half");
+}
+
+export function checkGroup(channel: bigint): void {
+  checkChannel(channel);
+  if (usersOf(channel)) throw limit("channel", "a direct channel; expected a group");
+}
+
+/** Counts code points, without a copy of the text. */
+function charsOf(text: string): number {
+  let pairs = 0;
+  for (let at = 0; at < text.length; at++) if ((text.charCodeAt(at) & 0xfc00) === 0xdc00) pairs++;
+  return text.length - pairs;
+}
+
+function checkChars(path: string, text: string, most: number): void {
+  // First what cannot be counted. It costs nothing to ask for so much: whatever is longer is above the bound anyway.
+  if (text.length > 2 * most) throw limit(path, `${text.length} UTF-16 units; must be 1 to ${most} characters`);
+  if (isTorn(text)) throw limit(path, "half of a character (a lone surrogate); text.toWellFormed() mends it");
+  const chars = charsOf(text);
+  if (chars === 0 || chars > most) throw limit(path, `${chars} characters; must be 1 to ${most}`);
+}
+
+export const checkText = (text: string): void => checkChars("text", text, TEXT_CHARS_MAX);
+export const checkName = (name: string): void => checkChars("name", name, NAME_CHARS_MAX);
+
+export function checkUser(path: string, user: bigint): void {
+  if (user === 0n) throw limit(path, "user id 0 does not exist");
+}
+
+export function checkRole(role: number): void {
+  if (!Number.isInteger(role) || role < 0 || role > 2) throw limit("role", `role ${role}; expected 0 member, 1 admin or 2 owner`);
+}
+
+/** Rising and without repeats, as they go over the wire. */
+export function risingUsers(members: readonly bigint[]): bigint[] {
+  if (members.length > GROUP_MEMBERS_MAX) throw limit("members", `${members.length} users; at most ${GROUP_MEMBERS_MAX} are allowed`);
+  return [...new Set(members)].sort((a, b) => (a < b ? -1 : 1));
+}
+
+export function checkUsers(members: readonly bigint[], least: number, most: number): void {
+  if (members.length < least) throw limit("members", "nobody named; expected at least one user");
+  if (members.length > most) throw limit("members", `${members.length} users; at most ${most} are allowed`);
+  if (members[0] === 0n) throw limit("members[0]", "user id 0 does not exist");
+}
+
+export function checkPosition(path: string, position: number): void {
+  if (!Number.isInteger(position) || position < 0 || position > U53_MAX) throw limit(path, `${position}; must be a whole number below 2^53`);
+}
+
+export function checkCount(count: number, most: number): void {
+  if (!Number.isInteger(count) || count < 1 || count > most) throw limit("limit", `${count}; must be 1 to ${most}`);
+}

@@ -1,0 +1,114 @@
+/** What a session tells its app, and what a message says. */
+import { type Frame, read } from "../frame.js";
+import {
+  AddMembers, type ChannelItem, CreateGroup, InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type Reject,
+  RemoveMember, RenameGroup, SendText, SetRole, type Welcome,
+} from "../generated.js";
+
+/** What a message says. */
+export type Content =
+  | { type: "text"; text: string }
+  | { type: "created"; name: string; members: bigint[] }
+  | { type: "added"; users: bigint[] }
+  /** Users may join; an invited one gets this message and until it joins none after it. */
+  | { type: "invited"; users: bigint[] }
+  | { type: "joined" }
+  | { type: "removed"; user: bigint }
+  | { type: "left" }
+  | { type: "renamed"; name: string }
+  /** 0 member, 1 admin, 2 owner. */
+  | { type: "role"; member: bigint; role: number }
+  /** A kind, or a body, that this version cannot read: show a placeholder. Only in pages of history, for such a message does
+   * not say which channel it is for. */
+  | { type: "unknown"; kind: number };
+
+/** A message of a channel. */
+export interface Message {
+  channel: bigint;
+  seq: number;
+  /** Milliseconds since the Unix epoch, at the channel's home. */
+  timeMs: number;
+  sender: bigint;
+  sendId: bigint;
+  content: Content;
+}
+
+/** A window of a channel's history. */
+export interface History {
+  request: bigint;
+  channel: bigint;
+  /** The page tells all that may be read with `from <= seq <= to`; both 0 when nothing is in the window. */
+  from: number;
+  to: number;
+  /** The newest seq that may be read. */
+  head: number;
+  /** Whether the window holds more in the direction asked for. */
+  more: boolean;
+  /** Rising by seq. */
+  messages: Message[];
+}
+
+/** What a refusal is about. */
+export type About = { type: "send" | "request" | "other"; id: bigint };
+
+/** One thing that happened. Nothing needs an answer but `dead` and `reconnect`, which are for who holds the connection. */
+export type Event =
+  /** The server knows the device. What was missed follows, then what was pending is sent again. */
+  | { type: "connected"; welcome: Welcome }
+  /** The inbox has another life than the cursor, or the device is new to an inbox that is not empty. What the app holds is
+   * in doubt: it forgets it and reads anew. */
+  | { type: "resync"; generation: number; at: number }
+  /** All that was in the inbox at the Welcome is here; pending sends go out. */
+  | { type: "live" }
+  /** A message of somebody else or of another device of this user, once. */
+  | { type: "message"; message: Message }
+  /** An own send is on stable storage, found by its ack or by meeting the message itself. */
+  | { type: "ack"; sendId: bigint; channel: bigint; seq: number; timeMs: number }
+  /** Everything in this inbox range has been told; the cursor stands at `to`. */
+  | { type: "complete"; from: number; to: number }
+  | { type: "history"; history: History }
+  | { type: "channels"; request: bigint; items: ChannelItem[]; more: boolean }
+  | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
+  /** A request with no other answer was carried out. */
+  | { type: "done"; request: bigint }
+  /** Refused for good. What the server asked to retry is retried silently. */
+  | { type: "rejected"; about: About; reject: Reject }
+  /** Hello was refused; the server closes. */
+  | { type: "helloRejected"; reject: Reject }
+  /** The server knows the device no more. Final: a person has to log in; pending sends are kept. */
+  | { type: "loggedOut"; reject: Reject }
+  /** The token ends soon (or has ended): get another and call `reauth`. */
+  | { type: "tokenDue" }
+  | { type: "reauthed" }
+  /** The server will close; the pause it asked for is honoured. */
+  | { type: "goingAway"; reconnectAfterMs: number; reason: number }
+  /** The connection does not answer. Its holder closes it and calls `disconnected`. */
+  | { type: "dead" }
+  /** The connection is gone; `reconnect` comes at that time. */
+  | { type: "disconnected"; retryAtMs: number }
+  | { type: "reconnect" };
+
+/** The channel and the content of a message or a send; undefined for what this version cannot read. */
+export function readContent(frame: Frame): { channel: bigint; content: Content } | undefined {
+  const as = <T extends { channel: bigint }>(body: T | undefined, content: (body: T) => Content) =>
+    body && { channel: body.channel, content: content(body) };
+  switch (frame.kind) {
+    case Kind.SEND_TEXT: return as(read(SendText, frame), ({ text }) => ({ type: "text", text }));
+    case Kind.CREATE_GROUP: return as(read(CreateGroup, frame), ({ name, members }) => ({ type: "created", name, members }));
+    case Kind.ADD_MEMBERS: return as(read(AddMembers, frame), ({ members: users }) => ({ type: "added", users }));
+    case Kind.INVITE_MEMBERS: return as(read(InviteMembers, frame), ({ members: users }) => ({ type: "invited", users }));
+    case Kind.JOIN_GROUP: return as(read(JoinGroup, frame), () => ({ type: "joined" }));
+    case Kind.REMOVE_MEMBER: return as(read(RemoveMember, frame), ({ member: user }) => ({ type: "removed", user }));
+    case Kind.LEAVE_GROUP: return as(read(LeaveGroup, frame), () => ({ type: "left" }));
+    case Kind.RENAME_GROUP: return as(read(RenameGroup, frame), ({ name }) => ({ type: "renamed", name }));
+    case Kind.SET_ROLE: return as(read(SetRole, frame), ({ member, role }) => ({ type: "role", member, role }));
+    default: return undefined;
+  }
+}
+
+/** A stamped frame as a message; undefined for what this version cannot read. */
+export function readMessage(frame: Frame): Message | undefined {
+  const stamp = frame.stamp;
+  const said = stamp && readContent(frame);
+  return said && { ...said, ...stamp, sendId: frame.id };
+}

@@ -1,0 +1,48 @@
+/** Every bound and every pause of a session; the same numbers as in clients/rust/src/session/limits.rs. */
+
+/** Sends that may wait for their ack, written or not; one above is refused `busy` at once. */
+export const PENDING_MAX = 8192;
+/** Sends written and not yet acked; more wait in the session. */
+export const IN_FLIGHT_MAX = 256;
+/** What refusals narrow that window to, at most. */
+export const IN_FLIGHT_MIN = 8;
+/** The share of the server's pace that is used: clocks differ. */
+export const PACE_PERCENT = 95;
+/** The share of the server's burst that is used: what the network holds back arrives at once. */
+export const TOKENS_BURST_PERCENT = 75;
+/** How often refusals halve the pace, at most. */
+export const HALVED_MAX = 5;
+/** A halved pace is doubled again after so long without a refusal. */
+export const HALVED_MS = 10_000;
+/** Refusals that come closer together have one reason. */
+export const REFUSALS_APART_MS = 1000;
+/** The pace and the burst of a server that names none, and the bytes of a body that cost one more token. */
+export const TOKENS_PER_S_DEFAULT = 200;
+export const TOKENS_BURST_DEFAULT = 1000;
+export const TOKEN_BYTES = 4096;
+/** So many items that a page may have cost one more token. */
+export const TOKEN_PAGE_ITEMS = 8;
+/** How far requests or sends may be ahead of each other in tokens when both wait. */
+export const TURN_TOKENS = 32;
+/** Requests that may wait; one above is refused `busy` at once. */
+export const REQUESTS_WAITING_MAX = 1024;
+/** Requests written and not yet answered; the server refuses more than 8 of one session. */
+export const REQUESTS_IN_FLIGHT_MAX = 8;
+/** Channels whose delivered seqs are remembered. */
+export const CHANNELS_SEEN_MAX = 4096;
+/** Separate runs of seqs known by acks only that one channel remembers. */
+export const ACKED_RUNS_MAX = 2 * IN_FLIGHT_MAX;
+/** A cursor that moved is told to the server at the latest after this pause, or after so many positions. */
+export const CURSOR_TELL_MS = 5000;
+export const CURSOR_TELL_POSITIONS = 100;
+/** A Hello that is not answered for so long means a dead connection. */
+export const WELCOME_WAIT_MS = 15_000;
+/** After the device woke, a heartbeat that is not answered for so long means a dead connection. */
+export const WOKE_WAIT_MS = 5000;
+/** Shortest accepted heartbeat pause, whatever the server says. */
+export const HEARTBEAT_MS_MIN = 100;
+/** Default ends of the pause before a reconnect. */
+export const RECONNECT_MS_MIN = 250;
+export const RECONNECT_MS_MAX = 30_000;
+/** What a full session tells the app to wait. */
+export const BUSY_RETRY_MS = 100;

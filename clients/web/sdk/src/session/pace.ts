@@ -1,0 +1,119 @@
+/**
+ * How fast frames are written: a token bucket as the server keeps one for this session, from what WELCOME says, and a
+ * little emptier than the server's. So a device that keeps to it meets no refusal `rate`, unless other devices of the
+ * same user send at the same time; such a refusal empties the bucket and halves the pace for a while.
+ */
+import { type Frame, read } from "../frame.js";
+import {
+  AddMembers, CreateGroup, GetChannels, GetHistory, GetMembers, GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX,
+  PAGE_MESSAGES_MAX,
+} from "../generated.js";
+import {
+  HALVED_MAX, HALVED_MS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
+  TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS,
+} from "./limits.js";
+
+/** Parts of a token: with them a millisecond's share at PACE_PERCENT of any rate is a whole number. */
+const PARTS = 100_000;
+const U32_MAX = 2 ** 32 - 1;
+
+/** A frame that waits, with what it costs beyond its bytes: itself, the members it names, the items it asks for. */
+export interface Priced {
+  frame: Frame;
+  work: number;
+}
+
+export const priced = (frame: Frame): Priced => ({ frame, work: 1 + named(frame) });
+
+function named(frame: Frame): number {
+  const page = (limit: number | undefined, most: number) => Math.ceil(Math.min(limit ?? 0, most) / TOKEN_PAGE_ITEMS);
+  const users = (body: { members: bigint[] } | undefined) => Math.min(body?.members.length ?? 0, GROUP_MEMBERS_MAX);
+  switch (frame.kind) {
+    case Kind.GET_HISTORY: return page(read(GetHistory, frame)?.limit, PAGE_MESSAGES_MAX);
+    case Kind.GET_MEMBERS: return page(read(GetMembers, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.GET_CHANNELS: return page(read(GetChannels, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.CREATE_GROUP: return users(read(CreateGroup, frame));
+    case Kind.ADD_MEMBERS: return users(read(AddMembers, frame));
+    case Kind.INVITE_MEMBERS: return users(read(InviteMembers, frame));
+    default: return 0;
+  }
+}
+
+export class Pace {
+  /** In parts. Below 0 behind a frame that costs more than the burst, and behind frames that do not wait. */
+  private level: number;
+  /** How often the pace is halved, because others use a part of it. */
+  private halved = 0;
+  private halvedAtMs: number;
+  /** Tokens that requests had more than sends, at most a turn either way. */
+  private requestsLead = 0;
+  private readonly perS: number;
+  private readonly tokenBytes: number;
+  private readonly full: number;
+
+  /** A full bucket: the server begins one at each Hello. */
+  constructor(private atMs: number, perS = TOKENS_PER_S_DEFAULT, burst = TOKENS_BURST_DEFAULT, tokenBytes = TOKEN_BYTES) {
+    this.perS = Math.max(perS, 1);
+    this.tokenBytes = Math.max(tokenBytes, 1);
+    this.full = Math.max(Math.max(burst, 1) * (PARTS / 100) * TOKENS_BURST_PERCENT, PARTS);
+    this.level = this.full;
+    this.halvedAtMs = atMs;
+  }
+
+  /** For measuring servers only. */
+  static unbounded(nowMs: number): Pace {
+    return new Pace(nowMs, U32_MAX, U32_MAX, U32_MAX);
+  }
+
+  /** Tokens that a frame costs. */
+  cost({ frame, work }: Priced): number {
+    return Math.floor(frame.body.length / this.tokenBytes) + work;
+  }
+
+  /** Whether it is a request's turn when a request and a send both wait: neither starves the other. */
+  isRequestsTurn(): boolean {
+    return this.requestsLead <= 0;
+  }
+
+  /** When a frame of this cost may be written; not in the future when it may be now. */
+  readyAt(nowMs: number, cost: number): number {
+    // What costs more than the burst goes out when the bucket is full.
+    const missing = Math.min(cost * PARTS, this.full) - this.levelAt(nowMs);
+    return nowMs + Math.ceil(Math.max(missing, 0) / this.gainPerMs());
+  }
+
+  /** A frame is written, whether the tokens are there or not. */
+  charge(nowMs: number, cost: number): void {
+    if (this.halved > 0 && nowMs >= this.halvedAtMs + HALVED_MS) {
+      this.halved -= 1;
+      this.halvedAtMs = nowMs;
+    }
+    this.level = this.levelAt(nowMs) - cost * PARTS;
+    this.atMs = nowMs;
+  }
+
+  /** A frame that waited for its turn is written. */
+  chargeTurn(nowMs: number, isRequest: boolean, cost: number): void {
+    this.charge(nowMs, cost);
+    const lead = this.requestsLead + (isRequest ? cost : -cost);
+    this.requestsLead = Math.min(Math.max(lead, -TURN_TOKENS), TURN_TOKENS);
+  }
+
+  /** The server says that nothing is left. Many frames that were under way are refused for one reason. */
+  refused(nowMs: number): void {
+    this.level = Math.min(this.levelAt(nowMs), 0);
+    this.atMs = nowMs;
+    if (this.halved === 0 || nowMs >= this.halvedAtMs + REFUSALS_APART_MS) {
+      this.halved = Math.min(this.halved + 1, HALVED_MAX);
+      this.halvedAtMs = nowMs;
+    }
+  }
+
+  private gainPerMs(): number {
+    return Math.max(Math.floor((this.perS * PACE_PERCENT) / 2 ** this.halved), 1);
+  }
+
+  private levelAt(nowMs: number): number {
+    return Math.min(this.level + Math.max(nowMs - this.atMs, 0) * this.gainPerMs(), this.full);
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The device side of the protocol as a pure state machine: no I/O, no clock, no randomness but the seed. It follows the
+ * rules of the Rust session (clients/rust/src/session), and tests replay what that one did, input by input.
+ *
+ * One {@link Session} is one device for as long as the app runs; connections come and go under it. Its user
+ * 1. dials, and calls `connected` when frames can be written, or `disconnected` when they cannot;
+ * 2. calls `receive` for every whole frame, in order;
+ * 3. calls `tick` when `nextDeadline` is due, as often as it likes otherwise;
+ * 4. after each of these, and after each command, drains `pollEvent` and writes all that `pollTransmit` gives, in order;
+ * 5. on `dead` closes the connection and calls `disconnected`; on `reconnect` dials.
+ *
+ * Times are whole milliseconds of one clock that never steps back; its zero is arbitrary. Commands throw {@link Refusal}.
+ */
+import type { Root } from "../codec.js";
+import { Frame } from "../frame.js";
+import {
+  AddMembers, CreateGroup, GetChannels, GetHistory, GetMembers, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup,
+  LIST_ITEMS_MAX, MarkRead, PAGE_MESSAGES_MAX, Reauth, RemoveMember, RenameGroup, SendText, SetRole, TOKEN_BYTES_MAX,
+  U53_MAX,
+} from "../generated.js";
+import { groupChannel } from "../ids.js";
+import { Answers } from "./answers.js";
+import {
+  checkChannel, checkCount, checkGroup, checkName, checkPosition, checkRole, checkText, checkUser, checkUsers, Refusal,
+  risingUsers,
+} from "./check.js";
+import { readContent } from "./event.js";
+import { BUSY_RETRY_MS, PENDING_MAX, REQUESTS_WAITING_MAX } from "./limits.js";
+
+/** Which window of a channel's history: messages with `after < seq < before`. */
+export interface Window {
+  after?: number | undefined;
+  before?: number | undefined;
+  /** 1 to 200, from the upper end when `newest`, else from the lower. */
+  limit?: number | undefined;
+  newest?: boolean | undefined;
+}
+
+export class Session extends Answers {
+  /** Sends text of 1 to 100,000 characters. `sendId`: a number of the app's own, else one is drawn. */
+  sendText(channel: bigint, text: string, sendId?: bigint): bigint {
+    return this.send(SendText, { channel, text }, sendId, () => {
+      checkChannel(channel);
+      checkText(text);
+    });
+  }
+
+  /** Creates a group with the user as owner; its channel is known at once. Order and repeats in `members` do not matter,
+   * and the user may be among them. */
+  createGroup(name: string, members: readonly bigint[], sendId = this.newSendId()): { sendId: bigint; channel: bigint } {
+    const channel = groupChannel(this.config.user, sendId);
+    const others = risingUsers(members).filter((user) => user !== this.config.user);
+    this.send(CreateGroup, { channel, name, members: others }, sendId, () => {
+      checkName(name);
+      checkUsers(others, 0, GROUP_MEMBERS_MAX - 1);
+    });
+    return { sendId, channel };
+  }
+
+  addMembers(channel: bigint, members: readonly bigint[], sendId?: bigint): bigint {
+    return this.sendNamed(AddMembers, channel, members, sendId);
+  }
+
+  /** Asks users whether they join a group: those who are not added unasked, and those who left it. */
+  inviteMembers(channel: bigint, members: readonly bigint[], sendId?: bigint): bigint {
+    return this.sendNamed(InviteMembers, channel, members, sendId);
+  }
+
+  private sendNamed(type: typeof AddMembers, channel: bigint, named: readonly bigint[], sendId?: bigint): bigint {
+    const members = risingUsers(named);
+    return this.send(type, { channel, members }, sendId, () => {
+      checkGroup(channel);
+      checkUsers(members, 1, GROUP_MEMBERS_MAX);
+    });
+  }
+
+  /** Joins a group to which this user was invited. */
+  join(channel: bigint, sendId?: bigint): bigint {
+    return this.send(JoinGroup, { channel }, sendId, () => checkGroup(channel));
+  }
+
+  leave(channel: bigint, sendId?: bigint): bigint {
+    return this.send(LeaveGroup, { channel }, sendId, () => checkGroup(channel));
+  }
+
+  removeMember(channel: bigint, member: bigint, sendId?: bigint): bigint {
+    return this.send(RemoveMember, { channel, member }, sendId, () => {
+      checkGroup(channel);
+      checkUser("member", member);
+    });
+  }
+
+  rename(channel: bigint, name: string, sendId?: bigint): bigint {
+    return this.send(RenameGroup, { channel, name }, sendId, () => {
+      checkGroup(channel);
+      checkName(name);
+    });
+  }
+
+  /** 0 member, 1 admin, 2 owner. */
+  setRole(channel: bigint, member: bigint, role: number, sendId?: bigint): bigint {
+    return this.send(SetRole, { channel, member, role }, sendId, () => {
+      checkGroup(channel);
+      checkUser("member", member);
+      checkRole(role);
+    });
+  }
+
+  private send<T extends { channel: bigint }>(type: Root<T>, body: T, id: bigint | undefined, check: () => void): bigint {
+    if (this.pending.length >= PENDING_MAX) {
+      throw new Refusal("busy", "", `${PENDING_MAX} sends wait for their acks`, BUSY_RETRY_MS);
+    }
+    if (id === 0n) throw new Refusal("limit", "send_id", "0; a send id is 1 or more");
+    const sendId = id ?? this.newSendId();
+    check();
+    const frame = Frame.of(type, sendId, body);
+    const same = this.pending.find(sendId);
+    if (!same) this.pending.push(body.channel, frame);
+    // The app repeats itself: one of them is enough.
+    else if (!isSame(same.bytes, frame.bytes)) throw new Refusal("conflict", "send_id", "this send id is pending with other content");
+    return sendId;
+  }
+
+  /** The whole frame of a send without an ack: what an app keeps of it. */
+  pendingFrame(sendId: bigint): Uint8Array | undefined {
+    return this.pending.find(sendId)?.bytes;
+  }
+
+  /** Sends a frame that an app has kept once more, under its old send id. */
+  sendAgain(bytes: Uint8Array): void {
+    const frame = Frame.kept(bytes);
+    const said = frame && readContent(frame);
+    if (said && !this.pending.find(frame.id)) this.pending.push(said.channel, frame);
+  }
+
+  /** Asks for a window of history: a `history` event, or `rejected`. */
+  history(channel: bigint, { after = 0, before = U53_MAX, limit = PAGE_MESSAGES_MAX, newest = true }: Window = {}): bigint {
+    return this.request(GetHistory, { channel, after, before, limit, newest }, () => {
+      checkChannel(channel);
+      checkPosition("after", after);
+      checkPosition("before", before);
+      checkCount(limit, PAGE_MESSAGES_MAX);
+    });
+  }
+
+  /** Asks for up to `limit` (1 to 500) members with a larger id than `after`. */
+  members(channel: bigint, after = 0n, limit = LIST_ITEMS_MAX): bigint {
+    return this.request(GetMembers, { channel, after, limit }, () => {
+      checkChannel(channel);
+      checkCount(limit, LIST_ITEMS_MAX);
+    });
+  }
+
+  /** Asks for up to `limit` (1 to 500) of the user's channels with a larger id than `after`. */
+  channels(after = 0n, limit = LIST_ITEMS_MAX): bigint {
+    return this.request(GetChannels, { after, limit }, () => checkCount(limit, LIST_ITEMS_MAX));
+  }
+
+  /** Says that the user has read the channel up to and with `seq`: a `done` event. */
+  markRead(channel: bigint, seq: number): bigint {
+    return this.request(MarkRead, { channel, seq }, () => {
+      checkChannel(channel);
+      checkPosition("seq", seq);
+    });
+  }
+
+  private request<T>(type: Root<T>, body: T, check: () => void): bigint {
+    if (this.requests.length >= REQUESTS_WAITING_MAX) {
+      throw new Refusal("busy", "", `${REQUESTS_WAITING_MAX} requests wait for their answers`, BUSY_RETRY_MS);
+    }
+    const id = this.newRequestId();
+    check();
+    this.requests.push(Frame.of(type, id, body));
+    return id;
+  }
+
+  /** Shows a fresh token that lasts `lifetimeMs` more. Without a connection there is nothing to do: the next `connected`
+   * takes it. */
+  reauth(token: string, lifetimeMs: number): void {
+    if (!this.isWelcomed() || token.length > TOKEN_BYTES_MAX) return;
+    const id = this.newRequestId();
+    this.control.push(Frame.of(Reauth, id, { token }));
+    this.reauthing = { id, lifetimeMs };
+  }
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, at) => byte === b[at]);

@@ -1,0 +1,92 @@
+/**
+ * What a device keeps between runs. One contract (test/store.test.ts), two stores: IndexedDB, and memory for where there
+ * is none. A store is a cache of the server but for three things that are nowhere else: sends without an ack, drafts, and
+ * the tokens.
+ */
+import type { Login } from "../dial/account.js";
+import type { Cursor } from "../session/clock.js";
+import type { Message } from "../session/event.js";
+import type { ChannelItem } from "../generated.js";
+
+/** A send that is not stored by the server, in the order in which they were made. */
+export interface KeptSend {
+  sendId: bigint;
+  /** The whole frame: what is sent again is the same bytes. */
+  frame: Uint8Array;
+  /** Refused for good: it waits for a person. */
+  failed?: { code: string; text: string };
+}
+
+/** What a run begins with. */
+export interface Kept {
+  login: Login | undefined;
+  cursor: Cursor;
+  sends: KeptSend[];
+  channels: ChannelItem[];
+  drafts: Map<bigint, string>;
+}
+
+/** What is written at once, or not at all: a cursor is never kept without the messages that it counts as taken. */
+export interface Change {
+  /** First: messages, channels and cursor are forgotten, for the inbox has a new life. */
+  clear?: boolean;
+  login?: Login;
+  cursor?: Cursor;
+  messages?: Message[];
+  /** New ones, and ones that failed. */
+  sends?: KeptSend[];
+  /** Sends that are no more: they are stored, or given up. */
+  settled?: bigint[];
+  /** Each takes the place of what is kept of its channel. */
+  channels?: ChannelItem[];
+  /** An empty text takes the draft away. */
+  draft?: { channel: bigint; text: string };
+}
+
+/** Which messages of a channel: `after < seq < before`, the ones next to `before` if `newest`, else next to `after`. */
+export interface Span {
+  after?: number | undefined;
+  before?: number | undefined;
+  limit: number;
+  newest: boolean;
+}
+
+/** A store of one device. Its calls are carried out in the order in which they were made. */
+export interface Store {
+  /** Whether what is kept is there after a restart. */
+  readonly lasts: boolean;
+  load(): Promise<Kept>;
+  /** Rejects with {@link StoreFull} when there is no room; then nothing of the change is kept. */
+  keep(change: Change): Promise<void>;
+  /** Rising by seq. What was evicted, or never came, is missing without a word: the server has it. */
+  messages(channel: bigint, span: Span): Promise<Message[]>;
+  /** Forgets the oldest messages, so that at most this share of the bounds is left. */
+  evict(share: number): Promise<void>;
+  /** Forgets everything: the device was logged out. */
+  erase(): Promise<void>;
+  close(): void;
+}
+
+/** How much a store holds; above it the oldest messages of all channels go. */
+export interface Bounds {
+  messages: number;
+  /** Of texts and names, as UTF-16 units. */
+  chars: number;
+}
+export const BOUNDS: Bounds = { messages: 20_000, chars: 8 * 1024 * 1024 };
+/** What eviction leaves, so that it is not needed with the next message again. */
+export const EVICTED_SHARE = 0.9;
+
+/** There is no room, although nothing above the bounds was kept. */
+export class StoreFull extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = "StoreFull";
+  }
+}
+
+/** What a message counts against the bounds, besides itself. */
+export function charsOf({ content }: Message): number {
+  if (content.type === "text") return content.text.length;
+  return content.type === "renamed" || content.type === "created" ? content.name.length : 0;
+}

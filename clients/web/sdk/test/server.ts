@@ -1,0 +1,85 @@
+/** A real server for a test: `maru serve` on loopback, on ports of its own, in a directory of its own. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const built = process.env["MARU"] ?? fileURLToPath(new URL("../../../../../target/debug/maru", import.meta.url));
+
+export class Server {
+  http = "127.0.0.1:0";
+  chat = "127.0.0.1:0";
+  private child: ChildProcess | undefined;
+  private log = "";
+
+  private constructor(private readonly data: string) {}
+
+  static async start(): Promise<Server> {
+    assert.ok(existsSync(built), `${built} is not there: cargo build -p server --bin maru, or set MARU to where it is`);
+    const server = new Server(await mkdtemp(join(tmpdir(), "maru-sdk-")));
+    await server.run();
+    return server;
+  }
+
+  get url(): string {
+    return `http://${this.http}`;
+  }
+
+  /** Starts the process; a second time where it was. */
+  async run(): Promise<void> {
+    const ports = ["--http", this.http, "--listen", this.chat, "--admin-listen", "127.0.0.1:0"];
+    const child = spawn(built, ["serve", "--data", this.data, "--shards", "2", ...ports], { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    child.stderr?.on("data", (bytes: Buffer) => { this.log += bytes.toString(); });
+    const ready = await new Promise<string>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (code) => reject(new Error(`maru ended with ${code} before it was ready: ${this.log}`)));
+      createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", (line) => line.startsWith("maru ready ") && resolve(line));
+    });
+    const word = (name: string): string => new RegExp(` ${name}=(\\S+)`).exec(ready)?.[1] ?? assert.fail(ready);
+    this.http = new URL(word("http")).host;
+    this.chat = new URL(word("ws")).host;
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.child;
+    this.child = undefined;
+    if (!child) return null;
+    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    child.kill(signal);
+    return ended;
+  }
+
+  /** SIGKILL, as a crash would. */
+  kill(): Promise<number | null> {
+    return this.end("SIGKILL");
+  }
+
+  /** SIGTERM: drains. */
+  stop(): Promise<number | null> {
+    return this.end("SIGTERM");
+  }
+
+  /** Ends the process by its id, and takes the directory away. */
+  async remove(): Promise<void> {
+    await this.kill();
+    await rm(this.data, { recursive: true, force: true });
+  }
+}
+
+/** The first event of this name for which `is` holds. */
+export function next<Events, Name extends keyof Events>(
+  from: { on(name: Name, listener: (event: Events[Name]) => void): () => void }, name: Name, is: (event: Events[Name]) => boolean = () => true,
+): Promise<Events[Name]> {
+  return new Promise((resolve) => {
+    const end = from.on(name, (event) => {
+      if (!is(event)) return;
+      end();
+      resolve(event);
+    });
+  });
+}
