@@ -162,13 +162,11 @@ pub(crate) fn relation(user_id: UserId, other: UserId) -> Key {
 }
 
 /// What `about` holds of one channel under one tag, and the beginning of its rows.
-#[cfg(test)]
 pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
     channel(channel_id).push([tag])
 }
 
 /// What `notes` holds of one user under one tag, and the beginning of its rows.
-#[cfg(test)]
 pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
 }
@@ -298,6 +296,12 @@ mod tests {
         assert_eq!(key.len(), 34);
         assert_eq!(key[18..], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
         assert_eq!(position(ChannelId(0x0102), UserId(7))[26..], [0; 8]);
+        let key = in_thread(ChannelId(0x0102), Seq(7), Seq(0x0a0b));
+        assert_eq!(key[18..], [5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
+        assert_eq!(thread(ChannelId(0x0102), Seq(7))[18..], [4, 0, 0, 0, 0, 0, 0, 0, 7]);
+        let key = mention(UserId(7), ChannelId(0x0102), Seq(9));
+        assert_eq!((key.len(), key[10], &key[25..]), (35, 1, &[1, 2, 0, 0, 0, 0, 0, 0, 0, 9][..]));
+        assert_eq!(mention_at(UserId(7), InboxSeq(9))[10..], [2, 0, 0, 0, 0, 0, 0, 0, 9]);
         assert_eq!(&*fanout(BayId(5), 1), [1, 64, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*applied(BayId(63)), [0x0f, 0xc0]);
         assert_eq!(&*generation(BayId(63)), b"bay/\0?");

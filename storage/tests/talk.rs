@@ -29,6 +29,7 @@ fn to(users: &[u64]) -> Talk {
 fn talk(world: &mut World) {
     world.account(ONE);
     world.account(TWO);
+    world.account(UserId(3));
     world.text(direct(), ONE, "one");
     world.text(direct(), TWO, "two");
     world.about(direct(), ONE, &in_thread(1));

@@ -197,7 +197,7 @@ impl Person {
         }
         self.say(&format!("{title}, messages {} to {}:", history.from, history.to))?;
         for message in &history.messages {
-            self.show_one("", message).await?;
+            self.show_one(&format!("[{}] ", message.seq), message).await?;
         }
         if history.more { self.say("/history shows more.") } else { self.say("That is all.") }
     }

@@ -37,6 +37,17 @@ impl Model {
         self.overlay = Some(Overlay { title: format!("Mentions: {unread} unread"), lines, skipped: 0 });
     }
 
+    /// The screen shows no seqs: where a message is named, -1 is the newest of the conversation, -2 the one before, and so on.
+    pub(super) fn counted_back(&self, word: &str, rest: &str) -> String {
+        let (first, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let back = first.strip_prefix('-').and_then(|back| back.parse::<usize>().ok());
+        let Some(back) = back.filter(|back| *back > 0 && matches!(word, "reply" | "thread")) else {
+            return rest.to_owned();
+        };
+        let seq = self.current().and_then(|one| one.log.keys().rev().nth(back - 1));
+        seq.map_or_else(|| rest.to_owned(), |seq| format!("{seq} {text}"))
+    }
+
     /// What a text is about, before its words. Safe to show.
     pub(super) fn marks(&self, message: &Message) -> String {
         marks(message.talk.as_deref(), self.me, |user| self.name_of(user))
