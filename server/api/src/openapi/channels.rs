@@ -86,7 +86,7 @@ fn thread() -> Operation {
     reads("/v1/channels/{id}/thread", "listThread", "Read a thread")
         .about("What was said in the thread that begins with the message `root`, which is not on the page itself.")
         .in_path("id", channel_id(), "7310442183966793728")
-        .in_query("root", seq_text("The seq with which the thread begins."), "1")
+        .in_query_always("root", seq_text("The seq with which the thread begins."), "1")
         .in_query("before", seq_text("Messages with a smaller seq."), "100")
         .in_query("after", seq_text("Messages with a larger seq, the oldest of them."), "1")
         .in_query("limit", limit(PAGE_MESSAGES_MAX), "50")

@@ -105,6 +105,11 @@ impl Operation {
         self.parameter("query", name, false, schema, example)
     }
 
+    /// With a part of the query that has to be there.
+    pub(super) fn in_query_always(self, name: &str, schema: Value, example: &str) -> Self {
+        self.parameter("query", name, true, schema, example)
+    }
+
     /// With a header that has to be there.
     pub(super) fn in_header(self, name: &str, schema: Value, example: &str) -> Self {
         self.parameter("header", name, true, schema, example)

@@ -166,6 +166,13 @@ impl Operation {
         self.parameters("query").map(|(name, one)| (name.to_owned(), text(one))).collect()
     }
 
+    /// Those parts alone that have to be there.
+    pub fn needed_query(&self) -> Vec<(String, String)> {
+        let needed =
+            |name: &str| self.parameters("query").any(|(of, one)| of == name && one["required"] == true);
+        self.example_query().into_iter().filter(|(name, _)| needed(name)).collect()
+    }
+
     /// Which token it wants: `None` where it takes requests without one.
     pub fn scheme(&self) -> Option<&str> {
         let all = self.value["security"].as_array().unwrap();

@@ -139,6 +139,7 @@ async fn every_example_and_everything_wrong_gets_a_documented_answer() {
                     .await
                     .is(step.status);
             }
+            let call = Call { query: operation.needed_query(), ..call };
             let answer = contract.send(operation, &call).await;
             answer.is(step.status);
             for (name, pointer) in step.keep {
