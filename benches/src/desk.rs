@@ -9,7 +9,7 @@ use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Relation};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
-use protocol::query::{Answer, BayState, Earlier, Query};
+use protocol::query::{Answer, BayState, Earlier, Listing, Noted, Query};
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, UserId,
 };
@@ -149,6 +149,13 @@ impl Desk {
             }
             Query::History { .. } => Answer::History(Vec::new()),
             Query::Joined { .. } => Answer::Joined { items: Vec::new(), more: false },
+            Query::Listing { .. } => Answer::Listing(Listing::default()),
+            Query::Notes { .. } => Answer::Notes { notes: Noted::Drafts(Vec::new()), more: false },
+            Query::Around { .. } => Answer::Around { pivot: Seq(1), frames: Vec::new() },
+            Query::Thread { .. } => {
+                Answer::Thread { frames: Vec::new(), more: false, total: 0, newest: Seq(0) }
+            }
+            Query::Mentions { .. } => Answer::Mentions { items: Vec::new(), unread: Vec::new(), more: false },
             Query::Membership { .. } => Answer::Membership(Vec::new()),
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),

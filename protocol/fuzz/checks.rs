@@ -1,10 +1,13 @@
 //! What must hold for any bytes whatever. Shared by the fuzz targets and by the seeded mutation test, so that both
 //! search for the same bugs.
 
+use protocol::body::list::{ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
+use protocol::body::marks::{GetReceipts, MarkDelivered, Receipts, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
 };
+use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{
     Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
@@ -64,9 +67,9 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText SendTextV2 CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup Hello Welcome WelcomeV2 Reauth
-        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory HistoryPage GetMembers Members GetChannels Channels
-        MarkRead GetThread Thread GetMentions Mentions Reject)
+    by_kind!(SendText SendTextV2 CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
+        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
+        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes Reject)
 }
 
 /// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events

@@ -4,10 +4,12 @@
 //! cluster its encoding is what a node's replicated log holds. Keys and families are storage's own.
 
 mod encoding;
+mod note;
 mod values;
 mod weight;
 
 pub use encoding::BatchFault;
+pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -167,6 +169,15 @@ pub enum Row {
         /// Who sent it.
         sender: UserId,
     },
+    /// What a user has noted for its own devices: what now holds, besides the message that says so.
+    Note {
+        /// Who.
+        user: UserId,
+        /// The message in the user's own channel.
+        seq: Seq,
+        /// What.
+        note: Note,
+    },
     /// The fan-out logs of other bays are applied to this bay's inboxes up to and with these numbers. The mark of a source
     /// that is not named stays as it is.
     Marks {
@@ -218,8 +229,11 @@ pub struct IntervalRow {
 pub struct PositionRow {
     /// The user has read up to and with this seq.
     pub read: Seq,
-    /// The user's devices hold everything up to and with this seq; 0 for now.
+    /// The user's devices hold everything up to and with this seq, as far as that was written: lazily, and it may be below
+    /// `read`, which implies it.
     pub delivered: Seq,
+    /// When this was last said, the user showed nobody how far it comes.
+    pub hides: bool,
 }
 
 /// A device.
@@ -279,11 +293,18 @@ pub struct Policy {
     pub add: Audience,
     /// Who may see more of the user than the name.
     pub see: Audience,
+    /// Nobody is shown how far the user has come in channels, nor is the user shown how far others have.
+    pub hides_receipts: bool,
 }
 
 impl Policy {
     /// Nobody may do anything: of a user who is no more.
-    pub const NOBODY: Self = Self { message: Audience::Nobody, add: Audience::Nobody, see: Audience::Nobody };
+    pub const NOBODY: Self = Self {
+        message: Audience::Nobody,
+        add: Audience::Nobody,
+        see: Audience::Nobody,
+        hides_receipts: false,
+    };
 }
 
 /// What a user has said of another.

@@ -1,7 +1,10 @@
 //! What a frame of a device costs, in tokens: a small frame costs one, and more the more work it makes. The server counts
 //! with this and a client paces itself with it, so that an honest client is never refused for its pace.
 
+use crate::body::list::{GetChannelsV2, ORDER_ID};
+use crate::body::marks::GetReceipts;
 use crate::body::message::Change;
+use crate::body::own::GetNotes;
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
 use crate::body::talk::{GetMentions, GetThread, MENTION_ALL, SendTextV2, Talk};
 use crate::body::{Body, access};
@@ -16,6 +19,10 @@ pub const TOKEN_BYTES: u32 = 4096;
 /// So many messages or rows that a page may have cost one more token.
 pub const TOKEN_PAGE_ITEMS: u32 = 8;
 
+/// What a draft costs besides: each is a message for ever, and typing makes many.
+pub const TOKEN_DRAFT: u32 = 4;
+/// What a list of channels in the order of time costs besides: the inbox is walked.
+pub const TOKEN_WALK: u32 = 16;
 /// The most that one frame can cost.
 pub const FRAME_TOKENS_MAX: u32 =
     1 + FRAME_BYTES_MAX as u32 / TOKEN_BYTES + GROUP_MEMBERS_MAX as u32 + LIST_ITEMS_MAX / TOKEN_PAGE_ITEMS;
@@ -38,7 +45,12 @@ fn named(frame: &Frame) -> u32 {
             return value::<GetMembers>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
         Kind::GET_CHANNELS => {
-            return value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+            let walk = |wire: &<GetChannelsV2 as rkyv::Archive>::Archived| {
+                if wire.order == ORDER_ID { 0 } else { TOKEN_WALK }
+            };
+            let is_newer = frame.header().version >= GetChannelsV2::VERSION;
+            let walk = if is_newer { value::<GetChannelsV2>(frame, walk) } else { 0 };
+            return walk + value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
         Kind::GET_THREAD => {
             return value::<GetThread>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
@@ -54,6 +66,13 @@ fn named(frame: &Frame) -> u32 {
                 page(if is_all { most } else { u32::try_from(wire.mentions.len()).unwrap_or(most) }, most)
             });
         }
+        Kind::GET_RECEIPTS => {
+            return value::<GetReceipts>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+        }
+        Kind::GET_NOTES => {
+            return value::<GetNotes>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+        }
+        Kind::SET_DRAFT => return TOKEN_DRAFT,
         // Asked before the frame is checked, so only of kinds that can name somebody is the body looked at.
         _ => Change::read(frame).map_or(0, |change| change.named().len()),
     };
@@ -109,6 +128,7 @@ mod tests {
         };
         let text = |talk: Talk| tokens(&encode(1, &talk.text(ChannelId(7), "x")));
         assert_eq!([talk(0, false), talk(1, false), talk(9, false), talk(1, true)].map(text), [1, 2, 3, 8]);
+        assert_eq!(tokens(&encode(1, &GetReceipts { channel: 7, after: 0, limit: 100 })), 14);
     }
 
     #[test]

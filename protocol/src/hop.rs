@@ -1,6 +1,8 @@
 //! What one shard tells another. The same type travels in a ring and, later, on a link between nodes. Facts flow
 //! forward only: a hop never carries a reply channel.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::body::CheckedFrame;
@@ -32,6 +34,9 @@ pub enum Hop {
         origin: Origin,
         /// The frame, with its channel and what it changes there, so that nobody reads its bytes again to learn that.
         frame: CheckedFrame,
+        /// Whether its user shows nobody how far it has come, and is shown nobody's; what only marks and requests for
+        /// receipts look at.
+        hides: bool,
     },
     /// Channel's home -> user's home: ready frames for one session (the answer to a repeated send, a Reject, a page).
     /// Dropped when the session is gone. Lost only with the process; the device asks again.
@@ -82,6 +87,10 @@ pub enum Hop {
         /// How far, by source bay; changed ones only.
         through: Vec<(BayId, u64)>,
     },
+    /// Channel's home -> members' home: something for their live sessions that is stored nowhere. Whoever has no room is
+    /// offered nothing, and so is everybody while much waits on either side: the next one is newer, and positions can be
+    /// asked for.
+    Offer(Offer),
     /// A shard -> every other: it takes no more sends for now, or takes them again. Who sends there is not read until
     /// then. While it is on it is said again each second; what is not said again is over after three, so that
     /// no loss lasts.
@@ -109,6 +118,31 @@ pub enum Hop {
         /// What.
         fact: Speak,
     },
+}
+
+/// A frame for live sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// Users of the destination.
+    pub users: Arc<[UserId]>,
+    /// The frame, for all their sessions.
+    pub frame: Frame,
+    /// To which of them.
+    pub to: OfferedTo,
+}
+
+/// What the home of a user looks at before it passes on what a channel's home offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfferedTo {
+    /// All of them: it is their own.
+    Themselves,
+    /// Those who show others how far they have come.
+    WhoShows,
+    /// All but this one, who makes it.
+    Others(UserId),
+    /// All but this one, of whom it is not known whether the other of the two takes messages from it: nobody reads that
+    /// now, so only who takes them from everybody is offered this.
+    WhoTakesFromAll(UserId),
 }
 
 /// What somebody wants of a user.

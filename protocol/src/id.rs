@@ -72,8 +72,8 @@ impl InboxSeq {
     }
 }
 
-/// A conversation with one order. The high half tells the two kinds apart:
-/// a direct channel is `(smaller user id, larger user id)`, a group is `(0, number)`.
+/// A conversation with one order. The high half tells the kinds apart: a direct channel is
+/// `(smaller user id, larger user id)`, a group is `(0, number)`. A direct channel of one user twice is that user's own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ChannelId(pub u128);
 
@@ -85,6 +85,19 @@ impl ChannelId {
         Self((u128::from(small.0) << 64) | u128::from(large.0))
     }
 
+    /// The user's own channel, of one member: what its devices tell each other, and what the user saves.
+    #[must_use]
+    pub fn own(user: UserId) -> Self {
+        Self::direct(user, user)
+    }
+
+    /// Whose own channel it is, if it is one.
+    #[must_use]
+    pub fn owner(self) -> Option<UserId> {
+        let (high, low) = self.halves();
+        (high != 0 && high == low).then_some(UserId(low))
+    }
+
     /// The group that `creator` makes with the frame `send_id`. It is a function of the idempotency key, so a
     /// repeated creation names the same group with nothing remembered; a client computes it and the home checks it.
     #[must_use]
@@ -93,7 +106,7 @@ impl ChannelId {
         Self(u128::from(number.max(1)))
     }
 
-    /// The two users of a direct channel, smaller first; `None` for a group.
+    /// The two users of a direct channel, smaller first, which in a user's own channel are one; `None` for a group.
     #[must_use]
     pub fn users(self) -> Option<(UserId, UserId)> {
         let (high, low) = self.halves();
@@ -107,18 +120,23 @@ impl ChannelId {
         ((self.0 >> 64) as u64, self.0 as u64)
     }
 
-    /// Whether the number can name a channel: a group with a number, or two different users in rising order.
+    /// Whether the number can name a channel: a group with a number, or two users in rising order,
+    /// who may be one.
     #[must_use]
     pub fn is_well_formed(self) -> bool {
         let (high, low) = self.halves();
-        low != 0 && high < low
+        low != 0 && high <= low
     }
 }
 
 impl fmt::Debug for ChannelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (high, low) = self.halves();
-        if high == 0 { write!(f, "Group({low})") } else { write!(f, "Direct({high},{low})") }
+        match high {
+            0 => write!(f, "Group({low})"),
+            _ if high == low => write!(f, "Own({low})"),
+            _ => write!(f, "Direct({high},{low})"),
+        }
     }
 }
 

@@ -77,6 +77,12 @@ kinds! {
     /// The sender joins a group to which it was invited.
     JOIN_GROUP = 0x0117, Message, 64;
 
+    /// How a user wants a channel to be shown and told of; in the user's own channel.
+    SET_PREFS = 0x0120, Message, 64;
+    /// What a user is writing in a channel and has not sent; in the user's own channel.
+    SET_DRAFT = 0x0121, Message, TEXT_BYTES_MAX + 64;
+    /// Messages that a user does not want to see any more; in the user's own channel.
+    HIDE = 0x0122, Message, 64;
     /// First frame of a connection.
     HELLO = 0x0201, Device, TOKEN_BYTES_MAX + 64;
     /// Answer to Hello.
@@ -116,9 +122,21 @@ kinds! {
     THREAD = 0x030e, Server, 128;
     /// Asks for messages that mention the user.
     GET_MENTIONS = 0x030f, Device, 64;
+    /// The user's devices hold a channel up to a seq.
+    MARK_DELIVERED = 0x0312, Device, 64;
+    /// How far members of a channel have come.
+    RECEIPTS = 0x0313, Server, LIST_BYTES;
+    /// Asks for that.
+    GET_RECEIPTS = 0x0314, Device, 64;
+    /// Somebody types, or stopped.
+    TYPING = 0x0315, Both, 64;
     /// A page of them.
     MENTIONS = 0x0316, Server, LIST_BYTES;
 
+    /// Asks for the user's drafts, or for what the user has hidden.
+    GET_NOTES = 0x0317, Device, 64;
+    /// A page of them.
+    NOTES = 0x0318, Server, LIST_BYTES;
     /// A frame was refused.
     REJECT = 0x0f01, Server, 1024;
 }
@@ -136,10 +154,16 @@ impl Kind {
         self.is_message() && self.0 & 0xfff0 == 0x0110
     }
 
+    /// Whether messages of this kind are what a user's devices tell each other in the user's own channel: 0x0120 to 0x012f.
+    #[must_use]
+    pub const fn is_a_note(self) -> bool {
+        self.is_message() && self.0 & 0xfff0 == 0x0120
+    }
+
     /// Whether a message of this kind is something to read. What changes a group is not: who is away while people come and
-    /// go has nothing unread.
+    /// go has nothing unread. Nor is a note.
     #[must_use]
     pub const fn counts_as_unread(self) -> bool {
-        self.is_message() && !self.changes_a_group()
+        self.is_message() && !self.changes_a_group() && !self.is_a_note()
     }
 }

@@ -48,6 +48,12 @@ pub const PAGE_MESSAGES_MAX: u32 = 200;
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
 /// Rows in a page of channels or members.
 pub const LIST_ITEMS_MAX: u32 = 500;
+/// Bytes of a page of channels in its second version; one channel is in it whatever its size.
+pub const CHANNELS_BYTES_MAX: usize = 100_000;
+/// Characters of a text that a list of channels shows.
+pub const PREVIEW_CHARS_MAX: usize = 100;
+/// Pointers of an inbox that a list of channels in the order of time looks at.
+pub const WALK_POINTERS_MAX: u64 = 16_384;
 /// Most messages of a channel whose send ids are remembered: the dedup window.
 pub const DEDUP_MESSAGES_MAX: u32 = 10_000;
 /// The newest messages whose send ids are remembered whatever their age and size.

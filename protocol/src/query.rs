@@ -4,6 +4,7 @@ mod fault;
 
 use std::sync::Arc;
 
+use crate::body::list::ChannelDetail;
 use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow, Relation};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -62,6 +63,41 @@ pub enum Query {
         after: ChannelId,
         /// At most so many.
         limit: u32,
+    },
+    /// The user's own list with what a first screen shows.
+    Listing {
+        /// Whose.
+        user: UserId,
+        /// Which of them, and in which order.
+        order: ListOrder,
+        /// At most so many.
+        limit: u32,
+    },
+    /// What a user has noted: drafts with their messages, or hidden messages.
+    Notes {
+        /// Who.
+        user: UserId,
+        /// Whether hidden messages, and not drafts.
+        hidden: bool,
+        /// Of this channel only.
+        about: Option<ChannelId>,
+        /// Behind this channel, and thread or seq of the note.
+        after: (ChannelId, u64),
+        /// Bounds; at least one is answered whatever its size.
+        page: PageBounds,
+    },
+    /// Messages before a place and from there on.
+    Around {
+        /// The channel.
+        channel: ChannelId,
+        /// Who reads.
+        user: UserId,
+        /// What the user may read, rising, both ends inclusive; not empty.
+        readable: Vec<(Seq, Seq)>,
+        /// The place.
+        pivot: Pivot,
+        /// Bounds: half of the messages before the place. At least one message is answered whatever its size.
+        page: PageBounds,
     },
     /// When a user was a member of a group, now or before.
     Membership {
@@ -126,6 +162,28 @@ pub enum Query {
     },
 }
 
+/// Which channels of a user, and in which order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListOrder {
+    /// Rising by id, behind this one.
+    Id(ChannelId),
+    /// Pinned ones, then the newest message first, below this position of the inbox; 0 for all.
+    Recent(InboxSeq),
+    /// Those of which the inbox holds something behind this position.
+    Changed(InboxSeq),
+}
+
+/// A place in a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pivot {
+    /// This seq.
+    Seq(Seq),
+    /// The first message at or after this time, in milliseconds since the Unix epoch.
+    Time(u64),
+    /// The first message behind the reader's position.
+    Unread,
+}
+
 /// Bounds of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageBounds {
@@ -175,6 +233,22 @@ pub enum Answer {
         items: Vec<JoinedItem>,
         /// Whether more follow behind the last.
         more: bool,
+    },
+    /// See [`Query::Listing`].
+    Listing(Listing),
+    /// See [`Query::Notes`]: rising.
+    Notes {
+        /// The page.
+        notes: Noted,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
+    /// See [`Query::Around`].
+    Around {
+        /// The place, or the next that may be read; above the last readable seq when there is none.
+        pivot: Seq,
+        /// Rising by seq, without a gap.
+        frames: Vec<Frame>,
     },
     /// See [`Query::Membership`]: rising, at most [`crate::limits::INTERVALS_MAX`] of them; empty for a stranger.
     Membership(Vec<Interval>),
@@ -298,6 +372,30 @@ pub struct JoinedItem {
     pub head: Seq,
     /// A group's name, now or when the user left; empty for a direct channel.
     pub name: String,
+}
+
+/// A page of a user's own list with what a first screen shows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Listing {
+    /// In the order asked for.
+    pub items: Vec<(JoinedItem, ChannelDetail)>,
+    /// The newest position of the inbox when it was read.
+    pub through: InboxSeq,
+    /// Where the next page by time begins.
+    pub next: InboxSeq,
+    /// Too much has changed to tell; nothing is.
+    pub needs_snapshot: bool,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// What a user has noted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Noted {
+    /// Channel, thread, and the message that holds the draft.
+    Drafts(Vec<(ChannelId, Seq, Frame)>),
+    /// Channel, seq of the note in the user's own channel, first and last hidden seq.
+    Hidden(Vec<(ChannelId, Seq, (Seq, Seq))>),
 }
 
 /// One message for some of its recipients.

@@ -19,6 +19,7 @@ mod person;
 mod renew;
 mod restore;
 mod revoke;
+mod search;
 mod show;
 mod stats;
 mod tokens;
@@ -241,6 +242,11 @@ enum Task {
         #[command(subcommand)]
         task: families::Task,
     },
+    /// The index that finds messages by their words: status, rebuild.
+    Search {
+        #[command(subcommand)]
+        task: search::Task,
+    },
     /// Users, their devices, sessions and channels, on the running server.
     Show {
         #[command(subcommand)]
@@ -362,6 +368,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 Ok(ExitCode::SUCCESS)
             }
             Task::Families { task } => families::run(task, &mut out).await,
+            Task::Search { task } => search::run(task, &mut out).await,
             Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),

@@ -36,6 +36,7 @@ use crate::metrics::{Metrics, waits};
 use crate::notify::Notify;
 use crate::plane::DataPlane;
 use crate::reader::Readers;
+use crate::search::{Following, Search};
 use crate::space::{Gate, Keep, Watcher};
 use crate::spans::Spans;
 use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
@@ -114,6 +115,7 @@ pub struct Node {
     stores: Vec<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
     families: Families,
+    following: Option<Following>,
     // Last: its lock is given back when every thread is done with it.
     data: Arc<Store>,
 }
@@ -131,11 +133,7 @@ impl Node {
         events: &Sender<Event>,
     ) -> Result<Self, BootError> {
         let placement = placement(config)?;
-        let chat = driver::reserve(config.listen).map_err(|error| BootError::Listen {
-            what: "the chat port",
-            address: config.listen,
-            error,
-        })?;
+        let chat = chat_port(config)?;
         let Secured { certificates, tls, quic, face } =
             Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
@@ -144,8 +142,10 @@ impl Node {
             .map_err(system("the data directory's disk"))?;
         let traced = config.trace_endpoint.is_some().then(|| Spans::new(config.trace_sample));
         let latency = Arc::new(Latency::traced(traced));
-        let (appenders, meters, stores) =
-            store_threads(&data, placement, &outlets, &watcher.gate(), &latency)?;
+        // Before anything is committed: it keeps the logs that it has not followed yet.
+        let (search, following) = start_search(config, &data, &watcher).unzip();
+        let commits = Commits { data: data.clone(), gate: watcher.gate(), search: search.clone() };
+        let (appenders, meters, stores) = store_threads(&commits, placement, &outlets, &latency)?;
         let (lane, readers) =
             Readers::start(config.readers, placement, &data).map_err(system("a reader thread"))?;
         let metrics = Metrics {
@@ -158,6 +158,7 @@ impl Node {
             space: watcher.meter(),
             certificates: certificates.clone(),
             stalls: Arc::default(),
+            search,
         };
         let stalls = metrics.stalls.clone();
         let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
@@ -197,6 +198,7 @@ impl Node {
             stores,
             readers,
             families,
+            following,
             data,
         })
     }
@@ -283,13 +285,15 @@ impl Node {
     /// Ends every thread; what was appended is committed. Connections that are left are dropped.
     pub fn stop(self) {
         self.post_all(|| Post::Stop);
-        let Self { watcher, shards, stores, readers, families, chat, data, plane, .. } = self;
+        let Self { watcher, shards, stores, readers, families, following, chat, data, plane, .. } = self;
         drop((watcher, plane));
         families.end();
         for thread in shards.into_iter().chain(stores).chain(readers) {
             // A thread that panicked has ended the process already.
             let _ = thread.join();
         }
+        // Behind the store threads: what they committed last is followed too.
+        following.map(Following::end).unwrap_or_default();
         drop(chat);
         drop(data);
     }
@@ -528,25 +532,56 @@ fn start_families(data: &Arc<Store>, watcher: &Watcher) -> io::Result<Families> 
     })
 }
 
+fn chat_port(config: &Config) -> Result<Reserved, BootError> {
+    let (what, address) = ("the chat port", config.listen);
+    driver::reserve(address).map_err(|error| BootError::Listen { what, address, error })
+}
+
+/// `None`: it is off, or cannot be; nothing else needs it.
+fn start_search(config: &Config, data: &Arc<Store>, watcher: &Watcher) -> Option<(Search, Following)> {
+    if !config.search || config.store == StoreKind::Memory {
+        return None;
+    }
+    let space = watcher.meter();
+    let started = Search::start(data, &config.data, move |_| {
+        let (_, is_low) = space.read();
+        !is_low
+    });
+    let why =
+        |error: &io::Error| tracing::error!(%error, "search cannot start, and is off until the next start");
+    started.inspect_err(why).ok()
+}
+
+/// What store threads commit to, and who is told behind it.
+struct Commits {
+    data: Arc<Store>,
+    gate: Gate,
+    search: Option<Search>,
+}
+
 type StoreThreads = (Vec<Appender>, Vec<Arc<store::meter::StoreMeter>>, Vec<JoinHandle<()>>);
 
 fn store_threads(
-    data: &Arc<Store>,
+    to: &Commits,
     placement: Placement,
     outlets: &Outlets,
-    gate: &Gate,
     latency: &Arc<Latency>,
 ) -> Result<StoreThreads, BootError> {
     let (mut appenders, mut meters, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..placement.shards().div_ceil(SHARDS_PER_THREAD) {
         let meter = Arc::<store::meter::StoreMeter>::default();
-        let (commits, gate, outlets) = (data.clone(), gate.clone(), outlets.clone());
-        let latency = latency.clone();
+        let (commits, gate, search) = (to.data.clone(), to.gate.clone(), to.search.clone());
+        let (outlets, latency) = (outlets.clone(), latency.clone());
         let work = Work {
             commit: Box::new(move |batches| {
                 gate.before_write(store::bytes_of(batches));
                 let began = Instant::now();
-                commits.commit(batches).inspect(|()| latency.stored(batches, began))
+                commits.commit(batches).inspect(|()| {
+                    latency.stored(batches, began);
+                    if let Some(search) = &search {
+                        search.committed(batches);
+                    }
+                })
             }),
             stored: Box::new(move |shard, number| {
                 // A batch comes from a shard of this node alone.

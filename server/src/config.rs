@@ -117,6 +117,8 @@ pub struct Config {
     pub wal_bytes: u64,
     /// Messages at which a channel gets a RocksDB family of its own; `None`: by command alone.
     pub own_family_messages: Option<u64>,
+    /// Whether messages are found by their words.
+    pub search: bool,
     /// What is logged.
     pub log: LevelFilter,
     /// How.
@@ -201,6 +203,7 @@ impl Default for Config {
             memtable_bytes: store.memtable_bytes,
             wal_bytes: store.wal_bytes,
             own_family_messages: None,
+            search: true,
             log: LevelFilter::INFO,
             log_format: Format::Text,
             audit: true,

@@ -16,6 +16,7 @@ use crate::certificate::Certificates;
 use crate::latency::Latency;
 use crate::mesh::{Outlets, Post};
 use crate::reader::ReadMeter;
+use crate::search::Search;
 use crate::space::SpaceMeter;
 use crate::store::meter::StoreMeter;
 use crate::turn::ShardReport;
@@ -46,6 +47,8 @@ pub struct Metrics {
     pub certificates: Option<Arc<Certificates>>,
     /// Shards that stand still.
     pub stalls: Arc<watchdog::Meter>,
+    /// Search, where it is on.
+    pub search: Option<Search>,
 }
 
 /// Name, help, and where it stands in a report.
@@ -67,6 +70,10 @@ const COUNTERS: &[Row] = &[
         r.core.quotas_refused
     }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
+    ("maru_offers_sent_total", "Receipts and typing handed to connections.", |r| r.core.offers_sent),
+    ("maru_offers_dropped_total", "Receipts and typing left out for want of room.", |r| {
+        r.core.offers_dropped
+    }),
     ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
     ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),
@@ -153,6 +160,7 @@ impl Metrics {
         text.gauge("maru_disk_free_bytes", "Free space on the disk of the data directory.", free);
         text.gauge("maru_disk_low", "1 while whatever writes is refused for want of space.", u64::from(low));
         self.certificate(&mut text);
+        self.searches(&mut text);
         text.end()
     }
 
@@ -168,6 +176,27 @@ impl Metrics {
         let name = "maru_certificate_stale";
         let help = "1 while its files hold what cannot be served and an older one is.";
         text.gauge(name, help, u64::from(report.is_stale));
+    }
+
+    fn searches(&self, text: &mut Text) {
+        let Some(search) = &self.search else { return };
+        let counts = search.meter().read();
+        text.gauge("maru_search_documents", "Messages that are found.", counts.sizes.documents);
+        text.gauge("maru_search_bytes", "Bytes of the search index.", counts.sizes.bytes);
+        text.gauge("maru_search_segments", "Pieces of the search index.", counts.sizes.segments);
+        let help = "Age of the oldest message that is not found yet.";
+        text.gauge(
+            "maru_search_behind_ms",
+            help,
+            u64::try_from(counts.behind.as_millis()).unwrap_or(u64::MAX),
+        );
+        let help = "Bays of 64 whose histories are still to be read into the search index.";
+        text.gauge("maru_search_rebuilding", help, counts.rebuilding);
+        text.counter("maru_search_changes_total", "Messages taken into the search index.", counts.changes);
+        text.counter("maru_search_commits_total", "Commits of the search index.", counts.commits);
+        text.counter("maru_searches_total", "Searches answered.", counts.searches);
+        text.counter("maru_searches_cut_total", "Of them with what was found in time alone.", counts.cut);
+        text.counter("maru_search_us_total", "Microseconds spent on searches.", counts.spent_us);
     }
 
     /// What keeps the node from serving, shard by shard, in words.
@@ -344,6 +373,7 @@ mod tests {
             space: Arc::default(),
             certificates: None,
             stalls: Arc::default(),
+            search: None,
         };
         // Only shard 1 answers; the mailbox of shard 0 stays open. Time stands still while this task looks.
         let answers = tokio::spawn(async move {

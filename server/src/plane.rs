@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use api::{
     BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending, Route,
-    StoredChannel, Visit,
+    SearchPage, SearchRefusal, SearchReport, StoredChannel, Visit,
 };
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
@@ -19,7 +19,7 @@ use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, Seq, ShardId, User
 use shard::limits::GUEST_MS;
 use shard::{Command, CommandError, GuestId, Left, SessionReport, UserReport};
 use storage::{FamilyError, OwnFamily, Store, Tier};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::backup::running::Backups;
 use crate::boot::{Event, QuicFace};
@@ -28,6 +28,7 @@ use crate::families::Mover;
 use crate::latency::Latency;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
+use crate::search::answers;
 
 /// A command that is not answered within so long is given up; it may have been carried out, and is repeatable.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub struct DataPlane {
     mover: Mover,
     events: Sender<Event>,
     backups: Option<Arc<Backups>>,
+    /// Places of those who search at a time.
+    searching: Arc<Semaphore>,
 }
 
 impl DataPlane {
@@ -72,6 +75,7 @@ impl DataPlane {
             mover,
             events,
             backups: None,
+            searching: Arc::new(Semaphore::new(answers::AT_A_TIME)),
         }
     }
 
@@ -438,6 +442,23 @@ impl api::Homes for DataPlane {
         })
     }
 
+    fn search(&self, asked: api::Search) -> Pending<'_, Result<SearchPage, SearchRefusal>> {
+        let Some(search) = self.metrics.search.clone() else {
+            return Box::pin(async { Err(SearchRefusal::Off) });
+        };
+        Box::pin(answers::search(search, self.searching.clone(), asked))
+    }
+
+    fn search_report(&self) -> Option<SearchReport> {
+        self.metrics.search.as_ref().map(answers::report)
+    }
+
+    fn rebuild_search(&self) -> Result<(), SearchRefusal> {
+        let search = self.metrics.search.as_ref().ok_or(SearchRefusal::Off)?;
+        search.rebuild();
+        Ok(())
+    }
+
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(async move {
             let text = self.metrics.text().await;
@@ -466,6 +487,7 @@ mod tests {
             space: Arc::default(),
             certificates: None,
             stalls: Arc::default(),
+            search: None,
         };
         let mover = Families::start(&metrics.store, |_| true).unwrap().mover();
         let events = std::sync::mpsc::channel().0;

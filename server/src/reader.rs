@@ -107,7 +107,10 @@ fn is_page(query: &Query) -> bool {
     match query {
         Query::Inbox { .. }
         | Query::History { .. }
+        | Query::Around { .. }
         | Query::Joined { .. }
+        | Query::Listing { .. }
+        | Query::Notes { .. }
         | Query::Thread { .. }
         | Query::Mentions { .. } => true,
         Query::User(_)

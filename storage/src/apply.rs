@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{Part, Relation, Row};
+use protocol::commit::{Note, Part, Relation, Row};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -8,6 +8,7 @@ use crate::family::Family;
 use crate::key::{self, JoinedTag};
 use crate::owned::Owned;
 use crate::rows::Sink;
+use crate::store::KEPT_ROWS_MAX;
 use crate::value::run::RUN_ENTRIES_MAX;
 use crate::value::{self, Marks, NO_MARKS};
 
@@ -19,11 +20,13 @@ pub(crate) struct BayWriter {
     pub(crate) trimmed: u64,
     /// As the row of the bay's marks has them.
     pub(crate) marks: Marks,
+    /// The first row of the log that something which follows it has not taken yet.
+    pub(crate) kept: u64,
 }
 
 impl Default for BayWriter {
     fn default() -> Self {
-        Self { trimmed: 0, marks: NO_MARKS }
+        Self { trimmed: 0, marks: NO_MARKS, kept: u64::MAX }
     }
 }
 
@@ -40,6 +43,7 @@ pub(crate) fn part(
             Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } | Row::Relation { .. } => {
                 user_row(row, sink);
             }
+            Row::Note { user, seq, note: what } => note(*user, *seq, what, sink),
             Row::Run { user, first, entries } => run(*user, *first, entries, scratch, sink),
             Row::Joined { user, channel, joined } => {
                 joined_row((*user, *channel), JoinedTag::Joined, *joined, sink);
@@ -66,11 +70,12 @@ pub(crate) fn part(
             }
             Row::Marks { through } => marks(part.bay, through, writer, scratch, sink),
             Row::TrimFanout { below } => {
-                if *below > writer.trimmed {
+                let below = (*below).min(writer.kept.max(below.saturating_sub(KEPT_ROWS_MAX)));
+                if below > writer.trimmed {
                     let (lower, upper) =
-                        (key::fanout(part.bay, writer.trimmed), key::fanout(part.bay, *below));
+                        (key::fanout(part.bay, writer.trimmed), key::fanout(part.bay, below));
                     sink.delete_range(Family::Fanout, &lower, &upper);
-                    writer.trimmed = *below;
+                    writer.trimmed = below;
                 }
             }
         }
@@ -101,8 +106,22 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::DeviceGone { user, .. }
         | Row::Account { user, .. }
         | Row::Relation { user, .. }
-        | Row::Mention { user, .. } => Some(BayId::of_user(*user)),
+        | Row::Mention { user, .. }
+        | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
+    }
+}
+
+/// What now holds; what says nothing has no row.
+fn note(user: UserId, seq: Seq, note: &Note, sink: &mut dyn Sink) {
+    let (at, value) = note.place(seq);
+    let key = match at {
+        Some(at) => key::note_at(user, note.tag(), note.about(), at),
+        None => key::note_about(user, note.tag(), note.about()),
+    };
+    match value {
+        Some(value) => sink.put(Family::Notes, &key, &value),
+        None => sink.delete(Family::Notes, &key),
     }
 }
 

@@ -200,6 +200,23 @@ pub(crate) fn mention_at(user: UserId, at: InboxSeq) -> Key {
     note(user, MENTION_AT_TAG).push(at.0.to_be_bytes())
 }
 
+/// What a user has noted of one channel, and the beginning of the rows of that.
+pub(crate) fn note_about(user: UserId, tag: u8, about: ChannelId) -> Key {
+    note(user, tag).push(about.0.to_be_bytes())
+}
+
+/// One of several notes of one channel: a thread, or the seq of the note itself.
+pub(crate) fn note_at(user: UserId, tag: u8, about: ChannelId, at: u64) -> Key {
+    note_about(user, tag, about).push(at.to_be_bytes())
+}
+
+/// Channel and place of such a note, from the rest of its key; prefs have no place.
+pub(crate) fn read_note_place(mut rest: &[u8]) -> Option<(ChannelId, Option<u64>)> {
+    let about = ChannelId(rest.try_get_u128().ok()?);
+    let at = if rest.is_empty() { None } else { Some(rest.try_get_u64().ok()?) };
+    rest.is_empty().then_some((about, at))
+}
+
 /// Partition, channel, tag and the rest of an `about` key.
 pub(crate) fn read_about(mut key: &[u8]) -> Option<(u16, ChannelId, u8, &[u8])> {
     let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u8().ok()?);
@@ -317,6 +334,11 @@ mod tests {
         assert_eq!((key.len(), key.last()), (11, Some(&2)));
         assert_eq!(read_note(&key), Some((PartitionId::of_user(user).0, user, 2, &[][..])));
         assert_eq!(read_about(&key), None);
+        let key = note_at(user, 4, channel, 0x0a);
+        assert_eq!((key.len(), key.get(10), key.last()), (35, Some(&4), Some(&0x0a)));
+        assert_eq!(key.get(11..).and_then(read_note_place), Some((channel, Some(0x0a))));
+        let key = note_about(user, 3, channel);
+        assert_eq!(key.get(11..).and_then(read_note_place), Some((channel, None)));
     }
 
     #[test]

@@ -46,5 +46,8 @@ pub use protocol::commit::{
 pub use protocol::query::{
     Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,
 };
+pub use query::stays::Stays;
 pub use rows::Tier;
-pub use store::{FORMAT, FORMAT_RAISED, FamilyError, Moved, OwnFamily, Store, StoreStats};
+pub use store::{
+    FORMAT, FORMAT_RAISED, FamilyError, Followed, ListedTo, LogRow, Moved, OwnFamily, Store, StoreStats,
+};

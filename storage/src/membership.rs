@@ -166,7 +166,8 @@ mod tests {
     fn rows_add_up_to_a_membership() {
         let mut both = Membership::default();
         let interval = |joined, left: Option<u64>| Interval { joined: Seq(joined), left: left.map(Seq) };
-        both.take(MemberPart::Position, &PositionRow { read: Seq(3), delivered: Seq(0) }.encode()).unwrap();
+        both.take(MemberPart::Position, &PositionRow { read: Seq(3), ..PositionRow::default() }.encode())
+            .unwrap();
         let row = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "then".into() };
         both.take(MemberPart::Interval(Seq(1)), &row.encode()).unwrap();
         assert_eq!(both.present(), None);

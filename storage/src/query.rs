@@ -1,10 +1,14 @@
 //! Queries -> answers. Reading order matters where a writer may be at work: a pointer or a log row is read before what
 //! it names, because what it names was durable first.
 
+mod around;
 mod history;
 mod inbox;
 mod joined;
+mod listing;
+mod notes;
 mod replay;
+pub(crate) mod stays;
 mod talk;
 mod unread;
 
@@ -36,6 +40,14 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let (items, more) = joined::page(view, user, after, limit)?;
             Ok(Answer::Joined { items, more })
         }
+        Query::Listing { user, order, limit } => listing::page(view, user, order, limit).map(Answer::Listing),
+        Query::Notes { user, hidden, about, after, page } => {
+            notes::page(view, user, (hidden, about, after), page)
+        }
+        Query::Around { channel, user, ref readable, pivot, page } => {
+            let (pivot, frames) = around::page(view, (channel, user), readable, pivot, page)?;
+            Ok(Answer::Around { pivot, frames })
+        }
         Query::Membership { channel, user } => {
             let intervals = view.membership(channel, user)?.intervals().0;
             Ok(Answer::Membership(intervals))
@@ -64,6 +76,9 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Earlier { .. }
         | Query::Thread { .. }
         | Query::Mentions { .. }
+        | Query::Listing { .. }
+        | Query::Notes { .. }
+        | Query::Around { .. }
         | Query::Replay { .. } => false,
     }
 }

@@ -122,6 +122,7 @@ impl Store {
             let writer = BayWriter {
                 trimmed: fault(log_end(&store.view(Tier::Any), bay, Direction::Rising))?,
                 marks: fault(marks(&store.view(Tier::Any), bay))?,
+                ..BayWriter::default()
             };
             if let Some(slot) = store.writer(bay) {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = writer;
@@ -355,8 +356,11 @@ pub(crate) fn log_end(view: &View<'_>, bay: BayId, direction: Direction) -> Foun
 }
 
 mod families;
+mod follow;
 #[cfg(test)]
 mod tests;
 
 use families::Todo;
 pub use families::{FamilyError, Moved, OwnFamily};
+pub(crate) use follow::KEPT_ROWS_MAX;
+pub use follow::{Followed, ListedTo, LogRow};

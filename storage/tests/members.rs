@@ -62,7 +62,7 @@ fn list(world: &World, user: UserId) -> Vec<JoinedItem> {
 }
 
 fn mark(world: &mut World, channel: ChannelId, user: UserId, read: u64) {
-    let row = PositionRow { read: Seq(read), delivered: Seq(0) };
+    let row = PositionRow { read: Seq(read), ..PositionRow::default() };
     world.commit(BayId::of_channel(channel), vec![Row::Position { channel, user, row }]);
 }
 
@@ -84,7 +84,7 @@ fn stays_are_rows_of_their_own(mut world: World) {
     assert_eq!(intervals(&world, channel, UserId(3)), [interval(1, None)]);
     assert_eq!(intervals(&world, channel, UserId(9)), []);
     mark(&mut world, channel, TWO, 6);
-    let position = PositionRow { read: Seq(6), delivered: Seq(0) };
+    let position = PositionRow { read: Seq(6), ..PositionRow::default() };
     let member = Member { role: 0, joined: Seq(7), number: 4, position };
     assert_eq!(present(&world, channel)[1], (TWO, member));
     let found = earlier(&world, channel, &[UserId(9), TWO, ONE]);

@@ -88,7 +88,7 @@ fn twin_of_v1() -> World {
     let row = DeviceRow { seen_ms: 77, ..DeviceRow::default() };
     world.commit(BayId::of_user(user), vec![Row::Device { user, device, row }]);
     // It was a row of the reader's own list.
-    let row = PositionRow { read: Seq(6), delivered: Seq(0) };
+    let row = PositionRow { read: Seq(6), ..PositionRow::default() };
     world.commit(BayId::of_channel(channel), vec![Row::Position { channel, user, row }]);
     world
 }

@@ -97,7 +97,7 @@ fn apply(world: &mut World, step: Step, damaged: &mut bool) {
                 name: "group".repeat(usize::from(left > 0)),
             };
             let stay = Row::Interval { channel, user, joined: Seq(joined), row };
-            let position = PositionRow { read: Seq(left), delivered: Seq(joined) };
+            let position = PositionRow { read: Seq(left), delivered: Seq(joined), hides: false };
             world.commit(place, vec![stay, Row::Position { channel, user, row: position }]);
         }
         Step::Listed(user, seq, tag) => {

@@ -13,6 +13,7 @@ use criterion::{
 };
 use plain::id;
 use prost::Message;
+use protocol::body::marks::*;
 use protocol::body::message::*;
 use protocol::body::session::*;
 use protocol::body::sync::*;
@@ -136,6 +137,19 @@ fn pages(bench: &mut Bench<'_>) {
     let (items, twins) = (channels.clone().map(item).collect(), channels.map(twin).collect());
     one!(bench, "channels_50", Channels { items: items => twins, more: true => true });
     one!(bench, "mark_read", MarkRead { channel: group => id(group), seq: 4000 => 4000 });
+    marks(bench, group);
+}
+
+fn marks(bench: &mut Bench<'_>, group: u128) {
+    one!(bench, "mark_delivered", MarkDelivered { channel: group => id(group), seq: 4000 => 4000 });
+    let users = USER..USER + 100;
+    let items = users.clone().map(|user| ReceiptItem { user, read: 3990, delivered: 4000 }).collect();
+    let twins = users.map(|user| plain::ReceiptItem { user, read: 3990, delivered: 4000 }).collect();
+    one!(bench, "receipts_100", Receipts { channel: group => id(group), items: items => twins, more: false => false });
+    one!(bench, "get_receipts", GetReceipts { channel: group => id(group), after: 0 => 0, limit: 100 => 100 });
+    one!(bench, "typing", Typing {
+        channel: group => id(group), user: USER => USER, expires_ms: 10_000 => 10_000, state: 1 => 1,
+    });
 }
 
 impl Bench<'_> {

@@ -91,4 +91,9 @@ bodies! {
         "1" channel: id, "2" head: u64, "3" read: u64, "4" unread: u64, "5" member: bool, "6" name: string,
     }
     MarkRead { "1" channel: id, "2" seq: u64, }
+    MarkDelivered { "1" channel: id, "2" seq: u64, }
+    Receipts { "1" channel: id, "2" items: [ReceiptItem], "3" more: bool, }
+    ReceiptItem { "1" user: u64, "2" read: u64, "3" delivered: u64, }
+    GetReceipts { "1" channel: id, "2" after: u64, "3" limit: u32, }
+    Typing { "1" channel: id, "2" user: u64, "3" expires_ms: u32, "4" state: u32, }
 }

@@ -38,6 +38,8 @@ mod clock;
 mod command;
 mod event;
 pub mod limits;
+mod marks;
+mod own;
 mod pace;
 mod pending;
 mod request;
@@ -47,7 +49,8 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
-pub use event::{About, Content, Event, History, Message, RequestId};
+pub use event::{About, ChannelList, Content, Event, History, Message, Place, RequestId};
+pub use own::{Around, ListOrder};
 pub use reread::{Known, Reread};
 pub use talk::{Mention, Thread};
 
@@ -71,6 +74,8 @@ pub struct Config {
     /// Whether a server that names no pace (WELCOME version 1) is taken to have the usual one. One that has none is for
     /// measuring only.
     pub assumes_pace: bool,
+    /// Whether the server is told what was delivered, so that others see two ticks.
+    pub says_delivered: bool,
 }
 
 impl Config {
@@ -78,7 +83,14 @@ impl Config {
     #[must_use]
     pub fn new(user: UserId, seed: u64) -> Self {
         let (min, max) = (limits::RECONNECT_MS_MIN, limits::RECONNECT_MS_MAX);
-        Self { user, seed, reconnect_ms_min: min, reconnect_ms_max: max, assumes_pace: true }
+        Self {
+            user,
+            seed,
+            reconnect_ms_min: min,
+            reconnect_ms_max: max,
+            assumes_pace: true,
+            says_delivered: true,
+        }
     }
 }
 
@@ -117,7 +129,8 @@ pub struct Session {
     requests: Requests,
     pace: Pace,
     seen: Seen,
-    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck.
+    marks: marks::Marks,
+    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck, Typing.
     control: VecDeque<Frame>,
     events: VecDeque<Event>,
     page: Option<OpenPage>,
@@ -169,6 +182,7 @@ impl Session {
             requests: Requests::default(),
             pace: Pace::default(),
             seen: Seen::default(),
+            marks: marks::Marks::default(),
             control: VecDeque::new(),
             events: VecDeque::new(),
             page: None,
@@ -259,6 +273,7 @@ impl Session {
         self.reauth = None;
         self.going_away = false;
         self.clock.down();
+        self.end_marks();
     }
 
     /// The next frame to write on the connection.
@@ -278,10 +293,11 @@ impl Session {
             self.pace.charge(self.now_ms, self.pace.cost(&priced));
             return Some(priced.frame);
         }
-        let (turn, cost) = self.next_turn()?;
-        if self.pace.ready_at(self.now_ms, cost) > self.now_ms {
-            return None;
-        }
+        let next = self.next_turn();
+        let next = next.filter(|(_, cost)| self.pace.ready_at(self.now_ms, *cost) <= self.now_ms);
+        let Some((turn, cost)) = next else { return self.next_mark() };
+        // What was delivered rides on what is written anyway, behind it.
+        self.marks.ride();
         self.pace.charge_turn(self.now_ms, turn, cost);
         match turn {
             Turn::Request => self.requests.write_next(),

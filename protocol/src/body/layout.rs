@@ -6,10 +6,13 @@ use core::mem::offset_of;
 use rkyv::Archived;
 
 use super::ingest::{Body, ingest, read};
+use super::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
+use super::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use super::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
 };
+use super::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
 use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
@@ -161,6 +164,27 @@ roots {
     JoinGroup 16 {
         channel: u128, 0, "a group id";
     }
+    SetPrefs 47 {
+        channel: u128, 0, "the sender's own channel";
+        about: u128, 16, "a channel id";
+        muted_until_ms: u64, 32, "below 2^53; 0 for not muted, 2^53 - 1 for ever";
+        pinned: u32, 40, "0 for not pinned; else its order, smaller first";
+        marked_unread: bool, 44, "shown as unread";
+        notify: u8, 45, "told of: 0 all, 1 mentions, 2 nothing";
+        archived: bool, 46, "out of the way";
+    }
+    SetDraft 48 {
+        channel: u128, 0, "the sender's own channel";
+        about: u128, 16, "a channel id";
+        thread: u64, 32, "below 2^53; 0 for the channel itself";
+        text: String, 40, "at most 100,000 characters; empty for none";
+    }
+    Hide 48 {
+        channel: u128, 0, "the sender's own channel";
+        about: u128, 16, "a channel id";
+        seq: u64, 32, "the first: 1 or more";
+        through: u64, 40, "the last: below 2^53";
+    }
     Hello 24 {
         generation: u64, 0, "below 2^53; 0 for a device that holds nothing";
         cursor: u64, 8, "below 2^53";
@@ -209,20 +233,25 @@ roots {
         generation: u64, 0, "below 2^53";
         cursor: u64, 8, "below 2^53";
     }
-    GetHistory 37 {
-        channel: u128, 0, "a channel id";
-        after: u64, 16, "below 2^53; exclusive lower end, 0 for none";
-        before: u64, 24, "below 2^53; exclusive upper end, 2^53 - 1 for none";
-        limit: u32, 32, "1 to 200";
-        newest: bool, 36, "begin at the upper end";
+    GetHistoryV2 46 {
+        at: u64, 0, "below 2^53; a seq or a time, else 0";
+        around: u8, 8, "0 nothing, 1 a seq, 2 a time, 3 the first unread";
+        channel: u128, 9, "a channel id";
+        after: u64, 25, "below 2^53; exclusive lower end, 0 for none";
+        before: u64, 33, "below 2^53; exclusive upper end, 2^53 - 1 for none";
+        limit: u32, 41, "1 to 200";
+        newest: bool, 45, "begin at the upper end";
     }
-    HistoryPage 45 {
-        channel: u128, 0, "the channel";
-        from: u64, 16, "inclusive lower end of what the page tells; 0 for nothing";
-        to: u64, 24, "inclusive upper end; 0 for nothing";
-        head: u64, 32, "the newest seq that the reader may read";
-        count: u32, 40, "stamped frames that follow";
-        more: bool, 44, "the window holds more";
+    HistoryPageV2 55 {
+        pivot: u64, 0, "the place; above `head` when nothing is there";
+        more_before: bool, 8, "more may be read below `from`";
+        more_after: bool, 9, "more may be read above `to`";
+        channel: u128, 10, "the channel";
+        from: u64, 26, "inclusive lower end of what the page tells; 0 for nothing";
+        to: u64, 34, "inclusive upper end; 0 for nothing";
+        head: u64, 42, "the newest seq that the reader may read";
+        count: u32, 50, "stamped frames that follow";
+        more: bool, 54, "the window holds more";
     }
     GetMembers 28 {
         channel: u128, 0, "a group id";
@@ -234,13 +263,21 @@ roots {
         items: Vec<MemberItem>, 16, "rising by user id";
         more: bool, 24, "more follow behind the last";
     }
-    GetChannels 20 {
-        after: u128, 0, "channels with a larger id; 0 for the first page";
-        limit: u32, 16, "1 to 500";
+    GetChannelsV2 37 {
+        generation: u64, 0, "below 2^53; the life of the inbox, 0 with `at` 0";
+        at: u64, 8, "below 2^53; a position of the inbox, or 0";
+        order: u8, 16, "0 by id, 1 the newest first, 2 what changed behind `at`";
+        after: u128, 17, "channels with a larger id; 0 for the first page";
+        limit: u32, 33, "1 to 500";
     }
-    Channels 9 {
-        items: Vec<ChannelItem>, 0, "rising by channel id";
-        more: bool, 8, "more follow behind the last";
+    ChannelsV2 42 {
+        generation: u64, 0, "below 2^53";
+        through: u64, 8, "the inbox position that the page is as of";
+        next: u64, 16, "`at` of the next page, the newest first";
+        needs_snapshot: bool, 24, "too much lies behind `at`";
+        details: Vec<ChannelDetail>, 25, "in the order of `items`";
+        items: Vec<ChannelItem>, 33, "in the order asked for; of version 1 rising by channel id";
+        more: bool, 41, "more follow behind the last";
     }
     MarkRead 24 {
         channel: u128, 0, "a channel id";
@@ -268,10 +305,42 @@ roots {
         before: u64, 0, "an inbox position; 2^53 - 1 for the newest";
         limit: u32, 8, "1 to 100";
     }
+    MarkDelivered 24 {
+        channel: u128, 0, "a channel id";
+        seq: u64, 16, "at most the channel's head; never moves back";
+    }
+    Receipts 25 {
+        channel: u128, 0, "the channel";
+        items: Vec<ReceiptItem>, 16, "of a page rising by user id";
+        more: bool, 24, "more follow behind the last; false when it was not asked for";
+    }
+    GetReceipts 28 {
+        channel: u128, 0, "a channel id";
+        after: u64, 16, "members with a larger user id; 0 for the first page";
+        limit: u32, 24, "1 to 500";
+    }
+    Typing 29 {
+        channel: u128, 0, "a channel id";
+        user: u64, 16, "who; 0 from a device";
+        expires_ms: u32, 24, "over after so long; 0 from a device, and of who stopped";
+        state: u8, 28, "0 stopped, 1 typing";
+    }
     Mentions 17 {
         items: Vec<MentionItem>, 0, "falling by `at`";
         unread: Vec<MentionCount>, 8, "the channels of `items`, rising";
         more: bool, 16, "there are older ones";
+    }
+    GetNotes 45 {
+        about: u128, 0, "a channel id; 0 for all";
+        after_about: u128, 16, "the last channel of the page before, or 0";
+        after: u64, 32, "below 2^53; the last thread or `at` of the page before, or 0";
+        what: u8, 40, "0 drafts, 1 hidden messages";
+        limit: u32, 41, "1 to 500";
+    }
+    Notes 17 {
+        drafts: Vec<DraftItem>, 0, "rising by channel and thread";
+        hidden: Vec<HiddenItem>, 8, "rising by channel and `at`";
+        more: bool, 16, "more follow behind the last";
     }
     Reject 22 {
         code: u16, 0, "see the table of reject codes";
@@ -297,6 +366,29 @@ older {
         group_members_max: u32, 60, "members of a group";
         kinds: Vec<KindVersion>, 64, "what the server knows";
     }
+    GetHistory 37 {
+        channel: u128, 0, "a channel id";
+        after: u64, 16, "below 2^53; exclusive lower end, 0 for none";
+        before: u64, 24, "below 2^53; exclusive upper end, 2^53 - 1 for none";
+        limit: u32, 32, "1 to 200";
+        newest: bool, 36, "begin at the upper end";
+    }
+    HistoryPage 45 {
+        channel: u128, 0, "the channel";
+        from: u64, 16, "inclusive lower end of what the page tells; 0 for nothing";
+        to: u64, 24, "inclusive upper end; 0 for nothing";
+        head: u64, 32, "the newest seq that the reader may read";
+        count: u32, 40, "stamped frames that follow";
+        more: bool, 44, "the window holds more";
+    }
+    GetChannels 20 {
+        after: u128, 0, "channels with a larger id; 0 for the first page";
+        limit: u32, 16, "1 to 500";
+    }
+    Channels 9 {
+        items: Vec<ChannelItem>, 0, "in the order asked for; of version 1 rising by channel id";
+        more: bool, 8, "more follow behind the last";
+    }
 }
 items {
     KindVersion 3 {
@@ -307,6 +399,11 @@ items {
         user: u64, 0, "who";
         joined: u64, 8, "since which seq";
         role: u8, 16, "0 member, 1 admin, 2 owner";
+    }
+    ReceiptItem 24 {
+        user: u64, 0, "who";
+        read: u64, 8, "how far it has read; 0 for nothing";
+        delivered: u64, 16, "how far its devices hold everything; at least `read`";
     }
     ChannelItem 49 {
         channel: u128, 0, "the channel";
@@ -326,6 +423,32 @@ items {
     MentionCount 20 {
         channel: u128, 0, "the channel";
         unread: u32, 16, "mentions above the read position; 100 stands for 100 or more";
+    }
+    ChannelDetail 58 {
+        mentions: u64, 0, "unread messages that mention the user";
+        last_seq: u64, 8, "the newest message to show; 0 for none";
+        last_sender: u64, 16, "who sent it";
+        last_ms: u64, 24, "its time";
+        last_kind: u16, 32, "its kind";
+        muted_until_ms: u64, 34, "as in SetPrefs";
+        pinned: u32, 42, "as in SetPrefs";
+        notify: u8, 46, "as in SetPrefs";
+        marked_unread: bool, 47, "as in SetPrefs";
+        archived: bool, 48, "as in SetPrefs";
+        has_draft: bool, 49, "in the channel or in a thread of it";
+        text: String, 50, "the first 100 characters of a text";
+    }
+    DraftItem 40 {
+        about: u128, 0, "the channel";
+        thread: u64, 16, "the thread, or 0";
+        time_ms: u64, 24, "when it was written";
+        text: String, 32, "1 to 100,000 characters";
+    }
+    HiddenItem 40 {
+        about: u128, 0, "the channel";
+        at: u64, 16, "the seq in the user's own channel with which it was said";
+        seq: u64, 24, "the first";
+        through: u64, 32, "the last";
     }
 }
 }

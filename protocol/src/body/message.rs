@@ -7,7 +7,9 @@
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::ingest::{Body, Checked, check_users, ingest, view};
+use super::own::{Hide, SetDraft, SetPrefs};
 use super::talk::{SendTextV2, Talk};
+use crate::commit::Note;
 use crate::frame::Frame;
 use crate::id::{ChannelId, UserId};
 use crate::kind::Kind;
@@ -126,7 +128,7 @@ pub(super) fn check_channel(channel: u128) -> Result<(), Refusal> {
     if ChannelId(channel).is_well_formed() {
         return Ok(());
     }
-    let text = "a channel is a group number, or two different user ids with the smaller in the high half";
+    let text = "a channel is a group number, or two user ids with the smaller in the high half";
     Err(Refusal::new(Code::Limit, "channel", text))
 }
 
@@ -311,6 +313,7 @@ macro_rules! messages {
 
 messages! {
     SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
+    SetPrefs SetDraft Hide
 }
 
 /// What a message changes of its channel besides its history. Small and owned, so that it goes along with the frame.
@@ -342,6 +345,8 @@ pub enum Change {
         /// [`ROLE_MEMBER`], [`ROLE_ADMIN`] or [`ROLE_OWNER`].
         role: u8,
     },
+    /// Of a user's own channel: the user has noted this.
+    Notes(Note),
 }
 
 impl Message<'_> {
@@ -362,6 +367,9 @@ impl Message<'_> {
             Self::LeaveGroup(_) => Change::Leaves,
             Self::RenameGroup(body) => Change::Name(body.name.as_str().to_owned()),
             Self::SetRole(body) => Change::Role { member: UserId(body.member.to_native()), role: body.role },
+            Self::SetPrefs(body) => Change::Notes(body.note()),
+            Self::SetDraft(body) => Change::Notes(body.note()),
+            Self::Hide(body) => Change::Notes(body.note()),
         })
     }
 }
@@ -370,7 +378,9 @@ impl Change {
     /// What a stored message changes. Of a kind that changes nothing the body is not looked at.
     #[must_use]
     pub fn read(frame: &Frame) -> Option<Self> {
-        frame.kind().changes_a_group().then(|| Message::read(frame)?.change()).flatten()
+        (frame.kind().changes_a_group() || frame.kind().is_a_note())
+            .then(|| Message::read(frame)?.change())
+            .flatten()
     }
 
     /// Who becomes a member, besides the sender of the first message.

@@ -4,7 +4,10 @@
 //! is never edited once released: a new field is a new version with the field *prepended*, so that an old reader finds
 //! its own root in the last bytes.
 
+pub mod list;
+pub mod marks;
 pub mod message;
+pub mod own;
 pub mod session;
 pub mod sync;
 pub mod talk;

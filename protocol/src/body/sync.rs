@@ -117,7 +117,7 @@ pub struct GetChannels {
     pub limit: u32,
 }
 
-/// CHANNELS v1: rising by channel id.
+/// CHANNELS v1: rising by channel id; version 2 can have another order.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Channels {
     /// The page.
@@ -159,7 +159,7 @@ pub(super) fn check_count(found: u32, max: u32) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_channel(channel: u128) -> Result<(), Refusal> {
+pub(super) fn check_channel(channel: u128) -> Result<(), Refusal> {
     if !ChannelId(channel).is_well_formed() {
         return Err(Refusal::new(Code::Limit, "channel", "not a channel id"));
     }

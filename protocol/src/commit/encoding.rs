@@ -14,7 +14,7 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Part, PositionRow, Relation, Row};
+use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
 use crate::partition::BAYS;
@@ -48,6 +48,7 @@ mod tag {
     pub(super) const RELATION: u8 = 18;
     pub(super) const THREAD: u8 = 21;
     pub(super) const MENTION: u8 = 22;
+    pub(super) const NOTE: u8 = 24;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -175,6 +176,7 @@ impl Row {
             Self::Relation { .. } => tag::RELATION,
             Self::Thread { .. } => tag::THREAD,
             Self::Mention { .. } => tag::MENTION,
+            Self::Note { .. } => tag::NOTE,
         }
     }
 
@@ -235,6 +237,11 @@ impl Row {
                 put_pointers(entries, out);
             }
             Self::Thread { .. } | Self::Mention { .. } => self.encode_talk(out),
+            Self::Note { user, seq, note } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(seq.0);
+                note.encode(out);
+            }
             Self::Marks { through } => {
                 for (bay, number) in through {
                     out.put_u16_le(bay.0);
@@ -289,6 +296,7 @@ impl Row {
             tag::RELATION => fields.relation(),
             tag::THREAD => fields.thread(),
             tag::MENTION => fields.mention(),
+            tag::NOTE => Note::row(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

@@ -5,11 +5,13 @@
 //! channel  v1 = 1 | name, UTF-8, to the end
 //! interval v1 = 1 | number u32 | role u8 | left u64 (0 while it lasts) | name, UTF-8, to the end
 //! position v1 = 1 | read u64 | delivered u64
+//! position v2 = 2 | read u64 | delivered u64 | hides u8 (1: such a row is written as v1 else)
 //! device   v1 = 1 | generation u64 | cursor u64 | seen_ms u64
 //! account  v1 = 1 | created_ms u64
 //! account  v2 = 2 | created_ms u64 | not_before_ms u64 (not 0: such a row is written as v1)
 //! account  v3 = 3 | created_ms u64 | not_before_ms u64 | message u8 | add u8 | see u8 | has_relations u8
 //!               (not all of the last four 0: such a row is written as v1 or v2)
+//! account  v4 = 4 | as v3 | hides_receipts u8 (1: such a row is written as v3 or less else)
 //! relation v1 = 1 | 1 a friend, 2 blocked, 3 both
 //! ```
 
@@ -22,6 +24,10 @@ const VERSION: u8 = 1;
 const ACCOUNT_VERSION: u8 = 2;
 /// Of an account with a policy or relations.
 const POLICY_VERSION: u8 = 3;
+// Of an account that shows nobody how far it has come.
+const RECEIPTS_VERSION: u8 = 4;
+// Of a position that is shown to nobody.
+const HIDING_VERSION: u8 = 2;
 
 fn begin(bytes: &[u8]) -> Option<Fields<'_>> {
     let mut fields = Fields(bytes);
@@ -76,21 +82,35 @@ impl IntervalRow {
 impl PositionRow {
     /// The stored value.
     #[must_use]
-    pub fn encode(&self) -> [u8; 17] {
-        let mut out = [VERSION; 17];
-        let (read, delivered) = (self.read.0.to_le_bytes(), self.delivered.0.to_le_bytes());
-        for (to, from) in out.iter_mut().skip(1).zip(read.into_iter().chain(delivered)) {
-            *to = from;
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.encoded_bytes());
+        out.push(if self.hides { HIDING_VERSION } else { VERSION });
+        out.extend_from_slice(&self.read.0.to_le_bytes());
+        out.extend_from_slice(&self.delivered.0.to_le_bytes());
+        if self.hides {
+            out.push(1);
         }
         out
+    }
+
+    /// Length of the stored value.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        17 + usize::from(self.hides)
     }
 
     /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut fields = begin(bytes)?;
+        let mut fields = Fields(bytes);
+        let hides = match fields.u8()? {
+            VERSION => false,
+            HIDING_VERSION => true,
+            _ => return None,
+        };
         let (read, delivered) = (Seq(fields.u64()?), Seq(fields.u64()?));
-        fields.0.is_empty().then_some(Self { read, delivered })
+        // One value has one encoding.
+        let ends = !hides || fields.u8()? == 1;
+        (ends && fields.0.is_empty()).then_some(Self { read, delivered, hides })
     }
 }
 
@@ -119,6 +139,7 @@ impl DeviceRow {
 impl AccountRow {
     fn version(&self) -> u8 {
         match self {
+            Self { policy: Policy { hides_receipts: true, .. }, .. } => RECEIPTS_VERSION,
             Self { policy, has_relations, .. } if *policy != Policy::default() || *has_relations => {
                 POLICY_VERSION
             }
@@ -132,7 +153,8 @@ impl AccountRow {
         match self.version() {
             VERSION => 9,
             ACCOUNT_VERSION => 17,
-            _ => 21,
+            POLICY_VERSION => 21,
+            _ => 22,
         }
     }
 
@@ -146,9 +168,12 @@ impl AccountRow {
         if version != VERSION {
             out.extend_from_slice(&self.not_before_ms.to_le_bytes());
         }
-        if version == POLICY_VERSION {
-            let Policy { message, add, see } = self.policy;
+        let Policy { message, add, see, hides_receipts } = self.policy;
+        if version >= POLICY_VERSION {
             out.extend_from_slice(&[message as u8, add as u8, see as u8, self.has_relations.into()]);
+        }
+        if version == RECEIPTS_VERSION {
+            out.push(hides_receipts.into());
         }
         out
     }
@@ -162,10 +187,14 @@ impl AccountRow {
         if version != VERSION {
             row.not_before_ms = fields.u64()?;
         }
-        if version == POLICY_VERSION {
+        if version >= POLICY_VERSION {
             let mut audience = || fields.u8().and_then(Audience::from_number);
-            row.policy = Policy { message: audience()?, add: audience()?, see: audience()? };
+            let (message, add, see) = (audience()?, audience()?, audience()?);
+            row.policy = Policy { message, add, see, hides_receipts: false };
             row.has_relations = flag(fields.u8()?)?;
+        }
+        if version >= RECEIPTS_VERSION {
+            row.policy.hides_receipts = flag(fields.u8()?)?;
         }
         // One value has one encoding, and a version above the last is one of these no more.
         (fields.0.is_empty() && row.version() == version).then_some(row)

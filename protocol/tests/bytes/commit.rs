@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Part, Policy, PositionRow,
-    Relation, Row,
+    AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify, Part, Policy,
+    PositionRow, Prefs, Relation, Row,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -44,16 +44,25 @@ fn one_of_each() -> Batch {
             joined: seq,
             row: IntervalRow { number: 3, role: 2, left: Some(Seq(0x66)), name: "마루".to_owned() },
         },
-        Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(0x77) } },
+        Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(0x77), hides: false } },
     ];
     let second = vec![
         Row::Run { user, first: InboxSeq(0x55), entries: vec![(channel, seq), (channel, Seq(0x45))] },
         Row::Marks { through: vec![(BayId(12), 13), (BayId(63), 0x0e0f)] },
         Row::Relation { user, other: UserId(0x88), relation: BOTH },
+        Row::Note { user, seq, note: Note::Prefs { about: channel, prefs: PREFS } },
     ];
     let parts = vec![Part { bay: BayId(2), rows }, Part { bay: BayId(63), rows: second }];
     Batch { shard: ShardId(0x0102), number: 0x0304, parts }
 }
+
+const PREFS: Prefs = Prefs {
+    muted_until_ms: 0x0102,
+    pinned: 3,
+    marked_unread: true,
+    notify: Notify::Mentions,
+    archived: false,
+};
 
 const BOTH: Relation = Relation { is_friend: true, is_blocked: true };
 
@@ -74,11 +83,13 @@ const GOLDEN: &str = "
     0e3400000033000000000000000000000000000000110000000000000044000000000000000103000000026600000000
     000000eba788eba3a8
     0f290000003300000000000000000000000000000011000000000000000144000000000000007700000000000000
-    3f007800000003000000
+    3f00ad00000004000000
     10400000001100000000000000550000000000000033000000000000000000000000000000440000000000000033000000
     0000000000000000000000004500000000000000
     11140000000c000d000000000000003f000f0e000000000000
     12110000001100000000000000880000000000000003
+    18300000001100000000000000440000000000000033000000000000000000000000000000030102010000000000000300000001
+    01
 ";
 
 fn hex(bytes: &[u8]) -> String {
@@ -121,7 +132,8 @@ fn golden_values() {
     assert_eq!(AccountRow::decode(&account.encode()), Some(account));
     let twice = [&[2, 2, 1][..], &[0; 14]].concat();
     assert_eq!(AccountRow::decode(&twice), None, "what v1 can say has one encoding");
-    let policy = Policy { message: Audience::Friends, add: Audience::Nobody, see: Audience::Everyone };
+    let (message, add, see) = (Audience::Friends, Audience::Nobody, Audience::Everyone);
+    let policy = Policy { message, add, see, hides_receipts: false };
     let private = AccountRow { policy, has_relations: true, ..account };
     assert_eq!(hex(&private.encode()), "030201000000000000030000000000000001020001");
     assert_eq!(AccountRow::decode(&private.encode()), Some(private));
@@ -132,7 +144,14 @@ fn golden_values() {
     assert!(AccountRow::decode(&v3([0, 0, 2, 0])).is_some());
     assert_eq!(AccountRow::decode(&v3([3, 0, 0, 0])), None, "an audience that does not exist");
     assert_eq!(AccountRow::decode(&v3([0, 0, 0, 2])), None, "neither yes nor no");
-    assert_eq!(AccountRow::decode(&[&[4][..], &[1; 20]].concat()), None, "a version of later");
+    let hiding = AccountRow { policy: Policy { hides_receipts: true, ..policy }, ..private };
+    assert_eq!(hex(&hiding.encode()), "04020100000000000003000000000000000102000101");
+    assert_eq!(AccountRow::decode(&hiding.encode()), Some(hiding));
+    let v4 = |tail: [u8; 5]| [&[4][..], &[1; 16], &tail].concat();
+    assert_eq!(AccountRow::decode(&v4([1, 0, 0, 0, 0])), None, "what v3 can say has one encoding");
+    assert!(AccountRow::decode(&v4([0, 0, 0, 0, 1])).is_some());
+    assert_eq!(AccountRow::decode(&v4([0, 0, 0, 0, 2])), None, "neither yes nor no");
+    assert_eq!(AccountRow::decode(&[&[5][..], &[1; 21]].concat()), None, "a version of later");
     assert_eq!(hex(&BOTH.encode()), "0103");
     assert_eq!(Relation::decode(&[1, 3]), Some(BOTH));
     for none in [&[1, 0][..], &[1, 4], &[2, 1], &[1], &[1, 1, 0]] {
@@ -142,8 +161,18 @@ fn golden_values() {
     assert_eq!(hex(&device.encode()), "01010000000000000002000000000000000300000000000000");
     let interval = IntervalRow { number: 1, role: 2, left: None, name: String::new() };
     assert_eq!(hex(&interval.encode()), "0101000000020000000000000000");
-    let position = PositionRow { read: Seq(258), delivered: Seq(3) };
+    let position = PositionRow { read: Seq(258), delivered: Seq(3), hides: false };
     assert_eq!(hex(&position.encode()), "0102010000000000000300000000000000");
+    let hidden = PositionRow { hides: true, ..position };
+    assert_eq!(hex(&hidden.encode()), "020201000000000000030000000000000001");
+    for row in [position, hidden] {
+        assert_eq!(PositionRow::decode(&row.encode()), Some(row));
+    }
+    let v2 = |hides: &[u8]| [&[2][..], &[0; 16], hides].concat();
+    assert_eq!(PositionRow::decode(&v2(&[0])), None, "what v1 can say has one encoding");
+    for wrong in [&[][..], &[2], &[1, 0]] {
+        assert_eq!(PositionRow::decode(&v2(wrong)), None, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -155,7 +184,11 @@ fn a_row_weighs_what_its_encoding_has() {
     let rows = one_of_each().parts.into_iter().flat_map(|part| part.rows);
     let account = AccountRow { has_relations: true, ..AccountRow::default() };
     let private = Row::Account { user: UserId(1), row: account };
-    for row in rows.chain([logged_out, private]) {
+    let policy = Policy { hides_receipts: true, ..Policy::default() };
+    let hiding = Row::Account { user: UserId(1), row: AccountRow { policy, ..account } };
+    let row = PositionRow { hides: true, ..PositionRow::default() };
+    let hidden = Row::Position { channel: ChannelId(7), user: UserId(1), row };
+    for row in rows.chain([logged_out, private, hiding, hidden]) {
         let weighed = row.encoded_bytes();
         let batch = batch_of(vec![row]);
         assert_eq!(batch.encode().len(), 23 + weighed, "{batch:?}");
@@ -303,7 +336,11 @@ fn row() -> impl Strategy<Value = Row> {
                 let bay = |number: u64| BayId((number % 64) as u16);
                 Row::Marks { through: pointers.iter().map(|(_, s)| (bay(*s), *s)).collect() }
             }
-            _ => Row::Position { channel, user, row: PositionRow { read: seq, delivered: Seq(b) } },
+            _ => Row::Position {
+                channel,
+                user,
+                row: PositionRow { read: seq, delivered: Seq(b), hides: b % 2 == 1 },
+            },
         }
     })
 }

@@ -4,18 +4,52 @@ use protocol::body::message::{
     AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember,
     RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
 };
+use protocol::body::own::{Hide, SetDraft, SetPrefs};
 use protocol::body::sync::GetHistory;
 use protocol::body::talk::Talk;
 use protocol::body::{CheckedFrame, encode};
+use protocol::commit::{Note, Notify, Prefs};
 use protocol::{ChannelId, Code, Frame, Kind, Seq, Stamp, UserId};
 
 const GROUP: ChannelId = ChannelId(77);
 const SENDER: UserId = UserId(5);
+const OWN: ChannelId = ChannelId((5 << 64) | 5);
+
+/// A frame of every kind of note, and what it says.
+fn notes() -> Vec<(Frame, Option<Change>)> {
+    let (channel, about) = (OWN.0, GROUP);
+    let prefs =
+        Prefs { muted_until_ms: 9, pinned: 1, marked_unread: true, notify: Notify::All, archived: false };
+    let set = SetPrefs {
+        channel,
+        about: about.0,
+        muted_until_ms: 9,
+        pinned: 1,
+        marked_unread: true,
+        notify: 0,
+        archived: false,
+    };
+    vec![
+        (encode(10, &set), Some(Change::Notes(Note::Prefs { about, prefs }))),
+        (
+            encode(11, &SetDraft { channel, about: about.0, thread: 0, text: "see".to_owned() }),
+            Some(Change::Notes(Note::Draft { about, thread: Seq(0), is_empty: false })),
+        ),
+        (
+            encode(12, &Hide { channel, about: about.0, seq: 2, through: 3 }),
+            Some(Change::Notes(Note::Hidden { about, from: Seq(2), through: Seq(3) })),
+        ),
+    ]
+}
+
+fn channel_for(frame: &Frame) -> ChannelId {
+    if frame.kind().is_a_note() { OWN } else { GROUP }
+}
 
 /// A frame of every kind of message, and what it changes.
 fn messages() -> Vec<(Frame, Option<Change>)> {
     let (channel, name) = (GROUP.0, || "마루".to_owned());
-    vec![
+    let mut all = vec![
         (encode(1, &SendText { channel, text: "see you at five, at the usual place".to_owned() }), None),
         (
             encode(2, &CreateGroup { channel, name: name(), members: vec![7, 9] }),
@@ -37,7 +71,9 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
             Some(Change::Invites(vec![UserId(3), UserId(4)])),
         ),
         (encode(9, &JoinGroup { channel }), Some(Change::Accepts)),
-    ]
+    ];
+    all.extend(notes());
+    all
 }
 
 fn stored(frame: &Frame) -> Frame {
@@ -58,14 +94,15 @@ fn a_message_says_its_channel_and_what_it_changes_sent_and_stored() {
     for (frame, change) in messages() {
         let kind = frame.kind();
         let sent = Message::ingest(&frame).unwrap_or_else(|refusal| panic!("{kind:?}: {refusal:?}"));
-        assert_eq!((sent.channel(), sent.change()), (GROUP, change.clone()), "{kind:?}");
+        let channel = channel_for(&frame);
+        assert_eq!((sent.channel(), sent.change()), (channel, change.clone()), "{kind:?}");
         let stored = stored(&frame);
         let read = Message::read(&stored).unwrap_or_else(|| panic!("{kind:?}"));
-        assert_eq!((read.channel(), read.change()), (GROUP, change.clone()), "{kind:?}");
+        assert_eq!((read.channel(), read.change()), (channel, change.clone()), "{kind:?}");
         assert_eq!(Change::read(&stored), change, "{kind:?}");
-        assert_eq!(channel_of(&stored), Some(GROUP), "{kind:?}");
-        assert_eq!(channel_of_checked(&stored), Some(GROUP), "{kind:?}");
-        assert_eq!(kind.changes_a_group(), change.is_some(), "{kind:?}");
+        assert_eq!(channel_of(&stored), Some(channel), "{kind:?}");
+        assert_eq!(channel_of_checked(&stored), Some(channel), "{kind:?}");
+        assert_eq!(kind.changes_a_group() || kind.is_a_note(), change.is_some(), "{kind:?}");
         assert_eq!(kind.counts_as_unread(), change.is_none(), "{kind:?}");
     }
 }
@@ -87,6 +124,9 @@ fn who_joins_who_leaves_and_the_name() {
         // Who is only invited has not joined, and who accepts is named by the stamp.
         (vec![], None, None),
         (vec![], None, None),
+        (vec![], None, None),
+        (vec![], None, None),
+        (vec![], None, None),
     ];
     let found: Vec<_> = messages().iter().filter_map(|(_, change)| change.as_ref().map(facts)).collect();
     assert_eq!(found, wanted);
@@ -95,9 +135,9 @@ fn who_joins_who_leaves_and_the_name() {
 #[test]
 fn a_checked_frame_keeps_what_was_read() {
     for (frame, change) in messages() {
-        let place = frame.body().as_ptr();
+        let (place, channel) = (frame.body().as_ptr(), channel_for(&frame));
         let checked = CheckedFrame::message(frame.clone()).unwrap();
-        assert_eq!((checked.channel(), checked.change()), (GROUP, change.as_ref()));
+        assert_eq!((checked.channel(), checked.change()), (channel, change.as_ref()));
         assert_eq!(checked.held_bytes() > frame.bytes().len(), change.is_some());
         assert_eq!(checked.into_frame().body().as_ptr(), place, "the bytes are not copied");
     }

@@ -1,8 +1,10 @@
 //! What the fuzz targets check, on a bounded number of seeded mutations of good bytes: runs in every `cargo test`.
 
+use protocol::body::list::{ChannelDetail, ChannelsV2, GetHistoryV2};
 use protocol::body::message::{AddMembers, CreateGroup, SendText};
+use protocol::body::own::{SetDraft, SetPrefs};
 use protocol::body::session::{Hello, Reject};
-use protocol::body::sync::{ChannelItem, Channels, GetHistory, MemberItem, Members};
+use protocol::body::sync::{ChannelItem, MemberItem, Members};
 use protocol::body::talk::{GetThread, MentionCount, MentionItem, Mentions, SendTextV2};
 use protocol::body::{Body, KINDS, OLDER, encode};
 use protocol::commit::{Batch, ChannelRow, IntervalRow, Part, PositionRow, Row};
@@ -37,6 +39,20 @@ fn body_seeds() -> Vec<Vec<u8>> {
         CreateGroup { channel: 77, name: "마루, the open floor".to_owned(), members: vec![1, 2, 9] };
     let channel =
         ChannelItem { channel: 7, head: 9, read: 1, unread: 8, member: true, name: "a long name".to_owned() };
+    let detail = ChannelDetail {
+        mentions: 0,
+        last_seq: 1,
+        last_sender: 2,
+        last_ms: 3,
+        last_kind: 0x0101,
+        muted_until_ms: 0,
+        pinned: 0,
+        notify: 0,
+        marked_unread: false,
+        archived: true,
+        has_draft: false,
+        text: "the first of it".to_owned(),
+    };
     let reject =
         Reject { code: 4, retry_after_ms: 1500, path: "members[3]".to_owned(), text: "short".to_owned() };
     vec![
@@ -57,13 +73,39 @@ fn body_seeds() -> Vec<Vec<u8>> {
         body_seed(&CreateGroup { members: vec![], ..group }),
         body_seed(&AddMembers { channel: 77, members: (1..30).collect() }),
         body_seed(&Hello { generation: 1, cursor: 2, token: "m1.abcdefghijkl".to_owned() }),
-        body_seed(&GetHistory { channel: 77, after: 1, before: 2, limit: 3, newest: true }),
+        body_seed(&GetHistoryV2 {
+            at: 0,
+            around: 0,
+            channel: 77,
+            after: 1,
+            before: 2,
+            limit: 3,
+            newest: true,
+        }),
+        body_seed(&SetDraft { channel: (5 << 64) | 5, about: 77, thread: 0, text: "not yet".to_owned() }),
+        body_seed(&SetPrefs {
+            channel: (5 << 64) | 5,
+            about: 77,
+            muted_until_ms: 1,
+            pinned: 2,
+            marked_unread: true,
+            notify: 1,
+            archived: false,
+        }),
         body_seed(&Members {
             channel: 77,
             items: vec![MemberItem { user: 1, joined: 2, role: 0 }],
             more: true,
         }),
-        body_seed(&Channels { items: vec![channel.clone(), channel], more: false }),
+        body_seed(&ChannelsV2 {
+            generation: 1,
+            through: 2,
+            next: 3,
+            needs_snapshot: false,
+            details: vec![detail],
+            items: vec![channel.clone(), channel],
+            more: false,
+        }),
         body_seed(&reject),
     ]
 }
@@ -106,7 +148,7 @@ fn websocket_streams() {
 fn batches() {
     let (user, channel) = (UserId(1), ChannelId(2));
     let stay = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "name".to_owned() };
-    let position = PositionRow { read: Seq(3), delivered: Seq(2) };
+    let position = PositionRow { read: Seq(3), delivered: Seq(2), hides: true };
     let stamp = Stamp { seq: Seq(3), time_ms: 2, sender: user };
     let frame = encode(7, &SendText { channel: 2, text: "text".to_owned() }).stamp(stamp);
     let rows = vec![

@@ -120,8 +120,13 @@ fn costs() -> String {
             ),
         ),
         ("GET_HISTORY, GET_THREAD".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
-        ("GET_MEMBERS, GET_CHANNELS".to_owned(), page(limits::LIST_ITEMS_MAX)),
+        ("GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS, GET_NOTES".to_owned(), page(limits::LIST_ITEMS_MAX)),
         ("GET_MENTIONS".to_owned(), page(limits::MENTIONS_PAGE_MAX)),
+        (
+            "GET_CHANNELS v2 with an order other than by id".to_owned(),
+            format!("{} besides", cost::TOKEN_WALK),
+        ),
+        ("SET_DRAFT".to_owned(), format!("{} besides", cost::TOKEN_DRAFT)),
     ];
     let mut out = "| what | tokens, added up |\n|---|---|\n".to_owned();
     for (what, tokens) in rows {

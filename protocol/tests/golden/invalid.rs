@@ -2,7 +2,10 @@
 
 use protocol::Code;
 use protocol::body::encode;
+use protocol::body::list::{GetChannelsV2, GetHistoryV2};
+use protocol::body::marks::{GetReceipts, MarkDelivered, Typing};
 use protocol::body::message::{AddMembers, CreateGroup, RenameGroup, SendText, SetRole};
+use protocol::body::own::{GetNotes, Hide, SetPrefs};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MarkRead};
 
@@ -290,6 +293,7 @@ fn limits() -> Vec<Invalid> {
     let hello = |generation, cursor| Hello { generation, cursor, token: "t".to_owned() };
     let history = |after, before, limit| GetHistory { channel: GROUP, after, before, limit, newest: true };
     let many: Vec<u64> = (1..=501).collect();
+    let typing = Typing { channel: GROUP, user: 0, expires_ms: 0, state: 2 };
     let create =
         |members: &[u64]| CreateGroup { channel: GROUP, name: "n".to_owned(), members: members.to_vec() };
     vec![
@@ -298,7 +302,6 @@ fn limits() -> Vec<Invalid> {
         limit("text_100001_hangul", "text", "100,001 characters", &text("한".repeat(100_001))),
         limit("text_100001_astral", "text", "100,001 characters", &text("😀".repeat(100_001))),
         limit("channel_0", "channel", "group number 0", &to(0)),
-        limit("channel_self", "channel", "a direct channel with oneself", &to((5 << 64) | 5)),
         limit("channel_order", "channel", "the larger user in the high half", &to((9 << 64) | 5)),
         limit("channel_half", "channel", "a direct channel with user 0", &to(5 << 64)),
         limit(
@@ -328,5 +331,49 @@ fn limits() -> Vec<Invalid> {
         limit("limit_201", "limit", "201 messages", &history(0, 1, 201)),
         limit("time_2_53", "time_ms", "2^53", &Heartbeat { time_ms: U53 }),
         limit("seq_2_53", "seq", "2^53", &MarkRead { channel: GROUP, seq: U53 }),
+        limit("delivered_2_53", "seq", "2^53", &MarkDelivered { channel: GROUP, seq: U53 }),
+        limit("receipts_0", "limit", "nobody", &GetReceipts { channel: GROUP, after: 0, limit: 0 }),
+        limit("typing_2", "state", "no such state", &typing),
+        limit("prefs_elsewhere", "channel", "not an own channel", &SetPrefs { channel: GROUP, ..prefs() }),
+        limit("prefs_about_0", "about", "group number 0", &SetPrefs { about: 0, ..prefs() }),
+        limit("prefs_notify_3", "notify", "no such choice", &SetPrefs { notify: 3, ..prefs() }),
+        limit("hide_seq_0", "seq", "seq 0", &hide(0, 5)),
+        limit("hide_falling", "seq", "the last before the first", &hide(6, 5)),
+        limit("around_4", "around", "no such choice", &around(4, 0, 0)),
+        limit("around_nothing_at", "at", "a place without a choice", &around(0, 7, 0)),
+        limit("around_seq_after", "after", "two windows at once", &around(1, 7, 3)),
+        limit("order_3", "order", "no such order", &listed(3, 0, 0)),
+        limit("order_id_at", "at", "a position of the inbox in the order of ids", &listed(0, 7, 0)),
+        limit("order_recent_after", "after", "a channel in the order of time", &listed(1, 7, 9)),
+        limit("notes_what_2", "what", "no such list", &notes(2)),
     ]
+}
+
+fn prefs() -> SetPrefs {
+    SetPrefs {
+        channel: (5 << 64) | 5,
+        about: GROUP,
+        muted_until_ms: 0,
+        pinned: 0,
+        marked_unread: false,
+        notify: 0,
+        archived: false,
+    }
+}
+
+fn hide(seq: u64, through: u64) -> Hide {
+    Hide { channel: (5 << 64) | 5, about: GROUP, seq, through }
+}
+
+fn around(around: u8, at: u64, after: u64) -> GetHistoryV2 {
+    let before = (1 << 53) - 1;
+    GetHistoryV2 { at, around, channel: GROUP, after, before, limit: 1, newest: false }
+}
+
+fn listed(order: u8, at: u64, after: u128) -> GetChannelsV2 {
+    GetChannelsV2 { generation: 1, at, order, after, limit: 1 }
+}
+
+fn notes(what: u8) -> GetNotes {
+    GetNotes { about: 0, after_about: 0, after: 0, what, limit: 1 }
 }

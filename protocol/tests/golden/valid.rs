@@ -1,9 +1,14 @@
 //! The valid vectors. Names and what they stand for are frozen; new ones may be added.
 
+use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
+use protocol::body::marks::{
+    GetReceipts, MarkDelivered, ReceiptItem, Receipts, TYPING_GOES_ON, TYPING_STOPPED, Typing,
+};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
 };
+use protocol::body::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -18,6 +23,7 @@ use protocol::{Frame, Seq, Stamp, UserId};
 const ID: u64 = 0x1122_3344_5566_7788;
 const GROUP: u128 = 0x0fed_cba9_8765_4321;
 const DIRECT: u128 = 0x0000_0000_0000_0005_0000_0000_0000_0009;
+const OWN: u128 = 0x0000_0000_0000_0005_0000_0000_0000_0005;
 const TIME_MS: u64 = 1_790_000_000_000;
 const U53_MAX: u64 = (1 << 53) - 1;
 
@@ -47,6 +53,9 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(session());
     all.extend(sync());
     all.extend(talk());
+    all.extend(marks());
+    all.extend(own());
+    all.extend(lists());
     all
 }
 
@@ -79,6 +88,103 @@ fn messages() -> Vec<Valid> {
         vector("set_role", &SetRole { channel: GROUP, member: 9, role: 1 }),
         vector("invite_members", &InviteMembers { channel: GROUP, members: vec![3, 4] }),
         vector("join_group", &JoinGroup { channel: GROUP }),
+    ]
+}
+
+/// A user's own channel: what is saved and noted there.
+fn own() -> Vec<Valid> {
+    let prefs = SetPrefs {
+        channel: OWN,
+        about: GROUP,
+        muted_until_ms: U53_MAX,
+        pinned: 2,
+        marked_unread: true,
+        notify: 1,
+        archived: true,
+    };
+    let plain =
+        SetPrefs { muted_until_ms: 0, pinned: 0, marked_unread: false, notify: 0, archived: false, ..prefs };
+    let draft = |text: &str| SetDraft { channel: OWN, about: GROUP, thread: 7, text: text.to_owned() };
+    let get = GetNotes { about: 0, after_about: 0, after: 0, what: 0, limit: 500 };
+    let item = DraftItem { about: GROUP, thread: 0, time_ms: TIME_MS, text: "to be continued".to_owned() };
+    let hidden = HiddenItem { about: DIRECT, at: 9, seq: 3, through: 5 };
+    vec![
+        vector("send_text_own", &SendText { channel: OWN, text: "milk, eggs".to_owned() }),
+        vector("set_prefs", &prefs),
+        vector("set_prefs_none", &plain),
+        vector("set_draft", &draft("I wanted to say that")),
+        vector("set_draft_none", &draft("")),
+        vector("hide", &Hide { channel: OWN, about: DIRECT, seq: 3, through: 5 }),
+        vector("get_notes", &get),
+        vector(
+            "get_notes_hidden",
+            &GetNotes { about: DIRECT, after_about: DIRECT, after: 9, what: 1, ..get },
+        ),
+        vector("notes_drafts", &Notes { drafts: vec![item], hidden: vec![], more: true }),
+        vector("notes_hidden", &Notes { drafts: vec![], hidden: vec![hidden], more: false }),
+    ]
+}
+
+/// Second versions of lists and windows.
+fn lists() -> Vec<Valid> {
+    let item =
+        ChannelItem { channel: GROUP, head: 12, read: 10, unread: 2, member: true, name: "plans".to_owned() };
+    let detail = ChannelDetail {
+        mentions: 1,
+        last_seq: 12,
+        last_sender: 170,
+        last_ms: TIME_MS,
+        last_kind: 0x0101,
+        muted_until_ms: 0,
+        pinned: 1,
+        notify: 0,
+        marked_unread: false,
+        archived: false,
+        has_draft: true,
+        text: "마루에서 만나요".to_owned(),
+    };
+    let page = ChannelsV2 {
+        generation: 1,
+        through: 42,
+        next: 17,
+        needs_snapshot: false,
+        details: vec![detail],
+        items: vec![item],
+        more: true,
+    };
+    let none = ChannelsV2 { details: vec![], items: vec![], more: false, needs_snapshot: true, ..page };
+    let around = |around, at| {
+        let (channel, before) = (GROUP, U53_MAX);
+        GetHistoryV2 { at, around, channel, after: 0, before, limit: 50, newest: false }
+    };
+    let window = HistoryPageV2 {
+        pivot: 7,
+        more_before: true,
+        more_after: false,
+        channel: GROUP,
+        from: 5,
+        to: 9,
+        head: 9,
+        count: 5,
+        more: true,
+    };
+    vec![
+        vector("get_channels_v2", &GetChannelsV2 { generation: 0, at: 0, order: 0, after: 9, limit: 200 }),
+        vector(
+            "get_channels_v2_recent",
+            &GetChannelsV2 { generation: 1, at: 17, order: 1, after: 0, limit: 20 },
+        ),
+        vector(
+            "get_channels_v2_changed",
+            &GetChannelsV2 { generation: 1, at: 42, order: 2, after: 0, limit: 20 },
+        ),
+        vector("channels_v2", &page),
+        vector("channels_v2_snapshot", &none),
+        vector("get_history_v2", &GetHistoryV2 { after: 7, newest: true, ..around(0, 0) }),
+        vector("get_history_v2_seq", &around(1, 7)),
+        vector("get_history_v2_time", &around(2, TIME_MS)),
+        vector("get_history_v2_unread", &around(3, 0)),
+        vector("history_page_v2", &window),
     ]
 }
 
@@ -250,5 +356,23 @@ fn talk() -> Vec<Valid> {
         vector("get_mentions", &GetMentions { before: U53_MAX, limit: 100 }),
         vector("mentions", &Mentions { items: vec![item(41, 9), item(40, 7)], unread, more: true }),
         vector("mentions_none", &Mentions { items: vec![], unread: vec![], more: false }),
+    ]
+}
+
+fn marks() -> Vec<Valid> {
+    let item = |user, read, delivered| ReceiptItem { user, read, delivered };
+    let receipts = |items, more| Receipts { channel: GROUP, items, more };
+    let typing = |user, expires_ms, state| Typing { channel: GROUP, user, expires_ms, state };
+    vec![
+        vector("mark_delivered", &MarkDelivered { channel: GROUP, seq: 12 }),
+        vector("mark_delivered_max", &MarkDelivered { channel: DIRECT, seq: U53_MAX }),
+        vector("receipts", &receipts(vec![item(9, 10, 12)], false)),
+        vector("receipts_page", &receipts(vec![item(1, 0, 0), item(9, 12, 12)], true)),
+        vector("receipts_none", &receipts(vec![], false)),
+        vector("get_receipts", &GetReceipts { channel: GROUP, after: 0, limit: 100 }),
+        vector("get_receipts_max", &GetReceipts { channel: DIRECT, after: u64::MAX, limit: 500 }),
+        vector("typing_said", &typing(0, 0, TYPING_GOES_ON)),
+        vector("typing_shown", &typing(9, 10_000, TYPING_GOES_ON)),
+        vector("typing_stopped", &typing(9, 0, TYPING_STOPPED)),
     ]
 }

@@ -2,10 +2,13 @@
 //! character as `{"repeat": c, "times": n}`.
 
 use protocol::Frame;
+use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
+use protocol::body::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
 };
+use protocol::body::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -144,6 +147,9 @@ roots {
     SetRole { channel member role }
     InviteMembers { channel members }
     JoinGroup { channel }
+    SetPrefs { channel about muted_until_ms pinned marked_unread notify archived }
+    SetDraft { channel about thread text }
+    Hide { channel about seq through }
     Hello { generation cursor token }
     WelcomeV2 {
         tokens_per_s tokens_burst token_bytes
@@ -156,28 +162,45 @@ roots {
     SendAck { channel seq time_ms }
     Complete { generation from to head }
     CursorAck { generation cursor }
-    GetHistory { channel after before limit newest }
-    HistoryPage { channel from to head count more }
+    GetHistoryV2 { at around channel after before limit newest }
+    HistoryPageV2 { pivot more_before more_after channel from to head count more }
     GetMembers { channel after limit }
     Members { channel items more }
-    GetChannels { after limit }
-    Channels { items more }
+    GetChannelsV2 { generation at order after limit }
+    ChannelsV2 { generation through next needs_snapshot details items more }
     MarkRead { channel seq }
     GetThread { channel root after before limit newest }
     Thread { channel root from to total newest count more }
     GetMentions { before limit }
+    MarkDelivered { channel seq }
+    Receipts { channel items more }
+    GetReceipts { channel after limit }
+    Typing { channel user expires_ms state }
     Mentions { items unread more }
+    GetNotes { about after_about after what limit }
+    Notes { drafts hidden more }
     Reject { code retry_after_ms path text }
 }
 older {
     SendText { channel text }
     Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
+    GetHistory { channel after before limit newest }
+    HistoryPage { channel from to head count more }
+    GetChannels { after limit }
+    Channels { items more }
 }
 items {
     KindVersion { kind version }
     MemberItem { user joined role }
+    ReceiptItem { user read delivered }
     ChannelItem { channel head read unread member name }
     MentionItem { at channel seq time_ms sender }
     MentionCount { channel unread }
+    ChannelDetail {
+        mentions last_seq last_sender last_ms last_kind
+        muted_until_ms pinned notify marked_unread archived has_draft text
+    }
+    DraftItem { about thread time_ms text }
+    HiddenItem { about at seq through }
 }
 }

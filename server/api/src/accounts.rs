@@ -52,6 +52,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "identities", include_str!("../migrations/0008_identities.sql")),
     (10, "bots", include_str!("../migrations/0010_bots.sql")),
     (12, "relations", include_str!("../migrations/0012_relations.sql")),
+    (13, "receipts", include_str!("../migrations/0013_receipts.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.

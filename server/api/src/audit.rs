@@ -107,6 +107,7 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("GET", "/v1/admin/keys") => "admin_key_list",
         ("POST", "/v1/admin/keys/rotate") => "admin_key_rotate",
         ("POST", "/v1/admin/keys/retire") => "admin_key_retire",
+        ("POST", "/v1/admin/search/rebuild") => "admin_search_rebuild",
         // A route that is younger than this table is told all the same.
         (_, path) if path.starts_with("/v1/admin/") => "admin",
         _ => return None,
@@ -215,6 +216,7 @@ mod tests {
         const LEFT_OUT: &[&str] = &[
             "/v1/users/{id}/messages",
             "/v1/channels/{id}/messages",
+            "/v1/channels/{id}/read",
             "/v1/friends/{id}",
             "/v1/blocks/{id}",
             "/v1/privacy",
@@ -235,6 +237,8 @@ mod tests {
                     "/v1/channels/{id}/members",
                     "/v1/channels/{id}/thread",
                     "/v1/mentions",
+                    "/v1/channels/{id}/receipts",
+                    "/v1/search",
                     "/v1/friends",
                     "/v1/blocks",
                     "/metrics",

@@ -36,9 +36,9 @@ impl BotToken {
 /// One thing that a token opens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Scope {
-    /// Channels, members, history, look-ups.
+    /// Channels, members, history, receipts, look-ups.
     Read = 1,
-    /// Sending over HTTP.
+    /// Sending over HTTP, and marks.
     Send = 2,
     /// An access token: everything that a device of the bot can do, over a connection too.
     Connect = 4,

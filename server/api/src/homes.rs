@@ -1,5 +1,7 @@
 //! What the control plane asks of the data plane.
 
+mod search;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,6 +11,8 @@ use protocol::commit::{Policy, Relation};
 use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
+
+pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -271,6 +275,25 @@ pub trait Homes: Send + Sync + 'static {
     /// The backup that is being made, or the last one since the start.
     fn backup(&self) -> Option<BackupReport> {
         None
+    }
+
+    /// Finds messages that the user may read.
+    fn search(&self, search: Search) -> Pending<'_, Result<SearchPage, SearchRefusal>> {
+        let _ = search;
+        Box::pin(async { Err(SearchRefusal::Off) })
+    }
+
+    /// The index that searches are answered from; `None`: there is none.
+    fn search_report(&self) -> Option<SearchReport> {
+        None
+    }
+
+    /// Makes the index anew from the histories; it goes on when whoever asked has gone.
+    ///
+    /// # Errors
+    /// [`SearchRefusal::Off`].
+    fn rebuild_search(&self) -> Result<(), SearchRefusal> {
+        Err(SearchRefusal::Off)
     }
 
     /// The data plane's metrics in the Prometheus text format.

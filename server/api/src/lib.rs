@@ -77,7 +77,8 @@ pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
-    LiveUser, Pending, Route, StoredChannel, Visit,
+    LiveUser, Pending, Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel,
+    Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;

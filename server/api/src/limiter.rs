@@ -32,6 +32,9 @@ const USER: Bound = Bound { burst: 60, refill_ms: 5000 };
 /// this lets a guesser who goes on for a year in with a chance of one in seven, and lets the owner mistype.
 const CODE: Bound = Bound { burst: 10, refill_ms: 600_000 };
 
+/// Searches of one user: each may cost what a thousand small requests do.
+const SEARCHES: Bound = Bound { burst: 60, refill_ms: 500 };
+
 /// Who logs in.
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
@@ -52,6 +55,7 @@ enum Key {
     Signups(IpAddr),
     AllSignups,
     Lookups(UserId),
+    Searches(UserId),
     Jwts(IpAddr),
     Issuer(String),
 }
@@ -67,6 +71,7 @@ pub(crate) struct Limiter {
     codes: Mutex<Buckets<Key>>,
     signups: Mutex<Buckets<Key>>,
     lookups: Mutex<Buckets<Key>>,
+    searches: Mutex<Buckets<Key>>,
     jwts: Mutex<Buckets<Key>>,
     issuers: Mutex<Buckets<Key>>,
     refused: [AtomicU64; Limit::ALL.len()],
@@ -82,6 +87,7 @@ impl Limiter {
             codes: Mutex::default(),
             signups: Mutex::default(),
             lookups: Mutex::default(),
+            searches: Mutex::default(),
             jwts: Mutex::default(),
             issuers: Mutex::default(),
             refused: [const { AtomicU64::new(0) }; Limit::ALL.len()],
@@ -151,6 +157,11 @@ impl Limiter {
         self.take(of(&self.lookups), &[(Key::Lookups(user), bound, Limit::LookupUser)], now_ms)
     }
 
+    /// A user searches.
+    pub(crate) fn take_search(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        self.take(of(&self.searches), &[(Key::Searches(user), SEARCHES, Limit::SearchUser)], now_ms)
+    }
+
     /// A token of an issuer that was no good. Counted when that is known: checking one costs a few hundredths of what a password
     /// does, nobody guesses a signature, and whoever has a good one never waits for those who share the address.
     pub(crate) fn take_bad_jwt(&self, address: IpAddr, now_ms: u64) -> Result<(), u64> {
@@ -187,6 +198,7 @@ impl Limiter {
             Limit::SignupAll => self.limits.signups_per_h.into(),
             Limit::JwtIssuer => self.limits.issuer_users_per_h.into(),
             Limit::LookupUser => self.limits.user_lookups_per_h.into(),
+            Limit::SearchUser => SEARCHES.burst.into(),
             other => self.limits.bound(other),
         }
     }

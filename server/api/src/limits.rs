@@ -116,11 +116,12 @@ pub(crate) enum Limit {
     JwtIssuer,
     Texts,
     UserTexts,
+    SearchUser,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::LoginPair,
         Self::LoginName,
         Self::LoginAddress,
@@ -140,6 +141,7 @@ impl Limit {
         Self::JwtIssuer,
         Self::Texts,
         Self::UserTexts,
+        Self::SearchUser,
     ];
 
     /// The label in the metrics.
@@ -164,6 +166,7 @@ impl Limit {
             Self::JwtIssuer => "jwt_issuer",
             Self::Texts => "texts",
             Self::UserTexts => "texts_user",
+            Self::SearchUser => "search_user",
         }
     }
 }

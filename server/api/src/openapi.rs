@@ -21,6 +21,7 @@ mod operators;
 mod people;
 pub(crate) mod problems;
 mod schema;
+mod search;
 mod second_factor;
 mod tokens;
 mod watching;
@@ -42,7 +43,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 15] {
+fn sections() -> [Section; 16] {
     [
         accounts::section(),
         tokens::section(),
@@ -52,6 +53,7 @@ fn sections() -> [Section; 15] {
         second_factor::section(),
         invites::section(),
         channels::section(),
+        search::section(),
         bots::section(),
         operators::section(),
         look::section(),

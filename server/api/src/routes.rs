@@ -25,6 +25,9 @@
 //! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
 //! GET  /v1/channels/{id}/thread   Bearer    ?root&before|after&limit         200 {"messages":[...],"next"?,...}
 //! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
+//! GET  /v1/channels/{id}/receipts Bearer    ?after&limit                     200 {"receipts":[...],"next"?}
+//! POST /v1/channels/{id}/read     Bearer    {"seq"}                          204
+//! GET  /v1/search                 Bearer    ?q&channel&sender&order...        200 {"hits":[...],"complete","next"?}
 //! POST /v1/bots                   Bearer    {"name","scopes"?,"token_name"?} 201 {"bot","name","token","id",...}
 //! GET  /v1/bots                   Bearer    ?after                           200 {"bots":[...],"next"?}
 //! DELETE /v1/bots/{id}            Bearer                                     204; the bot is no more
@@ -76,6 +79,8 @@
 //! GET  /v1/admin/families         Owner                                      200 {"families":[{"channel","name","from",...}]}
 //! POST /v1/admin/families/give    Owner     {"channel"}                      204; its history has a family of its own
 //! POST /v1/admin/families/return  Owner     {"channel"}                      204; it goes back to the hashed one
+//! GET  /v1/admin/search           Owner                                      200 {"on","documents","bytes",...}
+//! POST /v1/admin/search/rebuild   Owner                                      204; the search index is made anew
 //! POST /v1/admin/drain            Owner                                      204; the server ends as by SIGTERM
 //! GET  /metrics                   Operator, unless the listener is on loopback and nothing else is set   text
 //! GET  /healthz /readyz                                                      text; readyz says what is waited for
@@ -91,13 +96,16 @@ mod docs;
 mod invites;
 mod jwt;
 mod known;
+mod listing;
 mod login;
 mod messages;
 mod operate;
 mod password;
 mod profile;
+mod receipts;
 mod relations;
 mod route;
+mod search;
 mod signup;
 mod table;
 mod talk;
@@ -117,6 +125,7 @@ pub(crate) use login::DEVICE_NAME_CHARS_MAX;
 pub(crate) use operate::{Counters, METRICS_MEDIA};
 pub(crate) use profile::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
 pub(crate) use relations::{PAGE as RELATIONS_PAGE, tell_rest};
+pub(crate) use search::{SEARCH_PAGE_MAX, WORDS_CHARS_MAX};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -168,6 +177,9 @@ fn public_table() -> Table {
         .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
         .route("/v1/channels/{id}/thread", get(talk::thread))
         .route("/v1/mentions", get(talk::mentions))
+        .route("/v1/channels/{id}/receipts", get(receipts::list))
+        .route("/v1/channels/{id}/read", post(receipts::mark))
+        .route("/v1/search", get(search::search))
         .route("/v1/bots", post(bots::make).get(bots::list))
         .route("/v1/bots/{id}", delete(bots::end))
         .route("/v1/bots/{id}/tokens", post(bots::make_token).get(bots::tokens))
@@ -213,6 +225,8 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/families", get(admin::families::list))
         .route("/v1/admin/families/give", post(admin::families::give))
         .route("/v1/admin/families/return", post(admin::families::give_back))
+        .route("/v1/admin/search", get(search::report))
+        .route("/v1/admin/search/rebuild", post(search::rebuild))
         .route("/v1/admin/drain", post(operate::drain))
         .route("/healthz", get(operate::healthz_in_words))
         .route("/readyz", get(operate::readyz_in_words))

@@ -128,6 +128,7 @@ async fn a_token_opens_what_its_scopes_say(world: World) {
         "/v1/channels/7",
         "/v1/channels/7/members",
         "/v1/channels/7/messages",
+        "/v1/channels/7/receipts",
         "/v1/users/by-name/alice",
     ] {
         for wrong in [send, connect] {

@@ -136,16 +136,25 @@ async fn a_policy_is_changed_in_parts_and_hides_a_profile(world: World) {
     let shown = json!({ "display_name": "Alice", "about": "here" });
     world.with(Method::PATCH, "/v1/profile", &alice.token, Some(shown)).await;
     let (_, before) = world.get("/v1/privacy", &alice.token).await;
-    assert_eq!(before, json!({ "message": "everyone", "add": "everyone", "see": "everyone" }));
+    assert_eq!(
+        before,
+        json!({ "message": "everyone", "add": "everyone", "see": "everyone", "receipts": "everyone" })
+    );
     for (wanted, all) in [
-        (json!({ "add": "friends" }), json!({ "message": "everyone", "add": "friends", "see": "everyone" })),
-        (json!({ "see": "nobody" }), json!({ "message": "everyone", "add": "friends", "see": "nobody" })),
-        (json!({}), json!({ "message": "everyone", "add": "friends", "see": "nobody" })),
+        (json!({ "add": "friends" }), ["everyone", "friends", "everyone", "everyone"]),
+        (json!({ "see": "nobody" }), ["everyone", "friends", "nobody", "everyone"]),
+        (json!({ "receipts": "nobody" }), ["everyone", "friends", "nobody", "nobody"]),
+        (json!({}), ["everyone", "friends", "nobody", "nobody"]),
     ] {
+        let [message, add, see, receipts] = all;
+        let all = json!({ "message": message, "add": add, "see": see, "receipts": receipts });
         let answer = world.with(Method::PATCH, "/v1/privacy", &alice.token, Some(wanted)).await;
         assert_eq!(answer, (StatusCode::OK, all));
     }
-    let policy = Policy { message: Audience::Everyone, add: Audience::Friends, see: Audience::Nobody };
+    let friends = json!({ "receipts": "friends" });
+    refused(&world.with(Method::PATCH, "/v1/privacy", &alice.token, Some(friends)).await, 400, "bad_field");
+    let (message, add, see) = (Audience::Everyone, Audience::Friends, Audience::Nobody);
+    let policy = Policy { message, add, see, hides_receipts: true };
     assert_eq!(world.homes.policies.lock().unwrap().get(&alice.user), Some(&policy));
     for path in ["/v1/users/by-name/alice".to_owned(), format!("/v1/users/{}", alice.user)] {
         let (_, seen) = world.get(&path, &bob.token).await;

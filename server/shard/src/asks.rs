@@ -36,6 +36,15 @@ pub(crate) enum Asked {
         origin: Origin,
         id: u64,
     },
+    /// Version 2 of the list of channels.
+    Listing {
+        origin: Origin,
+        id: u64,
+    },
+    Notes {
+        origin: Origin,
+        id: u64,
+    },
     /// When a reader of history was a member; what was stored when it was asked.
     Membership {
         submit: Submit,
@@ -70,6 +79,8 @@ impl Asked {
             | Self::Channels { .. }
             | Self::Thread(_)
             | Self::Mentions { .. }
+            | Self::Listing { .. }
+            | Self::Notes { .. }
             | Self::Created(_) => true,
             Self::User(_)
             | Self::Channel(_)

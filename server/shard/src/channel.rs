@@ -29,6 +29,8 @@ use crate::pipeline::Recipients;
 pub(crate) struct Submit {
     pub(crate) origin: Origin,
     pub(crate) frame: CheckedFrame,
+    /// Its user shows nobody how far it has come.
+    pub(crate) hides: bool,
     /// What the group remembers of those whom the frame would add, once the store was asked.
     pub(crate) newcomers: BTreeMap<UserId, Earlier>,
     /// Its bytes, for as long as it waits.
@@ -36,8 +38,8 @@ pub(crate) struct Submit {
 }
 
 impl Submit {
-    pub(crate) fn new(origin: Origin, frame: CheckedFrame, weight: Weight) -> Self {
-        Self { origin, frame, newcomers: BTreeMap::new(), _weight: weight }
+    pub(crate) fn new(origin: Origin, frame: CheckedFrame, hides: bool, weight: Weight) -> Self {
+        Self { origin, frame, hides, newcomers: BTreeMap::new(), _weight: weight }
     }
 }
 
@@ -148,7 +150,8 @@ impl Channel {
         let exists = row.is_some() || id.users().is_some();
         let mut members: BTreeMap<UserId, Member> = members.into_iter().collect();
         for user in id.users().into_iter().flat_map(<[UserId; 2]>::from) {
-            // The two of a direct channel are in it for ever; their rows only say how far they have come.
+            // The two of a direct channel, or the one of an own, are in it for ever; their rows only say how far they
+            // have come.
             members.entry(user).or_insert_with(|| Member { joined: Seq(1), number: 1, ..Member::default() });
         }
         let name = row.map(|row| row.name).unwrap_or_default();
@@ -189,6 +192,18 @@ impl Channel {
     pub(crate) fn members_after(&self, after: UserId) -> impl Iterator<Item = (UserId, &Member)> {
         use core::ops::Bound::{Excluded, Unbounded};
         self.members.range((Excluded(after), Unbounded)).map(|(user, member)| (*user, member))
+    }
+
+    pub(crate) fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether the other user of a direct channel is known to take messages from `user`. In a group nobody is asked.
+    pub(crate) fn takes_from(&self, user: UserId, withdrawals: &Withdrawals) -> bool {
+        let Some((small, large)) = self.id.users() else { return true };
+        let [by_small, by_large] = self.consents;
+        let (other, given) = if user == small { (large, by_large) } else { (small, by_small) };
+        withdrawals.still_holds(other, given)
     }
 
     pub(crate) fn head(&self) -> Seq {
@@ -383,6 +398,10 @@ impl Channel {
     /// Who must be asked before this frame can have a seq.
     fn questions(&self, submit: &Submit, withdrawals: &Withdrawals) -> Questions {
         let sender = submit.origin.user;
+        if self.id.owner().is_some() {
+            // Nobody is asked whether they may write to themselves, and that begins no conversation.
+            return Questions::default();
+        }
         if let Some((small, large)) = self.id.users() {
             let [by_small, by_large] = self.consents;
             let (other, given) = if sender == small { (large, by_large) } else { (small, by_small) };
@@ -407,6 +426,11 @@ impl Channel {
             Some(Change::Accepts) => Questions { store: vec![sender], ..Questions::default() },
             _ => Questions::default(),
         }
+    }
+
+    /// All members now, by their homes. Kept until they change.
+    pub(crate) fn everybody(&mut self, placement: Placement) -> Recipients {
+        self.recipients(placement, &Changed::default())
     }
 
     /// Who receives the newest message: the members at its seq. Kept until the members change.

@@ -33,6 +33,7 @@ impl Shard {
         let look_at = self.now.after_ms(DRAIN_QUIET_MS);
         self.draining =
             Some(Draining { look_at, deadline, quiet_since: self.now, closing: false, done: false });
+        self.write_all_delivered();
         let mut links: Vec<Link> = self.sessions.links().collect();
         links.sort_unstable();
         for link in links {

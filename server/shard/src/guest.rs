@@ -105,8 +105,8 @@ impl Shard {
     }
 
     fn may_visit(&self, user: UserId, kind: Kind) -> Result<(), Refusal> {
-        if !(kind.is_message() || asks_for_a_page(kind)) {
-            return Err(Refusal::new(Code::UnknownKind, "", "a guest sends or asks for a page"));
+        if !(kind.is_message() || asks_for_a_page(kind) || kind == Kind::MARK_READ) {
+            return Err(Refusal::new(Code::UnknownKind, "", "a guest sends, marks or asks for a page"));
         }
         if self.placement.user_home(user) != self.config.shard {
             return Err(Refusal::retry(Code::Busy, 1000, "the user has another home"));

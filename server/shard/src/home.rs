@@ -1,11 +1,13 @@
 //! What a device asks of its home: frames in, answers and pages out.
 
 use bytes::Bytes;
+use protocol::body::list::{GetChannelsV2, GetHistoryV2};
+use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::Change;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
 use protocol::body::talk::GetThread;
-use protocol::body::{self, Checked, CheckedFrame};
+use protocol::body::{self, Body, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::{
@@ -61,8 +63,7 @@ impl Shard {
             Kind::HEARTBEAT => self.heartbeat(session_id, &frame),
             Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
             Kind::GET_HISTORY => {
-                let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
-                let frame = CheckedFrame::request::<GetHistory>(frame, channel)?;
+                let frame = history_request(frame)?;
                 self.reserve_page(session_id, &frame)?;
                 self.submit_hop(session_id, origin, frame)
             }
@@ -72,6 +73,9 @@ impl Shard {
                 self.reserve_page(session_id, &frame)?;
                 self.submit_hop(session_id, origin, frame)
             }
+            Kind::GET_CHANNELS if frame.header().version == GetChannelsV2::VERSION => {
+                self.get_listing(session_id, origin, &frame)
+            }
             Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
             Kind::GET_THREAD => {
                 let channel = |get: Checked<'_, GetThread>| ChannelId(get.channel.to_native());
@@ -80,12 +84,30 @@ impl Shard {
                 self.submit_hop(session_id, origin, frame)
             }
             Kind::GET_MENTIONS => self.get_mentions(session_id, origin, &frame),
+            Kind::GET_NOTES => self.get_notes(session_id, origin, &frame),
             Kind::MARK_READ => {
                 let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
                 let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
                 check_party(origin.user, frame.channel())?;
                 self.submit_write(session_id, origin, frame)
             }
+            Kind::MARK_DELIVERED => {
+                let channel = |mark: Checked<'_, MarkDelivered>| ChannelId(mark.channel.to_native());
+                let frame = CheckedFrame::request::<MarkDelivered>(frame, channel)?;
+                check_party(origin.user, frame.channel())?;
+                // Written lazily, and the next one says more: while much waits it goes no further.
+                if self.hops.is_pressed(self.placement.channel_home(frame.channel())) {
+                    return Ok(());
+                }
+                self.submit_hop(session_id, origin, frame)
+            }
+            Kind::GET_RECEIPTS => {
+                let channel = |get: Checked<'_, GetReceipts>| ChannelId(get.channel.to_native());
+                let frame = CheckedFrame::request::<GetReceipts>(frame, channel)?;
+                self.reserve_page(session_id, &frame)?;
+                self.submit_hop(session_id, origin, frame)
+            }
+            Kind::TYPING => self.typing_said(origin, frame),
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
                 Err(Refusal::new(Code::UnknownKind, "", text))
@@ -152,11 +174,18 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let home = self.placement.channel_home(frame.channel());
         self.refuse_guest_if(self.hops.is_pressed(home), session_id)?;
-        self.hops.push(home, Hop::Submit { origin, frame });
+        let hides = self.hides_receipts(origin.user);
+        self.hops.push(home, Hop::Submit { origin, frame, hides });
         if self.hops.is_pressed(home) {
             self.pause(session_id, Why::Lane(home));
         }
         Ok(())
+    }
+
+    /// Whether a user shows nobody how far it has come.
+    pub(crate) fn hides_receipts(&self, user: UserId) -> bool {
+        let account = self.users.get(&user).and_then(|user| user.account);
+        account.is_some_and(|account| account.policy.hides_receipts)
     }
 
     fn heartbeat(&mut self, session_id: SessionId, frame: &Frame) -> Result<(), Refusal> {
@@ -336,11 +365,22 @@ impl Shard {
 
 fn goes_to_a_channel(kind: Kind) -> bool {
     kind.is_message()
-        || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::MARK_READ | Kind::GET_THREAD)
+        || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_RECEIPTS | Kind::GET_THREAD)
+        // What is not answered forgives nothing.
+        || matches!(kind, Kind::MARK_READ | Kind::MARK_DELIVERED | Kind::TYPING)
+}
+
+fn history_request(frame: Frame) -> Result<CheckedFrame, Refusal> {
+    if frame.header().version == GetHistoryV2::VERSION {
+        let channel = |get: Checked<'_, GetHistoryV2>| ChannelId(get.channel.to_native());
+        return CheckedFrame::request::<GetHistoryV2>(frame, channel);
+    }
+    let channel = |get: Checked<'_, GetHistory>| ChannelId(get.channel.to_native());
+    CheckedFrame::request::<GetHistory>(frame, channel)
 }
 
 /// A direct channel is for its two users.
-fn check_party(user: UserId, channel: ChannelId) -> Result<(), Refusal> {
+pub(crate) fn check_party(user: UserId, channel: ChannelId) -> Result<(), Refusal> {
     match channel.users() {
         Some((small, large)) if user != small && user != large => Err(forbidden()),
         _ => Ok(()),

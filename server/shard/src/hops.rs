@@ -37,6 +37,7 @@ fn hop_bytes(hop: &Hop) -> usize {
         Hop::Held { fact: Held::Frame(frame), .. } => frame.bytes().len(),
         Hop::Answer { frames, .. } | Hop::Speak { fact: Speak::Frames(frames), .. } => frames.len(),
         Hop::Deliver { spans } => span_bytes(spans),
+        Hop::Offer(offer) => offer.frame.bytes().len(),
         _ => 0,
     }
 }

@@ -40,6 +40,7 @@ mod invariant;
 mod ledger;
 pub mod limits;
 mod link;
+mod listing;
 mod lists;
 mod membership;
 mod memory;
@@ -53,6 +54,7 @@ mod position;
 mod pressure;
 mod quotas;
 mod read;
+mod receipts;
 mod remote;
 mod report;
 mod session;
@@ -63,6 +65,7 @@ mod spans;
 mod spend;
 mod talk;
 mod timer;
+mod typing;
 mod unread;
 mod user;
 mod window;
@@ -113,6 +116,10 @@ pub struct Counters {
     pub hops_sent: u64,
     /// Deliveries dropped because a ring was full, and read again from the fan-out log.
     pub deliveries_dropped: u64,
+    /// Frames of receipts and typing that were handed to connections.
+    pub offers_sent: u64,
+    /// The same left out: of sessions without room, and of shards to which much waited.
+    pub offers_dropped: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
     /// Looks at sessions that are behind because their connection did not drain; there are none while nothing changes.

@@ -209,6 +209,26 @@ pub const GUEST_MS: u64 = 10_000;
 pub const REFUSED_IDS_MAX: usize = 64;
 /// Pages that one session may have asked for and not been given yet.
 pub const PAGES_UNDER_WAY_MAX: usize = 4;
+/// Changes of how far the members of a channel have come are gathered for so long before they are told.
+pub const RECEIPTS_GATHER_MS: u64 = 500;
+/// What is due within such a time is told in one turn.
+pub const RECEIPTS_SLOT_MS: u64 = 50;
+/// Channels whose changes one turn tells.
+pub const RECEIPTS_A_TURN_MAX: usize = 128;
+/// How far messages were delivered is written so much later. A crash forgets at most so much of it.
+pub const DELIVERED_EVERY_MS: u64 = 10_000;
+/// Changes that may wait to be told or written. What was delivered beyond them is not noted.
+pub const CHANGES_MAX: usize = 65_536;
+/// Members of a channel of which each is told live how far the others have come, and who types.
+pub const OFFERED_MEMBERS_MAX: usize = 100;
+/// What is offered to a connection may take such a part of its room: messages come first.
+pub const OFFERS_PART: usize = 4;
+/// A session is heard once in so long to type in a channel, and once to stop.
+pub const TYPING_EVERY_MS: u64 = 3000;
+/// Who typed so long ago and was not heard since does so no more.
+pub const TYPING_EXPIRES_MS: u32 = 10_000;
+/// Channels of which that is remembered for each session; in one above it is not heard.
+pub const TYPED_IN_MAX: usize = 8;
 /// Complete ranges ride at most this often on live traffic.
 pub const COMPLETE_EVERY_MS: u64 = 1000;
 /// Device cursors are written at most this often.
@@ -235,6 +255,7 @@ const _: () = assert!(GROUP_MEMBERS_DEFAULT <= GROUP_MEMBERS_MAX);
 const _: () = assert!(UNSTORED_BYTES_MAX >= 8 * FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX + FRAME_BYTES_MAX <= 1024 * 1024);
 const _: () = assert!(DEVICES_MAX <= 64);
+const _: () = assert!((TYPING_EXPIRES_MS as u64) > 3 * TYPING_EVERY_MS);
 const _: () = assert!(SHARD_BYTES_MAX <= 1024 * MIB);
 const _: () = assert!(LANE_BYTES_MAX / 8 >= FRAME_BYTES_MAX);
 const _: () = assert!(GREETING_BYTES_MAX < WAITING_ALL_MAX);

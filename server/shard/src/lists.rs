@@ -57,7 +57,7 @@ impl Shard {
         if channel.is_changing() {
             // The list waits for the change.
             let (dirty, origin) = (channel.dirty(), submit.origin);
-            let hop = Hop::Submit { origin, frame: submit.frame };
+            let hop = Hop::Submit { origin, frame: submit.frame, hides: submit.hides };
             if let Some(After::Hop(hop)) = self.pipeline.after_number(dirty, After::Hop(hop)) {
                 self.hops.push(self.config.shard, hop);
             }
@@ -80,7 +80,7 @@ impl Shard {
     }
 }
 
-fn channel_item(item: JoinedItem) -> ChannelItem {
+pub(crate) fn channel_item(item: JoinedItem) -> ChannelItem {
     ChannelItem {
         channel: item.channel.0,
         head: item.head.0,

@@ -3,14 +3,17 @@
 //! never stored, and what is stored without a pointer for each member, goes out by the same step.
 
 use bytes::Bytes;
-use protocol::Frame;
-use protocol::hop::Speak;
+use protocol::commit::Audience;
+use protocol::hop::{Offer, OfferedTo, Speak};
+use protocol::{Frame, UserId};
 
 use crate::effect::Effect;
 use crate::hops::Hops;
 use crate::ledger::Ledger;
+use crate::limits::OFFERS_PART;
 use crate::session::{Session, SessionId};
 use crate::shard::Shard;
+use crate::user::User;
 
 /// Where frames leave the shard.
 #[derive(Debug)]
@@ -41,6 +44,27 @@ impl Outlet<'_> {
 }
 
 impl Shard {
+    /// A channel's home offers something that is stored nowhere to users of ours. Their live sessions get it as far as
+    /// little waits for them: whoever has no room for it will have room for a newer one, or asks.
+    pub(crate) fn offered(&mut self, offer: &Offer) {
+        let (room, turn) = (self.egress_room() / OFFERS_PART, self.turn);
+        for id in offer.users.iter() {
+            // Who is not in memory has no session.
+            let Some(user) = self.users.get(id).filter(|user| is_offered(*id, user, offer.to)) else {
+                continue;
+            };
+            let mut outlet = Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
+            for session in &user.sessions {
+                let Some(session) = self.sessions.get_mut(session) else { continue };
+                if outlet.offer(session, &offer.frame, room) {
+                    self.counters.offers_sent += 1;
+                } else {
+                    self.counters.offers_dropped += 1;
+                }
+            }
+        }
+    }
+
     /// Sends frames to a session.
     pub(crate) fn transmit(&mut self, id: SessionId, frames: Bytes) {
         // It may have ended meanwhile.
@@ -51,6 +75,18 @@ impl Shard {
         if link.is_guest() {
             // That was its answer.
             self.closed(link);
+        }
+    }
+}
+
+fn is_offered(id: UserId, user: &User, to: OfferedTo) -> bool {
+    let Some(account) = user.account else { return false };
+    match to {
+        OfferedTo::Themselves => true,
+        OfferedTo::WhoShows => !account.policy.hides_receipts,
+        OfferedTo::Others(by) => id != by,
+        OfferedTo::WhoTakesFromAll(by) => {
+            id != by && account.policy.message == Audience::Everyone && !account.has_relations
         }
     }
 }

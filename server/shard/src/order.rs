@@ -21,6 +21,10 @@ use crate::unread::Load;
 impl Shard {
     /// A frame about a channel whose home this is.
     pub(crate) fn submit(&mut self, id: ChannelId, submit: Submit) {
+        if submit.frame.kind() == Kind::TYPING {
+            // Nothing is loaded for it.
+            return self.typing(id, &submit);
+        }
         if self.ledger.of(Holds::Waiting) > Holds::Waiting.bound() as u64 {
             // Its senders are anywhere: they are refused here, before anything is done for them.
             return self.refuse(&submit, &busy());
@@ -54,6 +58,8 @@ impl Shard {
             Kind::GET_THREAD => self.get_thread(id, submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
             Kind::MARK_READ => self.mark_read(id, &submit),
+            Kind::MARK_DELIVERED => self.mark_delivered(id, &submit),
+            Kind::GET_RECEIPTS => self.get_receipts(id, submit),
             kind if kind.is_message() => self.order(id, submit, Standing::Last),
             _ => impossible!(self, "a request that no channel answers"),
         }

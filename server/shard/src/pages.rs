@@ -1,10 +1,12 @@
 //! Pages that a session has asked for and not been given yet. Their room is reserved before a store is asked, so that what
 //! is read, joined and on its way fits the connection's bound, whoever asks for how much.
 
-use protocol::body;
+use protocol::body::list::GetChannelsV2;
+use protocol::body::marks::GetReceipts;
 use protocol::body::sync::{GetChannels, GetMembers};
 use protocol::body::talk::GetMentions;
-use protocol::limits::{NAME_BYTES_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
+use protocol::body::{self, Body};
+use protocol::limits::{CHANNELS_BYTES_MAX, NAME_BYTES_MAX, PREVIEW_CHARS_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
 use protocol::{Frame, Kind};
 
 use crate::ledger::Weight;
@@ -15,7 +17,12 @@ const MESSAGE_BYTES_MAX: usize = protocol::limits::HEADER_BYTES + STAMP_BYTES + 
 /// Bytes of a page's own frame: header and root.
 const HEAD_BYTES: usize = 128;
 const MEMBER_BYTES: usize = 17;
+const RECEIPT_BYTES: usize = 24;
 const CHANNEL_BYTES: usize = 49 + NAME_BYTES_MAX;
+/// The same in version 2, with the first characters of a text.
+const LISTED_BYTES: usize = CHANNEL_BYTES + 58 + 4 * PREVIEW_CHARS_MAX;
+/// A page of them.
+const LISTING_BYTES: usize = HEAD_BYTES + CHANNELS_BYTES_MAX;
 /// The item, and the count of a channel of its own.
 const MENTION_BYTES: usize = 48 + 20;
 
@@ -69,7 +76,13 @@ pub(crate) struct Full;
 pub(crate) fn asks_for_a_page(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_CHANNELS | Kind::GET_THREAD | Kind::GET_MENTIONS
+        Kind::GET_HISTORY
+            | Kind::GET_MEMBERS
+            | Kind::GET_CHANNELS
+            | Kind::GET_RECEIPTS
+            | Kind::GET_NOTES
+            | Kind::GET_THREAD
+            | Kind::GET_MENTIONS
     )
 }
 
@@ -81,6 +94,10 @@ pub(crate) fn page_bytes(request: &Frame) -> usize {
     };
     let known = match request.kind() {
         Kind::GET_MEMBERS => body::read::<GetMembers>(request).map(|get| rows(get.limit, MEMBER_BYTES)),
+        Kind::GET_RECEIPTS => body::read::<GetReceipts>(request).map(|get| rows(get.limit, RECEIPT_BYTES)),
+        Kind::GET_CHANNELS if request.header().version == GetChannelsV2::VERSION => {
+            body::read::<GetChannelsV2>(request).map(|get| rows(get.limit, LISTED_BYTES).min(LISTING_BYTES))
+        }
         Kind::GET_CHANNELS => body::read::<GetChannels>(request).map(|get| rows(get.limit, CHANNEL_BYTES)),
         Kind::GET_MENTIONS => body::read::<GetMentions>(request).map(|get| rows(get.limit, MENTION_BYTES)),
         _ => None,

@@ -95,6 +95,15 @@ impl Shard {
             (Asked::Mentions { origin, id }, Answer::Mentions { items, unread, more }) => {
                 self.mentions_page((origin, id), &items, &unread, more);
             }
+            (Asked::History(history), Answer::Around { pivot, frames }) => {
+                self.around_page(history, pivot, frames);
+            }
+            (Asked::Listing { origin, id }, Answer::Listing(listing)) => {
+                self.listing_page(origin, id, listing);
+            }
+            (Asked::Notes { origin, id }, Answer::Notes { notes, more }) => {
+                self.notes_page(origin, id, notes, more);
+            }
             (Asked::Membership { submit, durable }, Answer::Membership(stays)) => {
                 self.membership(&submit, durable, &stays);
             }
@@ -134,7 +143,8 @@ impl Shard {
             Asked::History(history) => {
                 self.refuse_at(history.origin, Kind::GET_HISTORY, history.id, &cannot_read());
             }
-            Asked::Channels { origin, id } => {
+            Asked::Notes { origin, id } => self.refuse_at(origin, Kind::GET_NOTES, id, &cannot_read()),
+            Asked::Channels { origin, id } | Asked::Listing { origin, id } => {
                 self.refuse_at(origin, Kind::GET_CHANNELS, id, &cannot_read());
             }
             Asked::Thread(ThreadPage { origin, id, .. }) => {

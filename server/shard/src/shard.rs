@@ -29,11 +29,13 @@ use crate::memory::Memory;
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::pressure::Pressure;
+use crate::receipts::Changes;
 use crate::remote::HeldConns;
 use crate::session::SessionId;
 use crate::sessions::Sessions;
 use crate::source::Source;
 use crate::timer::{Timer, Wake};
+use crate::typing::Typists;
 use crate::unread::{Resting, Unread};
 use crate::user::{User, Waiting};
 use crate::window::Windows;
@@ -80,6 +82,9 @@ pub struct Shard {
     pub(crate) crowded: Vec<SessionId>,
     pub(crate) spare_tails: SpareTails,
     pub(crate) windows: Windows,
+    /// How far members have come, as far as it was not told or written.
+    pub(crate) changes: Changes,
+    pub(crate) typists: Typists,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
     /// The newest number of an opening.
@@ -133,6 +138,8 @@ impl Shard {
             crowded: Vec::new(),
             spare_tails: SpareTails::default(),
             windows: Windows::default(),
+            changes: Changes::new(seed),
+            typists: Typists::new(seed),
             withdrawals: Withdrawals::default(),
             openings: 0,
             ready: false,
@@ -173,6 +180,7 @@ impl Shard {
             self.say_pressure_again();
             self.unread.sweep(self.now);
         }
+        self.look_at_changes();
         self.ask_again();
         self.replay_gaps();
         self.end_step();
@@ -232,7 +240,7 @@ impl Shard {
         let gathered = self.gathered.next_deadline(self.config.limits.gather_ms);
         let trailing = self.pipeline.next_deadline().into_iter().chain(gathered).min();
         let sessions = [self.timer.next(), crowded, lanes];
-        let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next()];
+        let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next(), self.changes.next()];
         deadlines.into_iter().chain(sessions).flatten().min()
     }
 
@@ -330,9 +338,9 @@ impl Shard {
 
     fn hop(&mut self, hop: Hop) {
         match hop {
-            Hop::Submit { origin, frame } => {
+            Hop::Submit { origin, frame, hides } => {
                 let weight = self.ledger.weigh(Holds::Waiting, frame.held_bytes());
-                self.submit(frame.channel(), Submit::new(origin, frame, weight));
+                self.submit(frame.channel(), Submit::new(origin, frame, hides, weight));
             }
             Hop::Answer { origin, asked, frames } => self.answer(origin, asked, frames),
             Hop::Deliver { spans } => spans.into_iter().for_each(|span| self.span(span)),
@@ -342,6 +350,7 @@ impl Shard {
                 self.open(user, Request { channel, by, wants, opening });
             }
             Hop::Opened { channel, user, opening, consent } => self.opened(channel, user, opening, consent),
+            Hop::Offer(offer) => self.offered(&offer),
             Hop::Pressure { shard, on } => self.pressed(shard, on),
             Hop::Applied { by, through } => {
                 for (source, through) in through {
@@ -450,8 +459,10 @@ impl Shard {
         };
         self.users.evict(bound, may_go, drop);
         self.drop_windows(0);
-        let (pipeline, windows) = (&self.pipeline, &mut self.windows);
-        let may_go = |_, channel: &Channel| channel.is_idle() && pipeline.is_stored(channel.dirty());
+        let (pipeline, windows, changes) = (&self.pipeline, &mut self.windows, &self.changes);
+        let may_go = |id, channel: &Channel| {
+            channel.is_idle() && pipeline.is_stored(channel.dirty()) && !changes.holds(id)
+        };
         let bound = self.config.limits.idle_channels;
         self.channels.evict(bound, may_go, |mut channel| windows.drop_of(&mut channel));
     }

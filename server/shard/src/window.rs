@@ -201,7 +201,7 @@ mod tests {
         let origin = Origin { user: UserId(10), device: DeviceId(1), session: 1 };
         let weight = crate::ledger::Ledger::default().weigh(crate::ledger::Holds::Waiting, 0);
         let frame = CheckedFrame::message(protocol::body::encode(id, &body)).expect("a good text");
-        Submit::new(origin, frame, weight)
+        Submit::new(origin, frame, false, weight)
     }
 
     /// The first of them has to wait for its newcomer: the others stay where they are in memory, whatever their number.

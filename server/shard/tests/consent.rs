@@ -46,7 +46,7 @@ fn relate(desk: &mut Desk, user: u64, other: u64, relation: Relation) {
 }
 
 fn policy(desk: &mut Desk, user: u64, message: Audience, add: Audience) {
-    let policy = Policy { message, add, see: Audience::Everyone };
+    let policy = Policy { message, add, ..Policy::default() };
     tell(desk, Command::SetPolicy { user: UserId(user), policy });
 }
 

@@ -161,7 +161,7 @@ fn nothing_is_marked_while_the_disk_is_nearly_full() {
 fn a_loaded_channel_knows_how_far_its_members_have_come() {
     let mut desk = people(1, Limits::default());
     desk.send(B, B, 8, &mark(direct(), 4));
-    let position = PositionRow { read: Seq(5), delivered: Seq(0) };
+    let position = PositionRow { read: Seq(5), ..PositionRow::default() };
     let member = Member { joined: Seq(1), number: 1, position, ..Member::default() };
     let members = vec![(UserId(B), member)];
     desk.answer(Answer::Channel { row: None, members, head: Seq(9), time_ms: 7 });
@@ -196,7 +196,7 @@ fn a_stay_is_one_row_and_ends_with_the_name_of_its_time() {
     let left = IntervalRow { number: 1, role: 0, left: Some(Seq(2)), name: "team".into() };
     assert_eq!(stays(&rows), [(B, 1, left)]);
     desk.send(A, A, 4, &AddMembers { channel: channel.0, members: vec![B] });
-    let position = PositionRow { read: Seq(2), delivered: Seq(0) };
+    let position = PositionRow { read: Seq(2), ..PositionRow::default() };
     desk.answer(Answer::Earlier(vec![Earlier { stays: 1, position, ..Earlier::default() }]));
     let again = IntervalRow { number: 2, ..IntervalRow::default() };
     assert_eq!(stays(&desk.run()), [(B, 4, again)]);

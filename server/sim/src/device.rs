@@ -16,6 +16,7 @@ use crate::network::{LinkId, Reassembly};
 use crate::node::Scene;
 use crate::oracle::{Check, Oracle};
 use crate::plan::LOOK_BACK_MAX;
+use crate::receipts::{self, Shown};
 
 /// Frames written that may be sent again by a careless app.
 const RECENT_MAX: usize = 32;
@@ -62,6 +63,8 @@ pub struct Device {
     pub kept: Kept,
     /// What it would know after dying now.
     stored: Kept,
+    /// How far others have come, as it was told.
+    pub shown: BTreeMap<ChannelId, Shown>,
     /// It will never connect again.
     pub retired: bool,
     /// The token of the last Hello or Reauth.
@@ -101,6 +104,7 @@ impl Device {
             link: None,
             kept: Kept::default(),
             stored: Kept::default(),
+            shown: BTreeMap::new(),
             retired: false,
             token: None,
             tries: 0,
@@ -153,8 +157,11 @@ impl Device {
             Event::History(page) => self.asked.remove(&page.request),
             Event::Thread(page) => self.asked.remove(&page.request),
             Event::Channels { request, .. }
+            | Event::List { request, .. }
+            | Event::Notes { request, .. }
             | Event::Members { request, .. }
             | Event::Mentions { request, .. }
+            | Event::Receipts { request: Some(request), .. }
             | Event::Done(request)
             | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),
             _ => false,
@@ -397,6 +404,9 @@ impl Device {
                 let held = self.kept.held.iter();
                 let held = held.map(|((channel, seq), known)| (*channel, *seq, *known)).collect::<Vec<_>>();
                 self.reread = Some(Reread::begin(&mut self.session, held, LOOK_BACK_MAX as u32));
+            }
+            Event::Receipts { channel, items, .. } => {
+                receipts::take(self.shown.entry(channel).or_default(), &items);
             }
             Event::LoggedOut(_) => self.logged_out(scene)?,
             Event::HelloRejected(reject) => {

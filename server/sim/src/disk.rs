@@ -64,12 +64,21 @@ impl Unreadable {
         match (self, query) {
             (
                 Self::User(user),
-                Query::User(of) | Query::Inbox { user: of, .. } | Query::Joined { user: of, .. },
+                Query::User(of)
+                | Query::Inbox { user: of, .. }
+                | Query::Joined { user: of, .. }
+                | Query::Listing { user: of, .. }
+                | Query::Notes { user: of, .. }
+                | Query::Mentions { user: of, .. },
             ) => user == *of,
             (Self::Log(bay), Query::Replay { source, .. }) => bay == *source,
             (
                 Self::History(channel),
-                Query::Channel(of) | Query::Window { channel: of, .. } | Query::History { channel: of, .. },
+                Query::Channel(of)
+                | Query::Window { channel: of, .. }
+                | Query::History { channel: of, .. }
+                | Query::Around { channel: of, .. }
+                | Query::Thread { channel: of, .. },
             ) => channel == *of,
             _ => false,
         }

@@ -29,12 +29,17 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
             Row::Interval { channel, user, row, .. } => changed.push((*channel, *user, row.role)),
             Row::Position { channel, user, row: position } => {
                 at_home(bay, BayId::of_channel(*channel), row)?;
-                oracle.add_position(*channel, *user, position.read)?;
+                oracle.add_position(*channel, *user, *position)?;
+            }
+            Row::Note { user, seq, note } => {
+                at_home(bay, BayId::of_user(*user), row)?;
+                oracle.add_note(*user, *seq, note);
             }
             _ => {}
         }
     }
     members(oracle, batch, &heads)?;
+    messages(batch).try_for_each(|(channel, seq)| oracle.is_noted(channel, seq))?;
     for (bay, row) in rows(batch) {
         if let Row::Run { user, first, entries } = row {
             at_home(bay, BayId::of_user(*user), row)?;
@@ -178,6 +183,11 @@ fn people(oracle: &mut Oracle, batch: &Batch) -> Check {
             Row::Account { user, row: value } => {
                 at_home(bay, BayId::of_user(*user), row)?;
                 oracle.accounts.insert(*user);
+                if value.policy.hides_receipts {
+                    oracle.hides.insert(*user);
+                } else {
+                    oracle.hides.remove(user);
+                }
                 let before = oracle.not_before.insert(*user, value.not_before_ms);
                 if before.is_some_and(|before| before > value.not_before_ms) {
                     broken!("{user}: tokens of before {before:?} are good again: {value:?}");

@@ -1,7 +1,9 @@
 //! What must hold once nothing goes wrong any more and everything has come to rest.
 
-use protocol::commit::Interval;
-use protocol::query::{Answer, JoinedItem, PageBounds, Query};
+use std::collections::BTreeMap;
+
+use protocol::commit::{DRAFT_TAG, HIDDEN_TAG, Interval, Note, Notify, PREFS_TAG, Prefs};
+use protocol::query::{Answer, JoinedItem, ListOrder, Noted, PageBounds, Query};
 use protocol::{ChannelId, Generation, Seq, UserId};
 use shard::Holds;
 use storage::Tier;
@@ -74,6 +76,7 @@ pub fn at_rest(world: &mut World) -> Check {
     for user in world.users.clone() {
         inbox(&world.oracle, user)?;
         own_list(world, user)?;
+        notes(world, user)?;
     }
     for device in world.devices.iter().filter(|device| !device.retired) {
         holds_everything(&world.oracle, device)?;
@@ -198,6 +201,76 @@ fn history(world: &World, channel: ChannelId) -> Check {
         }
     }
     Ok(())
+}
+
+/// What the store says that a user has noted is what the messages of the own channel say, one after the other.
+fn notes(world: &World, user: UserId) -> Check {
+    let expected = world.oracle.notes(user);
+    let mut found = BTreeMap::new();
+    let page = PageBounds { messages: u32::MAX, bytes: usize::MAX };
+    for hidden in [false, true] {
+        let query = Query::Notes { user, hidden, about: None, after: (ChannelId(0), 0), page };
+        match world.disk.store().read(&query, Tier::Any) {
+            Ok(Some(Answer::Notes { notes: Noted::Drafts(drafts), more: false })) => {
+                found.extend(drafts.iter().map(|(about, thread, frame)| {
+                    let seq = frame.read_stamp().map_or(Seq(0), |stamp| stamp.seq);
+                    let note = Note::Draft { about: *about, thread: *thread, is_empty: false };
+                    ((DRAFT_TAG, *about, Some(thread.0)), (seq, note))
+                }));
+            }
+            Ok(Some(Answer::Notes { notes: Noted::Hidden(hidden), more: false })) => {
+                found.extend(hidden.iter().map(|(about, at, (from, through))| {
+                    let note = Note::Hidden { about: *about, from: *from, through: *through };
+                    ((HIDDEN_TAG, *about, Some(at.0)), (*at, note))
+                }));
+            }
+            other => broken!("what {user} has noted cannot be read: {other:?}"),
+        }
+    }
+    let without_prefs = expected.iter().filter(|((tag, ..), _)| *tag != PREFS_TAG);
+    if !without_prefs.clone().eq(found.iter()) {
+        let expected: Vec<_> = without_prefs.collect();
+        broken!("{user} has noted {found:?}, the messages say {expected:?}");
+    }
+    prefs(world, user, &expected)
+}
+
+/// The list of channels shows the prefs that the messages of the own channel say.
+fn prefs(
+    world: &World,
+    user: UserId,
+    expected: &BTreeMap<(u8, ChannelId, Option<u64>), (Seq, Note)>,
+) -> Check {
+    let mut after = ChannelId(0);
+    loop {
+        let query = Query::Listing { user, order: ListOrder::Id(after), limit: 500 };
+        let Ok(Some(Answer::Listing(listing))) = world.disk.store().read(&query, Tier::Any) else {
+            broken!("the channels of {user} cannot be read");
+        };
+        for (item, detail) in &listing.items {
+            let noted = expected.get(&(PREFS_TAG, item.channel, None));
+            let said = match noted {
+                Some((_, Note::Prefs { prefs, .. })) => *prefs,
+                _ => Prefs::default(),
+            };
+            let shown = Prefs {
+                muted_until_ms: detail.muted_until_ms,
+                pinned: detail.pinned,
+                marked_unread: detail.marked_unread,
+                notify: Notify::from_number(detail.notify).unwrap_or_default(),
+                archived: detail.archived,
+            };
+            let has_draft =
+                expected.keys().any(|(tag, about, _)| (*tag, *about) == (DRAFT_TAG, item.channel));
+            if shown != said || detail.has_draft != has_draft {
+                broken!("{user} sees {shown:?} of {:?}, the messages say {said:?}", item.channel);
+            }
+            after = item.channel;
+        }
+        if !listing.more {
+            return Ok(());
+        }
+    }
 }
 
 /// The user's own list names every channel that the user was ever in: the newest interval, how far the user has read, what

@@ -507,6 +507,8 @@ fn lost(hop: Hop) -> Option<Hop> {
             }
             Some(Hop::Deliver { spans })
         }
+        // Nobody is promised an offer.
+        Hop::Offer(_) => None,
         // It is said again.
         Hop::Applied { .. } | Hop::Pressure { on: true, .. } => None,
         other => Some(other),

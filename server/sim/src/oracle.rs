@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use client::session::Known;
 use protocol::body::message::{self, Change, Message};
 use protocol::body::talk::Talk;
-use protocol::commit::Interval;
+use protocol::commit::{Interval, Note, PositionRow};
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
@@ -75,12 +75,16 @@ pub struct History {
     pub facts: Vec<Fact>,
     keys: HashMap<(UserId, SendId), Seq>,
     members: BTreeMap<UserId, Stays>,
-    /// How far everybody has read.
-    positions: BTreeMap<UserId, Seq>,
+    /// How far everybody has come.
+    positions: BTreeMap<UserId, PositionRow>,
     /// A group's names, each with the seq that gave it.
     names: Vec<(Seq, String)>,
     /// What texts are about, besides their words.
     pub(crate) talks: BTreeMap<Seq, Talk>,
+    /// What its messages note, in an own channel; by seq.
+    notes: BTreeMap<Seq, Note>,
+    /// What rows say that they note.
+    rows: BTreeMap<Seq, Note>,
 }
 
 /// A user's durable pointers.
@@ -135,6 +139,10 @@ pub struct Oracle {
     pub logs: Vec<Log>,
     /// How often one user may join one group.
     pub stays_max: u32,
+    /// Who shows nobody how far it has come, durably.
+    pub hides: HashSet<UserId>,
+    /// The most that devices of a user said was delivered, in whatever life.
+    pub(crate) marked: HashMap<(ChannelId, UserId), Seq>,
     offered: HashMap<(ChannelId, UserId, SendId), Offered>,
 }
 
@@ -165,6 +173,8 @@ impl Default for Oracle {
             said_no: HashSet::new(),
             logs: BayId::all().map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
+            hides: HashSet::new(),
+            marked: HashMap::new(),
             offered: HashMap::new(),
         }
     }
@@ -201,7 +211,8 @@ impl Oracle {
         }
         let not_before_asked = std::mem::take(&mut self.not_before_asked);
         let said_no = std::mem::take(&mut self.said_no);
-        *self = Self { generation, offered, removing, not_before_asked, said_no, ..backup };
+        let marked = std::mem::take(&mut self.marked);
+        *self = Self { generation, offered, removing, not_before_asked, said_no, marked, ..backup };
     }
 
     /// Whether a device holds what is durable there.
@@ -215,6 +226,7 @@ impl Oracle {
 
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
+        self.mark_offered(user, frame);
         if let Some(channel) = message::channel_of(frame) {
             let bans = self.bans_against(channel, user);
             let first = || Offered { bans, ..Offered::default() };
@@ -228,7 +240,8 @@ impl Oracle {
 
     /// The bans that keep `user` from writing to the other of a direct channel now.
     fn bans_against(&self, channel: ChannelId, user: UserId) -> Vec<u64> {
-        let Some((small, large)) = channel.users() else { return Vec::new() };
+        // Nobody is asked about oneself.
+        let Some((small, large)) = channel.users().filter(|(a, b)| a != b) else { return Vec::new() };
         let other = if user == small { large } else { small };
         [(other, Some(user)), (other, None)].iter().filter_map(|ban| self.bans.get(ban).copied()).collect()
     }
@@ -237,6 +250,9 @@ impl Oracle {
     #[must_use]
     pub fn may_need_consent(&self, channel: ChannelId, user: UserId) -> bool {
         let Some((small, large)) = channel.users() else { return true };
+        if small == large {
+            return false;
+        }
         let other = if user == small { large } else { small };
         self.said_no.contains(&(other, Some(user))) || self.said_no.contains(&(other, None))
     }
@@ -397,6 +413,40 @@ impl Oracle {
         Ok(())
     }
 
+    /// Adds a durable row of what a user has noted.
+    pub(crate) fn add_note(&mut self, user: UserId, seq: Seq, note: &Note) {
+        self.channels.entry(ChannelId::own(user)).or_default().rows.insert(seq, *note);
+    }
+
+    /// Whether the row of what a message notes became durable with it.
+    ///
+    /// # Errors
+    /// It did not, or says something else.
+    pub(crate) fn is_noted(&self, channel: ChannelId, seq: Seq) -> Check {
+        let Some(history) = self.channels.get(&channel) else { return Ok(()) };
+        let (says, row) = (history.notes.get(&seq), history.rows.get(&seq));
+        if says != row {
+            broken!("{channel:?} {seq}: the message notes {says:?}, its row {row:?}");
+        }
+        Ok(())
+    }
+
+    /// What a user has noted, as the messages of the own channel say one after the other; by the place of its row.
+    #[must_use]
+    pub fn notes(&self, user: UserId) -> BTreeMap<(u8, ChannelId, Option<u64>), (Seq, Note)> {
+        let mut noted = BTreeMap::new();
+        let history = self.channels.get(&ChannelId::own(user));
+        for (seq, note) in history.into_iter().flat_map(|history| &history.notes) {
+            let (at, value) = note.place(*seq);
+            let place = (note.tag(), note.about(), at);
+            match value {
+                Some(_) => drop(noted.insert(place, (*seq, *note))),
+                None => drop(noted.remove(&place)),
+            }
+        }
+        noted
+    }
+
     /// Adds a durable pointer.
     ///
     /// # Errors
@@ -429,11 +479,12 @@ impl Oracle {
         self.inboxes.get(&user).is_some_and(|inbox| inbox.held.contains(&(channel, seq)))
     }
 
-    /// Adds a durable read position.
+    /// Adds a durable position.
     ///
     /// # Errors
     /// Of a member, of what is durable, and forward.
-    pub(crate) fn add_position(&mut self, channel: ChannelId, user: UserId, read: Seq) -> Check {
+    pub(crate) fn add_position(&mut self, channel: ChannelId, user: UserId, row: PositionRow) -> Check {
+        let PositionRow { read, delivered, .. } = row;
         let head = self.head(channel);
         let inside = match channel.users() {
             Some((small, large)) => user == small || user == large,
@@ -442,22 +493,26 @@ impl Oracle {
         if !inside || head == Seq(0) {
             broken!("{user} has read {channel:?} to {read} from outside");
         }
-        if read > head {
-            broken!("{user} has read {channel:?} to {read}, durable is {head}");
+        if read > head || delivered > head {
+            broken!("{user} has come to {row:?} in {channel:?}, durable is {head}");
         }
-        let before = self.position(channel, user);
-        if read <= before {
-            broken!("{user} has read {channel:?} to {read}, and to {before} before");
+        let before = self.mark(channel, user);
+        // The same row again is no fault: whether others are shown it may have changed twice before it was written.
+        if read < before.read || delivered < before.delivered {
+            broken!("{user} has come to {row:?} in {channel:?}, and to {before:?} before");
         }
-        self.channels.entry(channel).or_default().positions.insert(user, read);
+        let marked = self.marked.get(&(channel, user)).copied().unwrap_or_default();
+        if delivered > read.max(marked) {
+            broken!("{user} holds {channel:?} to {delivered}, and said {marked}");
+        }
+        self.channels.entry(channel).or_default().positions.insert(user, row);
         Ok(())
     }
 
     /// How far a user has read a channel; 0 for nothing.
     #[must_use]
     pub fn position(&self, channel: ChannelId, user: UserId) -> Seq {
-        let history = self.channels.get(&channel);
-        history.and_then(|history| history.positions.get(&user)).copied().unwrap_or_default()
+        self.mark(channel, user).read
     }
 
     /// A group's name behind a message; empty for a direct channel.
@@ -500,6 +555,10 @@ impl Oracle {
 }
 
 impl History {
+    pub(crate) fn row(&self, user: UserId) -> PositionRow {
+        self.positions.get(&user).copied().unwrap_or_default()
+    }
+
     fn role(&self, user: UserId) -> Option<u8> {
         self.members.get(&user).filter(|row| row.is_member()).map(|row| row.role)
     }
@@ -509,8 +568,8 @@ impl History {
             broken!("{channel:?} {seq}: {fact:?} cannot be read");
         };
         let change = message.change();
-        if let Some((small, large)) = channel.users() {
-            let may = change.is_none() && (fact.sender == small || fact.sender == large);
+        if let Some(users) = channel.users() {
+            let may = self.replay_direct(users, seq, fact, change);
             return if may { Ok(()) } else { Err(format!("{channel:?} {seq}: {fact:?} has no place there")) };
         }
         if let Some(Change::Begins { name, members }) = change {
@@ -540,12 +599,13 @@ impl History {
                 message::ROLE_ADMIN
             }
             Some(Change::Role { .. }) => message::ROLE_OWNER,
+            Some(Change::Notes(_)) => broken!("{channel:?} {seq}: {fact:?} notes something in a group"),
         };
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         match change {
-            None | Some(Change::Begins { .. } | Change::Accepts) => {}
+            None | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_)) => {}
             Some(Change::Invites(users)) => {
                 for user in users {
                     if self.role(user).is_some() {
@@ -575,6 +635,25 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Whether a message may stand in a direct channel, or in a user's own, which also takes notes.
+    fn replay_direct(
+        &mut self,
+        (small, large): (UserId, UserId),
+        seq: Seq,
+        fact: &Fact,
+        change: Option<Change>,
+    ) -> bool {
+        let is_party = fact.sender == small || fact.sender == large;
+        match change {
+            None => is_party,
+            Some(Change::Notes(note)) if small == large => {
+                self.notes.insert(seq, note);
+                is_party
+            }
+            Some(_) => false,
+        }
     }
 
     fn join(&mut self, user: UserId, seq: Seq, role: u8) {

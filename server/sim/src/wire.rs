@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use protocol::body::list::ChannelsV2;
 use protocol::body::message::channel_of;
+use protocol::body::own::Notes;
 use protocol::body::read;
 use protocol::body::session::{Done, Reject, Welcome};
 use protocol::body::sync::{Channels, Complete, HistoryPage, MarkRead, Members, SendAck};
@@ -12,7 +14,7 @@ use protocol::hello::Hello;
 use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, Seq, UserId};
 
 use crate::broken;
-use crate::oracle::{Check, Oracle};
+use crate::oracle::{Check, Fact, Oracle};
 
 /// What one connection was promised so far.
 #[derive(Debug)]
@@ -164,6 +166,9 @@ impl Watch {
             Kind::MENTIONS => self.mentions(oracle, frame),
             Kind::MEMBERS => self.members(oracle, frame),
             Kind::CHANNELS => self.channels(oracle, frame),
+            Kind::RECEIPTS => oracle.check_receipts(self.user, frame),
+            Kind::TYPING => oracle.check_typing(self.user, frame),
+            Kind::NOTES => self.notes(frame),
             Kind::REJECT => self.reject(oracle, frame),
             Kind::GOING_AWAY => {
                 self.going_away = true;
@@ -388,7 +393,45 @@ impl Watch {
         Ok(())
     }
 
+    fn notes(&self, frame: &Frame) -> Check {
+        let Some(body) = read::<Notes>(frame) else { broken!("unreadable Notes") };
+        let rises = |places: Vec<(u128, u64)>| places.windows(2).all(|pair| pair[0] < pair[1]);
+        let drafts = body.drafts.iter().map(|draft| (draft.about, draft.thread)).collect();
+        let hidden = body.hidden.iter().map(|range| (range.about, range.at)).collect();
+        if !rises(drafts) || !rises(hidden) || body.drafts.iter().any(|draft| draft.text.is_empty()) {
+            broken!("{body:?} for {} in no order, or a draft without a text", self.user);
+        }
+        Ok(())
+    }
+
+    /// What version 2 says besides: of the same channels, each once, and as of what is durable.
+    fn listing(&self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<ChannelsV2>(frame) else { return Ok(()) };
+        let channels: HashSet<u128> = body.items.iter().map(|item| item.channel).collect();
+        if channels.len() != body.items.len() || body.details.len() != body.items.len() {
+            broken!("{body:?} for {} names a channel twice, or not all of each", self.user);
+        }
+        if body.through > oracle.inbox_head(self.user) || body.next > body.through + 1 {
+            broken!("{body:?} for {}: the inbox ends at {}", self.user, oracle.inbox_head(self.user));
+        }
+        for (item, detail) in body.items.iter().zip(&body.details) {
+            let fact = oracle.fact(ChannelId(item.channel), Seq(detail.last_seq));
+            let is_it = |fact: &Fact| {
+                (fact.sender.0, fact.time_ms, fact.kind.0)
+                    == (detail.last_sender, detail.last_ms, detail.last_kind)
+            };
+            let is_readable = oracle.may_read(ChannelId(item.channel), self.user, Seq(detail.last_seq));
+            if detail.last_seq > 0
+                && (!fact.is_some_and(is_it) || !is_readable || detail.last_seq > item.head)
+            {
+                broken!("{detail:?} of {item:?} for {}: durable is {fact:?}", self.user);
+            }
+        }
+        Ok(())
+    }
+
     fn channels(&self, oracle: &Oracle, frame: &Frame) -> Check {
+        self.listing(oracle, frame)?;
         let Some(body) = read::<Channels>(frame) else { broken!("unreadable Channels") };
         for item in &body.items {
             let channel = ChannelId(item.channel);

@@ -165,6 +165,7 @@ impl World {
         }
         self.heal()?;
         self.settle()?;
+        self.ask_receipts()?;
         self.count();
         self.tally.unread = self.disk.unread;
         if let (Some(node), _, mut scene) = self.parts() {
@@ -175,7 +176,7 @@ impl World {
 
     /// What is sent still takes its time where much waits and a shard takes little at once; so the steps are counted from the last
     /// message on, of which there is an end.
-    fn settle(&mut self) -> Check {
+    pub(crate) fn settle(&mut self) -> Check {
         let (mut steps, mut messages) = (0, self.oracle.messages());
         while steps < SETTLE_STEPS {
             let idle = self.is_idle();

@@ -12,6 +12,7 @@ pub(super) fn run(config: &Config, out: &mut impl Write) -> Result<ExitCode, Box
     // Opening locks the directory, so a running server is refused before anything is written.
     let store = Store::open(&config.data, &config.storage())?;
     store.renew()?;
+    super::search::remove(&config.data)?;
     writeln!(out, "every inbox has a new generation: every device reads its channels anew")?;
     Ok(ExitCode::SUCCESS)
 }

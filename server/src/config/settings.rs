@@ -285,6 +285,8 @@ settings! {
     "own_family_messages", "N", "A channel of so many messages gets a RocksDB family of its own, while fewer than 64 have one; 1: every channel; none: by command alone [none]",
         "1 to 1000000000000, or none",
         |config, text| config.own_family_messages => or_none(text, |text| number(text, 1, 1_000_000_000_000));
+    "search", "BOOL", "Messages are found by their words: an index in data/search follows what is stored; it is made again if it is removed [true]", "true or false",
+        |config, text| config.search => text.parse().ok();
     "log", "LEVEL", "What is logged to stderr; SIGHUP reads it again [info]", "off, error, warn, info, debug or trace",
         |config, text| config.log => match text {
             "off" | "error" | "warn" | "info" | "debug" | "trace" => text.parse().ok(),

@@ -144,6 +144,8 @@ fn the_directory_of_format_2_opens_and_shows_what_was_said() {
     let mut node = Node::start_in(&data, 2, &[]);
     let (found, wanted) = (shown(&node), std::fs::read_to_string(told()).unwrap());
     for (found, wanted) in found.lines().zip(wanted.lines()) {
+        // What came to the answers since: nobody had chosen it then.
+        let found = found.replace(r#""receipts":"everyone","#, "");
         assert_eq!(found, wanted);
     }
     assert_eq!(found.lines().count(), wanted.lines().count());

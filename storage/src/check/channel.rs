@@ -9,6 +9,7 @@ use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{BayId, ChannelId, Frame, SendId, Seq, Stamp, UserId};
 
+use super::derived::{self, Notes};
 use super::log::Coverage;
 use super::stream::Stream;
 use super::{Check, Severity, last_begun, name, talk};
@@ -42,6 +43,8 @@ struct Replayed {
     seen: HashMap<(UserId, SendId), Sighting>,
     name: String,
     members: BTreeMap<UserId, Intervals>,
+    /// What a user's own channel says.
+    notes: Notes,
     /// The name with which each stay ended.
     names: BTreeMap<(UserId, Seq), String>,
 }
@@ -149,6 +152,7 @@ impl Replayed {
             name: String::new(),
             members: BTreeMap::new(),
             names: BTreeMap::new(),
+            notes: Notes::default(),
         }
     }
 
@@ -235,12 +239,17 @@ impl Replayed {
         let (seq, sender) = (stamp.seq, stamp.sender);
         let change = message.and_then(|message| message.change());
         if let Some((a, b)) = self.channel.users() {
-            if message.is_none() || change.is_some() || (sender != a && sender != b) {
+            let is_note = matches!(change, Some(Change::Notes(_)));
+            let has_place = change.is_none() || (is_note && a == b);
+            if message.is_none() || !has_place || (sender != a && sender != b) {
                 self.broken(
                     check,
                     seq,
                     &format!("not from one of its two users, or no text; sender {sender}"),
                 );
+            }
+            if let Some(Change::Notes(note)) = change.filter(|_| a == b) {
+                self.notes.take(seq, &note);
             }
             return;
         }
@@ -264,7 +273,7 @@ impl Replayed {
             Some(Change::Leaves) => self.leave(seq, sender),
             Some(Change::Name(name)) => self.name = name,
             // Roles stand in rows of members; who may give one is the core's to say.
-            None | Some(Change::Role { .. }) => {}
+            None | Some(Change::Role { .. } | Change::Notes(_)) => {}
         }
         if self.members.get(&sender).is_none_or(|member| !member.holds(seq)) {
             self.broken(check, seq, &format!("its sender {sender} was no member"));
@@ -318,6 +327,10 @@ impl Replayed {
             return Ok(());
         };
         let always = Intervals::for_ever();
+        if a == b {
+            derived::notes(check, bay, a, &self.notes)?;
+            return self.listed(check, coverage, a, &always);
+        }
         self.listed(check, coverage, a, &always)?;
         self.listed(check, coverage, b, &always)
     }
@@ -441,7 +454,7 @@ fn one_member(
         None if intervals.is_empty() => check.broken(bay, format!("{whose}: without an interval")),
         _ => {}
     }
-    let PositionRow { read, delivered } = found.position;
+    let PositionRow { read, delivered, .. } = found.position;
     if read.max(delivered) > head {
         let what = format!("{whose} has read {read} and received {delivered}, its head is {head}");
         check.report(Severity::Lost, bay, what);

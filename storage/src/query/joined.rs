@@ -35,7 +35,7 @@ pub(super) fn page(
 
 /// One channel as its user may see it. Name and head are read before the stay: what the stay says of its end is then at
 /// least as new, so that no later name is shown to who has left, however far the user's home is behind.
-fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> Found<JoinedItem> {
+pub(super) fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> Found<JoinedItem> {
     let (channel, joined) = (listed.channel, listed.joined.unwrap_or_default());
     let is_direct = channel.users().is_some();
     let group = if is_direct { None } else { view.channel(channel)? };
@@ -54,7 +54,7 @@ fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut Budget) -> 
 }
 
 /// The first `limit` channels and, if there is one, the next. The end of a stay alone is not a row of the list.
-fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
+pub(super) fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
     let family = Family::Joined;
     let mut listed: Vec<Listed> = Vec::new();
     let range = (&key::joined(user, from), &key::user(user));

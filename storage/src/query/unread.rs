@@ -26,6 +26,12 @@ impl Budget {
         Self { messages: PAGE_MESSAGES_MAX, bytes: PAGE_BYTES_MAX }
     }
 
+    /// So much was looked at.
+    pub(super) fn spend(&mut self, messages: usize, bytes: usize) {
+        self.messages = self.messages.saturating_sub(messages);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// Whether another channel may be counted.
     pub(super) fn is_enough(&self) -> bool {
         self.messages >= UNREAD_MESSAGES_MAX && self.bytes >= UNREAD_BYTES_MAX
@@ -50,7 +56,6 @@ pub(super) fn count(
         read += u64::from(stamp.sender == user || !frame.kind().counts_as_unread());
         messages < UNREAD_MESSAGES_MAX && bytes < UNREAD_BYTES_MAX
     })?;
-    budget.messages = budget.messages.saturating_sub(messages);
-    budget.bytes = budget.bytes.saturating_sub(bytes);
+    budget.spend(messages, bytes);
     Ok(all.saturating_sub(read))
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use protocol::body::encode;
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
+    AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText,
 };
 use protocol::body::talk::Talk;
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
@@ -117,9 +118,13 @@ impl World {
         self.time_ms += 3;
         let frame = frame.clone().stamp(Stamp { seq, time_ms: self.time_ms, sender });
         let bay = BayId::of_channel(channel);
+        let note = Change::read(&frame);
         let thread = Talk::read(&frame).and_then(|talk| talk.thread);
         let mut rows = vec![Row::Message { channel, seq, frame }];
         rows.extend(thread.map(|root| Row::Thread { channel, root, seq }));
+        if let Some(Change::Notes(note)) = note {
+            rows.push(Row::Note { user: sender, seq, note });
+        }
         if let Some(group) = self.groups.get(&channel) {
             rows.push(Row::Channel { channel, row: ChannelRow { name: group.name.clone() } });
             for (user, member) in &group.members {

@@ -65,6 +65,8 @@ pub struct Privacy {
     pub add: Option<Audience>,
     /// Who may see more than the name.
     pub see: Option<Audience>,
+    /// Who is shown how far the user has come in channels: everyone or nobody. With nobody the user is shown nobody's.
+    pub receipts: Option<Audience>,
 }
 
 impl Account {
@@ -128,7 +130,8 @@ impl Account {
     /// # Errors
     /// The token is no good, or there was no answer.
     pub async fn set_privacy(&self, token: &str, wanted: Privacy) -> Result<Privacy, AccountError> {
-        let parts = [("message", wanted.message), ("add", wanted.add), ("see", wanted.see)];
+        let Privacy { message, add, see, receipts } = wanted;
+        let parts = [("message", message), ("add", add), ("see", see), ("receipts", receipts)];
         let named = parts.iter().filter_map(|(part, audience)| Some(((*part).to_owned(), (*audience)?)));
         let body: Map<String, Value> = named.map(|(part, of)| (part, of.word().into())).collect();
         Ok(privacy(&self.ask(Method::PATCH, "/v1/privacy", Some(token), Some(body.into())).await?))
@@ -146,5 +149,5 @@ impl Account {
 
 fn privacy(answer: &Value) -> Privacy {
     let part = |part: &str| answer.get(part).and_then(Value::as_str).and_then(Audience::from_word);
-    Privacy { message: part("message"), add: part("add"), see: part("see") }
+    Privacy { message: part("message"), add: part("add"), see: part("see"), receipts: part("receipts") }
 }

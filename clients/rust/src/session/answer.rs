@@ -1,12 +1,16 @@
 //! What each frame of the server does to a session.
 
+use protocol::body::list::{ChannelsV2, HistoryPageV2};
+use protocol::body::marks::{Receipts, Typing};
+use protocol::body::own::Notes;
 use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
-use protocol::body::{encode, read};
+use protocol::body::{Body, encode, read};
 use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
 
-use super::event::{About, Event, History, Message, RequestId, read_message};
+use super::event::{About, ChannelList, Event, History, Message, Place, RequestId, read_message};
+use super::marks::UNANSWERED;
 use super::pace::Pace;
 use super::{OpenPage, Session, State, talk};
 
@@ -52,6 +56,20 @@ impl Session {
                     self.take_done(id, done);
                 }
             }
+            Kind::TYPING => {
+                if let Some(typing) = read::<Typing>(frame) {
+                    self.take_typing(&typing);
+                }
+            }
+            Kind::RECEIPTS if id == 0 => {
+                let told = |Receipts { channel, items, .. }| Event::Receipts {
+                    request: None,
+                    channel: ChannelId(channel),
+                    items,
+                    more: false,
+                };
+                self.events.extend(read(frame).map(told));
+            }
             _ => self.take_page(id, frame),
         }
     }
@@ -63,11 +81,26 @@ impl Session {
             Kind::HISTORY_PAGE => return self.begin_page(id, frame),
             Kind::THREAD => return self.begin_thread(id, frame),
             Kind::MENTIONS => read(frame).map(|page| talk::mentions(request, page)),
+            Kind::CHANNELS if frame.header().version >= ChannelsV2::VERSION => {
+                read(frame).map(|page| Event::List { request, list: list(page) })
+            }
             Kind::CHANNELS => {
                 read(frame).map(|Channels { items, more }| Event::Channels { request, items, more })
             }
+            Kind::NOTES => read(frame).map(|Notes { drafts, hidden, more }| Event::Notes {
+                request,
+                drafts,
+                hidden,
+                more,
+            }),
             Kind::MEMBERS => read(frame).map(|Members { channel, items, more }| Event::Members {
                 request,
+                channel: ChannelId(channel),
+                items,
+                more,
+            }),
+            Kind::RECEIPTS => read(frame).map(|Receipts { channel, items, more }| Event::Receipts {
+                request: Some(request),
                 channel: ChannelId(channel),
                 items,
                 more,
@@ -84,7 +117,8 @@ impl Session {
         if !self.requests.is_written(id, Kind::GET_HISTORY) {
             return;
         }
-        self.page = read(frame).map(|head| OpenPage::new(RequestId(id), &head));
+        let place = read(frame).map(|page: HistoryPageV2| place(&page));
+        self.page = read(frame).map(|head| OpenPage::new(RequestId(id), &head, place));
         if self.page.as_ref().is_some_and(|page| page.left == 0) {
             self.end_page();
         }
@@ -120,6 +154,7 @@ impl Session {
             let is_new = self.cursor.generation == Generation(0) && start == InboxSeq(0);
             self.cursor = Cursor { generation, at: start };
             self.seen.clear();
+            self.forget_marks();
             self.clock.cursor_known(self.cursor);
             if !is_new {
                 self.events.push_back(Event::Resync { generation, at: start });
@@ -158,6 +193,7 @@ impl Session {
         if self.is_own_pending(&message) {
             self.tell_ack(message.send_id, message.channel, message.seq, message.time_ms);
         } else if is_new {
+            self.is_delivered(&message, frame.kind().counts_as_unread());
             self.events.push_back(Event::Message(message));
         }
     }
@@ -232,6 +268,10 @@ impl Session {
         if Code::from_number(reject.code) == Some(Code::Rate) {
             self.pace.refused(self.now_ms);
         }
+        if id == UNANSWERED {
+            // Of what nobody waits for: the next one says more.
+            return;
+        }
         let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));
         if self.is_about_token(&reject) && self.pending.hold_from(SendId(id), u64::MAX) {
             self.events.push_back(Event::TokenDue);
@@ -272,7 +312,7 @@ impl Session {
 }
 
 impl OpenPage {
-    pub(super) fn new(request: RequestId, head: &HistoryPage) -> Self {
+    pub(super) fn new(request: RequestId, head: &HistoryPage, place: Option<Place>) -> Self {
         let history = History {
             request,
             channel: ChannelId(head.channel),
@@ -280,10 +320,22 @@ impl OpenPage {
             to: Seq(head.to),
             head: Seq(head.head),
             more: head.more,
+            place,
             messages: Vec::new(),
         };
         Self { history, thread: None, left: head.count.min(PAGE_MESSAGES_MAX) }
     }
+}
+
+fn place(page: &HistoryPageV2) -> Place {
+    Place { pivot: Seq(page.pivot), more_before: page.more_before, more_after: page.more_after }
+}
+
+fn list(page: ChannelsV2) -> ChannelList {
+    let ChannelsV2 { generation, through, next, needs_snapshot, details, items, more } = page;
+    let cursor = |at| Cursor { generation: Generation(generation), at: InboxSeq(at) };
+    let items = items.into_iter().zip(details).collect();
+    ChannelList { items, through: cursor(through), next: cursor(next), needs_snapshot, more }
 }
 
 /// Which request a page answers.
@@ -291,6 +343,8 @@ fn asked_by(answer: Kind) -> Kind {
     match answer {
         Kind::CHANNELS => Kind::GET_CHANNELS,
         Kind::MEMBERS => Kind::GET_MEMBERS,
+        Kind::RECEIPTS => Kind::GET_RECEIPTS,
+        Kind::NOTES => Kind::GET_NOTES,
         Kind::MENTIONS => Kind::GET_MENTIONS,
         other => other,
     }

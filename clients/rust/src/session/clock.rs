@@ -149,8 +149,9 @@ impl Session {
         };
         let tokens = self.next_turn().map(|(_, cost)| self.pace.ready_at(self.now_ms, cost));
         // A wait that is over shows in `poll_transmit`, not here.
-        let holds = [sends, asks, tokens].into_iter().flatten().filter(|at| *at > self.now_ms);
-        holds.chain(self.clock.next_deadline()).min()
+        let holds =
+            [sends, asks, tokens, self.mark_at()].into_iter().flatten().filter(|at| *at > self.now_ms);
+        holds.chain(self.clock.next_deadline()).chain(self.marks.typing_ends_at()).min()
     }
 
     /// Time has come to `now_ms`.
@@ -168,6 +169,7 @@ impl Session {
         if is_due(&mut self.clock.token_due_ms, now_ms) {
             self.events.push_back(Event::TokenDue);
         }
+        self.end_typing();
         self.tell_cursor_if_due();
         if self.clock.heartbeat_at().is_some_and(|at| at <= now_ms) {
             self.beat(2 * self.clock.heartbeat_ms);

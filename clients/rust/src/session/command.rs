@@ -1,6 +1,7 @@
 //! What an app asks of its session. Every command is checked as the server would check it, so what is refused here
 //! never crosses the wire; it can be given at any time, connected or not.
 
+use protocol::body::marks::GetReceipts;
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
     SetRole,
@@ -172,7 +173,10 @@ impl Session {
                 let text = "this send id is pending with other content";
                 return Err(Refusal::new(Code::Conflict, "send_id", text));
             }
-            None => self.pending.push(channel, frame),
+            None => {
+                self.has_sent(channel);
+                self.pending.push(channel, frame);
+            }
         }
         Ok(send_id)
     }
@@ -216,7 +220,17 @@ impl Session {
     /// # Errors
     /// As for [`Self::history`].
     pub fn mark_read(&mut self, channel: ChannelId, seq: Seq) -> Result<RequestId, Refusal> {
-        self.request(&MarkRead { channel: channel.0, seq: seq.0 })
+        let request = self.request(&MarkRead { channel: channel.0, seq: seq.0 })?;
+        self.marks.read(self.now_ms, channel, seq);
+        Ok(request)
+    }
+
+    /// Asks how far up to `limit` (1 to 500) members of a channel with a larger id than `after` have come.
+    ///
+    /// # Errors
+    /// As for [`Self::history`].
+    pub fn receipts(&mut self, channel: ChannelId, after: UserId, limit: u32) -> Result<RequestId, Refusal> {
+        self.request(&GetReceipts { channel: channel.0, after: after.0, limit })
     }
 
     pub(super) fn request<T: Body>(&mut self, body: &T) -> Result<RequestId, Refusal> {

@@ -1,10 +1,14 @@
 //! What a session tells its app, and what a message says.
 
+use protocol::body::list::ChannelDetail;
+use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
+use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::body::talk::Talk;
-use protocol::{ChannelId, Frame, Generation, InboxSeq, SendId, Seq, UserId};
+use protocol::commit::{Note, Prefs};
+use protocol::{ChannelId, Cursor, Frame, Generation, InboxSeq, SendId, Seq, UserId};
 
 use super::talk::{Mention, Thread};
 
@@ -75,6 +79,24 @@ pub enum Event {
         /// Whether more follow behind the last.
         more: bool,
     },
+    /// A page of the user's own channels with what a first screen shows.
+    List {
+        /// The answered request.
+        request: RequestId,
+        /// The page.
+        list: ChannelList,
+    },
+    /// A page of the user's drafts, or of what the user has hidden.
+    Notes {
+        /// The answered request.
+        request: RequestId,
+        /// Rising by channel and thread.
+        drafts: Vec<DraftItem>,
+        /// Rising by channel and `at`.
+        hidden: Vec<HiddenItem>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
     /// A page of a group's members.
     Members {
         /// The answered request.
@@ -85,6 +107,28 @@ pub enum Event {
         items: Vec<MemberItem>,
         /// Whether more follow behind the last.
         more: bool,
+    },
+    /// How far members of a channel have come: those who have come further, or a page that was asked for. Of whoever is
+    /// named this is the newest; the user itself is among them, so that its devices agree on what is unread.
+    Receipts {
+        /// The answered request; `None` for what comes by itself.
+        request: Option<RequestId>,
+        /// The channel.
+        channel: ChannelId,
+        /// Of a page rising by user.
+        items: Vec<ReceiptItem>,
+        /// Whether more follow behind the last of a page.
+        more: bool,
+    },
+    /// Somebody else types in a channel, or does so no more: it stopped, sent what it typed, was not heard for a while, or the
+    /// connection is gone.
+    Typing {
+        /// The channel.
+        channel: ChannelId,
+        /// Who.
+        user: UserId,
+        /// Whether it does.
+        types: bool,
     },
     /// A request with no other answer was carried out.
     Done(RequestId),
@@ -187,6 +231,31 @@ pub enum Content {
     Left,
     /// The group has this name now.
     Renamed(String),
+    /// In the user's own channel: how the user wants a channel to be shown and told of.
+    Prefs {
+        /// Which channel.
+        about: ChannelId,
+        /// How.
+        prefs: Prefs,
+    },
+    /// In the user's own channel: what the user is writing and has not sent.
+    Draft {
+        /// In which channel.
+        about: ChannelId,
+        /// The seq that the thread begins with; 0 for the channel itself.
+        thread: Seq,
+        /// The text; empty for none.
+        text: String,
+    },
+    /// In the user's own channel: messages that the user does not want to see any more.
+    Hidden {
+        /// Of which channel.
+        about: ChannelId,
+        /// The first.
+        from: Seq,
+        /// The last.
+        through: Seq,
+    },
     /// A member has this role now.
     Role {
         /// Who.
@@ -194,6 +263,32 @@ pub enum Content {
         /// [`protocol::body::message::ROLE_MEMBER`] and so on.
         role: u8,
     },
+}
+
+/// A page of the user's own channels with what a first screen shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelList {
+    /// In the order asked for.
+    pub items: Vec<(ChannelItem, ChannelDetail)>,
+    /// The page is as of this position of the inbox: ask for what changed behind it.
+    pub through: Cursor,
+    /// Where the next page of [`super::ListOrder::Recent`] begins.
+    pub next: Cursor,
+    /// Too much has changed to tell, or the inbox has another life: ask for all.
+    pub needs_snapshot: bool,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// Where a page around a place stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The seq that was asked for, or the next that may be read; above `head` when there is none.
+    pub pivot: Seq,
+    /// Whether more may be read before the page.
+    pub more_before: bool,
+    /// Whether more may be read behind it.
+    pub more_after: bool,
 }
 
 /// A window of a channel's history.
@@ -211,6 +306,8 @@ pub struct History {
     pub head: Seq,
     /// Whether the window holds more in the direction asked for.
     pub more: bool,
+    /// Of a page around a place.
+    pub place: Option<Place>,
     /// Rising by seq.
     pub messages: Vec<Message>,
 }
@@ -232,13 +329,17 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
-        SetRole,
+        AddMembers, CreateGroup, Hide, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+        SendText, SetDraft, SetPrefs, SetRole,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
+        SetDraft(body) => {
+            let (about, thread) = (ChannelId(body.about.to_native()), Seq(body.thread.to_native()));
+            return Some(Content::Draft { about, thread, text: body.text.as_str().to_owned() });
+        }
         AddMembers(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_) | LeaveGroup(_)
-        | RemoveMember(_) | RenameGroup(_) | SetRole(_) => message.change()?,
+        | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_) => message.change()?,
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },
@@ -249,5 +350,9 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
         Change::Leaves => Content::Left,
         Change::Name(name) => Content::Renamed(name),
         Change::Role { member, role } => Content::Role { member, role },
+        Change::Notes(Note::Prefs { about, prefs }) => Content::Prefs { about, prefs },
+        Change::Notes(Note::Hidden { about, from, through }) => Content::Hidden { about, from, through },
+        // A draft is read above, with its text.
+        Change::Notes(Note::Draft { .. }) => return None,
     })
 }

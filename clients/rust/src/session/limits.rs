@@ -30,6 +30,18 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 8;
 pub const CHANNELS_SEEN_MAX: usize = 4096;
 /// Separate runs of seqs known by acks only that one channel remembers.
 pub const ACKED_RUNS_MAX: usize = 2 * IN_FLIGHT_MAX;
+/// What was delivered is said after this pause, or with whatever is written before ...
+pub const DELIVERED_WAIT_MS: u64 = 1000;
+/// ... and so often of one channel.
+pub const DELIVERED_EVERY_MS: u64 = 1000;
+/// What was said so lately is said again on the next connection: a server that died had not written it.
+pub const DELIVERED_AGAIN_MS: u64 = 20_000;
+/// A user that goes on typing says so again after so long. The server lets one pass in 3 seconds.
+pub const TYPING_EVERY_MS: u64 = 4000;
+/// Somebody of whom nothing more is heard types at most so much longer, whatever the server says.
+pub const TYPING_EXPIRES_MS_MAX: u64 = 60_000;
+/// Channels in which the user types, and others who do, that are remembered.
+pub const TYPISTS_MAX: usize = 1024;
 /// A cursor that moved is told to the server at the latest after this pause ...
 pub const CURSOR_TELL_MS: u64 = 5000;
 /// ... or after so many positions.

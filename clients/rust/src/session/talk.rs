@@ -107,7 +107,7 @@ impl Session {
         self.page = protocol::body::read(frame).map(|head: Head| {
             let Head { channel, from, to, newest, count, more, .. } = head;
             let as_page = HistoryPage { channel, from, to, head: newest, count, more };
-            OpenPage { thread: Some(head), ..OpenPage::new(RequestId(id), &as_page) }
+            OpenPage { thread: Some(head), ..OpenPage::new(RequestId(id), &as_page, None) }
         });
         if self.page.as_ref().is_some_and(|page| page.left == 0) {
             self.end_page();

@@ -13,6 +13,8 @@ use super::limits::{IN_FLIGHT_MAX, PENDING_MAX, WELCOME_WAIT_MS};
 use super::{About, Config, Content, Event, Saved, Session, State};
 
 mod cut;
+mod marks;
+mod own;
 mod pace;
 mod reread;
 mod talk;
@@ -76,7 +78,14 @@ fn events(session: &mut Session) -> Vec<Event> {
     std::iter::from_fn(|| session.poll_event()).collect()
 }
 
+/// What is written, but for what was delivered: `marks.rs` looks at that.
 fn written(session: &mut Session) -> Vec<Frame> {
+    let mut frames = all_written(session);
+    frames.retain(|frame| frame.kind() != Kind::MARK_DELIVERED);
+    frames
+}
+
+fn all_written(session: &mut Session) -> Vec<Frame> {
     std::iter::from_fn(|| session.poll_transmit()).collect()
 }
 

@@ -4,7 +4,8 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{ChannelId, Cursor, DeviceId, UserId};
+use protocol::commit::Prefs;
+use protocol::{ChannelId, Cursor, DeviceId, Seq, UserId};
 use tokio::time::timeout;
 
 use super::Start;
@@ -135,10 +136,12 @@ impl Chat {
         &'a mut self,
         start: &'a Start,
         groups: &'a std::collections::BTreeMap<ChannelId, String>,
-        here: Option<ChannelId>,
+        (here, newest): (Option<ChannelId>, Option<Seq>),
+        prefs: &'a std::collections::BTreeMap<ChannelId, Prefs>,
     ) -> Desk<'a> {
-        let password = start.password.as_deref();
-        Desk { account: &start.account, client: &self.client, names: &mut self.names, password, groups, here }
+        let (password, now_ms) = (start.password.as_deref(), now_ms());
+        let Self { client, names, .. } = self;
+        Desk { account: &start.account, client, names, password, groups, here, newest, prefs, now_ms }
     }
 
     /// The next event.
@@ -157,6 +160,12 @@ impl Chat {
         drop(client);
         let _ = timeout(GOODBYE_WAIT, async { while events.next().await.is_ok() {} }).await;
     }
+}
+
+/// Milliseconds since the Unix epoch, on this machine's clock.
+pub(super) fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The next event; without a client none comes.
@@ -179,5 +188,8 @@ pub(super) fn kind(content: &Content) -> &'static str {
         Content::Left => "left",
         Content::Renamed(_) => "renamed",
         Content::Role { .. } => "role",
+        Content::Prefs { .. } => "prefs",
+        Content::Draft { .. } => "draft",
+        Content::Hidden { .. } => "hidden",
     }
 }

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::io;
 
 use protocol::body::message::{ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
-use protocol::{ChannelId, SendId, UserId};
+use protocol::commit::Prefs;
+use protocol::{ChannelId, SendId, Seq, UserId};
 
 use super::names::{Names, alike};
 use super::text::apart;
 use crate::account::{Account, AccountError};
 use crate::dial::{Client, ClientError};
+use crate::session::{Around, Content};
 
 mod account;
+mod own;
 mod talk;
 
 pub(super) use talk::marks;
@@ -28,6 +31,12 @@ pub(super) struct Desk<'a> {
     pub(super) groups: &'a BTreeMap<ChannelId, String>,
     /// The current conversation.
     pub(super) here: Option<ChannelId>,
+    /// The newest message there.
+    pub(super) newest: Option<Seq>,
+    /// How conversations are to be shown and told of.
+    pub(super) prefs: &'a BTreeMap<ChannelId, Prefs>,
+    /// Milliseconds since the Unix epoch.
+    pub(super) now_ms: u64,
 }
 
 /// What became of a command. Its words are safe to show.
@@ -45,6 +54,10 @@ pub(super) enum Outcome {
     Sent { send_id: SendId, channel: ChannelId },
     /// The same, and the person is no longer there.
     Left { send_id: SendId, channel: ChannelId },
+    /// The user notes something for all devices.
+    Noted { send_id: SendId, content: Content },
+    /// Messages around a place are to be shown.
+    Jump { channel: ChannelId, around: Around },
     /// The person is to show that the app holds this.
     Secret(Vec<String>),
     /// Something was asked, and its answer comes as an event.
@@ -85,9 +98,16 @@ impl Desk<'_> {
             "rename" => self.rename(rest).await,
             "join" => self.join(rest).await,
             "leave" => self.leave().await,
+            "saved" => Ok(self.saved()),
+            "mute" => self.mute(rest).await,
+            "pin-chat" => self.pin_chat(rest).await,
+            "draft" => self.draft(rest).await,
+            "hide" => self.hide(rest).await,
+            "jump" => self.jump(rest),
             "friends" => self.friends().await,
             "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
             "privacy" => self.privacy(rest).await,
+            "receipts" => self.receipts(rest).await,
             "devices" => self.devices(rest).await,
             "logout" => self.log_out().await,
             "reply" | "thread" | "mention" | "mentions" | "forward" => self.talk(word, rest).await,
@@ -118,9 +138,6 @@ impl Desk<'_> {
             }
             None => ChannelId::direct(self.client.user(), self.user(name).await?),
         };
-        if channel.users().is_some_and(|(a, b)| a == b) {
-            return Err(Trouble::said("that is you"));
-        }
         Ok(channel)
     }
 

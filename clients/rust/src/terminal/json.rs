@@ -15,7 +15,7 @@ use super::Start;
 use super::chat::{self, Chat, next};
 use super::input::Line;
 use super::names::alike;
-use crate::account::{AccountError, Extras};
+use crate::account::{AccountError, Audience, Extras, Privacy};
 use crate::dial::{ClientError, End};
 use crate::session::{RequestId, Session};
 
@@ -248,11 +248,25 @@ impl<W: Write> Json<W> {
             }
             Command::Do { action, send_id } => self.act(action, send_id, tag).await,
             Command::Ask(ask) => self.ask(ask, tag).await,
+            Command::Typing { target, types } => {
+                let chat = self.chat()?;
+                let channel = target.resolve(chat).await?;
+                Ok(chat.client.with_session(move |session| session.typing(channel, types)).await?)
+            }
+            Command::Receipts { shows } => self.show_receipts(shows, tag).await,
             Command::Quit => {
                 self.quit();
                 Ok(())
             }
         }
+    }
+
+    async fn show_receipts(&mut self, shows: bool, tag: &Tag) -> Result<(), Refused> {
+        let token = self.chat()?.client.token();
+        let receipts = Some(if shows { Audience::Everyone } else { Audience::Nobody });
+        self.start.account.set_privacy(&token, Privacy { receipts, ..Privacy::default() }).await?;
+        let done = self.write(mark(json!({ "event": "done", "cmd": tag.cmd }), tag));
+        done.map_err(|error| Refused::new("stopped", error.to_string()))
     }
 
     fn credentials(

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, Generation, SendId, Seq, UserId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -15,6 +16,7 @@ use super::input::{Line, is_terminal, read_lines};
 use super::text::{self, apart};
 use super::tty::{columns, set_echo};
 use super::{Start, TerminalError};
+use crate::session::Content;
 
 mod command;
 mod show;
@@ -28,6 +30,8 @@ const QUIT_WAIT: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(3600);
 /// Messages that `/history` shows.
 const HISTORY_LIMIT: u32 = 20;
+/// Conversations that `/channels` shows.
+const LIST_LIMIT: u32 = 100;
 /// Channels asked for at once.
 const CHANNELS_LIMIT: u32 = 500;
 
@@ -49,10 +53,18 @@ const HELP: &str = "\
   /mention NAME TEXT   say something to a, or a,b, or all, or online
   /mentions            what mentions you
   /forward NAME TEXT   pass on what NAME said
+  /channels            your conversations, the newest first
+  /saved               what you save for yourself
+  /mute [HOURS|off]    be told nothing of this conversation
+  /pin-chat [off]      keep this conversation at the top
+  /draft [TEXT]        keep a text for this conversation on all devices
+  /hide [NUMBER]       show a message to you no more, or FIRST-LAST; without one the last
+  /jump PLACE          what was said at a number, a day like 2026-11-27, or unread
   /friends             your friends, and who asks to be one
   /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
   /block NAME          take nothing from a person any more; /unblock NAME ends it
   /privacy [PART WHO]  who may message, add or see you: everyone, friends or nobody
+  /receipts [on|off]   whether others see what you have read, and you see it of them
   /devices             where you are logged in; /devices remove NUMBER ends one
   /signup [INVITE]     make the account of --user
   /login               log in again
@@ -73,6 +85,12 @@ pub(super) struct Person {
     current: Option<ChannelId>,
     /// Names of groups.
     groups: BTreeMap<ChannelId, String>,
+    /// How conversations are to be shown and told of.
+    prefs: BTreeMap<ChannelId, Prefs>,
+    /// The newest message of each that was told.
+    newest: HashMap<ChannelId, Seq>,
+    /// What was noted and is not acked.
+    noted: HashMap<SendId, Content>,
     /// Where `/history` goes on from.
     shown_from: HashMap<ChannelId, Seq>,
     /// What was said and is not acked.
@@ -120,6 +138,9 @@ impl Person {
             chat: None,
             current: None,
             groups: BTreeMap::new(),
+            prefs: BTreeMap::new(),
+            newest: HashMap::new(),
+            noted: HashMap::new(),
             shown_from: HashMap::new(),
             sends: HashMap::new(),
             shown_before: BTreeMap::new(),

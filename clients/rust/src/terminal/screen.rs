@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use protocol::{ChannelId, Cursor, UserId};
+use protocol::{ChannelId, Cursor, Seq, UserId};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{Event as Input, read};
@@ -19,13 +19,15 @@ use super::text::apart;
 use super::{Start, TerminalError, tty};
 use crate::account::Login;
 use crate::dial::{ClientError, End};
-use crate::session::Event;
+use crate::session::{Event, ListOrder, Session};
 
 mod draw;
 mod editor;
 mod keys;
 mod layout;
+mod marks;
 mod model;
+mod own;
 mod take;
 mod talk;
 mod work;
@@ -48,6 +50,10 @@ const INPUTS_WAITING_MAX: usize = 1024;
 const TURN_MAX: usize = 500;
 /// Channels and members asked for at once.
 const LIST_LIMIT: u32 = 500;
+/// Channels asked for at once, with what was said last.
+const LISTED_LIMIT: u32 = 200;
+/// Messages that a jump shows.
+const JUMP_LIMIT: u32 = 50;
 
 /// Why the screen is left.
 enum Leave {
@@ -186,17 +192,46 @@ impl Screen {
             Ask::History { channel, before, limit } => {
                 client.history(*channel, None, *before, *limit, true).await
             }
-            Ask::Channels { after } => client.channels(*after, LIST_LIMIT).await,
+            Ask::Channels { after } => {
+                let after = ListOrder::Id(*after);
+                let list = client.with_session(move |session| session.list(after, LISTED_LIMIT)).await;
+                list.and_then(|outcome| outcome.map_err(ClientError::Refused))
+            }
+            Ask::Around { channel, around } => {
+                let (channel, around) = (*channel, *around);
+                let jump = move |session: &mut Session| session.history_around(channel, around, JUMP_LIMIT);
+                client.with_session(jump).await.and_then(|outcome| outcome.map_err(ClientError::Refused))
+            }
+            Ask::Notes { channel, hidden, after } => {
+                let (about, hidden, after) = (Some(*channel), *hidden, (*channel, *after));
+                let ask = move |session: &mut Session| match hidden {
+                    true => session.hidden(about, after, LIST_LIMIT),
+                    false => session.drafts(about, (ChannelId(0), Seq(0)), LIST_LIMIT),
+                };
+                client.with_session(ask).await.and_then(|outcome| outcome.map_err(ClientError::Refused))
+            }
             Ask::Members { channel, after } => client.members(*channel, *after, LIST_LIMIT).await,
             Ask::Read { channel, seq } => {
                 let (channel, seq) = (*channel, *seq);
                 let read = client.with_session(move |session| session.mark_read(channel, seq)).await;
                 read.and_then(|outcome| outcome.map_err(ClientError::Refused))
             }
+            Ask::Receipts { channel, after } => {
+                let (channel, after) = (*channel, *after);
+                let asked =
+                    client.with_session(move |session| session.receipts(channel, after, LIST_LIMIT)).await;
+                asked.and_then(|outcome| outcome.map_err(ClientError::Refused))
+            }
+            Ask::Typing { channel, types } => {
+                let (channel, types) = (*channel, *types);
+                // Who is gone types no more.
+                let _ = client.with_session(move |session| session.typing(channel, types)).await;
+                return;
+            }
             Ask::Name(user) => return work.name(*user),
             Ask::Command { word, rest } => {
                 self.model.is_logging_out |= word == "logout";
-                if !work.command(word, rest, self.model.groups(), self.model.open) {
+                if !work.command(word, rest, &self.model) {
                     self.model.complain("The commands before this one are not done yet; try again.");
                 }
                 return;

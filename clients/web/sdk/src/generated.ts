@@ -12,6 +12,9 @@ export const Kind = {
   SET_ROLE: 0x0115,
   INVITE_MEMBERS: 0x0116,
   JOIN_GROUP: 0x0117,
+  SET_PREFS: 0x0120,
+  SET_DRAFT: 0x0121,
+  HIDE: 0x0122,
   HELLO: 0x0201,
   WELCOME: 0x0202,
   REAUTH: 0x0203,
@@ -31,7 +34,13 @@ export const Kind = {
   GET_THREAD: 0x030d,
   THREAD: 0x030e,
   GET_MENTIONS: 0x030f,
+  MARK_DELIVERED: 0x0312,
+  RECEIPTS: 0x0313,
+  GET_RECEIPTS: 0x0314,
+  TYPING: 0x0315,
   MENTIONS: 0x0316,
+  GET_NOTES: 0x0317,
+  NOTES: 0x0318,
   REJECT: 0x0f01,
 } as const;
 
@@ -123,6 +132,13 @@ export interface MemberItem {
 }
 export const MemberItemLayout = item<MemberItem>(17, [["user", "id"], ["joined", "count"], ["role", "u8"]]);
 
+export interface ReceiptItem {
+  user: bigint;
+  read: number;
+  delivered: number;
+}
+export const ReceiptItemLayout = item<ReceiptItem>(24, [["user", "id"], ["read", "count"], ["delivered", "count"]]);
+
 export interface ChannelItem {
   channel: bigint;
   head: number;
@@ -147,6 +163,38 @@ export interface MentionCount {
   unread: number;
 }
 export const MentionCountLayout = item<MentionCount>(20, [["channel", "u128"], ["unread", "u32"]]);
+
+export interface ChannelDetail {
+  mentions: number;
+  lastSeq: number;
+  lastSender: bigint;
+  lastMs: number;
+  lastKind: number;
+  mutedUntilMs: number;
+  pinned: number;
+  notify: number;
+  markedUnread: boolean;
+  archived: boolean;
+  hasDraft: boolean;
+  text: string;
+}
+export const ChannelDetailLayout = item<ChannelDetail>(58, [["mentions", "count"], ["lastSeq", "count"], ["lastSender", "id"], ["lastMs", "count"], ["lastKind", "u16"], ["mutedUntilMs", "count"], ["pinned", "u32"], ["notify", "u8"], ["markedUnread", "bool"], ["archived", "bool"], ["hasDraft", "bool"], ["text", "string"]]);
+
+export interface DraftItem {
+  about: bigint;
+  thread: number;
+  timeMs: number;
+  text: string;
+}
+export const DraftItemLayout = item<DraftItem>(40, [["about", "u128"], ["thread", "count"], ["timeMs", "count"], ["text", "string"]]);
+
+export interface HiddenItem {
+  about: bigint;
+  at: number;
+  seq: number;
+  through: number;
+}
+export const HiddenItemLayout = item<HiddenItem>(40, [["about", "u128"], ["at", "count"], ["seq", "count"], ["through", "count"]]);
 
 export interface SendTextV2 {
   replyTo: number;
@@ -206,6 +254,33 @@ export interface JoinGroup {
   channel: bigint;
 }
 export const JoinGroup = root<JoinGroup>(279, 1, 64, 16, [["channel", "u128"]]);
+
+export interface SetPrefs {
+  channel: bigint;
+  about: bigint;
+  mutedUntilMs: number;
+  pinned: number;
+  markedUnread: boolean;
+  notify: number;
+  archived: boolean;
+}
+export const SetPrefs = root<SetPrefs>(288, 1, 64, 47, [["channel", "u128"], ["about", "u128"], ["mutedUntilMs", "count"], ["pinned", "u32"], ["markedUnread", "bool"], ["notify", "u8"], ["archived", "bool"]]);
+
+export interface SetDraft {
+  channel: bigint;
+  about: bigint;
+  thread: number;
+  text: string;
+}
+export const SetDraft = root<SetDraft>(289, 1, 400064, 48, [["channel", "u128"], ["about", "u128"], ["thread", "count"], ["text", "string"]]);
+
+export interface Hide {
+  channel: bigint;
+  about: bigint;
+  seq: number;
+  through: number;
+}
+export const Hide = root<Hide>(290, 1, 64, 48, [["channel", "u128"], ["about", "u128"], ["seq", "count"], ["through", "count"]]);
 
 export interface Hello {
   generation: number;
@@ -273,16 +348,21 @@ export interface CursorAck {
 }
 export const CursorAck = root<CursorAck>(771, 1, 64, 16, [["generation", "count"], ["cursor", "count"]]);
 
-export interface GetHistory {
+export interface GetHistoryV2 {
+  at: number;
+  around: number;
   channel: bigint;
   after: number;
   before: number;
   limit: number;
   newest: boolean;
 }
-export const GetHistory = root<GetHistory>(772, 1, 64, 37, [["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+export const GetHistoryV2 = root<GetHistoryV2>(772, 2, 64, 46, [["at", "count"], ["around", "u8"], ["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
 
-export interface HistoryPage {
+export interface HistoryPageV2 {
+  pivot: number;
+  moreBefore: boolean;
+  moreAfter: boolean;
   channel: bigint;
   from: number;
   to: number;
@@ -290,7 +370,7 @@ export interface HistoryPage {
   count: number;
   more: boolean;
 }
-export const HistoryPage = root<HistoryPage>(773, 1, 128, 45, [["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
+export const HistoryPageV2 = root<HistoryPageV2>(773, 2, 128, 55, [["pivot", "count"], ["moreBefore", "bool"], ["moreAfter", "bool"], ["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
 
 export interface GetMembers {
   channel: bigint;
@@ -306,17 +386,25 @@ export interface Members {
 }
 export const Members = root<Members>(775, 1, 524248, 25, [["channel", "u128"], ["items", [MemberItemLayout]], ["more", "bool"]]);
 
-export interface GetChannels {
+export interface GetChannelsV2 {
+  generation: number;
+  at: number;
+  order: number;
   after: bigint;
   limit: number;
 }
-export const GetChannels = root<GetChannels>(776, 1, 64, 20, [["after", "u128"], ["limit", "u32"]]);
+export const GetChannelsV2 = root<GetChannelsV2>(776, 2, 64, 37, [["generation", "count"], ["at", "count"], ["order", "u8"], ["after", "u128"], ["limit", "u32"]]);
 
-export interface Channels {
+export interface ChannelsV2 {
+  generation: number;
+  through: number;
+  next: number;
+  needsSnapshot: boolean;
+  details: ChannelDetail[];
   items: ChannelItem[];
   more: boolean;
 }
-export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
+export const ChannelsV2 = root<ChannelsV2>(777, 2, 524248, 42, [["generation", "count"], ["through", "count"], ["next", "count"], ["needsSnapshot", "bool"], ["details", [ChannelDetailLayout]], ["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 export interface MarkRead {
   channel: bigint;
@@ -352,12 +440,56 @@ export interface GetMentions {
 }
 export const GetMentions = root<GetMentions>(783, 1, 64, 12, [["before", "count"], ["limit", "u32"]]);
 
+export interface MarkDelivered {
+  channel: bigint;
+  seq: number;
+}
+export const MarkDelivered = root<MarkDelivered>(786, 1, 64, 24, [["channel", "u128"], ["seq", "count"]]);
+
+export interface Receipts {
+  channel: bigint;
+  items: ReceiptItem[];
+  more: boolean;
+}
+export const Receipts = root<Receipts>(787, 1, 524248, 25, [["channel", "u128"], ["items", [ReceiptItemLayout]], ["more", "bool"]]);
+
+export interface GetReceipts {
+  channel: bigint;
+  after: bigint;
+  limit: number;
+}
+export const GetReceipts = root<GetReceipts>(788, 1, 64, 28, [["channel", "u128"], ["after", "id"], ["limit", "u32"]]);
+
+export interface Typing {
+  channel: bigint;
+  user: bigint;
+  expiresMs: number;
+  state: number;
+}
+export const Typing = root<Typing>(789, 1, 64, 29, [["channel", "u128"], ["user", "id"], ["expiresMs", "u32"], ["state", "u8"]]);
+
 export interface Mentions {
   items: MentionItem[];
   unread: MentionCount[];
   more: boolean;
 }
 export const Mentions = root<Mentions>(790, 1, 524248, 17, [["items", [MentionItemLayout]], ["unread", [MentionCountLayout]], ["more", "bool"]]);
+
+export interface GetNotes {
+  about: bigint;
+  afterAbout: bigint;
+  after: number;
+  what: number;
+  limit: number;
+}
+export const GetNotes = root<GetNotes>(791, 1, 64, 45, [["about", "u128"], ["afterAbout", "u128"], ["after", "count"], ["what", "u8"], ["limit", "u32"]]);
+
+export interface Notes {
+  drafts: DraftItem[];
+  hidden: HiddenItem[];
+  more: boolean;
+}
+export const Notes = root<Notes>(792, 1, 524248, 17, [["drafts", [DraftItemLayout]], ["hidden", [HiddenItemLayout]], ["more", "bool"]]);
 
 export interface Reject {
   code: number;
@@ -387,7 +519,38 @@ export interface Welcome {
 }
 export const Welcome = root<Welcome>(514, 1, 4096, 72, [["user", "id"], ["device", "id"], ["generation", "count"], ["start", "count"], ["head", "count"], ["timeMs", "count"], ["expiresMs", "count"], ["heartbeatMs", "u32"], ["groupMembersMax", "u32"], ["kinds", [KindVersionLayout]]]);
 
+export interface GetHistory {
+  channel: bigint;
+  after: number;
+  before: number;
+  limit: number;
+  newest: boolean;
+}
+export const GetHistory = root<GetHistory>(772, 1, 64, 37, [["channel", "u128"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+
+export interface HistoryPage {
+  channel: bigint;
+  from: number;
+  to: number;
+  head: number;
+  count: number;
+  more: boolean;
+}
+export const HistoryPage = root<HistoryPage>(773, 1, 128, 45, [["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
+
+export interface GetChannels {
+  after: bigint;
+  limit: number;
+}
+export const GetChannels = root<GetChannels>(776, 1, 64, 20, [["after", "u128"], ["limit", "u32"]]);
+
+export interface Channels {
+  items: ChannelItem[];
+  more: boolean;
+}
+export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
+
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistory, HistoryPage, GetMembers, Members, GetChannels, Channels, MarkRead, GetThread, Thread, GetMentions, Mentions, Reject];
+export const NEWEST = [SendTextV2, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Reject];
 /** Bodies of lower versions, which readers still meet. */
-export const OLDER = [SendText, Welcome];
+export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

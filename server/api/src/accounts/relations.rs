@@ -251,14 +251,15 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn policy(&self, user: UserId) -> Result<Option<Policy>, AccountsError> {
-        let query = sqlx::query_as::<_, (i64, i64, i64)>(
-            "SELECT may_message, may_add, may_see FROM users WHERE user_id = $1",
+        let query = sqlx::query_as::<_, (i64, i64, i64, i64)>(
+            "SELECT may_message, may_add, may_see, hides_receipts FROM users WHERE user_id = $1",
         );
         let row = query.bind(sql(user.0)).fetch_optional(&self.pool).await?;
-        Ok(row.map(|(message, add, see)| Policy {
+        Ok(row.map(|(message, add, see, hides)| Policy {
             message: audience(message),
             add: audience(add),
             see: audience(see),
+            hides_receipts: hides != 0,
         }))
     }
 
@@ -268,10 +269,12 @@ impl Accounts {
     /// The database's; then nothing was changed.
     pub async fn set_policy(&self, user: UserId, policy: Policy) -> Result<(), AccountsError> {
         let update = sqlx::query(
-            "UPDATE users SET may_message = $2, may_add = $3, may_see = $4, policy_told = 0 WHERE user_id = $1",
+            "UPDATE users SET may_message = $2, may_add = $3, may_see = $4, hides_receipts = $5, policy_told = 0 \
+             WHERE user_id = $1",
         );
-        let [message, add, see] = [policy.message, policy.add, policy.see].map(|audience| audience as i64);
-        update.bind(sql(user.0)).bind(message).bind(add).bind(see).execute(&self.pool).await?;
+        let [message, add, see, hides] = numbers(policy);
+        let update = update.bind(sql(user.0)).bind(message).bind(add).bind(see).bind(hides);
+        update.execute(&self.pool).await?;
         Ok(())
     }
 
@@ -282,10 +285,11 @@ impl Accounts {
     pub async fn set_policy_told(&self, user: UserId, policy: Policy) -> Result<(), AccountsError> {
         let update = sqlx::query(
             "UPDATE users SET policy_told = 1 \
-             WHERE user_id = $1 AND may_message = $2 AND may_add = $3 AND may_see = $4",
+             WHERE user_id = $1 AND may_message = $2 AND may_add = $3 AND may_see = $4 AND hides_receipts = $5",
         );
-        let [message, add, see] = [policy.message, policy.add, policy.see].map(|audience| audience as i64);
-        update.bind(sql(user.0)).bind(message).bind(add).bind(see).execute(&self.pool).await?;
+        let [message, add, see, hides] = numbers(policy);
+        let update = update.bind(sql(user.0)).bind(message).bind(add).bind(see).bind(hides);
+        update.execute(&self.pool).await?;
         Ok(())
     }
 
@@ -318,6 +322,12 @@ impl Said {
     fn relation(self) -> Relation {
         Relation { is_friend: self.friend == FRIEND, is_blocked: self.blocked }
     }
+}
+
+/// A policy as its columns.
+fn numbers(policy: Policy) -> [i64; 4] {
+    let Policy { message, add, see, hides_receipts } = policy;
+    [message as i64, add as i64, see as i64, i64::from(hides_receipts)]
 }
 
 /// In the order of their ids, so that two who change each other at once do not wait for each other. False when one of them

@@ -19,6 +19,8 @@ pub(super) fn section() -> Section {
             messages(),
             thread(),
             mentions(),
+            receipts(),
+            mark_read(),
             sends("/v1/channels/{id}/messages", "send", "Say something in a channel", channel_id()),
             sends("/v1/users/{id}/messages", "sendToUser", "Say something to a person", id()),
         ],
@@ -28,10 +30,40 @@ pub(super) fn section() -> Section {
 
 fn all() -> Operation {
     let channels = list(named("Channel"), LIST_ITEMS_MAX as usize);
+    let position = || said(text(3, 40), "A position in the inbox.");
+    let more = vec![
+        (
+            "cursor",
+            said(position(), "With an order: the page is as of here; ask for what `changed` behind it."),
+        ),
+        (
+            "needs_snapshot",
+            said(flag(), "Too much has changed to tell, or the inbox has another life: ask for all."),
+        ),
+    ];
     reads("/v1/channels", "listChannels", "List one's channels")
-        .in_query("after", said(channel_id(), "`next` of the page before."), "7310442183966793728")
+        .about(
+            "With an `order` also what a first screen shows of each, in at most 100,000 bytes on the wire.",
+        )
+        .in_query(
+            "order",
+            said(
+                word(&["id", "recent", "changed"]),
+                "By id; pinned ones and then the newest first; what changed behind `at`.",
+            ),
+            "recent",
+        )
+        .in_query(
+            "at",
+            said(
+                position(),
+                "`next` of the page before in the order `recent`; `cursor` in the order `changed`.",
+            ),
+            "1.42",
+        )
+        .in_query("after", said(channel_id(), "`next` of the page before, by id."), "7310442183966793728")
         .in_query("limit", limit(LIST_ITEMS_MAX), "100")
-        .gives(200, "A page, by rising id.", page("channels", channels, Vec::new()))
+        .gives(200, "A page, in the order asked for.", page_with("channels", channels, Vec::new(), more))
 }
 
 fn one() -> Operation {
@@ -58,17 +90,56 @@ fn members() -> Operation {
         .refuses(&["not_found"])
 }
 
+fn receipts() -> Operation {
+    let read = said(seq(), "Read up to here; 0 for nothing.");
+    let delivered = said(seq(), "Its devices hold everything up to here.");
+    let item = object(vec![("user", id()), ("read", read), ("delivered", delivered)], Vec::new());
+    reads("/v1/channels/{id}/receipts", "listReceipts", "How far the members of a channel have come")
+        .about("Without those whose `receipts` is `nobody`; whose own is sees its own alone.")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_query("after", said(id(), "`next` of the page before."), "7310442183966793728")
+        .in_query("limit", limit(LIST_ITEMS_MAX), "100")
+        .gives(
+            200,
+            "A page, by rising id.",
+            page("receipts", list(item, LIST_ITEMS_MAX as usize), Vec::new()),
+        )
+        .refuses(&["not_found"])
+}
+
+fn mark_read() -> Operation {
+    Operation::new("POST", "/v1/channels/{id}/read", "markRead", "Say how far one has read a channel")
+        .about("It never moves back: a smaller seq than before changes nothing.")
+        .bearer()
+        .in_path("id", channel_id(), "7310442183966793728")
+        .body(
+            object(vec![("seq", said(seq(), "At most the newest message."))], Vec::new()),
+            json!({ "seq": 1 }),
+        )
+        .gives_nothing("It is on stable storage.")
+        .refuses(&["scope", "not_found", "rate"])
+        .stores()
+}
+
 fn messages() -> Operation {
     let seq_text = |words: &str| said(text(1, 16), words);
     let messages = list(named("Message"), PAGE_MESSAGES_MAX as usize);
     let more = vec![("channel", channel_id()), ("from", seq()), ("to", seq()), ("head", seq())];
+    let beside = vec![
+        ("pivot", said(seq(), "Around a place: where it is; above `head` when nothing is there.")),
+        ("more_before", said(flag(), "Around a place: more may be read below `from`.")),
+        ("more_after", said(flag(), "Around a place: more may be read above `to`.")),
+    ];
     reads("/v1/channels/{id}/messages", "listMessages", "Read what was said in a channel")
-        .about("The newest, those before a seq, or those after one. `next` goes on in the same direction.")
+        .about("The newest, those before a seq, or those after one; `next` goes on in the same direction. Or those around a place, half of them before it: the first of `around`, `at_ms` and `first_unread` counts, and `before` and `after` then do not.")
+        .in_query("around", seq_text("Messages around this seq."), "50")
+        .in_query("at_ms", said(text(1, 16), "Messages around the first at or after this time, in milliseconds since the Unix epoch."), "1790000000000")
+        .in_query("first_unread", said(word(&["true", "false"]), "Messages around the first that was not read."), "true")
         .in_path("id", channel_id(), "7310442183966793728")
         .in_query("before", seq_text("Messages with a smaller seq."), "100")
         .in_query("after", seq_text("Messages with a larger seq, the oldest of them."), "1")
         .in_query("limit", limit(PAGE_MESSAGES_MAX), "50")
-        .gives(200, "A page, by rising seq.", page("messages", messages, more))
+        .gives(200, "A page, by rising seq.", page_with("messages", messages, more, beside))
         .refuses(&["not_found"])
 }
 
@@ -153,10 +224,14 @@ fn reads(path: &'static str, id: &'static str, summary: &'static str) -> Operati
 }
 
 fn page(what: &'static str, of: Value, more: Vec<Field>) -> Value {
+    page_with(what, of, more, Vec::new())
+}
+
+fn page_with(what: &'static str, of: Value, more: Vec<Field>, beside: Vec<Field>) -> Value {
     let next = said(text(1, 39), "There may be more: go on from here.");
     let mut fields = vec![(what, of)];
     fields.extend(more);
-    object(fields, vec![("next", next)])
+    object(fields, [vec![("next", next)], beside].concat())
 }
 
 /// Not [`id`]: of a direct channel it has up to 39 digits.
@@ -180,22 +255,43 @@ fn channel() -> Value {
     object(
         vec![
             ("channel", channel_id()),
-            ("kind", word(&["direct", "group"])),
+            ("kind", word(&["direct", "group", "own"])),
             ("head", said(seq(), "The newest that may be read.")),
             ("read", said(seq(), "Read up to here.")),
             ("unread", number(0, protocol::limits::U53_MAX)),
             ("member", said(flag(), "False: left, or only invited.")),
         ],
         vec![
-            ("with", said(id(), "Of a direct channel: the other.")),
+            ("with", said(id(), "Of a direct channel: the other; of one's own: oneself.")),
+            (
+                "mentions",
+                said(
+                    number(0, protocol::limits::U53_MAX),
+                    "With an order, as all that follow: unread messages that mention one.",
+                ),
+            ),
+            ("muted_until_ms", time_ms()),
+            ("pinned", said(number(0, u32::MAX.into()), "0 for not; else its order, smaller first.")),
+            ("notify", word(&["all", "mentions", "nothing"])),
+            ("marked_unread", flag()),
+            ("archived", flag()),
+            ("draft", said(flag(), "There is one.")),
+            ("last", last()),
             ("name", said(text(1, RAW_CHARS_MAX), "Of a group.")),
         ],
     )
 }
 
+fn last() -> Value {
+    let text = said(json!({ "type": "string" }), "The first 100 characters of a text.");
+    object(vec![("seq", seq()), ("time_ms", time_ms()), ("sender", id()), ("text", text)], Vec::new())
+}
+
 fn message() -> Value {
-    let kinds =
-        ["text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "other"];
+    let kinds = [
+        "text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "prefs",
+        "draft", "hidden", "other",
+    ];
     object(
         vec![
             ("seq", seq()),
@@ -206,7 +302,8 @@ fn message() -> Value {
         ],
         [
             vec![
-                ("text", text(1, TEXT_CHARS_MAX)),
+                ("text", text(0, TEXT_CHARS_MAX)),
+                ("about", said(channel_id(), "In one's own channel: which channel is noted something of.")),
                 ("name", json!({ "type": "string" })),
                 ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
                 ("role", word(&["member", "admin", "owner"])),

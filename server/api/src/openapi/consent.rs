@@ -125,5 +125,12 @@ fn parts() -> Vec<super::schema::Field> {
             ),
         ),
         ("see", said(who(), "Who may see more than the name.")),
+        (
+            "receipts",
+            said(
+                state(&["everyone", "nobody"]),
+                "Who is shown what the user has read and received, from the next time on; with `nobody` it is shown nobody's.",
+            ),
+        ),
     ]
 }

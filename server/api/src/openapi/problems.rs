@@ -65,6 +65,7 @@ const PROBLEMS: &[Problem] = &[
     never("bot", 403, "what bots may not do"),
     never("needs_consent", 403, "the user takes no messages from this one"),
     never("no_issuers", 403, "this server takes no tokens of identity providers"),
+    never("search_off", 403, "this server does not search"),
     never("no_account", 403, "there is no account for the one whom the token names, and none is made"),
     never("not_found", 404, "no such user, device of the account, or path"),
     never("method_not_allowed", 405, "the path is asked in another way"),
@@ -95,7 +96,7 @@ const PROBLEMS: &[Problem] = &[
     later(
         "rate",
         429,
-        "too many wrong passwords or codes, new accounts, logins, look-ups or changes of relations",
+        "too many wrong passwords or codes, new accounts, logins, look-ups, searches or changes of relations",
     ),
     never("internal", 500, "the server failed; its log says why"),
     later("busy", 503, "the server cannot do this now"),

@@ -3,12 +3,14 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use protocol::ChannelId;
+use protocol::body::list::ChannelsV2;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::sync::{ChannelItem, Channels, GetChannels, GetMembers, MemberItem, Members};
 use protocol::limits::LIST_ITEMS_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::listing;
 use super::visit::Visitor;
 use crate::bot_token::Scope;
 use crate::error::ApiError;
@@ -25,13 +27,30 @@ pub(crate) struct From {
     pub(super) limit: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    order: Option<String>,
+    after: Option<String>,
+    at: Option<String>,
+    limit: Option<String>,
+}
+
 pub(crate) async fn list(
     State(api): State<Shared>,
     visitor: Visitor,
-    from: Result<Query<From>, QueryRejection>,
+    from: Result<Query<Which>, QueryRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let me = visitor.may(Scope::Read)?.user.0;
     let Query(from) = from.map_err(|error| bad_query("after", &error))?;
+    if let Some(order) = &from.order {
+        let get = listing::request(order, from.after, from.at.as_deref(), limit(from.limit)?)?;
+        let (page, _): (ChannelsV2, _) = visitor.page(&api, &get).await?;
+        return Ok(axum::Json(listing::page(&page, me, get.order)));
+    }
+    if from.at.is_some() {
+        return Err(ApiError::field("at", "goes with an order"));
+    }
     let after = from.after.map_or(Ok(0), |after| parse_channel("after", &after).map(|channel| channel.0))?;
     let limit = limit(from.limit)?;
     let (page, _): (Channels, _) = visitor.page(&api, &GetChannels { after, limit }).await?;
@@ -91,7 +110,7 @@ pub(super) fn limit(asked: Option<String>) -> Result<u32, ApiError> {
     within.ok_or_else(|| ApiError::field("limit", format_args!("{limit}; must be 1 to {LIST_ITEMS_MAX}")))
 }
 
-fn shown(item: &ChannelItem, me: u64) -> Value {
+pub(super) fn shown(item: &ChannelItem, me: u64) -> Value {
     let channel = ChannelId(item.channel);
     let mut value = json!({
         "channel": channel.to_string(), "head": item.head, "read": item.read, "unread": item.unread,
@@ -102,7 +121,11 @@ fn shown(item: &ChannelItem, me: u64) -> Value {
         None => ("name", item.name.clone()),
     };
     if let Some(fields) = value.as_object_mut() {
-        let kind = if channel.users().is_some() { "direct" } else { "group" };
+        let kind = match channel.users() {
+            Some((small, large)) if small == large => "own",
+            Some(_) => "direct",
+            None => "group",
+        };
         fields.insert("kind".into(), kind.into());
         fields.insert(field.into(), text.into());
     }

@@ -3,10 +3,12 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use protocol::body::list::{AROUND_SEQ, AROUND_TIME, AROUND_UNREAD, GetHistoryV2, HistoryPageV2};
 use protocol::body::message::{Change, Message, SendText};
 use protocol::body::sync::{GetHistory, HistoryPage, SendAck};
 use protocol::body::talk::Talk;
 use protocol::body::{self};
+use protocol::commit::Note;
 use protocol::limits::{PAGE_MESSAGES_MAX, U53_MAX};
 use protocol::{ChannelId, Code, Frame, UserId};
 use serde::Deserialize;
@@ -30,6 +32,9 @@ pub(crate) struct Window {
     before: Option<String>,
     after: Option<String>,
     limit: Option<String>,
+    around: Option<String>,
+    at_ms: Option<String>,
+    first_unread: Option<String>,
 }
 
 /// A page of history, in rising order: the newest of what is asked for, or, with `after`, the oldest.
@@ -42,15 +47,14 @@ pub(crate) async fn list(
     visitor.may(Scope::Read)?;
     let channel = named(path)?;
     let Query(window) = window.map_err(|error| bad_query("after", &error))?;
+    if let Some(place) = place(&window)? {
+        return around(&api, &visitor, channel, place, window.limit).await;
+    }
     let number = |field, text: Option<String>, otherwise: u64| {
         text.map_or(Ok(otherwise), |text| parse_number(field, &text))
     };
     let newest = window.after.is_none();
-    let limit = number("limit", window.limit, LIMIT.into())?;
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    if !(1..=PAGE_MESSAGES_MAX).contains(&limit) {
-        return Err(ApiError::field("limit", format_args!("{limit}; must be 1 to {PAGE_MESSAGES_MAX}")));
-    }
+    let limit = limit(window.limit)?;
     let (after, before) = (number("after", window.after, 0)?, number("before", window.before, U53_MAX)?);
     let get = GetHistory { channel: channel.0, after, before, limit, newest };
     let (page, frames): (HistoryPage, _) = visitor.page(&api, &get).await?;
@@ -61,6 +65,48 @@ pub(crate) async fn list(
     let next = if newest { page.from } else { page.to };
     set_next(&mut answer, page.more.then(|| next.to_string()));
     Ok(axum::Json(answer))
+}
+
+fn limit(asked: Option<String>) -> Result<u32, ApiError> {
+    let limit = asked.map_or_else(|| Ok(LIMIT.into()), |limit| parse_number("limit", &limit))?;
+    let within = u32::try_from(limit).ok().filter(|limit| (1..=PAGE_MESSAGES_MAX).contains(limit));
+    within.ok_or_else(|| ApiError::field("limit", format_args!("{limit}; must be 1 to {PAGE_MESSAGES_MAX}")))
+}
+
+/// The place to read around, if one is named: which kind of place, and the number that goes with it. All are looked at, and
+/// the first counts.
+fn place(window: &Window) -> Result<Option<(u8, u64)>, ApiError> {
+    let number = |field, text: &Option<String>, around: u8| {
+        let number = text.as_ref().map(|text| parse_number(field, text)).transpose()?;
+        Ok::<_, ApiError>(number.map(|number| (around, number)))
+    };
+    let unread = match window.first_unread.as_deref() {
+        None | Some("false") => None,
+        Some("true") => Some((AROUND_UNREAD, 0)),
+        Some(_) => return Err(ApiError::field("first_unread", "must be true or false")),
+    };
+    let seq = number("around", &window.around, AROUND_SEQ)?;
+    let time = number("at_ms", &window.at_ms, AROUND_TIME)?;
+    Ok(seq.or(time).or(unread))
+}
+
+/// A page around a place, in rising order.
+async fn around(
+    api: &Shared,
+    visitor: &Visitor,
+    channel: ChannelId,
+    (around, at): (u8, u64),
+    asked: Option<String>,
+) -> Result<axum::Json<Value>, ApiError> {
+    let (limit, before) = (limit(asked)?, U53_MAX);
+    let channel_id = channel.0;
+    let get = GetHistoryV2 { at, around, channel: channel_id, after: 0, before, limit, newest: false };
+    let (page, frames): (HistoryPageV2, _) = visitor.page(api, &get).await?;
+    Ok(axum::Json(json!({
+        "channel": channel.to_string(), "messages": frames.iter().map(shown).collect::<Vec<_>>(),
+        "from": page.from, "to": page.to, "head": page.head,
+        "pivot": page.pivot, "more_before": page.more_before, "more_after": page.more_after,
+    })))
 }
 
 /// One text, to a channel.
@@ -74,7 +120,7 @@ pub(crate) async fn send(
     write(&api, &visitor, channel, request).await
 }
 
-/// One text, to a person. Their direct channel begins with its first message.
+/// One text, to a person. Their direct channel begins with its first message; to oneself it is saved.
 pub(crate) async fn send_to_user(
     State(api): State<Shared>,
     visitor: Visitor,
@@ -84,9 +130,6 @@ pub(crate) async fn send_to_user(
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     let user = UserId(parse_id("id", &id)?);
     let me = visitor.may(Scope::Send)?.user;
-    if user == me {
-        return Err(ApiError::field("id", "this is you; nobody has a channel with themselves"));
-    }
     write(&api, &visitor, ChannelId::direct(user, me), request).await
 }
 
@@ -161,6 +204,12 @@ pub(super) fn shown(frame: &Frame) -> Value {
             }
             return value;
         }
+        Some(Message::SetDraft(body)) => {
+            set("kind", "draft".into());
+            set("about", body.about.to_native().to_string().into());
+            set("text", body.text.as_str().into());
+            return value;
+        }
         Some(message) => message.change(),
         None => None,
     };
@@ -184,6 +233,10 @@ pub(super) fn shown(frame: &Frame) -> Value {
             set("users", users(&[user]));
         }
         Some(Change::Leaves) => set("kind", "left".into()),
+        Some(Change::Notes(note)) => {
+            set("kind", if matches!(note, Note::Hidden { .. }) { "hidden" } else { "prefs" }.into());
+            set("about", note.about().to_string().into());
+        }
         Some(Change::Name(name)) => {
             set("kind", "renamed".into());
             set("name", name.into());

@@ -132,6 +132,7 @@ pub(crate) struct Wanted {
     message: Option<String>,
     add: Option<String>,
     see: Option<String>,
+    receipts: Option<String>,
 }
 
 /// Changes the parts that are named, and answers all of it.
@@ -145,6 +146,7 @@ pub(crate) async fn set_privacy(
         audience("add", body.add.as_deref())?,
         audience("see", body.see.as_deref())?,
     ];
+    let hides_receipts = hides_receipts(body.receipts.as_deref())?;
     count(&api, claims.user)?;
     {
         let _turn = api.turns.of(claims.user).await;
@@ -154,6 +156,7 @@ pub(crate) async fn set_privacy(
             message: message.unwrap_or(before.message),
             add: add.unwrap_or(before.add),
             see: see.unwrap_or(before.see),
+            hides_receipts: hides_receipts.unwrap_or(before.hides_receipts),
         };
         api.accounts.set_policy(claims.user, policy).await?;
     }
@@ -263,6 +266,18 @@ fn word(standing: Standing) -> &'static str {
     }
 }
 
+fn hides_receipts(word: Option<&str>) -> Result<Option<bool>, ApiError> {
+    match word {
+        None => Ok(None),
+        Some("everyone") => Ok(Some(false)),
+        Some("nobody") => Ok(Some(true)),
+        Some(other) => {
+            let other = other.chars().take(20).collect::<String>();
+            Err(ApiError::field("receipts", format_args!("{other:?}; expected everyone or nobody")))
+        }
+    }
+}
+
 fn audience(field: &str, word: Option<&str>) -> Result<Option<Audience>, ApiError> {
     let Some(word) = word else { return Ok(None) };
     match word {
@@ -285,5 +300,8 @@ fn policy_shown(policy: Policy) -> Value {
         Audience::Friends => "friends",
         Audience::Nobody => "nobody",
     };
-    json!({ "message": word(policy.message), "add": word(policy.add), "see": word(policy.see) })
+    let receipts = if policy.hides_receipts { "nobody" } else { "everyone" };
+    json!({
+        "message": word(policy.message), "add": word(policy.add), "see": word(policy.see), "receipts": receipts,
+    })
 }

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use api::{
     Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
     FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, LiveSession, LiveUser, Parts,
-    Pending, PostgresUrl, Settings, Signup, StoredChannel, Visit, now_ms,
+    Pending, PostgresUrl, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, Settings, Signup,
+    StoredChannel, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::query::{JoinedItem, Member};
@@ -78,23 +79,59 @@ impl FakeHomes {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, read, sync, talk};
+    use protocol::body::{encode, list, marks, read, sync, talk};
     let id = frame.header().id;
+    let is_newer = frame.header().version > 1;
     match frame.kind() {
         Kind::GET_CHANNELS => {
             let get = read::<sync::GetChannels>(frame).unwrap();
             let (channel, name) = (get.after + 1, "made up".to_owned());
             let item = sync::ChannelItem { channel, head: 1, read: 0, unread: 1, member: true, name };
-            encode(id, &sync::Channels { items: vec![item], more: true })
+            if !is_newer {
+                return encode(id, &sync::Channels { items: vec![item], more: true });
+            }
+            let detail = list::ChannelDetail {
+                mentions: 0,
+                last_seq: 1,
+                last_sender: 5,
+                last_ms: 1,
+                last_kind: 0x0101,
+                muted_until_ms: 0,
+                pinned: 0,
+                notify: 1,
+                marked_unread: false,
+                archived: false,
+                has_draft: false,
+                text: "made up".into(),
+            };
+            let (generation, through, next, needs_snapshot) = (1, 9, 4, false);
+            let (items, details) = (vec![item], vec![detail]);
+            let page =
+                list::ChannelsV2 { generation, through, next, needs_snapshot, details, items, more: true };
+            encode(id, &page)
         }
         Kind::GET_MEMBERS => {
             let get = read::<sync::GetMembers>(frame).unwrap();
             let item = sync::MemberItem { user: get.after + 1, role: 1, joined: 1 };
             encode(id, &sync::Members { channel: get.channel, items: vec![item], more: true })
         }
+        Kind::GET_RECEIPTS => {
+            let get = read::<marks::GetReceipts>(frame).unwrap();
+            let item = marks::ReceiptItem { user: get.after + 1, read: 1, delivered: 2 };
+            encode(id, &marks::Receipts { channel: get.channel, items: vec![item], more: true })
+        }
+        Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;
-            encode(id, &sync::HistoryPage { channel, from: 1, to: 1, head: 9, count: 0, more: true })
+            let (from, to, head, count, more) = (1, 1, 9, 0, true);
+            if !is_newer {
+                return encode(id, &sync::HistoryPage { channel, from, to, head, count, more });
+            }
+            let (pivot, more_before, more_after) = (1, false, true);
+            encode(
+                id,
+                &list::HistoryPageV2 { pivot, more_before, more_after, channel, from, to, head, count, more },
+            )
         }
         Kind::GET_THREAD => {
             let get = read::<talk::GetThread>(frame).unwrap();
@@ -292,6 +329,24 @@ impl Homes for FakeHomes {
         Some(BackupReport { to, is_running: true, began_ms: 1, ..BackupReport::default() })
     }
 
+    /// Of the words it takes any but none; it finds one message that says them.
+    fn search(&self, search: Search) -> Pending<'_, Result<SearchPage, SearchRefusal>> {
+        let outcome = match search.after.as_deref() {
+            Some(after) if !after.starts_with('r') => Err(SearchRefusal::After),
+            _ if search.words.is_empty() => Err(SearchRefusal::Words("nothing is sought".into())),
+            _ => Ok(found(&search)),
+        };
+        Box::pin(async { outcome })
+    }
+
+    fn search_report(&self) -> Option<SearchReport> {
+        Some(SearchReport { documents: 1, bytes: 2, ..SearchReport::default() })
+    }
+
+    fn rebuild_search(&self) -> Result<(), SearchRefusal> {
+        Ok(())
+    }
+
     fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
@@ -307,6 +362,21 @@ impl Homes for FakeHomes {
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(async { "maru_test 1\n".to_owned() })
     }
+}
+
+fn found(search: &Search) -> SearchPage {
+    let hit = SearchHit {
+        channel: search.channel.unwrap_or(ChannelId(77)),
+        seq: Seq(1),
+        sender: search.user,
+        time_ms: 1,
+        kind: Kind::SEND_TEXT.0,
+        snippet: search.words.clone(),
+        at: 0,
+        chars: search.words.chars().count(),
+        highlights: vec![(0, search.words.chars().count())],
+    };
+    SearchPage { hits: vec![hit], next: Some("r1".into()), is_complete: true }
 }
 
 pub struct World {

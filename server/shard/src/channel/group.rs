@@ -46,6 +46,8 @@ impl Channel {
             Some(Change::Removes(member)) => self.check_remove(sender, *member),
             Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
             Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
+            Some(Change::Notes(_)) if self.id.owner() == Some(sender) => Ok(()),
+            Some(Change::Notes(_)) => Err(forbidden()),
         }
     }
 
@@ -64,6 +66,10 @@ impl Channel {
             Some(Change::Leaves) => self.apply_left(sender),
             Some(Change::Name(name)) => self.apply_rename(name),
             Some(Change::Role { member, role }) => self.apply_role(*member, *role),
+            Some(Change::Notes(note)) => {
+                let row = Row::Note { user: sender, seq: self.head, note: *note };
+                Changed { rows: vec![row], ..Changed::default() }
+            }
         };
         if changed.members {
             self.changed = self.head;

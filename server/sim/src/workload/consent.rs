@@ -17,7 +17,7 @@ pub fn act(world: &mut World, device: usize) {
     if world.rng.chance(250) {
         let message = audience(world);
         let add = audience(world);
-        let policy = Policy { message, add, see: Audience::Everyone };
+        let policy = Policy { message, add, ..Policy::default() };
         return world.order(Command::SetPolicy { user, policy });
     }
     let other: UserId = somebody(world);

@@ -2,6 +2,7 @@
 //! who ask hang up before there is an answer.
 
 use protocol::body::encode;
+use protocol::body::marks::GetReceipts;
 use protocol::body::message::{SendText, channel_of};
 use protocol::body::sync::{GetChannels, GetHistory, GetMembers};
 use protocol::hello::Hello;
@@ -64,8 +65,9 @@ fn page(world: &mut World, user: UserId) -> Option<Frame> {
     let channel = some_channel(world, user).0;
     let id = 1 + world.rng.below(1000);
     let limit = u32::try_from(world.rng.between(1, LOOK_BACK_MAX)).unwrap_or(1);
-    Some(match world.rng.below(4) {
+    Some(match world.rng.below(5) {
         0 => encode(id, &GetChannels { after: 0, limit }),
+        2 => encode(id, &GetReceipts { channel, after: 0, limit }),
         1 => encode(id, &GetMembers { channel, after: 0, limit }),
         _ => {
             let newest = world.rng.chance(500);

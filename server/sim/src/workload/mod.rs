@@ -5,6 +5,8 @@ pub mod churn;
 pub mod consent;
 pub mod group;
 pub mod guest;
+pub mod marks;
+pub mod own;
 pub mod resend;
 pub mod resume;
 pub mod send;
@@ -17,7 +19,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 8] = [
+const OPERATIONS: [(u64, Act); 10] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -25,6 +27,8 @@ const OPERATIONS: [(u64, Act); 8] = [
     (resume::WEIGHT, resume::act),
     (resend::WEIGHT, resend::act),
     (guest::WEIGHT, guest::act),
+    (marks::WEIGHT, marks::act),
+    (own::WEIGHT, own::act),
     (talk::WEIGHT, talk::act),
 ];
 

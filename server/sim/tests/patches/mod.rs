@@ -443,4 +443,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "let guests = self.guests_of_device(id, device);",
         to: "let guests: Vec<crate::session::SessionId> = Vec::new();",
     },
+    Mutant {
+        name: "a note has no row",
+        file: "channel/group.rs",
+        from: "Changed { rows: vec![row], ..Changed::default() }",
+        to: "Changed { rows: vec![row].split_off(1), ..Changed::default() }",
+    },
+    Mutant {
+        name: "what is around a place is read outside the reader's stays",
+        file: "history.rs",
+        from: "let query = Query::Around { channel: id, user: origin.user, readable, pivot, page };",
+        to: "let readable = vec![(Seq(1), head)];\n        let query = Query::Around { channel: id, user: origin.user, readable, pivot, page };",
+    },
 ];

@@ -18,8 +18,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a log is trimmed one row too far",
         file: "apply.rs",
-        from: "key::fanout(part.bay, *below)",
-        to: "key::fanout(part.bay, *below + 1)",
+        from: "key::fanout(part.bay, below)",
+        to: "key::fanout(part.bay, below + 1)",
     },
     Mutant {
         name: "damage in the middle of a log is taken for a torn end",
@@ -146,5 +146,23 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "owned.rs",
         from: "Some(own) if own.holds(seq) => own.family(),",
         to: "Some(own) if own.until <= seq => own.family(),",
+    },
+    Mutant {
+        name: "the end of a note is not written",
+        file: "apply.rs",
+        from: "None => sink.delete(Family::Notes, &key),",
+        to: "None => {}",
+    },
+    Mutant {
+        name: "a list by time names a channel on two pages",
+        file: "query/listing.rs",
+        from: "newest.is_some_and(|newest| item.head > newest)",
+        to: "newest.is_some_and(|newest| item.head < newest)",
+    },
+    Mutant {
+        name: "what is hidden is shown in a list",
+        file: "query/listing.rs",
+        from: "if is_shown(&frame) && !is_hidden {",
+        to: "if is_shown(&frame) {",
     },
 ];

@@ -109,6 +109,7 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("memtable_mib", &["8", "1048576"], &["7", "1048577"]),
     ("wal_mib", &["8", "1048576"], &["7", "1048577"]),
     ("own_family_messages", &["1", "1000000000000", "none"], &["0", "1000000000001", "auto"]),
+    ("search", &["true", "false"], &["on", "", "auto"]),
     ("log", &["off", "trace"], &["loud", "INFO", "5", ""]),
     ("log_format", &["text", "json"], &["", "logfmt", "JSON"]),
     ("audit", &["true", "false"], &["", "yes", "1"]),

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use client::account::Account;
 use protocol::body::encode;
+use protocol::body::marks::{GetReceipts, MarkDelivered, TYPING_GOES_ON, Typing};
 use protocol::body::message::{
     AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, ROLE_ADMIN, RemoveMember, RenameGroup,
     SendText, SetRole,
 };
+use protocol::body::own::{GetNotes, Hide, SetDraft, SetPrefs};
 use protocol::body::session::{Done, Heartbeat, Hello, Reauth, Reject};
 use protocol::body::sync::{
     CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members, SendAck,
@@ -40,6 +42,9 @@ RENAME_GROUP    unauthenticated forbidden forbidden forbidden forbidden forbidde
 SET_ROLE        unauthenticated forbidden forbidden forbidden forbidden forbidden forbidden ack
 INVITE_MEMBERS  unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
 JOIN_GROUP      unauthenticated forbidden forbidden forbidden ack       limit     limit     limit
+SET_PREFS       unauthenticated ack       ack       ack       ack       ack       ack       ack
+SET_DRAFT       unauthenticated ack       ack       ack       ack       ack       ack       ack
+HIDE            unauthenticated ack       ack       ack       ack       ack       ack       ack
 HELLO           unauthenticated forbidden forbidden forbidden forbidden forbidden forbidden forbidden
 WELCOME         unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 REAUTH          unauthenticated done      done      done      done      done      done      done
@@ -59,7 +64,13 @@ MARK_READ       unauthenticated forbidden forbidden forbidden forbidden done    
 GET_THREAD      unauthenticated forbidden forbidden page      page      page      page      page
 THREAD          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_MENTIONS    unauthenticated page      page      page      page      page      page      page
+MARK_DELIVERED  unauthenticated forbidden forbidden forbidden forbidden -         -         -
+RECEIPTS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+GET_RECEIPTS    unauthenticated forbidden forbidden forbidden forbidden page      page      page
+TYPING          unauthenticated -         -         -         -         -         -         -
 MENTIONS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+GET_NOTES       unauthenticated page      page      page      page      page      page      page
+NOTES           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 REJECT          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 ";
 
@@ -75,10 +86,29 @@ RENAME_GROUP    unauthenticated limit     limit     limit     limit
 SET_ROLE        unauthenticated limit     limit     limit     limit
 INVITE_MEMBERS  unauthenticated limit     limit     limit     limit
 JOIN_GROUP      unauthenticated limit     limit     limit     limit
+SET_PREFS       unauthenticated limit     limit     limit     limit
+SET_DRAFT       unauthenticated limit     limit     limit     limit
+HIDE            unauthenticated limit     limit     limit     limit
 GET_HISTORY     unauthenticated forbidden page      page      page
 GET_MEMBERS     unauthenticated forbidden page      page      page
 MARK_READ       unauthenticated forbidden done      done      done
 GET_THREAD      unauthenticated forbidden page      page      page
+MARK_DELIVERED  unauthenticated forbidden -         -         -
+GET_RECEIPTS    unauthenticated forbidden page      page      page
+TYPING          unauthenticated forbidden -         -         -
+";
+
+/// And about the owner's own channel.
+const OWN_WHO: [&str; 4] = ["nobody", "stranger", "member", "owner"];
+const OWN: &str = "
+SEND_TEXT       unauthenticated forbidden forbidden ack
+SET_PREFS       unauthenticated forbidden forbidden ack
+SET_DRAFT       unauthenticated forbidden forbidden ack
+HIDE            unauthenticated forbidden forbidden ack
+LEAVE_GROUP     unauthenticated limit     limit     limit
+GET_HISTORY     unauthenticated forbidden forbidden page
+GET_MEMBERS     unauthenticated forbidden forbidden page
+MARK_READ       unauthenticated forbidden forbidden done
 ";
 
 fn kind_of(name: &str) -> Kind {
@@ -182,6 +212,8 @@ impl World {
         let token = self.people.get(who).map_or_else(|| "x".to_owned(), |person| person.token.clone());
         let user = self.people.get(who).map_or(UserId(7), |person| person.user);
         let own = if channel.users().is_some() { channel } else { ChannelId::group(user, SendId(id)) };
+        // What is noted of a group is noted in the own channel.
+        let notes = if channel.users().is_some() { channel.0 } else { ChannelId::own(user).0 };
         let channel = channel.0;
         match kind {
             Kind::SEND_TEXT => encode(id, &SendText { channel, text: "x".into() }),
@@ -196,6 +228,25 @@ impl World {
             Kind::LEAVE_GROUP => encode(id, &LeaveGroup { channel }),
             Kind::RENAME_GROUP => encode(id, &RenameGroup { channel, name: "new".into() }),
             Kind::SET_ROLE => encode(id, &SetRole { channel, member, role: ROLE_ADMIN }),
+            Kind::SET_PREFS => encode(
+                id,
+                &SetPrefs {
+                    channel: notes,
+                    about: channel,
+                    muted_until_ms: 1,
+                    pinned: 1,
+                    marked_unread: true,
+                    notify: 1,
+                    archived: false,
+                },
+            ),
+            Kind::SET_DRAFT => {
+                encode(id, &SetDraft { channel: notes, about: channel, thread: 0, text: "x".into() })
+            }
+            Kind::HIDE => encode(id, &Hide { channel: notes, about: channel, seq: 1, through: 2 }),
+            Kind::GET_NOTES => {
+                encode(id, &GetNotes { about: 0, after_about: 0, after: 0, what: 0, limit: 9 })
+            }
             Kind::HELLO => encode(id, &Hello { generation: 0, cursor: 0, token }),
             Kind::REAUTH => encode(id, &Reauth { token }),
             Kind::HEARTBEAT => heartbeat(id),
@@ -210,6 +261,9 @@ impl World {
             }
             Kind::GET_MENTIONS => encode(id, &GetMentions { before: U53_MAX, limit: 9 }),
             Kind::MARK_READ => encode(id, &MarkRead { channel, seq: 1 }),
+            Kind::MARK_DELIVERED => encode(id, &MarkDelivered { channel, seq: 1 }),
+            Kind::GET_RECEIPTS => encode(id, &GetReceipts { channel, after: 0, limit: 9 }),
+            Kind::TYPING => encode(id, &Typing { channel, user: 0, expires_ms: 0, state: TYPING_GOES_ON }),
             kind => {
                 assert_eq!(kind.sent_by(), SentBy::Server, "{kind:?} has no frame here");
                 Frame::build(kind, 1, id, &[])
@@ -218,7 +272,7 @@ impl World {
     }
 
     /// What is answered to it, in the words of the table.
-    fn ask(&mut self, who: &str, frame: &Frame) -> String {
+    fn ask(&mut self, who: &str, frame: &Frame, channel: ChannelId) -> String {
         let id = frame.header().id;
         if who == "nobody" {
             let mut stranger = Raw::open(&self.node);
@@ -230,7 +284,13 @@ impl World {
         let person = self.people.get_mut(who).unwrap();
         person.device.frame(frame);
         // Whatever has no answer is followed by one that has.
-        person.device.frame(&heartbeat(id + 500_000));
+        let is_unanswered = [Kind::MARK_DELIVERED, Kind::TYPING].contains(&frame.kind());
+        // What the channel's home refuses is behind a heartbeat, and before what it is asked next.
+        person.device.frame(&if is_unanswered {
+            encode(id + 500_000, &GetMembers { channel: channel.0, after: 0, limit: 1 })
+        } else {
+            heartbeat(id + 500_000)
+        });
         let mut found = "-".to_owned();
         loop {
             let answer = next_unstamped(&mut person.device);
@@ -239,7 +299,7 @@ impl World {
             }
             if answer.header().id == id + 500_000 {
                 // A refusal of a channel's home comes behind it.
-                if found != "-" || frame.kind() == Kind::CURSOR_ACK {
+                if found != "-" || is_unanswered || frame.kind() == Kind::CURSOR_ACK {
                     return found;
                 }
                 return word(&person.device.answer(id));
@@ -274,6 +334,8 @@ fn word(answer: &Frame) -> String {
         (Kind::CHANNELS, "page"),
         (Kind::THREAD, "page"),
         (Kind::MENTIONS, "page"),
+        (Kind::RECEIPTS, "page"),
+        (Kind::NOTES, "page"),
     ];
     known.iter().find(|(kind, _)| is(*kind)).map_or_else(|| format!("{answer:?}"), |(_, word)| (*word).into())
 }
@@ -296,7 +358,7 @@ async fn every_kind_has_its_answer_for_everybody(carrier: Carrier) {
         for (who, wanted) in cells {
             let channel = world.group();
             let frame = world.frame(kind_of(name), who, channel);
-            let found = world.ask(who, &frame);
+            let found = world.ask(who, &frame, channel);
             if found != *wanted {
                 wrong.push(format!("{name} of {who}: {found}, expected {wanted}"));
             }
@@ -312,9 +374,20 @@ async fn every_kind_has_its_answer_for_everybody(carrier: Carrier) {
             account.set_blocked(&token, member, who == "blocked").await.unwrap();
             let who_asks = if who == "blocked" { "member" } else { who };
             let frame = world.frame(kind_of(name), who_asks, direct);
-            let found = world.ask(who_asks, &frame);
+            let found = world.ask(who_asks, &frame, direct);
             if found != wanted {
                 wrong.push(format!("direct {name} of {who}: {found}, expected {wanted}"));
+            }
+        }
+    }
+    let own = ChannelId::own(owner);
+    world.acked("owner", |_| SendText { channel: own.0, text: "saved".into() });
+    for (name, cells) in table(OWN, &OWN_WHO) {
+        for (who, wanted) in cells {
+            let frame = world.frame(kind_of(name), who, own);
+            let found = world.ask(who, &frame, own);
+            if found != wanted {
+                wrong.push(format!("own {name} of {who}: {found}, expected {wanted}"));
             }
         }
     }

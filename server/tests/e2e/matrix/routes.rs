@@ -50,7 +50,10 @@ listMembers            401 401 401 401 200 401 401 401 404
 listMessages           401 401 401 401 200 401 401 401 404
 listThread             401 401 401 401 200 401 401 401 404
 listMentions           401 401 401 401 200 401 401 401 200
+listReceipts           401 401 401 401 200 401 401 401 404
+markRead               401 401 401 401 204 401 401 401 403
 send                   401 401 401 401 201 401 401 401 403
+search                 401 401 401 401 200 401 401 401 200
 makeBot                401 401 401 401 201 401 401 401 401
 listBots               401 401 401 401 200 401 401 401 401
 endBot                 401 401 401 401 404 401 401 401 401
@@ -93,6 +96,8 @@ pageStyle              200 200 200 200 200 200 200 200 200
 :listKeys              401 401 401 401 401 403 403 200 401
 :rotateKeys            401 401 401 401 401 403 403 204 401
 :retireKey             401 401 401 401 401 403 403 204 401
+:searchIndex           401 401 401 401 401 403 403 200 401
+:rebuildSearch         401 401 401 401 401 403 403 204 401
 :listFamilies          401 401 401 401 401 403 403 200 401
 :giveFamily            401 401 401 401 401 403 403 404 401
 :returnFamily          401 401 401 401 401 403 403 409 401
@@ -213,6 +218,8 @@ impl Place {
             _ => other.user.to_string(),
         };
         let path = operation.path.replace("{id}", &id).replace("{name}", &other.name).replace("{token}", "9");
+        // Whoever searches says for what.
+        let path = if path == "/v1/search" { format!("{path}?q=hello") } else { path };
         let mut body = operation.value["requestBody"]["content"]["application/json"]["example"].clone();
         if let Some(fields) = body.as_object_mut() {
             let is_new = operation.path == "/v1/signup" || operation.path.ends_with("/bots");

@@ -34,6 +34,8 @@ impl Traced {
             "reconnectMsMax": config.reconnect_ms_max, "assumesPace": config.assumes_pace,
         });
         let first = json!({"trace": name, "config": made, "saved": kept});
+        // Sessions in other languages do not say it yet.
+        let config = Config { says_delivered: false, ..config };
         Self { session: Session::new(config, saved), lines: vec![first.to_string()], now: 0, asked: vec![] }
     }
 

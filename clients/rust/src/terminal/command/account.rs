@@ -71,6 +71,27 @@ impl Desk<'_> {
         )))
     }
 
+    /// Whether others are shown how far the person has come, and the person is shown others.
+    pub(super) async fn receipts(&mut self, rest: &str) -> Done {
+        let token = self.client.token();
+        let wanted = match rest {
+            "" => None,
+            "on" => Some(Audience::Everyone),
+            "off" => Some(Audience::Nobody),
+            _ => return Err(Trouble::said("/receipts, /receipts on or /receipts off")),
+        };
+        let privacy = match wanted {
+            None => self.account.privacy(&token).await?,
+            receipts => self.account.set_privacy(&token, Privacy { receipts, ..Privacy::default() }).await?,
+        };
+        Ok(Outcome::Said(match privacy.receipts {
+            Some(Audience::Nobody) => {
+                "Nobody sees from now on what you have read, and you see of nobody.".into()
+            }
+            _ => "Others see what you have read, and you see it of them.".into(),
+        }))
+    }
+
     /// The list, or one of it less: by its number there.
     pub(super) async fn devices(&mut self, rest: &str) -> Done {
         let token = self.client.token();

@@ -1,7 +1,7 @@
 //! Replies, threads, mentions and forwards, as a person asks for them.
 
 use protocol::body::talk::Talk;
-use protocol::{ChannelId, Seq, UserId};
+use protocol::{Seq, UserId};
 
 use super::{Desk, Done, Outcome, Trouble};
 use crate::dial::ClientError;
@@ -51,10 +51,6 @@ impl Desk<'_> {
             users.push(self.user(name.trim_start_matches('@')).await?);
         }
         Ok(users)
-    }
-
-    fn conversation(&self) -> Result<ChannelId, Trouble> {
-        self.here.ok_or_else(|| Trouble::said("nobody is listening; begin with /to NAME"))
     }
 
     async fn say(&mut self, talk: Talk, text: &str) -> Done {

@@ -1,24 +1,44 @@
 //! A line of JSON -> a command, or words that name what is wrong with it.
 
 use protocol::body::message::{ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
+use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, Refusal, SendId, Seq, UserId};
 use serde_json::{Map, Value};
 
 use super::talk::Said;
 use super::{Chat, Refused, Tag};
-use crate::session::{RequestId, Session};
+use crate::session::{Around, ListOrder, RequestId, Session};
+
+mod own;
 
 /// Messages of a history page when the program does not say.
 const HISTORY_LIMIT: u32 = 50;
 /// Rows of a list when the program does not say.
 const LIST_LIMIT: u32 = 500;
+/// Channels of a list that also says what was said last.
+const LISTED_LIMIT: u32 = 200;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Command {
-    Signup { name: Option<String>, password: Option<String>, invite: Option<String> },
+    Signup {
+        name: Option<String>,
+        password: Option<String>,
+        invite: Option<String>,
+    },
     Login(Login),
-    Do { action: Do, send_id: Option<SendId> },
+    Do {
+        action: Do,
+        send_id: Option<SendId>,
+    },
     Ask(Ask),
+    Typing {
+        target: Target,
+        types: bool,
+    },
+    /// Whether others are shown how far the user has come.
+    Receipts {
+        shows: bool,
+    },
     Quit,
 }
 
@@ -44,14 +64,21 @@ pub(super) enum Do<T = Target, U = String> {
     Leave { channel: ChannelId },
     Rename { channel: ChannelId, name: String },
     Role { channel: ChannelId, user: U, role: u8 },
+    Prefs { target: T, prefs: Prefs },
+    Draft { target: T, thread: Option<Seq>, text: String },
+    Hide { target: T, from: Seq, through: Seq },
 }
 
 /// A request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Ask<T = Target> {
     History { target: T, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
+    Around { target: T, around: Around, limit: u32 },
     Channels { after: ChannelId, limit: u32 },
+    List { order: ListOrder, limit: u32 },
+    Notes { hidden: bool, about: Option<ChannelId>, after: (ChannelId, Seq), limit: u32 },
     Members { channel: ChannelId, after: UserId, limit: u32 },
+    Receipts { channel: ChannelId, after: UserId, limit: u32 },
     Read { channel: ChannelId, seq: Seq },
     Thread { target: T, root: Seq, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
     Mentions { before: Option<InboxSeq>, limit: u32 },
@@ -65,7 +92,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    async fn resolve(self, chat: &mut Chat) -> Result<ChannelId, Refused> {
+    pub(super) async fn resolve(self, chat: &mut Chat) -> Result<ChannelId, Refused> {
         match self {
             Self::Channel(channel) => Ok(channel),
             Self::User(name) => {
@@ -100,6 +127,13 @@ impl Do {
             Self::Leave { channel } => Do::Leave { channel },
             Self::Rename { channel, name } => Do::Rename { channel, name },
             Self::Role { channel, user, role } => Do::Role { channel, user: chat.user(&user).await?, role },
+            Self::Prefs { target, prefs } => Do::Prefs { target: target.resolve(chat).await?, prefs },
+            Self::Draft { target, thread, text } => {
+                Do::Draft { target: target.resolve(chat).await?, thread, text }
+            }
+            Self::Hide { target, from, through } => {
+                Do::Hide { target: target.resolve(chat).await?, from, through }
+            }
         })
     }
 }
@@ -116,6 +150,9 @@ impl Do<ChannelId, UserId> {
             Self::Leave { channel } => session.leave(channel, id),
             Self::Rename { channel, name } => session.rename(channel, &name, id),
             Self::Role { channel, user, role } => session.set_role(channel, user, role, id),
+            Self::Prefs { target, prefs } => session.set_prefs(target, prefs, id),
+            Self::Draft { target, thread, text } => session.set_draft(target, thread, &text, id),
+            Self::Hide { target, from, through } => session.hide(target, (from, through), id),
         }
     }
 }
@@ -126,8 +163,14 @@ impl Ask {
             Self::History { target, after, before, limit, newest } => {
                 Ask::History { target: target.resolve(chat).await?, after, before, limit, newest }
             }
+            Self::Around { target, around, limit } => {
+                Ask::Around { target: target.resolve(chat).await?, around, limit }
+            }
             Self::Channels { after, limit } => Ask::Channels { after, limit },
+            Self::List { order, limit } => Ask::List { order, limit },
+            Self::Notes { hidden, about, after, limit } => Ask::Notes { hidden, about, after, limit },
             Self::Members { channel, after, limit } => Ask::Members { channel, after, limit },
+            Self::Receipts { channel, after, limit } => Ask::Receipts { channel, after, limit },
             Self::Read { channel, seq } => Ask::Read { channel, seq },
             Self::Thread { target, root, after, before, limit, newest } => {
                 Ask::Thread { target: target.resolve(chat).await?, root, after, before, limit, newest }
@@ -143,8 +186,13 @@ impl Ask<ChannelId> {
             Self::History { target, after, before, limit, newest } => {
                 session.history(target, after, before, limit, newest)
             }
+            Self::Around { target, around, limit } => session.history_around(target, around, limit),
             Self::Channels { after, limit } => session.channels(after, limit),
+            Self::List { order, limit } => session.list(order, limit),
+            Self::Notes { hidden: true, about, after, limit } => session.hidden(about, after, limit),
+            Self::Notes { hidden: false, about, after, limit } => session.drafts(about, after, limit),
             Self::Members { channel, after, limit } => session.members(channel, after, limit),
+            Self::Receipts { channel, after, limit } => session.receipts(channel, after, limit),
             Self::Read { channel, seq } => session.mark_read(channel, seq),
             Self::Thread { target, root, after, before, limit, newest } => {
                 session.thread((target, root), after, before, limit, newest)
@@ -153,6 +201,9 @@ impl Ask<ChannelId> {
         }
     }
 }
+
+const PREFS: &[&str] =
+    &["channel", "with", "muted_until_ms", "pinned", "marked_unread", "notify", "archived", "send_id"];
 
 /// Every command with its fields; `ref` goes with each.
 const COMMANDS: &[(&str, &[&str])] = &[
@@ -181,12 +232,24 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("leave", &["channel", "send_id"]),
     ("rename", &["channel", "name", "send_id"]),
     ("role", &["channel", "user", "role", "send_id"]),
-    ("history", &["channel", "with", "before", "after", "limit", "newest"]),
+    ("prefs", PREFS),
+    ("draft", &["channel", "with", "thread", "text", "send_id"]),
+    ("hide", &["channel", "with", "seq", "through", "send_id"]),
+    (
+        "history",
+        &["channel", "with", "before", "after", "limit", "newest", "around", "at_ms", "first_unread"],
+    ),
+    ("list", &["order", "after", "cursor", "generation", "limit"]),
+    ("drafts", &["channel", "after_channel", "after", "limit"]),
+    ("hidden", &["channel", "after_channel", "after", "limit"]),
     ("channels", &["after", "limit"]),
     ("members", &["channel", "after", "limit"]),
+    ("receipts", &["channel", "after", "limit"]),
     ("read", &["channel", "seq"]),
     ("thread", &["channel", "with", "root", "before", "after", "limit", "newest"]),
     ("mentions", &["before", "limit"]),
+    ("typing", &["to", "channel", "typing"]),
+    ("show_receipts", &["on"]),
     ("quit", &[]),
 ];
 
@@ -238,9 +301,12 @@ impl Fields<'_> {
                 device: self.number("device")?.map(DeviceId),
                 cursor: self.cursor()?,
             }),
-            "history" | "channels" | "members" | "read" | "thread" | "mentions" => {
-                Command::Ask(self.ask(cmd)?)
+            "typing" => {
+                Command::Typing { target: self.target("to")?, types: self.truth("typing")?.unwrap_or(true) }
             }
+            "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
+            "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read"
+            | "thread" | "mentions" => Command::Ask(self.ask(cmd)?),
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
         })
@@ -254,6 +320,9 @@ impl Fields<'_> {
         if cmd == "send" {
             let text = self.need("text", self.text("text"))?;
             return Ok(Do::Text { target: self.target("to")?, text, said: self.said()? });
+        }
+        if let Some(note) = self.note(cmd)? {
+            return Ok(note);
         }
         let channel = self.need("channel", self.channel("channel"))?;
         let user = || self.need("user", self.text("user"));
@@ -286,6 +355,24 @@ impl Fields<'_> {
                 let before = self.number("before")?.map(InboxSeq);
                 Ask::Mentions { before, limit: limit(HISTORY_LIMIT)? }
             }
+            "history" if self.around()?.is_some() => {
+                if let Some(field) =
+                    ["before", "after", "newest"].iter().find(|field| self.value(field).is_some())
+                {
+                    return Err(format!("{field}: not with a place to read around"));
+                }
+                let around = self.need("around", self.around())?;
+                Ask::Around { target: self.target("with")?, around, limit: limit(HISTORY_LIMIT)? }
+            }
+            "list" => Ask::List { order: self.order()?, limit: limit(LISTED_LIMIT)? },
+            "drafts" | "hidden" => {
+                let after = (
+                    self.channel("after_channel")?.unwrap_or_default(),
+                    Seq(self.number("after")?.unwrap_or(0)),
+                );
+                let about = self.channel("channel")?;
+                Ask::Notes { hidden: cmd == "hidden", about, after, limit: limit(LIST_LIMIT)? }
+            }
             "history" => {
                 let (after, before) = (self.number("after")?.map(Seq), self.number("before")?.map(Seq));
                 let newest = self.truth("newest")?.unwrap_or_else(|| after.is_none() || before.is_some());
@@ -297,6 +384,11 @@ impl Fields<'_> {
                 Ask::Channels { after, limit: limit(LIST_LIMIT)? }
             }
             "members" => Ask::Members {
+                channel: self.need("channel", self.channel("channel"))?,
+                after: UserId(self.number("after")?.unwrap_or(0)),
+                limit: limit(LIST_LIMIT)?,
+            },
+            "receipts" => Ask::Receipts {
                 channel: self.need("channel", self.channel("channel"))?,
                 after: UserId(self.number("after")?.unwrap_or(0)),
                 limit: limit(LIST_LIMIT)?,

@@ -2,14 +2,18 @@
 
 use std::io::{self, Write};
 
+use protocol::body::list::ChannelDetail;
+use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
+use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::sync::{ChannelItem, MemberItem};
+use protocol::commit::Notify;
 use protocol::{ChannelId, UserId};
 use serde_json::{Value, json};
 
 use super::super::chat::{Chat, kind};
 use super::{Json, Tag, mark, set};
-use crate::session::{About, Content, Event, History, Message, RequestId};
+use crate::session::{About, ChannelList, Content, Event, History, Message, RequestId};
 
 impl<W: Write> Json<W> {
     pub(super) async fn tell(&mut self, event: Event) -> io::Result<()> {
@@ -41,12 +45,27 @@ impl<W: Write> Json<W> {
             }
             Event::History(history) => self.tell_history(history).await,
             Event::Channels { request, items, more } => self.tell_channels(request, items, more).await,
+            Event::List { request, list } => self.tell_list(request, list).await,
+            Event::Notes { request, drafts, hidden, more } => {
+                self.tell_notes(request, &drafts, &hidden, more)
+            }
             Event::Members { request, channel, items, more } => {
                 self.tell_members(request, channel, items, more).await
             }
             Event::Thread(thread) => self.tell_thread(thread).await,
             Event::Mentions { request, items, unread, more } => {
                 self.tell_mentions(request, items, unread, more).await
+            }
+            Event::Receipts { request, channel, items, more } => {
+                self.tell_receipts(request, channel, items, more).await
+            }
+            Event::Typing { channel, user, types } => {
+                let Some(chat) = &mut self.chat else { return Ok(()) };
+                let name = chat.name_of(user).await;
+                self.write(json!({
+                    "event": "typing", "channel": channel.to_string(), "user": name,
+                    "user_id": user.to_string(), "typing": types,
+                }))
             }
             Event::Done(request) => {
                 let tag = self.requests.remove(&request).unwrap_or_default();
@@ -98,7 +117,7 @@ impl<W: Write> Json<W> {
         for message in &history.messages {
             messages.push(render(chat, message).await);
         }
-        let event = json!({
+        let mut event = json!({
             "event": "history",
             "channel": history.channel.to_string(),
             "from": history.from.0,
@@ -107,6 +126,11 @@ impl<W: Write> Json<W> {
             "more": history.more,
             "messages": messages,
         });
+        if let Some(place) = history.place {
+            set(&mut event, "pivot", place.pivot.0.into());
+            set(&mut event, "more_before", place.more_before.into());
+            set(&mut event, "more_after", place.more_after.into());
+        }
         self.write(mark(event, &tag))
     }
 
@@ -120,21 +144,53 @@ impl<W: Write> Json<W> {
         let Some(chat) = &mut self.chat else { return Ok(()) };
         let mut channels = Vec::with_capacity(items.len());
         for item in items {
-            let channel = ChannelId(item.channel);
-            let mut row = json!({
-                "channel": channel.to_string(),
-                "head": item.head,
-                "read": item.read,
-                "unread": item.unread,
-                "member": item.member,
-            });
-            match chat.partner(channel) {
-                Some(user) => set(&mut row, "with", chat.name_of(user).await.into()),
-                None => set(&mut row, "name", item.name.into()),
-            }
-            channels.push(row);
+            channels.push(row(chat, item).await);
         }
         self.write(mark(json!({ "event": "channels", "channels": channels, "more": more }), &tag))
+    }
+
+    async fn tell_list(&mut self, request: RequestId, list: ChannelList) -> io::Result<()> {
+        let tag = self.requests.remove(&request).unwrap_or_default();
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let mut channels = Vec::with_capacity(list.items.len());
+        for (item, detail) in list.items {
+            let mut row = row(chat, item).await;
+            describe(&mut row, &detail, chat).await;
+            channels.push(row);
+        }
+        let event = json!({
+            "event": "list",
+            "channels": channels,
+            "generation": list.through.generation.0,
+            "cursor": list.through.at.0,
+            "next": list.next.at.0,
+            "needs_snapshot": list.needs_snapshot,
+            "more": list.more,
+        });
+        self.write(mark(event, &tag))
+    }
+
+    fn tell_notes(
+        &mut self,
+        request: RequestId,
+        drafts: &[DraftItem],
+        hidden: &[HiddenItem],
+        more: bool,
+    ) -> io::Result<()> {
+        let tag = self.requests.remove(&request).unwrap_or_default();
+        let draft = |item: &DraftItem| {
+            json!({
+                "channel": item.about.to_string(), "thread": item.thread, "text": item.text, "time_ms": item.time_ms,
+            })
+        };
+        let range = |item: &HiddenItem| {
+            json!({
+                "channel": item.about.to_string(), "at": item.at, "seq": item.seq, "through": item.through,
+            })
+        };
+        let drafts: Vec<Value> = drafts.iter().map(draft).collect();
+        let hidden: Vec<Value> = hidden.iter().map(range).collect();
+        self.write(mark(json!({ "event": "notes", "drafts": drafts, "hidden": hidden, "more": more }), &tag))
     }
 
     async fn tell_members(
@@ -161,11 +217,82 @@ impl<W: Write> Json<W> {
     }
 }
 
+impl<W: Write> Json<W> {
+    async fn tell_receipts(
+        &mut self,
+        request: Option<RequestId>,
+        channel: ChannelId,
+        items: Vec<ReceiptItem>,
+        more: bool,
+    ) -> io::Result<()> {
+        let tag = request.and_then(|request| self.requests.remove(&request));
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let mut receipts = Vec::with_capacity(items.len());
+        for ReceiptItem { user, read, delivered } in items {
+            receipts.push(json!({
+                "user": chat.name_of(UserId(user)).await,
+                "user_id": user.to_string(),
+                "read": read,
+                "delivered": delivered,
+            }));
+        }
+        let channel = channel.to_string();
+        let event = json!({ "event": "receipts", "channel": channel, "receipts": receipts, "more": more });
+        self.write(mark(event, &tag.unwrap_or_default()))
+    }
+}
+
 fn role(role: u8) -> &'static str {
     match role {
         ROLE_OWNER => "owner",
         ROLE_ADMIN => "admin",
         _ => "member",
+    }
+}
+
+/// What both versions of the list say of a channel.
+async fn row(chat: &mut Chat, item: ChannelItem) -> Value {
+    let channel = ChannelId(item.channel);
+    let mut row = json!({
+        "channel": channel.to_string(),
+        "head": item.head,
+        "read": item.read,
+        "unread": item.unread,
+        "member": item.member,
+    });
+    match chat.partner(channel) {
+        Some(user) => set(&mut row, "with", chat.name_of(user).await.into()),
+        None => set(&mut row, "name", item.name.into()),
+    }
+    row
+}
+
+/// The rest of it.
+async fn describe(row: &mut Value, detail: &ChannelDetail, chat: &mut Chat) {
+    set(row, "mentions", detail.mentions.into());
+    set(row, "muted_until_ms", detail.muted_until_ms.into());
+    set(row, "pinned", detail.pinned.into());
+    set(row, "marked_unread", detail.marked_unread.into());
+    set(row, "notify", notify(Notify::from_number(detail.notify).unwrap_or_default()).into());
+    set(row, "archived", detail.archived.into());
+    set(row, "draft", detail.has_draft.into());
+    if detail.last_seq > 0 {
+        let last = json!({
+            "seq": detail.last_seq,
+            "from": chat.name_of(UserId(detail.last_sender)).await,
+            "from_id": detail.last_sender.to_string(),
+            "time_ms": detail.last_ms,
+            "text": detail.text,
+        });
+        set(row, "last", last);
+    }
+}
+
+pub(super) fn notify(notify: Notify) -> &'static str {
+    match notify {
+        Notify::All => "all",
+        Notify::Mentions => "mentions",
+        Notify::Nothing => "nothing",
     }
 }
 
@@ -195,6 +322,24 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
         }
         Content::Removed(user) => set(&mut event, "users", chat.names_of(&[*user]).await.into()),
         Content::Renamed(name) => set(&mut event, "name", name.as_str().into()),
+        Content::Prefs { about, prefs } => {
+            set(&mut event, "about", about.to_string().into());
+            set(&mut event, "muted_until_ms", prefs.muted_until_ms.into());
+            set(&mut event, "pinned", prefs.pinned.into());
+            set(&mut event, "marked_unread", prefs.marked_unread.into());
+            set(&mut event, "notify", notify(prefs.notify).into());
+            set(&mut event, "archived", prefs.archived.into());
+        }
+        Content::Draft { about, thread, text } => {
+            set(&mut event, "about", about.to_string().into());
+            set(&mut event, "thread", thread.0.into());
+            set(&mut event, "text", text.as_str().into());
+        }
+        Content::Hidden { about, from, through } => {
+            set(&mut event, "about", about.to_string().into());
+            set(&mut event, "from_seq", from.0.into());
+            set(&mut event, "through", through.0.into());
+        }
         Content::Role { member, role: number } => {
             set(&mut event, "users", chat.names_of(&[*member]).await.into());
             set(&mut event, "role", role(*number).into());

@@ -6,7 +6,9 @@ use protocol::{ChannelId, Seq, UserId};
 
 use super::super::command::{Outcome, Trouble, words};
 use super::super::text::apart;
-use super::{CHANNELS_LIMIT, Code, HELP, HISTORY_LIMIT, Person};
+use super::{CHANNELS_LIMIT, Code, HELP, HISTORY_LIMIT, LIST_LIMIT, Person};
+use crate::dial::ClientError;
+use crate::session::{ListOrder, Session};
 
 impl Person {
     pub(super) async fn take_line(&mut self, line: &str) -> io::Result<()> {
@@ -32,7 +34,9 @@ impl Person {
             "members" => self.ask_members().await,
             "history" => self.ask_history().await,
             "channels" => {
-                self.chat()?.client.channels(ChannelId(0), CHANNELS_LIMIT).await?;
+                let list = |session: &mut Session| session.list(ListOrder::Recent(None), LIST_LIMIT);
+                let asked = self.chat()?.client.with_session(list).await?;
+                asked.map_err(ClientError::Refused)?;
                 self.wants_channels = true;
                 self.answers_due += 1;
                 Ok(())
@@ -57,9 +61,11 @@ impl Person {
     /// What is asked in the same words on the whole screen.
     async fn carry_out(&mut self, word: &str, rest: &str) -> Result<(), Trouble> {
         let here = self.current;
-        let Self { chat, start, groups, .. } = self;
+        let newest = here.and_then(|here| self.newest.get(&here).copied());
+        let Self { chat, start, groups, prefs, .. } = self;
         let chat = chat.as_mut().ok_or_else(|| Trouble::said("not logged in; try /login or /signup"))?;
-        let Some(outcome) = chat.desk(start, groups, here).carry_out(word, rest).await else {
+        let Some(outcome) = chat.desk(start, groups, (here, newest), prefs).carry_out(word, rest).await
+        else {
             return Err(Trouble::Said(format!("/{word} is not a command; /help lists them")));
         };
         match outcome? {
@@ -78,6 +84,17 @@ impl Person {
                 self.sends.insert(send_id, (channel, None));
             }
             Outcome::Asked => self.answers_due += 1,
+            Outcome::Noted { send_id, content } => {
+                self.sends.insert(send_id, (ChannelId(0), None));
+                self.noted.insert(send_id, content);
+            }
+            Outcome::Jump { channel, around } => {
+                let jump =
+                    move |session: &mut Session| session.history_around(channel, around, HISTORY_LIMIT);
+                let asked = self.chat()?.client.with_session(jump).await?;
+                asked.map_err(ClientError::Refused)?;
+                self.answers_due += 1;
+            }
             Outcome::Left { send_id, channel } => {
                 self.sends.insert(send_id, (channel, None));
                 self.current = None;

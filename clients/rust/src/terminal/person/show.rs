@@ -4,18 +4,22 @@ use std::io;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use protocol::body::list::ChannelDetail;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::sync::{ChannelItem, MemberItem};
+use protocol::commit::{Notify, Prefs};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
 use super::super::command::role_word;
 use super::super::input::is_terminal;
 use super::super::text::{self, apart, isolated};
 use super::Person;
-use crate::session::{About, Content, Event, History, Message};
+use crate::session::{About, ChannelList, Content, Event, History, Message};
 
 /// Columns of a name.
 const NAME_COLUMNS_MAX: usize = 40;
+/// Columns of what was said last.
+const PREVIEW_COLUMNS: usize = 40;
 
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,7 @@ impl Person {
             event,
             Event::History(_)
                 | Event::Channels { .. }
+                | Event::List { .. }
                 | Event::Members { .. }
                 | Event::Thread(_)
                 | Event::Mentions { .. }
@@ -75,14 +80,23 @@ impl Person {
             Event::Message(message) => self.show_message(&message).await,
             Event::Ack { send_id, channel, seq, time_ms } => {
                 self.is_shown(channel, seq);
+                self.is_newest(channel, seq);
+                if let Some(content) = self.noted.remove(&send_id) {
+                    self.sends.remove(&send_id);
+                    return self.show_note(&content).await;
+                }
                 self.show_ack(send_id, time_ms).await
             }
             Event::History(history) => self.show_history(history).await,
             Event::Channels { items, .. } => self.show_channels(items).await,
+            Event::List { list, .. } => self.show_list(list).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
             Event::Thread(thread) => self.show_thread(thread).await,
             Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
             Event::Rejected { about, reject } => {
+                if let About::Send(id) = about {
+                    self.noted.remove(&id);
+                }
                 let what = match about {
                     About::Send(id) => match self.sends.remove(&id) {
                         Some((_, Some(text))) => format!("Not sent: {}", text::cut(&apart(&text), 40)),
@@ -149,8 +163,13 @@ impl Person {
             Content::Created { name, .. } | Content::Renamed(name) => {
                 self.groups.insert(message.channel, name.clone());
             }
+            Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {
+                self.is_shown(message.channel, message.seq);
+                return self.show_note(&message.content).await;
+            }
             _ => {}
         }
+        self.is_newest(message.channel, message.seq);
         if self.shown_before.get(&message.channel).is_some_and(|last| message.seq <= *last) {
             return Ok(());
         }
@@ -177,6 +196,8 @@ impl Person {
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user).await),
             Content::Left => format!("{who} left"),
             Content::Renamed(group) => format!("{who} renamed the group to #{}", name(group)),
+            // What is noted is no message to show.
+            Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => return Ok(()),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
             }
@@ -189,8 +210,10 @@ impl Person {
     }
 
     async fn show_history(&mut self, history: History) -> io::Result<()> {
-        let from = if history.more { history.from } else { Seq(0) };
+        let more = history.place.map_or(history.more, |place| place.more_before);
+        let from = if more { history.from } else { Seq(0) };
         self.shown_from.insert(history.channel, from);
+        self.is_newest(history.channel, history.head);
         let title = self.title(history.channel).await;
         if history.messages.is_empty() {
             return self.say(&format!("Nothing was said in {title} before."));
@@ -199,7 +222,7 @@ impl Person {
         for message in &history.messages {
             self.show_one(&format!("[{}] ", message.seq), message).await?;
         }
-        if history.more { self.say("/history shows more.") } else { self.say("That is all.") }
+        if more { self.say("/history shows more.") } else { self.say("That is all.") }
     }
 
     async fn show_channels(&mut self, items: Vec<ChannelItem>) -> io::Result<()> {
@@ -218,6 +241,72 @@ impl Person {
             self.say(&format!("{title}: {} messages, {} unread{left}", item.head, item.unread))?;
         }
         Ok(())
+    }
+
+    fn is_newest(&mut self, channel: ChannelId, seq: Seq) {
+        let newest = self.newest.entry(channel).or_default();
+        *newest = seq.max(*newest);
+    }
+
+    /// The newest first, each with what was said last.
+    async fn show_list(&mut self, list: ChannelList) -> io::Result<()> {
+        let mut items = Vec::with_capacity(list.items.len());
+        for (item, detail) in list.items {
+            let channel = ChannelId(item.channel);
+            self.prefs.insert(channel, prefs_of(&detail));
+            self.is_newest(channel, Seq(item.head));
+            if channel.users().is_none() {
+                self.groups.insert(channel, item.name.clone());
+            }
+            items.push((item, detail));
+        }
+        if items.is_empty() {
+            return self.say("No conversations yet; begin with /to NAME.");
+        }
+        for (item, detail) in items {
+            let title = self.title(ChannelId(item.channel)).await;
+            let left = if item.member { "" } else { " (no longer a member)" };
+            let marks = marks(&detail, super::super::chat::now_ms());
+            let last = match detail.text.as_str() {
+                "" => String::new(),
+                text => {
+                    let who = self.name_of(UserId(detail.last_sender)).await;
+                    format!(" | {who}: {}", text::cut(&apart(text), PREVIEW_COLUMNS))
+                }
+            };
+            let (head, unread) = (item.head, item.unread);
+            self.say(&format!("{title}: {head} messages, {unread} unread{left}{marks}{last}"))?;
+        }
+        if list.more { self.say("These are the newest.") } else { Ok(()) }
+    }
+
+    /// Says what one of the user's devices has noted.
+    async fn show_note(&mut self, content: &Content) -> io::Result<()> {
+        match content {
+            Content::Prefs { about, prefs } => {
+                let (about, prefs) = (*about, *prefs);
+                self.prefs.insert(about, prefs);
+                let title = self.title(about).await;
+                let muted =
+                    if prefs.muted_until_ms > super::super::chat::now_ms() { "muted" } else { "not muted" };
+                let pinned = if prefs.pinned > 0 { "pinned" } else { "not pinned" };
+                self.say(&format!("{title} is {muted} and {pinned}."))
+            }
+            Content::Draft { about, text, .. } => {
+                let title = self.title(*about).await;
+                match text.as_str() {
+                    "" => self.say(&format!("No draft for {title} any more.")),
+                    text => {
+                        self.say(&format!("Draft for {title}: {}", text::cut(&apart(text), PREVIEW_COLUMNS)))
+                    }
+                }
+            }
+            Content::Hidden { about, from, through } => {
+                let title = self.title(*about).await;
+                self.say(&format!("Hidden in {title}: messages {from} to {through}."))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn show_members(&mut self, channel: ChannelId, items: Vec<MemberItem>) -> io::Result<()> {
@@ -241,6 +330,28 @@ impl Person {
         );
         self.paint.dim(&text)
     }
+}
+
+fn prefs_of(detail: &ChannelDetail) -> Prefs {
+    Prefs {
+        muted_until_ms: detail.muted_until_ms,
+        pinned: detail.pinned,
+        marked_unread: detail.marked_unread,
+        notify: Notify::from_number(detail.notify).unwrap_or_default(),
+        archived: detail.archived,
+    }
+}
+
+fn marks(detail: &ChannelDetail, now_ms: u64) -> String {
+    let marks = [
+        (detail.pinned > 0, " pinned"),
+        (detail.muted_until_ms > now_ms, " muted"),
+        (detail.has_draft, " draft"),
+        (detail.archived, " archived"),
+        (detail.marked_unread, " marked unread"),
+    ];
+    let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+    if marks.is_empty() { marks } else { format!(" ({})", marks.trim_start()) }
 }
 
 /// A name that others gave, safe to show, and not so long that it could be taken for more.

@@ -14,6 +14,8 @@ use crate::terminal::text;
 
 const NAME_COLOURS: [Color; 6] =
     [Color::Cyan, Color::Green, Color::Yellow, Color::Magenta, Color::LightBlue, Color::LightRed];
+/// Below this nothing is shown of what was said last.
+const PREVIEW_COLUMNS_MIN: u16 = 8;
 const BAR: &str = "\u{2502}";
 
 /// Draws all of it.
@@ -206,7 +208,20 @@ fn list_row(buffer: &mut Buffer, pen: Pen, model: &Model, channel: ChannelId, ar
     };
     let width = u16::try_from(count.len()).unwrap_or(0).min(area.width);
     let title = model.title(channel);
-    put(buffer, area.x + 1, area.y, area.width.saturating_sub(width + 2), &title, style);
+    let room = area.width.saturating_sub(width + 2);
+    let mut used = put(buffer, area.x + 1, area.y, room, &title, style);
+    let dim = if is_open { style } else { pen.dim() };
+    let signs = super::own::signs(&one.prefs, one.has_draft);
+    if !signs.is_empty() && used + 2 < room {
+        used += 1 + put(buffer, area.x + 2 + used, area.y, room - used - 1, &signs, dim);
+    }
+    // What was said last, where there is room for a word or two.
+    if let Some((who, text)) = &one.preview
+        && used + PREVIEW_COLUMNS_MIN < room
+    {
+        let text = if *who == model.me { format!("you: {text}") } else { text.clone() };
+        put(buffer, area.x + 2 + used, area.y, room - used - 1, &text, dim);
+    }
     let style = if is_open { style } else { pen.colour(Color::Yellow).add_modifier(Modifier::BOLD) };
     put(buffer, area.x + area.width - width, area.y, width, &count, style);
 }
@@ -320,7 +335,10 @@ fn notice(buffer: &mut Buffer, pen: Pen, model: &Model, area: Rect) {
         Some(notice) if notice.is_trouble => (notice.text.clone(), pen.colour(Color::LightRed)),
         Some(notice) => (notice.text.clone(), pen.colour(Color::LightGreen)),
         None if counted >= 1000 => (format!("{counted} characters"), pen.dim()),
-        None => return,
+        None => match model.typing_words() {
+            Some(words) => (words, pen.dim()),
+            None => return,
+        },
     };
     let words = format!(" {words} ");
     put(buffer, area.x + 1, area.y, area.width.saturating_sub(2), &words, style);

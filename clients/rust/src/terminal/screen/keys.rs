@@ -26,10 +26,17 @@ pub(super) const HELP: &[&str] = &[
     "/thread -1 TEXT      say it in its thread; without TEXT show that",
     "/mention NAME TEXT   to a member, a,b or all or online; /mentions",
     "/forward NAME TEXT   pass on what a person said",
+    "/saved               what you save for yourself",
+    "/mute [HOURS|off]    be told nothing of this conversation",
+    "/pin-chat [off]      keep this conversation at the top",
+    "/draft [TEXT]        keep a text for it on all devices",
+    "/hide [N or N-M]     show messages to you no more",
+    "/jump N|DAY|unread   what was said there",
     "/friends             your friends, and who asks to be one",
     "/friend NAME         ask a person, or say yes; /unfriend ends it",
     "/block NAME          take nothing from a person; /unblock ends it",
     "/privacy PART WHO    message, add, see: everyone, friends, nobody",
+    "/receipts on         show how far you read, and see others; off",
     "/devices             where you are logged in",
     "/devices remove N    log one of them out",
     "/twofactor on        log in with an authenticator app; off CODE",
@@ -75,7 +82,10 @@ impl Model {
             KeyCode::Char('j') if control => self.type_in("\n"),
             KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => self.type_in("\n"),
             KeyCode::Enter => self.enter(),
-            code => self.edit(code, control, alt),
+            code => {
+                self.edit(code, control, alt);
+                self.has_typed();
+            }
         }
     }
 
@@ -185,6 +195,7 @@ impl Model {
             return self.complain("Nobody is listening: /to NAME begins a conversation, Ctrl+N opens one.");
         };
         let text = self.editor.take();
+        self.typed_in = None;
         let text = if text.starts_with("//") { text.get(1..).unwrap_or_default().to_owned() } else { text };
         self.show_newest();
         self.notice = None;

@@ -187,7 +187,11 @@ fn message_rows(model: &Model, one: &Conversation, message: &Message, columns: u
     let time = format_time(model, message.time_ms, "%H:%M");
     match &message.content {
         Content::Text(text) => {
-            let who = if message.sender == model.me { "you".into() } else { model.name_of(message.sender) };
+            let who = if message.sender == model.me {
+                format!("you {}", one.ticks(message))
+            } else {
+                model.name_of(message.sender)
+            };
             let user = message.sender.0;
             let said = format!("{}{text}", model.marks(message));
             let mut first = Some(RowKind::First { time, who, user });

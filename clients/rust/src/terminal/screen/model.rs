@@ -1,14 +1,16 @@
 //! What the whole screen shows. The screen is a function of this and of nothing else; it changes by what the connection tells
 //! ([`super::take`]), by keys ([`super::keys`]) and by answers to commands, and what it wants done it puts on a list.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::tz::TimeZone;
 use protocol::body::sync::MemberItem;
+use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, Generation, SendId, Seq, UserId};
 
 use super::editor::Editor;
-use crate::session::{Message, RequestId};
+use super::marks::Mark;
+use crate::session::{Around, Content, Message, RequestId};
 use crate::terminal::text;
 
 /// Columns of a name.
@@ -52,6 +54,16 @@ pub(super) enum Ask {
     Channels {
         after: ChannelId,
     },
+    Around {
+        channel: ChannelId,
+        around: Around,
+    },
+    /// Drafts of a conversation, or what is hidden there.
+    Notes {
+        channel: ChannelId,
+        hidden: bool,
+        after: Seq,
+    },
     Members {
         channel: ChannelId,
         after: UserId,
@@ -59,6 +71,14 @@ pub(super) enum Ask {
     Read {
         channel: ChannelId,
         seq: Seq,
+    },
+    Receipts {
+        channel: ChannelId,
+        after: UserId,
+    },
+    Typing {
+        channel: ChannelId,
+        types: bool,
     },
     Name(UserId),
     Command {
@@ -104,6 +124,13 @@ pub(super) struct Sending {
 pub(super) struct Conversation {
     /// A group's.
     pub(super) name: String,
+    /// Who said something last, and its beginning in one line.
+    pub(super) preview: Option<(UserId, String)>,
+    pub(super) prefs: Prefs,
+    /// There is one, written on some device.
+    pub(super) has_draft: bool,
+    /// What the user does not want to see.
+    pub(super) hidden: Vec<(Seq, Seq)>,
     pub(super) is_left: bool,
     pub(super) head: Seq,
     pub(super) unread: u64,
@@ -122,6 +149,10 @@ pub(super) struct Conversation {
     /// Scrolled up; `None` is the newest end.
     pub(super) anchor: Option<Anchor>,
     pub(super) members: Vec<MemberItem>,
+    /// How far the others have come, as far as they tell.
+    pub(super) marks: BTreeMap<UserId, Mark>,
+    /// Who types now.
+    pub(super) typists: BTreeSet<UserId>,
     /// The server was told so.
     pub(super) read: Seq,
     /// The first that was unread when it was opened.
@@ -150,6 +181,8 @@ pub(super) struct Model {
     pub(super) is_ending: bool,
     /// The person has asked for it.
     pub(super) is_logging_out: bool,
+    /// What was noted and has no ack.
+    pub(super) noted: HashMap<SendId, Content>,
     /// Changes of groups without an ack.
     pub(super) changes: HashMap<SendId, ChannelId>,
     pub(super) asked: HashMap<RequestId, Ask>,
@@ -157,6 +190,8 @@ pub(super) struct Model {
     pub(super) asks: VecDeque<Ask>,
     /// Conversations of which nobody knows yet when something was last said.
     pub(super) undated: VecDeque<ChannelId>,
+    /// Where the person types, as far as that was said.
+    pub(super) typed_in: Option<ChannelId>,
 }
 
 impl Model {
@@ -178,20 +213,38 @@ impl Model {
             shows_members: false,
             is_ending: false,
             is_logging_out: false,
+            noted: HashMap::new(),
             changes: HashMap::new(),
             asked: HashMap::new(),
             generation: Generation(0),
             asks: VecDeque::from([Ask::Channels { after: ChannelId(0) }]),
             undated: VecDeque::new(),
+            typed_in: None,
         }
     }
 
-    /// The newest first.
+    /// Pinned ones first, then the newest.
     pub(super) fn order(&self) -> Vec<ChannelId> {
-        let mut order: Vec<_> =
-            self.conversations.iter().map(|(id, one)| (std::cmp::Reverse(one.last_ms), *id)).collect();
+        let key = |one: &Conversation| {
+            let pinned = Some(one.prefs.pinned).filter(|pinned| *pinned > 0).unwrap_or(u32::MAX);
+            (pinned, std::cmp::Reverse(one.last_ms))
+        };
+        let is_shown = |one: &&ChannelId| {
+            // One's own is there once something was saved, or it is open.
+            let is_own = **one == ChannelId::own(self.me);
+            !is_own
+                || self.open == Some(**one)
+                || self.conversations.get(one).is_some_and(|one| one.last_ms > 0)
+        };
+        let shown = self.conversations.iter().filter(|(id, _)| is_shown(id));
+        let mut order: Vec<_> = shown.map(|(id, one)| (key(one), *id)).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// How conversations are to be shown and told of.
+    pub(super) fn prefs(&self) -> BTreeMap<ChannelId, Prefs> {
+        self.conversations.iter().map(|(id, one)| (*id, one.prefs)).collect()
     }
 
     pub(super) fn current(&self) -> Option<&Conversation> {
@@ -211,6 +264,7 @@ impl Model {
     /// Safe to show.
     pub(super) fn title(&self, channel: ChannelId) -> String {
         match self.partner(channel) {
+            Some(user) if user == self.me => "Saved".to_owned(),
             Some(user) => self.name_of(user),
             None => {
                 let name = self.conversations.get(&channel).map(|one| one.name.as_str());
@@ -272,10 +326,16 @@ impl Model {
         one.new_from = (one.unread > 0).then(|| one.read.next());
         let must_load = one.from.is_none() && !one.is_loading;
         one.is_loading |= must_load;
+        let has_draft = one.has_draft && self.editor.is_empty();
         if must_load {
+            self.asks.push_back(Ask::Notes { channel, hidden: true, after: Seq(0) });
             self.asks.push_back(Ask::History { channel, before: None, limit: PAGE });
         }
+        if has_draft {
+            self.asks.push_back(Ask::Notes { channel, hidden: false, after: Seq(0) });
+        }
         self.ask_members();
+        self.ask_receipts();
         self.notice = None;
     }
 

@@ -4,6 +4,7 @@ use protocol::body::sync::ChannelItem;
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
 use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
+use super::own::{is_note, preview, preview_of};
 use crate::session::{About, Content, Event, History, Message, RequestId};
 use crate::terminal::command::{Outcome, role_word};
 use crate::terminal::text::{cut, one_line};
@@ -16,6 +17,8 @@ impl Model {
                 self.link = Link::Connected;
                 self.generation = Generation(welcome.generation);
                 // Those that could not be found out without the server.
+                // Nobody tells what changed meanwhile.
+                self.ask_receipts();
                 let partners: Vec<_> =
                     self.conversations.keys().filter_map(|one| self.partner(*one)).collect();
                 partners.into_iter().for_each(|user| self.want_name(user));
@@ -43,6 +46,8 @@ impl Model {
             Event::Ack { send_id, channel, seq, time_ms } => self.take_ack(send_id, channel, seq, time_ms),
             Event::History(history) => self.take_history(history),
             Event::Channels { request, items, more } => self.take_channels(request, items, more),
+            Event::List { request, list } => self.take_list(request, list),
+            Event::Notes { request, drafts, hidden, more } => self.take_notes(request, drafts, &hidden, more),
             Event::Members { request, channel, items, more } => {
                 let is_first =
                     matches!(self.asked.remove(&request), Some(Ask::Members { after: UserId(0), .. }));
@@ -58,6 +63,13 @@ impl Model {
             }
             Event::Thread(thread) => self.take_thread(thread),
             Event::Mentions { items, unread, .. } => self.take_mentions(&items, &unread),
+            Event::Receipts { request, channel, items, more } => {
+                if let Some(request) = request {
+                    self.asked.remove(&request);
+                }
+                self.take_receipts(channel, &items, more);
+            }
+            Event::Typing { channel, user, types } => self.take_typing(channel, user, types),
             Event::Done(request) => {
                 self.asked.remove(&request);
             }
@@ -93,12 +105,18 @@ impl Model {
 
     fn take_message(&mut self, message: Message) {
         self.learn(&message);
+        if is_note(&message.content) {
+            let one = self.conversations.entry(message.channel).or_default();
+            one.head = one.head.max(message.seq);
+            return self.take_note(&message.content);
+        }
         let (channel, me) = (message.channel, self.me);
         let is_seen = self.open == Some(channel) && self.current().is_some_and(|one| one.anchor.is_none());
         let one = self.conversations.entry(channel).or_default();
         one.last_ms = one.last_ms.max(message.time_ms);
         if message.seq > one.head {
             one.head = message.seq;
+            one.preview = preview(&message).or_else(|| one.preview.take());
             let counts = matches!(message.content, Content::Text(_)) && message.sender != me;
             if counts && !is_seen {
                 one.unread += 1;
@@ -135,11 +153,15 @@ impl Model {
             }
             Content::Removed(user) | Content::Role { member: user, .. } => self.want_name(*user),
             Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) => {}
+            Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {}
         }
     }
 
     fn take_ack(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) {
         self.changes.remove(&send_id);
+        if let Some(content) = self.noted.remove(&send_id) {
+            return self.take_note(&content);
+        }
         let me = self.me;
         let is_open = self.open == Some(channel);
         let one = self.conversations.entry(channel).or_default();
@@ -147,6 +169,7 @@ impl Model {
         one.head = one.head.max(seq);
         if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
             let content = Content::Text(one.sending.remove(place).text);
+            one.preview = preview_of(me, &content).or_else(|| one.preview.take());
             if one.from.is_some() || one.is_loading {
                 one.insert(Message { channel, seq, time_ms, sender: me, send_id, content, talk: None });
                 one.trim(LOG_MAX, LOG_BYTES_MAX);
@@ -162,6 +185,9 @@ impl Model {
 
     fn take_history(&mut self, history: History) {
         let ask = self.asked.remove(&history.request);
+        if let Some(Ask::Around { channel, .. }) = ask {
+            return self.show_around(channel, &history);
+        }
         history.messages.iter().for_each(|message| self.learn(message));
         let me = self.me;
         let one = self.conversations.entry(history.channel).or_default();
@@ -190,7 +216,7 @@ impl Model {
         }
     }
 
-    fn take_channels(&mut self, request: RequestId, items: Vec<ChannelItem>, more: bool) {
+    pub(super) fn take_channels(&mut self, request: RequestId, items: Vec<ChannelItem>, more: bool) {
         self.asked.remove(&request);
         if let (true, Some(last)) = (more, items.last()) {
             self.asks.push_back(Ask::Channels { after: ChannelId(last.channel) });
@@ -221,6 +247,7 @@ impl Model {
         let what = match about {
             About::Send(send_id) => {
                 self.changes.remove(&send_id);
+                self.noted.remove(&send_id);
                 let mut said = None;
                 for one in self.conversations.values_mut() {
                     if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
@@ -244,7 +271,7 @@ impl Model {
                         }
                     }
                     // What is read is told again with the next message; nobody needs to know.
-                    Some(Ask::Read { .. } | Ask::History { .. }) => return,
+                    Some(Ask::Read { .. } | Ask::History { .. } | Ask::Receipts { .. }) => return,
                     _ => {}
                 }
                 "Not answered".into()
@@ -272,6 +299,10 @@ impl Model {
             Outcome::Sent { send_id, channel } => {
                 self.changes.insert(send_id, channel);
             }
+            Outcome::Noted { send_id, content } => {
+                self.noted.insert(send_id, content);
+            }
+            Outcome::Jump { channel, around } => self.asks.push_back(Ask::Around { channel, around }),
             Outcome::Left { send_id, channel } => {
                 self.changes.insert(send_id, channel);
                 if self.open == Some(channel) {
@@ -301,7 +332,9 @@ impl Model {
         let names =
             |users: &[UserId]| users.iter().map(|user| self.name_of(*user)).collect::<Vec<_>>().join(", ");
         Some(match &message.content {
-            Content::Text(_) => return None,
+            Content::Text(_) | Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {
+                return None;
+            }
             Content::Created { name, members } => {
                 let name = super::model::shown(name);
                 if members.is_empty() {
@@ -339,9 +372,22 @@ impl Conversation {
         }
     }
 
-    fn insert(&mut self, message: Message) {
+    pub(super) fn insert(&mut self, message: Message) {
+        // What is noted is nothing to read, and what the user has hidden nothing to show.
+        let is_hidden = |(from, through): &(Seq, Seq)| (*from..=*through).contains(&message.seq);
+        if is_note(&message.content) || self.hidden.iter().any(is_hidden) {
+            return;
+        }
         self.log_bytes += size(&message);
         if let Some(old) = self.log.insert(message.seq, message) {
+            self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+        }
+    }
+
+    /// What the user does not want to see is gone, and stays so.
+    pub(super) fn hide(&mut self, from: Seq, through: Seq) {
+        self.hidden.push((from, through));
+        for (_, old) in self.log.extract_if(from..=through, |_, _| true) {
             self.log_bytes = self.log_bytes.saturating_sub(size(&old));
         }
     }

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
+use protocol::body::list::ChannelDetail;
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
-use protocol::{ChannelId, Generation, InboxSeq, SendId, Seq, UserId};
+use protocol::commit::Prefs;
+use protocol::{ChannelId, Cursor, Generation, InboxSeq, SendId, Seq, UserId};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -14,10 +16,11 @@ use ratatui::crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers}
 use super::draw::draw;
 use super::model::{Ask, Link, Model, Overlay, Sending};
 use super::picture;
-use crate::session::{About, Content, Event, History, Message, RequestId};
+use crate::session::{About, ChannelList, Content, Event, History, Message, RequestId};
 use crate::terminal::command::Outcome;
 
 mod scenes;
+mod ticks;
 
 use scenes::*;
 
@@ -319,4 +322,33 @@ fn a_message_is_named_by_counting_back() {
     assert_eq!(model.counted_back("rename", "-1 x"), "-1 x", "it names no message");
     model.open = None;
     assert_eq!(model.counted_back("reply", "-1 x"), "-1 x");
+}
+
+/// What another device of the user has noted, and what this one has once it is acked, show at once.
+#[test]
+fn what_is_noted_shows_and_is_no_message() {
+    let own = ChannelId::own(UserId(ME));
+    let mut model = connected();
+    let quiet = ChannelId::direct(UserId(ME), UserId(YAEL));
+    let prefs = Prefs { pinned: 1, muted_until_ms: u64::MAX, ..Prefs::default() };
+    model.take(Event::Message(message(own, 1, ME, Content::Prefs { about: quiet, prefs })));
+    assert_eq!(model.order()[..2], [floor(), quiet], "pinned ones first, of equals the newer");
+    assert!(!model.order().contains(&own), "nothing was saved yet");
+    model.take(Event::Message(text(own, 2, ME, "milk")));
+    assert!(model.order().contains(&own) && model.title(own) == "Saved");
+    assert_eq!(model.conversations[&own].unread, 0);
+
+    let draft = |text: &str| Content::Draft { about: floor(), thread: Seq(0), text: text.into() };
+    model.take(Event::Message(message(own, 3, ME, draft("from the phone"))));
+    model.turn_to(floor());
+    assert_eq!(model.editor.text(), "from the phone");
+    let log = (1..=3).map(|seq| text(floor(), seq, BOB, "hi")).collect();
+    answer_history_of(&mut model, floor(), log, false);
+    let hidden = Content::Hidden { about: floor(), from: Seq(2), through: Seq(9) };
+    model.take_outcome(Outcome::Noted { send_id: SendId(9), content: hidden });
+    assert_eq!(model.conversations[&floor()].log.len(), 3, "not before it is stored");
+    model.take(Event::Ack { send_id: SendId(9), channel: own, seq: Seq(4), time_ms: NOON });
+    model.take(Event::Message(text(floor(), 4, BOB, "hidden before it came")));
+    let left: Vec<Seq> = model.conversations[&floor()].log.keys().copied().collect();
+    assert_eq!(left, [Seq(1)]);
 }

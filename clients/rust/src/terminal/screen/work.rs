@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{ChannelId, UserId};
+use protocol::commit::Prefs;
+use protocol::{ChannelId, Seq, UserId};
 use tokio::sync::mpsc;
 
 use super::Start;
+use super::model::Model;
 use crate::account::{Account, AccountError};
 use crate::dial::Client;
+use crate::terminal::chat::now_ms;
 use crate::terminal::command::{Desk, Outcome, Trouble, words};
 use crate::terminal::names::Names;
 
@@ -27,6 +30,8 @@ struct Command {
     rest: String,
     groups: BTreeMap<ChannelId, String>,
     here: Option<ChannelId>,
+    newest: Option<Seq>,
+    prefs: BTreeMap<ChannelId, Prefs>,
 }
 
 pub(super) struct Work {
@@ -52,14 +57,16 @@ impl Work {
     }
 
     /// False: too many wait.
-    pub(super) fn command(
-        &self,
-        word: &str,
-        rest: &str,
-        groups: BTreeMap<ChannelId, String>,
-        here: Option<ChannelId>,
-    ) -> bool {
-        let command = Command { word: word.to_owned(), rest: rest.to_owned(), groups, here };
+    pub(super) fn command(&self, word: &str, rest: &str, model: &Model) -> bool {
+        let newest = model.current().map(|one| one.head).filter(|head| *head > Seq(0));
+        let command = Command {
+            word: word.to_owned(),
+            rest: rest.to_owned(),
+            groups: model.groups(),
+            here: model.open,
+            newest,
+            prefs: model.prefs(),
+        };
         self.commands.try_send(command).is_ok()
     }
 
@@ -98,10 +105,19 @@ async fn obey(
     answers: mpsc::UnboundedSender<Answer>,
 ) {
     let mut names = Names::new(account.clone());
-    while let Some(Command { word, rest, groups, here }) = commands.recv().await {
+    while let Some(Command { word, rest, groups, here, newest, prefs }) = commands.recv().await {
         let password = password.as_deref();
-        let mut desk =
-            Desk { account: &account, client: &client, names: &mut names, password, groups: &groups, here };
+        let mut desk = Desk {
+            account: &account,
+            client: &client,
+            names: &mut names,
+            password,
+            groups: &groups,
+            here,
+            newest,
+            prefs: &prefs,
+            now_ms: now_ms(),
+        };
         let outcome = desk
             .carry_out(&word, &rest)
             .await

@@ -62,6 +62,9 @@ pub(super) fn event(event: &Event) -> Value {
         Event::Thread(_) | Event::Mentions { .. } => {
             panic!("no trace asks for them: other languages have no word for it yet")
         }
+        Event::Receipts { .. } | Event::Typing { .. } | Event::List { .. } | Event::Notes { .. } => {
+            panic!("in no trace yet")
+        }
         Event::Untrusted { .. } => panic!("never of a session"),
     }
 }
@@ -133,5 +136,6 @@ fn content(content: &Content) -> Value {
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
         Content::Role { member, role } => json!({"type": "role", "member": text(member.0), "role": role}),
+        Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => panic!("in no trace yet"),
     }
 }

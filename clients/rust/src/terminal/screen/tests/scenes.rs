@@ -41,7 +41,32 @@ pub(super) fn item(channel: ChannelId, head: u64, read: u64, unread: u64, name: 
 }
 
 pub(super) fn channels(items: Vec<ChannelItem>) -> Event {
-    Event::Channels { request: RequestId(1), items, more: false }
+    let items = items.into_iter().map(|item| (item, detail(0, ""))).collect();
+    listed(items)
+}
+
+pub(super) fn listed(items: Vec<(ChannelItem, ChannelDetail)>) -> Event {
+    let at = Cursor::default();
+    let list = ChannelList { items, through: at, next: at, needs_snapshot: false, more: false };
+    Event::List { request: RequestId(1), list }
+}
+
+/// What Minji said last.
+pub(super) fn detail(last_seq: u64, text: &str) -> ChannelDetail {
+    ChannelDetail {
+        mentions: 0,
+        last_seq,
+        last_sender: MINJI,
+        last_ms: if last_seq > 0 { NOON + 40 } else { 0 },
+        last_kind: 0x0101,
+        muted_until_ms: 0,
+        pinned: 0,
+        notify: 0,
+        marked_unread: false,
+        archived: false,
+        has_draft: false,
+        text: text.into(),
+    }
 }
 
 /// The columns of the list are told apart by the first bar.
@@ -70,12 +95,13 @@ pub(super) fn connected() -> Model {
     };
     model.take(Event::Connected(welcome));
     let direct = |user| ChannelId::direct(UserId(ME), UserId(user));
-    model.take(channels(vec![
-        item(bob(), 200, 198, 2, ""),
-        item(floor(), 9, 6, 3, "floor"),
-        item(direct(MINJI), 5, 5, 0, ""),
-        item(direct(YAEL), 3, 3, 0, ""),
-        ChannelItem { member: false, ..item(ChannelId(78), 4, 4, 0, "old project, long ended") },
+    let quiet = |item| (item, detail(0, ""));
+    model.take(listed(vec![
+        quiet(item(bob(), 200, 198, 2, "")),
+        (item(floor(), 9, 6, 3, "floor"), ChannelDetail { pinned: 1, ..detail(0, "") }),
+        (item(direct(MINJI), 5, 5, 0, ""), detail(5, "see you at five, at the usual place")),
+        (item(direct(YAEL), 3, 3, 0, ""), ChannelDetail { has_draft: true, ..detail(0, "") }),
+        quiet(ChannelItem { member: false, ..item(ChannelId(78), 4, 4, 0, "old project, long ended") }),
     ]));
     for (channel, ago) in
         [(floor(), 60), (bob(), 50), (direct(MINJI), 40), (direct(YAEL), 30), (ChannelId(78), 20)]
@@ -115,7 +141,7 @@ fn answer(model: &mut Model, channel: ChannelId, before: Option<Seq>, messages: 
     let request = RequestId(1000);
     model.asked.insert(request, Ask::History { channel, before, limit: 100 });
     let (from, to) = (messages[0].seq, messages[messages.len() - 1].seq);
-    model.take(Event::History(History { request, channel, from, to, head: to, more, messages }));
+    model.take(Event::History(History { request, channel, from, to, head: to, more, place: None, messages }));
 }
 
 /// Takes the question for what is older.

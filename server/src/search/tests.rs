@@ -1,0 +1,283 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64 as Number;
+
+use protocol::body::encode;
+use protocol::body::message::SendText;
+use protocol::commit::{IntervalRow, Part};
+use protocol::{Generation, Seq, ShardId, Stamp};
+use search::{Order, Sought};
+
+use super::*;
+
+/// A store in memory, a directory, and a shard that only numbers.
+struct World {
+    data: Arc<Store>,
+    dir: tempfile::TempDir,
+    has_room: Arc<AtomicBool>,
+    logs: Mutex<HashMap<BayId, u64>>,
+    heads: Mutex<HashMap<ChannelId, u64>>,
+    batches: Number,
+}
+
+const ANN: UserId = UserId(1);
+const BOB: UserId = UserId(2);
+
+impl World {
+    fn new() -> Self {
+        Self {
+            data: Arc::new(Store::memory()),
+            dir: tempfile::tempdir().unwrap(),
+            has_room: Arc::new(AtomicBool::new(true)),
+            logs: Mutex::default(),
+            heads: Mutex::default(),
+            batches: Number::new(0),
+        }
+    }
+
+    fn start(&self) -> (Search, Following) {
+        let has_room = self.has_room.clone();
+        Search::start(&self.data, self.dir.path(), move |_| has_room.load(Ordering::Acquire)).unwrap()
+    }
+
+    fn commit(&self, search: Option<&Search>, bay: BayId, rows: Vec<Row>) {
+        let number = self.batches.fetch_add(1, Ordering::AcqRel) + 1;
+        let batch = Batch { shard: ShardId(0), number, parts: vec![Part { bay, rows }] };
+        self.data.commit(std::slice::from_ref(&batch)).unwrap();
+        if let Some(search) = search {
+            search.committed(&[batch]);
+        }
+    }
+
+    /// A message at the end of its channel; its seq.
+    fn say(&self, search: Option<&Search>, channel: ChannelId, text: &str) -> u64 {
+        let bay = BayId::of_channel(channel);
+        let (mut logs, mut heads) = (self.logs.lock().unwrap(), self.heads.lock().unwrap());
+        let (number, seq) = (logs.entry(bay).or_default(), heads.entry(channel).or_default());
+        (*number, *seq) = (*number + 1, *seq + 1);
+        let frame = encode(*seq, &SendText { channel: channel.0, text: text.into() });
+        let stamp = Stamp { seq: Seq(*seq), time_ms: 1000 + *seq, sender: ANN };
+        let message = Row::Message { channel, seq: Seq(*seq), frame: frame.stamp(stamp) };
+        let fanout = Row::Fanout { number: *number, messages: vec![(channel, Seq(*seq))] };
+        self.commit(search, bay, vec![message, fanout]);
+        *seq
+    }
+
+    fn trim(&self, channel: ChannelId) {
+        let bay = BayId::of_channel(channel);
+        let below = *self.logs.lock().unwrap().get(&bay).unwrap();
+        self.commit(None, bay, vec![Row::TrimFanout { below }]);
+    }
+
+    fn lists(&self, user: UserId, channel: ChannelId) {
+        self.commit(None, BayId::of_user(user), vec![Row::Joined { user, channel, joined: Seq(1) }]);
+    }
+
+    fn stays(&self, user: UserId, channel: ChannelId, joined: u64, left: Option<u64>) {
+        let row = IntervalRow { left: left.map(Seq), ..IntervalRow::default() };
+        let row = Row::Interval { channel, user, joined: Seq(joined), row };
+        self.commit(None, BayId::of_channel(channel), vec![row]);
+    }
+}
+
+fn direct() -> ChannelId {
+    ChannelId::direct(ANN, BOB)
+}
+
+fn asked(words: &str) -> Asked {
+    Asked {
+        sought: Sought::parse(words).unwrap(),
+        channel: None,
+        sender: None,
+        from_ms: None,
+        to_ms: None,
+        kind: None,
+        order: Order::Time,
+        limit: 100,
+        after: None,
+    }
+}
+
+/// The seqs that a user finds; none while the index is away.
+fn found(search: &Search, user: UserId, words: &str) -> Vec<u64> {
+    let found = search.find(user, &asked(words)).map(|found| found.hits).unwrap_or_default();
+    let mut seqs: Vec<u64> = found.iter().map(|hit| hit.seq.0).collect();
+    seqs.sort_unstable();
+    seqs
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn until_found(search: &Search, user: UserId, words: &str, expected: &[u64]) {
+    eventually(&format!("{words} at {expected:?}"), || found(search, user, words) == expected);
+}
+
+#[test]
+fn what_is_committed_is_found_and_once_after_a_restart() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "한글날 행사");
+    until_found(&search, ANN, "한글", &[1]);
+    assert_eq!(found(&search, BOB, "한글"), [0; 0], "it is not on the list of the other yet");
+    following.end();
+    // Said while nobody follows, as between a crash and a start.
+    world.say(None, direct(), "한글 다시");
+    let (search, following) = world.start();
+    world.trim(direct());
+    until_found(&search, ANN, "한글", &[1, 2]);
+    assert_eq!(search.meter().read().changes, 1, "it went on from where it was");
+    following.end();
+}
+
+#[test]
+fn whoever_sleeps_is_woken() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    for n in 1..=3 {
+        eventually("there is nothing to do", || {
+            search.meter().read().rebuilding == 0 && search.0.grown.load(Ordering::Acquire) == 0
+        });
+        world.say(Some(&search), direct(), "hello");
+        until_found(&search, ANN, "hello", &(1..=n).collect::<Vec<_>>());
+    }
+    following.end();
+}
+
+#[test]
+fn what_was_taken_is_committed_at_the_end() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    for n in 0..100 {
+        world.say(Some(&search), direct(), &format!("number{n}"));
+    }
+    eventually("all are taken", || search.meter().read().changes == 100);
+    following.end();
+    assert_eq!(found(&search, ANN, "number99"), [100]);
+}
+
+#[test]
+fn a_directory_that_was_removed_is_made_again() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    for n in 1..=5 {
+        world.say(None, direct(), &format!("hello number{n}"));
+    }
+    let other = ChannelId::direct(UserId(7), UserId(8));
+    world.say(None, other, "hello elsewhere");
+    world.trim(direct());
+    for _ in 0..2 {
+        let (search, following) = world.start();
+        until_found(&search, ANN, "hello", &[1, 2, 3, 4, 5]);
+        eventually("all is looked at", || {
+            let counts = search.meter().read();
+            counts.rebuilding == 0 && counts.sizes.documents == 6
+        });
+        following.end();
+        std::fs::remove_dir_all(world.dir.path().join(DIRECTORY)).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_does_not_reach_back_is_no_gap_and_no_repeat() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "hello");
+    until_found(&search, ANN, "hello", &[1]);
+    following.end();
+    // Nobody keeps the log now, as where search was off for a while.
+    world.data.keep_log(BayId::of_channel(direct()), u64::MAX);
+    for _ in 2..=40 {
+        world.say(None, direct(), "hello");
+    }
+    world.trim(direct());
+    let (search, following) = world.start();
+    // More comes while histories are read.
+    for _ in 41..=60 {
+        world.say(Some(&search), direct(), "hello");
+    }
+    until_found(&search, ANN, "hello", &(1..=60).collect::<Vec<_>>());
+    let counts = search.meter().read();
+    assert_eq!((counts.sizes.documents, counts.changes), (60, 59));
+    following.end();
+}
+
+#[test]
+fn an_index_of_another_past_is_made_anew() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "hello");
+    until_found(&search, ANN, "hello", &[1]);
+    following.end();
+    // As a restored backup is: another life, in which seq 1 may be another message.
+    world.data.begin_life(BayId::of_channel(direct()), Generation(9)).unwrap();
+    let (search, following) = world.start();
+    eventually("it is read again", || search.meter().read().changes == 1);
+    until_found(&search, ANN, "hello", &[1]);
+    following.end();
+}
+
+#[test]
+fn it_is_made_anew_by_command() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "hello");
+    until_found(&search, ANN, "hello", &[1]);
+    search.rebuild();
+    eventually("it is read again", || search.meter().read().changes == 2);
+    until_found(&search, ANN, "hello", &[1]);
+    world.say(Some(&search), direct(), "hello");
+    until_found(&search, ANN, "hello", &[1, 2]);
+    following.end();
+}
+
+#[test]
+fn nothing_is_written_while_the_disk_is_nearly_full() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    world.has_room.store(false, Ordering::Release);
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "hello");
+    eventually("it is asked for", || search.0.grown.load(Ordering::Acquire) != 0);
+    assert_eq!(search.meter().read().changes, 0);
+    world.has_room.store(true, Ordering::Release);
+    until_found(&search, ANN, "hello", &[1]);
+    following.end();
+}
+
+#[test]
+fn whoever_left_finds_what_was_said_before_and_whoever_comes_back_what_is_said_since() {
+    let world = World::new();
+    let (group, carl) = (ChannelId(77), UserId(3));
+    let (search, following) = world.start();
+    for n in 1..=9 {
+        world.say(Some(&search), group, &format!("word number{n}"));
+    }
+    world.lists(ANN, group);
+    world.stays(ANN, group, 1, None);
+    until_found(&search, ANN, "word", &(1..=9).collect::<Vec<_>>());
+    assert_eq!(found(&search, carl, "word"), [0; 0], "a stranger");
+    world.lists(carl, group);
+    world.stays(carl, group, 2, Some(4));
+    assert_eq!(found(&search, carl, "word"), [2, 3, 4]);
+    world.stays(carl, group, 8, None);
+    assert_eq!(found(&search, carl, "word"), [2, 3, 4, 8, 9]);
+    assert_eq!(found(&search, carl, "number6"), [0; 0]);
+    let named = |user, channel| {
+        let asked = Asked { channel: Some(channel), ..asked("word") };
+        search.find(user, &asked).unwrap().hits.len()
+    };
+    assert_eq!((named(carl, group), named(UserId(4), group), named(carl, direct())), (5, 0, 0));
+    following.end();
+}
