@@ -152,6 +152,10 @@ impl Desk {
             Query::Listing { .. } => Answer::Listing(Listing::default()),
             Query::Notes { .. } => Answer::Notes { notes: Noted::Drafts(Vec::new()), more: false },
             Query::Around { .. } => Answer::Around { pivot: Seq(1), frames: Vec::new() },
+            Query::Thread { .. } => {
+                Answer::Thread { frames: Vec::new(), more: false, total: 0, newest: Seq(0) }
+            }
+            Query::Mentions { .. } => Answer::Mentions { items: Vec::new(), unread: Vec::new(), more: false },
             Query::Membership { .. } => Answer::Membership(Vec::new()),
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),

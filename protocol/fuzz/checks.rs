@@ -8,14 +8,18 @@ use protocol::body::message::{
     SetRole,
 };
 use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
-use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, WelcomeV2};
-use protocol::body::sync::{Complete, CursorAck, GetMembers, MarkRead, Members, SendAck};
-use protocol::body::{Body, KINDS, check, encode, is_readable, read};
+use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome, WelcomeV2};
+use protocol::body::sync::{
+    Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
+    SendAck,
+};
+use protocol::body::talk::{GetMentions, GetThread, Mentions, SendTextV2, Thread};
+use protocol::body::{Body, KINDS, OLDER, check, encode, is_readable, read};
 use protocol::commit::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, PositionRow};
 use protocol::cost::{FRAME_TOKENS_MAX, tokens};
 use protocol::token::{Key, sign, verify};
 use protocol::ws::{Decoder, Event, Role};
-use protocol::{Code, Frame, Header};
+use protocol::{Code, Frame, Header, Kind};
 
 /// Any bytes as a frame: no panic, and what is taken is a frame of these very bytes.
 pub fn frame(data: &[u8]) {
@@ -31,11 +35,13 @@ pub fn frame(data: &[u8]) {
     assert!((1..=FRAME_TOKENS_MAX).contains(&tokens(&frame)));
 }
 
-/// The first byte picks a kind, the rest is its body: no panic; accepted means canonical, and canonical is accepted
+/// The first byte picks a kind and version, the rest is its body: no panic; accepted means canonical, and canonical is accepted
 /// unless a limit is broken.
 pub fn body(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
-    let (kind, version) = KINDS[usize::from(*first) % KINDS.len()];
+    let older = OLDER.iter().filter_map(|layout| layout.root);
+    let roots: Vec<(Kind, u8)> = KINDS.iter().copied().chain(older).collect();
+    let (kind, version) = roots[usize::from(*first) % roots.len()];
     let body = &rest[..rest.len().min(kind.body_bytes_max())];
     let frame = Frame::build(kind, version, 7, body);
     let verdict = check(&frame);
@@ -55,15 +61,15 @@ pub fn body(data: &[u8]) {
 fn encode_again(frame: &Frame) -> Option<Frame> {
     macro_rules! by_kind {
         ($($root:ident)*) => {
-            match frame.kind() {
-                $(<$root as Body>::KIND => read::<$root>(frame).map(|value| encode(frame.header().id, &value)),)*
+            match (frame.kind(), frame.header().version) {
+                $((<$root as Body>::KIND, <$root as Body>::VERSION) => read::<$root>(frame).map(|value| encode(frame.header().id, &value)),)*
                 other => panic!("{other:?} has no type"),
             }
         };
     }
-    by_kind!(SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello WelcomeV2 Reauth
-        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistoryV2 HistoryPageV2 GetMembers Members GetChannelsV2 ChannelsV2
-        MarkRead MarkDelivered Receipts GetReceipts Typing GetNotes Notes Reject)
+    by_kind!(SendText SendTextV2 CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
+        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
+        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes Reject)
 }
 
 /// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events

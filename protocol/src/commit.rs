@@ -145,6 +145,30 @@ pub enum Row {
         /// The messages, in order; never empty.
         entries: Vec<(ChannelId, Seq)>,
     },
+    /// A message stands in a thread of its channel. In the part of the message.
+    Thread {
+        /// The channel.
+        channel: ChannelId,
+        /// Seq of the message with which the thread begins.
+        root: Seq,
+        /// The message.
+        seq: Seq,
+    },
+    /// A message mentions a user. In the part of the user's pointer to it.
+    Mention {
+        /// Who is meant.
+        user: UserId,
+        /// The pointer's place in the inbox.
+        at: InboxSeq,
+        /// The channel.
+        channel: ChannelId,
+        /// The message.
+        seq: Seq,
+        /// Its time.
+        time_ms: u64,
+        /// Who sent it.
+        sender: UserId,
+    },
     /// What a user has noted for its own devices: what now holds, besides the message that says so.
     Note {
         /// Who.

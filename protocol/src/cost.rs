@@ -6,10 +6,13 @@ use crate::body::marks::GetReceipts;
 use crate::body::message::Change;
 use crate::body::own::GetNotes;
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
+use crate::body::talk::{GetMentions, GetThread, MENTION_ALL, SendTextV2, Talk};
 use crate::body::{Body, access};
 use crate::frame::Frame;
 use crate::kind::Kind;
-use crate::limits::{FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, PAGE_MESSAGES_MAX};
+use crate::limits::{
+    FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX,
+};
 
 /// So many bytes of a body cost one more token. Welcome says the number that is in force.
 pub const TOKEN_BYTES: u32 = 4096;
@@ -49,6 +52,20 @@ fn named(frame: &Frame) -> u32 {
             let walk = if is_newer { value::<GetChannelsV2>(frame, walk) } else { 0 };
             return walk + value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
+        Kind::GET_THREAD => {
+            return value::<GetThread>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
+        }
+        Kind::GET_MENTIONS => {
+            return value::<GetMentions>(frame, |wire| page(wire.limit.to_native(), MENTIONS_PAGE_MAX));
+        }
+        // Each mention is a row; all members are as many as can be named.
+        Kind::SEND_TEXT if Talk::may_be_in(frame) => {
+            let most = MENTIONS_MAX as u32;
+            return value::<SendTextV2>(frame, |wire| {
+                let is_all = wire.mention_flags & MENTION_ALL != 0;
+                page(if is_all { most } else { u32::try_from(wire.mentions.len()).unwrap_or(most) }, most)
+            });
+        }
         Kind::GET_RECEIPTS => {
             return value::<GetReceipts>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
@@ -72,6 +89,7 @@ mod tests {
     use crate::body::encode;
     use crate::body::message::{AddMembers, CreateGroup, SendText};
     use crate::body::session::Heartbeat;
+    use crate::id::{ChannelId, UserId};
 
     fn text(bytes: usize) -> Frame {
         encode(1, &SendText { channel: 7, text: "a".repeat(bytes) })
@@ -100,6 +118,16 @@ mod tests {
         assert_eq!(tokens(&encode(1, &history(9))), 3);
         assert_eq!(tokens(&encode(1, &GetChannels { after: 0, limit: 500 })), 64);
         assert_eq!(tokens(&encode(1, &GetMembers { channel: 7, after: 0, limit: 500 })), 64);
+        assert_eq!(tokens(&encode(1, &GetMentions { before: 9, limit: 100 })), 14);
+        let thread = GetThread { channel: 7, root: 1, after: 0, before: 9, limit: 200, newest: true };
+        assert_eq!(tokens(&encode(1, &thread)), 26);
+        let talk = |mentions: u64, all| Talk {
+            mentions: (1..=mentions).map(UserId).collect(),
+            all,
+            ..Talk::default()
+        };
+        let text = |talk: Talk| tokens(&encode(1, &talk.text(ChannelId(7), "x")));
+        assert_eq!([talk(0, false), talk(1, false), talk(9, false), talk(1, true)].map(text), [1, 2, 3, 8]);
         assert_eq!(tokens(&encode(1, &GetReceipts { channel: 7, after: 0, limit: 100 })), 14);
     }
 

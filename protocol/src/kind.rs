@@ -116,6 +116,12 @@ kinds! {
     CHANNELS = 0x0309, Server, LIST_BYTES;
     /// The user has read a channel up to a seq.
     MARK_READ = 0x030a, Device, 64;
+    /// Asks for messages of a thread.
+    GET_THREAD = 0x030d, Device, 64;
+    /// Head of a page of a thread; `count` stamped frames follow it directly.
+    THREAD = 0x030e, Server, 128;
+    /// Asks for messages that mention the user.
+    GET_MENTIONS = 0x030f, Device, 64;
     /// The user's devices hold a channel up to a seq.
     MARK_DELIVERED = 0x0312, Device, 64;
     /// How far members of a channel have come.
@@ -124,6 +130,8 @@ kinds! {
     GET_RECEIPTS = 0x0314, Device, 64;
     /// Somebody types, or stopped.
     TYPING = 0x0315, Both, 64;
+    /// A page of them.
+    MENTIONS = 0x0316, Server, LIST_BYTES;
 
     /// Asks for the user's drafts, or for what the user has hidden.
     GET_NOTES = 0x0317, Device, 64;

@@ -28,6 +28,14 @@ pub const GROUP_MEMBERS_DEFAULT: usize = 100;
 pub const GROUP_MEMBERS_MAX: usize = 500;
 /// How often one user may join one group; each stay is a row for ever.
 pub const INTERVALS_MAX: u32 = 256;
+/// Users that one text mentions by name.
+pub const MENTIONS_MAX: usize = 50;
+/// Mentions in a page of them.
+pub const MENTIONS_PAGE_MAX: u32 = 100;
+/// Unread mentions of a channel that are counted for a page of mentions; so many stand for as many or more.
+pub const MENTIONS_COUNTED_MAX: u32 = 100;
+/// Messages of a thread that are counted; so many stand for as many or more.
+pub const THREAD_COUNTED_MAX: u32 = 1000;
 /// Messages below a channel's head that are looked at to tell what counts as unread.
 pub const UNREAD_MESSAGES_MAX: usize = 256;
 /// Bytes of them after which no more are looked at.

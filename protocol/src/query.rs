@@ -120,6 +120,32 @@ pub enum Query {
         /// Of whom.
         other: UserId,
     },
+    /// Messages of a thread with `after < seq < before`.
+    Thread {
+        /// The channel.
+        channel: ChannelId,
+        /// With which message the thread begins.
+        root: Seq,
+        /// Exclusive lower end.
+        after: Seq,
+        /// Exclusive upper end.
+        before: Seq,
+        /// From the upper end instead of the lower. The answer is rising either way.
+        newest: bool,
+        /// First and last seq of those that are counted.
+        counted: (Seq, Seq),
+        /// Bounds; at least one message is answered whatever its size.
+        page: PageBounds,
+    },
+    /// What mentions a user, newest first.
+    Mentions {
+        /// Who is meant.
+        user: UserId,
+        /// Those whose place in the inbox is before this.
+        before: InboxSeq,
+        /// At most so many.
+        limit: u32,
+    },
     /// The fan-out log of `source` behind `after`, as deliveries for the users of the bays `dests`. The recipients of seq
     /// n are the members at n and its sender, whatever changed since.
     Replay {
@@ -230,6 +256,27 @@ pub enum Answer {
     Earlier(Vec<Earlier>),
     /// See [`Query::Relation`].
     Relation(Relation),
+    /// See [`Query::Thread`].
+    Thread {
+        /// Rising by seq.
+        frames: Vec<Frame>,
+        /// Whether the window holds more in the direction asked for.
+        more: bool,
+        /// How many of the thread stand between the counted ends, at most [`crate::limits::THREAD_COUNTED_MAX`].
+        total: u32,
+        /// The newest of them; 0 for none.
+        newest: Seq,
+    },
+    /// See [`Query::Mentions`].
+    Mentions {
+        /// Falling by `at`.
+        items: Vec<Mention>,
+        /// The channels of the page, rising, with their unread mentions: at most
+        /// [`crate::limits::MENTIONS_COUNTED_MAX`] are counted of each.
+        unread: Vec<(ChannelId, u32)>,
+        /// Whether there are older ones.
+        more: bool,
+    },
     /// See [`Query::Replay`].
     Replay {
         /// Messages that have recipients in `dests`, in log order, each with its log row's number.
@@ -291,6 +338,21 @@ pub enum Ended {
         /// Whose.
         by: UserId,
     },
+}
+
+/// One message that mentions a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mention {
+    /// Its place in the user's inbox.
+    pub at: InboxSeq,
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its position there.
+    pub seq: Seq,
+    /// Its time.
+    pub time_ms: u64,
+    /// Who sent it.
+    pub sender: UserId,
 }
 
 /// One row of a user's own list.

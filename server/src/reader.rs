@@ -110,7 +110,9 @@ fn is_page(query: &Query) -> bool {
         | Query::Around { .. }
         | Query::Joined { .. }
         | Query::Listing { .. }
-        | Query::Notes { .. } => true,
+        | Query::Notes { .. }
+        | Query::Thread { .. }
+        | Query::Mentions { .. } => true,
         Query::User(_)
         | Query::Channel(_)
         | Query::Window { .. }

@@ -1,6 +1,7 @@
 //! A batch's rows -> puts and deletes.
 
 use protocol::commit::{Note, Part, Relation, Row};
+use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
 use crate::family::Family;
@@ -62,6 +63,7 @@ pub(crate) fn part(
             Row::Position { channel, user, row } => {
                 sink.put(Family::Member, &key::position(*channel, *user), &row.encode());
             }
+            Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -95,7 +97,8 @@ fn place(row: &Row) -> Option<BayId> {
         Row::Message { channel, .. }
         | Row::Channel { channel, .. }
         | Row::Interval { channel, .. }
-        | Row::Position { channel, .. } => Some(BayId::of_channel(*channel)),
+        | Row::Position { channel, .. }
+        | Row::Thread { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
         | Row::Run { user, .. }
@@ -103,6 +106,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::DeviceGone { user, .. }
         | Row::Account { user, .. }
         | Row::Relation { user, .. }
+        | Row::Mention { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }
@@ -137,6 +141,24 @@ fn user_row(row: &Row, sink: &mut dyn Sink) {
             } else {
                 sink.put(Family::Account, &key, &relation.encode());
             }
+        }
+        _ => {}
+    }
+}
+
+/// What follows from a text that stands in a thread or mentions somebody: two small rows each, written blindly. A thread's
+/// messages come in rising order, so that the last is the newest.
+fn talk_row(row: &Row, sink: &mut dyn Sink) {
+    match row {
+        Row::Thread { channel, root, seq } => {
+            sink.put(Family::About, &key::thread(*channel, *root), &seq.0.to_be_bytes());
+            sink.put(Family::About, &key::in_thread(*channel, *root, *seq), &[]);
+        }
+        Row::Mention { user, at, channel, seq, time_ms, sender } => {
+            let (at, channel, seq) = (*at, *channel, *seq);
+            let mention = Mention { at, channel, seq, time_ms: *time_ms, sender: *sender };
+            sink.put(Family::Notes, &key::mention(*user, channel, seq), &at.0.to_be_bytes());
+            sink.put(Family::Notes, &key::mention_at(*user, at), &value::write_mention(&mention));
         }
         _ => {}
     }

@@ -6,6 +6,7 @@ mod channel;
 mod derived;
 mod log;
 mod stream;
+mod talk;
 mod user;
 
 use std::fmt;

@@ -162,7 +162,6 @@ pub(crate) fn relation(user_id: UserId, other: UserId) -> Key {
 }
 
 /// What `about` holds of one channel under one tag, and the beginning of its rows.
-#[cfg(test)]
 pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
     channel(channel_id).push([tag])
 }
@@ -170,6 +169,35 @@ pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
 /// What `notes` holds of one user under one tag, and the beginning of its rows.
 pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
+}
+
+/// Of a channel in `about`: a thread, by the message with which it begins -> its newest message.
+pub(crate) const THREAD_TAG: u8 = 4;
+/// Of a channel in `about`: a message that stands in a thread -> nothing.
+pub(crate) const IN_THREAD_TAG: u8 = 5;
+/// Of a user in `notes`: a message that mentions the user -> the place of its pointer in the inbox.
+pub(crate) const MENTION_TAG: u8 = 1;
+/// Of a user in `notes`: the place of a pointer in the inbox -> the message, which mentions the user.
+pub(crate) const MENTION_AT_TAG: u8 = 2;
+
+/// A thread.
+pub(crate) fn thread(channel: ChannelId, root: Seq) -> Key {
+    about(channel, THREAD_TAG).push(root.0.to_be_bytes())
+}
+
+/// A message of a thread, in the thread's order.
+pub(crate) fn in_thread(channel: ChannelId, root: Seq, seq: Seq) -> Key {
+    about(channel, IN_THREAD_TAG).push(root.0.to_be_bytes()).push(seq.0.to_be_bytes())
+}
+
+/// A mention, in the order of its channel.
+pub(crate) fn mention(user: UserId, channel: ChannelId, seq: Seq) -> Key {
+    note(user, MENTION_TAG).push(channel.0.to_be_bytes()).push(seq.0.to_be_bytes())
+}
+
+/// A mention, in the order of the inbox.
+pub(crate) fn mention_at(user: UserId, at: InboxSeq) -> Key {
+    note(user, MENTION_AT_TAG).push(at.0.to_be_bytes())
 }
 
 /// What a user has noted of one channel, and the beginning of the rows of that.
@@ -285,6 +313,12 @@ mod tests {
         assert_eq!(key.len(), 34);
         assert_eq!(key[18..], [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
         assert_eq!(position(ChannelId(0x0102), UserId(7))[26..], [0; 8]);
+        let key = in_thread(ChannelId(0x0102), Seq(7), Seq(0x0a0b));
+        assert_eq!(key[18..], [5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
+        assert_eq!(thread(ChannelId(0x0102), Seq(7))[18..], [4, 0, 0, 0, 0, 0, 0, 0, 7]);
+        let key = mention(UserId(7), ChannelId(0x0102), Seq(9));
+        assert_eq!((key.len(), key[10], &key[25..]), (35, 1, &[1, 2, 0, 0, 0, 0, 0, 0, 0, 9][..]));
+        assert_eq!(mention_at(UserId(7), InboxSeq(9))[10..], [2, 0, 0, 0, 0, 0, 0, 0, 9]);
         assert_eq!(&*fanout(BayId(5), 1), [1, 64, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(&*applied(BayId(63)), [0x0f, 0xc0]);
         assert_eq!(&*generation(BayId(63)), b"bay/\0?");

@@ -9,6 +9,7 @@ mod listing;
 mod notes;
 mod replay;
 pub(crate) mod stays;
+mod talk;
 mod unread;
 
 use protocol::commit::Interval;
@@ -51,6 +52,11 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let intervals = view.membership(channel, user)?.intervals().0;
             Ok(Answer::Membership(intervals))
         }
+        Query::Thread { channel, root, after, before, newest, counted, page } => {
+            let asked = talk::Asked { channel, root, window: (after, before), newest, counted };
+            talk::thread(view, asked, page)
+        }
+        Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
             Ok(Answer::Replay { deliveries, through })
@@ -68,6 +74,8 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Joined { .. }
         | Query::Membership { .. }
         | Query::Earlier { .. }
+        | Query::Thread { .. }
+        | Query::Mentions { .. }
         | Query::Listing { .. }
         | Query::Notes { .. }
         | Query::Around { .. }

@@ -7,7 +7,8 @@ mod varint;
 
 use bytes::{Buf, BufMut};
 use protocol::partition::BAYS;
-use protocol::{ChannelId, Seq};
+use protocol::query::Mention;
+use protocol::{ChannelId, InboxSeq, Seq, UserId};
 
 /// Version of a fan-out log row and of a bay's marks.
 const V1: u8 = 1;
@@ -58,6 +59,26 @@ pub(crate) fn read_marks(value: &[u8]) -> Option<Marks> {
         *mark = varint::take(&mut body)?;
     }
     (*version == V1 && body.is_empty()).then_some(marks)
+}
+
+/// What stands at a mention's place in the inbox: channel, seq, time, sender.
+pub(crate) fn write_mention(mention: &Mention) -> Vec<u8> {
+    let mut out = Vec::with_capacity(41);
+    out.put_u8(V1);
+    out.put_u128(mention.channel.0);
+    out.put_u64(mention.seq.0);
+    out.put_u64(mention.time_ms);
+    out.put_u64(mention.sender.0);
+    out
+}
+
+/// The mention at this place.
+pub(crate) fn read_mention(at: InboxSeq, mut value: &[u8]) -> Option<Mention> {
+    let version = value.try_get_u8().ok()?;
+    let (channel, seq) = (ChannelId(value.try_get_u128().ok()?), Seq(value.try_get_u64().ok()?));
+    let (time_ms, sender) = (value.try_get_u64().ok()?, UserId(value.try_get_u64().ok()?));
+    let mention = Mention { at, channel, seq, time_ms, sender };
+    (version == V1 && value.is_empty()).then_some(mention)
 }
 
 pub(crate) fn read_number(value: &[u8]) -> Option<u64> {

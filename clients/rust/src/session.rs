@@ -45,12 +45,14 @@ mod pending;
 mod request;
 pub mod reread;
 mod seen;
+mod talk;
 #[cfg(test)]
 mod tests;
 
 pub use event::{About, ChannelList, Content, Event, History, Message, Place, RequestId};
 pub use own::{Around, ListOrder};
 pub use reread::{Known, Reread};
+pub use talk::{Mention, Thread};
 
 use pace::{Pace, Priced, Turn};
 use pending::Pending;
@@ -146,6 +148,8 @@ pub struct Session {
 #[derive(Debug)]
 struct OpenPage {
     history: History,
+    /// Of a page of a thread.
+    thread: Option<protocol::body::talk::Thread>,
     left: u32,
 }
 

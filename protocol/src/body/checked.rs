@@ -4,6 +4,7 @@ use core::ops::Deref;
 
 use super::ingest::{Body, Checked, ingest};
 use super::message::{Change, Message};
+use super::talk::{SendTextV2, Talk};
 use crate::frame::Frame;
 use crate::id::ChannelId;
 use crate::reject::Refusal;
@@ -19,6 +20,7 @@ pub struct CheckedFrame {
     frame: Frame,
     channel: ChannelId,
     change: Option<Box<Change>>,
+    talk: Option<Box<Talk>>,
 }
 
 impl CheckedFrame {
@@ -27,9 +29,14 @@ impl CheckedFrame {
     /// # Errors
     /// As for [`Message::ingest`].
     pub fn message(frame: Frame) -> Result<Self, Refusal> {
+        if Talk::may_be_in(&frame) {
+            let wire = ingest::<SendTextV2>(&frame)?;
+            let (channel, talk) = (ChannelId(wire.channel.to_native()), Talk::of(wire).map(Box::new));
+            return Ok(Self { frame, channel, change: None, talk });
+        }
         let message = Message::ingest(&frame)?;
         let (channel, change) = (message.channel(), message.change().map(Box::new));
-        Ok(Self { frame, channel, change })
+        Ok(Self { frame, channel, change, talk: None })
     }
 
     /// Checks a request of kind `T`, whose body names a channel.
@@ -41,7 +48,7 @@ impl CheckedFrame {
         channel: impl Fn(Checked<'_, T>) -> ChannelId,
     ) -> Result<Self, Refusal> {
         let channel = channel(ingest::<T>(&frame)?);
-        Ok(Self { frame, channel, change: None })
+        Ok(Self { frame, channel, change: None, talk: None })
     }
 
     /// The channel it is about.
@@ -56,10 +63,17 @@ impl CheckedFrame {
         self.change.as_deref()
     }
 
+    /// What a text is about besides its words; `None` for a plain one and for everything else.
+    #[must_use]
+    pub fn talk(&self) -> Option<&Talk> {
+        self.talk.as_deref()
+    }
+
     /// Bytes that it holds while it waits: the frame, and what was read of it.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.frame.bytes().len() + self.change().map_or(0, Change::held_bytes)
+        let facts = self.change().map_or(0, Change::held_bytes) + self.talk().map_or(0, Talk::held_bytes);
+        self.frame.bytes().len() + facts
     }
 
     /// The frame alone.

@@ -18,6 +18,7 @@ use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
 };
+use super::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use crate::frame::Frame;
 use crate::kind::Kind;
 use crate::reject::{Code, Refusal};
@@ -122,9 +123,14 @@ macro_rules! layouts {
 
 layouts! {
 roots {
-    SendText 24 {
-        channel: u128, 0, "a channel id";
-        text: String, 16, "1 to 100,000 characters";
+    SendTextV2 57 {
+        reply_to: u64, 0, "a seq of this channel; 0 for no reply";
+        thread: u64, 8, "the seq with which the thread begins; 0 for none";
+        forwarded_from: u64, 16, "a user id, as the sender says; 0 for no forward";
+        mentions: Vec<u64>, 24, "users: rising, no repeats, no 0; at most 50";
+        mention_flags: u8, 32, "1 all, 2 online, 3 both; 0 for none";
+        channel: u128, 33, "a channel id";
+        text: String, 49, "1 to 100,000 characters";
     }
     CreateGroup 32 {
         channel: u128, 0, "the group id made of sender and send id";
@@ -277,6 +283,28 @@ roots {
         channel: u128, 0, "a channel id";
         seq: u64, 16, "at most the channel's head; never moves back";
     }
+    GetThread 45 {
+        channel: u128, 0, "a channel id";
+        root: u64, 16, "the seq with which the thread begins; not 0";
+        after: u64, 24, "exclusive; 0 for none";
+        before: u64, 32, "exclusive; 2^53 - 1 for none";
+        limit: u32, 40, "1 to 200";
+        newest: bool, 44, "true: the ones next to `before`; false: the ones next to `after`";
+    }
+    Thread 57 {
+        channel: u128, 0, "the channel";
+        root: u64, 16, "as asked";
+        from: u64, 24, "the page tells all of the thread that the reader may read from here ...";
+        to: u64, 32, "... to here; both 0 when there is nothing";
+        total: u32, 40, "messages of the thread in the reader's newest stay; 1,000 stands for 1,000 or more";
+        newest: u64, 44, "the newest of them; 0 for none";
+        count: u32, 52, "stamped frames that follow";
+        more: bool, 56, "the thread holds more in the direction asked for";
+    }
+    GetMentions 12 {
+        before: u64, 0, "an inbox position; 2^53 - 1 for the newest";
+        limit: u32, 8, "1 to 100";
+    }
     MarkDelivered 24 {
         channel: u128, 0, "a channel id";
         seq: u64, 16, "at most the channel's head; never moves back";
@@ -296,6 +324,11 @@ roots {
         user: u64, 16, "who; 0 from a device";
         expires_ms: u32, 24, "over after so long; 0 from a device, and of who stopped";
         state: u8, 28, "0 stopped, 1 typing";
+    }
+    Mentions 17 {
+        items: Vec<MentionItem>, 0, "falling by `at`";
+        unread: Vec<MentionCount>, 8, "the channels of `items`, rising";
+        more: bool, 16, "there are older ones";
     }
     GetNotes 45 {
         about: u128, 0, "a channel id; 0 for all";
@@ -317,6 +350,10 @@ roots {
     }
 }
 older {
+    SendText 24 {
+        channel: u128, 0, "a channel id";
+        text: String, 16, "1 to 100,000 characters";
+    }
     Welcome 72 {
         user: u64, 0, "who the token says";
         device: u64, 8, "which device the token says";
@@ -375,6 +412,17 @@ items {
         unread: u64, 32, "messages of others above `read`; section 6 says how they are counted";
         member: bool, 40, "a member now";
         name: String, 41, "a group's name, as it was when the user left; empty for a direct channel";
+    }
+    MentionItem 48 {
+        at: u64, 0, "place in the user's inbox: the `before` of the next page";
+        channel: u128, 8, "the channel";
+        seq: u64, 24, "the message that mentions the user";
+        time_ms: u64, 32, "its time";
+        sender: u64, 40, "who sent it";
+    }
+    MentionCount 20 {
+        channel: u128, 0, "the channel";
+        unread: u32, 16, "mentions above the read position; 100 stands for 100 or more";
     }
     ChannelDetail 58 {
         mentions: u64, 0, "unread messages that mention the user";

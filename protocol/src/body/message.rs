@@ -8,6 +8,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 
 use super::ingest::{Body, Checked, check_users, ingest, view};
 use super::own::{Hide, SetDraft, SetPrefs};
+use super::talk::{SendTextV2, Talk};
 use crate::commit::Note;
 use crate::frame::Frame;
 use crate::id::{ChannelId, UserId};
@@ -263,6 +264,13 @@ macro_rules! messages {
             /// # Errors
             /// The refusal for the device; [`Code::UnknownKind`] for a kind that is none of a message.
             pub fn ingest(frame: &'a Frame) -> Result<Self, Refusal> {
+                if Talk::may_be_in(frame) {
+                    ingest::<SendTextV2>(frame)?;
+                    // Version 2 ends with version 1.
+                    if let Some(text) = view::<SendText>(frame) {
+                        return Ok(Self::SendText(text));
+                    }
+                }
                 match frame.kind() {
                     $(<$name as Body>::KIND => ingest::<$name>(frame).map(Self::$name),)*
                     _ => Err(Refusal::new(Code::UnknownKind, "", "not a message of a channel")),

@@ -10,6 +10,7 @@ pub mod message;
 pub mod own;
 pub mod session;
 pub mod sync;
+pub mod talk;
 
 mod canonical;
 mod checked;

@@ -46,6 +46,8 @@ mod tag {
     pub(super) const RUN: u8 = 16;
     pub(super) const MARKS: u8 = 17;
     pub(super) const RELATION: u8 = 18;
+    pub(super) const THREAD: u8 = 21;
+    pub(super) const MENTION: u8 = 22;
     pub(super) const NOTE: u8 = 24;
 }
 
@@ -172,6 +174,8 @@ impl Row {
             Self::Run { .. } => tag::RUN,
             Self::Marks { .. } => tag::MARKS,
             Self::Relation { .. } => tag::RELATION,
+            Self::Thread { .. } => tag::THREAD,
+            Self::Mention { .. } => tag::MENTION,
             Self::Note { .. } => tag::NOTE,
         }
     }
@@ -232,6 +236,7 @@ impl Row {
                 out.put_u64_le(first.0);
                 put_pointers(entries, out);
             }
+            Self::Thread { .. } | Self::Mention { .. } => self.encode_talk(out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -243,6 +248,25 @@ impl Row {
                     out.put_u64_le(*number);
                 }
             }
+        }
+    }
+
+    fn encode_talk(&self, out: &mut BytesMut) {
+        match self {
+            Self::Thread { channel, root, seq } => {
+                out.put_u128_le(channel.0);
+                out.put_u64_le(root.0);
+                out.put_u64_le(seq.0);
+            }
+            Self::Mention { user, at, channel, seq, time_ms, sender } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(at.0);
+                out.put_u128_le(channel.0);
+                out.put_u64_le(seq.0);
+                out.put_u64_le(*time_ms);
+                out.put_u64_le(sender.0);
+            }
+            _ => {}
         }
     }
 
@@ -270,6 +294,8 @@ impl Row {
             tag::RUN => fields.run(),
             tag::MARKS => fields.marks(),
             tag::RELATION => fields.relation(),
+            tag::THREAD => fields.thread(),
+            tag::MENTION => fields.mention(),
             tag::NOTE => Note::row(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
@@ -362,6 +388,16 @@ impl<'a> Fields<'a> {
     fn relation(&mut self) -> Option<Row> {
         let (user, other) = (self.user()?, self.user()?);
         Some(Row::Relation { user, other, relation: Relation::from_bits(self.u8()?)? })
+    }
+
+    fn thread(&mut self) -> Option<Row> {
+        Some(Row::Thread { channel: self.channel()?, root: self.seq()?, seq: self.seq()? })
+    }
+
+    fn mention(&mut self) -> Option<Row> {
+        let (user, at) = (self.user()?, InboxSeq(self.u64()?));
+        let (channel, seq) = (self.channel()?, self.seq()?);
+        Some(Row::Mention { user, at, channel, seq, time_ms: self.u64()?, sender: self.user()? })
     }
 
     fn pointers(&mut self) -> Option<Vec<(ChannelId, Seq)>> {

@@ -20,6 +20,8 @@ impl Row {
             Self::Interval { row, .. } => 32 + IntervalRow::FIXED_BYTES + row.name.len(),
             Self::Position { row, .. } => 24 + row.encoded_bytes(),
             Self::Run { entries, .. } => 16 + entries.len() * POINTER_BYTES,
+            Self::Thread { .. } => 32,
+            Self::Mention { .. } => 56,
             Self::Note { note, .. } => 33 + note.encoded_bytes(),
             Self::Marks { through } => through.len() * MARK_BYTES,
         };

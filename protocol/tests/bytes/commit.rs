@@ -103,6 +103,25 @@ fn golden_bytes() {
     assert_eq!(Batch::decode(&encoded), Ok(one_of_each()));
 }
 
+/// Of threads and mentions; by hand as well.
+#[test]
+fn golden_talk() {
+    let (user, channel, seq) = (UserId(0x11), ChannelId(0x33), Seq(0x44));
+    let batch = batch_of(vec![
+        Row::Thread { channel, root: Seq(0x41), seq },
+        Row::Mention { user, at: InboxSeq(0x55), channel, seq, time_ms: 0x66, sender: UserId(0x77) },
+    ]);
+    let golden = "
+        0200000100000000000000010001006600000002000000
+        1520000000330000000000000000000000000000004100000000000000 4400000000000000
+        1638000000 1100000000000000 5500000000000000 33000000000000000000000000000000 4400000000000000
+        6600000000000000 7700000000000000
+    ";
+    let encoded = batch.encode();
+    assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
+    assert_eq!(Batch::decode(&encoded), Ok(batch));
+}
+
 #[test]
 fn golden_values() {
     assert_eq!(hex(&ChannelRow { name: "ab".to_owned() }.encode()), "016162");
@@ -326,8 +345,20 @@ fn row() -> impl Strategy<Value = Row> {
     })
 }
 
+fn talk_row() -> impl Strategy<Value = Row> {
+    (any::<bool>(), any::<[u64; 5]>(), any::<u128>()).prop_map(|(is_thread, [a, b, c, d, e], channel)| {
+        let channel = ChannelId(channel);
+        if is_thread {
+            return Row::Thread { channel, root: Seq(a), seq: Seq(b) };
+        }
+        let (user, at, sender) = (UserId(a), InboxSeq(b), UserId(e));
+        Row::Mention { user, at, channel, seq: Seq(c), time_ms: d, sender }
+    })
+}
+
 fn part() -> impl Strategy<Value = Part> {
-    (0..64_u16, proptest::collection::vec(row(), 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
+    let any = prop_oneof![7 => row(), 1 => talk_row()];
+    (0..64_u16, proptest::collection::vec(any, 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
 }
 
 proptest! {

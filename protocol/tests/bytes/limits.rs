@@ -4,10 +4,11 @@ use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SendText, SetRole};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{CursorAck, GetChannels, GetHistory, GetMembers, MarkRead};
+use protocol::body::talk::{GetMentions, GetThread, SendTextV2};
 use protocol::body::{Body, encode, ingest};
 use protocol::limits::{
-    GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, NAME_CHARS_MAX, PAGE_MESSAGES_MAX, TEXT_CHARS_MAX, TOKEN_BYTES_MAX,
-    U53_MAX, UNAUTHENTICATED_BYTES_MAX,
+    GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, NAME_CHARS_MAX, PAGE_MESSAGES_MAX,
+    TEXT_CHARS_MAX, TOKEN_BYTES_MAX, U53_MAX, UNAUTHENTICATED_BYTES_MAX,
 };
 use protocol::{Code, Frame};
 
@@ -146,4 +147,48 @@ fn page_sizes() {
     passes(&channels(LIST_ITEMS_MAX));
     refused(&channels(LIST_ITEMS_MAX + 1), "limit");
     refused(&channels(0), "limit");
+}
+
+#[test]
+fn replies_and_mentions() {
+    let talk = |mentions: Vec<u64>| SendTextV2 {
+        reply_to: 0,
+        thread: 0,
+        forwarded_from: 0,
+        mentions,
+        mention_flags: 0,
+        channel: GROUP,
+        text: "x".to_owned(),
+    };
+    let most: Vec<u64> = (1..=MENTIONS_MAX as u64).collect();
+    passes(&talk(most.clone()));
+    refused(&talk(most.into_iter().chain([u64::MAX]).collect()), "mentions");
+    refused(&talk(vec![0]), "mentions[0]");
+    refused(&talk(vec![3, 3]), "mentions[1]");
+    passes(&SendTextV2 { reply_to: U53_MAX, thread: U53_MAX, mention_flags: 3, ..talk(vec![]) });
+    refused(&SendTextV2 { reply_to: U53_MAX + 1, ..talk(vec![]) }, "reply_to");
+    refused(&SendTextV2 { thread: U53_MAX + 1, ..talk(vec![]) }, "thread");
+    refused(&SendTextV2 { mention_flags: 4, ..talk(vec![]) }, "mention_flags");
+    refused(&SendTextV2 { channel: 0, ..talk(vec![]) }, "channel");
+    refused(&SendTextV2 { text: String::new(), ..talk(vec![]) }, "text");
+    // The whole body has the room that version 1 has, or clients of before could not take it.
+    passes(&SendTextV2 { text: "한".repeat(TEXT_CHARS_MAX), ..talk(vec![7; 1]) });
+    passes(&SendTextV2 { text: "😀".repeat(TEXT_CHARS_MAX), ..talk(vec![]) });
+    let whole = encode(1, &SendTextV2 { text: "😀".repeat(TEXT_CHARS_MAX), ..talk(vec![7]) });
+    assert!(Frame::new(whole.into_bytes()).is_err(), "a mention more than its kind may have");
+}
+
+#[test]
+fn threads_and_mentions_asked_for() {
+    let thread =
+        |root, limit| GetThread { channel: GROUP, root, after: 0, before: U53_MAX, limit, newest: true };
+    passes(&thread(1, PAGE_MESSAGES_MAX));
+    refused(&thread(1, PAGE_MESSAGES_MAX + 1), "limit");
+    refused(&thread(1, 0), "limit");
+    refused(&thread(0, 1), "root");
+    refused(&thread(U53_MAX + 1, 1), "root");
+    refused(&GetThread { before: U53_MAX + 1, ..thread(1, 1) }, "before");
+    passes(&GetMentions { before: U53_MAX, limit: MENTIONS_PAGE_MAX });
+    refused(&GetMentions { before: U53_MAX, limit: MENTIONS_PAGE_MAX + 1 }, "limit");
+    refused(&GetMentions { before: U53_MAX + 1, limit: 1 }, "before");
 }

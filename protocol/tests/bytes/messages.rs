@@ -6,6 +6,7 @@ use protocol::body::message::{
 };
 use protocol::body::own::{Hide, SetDraft, SetPrefs};
 use protocol::body::sync::GetHistory;
+use protocol::body::talk::Talk;
 use protocol::body::{CheckedFrame, encode};
 use protocol::commit::{Note, Notify, Prefs};
 use protocol::{ChannelId, Code, Frame, Kind, Seq, Stamp, UserId};
@@ -177,4 +178,39 @@ fn what_cannot_be_read_is_refused_and_is_nothing() {
         assert!(Message::read(&frame).is_none() && Change::read(&frame).is_none());
         assert_eq!((channel_of(&frame), channel_of_checked(&frame)), (None, None));
     }
+}
+
+#[test]
+fn a_text_of_version_2_is_checked_as_one_message_and_says_what_it_is_about() {
+    let talk = Talk { thread: Some(Seq(2)), mentions: vec![UserId(3)], all: true, ..Talk::default() };
+    let frame = encode(5, &talk.text(GROUP, "see you"));
+    let checked = CheckedFrame::message(frame.clone()).unwrap();
+    assert_eq!((checked.channel(), checked.change(), checked.talk()), (GROUP, None, Some(&talk)));
+    assert!(checked.held_bytes() > frame.bytes().len());
+    assert!(matches!(Message::ingest(&frame), Ok(Message::SendText(text)) if text.text == "see you"));
+    assert_eq!(channel_of(&stored(&frame)), Some(GROUP));
+    let broken = Frame::build(Kind::SEND_TEXT, 2, 5, &frame.body()[..40]);
+    assert_eq!(
+        CheckedFrame::message(broken).map(|_| ()).map_err(|refusal| refusal.code),
+        Err(Code::Malformed)
+    );
+    let newer = Frame::build(Kind::SEND_TEXT, 3, 5, frame.body());
+    let refusal = CheckedFrame::message(newer).map(|_| ()).unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.text.as_str()),
+        (Code::UnknownVersion, "version 3; this server knows 2")
+    );
+    let plain = encode(5, &SendText { channel: GROUP.0, text: "see you".to_owned() });
+    assert_eq!(CheckedFrame::message(plain).unwrap().talk(), None);
+}
+
+#[test]
+fn who_is_mentioned_so_that_it_is_kept() {
+    let named = Talk { mentions: vec![UserId(3), UserId(9)], ..Talk::default() };
+    let all = Talk { all: true, ..Talk::default() };
+    let online = Talk { online: true, ..Talk::default() };
+    let kept = |talk: &Talk| [3, 4, 9].map(|user| talk.is_kept_for(UserId(user), UserId(9)));
+    assert_eq!(kept(&named), [true, false, false], "nobody mentions oneself");
+    assert_eq!(kept(&all), [true, true, false]);
+    assert_eq!(kept(&online), [false; 3], "it is for those who are here");
 }

@@ -5,7 +5,8 @@ use protocol::body::message::{AddMembers, CreateGroup, SendText};
 use protocol::body::own::{SetDraft, SetPrefs};
 use protocol::body::session::{Hello, Reject};
 use protocol::body::sync::{ChannelItem, MemberItem, Members};
-use protocol::body::{Body, KINDS, encode};
+use protocol::body::talk::{GetThread, MentionCount, MentionItem, Mentions, SendTextV2};
+use protocol::body::{Body, KINDS, OLDER, encode};
 use protocol::commit::{Batch, ChannelRow, IntervalRow, Part, PositionRow, Row};
 use protocol::token::{Claims, sign};
 use protocol::ws::{ControlFrame, Opcode, encode_header};
@@ -17,12 +18,23 @@ use crate::mutate::each_mutation;
 const INPUTS: u64 = 20_000;
 
 fn body_seed<T: Body>(value: &T) -> Vec<u8> {
-    let place = KINDS.iter().position(|(kind, _)| *kind == T::KIND).expect("a known kind");
+    let older = OLDER.iter().filter_map(|layout| layout.root);
+    let mut roots = KINDS.iter().copied().chain(older);
+    let place = roots.position(|root| root == (T::KIND, T::VERSION)).expect("a known kind");
     [&[place as u8], encode(7, value).body()].concat()
 }
 
 fn body_seeds() -> Vec<Vec<u8>> {
     let text = |text: &str| SendText { channel: 77, text: text.to_owned() };
+    let talk = |mentions, text: &str| SendTextV2 {
+        reply_to: 3,
+        thread: 2,
+        forwarded_from: 5,
+        mentions,
+        mention_flags: 1,
+        channel: 77,
+        text: text.to_owned(),
+    };
     let group =
         CreateGroup { channel: 77, name: "마루, the open floor".to_owned(), members: vec![1, 2, 9] };
     let channel =
@@ -49,6 +61,14 @@ fn body_seeds() -> Vec<Vec<u8>> {
         body_seed(&text("12345678")),
         body_seed(&text("123456789")),
         body_seed(&text(&"한".repeat(100))),
+        body_seed(&talk(vec![], "short")),
+        body_seed(&talk(vec![3, 4, 9], "a text that is longer than eight bytes")),
+        body_seed(&GetThread { channel: 77, root: 3, after: 1, before: 2, limit: 3, newest: true }),
+        body_seed(&Mentions {
+            items: vec![MentionItem { at: 1, channel: 7, seq: 2, time_ms: 3, sender: 4 }],
+            unread: vec![MentionCount { channel: 7, unread: 1 }],
+            more: true,
+        }),
         body_seed(&group),
         body_seed(&CreateGroup { members: vec![], ..group }),
         body_seed(&AddMembers { channel: 77, members: (1..30).collect() }),
@@ -136,9 +156,11 @@ fn batches() {
         Row::Channel { channel, row: ChannelRow { name: "name".to_owned() } },
         Row::Interval { channel, user, joined: Seq(1), row: stay.clone() },
         Row::Position { channel, user, row: position },
+        Row::Thread { channel, root: Seq(1), seq: Seq(3) },
         Row::Fanout { number: 1, messages: vec![(channel, Seq(3))] },
     ];
     let second = vec![
+        Row::Mention { user, at: InboxSeq(9), channel, seq: Seq(3), time_ms: 2, sender: UserId(4) },
         Row::Run { user, first: InboxSeq(9), entries: vec![(channel, Seq(3)), (channel, Seq(4))] },
         Row::Marks { through: vec![(BayId(3), 1), (BayId(5), 9)] },
     ];

@@ -47,7 +47,7 @@ fn replace_section(page: &str, name: &str, text: &str) -> String {
 }
 
 fn limits_table() -> String {
-    let rows: [(&str, usize, &str); 16] = [
+    let rows: [(&str, usize, &str); 18] = [
         ("HEADER_BYTES", limits::HEADER_BYTES, "bytes of a frame header"),
         ("STAMP_BYTES", limits::STAMP_BYTES, "bytes of a stamp"),
         ("FRAME_BYTES_MAX", limits::FRAME_BYTES_MAX, "bytes of a frame with its header"),
@@ -71,6 +71,8 @@ fn limits_table() -> String {
         ("PAGE_MESSAGES_MAX", limits::PAGE_MESSAGES_MAX as usize, "messages in a page"),
         ("PAGE_BYTES_MAX", limits::PAGE_BYTES_MAX, "bytes of messages in a page, but always one message"),
         ("LIST_ITEMS_MAX", limits::LIST_ITEMS_MAX as usize, "items in a page of channels or members"),
+        ("MENTIONS_MAX", limits::MENTIONS_MAX, "users that one text mentions by name"),
+        ("MENTIONS_PAGE_MAX", limits::MENTIONS_PAGE_MAX as usize, "items in a page of mentions"),
         ("U53_MAX", limits::U53_MAX as usize, "numbers that browsers read as numbers"),
     ];
     let mut out = "| name | value | of |\n|---|---|---|\n".to_owned();
@@ -110,8 +112,16 @@ fn costs() -> String {
         ("any frame".to_owned(), "1".to_owned()),
         ("its body".to_owned(), "1 for each whole `token_bytes` of it".to_owned()),
         ("CREATE_GROUP, ADD_MEMBERS, INVITE_MEMBERS".to_owned(), "1 for each user in `members`".to_owned()),
-        ("GET_HISTORY".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
+        (
+            "SEND_TEXT of version 2".to_owned(),
+            format!(
+                "1 for each {} users in `mentions`, rounded up; as 50 of them for all",
+                cost::TOKEN_PAGE_ITEMS
+            ),
+        ),
+        ("GET_HISTORY, GET_THREAD".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
         ("GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS, GET_NOTES".to_owned(), page(limits::LIST_ITEMS_MAX)),
+        ("GET_MENTIONS".to_owned(), page(limits::MENTIONS_PAGE_MAX)),
         (
             "GET_CHANNELS v2 with an order other than by id".to_owned(),
             format!("{} besides", cost::TOKEN_WALK),

@@ -16,6 +16,7 @@ use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
 };
+use protocol::body::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use protocol::body::{Body, encode};
 use protocol::{Frame, Seq, Stamp, UserId};
 
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(lengths());
     all.extend(session());
     all.extend(sync());
+    all.extend(talk());
     all.extend(marks());
     all.extend(own());
     all.extend(lists());
@@ -305,6 +307,55 @@ fn sync() -> Vec<Valid> {
         vector("channels_two_names", &Channels { items: vec![group.clone(), group], more: true }),
         vector("channels_none", &Channels { items: vec![], more: false }),
         vector("mark_read", &MarkRead { channel: GROUP, seq: 12 }),
+    ]
+}
+
+/// Texts of version 2, threads and mentions.
+fn talk() -> Vec<Valid> {
+    let plain = SendTextV2 {
+        reply_to: 0,
+        thread: 0,
+        forwarded_from: 0,
+        mentions: vec![],
+        mention_flags: 0,
+        channel: GROUP,
+        text: "see you at 5".to_owned(),
+    };
+    let full = SendTextV2 {
+        reply_to: 7,
+        thread: 3,
+        forwarded_from: 170,
+        mentions: vec![1, 2, 9],
+        mention_flags: 1,
+        ..plain.clone()
+    };
+    let most = SendTextV2 {
+        reply_to: U53_MAX,
+        thread: U53_MAX,
+        forwarded_from: u64::MAX,
+        mentions: (u64::MAX - 49..=u64::MAX).collect(),
+        mention_flags: 3,
+        channel: GROUP,
+        text: "마루".to_owned(),
+    };
+    let v2 = vector("send_text_v2", &full);
+    let item = |at, seq| MentionItem { at, channel: GROUP, seq, time_ms: TIME_MS, sender: 170 };
+    let thread = GetThread { channel: GROUP, root: 3, after: 0, before: U53_MAX, limit: 50, newest: true };
+    let page = Thread { channel: GROUP, root: 3, from: 1, to: 9, total: 3, newest: 9, count: 3, more: false };
+    let unread = vec![MentionCount { channel: GROUP, unread: 1 }];
+    vec![
+        stamped("send_text_v2_stamped", &v2, 9, TIME_MS, 170),
+        v2,
+        vector("send_text_v2_plain", &plain),
+        vector("send_text_v2_short", &SendTextV2 { text: "ok".to_owned(), reply_to: 7, ..plain.clone() }),
+        vector("send_text_v2_max", &most),
+        vector("send_text_v2_direct", &SendTextV2 { channel: DIRECT, mentions: vec![9], ..plain }),
+        vector("get_thread", &thread),
+        vector("get_thread_forward", &GetThread { after: 7, newest: false, limit: 200, ..thread }),
+        vector("thread", &page),
+        vector("get_mentions", &GetMentions { before: U53_MAX, limit: 100 }),
+        vector("mentions", &Mentions { items: vec![item(41, 9), item(40, 7)], unread, more: true }),
+        vector("mentions_none", &Mentions { items: vec![], unread: vec![], more: false }),
     ]
 }
 

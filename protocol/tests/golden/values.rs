@@ -16,6 +16,7 @@ use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
     MemberItem, Members, SendAck,
 };
+use protocol::body::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use protocol::body::{Body, encode, read};
 use serde_json::{Map, Value, json};
 
@@ -137,7 +138,7 @@ macro_rules! structs {
 
 structs! {
 roots {
-    SendText { channel text }
+    SendTextV2 { reply_to thread forwarded_from mentions mention_flags channel text }
     CreateGroup { channel name members }
     AddMembers { channel members }
     RemoveMember { channel member }
@@ -168,15 +169,20 @@ roots {
     GetChannelsV2 { generation at order after limit }
     ChannelsV2 { generation through next needs_snapshot details items more }
     MarkRead { channel seq }
+    GetThread { channel root after before limit newest }
+    Thread { channel root from to total newest count more }
+    GetMentions { before limit }
     MarkDelivered { channel seq }
     Receipts { channel items more }
     GetReceipts { channel after limit }
     Typing { channel user expires_ms state }
+    Mentions { items unread more }
     GetNotes { about after_about after what limit }
     Notes { drafts hidden more }
     Reject { code retry_after_ms path text }
 }
 older {
+    SendText { channel text }
     Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
     GetHistory { channel after before limit newest }
     HistoryPage { channel from to head count more }
@@ -188,6 +194,8 @@ items {
     MemberItem { user joined role }
     ReceiptItem { user read delivered }
     ChannelItem { channel head read unread member name }
+    MentionItem { at channel seq time_ms sender }
+    MentionCount { channel unread }
     ChannelDetail {
         mentions last_seq last_sender last_ms last_kind
         muted_until_ms pinned notify marked_unread archived has_draft text

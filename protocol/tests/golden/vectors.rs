@@ -81,8 +81,8 @@ fn valid_entry(vector: &valid::Valid) -> Value {
     entry
 }
 
-/// Bodies of a version that a reader of version 1 does not know, as it must read them: of one that does not exist yet, and
-/// of WELCOME, whose version 2 does.
+/// Bodies of a version that a reader of version 1 does not know, as it must read them: two that nobody sends, and those of
+/// WELCOME and SEND_TEXT, whose version 2 exists.
 fn newer() -> Value {
     let group = 0x0fed_cba9_8765_4321_u128.to_le_bytes();
     let subject = [0x90_u32.to_le_bytes(), (-28_i32).to_le_bytes()].concat();
@@ -96,7 +96,7 @@ fn newer() -> Value {
     ];
     let entry = |(name, body): (&str, Vec<u8>)| {
         let frame = Frame::build(Kind::SEND_TEXT, 2, 5, &body);
-        let value = values::value_of(&frame).expect("readable");
+        let value = values::value_as("SendText", &frame).expect("readable");
         json!({ "name": name, "type": "SendText", "version": 2, "body": hex::to_json(&body), "value": value })
     };
     let welcome = valid::all().into_iter().find(|vector| vector.name == "welcome_v2").expect("a vector");
@@ -105,7 +105,13 @@ fn newer() -> Value {
         "name": "welcome_v2_as_v1", "type": "Welcome", "version": 2,
         "body": hex::to_json(welcome.frame.body()), "value": value,
     });
-    bodies.into_iter().map(entry).chain([welcome]).collect()
+    let text = valid::all().into_iter().find(|vector| vector.name == "send_text_v2").expect("a vector");
+    let value = values::value_as("SendText", &text.frame).expect("readable");
+    let text = json!({
+        "name": "send_text_v2_as_v1", "type": "SendText", "version": 2,
+        "body": hex::to_json(text.frame.body()), "value": value,
+    });
+    bodies.into_iter().map(entry).chain([welcome, text]).collect()
 }
 
 fn invalid_entry(vector: &invalid::Invalid) -> Value {

@@ -235,6 +235,8 @@ mod tests {
                 || [
                     "/v1/channels/{id}",
                     "/v1/channels/{id}/members",
+                    "/v1/channels/{id}/thread",
+                    "/v1/mentions",
                     "/v1/channels/{id}/receipts",
                     "/v1/search",
                     "/v1/friends",

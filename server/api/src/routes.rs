@@ -23,6 +23,8 @@
 //! GET  /v1/channels/{id}/members  Bearer    ?after&limit                     200 {"members":[...],"next"?}
 //! GET  /v1/channels/{id}/messages Bearer    ?before|after&limit              200 {"messages":[...],"next"?,...}
 //! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
+//! GET  /v1/channels/{id}/thread   Bearer    ?root&before|after&limit         200 {"messages":[...],"next"?,...}
+//! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
 //! GET  /v1/channels/{id}/receipts Bearer    ?after&limit                     200 {"receipts":[...],"next"?}
 //! POST /v1/channels/{id}/read     Bearer    {"seq"}                          204
 //! GET  /v1/search                 Bearer    ?q&channel&sender&order...        200 {"hits":[...],"complete","next"?}
@@ -106,6 +108,7 @@ mod route;
 mod search;
 mod signup;
 mod table;
+mod talk;
 mod token;
 mod two_factor;
 mod users;
@@ -172,6 +175,8 @@ fn public_table() -> Table {
         .route("/v1/channels/{id}", get(channels::one))
         .route("/v1/channels/{id}/members", get(channels::members))
         .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
+        .route("/v1/channels/{id}/thread", get(talk::thread))
+        .route("/v1/mentions", get(talk::mentions))
         .route("/v1/channels/{id}/receipts", get(receipts::list))
         .route("/v1/channels/{id}/read", post(receipts::mark))
         .route("/v1/search", get(search::search))

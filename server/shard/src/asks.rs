@@ -15,6 +15,7 @@ use crate::idmap::{IdMap, Seeded};
 use crate::input::Ticket;
 use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX};
 use crate::session::SessionId;
+use crate::talk::ThreadPage;
 
 /// What a query was asked for.
 #[derive(Debug)]
@@ -25,6 +26,13 @@ pub(crate) enum Asked {
     Page(SessionId),
     History(History),
     Channels {
+        origin: Origin,
+        id: u64,
+    },
+    /// A part of a thread.
+    Thread(ThreadPage),
+    /// What mentions a user.
+    Mentions {
         origin: Origin,
         id: u64,
     },
@@ -69,6 +77,8 @@ impl Asked {
             Self::Page(_)
             | Self::History(_)
             | Self::Channels { .. }
+            | Self::Thread(_)
+            | Self::Mentions { .. }
             | Self::Listing { .. }
             | Self::Notes { .. }
             | Self::Created(_) => true,

@@ -2,6 +2,7 @@
 //! to the members is `order.rs`.
 
 mod group;
+mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

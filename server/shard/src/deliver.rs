@@ -8,11 +8,12 @@
 
 use protocol::body::message::{Change, channel_of_checked};
 use protocol::body::sync::SendAck;
+use protocol::body::talk::Talk;
 use protocol::body::{self};
 use protocol::commit::Row;
 use protocol::hop::Origin;
 use protocol::query::Delivery;
-use protocol::{ChannelId, Frame, InboxSeq, Seq, UserId};
+use protocol::{ChannelId, Frame, InboxSeq, Seq, Stamp, UserId};
 
 use crate::applied::Inbound;
 use crate::gather::Gathered;
@@ -31,6 +32,8 @@ struct Receiver {
     /// What the session that sent it is told instead.
     ack: Ack,
     own_list: OwnList,
+    /// Whether the message mentions the user, so that it is noted.
+    is_mentioned: bool,
 }
 
 /// What becomes of a user's own list.
@@ -59,8 +62,8 @@ impl Shard {
             if let Some(origin) = origin.filter(|_| has_waited && !is_acked) {
                 self.applied.paid(origin.session);
             }
-            let lists = own_lists(delivery);
-            for receiver in receivers(delivery, origin, is_acked, &lists) {
+            let (lists, talk) = (own_lists(delivery), Talk::read(&delivery.frame));
+            for receiver in receivers(delivery, origin, is_acked, (&lists, talk.as_ref())) {
                 self.deliver_to(receiver, delivery, has_waited);
             }
         }
@@ -129,15 +132,18 @@ fn receivers<'a>(
     delivery: &'a Delivery,
     origin: Option<Origin>,
     is_acked: bool,
-    lists: &'a OwnLists,
+    (lists, talk): (&'a OwnLists, Option<&'a Talk>),
 ) -> impl Iterator<Item = Receiver> + 'a {
+    let sender = talk.and_then(|_| delivery.frame.read_stamp()).map(|stamp| stamp.sender);
     delivery.recipients.iter().map(move |user| {
         let ack = match origin.filter(|origin| origin.user == *user) {
             None => Ack::None,
             Some(origin) if is_acked => Ack::Sent(SessionId(origin.session)),
             Some(origin) => Ack::Due(SessionId(origin.session)),
         };
-        Receiver { user: *user, ack, own_list: lists.own_list(*user) }
+        let mentions = |(talk, sender): (&Talk, UserId)| talk.is_kept_for(*user, sender);
+        let is_mentioned = talk.zip(sender).is_some_and(mentions);
+        Receiver { user: *user, ack, own_list: lists.own_list(*user), is_mentioned }
     })
 }
 
@@ -162,6 +168,11 @@ fn append(
     }
     let at = user.inbox.append(spare, Entry { frame: delivery.frame.clone(), ack: receiver.ack });
     gathered.pointer(id, at, channel, seq);
+    if receiver.is_mentioned
+        && let Some(Stamp { time_ms, sender, .. }) = delivery.frame.read_stamp()
+    {
+        gathered.list_row(id, Row::Mention { user: id, at, channel, seq, time_ms, sender });
+    }
     at
 }
 

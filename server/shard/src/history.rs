@@ -65,12 +65,15 @@ impl Shard {
     /// The store has said when the user was a member. `durable` is from before it was asked: a stay that lasts there may
     /// end with any message behind.
     pub(crate) fn membership(&mut self, submit: &Submit, durable: Seq, stays: &[Interval]) {
-        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
-            return impossible!(self, "a request for history that was not checked");
-        };
         if stays.is_empty() {
             return self.refuse(submit, &forbidden());
         }
+        if submit.frame.kind() == Kind::GET_THREAD {
+            return self.read_thread(submit, durable, stays);
+        }
+        let Some(get) = body::read::<GetHistory>(&submit.frame) else {
+            return impossible!(self, "a request for history that was not checked");
+        };
         self.read_history(ChannelId(get.channel), submit, durable, stays);
     }
 

@@ -6,6 +6,7 @@ use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::Change;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
+use protocol::body::talk::GetThread;
 use protocol::body::{self, Body, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
@@ -76,6 +77,13 @@ impl Shard {
                 self.get_listing(session_id, origin, &frame)
             }
             Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
+            Kind::GET_THREAD => {
+                let channel = |get: Checked<'_, GetThread>| ChannelId(get.channel.to_native());
+                let frame = CheckedFrame::request::<GetThread>(frame, channel)?;
+                self.reserve_page(session_id, &frame)?;
+                self.submit_hop(session_id, origin, frame)
+            }
+            Kind::GET_MENTIONS => self.get_mentions(session_id, origin, &frame),
             Kind::GET_NOTES => self.get_notes(session_id, origin, &frame),
             Kind::MARK_READ => {
                 let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
@@ -357,7 +365,7 @@ impl Shard {
 
 fn goes_to_a_channel(kind: Kind) -> bool {
     kind.is_message()
-        || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_RECEIPTS)
+        || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_RECEIPTS | Kind::GET_THREAD)
         // What is not answered forgives nothing.
         || matches!(kind, Kind::MARK_READ | Kind::MARK_DELIVERED | Kind::TYPING)
 }

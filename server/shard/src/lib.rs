@@ -63,6 +63,7 @@ mod shard;
 mod source;
 mod spans;
 mod spend;
+mod talk;
 mod timer;
 mod typing;
 mod unread;

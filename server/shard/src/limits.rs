@@ -101,6 +101,9 @@ impl Limits {
     }
 }
 
+/// In a group of more members than this only owners and admins mention all of them.
+pub(crate) const MENTION_ALL_MEMBERS_MAX: usize = 32;
+
 const MIB: usize = 1024 * 1024;
 /// A user may spend as much as so many sessions at full speed, unless the operator says otherwise.
 const USER_SESSIONS: u32 = 4;

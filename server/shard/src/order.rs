@@ -55,6 +55,7 @@ impl Shard {
     fn serve_submit(&mut self, id: ChannelId, submit: Submit) {
         match submit.frame.kind() {
             Kind::GET_HISTORY => self.get_history(id, submit),
+            Kind::GET_THREAD => self.get_thread(id, submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
             Kind::MARK_READ => self.mark_read(id, &submit),
             Kind::MARK_DELIVERED => self.mark_delivered(id, &submit),

@@ -4,6 +4,7 @@
 use protocol::body::list::GetChannelsV2;
 use protocol::body::marks::GetReceipts;
 use protocol::body::sync::{GetChannels, GetMembers};
+use protocol::body::talk::GetMentions;
 use protocol::body::{self, Body};
 use protocol::limits::{CHANNELS_BYTES_MAX, NAME_BYTES_MAX, PREVIEW_CHARS_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
 use protocol::{Frame, Kind};
@@ -22,6 +23,8 @@ const CHANNEL_BYTES: usize = 49 + NAME_BYTES_MAX;
 const LISTED_BYTES: usize = CHANNEL_BYTES + 58 + 4 * PREVIEW_CHARS_MAX;
 /// A page of them.
 const LISTING_BYTES: usize = HEAD_BYTES + CHANNELS_BYTES_MAX;
+/// The item, and the count of a channel of its own.
+const MENTION_BYTES: usize = 48 + 20;
 
 /// The largest page there is: one message is in it whatever its size.
 pub(crate) const PAGE_COST_MAX: usize = HEAD_BYTES
@@ -73,7 +76,13 @@ pub(crate) struct Full;
 pub(crate) fn asks_for_a_page(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_CHANNELS | Kind::GET_RECEIPTS | Kind::GET_NOTES
+        Kind::GET_HISTORY
+            | Kind::GET_MEMBERS
+            | Kind::GET_CHANNELS
+            | Kind::GET_RECEIPTS
+            | Kind::GET_NOTES
+            | Kind::GET_THREAD
+            | Kind::GET_MENTIONS
     )
 }
 
@@ -90,6 +99,7 @@ pub(crate) fn page_bytes(request: &Frame) -> usize {
             body::read::<GetChannelsV2>(request).map(|get| rows(get.limit, LISTED_BYTES).min(LISTING_BYTES))
         }
         Kind::GET_CHANNELS => body::read::<GetChannels>(request).map(|get| rows(get.limit, CHANNEL_BYTES)),
+        Kind::GET_MENTIONS => body::read::<GetMentions>(request).map(|get| rows(get.limit, MENTION_BYTES)),
         _ => None,
     };
     known.unwrap_or(PAGE_COST_MAX)

@@ -13,6 +13,7 @@ use crate::limits::READ_PAUSE_MAX_MS;
 use crate::pipeline::After;
 use crate::session::SessionId;
 use crate::shard::Shard;
+use crate::talk::{FoundThread, ThreadPage};
 use crate::unread::Load;
 use crate::user::{User, Waiting};
 
@@ -88,6 +89,12 @@ impl Shard {
             (Asked::Channels { origin, id }, Answer::Joined { items, more }) => {
                 self.channels_page(origin, id, items, more);
             }
+            (Asked::Thread(asked), Answer::Thread { frames, more, total, newest }) => {
+                self.thread_page(&asked, FoundThread { frames, more, total, newest });
+            }
+            (Asked::Mentions { origin, id }, Answer::Mentions { items, unread, more }) => {
+                self.mentions_page((origin, id), &items, &unread, more);
+            }
             (Asked::History(history), Answer::Around { pivot, frames }) => {
                 self.around_page(history, pivot, frames);
             }
@@ -139,6 +146,12 @@ impl Shard {
             Asked::Notes { origin, id } => self.refuse_at(origin, Kind::GET_NOTES, id, &cannot_read()),
             Asked::Channels { origin, id } | Asked::Listing { origin, id } => {
                 self.refuse_at(origin, Kind::GET_CHANNELS, id, &cannot_read());
+            }
+            Asked::Thread(ThreadPage { origin, id, .. }) => {
+                self.refuse_at(origin, Kind::GET_THREAD, id, &cannot_read());
+            }
+            Asked::Mentions { origin, id } => {
+                self.refuse_at(origin, Kind::GET_MENTIONS, id, &cannot_read());
             }
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),

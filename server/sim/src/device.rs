@@ -155,10 +155,12 @@ impl Device {
     fn note_end(&mut self, event: &Event) {
         match event {
             Event::History(page) => self.asked.remove(&page.request),
+            Event::Thread(page) => self.asked.remove(&page.request),
             Event::Channels { request, .. }
             | Event::List { request, .. }
             | Event::Notes { request, .. }
             | Event::Members { request, .. }
+            | Event::Mentions { request, .. }
             | Event::Receipts { request: Some(request), .. }
             | Event::Done(request)
             | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),
@@ -380,6 +382,9 @@ impl Device {
         match event {
             Event::Message(message) => self.tell(scene.oracle, &message, true)?,
             Event::History(page) => {
+                page.messages.iter().try_for_each(|message| self.tell(scene.oracle, message, false))?;
+            }
+            Event::Thread(page) => {
                 page.messages.iter().try_for_each(|message| self.tell(scene.oracle, message, false))?;
             }
             Event::Ack { send_id, channel, seq, time_ms } => {

@@ -68,7 +68,8 @@ impl Unreadable {
                 | Query::Inbox { user: of, .. }
                 | Query::Joined { user: of, .. }
                 | Query::Listing { user: of, .. }
-                | Query::Notes { user: of, .. },
+                | Query::Notes { user: of, .. }
+                | Query::Mentions { user: of, .. },
             ) => user == *of,
             (Self::Log(bay), Query::Replay { source, .. }) => bay == *source,
             (
@@ -76,7 +77,8 @@ impl Unreadable {
                 Query::Channel(of)
                 | Query::Window { channel: of, .. }
                 | Query::History { channel: of, .. }
-                | Query::Around { channel: of, .. },
+                | Query::Around { channel: of, .. }
+                | Query::Thread { channel: of, .. },
             ) => channel == *of,
             _ => false,
         }

@@ -90,6 +90,7 @@ pub fn at_rest(world: &mut World) -> Check {
             broken!("{id:?} is still paused");
         }
     }
+    crate::talk::at_rest(world)?;
     nothing_is_held(world)?;
     world.tally.messages = world.oracle.messages();
     world.tally.pointers = world.oracle.inboxes.values().map(|inbox| inbox.pointers.len() as u64).sum();

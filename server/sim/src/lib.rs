@@ -50,6 +50,7 @@ mod restore;
 pub mod rng;
 mod rulings;
 pub mod sessions;
+mod talk;
 pub mod trace;
 pub mod wire;
 pub mod words;

@@ -208,7 +208,8 @@ impl Node {
             watch.shown(scene.oracle, frame).map_err(|words| format!("{guest:?}: {words}"))?;
         }
         let is_acked = all.iter().any(|frame| frame.kind() == Kind::SEND_ACK);
-        let has_page = all.first().is_some_and(|frame| frame.kind() == Kind::HISTORY_PAGE);
+        let has_page =
+            all.first().is_some_and(|frame| matches!(frame.kind(), Kind::HISTORY_PAGE | Kind::THREAD));
         if watch.lacks_messages() || (all.len() != 1 && !has_page) {
             broken!("{guest:?} is answered by {} frames", all.len());
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use client::session::Known;
 use protocol::body::message::{self, Change, Message};
+use protocol::body::talk::Talk;
 use protocol::commit::{Interval, Note, PositionRow};
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
@@ -78,6 +79,8 @@ pub struct History {
     positions: BTreeMap<UserId, PositionRow>,
     /// A group's names, each with the seq that gave it.
     names: Vec<(Seq, String)>,
+    /// What texts are about, besides their words.
+    pub(crate) talks: BTreeMap<Seq, Talk>,
     /// What its messages note, in an own channel; by seq.
     notes: BTreeMap<Seq, Note>,
     /// What rows say that they note.
@@ -404,6 +407,9 @@ impl Oracle {
         history.replay(channel, seq, &fact, frame)?;
         history.keys.insert((fact.sender, fact.send_id), seq);
         history.facts.push(fact);
+        let Some(talk) = Talk::read(frame) else { return Ok(()) };
+        self.check_talk(channel, seq, fact.sender, &talk)?;
+        self.channels.entry(channel).or_default().talks.insert(seq, talk);
         Ok(())
     }
 

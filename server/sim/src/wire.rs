@@ -9,6 +9,7 @@ use protocol::body::own::Notes;
 use protocol::body::read;
 use protocol::body::session::{Done, Reject, Welcome};
 use protocol::body::sync::{Channels, Complete, HistoryPage, MarkRead, Members, SendAck};
+use protocol::body::talk::{Mentions, Thread};
 use protocol::hello::Hello;
 use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, Seq, UserId};
 
@@ -161,6 +162,8 @@ impl Watch {
             Kind::SEND_ACK => self.ack(oracle, frame),
             Kind::COMPLETE => self.complete(oracle, frame),
             Kind::HISTORY_PAGE => self.page_head(oracle, frame),
+            Kind::THREAD => self.thread_head(oracle, frame),
+            Kind::MENTIONS => self.mentions(oracle, frame),
             Kind::MEMBERS => self.members(oracle, frame),
             Kind::CHANNELS => self.channels(oracle, frame),
             Kind::RECEIPTS => oracle.check_receipts(self.user, frame),
@@ -274,6 +277,40 @@ impl Watch {
             left: body.count,
             count: body.count,
         });
+        Ok(())
+    }
+
+    /// The page of a thread holds all of it that the reader may read in its range.
+    fn thread_head(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Thread>(frame) else { broken!("unreadable Thread") };
+        let (channel, head) = (ChannelId(body.channel), oracle.head(ChannelId(body.channel)).0);
+        if body.to > head || body.from > body.to || body.newest > head {
+            broken!("page {body:?} of a thread of {channel:?}: durable {head}");
+        }
+        let thread = oracle.thread(channel, Seq(body.root));
+        let readable = |seq: &&Seq| oracle.may_read(channel, self.user, **seq);
+        let all = thread.iter().filter(readable).filter(|seq| (body.from..=body.to).contains(&seq.0)).count();
+        if all != body.count as usize {
+            broken!("page {body:?} of {channel:?} claims a range in which {} may read {all}", self.user);
+        }
+        let (from, to, count) = (body.from, body.to, body.count);
+        self.page = Some(Page { channel, from, to, last: 0, left: count, count });
+        Ok(())
+    }
+
+    /// Each mention is durable where it is said to be.
+    fn mentions(&self, oracle: &Oracle, frame: &Frame) -> Check {
+        let Some(body) = read::<Mentions>(frame) else { broken!("unreadable Mentions") };
+        for item in &body.items {
+            let (channel, seq) = (ChannelId(item.channel), Seq(item.seq));
+            let pointed = oracle.pointers(self.user, item.at.saturating_sub(1), item.at) == [(channel, seq)];
+            if !pointed || !oracle.is_mention(self.user, channel, seq) {
+                broken!("{item:?} does not mention {}, or not there", self.user);
+            }
+        }
+        if !body.items.is_sorted_by(|a, b| a.at > b.at) {
+            broken!("{body:?} is not the newest first");
+        }
         Ok(())
     }
 

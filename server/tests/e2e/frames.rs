@@ -235,7 +235,7 @@ async fn what_no_vector_says(carrier: Carrier) {
         (Kind(0xffff), 255, Code::UnknownKind),
         (Kind::WELCOME, 1, Code::UnknownKind),
         (Kind::REJECT, 1, Code::UnknownKind),
-        (Kind::SEND_TEXT, 2, Code::UnknownVersion),
+        (Kind::SEND_TEXT, 3, Code::UnknownVersion),
         (Kind::GET_CHANNELS, 200, Code::UnknownVersion),
         (Kind::REAUTH, 2, Code::UnknownVersion),
     ] {

@@ -80,6 +80,7 @@ mod servers;
 mod show;
 mod slow;
 mod small_disk;
+mod talk;
 mod terminal;
 mod tls;
 mod tour;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 use protocol::body::message::{Change, Message};
+use protocol::body::talk::Talk;
 use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{BayId, ChannelId, Frame, SendId, Seq, Stamp, UserId};
@@ -11,7 +12,7 @@ use protocol::{BayId, ChannelId, Frame, SendId, Seq, Stamp, UserId};
 use super::derived::{self, Notes};
 use super::log::Coverage;
 use super::stream::Stream;
-use super::{Check, Severity, last_begun, name};
+use super::{Check, Severity, last_begun, name, talk};
 use crate::family::Family;
 use crate::key::{self, JoinedTag};
 use crate::membership::{Intervals, Membership};
@@ -99,7 +100,7 @@ fn history(check: &mut Check<'_>, coverage: &Coverage, bay: BayId, family: Famil
             current = Some(Replayed::new(channel, bay));
         }
         if let Some(current) = &mut current {
-            current.take(check, Seq(seq), value)?;
+            current.take(check, coverage, Seq(seq), value)?;
         }
     }
     current.map_or(Ok(()), |done| done.finish(check, coverage))
@@ -133,7 +134,7 @@ fn own_history(check: &mut Check<'_>, coverage: &Coverage, channel: ChannelId, o
         }
         for (seq, value) in rows {
             check.summary.messages += 1;
-            current.take(check, seq, value)?;
+            current.take(check, coverage, seq, value)?;
         }
     }
 }
@@ -159,7 +160,7 @@ impl Replayed {
         check.broken(self.bay, format!("message {} {seq}: {what}", name(self.channel)));
     }
 
-    fn take(&mut self, check: &mut Check<'_>, seq: Seq, value: Bytes) -> Found<()> {
+    fn take(&mut self, check: &mut Check<'_>, coverage: &Coverage, seq: Seq, value: Bytes) -> Found<()> {
         if seq != self.head.next() {
             let what = format!("history of {} has a hole: {seq} follows {}", name(self.channel), self.head);
             check.report(Severity::Lost, self.bay, what);
@@ -188,7 +189,24 @@ impl Replayed {
         }
         self.send_id(check, &frame, stamp);
         self.membership(check, message, stamp);
-        Ok(())
+        match Talk::read(&frame) {
+            Some(talk) => self.talk(check, coverage, stamp, &talk),
+            None => Ok(()),
+        }
+    }
+
+    /// The rows of a text that stands in a thread or mentions somebody.
+    fn talk(&self, check: &mut Check<'_>, coverage: &Coverage, stamp: Stamp, talk: &Talk) -> Found<()> {
+        let holds = |(user, member): (&UserId, &Intervals)| member.holds(stamp.seq).then_some(*user);
+        let members: Vec<UserId> = match self.channel.users() {
+            Some((small, large)) => vec![small, large],
+            None => self.members.iter().filter_map(holds).collect(),
+        };
+        let head = check.view.head(self.channel)?;
+        if let Some(stranger) = talk.mentions.iter().find(|user| !members.contains(user)) {
+            self.broken(check, stamp.seq, &format!("it mentions {stranger}, who was no member"));
+        }
+        talk::message(check, coverage, (self.channel, head), stamp, (talk, &members))
     }
 
     /// Whether the send id is one that the window, which ends as [`protocol::query::Query::Window`] says, would have known.

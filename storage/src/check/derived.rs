@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use protocol::commit::{DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
-use super::Check;
 use super::stream::Stream;
+use super::{Check, talk};
 use crate::family::Family;
 use crate::key;
 use crate::rows::{Direction, Found};
@@ -14,16 +14,26 @@ use crate::rows::{Direction, Found};
 /// Checks those of one bay.
 pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
     let mut about = Stream::new(check.view, bay, Family::About);
-    while let Some((key, _)) = about.take()? {
-        let Some((partition, channel, tag, _)) = key::read_about(&key) else {
+    while let Some((key, value)) = about.take()? {
+        let Some((partition, channel, tag, rest)) = key::read_about(&key) else {
             check.broken(bay, format!("a row of about with the key {key:02x?}"));
             continue;
         };
         if PartitionId::of_channel(channel).0 != partition {
             check.broken(bay, format!("rows about channel {channel}, which lives elsewhere"));
         }
-        // No tag is given yet.
-        check.broken(bay, format!("a row about channel {channel} with tag {tag}, which nobody knows"));
+        let is_read = match tag {
+            key::THREAD_TAG => talk::thread(check, channel, rest, &value)?,
+            key::IN_THREAD_TAG => talk::in_thread(check, channel, rest)? && value.is_empty(),
+            _ => {
+                check
+                    .broken(bay, format!("a row about channel {channel} with tag {tag}, which nobody knows"));
+                continue;
+            }
+        };
+        if !is_read {
+            check.broken(bay, format!("a row about channel {channel} cannot be read: {key:02x?}"));
+        }
     }
     let mut notes = Stream::new(check.view, bay, Family::Notes);
     while let Some((key, value)) = notes.take()? {
@@ -34,10 +44,8 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
         if PartitionId::of_user(user).0 != partition {
             check.broken(bay, format!("notes of user {user}, who lives elsewhere"));
         }
-        match is_note(tag, rest, &value) {
-            // Whether it is what the user's own channel says was seen there. Without that channel nothing can say it.
-            Some(true) if check.view.head(ChannelId::own(user))? > Seq(0) => {}
-            Some(true) => check.broken(bay, format!("notes of user {user}, whose own channel is empty")),
+        match is_note(check, user, (tag, rest), &value)? {
+            Some(true) => {}
             Some(false) => check.broken(bay, format!("a note of user {user} cannot be read: {key:02x?}")),
             None => check.broken(bay, format!("a note of user {user} with tag {tag}, which nobody knows")),
         }
@@ -46,15 +54,26 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
 }
 
 /// Whether the row is one of its tag; `None` when nobody knows the tag.
-fn is_note(tag: u8, rest: &[u8], value: &[u8]) -> Option<bool> {
+fn is_note(
+    check: &mut Check<'_>,
+    user: UserId,
+    (tag, rest): (u8, &[u8]),
+    value: &[u8],
+) -> Found<Option<bool>> {
     let has_value = match tag {
+        key::MENTION_TAG => return Ok(Some(talk::mention(check, user, rest, value)?)),
+        key::MENTION_AT_TAG => return Ok(Some(talk::mention_at(check, user, rest, value)?)),
         PREFS_TAG => Prefs::decode(value).is_some(),
         DRAFT_TAG => decode_draft(value).is_some(),
         HIDDEN_TAG => decode_hidden(value).is_some(),
-        _ => return None,
+        _ => return Ok(None),
     };
+    // Whether it is what the user's own channel says was seen there. Without that channel nothing can say it.
+    if check.view.head(ChannelId::own(user))? == Seq(0) {
+        check.broken(BayId::of_user(user), format!("notes of user {user}, whose own channel is empty"));
+    }
     let place = key::read_note_place(rest);
-    Some(has_value && place.is_some_and(|(_, at)| at.is_some() == (tag != PREFS_TAG)))
+    Ok(Some(has_value && place.is_some_and(|(_, at)| at.is_some() == (tag != PREFS_TAG))))
 }
 
 /// What one user's own channel says, by the place of its rows.

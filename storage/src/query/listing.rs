@@ -12,7 +12,7 @@ use protocol::query::{JoinedItem, ListOrder, Listing};
 use protocol::{ChannelId, Frame, InboxSeq, Seq, UserId};
 
 use super::unread::Budget;
-use super::{history, joined};
+use super::{history, joined, talk};
 use crate::family::Family;
 use crate::key::{self, JoinedTag};
 use crate::rows::{Direction, Found};
@@ -33,6 +33,8 @@ const PREVIEW_MESSAGES_MAX: usize = 16;
 const PREVIEW_BYTES_MAX: usize = 64 * 1024;
 /// Newest ranges of hidden messages of a channel that are looked at for that.
 const HIDDEN_MAX: usize = 256;
+/// Unread mentions of a channel that are counted.
+const MENTIONS_LISTED_MAX: u32 = 1000;
 /// The frame's header, the root, and what a channel takes besides its texts.
 const HEAD_BYTES: usize = 16 + 42;
 const ITEM_BYTES: usize = 49 + 58;
@@ -299,10 +301,11 @@ fn detail(view: &View<'_>, user: UserId, item: &JoinedItem, budget: &mut Budget)
     })
 }
 
-/// Unread messages of a channel that mention the user. There are no mentions yet: the one place where they are counted.
-#[allow(clippy::unnecessary_wraps)]
-fn mentions(_view: &View<'_>, _user: UserId, _item: &JoinedItem) -> Found<u64> {
-    Ok(0)
+/// Unread messages of a channel that mention the user.
+fn mentions(view: &View<'_>, user: UserId, item: &JoinedItem) -> Found<u64> {
+    let above = item.read.max(Seq(item.joined.0.saturating_sub(1)));
+    let unread = talk::mentions_above(view, (user, item.channel), above, MENTIONS_LISTED_MAX)?;
+    Ok(u64::from(unread))
 }
 
 /// What a list shows of a message.

@@ -9,6 +9,7 @@ use protocol::body::message::{
     AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
     SendText,
 };
+use protocol::body::talk::Talk;
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
     AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store,
@@ -118,7 +119,9 @@ impl World {
         let frame = frame.clone().stamp(Stamp { seq, time_ms: self.time_ms, sender });
         let bay = BayId::of_channel(channel);
         let note = Change::read(&frame);
+        let thread = Talk::read(&frame).and_then(|talk| talk.thread);
         let mut rows = vec![Row::Message { channel, seq, frame }];
+        rows.extend(thread.map(|root| Row::Thread { channel, root, seq }));
         if let Some(Change::Notes(note)) = note {
             rows.push(Row::Note { user: sender, seq, note });
         }
@@ -137,6 +140,12 @@ impl World {
 
     pub fn text(&mut self, channel: ChannelId, sender: UserId, text: &str) -> Seq {
         let frame = encode(self.next_send(), &SendText { channel: channel.0, text: text.into() });
+        self.append(channel, sender, &frame)
+    }
+
+    /// A text that is about something.
+    pub fn about(&mut self, channel: ChannelId, sender: UserId, talk: &Talk) -> Seq {
+        let frame = encode(self.next_send(), &talk.text(channel, "about something"));
         self.append(channel, sender, &frame)
     }
 
@@ -232,12 +241,17 @@ impl World {
             }
             let mut rows: BTreeMap<BayId, Vec<Row>> = BTreeMap::new();
             let mut runs: BTreeMap<UserId, Vec<(ChannelId, Seq)>> = BTreeMap::new();
+            let mut mentions = Vec::new();
             for (number, delivery) in deliveries {
+                let (talk, stamp) = (Talk::read(&delivery.frame), delivery.frame.read_stamp().unwrap());
                 let (channel, seq) = (delivery.channel, delivery.seq);
                 for user in delivery.recipients.iter().copied() {
                     let bay = BayId::of_user(user);
                     if number > marks[&bay] {
                         runs.entry(user).or_default().push((channel, seq));
+                        if talk.as_ref().is_some_and(|talk| talk.is_kept_for(user, stamp.sender)) {
+                            mentions.push((user, channel, stamp));
+                        }
                         rows.entry(bay).or_default().extend(self.listed(channel, user, seq));
                     }
                 }
@@ -246,6 +260,13 @@ impl World {
                 let head = self.inboxes.entry(user).or_default();
                 let first = InboxSeq(*head + 1);
                 *head += entries.len() as u64;
+                for (_, channel, stamp) in mentions.iter().filter(|(of, ..)| *of == user) {
+                    let Stamp { seq, time_ms, sender } = *stamp;
+                    let place = entries.iter().position(|entry| *entry == (*channel, seq)).unwrap();
+                    let at = InboxSeq(first.0 + place as u64);
+                    let row = Row::Mention { user, at, channel: *channel, seq, time_ms, sender };
+                    rows.entry(BayId::of_user(user)).or_default().push(row);
+                }
                 rows.entry(BayId::of_user(user)).or_default().push(Row::Run { user, first, entries });
             }
             for (dest, _) in marks.iter().filter(|(_, mark)| **mark < through) {

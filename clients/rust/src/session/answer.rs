@@ -12,7 +12,7 @@ use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refus
 use super::event::{About, ChannelList, Event, History, Message, Place, RequestId, read_message};
 use super::marks::UNANSWERED;
 use super::pace::Pace;
-use super::{OpenPage, Session, State};
+use super::{OpenPage, Session, State, talk};
 
 impl Session {
     pub(super) fn take_answer(&mut self, frame: &Frame) {
@@ -79,6 +79,8 @@ impl Session {
         let request = RequestId(id);
         let event = match frame.kind() {
             Kind::HISTORY_PAGE => return self.begin_page(id, frame),
+            Kind::THREAD => return self.begin_thread(id, frame),
+            Kind::MENTIONS => read(frame).map(|page| talk::mentions(request, page)),
             Kind::CHANNELS if frame.header().version >= ChannelsV2::VERSION => {
                 read(frame).map(|page| Event::List { request, list: list(page) })
             }
@@ -124,10 +126,13 @@ impl Session {
 
     /// The page is told, and its request is answered.
     pub(super) fn end_page(&mut self) {
-        if let Some(OpenPage { history, .. }) = self.page.take()
-            && self.requests.answered(history.request.0, Kind::GET_HISTORY).is_some()
-        {
-            self.events.push_back(Event::History(history));
+        let Some(OpenPage { history, thread, .. }) = self.page.take() else { return };
+        let asked = if thread.is_some() { Kind::GET_THREAD } else { Kind::GET_HISTORY };
+        if self.requests.answered(history.request.0, asked).is_some() {
+            self.events.push_back(match thread {
+                None => Event::History(history),
+                Some(head) => talk::thread(&head, history),
+            });
         }
     }
 
@@ -307,7 +312,7 @@ impl Session {
 }
 
 impl OpenPage {
-    fn new(request: RequestId, head: &HistoryPage, place: Option<Place>) -> Self {
+    pub(super) fn new(request: RequestId, head: &HistoryPage, place: Option<Place>) -> Self {
         let history = History {
             request,
             channel: ChannelId(head.channel),
@@ -318,7 +323,7 @@ impl OpenPage {
             place,
             messages: Vec::new(),
         };
-        Self { history, left: head.count.min(PAGE_MESSAGES_MAX) }
+        Self { history, thread: None, left: head.count.min(PAGE_MESSAGES_MAX) }
     }
 }
 
@@ -340,6 +345,7 @@ fn asked_by(answer: Kind) -> Kind {
         Kind::MEMBERS => Kind::GET_MEMBERS,
         Kind::RECEIPTS => Kind::GET_RECEIPTS,
         Kind::NOTES => Kind::GET_NOTES,
+        Kind::MENTIONS => Kind::GET_MENTIONS,
         other => other,
     }
 }

@@ -6,8 +6,11 @@ use protocol::body::message::{self, Change};
 use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
+use protocol::body::talk::Talk;
 use protocol::commit::{Note, Prefs};
 use protocol::{ChannelId, Cursor, Frame, Generation, InboxSeq, SendId, Seq, UserId};
+
+use super::talk::{Mention, Thread};
 
 /// The session's own number for a request that is not a send.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,6 +57,19 @@ pub enum Event {
     },
     /// A window of history. These messages are told whether or not they were told before.
     History(History),
+    /// A window of a thread.
+    Thread(Thread),
+    /// Messages that mention the user.
+    Mentions {
+        /// The answered request.
+        request: RequestId,
+        /// The newest first.
+        items: Vec<Mention>,
+        /// Unread mentions of the channels of the page; 100 stands for 100 or more.
+        unread: Vec<(ChannelId, u32)>,
+        /// Whether there are older ones.
+        more: bool,
+    },
     /// A page of the user's own channels.
     Channels {
         /// The answered request.
@@ -187,6 +203,8 @@ pub struct Message {
     pub send_id: SendId,
     /// What it says.
     pub content: Content,
+    /// What a text is about besides its words; `None` for a plain one and for everything else.
+    pub talk: Option<Box<Talk>>,
 }
 
 /// What a message says.
@@ -305,6 +323,7 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
         sender: stamp.sender,
         send_id: frame.send_id(),
         content: content(&message)?,
+        talk: Talk::read(frame).map(Box::new),
     })
 }
 

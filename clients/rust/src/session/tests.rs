@@ -17,6 +17,7 @@ mod marks;
 mod own;
 mod pace;
 mod reread;
+mod talk;
 mod traces;
 mod woke;
 

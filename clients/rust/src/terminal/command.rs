@@ -16,6 +16,9 @@ use crate::session::{Around, Content};
 
 mod account;
 mod own;
+mod talk;
+
+pub(super) use talk::marks;
 
 /// At whom a command is carried out, and where.
 pub(super) struct Desk<'a> {
@@ -57,6 +60,8 @@ pub(super) enum Outcome {
     Jump { channel: ChannelId, around: Around },
     /// The person is to show that the app holds this.
     Secret(Vec<String>),
+    /// Something was asked, and its answer comes as an event.
+    Asked,
     /// This device is no more.
     LoggedOut,
 }
@@ -105,6 +110,7 @@ impl Desk<'_> {
             "receipts" => self.receipts(rest).await,
             "devices" => self.devices(rest).await,
             "logout" => self.log_out().await,
+            "reply" | "thread" | "mention" | "mentions" | "forward" => self.talk(word, rest).await,
             "twofactor" => self.two_factor(rest).await,
             _ => return None,
         })

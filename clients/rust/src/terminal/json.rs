@@ -21,6 +21,7 @@ use crate::session::{RequestId, Session};
 
 mod command;
 mod event;
+mod talk;
 
 #[cfg(test)]
 mod tests;

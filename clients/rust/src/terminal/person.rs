@@ -20,6 +20,7 @@ use crate::session::Content;
 
 mod command;
 mod show;
+mod talk;
 
 use show::Paint;
 
@@ -46,6 +47,12 @@ const HELP: &str = "\
   /leave               leave this group
   /members             who is in this group
   /history             what was said here; again for more
+  /channels            your conversations
+  /reply SEQ TEXT      answer a message of this conversation
+  /thread SEQ [TEXT]   what stands in a thread; or say something in it
+  /mention NAME TEXT   say something to a, or a,b, or all, or online
+  /mentions            what mentions you
+  /forward NAME TEXT   pass on what NAME said
   /channels            your conversations, the newest first
   /saved               what you save for yourself
   /mute [HOURS|off]    be told nothing of this conversation

@@ -29,6 +29,7 @@ mod marks;
 mod model;
 mod own;
 mod take;
+mod talk;
 mod work;
 
 #[cfg(test)]

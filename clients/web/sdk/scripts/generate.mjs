@@ -8,11 +8,14 @@ const target = new URL("../src/generated.ts", import.meta.url);
 
 // A u64 is an id, which uses all its bits (bigint), or counts something and stays below 2^53 (number). A layout does not
 // say which, so a new name has to be put here; a guess would lose bits of an id without a word.
-const IDS = new Set(["user", "device", "member", "members", "GetMembers.after", "GetReceipts.after", "last_sender"]);
+const IDS = new Set([
+  "user", "device", "member", "members", "GetMembers.after", "GetReceipts.after", "last_sender", "sender", "mentions",
+  "forwarded_from",
+]);
 const COUNTS = new Set([
   "generation", "cursor", "start", "head", "time_ms", "expires_ms", "seq", "from", "to", "after", "before", "joined",
   "read", "unread", "delivered", "at", "last_ms", "last_seq", "muted_until_ms", "next", "pivot", "thread", "through",
-  "ChannelDetail.mentions",
+  "ChannelDetail.mentions", "reply_to", "root", "newest",
 ]);
 
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());

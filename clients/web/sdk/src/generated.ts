@@ -31,10 +31,14 @@ export const Kind = {
   GET_CHANNELS: 0x0308,
   CHANNELS: 0x0309,
   MARK_READ: 0x030a,
+  GET_THREAD: 0x030d,
+  THREAD: 0x030e,
+  GET_MENTIONS: 0x030f,
   MARK_DELIVERED: 0x0312,
   RECEIPTS: 0x0313,
   GET_RECEIPTS: 0x0314,
   TYPING: 0x0315,
+  MENTIONS: 0x0316,
   GET_NOTES: 0x0317,
   NOTES: 0x0318,
   REJECT: 0x0f01,
@@ -108,6 +112,10 @@ export const PAGE_MESSAGES_MAX = 200;
 export const PAGE_BYTES_MAX = 262144;
 /** items in a page of channels or members */
 export const LIST_ITEMS_MAX = 500;
+/** users that one text mentions by name */
+export const MENTIONS_MAX = 50;
+/** items in a page of mentions */
+export const MENTIONS_PAGE_MAX = 100;
 /** numbers that browsers read as numbers */
 export const U53_MAX = 9007199254740991;
 
@@ -141,6 +149,21 @@ export interface ChannelItem {
 }
 export const ChannelItemLayout = item<ChannelItem>(49, [["channel", "u128"], ["head", "count"], ["read", "count"], ["unread", "count"], ["member", "bool"], ["name", "string"]]);
 
+export interface MentionItem {
+  at: number;
+  channel: bigint;
+  seq: number;
+  timeMs: number;
+  sender: bigint;
+}
+export const MentionItemLayout = item<MentionItem>(48, [["at", "count"], ["channel", "u128"], ["seq", "count"], ["timeMs", "count"], ["sender", "id"]]);
+
+export interface MentionCount {
+  channel: bigint;
+  unread: number;
+}
+export const MentionCountLayout = item<MentionCount>(20, [["channel", "u128"], ["unread", "u32"]]);
+
 export interface ChannelDetail {
   mentions: number;
   lastSeq: number;
@@ -173,11 +196,16 @@ export interface HiddenItem {
 }
 export const HiddenItemLayout = item<HiddenItem>(40, [["about", "u128"], ["at", "count"], ["seq", "count"], ["through", "count"]]);
 
-export interface SendText {
+export interface SendTextV2 {
+  replyTo: number;
+  thread: number;
+  forwardedFrom: bigint;
+  mentions: bigint[];
+  mentionFlags: number;
   channel: bigint;
   text: string;
 }
-export const SendText = root<SendText>(257, 1, 400064, 24, [["channel", "u128"], ["text", "string"]]);
+export const SendTextV2 = root<SendTextV2>(257, 2, 400064, 57, [["replyTo", "count"], ["thread", "count"], ["forwardedFrom", "id"], ["mentions", ["id"]], ["mentionFlags", "u8"], ["channel", "u128"], ["text", "string"]]);
 
 export interface CreateGroup {
   channel: bigint;
@@ -384,6 +412,34 @@ export interface MarkRead {
 }
 export const MarkRead = root<MarkRead>(778, 1, 64, 24, [["channel", "u128"], ["seq", "count"]]);
 
+export interface GetThread {
+  channel: bigint;
+  root: number;
+  after: number;
+  before: number;
+  limit: number;
+  newest: boolean;
+}
+export const GetThread = root<GetThread>(781, 1, 64, 45, [["channel", "u128"], ["root", "count"], ["after", "count"], ["before", "count"], ["limit", "u32"], ["newest", "bool"]]);
+
+export interface Thread {
+  channel: bigint;
+  root: number;
+  from: number;
+  to: number;
+  total: number;
+  newest: number;
+  count: number;
+  more: boolean;
+}
+export const Thread = root<Thread>(782, 1, 128, 57, [["channel", "u128"], ["root", "count"], ["from", "count"], ["to", "count"], ["total", "u32"], ["newest", "count"], ["count", "u32"], ["more", "bool"]]);
+
+export interface GetMentions {
+  before: number;
+  limit: number;
+}
+export const GetMentions = root<GetMentions>(783, 1, 64, 12, [["before", "count"], ["limit", "u32"]]);
+
 export interface MarkDelivered {
   channel: bigint;
   seq: number;
@@ -412,6 +468,13 @@ export interface Typing {
 }
 export const Typing = root<Typing>(789, 1, 64, 29, [["channel", "u128"], ["user", "id"], ["expiresMs", "u32"], ["state", "u8"]]);
 
+export interface Mentions {
+  items: MentionItem[];
+  unread: MentionCount[];
+  more: boolean;
+}
+export const Mentions = root<Mentions>(790, 1, 524248, 17, [["items", [MentionItemLayout]], ["unread", [MentionCountLayout]], ["more", "bool"]]);
+
 export interface GetNotes {
   about: bigint;
   afterAbout: bigint;
@@ -435,6 +498,12 @@ export interface Reject {
   text: string;
 }
 export const Reject = root<Reject>(3841, 1, 1024, 22, [["code", "u16"], ["retryAfterMs", "u32"], ["path", "string"], ["text", "string"]]);
+
+export interface SendText {
+  channel: bigint;
+  text: string;
+}
+export const SendText = root<SendText>(257, 1, 400064, 24, [["channel", "u128"], ["text", "string"]]);
 
 export interface Welcome {
   user: bigint;
@@ -482,6 +551,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendText, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, MarkDelivered, Receipts, GetReceipts, Typing, GetNotes, Notes, Reject];
+export const NEWEST = [SendTextV2, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Reject];
 /** Bodies of lower versions, which readers still meet. */
-export const OLDER = [Welcome, GetHistory, HistoryPage, GetChannels, Channels];
+export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

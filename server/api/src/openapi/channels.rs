@@ -1,9 +1,9 @@
 //! Channels, what was said there, and saying something.
 
-use protocol::limits::{LIST_ITEMS_MAX, PAGE_MESSAGES_MAX, TEXT_CHARS_MAX};
+use protocol::limits::{LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, TEXT_CHARS_MAX};
 use serde_json::{Value, json};
 
-use super::schema::{Field, flag, id, list, named, number, object, said, text, time_ms};
+use super::schema::{Field, flag, id, list, named, number, object, request, said, text, time_ms};
 use super::{Operation, Section};
 use crate::idempotency;
 use crate::name::RAW_CHARS_MAX;
@@ -17,6 +17,8 @@ pub(super) fn section() -> Section {
             one(),
             members(),
             messages(),
+            thread(),
+            mentions(),
             receipts(),
             mark_read(),
             sends("/v1/channels/{id}/messages", "send", "Say something in a channel", channel_id()),
@@ -141,6 +143,64 @@ fn messages() -> Operation {
         .refuses(&["not_found"])
 }
 
+fn thread() -> Operation {
+    let seq_text = |words: &str| said(text(1, 16), words);
+    let messages = list(named("Message"), PAGE_MESSAGES_MAX as usize);
+    let more = vec![
+        ("channel", channel_id()),
+        ("root", seq()),
+        ("from", seq()),
+        ("to", seq()),
+        ("newest", said(seq(), "The newest of the thread; 0 for none.")),
+        ("total", said(number(0, u32::MAX.into()), "Messages in it; 1,000 stands for 1,000 or more.")),
+    ];
+    reads("/v1/channels/{id}/thread", "listThread", "Read a thread")
+        .about("What was said in the thread that begins with the message `root`, which is not on the page itself.")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_query_always("root", seq_text("The seq with which the thread begins."), "1")
+        .in_query("before", seq_text("Messages with a smaller seq."), "100")
+        .in_query("after", seq_text("Messages with a larger seq, the oldest of them."), "1")
+        .in_query("limit", limit(PAGE_MESSAGES_MAX), "50")
+        .gives(200, "A page, by rising seq.", page("messages", messages, more))
+        .refuses(&["not_found"])
+}
+
+fn mentions() -> Operation {
+    let most = MENTIONS_PAGE_MAX as usize;
+    let mention = object(
+        vec![
+            ("at", said(number(0, protocol::limits::U53_MAX), "What `before` takes.")),
+            ("channel", channel_id()),
+            ("seq", seq()),
+            ("time_ms", time_ms()),
+            ("sender", id()),
+        ],
+        Vec::new(),
+    );
+    let count = said(number(0, u32::MAX.into()), "100 stands for 100 or more.");
+    let unread = list(object(vec![("channel", channel_id()), ("unread", count)], Vec::new()), most);
+    reads("/v1/mentions", "listMentions", "List what mentions one")
+        .in_query("before", said(text(1, 16), "`next` of the page before."), "100")
+        .in_query("limit", limit(MENTIONS_PAGE_MAX), "50")
+        .gives(
+            200,
+            "A page, the newest first.",
+            page("mentions", list(mention, most), vec![("unread", unread)]),
+        )
+}
+
+/// What a text is about besides its words.
+fn about() -> Vec<Field> {
+    vec![
+        ("reply_to", said(seq(), "The message of the channel that it answers.")),
+        ("thread", said(seq(), "The message of the channel with which its thread begins.")),
+        ("mentions", list(id(), MENTIONS_MAX)),
+        ("all", said(flag(), "All members are mentioned.")),
+        ("online", said(flag(), "Those are mentioned who are connected when it arrives.")),
+        ("forwarded_from", said(id(), "Who sent it first, as the sender says.")),
+    ]
+}
+
 fn sends(path: &'static str, id: &'static str, summary: &'static str, of: Value) -> Operation {
     let fields = vec![("text", text(1, TEXT_CHARS_MAX))];
     Operation::new("POST", path, id, summary)
@@ -152,7 +212,7 @@ fn sends(path: &'static str, id: &'static str, summary: &'static str, of: Value)
             text(1, idempotency::KEY_CHARS_MAX),
             "8e03978e-40d5-43dd-bc93-6894a57f9324",
         )
-        .body(object(fields, Vec::new()), json!({ "text": "Anybody there?" }))
+        .body(request(fields, about()), json!({ "text": "Anybody there?" }))
         .gives(201, "It is on stable storage.", named("Sent"))
         .refuses(&["scope", "bot", "needs_consent", "not_found", "rate"])
         .refuses(&["idempotency_key_needed", "idempotency_key_reused"])
@@ -240,13 +300,17 @@ fn message() -> Value {
             ("send_id", json!({ "type": "string" })),
             ("kind", word(&kinds)),
         ],
-        vec![
-            ("text", text(0, TEXT_CHARS_MAX)),
-            ("about", said(channel_id(), "In one's own channel: which channel is noted something of.")),
-            ("name", json!({ "type": "string" })),
-            ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
-            ("role", word(&["member", "admin", "owner"])),
-        ],
+        [
+            vec![
+                ("text", text(0, TEXT_CHARS_MAX)),
+                ("about", said(channel_id(), "In one's own channel: which channel is noted something of.")),
+                ("name", json!({ "type": "string" })),
+                ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
+                ("role", word(&["member", "admin", "owner"])),
+            ],
+            about(),
+        ]
+        .concat(),
     )
 }
 

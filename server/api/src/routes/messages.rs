@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use protocol::body::list::{AROUND_SEQ, AROUND_TIME, AROUND_UNREAD, GetHistoryV2, HistoryPageV2};
 use protocol::body::message::{Change, Message, SendText};
 use protocol::body::sync::{GetHistory, HistoryPage, SendAck};
+use protocol::body::talk::Talk;
 use protocol::body::{self};
 use protocol::commit::Note;
 use protocol::limits::{PAGE_MESSAGES_MAX, U53_MAX};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::channels::{named, role, set_next};
+use super::talk::{Said, set_talk};
 use super::visit::{Visitor, refused};
 use crate::bot_token::Scope;
 use crate::error::ApiError;
@@ -107,12 +109,6 @@ async fn around(
     })))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Text {
-    text: String,
-}
-
 /// One text, to a channel.
 pub(crate) async fn send(
     State(api): State<Shared>,
@@ -145,18 +141,25 @@ async fn write(
 ) -> Result<(StatusCode, axum::Json<Value>), ApiError> {
     let me = visitor.may(Scope::Send)?.user;
     let send_id = idempotency::send_id(request.headers(), me)?;
-    let (place, Text { text }) = api.texts.read(me, request).await?;
+    let (place, said): (_, Said) = api.texts.read(me, request).await?;
+    let talk = said.talk()?;
     // A bot answers people; it does not come up to them.
     if visitor.is_bot() && channel.users().is_some() && !visitor.has_channel(api, channel).await? {
         let words = "a bot writes to people who wrote to it, and to its groups";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "bot", words));
     }
-    let text = SendText { channel: channel.0, text };
-    let mut outcome = visitor.ask(api, send_id.0, &text).await?;
+    let send = async || {
+        if talk.is_plain() {
+            let text = SendText { channel: channel.0, text: said.text.clone() };
+            return visitor.ask(api, send_id.0, &text).await;
+        }
+        visitor.ask(api, send_id.0, &talk.text(channel, &said.text)).await
+    };
+    let mut outcome = send().await?;
     if outcome.as_ref().is_err_and(|refused| refused.code == Some(Code::NoSuchUser))
         && introduce(api, me, channel).await?
     {
-        outcome = visitor.ask(api, send_id.0, &text).await?;
+        outcome = send().await?;
     }
     drop(place);
     let frames = outcome.map_err(refused)?;
@@ -183,7 +186,7 @@ async fn introduce(api: &Shared, asks: UserId, channel: ChannelId) -> Result<boo
 }
 
 /// A message of a page.
-fn shown(frame: &Frame) -> Value {
+pub(super) fn shown(frame: &Frame) -> Value {
     let Some(stamp) = frame.read_stamp() else { return Value::Null };
     let mut value = json!({
         "seq": stamp.seq.0, "time_ms": stamp.time_ms, "sender": stamp.sender.to_string(),
@@ -196,6 +199,9 @@ fn shown(frame: &Frame) -> Value {
         Some(Message::SendText(body)) => {
             set("kind", "text".into());
             set("text", body.text.as_str().into());
+            if let Some(talk) = Talk::read(frame) {
+                set_talk(&mut value, &talk);
+            }
             return value;
         }
         Some(Message::SetDraft(body)) => {

@@ -83,6 +83,8 @@ pub const STEPS: &[Step] = &[
     step("findChannel", 200, &[("id", Kept("channel"))], &[]),
     step("listMembers", 200, &[("id", Kept("channel"))], &[]),
     step("listMessages", 200, &[("id", Kept("channel"))], &[]),
+    step("listThread", 200, &[("id", Kept("channel"))], &[]),
+    step("listMentions", 200, &[], &[]),
     step("listReceipts", 200, &[("id", Kept("channel"))], &[]),
     step("markRead", 204, &[("id", Kept("channel"))], &[]),
     step("send", 201, &[("id", Kept("channel"))], &[]),

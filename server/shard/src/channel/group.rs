@@ -36,7 +36,8 @@ impl Channel {
         }
         match change {
             // Whoever is a member may say something and leave.
-            None | Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
+            None => submit.frame.talk().map_or(Ok(()), |talk| self.check_talk(sender, talk)),
+            Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
             Some(Change::Joins(users)) => self.check_add(submit, users, limits),
             Some(Change::Invites(users)) => self.check_invite(submit, users, limits),
             Some(Change::Accepts) => {
@@ -56,7 +57,7 @@ impl Channel {
         self.time_ms = self.time_ms.max(wall_ms);
         let sender = submit.origin.user;
         let changed = match submit.frame.change() {
-            None => Changed::default(),
+            None => submit.frame.talk().map_or_else(Changed::default, |talk| self.apply_talk(talk)),
             Some(Change::Begins { name, members }) => self.apply_create(sender, name, members),
             Some(Change::Joins(users)) => self.apply_add(submit, users),
             Some(Change::Invites(users)) => self.apply_invite(submit, users),

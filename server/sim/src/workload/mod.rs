@@ -10,6 +10,7 @@ pub mod own;
 pub mod resend;
 pub mod resume;
 pub mod send;
+pub mod talk;
 
 use protocol::{ChannelId, UserId};
 
@@ -18,7 +19,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 9] = [
+const OPERATIONS: [(u64, Act); 10] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -28,6 +29,7 @@ const OPERATIONS: [(u64, Act); 9] = [
     (guest::WEIGHT, guest::act),
     (marks::WEIGHT, marks::act),
     (own::WEIGHT, own::act),
+    (talk::WEIGHT, talk::act),
 ];
 
 /// One device does one thing.

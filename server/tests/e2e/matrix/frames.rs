@@ -14,6 +14,7 @@ use protocol::body::session::{Done, Heartbeat, Hello, Reauth, Reject};
 use protocol::body::sync::{
     CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members, SendAck,
 };
+use protocol::body::talk::{GetMentions, GetThread};
 use protocol::limits::U53_MAX;
 use protocol::{ChannelId, CloseCode, Code, Frame, Kind, SendId, SentBy, UserId};
 
@@ -60,10 +61,14 @@ MEMBERS         unauthenticated unknown_kind unknown_kind unknown_kind unknown_k
 GET_CHANNELS    unauthenticated page      page      page      page      page      page      page
 CHANNELS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 MARK_READ       unauthenticated forbidden forbidden forbidden forbidden done      done      done
+GET_THREAD      unauthenticated forbidden forbidden page      page      page      page      page
+THREAD          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+GET_MENTIONS    unauthenticated page      page      page      page      page      page      page
 MARK_DELIVERED  unauthenticated forbidden forbidden forbidden forbidden -         -         -
 RECEIPTS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_RECEIPTS    unauthenticated forbidden forbidden forbidden forbidden page      page      page
 TYPING          unauthenticated -         -         -         -         -         -         -
+MENTIONS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_NOTES       unauthenticated page      page      page      page      page      page      page
 NOTES           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 REJECT          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
@@ -87,6 +92,7 @@ HIDE            unauthenticated limit     limit     limit     limit
 GET_HISTORY     unauthenticated forbidden page      page      page
 GET_MEMBERS     unauthenticated forbidden page      page      page
 MARK_READ       unauthenticated forbidden done      done      done
+GET_THREAD      unauthenticated forbidden page      page      page
 MARK_DELIVERED  unauthenticated forbidden -         -         -
 GET_RECEIPTS    unauthenticated forbidden page      page      page
 TYPING          unauthenticated forbidden -         -         -
@@ -250,6 +256,10 @@ impl World {
             }
             Kind::GET_MEMBERS => encode(id, &GetMembers { channel, after: 0, limit: 9 }),
             Kind::GET_CHANNELS => encode(id, &GetChannels { after: 0, limit: 9 }),
+            Kind::GET_THREAD => {
+                encode(id, &GetThread { channel, root: 1, after: 0, before: U53_MAX, limit: 9, newest: true })
+            }
+            Kind::GET_MENTIONS => encode(id, &GetMentions { before: U53_MAX, limit: 9 }),
             Kind::MARK_READ => encode(id, &MarkRead { channel, seq: 1 }),
             Kind::MARK_DELIVERED => encode(id, &MarkDelivered { channel, seq: 1 }),
             Kind::GET_RECEIPTS => encode(id, &GetReceipts { channel, after: 0, limit: 9 }),
@@ -322,6 +332,8 @@ fn word(answer: &Frame) -> String {
         (Kind::HISTORY_PAGE, "page"),
         (Kind::MEMBERS, "page"),
         (Kind::CHANNELS, "page"),
+        (Kind::THREAD, "page"),
+        (Kind::MENTIONS, "page"),
         (Kind::RECEIPTS, "page"),
         (Kind::NOTES, "page"),
     ];

@@ -12,7 +12,7 @@ use crate::session::{Around, Content, Session};
 const MS_PER_HOUR: u64 = 3_600_000;
 
 impl Desk<'_> {
-    fn conversation(&self) -> Result<ChannelId, Trouble> {
+    pub(super) fn conversation(&self) -> Result<ChannelId, Trouble> {
         self.here.ok_or_else(|| Trouble::said("nobody is listening; begin with /to NAME"))
     }
 

@@ -5,6 +5,7 @@ use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, Refusal, SendId, Seq, UserId};
 use serde_json::{Map, Value};
 
+use super::talk::Said;
 use super::{Chat, Refused, Tag};
 use crate::session::{Around, ListOrder, RequestId, Session};
 
@@ -54,7 +55,7 @@ pub(super) struct Login {
 /// A send. `U` is how users are named: by name in a command, by id once they are looked up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Do<T = Target, U = String> {
-    Text { target: T, text: String },
+    Text { target: T, text: String, said: Said<U> },
     Create { name: String, members: Vec<U> },
     Add { channel: ChannelId, users: Vec<U> },
     Invite { channel: ChannelId, users: Vec<U> },
@@ -79,6 +80,8 @@ pub(super) enum Ask<T = Target> {
     Members { channel: ChannelId, after: UserId, limit: u32 },
     Receipts { channel: ChannelId, after: UserId, limit: u32 },
     Read { channel: ChannelId, seq: Seq },
+    Thread { target: T, root: Seq, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
+    Mentions { before: Option<InboxSeq>, limit: u32 },
 }
 
 /// A conversation as a program names it.
@@ -111,7 +114,9 @@ async fn users(chat: &mut Chat, names: Vec<String>) -> Result<Vec<UserId>, Refus
 impl Do {
     pub(super) async fn resolve(self, chat: &mut Chat) -> Result<Do<ChannelId, UserId>, Refused> {
         Ok(match self {
-            Self::Text { target, text } => Do::Text { target: target.resolve(chat).await?, text },
+            Self::Text { target, text, said } => {
+                Do::Text { target: target.resolve(chat).await?, text, said: said.resolve(chat).await? }
+            }
             Self::Create { name, members } => Do::Create { name, members: users(chat, members).await? },
             Self::Add { channel, users: names } => Do::Add { channel, users: users(chat, names).await? },
             Self::Invite { channel, users: names } => {
@@ -136,7 +141,7 @@ impl Do {
 impl Do<ChannelId, UserId> {
     pub(super) fn send(self, session: &mut Session, id: Option<SendId>) -> Result<SendId, Refusal> {
         match self {
-            Self::Text { target, text } => session.send_text(target, &text, id),
+            Self::Text { target, text, said } => session.send_talk(target, &text, &said.into(), id),
             Self::Create { name, members } => session.create_group(&name, &members, id).map(|made| made.0),
             Self::Add { channel, users } => session.add_members(channel, &users, id),
             Self::Invite { channel, users } => session.invite_members(channel, &users, id),
@@ -167,6 +172,10 @@ impl Ask {
             Self::Members { channel, after, limit } => Ask::Members { channel, after, limit },
             Self::Receipts { channel, after, limit } => Ask::Receipts { channel, after, limit },
             Self::Read { channel, seq } => Ask::Read { channel, seq },
+            Self::Thread { target, root, after, before, limit, newest } => {
+                Ask::Thread { target: target.resolve(chat).await?, root, after, before, limit, newest }
+            }
+            Self::Mentions { before, limit } => Ask::Mentions { before, limit },
         })
     }
 }
@@ -185,6 +194,10 @@ impl Ask<ChannelId> {
             Self::Members { channel, after, limit } => session.members(channel, after, limit),
             Self::Receipts { channel, after, limit } => session.receipts(channel, after, limit),
             Self::Read { channel, seq } => session.mark_read(channel, seq),
+            Self::Thread { target, root, after, before, limit, newest } => {
+                session.thread((target, root), after, before, limit, newest)
+            }
+            Self::Mentions { before, limit } => session.mentions(before, limit),
         }
     }
 }
@@ -196,7 +209,21 @@ const PREFS: &[&str] =
 const COMMANDS: &[(&str, &[&str])] = &[
     ("signup", &["name", "password", "invite"]),
     ("login", &["name", "password", "code", "device", "cursor", "generation"]),
-    ("send", &["to", "channel", "text", "send_id"]),
+    (
+        "send",
+        &[
+            "to",
+            "channel",
+            "text",
+            "send_id",
+            "reply_to",
+            "thread",
+            "mentions",
+            "all",
+            "online",
+            "forwarded_from",
+        ],
+    ),
     ("create_group", &["name", "members", "send_id"]),
     ("add", &["channel", "user", "users", "send_id"]),
     ("invite", &["channel", "user", "users", "send_id"]),
@@ -219,6 +246,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("members", &["channel", "after", "limit"]),
     ("receipts", &["channel", "after", "limit"]),
     ("read", &["channel", "seq"]),
+    ("thread", &["channel", "with", "root", "before", "after", "limit", "newest"]),
+    ("mentions", &["before", "limit"]),
     ("typing", &["to", "channel", "typing"]),
     ("show_receipts", &["on"]),
     ("quit", &[]),
@@ -276,9 +305,8 @@ impl Fields<'_> {
                 Command::Typing { target: self.target("to")?, types: self.truth("typing")?.unwrap_or(true) }
             }
             "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
-            "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read" => {
-                Command::Ask(self.ask(cmd)?)
-            }
+            "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read"
+            | "thread" | "mentions" => Command::Ask(self.ask(cmd)?),
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
         })
@@ -291,7 +319,7 @@ impl Fields<'_> {
         }
         if cmd == "send" {
             let text = self.need("text", self.text("text"))?;
-            return Ok(Do::Text { target: self.target("to")?, text });
+            return Ok(Do::Text { target: self.target("to")?, text, said: self.said()? });
         }
         if let Some(note) = self.note(cmd)? {
             return Ok(note);
@@ -316,6 +344,17 @@ impl Fields<'_> {
     fn ask(&self, cmd: &str) -> Result<Ask, String> {
         let limit = |default| self.limit(default);
         Ok(match cmd {
+            "thread" => {
+                let root = Seq(self.need("root", self.number("root"))?);
+                let (after, before) = (self.number("after")?.map(Seq), self.number("before")?.map(Seq));
+                let newest = self.truth("newest")?.unwrap_or_else(|| after.is_none() || before.is_some());
+                let target = self.target("with")?;
+                Ask::Thread { target, root, after, before, limit: limit(HISTORY_LIMIT)?, newest }
+            }
+            "mentions" => {
+                let before = self.number("before")?.map(InboxSeq);
+                Ask::Mentions { before, limit: limit(HISTORY_LIMIT)? }
+            }
             "history" if self.around()?.is_some() => {
                 if let Some(field) =
                     ["before", "after", "newest"].iter().find(|field| self.value(field).is_some())
@@ -358,6 +397,18 @@ impl Fields<'_> {
                 channel: self.need("channel", self.channel("channel"))?,
                 seq: Seq(self.need("seq", self.number("seq"))?),
             },
+        })
+    }
+
+    /// What a text is about.
+    fn said(&self) -> Result<Said<String>, String> {
+        Ok(Said {
+            reply_to: self.number("reply_to")?.map(Seq),
+            thread: self.number("thread")?.map(Seq),
+            mentions: self.texts("mentions")?.unwrap_or_default(),
+            all: self.truth("all")?.unwrap_or_default(),
+            online: self.truth("online")?.unwrap_or_default(),
+            forwarded_from: self.text("forwarded_from")?,
         })
     }
 
@@ -459,6 +510,9 @@ mod tests {
             r#"{"cmd":"join","channel":"5"}"#,
             r#"{"cmd":"remove","channel":5,"user":"a"}"#,
             r#"{"cmd":"channels"}"#,
+            r#"{"cmd":"send","to":"a","text":"x","reply_to":3,"thread":"2","mentions":["a"],"all":true,"forwarded_from":"b"}"#,
+            r#"{"cmd":"thread","channel":"5","root":3}"#,
+            r#"{"cmd":"mentions","before":9,"limit":5}"#,
             r#"{"cmd":"quit"}"#,
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
@@ -480,6 +534,8 @@ mod tests {
             (r#"{"cmd":"send","text":"x"}"#, "channel"),
             (r#"{"cmd":"send","to":"a","channel":"5","text":"x"}"#, "one of"),
             (r#"{"cmd":"send","to":"a"}"#, "text"),
+            (r#"{"cmd":"send","to":"a","text":"x","mentions":"a"}"#, "mentions"),
+            (r#"{"cmd":"thread","channel":"5"}"#, "root"),
             (r#"{"cmd":"send","to":1,"text":"x"}"#, "to: found 1"),
             (r#"{"cmd":"send","to":"a","text":"x","colour":1}"#, "colour"),
             (r#"{"cmd":"send","to":"a","text":"x","send_id":"-1"}"#, "send_id"),

@@ -52,6 +52,10 @@ impl<W: Write> Json<W> {
             Event::Members { request, channel, items, more } => {
                 self.tell_members(request, channel, items, more).await
             }
+            Event::Thread(thread) => self.tell_thread(thread).await,
+            Event::Mentions { request, items, unread, more } => {
+                self.tell_mentions(request, items, unread, more).await
+            }
             Event::Receipts { request, channel, items, more } => {
                 self.tell_receipts(request, channel, items, more).await
             }
@@ -292,7 +296,7 @@ pub(super) fn notify(notify: Notify) -> &'static str {
     }
 }
 
-async fn render(chat: &mut Chat, message: &Message) -> Value {
+pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
     let text = if let Content::Text(text) = &message.content { text.as_str() } else { "" };
     let mut event = json!({
         "channel": message.channel.to_string(),
@@ -304,6 +308,9 @@ async fn render(chat: &mut Chat, message: &Message) -> Value {
         "send_id": message.send_id.to_string(),
         "kind": kind(&message.content),
     });
+    if let Some(talk) = &message.talk {
+        super::talk::render(chat, &mut event, talk).await;
+    }
     match &message.content {
         Content::Text(_) | Content::Left | Content::Joined => {}
         Content::Created { name, members } => {

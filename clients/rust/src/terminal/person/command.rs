@@ -83,6 +83,7 @@ impl Person {
             Outcome::Sent { send_id, channel } => {
                 self.sends.insert(send_id, (channel, None));
             }
+            Outcome::Asked => self.answers_due += 1,
             Outcome::Noted { send_id, content } => {
                 self.sends.insert(send_id, (ChannelId(0), None));
                 self.noted.insert(send_id, content);

@@ -49,6 +49,8 @@ impl Person {
                 | Event::Channels { .. }
                 | Event::List { .. }
                 | Event::Members { .. }
+                | Event::Thread(_)
+                | Event::Mentions { .. }
                 | Event::Rejected { about: About::Request(_), .. }
         ) {
             self.answers_due = self.answers_due.saturating_sub(1);
@@ -89,6 +91,8 @@ impl Person {
             Event::Channels { items, .. } => self.show_channels(items).await,
             Event::List { list, .. } => self.show_list(list).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
+            Event::Thread(thread) => self.show_thread(thread).await,
+            Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
             Event::Rejected { about, reject } => {
                 if let About::Send(id) = about {
                     self.noted.remove(&id);
@@ -175,10 +179,13 @@ impl Person {
         Ok(())
     }
 
-    async fn show_one(&mut self, place: &str, message: &Message) -> io::Result<()> {
+    pub(super) async fn show_one(&mut self, place: &str, message: &Message) -> io::Result<()> {
         let who = self.name_of(message.sender).await;
         let change = match &message.content {
-            Content::Text(text) => return self.show_text(message.time_ms, place, &who, text),
+            Content::Text(text) => {
+                let text = format!("{}{text}", self.marks(message).await);
+                return self.show_text(message.time_ms, place, &who, &text);
+            }
             Content::Created { name: group, members } => {
                 let with = self.names_of(members).await;
                 format!("{who} made the group #{} with {with}", name(group))
@@ -213,7 +220,7 @@ impl Person {
         }
         self.say(&format!("{title}, messages {} to {}:", history.from, history.to))?;
         for message in &history.messages {
-            self.show_one("", message).await?;
+            self.show_one(&format!("[{}] ", message.seq), message).await?;
         }
         if more { self.say("/history shows more.") } else { self.say("That is all.") }
     }
@@ -315,7 +322,7 @@ impl Person {
         self.say(&format!("{title}: {}", names.join(", ")))
     }
 
-    fn time(&self, time_ms: u64) -> String {
+    pub(super) fn time(&self, time_ms: u64) -> String {
         let local = i64::try_from(time_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let text = local.map_or_else(
             || "--:--".to_owned(),

@@ -22,6 +22,10 @@ pub(super) const HELP: &[&str] = &[
     "/role NAME ROLE      make a person member, admin or owner",
     "/rename NAME         give this group another name",
     "/leave               leave this group",
+    "/reply -1 TEXT       answer the newest message; -2 the one before",
+    "/thread -1 TEXT      say it in its thread; without TEXT show that",
+    "/mention NAME TEXT   to a member, a,b or all or online; /mentions",
+    "/forward NAME TEXT   pass on what a person said",
     "/saved               what you save for yourself",
     "/mute [HOURS|off]    be told nothing of this conversation",
     "/pin-chat [off]      keep this conversation at the top",
@@ -212,7 +216,10 @@ impl Model {
                 "/{}... is not a command; /help lists them",
                 one_line(&word.chars().take(20).collect::<String>())
             )),
-            _ => self.asks.push_back(Ask::Command { word: word.to_owned(), rest: rest.trim().to_owned() }),
+            _ => {
+                let rest = self.counted_back(word, rest.trim());
+                self.asks.push_back(Ask::Command { word: word.to_owned(), rest });
+            }
         }
     }
 }

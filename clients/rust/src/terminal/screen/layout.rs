@@ -193,9 +193,10 @@ fn message_rows(model: &Model, one: &Conversation, message: &Message, columns: u
                 model.name_of(message.sender)
             };
             let user = message.sender.0;
+            let said = format!("{}{text}", model.marks(message));
             let mut first = Some(RowKind::First { time, who, user });
             rows.extend(
-                wrapped(text, columns).into_iter().map(|text| (first.take().unwrap_or(RowKind::Rest), text)),
+                wrapped(&said, columns).into_iter().map(|text| (first.take().unwrap_or(RowKind::Rest), text)),
             );
         }
         _ => {

@@ -61,6 +61,8 @@ impl Model {
                 }
                 one.members.extend(items);
             }
+            Event::Thread(thread) => self.take_thread(thread),
+            Event::Mentions { items, unread, .. } => self.take_mentions(&items, &unread),
             Event::Receipts { request, channel, items, more } => {
                 if let Some(request) = request {
                     self.asked.remove(&request);
@@ -137,8 +139,11 @@ impl Model {
     }
 
     /// Names that a message needs.
-    fn learn(&mut self, message: &Message) {
+    pub(super) fn learn(&mut self, message: &Message) {
         self.want_name(message.sender);
+        if let Some(user) = message.talk.as_ref().and_then(|talk| talk.forwarded_from) {
+            self.want_name(user);
+        }
         if let Some(user) = self.partner(message.channel) {
             self.want_name(user);
         }
@@ -166,7 +171,7 @@ impl Model {
             let content = Content::Text(one.sending.remove(place).text);
             one.preview = preview_of(me, &content).or_else(|| one.preview.take());
             if one.from.is_some() || one.is_loading {
-                one.insert(Message { channel, seq, time_ms, sender: me, send_id, content });
+                one.insert(Message { channel, seq, time_ms, sender: me, send_id, content, talk: None });
                 one.trim(LOG_MAX, LOG_BYTES_MAX);
             }
         } else if one.from.is_some() {
@@ -308,8 +313,8 @@ impl Model {
                 lines.push("Then type /twofactor code and the six digits that the app shows.".into());
                 self.overlay = Some(Overlay { title: "Second factor".into(), lines, skipped: 0 });
             }
-            // The loop ends with it.
-            Outcome::LoggedOut => {}
+            // The loop ends with the one, the other has its event.
+            Outcome::LoggedOut | Outcome::Asked => {}
         }
     }
 

@@ -312,6 +312,18 @@ fn the_link_is_told() {
     assert!(screen(&mut model, 80, 24).contains("reconnecting"));
 }
 
+#[test]
+fn a_message_is_named_by_counting_back() {
+    let mut model = in_group();
+    let newest = model.current().and_then(|one| one.log.keys().next_back().copied()).unwrap();
+    assert_eq!(model.counted_back("reply", "-1 yes, at 5"), format!("{newest} yes, at 5"));
+    assert_eq!(model.counted_back("thread", "7"), "7");
+    assert_eq!(model.counted_back("reply", "-9999 x"), "-9999 x", "there are not so many");
+    assert_eq!(model.counted_back("rename", "-1 x"), "-1 x", "it names no message");
+    model.open = None;
+    assert_eq!(model.counted_back("reply", "-1 x"), "-1 x");
+}
+
 /// What another device of the user has noted, and what this one has once it is acked, show at once.
 #[test]
 fn what_is_noted_shows_and_is_no_message() {

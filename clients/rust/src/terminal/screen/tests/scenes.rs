@@ -29,7 +29,7 @@ pub(super) fn type_line(model: &mut Model, line: &str) {
 
 pub(super) fn message(channel: ChannelId, seq: u64, sender: u64, content: Content) -> Message {
     let (time_ms, sender) = (NOON + seq * 20_000, UserId(sender));
-    Message { channel, seq: Seq(seq), time_ms, sender, send_id: SendId(seq), content }
+    Message { channel, seq: Seq(seq), time_ms, sender, send_id: SendId(seq), content, talk: None }
 }
 
 pub(super) fn text(channel: ChannelId, seq: u64, sender: u64, text: &str) -> Message {
