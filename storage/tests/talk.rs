@@ -185,7 +185,7 @@ fn the_check_names_every_contradiction() {
     let bare = |world: &mut World, talk: &Talk| {
         let seq = world.about(channel, ONE, &Talk::default());
         world.deliver_all();
-        let frame = protocol::body::encode(7777, &talk.text(channel, "bare"));
+        let frame = encode(7777, &talk.text(channel, "bare"));
         let stamp = protocol::Stamp { seq, time_ms: u64::MAX >> 11, sender: ONE };
         rows(world, Row::Message { channel, seq, frame: frame.stamp(stamp) });
     };
