@@ -4,8 +4,9 @@
 #[macro_use]
 mod world;
 
+use protocol::body::encode;
 use protocol::body::talk::Talk;
-use protocol::query::Mention;
+use protocol::query::{ListOrder, Mention};
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 use storage::{Answer, PageBounds, PositionRow, Query, Row};
 use world::{PAGE, World};
@@ -114,6 +115,28 @@ fn mentions_are_listed_newest_first_and_counted_above_the_read_position(mut worl
     assert_eq!(world.findings(), [""; 0]);
 }
 
+fn a_list_shows_replies_and_counts_mentions(mut world: World) {
+    talk(&mut world);
+    let listed = |world: &World, user| {
+        let order = ListOrder::Id(ChannelId(0));
+        let Answer::Listing(listing) = world.read(&Query::Listing { user, order, limit: 9 }) else {
+            panic!()
+        };
+        listing.items.into_iter().map(|(_, detail)| (detail.last_seq, detail.mentions)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&world, TWO), [(6, 1)]);
+    assert_eq!(listed(&world, ONE), [(6, 0)]);
+    let seq = world.append(direct(), ONE, &encode(900, &to(&[2]).text(direct(), "@two, listen")));
+    world.deliver_all();
+    let query = Query::Listing { user: TWO, order: ListOrder::Id(ChannelId(0)), limit: 9 };
+    let Answer::Listing(listing) = world.read(&query) else { panic!() };
+    let detail = &listing.items[0].1;
+    assert_eq!((detail.last_seq, detail.mentions, detail.text.as_str()), (seq.0, 2, "@two, listen"));
+    let row = PositionRow { read: Seq(4), ..PositionRow::default() };
+    world.commit(BayId::of_channel(direct()), vec![Row::Position { channel: direct(), user: TWO, row }]);
+    assert_eq!(listed(&world, TWO), [(7, 1)]);
+}
+
 fn no_more_than_a_hundred_unread_are_counted(mut world: World) {
     talk(&mut world);
     for _ in 0..120 {
@@ -162,7 +185,7 @@ fn the_check_names_every_contradiction() {
     let bare = |world: &mut World, talk: &Talk| {
         let seq = world.about(channel, ONE, &Talk::default());
         world.deliver_all();
-        let frame = protocol::body::encode(7777, &talk.text(channel, "bare"));
+        let frame = encode(7777, &talk.text(channel, "bare"));
         let stamp = protocol::Stamp { seq, time_ms: u64::MAX >> 11, sender: ONE };
         rows(world, Row::Message { channel, seq, frame: frame.stamp(stamp) });
     };
@@ -177,5 +200,6 @@ fn the_check_names_every_contradiction() {
 contract! {
     a_thread_is_paged_from_both_ends
     mentions_are_listed_newest_first_and_counted_above_the_read_position
+    a_list_shows_replies_and_counts_mentions
     no_more_than_a_hundred_unread_are_counted
 }

@@ -19,8 +19,15 @@ use crate::reject::Refusal;
 pub struct CheckedFrame {
     frame: Frame,
     channel: ChannelId,
-    change: Option<Box<Change>>,
-    talk: Option<Box<Talk>>,
+    /// One pointer for both, since no message has both: a hop of this is moved often.
+    fact: Option<Box<Fact>>,
+}
+
+/// What was read of a message besides its channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Fact {
+    Change(Change),
+    Talk(Talk),
 }
 
 impl CheckedFrame {
@@ -31,12 +38,12 @@ impl CheckedFrame {
     pub fn message(frame: Frame) -> Result<Self, Refusal> {
         if Talk::may_be_in(&frame) {
             let wire = ingest::<SendTextV2>(&frame)?;
-            let (channel, talk) = (ChannelId(wire.channel.to_native()), Talk::of(wire).map(Box::new));
-            return Ok(Self { frame, channel, change: None, talk });
+            let (channel, talk) = (ChannelId(wire.channel.to_native()), Talk::of(wire));
+            return Ok(Self { frame, channel, fact: talk.map(Fact::Talk).map(Box::new) });
         }
         let message = Message::ingest(&frame)?;
-        let (channel, change) = (message.channel(), message.change().map(Box::new));
-        Ok(Self { frame, channel, change, talk: None })
+        let (channel, change) = (message.channel(), message.change());
+        Ok(Self { frame, channel, fact: change.map(Fact::Change).map(Box::new) })
     }
 
     /// Checks a request of kind `T`, whose body names a channel.
@@ -48,7 +55,7 @@ impl CheckedFrame {
         channel: impl Fn(Checked<'_, T>) -> ChannelId,
     ) -> Result<Self, Refusal> {
         let channel = channel(ingest::<T>(&frame)?);
-        Ok(Self { frame, channel, change: None, talk: None })
+        Ok(Self { frame, channel, fact: None })
     }
 
     /// The channel it is about.
@@ -60,13 +67,19 @@ impl CheckedFrame {
     /// What it changes of the channel; `None` for a request, and for a message that is only something to read.
     #[must_use]
     pub fn change(&self) -> Option<&Change> {
-        self.change.as_deref()
+        match self.fact.as_deref() {
+            Some(Fact::Change(change)) => Some(change),
+            _ => None,
+        }
     }
 
     /// What a text is about besides its words; `None` for a plain one and for everything else.
     #[must_use]
     pub fn talk(&self) -> Option<&Talk> {
-        self.talk.as_deref()
+        match self.fact.as_deref() {
+            Some(Fact::Talk(talk)) => Some(talk),
+            _ => None,
+        }
     }
 
     /// Bytes that it holds while it waits: the frame, and what was read of it.

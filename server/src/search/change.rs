@@ -22,3 +22,25 @@ pub(super) fn of(channel: ChannelId, seq: Seq, frame: &Frame) -> Option<Change> 
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::body::encode;
+    use protocol::body::message::SendText;
+    use protocol::body::talk::Talk;
+    use protocol::{Stamp, UserId};
+
+    use super::*;
+
+    #[test]
+    fn a_text_of_either_version_is_found_by_its_words() {
+        let channel = ChannelId(1 << 64 | 2);
+        let stamp = Stamp { seq: Seq(4), time_ms: 7, sender: UserId(1) };
+        let reply = Talk { reply_to: Some(Seq(3)), mentions: vec![UserId(2)], ..Talk::default() };
+        let plain = encode(9, &SendText { channel: channel.0, text: "at noon".into() });
+        for frame in [plain, encode(9, &reply.text(channel, "at noon"))] {
+            let Some(Change::Put(document)) = of(channel, Seq(4), &frame.stamp(stamp)) else { panic!() };
+            assert_eq!((document.text.as_str(), document.channel), ("at noon", channel));
+        }
+    }
+}

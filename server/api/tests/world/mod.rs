@@ -79,7 +79,7 @@ impl FakeHomes {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, list, marks, read, sync, talk};
+    use protocol::body::{encode, list, marks, read, sync};
     let id = frame.header().id;
     let is_newer = frame.header().version > 1;
     match frame.kind() {
@@ -133,24 +133,27 @@ fn made_up(frame: &Frame) -> Frame {
                 &list::HistoryPageV2 { pivot, more_before, more_after, channel, from, to, head, count, more },
             )
         }
-        Kind::GET_THREAD => {
-            let get = read::<talk::GetThread>(frame).unwrap();
-            let (channel, root) = (get.channel, get.root);
-            let page =
-                talk::Thread { channel, root, from: 1, to: 1, total: 9, newest: 9, count: 0, more: true };
-            encode(id, &page)
-        }
-        Kind::GET_MENTIONS => {
-            let at = read::<talk::GetMentions>(frame).unwrap().before.saturating_sub(1);
-            let item = talk::MentionItem { at, channel: 7, seq: 1, time_ms: 1, sender: 1 };
-            let unread = vec![talk::MentionCount { channel: 7, unread: 1 }];
-            encode(id, &talk::Mentions { items: vec![item], unread, more: true })
-        }
+        Kind::GET_THREAD | Kind::GET_MENTIONS => made_up_talk(frame),
         _ => {
             let channel = protocol::body::message::channel_of(frame).unwrap().0;
             encode(id, &sync::SendAck { channel, seq: 7, time_ms: 1 })
         }
     }
+}
+
+fn made_up_talk(frame: &Frame) -> Frame {
+    use protocol::body::{encode, read, talk};
+    let id = frame.header().id;
+    if frame.kind() == Kind::GET_THREAD {
+        let get = read::<talk::GetThread>(frame).unwrap();
+        let (channel, root) = (get.channel, get.root);
+        let page = talk::Thread { channel, root, from: 1, to: 1, total: 9, newest: 9, count: 0, more: true };
+        return encode(id, &page);
+    }
+    let at = read::<talk::GetMentions>(frame).unwrap().before.saturating_sub(1);
+    let item = talk::MentionItem { at, channel: 7, seq: 1, time_ms: 1, sender: 1 };
+    let unread = vec![talk::MentionCount { channel: 7, unread: 1 }];
+    encode(id, &talk::Mentions { items: vec![item], unread, more: true })
 }
 
 impl Homes for FakeHomes {

@@ -59,14 +59,7 @@ impl<W: Write> Json<W> {
             Event::Receipts { request, channel, items, more } => {
                 self.tell_receipts(request, channel, items, more).await
             }
-            Event::Typing { channel, user, types } => {
-                let Some(chat) = &mut self.chat else { return Ok(()) };
-                let name = chat.name_of(user).await;
-                self.write(json!({
-                    "event": "typing", "channel": channel.to_string(), "user": name,
-                    "user_id": user.to_string(), "typing": types,
-                }))
-            }
+            Event::Typing { channel, user, types } => self.tell_typing(channel, user, types).await,
             Event::Done(request) => {
                 let tag = self.requests.remove(&request).unwrap_or_default();
                 self.write(mark(json!({ "event": "done", "cmd": tag.cmd }), &tag))
@@ -92,6 +85,15 @@ impl<W: Write> Json<W> {
                 Ok(())
             }
         }
+    }
+
+    async fn tell_typing(&mut self, channel: ChannelId, user: UserId, types: bool) -> io::Result<()> {
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let name = chat.name_of(user).await;
+        self.write(json!({
+            "event": "typing", "channel": channel.to_string(), "user": name,
+            "user_id": user.to_string(), "typing": types,
+        }))
     }
 
     fn tell_connected(&mut self, generation: u64, cursor: u64) -> io::Result<()> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use protocol::body::list::ChannelDetail;
 use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
+use protocol::body::session::Reject;
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::commit::{Notify, Prefs};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
@@ -93,20 +94,7 @@ impl Person {
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
             Event::Thread(thread) => self.show_thread(thread).await,
             Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
-            Event::Rejected { about, reject } => {
-                if let About::Send(id) = about {
-                    self.noted.remove(&id);
-                }
-                let what = match about {
-                    About::Send(id) => match self.sends.remove(&id) {
-                        Some((_, Some(text))) => format!("Not sent: {}", text::cut(&apart(&text), 40)),
-                        _ => "Not done".to_owned(),
-                    },
-                    _ => "Not answered".to_owned(),
-                };
-                let code = Code::from_number(reject.code).map_or("unknown", Code::word);
-                self.say(&format!("{what} ({code}: {})", apart(&reject.text)))
-            }
+            Event::Rejected { about, reject } => self.show_rejected(about, &reject),
             Event::Untrusted { place, fault } => {
                 let (place, fault) = (apart(&place), apart(&fault));
                 self.say(&format!("{place} is not trusted: {fault}. Nothing is sent; trying again."))
@@ -114,6 +102,21 @@ impl Person {
             Event::HelloRejected(reject) => self.say(&format!("The server said no: {}", apart(&reject.text))),
             _ => Ok(()),
         }
+    }
+
+    fn show_rejected(&mut self, about: About, reject: &Reject) -> io::Result<()> {
+        if let About::Send(id) = about {
+            self.noted.remove(&id);
+        }
+        let what = match about {
+            About::Send(id) => match self.sends.remove(&id) {
+                Some((_, Some(text))) => format!("Not sent: {}", text::cut(&apart(&text), 40)),
+                _ => "Not done".to_owned(),
+            },
+            _ => "Not answered".to_owned(),
+        };
+        let code = Code::from_number(reject.code).map_or("unknown", Code::word);
+        self.say(&format!("{what} ({code}: {})", apart(&reject.text)))
     }
 
     fn complete(&self, cursor: Cursor) {
