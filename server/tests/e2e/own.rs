@@ -51,7 +51,8 @@ fn what_one_device_notes_the_other_has_and_a_new_one_reads() {
 
     // One device is there, and goes away; the other notes something, and the process dies.
     let own = acked(&mut ann, &json!({"cmd": "send", "to": "ann", "text": "milk"}))["channel"].clone();
-    assert_eq!(told(&phone, "text")["text"], json!("milk"));
+    // What bob said comes first.
+    while told(&phone, "text")["text"] != json!("milk") {}
     let last = phone.event("complete");
     phone.quit();
     let prefs =

@@ -218,8 +218,13 @@ impl Place {
             _ => other.user.to_string(),
         };
         let path = operation.path.replace("{id}", &id).replace("{name}", &other.name).replace("{token}", "9");
-        // Whoever searches says for what.
-        let path = if path == "/v1/search" { format!("{path}?q=hello") } else { path };
+        // What has to be in a query is there as the document has it.
+        let parts = operation.value["parameters"].as_array().into_iter().flatten();
+        let query = parts.filter(|part| part["in"] == "query" && part["required"] == true);
+        let query: Vec<String> = query
+            .map(|part| format!("{}={}", part["name"].as_str().unwrap(), part["example"].as_str().unwrap()))
+            .collect();
+        let path = if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) };
         let mut body = operation.value["requestBody"]["content"]["application/json"]["example"].clone();
         if let Some(fields) = body.as_object_mut() {
             let is_new = operation.path == "/v1/signup" || operation.path.ends_with("/bots");
