@@ -332,8 +332,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a channel leaves memory with a mark on its way to the store",
         file: "shard.rs",
-        from: "channel.is_idle() && pipeline.is_stored(channel.dirty());",
-        to: "channel.is_idle();",
+        from: "channel.is_idle() && pipeline.is_stored(channel.dirty()) && !changes.holds(id)",
+        to: "channel.is_idle() && !changes.holds(id)",
     },
     Mutant {
         name: "own sends are unread",
