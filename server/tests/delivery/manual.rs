@@ -79,6 +79,10 @@ fn completions_know_every_command_and_every_setting() {
 fn bash_completes() {
     let script = said(&maru(&["completions", "bash"]));
     let ask = "COMP_WORDS=(maru admin che) COMP_CWORD=2; _maru maru che admin; echo \"${COMPREPLY[@]}\"";
-    let output = Command::new("bash").args(["-c", &format!("{script}\n{ask}")]).output().unwrap();
+    // Longer than one argument may be.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("maru.bash");
+    std::fs::write(&file, format!("{script}\n{ask}\n")).unwrap();
+    let output = Command::new("bash").arg(&file).output().unwrap();
     assert_eq!(said(&output).trim(), "check");
 }
