@@ -39,6 +39,8 @@ pub(crate) enum After {
     Read(Ticket, Query),
     /// A hop that has to see the batch.
     Hop(Hop),
+    /// A channel may leave memory that waited for nothing but its row.
+    Channel,
     /// A session is told that what it asked for is done.
     Answer(Origin, Kind, Frame),
 }
@@ -144,6 +146,12 @@ impl Pipeline {
         self.open.rows += 1;
         self.unstored_rows += 1;
         self.next
+    }
+
+    /// How far a member has come, trailing: once it is stored its channel may leave memory.
+    pub(crate) fn position(&mut self, bay: BayId, row: Row) -> u64 {
+        self.open.after.push(After::Channel);
+        self.trailing_row(bay, row)
     }
 
     /// Consecutive pointers of a user's inbox, and what is told once they are durable. Trailing. Each counts as a row: so

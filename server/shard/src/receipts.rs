@@ -187,7 +187,7 @@ impl Shard {
         for user in users {
             let Some(row) = channel.position(*user).copied() else { continue };
             let row = Row::Position { channel: id, user: *user, row };
-            channel.wrote(self.pipeline.trailing_row(BayId::of_channel(id), row));
+            channel.wrote(self.pipeline.position(BayId::of_channel(id), row));
         }
         self.channels.may_be_idle();
     }

@@ -338,7 +338,6 @@ impl Device {
         let is_paced = |reject: &Reject| reject.code == Code::Rate.number();
         if frame.kind() == Kind::REJECT
             && !self.repeated.contains(&frame.send_id())
-            && self.recent.iter().any(|sent| sent.send_id() == frame.send_id())
             && read::<Reject>(frame).as_ref().is_some_and(is_paced)
         {
             self.paced.1 += 1;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use protocol::body::marks::{MarkDelivered, ReceiptItem, Receipts, Typing};
 use protocol::body::read;
 use protocol::commit::PositionRow;
+use protocol::limits::LIST_ITEMS_MAX;
 use protocol::{ChannelId, Frame, Kind, Seq, UserId};
 use shard::limits::DELIVERED_EVERY_MS;
 
@@ -22,6 +23,8 @@ const ASKED_MAX: usize = 4;
 const PASS_MS: u64 = 400;
 /// Steps in which what is due then gets under way.
 const STEPS: u64 = 10;
+/// As long as a device says nothing of it after a refusal.
+const HALVED_MS: u64 = 10_000;
 /// Longer than a device waits before it says what was delivered.
 const SAID_MS: u64 = 3000;
 
@@ -84,8 +87,11 @@ pub fn take(shown: &mut Shown, items: &[ReceiptItem]) {
 impl World {
     /// Lets everything be said and written, and has every device ask how far others have come.
     pub(crate) fn ask_receipts(&mut self) -> Check {
-        self.pass(SAID_MS)?;
+        // After a refusal nothing is said of what was delivered for a while.
+        self.pass(HALVED_MS + SAID_MS)?;
         self.pass(DELIVERED_EVERY_MS + 1000)?;
+        // One page holds everybody, and asks for no more than there can be.
+        let everybody = u32::try_from(self.users.len()).unwrap_or(LIST_ITEMS_MAX).clamp(1, LIST_ITEMS_MAX);
         for place in 0..self.devices.len() {
             let device = &self.devices[place];
             if device.retired {
@@ -95,11 +101,15 @@ impl World {
             for channel in channels.into_iter().take(ASKED_MAX) {
                 let device = &mut self.devices[place];
                 device.shown.remove(&channel);
-                let asked = device.session.receipts(channel, UserId(0), 500);
+                let asked = device.session.receipts(channel, UserId(0), everybody);
                 device.has_asked(asked);
             }
+            // One device after the other: those of a user share its tokens.
+            self.pass(PASS_MS)?;
         }
-        self.pass(SAID_MS)?;
+        // What is said only now is written before anything is compared.
+        self.pass(HALVED_MS + SAID_MS)?;
+        self.pass(DELIVERED_EVERY_MS + 1000)?;
         self.compare_receipts()
     }
 

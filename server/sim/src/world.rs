@@ -100,7 +100,7 @@ pub struct Tally {
     pub lost: u64,
     /// Frames of sends that the sessions wrote.
     pub sends_written: u64,
-    /// Of those, the ones that were refused for their pace.
+    /// Frames of sessions that were refused for their pace.
     pub refused_for_pace: u64,
     /// Reads that failed because the rows of a user, a log or a history could not be read for a while.
     pub unread: [u64; 3],

@@ -135,10 +135,10 @@ impl Session {
         }
     }
 
-    /// The next thing to say of what was delivered, as soon as its token is there.
+    /// The next thing to say of what was delivered, as soon as there is a token to spare.
     pub(super) fn next_mark(&mut self) -> Option<Frame> {
         let rides = core::mem::take(&mut self.marks.rides);
-        let is_ready = self.state == State::Live && self.pace.ready_at(self.now_ms, 1) <= self.now_ms;
+        let is_ready = self.state == State::Live && self.pace.spare_at(self.now_ms, 1) <= self.now_ms;
         if !is_ready || self.going_away {
             return None;
         }
@@ -152,7 +152,7 @@ impl Session {
     pub(super) fn mark_at(&self) -> Option<u64> {
         let is_live = self.state == State::Live && !self.going_away;
         let at = if is_live { self.marks.ready_at() } else { None };
-        at.map(|at| at.max(self.pace.ready_at(self.now_ms, 1)))
+        at.map(|at| at.max(self.pace.spare_at(self.now_ms, 1)))
     }
 
     /// Says that the user types in a channel, or stopped. An app says so with each key if it likes: what would be too often

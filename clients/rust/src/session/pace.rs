@@ -110,6 +110,14 @@ impl Pace {
         now_ms.saturating_add(missing.div_ceil(self.gain_per_ms()))
     }
 
+    /// The same for a frame that nobody waits for: only the last quarter of the burst is for it, so that all such frames of
+    /// all devices of a user leave something for what somebody waits for; and nothing for a while after a refusal.
+    pub(super) fn spare_at(&self, now_ms: u64, cost: u64) -> u64 {
+        let kept = self.full() / 4 * 3 / parts(1);
+        let ready = self.ready_at(now_ms, cost + u64::try_from(kept).unwrap_or(0));
+        if self.halved > 0 { ready.max(self.halved_at_ms.saturating_add(HALVED_MS)) } else { ready }
+    }
+
     /// A frame is written, whether the tokens are there or not.
     pub(super) fn charge(&mut self, now_ms: u64, cost: u64) {
         if self.halved > 0 && now_ms >= self.halved_at_ms.saturating_add(HALVED_MS) {
