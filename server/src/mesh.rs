@@ -22,6 +22,7 @@ use protocol::{CloseCode, Frame, ShardId, UserId};
 use shard::{Command, CommandError, GuestId, Ticket, UserReport};
 
 use crate::handover::Parcel;
+use crate::polls::Polling;
 use crate::turn::ShardReport;
 pub use doze::{Doze, Flag};
 
@@ -90,6 +91,8 @@ pub enum Post {
     Guest(Box<Visitor>),
     /// From the control plane: nobody waits for a guest's answer any more.
     GuestGone(GuestId),
+    /// From the control plane: what a device asks by HTTP. Told to the user's home. A lost request is repeated by the device.
+    Poll(Box<Polling>),
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
     /// From the control plane: tokens are verified with these keys from now on. What was said Hello to stays.
@@ -126,6 +129,7 @@ impl fmt::Debug for Post {
             Self::Control { .. } => "Control",
             Self::Guest(_) => "Guest",
             Self::GuestGone(_) => "GuestGone",
+            Self::Poll(_) => "Poll",
             Self::SpaceLow(_) => "SpaceLow",
             Self::Keys { .. } => "Keys",
             Self::Listen => "Listen",

@@ -119,6 +119,16 @@ const COUNTERS: &[Row] = &[
         r.driver.quic.page_streams
     }),
     ("maru_guests_total", "Requests over HTTP that came to the core.", |r| r.core.guests),
+    ("maru_poll_sessions_total", "Sessions by polls begun.", |r| r.polls.begun),
+    ("maru_poll_requests_total", "Polls taken.", |r| r.polls.requests),
+    ("maru_poll_empty_total", "Polls answered with nothing.", |r| r.polls.empty),
+    ("maru_poll_repeats_total", "Polls that came again.", |r| r.polls.repeated),
+    ("maru_poll_misplaced_total", "Polls of no session, or not its next.", |r| r.polls.misplaced),
+    ("maru_poll_refused_total", "Sessions by polls refused because there were too many.", |r| {
+        r.polls.refused_full
+    }),
+    ("maru_poll_bytes_read_total", "Bytes of frames in polls.", |r| r.polls.bytes_read),
+    ("maru_poll_bytes_written_total", "Bytes of frames in their answers.", |r| r.polls.bytes_written),
     ("maru_turns_total", "Turns of the loop.", |r| r.turns),
     ("maru_sleeps_total", "Times the loop slept.", |r| r.sleeps),
 ];
@@ -134,6 +144,8 @@ const GAUGES: &[Row] = &[
     }),
     ("maru_quic_connections", "QUIC connections now.", |r| r.driver.quic.connections_now),
     ("maru_quic_held", "Connections served for another shard now.", |r| r.core.held_now),
+    ("maru_poll_sessions", "Sessions by polls now.", |r| r.polls.sessions_now),
+    ("maru_poll_waiting", "Polls that wait for an answer now.", |r| r.polls.waiting_now),
     ("maru_hops_waiting", "Hops that wait for the shard.", |r| r.hops_waiting_now),
     ("maru_reads_resting", "Reads that failed and are asked again after a pause.", |r| {
         r.core.reads_resting_now
@@ -337,7 +349,9 @@ fn refusals(text: &mut Text, reports: &[ShardReport]) {
     text.head("counter", "maru_rejects_total", "Refused frames by code.");
     for report in reports {
         for code in Code::ALL {
-            let count = report.core.rejects.of(*code) + report.driver.rejects.of(*code);
+            let count = report.core.rejects.of(*code)
+                + report.driver.rejects.of(*code)
+                + report.polls.rejects.of(*code);
             text.line(
                 &format!("maru_rejects_total{{code=\"{}\",shard=\"{}\"}}", code.word(), report.shard),
                 count,
@@ -346,7 +360,9 @@ fn refusals(text: &mut Text, reports: &[ShardReport]) {
     }
     text.head("counter", "maru_closes_total", "Connections that the server closed, by close code.");
     for report in reports {
-        for (code, count) in report.driver.closes.iter() {
+        let mut closes = report.driver.closes;
+        closes.join(&report.polls.closes);
+        for (code, count) in closes.iter() {
             text.line(
                 &format!("maru_closes_total{{code=\"{}\",shard=\"{}\"}}", code.word(), report.shard),
                 count,
@@ -390,6 +406,7 @@ mod tests {
                         resting: None,
                         core,
                         driver,
+                        polls: crate::polls::Counters::default(),
                         turns: 7,
                         sleeps: 0,
                         hops_waiting_now: 0,

@@ -7,17 +7,18 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use api::{
-    BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending, Route,
-    SearchPage, SearchRefusal, SearchReport, StoredChannel, Visit,
+    BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending,
+    PollAnswer, PollRefusal, PollRequest, Route, SearchPage, SearchRefusal, SearchReport, StoredChannel,
+    Transport, Visit,
 };
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Relation};
 use protocol::hello::Hello;
 use protocol::query::{Answer, JoinedItem, Query};
-use protocol::token::Key;
+use protocol::token::{Claims, Key};
 use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, Seq, ShardId, UserId};
 use shard::limits::GUEST_MS;
-use shard::{Command, CommandError, GuestId, Left, SessionReport, UserReport};
+use shard::{Command, CommandError, ConnId, GuestId, Left, SessionReport, UserReport};
 use storage::{FamilyError, OwnFamily, Store, Tier};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -28,6 +29,7 @@ use crate::families::Mover;
 use crate::latency::Latency;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
 use crate::metrics::Metrics;
+use crate::polls::{self, NotPolled, Polling, is_poll};
 use crate::search::answers;
 
 /// A command that is not answered within so long is given up; it may have been carried out, and is repeatable.
@@ -43,6 +45,8 @@ pub struct DataPlane {
     outlets: Outlets,
     ready: Arc<AtomicBool>,
     guests: Arc<AtomicU64>,
+    /// The newest session by polls.
+    polls: Arc<AtomicU64>,
     metrics: Arc<Metrics>,
     quic: Option<Arc<QuicFace>>,
     data: Arc<Store>,
@@ -69,6 +73,7 @@ impl DataPlane {
             outlets,
             ready: Arc::default(),
             guests: Arc::default(),
+            polls: Arc::default(),
             data: metrics.store.clone(),
             metrics: Arc::new(metrics),
             quic: quic.map(Arc::new),
@@ -147,6 +152,52 @@ impl DataPlane {
             Ok(Err(_)) => Err(not_now("the shard has ended")),
             Err(_) => Err(not_now("the shard did not answer in time")),
         }
+    }
+
+    async fn poll(&self, request: PollRequest) -> Result<PollAnswer, PollRefusal> {
+        let PollRequest { claims, session, number, frames, wait } = request;
+        let failed = |words: &str| PollRefusal::Failed(words.into());
+        let home = self.outlets.to(self.placement.user_home(claims.user));
+        let home = home.ok_or_else(|| failed("no such shard"))?;
+        // Numbers are never used again within a process, and begin where no earlier process can have come to.
+        let session = session.unwrap_or_else(|| self.polls.fetch_add(1, Ordering::Relaxed));
+        let conn = polls::conn_of(session);
+        let (reply, mut answer) = oneshot::channel();
+        let reply = Box::new(move |answer| drop(reply.send(answer)));
+        let device = (claims.user, claims.device);
+        let asks = Polling::Request { conn, device, number, frames, reply };
+        home.try_post(Post::Poll(Box::new(asks))).map_err(|_| PollRefusal::Busy)?;
+        let mut polled = Polled { home, conn, number, is_answered: false };
+        let waited = tokio::time::timeout(wait, &mut answer).await;
+        let told = match waited {
+            Ok(told) => Ok(told),
+            Err(_) => {
+                let enough = Polling::Enough { conn, number };
+                // If its mailbox is full, the device sends the request again.
+                polled.home.try_post(Post::Poll(Box::new(enough))).map_err(|_| PollRefusal::Busy)?;
+                tokio::time::timeout(ANSWER_TIMEOUT, answer).await
+            }
+        };
+        polled.is_answered = told.is_ok();
+        match told {
+            Ok(Ok(Ok(answer))) => {
+                let edge::poll::Answer { number, frames, close } = answer;
+                Ok(PollAnswer { session, number, frames, close })
+            }
+            Ok(Ok(Err(NotPolled::Unknown))) => Err(PollRefusal::Unknown),
+            Ok(Ok(Err(NotPolled::Number { expected }))) => Err(PollRefusal::Number { expected }),
+            Ok(Ok(Err(NotPolled::Repeated))) => Err(PollRefusal::Repeated),
+            Ok(Ok(Err(NotPolled::Busy))) => Err(PollRefusal::Busy),
+            Ok(Err(_)) => Err(failed("the shard has ended")),
+            Err(_) => Err(failed("the shard did not answer in time")),
+        }
+    }
+
+    fn end_poll(&self, claims: &Claims, session: u64) -> Result<(), PollRefusal> {
+        let home = self.outlets.to(self.placement.user_home(claims.user));
+        let home = home.ok_or_else(|| PollRefusal::Failed("no such shard".into()))?;
+        let end = Polling::End { conn: polls::conn_of(session), device: (claims.user, claims.device) };
+        home.try_post(Post::Poll(Box::new(end))).map_err(|_| PollRefusal::Busy)
     }
 
     async fn ask(&self, command: Command) -> Result<(), HomeError> {
@@ -249,6 +300,23 @@ impl Drop for Waits {
     }
 }
 
+/// Somebody waits for the answer to a poll. Whoever hangs up before it comes leaves it to the request that comes again.
+struct Polled {
+    home: Outlet,
+    conn: ConnId,
+    number: u64,
+    is_answered: bool,
+}
+
+impl Drop for Polled {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let gone = Polling::Gone { conn: self.conn, number: self.number };
+            drop(self.home.try_post(Post::Poll(Box::new(gone))));
+        }
+    }
+}
+
 fn whole(mut frames: Bytes) -> Result<Vec<Frame>, HomeError> {
     let mut all = Vec::new();
     while let Some(frame) = Frame::take(&mut frames).map_err(|_| not_now("the core gave broken frames"))? {
@@ -260,7 +328,7 @@ fn whole(mut frames: Bytes) -> Result<Vec<Frame>, HomeError> {
 fn live(home: ShardId, report: &UserReport) -> LiveUser {
     let session = |session: &SessionReport| LiveSession {
         device: session.device,
-        is_quic: is_quic(session.conn),
+        transport: transport(session.conn),
         silent_ms: session.silent_ms,
         waiting_bytes: session.waiting_bytes as u64,
         behind: session.behind,
@@ -272,6 +340,14 @@ fn live(home: ShardId, report: &UserReport) -> LiveUser {
         inbox_head: report.inbox_head.map(|head| head.0),
         sessions: report.sessions.iter().map(session).collect(),
         left: [groups, directs, bytes],
+    }
+}
+
+fn transport(conn: ConnId) -> Transport {
+    match conn {
+        conn if is_poll(conn) => Transport::Poll,
+        conn if is_quic(conn) => Transport::Quic,
+        _ => Transport::WebSocket,
     }
 }
 
@@ -322,6 +398,14 @@ impl api::Homes for DataPlane {
 
     fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(self.rule(Command::SetPolicy { user, policy }))
+    }
+
+    fn poll(&self, request: PollRequest) -> Pending<'_, Result<PollAnswer, PollRefusal>> {
+        Box::pin(self.poll(request))
+    }
+
+    fn end_poll(&self, claims: Claims, session: u64) -> Pending<'_, Result<(), PollRefusal>> {
+        Box::pin(std::future::ready(self.end_poll(&claims, session)))
     }
 
     fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>> {

@@ -21,6 +21,7 @@ use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
 use crate::handover::Parcel;
 use crate::latency::{Latency, Stopwatch};
 use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply, Visitor};
+use crate::polls::{self, Polls, is_poll};
 use crate::watchdog::Pulse;
 
 /// Posts taken in one turn; the rest comes in the next.
@@ -51,6 +52,8 @@ pub struct ShardReport {
     pub core: shard::Counters,
     /// What the driver counts.
     pub driver: driver::Counters,
+    /// What is counted of sessions by polls.
+    pub polls: polls::Counters,
     /// Turns taken.
     pub turns: u64,
     /// Times the thread went to sleep.
@@ -194,6 +197,7 @@ impl ShardThread {
             clock,
             core,
             driver,
+            polls: Polls::new(self.keys),
             others,
             told: Vec::new(),
             effects: Vec::new(),
@@ -232,6 +236,7 @@ struct Turns<C, D> {
     reader: Box<dyn FnMut(Ticket, Query) + Send>,
     core: C,
     driver: D,
+    polls: Polls,
     clock: Clock,
     now: Now,
     others: Vec<(ShardId, Outlet)>,
@@ -298,7 +303,10 @@ impl<C: Core, D: Driver> Turns<C, D> {
         let now_ms = self.clock.now().tick.0;
         let retry = (!self.away.is_empty()).then_some(now_ms + HANDOVER_RETRY_MS);
         let core = self.core.next_deadline().map(|tick| tick.0);
-        let deadline = [retry, core, self.driver.next_deadline()].into_iter().flatten().min();
+        let deadline = [retry, core, self.driver.next_deadline(), self.polls.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         if deadline.is_some_and(|deadline| deadline <= now_ms) || !self.mailbox.lie_down() {
             return Some(Duration::ZERO);
         }
@@ -342,6 +350,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
         }
         self.effects = effects;
         self.driver.flush(self.now, &mut self.told);
+        self.polls.flush(self.now, &mut self.told);
         self.stopwatch.flushed(|| self.clock.now().at);
         self.send_hops();
         self.send_away();
@@ -353,6 +362,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
     fn tell_drained(&mut self) {
         if self.is_drained
             && self.driver.is_idle()
+            && self.polls.is_idle()
             && let Some(on_drained) = self.on_drained.take()
         {
             on_drained();
@@ -408,7 +418,13 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 Input::GuestGone { guest }
             }
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
+            Post::Poll(polling) => {
+                self.polls.ask(self.now, *polling, &mut self.told);
+                self.step_told();
+                return Ok(());
+            }
             Post::Keys { keys, taken } => {
+                self.polls.take_keys(keys.clone());
                 self.driver.take_keys(keys);
                 taken();
                 return Ok(());
@@ -445,6 +461,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
             resting: self.core.resting(),
             core: self.core.counters(),
             driver,
+            polls: self.polls.counters(),
             turns: self.turns,
             sleeps: self.sleeps,
             hops_waiting_now: hops as u64,
@@ -454,6 +471,12 @@ impl<C: Core, D: Driver> Turns<C, D> {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
+            Effect::Transmit { conn, frames } if is_poll(conn) => self.polls.transmit(conn, frames),
+            Effect::Close { conn, code } if is_poll(conn) => {
+                self.polls.close(self.now, conn, code, &mut self.told);
+            }
+            Effect::Pause { conn } if is_poll(conn) => self.polls.pause(conn),
+            Effect::Resume { conn } if is_poll(conn) => self.polls.resume(self.now, conn, &mut self.told),
             Effect::Transmit { conn, frames } => self.driver.transmit(conn, frames),
             Effect::Close { conn, code } => self.driver.close(self.now, conn, code, &mut self.told),
             Effect::Pause { conn } => self.driver.pause(conn),

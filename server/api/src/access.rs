@@ -37,10 +37,13 @@ impl Access {
 }
 
 /// What pages may send besides what every page may.
-const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, idempotency-key");
+const ALLOWED_HEADERS: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, idempotency-key, maru-poll, maru-poll-number");
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 /// What they may read besides.
-const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("retry-after, www-authenticate");
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "retry-after, www-authenticate, maru-poll, maru-poll-number, maru-poll-close, maru-poll-pause-ms",
+);
 /// How long a browser remembers that it may ask.
 const REMEMBERED_S: HeaderValue = HeaderValue::from_static("600");
 

@@ -217,6 +217,7 @@ mod tests {
             "/v1/users/{id}/messages",
             "/v1/channels/{id}/messages",
             "/v1/channels/{id}/read",
+            "/v1/poll",
             "/v1/friends/{id}",
             "/v1/blocks/{id}",
             "/v1/privacy",

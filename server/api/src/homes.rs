@@ -1,5 +1,6 @@
 //! What the control plane asks of the data plane.
 
+mod poll;
 mod search;
 
 use std::future::Future;
@@ -12,6 +13,7 @@ use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
+pub use poll::{PollAnswer, PollRefusal, PollRequest};
 pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
 
 /// An answer that is on its way.
@@ -115,8 +117,8 @@ pub struct LiveUser {
 pub struct LiveSession {
     /// Which.
     pub device: DeviceId,
-    /// Over QUIC; else over WebSocket.
-    pub is_quic: bool,
+    /// By which way.
+    pub transport: Transport,
     /// How long nothing came from it, milliseconds.
     pub silent_ms: u64,
     /// Bytes that wait to be written to it.
@@ -125,6 +127,29 @@ pub struct LiveSession {
     pub behind: u64,
     /// When its token ends, milliseconds since the Unix epoch.
     pub expires_ms: u64,
+}
+
+/// How a device speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// A WebSocket.
+    WebSocket,
+    /// A QUIC connection.
+    Quic,
+    /// Requests by HTTP.
+    Poll,
+}
+
+impl Transport {
+    /// In a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::Quic => "quic",
+            Self::Poll => "poll",
+        }
+    }
 }
 
 /// A channel as it is stored.
@@ -208,6 +233,12 @@ pub trait Homes: Send + Sync + 'static {
 
     /// Makes the user's home know who may come near the user, durably, and every shard act by it.
     fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>>;
+
+    /// What a device asks by HTTP in place of a connection.
+    fn poll(&self, request: PollRequest) -> Pending<'_, Result<PollAnswer, PollRefusal>>;
+
+    /// A device ends such a session. Nobody else's is ended.
+    fn end_poll(&self, claims: Claims, session: u64) -> Pending<'_, Result<(), PollRefusal>>;
 
     /// Makes every shard verify tokens with these keys and no others; answered when all of them do.
     fn take_keys(&self, keys: Arc<[Key]>) -> Pending<'_, Result<(), HomeError>>;

@@ -89,7 +89,8 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        let [head, request, stalled, exchange] = [10, 30, 10, 60].map(Duration::from_secs);
+        // A poll may wait for half a minute.
+        let [head, request, stalled, exchange] = [10, 40, 10, 60].map(Duration::from_secs);
         Self { head, request, stalled, exchange }
     }
 }

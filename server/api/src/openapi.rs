@@ -19,6 +19,7 @@ mod look;
 mod operation;
 mod operators;
 mod people;
+mod polls;
 pub(crate) mod problems;
 mod schema;
 mod search;
@@ -43,7 +44,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 16] {
+fn sections() -> [Section; 17] {
     [
         accounts::section(),
         tokens::section(),
@@ -54,6 +55,7 @@ fn sections() -> [Section; 16] {
         invites::section(),
         channels::section(),
         search::section(),
+        polls::section(),
         bots::section(),
         operators::section(),
         look::section(),

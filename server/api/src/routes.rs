@@ -28,6 +28,8 @@
 //! GET  /v1/channels/{id}/receipts Bearer    ?after&limit                     200 {"receipts":[...],"next"?}
 //! POST /v1/channels/{id}/read     Bearer    {"seq"}                          204
 //! GET  /v1/search                 Bearer    ?q&channel&sender&order...        200 {"hits":[...],"complete","next"?}
+//! POST /v1/poll                   Bearer    ?wait, frames                    200 frames: a device without a connection
+//! DELETE /v1/poll                 Bearer                                     204; that session has ended
 //! POST /v1/bots                   Bearer    {"name","scopes"?,"token_name"?} 201 {"bot","name","token","id",...}
 //! GET  /v1/bots                   Bearer    ?after                           200 {"bots":[...],"next"?}
 //! DELETE /v1/bots/{id}            Bearer                                     204; the bot is no more
@@ -101,6 +103,7 @@ mod login;
 mod messages;
 mod operate;
 mod password;
+mod poll;
 mod profile;
 mod receipts;
 mod relations;
@@ -123,6 +126,7 @@ pub(crate) use invites::PAGE as INVITES_PAGE;
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
 pub(crate) use login::DEVICE_NAME_CHARS_MAX;
 pub(crate) use operate::{Counters, METRICS_MEDIA};
+pub(crate) use poll::{FRAMES_MEDIA, WAIT_S_MAX, Waiting};
 pub(crate) use profile::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
 pub(crate) use relations::{PAGE as RELATIONS_PAGE, tell_rest};
 pub(crate) use search::{SEARCH_PAGE_MAX, WORDS_CHARS_MAX};
@@ -180,6 +184,7 @@ fn public_table() -> Table {
         .route("/v1/channels/{id}/receipts", get(receipts::list))
         .route("/v1/channels/{id}/read", post(receipts::mark))
         .route("/v1/search", get(search::search))
+        .route("/v1/poll", post(poll::poll).delete(poll::end))
         .route("/v1/bots", post(bots::make).get(bots::list))
         .route("/v1/bots/{id}", delete(bots::end))
         .route("/v1/bots/{id}/tokens", post(bots::make_token).get(bots::tokens))

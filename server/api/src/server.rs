@@ -24,7 +24,7 @@ use crate::issuers::Issuers;
 use crate::keys::Keys;
 use crate::limiter::Limiter;
 use crate::port::{Audience, Port, Ports};
-use crate::routes::{self, Counters};
+use crate::routes::{self, Counters, Waiting};
 use crate::texts::Texts;
 use crate::turns::Turns;
 
@@ -128,6 +128,7 @@ pub(crate) struct Inner {
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) turns: Turns,
     pub(crate) texts: Texts,
+    pub(crate) polls: Waiting,
     pub(crate) counters: Counters,
     /// Of refusals that the audit tells.
     pub(crate) audit_tap: Tap,
@@ -153,6 +154,7 @@ impl Api {
         let hasher = Hasher::new(settings.hashers, limiter.clone())?;
         let (turns, counters) = (Turns::default(), Counters::default());
         let texts = Texts::new(limiter.clone());
+        let polls = Waiting::new(limits.connections_max);
         let keys_turn = tokio::sync::Mutex::default();
         let inner = Inner {
             accounts,
@@ -165,6 +167,7 @@ impl Api {
             limiter,
             turns,
             texts,
+            polls,
             counters,
             audit_tap: Tap::default(),
             ports,

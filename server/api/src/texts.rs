@@ -55,7 +55,8 @@ impl Texts {
         Ok((place, parse(&body)?))
     }
 
-    fn take(&self, user: UserId) -> Result<Place, ApiError> {
+    /// A place for a body.
+    pub(crate) fn take(&self, user: UserId) -> Result<Place, ApiError> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.of_user.get(&user).copied().unwrap_or_default();
         let full = if own >= USER_TEXTS_MAX {

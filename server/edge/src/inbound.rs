@@ -48,7 +48,7 @@ impl Fault {
 
 /// Splits the next frame off, copied into memory of its own: the read buffer is shared by all connections, and the
 /// frame may live long.
-fn split(message: &[u8]) -> Result<(Frame, &[u8]), Fault> {
+pub(crate) fn split(message: &[u8]) -> Result<(Frame, &[u8]), Fault> {
     let header = Header::read(message).ok_or(Fault::LeftOver)?;
     header.check().map_err(Fault::Framing)?;
     if header.is_stamped() {

@@ -25,6 +25,7 @@ mod halves;
 mod http;
 mod inbound;
 pub mod limits;
+pub mod poll;
 mod preamble;
 pub mod quic;
 mod table;

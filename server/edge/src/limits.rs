@@ -48,6 +48,8 @@ pub const READ_BYTES_FULL: usize = 1024;
 pub const HALF_STALLED_MS: u64 = 10_000;
 /// What counts as going on.
 pub const HALF_PROGRESS_BYTES: usize = 16 * 1024;
+/// Bytes of answers kept for a device that polls which do not count as waiting while it waits for the next.
+pub const KEPT_BYTES_FREE: usize = 64 * 1024;
 /// Text that is encrypted for one write of a TLS connection. Records that the kernel does not take stay with the connection; all
 /// else waits as the frames that it shares with others.
 pub const SEAL_BYTES: usize = 32 * 1024;

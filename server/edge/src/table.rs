@@ -1,8 +1,8 @@
 //! The connections of one driver or endpoint, by number. A number is a place and how often the place was taken before, so it is
 //! never used again within a process.
 
-/// Uses of a place before it rests for ever: a number fits into 56 bits, and leaves a bit of the core's for QUIC's mark.
-const GENERATIONS: u32 = 1 << 24;
+/// Uses of a place before it rests for ever: a number fits into 55 bits, and leaves two of the core's for the marks of QUIC and polls.
+const GENERATIONS: u32 = 1 << 23;
 
 /// A slab. Entries are boxed, so that growing it moves pointers and an empty place costs 16 bytes.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<T> Table<T> {
         self.len == 0
     }
 
-    /// Adds an entry; `None` when numbers have run out, after 2^56 connections or at 2^32 - 1 at once.
+    /// Adds an entry; `None` when numbers have run out, after 2^55 connections or at 2^32 - 1 at once.
     pub fn insert(&mut self, entry: Box<T>) -> Option<u64> {
         let index = match self.free.pop() {
             Some(index) => index,

@@ -36,6 +36,7 @@ mod tests {
             resting,
             core,
             driver: crate::driver::Counters::default(),
+            polls: crate::polls::Counters::default(),
             turns: 1,
             sleeps: 0,
             hops_waiting_now: 0,

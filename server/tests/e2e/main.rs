@@ -61,6 +61,7 @@ mod pair;
 mod parts;
 mod pending;
 mod people;
+mod polls;
 mod port;
 mod postgres;
 mod proxy;

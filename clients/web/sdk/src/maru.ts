@@ -2,7 +2,9 @@
 import type { Chat, ChatEvents, Sending } from "./chat.js";
 import { Account, type Fetch, type Login } from "./dial/account.js";
 import { Dialler, type End } from "./dial/dialler.js";
+import { fallback } from "./dial/fallback.js";
 import { type SocketMaker, type Transport, webSocket } from "./dial/link.js";
+import { poll } from "./dial/poll.js";
 import { onWake } from "./dial/wake.js";
 import { Emitter } from "./emitter.js";
 import { type ChannelItem, Code, type MemberItem, type Reject } from "./generated.js";
@@ -21,7 +23,7 @@ export interface Options {
   login?: Login;
   /** What is kept between runs; without it nothing is. */
   store?: Store;
-  /** How frames travel; without it by the web's WebSocket. In Node `nodeSocket`. */
+  /** How frames travel; without it by the web's WebSocket, and by polls while that is blocked. In Node `nodeSocket`. */
   transport?: Transport;
   fetch?: Fetch;
 }
@@ -36,10 +38,10 @@ const refusalOf = ({ code, path, text, retryAfterMs }: Reject): Refusal =>
   new Refusal((words.get(code) ?? `code_${code}`) as keyof typeof Code, path, text, retryAfterMs);
 const randomU64 = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
 
-function webTransport(): Transport {
+function webTransport(fetch: Fetch | undefined): Transport {
   const { WebSocket } = globalThis as { WebSocket?: unknown };
   if (!WebSocket) throw new Error("there is no WebSocket here; in Node give `transport: nodeSocket` of @maru/sdk/node");
-  return webSocket(WebSocket as SocketMaker);
+  return fallback(webSocket(WebSocket as SocketMaker), poll(fetch && { fetch }));
 }
 
 export class Maru implements Chat {
@@ -75,7 +77,7 @@ export class Maru implements Chat {
   }
 
   private constructor(options: Options, store: Store, kept: Kept, login: Login) {
-    const { server, fetch, transport = webTransport() } = options;
+    const { server, fetch, transport = webTransport(fetch) } = options;
     this.user = login.user;
     this.account = new Account(server, fetch);
     this.keeper = new Keeper(store, (storage) => this.emitter.emit("storage", { storage }));

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::problems::refusals;
+use crate::routes::FRAMES_MEDIA;
 
 /// Who may ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,6 +111,11 @@ impl Operation {
         self.parameter("query", name, true, schema, example)
     }
 
+    /// With a header that may be there.
+    pub(super) fn in_header_sometimes(self, name: &str, schema: Value, example: &str) -> Self {
+        self.parameter("header", name, false, schema, example)
+    }
+
     /// With a header that has to be there.
     pub(super) fn in_header(self, name: &str, schema: Value, example: &str) -> Self {
         self.parameter("header", name, true, schema, example)
@@ -126,6 +132,21 @@ impl Operation {
     pub(super) fn body(self, schema: Value, example: Value) -> Self {
         let content = json!({ "application/json": { "schema": schema, "example": example } });
         Self { body: Some(json!({ "required": true, "content": content })), ..self }.refuses(BODY)
+    }
+
+    /// With frames of the chat port for a body.
+    pub(super) fn frames_body(self) -> Self {
+        let content = json!({ FRAMES_MEDIA: { "schema": { "type": "string", "format": "binary" } } });
+        Self { body: Some(json!({ "required": false, "content": content })), ..self }.refuses(&[
+            "bad_body",
+            "too_large",
+            "unsupported_media_type",
+        ])
+    }
+
+    /// Answers with frames.
+    pub(super) fn gives_frames(self, words: &str) -> Self {
+        self.content(200, words, FRAMES_MEDIA, json!({ "type": "string", "format": "binary" }))
     }
 
     /// Answers with JSON.

@@ -18,11 +18,16 @@ impl FromRequestParts<Shared> for Bearer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
-        let claims = token::verify(&api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)?;
+        let claims = shown_claims(parts, api)?;
         note(|trail| (trail.user, trail.device) = (Some(claims.user), Some(claims.device)));
         still_counts(api, &claims).await?;
         Ok(Self(claims))
     }
+}
+
+/// Whose token a request shows. Whether its device still exists is for whoever is asked.
+pub(super) fn shown_claims(parts: &Parts, api: &Shared) -> Result<Claims, ApiError> {
+    token::verify(&api.keys.all(), bearer_text(parts)?, now_ms()).map_err(refusal)
 }
 
 /// A token outlives a logout; its device does not. Neither does a token from before a logout from everywhere.

@@ -152,6 +152,12 @@ impl Operation {
         self.value.pointer("/requestBody/content/application~1json")
     }
 
+    /// A body of frames, where one is taken.
+    pub fn frames(&self) -> Option<Body> {
+        self.value.pointer("/requestBody/content/application~1octet-stream")?;
+        Some(Body { media: Some("application/octet-stream"), bytes: b"frames".to_vec() })
+    }
+
     pub fn parameters(&self, place: &'static str) -> impl Iterator<Item = (&str, &Value)> {
         let all = self.value["parameters"].as_array().into_iter().flatten();
         all.filter(move |one| one["in"] == place).map(|one| (one["name"].as_str().unwrap(), one))
@@ -231,7 +237,8 @@ impl Call {
             (name.to_owned(), filled(name).unwrap_or_else(example))
         });
         let path = path.collect();
-        let headers = operation.parameters("header").map(|(name, one)| {
+        let needed = operation.parameters("header").filter(|(_, one)| one["required"] == true);
+        let headers = needed.map(|(name, one)| {
             let example = one["example"].as_str().unwrap();
             (name.parse().unwrap(), example.parse().unwrap())
         });
@@ -245,6 +252,7 @@ impl Call {
             }
             Body::json(Value::Object(example).to_string())
         });
+        let body = body.or_else(|| operation.frames());
         let token = operation.scheme().map(|scheme| match scheme {
             "operator" => format!("Bearer {}", contract.world.operator()),
             _ => format!("Bearer {}", kept("token")),

@@ -89,6 +89,8 @@ pub const STEPS: &[Step] = &[
     step("markRead", 204, &[("id", Kept("channel"))], &[]),
     step("send", 201, &[("id", Kept("channel"))], &[]),
     step("search", 200, &[("channel", Kept("channel"))], &[]),
+    step("poll", 200, &[], &[]),
+    step("endPoll", 204, &[], &[]),
     step("searchIndex", 200, &[], &[]),
     step("rebuildSearch", 204, &[], &[]),
     step("makeBot", 201, &[], &[("bot", "/bot")]),

@@ -83,6 +83,9 @@ async fn tokens(contract: &Contract, operation: &Operation, right: &Call) -> usi
 /// Bodies that are none.
 async fn bodies(contract: &Contract, operation: &Operation, right: &Call) -> usize {
     let Some(Body { bytes, .. }) = right.body.clone() else { return 0 };
+    if operation.body().is_none() {
+        return frames(contract, operation, right).await;
+    }
     let text = String::from_utf8(bytes).unwrap();
     let as_media = |media| Body { media, bytes: text.clone().into() };
     // A text has room of its own.
@@ -113,6 +116,24 @@ async fn bodies(contract: &Contract, operation: &Operation, right: &Call) -> usi
     for (body, status, code) in wrong {
         let answer = contract.send(operation, &Call { body: Some(body), ..right.clone() }).await;
         answer.is_refused(status, code);
+    }
+    count
+}
+
+/// The same of frames, of which nothing is read here.
+async fn frames(contract: &Contract, operation: &Operation, right: &Call) -> usize {
+    let octets = |bytes| Body { media: Some("application/octet-stream"), bytes };
+    let wrong = [
+        (Body { media: None, bytes: b"frames".to_vec() }, 415, "unsupported_media_type"),
+        (Body::json("{}"), 415, "unsupported_media_type"),
+        (octets(vec![0; 1024 * 1024 + 1]), 413, "too_large"),
+        (octets(Vec::new()), 400, "bad_field"),
+    ];
+    let count = wrong.len();
+    for (body, status, code) in wrong {
+        let mut right = right.clone();
+        right.headers.clear();
+        contract.send(operation, &Call { body: Some(body), ..right }).await.is_refused(status, code);
     }
     count
 }

@@ -15,12 +15,12 @@ use std::sync::{Arc, Mutex};
 use api::{
     Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
     FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, LiveSession, LiveUser, Parts,
-    Pending, PostgresUrl, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, Settings, Signup,
-    StoredChannel, Visit, now_ms,
+    Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, Search, SearchHit, SearchPage, SearchRefusal,
+    SearchReport, Settings, Signup, StoredChannel, Transport, Visit, now_ms,
 };
 use protocol::commit::{Policy, Relation};
 use protocol::query::{JoinedItem, Member};
-use protocol::token::Key;
+use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Kind, Seq, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -227,11 +227,21 @@ impl Homes for FakeHomes {
         })
     }
 
+    fn poll(&self, request: PollRequest) -> Pending<'_, Result<PollAnswer, PollRefusal>> {
+        let PollRequest { session, number, frames, .. } = request;
+        let (session, frames) = (session.unwrap_or(1), vec![frames]);
+        Box::pin(async move { Ok(PollAnswer { session, number, frames, close: None }) })
+    }
+
+    fn end_poll(&self, _claims: Claims, _session: u64) -> Pending<'_, Result<(), PollRefusal>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn live_user(&self, user: UserId) -> Pending<'_, Result<LiveUser, HomeError>> {
         let devices = self.devices.lock().unwrap();
         let session = |(_, device): &(UserId, DeviceId)| LiveSession {
             device: *device,
-            is_quic: device.0 % 2 == 0,
+            transport: if device.0 % 2 == 0 { Transport::Quic } else { Transport::WebSocket },
             silent_ms: 1,
             waiting_bytes: 2,
             behind: 3,

@@ -165,7 +165,8 @@ export class Dialler {
     if (this.isTokenBad || this.isOver) return;
     const connection = ++this.connection;
     const isThis = () => connection === this.connection;
-    const { chat, token } = this.login;
+    const token = () => this.login.token;
+    const place = { server: this.server, chat: this.login.chat, get token() { return token(); } };
     const events: LinkEvents = {
       opened: () => isThis() && this.run((session, nowMs) => session.connected(nowMs, this.login.token)),
       received: (frames) => isThis() && this.run((session, nowMs) => frames.forEach((frame) => session.receive(nowMs, frame))),
@@ -173,7 +174,7 @@ export class Dialler {
       closed: (code) => isThis() && this.lost(code),
     };
     try {
-      this.link = this.transport({ server: this.server, chat, token }, events);
+      this.link = this.transport(place, events);
     } catch {
       // A way may refuse at once, as a page's rules do (CSP). It is a dial that failed like any other.
       this.lost(ABNORMAL);

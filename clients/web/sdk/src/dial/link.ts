@@ -1,4 +1,4 @@
-/** How frames travel. A WebSocket is one way; a long poll will be another: the same frames in and out. */
+/** How frames travel. A WebSocket is one way, polls (poll.ts) are another: the same frames in and out. */
 import { Frame, FrameError } from "../frame.js";
 import { Close, WS_MESSAGE_BYTES_MAX, WS_MESSAGE_FRAMES_MAX } from "../generated.js";
 
@@ -21,11 +21,11 @@ export interface Link {
   close(code?: number): void;
 }
 
-/** Where to, and as whom: a WebSocket needs `chat` alone, a poll the control plane and the token. */
+/** Where to, and as whom: a WebSocket needs `chat` alone, a poll the control plane and the token, which is always the newest. */
 export interface Place {
-  server: string;
-  chat: string;
-  token: string;
+  readonly server: string;
+  readonly chat: string;
+  readonly token: string;
 }
 
 /** A way to reach the server. */

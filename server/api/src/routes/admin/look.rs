@@ -149,7 +149,7 @@ fn device(device: &DeviceRecord) -> Value {
 fn session(session: &LiveSession) -> Value {
     json!({
         "device": session.device.to_string(),
-        "transport": if session.is_quic { "quic" } else { "websocket" },
+        "transport": session.transport.word(),
         "silent_ms": session.silent_ms,
         "waiting_bytes": session.waiting_bytes,
         "behind": session.behind,
