@@ -145,6 +145,8 @@ struct Entry {
 pub(crate) struct Polls {
     keys: Arc<[Key]>,
     entries: HashMap<ConnId, Entry>,
+    /// The newest session of each device: it has no other.
+    of_device: HashMap<(UserId, DeviceId), ConnId>,
     /// Those to look at in the next flush.
     dirty: Vec<ConnId>,
     /// Those that have ended, and when they are forgotten, milliseconds.
@@ -157,6 +159,7 @@ impl Polls {
         Self {
             keys,
             entries: HashMap::new(),
+            of_device: HashMap::new(),
             dirty: Vec::new(),
             farewells: VecDeque::new(),
             counters: Counters::default(),
@@ -204,11 +207,16 @@ impl Polls {
         told: &mut Vec<Told>,
     ) {
         if number == 1 && !self.entries.contains_key(&conn) {
+            if let Some(before) = self.of_device.get(&device).copied() {
+                self.over(now, before, CloseCode::Replaced, told);
+                self.forget(before);
+            }
             if self.entries.len() >= SESSIONS_MAX {
                 self.counters.refused_full += 1;
                 return reply(Err(NotPolled::Busy));
             }
             self.counters.begun += 1;
+            self.of_device.insert(device, conn);
             self.entries.insert(conn, Entry::new(device));
         }
         let Some(entry) = self.entries.get_mut(&conn).filter(|entry| entry.device == device) else {
@@ -252,6 +260,15 @@ impl Polls {
             self.over(now, conn, code, told);
         }
         self.touch(conn);
+    }
+
+    /// Whoever still waits is told of the end.
+    fn forget(&mut self, conn: ConnId) {
+        let Some(mut entry) = self.entries.remove(&conn) else { return };
+        reply_to(&mut entry, &mut self.counters);
+        if self.of_device.get(&entry.device) == Some(&conn) {
+            self.of_device.remove(&entry.device);
+        }
     }
 
     fn touch(&mut self, conn: ConnId) {
@@ -322,9 +339,8 @@ impl Polls {
             }
         }
         self.dirty = dirty;
-        while let Some((_, conn)) = self.farewells.front().filter(|(due_ms, _)| *due_ms <= now.tick.0) {
-            self.entries.remove(conn);
-            self.farewells.pop_front();
+        while let Some((_, conn)) = self.farewells.pop_front_if(|(due_ms, _)| *due_ms <= now.tick.0) {
+            self.forget(conn);
         }
     }
 

@@ -34,6 +34,8 @@ const CODE: Bound = Bound { burst: 10, refill_ms: 600_000 };
 
 /// Searches of one user: each may cost what a thousand small requests do.
 const SEARCHES: Bound = Bound { burst: 60, refill_ms: 500 };
+/// Polls of one user, of all devices: what comes meanwhile goes into the next answer.
+const POLLS: Bound = Bound { burst: 256, refill_ms: 20 };
 
 /// Who logs in.
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ enum Key {
     AllSignups,
     Lookups(UserId),
     Searches(UserId),
+    Polls(UserId),
     Jwts(IpAddr),
     Issuer(String),
 }
@@ -72,6 +75,7 @@ pub(crate) struct Limiter {
     signups: Mutex<Buckets<Key>>,
     lookups: Mutex<Buckets<Key>>,
     searches: Mutex<Buckets<Key>>,
+    polls: Mutex<Buckets<Key>>,
     jwts: Mutex<Buckets<Key>>,
     issuers: Mutex<Buckets<Key>>,
     refused: [AtomicU64; Limit::ALL.len()],
@@ -88,6 +92,7 @@ impl Limiter {
             signups: Mutex::default(),
             lookups: Mutex::default(),
             searches: Mutex::default(),
+            polls: Mutex::default(),
             jwts: Mutex::default(),
             issuers: Mutex::default(),
             refused: [const { AtomicU64::new(0) }; Limit::ALL.len()],
@@ -162,6 +167,11 @@ impl Limiter {
         self.take(of(&self.searches), &[(Key::Searches(user), SEARCHES, Limit::SearchUser)], now_ms)
     }
 
+    /// A device of a user polls.
+    pub(crate) fn take_poll(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        self.take(of(&self.polls), &[(Key::Polls(user), POLLS, Limit::PollUser)], now_ms)
+    }
+
     /// A token of an issuer that was no good. Counted when that is known: checking one costs a few hundredths of what a password
     /// does, nobody guesses a signature, and whoever has a good one never waits for those who share the address.
     pub(crate) fn take_bad_jwt(&self, address: IpAddr, now_ms: u64) -> Result<(), u64> {
@@ -199,6 +209,7 @@ impl Limiter {
             Limit::JwtIssuer => self.limits.issuer_users_per_h.into(),
             Limit::LookupUser => self.limits.user_lookups_per_h.into(),
             Limit::SearchUser => SEARCHES.burst.into(),
+            Limit::PollUser => POLLS.burst.into(),
             other => self.limits.bound(other),
         }
     }

@@ -118,11 +118,12 @@ pub(crate) enum Limit {
     Texts,
     UserTexts,
     SearchUser,
+    PollUser,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::LoginPair,
         Self::LoginName,
         Self::LoginAddress,
@@ -143,6 +144,7 @@ impl Limit {
         Self::Texts,
         Self::UserTexts,
         Self::SearchUser,
+        Self::PollUser,
     ];
 
     /// The label in the metrics.
@@ -168,6 +170,7 @@ impl Limit {
             Self::Texts => "texts",
             Self::UserTexts => "texts_user",
             Self::SearchUser => "search_user",
+            Self::PollUser => "poll_user",
         }
     }
 }

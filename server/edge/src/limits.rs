@@ -50,6 +50,8 @@ pub const HALF_STALLED_MS: u64 = 10_000;
 pub const HALF_PROGRESS_BYTES: usize = 16 * 1024;
 /// Bytes of answers kept for a device that polls which do not count as waiting while it waits for the next.
 pub const KEPT_BYTES_FREE: usize = 64 * 1024;
+/// How often a request of a device that polls may come again before its session ends: each may be answered with a page.
+pub const POLL_REPEATS_MAX: u8 = 32;
 /// Text that is encrypted for one write of a TLS connection. Records that the kernel does not take stay with the connection; all
 /// else waits as the frames that it shares with others.
 pub const SEAL_BYTES: usize = 32 * 1024;

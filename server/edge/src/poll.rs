@@ -20,7 +20,7 @@ use protocol::CloseCode;
 use protocol::limits::WS_MESSAGE_FRAMES_MAX;
 
 use crate::inbound::{Fault, Gate, Passed, split};
-use crate::limits::KEPT_BYTES_FREE;
+use crate::limits::{KEPT_BYTES_FREE, POLL_REPEATS_MAX};
 use crate::{Event, Flow, Moment};
 
 /// What became of a request.
@@ -87,6 +87,8 @@ pub struct Poll {
     queued: usize,
     /// The answers to the last two requests, as far as there are.
     kept: VecDeque<Answer>,
+    /// How often requests came again since the newest was new.
+    repeats: u8,
     is_paused: bool,
     /// Frames of the newest request that are not told yet.
     postponed: Bytes,
@@ -103,6 +105,7 @@ impl Default for Poll {
             queue: Vec::new(),
             queued: 0,
             kept: VecDeque::new(),
+            repeats: 0,
             is_paused: false,
             postponed: Bytes::new(),
         }
@@ -122,11 +125,13 @@ impl Poll {
         frames: &Bytes,
         sink: &mut impl FnMut(Event) -> Flow,
     ) -> Result<Taken, Misplaced> {
-        if number == self.newest && self.waits {
-            return Ok(Taken::Waits);
-        }
-        if let Some(answer) = self.kept.iter().find(|answer| answer.number == number) {
-            return Ok(Taken::Again(answer.clone()));
+        let kept = self.kept.iter().find(|answer| answer.number == number).cloned();
+        if self.waits(number) || kept.is_some() {
+            self.repeats = self.repeats.saturating_add(1);
+            if self.repeats > POLL_REPEATS_MAX {
+                self.close(CloseCode::TooManyFaults);
+            }
+            return Ok(kept.map_or(Taken::Waits, Taken::Again));
         }
         let expected = self.newest + 1;
         if number == expected && !self.postponed.is_empty() {
@@ -137,7 +142,7 @@ impl Poll {
         }
         // The device had room for one more request: of the two that were under way the older one is answered.
         self.kept.retain(|answer| answer.number + 1 >= number);
-        (self.newest, self.waits) = (number, true);
+        (self.newest, self.waits, self.repeats) = (number, true, 0);
         self.take_frames(moment, frames.clone(), sink);
         Ok(Taken::New)
     }

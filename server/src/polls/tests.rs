@@ -209,10 +209,31 @@ fn the_end_is_told_to_whoever_comes_within_the_time_of_a_farewell() {
 }
 
 #[test]
+fn a_device_has_one_session() {
+    let (mut world, conn) = World::live();
+    world.ask(conn, ANN, 2, Bytes::new());
+    for number in 10..20 {
+        world.ask(conn_of(number), ANN, 1, hello(ANN).into_bytes());
+        world.polls.transmit(conn_of(number), beat());
+        world.flush();
+        assert_eq!(world.polls.entries.len(), 1);
+        if number == 10 {
+            assert_eq!(world.inputs(), ["closed", "hello", "egress"]);
+            assert_eq!(world.answers(), [(2, 0, Some(CloseCode::Replaced)), (1, 1, None)]);
+        }
+    }
+    world.ask(conn, ANN, 3, Bytes::new());
+    assert_eq!(world.got.lock().unwrap().pop().unwrap(), Err(NotPolled::Unknown));
+    world.now.tick = Tick(world.polls.next_deadline().unwrap() + 1);
+    world.flush();
+    assert_eq!((world.polls.entries.len(), world.polls.of_device.len()), (1, 1), "the newest lives on");
+}
+
+#[test]
 fn what_the_core_does_not_read_comes_when_it_does() {
     let (mut world, conn) = World::live();
     world.polls.pause(conn);
-    world.ask(conn, ANN, 2, beat());
+    world.ask(conn, ANN, 2, [beat(), beat()].concat().into());
     world.flush();
     assert_eq!(world.inputs(), ["egress"], "it counts while it waits");
     world.bring(Polling::Enough { conn, number: 2 });
@@ -220,5 +241,5 @@ fn what_the_core_does_not_read_comes_when_it_does() {
     world.ask(conn, ANN, 3, beat());
     assert_eq!(world.refusals(), [NotPolled::Busy]);
     world.polls.resume(world.now, conn, &mut world.told);
-    assert_eq!(world.inputs(), ["frame"]);
+    assert_eq!(world.inputs(), ["frame", "frame"]);
 }

@@ -34,7 +34,7 @@ to ask again where there was no room to wait.";
         .in_header_sometimes("Maru-Poll-Number", number(), "2")
         .frames_body()
         .gives_frames("Frames, or nothing when none came in time.")
-        .refuses(&["no_such_poll", "poll_number", "poll_repeated"])
+        .refuses(&["no_such_poll", "poll_number", "poll_repeated", "rate"])
 }
 
 fn end() -> Operation {

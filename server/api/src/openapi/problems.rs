@@ -103,7 +103,7 @@ const PROBLEMS: &[Problem] = &[
     later(
         "rate",
         429,
-        "too many wrong passwords or codes, new accounts, logins, look-ups, searches or changes of relations",
+        "too many wrong passwords or codes, new accounts, logins, look-ups, searches, polls or changes of relations",
     ),
     never("internal", 500, "the server failed; its log says why"),
     later("busy", 503, "the server cannot do this now"),

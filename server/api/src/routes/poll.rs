@@ -91,6 +91,8 @@ pub(crate) async fn poll(
     if wait > WAIT_S_MAX {
         return Err(ApiError::field("wait", format_args!("{wait}; must be 0 to {WAIT_S_MAX} seconds")));
     }
+    let taken = api.limiter.take_poll(claims.user, api.limiter.now_ms());
+    taken.map_err(|wait_ms| ApiError::too_many(wait_ms, "too many polls of one user; wait"))?;
     let frames = frames(&api, claims.user, Request::from_parts(parts, body)).await?;
     if session.is_none() && frames.is_empty() {
         return Err(ApiError::field("body", "it is empty; a session begins with the frame Hello"));

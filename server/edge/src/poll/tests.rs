@@ -148,6 +148,24 @@ fn the_end_is_told_in_an_answer_and_again() {
 }
 
 #[test]
+fn whoever_repeats_without_end_is_sent_away() {
+    let mut world = World::live();
+    for _ in 0..POLL_REPEATS_MAX {
+        assert!(matches!(world.ask(1, &[hello(9)]), Ok(Taken::Again(_))));
+        assert!(world.poll.is_live());
+    }
+    assert!(matches!(world.ask(1, &[hello(9)]), Ok(Taken::Again(_))));
+    assert_eq!(world.poll.close_code(), Some(CloseCode::TooManyFaults));
+    let mut world = World::live();
+    for number in 2..100 {
+        assert_eq!(world.ask(number, &[]), Ok(Taken::New));
+        assert_eq!(world.ask(number, &[]), Ok(Taken::Waits));
+        world.poll.answer().unwrap();
+    }
+    assert!(world.poll.is_live(), "a bad network is no fault");
+}
+
+#[test]
 fn what_is_no_frame_ends_it() {
     let cut = body(&[beat(1)]).slice(..17);
     let stamped = {
