@@ -29,6 +29,22 @@ const ONE: Limits = Limits {
     half_bytes_max: 64 << 20,
 };
 
+/// Every test of this file once more, over the other interface of the kernel.
+#[test]
+fn the_same_by_io_uring() {
+    if std::env::var_os("MARU_TEST_IO").is_some() {
+        return;
+    }
+    if let Err(why) = server::driver::choose(server::driver::Io::Uring) {
+        eprintln!("not tested by io_uring: {why}");
+        return;
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.env("MARU_TEST_IO", "uring").output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "MARU_TEST_IO=uring:\n{}", String::from_utf8_lossy(&words));
+}
+
 #[test]
 fn bytes_one_at_a_time() {
     let node = Node::start(1, ONE);
