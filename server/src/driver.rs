@@ -13,8 +13,10 @@ mod timers;
 mod udp;
 pub mod uring;
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +99,15 @@ pub enum Io {
     Auto,
 }
 
+/// What `maru probe-io` does: ends well where io_uring can be used.
+///
+/// # Errors
+/// What is missing.
+pub fn probe_io() -> Result<ExitCode, Box<dyn Error>> {
+    uring::probe::probe()?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Looks whether what the operator wants can be had.
 ///
 /// # Errors
@@ -105,7 +116,7 @@ pub fn choose(io: Io) -> Result<Io, NoRing> {
     if io == Io::Epoll {
         return Ok(io);
     }
-    match (uring::probe::probe(), io) {
+    match (uring::probe::probe_safely(), io) {
         (Err(why), Io::Uring) => Err(why),
         (Err(why), _) => {
             tracing::warn!(%why, "sockets go by epoll");

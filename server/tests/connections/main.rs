@@ -1,6 +1,7 @@
 //! Driver, edge, turn loop and handover over real sockets, around a core that echoes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
+mod bursts;
 mod device;
 mod echo;
 mod greedy;

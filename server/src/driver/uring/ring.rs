@@ -95,6 +95,8 @@ pub(super) struct Ring {
     pool: Pool,
     sent: Memory,
     sends: Sends,
+    /// Completions that made room for operations.
+    aside: VecDeque<Completion>,
     counters: driver::Ring,
 }
 
@@ -129,6 +131,7 @@ impl Ring {
             pool: Pool::new(),
             sent: Memory::new(AREA_BYTES)?,
             sends: Sends::default(),
+            aside: VecDeque::new(),
             counters: driver::Ring { rings_now: 1, ..driver::Ring::default() },
         };
         ring.register()?;
@@ -164,6 +167,10 @@ impl Ring {
                 return Ok(());
             }
             self.submit()?;
+            // A kernel that keeps completions for itself may take no operation before they are taken.
+            let mut aside = std::mem::take(&mut self.aside);
+            self.take(&mut aside);
+            self.aside = aside;
         }
     }
 
@@ -234,6 +241,11 @@ impl Ring {
 
     /// Takes what has completed. Says whether the kernel has more at once.
     pub(super) fn completions(&mut self, to: &mut VecDeque<Completion>) -> bool {
+        to.append(&mut self.aside);
+        self.take(to)
+    }
+
+    fn take(&mut self, to: &mut VecDeque<Completion>) -> bool {
         let Some(ring) = &mut self.ring else { return false };
         let before = to.len();
         to.extend(ring.completion().map(|entry| Completion {
@@ -382,5 +394,75 @@ impl Drop for Memory {
             // SAFETY: it was allocated with this layout, and only once freed.
             unsafe { dealloc(self.base.as_ptr(), self.layout) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ring, or words on why there is none.
+    fn ring() -> Option<Ring> {
+        Ring::new().inspect_err(|error| eprintln!("not tested: no io_uring here ({error})")).ok()
+    }
+
+    #[test]
+    fn completions_that_do_not_fit_are_kept_by_the_kernel() {
+        let Some(mut ring) = ring() else { return };
+        let count = u64::from(2 * COMPLETIONS + SUBMISSIONS);
+        // Nobody looks at completions meanwhile, but where the kernel takes nothing more.
+        for data in 0..count {
+            ring.push(&opcode::Nop::new().build().user_data(data)).unwrap();
+        }
+        let mut found = VecDeque::new();
+        while found.len() < count as usize {
+            ring.submit().unwrap();
+            ring.completions(&mut found);
+        }
+        assert!(found.iter().map(|done| done.data).eq(0..count), "each once, in order");
+    }
+
+    #[test]
+    fn what_is_sent_lies_still_until_it_was_taken() {
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+        let Some(mut ring) = ring() else { return };
+        let (from, mut to) = std::os::unix::net::UnixStream::pair().unwrap();
+        let slices = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two")];
+        ring.send(8 << 56, from.as_raw_fd(), (ConnId(5), 6), &slices).unwrap().unwrap();
+        assert_eq!(ring.sends_under_way(), 1);
+        ring.wait(None).unwrap();
+        let mut found = VecDeque::new();
+        ring.completions(&mut found);
+        assert_eq!((found[0].data, found[0].result), (8 << 56, 7));
+        assert_eq!(ring.sent(0).map(|send| (send.conn, send.socket, send.len)), Some((ConnId(5), 6, 7)));
+        let mut read = [0; 7];
+        to.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"one two");
+    }
+
+    #[test]
+    fn a_receive_that_is_armed_ends_with_the_ring() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let Some(mut ring) = ring() else { return };
+        let (mut from, to) = std::os::unix::net::UnixStream::pair().unwrap();
+        ring.push(&opcode::RecvMulti::new(Fd(to.as_raw_fd()), GROUP).build().user_data(3)).unwrap();
+        from.write_all(b"hello").unwrap();
+        ring.wait(None).unwrap();
+        let (mut found, mut chain) = (VecDeque::new(), Chain::default());
+        ring.completions(&mut found);
+        let done = found.pop_front().unwrap();
+        assert!(done.has_more && done.result == 5);
+        assert!(ring.fill(&mut chain, done.buffer.unwrap(), 5));
+        let (bytes, piece) = ring.next(&mut chain, 64).unwrap();
+        assert_eq!(bytes, b"hello");
+        ring.give_back(piece.buffer);
+        assert!(ring.end());
+        ring.completions(&mut found);
+        assert_eq!(
+            found.pop_front().map(|done| (done.data, done.result, done.has_more)),
+            Some((3, -libc::ECANCELED, false))
+        );
     }
 }
