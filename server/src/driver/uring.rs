@@ -42,6 +42,9 @@ const LOOKED_AT: usize = 8;
 /// Accepted connections that may wait for their turn; above it no more are accepted.
 const ACCEPTED_MAX: usize = 1024;
 
+/// What an idle connection costs beside its entry in the driver's own table.
+const _: () = assert!(size_of::<Socket>() <= 64);
+
 /// An operation's number says whose it is: eight bits what, the rest which connection or send.
 const KIND: u32 = 56;
 const NUMBER: u64 = (1 << KIND) - 1;
@@ -106,6 +109,8 @@ pub struct Uring {
     waits_for_udp_room: bool,
     /// Taken from the ring and not looked at.
     completions: VecDeque<Completion>,
+    /// Empty between calls.
+    fresh: VecDeque<Completion>,
     events: VecDeque<Event>,
     written: VecDeque<(ConnId, Written)>,
     /// Those with a receive armed, whoever was looked at last at the end.
@@ -135,6 +140,7 @@ impl Uring {
             udp: None,
             waits_for_udp_room: false,
             completions: VecDeque::new(),
+            fresh: VecDeque::new(),
             events: VecDeque::new(),
             written: VecDeque::new(),
             receiving: VecDeque::new(),
@@ -310,17 +316,17 @@ impl Uring {
                 self.broken = Some(error);
                 return;
             }
-            let known = self.completions.len();
-            self.ring.completions(&mut self.completions);
-            // The others are for the next turn.
-            for _ in known..self.completions.len() {
-                let Some(done) = self.completions.remove(known) else { break };
+            let mut fresh = std::mem::take(&mut self.fresh);
+            self.ring.completions(&mut fresh);
+            for done in fresh.drain(..) {
                 if done.data & !NUMBER == SEND {
                     self.on_sent(done.data & NUMBER, done.result);
                 } else {
+                    // For the next turn.
                     self.completions.push_back(done);
                 }
             }
+            self.fresh = fresh;
         }
     }
 
@@ -342,6 +348,8 @@ impl Uring {
     }
 
     fn part_with(&mut self, number: u64, fate: Fate) {
+        // A send that was not submitted yet names its descriptor by a number that could become another's.
+        self.finish_sends();
         if let Some(socket) = self.sockets.get_mut(number) {
             socket.fate = fate;
             socket.intake.leave();
@@ -409,7 +417,7 @@ impl Uring {
 impl Kernel for Uring {
     type Socket = u64;
 
-    /// Each is a buffer of two KiB, or a system call.
+    /// Most are of a buffer of two KiB.
     const READS_PER_TURN: u32 = 32;
 
     fn bell(&self) -> io::Result<Bell> {

@@ -33,7 +33,7 @@ const ONE: Limits = Limits {
 /// Every test of this file once more, over the other interface of the kernel.
 #[test]
 fn the_same_by_io_uring() {
-    if std::env::var_os("MARU_TEST_IO").is_some() {
+    if std::env::var_os("E2E_IO").is_some() {
         return;
     }
     if let Err(why) = server::driver::choose(server::driver::Io::Uring) {
@@ -41,9 +41,9 @@ fn the_same_by_io_uring() {
         return;
     }
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = command.env("MARU_TEST_IO", "uring").output().unwrap();
+    let output = command.env("E2E_IO", "uring").output().unwrap();
     let words = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "MARU_TEST_IO=uring:\n{}", String::from_utf8_lossy(&words));
+    assert!(output.status.success(), "E2E_IO=uring:\n{}", String::from_utf8_lossy(&words));
 }
 
 #[test]

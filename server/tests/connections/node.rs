@@ -19,9 +19,9 @@ use crate::echo::{Echo, Seen};
 /// Ends a test that has failed; decides nothing else.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is beneath the drivers: epoll, unless `MARU_TEST_IO` says otherwise.
+/// What is beneath the drivers: epoll, unless `E2E_IO` says otherwise.
 pub fn io() -> Io {
-    if std::env::var("MARU_TEST_IO").as_deref() == Ok("uring") { Io::Uring } else { Io::Epoll }
+    if std::env::var("E2E_IO").as_deref() == Ok("uring") { Io::Uring } else { Io::Epoll }
 }
 
 pub struct Node {

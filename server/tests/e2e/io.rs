@@ -1,15 +1,15 @@
 //! What is beneath the sockets: every test draws epoll or io_uring for its nodes by its name, so that half of them try each
-//! and a test is the same each time. `MARU_TEST_IO=epoll` or `=uring` chooses.
+//! and a test is the same each time. `E2E_IO=epoll` or `=uring` chooses.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use libc::{SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS};
-use protocol::UserId;
 use server::driver::{self, Io};
 
 use crate::node::{Node, maru};
+use crate::people::PASSWORD;
 use crate::raw::{Raw, token};
 
 /// Why io_uring cannot be tested here, if it cannot.
@@ -25,10 +25,10 @@ pub fn drawn() -> &'static str {
     let hash = test.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let wanted = match std::env::var("MARU_TEST_IO").as_deref() {
+    let wanted = match std::env::var("E2E_IO").as_deref() {
         Ok("epoll") => false,
         Ok("uring") => true,
-        Ok(other) => panic!("MARU_TEST_IO is {other:?}, not epoll or uring"),
+        Ok(other) => panic!("E2E_IO is {other:?}, not epoll or uring"),
         Err(_) => (hash >> 32).is_multiple_of(2),
     };
     match refusal() {
@@ -38,7 +38,7 @@ pub fn drawn() -> &'static str {
         }
         _ => {
             let io = if wanted { "uring" } else { "epoll" };
-            eprintln!("nodes go by {io} (MARU_TEST_IO)");
+            eprintln!("nodes go by {io} (E2E_IO)");
             io
         }
     }
@@ -73,20 +73,20 @@ pub fn refuse(command: &mut Command, refusal: u32) {
     unsafe { command.pre_exec(install) };
 }
 
-fn serves(node: &Node) {
-    let mut device = Raw::live(node, &token(node, UserId(7), 1));
-    device.is_served(2);
+async fn serves(node: &Node) {
+    let user = node.account().signup("ann", PASSWORD).await.unwrap();
+    Raw::live(node, &token(node, user, 1)).is_served(2);
 }
 
-#[test]
-fn sockets_go_by_io_uring_where_it_is_wanted() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_go_by_io_uring_where_it_is_wanted() {
     if let Some(why) = refusal() {
         eprintln!("not tested: {why}");
         return;
     }
     for wanted in ["uring", "auto"] {
         let mut node = Node::start(2, &["--io", wanted]);
-        serves(&node);
+        serves(&node).await;
         node.logs(&["sockets go by io_uring"]);
         assert_eq!(node.metric("maru_ring", ""), 2);
         assert!(node.metric("maru_ring_completions_total", "") > 0);
@@ -94,12 +94,12 @@ fn sockets_go_by_io_uring_where_it_is_wanted() {
         node.check();
     }
     let node = Node::start(2, &["--io", "epoll"]);
-    serves(&node);
+    serves(&node).await;
     assert_eq!(node.metric("maru_ring", "") + node.metric("maru_ring_enters_total", ""), 0);
 }
 
-#[test]
-fn where_it_is_forbidden_sockets_go_by_epoll_and_one_line_says_why() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_it_is_forbidden_sockets_go_by_epoll_and_one_line_says_why() {
     let errno = |errno: i32| SECCOMP_RET_ERRNO | errno as u32;
     for (refusal, words) in [
         (errno(libc::EPERM), "EPERM"),
@@ -108,7 +108,7 @@ fn where_it_is_forbidden_sockets_go_by_epoll_and_one_line_says_why() {
         (SECCOMP_RET_KILL_PROCESS, "killed"),
     ] {
         let mut node = Node::start_filtered(refusal, 2, &["--io", "auto"]);
-        serves(&node);
+        serves(&node).await;
         node.logs(&["sockets go by epoll", words]);
         assert_eq!(node.metric("maru_ring", ""), 0, "{words}");
         assert_eq!(node.stop(), Some(0));
@@ -128,8 +128,8 @@ fn where_it_is_forbidden_sockets_go_by_epoll_and_one_line_says_why() {
     }
 }
 
-#[test]
-fn without_locked_memory_a_node_starts_all_the_same() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_locked_memory_a_node_starts_all_the_same() {
     let node = Node::start_by(&["prlimit", "--memlock=0"], &[], 1, &["--io", "auto"]);
-    serves(&node);
+    serves(&node).await;
 }

@@ -16,6 +16,9 @@ use crate::driver::budget::{Budget, LOOK_EVERY};
 use crate::driver::kernel::{Got, Kernel, READ_BYTES, Written, Wrote};
 use crate::driver::{Setup, Told};
 
+/// Bytes of one connection in one turn, and a read more; the rest comes in the next, after everybody else.
+const BYTES_EACH: usize = 4 * READ_BYTES;
+
 impl<K: Kernel> Sockets<K> {
     /// Reads those that have something, in turn, as far as the turn's share goes. Says whether it was over before all
     /// had been looked at.
@@ -68,12 +71,14 @@ impl<K: Kernel> Sockets<K> {
         let moment = Self::moment(&self.setup, now);
         let Some(entry) = self.table.get_mut(conn.0) else { return };
         let mut away = None;
+        let mut taken = 0;
         for round in 0..K::READS_PER_TURN {
             if !entry.is_readable || entry.is_paused || entry.edge.is_held() {
                 break;
             }
             let has_room = self.halves.has_room();
-            if round > 0 && (!has_room || !budget.has_room(told.len(), self.counters.bytes_read)) {
+            let is_enough = taken >= BYTES_EACH || !has_room;
+            if round > 0 && (is_enough || !budget.has_room(told.len(), self.counters.bytes_read)) {
                 break;
             }
             let read_bytes = if has_room || entry.has_half { READ_BYTES } else { READ_BYTES_FULL };
@@ -85,6 +90,7 @@ impl<K: Kernel> Sockets<K> {
                 }
                 Ok(Got { bytes: input, has_more }) => {
                     let (len, was_known) = (input.len(), entry.is_known);
+                    taken += len;
                     self.counters.bytes_read += len as u64;
                     // Where the kernel has no more, only an end can still lie behind it.
                     entry.is_readable = has_more || entry.peer_ends;

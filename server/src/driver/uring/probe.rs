@@ -41,7 +41,7 @@ pub enum NoRing {
     },
     /// Its memory counts as locked.
     #[error(
-        "io_uring has no memory (ENOMEM): raise the limit of locked memory (ulimit -l, LimitMEMLOCK=) to 16 MiB a shard"
+        "io_uring has no memory (ENOMEM): raise the limit of locked memory (ulimit -l, LimitMEMLOCK=) to 1 MiB a shard"
     )]
     Memory,
     /// A filter kills whoever asks.
