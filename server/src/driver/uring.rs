@@ -5,7 +5,9 @@
 //! wait in the kernel ([`sends`]). A descriptor is closed or given away when its last operation has completed. The UDP
 //! socket of QUIC is polled through the ring, and read and written by system calls of many datagrams each.
 
+mod door;
 mod intake;
+mod memory;
 mod pool;
 pub(crate) mod probe;
 mod ring;
@@ -16,7 +18,7 @@ mod simulated;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use mio::net::UdpSocket;
 use rustix::event::{EventfdFlags, eventfd};
 use shard::ConnId;
 
+use self::door::Door;
 use self::intake::{Ask, End, IDLE_MS, Intake, Op, Received, Source};
 use self::pool::Chain;
 use self::ring::{Completion, Ring};
@@ -39,9 +42,6 @@ const COMPLETIONS_PER_TURN: usize = 1024;
 const RECEIVING_MAX: usize = 2048;
 /// Of those so many are looked at in a turn, whether they are still busy.
 const LOOKED_AT: usize = 8;
-/// Accepted connections that may wait for their turn; above it no more are accepted.
-const ACCEPTED_MAX: usize = 1024;
-
 /// What an idle connection costs beside its entry in the driver's own table.
 const _: () = assert!(size_of::<Socket>() <= 64);
 
@@ -81,20 +81,6 @@ struct Socket {
     intake: Intake,
     chain: Chain,
     fate: Fate,
-}
-
-/// Where who wants in comes from.
-#[derive(Debug, Default)]
-struct Door {
-    listener: Option<TcpListener>,
-    is_armed: bool,
-    /// This kernel accepts one at a time: the listener is polled.
-    is_polled: bool,
-    /// A poll has said that somebody waits.
-    is_ready: bool,
-    accepted: VecDeque<io::Result<OwnedFd>>,
-    /// It does not listen any more, and an operation is under way.
-    closing: Option<TcpListener>,
 }
 
 /// The interface.
@@ -358,62 +344,6 @@ impl Uring {
     }
 }
 
-impl Uring {
-    #[allow(unsafe_code)]
-    fn on_accepted(&mut self, done: Completion) {
-        let door = &mut self.door;
-        door.is_armed &= done.has_more;
-        if door.is_polled {
-            door.is_ready |= done.result > 0;
-        } else if done.result >= 0 {
-            // SAFETY: the kernel has just made this descriptor for us, and nobody else owns it.
-            door.accepted.push_back(Ok(unsafe { OwnedFd::from_raw_fd(done.result) }));
-        } else if done.result == -libc::EINVAL {
-            door.is_polled = true;
-        } else if done.result != -libc::ECANCELED {
-            door.accepted.push_back(Err(io::Error::from_raw_os_error(-done.result)));
-        }
-        if door.closing.is_some() {
-            // Whoever came too late finds it closed, as those in the kernel's queue do.
-            door.accepted.clear();
-            if !door.is_armed {
-                door.closing = None;
-            }
-            return;
-        }
-        if door.is_armed && door.accepted.len() > ACCEPTED_MAX {
-            self.cancel(ACCEPT);
-        }
-        self.events.push_back(Event::Accept);
-    }
-
-    fn arm_door(&mut self) {
-        let Some(listener) = self.door.listener.as_ref().filter(|_| !self.door.is_armed) else { return };
-        let (fd, is_polled) = (listener.as_raw_fd(), self.door.is_polled);
-        self.door.is_armed = true;
-        if is_polled {
-            self.poll(fd, READABLE, true, ACCEPT);
-        } else {
-            let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-            self.push(&opcode::AcceptMulti::new(Fd(fd)).flags(flags).build().user_data(ACCEPT));
-        }
-    }
-
-    fn accept_by_call(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let Some(listener) = self.door.listener.as_ref().filter(|_| self.door.is_ready) else {
-            return Err(ErrorKind::WouldBlock.into());
-        };
-        let accepted = listener.accept().and_then(|(stream, peer)| {
-            stream.set_nonblocking(true)?;
-            Ok((stream, peer))
-        });
-        if matches!(&accepted, Err(error) if error.kind() == ErrorKind::WouldBlock) {
-            self.door.is_ready = false;
-        }
-        accepted
-    }
-}
-
 impl Kernel for Uring {
     type Socket = u64;
 
@@ -429,28 +359,16 @@ impl Kernel for Uring {
     }
 
     fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
-        self.door.listener = Some(listener);
-        self.arm_door();
+        self.open_door(listener);
         Ok(())
     }
 
     fn stop_listening(&mut self) {
-        self.door.accepted.clear();
-        let listener = self.door.listener.take();
-        if self.door.is_armed {
-            self.door.closing = listener;
-            self.cancel(ACCEPT);
-        }
+        self.close_door();
     }
 
     fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        if let Some(accepted) = self.door.accepted.pop_front() {
-            let stream = TcpStream::from(accepted?);
-            let peer = stream.peer_addr()?;
-            return Ok((stream, peer));
-        }
-        self.arm_door();
-        self.accept_by_call()
+        self.admit_next()
     }
 
     fn watch(&mut self, socket: &mut UdpSocket) -> io::Result<()> {
@@ -593,7 +511,7 @@ impl Drop for Uring {
     fn drop(&mut self) {
         self.ring.end();
         self.ring.completions(&mut self.completions);
-        self.door.closing = self.door.listener.take();
+        self.door.shut();
         while let Some(done) = self.completions.pop_front() {
             if done.data & !NUMBER == ACCEPT {
                 self.on_accepted(done);

@@ -14,7 +14,7 @@ use super::{Entry, Sockets};
 use crate::clock::Now;
 use crate::driver::budget::{Budget, LOOK_EVERY};
 use crate::driver::kernel::{Got, Kernel, READ_BYTES, Written, Wrote};
-use crate::driver::{Setup, Told};
+use crate::driver::{Counters, Setup, Told};
 
 /// Bytes of one connection in one turn, and a read more; the rest comes in the next, after everybody else.
 const BYTES_EACH: usize = 4 * READ_BYTES;
@@ -109,14 +109,7 @@ impl<K: Kernel> Sockets<K> {
                     if let Some(source) = entry.edge.take_source() {
                         self.strangers.rename(conn, household(source));
                     }
-                    match news {
-                        None => {}
-                        Some(TlsNews::Open) => self.counters.tls_handshakes += 1,
-                        Some(TlsNews::Fault(fault)) => {
-                            self.counters.tls_faults += 1;
-                            tracing::debug!(%fault, "TLS with a client is over");
-                        }
-                    }
+                    count(&mut self.counters, news);
                     let half = entry.edge.half_bytes();
                     if half > 0 || entry.has_half {
                         entry.has_half = half > 0;
@@ -185,6 +178,18 @@ impl<K: Kernel> Sockets<K> {
         }
         entry.told_queued = if entry.is_known { waiting } else { entry.told_queued };
         self.look_after(conn, told);
+    }
+}
+
+/// What TLS says is counted; a fault has ended the connection already.
+fn count(counters: &mut Counters, news: Option<TlsNews>) {
+    match news {
+        None => {}
+        Some(TlsNews::Open) => counters.tls_handshakes += 1,
+        Some(TlsNews::Fault(fault)) => {
+            counters.tls_faults += 1;
+            tracing::debug!(%fault, "TLS with a client is over");
+        }
     }
 }
 

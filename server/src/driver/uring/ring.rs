@@ -5,12 +5,10 @@
 //! as long as the ring, is never moved, and is leaked if the kernel may still use it when the ring is dropped. Who may
 //! touch which bytes of it when is decided by [`Pool`] and [`Sends`], which are tested without a kernel.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::RawFd;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -18,6 +16,7 @@ use io_uring::types::{BufRingEntry, CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use shard::ConnId;
 
+use super::memory::Memory;
 use super::pool::{BUFFER_BYTES, BUFFERS, Chain, Piece, Pool};
 use super::sends::{AREA_BYTES, SENDS_MAX, Send, Sends};
 use crate::driver;
@@ -141,7 +140,7 @@ impl Ring {
 
     #[allow(unsafe_code)]
     fn register(&self) -> io::Result<()> {
-        let list = self.list.base.as_ptr() as u64;
+        let list = self.list.base().as_ptr() as u64;
         // SAFETY: the list is so many entries long, begins at a page, and lives as long as the ring (see the module).
         unsafe { self.ring()?.submitter().register_buf_ring_with_flags(list, BUFFERS, GROUP, 0) }
     }
@@ -285,7 +284,7 @@ impl Ring {
 
     #[allow(unsafe_code)]
     fn offer(&mut self, buffer: u16) {
-        let list = self.list.base.cast::<BufRingEntry>();
+        let list = self.list.base().cast::<BufRingEntry>();
         let start = self.received.slice(usize::from(buffer) * BUFFER_BYTES, BUFFER_BYTES).as_ptr();
         // SAFETY: the place is within the list, because BUFFERS is a power of two, and the kernel does not look at it
         // before the tail says so. The tail lies where the crate says, in the first entry, in a field that the three
@@ -346,54 +345,6 @@ fn passing(outcome: io::Result<usize>) -> io::Result<()> {
         Ok(_) | Err(Ok(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)) => Ok(()),
         Err(Ok(errno)) => Err(io::Error::from_raw_os_error(errno)),
         Err(Err(error)) => Err(error),
-    }
-}
-
-/// Whole pages, zeroed, that neither move nor shrink.
-struct Memory {
-    base: NonNull<u8>,
-    layout: Layout,
-    is_leaked: bool,
-}
-
-const PAGE_BYTES: usize = 4096;
-
-// SAFETY: it is owned memory like a box's; nothing of it belongs to a thread.
-#[allow(unsafe_code)]
-unsafe impl std::marker::Send for Memory {}
-
-impl Memory {
-    #[allow(unsafe_code)]
-    fn new(bytes: usize) -> io::Result<Self> {
-        let layout = Layout::from_size_align(bytes.max(1), PAGE_BYTES).map_err(io::Error::other)?;
-        // SAFETY: the layout is not empty.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(ErrorKind::OutOfMemory)?;
-        Ok(Self { base, layout, is_leaked: false })
-    }
-
-    /// Bytes of it, as far as it has them.
-    #[allow(unsafe_code)]
-    fn slice(&mut self, from: usize, len: usize) -> &mut [u8] {
-        let from = from.min(self.layout.size());
-        let len = len.min(self.layout.size() - from);
-        // SAFETY: the range is within what was allocated, it was zeroed, and `self` is borrowed as long as the slice lives.
-        // The kernel touches it only while `Pool` says that a buffer is the kernel's, and reads it only while `Sends` says
-        // that a send is under way: nobody asks for those ranges then but for their address.
-        unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().add(from), len) }
-    }
-
-    fn leak(&mut self) {
-        self.is_leaked = true;
-    }
-}
-
-impl Drop for Memory {
-    #[allow(unsafe_code)]
-    fn drop(&mut self) {
-        if !self.is_leaked {
-            // SAFETY: it was allocated with this layout, and only once freed.
-            unsafe { dealloc(self.base.as_ptr(), self.layout) };
-        }
     }
 }
 
