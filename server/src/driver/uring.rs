@@ -428,10 +428,16 @@ impl Kernel for Uring {
         }
         let has_work = !self.completions.is_empty() || !self.events.is_empty();
         self.ring.wait(if has_work { Some(Duration::ZERO) } else { timeout })?;
-        while self.ring.completions(&mut self.completions) && self.completions.len() < COMPLETIONS_PER_TURN {
+        let mut had = None;
+        loop {
+            let says_more = self.ring.completions(&mut self.completions);
+            let has = self.completions.len();
+            if !is_worth_asking(says_more, had, has) {
+                return Ok(());
+            }
+            had = Some(has);
             self.ring.submit()?;
         }
-        Ok(())
     }
 
     fn next_event(&mut self, now_ms: u64) -> Option<Event> {
@@ -520,6 +526,13 @@ impl Drop for Uring {
     }
 }
 
+/// Whether the kernel is to be asked again in this turn, when it says that there is more; `had` before it was asked last. It sets
+/// that word after it has queued the work, so that another processor may have done the work in between and the word is left:
+/// who believed it would ask for ever, until something else happens.
+fn is_worth_asking(says_more: bool, had: Option<usize>, has: usize) -> bool {
+    says_more && had.is_none_or(|had| has > had) && has < COMPLETIONS_PER_TURN
+}
+
 fn data_of(op: Op) -> u64 {
     match op {
         Op::Poll => POLL,
@@ -530,4 +543,21 @@ fn data_of(op: Op) -> u64 {
 
 fn ready(conn: ConnId, is_readable: bool, is_writable: bool, is_ended: bool) -> Event {
     Event::Ready { conn, is_readable, is_writable, is_ended }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_says_there_is_more_and_brings_nothing_is_not_asked_for_ever() {
+        assert!(!is_worth_asking(false, None, 0));
+        assert!(is_worth_asking(true, None, 0));
+        assert!(
+            !is_worth_asking(true, Some(0), 0),
+            "the word was stale: found as a shard that stood for 120 s"
+        );
+        assert!(is_worth_asking(true, Some(3), 20));
+        assert!(!is_worth_asking(true, Some(0), COMPLETIONS_PER_TURN), "the rest is for the next turn");
+    }
 }
