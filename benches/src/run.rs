@@ -7,6 +7,7 @@
 mod before;
 mod bytes;
 pub mod disk;
+mod drivers;
 mod durable;
 mod enemies;
 mod flat;

@@ -70,6 +70,9 @@ pub enum BootError {
     /// One of certificate and key is missing.
     #[error("tls_cert and tls_key are set together, or neither")]
     HalfCertificate,
+    /// io_uring is wanted and nothing else.
+    #[error("io = \"uring\": {0}; \"auto\" goes by epoll then")]
+    NoRing(#[from] driver::NoRing),
     /// No thread, no descriptor, no random bytes.
     #[error("{what}: {error}")]
     System {
@@ -132,6 +135,7 @@ impl Node {
         keys: &[Key],
         events: &Sender<Event>,
     ) -> Result<Self, BootError> {
+        let io = driver::choose(config.io)?;
         let placement = placement(config)?;
         let chat = chat_port(config)?;
         let Secured { certificates, tls, quic, face } =
@@ -166,6 +170,7 @@ impl Node {
         shares.tell(config, placement.shards());
         let plan = Plan {
             config,
+            io,
             placement,
             states: data.states()?,
             data: &data,
@@ -308,6 +313,7 @@ impl Node {
 /// What all shards are made from.
 struct Plan<'a> {
     config: &'a Config,
+    io: driver::Io,
     placement: Placement,
     states: Vec<BayState>,
     data: &'a Arc<Store>,
@@ -355,6 +361,7 @@ impl Plan<'_> {
             quic,
             limits: driver_limits,
             door: self.door(),
+            io: self.io,
             cached: Box::new(move |query| {
                 let answer = cached(&data, query);
                 if let Some(Err(fault)) = &answer {

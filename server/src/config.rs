@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::driver::Io;
 use crate::logging::{Format, Wanted};
 use crate::spans::export::Endpoint;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub chat_url: Option<String>,
     /// Shards; `None`: as many as cores.
     pub shards: Option<u16>,
+    /// What is beneath the sockets of devices.
+    pub io: Io,
     /// Where messages are kept.
     pub store: StoreKind,
     /// Whether shards are pinned to cores.
@@ -181,6 +184,7 @@ impl Default for Config {
             insecure: false,
             chat_url: None,
             shards: None,
+            io: Io::Epoll,
             store: StoreKind::Rocks,
             pin: Pin::Auto,
             watchdog_ms: 10_000,

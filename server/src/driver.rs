@@ -2,15 +2,21 @@
 //! each, and knows nothing of what frames mean.
 //!
 //! One call of [`Driver::poll`] a turn brings inputs; transmits and closes are queued; one [`Driver::flush`] a turn
-//! writes each touched connection. There is one driver now, [`epoll::Epoll`]; io_uring would be its sibling.
+//! writes each touched connection. There is one set of rules, [`Sockets`], and two kernel interfaces beneath it:
+//! [`epoll::Epoll`] and [`uring::Uring`].
 
 pub(crate) mod budget;
 pub mod epoll;
+pub mod kernel;
+mod sockets;
 mod timers;
 mod udp;
+pub mod uring;
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +30,11 @@ use crate::clock::Now;
 use crate::handover::Parcel;
 use crate::mesh::Bell;
 
-pub(crate) use epoll::BACKLOG;
+pub(crate) use sockets::BACKLOG;
+pub use sockets::Sockets;
 pub use udp::{Group, Quic, reserve as reserve_quic};
 pub(crate) use udp::{SOCKET_BYTES, is_quic};
+pub use uring::probe::NoRing;
 
 /// What the operator set for the connections of one shard, with the documented defaults.
 #[derive(Clone, Debug)]
@@ -71,13 +79,54 @@ pub struct Reserved {
 /// # Errors
 /// Of the kernel: in use, not ours, not allowed.
 pub fn reserve(address: SocketAddr) -> io::Result<Reserved> {
-    let probe = epoll::bind(address, false)?;
+    let probe = sockets::bind(address, false)?;
     // Nobody can listen on a port that is bound: listening is what shows whether it is free.
     probe.listen(1)?;
     let address = probe.local_addr()?.as_socket().unwrap_or(address);
     drop(probe);
-    let socket = epoll::bind(address, true)?;
+    let socket = sockets::bind(address, true)?;
     Ok(Reserved { address, socket })
+}
+
+/// What is beneath the drivers of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Io {
+    /// epoll, which is always there.
+    Epoll,
+    /// io_uring, or no start.
+    Uring,
+    /// io_uring where it is allowed, else epoll.
+    Auto,
+}
+
+/// What `maru probe-io` does: ends well where io_uring can be used.
+///
+/// # Errors
+/// What is missing.
+pub fn probe_io() -> Result<ExitCode, Box<dyn Error>> {
+    uring::probe::probe()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks whether what the operator wants can be had.
+///
+/// # Errors
+/// io_uring is wanted and nothing else, and cannot be used.
+pub fn choose(io: Io) -> Result<Io, NoRing> {
+    if io == Io::Epoll {
+        return Ok(io);
+    }
+    match (uring::probe::probe_safely(), io) {
+        (Err(why), Io::Uring) => Err(why),
+        (Err(why), _) => {
+            tracing::warn!(%why, "sockets go by epoll");
+            Ok(Io::Epoll)
+        }
+        (Ok(()), _) => {
+            tracing::info!("sockets go by io_uring");
+            Ok(io)
+        }
+    }
 }
 
 /// What a driver is made of.
@@ -174,6 +223,29 @@ pub struct Counters {
     pub unauthenticated_now: u64,
     /// What QUIC has of all this, and what only QUIC has.
     pub quic: edge::quic::Counters,
+    /// What only io_uring has.
+    pub ring: Ring,
+}
+
+/// Counters of an io_uring; all are 0 over epoll.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ring {
+    /// Whether there is one: 1.
+    pub rings_now: u64,
+    /// System calls that submitted, waited or both.
+    pub enters: u64,
+    /// Operations submitted.
+    pub submissions: u64,
+    /// Completions taken.
+    pub completions: u64,
+    /// Times that the queue of completions was full and the kernel kept some back.
+    pub overflows: u64,
+    /// Receives that ended because no buffer was free; their connections are read by system calls for a while.
+    pub buffers_short: u64,
+    /// Connections with a receive armed.
+    pub receiving_now: u64,
+    /// Receive buffers whose bytes were not read yet.
+    pub held_now: u64,
 }
 
 /// The syscalls of one shard. A connection that does not exist any more is silently none of its business.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use server::{admin, chat, logging, manual, owner, serve};
+use server::{admin, chat, driver, logging, manual, owner, serve};
 
 /// Maru, the open floor where everyone gathers to talk.
 #[derive(Parser)]
@@ -25,6 +25,9 @@ enum Verb {
     Completions(manual::Completions),
     /// Write man pages.
     Man(manual::Pages),
+    /// Say whether io_uring can be used: what `serve` asks where a filter may kill whoever tries.
+    #[command(hide = true)]
+    ProbeIo,
 }
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Verb::Admin(flags) => admin::run(&flags),
         Verb::Completions(wanted) => manual::completions(Line::command(), &wanted),
         Verb::Man(wanted) => manual::pages(Line::command(), &wanted),
+        Verb::ProbeIo => driver::probe_io(),
     };
     outcome.unwrap_or_else(|error| {
         // Whoever read our output has seen enough (`| head`).

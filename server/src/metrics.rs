@@ -100,8 +100,19 @@ const COUNTERS: &[Row] = &[
     ("maru_peer_faults_total", "Connections closed for a fault of the peer.", |r| r.driver.peer_faults),
     ("maru_bytes_read_total", "Bytes read from connections.", |r| r.driver.bytes_read),
     ("maru_bytes_written_total", "Bytes written to connections.", |r| r.driver.bytes_written),
-    ("maru_read_calls_total", "Read system calls.", |r| r.driver.reads),
-    ("maru_write_calls_total", "Write system calls.", |r| r.driver.writes),
+    ("maru_read_calls_total", "Reads: system calls, or buffers that io_uring filled.", |r| r.driver.reads),
+    ("maru_write_calls_total", "Writes: system calls, or sends by io_uring.", |r| r.driver.writes),
+    ("maru_ring_enters_total", "System calls of io_uring that submitted or waited.", |r| {
+        r.driver.ring.enters
+    }),
+    ("maru_ring_submissions_total", "Operations submitted to io_uring.", |r| r.driver.ring.submissions),
+    ("maru_ring_completions_total", "Completions of io_uring.", |r| r.driver.ring.completions),
+    ("maru_ring_overflows_total", "Times that completions did not fit into their queue.", |r| {
+        r.driver.ring.overflows
+    }),
+    ("maru_ring_buffers_short_total", "Receives of io_uring that ended for want of a buffer.", |r| {
+        r.driver.ring.buffers_short
+    }),
     ("maru_quic_datagrams_total", "QUIC datagrams that came.", |r| r.driver.quic.datagrams),
     ("maru_quic_dropped_total", "Of them, those of no connection, without an answer.", |r| {
         r.driver.quic.dropped
@@ -151,6 +162,11 @@ const GAUGES: &[Row] = &[
         r.core.reads_resting_now
     }),
     ("maru_half_bytes", "Bytes of messages that came in part.", |r| r.driver.half_bytes_now),
+    ("maru_ring", "1: this shard's sockets go by io_uring; 0: by epoll.", |r| r.driver.ring.rings_now),
+    ("maru_ring_receiving", "Connections with a receive armed.", |r| r.driver.ring.receiving_now),
+    ("maru_ring_buffers_held", "Receive buffers of io_uring whose bytes were not read yet, of 1024.", |r| {
+        r.driver.ring.held_now
+    }),
     ("maru_posts_waiting", "Posts that wait for the shard.", |r| r.posts_waiting_now),
 ];
 

@@ -17,7 +17,7 @@ use shard::{Effect, Fault, GuestId, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
 use crate::driver::budget::{LOOK_EVERY, TIME_PER_TURN};
-use crate::driver::{self, Driver, Setup, Told, epoll::Epoll};
+use crate::driver::{self, Driver, Io, Setup, Sockets, Told, epoll::Epoll, kernel::Kernel, uring::Uring};
 use crate::handover::Parcel;
 use crate::latency::{Latency, Stopwatch};
 use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply, Visitor};
@@ -130,6 +130,8 @@ pub struct ShardThread {
     pub limits: driver::Limits,
     /// Who may come in.
     pub door: Arc<driver::Door>,
+    /// What is beneath the driver, from [`driver::choose`].
+    pub io: Io,
     /// Asked first.
     pub cached: Cached,
     /// Gives a batch to the store.
@@ -159,7 +161,7 @@ impl ShardThread {
     /// Runs the shard on this thread until [`Post::Stop`].
     ///
     /// # Errors
-    /// Of the kernel: no epoll, no listener. The process should end.
+    /// Of the kernel: no epoll or ring, no listener. The process should end.
     pub fn run(self) -> io::Result<()> {
         let core = Shard::new(self.config.clone());
         self.run_with(core)
@@ -175,6 +177,22 @@ impl ShardThread {
             set.set(processor);
             let _ = rustix::thread::sched_setaffinity(None, &set);
         }
+        let shard = self.config.shard;
+        // A ring belongs to the thread that made it.
+        match (self.io, (self.io != Io::Epoll).then(Uring::new)) {
+            (_, Some(Ok(ring))) => self.run_over(ring, core),
+            (Io::Uring, Some(Err(error))) => Err(error),
+            (_, failed) => {
+                if let Some(Err(error)) = failed {
+                    tracing::warn!(%shard, %error, "this shard has no io_uring, and goes by epoll");
+                }
+                self.run_over(Epoll::new()?, core)
+            }
+        }
+    }
+
+    /// The same over an interface of the kernel.
+    fn run_over(self, kernel: impl Kernel, core: impl Core) -> io::Result<()> {
         let setup = Setup {
             shard: self.config.shard,
             placement: self.config.placement,
@@ -184,7 +202,7 @@ impl ShardThread {
             door: self.door.clone(),
         };
         let clock = Clock::start();
-        let mut driver = Epoll::new(setup)?;
+        let mut driver = Sockets::new(setup, kernel);
         if let Some(quic) = self.quic {
             driver.add_quic(quic, clock.now())?;
         }

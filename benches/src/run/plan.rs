@@ -3,12 +3,13 @@
 use super::part::{Figures, Part};
 use super::{Order, Outcome};
 use super::{
-    before, bytes, durable, enemies, flat, groups, half, history, idle, light, page, quic, relays, shards,
-    stall, storm,
+    before, bytes, drivers, durable, enemies, flat, groups, half, history, idle, light, page, quic, relays,
+    shards, stall, storm,
 };
 
 const PARTS: &[&Part] = &[
     &relays::PART,
+    &drivers::PART,
     &durable::PART,
     &half::PART,
     &light::PART,

@@ -41,6 +41,13 @@ impl Kind {
     }
 }
 
+/// What is beneath Maru's sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Io {
+    Epoll,
+    Uring,
+}
+
 /// What Maru is told beside where its data is.
 type Flags = &'static [&'static str];
 
@@ -60,6 +67,31 @@ impl Server {
     pub(super) fn start(order: &Order, kind: Kind, users: u32) -> Outcome<Self> {
         let flags = &["--frames-per-s", "1000000", "--frames-burst", "1000000", "--user-mib-per-h", "0"];
         Self::start_with(order, kind, (users, 1), flags)
+    }
+
+    /// The same over this interface of the kernel, whatever is the default.
+    pub(super) fn start_over(order: &Order, kind: Kind, users: u32, io: Io) -> Outcome<Self> {
+        const EPOLL: Flags = &[
+            "--frames-per-s",
+            "1000000",
+            "--frames-burst",
+            "1000000",
+            "--user-mib-per-h",
+            "0",
+            "--io",
+            "epoll",
+        ];
+        const URING: Flags = &[
+            "--frames-per-s",
+            "1000000",
+            "--frames-burst",
+            "1000000",
+            "--user-mib-per-h",
+            "0",
+            "--io",
+            "uring",
+        ];
+        Self::start_with(order, kind, (users, 1), if io == Io::Epoll { EPOLL } else { URING })
     }
 
     /// The same with so many devices each, and with the limits that an operator has who set none but these flags.

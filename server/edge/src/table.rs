@@ -53,6 +53,17 @@ impl<T> Table<T> {
         Some(u64::from(place.generation) << 32 | u64::from(index))
     }
 
+    /// The number that the next [`Self::insert`] gives; `None` when it will fail.
+    #[must_use]
+    pub fn next_number(&self) -> Option<u64> {
+        let index = match self.free.last() {
+            Some(index) => *index,
+            None => u32::try_from(self.places.len()).ok().filter(|index| *index < u32::MAX)?,
+        };
+        let generation = self.places.get(index as usize).map_or(0, |place| place.generation);
+        Some(u64::from(generation) << 32 | u64::from(index))
+    }
+
     fn place(&self, number: u64) -> Option<usize> {
         let index = usize::try_from(number & u64::from(u32::MAX)).ok()?;
         let place = self.places.get(index)?;
@@ -93,10 +104,14 @@ mod tests {
     #[test]
     fn a_number_is_never_used_again() {
         let mut table = Table::default();
+        let foretold = table.next_number();
         let first = table.insert(Box::new('a')).unwrap();
+        assert_eq!(foretold, Some(first));
         let second = table.insert(Box::new('b')).unwrap();
         assert_eq!(table.remove(first).as_deref(), Some(&'a'));
+        let foretold = table.next_number();
         let third = table.insert(Box::new('c')).unwrap();
+        assert_eq!(foretold, Some(third));
         assert_eq!(table.get(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!((table.get(second), table.get(third), table.len()), (Some(&'b'), Some(&'c'), 2));

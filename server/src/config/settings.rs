@@ -8,6 +8,7 @@ use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
+use crate::driver::Io;
 use crate::latency::SAMPLED_ONE_IN;
 use crate::logging::Format;
 use crate::spans::export::Endpoint;
@@ -201,6 +202,13 @@ settings! {
         |config, text| config.access.limits.issuer_users_per_h => number(text, 1, 1_000_000);
     "shards", "N", "Threads that own users and channels [auto: cores]", "1 to 64, or auto",
         |config, text| config.shards => or_auto(text, |text| number(text, 1, SHARDS_MAX));
+    "io", "HOW", "What is beneath the sockets of devices; auto: io_uring where it is allowed, else epoll [epoll]", "epoll, uring or auto",
+        |config, text| config.io => match text {
+            "epoll" => Some(Io::Epoll),
+            "uring" => Some(Io::Uring),
+            "auto" => Some(Io::Auto),
+            _ => None,
+        };
     "store", "KIND", "memory keeps nothing after the end and acks what is not durable: for benches only [rocks]",
         "rocks or memory",
         |config, text| config.store => StoreKind::parse(text);

@@ -1,314 +1,62 @@
-//! The epoll driver (mio), edge-triggered: each descriptor is registered once, and what the kernel still holds when a
-//! connection's share of a turn is used up is remembered here instead of asked for again.
+//! epoll (mio), edge-triggered: each descriptor is registered once, for both directions.
 
-mod accept;
-mod socket;
-mod strangers;
-mod transfer;
-
-pub(crate) use socket::BACKLOG;
-pub(super) use socket::bind;
-
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use edge::tls::Scratch;
-use edge::{Carrier, Halves, Moment, Table};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Token, Waker};
-use protocol::hello::Hello;
-use protocol::{CloseCode, Rejects};
-use shard::{ConnId, Input};
+use shard::ConnId;
 
-use self::strangers::Strangers;
-use self::transfer::sink;
-use super::timers::Timers;
-use super::udp::{Udp, is_quic};
-use super::{Counters, Driver, Quic, Setup, Told};
-use crate::clock::Now;
-use crate::handover::Parcel;
+use super::kernel::{Event, Got, Kernel, READ_BYTES, Wrote};
 use crate::mesh::Bell;
 
-/// The one read buffer of a thread.
-const READ_BYTES: usize = 64 * 1024;
 /// Kernel events taken in one turn.
 const EVENTS_PER_TURN: usize = 1024;
 
 const LISTENER: Token = Token(usize::MAX);
 const BELL: Token = Token(usize::MAX - 1);
 const UDP: Token = Token(usize::MAX - 2);
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// One connection.
-#[derive(Debug)]
-struct Entry {
-    stream: TcpStream,
-    edge: Carrier,
-    /// The core has been told Hello and not yet Closed.
-    is_known: bool,
-    /// The core asked for the close and is told Closed at the end of it.
-    core_closes: bool,
-    counts_as_unauthenticated: bool,
-    is_paused: bool,
-    /// The kernel may hold bytes that were not read.
-    is_readable: bool,
-    /// The kernel has said that the peer ends: read until there is nothing.
-    peer_ends: bool,
-    /// The kernel took everything so far.
-    is_writable: bool,
-    is_in_readers: bool,
-    is_dirty: bool,
-    is_shut: bool,
-    /// Its close is in the counters.
-    is_close_counted: bool,
-    /// It stands in `halves`.
-    has_half: bool,
-    /// The deadline for which it stands in a timer queue.
-    timer_ms: u64,
-    /// What the core was told to be waiting.
-    told_queued: u32,
-}
-
-/// Of an idle plain connection this is all that the driver and the edge hold, besides 16 bytes in the table.
-const _: () = assert!(size_of::<Entry>() <= 224);
-
-/// The driver.
+/// The interface.
 #[derive(Debug)]
 pub struct Epoll {
-    setup: Setup,
     poll: Poll,
     events: Events,
-    waker: std::sync::Arc<Waker>,
+    /// Those of this turn, last first.
+    ready: Vec<mio::event::Event>,
+    waker: Arc<Waker>,
     listener: Option<TcpListener>,
-    /// Nobody new is let in, and those who are in are served to the end.
-    is_draining: bool,
-    /// The kernel may hold connections that were not accepted.
-    may_accept: bool,
-    /// Not before this time; 0 for any.
-    accept_again_ms: u64,
-    udp: Option<Udp>,
-    table: Table<Entry>,
-    /// Those that have not said Hello.
-    strangers: Strangers,
-    /// Those with unread bytes that had their share of the last turn.
-    readers: VecDeque<ConnId>,
-    /// Not everybody was looked at in the last turn.
-    was_cut: bool,
-    /// Those in the middle of a message.
-    halves: Halves<ConnId>,
-    /// Those to look at in the next flush.
-    dirty: Vec<ConnId>,
-    hello_timers: Timers,
-    close_timers: Timers,
     buffer: Box<[u8]>,
-    /// What TLS needs beside it.
-    scratch: Scratch,
-    counters: Counters,
 }
 
 impl Epoll {
-    /// A driver without connections that does not listen yet.
+    /// Without sockets.
     ///
     /// # Errors
     /// Of the kernel, when there is no descriptor for epoll or its eventfd.
-    pub fn new(setup: Setup) -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = std::sync::Arc::new(Waker::new(poll.registry(), BELL)?);
+        let waker = Arc::new(Waker::new(poll.registry(), BELL)?);
         Ok(Self {
-            halves: Halves::new(setup.limits.half_bytes_max),
-            setup,
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
+            ready: Vec::new(),
             waker,
             listener: None,
-            is_draining: false,
-            may_accept: false,
-            accept_again_ms: 0,
-            udp: None,
-            table: Table::default(),
-            strangers: Strangers::default(),
-            readers: VecDeque::new(),
-            was_cut: false,
-            dirty: Vec::new(),
-            hello_timers: Timers::default(),
-            close_timers: Timers::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            scratch: Scratch::default(),
-            counters: Counters::default(),
         })
     }
-
-    /// Gives the driver its QUIC socket; it is read once the driver listens.
-    ///
-    /// # Errors
-    /// Of the kernel.
-    pub fn add_quic(&mut self, quic: Quic, now: Now) -> io::Result<()> {
-        self.udp = Some(Udp::new(&self.setup, quic, now)?);
-        Ok(())
-    }
-
-    fn moment(setup: &Setup, now: Now) -> Moment<'_> {
-        Moment {
-            now_ms: now.tick.0,
-            wall_ms: now.wall_ms,
-            close_ms: setup.limits.close_ms,
-            keys: &setup.keys,
-            rules: &setup.door.rules,
-        }
-    }
-
-    /// Hands a connection over whose user's home is another shard.
-    fn give_away(&mut self, conn: ConnId, hello: Hello, told: &mut Vec<Told>) {
-        let Some(mut entry) = self.forget(conn) else { return };
-        self.counters.hellos += 1;
-        self.counters.handed_over += 1;
-        if self.poll.registry().deregister(&mut entry.stream).is_err() {
-            return;
-        }
-        let Entry { stream, edge, .. } = *entry;
-        let parcel = Box::new(Parcel { stream: socket::into_std(stream), edge, hello });
-        told.push(Told::Away { home: self.setup.placement.user_home(hello.user), parcel });
-    }
-
-    /// Looks at a connection after anything happened to it: its standing, its timers, its end.
-    fn look_after(&mut self, conn: ConnId, told: &mut Vec<Told>) {
-        let Some(entry) = self.table.get_mut(conn.0) else { return };
-        let edge = &entry.edge;
-        if let Some(code) = edge.close_code()
-            && !entry.is_close_counted
-        {
-            entry.is_close_counted = true;
-            self.counters.closes.add(code);
-        }
-        if entry.counts_as_unauthenticated && !edge.is_unauthenticated() {
-            entry.counts_as_unauthenticated = false;
-            self.strangers.remove(conn);
-            if edge.is_live() {
-                self.counters.hellos += 1;
-            } else if edge.is_refused() {
-                self.counters.upgrades_refused += 1;
-            } else if edge.is_unannounced() {
-                self.counters.unannounced += 1;
-            } else if edge.close_code() == Some(CloseCode::HelloTimeout) {
-                self.counters.hello_timeouts += 1;
-            }
-        }
-        if !edge.is_live() && !entry.core_closes {
-            if edge.close_code().is_some_and(|code| code != CloseCode::Normal) && entry.is_known {
-                self.counters.peer_faults += 1;
-            }
-            if entry.is_known {
-                // Nothing more can come from it, and nothing more reach it: the core need not wait for the farewell.
-                entry.is_known = false;
-                told.push(Told::Input(Input::Closed { conn }));
-            }
-        }
-        if edge.is_finished() {
-            if let Some(entry) = self.forget(conn)
-                && entry.is_known
-            {
-                told.push(Told::Input(Input::Closed { conn }));
-            }
-            return;
-        }
-        if let Some(deadline_ms) = edge.next_deadline()
-            && deadline_ms != entry.timer_ms
-        {
-            entry.timer_ms = deadline_ms;
-            self.close_timers.push(deadline_ms, conn);
-        }
-        if edge.is_written_out() && !entry.is_shut {
-            entry.is_shut = true;
-            let _ = entry.stream.shutdown(Shutdown::Write);
-        }
-        if entry.is_readable && !entry.is_paused && !entry.is_in_readers {
-            entry.is_in_readers = true;
-            self.readers.push_back(conn);
-        }
-        if edge.has_output() && entry.is_writable {
-            self.touch(conn);
-        }
-    }
-
-    fn touch(&mut self, conn: ConnId) {
-        if let Some(entry) = self.table.get_mut(conn.0)
-            && !entry.is_dirty
-        {
-            entry.is_dirty = true;
-            self.dirty.push(conn);
-        }
-    }
-
-    /// Both carriers have one bound for half messages.
-    fn share_halves(&mut self) {
-        if let Some(udp) = &mut self.udp {
-            let other = udp.share_halves(self.halves.share());
-            self.halves.set_other(other);
-        }
-    }
-
-    fn on_deadlines(&mut self, now: Now, told: &mut Vec<Told>) {
-        let due = |timers: &mut Timers| timers.pop_due(now.tick.0);
-        while let Some(conn) = due(&mut self.hello_timers).or_else(|| due(&mut self.close_timers)) {
-            let moment = Self::moment(&self.setup, now);
-            if let Some(entry) = self.table.get_mut(conn.0) {
-                let waited = entry.edge.is_unauthenticated();
-                entry.edge.on_deadline(&moment);
-                if waited && entry.edge.is_finished() {
-                    self.counters.hello_timeouts += 1;
-                }
-                self.look_after(conn, told);
-            }
-        }
-    }
-
-    /// Takes what the kernel told. Only flags are set here: reading comes after, in order.
-    fn on_events(&mut self) {
-        for event in &self.events {
-            match event.token() {
-                BELL => {}
-                LISTENER => self.may_accept = true,
-                UDP => {
-                    if let Some(udp) = &mut self.udp {
-                        udp.on_event(event);
-                    }
-                }
-                Token(number) => {
-                    let conn = ConnId(number as u64);
-                    let Some(entry) = self.table.get_mut(conn.0) else { continue };
-                    entry.peer_ends |= event.is_read_closed() || event.is_error();
-                    entry.is_readable |= event.is_readable() || entry.peer_ends;
-                    if entry.is_readable && !entry.is_in_readers && !entry.is_paused {
-                        entry.is_in_readers = true;
-                        self.readers.push_back(conn);
-                    }
-                    if event.is_writable() {
-                        entry.is_writable = true;
-                        if entry.edge.has_output() && !entry.is_dirty {
-                            entry.is_dirty = true;
-                            self.dirty.push(conn);
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
-impl Epoll {
-    /// Frames that the edge refused, of both transports.
-    fn rejects(&self) -> Rejects {
-        let mut rejects = self.counters.rejects;
-        if let Some(udp) = &self.udp {
-            rejects.join(&udp.rejects);
-        }
-        rejects
-    }
-}
+impl Kernel for Epoll {
+    type Socket = TcpStream;
 
-impl Driver for Epoll {
+    const READS_PER_TURN: u32 = 4;
+
     fn bell(&self) -> io::Result<Bell> {
         let waker = self.waker.clone();
         Ok(Box::new(move || {
@@ -317,216 +65,87 @@ impl Driver for Epoll {
         }))
     }
 
-    fn take_keys(&mut self, keys: std::sync::Arc<[protocol::token::Key]>) {
-        self.setup.keys = keys;
+    fn listen(&mut self, listener: std::net::TcpListener) -> io::Result<()> {
+        let listener = self.listener.insert(TcpListener::from_std(listener));
+        self.poll.registry().register(listener, LISTENER, Interest::READABLE)
     }
 
-    fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
-        let mut listener = socket::listen(address)?;
-        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let address = listener.local_addr()?;
-        self.listener = Some(listener);
-        if let Some(udp) = &mut self.udp {
-            udp.register(self.poll.registry(), UDP)?;
-        }
-        self.may_accept = true;
-        Ok(address)
-    }
-
-    fn stop_listening(&mut self, now: Now, told: &mut Vec<Told>) {
+    fn stop_listening(&mut self) {
         self.listener = None;
-        self.is_draining = true;
-        self.may_accept = false;
-        let moment = Self::moment(&self.setup, now);
-        if let Some(udp) = &mut self.udp {
-            udp.stop(&moment, now, told);
-        }
-        while let Some(conn) = self.hello_timers.pop() {
-            let Some(entry) = self.table.get_mut(conn.0) else { continue };
-            if entry.counts_as_unauthenticated {
-                entry.edge.close(&moment, CloseCode::GoingAway);
-                if !entry.is_dirty {
-                    entry.is_dirty = true;
-                    self.dirty.push(conn);
-                }
-            }
-        }
     }
 
-    fn poll(
-        &mut self,
-        timeout: Option<Duration>,
-        clock: &mut dyn FnMut() -> Now,
-        told: &mut Vec<Told>,
-    ) -> io::Result<()> {
-        // Where store and shard share a processor, what is durable must be told before the next share of a burst is read.
-        if std::mem::take(&mut self.was_cut) {
-            std::thread::yield_now();
-        }
+    fn accept(&mut self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        let Some(listener) = &self.listener else { return Err(ErrorKind::WouldBlock.into()) };
+        let (stream, peer) = listener.accept()?;
+        Ok((into_std(stream), peer))
+    }
+
+    fn watch(&mut self, socket: &mut UdpSocket) -> io::Result<()> {
+        self.poll.registry().register(socket, UDP, BOTH)
+    }
+
+    fn open(&mut self, conn: ConnId, stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        let token = usize::try_from(conn.0).map(Token).map_err(io::Error::other)?;
+        let mut stream = TcpStream::from_std(stream);
+        self.poll.registry().register(&mut stream, token, BOTH)?;
+        Ok(stream)
+    }
+
+    fn shut(&mut self, socket: &TcpStream) {
+        let _ = socket.shutdown(Shutdown::Write);
+    }
+
+    /// Dropping it closes it, which also ends its registration.
+    fn close(&mut self, socket: TcpStream) {
+        drop(socket);
+    }
+
+    fn leave(&mut self, _conn: ConnId, mut socket: TcpStream) -> io::Result<Option<std::net::TcpStream>> {
+        self.poll.registry().deregister(&mut socket)?;
+        Ok(Some(into_std(socket)))
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.ready.clear();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        let now = clock();
-        self.on_events();
-        self.accept(now);
-        self.share_halves();
-        self.make_room(now, told);
-        let mut is_cut = self.read_all(now, clock, told);
-        self.share_halves();
-        self.on_deadlines(now, told);
-        if let (Some(udp), true) = (&mut self.udp, self.listener.is_some() || self.is_draining) {
-            let moment = Self::moment(&self.setup, now);
-            is_cut |= udp.read(&moment, now, clock, told);
-            udp.on_deadlines(&moment, now, told);
-            self.share_halves();
-        }
-        self.was_cut = is_cut;
-        self.counters.turns_cut += u64::from(is_cut);
+        self.ready.extend(self.events.iter().cloned());
+        self.ready.reverse();
         Ok(())
     }
 
-    fn take_over(&mut self, now: Now, parcel: Parcel, told: &mut Vec<Told>) {
-        let Parcel { stream, edge, hello } = parcel;
-        if self.table.len() >= self.setup.limits.connections_max && !self.evict() {
-            self.counters.refused_full += 1;
-            return;
-        }
-        let Some(conn) = self.register(TcpStream::from_std(stream), edge) else { return };
-        self.counters.taken_over += 1;
-        told.push(Told::Input(Input::Hello { conn, hello }));
-        let moment = Self::moment(&self.setup, now);
-        if let Some(entry) = self.table.get_mut(conn.0) {
-            entry.is_known = true;
-            // A second Hello is refused by the edge, so nothing can go away from here.
-            let mut away = None;
-            let mut sink =
-                sink(&self.setup, conn, &mut entry.is_known, (&mut away, told), &mut self.counters.rejects);
-            entry.edge.resume(&moment, &mut sink);
-            let half = entry.edge.half_bytes();
-            if half > 0 {
-                entry.has_half = true;
-                self.halves.set(conn, half, 0, now.tick.0);
-            }
-        }
-        self.look_after(conn, told);
-    }
-
-    fn transmit(&mut self, conn: ConnId, frames: Bytes) {
-        if is_quic(conn) {
-            if let Some(udp) = &mut self.udp {
-                udp.transmit(conn, frames);
-            }
-            return;
-        }
-        if let Some(entry) = self.table.get_mut(conn.0) {
-            entry.edge.transmit(frames);
-            self.touch(conn);
+    fn next_event(&mut self, _now_ms: u64) -> Option<Event> {
+        loop {
+            let event = self.ready.pop()?;
+            let (is_readable, is_writable) = (event.is_readable(), event.is_writable());
+            return Some(match event.token() {
+                BELL => continue,
+                LISTENER => Event::Accept,
+                UDP => Event::Udp { is_readable, is_writable },
+                Token(number) => Event::Ready {
+                    conn: ConnId(number as u64),
+                    is_readable,
+                    is_writable,
+                    is_ended: event.is_read_closed() || event.is_error(),
+                },
+            });
         }
     }
 
-    fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>) {
-        let moment = Self::moment(&self.setup, now);
-        if is_quic(conn) {
-            if let Some(udp) = &mut self.udp {
-                udp.close(&moment, now, conn, code, told);
-            }
-            return;
-        }
-        if let Some(entry) = self.table.get_mut(conn.0) {
-            entry.core_closes = entry.is_known;
-            entry.is_paused = false;
-            entry.edge.close(&moment, code);
-            self.touch(conn);
-        }
+    fn read(&mut self, socket: &mut TcpStream, limit: usize) -> io::Result<Got<'_>> {
+        let len = socket.read(self.buffer.get_mut(..limit).unwrap_or_default())?;
+        // A short read has emptied the kernel's queue.
+        Ok(Got { bytes: self.buffer.get_mut(..len).unwrap_or_default(), has_more: len == limit })
     }
 
-    fn pause(&mut self, conn: ConnId) {
-        if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
-            udp.pause(conn);
-        }
-        if let Some(entry) = self.table.get_mut(conn.0) {
-            entry.is_paused = true;
-            self.halves.pause(conn);
-        }
+    fn write(&mut self, _conn: ConnId, socket: &mut TcpStream, slices: &[IoSlice<'_>]) -> Wrote {
+        Wrote::Now(socket.write_vectored(slices))
     }
+}
 
-    fn resume(&mut self, now: Now, conn: ConnId, told: &mut Vec<Told>) {
-        if let (true, Some(udp)) = (is_quic(conn), &mut self.udp) {
-            udp.resume(&Self::moment(&self.setup, now), now, conn, told);
-        }
-        if let Some(entry) = self.table.get_mut(conn.0) {
-            entry.is_paused = false;
-            self.halves.resume(conn, now.tick.0);
-            if entry.is_readable && !entry.is_in_readers {
-                entry.is_in_readers = true;
-                self.readers.push_back(conn);
-            }
-        }
-    }
-
-    fn flush(&mut self, now: Now, told: &mut Vec<Told>) {
-        // What a write touches again is for the next flush.
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for conn in dirty.drain(..) {
-            self.write(conn, told);
-        }
-        dirty.append(&mut self.dirty);
-        self.dirty = dirty;
-        if let Some(udp) = &mut self.udp {
-            udp.flush(&Self::moment(&self.setup, now), now, told);
-        }
-    }
-
-    fn next_deadline(&mut self) -> Option<u64> {
-        if !self.readers.is_empty() || !self.dirty.is_empty() {
-            return Some(0);
-        }
-        let accept = (self.listener.is_some() && self.may_accept).then_some(self.accept_again_ms);
-        let table = &self.table;
-        let stale = |conn: ConnId, deadline_ms: u64| {
-            table.get(conn.0).is_none_or(|entry| entry.timer_ms != deadline_ms)
-                || table.get(conn.0).is_some_and(|entry| entry.edge.next_deadline() != Some(deadline_ms))
-        };
-        let hello = self.hello_timers.next(stale);
-        let close = self.close_timers.next(stale);
-        let halves = self.halves.next_deadline();
-        let is_serving = self.listener.is_some() || self.is_draining;
-        let udp = self.udp.as_ref().filter(|_| is_serving).and_then(Udp::next_deadline);
-        [accept, hello, close, halves, udp].into_iter().flatten().min()
-    }
-
-    fn is_idle(&self) -> bool {
-        self.table.is_empty() && self.udp.as_ref().is_none_or(|udp| !udp.has_farewells())
-    }
-
-    fn counters(&self) -> Counters {
-        let own = &self.counters;
-        let (quic, udp) = match &self.udp {
-            Some(udp) => (udp.counters(), (udp.bytes_read, udp.bytes_written, udp.reads, udp.writes)),
-            None => (edge::quic::Counters::default(), (0, 0, 0, 0)),
-        };
-        let mut closes = own.closes;
-        closes.join(&quic.closes);
-        Counters {
-            half_bytes_now: (self.halves.share().bytes + self.udp.as_ref().map_or(0, Udp::half_bytes)) as u64,
-            halves_stalled: own.halves_stalled + quic.halves_stalled,
-            connections_now: self.table.len() as u64 + quic.connections_now,
-            unauthenticated_now: self.strangers.len() as u64 + quic.unauthenticated_now,
-            accepted: own.accepted + quic.accepted,
-            refused_full: own.refused_full + quic.refused_full,
-            evicted: own.evicted + quic.evicted,
-            hello_timeouts: own.hello_timeouts + quic.hello_timeouts,
-            hellos: own.hellos + quic.hellos,
-            peer_faults: own.peer_faults + quic.peer_faults,
-            rejects: self.rejects(),
-            closes,
-            quic,
-            bytes_read: own.bytes_read + udp.0,
-            bytes_written: own.bytes_written + udp.1,
-            reads: own.reads + udp.2,
-            writes: own.writes + udp.3,
-            ..*own
-        }
-    }
+/// The same socket without the registration.
+fn into_std(stream: TcpStream) -> std::net::TcpStream {
+    OwnedFd::from(stream).into()
 }

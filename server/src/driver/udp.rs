@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use edge::quic::{EcnCodepoint, Endpoint, Key, Path, Settings, Sink, Told as Said, Transmit};
 use edge::{Moment, Share};
 use mio::net::UdpSocket;
-use mio::{Interest, Registry, Token};
 use protocol::{CloseCode, Rejects};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use shard::{ConnId, Input};
@@ -137,13 +136,19 @@ impl Udp {
         })
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
+    /// For whoever waits for it.
+    pub(super) fn socket(&mut self) -> &mut UdpSocket {
+        &mut self.socket
     }
 
-    pub(super) fn on_event(&mut self, event: &mio::event::Event) {
-        self.is_readable |= event.is_readable();
-        self.is_writable |= event.is_writable();
+    pub(super) fn on_event(&mut self, is_readable: bool, is_writable: bool) {
+        self.is_readable |= is_readable;
+        self.is_writable |= is_writable;
+    }
+
+    /// Whether the kernel took everything so far.
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_writable
     }
 
     /// Reads a share of what the kernel has. Says whether the share was over before the kernel had no more.

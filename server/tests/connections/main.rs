@@ -1,6 +1,7 @@
 //! Driver, edge, turn loop and handover over real sockets, around a core that echoes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
+mod bursts;
 mod device;
 mod echo;
 mod greedy;
@@ -28,6 +29,22 @@ const ONE: Limits = Limits {
     close_ms: 2_000,
     half_bytes_max: 64 << 20,
 };
+
+/// Every test of this file once more, over the other interface of the kernel.
+#[test]
+fn the_same_by_io_uring() {
+    if std::env::var_os("E2E_IO").is_some() {
+        return;
+    }
+    if let Err(why) = server::driver::choose(server::driver::Io::Uring) {
+        eprintln!("not tested by io_uring: {why}");
+        return;
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.env("E2E_IO", "uring").output().unwrap();
+    let words = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "E2E_IO=uring:\n{}", String::from_utf8_lossy(&words));
+}
 
 #[test]
 fn bytes_one_at_a_time() {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::{Placement, ShardId, UserId};
-use server::driver::{self, Counters, Door, Limits};
+use server::driver::{self, Counters, Door, Io, Limits};
 use server::mesh::{self, Outlets, Post, Reply};
 use server::turn::{Core, ShardReport, ShardThread};
 use server::watchdog::Pulse;
@@ -18,6 +18,11 @@ use crate::echo::{Echo, Seen};
 
 /// Ends a test that has failed; decides nothing else.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is beneath the drivers: epoll, unless `E2E_IO` says otherwise.
+pub fn io() -> Io {
+    if std::env::var("E2E_IO").as_deref() == Ok("uring") { Io::Uring } else { Io::Epoll }
+}
 
 pub struct Node {
     pub address: SocketAddr,
@@ -107,6 +112,7 @@ impl Node {
                 quic: None,
                 limits: limits.clone(),
                 door: Arc::new(door.clone()),
+                io: io(),
                 cached: Box::new(|_| None),
                 appender: Box::new(|_| None),
                 reader: Box::new(|_, _| {}),

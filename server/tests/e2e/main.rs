@@ -37,6 +37,7 @@ mod golden;
 mod hour;
 mod http;
 mod interop;
+mod io;
 #[allow(dead_code)]
 #[path = "../../api/tests/world/issuer.rs"]
 mod issuer;

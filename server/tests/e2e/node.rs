@@ -12,6 +12,7 @@ use client::account::Account;
 use client::trust::Trust;
 use rustls::pki_types::ServerName;
 
+use crate::io;
 use crate::networks::{self, Networks};
 use crate::raw::Carrier;
 
@@ -38,6 +39,8 @@ pub struct Node {
     variables: Vec<(String, String)>,
     /// A command that becomes the server, and its first arguments.
     prefix: Vec<String>,
+    /// What a seccomp filter does to whoever asks for io_uring.
+    refusal: Option<u32>,
     log: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
@@ -63,6 +66,14 @@ impl Node {
         node.prefix = prefix.iter().map(|word| (*word).to_owned()).collect();
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         node.variables = variables.iter().map(owned).collect();
+        node.up(shards);
+        node
+    }
+
+    /// The same under a seccomp filter that answers with this to io_uring.
+    pub fn start_filtered(refusal: u32, shards: u16, args: &[&str]) -> Self {
+        let mut node = Self::down("127.0.0.1", None, args);
+        node.refusal = Some(refusal);
         node.up(shards);
         node
     }
@@ -95,6 +106,7 @@ impl Node {
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             variables: Vec::new(),
             prefix: Vec::new(),
+            refusal: None,
             log: Arc::default(),
             reader: None,
             _folder: folder,
@@ -121,7 +133,11 @@ impl Node {
             // It becomes the server: the process is the same.
             command.args(["netns", "exec", network]).arg(maru());
         }
+        if let Some(refusal) = self.refusal {
+            io::refuse(&mut command, refusal);
+        }
         let mut child = command
+            .env("MARU_IO", io::drawn())
             .args(["serve", "--http", &http, "--admin-listen", &admin, "--listen", &listen])
             .args(["--shards", &shards.to_string(), "--data"])
             .arg(&self.data)

@@ -76,6 +76,7 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("user_lookups_per_h", &["1", "1000000"], &["0", "1000001"]),
     ("issuer_users_per_h", &["1", "1000000"], &["0", "1000001"]),
     ("shards", &["1", "64", "auto"], &["0", "65", "-1", "1.5", "two"]),
+    ("io", &["epoll", "uring", "auto"], &["", "mio", "io_uring"]),
     ("store", &["rocks", "memory"], &["disk", "Memory", ""]),
     ("pin", &["auto", "off", "0", "3,1"], &["on", "1,x", ""]),
     ("watchdog_ms", &["1000", "600000"], &["999", "600001", "10s"]),

@@ -1,10 +1,8 @@
 //! Sockets as the driver wants them.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::{SocketAddr, TcpListener};
 
-use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -33,12 +31,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // for it (e2e/slow.rs fails then).
     let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
     socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-/// The same socket without the registration.
-pub(super) fn into_std(stream: TcpStream) -> std::net::TcpStream {
-    OwnedFd::from(stream).into()
+    Ok(socket.into())
 }
 
 /// Whether the kernel lacks descriptors or memory: trying again at once would spin.

@@ -1,16 +1,15 @@
 //! Who comes in and who goes out: accept, the bounds of the table, registration.
 
 use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpStream};
 
 use api::household;
 use edge::Carrier;
-use mio::net::TcpStream;
-use mio::{Interest, Token};
 use shard::ConnId;
 
-use super::{Entry, Epoll, socket};
+use super::{Entry, Sockets, socket};
 use crate::clock::Now;
+use crate::driver::kernel::Kernel;
 
 /// Accepts in one turn.
 const ACCEPTS_PER_TURN: u32 = 256;
@@ -18,16 +17,14 @@ const ACCEPTS_PER_TURN: u32 = 256;
 const STALE_TIMERS_MAX: usize = 1024;
 /// Time without accepting after the kernel had no descriptor or memory for it.
 const ACCEPT_PAUSE_MS: u64 = 100;
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-impl Epoll {
+impl<K: Kernel> Sockets<K> {
     pub(super) fn accept(&mut self, now: Now) {
         if !self.may_accept || now.tick.0 < self.accept_again_ms {
             return;
         }
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
+            match self.kernel.accept() {
                 Ok((stream, peer)) => self.admit(now, stream, peer.ip()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.may_accept = false;
@@ -85,8 +82,13 @@ impl Epoll {
 
     /// Puts a connection into the table and asks for its events, once for all.
     pub(super) fn register(&mut self, stream: TcpStream, edge: Carrier) -> Option<ConnId> {
+        let conn = ConnId(self.table.next_number()?);
+        let Ok(socket) = self.kernel.open(conn, stream) else {
+            self.counters.accept_errors += 1;
+            return None;
+        };
         let entry = Entry {
-            stream,
+            socket,
             edge,
             is_known: false,
             core_closes: false,
@@ -97,27 +99,27 @@ impl Epoll {
             is_writable: true,
             is_in_readers: false,
             is_dirty: false,
+            has_taken: false,
             is_shut: false,
             is_close_counted: false,
             has_half: false,
             timer_ms: 0,
             told_queued: 0,
         };
-        let conn = ConnId(self.table.insert(Box::new(entry))?);
-        let token = usize::try_from(conn.0).map(Token);
-        let registry = self.poll.registry();
-        let entry = self.table.get_mut(conn.0)?;
-        let registered = token.is_ok_and(|token| registry.register(&mut entry.stream, token, BOTH).is_ok());
-        if !registered {
-            self.counters.accept_errors += 1;
-            self.table.remove(conn.0);
-            return None;
-        }
+        self.table.insert(Box::new(entry))?;
         Some(conn)
     }
 
-    /// Takes a connection out. Dropping the entry closes the socket, which also ends its registration.
-    pub(super) fn forget(&mut self, conn: ConnId) -> Option<Box<Entry>> {
+    /// Takes a connection out and closes its socket. Says whether the core knew it.
+    pub(super) fn forget(&mut self, conn: ConnId) -> Option<bool> {
+        let entry = self.take_out(conn)?;
+        let Entry { socket, is_known, .. } = *entry;
+        self.kernel.close(socket);
+        Some(is_known)
+    }
+
+    /// Takes a connection out.
+    pub(super) fn take_out(&mut self, conn: ConnId) -> Option<Box<Entry<K::Socket>>> {
         let entry = self.table.remove(conn.0)?;
         self.strangers.remove(conn);
         if entry.has_half {

@@ -1,25 +1,25 @@
 //! Bytes in and bytes out of one connection.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice};
 
 use api::household;
 use edge::limits::READ_BYTES_FULL;
 use edge::tls::Scratch;
-use edge::{Carrier, Event, Flow, SLICES_FEW, SLICES_MAX, TlsNews};
-use mio::net::TcpStream;
+use edge::{Event, Flow, SLICES_FEW, SLICES_MAX, TlsNews};
 use protocol::Rejects;
 use protocol::hello::Hello;
 use shard::{ConnId, Input};
 
-use super::{Epoll, READ_BYTES};
+use super::{Entry, Sockets};
 use crate::clock::Now;
 use crate::driver::budget::{Budget, LOOK_EVERY};
-use crate::driver::{Setup, Told};
+use crate::driver::kernel::{Got, Kernel, READ_BYTES, Written, Wrote};
+use crate::driver::{Counters, Setup, Told};
 
-/// Reads of one connection in one turn; the rest comes in the next, after everybody else.
-const READS_PER_TURN: u32 = 4;
+/// Bytes of one connection in one turn, and a read more; the rest comes in the next, after everybody else.
+const BYTES_EACH: usize = 4 * READ_BYTES;
 
-impl Epoll {
+impl<K: Kernel> Sockets<K> {
     /// Reads those that have something, in turn, as far as the turn's share goes. Says whether it was over before all
     /// had been looked at.
     pub(super) fn read_all(
@@ -71,26 +71,29 @@ impl Epoll {
         let moment = Self::moment(&self.setup, now);
         let Some(entry) = self.table.get_mut(conn.0) else { return };
         let mut away = None;
-        for round in 0..READS_PER_TURN {
+        let mut taken = 0;
+        for round in 0..K::READS_PER_TURN {
             if !entry.is_readable || entry.is_paused || entry.edge.is_held() {
                 break;
             }
             let has_room = self.halves.has_room();
-            if round > 0 && (!has_room || !budget.has_room(told.len(), self.counters.bytes_read)) {
+            let is_enough = taken >= BYTES_EACH || !has_room;
+            if round > 0 && (is_enough || !budget.has_room(told.len(), self.counters.bytes_read)) {
                 break;
             }
             let read_bytes = if has_room || entry.has_half { READ_BYTES } else { READ_BYTES_FULL };
             self.counters.reads += 1;
-            match entry.stream.read(self.buffer.get_mut(..read_bytes).unwrap_or_default()) {
-                Ok(0) => {
+            match self.kernel.read(&mut entry.socket, read_bytes) {
+                Ok(Got { bytes: [], .. }) => {
                     entry.is_readable = false;
                     entry.edge.on_end();
                 }
-                Ok(len) => {
+                Ok(Got { bytes: input, has_more }) => {
+                    let (len, was_known) = (input.len(), entry.is_known);
+                    taken += len;
                     self.counters.bytes_read += len as u64;
-                    // A short read has emptied the kernel's queue; only an end can still lie behind it.
-                    entry.is_readable = len == read_bytes || entry.peer_ends;
-                    let input = self.buffer.get_mut(..len).unwrap_or_default();
+                    // Where the kernel has no more, only an end can still lie behind it.
+                    entry.is_readable = has_more || entry.peer_ends;
                     let mut sink = sink(
                         &self.setup,
                         conn,
@@ -99,17 +102,14 @@ impl Epoll {
                         &mut self.counters.rejects,
                     );
                     let news = entry.edge.on_bytes(&moment, input, &mut self.scratch, &mut sink);
+                    drop(sink);
+                    if entry.is_known && !was_known {
+                        self.kernel.settled(&mut entry.socket);
+                    }
                     if let Some(source) = entry.edge.take_source() {
                         self.strangers.rename(conn, household(source));
                     }
-                    match news {
-                        None => {}
-                        Some(TlsNews::Open) => self.counters.tls_handshakes += 1,
-                        Some(TlsNews::Fault(fault)) => {
-                            self.counters.tls_faults += 1;
-                            tracing::debug!(%fault, "TLS with a client is over");
-                        }
-                    }
+                    count(&mut self.counters, news);
                     let half = entry.edge.half_bytes();
                     if half > 0 || entry.has_half {
                         entry.has_half = half > 0;
@@ -131,32 +131,42 @@ impl Epoll {
         }
     }
 
+    /// Gives the kernel what waits, as far as it takes it. What it takes later is told by [`Self::on_written`].
     pub(super) fn write(&mut self, conn: ConnId, told: &mut Vec<Told>) {
         let Some(entry) = self.table.get_mut(conn.0) else { return };
         entry.is_dirty = false;
-        let mut took = false;
-        while entry.is_writable {
+        while entry.is_writable && !entry.edge.is_finished() {
             let written = if entry.edge.is_short() {
-                write_some::<SLICES_FEW>(&mut entry.stream, &mut entry.edge, &mut self.scratch)
+                write_some::<K, SLICES_FEW>(conn, &mut self.kernel, entry, &mut self.scratch)
             } else {
-                write_some::<SLICES_MAX>(&mut entry.stream, &mut entry.edge, &mut self.scratch)
+                write_some::<K, SLICES_MAX>(conn, &mut self.kernel, entry, &mut self.scratch)
             };
-            let Some(written) = written else { break };
-            self.counters.writes += 1;
             match written {
-                Ok(written) => {
-                    self.counters.bytes_written += written as u64;
-                    entry.edge.advance(written, &mut self.scratch);
-                    took |= written > 0;
+                None => break,
+                Some(Wrote::Later) => {
+                    self.counters.writes += 1;
+                    return;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => entry.is_writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => entry.edge.on_broken(),
-            }
-            if entry.edge.is_finished() {
-                break;
+                Some(Wrote::Now(outcome)) => {
+                    self.counters.writes += 1;
+                    self.counters.bytes_written += take(entry, outcome, &mut self.scratch);
+                }
             }
         }
+        self.tell_egress(conn, told);
+    }
+
+    /// The kernel has done with what it was given to take later.
+    pub(super) fn on_written(&mut self, conn: ConnId, outcome: Written, told: &mut Vec<Told>) {
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
+        self.counters.bytes_written += take(entry, outcome, &mut self.scratch);
+        self.write(conn, told);
+    }
+
+    /// Tells the core what waits for a connection, and looks after it.
+    fn tell_egress(&mut self, conn: ConnId, told: &mut Vec<Told>) {
+        let Some(entry) = self.table.get_mut(conn.0) else { return };
+        let took = std::mem::take(&mut entry.has_taken);
         let queued = entry.edge.queued_bytes();
         // Far below 4 GiB: the core sends no more to who does not take it.
         let waiting = u32::try_from(queued).unwrap_or(u32::MAX);
@@ -171,16 +181,45 @@ impl Epoll {
     }
 }
 
+/// What TLS says is counted; a fault has ended the connection already.
+fn count(counters: &mut Counters, news: Option<TlsNews>) {
+    match news {
+        None => {}
+        Some(TlsNews::Open) => counters.tls_handshakes += 1,
+        Some(TlsNews::Fault(fault)) => {
+            counters.tls_faults += 1;
+            tracing::debug!(%fault, "TLS with a client is over");
+        }
+    }
+}
+
 /// One vectored write of what waits; `None` when nothing does.
-fn write_some<const SLICES: usize>(
-    stream: &mut TcpStream,
-    edge: &mut Carrier,
+fn write_some<K: Kernel, const SLICES: usize>(
+    conn: ConnId,
+    kernel: &mut K,
+    entry: &mut Entry<K::Socket>,
     scratch: &mut Scratch,
-) -> Option<io::Result<usize>> {
-    edge.seal(scratch);
+) -> Option<Wrote> {
+    entry.edge.seal(scratch);
     let mut slices = [IoSlice::new(&[]); SLICES];
-    let count = edge.poll_transmit(&mut slices);
-    (count > 0).then(|| stream.write_vectored(slices.get(..count).unwrap_or_default()))
+    let count = entry.edge.poll_transmit(&mut slices);
+    let slices = slices.get(..count).unwrap_or_default();
+    (count > 0).then(|| kernel.write(conn, &mut entry.socket, slices))
+}
+
+/// What became of a write. Returns the bytes that the kernel took.
+fn take<S>(entry: &mut Entry<S>, outcome: Written, scratch: &mut Scratch) -> u64 {
+    match outcome {
+        Ok(written) => {
+            entry.edge.advance(written, scratch);
+            entry.has_taken |= written > 0;
+            return written as u64;
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => entry.is_writable = false,
+        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        Err(_) => entry.edge.on_broken(),
+    }
+    0
 }
 
 /// What the edge says, as the core or another shard is to hear it.
