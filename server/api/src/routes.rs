@@ -51,6 +51,7 @@
 //! GET  /healthz /readyz                                                      text
 //! GET  /v1/openapi.json                                                      all of this for programs, see [`crate::openapi`]
 //! GET  /docs /docs/page.js /docs/page.css                                    and for people
+//! GET  / /assets/{file}                                                      the web app
 //! ```
 //!
 //! On the admin listener, and there alone:
@@ -113,6 +114,7 @@ mod token;
 mod two_factor;
 mod users;
 mod visit;
+mod web;
 
 pub(crate) use admin::backups::PATH_BYTES_MAX;
 pub(crate) use admin::device::TTL_S_MAX;
@@ -194,6 +196,8 @@ fn public_table() -> Table {
         .route("/v1/privacy", get(relations::privacy).patch(relations::set_privacy))
         .route("/v1/profile", patch(profile::change))
         .route("/v1/account/delete", post(profile::leave))
+        .route("/", get(web::page))
+        .route("/assets/{file}", get(web::asset))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .documented(Audience::Public)

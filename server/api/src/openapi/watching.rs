@@ -12,7 +12,18 @@ pub(super) fn section() -> Section {
     Section {
         tag: "server",
         about: "Whether the server lives, and what it says of itself.",
-        operations: vec![health(), ready(), drain(), metrics(), document(), page(), script(), style()],
+        operations: vec![
+            health(),
+            ready(),
+            drain(),
+            metrics(),
+            document(),
+            page(),
+            script(),
+            style(),
+            app(),
+            app_file(),
+        ],
         schemas: Vec::new(),
     }
 }
@@ -76,4 +87,20 @@ fn style() -> Operation {
         "The style.",
         STYLE_MEDIA,
     )
+}
+
+fn app() -> Operation {
+    Operation::new("GET", "/", "webApp", "The web app")
+        .about("Or, in a binary that was built without it, a page that says how to have it.")
+        .gives_text(200, "The page.", HTML)
+}
+
+fn app_file() -> Operation {
+    Operation::new("GET", "/assets/{file}", "webAppFile", "A file of the web app")
+        .about(
+            "Its name changes with its content, so it is kept for ever. Which there are only the page says.",
+        )
+        .in_path("file", json!({ "type": "string" }), "none.js")
+        .gives_text(200, "The file.", SCRIPT_MEDIA)
+        .refuses(&["not_found"])
 }

@@ -57,6 +57,13 @@ const ABNORMAL = 1006;
 /** Frames over a WebSocket. */
 export const webSocket = (make: SocketMaker): Transport => (place, events) => new WebSocketLink(new make(place.chat), events);
 
+/** The web's own. */
+export function webTransport(): Transport {
+  const { WebSocket } = globalThis as { WebSocket?: unknown };
+  if (!WebSocket) throw new Error("there is no WebSocket here; in Node give `transport: nodeSocket` of @maru/sdk/node");
+  return webSocket(WebSocket as SocketMaker);
+}
+
 class WebSocketLink implements Link {
   private looking: ReturnType<typeof setTimeout> | undefined;
   private patience: ReturnType<typeof setTimeout>;
