@@ -95,22 +95,21 @@ function Row({ item }: { item: ChannelInfo }) {
   const isOpen = open.value === channel;
   const title = titleOf(channel, item);
   const isNew = unread > 0 || markedUnread;
-  const said = [title, unread > 0 ? t("unreadCount", count(unread)) : "", mentions > 0 ? t("mentionsCount", count(mentions)) : "", isMuted(item) ? t("muted") : ""];
   return (
-    <a class={`row ${isOpen ? "open" : ""} ${isNew ? "new" : ""}`} href={`#/c/${channel}`} aria-current={isOpen ? "page" : undefined}
-      aria-label={said.filter(Boolean).join(", ")}>
+    <a class={`row ${isOpen ? "open" : ""} ${isNew ? "new" : ""}`} href={`#/c/${channel}`} aria-current={isOpen ? "page" : undefined}>
       <Avatar id={channel} name={title} />
       <span class="row-text">
         <span class="row-top">
           <span class="row-title" dir="auto">{title}</span>
-          {isMuted(item) && <Icon name="mute" />}
-          {item.pinned > 0 && <Icon name="pin" />}
+          {isMuted(item) && <><Icon name="mute" /><span class="unseen">{t("muted")}</span></>}
+          {item.pinned > 0 && <><Icon name="pin" /><span class="unseen">{t("pinned")}</span></>}
           {lastMs > 0 && <time dateTime={new Date(lastMs).toISOString()}>{whenOf(lastMs)}</time>}
         </span>
         <span class="row-bottom">
           <Preview item={item} />
-          {mentions > 0 && <span class="badge at">@</span>}
-          {isNew && <span class={isMuted(item) ? "badge quiet" : "badge"}>{unread > 0 ? (unread > 999 ? "999+" : unread) : ""}</span>}
+          {mentions > 0 && <><span class="badge at" aria-hidden="true">@</span><span class="unseen">{t("mentionsCount", count(mentions))}</span></>}
+          {isNew && <><span class={isMuted(item) ? "badge quiet" : "badge"} aria-hidden="true">{unread > 0 ? (unread > 999 ? "999+" : unread) : ""}</span>
+            <span class="unseen">{t("unreadCount", unread > 0 ? count(unread) : "")}</span></>}
         </span>
       </span>
     </a>
