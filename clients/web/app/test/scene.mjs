@@ -18,15 +18,34 @@ const TALK = [
   ["haru_t", "https://example.org/trails/bukhansan has the map"], ["sora_t", "완벽해요! 늦지 마세요 😄"],
 ];
 
+/** So many groups that this person is in, each with a text that fills its line in the list. */
+export async function crowd(server, name, count) {
+  const user = await userOf(server, name);
+  const each = 200;
+  for (let from = 0; from < count; from += each) {
+    const host = await open(server, `host${from}`);
+    let last;
+    for (let at = from; at < Math.min(from + each, count); at++) {
+      const { channel } = await host.createGroup(`Group ${at} of many`, [user]);
+      last = await host.send(channel, "What a list shows of a channel is the beginning of its newest text, and this one is long enough for that.");
+    }
+    await host.stored(last.sendId);
+    await host.logout();
+  }
+}
+
+async function userOf(server, name) {
+  const login = await new Account(server.url).login(name, PASSWORD);
+  await new Account(server.url).logout(login.token);
+  return login.user;
+}
+
 /** A group with this person in it, `count` numbered messages, and a few lines as people write them; two direct chats beside it. */
 export async function fill(server, name, count = 420) {
   const names = ["sora_t", "haru_t", "dahl"];
   const made = new Map(await Promise.all(names.map(async (one) => [one, await open(server, one)])));
   const sora = made.get("sora_t");
-  const user = await new Account(server.url).login(name, PASSWORD).then(async (login) => {
-    await new Account(server.url).logout(login.token);
-    return login.user;
-  });
+  const user = await userOf(server, name);
   const group = `Hiking of ${name}`;
   const { channel, sendId } = await sora.createGroup(group, [user, ...[...made.values()].map((one) => one.user)]);
   await sora.stored(sendId);

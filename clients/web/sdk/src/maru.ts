@@ -6,7 +6,7 @@ import { type Transport, webTransport } from "./dial/link.js";
 import { onWake } from "./dial/wake.js";
 import { Emitter } from "./emitter.js";
 import { Channels } from "./channels.js";
-import { Code, type MemberItem, type ReceiptItem, type Reject } from "./generated.js";
+import { Code, type MemberItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
 import { Sends } from "./sends.js";
 import { Refusal } from "./session/check.js";
 import type { About, ChannelInfo, ChannelPage, Event, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
@@ -25,6 +25,9 @@ export interface Options {
   /** How frames travel; without it by the web's WebSocket. In Node `nodeSocket`. */
   transport?: Transport;
   fetch?: Fetch;
+  /** Where a device begins that was never connected: with all that is in the inbox, or (`newest`) behind it. The latter is told
+   * `resync` and reads what it wants to show. */
+  begin?: "inbox" | "newest";
 }
 
 interface Waiting {
@@ -35,6 +38,8 @@ interface Waiting {
 const words = new Map<number, string>(Object.entries(Code).map(([word, code]) => [code, word]));
 const refusalOf = ({ code, path, text, retryAfterMs }: Reject): Refusal =>
   new Refusal((words.get(code) ?? `code_${code}`) as keyof typeof Code, path, text, retryAfterMs);
+/** The cursor of a device that wants nothing of what was before. */
+const NEWEST = { generation: 0, at: U53_MAX };
 const randomU64 = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
 
 export class Maru implements Chat {
@@ -70,7 +75,7 @@ export class Maru implements Chat {
   }
 
   private constructor(options: Options, store: Store, kept: Kept, login: Login) {
-    const { server, fetch, transport = webTransport() } = options;
+    const { server, fetch, transport = webTransport(), begin } = options;
     this.user = login.user;
     this.account = new Account(server, fetch);
     this.keeper = new Keeper(store, (storage) => this.emitter.emit("storage", { storage }));
@@ -80,7 +85,7 @@ export class Maru implements Chat {
     this.list = new Channels(login.user, kept.channels);
     this.keptCursor = JSON.stringify(kept.cursor);
     const pending = kept.sends.filter(({ failed }) => !failed).map(({ frame }) => frame);
-    this.session = new Session({ user: login.user, seed: randomU64(), saysDelivered: true }, { cursor: kept.cursor, pending });
+    this.session = new Session({ user: login.user, seed: randomU64(), saysDelivered: true }, { cursor: begin === "newest" && kept.cursor.generation === 0 ? NEWEST : kept.cursor, pending });
     this.dialler = new Dialler(this.session, this.account, server, login, transport, {
       event: (event) => this.take(event),
       settled: () => this.settle(),
@@ -151,7 +156,6 @@ export class Maru implements Chat {
   }
 
   private tellChannels(items: ChannelInfo[]): void {
-    if (items.length === 0) return;
     this.keeper.add({ channels: items });
     for (const item of items) this.emitter.emit("channel", item);
   }
@@ -284,9 +288,7 @@ export class Maru implements Chat {
     await this.keeper.flush();
   }
 
-  async sends(): Promise<Sending[]> {
-    return this.sends_.all();
-  }
+  async sends(): Promise<Sending[]> { return this.sends_.all(); }
 
   history(channel: bigint, window?: Window): Promise<History> {
     return this.asking((session) => session.history(channel, window));
@@ -337,9 +339,7 @@ export class Maru implements Chat {
     return { ...page, items };
   }
 
-  async keptChannels(): Promise<ChannelInfo[]> {
-    return this.list.all();
-  }
+  async keptChannels(): Promise<ChannelInfo[]> { return this.list.all(); }
 
   members(channel: bigint): Promise<MemberItem[]> {
     return this.all((session, last) => session.members(channel, last?.user));

@@ -66,7 +66,7 @@ export async function start(): Promise<void> {
 
 /** Opens the device in this tab, or finds the tab that has it. */
 export async function enter(login?: Login): Promise<void> {
-  const open = async () => Maru.open({ server: location.origin, store: await openStore(NAME), ...(login && { login }) });
+  const open = async () => Maru.open({ server: location.origin, store: await openStore(NAME), begin: "newest", ...(login && { login }) });
   const chat = await openShared({ name: NAME, open });
   chat_ = chat;
   listen(chat);
@@ -103,7 +103,10 @@ function listen(chat: Chat): void {
     const others = (typists.value.get(channel) ?? []).filter((other) => other !== user);
     typists.value = new Map(typists.value).set(channel, types ? [...others, user] : others);
   });
-  chat.on("resync", () => { channels.value = new Map(); void readList(chat); });
+  chat.on("resync", () => {
+    channels.value = new Map();
+    isNew = true;
+  });
   chat.on("storage", (event) => { storage.value = event.storage; });
   chat.on("end", (end) => { if (!isOther()) void leave(end); });
 }

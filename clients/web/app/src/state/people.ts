@@ -92,6 +92,9 @@ export function otherOf(channel: bigint): bigint | undefined {
   return users && (users[0] === me() ? users[1] : users[0]);
 }
 
+/** Whose colour a channel has. */
+export const faceOf = (channel: bigint): bigint => (isOwn(channel) ? channel : otherOf(channel) ?? channel);
+
 /** What a channel is called. */
 export function titleOf(channel: bigint, item?: ChannelInfo): string {
   if (isOwn(channel)) return t("savedMessages");

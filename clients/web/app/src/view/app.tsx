@@ -1,6 +1,6 @@
 /** The page as a whole. */
 import { useEffect } from "preact/hooks";
-import { effect, useSignal } from "@preact/signals";
+import { effect, untracked, useSignal } from "@preact/signals";
 import { usersOf } from "@maru/sdk";
 import { channels, chat, connection, ended, me, phase, storage } from "../state/chat.js";
 import { dialog, notice, open, panel, target } from "../state/look.js";
@@ -19,7 +19,10 @@ effect(() => {
   document.documentElement.lang = language.value;
   document.title = phase.value === "in" && unreadAll.value > 0 ? `(${unreadAll.value}) ${t("maru")}` : t("maru");
 });
-effect(() => enterRoom(phase.value === "in" ? open.value : undefined, target.value));
+effect(() => {
+  const [channel, seq] = [phase.value === "in" ? open.value : undefined, target.value];
+  untracked(() => enterRoom(channel, seq));
+});
 
 export function App() {
   if (phase.value === "starting") return <div class="starting"><Mark /></div>;

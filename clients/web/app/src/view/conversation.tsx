@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { isOwn, usersOf } from "@maru/sdk";
 import { attempt, channels, chat, me, typists } from "../state/chat.js";
 import { goTo, panel } from "../state/look.js";
-import { nameOf, otherOf, person, titleOf } from "../state/people.js";
+import { faceOf, nameOf, otherOf, person, titleOf } from "../state/people.js";
 import { FOR_EVER, type Room, setPrefs } from "../state/room.js";
 import { t } from "../words/words.js";
 import { Composer } from "./composer.js";
@@ -22,9 +22,9 @@ export function Conversation({ room }: { room: Room }) {
     <main class="conversation" aria-label={title}>
       <header class="conversation-head">
         <IconButton icon="back" label={t("back")} onClick={() => goTo(undefined)} class="back" />
-        <Avatar id={channel} name={title} />
+        <Avatar id={faceOf(channel)} name={title} />
         <div class="conversation-title">
-          <h2 dir="auto">{title}</h2>
+          <h1 dir="auto">{title}</h1>
           <Below channel={channel} />
         </div>
         {isGroup && <IconButton icon="group" label={t("members")} pressed={panel.value?.what === "members"}

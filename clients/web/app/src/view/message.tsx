@@ -40,7 +40,7 @@ export function Bubble({ shown: { message, begins, ends }, room, isActive, inThr
           {content.thread !== undefined && !inThread && (
             <button type="button" class="link in-thread" onClick={() => { panel.value = { what: "thread", root: content.thread ?? 0 }; }}>{t("inThread")}</button>
           )}
-          <time dateTime={new Date(timeMs).toISOString()} title={wholeOf(timeMs)}>{clockOf(timeMs)}</time>
+          {(ends || isActive) && <time dateTime={new Date(timeMs).toISOString()} title={wholeOf(timeMs)}>{clockOf(timeMs)}</time>}
           {isMine && <Tick message={message} room={room} />}
         </span>
       </div>
