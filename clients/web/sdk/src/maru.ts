@@ -85,7 +85,8 @@ export class Maru implements Chat {
     this.list = new Channels(login.user, kept.channels);
     this.keptCursor = JSON.stringify(kept.cursor);
     const pending = kept.sends.filter(({ failed }) => !failed).map(({ frame }) => frame);
-    this.session = new Session({ user: login.user, seed: randomU64(), saysDelivered: true }, { cursor: begin === "newest" && kept.cursor.generation === 0 ? NEWEST : kept.cursor, pending });
+    const cursor = begin === "newest" && kept.cursor.generation === 0 ? NEWEST : kept.cursor;
+    this.session = new Session({ user: login.user, seed: randomU64(), saysDelivered: true }, { cursor, pending });
     this.dialler = new Dialler(this.session, this.account, server, login, transport, {
       event: (event) => this.take(event),
       settled: () => this.settle(),
@@ -148,11 +149,7 @@ export class Maru implements Chat {
     const isStrange = this.list.isStrange(message);
     this.tellChannels(this.list.message(message));
     // Whoever is put into a group is not told its name by the message that says so.
-    if (isStrange) this.refresh(message.channel).catch(() => {});
-  }
-
-  private async refresh(channel: bigint): Promise<void> {
-    await this.recent({ after: channel - 1n, limit: 1 });
+    if (isStrange) this.recent({ after: message.channel - 1n, limit: 1 }).catch(() => {});
   }
 
   private tellChannels(items: ChannelInfo[]): void {
