@@ -157,6 +157,12 @@ test("search, a jump, scrolling both ways, a reply, a thread, a mention", LIMIT,
   await page.locator("#composer").pressSequentially("look");
   await page.locator("#composer").press("Enter");
   await page.locator(".timeline .mention", { hasText: "@sora_t" }).waitFor();
+  // To the day on which it all began.
+  await page.getByRole("button", { name: "More" }).click();
+  const today = await page.evaluate(() => new Date().toLocaleDateString("sv"));
+  await page.getByLabel("Jump to a date").fill(today);
+  await page.getByRole("button", { name: "Go", exact: true }).click();
+  await lee.said("message 1").waitFor();
   // Muted and pinned: said to every device.
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("button", { name: "Mute", exact: true }).click();

@@ -158,6 +158,18 @@ async function leave(end: End): Promise<void> {
   goTo(undefined);
 }
 
+/** A change of a group, which somebody waits for: one that is refused is no message to keep and to try again. */
+export async function carryOut(work: () => Promise<Sending>): Promise<Sending> {
+  const send = await work();
+  try {
+    await chat().stored(send.sendId);
+  } catch (error) {
+    await discard(send.sendId);
+    throw error;
+  }
+  return send;
+}
+
 export async function discard(sendId: bigint): Promise<void> {
   await attempt(() => chat().discard(sendId));
   sends.value = sends.value.filter((send) => send.sendId !== sendId);

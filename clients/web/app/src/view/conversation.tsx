@@ -1,7 +1,7 @@
 /** The open conversation: its head, its history, and where one writes. */
 import { useSignal } from "@preact/signals";
 import { isOwn, usersOf } from "@maru/sdk";
-import { attempt, channels, chat, me, typists } from "../state/chat.js";
+import { attempt, carryOut, channels, chat, me, typists } from "../state/chat.js";
 import { goTo, panel } from "../state/look.js";
 import { faceOf, nameOf, otherOf, person, titleOf } from "../state/people.js";
 import { FOR_EVER, type Room, setPrefs } from "../state/room.js";
@@ -36,7 +36,7 @@ export function Conversation({ room }: { room: Room }) {
       {mayWrite ? <Composer key={`c${channel}`} channel={channel} title={title} /> : (
         <div class="closed">
           <p>{t(isInvited ? "invitedHere" : "leftHere")}</p>
-          {isInvited && <button type="button" class="primary" onClick={() => void attempt(() => chat().join(channel))}>{t("join")}</button>}
+          {isInvited && <button type="button" class="primary" onClick={() => void attempt(() => carryOut(() => chat().join(channel)))}>{t("join")}</button>}
         </div>
       )}
     </main>

@@ -1,7 +1,7 @@
 /** Beginning conversations. */
 import { useSignal } from "@preact/signals";
 import { directChannel } from "@maru/sdk";
-import { attempt, chat, me } from "../state/chat.js";
+import { attempt, carryOut, chat, me } from "../state/chat.js";
 import { dialog, goTo } from "../state/look.js";
 import { find, type Person } from "../state/people.js";
 import { t } from "../words/words.js";
@@ -43,8 +43,7 @@ export function NewGroup() {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     void attempt(async () => {
-      const made = await chat().createGroup(group.value.trim(), people.value.map(({ user }) => user));
-      await chat().stored(made.sendId);
+      const made = await carryOut(() => chat().createGroup(group.value.trim(), people.value.map(({ user }) => user)));
       close();
       goTo(made.channel);
     });

@@ -120,7 +120,7 @@ function Preview({ item }: { item: ChannelInfo }) {
   const { channel, lastKind, lastSender, text } = item;
   const who = typists.value.get(channel) ?? [];
   const draft = drafts.value.get(channel);
-  const isFailed = sends.value.some((send) => send.channel === channel && send.state === "failed");
+  const isFailed = sends.value.some((send) => send.channel === channel && send.state === "failed" && send.content.type === "text");
   if (isFailed) return <span class="preview is-failed"><Icon name="alert" /> {t("failed", "")}</span>;
   if (who[0] !== undefined) return <span class="preview is-typing">{t("typing1", nameOf(who[0]))}</span>;
   if (draft && open.value !== channel) return <span class="preview"><em>{t("draft")}:</em> <bdi>{draft.slice(0, 80)}</bdi></span>;

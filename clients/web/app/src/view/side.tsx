@@ -2,9 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import type { MemberItem, Message } from "@maru/sdk";
-import { attempt, channels, chat, me } from "../state/chat.js";
-import { goTo, panel } from "../state/look.js";
+import { type MemberItem, type Message, Refusal, type Sending } from "@maru/sdk";
+import { attempt, carryOut, channels, chat, me } from "../state/chat.js";
+import { goTo, panel, say } from "../state/look.js";
 import { find, nameOf, nameOrYou, person, titleOf } from "../state/people.js";
 import type { Room } from "../state/room.js";
 import { count, t, whenOf } from "../words/words.js";
@@ -34,15 +34,26 @@ export function Members({ channel }: { channel: bigint }) {
     return chat().on("message", (message) => { if (isOf(message)) read(); });
   }, [channel]);
   const mine = members.value.find(({ user }) => user === me())?.role ?? 0;
-  const change = (work: () => Promise<{ sendId: bigint }>) => attempt(async () => {
-    const { sendId } = await work();
-    await chat().stored(sendId);
+  const change = (work: () => Promise<Sending>) => attempt(async () => {
+    await carryOut(work);
     read();
   });
   const add = async (event: SubmitEvent) => {
     event.preventDefault();
     const found = await find(name.value);
-    if (found && await change(() => chat().addMembers(channel, [found.user])) === undefined) name.value = "";
+    if (!found) return;
+    name.value = "";
+    await attempt(async () => {
+      try {
+        await carryOut(() => chat().addMembers(channel, [found.user]));
+      } catch (error) {
+        // Who is not to be added unasked, or has left, is asked.
+        if (!(error instanceof Refusal && error.code === "needs_consent")) throw error;
+        await carryOut(() => chat().inviteMembers(channel, [found.user]));
+        say(t("invited", t("you"), nameOf(found.user)));
+      }
+      read();
+    });
   };
   const leave = () => {
     if (confirm(t("leaveSure"))) void change(() => chat().leave(channel)).then(close);
