@@ -128,6 +128,7 @@ pub(crate) use operate::{Counters, METRICS_MEDIA};
 pub(crate) use profile::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
 pub(crate) use relations::{PAGE as RELATIONS_PAGE, tell_rest};
 pub(crate) use search::{SEARCH_PAGE_MAX, WORDS_CHARS_MAX};
+pub(crate) use web::{KEPT_FILE, KEPT_PAGE};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};

@@ -99,14 +99,22 @@ export class Person {
 
 /** `maru chat --json`: the terminal client, as programs use it. */
 export class Terminal {
+  static #running = new Set();
   told = [];
   waits = [];
+
+  /** Ends those that a test which failed has left behind. */
+  static endAll() {
+    for (const child of Terminal.#running) child.kill();
+  }
 
   static async signUp(server, name) {
     const terminal = new Terminal();
     const built = process.env.MARU;
     assert.ok(built && existsSync(built), "MARU names the binary");
     terminal.child = spawn(built, ["chat", "--server", server.url, "--no-state", "--transport", "ws", "--json"], { stdio: ["pipe", "pipe", "inherit"] });
+    Terminal.#running.add(terminal.child);
+    terminal.child.on("exit", () => Terminal.#running.delete(terminal.child));
     createInterface({ input: terminal.child.stdout }).on("line", (line) => {
       const event = JSON.parse(line);
       terminal.told.push(event);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Operation, Section};
-use crate::routes::{METRICS_MEDIA, SCRIPT_MEDIA, STYLE_MEDIA};
+use crate::routes::{KEPT_FILE, KEPT_PAGE, METRICS_MEDIA, SCRIPT_MEDIA, STYLE_MEDIA};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -93,6 +93,7 @@ fn app() -> Operation {
     Operation::new("GET", "/", "webApp", "The web app")
         .about("Or, in a binary that was built without it, a page that says how to have it.")
         .gives_text(200, "The page.", HTML)
+        .kept(KEPT_PAGE)
 }
 
 fn app_file() -> Operation {
@@ -102,5 +103,6 @@ fn app_file() -> Operation {
         )
         .in_path("file", json!({ "type": "string" }), "none.js")
         .gives_text(200, "The file.", SCRIPT_MEDIA)
+        .kept(KEPT_FILE)
         .refuses(&["not_found"])
 }

@@ -30,9 +30,9 @@ const UNBUILT: Asset =
     Asset { name: "unbuilt.html", plain: include_bytes!("../docs/unbuilt.html"), brotli: None, gzip: None };
 
 /// Of the page: it is asked for anew each time, and mostly has not changed.
-const ANEW: &str = "no-cache";
+pub(crate) const KEPT_PAGE: &str = "no-cache";
 /// Of everything else: another content has another name.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+pub(crate) const KEPT_FILE: &str = "public, max-age=31536000, immutable";
 
 /// Hashes of the files, made when the first one is asked for.
 static TAGS: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
@@ -42,7 +42,7 @@ static TAGS: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
 
 pub(super) async fn page(State(api): State<Shared>, headers: HeaderMap) -> Response {
     let asset = find(PAGE).unwrap_or(&UNBUILT);
-    let mut answer = give(asset, &headers, ANEW);
+    let mut answer = give(asset, &headers, KEPT_PAGE);
     let policy = policy(&chat_url(&api.settings.chat_url, &headers));
     let said = [
         (header::CONTENT_SECURITY_POLICY, policy),
@@ -61,7 +61,7 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Resul
     let asset = find(&name).filter(|asset| asset.name != PAGE);
     let asset =
         asset.ok_or_else(|| ApiError::not_found("the web app has no such file; load the page anew"))?;
-    Ok(give(asset, &headers, FOR_EVER))
+    Ok(give(asset, &headers, KEPT_FILE))
 }
 
 fn find(name: &str) -> Option<&'static Asset> {
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn what_was_compressed_ahead_goes_to_who_takes_it() {
         let coding = |accepts: &'static str| {
-            let answer = give(&SCRIPT, &asked(header::ACCEPT_ENCODING, accepts), FOR_EVER);
+            let answer = give(&SCRIPT, &asked(header::ACCEPT_ENCODING, accepts), KEPT_FILE);
             said(&answer, header::CONTENT_ENCODING).map(str::to_owned)
         };
         assert_eq!(coding("gzip, deflate, br, zstd").as_deref(), Some("br"));
@@ -175,13 +175,13 @@ mod tests {
 
     #[test]
     fn what_is_there_already_is_not_sent_again() {
-        let first = give(&SCRIPT, &HeaderMap::new(), FOR_EVER);
-        assert_eq!(said(&first, header::CACHE_CONTROL), Some(FOR_EVER));
+        let first = give(&SCRIPT, &HeaderMap::new(), KEPT_FILE);
+        assert_eq!(said(&first, header::CACHE_CONTROL), Some(KEPT_FILE));
         assert_eq!(said(&first, header::CONTENT_TYPE), Some("text/javascript; charset=utf-8"));
         let tag = said(&first, header::ETAG).map(|tag| HeaderValue::try_from(tag).unwrap()).unwrap();
-        let again = give(&SCRIPT, &HeaderMap::from_iter([(header::IF_NONE_MATCH, tag)]), FOR_EVER);
+        let again = give(&SCRIPT, &HeaderMap::from_iter([(header::IF_NONE_MATCH, tag)]), KEPT_FILE);
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
-        let other = give(&SCRIPT, &asked(header::IF_NONE_MATCH, "\"of another one\""), FOR_EVER);
+        let other = give(&SCRIPT, &asked(header::IF_NONE_MATCH, "\"of another one\""), KEPT_FILE);
         assert_eq!(other.status(), StatusCode::OK);
     }
 
