@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,7 +58,11 @@ pub(super) async fn page(State(api): State<Shared>, headers: HeaderMap) -> Respo
     answer
 }
 
-pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn asset(
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Path(name) = path.map_err(|error| ApiError::field("file", error.body_text()))?;
     let asset = find(&name).filter(|asset| asset.name != PAGE);
     let asset =
         asset.ok_or_else(|| ApiError::not_found("the web app has no such file; load the page anew"))?;
