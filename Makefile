@@ -3,7 +3,7 @@
 # make fuzz  what the fuzz tests of `test` do, for long: FUZZ=100 is a hundred times as many inputs, from a new place each time
 # make release, make deb, make sbom: the binary, the package and the bill of materials that are given away
 # make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (an hour; BENCH=quick: a quarter of one)
-# The parts of `test` can be run alone: fmt clippy doc unit web
+# The parts of `test` can be run alone: fmt clippy doc unit web; `app` builds the web app alone
 
 SHELL := /bin/bash
 CARGO ?= cargo
