@@ -3,12 +3,12 @@
 # make fuzz  what the fuzz tests of `test` do, for long: FUZZ=100 is a hundred times as many inputs, from a new place each time
 # make release, make deb, make sbom: the binary, the package and the bill of materials that are given away
 # make bench compare floor, ordinary and Maru under the same load; writes docs/performance.md (an hour; BENCH=quick: a quarter of one)
-# The parts of `test` can be run alone: fmt clippy doc unit web
+# The parts of `test` can be run alone: fmt clippy doc unit web; `app` builds the web app alone
 
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test setup setup-test fmt clippy doc unit busy web sim mutants bench interop fuzz deny release deb sbom aarch64
+.PHONY: help run test setup setup-test app fmt clippy doc unit busy web sim mutants bench interop fuzz deny release deb sbom aarch64
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -24,11 +24,12 @@ setup-test: setup
 	@./clients/web/setup.sh
 
 run: setup
+	@./clients/web/build.sh
 	$(CARGO) build --profile quick --locked -p server --bin maru
 	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
-test: setup-test fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit) web aarch64
+test: setup-test app fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit) web aarch64
 	@echo "make test: all checks passed"
 
 fmt:
@@ -50,12 +51,17 @@ busy:
 	trap 'kill "$${spins[@]}" 2>/dev/null' EXIT; \
 	$(MAKE) --no-print-directory unit
 
-# The TypeScript SDK: types, unit tests, traces, vectors, and devices against the server that `unit` has built.
-web:
+# The web app, for the binaries that are built next.
+app:
+	@./clients/web/build.sh --must
+
+# The TypeScript SDK: types, unit tests, traces, vectors, and devices against the server that `unit` has built. Then the web app in
+# Chromium, as that server serves it.
+web: app
 	@./clients/web/setup.sh
+	$(CARGO) build --locked -p server --bin maru
 	@maru=$$(realpath -m "$${CARGO_TARGET_DIR:-target}")/debug/maru; \
-	[[ -x $$maru ]] || $(CARGO) build --locked -p server --bin maru; \
-	cd clients/web/sdk && MARU=$$maru npm test --silent
+	(cd clients/web/sdk && MARU=$$maru npm test --silent) && cd clients/web/app && MARU=$$maru npm test --silent
 
 # QUIC against a third implementation: aioquic, installed into a virtual environment of its own. s2n-quic is in `test`.
 interop:

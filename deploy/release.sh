@@ -2,7 +2,7 @@
 # Builds the binary that is given away: optimised, without a path of this machine in it, its C with stack protector and fortify, and the
 # list of its crates inside if cargo-auditable is installed (`cargo audit bin maru` reads it). Then looks whether all that is so.
 #
-# Usage: deploy/release.sh             builds into target/package/maru (and maru.debug, its symbols)
+# Usage: deploy/release.sh             builds into target/package/maru (and maru.debug, its symbols, and maru-web.tar.gz, the web app)
 #        deploy/release.sh --check FILE  only looks at a binary
 #   MARU_ANY_TOOLCHAIN=1  takes another Rust than the one that Cargo.toml pins
 #   CARGO_TARGET_DIR  as cargo has it; the build is in a folder of its own below it, for its flags would make every other build anew
@@ -70,8 +70,11 @@ if cargo auditable --version >/dev/null 2>&1; then
 else
   say "cargo-auditable is not installed, so the binary does not list its crates (cargo install --locked cargo-auditable)"
 fi
+"$ROOT/clients/web/build.sh" --must
 (cd "$ROOT" && CARGO_TARGET_DIR=$TARGET cargo "${build[@]}" --release --locked -p server --bin maru)
 objcopy --only-keep-debug "$TARGET/release/maru" "$TARGET/maru.debug"
 objcopy --strip-unneeded --add-gnu-debuglink="$TARGET/maru.debug" "$TARGET/release/maru" "$TARGET/maru"
 check "$TARGET/maru"
+# For who builds without Node: unpacked into server/api/web. Always the same bytes for the same app.
+(cd "$ROOT/server/api/web" && tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --exclude=.gitignore -cf - . | gzip -n9) >"$TARGET/maru-web.tar.gz"
 say "$TARGET/maru ($(du -h "$TARGET/maru" | cut -f1))"

@@ -226,11 +226,13 @@ mod tests {
         let [public, admin] = crate::paths();
         let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let reads = |path: &str| {
-            ["/docs", "/healthz", "/readyz", "/v1/openapi"].iter().any(|begin| path.starts_with(begin))
+            ["/docs", "/assets", "/healthz", "/readyz", "/v1/openapi"]
+                .iter()
+                .any(|begin| path.starts_with(begin))
         };
         // Routes that only read, which the table does not tell from others.
         let lists =
-            ["/v1/devices", "/v1/users/by-name/{name}", "/v1/users/{id}", "/v1/channels", "/v1/route"];
+            ["/", "/v1/devices", "/v1/users/by-name/{name}", "/v1/users/{id}", "/v1/channels", "/v1/route"];
         for path in public.iter().chain(&admin).filter(|path| !reads(path) && !LEFT_OUT.contains(path)) {
             let is_list = lists.contains(path)
                 || [

@@ -53,6 +53,7 @@
 //! GET  /healthz /readyz                                                      text
 //! GET  /v1/openapi.json                                                      all of this for programs, see [`crate::openapi`]
 //! GET  /docs /docs/page.js /docs/page.css                                    and for people
+//! GET  / /assets/{file}                                                      the web app
 //! ```
 //!
 //! On the admin listener, and there alone:
@@ -116,6 +117,7 @@ mod token;
 mod two_factor;
 mod users;
 mod visit;
+mod web;
 
 pub(crate) use admin::backups::PATH_BYTES_MAX;
 pub(crate) use admin::device::TTL_S_MAX;
@@ -130,6 +132,7 @@ pub(crate) use poll::{FRAMES_MEDIA, WAIT_S_MAX, Waiting};
 pub(crate) use profile::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
 pub(crate) use relations::{PAGE as RELATIONS_PAGE, tell_rest};
 pub(crate) use search::{SEARCH_PAGE_MAX, WORDS_CHARS_MAX};
+pub(crate) use web::{KEPT_FILE, KEPT_PAGE};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -199,6 +202,8 @@ fn public_table() -> Table {
         .route("/v1/privacy", get(relations::privacy).patch(relations::set_privacy))
         .route("/v1/profile", patch(profile::change))
         .route("/v1/account/delete", post(profile::leave))
+        .route("/", get(web::page))
+        .route("/assets/{file}", get(web::asset))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .documented(Audience::Public)

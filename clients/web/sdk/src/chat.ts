@@ -1,9 +1,9 @@
 /** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
 import type { End } from "./dial/dialler.js";
-import type { ChannelItem, MemberItem } from "./generated.js";
-import type { Content, History, Message } from "./session/event.js";
+import type { MemberItem, MentionItem, ReceiptItem } from "./generated.js";
+import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
-import type { Window } from "./session/session.js";
+import type { ListWindow, Window } from "./session/session.js";
 import type { Storage } from "./store/keeper.js";
 import type { Span } from "./store/store.js";
 
@@ -29,6 +29,12 @@ export interface ChatEvents {
   /** A message of somebody else, or of another device of this user; once. */
   message: Message;
   send: Sending;
+  /** A channel looks different in the list: it has a newer message, was read, muted, renamed. */
+  channel: ChannelInfo;
+  /** Members came further in reading or receiving a channel. */
+  receipts: { channel: bigint; items: ReceiptItem[] };
+  /** Somebody types, or stopped. */
+  typing: { channel: bigint; user: bigint; types: boolean };
   /** The server's memory is another one (a backup was restored). What was kept of messages and channels is forgotten: read
    * what is shown anew. */
   resync: { generation: number };
@@ -37,14 +43,25 @@ export interface ChatEvents {
   end: End;
 }
 
+/** A place in a channel's history. */
+export type Around = { seq: number } | { timeMs: number } | { firstUnread: true };
+/** Where the user was mentioned, newest first, and how often in channels where that is unread. */
+export interface Mentioned {
+  items: MentionItem[];
+  unread: { channel: bigint; unread: number }[];
+  more: boolean;
+}
+export type Asked = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
 export interface Chat {
   /** Whose device this is. */
   readonly user: bigint;
   on<Name extends keyof ChatEvents>(name: Name, listener: (event: ChatEvents[Name]) => void): () => void;
 
   /** Sends text. Rejects with a `Refusal` what the server would refuse; else the send is shown at once, and is sent once
-   * however often the connection breaks or the page is loaded. `sendId`: of a send that is perhaps given a second time. */
-  send(channel: bigint, text: string, sendId?: bigint): Promise<Sending>;
+   * however often the connection breaks or the page is loaded. `sendId`: of a send that is perhaps given a second time. `talk`: what
+   * the text answers, which thread it is of, whom it mentions. */
+  send(channel: bigint, text: string, sendId?: bigint, talk?: Talk): Promise<Sending>;
   /** When the send is stored: its message. Rejects when it failed. */
   stored(sendId: bigint): Promise<Message>;
   retry(sendId: bigint): Promise<Sending>;
@@ -63,19 +80,33 @@ export interface Chat {
 
   /** A window of history from the server; it waits for a connection. */
   history(channel: bigint, window?: Window): Promise<History>;
+  /** A window of history around a place, with a `pivot` and what there is on either side. */
+  around(channel: bigint, around: Around, limit?: number): Promise<History>;
+  thread(channel: bigint, root: number, window?: Window): Promise<ThreadPage>;
+  mentions(before?: number): Promise<Mentioned>;
   /** What is kept of a channel here: at once, perhaps with gaps, also without a connection. */
   kept(channel: bigint, span?: Partial<Span>): Promise<Message[]>;
   /** All channels of the user, from the server. */
-  channels(): Promise<ChannelItem[]>;
+  channels(): Promise<ChannelInfo[]>;
+  /** One page of them: in order 1 the pinned and the newest first, on with `at: next` and `generation`. */
+  recent(window: ListWindow): Promise<Omit<ChannelPage, "request">>;
   /** The channels as they were last known here. */
-  keptChannels(): Promise<ChannelItem[]>;
+  keptChannels(): Promise<ChannelInfo[]>;
   members(channel: bigint): Promise<MemberItem[]>;
+  /** How far members have read and received; those who do not show it are not among them. */
+  receipts(channel: bigint): Promise<ReceiptItem[]>;
+  /** Says that the user types, or stopped; as often as you like. */
+  typing(channel: bigint, types: boolean): Promise<void>;
+  /** All of how a channel is shown and told of, for every device of the user. */
+  setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending>;
   /** The user has read the channel up to and with `seq`. */
   markRead(channel: bigint, seq: number): Promise<void>;
   draft(channel: bigint): Promise<string>;
   /** Keeps what is typed and not sent; an empty text takes it away. */
   setDraft(channel: bigint, text: string): Promise<void>;
 
+  /** Asks the control plane (docs/http.md) as this device, with a token that is renewed when it has ended. Rejects with an `AccountError`. */
+  ask(method: Asked, path: string, body?: object): Promise<Record<string, unknown>>;
   /** Where the connection stands now, and what is kept. */
   status(): Promise<{ state: State; storage: Storage }>;
   /** Ends the device, here and on the server, and forgets all that is kept. */

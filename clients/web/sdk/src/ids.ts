@@ -19,11 +19,15 @@ export function groupChannel(creator: bigint, sendId: bigint): bigint {
   return number > 0n ? number : 1n;
 }
 
-/** The two users of a direct channel, smaller first; undefined for a group. */
+/** The two users of a direct channel, smaller first (of one's own twice the same); undefined for a group. */
 export function usersOf(channel: bigint): [bigint, bigint] | undefined {
   const high = channel >> 64n;
   return high === 0n ? undefined : [high, channel & U64];
 }
 
-/** Whether the number can name a channel: a group with a number, or two different users in rising order. */
-export const isChannel = (channel: bigint): boolean => (channel & U64) !== 0n && channel >> 64n < (channel & U64);
+/** The channel of a user alone: what it saves, and notes about its channels. */
+export const ownChannel = (user: bigint): bigint => directChannel(user, user);
+export const isOwn = (channel: bigint): boolean => channel >> 64n === (channel & U64);
+
+/** Whether the number can name a channel: a group with a number, two users in rising order, or one user's own. */
+export const isChannel = (channel: bigint): boolean => (channel & U64) !== 0n && channel >> 64n <= (channel & U64);

@@ -1,5 +1,6 @@
 /** Maru's SDK. README.md beside this folder shows how it is used. */
-export type { Chat, ChatEvents, Sending } from "./chat.js";
+export { isShown } from "./channels.js";
+export type { Around, Asked, Chat, ChatEvents, Mentioned, Sending } from "./chat.js";
 export { CodecError } from "./codec.js";
 export { Account, AccountError, type Fetch, type Login } from "./dial/account.js";
 export type { End } from "./dial/dialler.js";
@@ -7,13 +8,13 @@ export { fallback } from "./dial/fallback.js";
 export { type Link, type LinkEvents, type Place, type Socket, type SocketMaker, type Transport, webSocket } from "./dial/link.js";
 export { poll, type Polling } from "./dial/poll.js";
 export { Frame, FrameError, kindName } from "./frame.js";
-export type { ChannelItem, MemberItem } from "./generated.js";
-export { directChannel, groupChannel, usersOf } from "./ids.js";
+export { type ChannelItem, Kind, type MemberItem, type MentionItem, type ReceiptItem, TEXT_CHARS_MAX } from "./generated.js";
+export { directChannel, groupChannel, isOwn, ownChannel, usersOf } from "./ids.js";
 export { Maru, type Options } from "./maru.js";
 export { type Channel, type Locks, openShared, type SharedOptions } from "./shared.js";
 export { Refusal } from "./session/check.js";
-export type { Content, Event, History, Message } from "./session/event.js";
-export { Session, type Window } from "./session/session.js";
+export type { ChannelInfo, ChannelPage, Content, Event, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
+export { type ListWindow, Session, type Window } from "./session/session.js";
 export { IndexedStore } from "./store/indexed.js";
 export type { Storage } from "./store/keeper.js";
 export { MemoryStore } from "./store/memory.js";

@@ -1,17 +1,17 @@
 /** One device: a session, its connection, and what it keeps. */
-import type { Chat, ChatEvents, Sending } from "./chat.js";
+import type { Around, Asked, Chat, ChatEvents, Mentioned, Sending } from "./chat.js";
 import { Account, type Fetch, type Login } from "./dial/account.js";
 import { Dialler, type End } from "./dial/dialler.js";
-import { fallback } from "./dial/fallback.js";
-import { type SocketMaker, type Transport, webSocket } from "./dial/link.js";
-import { poll } from "./dial/poll.js";
+import type { Transport } from "./dial/link.js";
 import { onWake } from "./dial/wake.js";
+import { webTransport } from "./dial/ways.js";
 import { Emitter } from "./emitter.js";
-import { type ChannelItem, Code, type MemberItem, type Reject } from "./generated.js";
+import { Channels } from "./channels.js";
+import { Code, type MemberItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
 import { Sends } from "./sends.js";
 import { Refusal } from "./session/check.js";
-import type { About, Event, History, Message } from "./session/event.js";
-import { Session, type Window } from "./session/session.js";
+import type { About, ChannelInfo, ChannelPage, Event, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
+import { type ListWindow, Session, type Window } from "./session/session.js";
 import { Keeper } from "./store/keeper.js";
 import { MemoryStore } from "./store/memory.js";
 import type { Kept, Span, Store } from "./store/store.js";
@@ -26,6 +26,9 @@ export interface Options {
   /** How frames travel; without it by the web's WebSocket, and by polls while that is blocked. In Node `nodeSocket`. */
   transport?: Transport;
   fetch?: Fetch;
+  /** Where a device begins that was never connected: with all that is in the inbox, or (`newest`) behind it. The latter is told
+   * `resync` and reads what it wants to show. */
+  begin?: "inbox" | "newest";
 }
 
 interface Waiting {
@@ -36,13 +39,9 @@ interface Waiting {
 const words = new Map<number, string>(Object.entries(Code).map(([word, code]) => [code, word]));
 const refusalOf = ({ code, path, text, retryAfterMs }: Reject): Refusal =>
   new Refusal((words.get(code) ?? `code_${code}`) as keyof typeof Code, path, text, retryAfterMs);
+/** The cursor of a device that wants nothing of what was before. */
+const NEWEST = { generation: 0, at: U53_MAX };
 const randomU64 = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
-
-function webTransport(fetch: Fetch | undefined): Transport {
-  const { WebSocket } = globalThis as { WebSocket?: unknown };
-  if (!WebSocket) throw new Error("there is no WebSocket here; in Node give `transport: nodeSocket` of @maru/sdk/node");
-  return fallback(webSocket(WebSocket as SocketMaker), poll(fetch && { fetch }));
-}
 
 export class Maru implements Chat {
   readonly user: bigint;
@@ -53,7 +52,7 @@ export class Maru implements Chat {
   private readonly keeper: Keeper;
   private readonly sends_: Sends;
   private readonly requests = new Map<bigint, Waiting>();
-  private readonly items: Map<bigint, ChannelItem>;
+  private readonly list: Channels;
   private readonly drafts: Map<bigint, string>;
   private readonly endWaking: () => void;
   private keptCursor: string;
@@ -77,17 +76,18 @@ export class Maru implements Chat {
   }
 
   private constructor(options: Options, store: Store, kept: Kept, login: Login) {
-    const { server, fetch, transport = webTransport(fetch) } = options;
+    const { server, fetch, transport = webTransport(fetch), begin } = options;
     this.user = login.user;
     this.account = new Account(server, fetch);
     this.keeper = new Keeper(store, (storage) => this.emitter.emit("storage", { storage }));
     this.keeper.add({ login });
     this.sends_ = new Sends(kept.sends);
     this.drafts = kept.drafts;
-    this.items = new Map(kept.channels.map((item) => [item.channel, item]));
+    this.list = new Channels(login.user, kept.channels);
     this.keptCursor = JSON.stringify(kept.cursor);
     const pending = kept.sends.filter(({ failed }) => !failed).map(({ frame }) => frame);
-    this.session = new Session({ user: login.user, seed: randomU64() }, { cursor: kept.cursor, pending });
+    const cursor = begin === "newest" && kept.cursor.generation === 0 ? NEWEST : kept.cursor;
+    this.session = new Session({ user: login.user, seed: randomU64(), saysDelivered: true }, { cursor, pending });
     this.dialler = new Dialler(this.session, this.account, server, login, transport, {
       event: (event) => this.take(event),
       settled: () => this.settle(),
@@ -115,7 +115,10 @@ export class Maru implements Chat {
       case "history":
         this.keeper.add({ messages: event.history.messages.filter(({ content }) => content.type !== "unknown") });
         return this.answer(event.history.request, event.history);
-      case "channels": case "members": case "done": return this.answer(event.request, event);
+      case "thread": return this.answer(event.thread.request, event.thread);
+      case "typing": return this.emitter.emit("typing", event);
+      case "receipts": return this.takeReceipts(event);
+      case "channels": case "list": case "members": case "mentions": case "notes": case "done": return this.answer(event.request, event);
       case "rejected": return this.takeRejected(event.about, event.reject);
     }
   }
@@ -132,7 +135,7 @@ export class Maru implements Chat {
 
   /** What is held is in doubt. It is on the server, so it is forgotten and read anew where it is wanted. */
   private forget(generation: number): void {
-    this.items.clear();
+    this.list.clear();
     this.keeper.add({ clear: true });
     this.emitter.emit("resync", { generation });
   }
@@ -143,18 +146,22 @@ export class Maru implements Chat {
     this.emitter.emit("message", message);
   }
 
-  private headMoved({ channel, seq, sender, content }: Message): void {
-    const before = this.items.get(channel) ?? { channel, head: 0, read: 0, unread: 0, member: true, name: "" };
-    // What the list of channels knew already is counted there.
-    const isUnread = content.type === "text" && sender !== this.user && seq > before.head;
-    const unread = before.unread + (isUnread ? 1 : 0);
-    const name = content.type === "created" || content.type === "renamed" ? content.name : before.name;
-    this.keepItems([{ ...before, head: Math.max(before.head, seq), unread, name }]);
+  private headMoved(message: Message): void {
+    const isStrange = this.list.isStrange(message);
+    this.tellChannels(this.list.message(message));
+    // Whoever is put into a group is not told its name by the message that says so.
+    if (isStrange) this.recent({ after: message.channel - 1n, limit: 1 }).catch(() => {});
   }
 
-  private keepItems(items: ChannelItem[]): void {
-    for (const item of items) this.items.set(item.channel, item);
+  private tellChannels(items: ChannelInfo[]): void {
     this.keeper.add({ channels: items });
+    for (const item of items) this.emitter.emit("channel", item);
+  }
+
+  private takeReceipts({ request, channel, items, more }: { request: bigint; channel: bigint; items: ReceiptItem[]; more: boolean }): void {
+    this.tellChannels(this.list.receipts(channel, items));
+    if (request === 0n) this.emitter.emit("receipts", { channel, items });
+    else this.answer(request, { items, more });
   }
 
   private takeAck({ sendId, seq, timeMs }: { sendId: bigint; seq: number; timeMs: number }): void {
@@ -222,8 +229,8 @@ export class Maru implements Chat {
     });
   }
 
-  send(channel: bigint, text: string, sendId?: bigint): Promise<Sending> {
-    return this.sending((session) => session.sendText(channel, text, sendId));
+  send(channel: bigint, text: string, sendId?: bigint, talk?: Talk): Promise<Sending> {
+    return this.sending((session) => talk ? session.sendTalk(channel, text, talk, sendId) : session.sendText(channel, text, sendId));
   }
 
   createGroup(name: string, members: bigint[], sendId?: bigint): Promise<Sending> {
@@ -279,9 +286,7 @@ export class Maru implements Chat {
     await this.keeper.flush();
   }
 
-  async sends(): Promise<Sending[]> {
-    return this.sends_.all();
-  }
+  async sends(): Promise<Sending[]> { return this.sends_.all(); }
 
   history(channel: bigint, window?: Window): Promise<History> {
     return this.asking((session) => session.history(channel, window));
@@ -292,40 +297,73 @@ export class Maru implements Chat {
     return this.keeper.store.messages(channel, { limit: 50, newest: true, ...span });
   }
 
-  async channels(): Promise<ChannelItem[]> {
-    const all: ChannelItem[] = [];
+  around(channel: bigint, around: Around, limit?: number): Promise<History> {
+    const [how, at] = "seq" in around ? [1, around.seq] as const : "timeMs" in around ? [2, around.timeMs] as const : [3, 0] as const;
+    return this.asking((session) => session.historyAround(channel, how, at, limit));
+  }
+
+  thread(channel: bigint, root: number, window?: Window): Promise<ThreadPage> {
+    return this.asking((session) => session.thread(channel, root, window));
+  }
+
+  async mentions(before?: number): Promise<Mentioned> {
+    const { items, unread, more } = await this.asking<Mentioned>((session) => session.mentions(before));
+    return { items, unread, more };
+  }
+
+  /** All pages of a list that is asked on behind its last item. */
+  private async all<Item>(next: (session: Session, last: Item | undefined) => bigint): Promise<Item[]> {
+    const all: Item[] = [];
     for (let more = true; more;) {
-      const after = all.at(-1)?.channel;
-      const page = await this.asking<{ items: ChannelItem[]; more: boolean }>((session) => session.channels(after));
+      const page = await this.asking<{ items: Item[]; more: boolean }>((session) => next(session, all.at(-1)));
       all.push(...page.items);
       more = page.more && page.items.length > 0;
     }
-    this.keepItems(all);
+    return all;
+  }
+
+  async channels(): Promise<ChannelInfo[]> {
+    const all = await this.all<ChannelInfo>((session, last) => session.list({ after: last?.channel }));
+    this.tellChannels(this.list.put(all));
     await this.keeper.flush();
     return all;
   }
 
-  async keptChannels(): Promise<ChannelItem[]> {
-    return [...this.items.values()].sort((a, b) => (a.channel < b.channel ? -1 : 1));
+  async recent(window: ListWindow): Promise<Omit<ChannelPage, "request">> {
+    const { request: _, ...page } = await this.asking<ChannelPage>((session) => session.list(window));
+    const items = this.list.put(page.items);
+    this.tellChannels(items);
+    await this.keeper.flush();
+    return { ...page, items };
   }
 
-  async members(channel: bigint): Promise<MemberItem[]> {
-    const all: MemberItem[] = [];
-    for (let more = true; more;) {
-      const after = all.at(-1)?.user;
-      const page = await this.asking<{ items: MemberItem[]; more: boolean }>((session) => session.members(channel, after));
-      all.push(...page.items);
-      more = page.more && page.items.length > 0;
-    }
-    return all;
+  async keptChannels(): Promise<ChannelInfo[]> { return this.list.all(); }
+
+  members(channel: bigint): Promise<MemberItem[]> {
+    return this.all((session, last) => session.members(channel, last?.user));
+  }
+
+  receipts(channel: bigint): Promise<ReceiptItem[]> {
+    return this.all((session, last) => session.receipts(channel, last?.user));
+  }
+
+  async typing(channel: bigint, types: boolean): Promise<void> {
+    if (!this.ended) this.dialler.run((session, nowMs) => session.typing(nowMs, channel, types));
+  }
+
+  async setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending> {
+    this.tellChannels([this.list.prefs(channel, prefs)]);
+    return this.sending((session) => session.setPrefs(channel, prefs, sendId));
   }
 
   async markRead(channel: bigint, seq: number): Promise<void> {
     await this.asking((session) => session.markRead(channel, seq));
-    const item = this.items.get(channel);
-    if (!item || seq <= item.read) return;
-    this.keepItems([{ ...item, read: seq, unread: seq >= item.head ? 0 : Math.min(item.unread, item.head - seq) }]);
+    this.tellChannels(this.list.read(channel, seq));
     await this.keeper.flush();
+  }
+
+  ask(method: Asked, path: string, body?: object): Promise<Record<string, unknown>> {
+    return this.dialler.ask((token) => this.account.ask(method, path, body, token));
   }
 
   async draft(channel: bigint): Promise<string> {

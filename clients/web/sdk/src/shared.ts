@@ -5,6 +5,7 @@
  * so that asking twice sends once.
  */
 import type { Chat, ChatEvents } from "./chat.js";
+import { AccountError } from "./dial/account.js";
 import { Emitter } from "./emitter.js";
 import { Refusal } from "./session/check.js";
 import { BUSY_RETRY_MS } from "./session/limits.js";
@@ -33,12 +34,13 @@ type Command = { [Name in keyof Chat]: Chat[Name] extends (...args: never[]) => 
 
 /** What can be asked of the tab that has the device; of a send, where its id stands. */
 const COMMANDS: Record<Exclude<Command, "close">, number | undefined> = {
-  send: 2, createGroup: 2, addMembers: 2, inviteMembers: 2, removeMember: 2, join: 1, leave: 1, rename: 2, setRole: 3,
-  stored: undefined, retry: undefined, discard: undefined, sends: undefined, history: undefined, kept: undefined,
+  send: 2, createGroup: 2, addMembers: 2, inviteMembers: 2, removeMember: 2, join: 1, leave: 1, rename: 2, setRole: 3, setPrefs: 2,
+  stored: undefined, retry: undefined, discard: undefined, sends: undefined, history: undefined, around: undefined, thread: undefined, mentions: undefined,
+  kept: undefined, recent: undefined, receipts: undefined, typing: undefined, ask: undefined,
   channels: undefined, keptChannels: undefined, members: undefined, markRead: undefined, draft: undefined,
   setDraft: undefined, status: undefined, logout: undefined,
 };
-const EVENTS: (keyof ChatEvents)[] = ["state", "message", "send", "resync", "storage", "end"];
+const EVENTS: (keyof ChatEvents)[] = ["state", "message", "send", "channel", "receipts", "typing", "resync", "storage", "end"];
 
 /** Calls of a tab that wait; one above is refused at once. */
 const CALLS_MAX = 1024;
@@ -50,7 +52,7 @@ interface Call {
   command: Exclude<Command, "close">;
   args: unknown[];
 }
-type Fault = { text: string; refusal?: { code: string; path: string; retryAfterMs: number } };
+type Fault = { text: string; refusal?: { code: string; path: string; retryAfterMs: number }; account?: { code: string; retryAfterMs: number } };
 type Said =
   | Call
   | { type: "answer"; id: string; result: unknown; fault?: Fault }
@@ -59,11 +61,14 @@ type Said =
   | { type: "who" }
   | { type: "leader"; user: bigint };
 
-const faultOf = (error: unknown): Fault => error instanceof Refusal
-  ? { text: error.message, refusal: { code: error.code, path: error.path, retryAfterMs: error.retryAfterMs } }
-  : { text: error instanceof Error ? error.message : String(error) };
+function faultOf(error: unknown): Fault {
+  const text = error instanceof Error ? error.message : String(error);
+  if (error instanceof Refusal) return { text, refusal: { code: error.code, path: error.path, retryAfterMs: error.retryAfterMs } };
+  return error instanceof AccountError ? { text, account: { code: error.code, retryAfterMs: error.retryAfterMs } } : { text };
+}
 
-function errorOf({ text, refusal }: Fault): Error {
+function errorOf({ text, refusal, account }: Fault): Error {
+  if (account) return new AccountError(account.code, text, account.retryAfterMs);
   if (!refusal) return new Error(text);
   const error = new Refusal(refusal.code as Refusal["code"], refusal.path, text, refusal.retryAfterMs);
   // The text has the path in it already.

@@ -172,6 +172,16 @@ impl Operation {
         self
     }
 
+    /// What it answers may be kept, so.
+    pub(super) fn kept(mut self, how: &str) -> Self {
+        for (_, answer) in &mut self.answers {
+            if let Some(said) = answer.pointer_mut("/headers/Cache-Control/schema/const") {
+                *said = how.into();
+            }
+        }
+        self
+    }
+
     /// Can be refused with these codes, beside those that follow from who asks and with what.
     pub(super) fn refuses(mut self, codes: &[&'static str]) -> Self {
         self.codes.extend(codes);

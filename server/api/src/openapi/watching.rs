@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Operation, Section};
-use crate::routes::{METRICS_MEDIA, SCRIPT_MEDIA, STYLE_MEDIA};
+use crate::routes::{KEPT_FILE, KEPT_PAGE, METRICS_MEDIA, SCRIPT_MEDIA, STYLE_MEDIA};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -12,7 +12,18 @@ pub(super) fn section() -> Section {
     Section {
         tag: "server",
         about: "Whether the server lives, and what it says of itself.",
-        operations: vec![health(), ready(), drain(), metrics(), document(), page(), script(), style()],
+        operations: vec![
+            health(),
+            ready(),
+            drain(),
+            metrics(),
+            document(),
+            page(),
+            script(),
+            style(),
+            app(),
+            app_file(),
+        ],
         schemas: Vec::new(),
     }
 }
@@ -76,4 +87,22 @@ fn style() -> Operation {
         "The style.",
         STYLE_MEDIA,
     )
+}
+
+fn app() -> Operation {
+    Operation::new("GET", "/", "webApp", "The web app")
+        .about("Or, in a binary that was built without it, a page that says how to have it.")
+        .gives_text(200, "The page.", HTML)
+        .kept(KEPT_PAGE)
+}
+
+fn app_file() -> Operation {
+    Operation::new("GET", "/assets/{file}", "webAppFile", "A file of the web app")
+        .about(
+            "Its name changes with its content, so it is kept for ever. Which there are only the page says.",
+        )
+        .in_path("file", json!({ "type": "string" }), "none.js")
+        .gives_text(200, "The file.", SCRIPT_MEDIA)
+        .kept(KEPT_FILE)
+        .refuses(&["not_found"])
 }

@@ -44,6 +44,9 @@ pub const STEPS: &[Step] = &[
     step("page", 200, &[], &[]),
     step("pageScript", 200, &[], &[]),
     step("pageStyle", 200, &[], &[]),
+    step("webApp", 200, &[], &[]),
+    // Which files there are depends on whether an app was built in.
+    step("webAppFile", 404, &[], &[]),
     // Sign-up is by invitation.
     step("rotateKeys", 204, &[], &[]),
     step("listKeys", 200, &[], &[]),

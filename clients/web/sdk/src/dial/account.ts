@@ -44,7 +44,7 @@ export class Account {
   private readonly base: string;
 
   /** `server`: `http://host:port` or `https://host`; in a page served by Maru `location.origin`. */
-  constructor(server: string, private readonly ask: Fetch = (url, init) => fetch(url, init)) {
+  constructor(server: string, private readonly fetch_: Fetch = (url, init) => fetch(url, init)) {
     const { protocol } = new URL(server);
     if (protocol !== "http:" && protocol !== "https:") throw new TypeError(`${server} is no address like http://host:port`);
     this.base = server.replace(/\/+$/, "");
@@ -82,6 +82,11 @@ export class Account {
     return BigInt(text(await this.request("GET", `/v1/users/by-name/${encodeURIComponent(name)}`, undefined, token), "user"));
   }
 
+  /** Anything else that the control plane answers (docs/http.md). */
+  ask(method: string, path: string, body: object | undefined, token: string): Promise<Record<string, unknown>> {
+    return this.request(method, path, body, token);
+  }
+
   private grant(json: Json): Login {
     return {
       user: BigInt(text(json, "user")), device: BigInt(text(json, "device")), token: text(json, "token"),
@@ -105,7 +110,7 @@ export class Account {
     let response: Response;
     let said: string;
     try {
-      response = await this.ask(this.base + path, init);
+      response = await this.fetch_(this.base + path, init);
       said = await response.text();
     } catch (error) {
       throw new AccountError("unreachable", `no answer from ${this.base}: ${String(error)}`, UNREACHABLE_RETRY_MS);

@@ -88,6 +88,18 @@ export class Dialler {
     return this.login.token;
   }
 
+  /** Asks with the token that counts now; once more with the next one, when that has ended. */
+  async ask<T>(request: (token: string) => Promise<T>): Promise<T> {
+    const { token } = this.login;
+    try {
+      return await request(token);
+    } catch (error) {
+      if (!(error instanceof AccountError) || error.code !== "expired") throw error;
+      if (token === this.login.token) await this.renew();
+      return request(this.login.token);
+    }
+  }
+
   stop(end: End = { why: "stopped", text: "stopped" }): void {
     if (this.isOver) return;
     this.isOver = true;

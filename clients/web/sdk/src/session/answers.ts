@@ -1,10 +1,10 @@
 /** What each frame of the server does to a session. */
 import { type Frame, read } from "../frame.js";
 import {
-  Channels, Code, Complete, Done, GoingAway, HistoryPage, Kind, Members, PAGE_MESSAGES_MAX, Reject, SendAck, Welcome,
-  WelcomeV2,
+  Channels, ChannelsV2, Code, Complete, Done, GoingAway, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, PAGE_MESSAGES_MAX,
+  Receipts, Reject, SendAck, Thread, Typing, Welcome, WelcomeV2,
 } from "../generated.js";
-import { Core } from "./core.js";
+import { Core, type Page } from "./core.js";
 import { type About, type Message, readMessage } from "./event.js";
 import { Pace } from "./pace.js";
 
@@ -60,9 +60,27 @@ export abstract class Answers extends Core {
         return;
       }
       case Kind.HISTORY_PAGE: return this.beginPage(frame);
-      case Kind.CHANNELS: {
-        const list = read(Channels, frame);
-        if (list && this.requests.answered(frame.id, Kind.GET_CHANNELS)) this.events.push({ type: "channels", request: frame.id, ...list });
+      case Kind.THREAD: return this.beginThread(frame);
+      case Kind.CHANNELS: return this.takeChannels(frame);
+      case Kind.TYPING: {
+        const typing = read(Typing, frame);
+        if (typing) this.marks.take(this.nowMs, typing);
+        return;
+      }
+      case Kind.RECEIPTS: {
+        const list = read(Receipts, frame);
+        const isAsked = this.requests.answered(frame.id, Kind.GET_RECEIPTS);
+        if (list && (isAsked || frame.id === 0n)) this.events.push({ type: "receipts", request: frame.id, ...list });
+        return;
+      }
+      case Kind.MENTIONS: {
+        const list = read(Mentions, frame);
+        if (list && this.requests.answered(frame.id, Kind.GET_MENTIONS)) this.events.push({ type: "mentions", request: frame.id, ...list });
+        return;
+      }
+      case Kind.NOTES: {
+        const list = read(Notes, frame);
+        if (list && this.requests.answered(frame.id, Kind.GET_NOTES)) this.events.push({ type: "notes", request: frame.id, ...list });
         return;
       }
       case Kind.MEMBERS: {
@@ -70,6 +88,15 @@ export abstract class Answers extends Core {
         if (list && this.requests.answered(frame.id, Kind.GET_MEMBERS)) this.events.push({ type: "members", request: frame.id, ...list });
       }
     }
+  }
+
+  private takeChannels(frame: Frame): void {
+    const [list, detailed] = [read(Channels, frame), read(ChannelsV2, frame)];
+    if (!list || !this.requests.answered(frame.id, Kind.GET_CHANNELS)) return;
+    if (!detailed) return void this.events.push({ type: "channels", request: frame.id, ...list });
+    const { items, details, ...page } = detailed;
+    const infos = items.flatMap((item, at) => (details[at] ? [{ ...item, ...details[at] }] : []));
+    this.events.push({ type: "list", request: frame.id, ...page, items: infos });
   }
 
   private takeGoingAway({ reconnectAfterMs, reason }: GoingAway): void {
@@ -84,8 +111,20 @@ export abstract class Answers extends Core {
     const head = read(HistoryPage, frame);
     this.page = undefined;
     if (!head) return;
+    const around = read(HistoryPageV2, frame);
     const { count, ...bounds } = head;
-    this.page = { history: { request: frame.id, ...bounds, messages: [] }, left: Math.min(count, PAGE_MESSAGES_MAX) };
+    const sides = around && { pivot: around.pivot, moreBefore: around.moreBefore, moreAfter: around.moreAfter };
+    this.page = { history: { request: frame.id, ...bounds, ...sides, messages: [] }, left: Math.min(count, PAGE_MESSAGES_MAX) };
+    if (this.page.left === 0) this.endPage();
+  }
+
+  private beginThread(frame: Frame): void {
+    if (!this.requests.isWritten(frame.id, Kind.GET_THREAD)) return;
+    const head = read(Thread, frame);
+    this.page = undefined;
+    if (!head) return;
+    const { count, ...bounds } = head;
+    this.page = { thread: { request: frame.id, ...bounds, messages: [] }, left: Math.min(count, PAGE_MESSAGES_MAX) };
     if (this.page.left === 0) this.endPage();
   }
 
@@ -93,7 +132,10 @@ export abstract class Answers extends Core {
   private endPage(): void {
     const page = this.page;
     this.page = undefined;
-    if (page && this.requests.answered(page.history.request, Kind.GET_HISTORY)) {
+    if (!page) return;
+    if ("thread" in page) {
+      if (this.requests.answered(page.thread.request, Kind.GET_THREAD)) this.events.push({ type: "thread", thread: page.thread });
+    } else if (this.requests.answered(page.history.request, Kind.GET_HISTORY)) {
       this.events.push({ type: "history", history: page.history });
     }
   }
@@ -119,6 +161,7 @@ export abstract class Answers extends Core {
       this.cursor_ = { generation, at: start };
       this.seen.clear();
       this.clock.cursorKnown(this.cursor_);
+      this.marks.forget();
       if (!isNew) this.events.push({ type: "resync", generation, at: start });
     }
     this.seen.begin(start, this.catchUpTo);
@@ -139,22 +182,30 @@ export abstract class Answers extends Core {
     } else if (message) {
       const isNew = this.seen.message(message.channel, message.seq, this.cursor_.at);
       if (this.isOwnPending(message)) this.tellAck(message);
-      else if (isNew) this.events.push({ type: "message", message });
+      else if (isNew) this.tellMessage(message);
     }
   }
 
-  private takeOfPage(page: NonNullable<typeof this.page>, frame: Frame, message: Message | undefined): void {
+  private tellMessage(message: Message): void {
+    const { channel, seq, sender, content } = message;
+    this.events.push({ type: "message", message });
+    if (content.type === "text" && sender !== this.config.user && this.config.saysDelivered) this.marks.delivered(this.nowMs, channel, seq);
+    // Who sends has typed.
+    this.marks.stops(channel, sender);
+  }
+
+  private takeOfPage(page: Page, frame: Frame, message: Message | undefined): void {
     page.left -= 1;
-    const { history } = page;
+    const { channel, messages } = "thread" in page ? page.thread : page.history;
     if (message) {
-      history.messages.push(message);
+      messages.push(message);
       if (this.isOwnPending(message)) {
         this.seen.acked(message.channel, message.seq, this.cursor_.at);
         this.tellAck(message);
       }
     } else if (frame.stamp) {
       const content = { type: "unknown", kind: frame.kind } as const;
-      history.messages.push({ channel: history.channel, ...frame.stamp, sendId: frame.id, content });
+      messages.push({ channel, ...frame.stamp, sendId: frame.id, content });
     }
     if (page.left <= 0) this.endPage();
   }

@@ -21,7 +21,7 @@ export class Refusal extends Error {
 const limit = (path: string, text: string) => new Refusal("limit", path, text);
 
 export function checkChannel(channel: bigint): void {
-  if (!isChannel(channel)) throw limit("channel", "a channel is a group number, or two different user ids with the smaller in the high half");
+  if (!isChannel(channel)) throw limit("channel", "a channel is a group number, or two user ids with the smaller in the high half");
 }
 
 export function checkGroup(channel: bigint): void {

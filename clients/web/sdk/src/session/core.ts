@@ -3,8 +3,9 @@ import { Frame } from "../frame.js";
 import { CursorAck, Heartbeat, Hello, U53_MAX } from "../generated.js";
 import { mix64 } from "../ids.js";
 import { Clock, type Cursor } from "./clock.js";
-import { type Event, type History, readContent } from "./event.js";
+import { type Event, type History, readContent, type ThreadPage } from "./event.js";
 import { RECONNECT_MS_MAX, RECONNECT_MS_MIN, WOKE_WAIT_MS } from "./limits.js";
+import { Marks } from "./marks.js";
 import { Pace, type Priced, priced } from "./pace.js";
 import { Pending } from "./pending.js";
 import { Requests } from "./requests.js";
@@ -21,6 +22,8 @@ export interface Config {
   reconnectMsMax?: number;
   /** Whether a server that names no pace (WELCOME version 1) is taken to have the usual one. */
   assumesPace?: boolean;
+  /** Whether the server is told what was delivered, for others to see. */
+  saysDelivered?: boolean;
 }
 
 /** What an app keeps so that a device goes on after a restart. */
@@ -29,6 +32,9 @@ export interface Saved {
   /** Sends without an ack, oldest first: whole frames. */
   pending: Uint8Array[];
 }
+
+/** A page of history or of a thread whose messages are still coming. */
+export type Page = { left: number } & ({ history: History } | { thread: ThreadPage });
 
 /** `down`: no connection. `greeting`: Hello is written. `catchingUp`: what was missed comes in; sends wait. `live`. */
 export type State = "down" | "greeting" | "catchingUp" | "live";
@@ -50,18 +56,18 @@ export abstract class Core {
   /** Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck. */
   protected control: Frame[] = [];
   protected readonly events: Event[] = [];
-  /** A history page whose messages are still coming. */
-  protected page: { history: History; left: number } | undefined;
+  protected page: Page | undefined;
   protected reauthing: { id: bigint; lifetimeMs: number } | undefined;
   protected isGoingAway = false;
   /** The server said so; only another token changes it. */
   protected isLoggedOut = false;
+  protected readonly marks = new Marks(this.events);
   protected readonly clock = new Clock();
 
   /** A device without a connection. What `saved` holds is sent again once the device has caught up; what is no send, or
    * no whole frame, is left out. */
   constructor(config: Config, saved?: Saved) {
-    this.config = { reconnectMsMin: RECONNECT_MS_MIN, reconnectMsMax: RECONNECT_MS_MAX, assumesPace: true, ...config };
+    this.config = { reconnectMsMin: RECONNECT_MS_MIN, reconnectMsMax: RECONNECT_MS_MAX, assumesPace: true, saysDelivered: false, ...config };
     this.cursor_ = { ...(saved?.cursor ?? { generation: 0, at: 0 }) };
     for (const bytes of saved?.pending ?? []) {
       const frame = Frame.kept(bytes);
@@ -113,6 +119,7 @@ export abstract class Core {
     this.reauthing = undefined;
     this.isGoingAway = false;
     this.clock.down();
+    this.marks.down(this.nowMs);
   }
 
   /** The next frame to write on the connection. */
@@ -131,9 +138,27 @@ export abstract class Core {
       return control;
     }
     const next = this.nextTurn();
-    if (!next || this.pace.readyAt(this.nowMs, next.cost) > this.nowMs) return undefined;
+    if (!next) return this.nextMark();
+    if (this.pace.readyAt(this.nowMs, next.cost) > this.nowMs) return undefined;
     this.pace.chargeTurn(this.nowMs, next.isRequest, next.cost);
     return next.isRequest ? this.requests.writeNext() : this.pending.writeNext();
+  }
+
+  /** What is said of what was delivered, once there is a token to spare. */
+  private nextMark(): Frame | undefined {
+    if (!this.maySayMarks() || this.pace.spareAt(this.nowMs, 1) > this.nowMs) return undefined;
+    const mark = this.marks.next(this.nowMs);
+    if (mark) this.pace.charge(this.nowMs, 1);
+    return mark;
+  }
+
+  private maySayMarks(): boolean {
+    return this.state_ === "live" && !this.isGoingAway;
+  }
+
+  private markAt(): number | undefined {
+    const at = this.maySayMarks() ? this.marks.readyAt() : undefined;
+    return at === undefined ? undefined : Math.max(at, this.pace.spareAt(this.nowMs, 1));
   }
 
   /** What is written next once its tokens are there: the one whose turn it is waits for them, so that what costs much is
@@ -165,8 +190,8 @@ export abstract class Core {
     const tokens = next && this.pace.readyAt(this.nowMs, next.cost);
     const isThere = (at: number | undefined): at is number => at !== undefined;
     // A wait that is over shows in pollTransmit, not here.
-    const holds = [sends, asks, tokens].filter(isThere).filter((at) => at > this.nowMs);
-    const all = [...holds, ...this.clock.deadlines().filter(isThere)];
+    const holds = [sends, asks, tokens, next ? undefined : this.markAt()].filter(isThere).filter((at) => at > this.nowMs);
+    const all = [...holds, ...[this.marks.endsAt(), ...this.clock.deadlines()].filter(isThere)];
     return all.length > 0 ? Math.min(...all) : undefined;
   }
 
@@ -188,6 +213,7 @@ export abstract class Core {
       clock.tokenDueMs = undefined;
       this.events.push({ type: "tokenDue" });
     }
+    this.marks.tick(this.nowMs);
     this.tellCursorIfDue();
     if (isDue(clock.heartbeatAt())) this.beat(2 * clock.heartbeatMs);
   }

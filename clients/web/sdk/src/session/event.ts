@@ -1,13 +1,44 @@
 /** What a session tells its app, and what a message says. */
 import { type Frame, read } from "../frame.js";
 import {
-  AddMembers, type ChannelItem, CreateGroup, InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type Reject,
-  RemoveMember, RenameGroup, SendText, SetRole, type Welcome,
+  AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, Hide, type HiddenItem, InviteMembers, JoinGroup, Kind,
+  LeaveGroup, type MemberItem, type MentionItem, type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft,
+  SetPrefs, SetRole, type Welcome,
 } from "../generated.js";
+
+/** Bits of `mentionFlags`. */
+export const [MENTIONS_ALL, MENTIONS_ONLINE] = [1, 2] as const;
+
+/** What a text is about besides itself (docs/protocol.md, section 6). Absent: nothing. */
+export interface Talk {
+  /** The seq of the message that it answers. */
+  replyTo?: number;
+  /** The seq with which the thread begins that it stands in. */
+  thread?: number;
+  /** Users that it mentions by name. */
+  mentions?: bigint[];
+  /** All members are mentioned, or those who are connected. */
+  all?: boolean;
+  online?: boolean;
+  /** Who is said to have written it first. */
+  forwardedFrom?: bigint;
+}
+
+/** How a channel is to be shown to its user and told of: the app mutes, pins and archives. */
+export interface Prefs {
+  /** 0: not muted; 2^53 - 1: for ever. */
+  mutedUntilMs: number;
+  /** 0: not pinned; else its order. */
+  pinned: number;
+  markedUnread: boolean;
+  /** Told of: 0 all, 1 mentions, 2 nothing. */
+  notify: number;
+  archived: boolean;
+}
 
 /** What a message says. */
 export type Content =
-  | { type: "text"; text: string }
+  | ({ type: "text"; text: string } & Talk)
   | { type: "created"; name: string; members: bigint[] }
   | { type: "added"; users: bigint[] }
   /** Users may join; an invited one gets this message and until it joins none after it. */
@@ -18,6 +49,10 @@ export type Content =
   | { type: "renamed"; name: string }
   /** 0 member, 1 admin, 2 owner. */
   | { type: "role"; member: bigint; role: number }
+  /** Notes of the user about a channel, in its own channel: no messages to show. */
+  | ({ type: "prefs"; about: bigint } & Prefs)
+  | { type: "draft"; about: bigint; thread: number; text: string }
+  | { type: "hidden"; about: bigint; from: number; through: number }
   /** A kind, or a body, that this version cannot read: show a placeholder. Only in pages of history, for such a message does
    * not say which channel it is for. */
   | { type: "unknown"; kind: number };
@@ -44,7 +79,38 @@ export interface History {
   head: number;
   /** Whether the window holds more in the direction asked for. */
   more: boolean;
+  /** Of a window around a place: the seq of the place, above `head` when nothing is there; and whether there is more on either side. */
+  pivot?: number;
+  moreBefore?: boolean;
+  moreAfter?: boolean;
   /** Rising by seq. */
+  messages: Message[];
+}
+
+/** A channel as the list of channels shows it. */
+export type ChannelInfo = ChannelItem & ChannelDetail;
+
+/** A page of that list: as of `through` of the inbox's life `generation`; the next one is asked for with `next`. */
+export interface ChannelPage {
+  request: bigint;
+  generation: number;
+  through: number;
+  next: number;
+  needsSnapshot: boolean;
+  items: ChannelInfo[];
+  more: boolean;
+}
+
+/** A page of a thread, as of history. */
+export interface ThreadPage {
+  request: bigint;
+  channel: bigint;
+  root: number;
+  from: number;
+  to: number;
+  total: number;
+  newest: number;
+  more: boolean;
   messages: Message[];
 }
 
@@ -68,6 +134,14 @@ export type Event =
   | { type: "complete"; from: number; to: number }
   | { type: "history"; history: History }
   | { type: "channels"; request: bigint; items: ChannelItem[]; more: boolean }
+  | ({ type: "list" } & ChannelPage)
+  | { type: "thread"; thread: ThreadPage }
+  | { type: "mentions"; request: bigint; items: MentionItem[]; unread: { channel: bigint; unread: number }[]; more: boolean }
+  | { type: "notes"; request: bigint; drafts: DraftItem[]; hidden: HiddenItem[]; more: boolean }
+  /** How far members have read and received: asked for (`request`), or as it changes (0). */
+  | { type: "receipts"; request: bigint; channel: bigint; items: ReceiptItem[]; more: boolean }
+  /** Somebody types in a channel, or does so no more. */
+  | { type: "typing"; channel: bigint; user: bigint; types: boolean }
   | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
   /** A request with no other answer was carried out. */
   | { type: "done"; request: bigint }
@@ -93,7 +167,10 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
   const as = <T extends { channel: bigint }>(body: T | undefined, content: (body: T) => Content) =>
     body && { channel: body.channel, content: content(body) };
   switch (frame.kind) {
-    case Kind.SEND_TEXT: return as(read(SendText, frame), ({ text }) => ({ type: "text", text }));
+    case Kind.SEND_TEXT: return as(read(SendTextV2, frame), talk) ?? as(read(SendText, frame), ({ text }) => ({ type: "text", text }));
+    case Kind.SET_PREFS: return as(read(SetPrefs, frame), ({ channel: _, ...prefs }) => ({ type: "prefs", ...prefs }));
+    case Kind.SET_DRAFT: return as(read(SetDraft, frame), ({ channel: _, ...draft }) => ({ type: "draft", ...draft }));
+    case Kind.HIDE: return as(read(Hide, frame), ({ about, seq: from, through }) => ({ type: "hidden", about, from, through }));
     case Kind.CREATE_GROUP: return as(read(CreateGroup, frame), ({ name, members }) => ({ type: "created", name, members }));
     case Kind.ADD_MEMBERS: return as(read(AddMembers, frame), ({ members: users }) => ({ type: "added", users }));
     case Kind.INVITE_MEMBERS: return as(read(InviteMembers, frame), ({ members: users }) => ({ type: "invited", users }));
@@ -104,6 +181,13 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
     case Kind.SET_ROLE: return as(read(SetRole, frame), ({ member, role }) => ({ type: "role", member, role }));
     default: return undefined;
   }
+}
+
+function talk({ text, replyTo, thread, mentions, mentionFlags: flags, forwardedFrom }: SendTextV2): Content {
+  return {
+    type: "text", text, ...(replyTo && { replyTo }), ...(thread && { thread }), ...(mentions.length > 0 && { mentions }),
+    ...(flags & MENTIONS_ALL && { all: true }), ...(flags & MENTIONS_ONLINE && { online: true }), ...(forwardedFrom && { forwardedFrom }),
+  };
 }
 
 /** A stamped frame as a message; undefined for what this version cannot read. */

@@ -46,3 +46,17 @@ export const RECONNECT_MS_MIN = 250;
 export const RECONNECT_MS_MAX = 30_000;
 /** What a full session tells the app to wait. */
 export const BUSY_RETRY_MS = 100;
+/** What was delivered is said so long after the message, and so often of one channel at most. */
+export const DELIVERED_WAIT_MS = 1000;
+export const DELIVERED_EVERY_MS = 1000;
+/** What was said so lately before a connection ended is said again on the next: the server writes it lazily. */
+export const DELIVERED_AGAIN_MS = 20_000;
+/** That the user types is said once in so long. */
+export const TYPING_EVERY_MS = 4000;
+/** Nobody is shown to type for longer without another word, whatever the server says. */
+export const TYPING_EXPIRES_MS_MAX = 60_000;
+/** People who type, and channels in which this user does. */
+export const TYPISTS_MAX = 1024;
+/** What a list of channels in an order of time costs besides, and a draft. */
+export const ORDERED_LIST_TOKENS = 16;
+export const DRAFT_TOKENS = 4;

@@ -5,11 +5,11 @@
  */
 import { type Frame, read } from "../frame.js";
 import {
-  AddMembers, CreateGroup, GetChannels, GetHistory, GetMembers, GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX,
-  PAGE_MESSAGES_MAX,
+  AddMembers, CreateGroup, GetChannels, GetChannelsV2, GetHistory, GetMembers, GetMentions, GetNotes, GetReceipts, GetThread,
+  GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, SendTextV2,
 } from "../generated.js";
 import {
-  HALVED_MAX, HALVED_MS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
+  DRAFT_TOKENS, HALVED_MAX, HALVED_MS, ORDERED_LIST_TOKENS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
   TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS,
 } from "./limits.js";
 
@@ -31,7 +31,19 @@ function named(frame: Frame): number {
   switch (frame.kind) {
     case Kind.GET_HISTORY: return page(read(GetHistory, frame)?.limit, PAGE_MESSAGES_MAX);
     case Kind.GET_MEMBERS: return page(read(GetMembers, frame)?.limit, LIST_ITEMS_MAX);
-    case Kind.GET_CHANNELS: return page(read(GetChannels, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.GET_CHANNELS: {
+      const ordered = (read(GetChannelsV2, frame)?.order ?? 0) > 0 ? ORDERED_LIST_TOKENS : 0;
+      return page(read(GetChannels, frame)?.limit, LIST_ITEMS_MAX) + ordered;
+    }
+    case Kind.GET_RECEIPTS: return page(read(GetReceipts, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.GET_NOTES: return page(read(GetNotes, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.GET_THREAD: return page(read(GetThread, frame)?.limit, PAGE_MESSAGES_MAX);
+    case Kind.GET_MENTIONS: return page(read(GetMentions, frame)?.limit, MENTIONS_PAGE_MAX);
+    case Kind.SET_DRAFT: return DRAFT_TOKENS;
+    case Kind.SEND_TEXT: {
+      const said = read(SendTextV2, frame);
+      return page((said?.mentionFlags ?? 0) > 0 ? MENTIONS_MAX : said?.mentions.length, MENTIONS_MAX);
+    }
     case Kind.CREATE_GROUP: return users(read(CreateGroup, frame));
     case Kind.ADD_MEMBERS: return users(read(AddMembers, frame));
     case Kind.INVITE_MEMBERS: return users(read(InviteMembers, frame));
@@ -80,6 +92,12 @@ export class Pace {
     // What costs more than the burst goes out when the bucket is full.
     const missing = Math.min(cost * PARTS, this.full) - this.levelAt(nowMs);
     return nowMs + Math.ceil(Math.max(missing, 0) / this.gainPerMs());
+  }
+
+  /** The same for a frame that nobody waits for: only the last quarter of the burst is for it, and nothing for a while after a refusal. */
+  spareAt(nowMs: number, cost: number): number {
+    const ready = this.readyAt(nowMs, cost + Math.floor((this.full / 4) * 3 / PARTS));
+    return this.halved > 0 ? Math.max(ready, this.halvedAtMs + HALVED_MS) : ready;
   }
 
   /** A frame is written, whether the tokens are there or not. */

@@ -14,17 +14,17 @@
 import type { Root } from "../codec.js";
 import { Frame } from "../frame.js";
 import {
-  AddMembers, CreateGroup, GetChannels, GetHistory, GetMembers, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup,
-  LIST_ITEMS_MAX, MarkRead, PAGE_MESSAGES_MAX, Reauth, RemoveMember, RenameGroup, SendText, SetRole, TOKEN_BYTES_MAX,
-  U53_MAX,
+  AddMembers, CreateGroup, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetReceipts, GetThread,
+  GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX,
+  Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetPrefs, SetRole, TOKEN_BYTES_MAX, U53_MAX,
 } from "../generated.js";
-import { groupChannel } from "../ids.js";
+import { groupChannel, ownChannel } from "../ids.js";
 import { Answers } from "./answers.js";
 import {
   checkChannel, checkCount, checkGroup, checkName, checkPosition, checkRole, checkText, checkUser, checkUsers, Refusal,
   risingUsers,
 } from "./check.js";
-import { readContent } from "./event.js";
+import { MENTIONS_ALL, MENTIONS_ONLINE, type Prefs, readContent, type Talk } from "./event.js";
 import { BUSY_RETRY_MS, PENDING_MAX, REQUESTS_WAITING_MAX } from "./limits.js";
 
 /** Which window of a channel's history: messages with `after < seq < before`. */
@@ -36,6 +36,15 @@ export interface Window {
   newest?: boolean | undefined;
 }
 
+/** Which part of the list of channels. */
+export interface ListWindow {
+  order?: 0 | 1 | 2 | undefined;
+  generation?: number | undefined;
+  at?: number | undefined;
+  after?: bigint | undefined;
+  limit?: number | undefined;
+}
+
 export class Session extends Answers {
   /** Sends text of 1 to 100,000 characters. `sendId`: a number of the app's own, else one is drawn. */
   sendText(channel: bigint, text: string, sendId?: bigint): bigint {
@@ -43,6 +52,25 @@ export class Session extends Answers {
       checkChannel(channel);
       checkText(text);
     });
+  }
+
+  /** Sends text as {@link sendText} does, and says what it is about. */
+  sendTalk(channel: bigint, text: string, talk: Talk = {}, sendId?: bigint): bigint {
+    const { replyTo = 0, thread = 0, forwardedFrom = 0n, all = false, online = false } = talk;
+    const mentions = risingUsers(talk.mentions ?? []);
+    const mentionFlags = (all ? MENTIONS_ALL : 0) | (online ? MENTIONS_ONLINE : 0);
+    return this.send(SendTextV2, { replyTo, thread, forwardedFrom, mentions, mentionFlags, channel, text }, sendId, () => {
+      checkChannel(channel);
+      checkText(text);
+      checkPosition("reply_to", replyTo);
+      checkPosition("thread", thread);
+      checkUsers(mentions, 0, MENTIONS_MAX);
+    });
+  }
+
+  /** Says all of how a channel is to be shown and told of: a note in the user's own channel. */
+  setPrefs(about: bigint, prefs: Prefs, sendId?: bigint): bigint {
+    return this.send(SetPrefs, { channel: ownChannel(this.config.user), about, ...prefs }, sendId, () => checkChannel(about));
   }
 
   /** Creates a group with the user as owner; its channel is known at once. Order and repeats in `members` do not matter,
@@ -115,7 +143,10 @@ export class Session extends Answers {
     check();
     const frame = Frame.of(type, sendId, body);
     const same = this.pending.find(sendId);
-    if (!same) this.pending.push(body.channel, frame);
+    if (!same) {
+      this.pending.push(body.channel, frame);
+      this.marks.sent(body.channel);
+    }
     // The app repeats itself: one of them is enough.
     else if (!isSame(same.bytes, frame.bytes)) throw new Refusal("conflict", "send_id", "this send id is pending with other content");
     return sendId;
@@ -143,6 +174,51 @@ export class Session extends Answers {
     });
   }
 
+  /** Asks for a window around a place: a `history` event with a `pivot`. `around`: 1 a seq, 2 a time, 3 the first unread. */
+  historyAround(channel: bigint, around: 1 | 2 | 3, at = 0, limit = PAGE_MESSAGES_MAX): bigint {
+    return this.request(GetHistoryV2, { channel, around, at, after: 0, before: U53_MAX, limit, newest: false }, () => {
+      checkChannel(channel);
+      checkPosition("at", at);
+      checkCount(limit, PAGE_MESSAGES_MAX);
+    });
+  }
+
+  /** Asks for the messages of a thread, as {@link history} does for a channel's: a `thread` event. */
+  thread(channel: bigint, root: number, { after = 0, before = U53_MAX, limit = PAGE_MESSAGES_MAX, newest = true }: Window = {}): bigint {
+    return this.request(GetThread, { channel, root, after, before, limit, newest }, () => {
+      checkChannel(channel);
+      checkPosition("root", root);
+      checkCount(limit, PAGE_MESSAGES_MAX);
+    });
+  }
+
+  /** Asks for mentions of the user below `before`, newest first: a `mentions` event. */
+  mentions(before = U53_MAX, limit = MENTIONS_PAGE_MAX): bigint {
+    return this.request(GetMentions, { before, limit }, () => checkCount(limit, MENTIONS_PAGE_MAX));
+  }
+
+  /** Asks how far members have read and received: a `receipts` event. */
+  receipts(channel: bigint, after = 0n, limit = LIST_ITEMS_MAX): bigint {
+    return this.request(GetReceipts, { channel, after, limit }, () => {
+      checkChannel(channel);
+      checkCount(limit, LIST_ITEMS_MAX);
+    });
+  }
+
+  /** Asks for the user's channels with what a list shows of them: a `list` event. `order`: 0 by id behind `after`, 1 the newest
+   * first, 2 what changed behind `at`. */
+  list({ order = 0, generation = 0, at = 0, after = 0n, limit = LIST_ITEMS_MAX }: ListWindow = {}): bigint {
+    return this.request(GetChannelsV2, { order, generation, at, after, limit }, () => checkCount(limit, LIST_ITEMS_MAX));
+  }
+
+  /** Says that the user types in a channel, or stopped. Say so with each key if you like: what would be too often goes no further,
+   * and without a connection nothing does. */
+  typing(nowMs: number, channel: bigint, types: boolean): void {
+    this.nowMs = Math.max(this.nowMs, nowMs);
+    const frame = this.state_ === "live" && !this.isGoingAway ? this.marks.typing(this.nowMs, channel, types) : undefined;
+    if (frame) this.control.push(frame);
+  }
+
   /** Asks for up to `limit` (1 to 500) members with a larger id than `after`. */
   members(channel: bigint, after = 0n, limit = LIST_ITEMS_MAX): bigint {
     return this.request(GetMembers, { channel, after, limit }, () => {
@@ -158,10 +234,12 @@ export class Session extends Answers {
 
   /** Says that the user has read the channel up to and with `seq`: a `done` event. */
   markRead(channel: bigint, seq: number): bigint {
-    return this.request(MarkRead, { channel, seq }, () => {
+    const id = this.request(MarkRead, { channel, seq }, () => {
       checkChannel(channel);
       checkPosition("seq", seq);
     });
+    this.marks.read(this.nowMs, channel, seq);
+    return id;
   }
 
   private request<T>(type: Root<T>, body: T, check: () => void): bigint {

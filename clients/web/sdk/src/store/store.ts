@@ -5,8 +5,8 @@
  */
 import type { Login } from "../dial/account.js";
 import type { Cursor } from "../session/clock.js";
-import type { Message } from "../session/event.js";
 import type { ChannelItem } from "../generated.js";
+import type { Message } from "../session/event.js";
 
 /** A send that is not stored by the server, in the order in which they were made. */
 export interface KeptSend {

@@ -1,0 +1,11 @@
+import { render } from "preact";
+import { start } from "./state/chat.js";
+import { watchPlace } from "./state/look.js";
+import "./style/base.css";
+import "./style/page.css";
+import "./style/talk.css";
+import { App } from "./view/app.js";
+
+watchPlace();
+render(<App />, document.getElementById("app") as HTMLElement);
+void start();

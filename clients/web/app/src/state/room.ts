@@ -1,0 +1,231 @@
+/** The open conversation: a window of its history that moves both ways, and how far others have come in it. */
+import { batch, computed, signal } from "@preact/signals";
+import { type Around, isShown, type Message, type ReceiptItem } from "@maru/sdk";
+import { channels, chat, connection, me, sends } from "./chat.js";
+
+const PAGE = 50;
+/** Messages on the page at a time: what is beyond them is asked for again when it is scrolled to. */
+const WINDOW_MAX = 240;
+/** Above so many unread messages a channel opens at the first of them, below them at the newest. */
+const UNREAD_ON_PAGE = 20;
+const READ_AFTER_MS = 300;
+
+export class Room {
+  readonly messages = signal<readonly Message[]>([]);
+  readonly moreBefore = signal(false);
+  readonly moreAfter = signal(false);
+  /** Whether the first page is here. */
+  readonly isReady = signal(false);
+  readonly receipts = signal<ReadonlyMap<bigint, ReceiptItem>>(new Map());
+  /** A seq to scroll to and to show for a moment. */
+  readonly jump = signal<number | undefined>(undefined);
+  /** How far it was read when it was opened: what is new begins behind that. */
+  readonly readBefore: number;
+  readonly waiting = computed(() => sends.value.filter(({ channel, state }) => channel === this.channel && state !== "stored"));
+  /** The window holds all that there is in `from ..= to`. */
+  private from = 0;
+  private to = 0;
+  private isLoading = false;
+  private isClosed = false;
+  private marking: ReturnType<typeof setTimeout> | undefined;
+  private readonly ends: (() => void)[];
+
+  constructor(readonly channel: bigint) {
+    this.readBefore = channels.peek().get(channel)?.read ?? 0;
+    this.ends = [
+      chat().on("message", (message) => this.take(message)),
+      chat().on("send", ({ state, channel: of, seq, timeMs, sendId, content }) => {
+        if (state === "stored") this.take({ channel: of, seq: seq ?? 0, timeMs: timeMs ?? 0, sender: me(), sendId, content });
+      }),
+      chat().on("receipts", ({ channel: of, items }) => { if (of === this.channel) this.takeReceipts(items); }),
+      chat().on("resync", () => void this.begin()),
+    ];
+  }
+
+  close(): void {
+    this.isClosed = true;
+    clearTimeout(this.marking);
+    for (const end of this.ends) end();
+  }
+
+  /** Shows what is kept at once, and then what the server has. */
+  async begin(seq?: number): Promise<void> {
+    const item = channels.peek().get(this.channel);
+    if (seq !== undefined) return this.show({ seq }, seq);
+    await this.showKept();
+    try {
+      if ((item?.unread ?? 0) > UNREAD_ON_PAGE) return await this.show({ firstUnread: true });
+      const page = await chat().history(this.channel, { limit: PAGE });
+      if (!this.isClosed) this.setWindow(page.messages, page.from, Math.max(page.to, page.head), page.more, false);
+    } catch {
+      // A conversation that has not begun has no history.
+      this.isReady.value = true;
+    }
+    this.askReceipts();
+  }
+
+  private async showKept(): Promise<void> {
+    const kept = await chat().kept(this.channel, { limit: PAGE, newest: true });
+    if (this.isClosed || this.isReady.value || kept.length === 0) return;
+    // Behind the last gap nothing is missing.
+    const gap = kept.findLastIndex(({ seq }, at) => at > 0 && kept[at - 1]?.seq !== seq - 1);
+    const tail = kept.slice(Math.max(gap, 0));
+    this.setWindow(tail, tail[0]?.seq ?? 0, tail.at(-1)?.seq ?? 0, (tail[0]?.seq ?? 0) > 1, false);
+  }
+
+  private askReceipts(): void {
+    chat().receipts(this.channel).then((items) => this.takeReceipts(items), () => {});
+  }
+
+  private takeReceipts(items: ReceiptItem[]): void {
+    const next = new Map(this.receipts.value);
+    for (const item of items) {
+      const before = next.get(item.user);
+      next.set(item.user, { user: item.user, read: Math.max(item.read, before?.read ?? 0), delivered: Math.max(item.delivered, before?.delivered ?? 0) });
+    }
+    this.receipts.value = next;
+  }
+
+  /** Goes to a place: a seq, a time, the first unread message. */
+  async show(around: Around, seq?: number): Promise<void> {
+    if (seq !== undefined && this.messages.value.some((message) => message.seq === seq)) {
+      this.jump.value = seq;
+      return;
+    }
+    const page = await chat().around(this.channel, around, PAGE);
+    if (this.isClosed) return;
+    batch(() => {
+      this.setWindow(page.messages, page.from, page.to, page.moreBefore ?? page.more, page.moreAfter ?? false);
+      this.jump.value = page.messages.find((message) => message.seq >= (page.pivot ?? 0))?.seq ?? page.messages.at(-1)?.seq;
+    });
+    this.askReceipts();
+  }
+
+  async toNewest(): Promise<void> {
+    if (!this.moreAfter.value) return;
+    const page = await chat().history(this.channel, { limit: PAGE });
+    if (!this.isClosed) this.setWindow(page.messages, page.from, Math.max(page.to, page.head), page.more, false);
+  }
+
+  private setWindow(messages: readonly Message[], from: number, to: number, before: boolean, after: boolean): void {
+    // What came while the page was under way is not on it.
+    const newer = after ? [] : this.messages.value.filter(({ seq }) => seq > to);
+    [this.from, this.to] = [from, newer.at(-1)?.seq ?? to];
+    batch(() => {
+      this.messages.value = [...messages, ...newer].filter(isShown);
+      this.moreBefore.value = before;
+      this.moreAfter.value = after;
+      this.isReady.value = true;
+    });
+  }
+
+  async loadBefore(): Promise<void> {
+    if (!this.moreBefore.value) return;
+    await this.load(async () => {
+      const before = this.from;
+      const page = await this.page({ before, newest: true });
+      if (this.isClosed || before !== this.from) return;
+      const all = [...page.messages.filter(isShown), ...this.messages.value];
+      const some = all.slice(0, WINDOW_MAX);
+      if (page.from > 0) this.from = page.from;
+      batch(() => {
+        if (some.length < all.length) {
+          this.to = some.at(-1)?.seq ?? this.to;
+          this.moreAfter.value = true;
+        }
+        this.messages.value = some;
+        this.moreBefore.value = page.more;
+      });
+    });
+  }
+
+  async loadAfter(): Promise<void> {
+    if (!this.moreAfter.value) return;
+    await this.load(async () => {
+      const after = this.to;
+      const page = await this.page({ after, newest: false });
+      if (this.isClosed || after !== this.to) return;
+      const all = [...this.messages.value, ...page.messages.filter(isShown)];
+      const some = all.slice(-WINDOW_MAX);
+      if (page.to > 0) this.to = page.to;
+      batch(() => {
+        if (some.length < all.length) {
+          this.from = some[0]?.seq ?? this.from;
+          this.moreBefore.value = true;
+        }
+        this.messages.value = some;
+        this.moreAfter.value = page.more;
+      });
+    });
+  }
+
+  /** Without a connection what is kept is read. */
+  private async page(span: { before?: number; after?: number; newest: boolean }): Promise<{ messages: Message[]; from: number; to: number; more: boolean }> {
+    if (connection.value.state === "live") return chat().history(this.channel, { ...span, limit: PAGE });
+    const messages = await chat().kept(this.channel, { ...span, limit: PAGE });
+    return { messages, from: messages[0]?.seq ?? 0, to: messages.at(-1)?.seq ?? 0, more: messages.length === PAGE };
+  }
+
+  private async load(work: () => Promise<void>): Promise<void> {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    try {
+      await work();
+    } catch {
+      // The next scroll asks again.
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  private take(message: Message): void {
+    if (message.channel !== this.channel || this.moreAfter.value || !isShown(message)) return;
+    const { seq } = message;
+    const before = this.messages.value;
+    if (seq <= this.to && before.some((other) => other.seq === seq)) return;
+    const at = before.findLastIndex((other) => other.seq < seq) + 1;
+    this.to = Math.max(this.to, seq);
+    this.messages.value = before.toSpliced(at, 0, message);
+  }
+
+  /** A message of this channel, from here, from what is kept or from the server. */
+  async message(seq: number): Promise<Message | undefined> {
+    const [before, after] = [seq + 1, seq - 1];
+    const here = this.messages.value.find((message) => message.seq === seq) ?? (await chat().kept(this.channel, { after, before }))[0];
+    return here ?? (await chat().history(this.channel, { after, before, limit: 1 })).messages[0];
+  }
+
+  /** The person has seen the channel up to here. */
+  seen(seq: number): void {
+    const item = channels.peek().get(this.channel);
+    if (!item?.member || seq <= item.read || !document.hasFocus()) return;
+    clearTimeout(this.marking);
+    this.marking = setTimeout(() => {
+      chat().markRead(this.channel, seq).catch(() => {});
+      if (item.markedUnread) setPrefs(this.channel, { markedUnread: false });
+    }, READ_AFTER_MS);
+  }
+}
+
+/** Changes how a channel is shown and told of. */
+export function setPrefs(channel: bigint, change: Partial<{ mutedUntilMs: number; pinned: number; markedUnread: boolean }>): void {
+  const item = channels.peek().get(channel);
+  if (!item) return;
+  const { mutedUntilMs, pinned, markedUnread, notify, archived } = item;
+  void chat().setPrefs(channel, { mutedUntilMs, pinned, markedUnread, notify, archived, ...change });
+}
+
+export const FOR_EVER = Number.MAX_SAFE_INTEGER;
+
+/** The conversation that is shown. */
+export const room = signal<Room | undefined>(undefined);
+export function enterRoom(channel: bigint | undefined, seq?: number): void {
+  const before = room.peek();
+  if (before && before.channel === channel) {
+    if (seq !== undefined) void before.show({ seq }, seq).catch(() => {});
+    return;
+  }
+  before?.close();
+  room.value = channel === undefined ? undefined : new Room(channel);
+  void room.peek()?.begin(seq).catch(() => {});
+}

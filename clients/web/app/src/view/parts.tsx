@@ -1,0 +1,94 @@
+/** Small parts that every view uses. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { isOwn } from "@maru/sdk";
+import { t } from "../words/words.js";
+
+const ICONS = {
+  search: "M11 4a7 7 0 1 0 4.2 12.6l4.1 4.1 1.4-1.4-4.1-4.1A7 7 0 0 0 11 4Zm0 2a5 5 0 1 1 0 10 5 5 0 0 1 0-10Z",
+  gear: "M10.3 2h3.4l.5 2.6 1.7.7 2.2-1.5 2.4 2.4-1.5 2.2.7 1.7 2.6.5v3.4l-2.6.5-.7 1.7 1.5 2.2-2.4 2.4-2.2-1.5-1.7.7-.5 2.6h-3.4l-.5-2.6-1.7-.7-2.2 1.5-2.4-2.4 1.5-2.2-.7-1.7L2 13.7v-3.4l2.6-.5.7-1.7-1.5-2.2 2.4-2.4 2.2 1.5 1.7-.7Zm1.7 6.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7Z",
+  plus: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6Z",
+  group: "M9 5a4 4 0 1 1 0 8 4 4 0 0 1 0-8Zm8 2a3 3 0 1 1 0 6 3 3 0 0 1 0-6ZM2 20c0-3.3 3.1-5 7-5s7 1.7 7 5Zm16 0c0-2-.7-3.600-1.900-4.900 3.300-.1 5.900 1.400 5.900 4.900Z",
+  back: "M14.700 5.300 8 12l6.700 6.700-1.400 1.400L5.200 12l8.100-8.100Z",
+  close: "M6.400 5 12 10.600 17.600 5 19 6.400 13.400 12l5.600 5.600-1.400 1.400-5.600-5.600L6.400 19 5 17.600l5.600-5.600L5 6.400Z",
+  send: "M3 20.500v-6.700l8-1.800-8-1.800V3.500L21.500 12Z",
+  reply: "M10 8V4l-7 7 7 7v-4.100c5 0 8.500 1.600 11 5.100-1-5-4-10-11-11Z",
+  thread: "M4 4h16v11H10l-4 4v-4H4Zm3 3.500v1.500h10V7.500Zm0 3v1.500h7v-1.500Z",
+  copy: "M8 3h11v13h-2V5H8Zm-3 4h10v14H5Zm2 2v10h6V9Z",
+  more: "M12 5a1.700 1.700 0 1 1 0 3.400A1.700 1.700 0 0 1 12 5Zm0 5.300a1.700 1.700 0 1 1 0 3.400 1.700 1.700 0 0 1 0-3.400Zm0 5.300a1.700 1.700 0 1 1 0 3.400 1.700 1.700 0 0 1 0-3.400Z",
+  down: "M12 15.600 5.700 9.300l1.400-1.400 4.900 4.900 4.900-4.900 1.400 1.400Z",
+  pin: "M14.500 3 21 9.500l-1.400 1.400-1-.2-3.700 3.700.2 3.300-1.400 1.400-3.900-3.900L5.300 20 4 18.700l4.800-4.500-3.900-3.900 1.400-1.400 3.300.2 3.700-3.700-.2-1Z",
+  mute: "M4.300 3 3 4.300 7.700 9H4v6h4l5 5v-5.700l4.200 4.200 1.300-1.300ZM13 4 10.200 6.800 13 9.600Zm3 8c0-1.200-.5-2.300-1.300-3.100v1.800l1.200 1.200Z",
+  clock: "M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18Zm-1 4v5.400l4.200 2.500 1-1.600-3.400-2V7Z",
+  check: "M9.500 16.200 5.300 12l-1.400 1.400 5.600 5.600L20.500 8l-1.400-1.400Z",
+  checks: "M7 16.200 2.800 12l-1.400 1.400L7 19l1.400-1.400Zm9.100-9.600L10 12.700l1.400 1.400L17.500 8Zm4.500 0L11.500 15.700l-1.400 1.400L11.500 19 22 8Z",
+  alert: "M11 7h2v7h-2Zm0 9h2v2h-2Zm1-14a10 10 0 1 0 0 20 10 10 0 0 0 0-20Z",
+  bookmark: "M6 3h12v18l-6-4-6 4Z",
+} as const;
+export type IconName = keyof typeof ICONS;
+
+export const Icon = ({ name }: { name: IconName }) => (
+  <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d={ICONS[name]} fill-rule="evenodd" /></svg>
+);
+
+export function IconButton({ icon, label, onClick, pressed, ...more }: {
+  icon: IconName; label: string; onClick: () => void; pressed?: boolean; class?: string;
+}) {
+  return (
+    <button type="button" class={`icon-button ${more.class ?? ""}`} aria-label={label} title={label} aria-pressed={pressed} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+const HUES = 8;
+/** The same person has the same colour everywhere. */
+export const hueOf = (id: bigint): string => `hue${(id ^ (id >> 7n) ^ (id >> 23n)) % BigInt(HUES)}`;
+
+/** The first letters of a name, in a circle. */
+export function Avatar({ id, name, small }: { id: bigint; name: string; small?: boolean }) {
+  const words = name.trim().split(/[\s._-]+/).filter(Boolean);
+  const letters = [...(words[0] ?? "")].slice(0, 1).concat([...(words[1] ?? "")].slice(0, 1)).join("").toUpperCase();
+  return (
+    <span class={`avatar ${hueOf(id)} ${small ? "small" : ""}`} aria-hidden="true">
+      {id >> 64n !== 0n && isOwn(id) ? <Icon name="bookmark" /> : letters}
+    </span>
+  );
+}
+
+/** A window above the page. The browser keeps the focus in it, and Escape closes it. */
+export function Window({ title, onClose, children, wide }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
+  const box = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = box.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog ref={box} class={wide ? "window wide" : "window"} aria-labelledby="window-title"
+      onCancel={(event) => { event.preventDefault(); onClose(); }}
+      onClick={(event) => { if (event.target === box.current) onClose(); }}>
+      <header>
+        <h2 id="window-title">{title}</h2>
+        <IconButton icon="close" label={t("close")} onClick={onClose} />
+      </header>
+      <div class="window-body">{children}</div>
+    </dialog>
+  );
+}
+
+export function Field({ label, value, onValue, type = "text", ...more }: {
+  label: string; value: string; onValue: (value: string) => void; type?: string; autoComplete?: string; hint?: string; required?: boolean;
+  autoFocus?: boolean; maxLength?: number; inputMode?: "numeric";
+}) {
+  const { hint, autoFocus, autoComplete, ...rest } = more;
+  const box = useRef<HTMLInputElement>(null);
+  useEffect(() => { if (autoFocus) box.current?.focus(); }, []);
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input ref={box} type={type} value={value} autocomplete={autoComplete ?? "off"} {...rest} onInput={(event) => onValue(event.currentTarget.value)} />
+      {hint && <small>{hint}</small>}
+    </label>
+  );
+}

@@ -1,0 +1,54 @@
+/** The list of channels, as messages and marks change it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Channels } from "../src/channels.js";
+import { Kind } from "../src/generated.js";
+import { directChannel, ownChannel } from "../src/ids.js";
+import type { Content, Message } from "../src/session/event.js";
+
+const [ME, OTHER, GROUP] = [7n, 9n, 12345n];
+const direct = directChannel(ME, OTHER);
+const message = (channel: bigint, seq: number, sender: bigint, content: Content): Message => ({ channel, seq, timeMs: seq * 10, sender, sendId: 1n, content });
+const text = (words: string, more: object = {}): Content => ({ type: "text", text: words, ...more });
+
+test("a message is counted once, shown, and read", () => {
+  const list = new Channels(ME, []);
+  assert.equal(list.message(message(direct, 1, OTHER, text("a".repeat(500))))[0]?.text.length, 100);
+  assert.deepEqual(list.message(message(direct, 1, OTHER, text("again"))), []);
+  list.message(message(direct, 2, OTHER, text("you", { mentions: [ME] })));
+  list.message(message(direct, 3, ME, text("me")));
+  const { unread, mentions, lastSeq, lastKind, head } = list.get(direct) ?? assert.fail();
+  assert.deepEqual({ unread, mentions, lastSeq, lastKind, head }, { unread: 2, mentions: 1, lastSeq: 3, lastKind: Kind.SEND_TEXT, head: 3 });
+  assert.equal(list.read(direct, 1)[0]?.unread, 2);
+  assert.equal(list.receipts(direct, [{ user: ME, read: 3, delivered: 3 }])[0]?.unread, 0);
+  assert.deepEqual(list.receipts(direct, [{ user: OTHER, read: 3, delivered: 3 }]), []);
+});
+
+test("notes change what they are about, and are nothing to see", () => {
+  const list = new Channels(ME, []);
+  list.message(message(direct, 1, OTHER, text("hello")));
+  const prefs = { mutedUntilMs: 5, pinned: 2, markedUnread: true, notify: 1, archived: false };
+  const changed = list.message(message(ownChannel(ME), 1, ME, { type: "prefs", about: direct, ...prefs }));
+  assert.deepEqual(changed.map(({ channel }) => channel), [ownChannel(ME), direct]);
+  assert.deepEqual([list.get(direct)?.pinned, list.get(direct)?.text, list.get(ownChannel(ME))?.lastSeq], [2, "hello", 0]);
+});
+
+test("membership follows what is said of oneself", () => {
+  const list = new Channels(ME, []);
+  assert.ok(list.isStrange(message(GROUP, 4, OTHER, { type: "added", users: [ME] })));
+  assert.ok(!list.isStrange(message(GROUP, 1, OTHER, { type: "created", name: "Walks", members: [ME] })));
+  const is = (seq: number, sender: bigint, content: Content) => list.message(message(GROUP, seq, sender, content))[0]?.member;
+  assert.deepEqual([
+    is(1, OTHER, { type: "created", name: "Walks", members: [ME] }), is(2, OTHER, { type: "removed", user: ME }), is(3, OTHER, { type: "invited", users: [ME] }),
+    is(4, ME, { type: "joined" }), is(5, OTHER, { type: "removed", user: 11n }), is(6, ME, { type: "left" }),
+  ], [true, false, false, true, true, false]);
+  assert.equal(list.get(GROUP)?.name, "Walks");
+});
+
+test("a list that is older than what came since does not take it back", () => {
+  const list = new Channels(ME, [{ channel: direct, head: 1, read: 0, unread: 1, member: true, name: "" }]);
+  const listed = { ...(list.get(direct) ?? assert.fail()) };
+  list.message(message(direct, 2, OTHER, text("newer")));
+  list.read(direct, 1);
+  assert.deepEqual([list.put([listed])[0]?.head, list.get(direct)?.read, list.get(direct)?.text], [2, 1, "newer"]);
+});
