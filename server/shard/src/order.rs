@@ -56,6 +56,7 @@ impl Shard {
         match submit.frame.kind() {
             Kind::GET_HISTORY => self.get_history(id, submit),
             Kind::GET_THREAD => self.get_thread(id, submit),
+            Kind::GET_ABOUT => self.get_about(id, &submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
             Kind::MARK_READ => self.mark_read(id, &submit),
             Kind::MARK_DELIVERED => self.mark_delivered(id, &submit),
