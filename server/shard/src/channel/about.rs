@@ -24,10 +24,10 @@ impl Channel {
     /// time. As with what a text answers, the message is one since the member came the last time.
     pub(super) fn check_about(&self, submit: &Submit, seq: Seq, act: &Act) -> Result<(), Refusal> {
         let sender = submit.origin.user;
-        self.check_seq(sender, "target", Some(seq))?;
         if matches!(act, Act::Pins(_)) && self.id.users().is_none() {
             self.need_role(sender, ROLE_ADMIN)?;
         }
+        self.check_seq(sender, "target", Some(seq))?;
         submit.target.as_ref().map_or(Ok(()), |target| check_target(sender, (seq, target), act))
     }
 
