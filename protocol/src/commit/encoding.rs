@@ -240,15 +240,11 @@ impl Row {
                 out.put_u64_le(first.0);
                 put_pointers(entries, out);
             }
-            Self::Thread { .. } | Self::Mention { .. } => self.encode_talk(out),
+            Self::Thread { .. } | Self::Mention { .. } | Self::About { .. } => self.encode_talk(out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
                 note.encode(out);
-            }
-            Self::About { channel, about } => {
-                out.put_u128_le(channel.0);
-                about.encode(out);
             }
             Self::Marks { through } => {
                 for (bay, number) in through {
@@ -273,6 +269,10 @@ impl Row {
                 out.put_u64_le(seq.0);
                 out.put_u64_le(*time_ms);
                 out.put_u64_le(sender.0);
+            }
+            Self::About { channel, about } => {
+                out.put_u128_le(channel.0);
+                about.encode(out);
             }
             _ => {}
         }

@@ -62,13 +62,14 @@ impl State {
     }
 
     /// Counts anew who reacts to a message in one way.
-    fn count(&mut self, target: Seq, emoji: &String) {
-        let users = self.own.iter().filter(|((of, _), ways)| *of == target && ways.contains(emoji)).count();
+    fn count(&mut self, target: Seq, emoji: &str) {
+        let reacts = |ways: &[String]| ways.iter().any(|way| way == emoji);
+        let users = self.own.iter().filter(|((of, _), ways)| *of == target && reacts(ways)).count();
         let count = u32::try_from(users).unwrap_or(u32::MAX);
         let counts = &mut self.said.entry(target).or_default().reactions;
         match counts.iter_mut().find(|(used, _)| used == emoji) {
             Some((_, found)) => *found = count,
-            None => counts.push((emoji.clone(), count)),
+            None => counts.push((emoji.to_owned(), count)),
         }
         counts.retain(|(_, count)| *count > 0);
         self.own.retain(|_, ways| !ways.is_empty());

@@ -600,8 +600,9 @@ impl History {
         // Who may do what is said here once more, independently of the core.
         let needed = match &change {
             // What is needed for what is said about a message is asked with it.
-            None | Some(Change::About { .. }) => message::ROLE_MEMBER,
-            Some(Change::Begins { .. } | Change::Leaves | Change::Accepts) => message::ROLE_MEMBER,
+            None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. }) => {
+                message::ROLE_MEMBER
+            }
             Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
                 message::ROLE_ADMIN
             }
@@ -612,8 +613,8 @@ impl History {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         match change {
-            None | Some(Change::About { .. }) => {}
-            Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_)) => {}
+            None
+            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. }) => {}
             Some(Change::Invites(users)) => {
                 for user in users {
                     if self.role(user).is_some() {

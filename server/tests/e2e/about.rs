@@ -5,7 +5,7 @@ use protocol::body::about::{About, EditText, GetAbout, Pin, React};
 use protocol::body::message::{CreateGroup, SendText};
 use protocol::body::sync::SendAck;
 use protocol::limits::U53_MAX;
-use protocol::{ChannelId, Code, SendId};
+use protocol::{ChannelId, Code, SendId, UserId};
 use serde_json::{Value, json};
 
 use crate::node::Node;
@@ -68,31 +68,36 @@ async fn what_is_said_about_messages_converges_and_outlives_a_kill(carrier: Carr
         // The device that was away asks what now holds.
         let mut away = Raw::live(&node, &token(&node, bob, 2));
         away.body(50, &GetAbout { channel, from: 1, through: U53_MAX, limit: 50, who: false });
-        let page = away.answer_as::<About>(50);
-        assert_eq!(page.pins.iter().map(|pin| (pin.seq, pin.by)).collect::<Vec<_>>(), [(2, 6)]);
-        let [item] = &page.items[..] else { panic!("{page:?}") };
-        assert_eq!((item.seq, item.edited, item.edits, item.text.as_str()), (2, 3, 1, "see you at 6"));
-        let first = &page.reactions[0];
-        assert_eq!((first.emoji.as_str(), first.count, first.own, page.reactions.len()), ("👍", 2, true, 16));
-        let anns = token(&node, ann, 3);
-        let about = get(&node, &format!("/v1/channels/{group}/about?who=true"), &anns);
-        let message = &about["messages"][0];
-        assert_eq!(
-            (&message["seq"], &message["edited"], &message["text"]),
-            (&json!(2), &json!(3), &json!(""))
-        );
-        let mut both = [ann.0, bob.0];
-        both.sort_unstable();
-        assert_eq!(message["reactions"][0]["users"], json!(both.map(|user| user.to_string())));
-        assert_eq!(about["pins"], json!([{ "seq": 2, "by": 6 }]));
-        let history = get(&node, &format!("/v1/channels/{group}/messages?after=2&limit=4"), &anns);
-        let kinds: Vec<&str> =
-            history["messages"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["edited", "reacted", "reacted", "pinned"]);
-        let channels = get(&node, "/v1/channels", &token(&node, bob, 3));
-        let unread = &channels["channels"][0]["unread"];
-        assert_eq!(unread, &json!(1), "the text alone is something to read");
+        holds(&away.answer_as::<About>(50));
+        over_http(&node, group, (ann, bob));
     }
     node.stop();
     node.check();
+}
+
+/// What all of it adds up to, for bob.
+fn holds(page: &About) {
+    assert_eq!(page.pins.iter().map(|pin| (pin.seq, pin.by)).collect::<Vec<_>>(), [(2, 6)]);
+    let [item] = &page.items[..] else { panic!("{page:?}") };
+    assert_eq!((item.seq, item.edited, item.edits, item.text.as_str()), (2, 3, 1, "see you at 6"));
+    let first = &page.reactions[0];
+    assert_eq!((first.emoji.as_str(), first.count, first.own, page.reactions.len()), ("👍", 2, true, 16));
+}
+
+fn over_http(node: &Node, group: ChannelId, (ann, bob): (UserId, UserId)) {
+    let anns = token(node, ann, 3);
+    let about = get(node, &format!("/v1/channels/{group}/about?who=true"), &anns);
+    let message = &about["messages"][0];
+    assert_eq!((&message["seq"], &message["edited"], &message["text"]), (&json!(2), &json!(3), &json!("")));
+    let mut both = [ann.0, bob.0];
+    both.sort_unstable();
+    assert_eq!(message["reactions"][0]["users"], json!(both.map(|user| user.to_string())));
+    assert_eq!(about["pins"], json!([{ "seq": 2, "by": 6 }]));
+    let history = get(node, &format!("/v1/channels/{group}/messages?after=2&limit=4"), &anns);
+    let kinds: Vec<&str> =
+        history["messages"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["edited", "reacted", "reacted", "pinned"]);
+    assert_eq!(history["messages"][0]["text"], json!("see you at 6"));
+    let channels = get(node, "/v1/channels", &token(node, bob, 3));
+    assert_eq!(channels["channels"][0]["unread"], json!(1), "the text alone is something to read");
 }

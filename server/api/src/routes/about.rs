@@ -2,9 +2,10 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use protocol::UserId;
 use protocol::body::about::{About, AboutItem, GetAbout, ReactionItem};
+use protocol::commit::Act;
 use protocol::limits::{PAGE_MESSAGES_MAX, U53_MAX};
+use protocol::{Seq, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -54,6 +55,25 @@ pub(crate) async fn list(
     });
     set_next(&mut answer, page.more.then(|| page.to.saturating_add(1).to_string()));
     Ok(axum::Json(answer))
+}
+
+/// Adds what a message says about another to a message of a page; an edit's text is there already.
+pub(super) fn set_act(value: &mut Value, target: Seq, act: Act) {
+    let Some(fields) = value.as_object_mut() else { return };
+    let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
+    set("target", target.0.into());
+    match act {
+        Act::Edits => set("kind", "edited".into()),
+        Act::Reacts { emoji, on } => {
+            set("kind", "reacted".into());
+            set("emoji", emoji.into());
+            set("on", on.into());
+        }
+        Act::Pins(on) => {
+            set("kind", "pinned".into());
+            set("on", on.into());
+        }
+    }
 }
 
 fn shown(page: &About, item: &AboutItem) -> Value {

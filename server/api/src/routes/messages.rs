@@ -8,7 +8,7 @@ use protocol::body::message::{Change, Message, SendText};
 use protocol::body::sync::{GetHistory, HistoryPage, SendAck};
 use protocol::body::talk::Talk;
 use protocol::body::{self};
-use protocol::commit::{Act, Note};
+use protocol::commit::Note;
 use protocol::limits::{PAGE_MESSAGES_MAX, U53_MAX};
 use protocol::{ChannelId, Code, Frame, UserId};
 use serde::Deserialize;
@@ -205,10 +205,8 @@ pub(super) fn shown(frame: &Frame) -> Value {
             return value;
         }
         Some(Message::EditText(body)) => {
-            set("kind", "edited".into());
-            set("target", body.target.to_native().into());
             set("text", body.text.as_str().into());
-            return value;
+            Message::EditText(body).change()
         }
         Some(Message::SetDraft(body)) => {
             set("kind", "draft".into());
@@ -243,19 +241,7 @@ pub(super) fn shown(frame: &Frame) -> Value {
             set("kind", if matches!(note, Note::Hidden { .. }) { "hidden" } else { "prefs" }.into());
             set("about", note.about().to_string().into());
         }
-        Some(Change::About { target, act: Act::Reacts { emoji, on } }) => {
-            set("kind", "reacted".into());
-            set("target", target.0.into());
-            set("emoji", emoji.into());
-            set("on", on.into());
-        }
-        Some(Change::About { target, act: Act::Pins(on) }) => {
-            set("kind", "pinned".into());
-            set("target", target.0.into());
-            set("on", on.into());
-        }
-        // Read above, with its text.
-        Some(Change::About { act: Act::Edits, .. }) => set("kind", "edited".into()),
+        Some(Change::About { target, act }) => super::about::set_act(&mut value, target, act),
         Some(Change::Name(name)) => {
             set("kind", "renamed".into());
             set("name", name.into());
