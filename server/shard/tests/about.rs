@@ -14,6 +14,7 @@ use protocol::commit::{About, Facts, Pinned, Row, Said};
 use protocol::limits::{EDITS_MAX, REACTIONS_MAX, REACTIONS_OWN_MAX, U53_MAX};
 use protocol::query::{AboutMessage, Answer, Query, Sent};
 use protocol::{ChannelId, Kind, SendId, Seq, UserId};
+use shard::limits::LOADS_ASKED_MAX;
 
 const A: u64 = 10;
 const B: u64 = 20;
@@ -188,6 +189,19 @@ fn what_is_too_much_is_refused() {
     desk.send(A, A, 5, &edit(channel, 2, "once more"));
     tell(&mut desk, sent(2, A), Facts { said, ..Facts::default() });
     assert_eq!(refused(&mut desk, A), limit("target"));
+}
+
+#[test]
+fn while_as_much_is_read_as_may_be_it_is_to_come_again() {
+    let (mut desk, channel) = group(1);
+    for user in 0..LOADS_ASKED_MAX as u64 {
+        desk.hello(1000 + user, 1000 + user, 1000 + user, 0);
+    }
+    desk.send(B, B, 3, &react(channel, 2, "👍", true));
+    assert_eq!(desk.seen(B), ["reject 3 busy"]);
+    desk.text(B, B, channel, 4, "four");
+    desk.store_one();
+    assert_eq!(desk.seen(B), ["ack 4 seq 3"], "a text asks for nothing");
 }
 
 fn get(channel: ChannelId, from: u64, through: u64, who: bool) -> GetAbout {
