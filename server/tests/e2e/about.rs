@@ -38,7 +38,7 @@ async fn what_is_said_about_messages_converges_and_outlives_a_kill(carrier: Carr
     device.body(2, &SendText { channel, text: "see you at 5".into() });
     device.answer_as::<SendAck>(2);
     // Bob's other device is away meanwhile.
-    let mut bobs = Raw::live(&node, &token(&node, bob, 1));
+    let mut bobs = Raw::live(&node, &token(&node, bob, 2));
     device.body(3, &EditText { channel, target: 2, text: "see you at 6".into() });
     assert_eq!(device.answer_as::<SendAck>(3).seq, 3);
     let react = |emoji: &str, on| React { channel, target: 2, on, emoji: emoji.into() };
@@ -66,7 +66,7 @@ async fn what_is_said_about_messages_converges_and_outlives_a_kill(carrier: Carr
             node.up(1);
         }
         // The device that was away asks what now holds.
-        let mut away = Raw::live(&node, &token(&node, bob, 2));
+        let mut away = Raw::live(&node, &token(&node, bob, 3));
         away.body(50, &GetAbout { channel, from: 1, through: U53_MAX, limit: 50, who: false });
         holds(&away.answer_as::<About>(50));
         over_http(&node, group, (ann, bob));
@@ -85,7 +85,7 @@ fn holds(page: &About) {
 }
 
 fn over_http(node: &Node, group: ChannelId, (ann, bob): (UserId, UserId)) {
-    let anns = token(node, ann, 3);
+    let anns = token(node, ann, 5);
     let about = get(node, &format!("/v1/channels/{group}/about?who=true"), &anns);
     let message = &about["messages"][0];
     assert_eq!((&message["seq"], &message["edited"], &message["text"]), (&json!(2), &json!(3), &json!("")));
@@ -98,6 +98,6 @@ fn over_http(node: &Node, group: ChannelId, (ann, bob): (UserId, UserId)) {
         history["messages"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["edited", "reacted", "reacted", "pinned"]);
     assert_eq!(history["messages"][0]["text"], json!("see you at 6"));
-    let channels = get(node, "/v1/channels", &token(node, bob, 3));
+    let channels = get(node, "/v1/channels", &token(node, bob, 4));
     assert_eq!(channels["channels"][0]["unread"], json!(1), "the text alone is something to read");
 }
