@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, Batch, DeviceRow, Relation};
+use protocol::commit::{AccountRow, Batch, DeviceRow, Facts, Relation};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Listing, Noted, Query};
@@ -156,6 +156,8 @@ impl Desk {
                 Answer::Thread { frames: Vec::new(), more: false, total: 0, newest: Seq(0) }
             }
             Query::Mentions { .. } => Answer::Mentions { items: Vec::new(), unread: Vec::new(), more: false },
+            Query::Target { .. } => Answer::Target { message: None, facts: Facts::default() },
+            Query::About { .. } => Answer::About { pins: Vec::new(), items: Vec::new(), more: false },
             Query::Membership { .. } => Answer::Membership(Vec::new()),
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),

@@ -3,11 +3,15 @@
 //! It lives here and not in `storage` because the shard core, which may not see `storage`, makes it, and because in a
 //! cluster its encoding is what a node's replicated log holds. Keys and families are storage's own.
 
+mod about;
 mod encoding;
 mod note;
 mod values;
 mod weight;
 
+pub use about::{
+    About, Act, Facts, MESSAGE_TAG, PINS_TAG, Pinned, REACTOR_TAG, Said, decode_pins, decode_reactor,
+};
 pub use encoding::BatchFault;
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 
@@ -177,6 +181,13 @@ pub enum Row {
         seq: Seq,
         /// What.
         note: Note,
+    },
+    /// What now holds of what is said about messages. In the part of the message that says it.
+    About {
+        /// The channel.
+        channel: ChannelId,
+        /// The row's whole value.
+        about: About,
     },
     /// The fan-out logs of other bays are applied to this bay's inboxes up to and with these numbers. The mark of a source
     /// that is not named stays as it is.

@@ -1,6 +1,7 @@
 //! What a frame of a device costs, in tokens: a small frame costs one, and more the more work it makes. The server counts
 //! with this and a client paces itself with it, so that an honest client is never refused for its pace.
 
+use crate::body::about::GetAbout;
 use crate::body::list::{GetChannelsV2, ORDER_ID};
 use crate::body::marks::GetReceipts;
 use crate::body::message::Change;
@@ -54,6 +55,9 @@ fn named(frame: &Frame) -> u32 {
         }
         Kind::GET_THREAD => {
             return value::<GetThread>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
+        }
+        Kind::GET_ABOUT => {
+            return value::<GetAbout>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
         }
         Kind::GET_MENTIONS => {
             return value::<GetMentions>(frame, |wire| page(wire.limit.to_native(), MENTIONS_PAGE_MAX));

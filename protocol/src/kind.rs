@@ -1,8 +1,8 @@
 //! Frame kinds. A number is never reused; the high byte is the family.
 
 use crate::limits::{
-    FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, HEADER_BYTES, NAME_BYTES_MAX, STAMP_BYTES, TEXT_BYTES_MAX,
-    TOKEN_BYTES_MAX,
+    EMOJI_BYTES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, HEADER_BYTES, NAME_BYTES_MAX, STAMP_BYTES,
+    TEXT_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 
 /// What a frame's body is.
@@ -60,6 +60,12 @@ const LIST_BYTES: usize = FRAME_BYTES_MAX - HEADER_BYTES - STAMP_BYTES;
 kinds! {
     /// Text for a channel.
     SEND_TEXT = 0x0101, Message, TEXT_BYTES_MAX + 64;
+    /// A text of the sender's own reads otherwise from here on.
+    EDIT_TEXT = 0x0102, Message, TEXT_BYTES_MAX + 64;
+    /// The sender reacts to a text, or does so no more.
+    REACT = 0x0104, Message, EMOJI_BYTES_MAX + 64;
+    /// A text is pinned in its channel, or is so no more.
+    PIN = 0x0105, Message, 64;
     /// A new group; its message has seq 1.
     CREATE_GROUP = 0x0110, Message, NAME_BYTES_MAX + USERS_BYTES + 64;
     /// Users join a group.
@@ -116,6 +122,10 @@ kinds! {
     CHANNELS = 0x0309, Server, LIST_BYTES;
     /// The user has read a channel up to a seq.
     MARK_READ = 0x030a, Device, 64;
+    /// Asks what is said about messages of a channel.
+    GET_ABOUT = 0x030b, Device, 64;
+    /// A page of it.
+    ABOUT = 0x030c, Server, LIST_BYTES;
     /// Asks for messages of a thread.
     GET_THREAD = 0x030d, Device, 64;
     /// Head of a page of a thread; `count` stamped frames follow it directly.
@@ -160,10 +170,23 @@ impl Kind {
         self.is_message() && self.0 & 0xfff0 == 0x0120
     }
 
+    /// Whether messages of this kind say something about a message that is there: 0x0102 to 0x010f.
+    #[must_use]
+    pub const fn is_about_a_message(self) -> bool {
+        self.is_message() && self.0 & 0xfff0 == 0x0100 && self.0 != Self::SEND_TEXT.0
+    }
+
+    /// Whether a message of this kind changes something of its channel besides the history: its body is looked at for
+    /// that.
+    #[must_use]
+    pub const fn changes_something(self) -> bool {
+        self.changes_a_group() || self.is_a_note() || self.is_about_a_message()
+    }
+
     /// Whether a message of this kind is something to read. What changes a group is not: who is away while people come and
-    /// go has nothing unread. Nor is a note.
+    /// go has nothing unread. Nor is a note, or what is said about another message.
     #[must_use]
     pub const fn counts_as_unread(self) -> bool {
-        self.is_message() && !self.changes_a_group() && !self.is_a_note()
+        self.is_message() && !self.changes_something()
     }
 }

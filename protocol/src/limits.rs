@@ -32,6 +32,16 @@ pub const INTERVALS_MAX: u32 = 256;
 pub const MENTIONS_MAX: usize = 50;
 /// Mentions in a page of them.
 pub const MENTIONS_PAGE_MAX: u32 = 100;
+/// Edits of one text.
+pub const EDITS_MAX: usize = 64;
+/// Longest reaction in UTF-8 bytes.
+pub const EMOJI_BYTES_MAX: usize = 32;
+/// Ways in which one message is reacted to.
+pub const REACTIONS_MAX: usize = 64;
+/// Ways in which one user reacts to one message.
+pub const REACTIONS_OWN_MAX: usize = 16;
+/// Pinned messages of a channel.
+pub const PINS_MAX: usize = 100;
 /// Unread mentions of a channel that are counted for a page of mentions; so many stand for as many or more.
 pub const MENTIONS_COUNTED_MAX: u32 = 100;
 /// Messages of a thread that are counted; so many stand for as many or more.

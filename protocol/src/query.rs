@@ -5,9 +5,12 @@ mod fault;
 use std::sync::Arc;
 
 use crate::body::list::ChannelDetail;
-use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow, Relation};
+use crate::commit::{
+    AccountRow, ChannelRow, DeviceRow, Facts, Interval, Pinned, PositionRow, Relation, Said,
+};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
+use crate::kind::Kind;
 use crate::partition::Bays;
 
 pub use fault::ReadFault;
@@ -135,6 +138,30 @@ pub enum Query {
         /// First and last seq of those that are counted.
         counted: (Seq, Seq),
         /// Bounds; at least one message is answered whatever its size.
+        page: PageBounds,
+    },
+    /// A message about which something is to be said, and what is said of it already.
+    Target {
+        /// The channel.
+        channel: ChannelId,
+        /// The message.
+        seq: Seq,
+        /// Who says it.
+        user: UserId,
+    },
+    /// What is said about messages with `from <= seq <= through`, and what is pinned in their channel.
+    About {
+        /// The channel.
+        channel: ChannelId,
+        /// The first.
+        from: Seq,
+        /// The last.
+        through: Seq,
+        /// Whose own reactions are told.
+        user: UserId,
+        /// Who reacted is told, and not how texts read now.
+        who: bool,
+        /// Bounds, of messages of which something is said and of bytes; one is answered whatever its size.
         page: PageBounds,
     },
     /// What mentions a user, newest first.
@@ -277,6 +304,22 @@ pub enum Answer {
         /// Whether there are older ones.
         more: bool,
     },
+    /// See [`Query::Target`].
+    Target {
+        /// Kind and key of the message; `None` when there is none.
+        message: Option<(Kind, Sent)>,
+        /// What is said of it.
+        facts: Facts,
+    },
+    /// See [`Query::About`].
+    About {
+        /// In the order in which they were pinned.
+        pins: Vec<Pinned>,
+        /// Rising by seq.
+        items: Vec<AboutMessage>,
+        /// Whether something is said of messages of the range behind the last.
+        more: bool,
+    },
     /// See [`Query::Replay`].
     Replay {
         /// Messages that have recipients in `dests`, in log order, each with its log row's number.
@@ -284,6 +327,21 @@ pub enum Answer {
         /// The log is covered up to and with this number; `after` when there is no more.
         through: u64,
     },
+}
+
+/// What is said of one message.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AboutMessage {
+    /// Which.
+    pub seq: Seq,
+    /// What.
+    pub said: Said,
+    /// How the user who asks reacts.
+    pub own: Vec<String>,
+    /// How it reads now, when it was edited and that was asked for.
+    pub text: String,
+    /// Who reacts and how, rising by user, when that was asked for.
+    pub who: Vec<(UserId, Vec<String>)>,
 }
 
 /// The idempotency key of a stored message.

@@ -112,6 +112,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Listing { .. }
         | Query::Notes { .. }
         | Query::Thread { .. }
+        | Query::About { .. }
         | Query::Mentions { .. } => true,
         Query::User(_)
         | Query::Channel(_)
@@ -119,6 +120,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Membership { .. }
         | Query::Earlier { .. }
         | Query::Relation { .. }
+        | Query::Target { .. }
         | Query::Replay { .. } => false,
     }
 }

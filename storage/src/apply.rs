@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{Note, Part, Relation, Row};
+use protocol::commit::{About, Note, Part, Relation, Row};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -64,6 +64,7 @@ pub(crate) fn part(
                 sink.put(Family::Member, &key::position(*channel, *user), &row.encode());
             }
             Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
+            Row::About { channel, about: what } => about(*channel, what, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -98,7 +99,8 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Channel { channel, .. }
         | Row::Interval { channel, .. }
         | Row::Position { channel, .. }
-        | Row::Thread { channel, .. } => Some(BayId::of_channel(*channel)),
+        | Row::Thread { channel, .. }
+        | Row::About { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
         | Row::Run { user, .. }
@@ -122,6 +124,19 @@ fn note(user: UserId, seq: Seq, note: &Note, sink: &mut dyn Sink) {
     match value {
         Some(value) => sink.put(Family::Notes, &key, &value),
         None => sink.delete(Family::Notes, &key),
+    }
+}
+
+/// What now holds of what is said about messages; what says nothing has no row.
+fn about(channel: ChannelId, about: &About, sink: &mut dyn Sink) {
+    let key = match about {
+        About::Message { seq, .. } => key::said(channel, *seq),
+        About::Reactor { seq, user, .. } => key::reactor(channel, *seq, *user),
+        About::Pins(_) => key::pins(channel),
+    };
+    match about.value() {
+        Some(value) => sink.put(Family::About, &key, &value),
+        None => sink.delete(Family::About, &key),
     }
 }
 

@@ -2,6 +2,7 @@
 //! one channel's membership and dedup window, one user's own list, and the part of the fan-out log that is not applied
 //! everywhere.
 
+mod about;
 mod channel;
 mod derived;
 mod log;

@@ -5,6 +5,7 @@
 use std::ops::Deref;
 
 use bytes::Buf;
+use protocol::commit::{MESSAGE_TAG, PINS_TAG, REACTOR_TAG};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -179,6 +180,26 @@ pub(crate) const IN_THREAD_TAG: u8 = 5;
 pub(crate) const MENTION_TAG: u8 = 1;
 /// Of a user in `notes`: the place of a pointer in the inbox -> the message, which mentions the user.
 pub(crate) const MENTION_AT_TAG: u8 = 2;
+
+/// What is said of a message.
+pub(crate) fn said(channel: ChannelId, seq: Seq) -> Key {
+    about(channel, MESSAGE_TAG).push(seq.0.to_be_bytes())
+}
+
+/// How users react to a message, and the beginning of the rows of that.
+pub(crate) fn reactors(channel: ChannelId, seq: Seq) -> Key {
+    about(channel, REACTOR_TAG).push(seq.0.to_be_bytes())
+}
+
+/// How one user reacts to a message.
+pub(crate) fn reactor(channel: ChannelId, seq: Seq, user: UserId) -> Key {
+    reactors(channel, seq).push(user.0.to_be_bytes())
+}
+
+/// What is pinned in a channel.
+pub(crate) fn pins(channel: ChannelId) -> Key {
+    about(channel, PINS_TAG)
+}
 
 /// A thread.
 pub(crate) fn thread(channel: ChannelId, root: Seq) -> Key {

@@ -1,6 +1,7 @@
 //! Queries -> answers. Reading order matters where a writer may be at work: a pointer or a log row is read before what
 //! it names, because what it names was durable first.
 
+mod about;
 mod around;
 mod history;
 mod inbox;
@@ -56,6 +57,10 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let asked = talk::Asked { channel, root, window: (after, before), newest, counted };
             talk::thread(view, asked, page)
         }
+        Query::Target { channel, seq, user } => about::target(view, (channel, seq), user),
+        Query::About { channel, from, through, user, who, page } => {
+            about::page(view, about::Asked { channel, range: (from, through), user, who }, page)
+        }
         Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
@@ -69,6 +74,8 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
 pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
     match query {
         Query::User(_) | Query::Channel(_) | Query::Relation { .. } | Query::Inbox { .. } => true,
+        // One message and three rows.
+        Query::Target { .. } => true,
         Query::History { page, .. } => page.messages < rows,
         Query::Window { .. }
         | Query::Joined { .. }
@@ -76,6 +83,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Earlier { .. }
         | Query::Thread { .. }
         | Query::Mentions { .. }
+        | Query::About { .. }
         | Query::Listing { .. }
         | Query::Notes { .. }
         | Query::Around { .. }

@@ -33,6 +33,7 @@ use protocol::body::session::Hello;
 use protocol::partition::mix64;
 use protocol::{Cursor, Frame, InboxSeq, UserId};
 
+mod about;
 mod answer;
 mod clock;
 mod command;
@@ -49,7 +50,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
-pub use event::{About, ChannelList, Content, Event, History, Message, Place, RequestId};
+pub use event::{About, ChannelList, Content, Event, History, Message, Place, Remark, RequestId};
 pub use own::{Around, ListOrder};
 pub use reread::{Known, Reread};
 pub use talk::{Mention, Thread};

@@ -5,6 +5,7 @@ use core::mem::offset_of;
 
 use rkyv::Archived;
 
+use super::about::{About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem};
 use super::ingest::{Body, ingest, read};
 use super::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use super::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
@@ -131,6 +132,22 @@ roots {
         mention_flags: u8, 32, "1 all, 2 online, 3 both; 0 for none";
         channel: u128, 33, "a channel id";
         text: String, 49, "1 to 100,000 characters";
+    }
+    EditText 32 {
+        channel: u128, 0, "a channel id";
+        target: u64, 16, "seq of a text of the sender's own; not 0";
+        text: String, 24, "1 to 100,000 characters";
+    }
+    React 33 {
+        channel: u128, 0, "a channel id";
+        target: u64, 16, "seq of a text; not 0";
+        on: bool, 24, "false takes it back";
+        emoji: String, 25, "1 to 32 bytes, no control characters";
+    }
+    Pin 25 {
+        channel: u128, 0, "a channel id";
+        target: u64, 16, "seq of a text; not 0";
+        on: bool, 24, "false takes it down";
     }
     CreateGroup 32 {
         channel: u128, 0, "the group id made of sender and send id";
@@ -283,6 +300,23 @@ roots {
         channel: u128, 0, "a channel id";
         seq: u64, 16, "at most the channel's head; never moves back";
     }
+    GetAbout 37 {
+        channel: u128, 0, "a channel id";
+        from: u64, 16, "the first, from 1";
+        through: u64, 24, "the last; 2^53 - 1 for the newest";
+        limit: u32, 32, "1 to 200 messages of which something is said";
+        who: bool, 36, "who reacted is told, and not how texts read now";
+    }
+    About 65 {
+        channel: u128, 0, "the channel";
+        from: u64, 16, "the page tells all that is said of messages from here ...";
+        to: u64, 24, "... to here; both 0 when the reader may read none of them";
+        pins: Vec<PinItem>, 32, "what is pinned in the channel, in the order in which it was";
+        items: Vec<AboutItem>, 40, "rising by `seq`; messages of which nothing is said are left out";
+        reactions: Vec<ReactionItem>, 48, "rising by `seq`; of one message in the order of their first use";
+        who: Vec<ReactorItem>, 56, "rising by `seq` and user; empty unless asked for";
+        more: bool, 64, "something may be said of messages above `to`";
+    }
     GetThread 45 {
         channel: u128, 0, "a channel id";
         root: u64, 16, "the seq with which the thread begins; not 0";
@@ -419,6 +453,27 @@ items {
         seq: u64, 24, "the message that mentions the user";
         time_ms: u64, 32, "its time";
         sender: u64, 40, "who sent it";
+    }
+    PinItem 16 {
+        seq: u64, 0, "the message";
+        by: u64, 8, "seq of the PIN that pinned it";
+    }
+    AboutItem 28 {
+        seq: u64, 0, "the message";
+        edited: u64, 8, "seq of its newest edit; 0 for none";
+        edits: u32, 16, "how often it was edited: at most 64";
+        text: String, 20, "how it reads now; empty when it was not edited or `who` was asked for";
+    }
+    ReactionItem 21 {
+        seq: u64, 0, "the message";
+        count: u32, 8, "how many users";
+        own: bool, 12, "the reader is among them";
+        emoji: String, 13, "1 to 32 bytes";
+    }
+    ReactorItem 20 {
+        seq: u64, 0, "the message";
+        user: u64, 8, "who";
+        reaction: u32, 16, "place of the way in `reactions`, from 0";
     }
     MentionCount 20 {
         channel: u128, 0, "the channel";

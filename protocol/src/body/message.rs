@@ -6,12 +6,13 @@
 
 use rkyv::{Archive, Deserialize, Serialize};
 
+use super::about::{EditText, Pin, React};
 use super::ingest::{Body, Checked, check_users, ingest, view};
 use super::own::{Hide, SetDraft, SetPrefs};
 use super::talk::{SendTextV2, Talk};
-use crate::commit::Note;
+use crate::commit::{Act, Note};
 use crate::frame::Frame;
-use crate::id::{ChannelId, UserId};
+use crate::id::{ChannelId, Seq, UserId};
 use crate::kind::Kind;
 use crate::limits::{GROUP_MEMBERS_MAX, NAME_BYTES_MAX, NAME_CHARS_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};
 use crate::reject::{Code, Refusal};
@@ -312,7 +313,7 @@ macro_rules! messages {
 }
 
 messages! {
-    SendText CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
+    SendText EditText React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
     SetPrefs SetDraft Hide
 }
 
@@ -347,6 +348,13 @@ pub enum Change {
     },
     /// Of a user's own channel: the user has noted this.
     Notes(Note),
+    /// This is said about a message.
+    About {
+        /// Which.
+        target: Seq,
+        /// What.
+        act: Act,
+    },
 }
 
 impl Message<'_> {
@@ -355,8 +363,12 @@ impl Message<'_> {
     pub fn change(&self) -> Option<Change> {
         let users =
             |list: &rkyv::Archived<Vec<u64>>| list.iter().map(|user| UserId(user.to_native())).collect();
+        let about = |(target, act)| Change::About { target, act };
         Some(match self {
             Self::SendText(_) => return None,
+            Self::EditText(body) => about(body.act()),
+            Self::React(body) => about(body.act()),
+            Self::Pin(body) => about(body.act()),
             Self::CreateGroup(body) => {
                 Change::Begins { name: body.name.as_str().to_owned(), members: users(&body.members) }
             }
@@ -378,9 +390,7 @@ impl Change {
     /// What a stored message changes. Of a kind that changes nothing the body is not looked at.
     #[must_use]
     pub fn read(frame: &Frame) -> Option<Self> {
-        (frame.kind().changes_a_group() || frame.kind().is_a_note())
-            .then(|| Message::read(frame)?.change())
-            .flatten()
+        frame.kind().changes_something().then(|| Message::read(frame)?.change()).flatten()
     }
 
     /// Who becomes a member, besides the sender of the first message.
@@ -413,7 +423,11 @@ impl Change {
 
     /// Bytes of memory that it takes.
     pub(super) fn held_bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(self.named()) + self.name().map_or(0, str::len)
+        let emoji = match self {
+            Self::About { act: Act::Reacts { emoji, .. }, .. } => emoji.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + size_of_val(self.named()) + self.name().map_or(0, str::len) + emoji
     }
 
     /// What the group is called from here on.

@@ -4,6 +4,7 @@
 //! is never edited once released: a new field is a new version with the field *prepended*, so that an old reader finds
 //! its own root in the last bytes.
 
+pub mod about;
 pub mod list;
 pub mod marks;
 pub mod message;

@@ -14,7 +14,9 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row};
+use super::{
+    About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row,
+};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
 use crate::partition::BAYS;
@@ -46,6 +48,7 @@ mod tag {
     pub(super) const RUN: u8 = 16;
     pub(super) const MARKS: u8 = 17;
     pub(super) const RELATION: u8 = 18;
+    pub(super) const ABOUT: u8 = 20;
     pub(super) const THREAD: u8 = 21;
     pub(super) const MENTION: u8 = 22;
     pub(super) const NOTE: u8 = 24;
@@ -177,6 +180,7 @@ impl Row {
             Self::Thread { .. } => tag::THREAD,
             Self::Mention { .. } => tag::MENTION,
             Self::Note { .. } => tag::NOTE,
+            Self::About { .. } => tag::ABOUT,
         }
     }
 
@@ -236,7 +240,7 @@ impl Row {
                 out.put_u64_le(first.0);
                 put_pointers(entries, out);
             }
-            Self::Thread { .. } | Self::Mention { .. } => self.encode_talk(out),
+            Self::Thread { .. } | Self::Mention { .. } | Self::About { .. } => self.encode_talk(out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -265,6 +269,10 @@ impl Row {
                 out.put_u64_le(seq.0);
                 out.put_u64_le(*time_ms);
                 out.put_u64_le(sender.0);
+            }
+            Self::About { channel, about } => {
+                out.put_u128_le(channel.0);
+                about.encode(out);
             }
             _ => {}
         }
@@ -297,6 +305,7 @@ impl Row {
             tag::THREAD => fields.thread(),
             tag::MENTION => fields.mention(),
             tag::NOTE => Note::row(fields),
+            tag::ABOUT => fields.channel().and_then(|channel| About::row(channel, fields)),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

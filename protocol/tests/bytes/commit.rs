@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify, Part, Policy,
-    PositionRow, Prefs, Relation, Row,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify, Part,
+    Pinned, Policy, PositionRow, Prefs, Relation, Row, Said,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -116,6 +116,33 @@ fn golden_talk() {
         1520000000330000000000000000000000000000004100000000000000 4400000000000000
         1638000000 1100000000000000 5500000000000000 33000000000000000000000000000000 4400000000000000
         6600000000000000 7700000000000000
+    ";
+    let encoded = batch.encode();
+    assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
+    assert_eq!(Batch::decode(&encoded), Ok(batch));
+}
+
+/// Of what is said about messages; by hand as well.
+#[test]
+fn golden_about() {
+    let (user, channel, seq) = (UserId(0x11), ChannelId(0x33), Seq(0x44));
+    let said = Said { edits: vec![Seq(0x55)], reactions: vec![("ok".to_owned(), 2)] };
+    let batch = batch_of(vec![
+        Row::About { channel, about: About::Message { seq, said } },
+        Row::About { channel, about: About::Message { seq, said: Said::default() } },
+        Row::About { channel, about: About::Reactor { seq, user, emoji: vec!["ok".to_owned()] } },
+        Row::About { channel, about: About::Reactor { seq, user, emoji: vec![] } },
+        Row::About { channel, about: About::Pins(vec![Pinned { seq, by: Seq(0x66) }]) },
+        Row::About { channel, about: About::Pins(vec![]) },
+    ]);
+    let golden = "
+        020000010000000000000001000100e1000000 06000000
+        142b000000 33000000000000000000000000000000 01 4400000000000000 01 01 5500000000000000 01 026f6b 02000000
+        1419000000 33000000000000000000000000000000 01 4400000000000000
+        1426000000 33000000000000000000000000000000 02 4400000000000000 1100000000000000 01 01 026f6b
+        1421000000 33000000000000000000000000000000 02 4400000000000000 1100000000000000
+        1423000000 33000000000000000000000000000000 03 01 01 4400000000000000 6600000000000000
+        1411000000 33000000000000000000000000000000 03
     ";
     let encoded = batch.encode();
     assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
@@ -356,8 +383,23 @@ fn talk_row() -> impl Strategy<Value = Row> {
     })
 }
 
+fn about_row() -> impl Strategy<Value = Row> {
+    let ways = proptest::collection::vec(("[a-z]{1,32}", 1_u32..), 0..4);
+    (0..3_u8, any::<[u64; 3]>(), any::<u128>(), ways).prop_map(|(sort, [a, b, c], channel, ways)| {
+        let about = match sort {
+            0 => About::Message { seq: Seq(a), said: Said { edits: vec![Seq(b), Seq(c)], reactions: ways } },
+            1 => {
+                let emoji = ways.into_iter().map(|(emoji, _)| emoji).collect();
+                About::Reactor { seq: Seq(a), user: UserId(b), emoji }
+            }
+            _ => About::Pins(vec![Pinned { seq: Seq(a), by: Seq(b) }]),
+        };
+        Row::About { channel: ChannelId(channel), about }
+    })
+}
+
 fn part() -> impl Strategy<Value = Part> {
-    let any = prop_oneof![7 => row(), 1 => talk_row()];
+    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row()];
     (0..64_u16, proptest::collection::vec(any, 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
 }
 

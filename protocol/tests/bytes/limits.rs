@@ -1,5 +1,6 @@
 //! Documented limits: at the bound accepted, one above refused with the code and the field.
 
+use protocol::body::about::{EditText, GetAbout, Pin, React};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SendText, SetRole};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
@@ -7,8 +8,8 @@ use protocol::body::sync::{CursorAck, GetChannels, GetHistory, GetMembers, MarkR
 use protocol::body::talk::{GetMentions, GetThread, SendTextV2};
 use protocol::body::{Body, encode, ingest};
 use protocol::limits::{
-    GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, NAME_CHARS_MAX, PAGE_MESSAGES_MAX,
-    TEXT_CHARS_MAX, TOKEN_BYTES_MAX, U53_MAX, UNAUTHENTICATED_BYTES_MAX,
+    EMOJI_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, NAME_CHARS_MAX,
+    PAGE_MESSAGES_MAX, TEXT_CHARS_MAX, TOKEN_BYTES_MAX, U53_MAX, UNAUTHENTICATED_BYTES_MAX,
 };
 use protocol::{Code, Frame};
 
@@ -191,4 +192,32 @@ fn threads_and_mentions_asked_for() {
     passes(&GetMentions { before: U53_MAX, limit: MENTIONS_PAGE_MAX });
     refused(&GetMentions { before: U53_MAX, limit: MENTIONS_PAGE_MAX + 1 }, "limit");
     refused(&GetMentions { before: U53_MAX + 1, limit: 1 }, "before");
+}
+
+#[test]
+fn what_is_said_about_a_message() {
+    let edit = |target, text: &str| EditText { channel: GROUP, target, text: text.to_owned() };
+    passes(&edit(1, "x"));
+    passes(&edit(U53_MAX, &"😀".repeat(TEXT_CHARS_MAX)));
+    refused(&edit(1, &"a".repeat(TEXT_CHARS_MAX + 1)), "text");
+    refused(&edit(1, ""), "text");
+    refused(&edit(0, "x"), "target");
+    refused(&edit(U53_MAX + 1, "x"), "target");
+    refused(&EditText { channel: 0, ..edit(1, "x") }, "channel");
+    let react = |target, emoji: &str| React { channel: GROUP, target, on: true, emoji: emoji.to_owned() };
+    passes(&react(1, &"a".repeat(EMOJI_BYTES_MAX)));
+    refused(&react(1, &"a".repeat(EMOJI_BYTES_MAX + 1)), "emoji");
+    refused(&react(1, ""), "emoji");
+    refused(&react(1, "a\n"), "emoji");
+    refused(&react(0, "a"), "target");
+    let pin = |target| Pin { channel: GROUP, target, on: true };
+    passes(&pin(U53_MAX));
+    refused(&pin(0), "target");
+    let get = |from, through, limit| GetAbout { channel: GROUP, from, through, limit, who: true };
+    passes(&get(1, U53_MAX, PAGE_MESSAGES_MAX));
+    refused(&get(0, 1, 1), "from");
+    refused(&get(2, 1, 1), "from");
+    refused(&get(1, U53_MAX + 1, 1), "through");
+    refused(&get(1, 1, 0), "limit");
+    refused(&get(1, 1, PAGE_MESSAGES_MAX + 1), "limit");
 }

@@ -1,5 +1,6 @@
 //! What the kinds of messages mean to a channel: one row a kind.
 
+use protocol::body::about::{EditText, Pin, React};
 use protocol::body::message::{
     AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember,
     RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
@@ -8,7 +9,7 @@ use protocol::body::own::{Hide, SetDraft, SetPrefs};
 use protocol::body::sync::GetHistory;
 use protocol::body::talk::Talk;
 use protocol::body::{CheckedFrame, encode};
-use protocol::commit::{Note, Notify, Prefs};
+use protocol::commit::{Act, Note, Notify, Prefs};
 use protocol::{ChannelId, Code, Frame, Kind, Seq, Stamp, UserId};
 
 const GROUP: ChannelId = ChannelId(77);
@@ -51,6 +52,18 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
     let (channel, name) = (GROUP.0, || "마루".to_owned());
     let mut all = vec![
         (encode(1, &SendText { channel, text: "see you at five, at the usual place".to_owned() }), None),
+        (
+            encode(13, &EditText { channel, target: 7, text: "see you at six".to_owned() }),
+            Some(Change::About { target: Seq(7), act: Act::Edits }),
+        ),
+        (
+            encode(14, &React { channel, target: 7, on: true, emoji: "👍".to_owned() }),
+            Some(Change::About { target: Seq(7), act: Act::Reacts { emoji: "👍".to_owned(), on: true } }),
+        ),
+        (
+            encode(15, &Pin { channel, target: 7, on: false }),
+            Some(Change::About { target: Seq(7), act: Act::Pins(false) }),
+        ),
         (
             encode(2, &CreateGroup { channel, name: name(), members: vec![7, 9] }),
             Some(Change::Begins { name: name(), members: vec![UserId(7), UserId(9)] }),
@@ -102,7 +115,7 @@ fn a_message_says_its_channel_and_what_it_changes_sent_and_stored() {
         assert_eq!(Change::read(&stored), change, "{kind:?}");
         assert_eq!(channel_of(&stored), Some(channel), "{kind:?}");
         assert_eq!(channel_of_checked(&stored), Some(channel), "{kind:?}");
-        assert_eq!(kind.changes_a_group() || kind.is_a_note(), change.is_some(), "{kind:?}");
+        assert_eq!(kind.changes_something(), change.is_some(), "{kind:?}");
         assert_eq!(kind.counts_as_unread(), change.is_none(), "{kind:?}");
     }
 }
@@ -115,6 +128,10 @@ fn who_joins_who_leaves_and_the_name() {
     let users = |ids: &[u64]| ids.iter().copied().map(UserId).collect::<Vec<_>>();
     let name = Some("마루".to_owned());
     let wanted = [
+        // What is said about a message changes no member.
+        (vec![], None, None),
+        (vec![], None, None),
+        (vec![], None, None),
         (users(&[7, 9]), None, name.clone()),
         (users(&[3, 4]), None, None),
         (vec![], Some(UserId(9)), None),

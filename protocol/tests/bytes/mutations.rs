@@ -1,5 +1,6 @@
 //! What the fuzz targets check, on a bounded number of seeded mutations of good bytes: runs in every `cargo test`.
 
+use protocol::body::about::{About, AboutItem, EditText, PinItem, React, ReactionItem, ReactorItem};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetHistoryV2};
 use protocol::body::message::{AddMembers, CreateGroup, SendText};
 use protocol::body::own::{SetDraft, SetPrefs};
@@ -7,7 +8,7 @@ use protocol::body::session::{Hello, Reject};
 use protocol::body::sync::{ChannelItem, MemberItem, Members};
 use protocol::body::talk::{GetThread, MentionCount, MentionItem, Mentions, SendTextV2};
 use protocol::body::{Body, KINDS, OLDER, encode};
-use protocol::commit::{Batch, ChannelRow, IntervalRow, Part, PositionRow, Row};
+use protocol::commit::{About as AboutRow, Batch, ChannelRow, IntervalRow, Part, PositionRow, Row, Said};
 use protocol::token::{Claims, sign};
 use protocol::ws::{ControlFrame, Opcode, encode_header};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, Stamp, UserId};
@@ -51,6 +52,22 @@ fn body_seeds() -> Vec<Vec<u8>> {
         body_seed(&Mentions {
             items: vec![MentionItem { at: 1, channel: 7, seq: 2, time_ms: 3, sender: 4 }],
             unread: vec![MentionCount { channel: 7, unread: 1 }],
+            more: true,
+        }),
+        body_seed(&EditText {
+            channel: 77,
+            target: 3,
+            text: "a text that is longer than eight bytes".to_owned(),
+        }),
+        body_seed(&React { channel: 77, target: 3, on: true, emoji: "👍".to_owned() }),
+        body_seed(&About {
+            channel: 77,
+            from: 1,
+            to: 9,
+            pins: vec![PinItem { seq: 3, by: 5 }],
+            items: vec![AboutItem { seq: 3, edited: 4, edits: 1, text: "short".to_owned() }],
+            reactions: vec![ReactionItem { seq: 3, count: 1, own: true, emoji: "👍".to_owned() }],
+            who: vec![ReactorItem { seq: 3, user: 4, reaction: 0 }],
             more: true,
         }),
         body_seed(&group),
@@ -154,6 +171,8 @@ fn batches() {
     let (user, channel) = (UserId(1), ChannelId(2));
     let stay = IntervalRow { number: 1, role: 2, left: Some(Seq(4)), name: "name".to_owned() };
     let position = PositionRow { read: Seq(3), delivered: Seq(2), hides: true };
+    let said = Said { edits: vec![Seq(3)], reactions: vec![("ok".to_owned(), 1)] };
+    let about = AboutRow::Message { seq: Seq(1), said };
     let stamp = Stamp { seq: Seq(3), time_ms: 2, sender: user };
     let frame = encode(7, &SendText { channel: 2, text: "text".to_owned() }).stamp(stamp);
     let rows = vec![
@@ -162,6 +181,7 @@ fn batches() {
         Row::Interval { channel, user, joined: Seq(1), row: stay.clone() },
         Row::Position { channel, user, row: position },
         Row::Thread { channel, root: Seq(1), seq: Seq(3) },
+        Row::About { channel, about },
         Row::Fanout { number: 1, messages: vec![(channel, Seq(3))] },
     ];
     let second = vec![

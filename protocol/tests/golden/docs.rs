@@ -119,7 +119,7 @@ fn costs() -> String {
                 cost::TOKEN_PAGE_ITEMS
             ),
         ),
-        ("GET_HISTORY, GET_THREAD".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
+        ("GET_HISTORY, GET_THREAD, GET_ABOUT".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
         ("GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS, GET_NOTES".to_owned(), page(limits::LIST_ITEMS_MAX)),
         ("GET_MENTIONS".to_owned(), page(limits::MENTIONS_PAGE_MAX)),
         (

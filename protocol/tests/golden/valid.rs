@@ -1,5 +1,8 @@
 //! The valid vectors. Names and what they stand for are frozen; new ones may be added.
 
+use protocol::body::about::{
+    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem,
+};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{
     GetReceipts, MarkDelivered, ReceiptItem, Receipts, TYPING_GOES_ON, TYPING_STOPPED, Typing,
@@ -53,6 +56,7 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(session());
     all.extend(sync());
     all.extend(talk());
+    all.extend(said());
     all.extend(marks());
     all.extend(own());
     all.extend(lists());
@@ -356,6 +360,53 @@ fn talk() -> Vec<Valid> {
         vector("get_mentions", &GetMentions { before: U53_MAX, limit: 100 }),
         vector("mentions", &Mentions { items: vec![item(41, 9), item(40, 7)], unread, more: true }),
         vector("mentions_none", &Mentions { items: vec![], unread: vec![], more: false }),
+    ]
+}
+
+/// What is said about messages.
+fn said() -> Vec<Valid> {
+    let edit = |text: &str| EditText { channel: GROUP, target: 7, text: text.to_owned() };
+    let react = |emoji: &str, on| React { channel: GROUP, target: 7, on, emoji: emoji.to_owned() };
+    let edited = vector("edit_text", &edit("see you at 6"));
+    let get = GetAbout { channel: GROUP, from: 1, through: U53_MAX, limit: 200, who: false };
+    let reaction = |seq, emoji: &str, count, own| ReactionItem { seq, count, own, emoji: emoji.to_owned() };
+    let items = vec![
+        AboutItem { seq: 7, edited: 9, edits: 1, text: "see you at 6".to_owned() },
+        AboutItem { seq: 8, edited: 0, edits: 0, text: String::new() },
+    ];
+    let page = About {
+        channel: GROUP,
+        from: 1,
+        to: 12,
+        pins: vec![PinItem { seq: 7, by: 11 }],
+        items,
+        reactions: vec![reaction(7, "👍", 2, true), reaction(7, "👩‍👩‍👧‍👦", 1, false), reaction(8, "ok", 1, false)],
+        who: vec![],
+        more: false,
+    };
+    let who = About {
+        pins: vec![],
+        items: vec![AboutItem { seq: 8, edited: 0, edits: 0, text: String::new() }],
+        reactions: vec![reaction(8, "ok", 1, false)],
+        who: vec![ReactorItem { seq: 8, user: 170, reaction: 0 }],
+        more: true,
+        ..page.clone()
+    };
+    let none = About { from: 0, to: 0, items: vec![], reactions: vec![], who: vec![], ..who.clone() };
+    vec![
+        stamped("edit_text_stamped", &edited, 9, TIME_MS, 170),
+        edited,
+        vector("edit_text_direct", &EditText { channel: DIRECT, target: U53_MAX, text: "ok".to_owned() }),
+        vector("react", &react("👍", true)),
+        vector("react_composed", &react("👩‍👩‍👧‍👦", true)),
+        vector("react_back", &react("👍", false)),
+        vector("pin", &Pin { channel: GROUP, target: 7, on: true }),
+        vector("pin_down", &Pin { channel: DIRECT, target: 1, on: false }),
+        vector("get_about", &get),
+        vector("get_about_who", &GetAbout { from: 8, through: 8, limit: 1, who: true, ..get }),
+        vector("about", &page),
+        vector("about_who", &who),
+        vector("about_none", &none),
     ]
 }
 

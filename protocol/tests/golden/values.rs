@@ -2,6 +2,9 @@
 //! character as `{"repeat": c, "times": n}`.
 
 use protocol::Frame;
+use protocol::body::about::{
+    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem,
+};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use protocol::body::message::{
@@ -139,6 +142,9 @@ macro_rules! structs {
 structs! {
 roots {
     SendTextV2 { reply_to thread forwarded_from mentions mention_flags channel text }
+    EditText { channel target text }
+    React { channel target on emoji }
+    Pin { channel target on }
     CreateGroup { channel name members }
     AddMembers { channel members }
     RemoveMember { channel member }
@@ -169,6 +175,8 @@ roots {
     GetChannelsV2 { generation at order after limit }
     ChannelsV2 { generation through next needs_snapshot details items more }
     MarkRead { channel seq }
+    GetAbout { channel from through limit who }
+    About { channel from to pins items reactions who more }
     GetThread { channel root after before limit newest }
     Thread { channel root from to total newest count more }
     GetMentions { before limit }
@@ -195,6 +203,10 @@ items {
     ReceiptItem { user read delivered }
     ChannelItem { channel head read unread member name }
     MentionItem { at channel seq time_ms sender }
+    PinItem { seq by }
+    AboutItem { seq edited edits text }
+    ReactionItem { seq count own emoji }
+    ReactorItem { seq user reaction }
     MentionCount { channel unread }
     ChannelDetail {
         mentions last_seq last_sender last_ms last_kind

@@ -239,6 +239,7 @@ mod tests {
                     "/v1/channels/{id}",
                     "/v1/channels/{id}/members",
                     "/v1/channels/{id}/thread",
+                    "/v1/channels/{id}/about",
                     "/v1/mentions",
                     "/v1/channels/{id}/receipts",
                     "/v1/search",

@@ -24,6 +24,7 @@
 //! GET  /v1/channels/{id}/messages Bearer    ?before|after&limit              200 {"messages":[...],"next"?,...}
 //! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
 //! GET  /v1/channels/{id}/thread   Bearer    ?root&before|after&limit         200 {"messages":[...],"next"?,...}
+//! GET  /v1/channels/{id}/about    Bearer    ?from&through&limit&who          200 {"messages":[...],"pins":[...],"next"?,...}
 //! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
 //! GET  /v1/channels/{id}/receipts Bearer    ?after&limit                     200 {"receipts":[...],"next"?}
 //! POST /v1/channels/{id}/read     Bearer    {"seq"}                          204
@@ -90,6 +91,7 @@
 //! GET  /v1/openapi.json /docs ...                                            as at the public one, of these routes
 //! ```
 
+mod about;
 mod admin;
 mod bearer;
 mod bots;
@@ -183,6 +185,7 @@ fn public_table() -> Table {
         .route("/v1/channels/{id}/members", get(channels::members))
         .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
         .route("/v1/channels/{id}/thread", get(talk::thread))
+        .route("/v1/channels/{id}/about", get(about::list))
         .route("/v1/mentions", get(talk::mentions))
         .route("/v1/channels/{id}/receipts", get(receipts::list))
         .route("/v1/channels/{id}/read", post(receipts::mark))

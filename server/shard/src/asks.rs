@@ -8,6 +8,7 @@ use protocol::commit::Policy;
 use protocol::hop::Origin;
 use protocol::{BayId, ChannelId, Seq, UserId};
 
+use crate::about::AboutPage;
 use crate::channel::Submit;
 use crate::consents::Request;
 use crate::history::History;
@@ -31,6 +32,8 @@ pub(crate) enum Asked {
     },
     /// A part of a thread.
     Thread(ThreadPage),
+    /// What is said about messages.
+    About(AboutPage),
     /// What mentions a user.
     Mentions {
         origin: Origin,
@@ -57,6 +60,12 @@ pub(crate) enum Asked {
         number: u64,
         users: Arc<[UserId]>,
     },
+    /// The message about which something is to be said.
+    Target {
+        channel: ChannelId,
+        /// Of the opening.
+        number: u64,
+    },
     /// What a user thinks of who would write, or add it.
     Relation {
         user: UserId,
@@ -78,6 +87,7 @@ impl Asked {
             | Self::History(_)
             | Self::Channels { .. }
             | Self::Thread(_)
+            | Self::About(_)
             | Self::Mentions { .. }
             | Self::Listing { .. }
             | Self::Notes { .. }
@@ -87,6 +97,7 @@ impl Asked {
             | Self::Window(_)
             | Self::Membership { .. }
             | Self::Earlier { .. }
+            | Self::Target { .. }
             | Self::Relation { .. }
             | Self::Replay { .. } => false,
         }

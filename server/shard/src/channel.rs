@@ -1,6 +1,7 @@
 //! A channel at its home: who is a member, which seq is next, and who waits for it. Only the rules; the way to the disk and
 //! to the members is `order.rs`.
 
+mod about;
 mod group;
 mod talk;
 
@@ -14,6 +15,7 @@ use protocol::hop::{Origin, Wants};
 use protocol::query::{Earlier, Member};
 use protocol::{BayId, ChannelId, Frame, Placement, Refusal, Seq, ShardId, UserId};
 
+pub(crate) use self::about::Target;
 use self::group::Changed;
 use crate::consents::{Given, Withdrawals};
 use crate::dedup::Dedup;
@@ -33,13 +35,15 @@ pub(crate) struct Submit {
     pub(crate) hides: bool,
     /// What the group remembers of those whom the frame would add, once the store was asked.
     pub(crate) newcomers: BTreeMap<UserId, Earlier>,
+    /// What is known of the message about which the frame says something, once the store was asked.
+    pub(crate) target: Option<Box<Target>>,
     /// Its bytes, for as long as it waits.
     _weight: Weight,
 }
 
 impl Submit {
     pub(crate) fn new(origin: Origin, frame: CheckedFrame, hides: bool, weight: Weight) -> Self {
-        Self { origin, frame, hides, newcomers: BTreeMap::new(), _weight: weight }
+        Self { origin, frame, hides, newcomers: BTreeMap::new(), target: None, _weight: weight }
     }
 }
 
@@ -234,6 +238,12 @@ impl Channel {
         Some(&mut member.position)
     }
 
+    /// The first message of a member's present stay, once that is stored.
+    pub(crate) fn present_since(&self, user: UserId) -> Option<Seq> {
+        let member = self.members.get(&user).filter(|_| self.exists)?;
+        Some(member.joined).filter(|joined| *joined <= self.durable)
+    }
+
     /// What `user` may read behind `after`.
     pub(crate) fn readable(&self, user: UserId, after: Seq) -> Readable {
         if !self.exists {
@@ -397,6 +407,10 @@ impl Channel {
 
     /// Who must be asked before this frame can have a seq.
     fn questions(&self, submit: &Submit, withdrawals: &Withdrawals) -> Questions {
+        Questions { target: about::target_of(submit), ..self.questions_of_users(submit, withdrawals) }
+    }
+
+    fn questions_of_users(&self, submit: &Submit, withdrawals: &Withdrawals) -> Questions {
         let sender = submit.origin.user;
         if self.id.owner().is_some() {
             // Nobody is asked whether they may write to themselves, and that begins no conversation.

@@ -1,6 +1,7 @@
 //! What a device asks of its home: frames in, answers and pages out.
 
 use bytes::Bytes;
+use protocol::body::about::GetAbout;
 use protocol::body::list::{GetChannelsV2, GetHistoryV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::Change;
@@ -80,6 +81,12 @@ impl Shard {
             Kind::GET_THREAD => {
                 let channel = |get: Checked<'_, GetThread>| ChannelId(get.channel.to_native());
                 let frame = CheckedFrame::request::<GetThread>(frame, channel)?;
+                self.reserve_page(session_id, &frame)?;
+                self.submit_hop(session_id, origin, frame)
+            }
+            Kind::GET_ABOUT => {
+                let channel = |get: Checked<'_, GetAbout>| ChannelId(get.channel.to_native());
+                let frame = CheckedFrame::request::<GetAbout>(frame, channel)?;
                 self.reserve_page(session_id, &frame)?;
                 self.submit_hop(session_id, origin, frame)
             }
@@ -366,6 +373,7 @@ impl Shard {
 fn goes_to_a_channel(kind: Kind) -> bool {
     kind.is_message()
         || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_RECEIPTS | Kind::GET_THREAD)
+        || kind == Kind::GET_ABOUT
         // What is not answered forgives nothing.
         || matches!(kind, Kind::MARK_READ | Kind::MARK_DELIVERED | Kind::TYPING)
 }

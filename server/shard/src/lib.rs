@@ -14,6 +14,7 @@
 //!
 //! No async, no sockets, no clock, no store, no randomness that was not passed in.
 
+mod about;
 mod admit;
 mod applied;
 mod asks;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use protocol::body::message::Change;
 use protocol::hop::{Consent, Hop, Wants};
 use protocol::query::{Earlier, Query};
-use protocol::{ChannelId, Code, Refusal, UserId};
+use protocol::{ChannelId, Code, Refusal, Seq, UserId};
 
 use crate::asks::Asked;
-use crate::channel::{Channel, Standing, Submit};
+use crate::channel::{Channel, Standing, Submit, Target};
 use crate::consents::Given;
 use crate::order::busy;
 use crate::shard::Shard;
@@ -24,6 +24,8 @@ pub(crate) struct Opening {
     unknown: Vec<UserId>,
     /// The store is asked what the group remembers of them.
     is_asking: bool,
+    /// The store is asked for the message about which something is to be said.
+    is_looking: bool,
     /// When they were asked for their consent.
     given: Given,
 }
@@ -35,16 +37,18 @@ pub(crate) struct Questions {
     pub(crate) homes: Vec<(UserId, Wants)>,
     /// The store: what the group remembers of users.
     pub(crate) store: Vec<UserId>,
+    /// The store: the message about which something is to be said.
+    pub(crate) target: Option<Seq>,
 }
 
 impl Questions {
     /// The same is wanted of all of them.
     pub(crate) fn of(users: &[UserId], wants: Wants) -> Self {
-        Self { homes: users.iter().map(|user| (*user, wants)).collect(), store: Vec::new() }
+        Self { homes: users.iter().map(|user| (*user, wants)).collect(), ..Self::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.homes.is_empty() && self.store.is_empty()
+        self.homes.is_empty() && self.store.is_empty() && self.target.is_none()
     }
 }
 
@@ -52,7 +56,8 @@ impl Opening {
     pub(crate) fn new(number: u64, submit: Submit, questions: &Questions, given: Given) -> Self {
         let unknown = questions.homes.iter().map(|(user, _)| *user).collect();
         let is_asking = !questions.store.is_empty();
-        Self { number, submit, unknown, is_asking, given }
+        let is_looking = questions.target.is_some();
+        Self { number, submit, unknown, is_asking, is_looking, given }
     }
 
     /// Whose it was, and when it began.
@@ -62,7 +67,7 @@ impl Opening {
 
     /// Whether everything is known.
     fn is_done(&self) -> bool {
-        self.unknown.is_empty() && !self.is_asking
+        self.unknown.is_empty() && !self.is_asking && !self.is_looking
     }
 }
 
@@ -76,7 +81,11 @@ impl Shard {
         let number = self.openings;
         channel.open(Opening::new(number, submit, &questions, self.withdrawals.now()));
         let dirty = channel.dirty();
-        let Questions { homes, store } = questions;
+        let Questions { homes, store, target } = questions;
+        if let Some(seq) = target {
+            let asked = Asked::Target { channel: id, number };
+            self.ask_after(dirty, asked, Query::Target { channel: id, seq, user: by });
+        }
         if !store.is_empty() {
             let users: Arc<[UserId]> = store.into();
             let asked = Asked::Earlier { channel: id, number, users: users.clone() };
@@ -102,6 +111,20 @@ impl Shard {
         let Some(earlier) = earlier else { return self.end_opening(id, Some(busy())) };
         opening.is_asking = false;
         opening.submit.newcomers = users.iter().copied().zip(earlier).collect();
+        if opening.is_done() {
+            self.end_opening(id, None);
+        }
+    }
+
+    /// The store has said what it knows of the message about which something is to be said; `None` when it cannot be read
+    /// now.
+    pub(crate) fn target_read(&mut self, id: ChannelId, number: u64, target: Option<Target>) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        // A user who does not consent has ended the opening, and another may have begun.
+        let Some(opening) = channel.opening().filter(|opening| opening.number == number) else { return };
+        let Some(target) = target else { return self.end_opening(id, Some(busy())) };
+        opening.is_looking = false;
+        opening.submit.target = Some(Box::new(target));
         if opening.is_done() {
             self.end_opening(id, None);
         }

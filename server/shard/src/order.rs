@@ -12,6 +12,7 @@ use crate::deliver::send_ack;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
 use crate::limits::WAITING_MAX;
+use crate::membership::Questions;
 use crate::memory::Found;
 use crate::pipeline::Committing;
 use crate::read::cannot_read;
@@ -56,6 +57,7 @@ impl Shard {
         match submit.frame.kind() {
             Kind::GET_HISTORY => self.get_history(id, submit),
             Kind::GET_THREAD => self.get_thread(id, submit),
+            Kind::GET_ABOUT => self.get_about(id, &submit),
             Kind::GET_MEMBERS => self.get_members(id, submit),
             Kind::MARK_READ => self.mark_read(id, &submit),
             Kind::MARK_DELIVERED => self.mark_delivered(id, &submit),
@@ -98,6 +100,10 @@ impl Shard {
                 let (after, before) = (Seq(0), Seq(2));
                 let query = Query::History { channel: id, after, before, newest: false, page };
                 self.ask(Asked::Created(submit), query);
+            }
+            // The readers have room for so many loads; who comes behind them is not at fault.
+            Verdict::Open(Questions { target: Some(_), .. }) if !self.asks.has_load_room() => {
+                self.refuse(&submit, &busy());
             }
             Verdict::Open(questions) => self.open_newcomers(id, submit, questions),
             Verdict::Append => self.append(id, submit),

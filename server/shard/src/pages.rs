@@ -6,7 +6,10 @@ use protocol::body::marks::GetReceipts;
 use protocol::body::sync::{GetChannels, GetMembers};
 use protocol::body::talk::GetMentions;
 use protocol::body::{self, Body};
-use protocol::limits::{CHANNELS_BYTES_MAX, NAME_BYTES_MAX, PREVIEW_CHARS_MAX, STAMP_BYTES, TEXT_BYTES_MAX};
+use protocol::limits::{
+    CHANNELS_BYTES_MAX, EMOJI_BYTES_MAX, NAME_BYTES_MAX, PINS_MAX, PREVIEW_CHARS_MAX, REACTIONS_MAX,
+    STAMP_BYTES, TEXT_BYTES_MAX,
+};
 use protocol::{Frame, Kind};
 
 use crate::ledger::Weight;
@@ -26,8 +29,12 @@ const LISTING_BYTES: usize = HEAD_BYTES + CHANNELS_BYTES_MAX;
 /// The item, and the count of a channel of its own.
 const MENTION_BYTES: usize = 48 + 20;
 
-/// The largest page there is: one message is in it whatever its size.
+/// What is said of one message besides its text, and what is pinned in its channel.
+const SAID_BYTES: usize = 64 + REACTIONS_MAX * (32 + EMOJI_BYTES_MAX) + PINS_MAX * 16;
+
+/// The largest page there is: one message is in it whatever its size, and what is said of it.
 pub(crate) const PAGE_COST_MAX: usize = HEAD_BYTES
+    + SAID_BYTES
     + if MESSAGE_BYTES_MAX > protocol::limits::PAGE_BYTES_MAX {
         MESSAGE_BYTES_MAX
     } else {
@@ -83,6 +90,7 @@ pub(crate) fn asks_for_a_page(kind: Kind) -> bool {
             | Kind::GET_NOTES
             | Kind::GET_THREAD
             | Kind::GET_MENTIONS
+            | Kind::GET_ABOUT
     )
 }
 

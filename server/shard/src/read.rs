@@ -3,8 +3,9 @@
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
+use crate::about::AboutPage;
 use crate::asks::{Asked, Asks};
-use crate::channel::Channel;
+use crate::channel::{Channel, Target};
 use crate::consents::says;
 use crate::effect::{Effect, Fault};
 use crate::input::Ticket;
@@ -92,6 +93,12 @@ impl Shard {
             (Asked::Thread(asked), Answer::Thread { frames, more, total, newest }) => {
                 self.thread_page(&asked, FoundThread { frames, more, total, newest });
             }
+            (Asked::About(asked), Answer::About { pins, items, more }) => {
+                self.about_page(&asked, pins, items, more);
+            }
+            (Asked::Target { channel, number }, Answer::Target { message, facts }) => {
+                self.target_read(channel, number, Some(Target { message, facts }));
+            }
             (Asked::Mentions { origin, id }, Answer::Mentions { items, unread, more }) => {
                 self.mentions_page((origin, id), &items, &unread, more);
             }
@@ -150,6 +157,10 @@ impl Shard {
             Asked::Thread(ThreadPage { origin, id, .. }) => {
                 self.refuse_at(origin, Kind::GET_THREAD, id, &cannot_read());
             }
+            Asked::About(AboutPage { origin, id, .. }) => {
+                self.refuse_at(origin, Kind::GET_ABOUT, id, &cannot_read());
+            }
+            Asked::Target { channel, number } => self.target_read(channel, number, None),
             Asked::Mentions { origin, id } => {
                 self.refuse_at(origin, Kind::GET_MENTIONS, id, &cannot_read());
             }

@@ -161,6 +161,7 @@ impl Device {
             | Event::Notes { request, .. }
             | Event::Members { request, .. }
             | Event::Mentions { request, .. }
+            | Event::Said { request, .. }
             | Event::Receipts { request: Some(request), .. }
             | Event::Done(request)
             | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),

@@ -78,6 +78,8 @@ impl Unreadable {
                 | Query::Window { channel: of, .. }
                 | Query::History { channel: of, .. }
                 | Query::Around { channel: of, .. }
+                | Query::Target { channel: of, .. }
+                | Query::About { channel: of, .. }
                 | Query::Thread { channel: of, .. },
             ) => channel == *of,
             _ => false,

@@ -50,6 +50,7 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
     }
     own_lists(oracle, batch)?;
     crate::talk::rows(oracle, batch)?;
+    crate::about::rows(oracle, batch)?;
     people(oracle, batch)?;
     batch.parts.iter().try_for_each(|part| log(oracle, part))?;
     rows(batch).try_for_each(|(bay, row)| marks(oracle, bay, row))

@@ -33,6 +33,7 @@
     clippy::cast_possible_truncation
 )]
 
+mod about;
 pub mod bounds;
 pub mod conn;
 pub mod device;

@@ -10,6 +10,8 @@ use protocol::commit::{Interval, Note, PositionRow};
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
+use crate::about::Remark;
+
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
 
@@ -81,6 +83,8 @@ pub struct History {
     names: Vec<(Seq, String)>,
     /// What texts are about, besides their words.
     pub(crate) talks: BTreeMap<Seq, Talk>,
+    /// What its messages say about others; by seq.
+    pub(crate) remarks: BTreeMap<Seq, Remark>,
     /// What its messages note, in an own channel; by seq.
     notes: BTreeMap<Seq, Note>,
     /// What rows say that they note.
@@ -407,6 +411,7 @@ impl Oracle {
         history.replay(channel, seq, &fact, frame)?;
         history.keys.insert((fact.sender, fact.send_id), seq);
         history.facts.push(fact);
+        self.add_remark(channel, seq, frame)?;
         let Some(talk) = Talk::read(frame) else { return Ok(()) };
         self.check_talk(channel, seq, fact.sender, &talk)?;
         self.channels.entry(channel).or_default().talks.insert(seq, talk);
@@ -594,7 +599,10 @@ impl History {
         };
         // Who may do what is said here once more, independently of the core.
         let needed = match &change {
-            None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts) => message::ROLE_MEMBER,
+            // What is needed for what is said about a message is asked with it.
+            None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. }) => {
+                message::ROLE_MEMBER
+            }
             Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
                 message::ROLE_ADMIN
             }
@@ -605,7 +613,8 @@ impl History {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         match change {
-            None | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_)) => {}
+            None
+            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. }) => {}
             Some(Change::Invites(users)) => {
                 for user in users {
                     if self.role(user).is_some() {
@@ -647,7 +656,7 @@ impl History {
     ) -> bool {
         let is_party = fact.sender == small || fact.sender == large;
         match change {
-            None => is_party,
+            None | Some(Change::About { .. }) => is_party,
             Some(Change::Notes(note)) if small == large => {
                 self.notes.insert(seq, note);
                 is_party

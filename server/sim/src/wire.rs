@@ -164,6 +164,7 @@ impl Watch {
             Kind::HISTORY_PAGE => self.page_head(oracle, frame),
             Kind::THREAD => self.thread_head(oracle, frame),
             Kind::MENTIONS => self.mentions(oracle, frame),
+            Kind::ABOUT => crate::about::page(oracle, self.user, frame),
             Kind::MEMBERS => self.members(oracle, frame),
             Kind::CHANNELS => self.channels(oracle, frame),
             Kind::RECEIPTS => oracle.check_receipts(self.user, frame),

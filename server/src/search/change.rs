@@ -23,6 +23,28 @@ pub(super) fn of(channel: ChannelId, seq: Seq, frame: &Frame) -> Option<Change> 
     }
 }
 
+/// The text that an edit is of, when it is one.
+pub(super) fn edited(frame: &Frame) -> Option<Seq> {
+    match Message::read(frame)? {
+        Message::EditText(body) => Some(Seq(body.target.to_native())),
+        _ => None,
+    }
+}
+
+/// A text as an edit has it; it stays where it is in the channel and in time.
+pub(super) fn edit(channel: ChannelId, text: &Frame, edit: &Frame) -> Option<Change> {
+    let stamp = text.read_stamp()?;
+    let Message::EditText(body) = Message::read(edit)? else { return None };
+    Some(Change::Replace(Document {
+        channel,
+        seq: stamp.seq,
+        sender: stamp.sender,
+        time_ms: stamp.time_ms,
+        kind: text.kind().0,
+        text: body.text.as_str().to_owned(),
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::body::encode;

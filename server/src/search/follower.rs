@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use protocol::limits::PAGE_BYTES_MAX;
 use protocol::{BayId, ChannelId, Frame, Seq};
 use search::{Change, Index, IndexError, Opened, Place, Places};
-use storage::{Followed, StoreError};
+use storage::{Answer, Followed, PageBounds, Query, StoreError, Tier};
 
 use super::heal::{Heal, Slice};
 use super::{Shared, bit, change};
@@ -245,7 +246,13 @@ impl Follower {
     }
 
     fn take(&mut self, channel: ChannelId, seq: Seq, frame: &Frame) -> Result<(), Fault> {
-        let Some(change) = change::of(channel, seq, frame) else { return Ok(()) };
+        let change = match change::edited(frame) {
+            Some(target) => {
+                self.message(channel, target)?.and_then(|text| change::edit(channel, &text, frame))
+            }
+            None => change::of(channel, seq, frame),
+        };
+        let Some(change) = change else { return Ok(()) };
         if let (Change::Put(_), Some(newest)) = (&change, self.newest.get_mut(&channel)) {
             *newest = seq.max(*newest);
         }
@@ -254,6 +261,17 @@ impl Follower {
         self.changes += 1;
         self.wait_for_commit();
         Ok(())
+    }
+
+    /// A message that was committed before.
+    fn message(&self, channel: ChannelId, seq: Seq) -> Result<Option<Frame>, Fault> {
+        let (after, before) = (Seq(seq.0.saturating_sub(1)), seq.next());
+        let page = PageBounds { messages: 1, bytes: PAGE_BYTES_MAX };
+        let query = Query::History { channel, after, before, newest: false, page };
+        Ok(match self.shared.data.read(&query, Tier::Once)? {
+            Some(Answer::History(frames)) => frames.into_iter().next(),
+            _ => None,
+        })
     }
 
     fn wait_for_commit(&mut self) {

@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64 as Number;
 
-use protocol::body::encode;
+use protocol::body::about::EditText;
 use protocol::body::message::SendText;
+use protocol::body::{Body, encode};
 use protocol::commit::{IntervalRow, Part};
 use protocol::{Generation, Seq, ShardId, Stamp};
 use search::{Order, Sought};
@@ -51,11 +52,15 @@ impl World {
 
     /// A message at the end of its channel; its seq.
     fn say(&self, search: Option<&Search>, channel: ChannelId, text: &str) -> u64 {
+        self.send(search, channel, &SendText { channel: channel.0, text: text.into() })
+    }
+
+    fn send<T: Body>(&self, search: Option<&Search>, channel: ChannelId, body: &T) -> u64 {
         let bay = BayId::of_channel(channel);
         let (mut logs, mut heads) = (self.logs.lock().unwrap(), self.heads.lock().unwrap());
         let (number, seq) = (logs.entry(bay).or_default(), heads.entry(channel).or_default());
         (*number, *seq) = (*number + 1, *seq + 1);
-        let frame = encode(*seq, &SendText { channel: channel.0, text: text.into() });
+        let frame = encode(*seq, body);
         let stamp = Stamp { seq: Seq(*seq), time_ms: 1000 + *seq, sender: ANN };
         let message = Row::Message { channel, seq: Seq(*seq), frame: frame.stamp(stamp) };
         let fanout = Row::Fanout { number: *number, messages: vec![(channel, Seq(*seq))] };
@@ -116,6 +121,27 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 fn until_found(search: &Search, user: UserId, words: &str, expected: &[u64]) {
     eventually(&format!("{words} at {expected:?}"), || found(search, user, words) == expected);
+}
+
+#[test]
+fn an_edited_text_is_found_as_it_reads_now_and_where_it_stands() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "at noon");
+    until_found(&search, ANN, "noon", &[1]);
+    let edit = |text: &str| EditText { channel: direct().0, target: 1, text: text.into() };
+    world.send(Some(&search), direct(), &edit("at midnight"));
+    until_found(&search, ANN, "midnight", &[1]);
+    assert_eq!(found(&search, ANN, "noon"), [0; 0]);
+    following.end();
+    // Said and edited while nobody follows.
+    world.say(None, direct(), "at dawn");
+    world.send(None, direct(), &edit("at dusk"));
+    let (search, following) = world.start();
+    until_found(&search, ANN, "dusk", &[1]);
+    assert_eq!((found(&search, ANN, "midnight"), found(&search, ANN, "dawn")), (vec![], vec![3]));
+    following.end();
 }
 
 #[test]

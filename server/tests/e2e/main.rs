@@ -19,6 +19,7 @@ macro_rules! over_both {
     };
 }
 
+mod about;
 mod audit;
 mod backup;
 mod big;

@@ -9,6 +9,7 @@ use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{BayId, ChannelId, Frame, SendId, Seq, Stamp, UserId};
 
+use super::about::{self, Abouts};
 use super::derived::{self, Notes};
 use super::log::Coverage;
 use super::stream::Stream;
@@ -45,6 +46,8 @@ struct Replayed {
     members: BTreeMap<UserId, Intervals>,
     /// What a user's own channel says.
     notes: Notes,
+    /// What is said about its messages.
+    abouts: Abouts,
     /// The name with which each stay ended.
     names: BTreeMap<(UserId, Seq), String>,
 }
@@ -153,6 +156,7 @@ impl Replayed {
             members: BTreeMap::new(),
             names: BTreeMap::new(),
             notes: Notes::default(),
+            abouts: Abouts::default(),
         }
     }
 
@@ -188,7 +192,12 @@ impl Replayed {
             self.broken(check, seq, "its body cannot be read or names another channel");
         }
         self.send_id(check, &frame, stamp);
-        self.membership(check, message, stamp);
+        let change = message.and_then(|message| message.change());
+        if let Some(change @ Change::About { target, act }) = &change {
+            about::message(check, self.channel, stamp, change)?;
+            self.abouts.take(stamp, *target, act);
+        }
+        self.membership(check, message.is_some(), change, stamp);
         match Talk::read(&frame) {
             Some(talk) => self.talk(check, coverage, stamp, &talk),
             None => Ok(()),
@@ -235,13 +244,13 @@ impl Replayed {
     }
 
     /// What the message does to the membership, and whether its sender was a member.
-    fn membership(&mut self, check: &mut Check<'_>, message: Option<Message<'_>>, stamp: Stamp) {
+    fn membership(&mut self, check: &mut Check<'_>, is_read: bool, change: Option<Change>, stamp: Stamp) {
         let (seq, sender) = (stamp.seq, stamp.sender);
-        let change = message.and_then(|message| message.change());
         if let Some((a, b)) = self.channel.users() {
             let is_note = matches!(change, Some(Change::Notes(_)));
-            let has_place = change.is_none() || (is_note && a == b);
-            if message.is_none() || !has_place || (sender != a && sender != b) {
+            let is_talk = matches!(change, None | Some(Change::About { .. }));
+            let has_place = is_talk || (is_note && a == b);
+            if !is_read || !has_place || (sender != a && sender != b) {
                 self.broken(
                     check,
                     seq,
@@ -273,7 +282,7 @@ impl Replayed {
             Some(Change::Leaves) => self.leave(seq, sender),
             Some(Change::Name(name)) => self.name = name,
             // Roles stand in rows of members; who may give one is the core's to say.
-            None | Some(Change::Role { .. } | Change::Notes(_)) => {}
+            None | Some(Change::Role { .. } | Change::Notes(_) | Change::About { .. }) => {}
         }
         if self.members.get(&sender).is_none_or(|member| !member.holds(seq)) {
             self.broken(check, seq, &format!("its sender {sender} was no member"));
@@ -300,6 +309,7 @@ impl Replayed {
     /// The rows of the channel say what its history says, and so do its users' own lists.
     fn finish(self, check: &mut Check<'_>, coverage: &Coverage) -> Found<()> {
         let (channel, bay) = (self.channel, self.bay);
+        about::rows(check, channel, &self.abouts)?;
         let Some((a, b)) = channel.users() else {
             match check.view.channel(channel)? {
                 None => check.broken(bay, format!("{} has messages and no row", name(channel))),

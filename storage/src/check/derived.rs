@@ -6,7 +6,7 @@ use protocol::commit::{DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, Prefs, decode_dra
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
 use super::stream::Stream;
-use super::{Check, talk};
+use super::{Check, about as said, name, talk};
 use crate::family::Family;
 use crate::key;
 use crate::rows::{Direction, Found};
@@ -25,6 +25,12 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
         let is_read = match tag {
             key::THREAD_TAG => talk::thread(check, channel, rest, &value)?,
             key::IN_THREAD_TAG => talk::in_thread(check, channel, rest)? && value.is_empty(),
+            tag if said::is_row(tag, rest, &value).is_some() => {
+                if check.view.head(channel)? == Seq(0) {
+                    check.broken(bay, format!("rows about {}, which has no messages", name(channel)));
+                }
+                said::is_row(tag, rest, &value) == Some(true)
+            }
             _ => {
                 check
                     .broken(bay, format!("a row about channel {channel} with tag {tag}, which nobody knows"));

@@ -122,6 +122,14 @@ impl World {
         let thread = Talk::read(&frame).and_then(|talk| talk.thread);
         let mut rows = vec![Row::Message { channel, seq, frame }];
         rows.extend(thread.map(|root| Row::Thread { channel, root, seq }));
+        if let Some(Change::About { target, act }) = &note {
+            let query = Query::Target { channel, seq: *target, user: sender };
+            let Answer::Target { mut facts, .. } = self.read(&query) else {
+                panic!("an answer of another kind")
+            };
+            let said = facts.take((*target, act), seq, sender);
+            rows.extend(said.into_iter().map(|about| Row::About { channel, about }));
+        }
         if let Some(Change::Notes(note)) = note {
             rows.push(Row::Note { user: sender, seq, note });
         }

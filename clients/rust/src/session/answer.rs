@@ -80,6 +80,7 @@ impl Session {
         let event = match frame.kind() {
             Kind::HISTORY_PAGE => return self.begin_page(id, frame),
             Kind::THREAD => return self.begin_thread(id, frame),
+            Kind::ABOUT => read(frame).map(|about| Event::Said { request, about }),
             Kind::MENTIONS => read(frame).map(|page| talk::mentions(request, page)),
             Kind::CHANNELS if frame.header().version >= ChannelsV2::VERSION => {
                 read(frame).map(|page| Event::List { request, list: list(page) })
@@ -346,6 +347,7 @@ fn asked_by(answer: Kind) -> Kind {
         Kind::RECEIPTS => Kind::GET_RECEIPTS,
         Kind::NOTES => Kind::GET_NOTES,
         Kind::MENTIONS => Kind::GET_MENTIONS,
+        Kind::ABOUT => Kind::GET_ABOUT,
         other => other,
     }
 }

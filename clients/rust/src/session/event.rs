@@ -1,5 +1,6 @@
 //! What a session tells its app, and what a message says.
 
+use protocol::body::about;
 use protocol::body::list::ChannelDetail;
 use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
@@ -7,7 +8,7 @@ use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::body::talk::Talk;
-use protocol::commit::{Note, Prefs};
+use protocol::commit::{Act, Note, Prefs};
 use protocol::{ChannelId, Cursor, Frame, Generation, InboxSeq, SendId, Seq, UserId};
 
 use super::talk::{Mention, Thread};
@@ -69,6 +70,13 @@ pub enum Event {
         unread: Vec<(ChannelId, u32)>,
         /// Whether there are older ones.
         more: bool,
+    },
+    /// What is said about messages of a channel.
+    Said {
+        /// The answered request.
+        request: RequestId,
+        /// The page.
+        about: about::About,
     },
     /// A page of the user's own channels.
     Channels {
@@ -256,6 +264,13 @@ pub enum Content {
         /// The last.
         through: Seq,
     },
+    /// Something is said about a message that is there.
+    About {
+        /// Which.
+        target: Seq,
+        /// What.
+        remark: Remark,
+    },
     /// A member has this role now.
     Role {
         /// Who.
@@ -263,6 +278,22 @@ pub enum Content {
         /// [`protocol::body::message::ROLE_MEMBER`] and so on.
         role: u8,
     },
+}
+
+/// What is said about a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Remark {
+    /// It reads like this from here on.
+    Edited(String),
+    /// The sender reacts to it.
+    Reacted {
+        /// In which way.
+        emoji: String,
+        /// Or does so no more.
+        on: bool,
+    },
+    /// It is pinned, or is so no more.
+    Pinned(bool),
 }
 
 /// A page of the user's own channels with what a first screen shows.
@@ -329,8 +360,8 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, CreateGroup, Hide, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
-        SendText, SetDraft, SetPrefs, SetRole,
+        AddMembers, CreateGroup, EditText, Hide, InviteMembers, JoinGroup, LeaveGroup, Pin, React,
+        RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
@@ -338,8 +369,14 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
             let (about, thread) = (ChannelId(body.about.to_native()), Seq(body.thread.to_native()));
             return Some(Content::Draft { about, thread, text: body.text.as_str().to_owned() });
         }
-        AddMembers(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_) | LeaveGroup(_)
-        | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_) => message.change()?,
+        EditText(body) => {
+            let remark = Remark::Edited(body.text.as_str().to_owned());
+            return Some(Content::About { target: Seq(body.target.to_native()), remark });
+        }
+        AddMembers(_) | Pin(_) | React(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
+        | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_) => {
+            message.change()?
+        }
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },
@@ -352,7 +389,11 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
         Change::Role { member, role } => Content::Role { member, role },
         Change::Notes(Note::Prefs { about, prefs }) => Content::Prefs { about, prefs },
         Change::Notes(Note::Hidden { about, from, through }) => Content::Hidden { about, from, through },
-        // A draft is read above, with its text.
-        Change::Notes(Note::Draft { .. }) => return None,
+        Change::About { target, act: Act::Reacts { emoji, on } } => {
+            Content::About { target, remark: Remark::Reacted { emoji, on } }
+        }
+        Change::About { target, act: Act::Pins(on) } => Content::About { target, remark: Remark::Pinned(on) },
+        // A draft and an edit are read above, with their texts.
+        Change::Notes(Note::Draft { .. }) | Change::About { act: Act::Edits, .. } => return None,
     })
 }

@@ -12,6 +12,7 @@ use protocol::{
 use super::limits::{IN_FLIGHT_MAX, PENDING_MAX, WELCOME_WAIT_MS};
 use super::{About, Config, Content, Event, Saved, Session, State};
 
+mod about;
 mod cut;
 mod marks;
 mod own;

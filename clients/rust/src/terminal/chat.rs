@@ -15,7 +15,7 @@ use super::text::one_line;
 use crate::account::{AccountError, Extras, Login};
 use crate::dial::{Client, End, Events, Keep, Options};
 use crate::http::HttpError;
-use crate::session::{Content, Event, Saved};
+use crate::session::{Content, Event, Remark, Saved};
 
 /// How long a goodbye may take.
 const GOODBYE_WAIT: Duration = Duration::from_secs(2);
@@ -191,5 +191,8 @@ pub(super) fn kind(content: &Content) -> &'static str {
         Content::Prefs { .. } => "prefs",
         Content::Draft { .. } => "draft",
         Content::Hidden { .. } => "hidden",
+        Content::About { remark: Remark::Edited(_), .. } => "edited",
+        Content::About { remark: Remark::Reacted { .. }, .. } => "reacted",
+        Content::About { remark: Remark::Pinned(_), .. } => "pinned",
     }
 }

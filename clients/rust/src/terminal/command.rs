@@ -14,10 +14,12 @@ use crate::account::{Account, AccountError};
 use crate::dial::{Client, ClientError};
 use crate::session::{Around, Content};
 
+mod about;
 mod account;
 mod own;
 mod talk;
 
+pub(super) use about::{remark_words, said_lines};
 pub(super) use talk::marks;
 
 /// At whom a command is carried out, and where.
@@ -111,6 +113,7 @@ impl Desk<'_> {
             "devices" => self.devices(rest).await,
             "logout" => self.log_out().await,
             "reply" | "thread" | "mention" | "mentions" | "forward" => self.talk(word, rest).await,
+            "edit" | "react" | "pin" | "said" => self.say_about(word, rest).await,
             "twofactor" => self.two_factor(rest).await,
             _ => return None,
         })

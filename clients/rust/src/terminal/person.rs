@@ -52,6 +52,10 @@ const HELP: &str = "\
   /thread SEQ [TEXT]   what stands in a thread; or say something in it
   /mention NAME TEXT   say something to a, or a,b, or all, or online
   /mentions            what mentions you
+  /edit SEQ TEXT       let a message of yours read otherwise
+  /react SEQ EMOJI     react to a message; off behind it takes it back
+  /pin SEQ [off]       pin a message here, or take it down
+  /said [SEQ]          what is said about messages here: edits, reactions, pins
   /forward NAME TEXT   pass on what NAME said
   /channels            your conversations, the newest first
   /saved               what you save for yourself

@@ -4,6 +4,9 @@ import { item, root } from "./codec.js";
 /** What a frame's body is. The high byte is the family. */
 export const Kind = {
   SEND_TEXT: 0x0101,
+  EDIT_TEXT: 0x0102,
+  REACT: 0x0104,
+  PIN: 0x0105,
   CREATE_GROUP: 0x0110,
   ADD_MEMBERS: 0x0111,
   REMOVE_MEMBER: 0x0112,
@@ -31,6 +34,8 @@ export const Kind = {
   GET_CHANNELS: 0x0308,
   CHANNELS: 0x0309,
   MARK_READ: 0x030a,
+  GET_ABOUT: 0x030b,
+  ABOUT: 0x030c,
   GET_THREAD: 0x030d,
   THREAD: 0x030e,
   GET_MENTIONS: 0x030f,
@@ -158,6 +163,35 @@ export interface MentionItem {
 }
 export const MentionItemLayout = item<MentionItem>(48, [["at", "count"], ["channel", "u128"], ["seq", "count"], ["timeMs", "count"], ["sender", "id"]]);
 
+export interface PinItem {
+  seq: number;
+  by: number;
+}
+export const PinItemLayout = item<PinItem>(16, [["seq", "count"], ["by", "count"]]);
+
+export interface AboutItem {
+  seq: number;
+  edited: number;
+  edits: number;
+  text: string;
+}
+export const AboutItemLayout = item<AboutItem>(28, [["seq", "count"], ["edited", "count"], ["edits", "u32"], ["text", "string"]]);
+
+export interface ReactionItem {
+  seq: number;
+  count: number;
+  own: boolean;
+  emoji: string;
+}
+export const ReactionItemLayout = item<ReactionItem>(21, [["seq", "count"], ["count", "u32"], ["own", "bool"], ["emoji", "string"]]);
+
+export interface ReactorItem {
+  seq: number;
+  user: bigint;
+  reaction: number;
+}
+export const ReactorItemLayout = item<ReactorItem>(20, [["seq", "count"], ["user", "id"], ["reaction", "u32"]]);
+
 export interface MentionCount {
   channel: bigint;
   unread: number;
@@ -206,6 +240,28 @@ export interface SendTextV2 {
   text: string;
 }
 export const SendTextV2 = root<SendTextV2>(257, 2, 400064, 57, [["replyTo", "count"], ["thread", "count"], ["forwardedFrom", "id"], ["mentions", ["id"]], ["mentionFlags", "u8"], ["channel", "u128"], ["text", "string"]]);
+
+export interface EditText {
+  channel: bigint;
+  target: number;
+  text: string;
+}
+export const EditText = root<EditText>(258, 1, 400064, 32, [["channel", "u128"], ["target", "count"], ["text", "string"]]);
+
+export interface React {
+  channel: bigint;
+  target: number;
+  on: boolean;
+  emoji: string;
+}
+export const React = root<React>(260, 1, 96, 33, [["channel", "u128"], ["target", "count"], ["on", "bool"], ["emoji", "string"]]);
+
+export interface Pin {
+  channel: bigint;
+  target: number;
+  on: boolean;
+}
+export const Pin = root<Pin>(261, 1, 64, 25, [["channel", "u128"], ["target", "count"], ["on", "bool"]]);
 
 export interface CreateGroup {
   channel: bigint;
@@ -412,6 +468,27 @@ export interface MarkRead {
 }
 export const MarkRead = root<MarkRead>(778, 1, 64, 24, [["channel", "u128"], ["seq", "count"]]);
 
+export interface GetAbout {
+  channel: bigint;
+  from: number;
+  through: number;
+  limit: number;
+  who: boolean;
+}
+export const GetAbout = root<GetAbout>(779, 1, 64, 37, [["channel", "u128"], ["from", "count"], ["through", "count"], ["limit", "u32"], ["who", "bool"]]);
+
+export interface About {
+  channel: bigint;
+  from: number;
+  to: number;
+  pins: PinItem[];
+  items: AboutItem[];
+  reactions: ReactionItem[];
+  who: ReactorItem[];
+  more: boolean;
+}
+export const About = root<About>(780, 1, 524248, 65, [["channel", "u128"], ["from", "count"], ["to", "count"], ["pins", [PinItemLayout]], ["items", [AboutItemLayout]], ["reactions", [ReactionItemLayout]], ["who", [ReactorItemLayout]], ["more", "bool"]]);
+
 export interface GetThread {
   channel: bigint;
   root: number;
@@ -551,6 +628,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Reject];
+export const NEWEST = [SendTextV2, EditText, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

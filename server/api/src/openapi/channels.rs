@@ -1,6 +1,9 @@
 //! Channels, what was said there, and saying something.
 
-use protocol::limits::{LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, TEXT_CHARS_MAX};
+use protocol::limits::{
+    EDITS_MAX, EMOJI_BYTES_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, PINS_MAX,
+    REACTIONS_MAX, REACTIONS_OWN_MAX, TEXT_CHARS_MAX,
+};
 use serde_json::{Value, json};
 
 use super::schema::{Field, flag, id, list, named, number, object, request, said, text, time_ms};
@@ -18,6 +21,7 @@ pub(super) fn section() -> Section {
             members(),
             messages(),
             thread(),
+            said_about(),
             mentions(),
             receipts(),
             mark_read(),
@@ -165,6 +169,47 @@ fn thread() -> Operation {
         .refuses(&["not_found"])
 }
 
+fn said_about() -> Operation {
+    let seq_text = |words: &str| said(text(1, 16), words);
+    let users = list(id(), protocol::limits::GROUP_MEMBERS_MAX * REACTIONS_OWN_MAX);
+    let reaction = object(
+        vec![
+            ("emoji", text(1, EMOJI_BYTES_MAX)),
+            ("count", number(0, u32::MAX.into())),
+            ("own", said(flag(), "The caller is among them.")),
+            ("users", said(users, "Who; empty unless `who` was asked for.")),
+        ],
+        Vec::new(),
+    );
+    let message = object(
+        vec![
+            ("seq", seq()),
+            ("edited", said(seq(), "The newest edit; 0 for none.")),
+            ("edits", number(0, EDITS_MAX as u64)),
+            (
+                "text",
+                said(
+                    text(0, TEXT_CHARS_MAX),
+                    "How it reads now; empty when it was not edited, or with `who`.",
+                ),
+            ),
+            ("reactions", list(reaction, REACTIONS_MAX)),
+        ],
+        Vec::new(),
+    );
+    let pin = object(vec![("seq", seq()), ("by", said(seq(), "The message that pinned it."))], Vec::new());
+    let more = vec![("channel", channel_id()), ("from", seq()), ("to", seq()), ("pins", list(pin, PINS_MAX))];
+    reads("/v1/channels/{id}/about", "listAbout", "What is said about messages")
+        .about("Edits, reactions and pins as they add up now. Messages of which nothing is said are left out; of those from before the caller's present stay nothing is told.")
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_query("from", seq_text("The first message; `next` of the page before."), "1")
+        .in_query("through", seq_text("The last message."), "200")
+        .in_query("who", said(word(&["true", "false"]), "Who reacted, and not how texts read now."), "true")
+        .in_query("limit", limit(PAGE_MESSAGES_MAX), "50")
+        .gives(200, "A page, by rising seq.", page("messages", list(message, PAGE_MESSAGES_MAX as usize), more))
+        .refuses(&["not_found"])
+}
+
 fn mentions() -> Operation {
     let most = MENTIONS_PAGE_MAX as usize;
     let mention = object(
@@ -290,7 +335,7 @@ fn last() -> Value {
 fn message() -> Value {
     let kinds = [
         "text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "prefs",
-        "draft", "hidden", "other",
+        "draft", "hidden", "edited", "reacted", "pinned", "other",
     ];
     object(
         vec![
@@ -304,6 +349,9 @@ fn message() -> Value {
             vec![
                 ("text", text(0, TEXT_CHARS_MAX)),
                 ("about", said(channel_id(), "In one's own channel: which channel is noted something of.")),
+                ("target", said(seq(), "The message of which this one says something.")),
+                ("emoji", text(1, EMOJI_BYTES_MAX)),
+                ("on", said(flag(), "False takes a reaction back, or a pin down.")),
                 ("name", json!({ "type": "string" })),
                 ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
                 ("role", word(&["member", "admin", "owner"])),

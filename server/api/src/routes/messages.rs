@@ -204,6 +204,10 @@ pub(super) fn shown(frame: &Frame) -> Value {
             }
             return value;
         }
+        Some(Message::EditText(body)) => {
+            set("text", body.text.as_str().into());
+            Message::EditText(body).change()
+        }
         Some(Message::SetDraft(body)) => {
             set("kind", "draft".into());
             set("about", body.about.to_native().to_string().into());
@@ -237,6 +241,7 @@ pub(super) fn shown(frame: &Frame) -> Value {
             set("kind", if matches!(note, Note::Hidden { .. }) { "hidden" } else { "prefs" }.into());
             set("about", note.about().to_string().into());
         }
+        Some(Change::About { target, act }) => super::about::set_act(&mut value, target, act),
         Some(Change::Name(name)) => {
             set("kind", "renamed".into());
             set("name", name.into());

@@ -94,7 +94,7 @@ pub(crate) struct Window {
     limit: Option<String>,
 }
 
-fn limit(asked: Option<String>, most: u32) -> Result<u32, ApiError> {
+pub(super) fn limit(asked: Option<String>, most: u32) -> Result<u32, ApiError> {
     let limit = asked.map_or_else(|| Ok(LIMIT.into()), |text| parse_number("limit", &text))?;
     let within = u32::try_from(limit).ok().filter(|limit| (1..=most).contains(limit));
     within.ok_or_else(|| ApiError::field("limit", format_args!("{limit}; must be 1 to {most}")))

@@ -87,6 +87,7 @@ pub const STEPS: &[Step] = &[
     step("listMembers", 200, &[("id", Kept("channel"))], &[]),
     step("listMessages", 200, &[("id", Kept("channel"))], &[]),
     step("listThread", 200, &[("id", Kept("channel"))], &[]),
+    step("listAbout", 200, &[("id", Kept("channel"))], &[]),
     step("listMentions", 200, &[], &[]),
     step("listReceipts", 200, &[("id", Kept("channel"))], &[]),
     step("markRead", 204, &[("id", Kept("channel"))], &[]),

@@ -133,12 +133,30 @@ fn made_up(frame: &Frame) -> Frame {
                 &list::HistoryPageV2 { pivot, more_before, more_after, channel, from, to, head, count, more },
             )
         }
+        Kind::GET_ABOUT => made_up_about(frame),
         Kind::GET_THREAD | Kind::GET_MENTIONS => made_up_talk(frame),
         _ => {
             let channel = protocol::body::message::channel_of(frame).unwrap().0;
             encode(id, &sync::SendAck { channel, seq: 7, time_ms: 1 })
         }
     }
+}
+
+fn made_up_about(frame: &Frame) -> Frame {
+    use protocol::body::{about, encode, read};
+    let get = read::<about::GetAbout>(frame).unwrap();
+    let seq = get.from;
+    let page = about::About {
+        channel: get.channel,
+        from: seq,
+        to: seq,
+        pins: vec![about::PinItem { seq, by: seq + 1 }],
+        items: vec![about::AboutItem { seq, edited: seq + 2, edits: 1, text: "now".to_owned() }],
+        reactions: vec![about::ReactionItem { seq, count: 1, own: true, emoji: "👍".to_owned() }],
+        who: vec![about::ReactorItem { seq, user: 1, reaction: 0 }],
+        more: true,
+    };
+    encode(frame.header().id, &page)
 }
 
 fn made_up_talk(frame: &Frame) -> Frame {

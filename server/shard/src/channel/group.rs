@@ -46,6 +46,7 @@ impl Channel {
             Some(Change::Removes(member)) => self.check_remove(sender, *member),
             Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
             Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
+            Some(Change::About { target, act }) => self.check_about(submit, *target, act),
             Some(Change::Notes(_)) if self.id.owner() == Some(sender) => Ok(()),
             Some(Change::Notes(_)) => Err(forbidden()),
         }
@@ -66,6 +67,7 @@ impl Channel {
             Some(Change::Leaves) => self.apply_left(sender),
             Some(Change::Name(name)) => self.apply_rename(name),
             Some(Change::Role { member, role }) => self.apply_role(*member, *role),
+            Some(Change::About { target, act }) => self.apply_about(submit, *target, act),
             Some(Change::Notes(note)) => {
                 let row = Row::Note { user: sender, seq: self.head, note: *note };
                 Changed { rows: vec![row], ..Changed::default() }
@@ -81,7 +83,7 @@ impl Channel {
         self.members.get(&user).map(|member| member.role)
     }
 
-    fn need_role(&self, user: UserId, role: u8) -> Result<(), Refusal> {
+    pub(super) fn need_role(&self, user: UserId, role: u8) -> Result<(), Refusal> {
         if self.role(user).is_some_and(|own| own >= role) {
             return Ok(());
         }

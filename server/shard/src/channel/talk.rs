@@ -31,7 +31,7 @@ impl Channel {
         Ok(())
     }
 
-    fn check_seq(&self, sender: UserId, path: &str, named: Option<Seq>) -> Result<(), Refusal> {
+    pub(super) fn check_seq(&self, sender: UserId, path: &str, named: Option<Seq>) -> Result<(), Refusal> {
         let Some(seq) = named else { return Ok(()) };
         let joined = self.members.get(&sender).map_or(Seq(u64::MAX), |member| member.joined);
         if seq <= self.head && seq >= joined {

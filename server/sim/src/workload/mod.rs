@@ -1,6 +1,7 @@
 //! What people do, one file an operation. Each has `weight` (how often it is drawn beside the others) and `act` (one
 //! action of one device; what cannot be done now is simply not done).
 
+pub mod about;
 pub mod churn;
 pub mod consent;
 pub mod group;
@@ -19,7 +20,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 10] = [
+const OPERATIONS: [(u64, Act); 11] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -30,6 +31,7 @@ const OPERATIONS: [(u64, Act); 10] = [
     (marks::WEIGHT, marks::act),
     (own::WEIGHT, own::act),
     (talk::WEIGHT, talk::act),
+    (about::WEIGHT, about::act),
 ];
 
 /// One device does one thing.

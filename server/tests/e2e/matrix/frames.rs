@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use client::account::Account;
+use protocol::body::about::{EditText, GetAbout, Pin, React};
 use protocol::body::encode;
 use protocol::body::marks::{GetReceipts, MarkDelivered, TYPING_GOES_ON, Typing};
 use protocol::body::message::{
@@ -34,6 +35,9 @@ const WHO: [&str; 8] = ["nobody", "stranger", "blocked", "removed", "invited", "
 /// well.
 const GROUP: &str = "
 SEND_TEXT       unauthenticated forbidden forbidden forbidden forbidden ack       ack       ack
+EDIT_TEXT       unauthenticated forbidden forbidden forbidden forbidden limit     limit     limit
+REACT           unauthenticated forbidden forbidden forbidden forbidden limit     limit     limit
+PIN             unauthenticated forbidden forbidden forbidden forbidden forbidden limit     limit
 CREATE_GROUP    unauthenticated ack       ack       ack       ack       ack       ack       ack
 ADD_MEMBERS     unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
 REMOVE_MEMBER   unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
@@ -61,6 +65,8 @@ MEMBERS         unauthenticated unknown_kind unknown_kind unknown_kind unknown_k
 GET_CHANNELS    unauthenticated page      page      page      page      page      page      page
 CHANNELS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 MARK_READ       unauthenticated forbidden forbidden forbidden forbidden done      done      done
+GET_ABOUT       unauthenticated forbidden forbidden forbidden forbidden page      page      page
+ABOUT           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_THREAD      unauthenticated forbidden forbidden page      page      page      page      page
 THREAD          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_MENTIONS    unauthenticated page      page      page      page      page      page      page
@@ -78,6 +84,9 @@ REJECT          unauthenticated unknown_kind unknown_kind unknown_kind unknown_k
 const DIRECT_WHO: [&str; 5] = ["nobody", "stranger", "blocked", "member", "owner"];
 const DIRECT: &str = "
 SEND_TEXT       unauthenticated forbidden needs_consent ack   ack
+EDIT_TEXT       unauthenticated forbidden limit     limit limit
+REACT           unauthenticated forbidden limit     limit limit
+PIN             unauthenticated forbidden limit     limit limit
 CREATE_GROUP    unauthenticated limit     limit     limit     limit
 ADD_MEMBERS     unauthenticated limit     limit     limit     limit
 REMOVE_MEMBER   unauthenticated limit     limit     limit     limit
@@ -92,6 +101,7 @@ HIDE            unauthenticated limit     limit     limit     limit
 GET_HISTORY     unauthenticated forbidden page      page      page
 GET_MEMBERS     unauthenticated forbidden page      page      page
 MARK_READ       unauthenticated forbidden done      done      done
+GET_ABOUT       unauthenticated forbidden page      page      page
 GET_THREAD      unauthenticated forbidden page      page      page
 MARK_DELIVERED  unauthenticated forbidden -         -         -
 GET_RECEIPTS    unauthenticated forbidden page      page      page
@@ -243,6 +253,13 @@ impl World {
             Kind::SET_DRAFT => {
                 encode(id, &SetDraft { channel: notes, about: channel, thread: 0, text: "x".into() })
             }
+            // No channel has such a message, so whoever may say something about one is told so.
+            Kind::EDIT_TEXT => encode(id, &EditText { channel, target: U53_MAX, text: "x".into() }),
+            Kind::REACT => encode(id, &React { channel, target: U53_MAX, on: true, emoji: "x".into() }),
+            Kind::PIN => encode(id, &Pin { channel, target: U53_MAX, on: true }),
+            Kind::GET_ABOUT => {
+                encode(id, &GetAbout { channel, from: 1, through: U53_MAX, limit: 9, who: false })
+            }
             Kind::HIDE => encode(id, &Hide { channel: notes, about: channel, seq: 1, through: 2 }),
             Kind::GET_NOTES => {
                 encode(id, &GetNotes { about: 0, after_about: 0, after: 0, what: 0, limit: 9 })
@@ -334,6 +351,7 @@ fn word(answer: &Frame) -> String {
         (Kind::CHANNELS, "page"),
         (Kind::THREAD, "page"),
         (Kind::MENTIONS, "page"),
+        (Kind::ABOUT, "page"),
         (Kind::RECEIPTS, "page"),
         (Kind::NOTES, "page"),
     ];

@@ -63,7 +63,7 @@ impl Desk<'_> {
         Ok(Outcome::Sent { send_id, channel })
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &mut self,
         ask: impl FnOnce(&mut Session) -> Result<RequestId, protocol::Refusal> + Send + 'static,
     ) -> Done {
@@ -72,7 +72,7 @@ impl Desk<'_> {
     }
 }
 
-fn seq(word: &str, usage: &str) -> Result<Seq, Trouble> {
+pub(super) fn seq(word: &str, usage: &str) -> Result<Seq, Trouble> {
     word.parse().ok().filter(|seq| *seq > 0).map(Seq).ok_or_else(|| Trouble::said(usage))
 }
 

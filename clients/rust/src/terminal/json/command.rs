@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::talk::Said;
 use super::{Chat, Refused, Tag};
-use crate::session::{Around, ListOrder, RequestId, Session};
+use crate::session::{Around, ListOrder, Remark, RequestId, Session};
 
 mod own;
 
@@ -67,6 +67,7 @@ pub(super) enum Do<T = Target, U = String> {
     Prefs { target: T, prefs: Prefs },
     Draft { target: T, thread: Option<Seq>, text: String },
     Hide { target: T, from: Seq, through: Seq },
+    About { target: T, seq: Seq, remark: Remark },
 }
 
 /// A request.
@@ -82,6 +83,7 @@ pub(super) enum Ask<T = Target> {
     Read { channel: ChannelId, seq: Seq },
     Thread { target: T, root: Seq, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
     Mentions { before: Option<InboxSeq>, limit: u32 },
+    Said { target: T, from: Seq, through: Option<Seq>, limit: u32, who: bool },
 }
 
 /// A conversation as a program names it.
@@ -131,6 +133,9 @@ impl Do {
             Self::Draft { target, thread, text } => {
                 Do::Draft { target: target.resolve(chat).await?, thread, text }
             }
+            Self::About { target, seq, remark } => {
+                Do::About { target: target.resolve(chat).await?, seq, remark }
+            }
             Self::Hide { target, from, through } => {
                 Do::Hide { target: target.resolve(chat).await?, from, through }
             }
@@ -153,6 +158,13 @@ impl Do<ChannelId, UserId> {
             Self::Prefs { target, prefs } => session.set_prefs(target, prefs, id),
             Self::Draft { target, thread, text } => session.set_draft(target, thread, &text, id),
             Self::Hide { target, from, through } => session.hide(target, (from, through), id),
+            Self::About { target, seq, remark: Remark::Edited(text) } => {
+                session.edit_text(target, seq, &text, id)
+            }
+            Self::About { target, seq, remark: Remark::Reacted { emoji, on } } => {
+                session.react(target, seq, (&emoji, on), id)
+            }
+            Self::About { target, seq, remark: Remark::Pinned(on) } => session.pin(target, seq, on, id),
         }
     }
 }
@@ -176,6 +188,9 @@ impl Ask {
                 Ask::Thread { target: target.resolve(chat).await?, root, after, before, limit, newest }
             }
             Self::Mentions { before, limit } => Ask::Mentions { before, limit },
+            Self::Said { target, from, through, limit, who } => {
+                Ask::Said { target: target.resolve(chat).await?, from, through, limit, who }
+            }
         })
     }
 }
@@ -198,6 +213,9 @@ impl Ask<ChannelId> {
                 session.thread((target, root), after, before, limit, newest)
             }
             Self::Mentions { before, limit } => session.mentions(before, limit),
+            Self::Said { target, from, through, limit, who } => {
+                session.said_about(target, (from, through), limit, who)
+            }
         }
     }
 }
@@ -248,6 +266,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("read", &["channel", "seq"]),
     ("thread", &["channel", "with", "root", "before", "after", "limit", "newest"]),
     ("mentions", &["before", "limit"]),
+    ("edit", &["channel", "with", "seq", "text", "send_id"]),
+    ("react", &["channel", "with", "seq", "emoji", "on", "send_id"]),
+    ("pin", &["channel", "with", "seq", "on", "send_id"]),
+    ("said", &["channel", "with", "from", "through", "limit", "who"]),
     ("typing", &["to", "channel", "typing"]),
     ("show_receipts", &["on"]),
     ("quit", &[]),
@@ -306,7 +328,7 @@ impl Fields<'_> {
             }
             "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
             "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read"
-            | "thread" | "mentions" => Command::Ask(self.ask(cmd)?),
+            | "thread" | "mentions" | "said" => Command::Ask(self.ask(cmd)?),
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
         })
@@ -323,6 +345,9 @@ impl Fields<'_> {
         }
         if let Some(note) = self.note(cmd)? {
             return Ok(note);
+        }
+        if matches!(cmd, "edit" | "react" | "pin") {
+            return self.about(cmd);
         }
         let channel = self.need("channel", self.channel("channel"))?;
         let user = || self.need("user", self.text("user"));
@@ -341,6 +366,18 @@ impl Fields<'_> {
         })
     }
 
+    /// What is said about a message.
+    fn about(&self, cmd: &str) -> Result<Do, String> {
+        let seq = Seq(self.need("seq", self.number("seq"))?);
+        let on = self.truth("on")?.unwrap_or(true);
+        let remark = match cmd {
+            "edit" => Remark::Edited(self.need("text", self.text("text"))?),
+            "react" => Remark::Reacted { emoji: self.need("emoji", self.text("emoji"))?, on },
+            _ => Remark::Pinned(on),
+        };
+        Ok(Do::About { target: self.target("with")?, seq, remark })
+    }
+
     fn ask(&self, cmd: &str) -> Result<Ask, String> {
         let limit = |default| self.limit(default);
         Ok(match cmd {
@@ -350,6 +387,12 @@ impl Fields<'_> {
                 let newest = self.truth("newest")?.unwrap_or_else(|| after.is_none() || before.is_some());
                 let target = self.target("with")?;
                 Ask::Thread { target, root, after, before, limit: limit(HISTORY_LIMIT)?, newest }
+            }
+            "said" => {
+                let (from, through) = (self.number("from")?.unwrap_or(1), self.number("through")?.map(Seq));
+                let (from, who) = (Seq(from), self.truth("who")?.unwrap_or_default());
+                let target = self.target("with")?;
+                Ask::Said { target, from, through, limit: limit(HISTORY_LIMIT)?, who }
             }
             "mentions" => {
                 let before = self.number("before")?.map(InboxSeq);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::chat::{Chat, kind};
 use super::{Json, Tag, mark, set};
-use crate::session::{About, ChannelList, Content, Event, History, Message, RequestId};
+use crate::session::{About, ChannelList, Content, Event, History, Message, Remark, RequestId};
 
 impl<W: Write> Json<W> {
     pub(super) async fn tell(&mut self, event: Event) -> io::Result<()> {
@@ -53,6 +53,7 @@ impl<W: Write> Json<W> {
                 self.tell_members(request, channel, items, more).await
             }
             Event::Thread(thread) => self.tell_thread(thread).await,
+            Event::Said { request, about } => self.tell_said(request, about).await,
             Event::Mentions { request, items, unread, more } => {
                 self.tell_mentions(request, items, unread, more).await
             }
@@ -341,6 +342,17 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
             set(&mut event, "about", about.to_string().into());
             set(&mut event, "from_seq", from.0.into());
             set(&mut event, "through", through.0.into());
+        }
+        Content::About { target, remark } => {
+            set(&mut event, "target", target.0.into());
+            match remark {
+                Remark::Edited(text) => set(&mut event, "text", text.as_str().into()),
+                Remark::Reacted { emoji, on } => {
+                    set(&mut event, "emoji", emoji.as_str().into());
+                    set(&mut event, "on", (*on).into());
+                }
+                Remark::Pinned(on) => set(&mut event, "on", (*on).into()),
+            }
         }
         Content::Role { member, role: number } => {
             set(&mut event, "users", chat.names_of(&[*member]).await.into());

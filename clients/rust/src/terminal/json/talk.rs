@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use protocol::body::about::About;
 use protocol::body::talk::Talk;
 use protocol::{ChannelId, Seq, UserId};
 use serde_json::{Value, json};
@@ -83,6 +84,39 @@ impl<W: Write> Json<W> {
             "newest": thread.newest.0,
             "more": thread.more,
             "messages": messages,
+        });
+        self.write(mark(event, &tag))
+    }
+
+    pub(super) async fn tell_said(&mut self, request: RequestId, about: About) -> io::Result<()> {
+        let tag = self.requests.remove(&request).unwrap_or_default();
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let mut who = Vec::with_capacity(about.who.len());
+        for one in &about.who {
+            let user = UserId(one.user);
+            let name = chat.name_of(user).await;
+            who.push(json!({
+                "seq": one.seq, "user": name, "user_id": user.to_string(), "reaction": one.reaction,
+            }));
+        }
+        let pins = about.pins.iter().map(|pin| json!({ "seq": pin.seq, "by": pin.by }));
+        let items = about.items.iter().map(
+            |item| json!({ "seq": item.seq, "edited": item.edited, "edits": item.edits, "text": item.text }),
+        );
+        let reactions = about
+            .reactions
+            .iter()
+            .map(|one| json!({ "seq": one.seq, "emoji": one.emoji, "count": one.count, "own": one.own }));
+        let event = json!({
+            "event": "said",
+            "channel": ChannelId(about.channel).to_string(),
+            "from": about.from,
+            "to": about.to,
+            "pins": pins.collect::<Value>(),
+            "items": items.collect::<Value>(),
+            "reactions": reactions.collect::<Value>(),
+            "who": who,
+            "more": about.more,
         });
         self.write(mark(event, &tag))
     }

@@ -11,7 +11,7 @@ use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::commit::{Notify, Prefs};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
-use super::super::command::role_word;
+use super::super::command::{remark_words, role_word};
 use super::super::input::is_terminal;
 use super::super::text::{self, apart, isolated};
 use super::Person;
@@ -52,6 +52,7 @@ impl Person {
                 | Event::Members { .. }
                 | Event::Thread(_)
                 | Event::Mentions { .. }
+                | Event::Said { .. }
                 | Event::Rejected { about: About::Request(_), .. }
         ) {
             self.answers_due = self.answers_due.saturating_sub(1);
@@ -93,6 +94,7 @@ impl Person {
             Event::List { list, .. } => self.show_list(list).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
             Event::Thread(thread) => self.show_thread(thread).await,
+            Event::Said { about, .. } => self.show_said(&about).await,
             Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
             Event::Rejected { about, reject } => self.show_rejected(about, &reject),
             Event::Untrusted { place, fault } => {
@@ -201,6 +203,7 @@ impl Person {
             Content::Renamed(group) => format!("{who} renamed the group to #{}", name(group)),
             // What is noted is no message to show.
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => return Ok(()),
+            Content::About { target, remark } => remark_words(&who, *target, remark),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
             }

@@ -1,10 +1,12 @@
 //! Threads and mentions, as a person sees them.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use protocol::ChannelId;
+use protocol::body::about::About;
+use protocol::{ChannelId, UserId};
 
-use super::super::command::marks;
+use super::super::command::{marks, said_lines};
 use super::Person;
 use crate::session::{Mention, Message, Thread};
 
@@ -18,6 +20,23 @@ impl Person {
             self.show_one(&format!("[{}] ", message.seq), message).await?;
         }
         if thread.more { self.say("There are older ones.") } else { Ok(()) }
+    }
+
+    pub(super) async fn show_said(&mut self, about: &About) -> io::Result<()> {
+        let mut names = BTreeMap::new();
+        for one in &about.who {
+            names.insert(UserId(one.user), self.name_of(UserId(one.user)).await);
+        }
+        let lines = said_lines(about, |user| names.get(&user).cloned().unwrap_or_default());
+        if lines.is_empty() {
+            return self.say("Nothing is said about these messages.");
+        }
+        lines.iter().try_for_each(|line| self.say(line))?;
+        if about.more {
+            self.say(&format!("/said {} shows more.", about.to.saturating_add(1)))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) async fn show_mentions(

@@ -6,7 +6,7 @@ use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
 use super::own::{is_note, preview, preview_of};
 use crate::session::{About, Content, Event, History, Message, RequestId};
-use crate::terminal::command::{Outcome, role_word};
+use crate::terminal::command::{Outcome, remark_words, role_word};
 use crate::terminal::text::{cut, one_line};
 
 impl Model {
@@ -62,6 +62,7 @@ impl Model {
                 one.members.extend(items);
             }
             Event::Thread(thread) => self.take_thread(thread),
+            Event::Said { about, .. } => self.take_said(&about),
             Event::Mentions { items, unread, .. } => self.take_mentions(&items, &unread),
             Event::Receipts { request, channel, items, more } => {
                 if let Some(request) = request {
@@ -126,7 +127,7 @@ impl Model {
                 }
             }
         }
-        let changes_members = !matches!(message.content, Content::Text(_));
+        let changes_members = !matches!(message.content, Content::Text(_) | Content::About { .. });
         one.change(&message, me);
         // What was not read yet comes by history when it is opened; a page that is on its way may be too old for this.
         if one.from.is_some() || one.is_loading {
@@ -153,6 +154,7 @@ impl Model {
             }
             Content::Removed(user) | Content::Role { member: user, .. } => self.want_name(*user),
             Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) => {}
+            Content::About { .. } => {}
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {}
         }
     }
@@ -348,6 +350,7 @@ impl Model {
             Content::Joined => format!("{who} joined"),
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
             Content::Left => format!("{who} left"),
+            Content::About { target, remark } => remark_words(&who, *target, remark),
             Content::Renamed(name) => format!("{who} renamed the group to #{}", super::model::shown(name)),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member), role_word(*role))

@@ -1,10 +1,11 @@
 //! Threads and mentions, on a page of their own above the conversation.
 
-use protocol::ChannelId;
+use protocol::body::about::About;
+use protocol::{ChannelId, UserId};
 
-use super::model::{Model, Overlay};
+use super::model::{Conversation, Model, Overlay};
 use crate::session::{Content, Mention, Message, Thread};
-use crate::terminal::command::marks;
+use crate::terminal::command::{marks, said_lines};
 use crate::terminal::text::one_line;
 
 impl Model {
@@ -24,6 +25,16 @@ impl Model {
         format!("{} {}: {}", message.seq, self.name_of(message.sender), one_line(text))
     }
 
+    pub(super) fn take_said(&mut self, about: &About) {
+        about.who.iter().for_each(|one| self.want_name(UserId(one.user)));
+        let mut lines = said_lines(about, |user| self.name_of(user));
+        if lines.is_empty() {
+            lines.push("Nothing is said about these messages.".into());
+        }
+        let title = format!("Said about messages {} to {}", about.from, about.to);
+        self.overlay = Some(Overlay { title, lines, skipped: 0 });
+    }
+
     pub(super) fn take_mentions(&mut self, items: &[Mention], unread: &[(ChannelId, u32)]) {
         items.iter().for_each(|item| self.want_name(item.sender));
         let line = |item: &Mention| {
@@ -41,10 +52,21 @@ impl Model {
     pub(super) fn counted_back(&self, word: &str, rest: &str) -> String {
         let (first, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let back = first.strip_prefix('-').and_then(|back| back.parse::<usize>().ok());
-        let Some(back) = back.filter(|back| *back > 0 && matches!(word, "reply" | "thread")) else {
+        let takes_one = matches!(word, "reply" | "thread" | "edit" | "react" | "pin" | "said");
+        let Some(back) = back.filter(|back| *back > 0 && takes_one) else {
             return rest.to_owned();
         };
-        let seq = self.current().and_then(|one| one.log.keys().rev().nth(back - 1));
+        // An edit counts back among the own texts, a reaction and a pin among all texts.
+        let counts = |message: &Message| match word {
+            "edit" => message.sender == self.me && matches!(message.content, Content::Text(_)),
+            "react" | "pin" => matches!(message.content, Content::Text(_)),
+            _ => true,
+        };
+        let seqs = |one: &Conversation| {
+            let all = one.log.iter().rev().filter(|(_, message)| counts(message));
+            all.map(|(seq, _)| *seq).nth(back - 1)
+        };
+        let seq = self.current().and_then(seqs);
         seq.map_or_else(|| rest.to_owned(), |seq| format!("{seq} {text}"))
     }
 

@@ -59,7 +59,7 @@ pub(super) fn event(event: &Event) -> Value {
         Event::Dead => json!({"type": "dead"}),
         Event::Disconnected { retry_at_ms } => json!({"type": "disconnected", "retryAtMs": retry_at_ms}),
         Event::Reconnect => json!({"type": "reconnect"}),
-        Event::Thread(_) | Event::Mentions { .. } => {
+        Event::Thread(_) | Event::Mentions { .. } | Event::Said { .. } => {
             panic!("no trace asks for them: other languages have no word for it yet")
         }
         Event::Receipts { .. } | Event::Typing { .. } | Event::List { .. } | Event::Notes { .. } => {
@@ -136,6 +136,8 @@ fn content(content: &Content) -> Value {
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
         Content::Role { member, role } => json!({"type": "role", "member": text(member.0), "role": role}),
-        Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => panic!("in no trace yet"),
+        Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } | Content::About { .. } => {
+            panic!("in no trace yet")
+        }
     }
 }

@@ -1,0 +1,249 @@
+//! What is said about messages in the model: who may say it, which rows follow, and what pages of it may tell. Said once
+//! more, independently of the core and of the store: by going through all that was ever said.
+
+use std::collections::BTreeMap;
+
+use protocol::body::about::About as Page;
+use protocol::body::message::{Change, ROLE_ADMIN};
+use protocol::body::read;
+use protocol::commit::{About, Act, Batch, Pinned, Row, Said};
+use protocol::query::{AboutMessage, Answer, PageBounds, Query};
+use protocol::{ChannelId, Frame, Kind, Seq, UserId};
+use storage::Tier;
+
+use crate::broken;
+use crate::oracle::{Check, Oracle};
+use crate::world::World;
+
+const EDITS_MAX: usize = 64;
+const REACTIONS_MAX: usize = 64;
+const REACTIONS_OWN_MAX: usize = 16;
+const PINS_MAX: usize = 100;
+
+/// One thing that a durable message says about another.
+#[derive(Clone, Debug)]
+pub(crate) struct Remark {
+    pub(crate) sender: UserId,
+    pub(crate) target: Seq,
+    pub(crate) act: Act,
+}
+
+/// What holds in a channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct State {
+    said: BTreeMap<Seq, Said>,
+    own: BTreeMap<(Seq, UserId), Vec<String>>,
+    pins: Vec<Pinned>,
+}
+
+impl State {
+    fn add(&mut self, seq: Seq, remark: &Remark) {
+        let (target, sender) = (remark.target, remark.sender);
+        match &remark.act {
+            Act::Edits => self.said.entry(target).or_default().edits.push(seq),
+            Act::Pins(on) => {
+                let is_pinned = self.pins.iter().any(|pin| pin.seq == target);
+                match on {
+                    true if !is_pinned => self.pins.push(Pinned { seq: target, by: seq }),
+                    true => {}
+                    false => self.pins.retain(|pin| pin.seq != target),
+                }
+            }
+            Act::Reacts { emoji, on } => {
+                let own = self.own.entry((target, sender)).or_default();
+                let has = own.contains(emoji);
+                own.retain(|one| one != emoji || *on);
+                if *on && !has {
+                    own.push(emoji.clone());
+                }
+                self.count(target, emoji);
+            }
+        }
+    }
+
+    /// Counts anew who reacts to a message in one way.
+    fn count(&mut self, target: Seq, emoji: &str) {
+        let reacts = |ways: &[String]| ways.iter().any(|way| way == emoji);
+        let users = self.own.iter().filter(|((of, _), ways)| *of == target && reacts(ways)).count();
+        let count = u32::try_from(users).unwrap_or(u32::MAX);
+        let counts = &mut self.said.entry(target).or_default().reactions;
+        match counts.iter_mut().find(|(used, _)| used == emoji) {
+            Some((_, found)) => *found = count,
+            None => counts.push((emoji.to_owned(), count)),
+        }
+        counts.retain(|(_, count)| *count > 0);
+        self.own.retain(|_, ways| !ways.is_empty());
+        self.said.retain(|_, said| *said != Said::default());
+    }
+
+    /// What a row holds of it.
+    fn row(&self, about: &About) -> About {
+        match about {
+            About::Message { seq, .. } => {
+                About::Message { seq: *seq, said: self.said.get(seq).cloned().unwrap_or_default() }
+            }
+            About::Reactor { seq, user, .. } => {
+                let emoji = self.own.get(&(*seq, *user)).cloned().unwrap_or_default();
+                About::Reactor { seq: *seq, user: *user, emoji }
+            }
+            About::Pins(_) => About::Pins(self.pins.clone()),
+        }
+    }
+}
+
+impl Oracle {
+    /// A durable message says this about another.
+    pub(crate) fn add_remark(&mut self, channel: ChannelId, seq: Seq, frame: &Frame) -> Check {
+        let Some(Change::About { target, act }) = Change::read(frame) else { return Ok(()) };
+        let Some(sender) = self.fact(channel, seq).map(|fact| fact.sender) else { return Ok(()) };
+        let remark = Remark { sender, target, act };
+        self.check_remark(channel, seq, &remark)?;
+        self.channels.entry(channel).or_default().remarks.insert(seq, remark);
+        let state = self.state(channel, seq);
+        let said = state.said.get(&target).cloned().unwrap_or_default();
+        let own = state.own.get(&(target, sender)).map_or(0, Vec::len);
+        if said.edits.len() > EDITS_MAX
+            || said.reactions.len() > REACTIONS_MAX
+            || own > REACTIONS_OWN_MAX
+            || state.pins.len() > PINS_MAX
+        {
+            broken!("{channel:?} {seq}: more is said than may be: {said:?}");
+        }
+        Ok(())
+    }
+
+    fn check_remark(&self, channel: ChannelId, seq: Seq, remark: &Remark) -> Check {
+        let Remark { sender, target, act } = remark;
+        let stay = self.member(channel, *sender).and_then(|row| row.intervals.last());
+        let since = if channel.users().is_some() { Some(Seq(1)) } else { stay.map(|stay| stay.joined) };
+        if *target >= seq || since.is_none_or(|since| *target < since) {
+            broken!("{channel:?} {seq}: {remark:?}, and is in it since {since:?}");
+        }
+        let of = self.fact(channel, *target);
+        if of.is_none_or(|of| of.kind != Kind::SEND_TEXT) {
+            broken!("{channel:?} {seq}: {remark:?}, which is {of:?}");
+        }
+        if *act == Act::Edits && of.map(|of| of.sender) != Some(*sender) {
+            broken!("{channel:?} {seq}: {sender} edits {of:?}");
+        }
+        let role = self.member(channel, *sender).map_or(0, |row| row.role);
+        if matches!(act, Act::Pins(_)) && channel.users().is_none() && role < ROLE_ADMIN {
+            broken!("{channel:?} {seq}: {sender} pins with role {role}");
+        }
+        Ok(())
+    }
+
+    /// What holds behind a message.
+    fn state(&self, channel: ChannelId, through: Seq) -> State {
+        let mut state = State::default();
+        let remarks = self.channels.get(&channel).map(|history| &history.remarks);
+        for (seq, remark) in remarks.into_iter().flat_map(|remarks| remarks.range(..=through)) {
+            state.add(*seq, remark);
+        }
+        state
+    }
+}
+
+/// The rows of what is said are in the batch of the message that says it, and hold what now holds.
+pub(crate) fn rows(oracle: &Oracle, batch: &Batch) -> Check {
+    let all = || batch.parts.iter().flat_map(|part| &part.rows);
+    let mut due = Vec::new();
+    for row in all() {
+        let Row::Message { channel, seq, frame } = row else { continue };
+        let Some(Change::About { target, act }) = Change::read(frame) else { continue };
+        let (before, after) = (oracle.state(*channel, Seq(seq.0 - 1)), oracle.state(*channel, *seq));
+        if before == after {
+            continue;
+        }
+        let user = frame.read_stamp().map(|stamp| stamp.sender).unwrap_or_default();
+        let message = About::Message { seq: target, said: Said::default() };
+        let of_act = match act {
+            Act::Edits => vec![message],
+            Act::Reacts { .. } => vec![message, About::Reactor { seq: target, user, emoji: Vec::new() }],
+            Act::Pins(_) => vec![About::Pins(Vec::new())],
+        };
+        due.extend(of_act.iter().map(|about| (*channel, after.row(about))));
+    }
+    let found: Vec<(ChannelId, About)> = all()
+        .filter_map(|row| match row {
+            Row::About { channel, about } => Some((*channel, about.clone())),
+            _ => None,
+        })
+        .collect();
+    if found != due {
+        broken!("shard {}: rows say {found:?}, messages {due:?}", batch.shard);
+    }
+    Ok(())
+}
+
+/// A page tells of messages that its reader may read, and of edits that are some.
+pub(crate) fn page(oracle: &Oracle, user: UserId, frame: &Frame) -> Check {
+    let Some(page) = read::<Page>(frame) else { broken!("unreadable About") };
+    let (channel, range) = (ChannelId(page.channel), page.from..=page.to);
+    if page.to > oracle.head(channel).0 || page.from > page.to {
+        broken!("{page:?}: durable {}", oracle.head(channel));
+    }
+    let remarks = oracle.channels.get(&channel).map(|history| &history.remarks);
+    for item in &page.items {
+        let edit = remarks.and_then(|remarks| remarks.get(&Seq(item.edited)));
+        let is_edit = edit.is_some_and(|edit| edit.act == Act::Edits && edit.target == Seq(item.seq));
+        if !range.contains(&item.seq) || (item.edited > 0 && !is_edit) {
+            broken!("{item:?} of {channel:?}: {edit:?}");
+        }
+    }
+    let seqs = page.items.iter().map(|item| item.seq).chain(page.pins.iter().map(|pin| pin.seq));
+    let mut all = seqs.chain(page.reactions.iter().map(|one| one.seq)).map(Seq);
+    if let Some(hidden) = all.find(|seq| !oracle.may_read(channel, user, *seq)) {
+        broken!("{user} is told what is said of {hidden} of {channel:?}");
+    }
+    for one in &page.who {
+        let way = usize::try_from(one.reaction).ok().and_then(|place| page.reactions.get(place));
+        if way.is_none_or(|way| way.seq != one.seq) {
+            broken!("{one:?} reacts in a way that is not there: {way:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Once all is at rest: what the store tells is what all that was said adds up to.
+pub(crate) fn at_rest(world: &World) -> Check {
+    for channel in world.oracle.channels.keys() {
+        let state = world.oracle.state(*channel, Seq(u64::MAX));
+        let user = world.users.first().copied().unwrap_or_default();
+        let (mut found, mut from) = (Vec::new(), Seq(1));
+        loop {
+            let page = PageBounds { messages: 2, bytes: 1 << 20 };
+            let through = world.oracle.head(*channel);
+            let query = Query::About { channel: *channel, from, through, user, who: true, page };
+            let Ok(Some(Answer::About { pins, items, more })) = world.disk.store().read(&query, Tier::Any)
+            else {
+                broken!("what is said in {channel:?} cannot be read");
+            };
+            if pins != state.pins {
+                broken!("{channel:?}: pinned is {pins:?}, the model has {:?}", state.pins);
+            }
+            from = items.last().map_or(from, |last| last.seq.next());
+            found.extend(items);
+            if !more {
+                break;
+            }
+        }
+        let expected: Vec<AboutMessage> =
+            state.said.iter().map(|(seq, said)| of(&state, user, *seq, said)).collect();
+        if found != expected {
+            broken!("{channel:?}: the store says {found:?}, the model {expected:?}");
+        }
+    }
+    Ok(())
+}
+
+fn of(state: &State, user: UserId, seq: Seq, said: &Said) -> AboutMessage {
+    let who = state.own.iter().filter(|((of, _), _)| *of == seq);
+    AboutMessage {
+        seq,
+        said: said.clone(),
+        own: state.own.get(&(seq, user)).cloned().unwrap_or_default(),
+        text: String::new(),
+        who: who.map(|((_, user), ways)| (*user, ways.clone())).collect(),
+    }
+}
