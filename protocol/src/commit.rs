@@ -5,11 +5,13 @@
 
 mod encoding;
 mod note;
+mod presence;
 mod values;
 mod weight;
 
 pub use encoding::BatchFault;
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
+pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
 
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -177,6 +179,13 @@ pub enum Row {
         seq: Seq,
         /// What.
         note: Note,
+    },
+    /// What is stored of a user's presence.
+    Presence {
+        /// Whose.
+        user: UserId,
+        /// Its values.
+        row: PresenceRow,
     },
     /// The fan-out logs of other bays are applied to this bay's inboxes up to and with these numbers. The mark of a source
     /// that is not named stays as it is.

@@ -5,7 +5,7 @@ mod fault;
 use std::sync::Arc;
 
 use crate::body::list::ChannelDetail;
-use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow, Relation};
+use crate::commit::{AccountRow, ChannelRow, DeviceRow, Interval, PositionRow, PresenceRow, Relation};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
 use crate::partition::Bays;
@@ -204,6 +204,8 @@ pub enum Answer {
         devices: Vec<(DeviceId, DeviceRow)>,
         /// The newest pointer's position; 0 for none.
         inbox_head: InboxSeq,
+        /// What is stored of its presence.
+        presence: PresenceRow,
     },
     /// See [`Query::Channel`].
     Channel {

@@ -14,7 +14,10 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row};
+use super::{
+    AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow, Relation,
+    Row,
+};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
 use crate::partition::BAYS;
@@ -49,6 +52,7 @@ mod tag {
     pub(super) const THREAD: u8 = 21;
     pub(super) const MENTION: u8 = 22;
     pub(super) const NOTE: u8 = 24;
+    pub(super) const PRESENCE: u8 = 35;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -177,6 +181,7 @@ impl Row {
             Self::Thread { .. } => tag::THREAD,
             Self::Mention { .. } => tag::MENTION,
             Self::Note { .. } => tag::NOTE,
+            Self::Presence { .. } => tag::PRESENCE,
         }
     }
 
@@ -242,6 +247,10 @@ impl Row {
                 out.put_u64_le(seq.0);
                 note.encode(out);
             }
+            Self::Presence { user, row } => {
+                out.put_u64_le(user.0);
+                out.put_slice(&row.encode());
+            }
             Self::Marks { through } => {
                 for (bay, number) in through {
                     out.put_u16_le(bay.0);
@@ -297,6 +306,7 @@ impl Row {
             tag::THREAD => fields.thread(),
             tag::MENTION => fields.mention(),
             tag::NOTE => Note::row(fields),
+            tag::PRESENCE => fields.presence(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }
@@ -383,6 +393,10 @@ impl<'a> Fields<'a> {
 
     fn account_row(&mut self) -> Option<Row> {
         Some(Row::Account { user: self.user()?, row: AccountRow::decode(self.rest())? })
+    }
+
+    fn presence(&mut self) -> Option<Row> {
+        Some(Row::Presence { user: self.user()?, row: PresenceRow::decode(self.rest())? })
     }
 
     fn relation(&mut self) -> Option<Row> {

@@ -23,6 +23,7 @@ impl Row {
             Self::Thread { .. } => 32,
             Self::Mention { .. } => 56,
             Self::Note { note, .. } => 33 + note.encoded_bytes(),
+            Self::Presence { row, .. } => 8 + row.encoded_bytes(),
             Self::Marks { through } => through.len() * MARK_BYTES,
         };
         ROW_HEAD_BYTES + fields

@@ -14,6 +14,7 @@ use crate::history::History;
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Ticket;
 use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX};
+use crate::presence::Looker;
 use crate::session::SessionId;
 use crate::talk::ThreadPage;
 
@@ -63,6 +64,12 @@ pub(crate) enum Asked {
         policy: Policy,
         request: Request,
     },
+    /// What a user thinks of who wants to see it.
+    Sight {
+        user: UserId,
+        policy: Policy,
+        looker: Looker,
+    },
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),
     Replay {
@@ -88,6 +95,7 @@ impl Asked {
             | Self::Membership { .. }
             | Self::Earlier { .. }
             | Self::Relation { .. }
+            | Self::Sight { .. }
             | Self::Replay { .. } => false,
         }
     }

@@ -104,6 +104,7 @@ impl Shard {
             account.policy = policy;
             let row = *account;
             self.user_row(id, Row::Account { user: id, row });
+            self.present.ask_again(id);
         }
         Ok(())
     }
@@ -127,6 +128,7 @@ impl Shard {
             self.user_row(id, Row::Account { user: id, row });
         }
         self.user_row(id, Row::Relation { user: id, other, relation });
+        self.present.ask_again(id);
         Ok(())
     }
 }

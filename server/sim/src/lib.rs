@@ -45,6 +45,7 @@ pub mod network;
 pub mod node;
 pub mod oracle;
 pub mod plan;
+pub mod presence;
 pub mod receipts;
 mod restore;
 pub mod rng;

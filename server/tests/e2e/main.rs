@@ -63,6 +63,7 @@ mod pending;
 mod people;
 mod port;
 mod postgres;
+mod presence;
 mod proxy;
 mod pty;
 mod quic;

@@ -16,8 +16,10 @@ use crate::session::{Around, Content};
 
 mod account;
 mod own;
+mod presence;
 mod talk;
 
+pub(super) use presence::own_words;
 pub(super) use talk::marks;
 
 /// At whom a command is carried out, and where.
@@ -106,6 +108,7 @@ impl Desk<'_> {
             "jump" => self.jump(rest),
             "friends" => self.friends().await,
             "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
+            "status" => self.status(rest).await,
             "privacy" => self.privacy(rest).await,
             "receipts" => self.receipts(rest).await,
             "devices" => self.devices(rest).await,

@@ -7,6 +7,7 @@ pub mod group;
 pub mod guest;
 pub mod marks;
 pub mod own;
+pub mod presence;
 pub mod resend;
 pub mod resume;
 pub mod send;
@@ -19,7 +20,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 10] = [
+const OPERATIONS: [(u64, Act); 11] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -29,6 +30,7 @@ const OPERATIONS: [(u64, Act); 10] = [
     (guest::WEIGHT, guest::act),
     (marks::WEIGHT, marks::act),
     (own::WEIGHT, own::act),
+    (presence::WEIGHT, presence::act),
     (talk::WEIGHT, talk::act),
 ];
 
