@@ -65,6 +65,18 @@ pub enum Seen {
     },
 }
 
+impl Seen {
+    /// About whom.
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        match self {
+            Self::Now { user, .. } | Self::May { look: Look { user, .. }, .. } | Self::Again { user } => {
+                *user
+            }
+        }
+    }
+}
+
 /// What a user shows to those who may see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Shown {

@@ -318,6 +318,16 @@ impl Shard {
         self.ask_after(dirty, asked, Query::Relation { user: id, other: looker.viewer() });
     }
 
+    /// The user has said something new of somebody, who may watch it.
+    pub(crate) fn presence_related(&mut self, user: UserId, other: UserId, relation: Relation) {
+        let home = self.placement.user_home(other);
+        let Some(account) = self.users.get(&user).and_then(|user| user.account) else { return };
+        if self.present.is_watched_by(user, home) {
+            let (look, sees) = (Look { viewer: other, user }, may_see(account.policy, relation));
+            self.present.say(home, Seen::May { look, sees: Some(sees) });
+        }
+    }
+
     /// What the user says of somebody who wants to see it was read.
     pub(crate) fn sight_read(&mut self, user: UserId, policy: Policy, looker: Looker, of: Relation) {
         self.looked(user, looker, Some(may_see(policy, of)));
@@ -371,8 +381,10 @@ impl Shard {
         }
         self.refresh_watches();
         for (to, seen) in self.present.take_told() {
-            // A lost one is made up for by the next Keep.
-            if !self.hops.is_full(to) {
+            if self.hops.is_full(to) {
+                // It begins anew with the next Keep, and is told nothing until then.
+                seen.iter().for_each(|seen| self.present.unwatch(seen.user(), to));
+            } else {
                 self.hops.push(to, Hop::Seen(seen));
             }
         }

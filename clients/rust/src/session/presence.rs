@@ -129,7 +129,7 @@ impl Session {
             return;
         }
         let Some(awaited) = self.presences.looks.get_mut(&id) else { return };
-        items.iter().for_each(|item| drop(awaited.remove(&item.user)));
+        awaited.retain(|user| !items.iter().any(|item| item.user == *user));
         let more = !awaited.is_empty();
         if !more {
             self.presences.looks.remove(&id);

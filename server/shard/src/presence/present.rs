@@ -232,6 +232,10 @@ impl PresentUsers {
         true
     }
 
+    pub(crate) fn is_watched_by(&self, user: UserId, shard: ShardId) -> bool {
+        self.users.get(&user).is_some_and(|own| own.shards.iter().any(|(by, _)| *by == shard))
+    }
+
     /// A shard does not watch a user any more.
     pub(crate) fn unwatch(&mut self, user: UserId, by: ShardId) {
         let Some(own) = self.users.get_mut(&user) else { return };
@@ -291,7 +295,7 @@ impl PresentUsers {
     fn entry(&mut self, user: UserId, row: &Arc<PresenceRow>, now: Now) -> &mut Present {
         let Self { users, looks, versions, .. } = self;
         users.entry(user).or_insert_with(|| {
-            let look_at = now.tick.after_ms(PRESENCE_LOOK_MS);
+            let look_at = now.tick.after_ms(PRESENCE_LOOK_MS).to_second();
             looks.push_back((look_at, user));
             *versions = versions.wrapping_add(1);
             Present {
@@ -381,7 +385,7 @@ impl PresentUsers {
             own.row = Arc::new(row);
             self.stores.push(ToStore { user, row: own.row.clone() });
         }
-        own.look_at = now.tick.after_ms(PRESENCE_LOOK_MS);
+        own.look_at = now.tick.after_ms(PRESENCE_LOOK_MS).to_second();
         self.looks.push_back((own.look_at, user));
     }
 }

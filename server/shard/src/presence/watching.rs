@@ -152,7 +152,7 @@ impl WatchedUsers {
             new.push(*user);
             let watched = self.users.entry(*user).or_default();
             if watched.by.is_empty() {
-                self.refresh.push_back((now.after_ms(PRESENCE_REFRESH_MS), *user));
+                self.refresh.push_back((now.after_ms(PRESENCE_REFRESH_MS).to_second(), *user));
             }
             watched.by.push(session);
         }
@@ -241,7 +241,7 @@ impl WatchedUsers {
         for _ in 0..PRESENCE_REFRESHED_MAX {
             let Some((_, user)) = self.refresh.pop_front_if(|(at, _)| *at <= now) else { break };
             let Some(watched) = self.users.get(&user) else { continue };
-            self.refresh.push_back((now.after_ms(PRESENCE_REFRESH_MS), user));
+            self.refresh.push_back((now.after_ms(PRESENCE_REFRESH_MS).to_second(), user));
             kept.push((user, watched.version));
             for views in watched.by.iter().filter_map(|session| self.sessions.get(session)) {
                 let at = views.all.binary_search_by_key(&user, |view| view.user);
