@@ -201,25 +201,11 @@ impl Row {
                 out.put_u128_le(channel.0);
                 out.put_u64_le(seq.0);
             }
-            Self::Device { user, device, row } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(device.0);
-                out.put_slice(&row.encode());
-            }
-            Self::DeviceGone { user, device } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(device.0);
-            }
-            Self::Account { user, row } => {
-                out.put_u64_le(user.0);
-                out.put_slice(&row.encode());
-            }
-            Self::Relation { user, other, relation } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(other.0);
-                // Unlike the store, a batch has a value for the end of a relation.
-                out.put_u8(relation.bits());
-            }
+            Self::Device { .. }
+            | Self::DeviceGone { .. }
+            | Self::Account { .. }
+            | Self::Relation { .. }
+            | Self::Presence { .. } => self.encode_user(out),
             Self::Fanout { number, messages } => {
                 out.put_u64_le(*number);
                 put_pointers(messages, out);
@@ -247,16 +233,41 @@ impl Row {
                 out.put_u64_le(seq.0);
                 note.encode(out);
             }
-            Self::Presence { user, row } => {
-                out.put_u64_le(user.0);
-                out.put_slice(&row.encode());
-            }
             Self::Marks { through } => {
                 for (bay, number) in through {
                     out.put_u16_le(bay.0);
                     out.put_u64_le(*number);
                 }
             }
+        }
+    }
+
+    fn encode_user(&self, out: &mut BytesMut) {
+        match self {
+            Self::Device { user, device, row } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(device.0);
+                out.put_slice(&row.encode());
+            }
+            Self::DeviceGone { user, device } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(device.0);
+            }
+            Self::Account { user, row } => {
+                out.put_u64_le(user.0);
+                out.put_slice(&row.encode());
+            }
+            Self::Relation { user, other, relation } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(other.0);
+                // Unlike the store, a batch has a value for the end of a relation.
+                out.put_u8(relation.bits());
+            }
+            Self::Presence { user, row } => {
+                out.put_u64_le(user.0);
+                out.put_slice(&row.encode());
+            }
+            _ => {}
         }
     }
 

@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<Invalid> {
     all.extend(lists());
     all.extend(scalars());
     all.extend(limits());
+    all.extend(presence());
     all
 }
 
@@ -285,6 +286,26 @@ fn limit<T: protocol::body::Body>(
     Invalid { name, root, body, why, lax: true, code: Code::Limit, path }
 }
 
+fn presence() -> Vec<Invalid> {
+    let set = |shows, status: &str| SetPresence { shows, status_until_ms: 0, status: status.to_owned() };
+    vec![
+        limit("watch_nobody", "users", "nobody is named", &Watch { users: vec![] }),
+        limit("watch_501", "users", "501 users", &Watch { users: (1..=501).collect() }),
+        limit("watch_order", "users[1]", "not rising", &Watch { users: vec![7, 5] }),
+        limit("unwatch_0", "users[0]", "user 0", &Unwatch { users: vec![0] }),
+        limit("get_presence_101", "users", "101 users", &GetPresence { users: (1..=101).collect() }),
+        limit("set_presence_4", "shows", "no such thing to show", &set(4, "")),
+        limit("set_presence_129", "status", "129 characters", &set(0, &"a".repeat(129))),
+        limit("set_presence_control", "status", "a control character", &set(0, "a\nb")),
+        limit(
+            "set_presence_u53",
+            "status_until_ms",
+            "2^53",
+            &SetPresence { shows: 0, status_until_ms: 1 << 53, status: String::new() },
+        ),
+    ]
+}
+
 fn limits() -> Vec<Invalid> {
     const U53: u64 = 1 << 53;
     let text = |text: String| SendText { channel: GROUP, text };
@@ -294,7 +315,6 @@ fn limits() -> Vec<Invalid> {
     let hello = |generation, cursor| Hello { generation, cursor, token: "t".to_owned() };
     let history = |after, before, limit| GetHistory { channel: GROUP, after, before, limit, newest: true };
     let many: Vec<u64> = (1..=501).collect();
-    let set = |shows, status: &str| SetPresence { shows, status_until_ms: 0, status: status.to_owned() };
     let typing = Typing { channel: GROUP, user: 0, expires_ms: 0, state: 2 };
     let create =
         |members: &[u64]| CreateGroup { channel: GROUP, name: "n".to_owned(), members: members.to_vec() };
@@ -335,20 +355,6 @@ fn limits() -> Vec<Invalid> {
         limit("seq_2_53", "seq", "2^53", &MarkRead { channel: GROUP, seq: U53 }),
         limit("delivered_2_53", "seq", "2^53", &MarkDelivered { channel: GROUP, seq: U53 }),
         limit("receipts_0", "limit", "nobody", &GetReceipts { channel: GROUP, after: 0, limit: 0 }),
-        limit("watch_nobody", "users", "nobody is named", &Watch { users: vec![] }),
-        limit("watch_501", "users", "501 users", &Watch { users: many.clone() }),
-        limit("watch_order", "users[1]", "not rising", &Watch { users: vec![7, 5] }),
-        limit("unwatch_0", "users[0]", "user 0", &Unwatch { users: vec![0] }),
-        limit("get_presence_101", "users", "101 users", &GetPresence { users: (1..=101).collect() }),
-        limit("set_presence_4", "shows", "no such thing to show", &set(4, "")),
-        limit("set_presence_129", "status", "129 characters", &set(0, &"a".repeat(129))),
-        limit("set_presence_control", "status", "a control character", &set(0, "a\nb")),
-        limit(
-            "set_presence_u53",
-            "status_until_ms",
-            "2^53",
-            &SetPresence { shows: 0, status_until_ms: U53, status: String::new() },
-        ),
         limit("typing_2", "state", "no such state", &typing),
         limit("prefs_elsewhere", "channel", "not an own channel", &SetPrefs { channel: GROUP, ..prefs() }),
         limit("prefs_about_0", "about", "group number 0", &SetPrefs { about: 0, ..prefs() }),
