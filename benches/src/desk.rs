@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, Batch, DeviceRow, Facts, Relation};
+use protocol::commit::{AccountRow, Batch, DeviceRow, Facts, PresenceRow, Relation};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Listing, Noted, Query};
@@ -141,6 +141,7 @@ impl Desk {
                 account: Some(AccountRow { created_ms: 1, ..AccountRow::default() }),
                 devices: vec![(DeviceId(user.0), DeviceRow::default())],
                 inbox_head: InboxSeq(self.inbox_head),
+                presence: PresenceRow::default(),
             },
             Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
             Query::Window { .. } => Answer::Window(Vec::new()),

@@ -6,6 +6,7 @@
 mod device;
 mod dial;
 mod phases;
+mod presence;
 mod storm;
 mod traffic;
 
@@ -68,6 +69,9 @@ pub(crate) struct Engine {
     text_bounds: Vec<f64>,
     sends: Option<Pace>,
     cuts: Option<Pace>,
+    /// Devices that are left alone, or not any more.
+    flips: Option<Pace>,
+    flipped: usize,
     storms_ns: Vec<u64>,
     /// The latest storm.
     storm: Storm,
@@ -146,6 +150,8 @@ impl Engine {
             text_bounds,
             sends: None,
             cuts: None,
+            flips: None,
+            flipped: 0,
             storms_ns: Vec::new(),
             storm: Storm::default(),
             is_looping: false,
@@ -201,6 +207,7 @@ impl Engine {
         self.on_due(now);
         self.pump_dials(now);
         self.send_due(now);
+        self.flip_due(now);
         self.flush();
         if now >= self.interval_end_ns() {
             self.rotate(now);
@@ -232,7 +239,7 @@ impl Engine {
     /// The next thing that the schedule wants to the nanosecond.
     fn next_event_ns(&self) -> u64 {
         let dial = self.dials.front().filter(|_| self.may_dial()).map(|(_, at)| *at);
-        let paces = [&self.sends, &self.cuts].into_iter().flatten().map(Pace::next_ns);
+        let paces = [&self.sends, &self.cuts, &self.flips].into_iter().flatten().map(Pace::next_ns);
         let storm = if self.storm.is_breaking() { Some(0) } else { self.storms_ns.last().copied() };
         paces.chain(dial).chain(storm).min().unwrap_or(u64::MAX)
     }

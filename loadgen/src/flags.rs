@@ -66,6 +66,8 @@ pub(crate) enum BuiltIn {
     Churn(Box<RunFlags>),
     /// Most devices drop at once and return, while the others go on talking.
     Storm(Box<RunFlags>),
+    /// Devices watch others, and are left alone and come back, while some of them talk.
+    Presence(Box<RunFlags>),
     /// A day in small: idle, pairs, groups, cuts, Korean text and the 100,000-character tail.
     Mixed(Box<RunFlags>),
 }
@@ -80,6 +82,7 @@ impl BuiltIn {
             Self::Resume(flags) => ("resume", flags),
             Self::Churn(flags) => ("churn", flags),
             Self::Storm(flags) => ("storm", flags),
+            Self::Presence(flags) => ("presence", flags),
             Self::Mixed(flags) => ("mixed", flags),
         }
     }

@@ -134,6 +134,9 @@ pub(crate) struct Interval {
     pub(crate) delivered: u64,
     /// Characters of text delivered, in bytes.
     pub(crate) delivered_bytes: u64,
+    /// Users of whom devices were told whether they are there.
+    #[serde(default)]
+    pub(crate) presences: u64,
     /// Authenticated connections at its end.
     pub(crate) connected: u64,
     /// Connections that were authenticated in it.
@@ -167,6 +170,7 @@ impl Interval {
             acked: 0,
             delivered: 0,
             delivered_bytes: 0,
+            presences: 0,
             connected: 0,
             connects: 0,
             disconnects: 0,
@@ -188,6 +192,7 @@ impl Interval {
         self.acked += other.acked;
         self.delivered += other.delivered;
         self.delivered_bytes += other.delivered_bytes;
+        self.presences += other.presences;
         self.connected += other.connected;
         self.connects += other.connects;
         self.disconnects += other.disconnects;

@@ -67,6 +67,9 @@ pub(crate) struct Totals {
     pub(crate) acked_per_s: f64,
     pub(crate) delivered_per_s: f64,
     pub(crate) delivered_bytes_per_s: f64,
+    /// Users of whom devices were told whether they are there.
+    #[serde(default)]
+    pub(crate) presences_per_s: f64,
     pub(crate) connects_per_s: f64,
     pub(crate) connected: u64,
     /// Own CPU: cores used by all workers together.
@@ -226,6 +229,7 @@ impl Totals {
             acked_per_s: rate(|interval| interval.acked),
             delivered_per_s: rate(|interval| interval.delivered),
             delivered_bytes_per_s: rate(|interval| interval.delivered_bytes),
+            presences_per_s: rate(|interval| interval.presences),
             connects_per_s: rate(|interval| interval.connects),
             connected: intervals.iter().map(|interval| interval.connected).max().unwrap_or(0),
             tool_cores: if seconds > 0.0 { cpu_s / seconds } else { 0.0 },

@@ -7,7 +7,7 @@ use toml::Value;
 
 pub(crate) use built_in::BUILT_IN;
 
-use protocol::limits::DEVICES_MAX;
+use protocol::limits::{DEVICES_MAX, WATCHED_MAX};
 
 use crate::text::HEAD_CHARS;
 
@@ -45,6 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) group: Group,
     #[serde(default)]
     pub(crate) cut: Cut,
+    #[serde(default)]
+    pub(crate) presence: Friends,
     /// Share of the devices that stop reading in the counted seconds; only such that send nothing.
     #[serde(default)]
     pub(crate) stalled: f64,
@@ -134,6 +136,16 @@ pub(crate) struct Cut {
     pub(crate) storms_at_s: Vec<f64>,
     /// Whose connections are cut: `idle`, `direct`, `group`.
     pub(crate) roles: Vec<Role>,
+}
+
+/// Who watches whom.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Friends {
+    /// Others whom each device watches, and who watch it; of the same worker.
+    pub(crate) friends: u32,
+    /// Devices that are left alone, or not any more, in a second; in turn.
+    pub(crate) flips_per_s: f64,
 }
 
 /// What a device is there for.
@@ -292,6 +304,11 @@ impl Scenario {
         ok(self.direct.peers > 0, "direct.peers: must be at least 1")?;
         ok((2..=500).contains(&self.group.size), "group.size: allowed are 2 to 500")?;
         ok((1..=self.group.size).contains(&self.group.senders), "group.senders: must be 1 to group.size")?;
+        ok(self.presence.friends as usize <= WATCHED_MAX, "presence.friends: allowed are 0 to 500")?;
+        ok(
+            (0.0..=1e7).contains(&self.presence.flips_per_s),
+            "presence.flips_per_s: allowed are 0 to 10000000",
+        )?;
         ok(self.cut.per_s >= 0.0, "cut.per_s: must be at least 0")?;
         ok((0.0..=1.0).contains(&self.stalled), "stalled: allowed are 0 to 1")?;
         let most_ms = self.cut.offline_ms.max(self.cut.spread_ms);

@@ -9,6 +9,9 @@ use protocol::body::message::{
     SetRole,
 };
 use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
+use protocol::body::presence::{
+    GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, SetPresence, Unwatch, Watch,
+};
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{
     Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
@@ -70,7 +73,8 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
     }
     by_kind!(SendText SendTextV2 EditText React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
-        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes Reject)
+        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes
+        Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence Reject)
 }
 
 /// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events

@@ -6,6 +6,7 @@
 mod about;
 mod encoding;
 mod note;
+mod presence;
 mod values;
 mod weight;
 
@@ -14,6 +15,7 @@ pub use about::{
 };
 pub use encoding::BatchFault;
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
+pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
 
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -188,6 +190,13 @@ pub enum Row {
         channel: ChannelId,
         /// The row's whole value.
         about: About,
+    },
+    /// What is stored of a user's presence.
+    Presence {
+        /// Whose.
+        user: UserId,
+        /// Its values.
+        row: PresenceRow,
     },
     /// The fan-out logs of other bays are applied to this bay's inboxes up to and with these numbers. The mark of a source
     /// that is not named stays as it is.

@@ -6,19 +6,23 @@ use crate::body::list::{GetChannelsV2, ORDER_ID};
 use crate::body::marks::GetReceipts;
 use crate::body::message::Change;
 use crate::body::own::GetNotes;
+use crate::body::presence::{GetPresence, Watch};
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
 use crate::body::talk::{GetMentions, GetThread, MENTION_ALL, SendTextV2, Talk};
 use crate::body::{Body, access};
 use crate::frame::Frame;
 use crate::kind::Kind;
 use crate::limits::{
-    FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX,
+    FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, LOOKED_AT_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX,
+    PAGE_MESSAGES_MAX, WATCHED_MAX,
 };
 
 /// So many bytes of a body cost one more token. Welcome says the number that is in force.
 pub const TOKEN_BYTES: u32 = 4096;
 /// So many messages or rows that a page may have cost one more token.
 pub const TOKEN_PAGE_ITEMS: u32 = 8;
+/// So many users who are watched or looked at cost one more token: each is looked up at its home, and may be read there.
+pub const TOKEN_LOOKS: usize = 4;
 
 /// What a draft costs besides: each is a message for ever, and typing makes many.
 pub const TOKEN_DRAFT: u32 = 4;
@@ -53,6 +57,12 @@ fn named(frame: &Frame) -> u32 {
             let walk = if is_newer { value::<GetChannelsV2>(frame, walk) } else { 0 };
             return walk + value::<GetChannels>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
+        Kind::WATCH => {
+            return value::<Watch>(frame, |wire| looks(wire.users.len(), WATCHED_MAX));
+        }
+        Kind::GET_PRESENCE => {
+            return value::<GetPresence>(frame, |wire| looks(wire.users.len(), LOOKED_AT_MAX));
+        }
         Kind::GET_THREAD => {
             return value::<GetThread>(frame, |wire| page(wire.limit.to_native(), PAGE_MESSAGES_MAX));
         }
@@ -85,6 +95,10 @@ fn named(frame: &Frame) -> u32 {
 
 fn value<T: Body>(frame: &Frame, tokens: impl Fn(&T::Archived) -> u32) -> u32 {
     access::<T>(frame.body()).map_or(0, tokens)
+}
+
+fn looks(users: usize, most: usize) -> u32 {
+    u32::try_from(users.min(most).div_ceil(TOKEN_LOOKS)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -123,6 +137,9 @@ mod tests {
         assert_eq!(tokens(&encode(1, &GetChannels { after: 0, limit: 500 })), 64);
         assert_eq!(tokens(&encode(1, &GetMembers { channel: 7, after: 0, limit: 500 })), 64);
         assert_eq!(tokens(&encode(1, &GetMentions { before: 9, limit: 100 })), 14);
+        let users = |most: u64| (1..=most).collect::<Vec<u64>>();
+        assert_eq!(tokens(&encode(1, &Watch { users: users(500) })), 126);
+        assert_eq!(tokens(&encode(1, &GetPresence { users: users(100) })), 26);
         let thread = GetThread { channel: 7, root: 1, after: 0, before: 9, limit: 200, newest: true };
         assert_eq!(tokens(&encode(1, &thread)), 26);
         let talk = |mentions: u64, all| Talk {

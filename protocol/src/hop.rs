@@ -1,6 +1,8 @@
 //! What one shard tells another. The same type travels in a ring and, later, on a link between nodes. Facts flow
 //! forward only: a hop never carries a reply channel.
 
+mod presence;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +14,8 @@ use crate::id::{BayId, ChannelId, DeviceId, ShardId, UserId};
 use crate::kind::Kind;
 use crate::query::Delivery;
 use crate::reject::CloseCode;
+
+pub use presence::{Look, Seen, Shown, Watch};
 
 /// The session that a frame came from, and where an answer about it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -118,6 +122,16 @@ pub enum Hop {
         /// What.
         fact: Speak,
     },
+    /// Watchers' home -> watched users' home: who watches whom. What recovers the loss of each fact stands there.
+    Watch {
+        /// The watching shard; answers go there.
+        by: ShardId,
+        /// What.
+        fact: Watch,
+    },
+    /// Watched users' home -> watchers' home: what the users show now, as far as one turn changed it. What recovers the loss
+    /// of each fact stands there.
+    Seen(Vec<Seen>),
 }
 
 /// A frame for live sessions.

@@ -1,8 +1,8 @@
 //! Frame kinds. A number is never reused; the high byte is the family.
 
 use crate::limits::{
-    EMOJI_BYTES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, HEADER_BYTES, NAME_BYTES_MAX, STAMP_BYTES,
-    TEXT_BYTES_MAX, TOKEN_BYTES_MAX,
+    EMOJI_BYTES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, HEADER_BYTES, LOOKED_AT_MAX, NAME_BYTES_MAX,
+    STAMP_BYTES, STATUS_BYTES_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX, WATCHED_MAX,
 };
 
 /// What a frame's body is.
@@ -147,6 +147,22 @@ kinds! {
     GET_NOTES = 0x0317, Device, 64;
     /// A page of them.
     NOTES = 0x0318, Server, LIST_BYTES;
+    /// The session is to be shown users from now on.
+    WATCH = 0x0401, Device, WATCHED_MAX * 8 + 64;
+    /// The session is to be shown users no more.
+    UNWATCH = 0x0402, Device, WATCHED_MAX * 8 + 64;
+    /// Who is there.
+    PRESENCE = 0x0403, Server, LIST_BYTES;
+    /// What the user shows of itself.
+    SET_PRESENCE = 0x0404, Device, STATUS_BYTES_MAX + 64;
+    /// Nobody has touched the device for a while, or somebody does again.
+    IDLE = 0x0405, Device, 64;
+    /// Asks who is there, once.
+    GET_PRESENCE = 0x0406, Device, LOOKED_AT_MAX * 8 + 64;
+    /// Asks for what the user shows, and for its devices.
+    GET_OWN_PRESENCE = 0x0407, Device, 64;
+    /// That.
+    OWN_PRESENCE = 0x0408, Server, LIST_BYTES;
     /// A frame was refused.
     REJECT = 0x0f01, Server, 1024;
 }

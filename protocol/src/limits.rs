@@ -75,6 +75,16 @@ pub const DEDUP_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Numbers that a browser reads as `number` stay below this.
 pub const U53_MAX: u64 = (1 << 53) - 1;
 
+/// Users that one session may watch.
+pub const WATCHED_MAX: usize = 500;
+/// Users of whom one request may ask whether they are there.
+pub const LOOKED_AT_MAX: usize = 100;
+/// Longest status, in characters.
+pub const STATUS_CHARS_MAX: usize = 128;
+/// Longest status in UTF-8 bytes.
+pub const STATUS_BYTES_MAX: usize = 512;
+
+const _: () = assert!(STATUS_BYTES_MAX == STATUS_CHARS_MAX * 4);
 const _: () = assert!(TEXT_BYTES_MAX == TEXT_CHARS_MAX * 4);
 const _: () = assert!(NAME_BYTES_MAX == NAME_CHARS_MAX * 4);
 const _: () = assert!(HEADER_BYTES + STAMP_BYTES + TEXT_BYTES_MAX + 64 <= FRAME_BYTES_MAX);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::body::list::ChannelDetail;
 use crate::commit::{
-    AccountRow, ChannelRow, DeviceRow, Facts, Interval, Pinned, PositionRow, Relation, Said,
+    AccountRow, ChannelRow, DeviceRow, Facts, Interval, Pinned, PositionRow, PresenceRow, Relation, Said,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -231,6 +231,8 @@ pub enum Answer {
         devices: Vec<(DeviceId, DeviceRow)>,
         /// The newest pointer's position; 0 for none.
         inbox_head: InboxSeq,
+        /// What is stored of its presence.
+        presence: PresenceRow,
     },
     /// See [`Query::Channel`].
     Channel {

@@ -71,6 +71,9 @@ const COUNTERS: &[Row] = &[
     }),
     ("maru_fell_behind_total", "Sessions whose connection did not drain.", |r| r.core.fell_behind),
     ("maru_offers_sent_total", "Receipts and typing handed to connections.", |r| r.core.offers_sent),
+    ("maru_presences_sent_total", "Users of whom a session was told what they show.", |r| {
+        r.core.presences_sent
+    }),
     ("maru_offers_dropped_total", "Receipts and typing left out for want of room.", |r| {
         r.core.offers_dropped
     }),
@@ -147,6 +150,8 @@ const COUNTERS: &[Row] = &[
 const GAUGES: &[Row] = &[
     ("maru_sessions", "Sessions now.", |r| r.core.sessions_now),
     ("maru_guests", "Requests over HTTP that are under way in the core now.", |r| r.core.guests_now),
+    ("maru_present_users", "Users who are there, were a moment ago, or are watched.", |r| r.core.present_now),
+    ("maru_watches", "Pairs of a session and a user whom it watches.", |r| r.core.watches_now),
     ("maru_users_in_memory", "Users in memory now.", |r| r.core.users_now),
     ("maru_channels_in_memory", "Channels in memory now.", |r| r.core.channels_now),
     ("maru_connections", "Connections now.", |r| r.driver.connections_now),

@@ -43,6 +43,7 @@ pub(crate) fn part(
             Row::Device { .. } | Row::DeviceGone { .. } | Row::Account { .. } | Row::Relation { .. } => {
                 user_row(row, sink);
             }
+            Row::Presence { user, row } => sink.put(Family::Notes, &key::presence(*user), &row.encode()),
             Row::Note { user, seq, note: what } => note(*user, *seq, what, sink),
             Row::Run { user, first, entries } => run(*user, *first, entries, scratch, sink),
             Row::Joined { user, channel, joined } => {
@@ -109,6 +110,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Account { user, .. }
         | Row::Relation { user, .. }
         | Row::Mention { user, .. }
+        | Row::Presence { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }

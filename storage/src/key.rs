@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::commit::{MESSAGE_TAG, PINS_TAG, REACTOR_TAG};
+use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, REACTOR_TAG};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -170,6 +170,11 @@ pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
 /// What `notes` holds of one user under one tag, and the beginning of its rows.
 pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
+}
+
+/// What is stored of a user's presence, in `notes`.
+pub(crate) fn presence(user: UserId) -> Key {
+    note(user, PRESENCE_TAG)
 }
 
 /// Of a channel in `about`: a thread, by the message with which it begins -> its newest message.

@@ -103,7 +103,8 @@ fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
     let account = view.account(user)?;
     let devices = view.devices(user)?;
     let inbox_head: InboxSeq = view.inbox_head(user)?;
-    Ok(Answer::User { account, devices, inbox_head })
+    let presence = view.presence(user)?;
+    Ok(Answer::User { account, devices, inbox_head, presence })
 }
 
 fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use protocol::commit::{AccountRow, ChannelRow, DeviceRow, Relation};
+use protocol::commit::{AccountRow, ChannelRow, DeviceRow, PresenceRow, Relation};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 
@@ -134,6 +134,12 @@ impl<'a> View<'a> {
 
     pub(crate) fn account(&self, user: UserId) -> Found<Option<AccountRow>> {
         self.get_decoded(Family::Account, &key::user(user), AccountRow::decode)
+    }
+
+    /// What is stored of a user's presence.
+    pub(crate) fn presence(&self, user: UserId) -> Found<PresenceRow> {
+        let found = self.get_decoded(Family::Notes, &key::presence(user), PresenceRow::decode)?;
+        Ok(found.unwrap_or_default())
     }
 
     /// What a user has said of another.

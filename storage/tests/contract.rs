@@ -5,6 +5,7 @@
 #[macro_use]
 mod world;
 
+use protocol::commit::{PresenceRow, Shows};
 use protocol::{
     BayId, Bays, ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, UserId,
 };
@@ -207,7 +208,12 @@ fn own_list_follows_membership(mut world: World) {
 
 fn users_and_devices(mut world: World) {
     let user = UserId(7);
-    let nobody = Answer::User { account: None, devices: vec![], inbox_head: InboxSeq(0) };
+    let nobody = Answer::User {
+        account: None,
+        devices: vec![],
+        inbox_head: InboxSeq(0),
+        presence: PresenceRow::default(),
+    };
     assert_eq!(world.read(&Query::User(user)), nobody);
     world.account(user);
     let bay = BayId::of_user(user);
@@ -216,10 +222,17 @@ fn users_and_devices(mut world: World) {
     let device = |device| Row::Device { user, device: DeviceId(device), row };
     world.commit(bay, vec![device(2), device(1), device(3)]);
     world.commit(bay, vec![Row::DeviceGone { user, device: DeviceId(2) }]);
-    let Answer::User { account, devices, inbox_head } = world.read(&Query::User(user)) else { panic!() };
+    let Answer::User { account, devices, inbox_head, presence } = world.read(&Query::User(user)) else {
+        panic!()
+    };
     assert_eq!(account.map(|row| row.created_ms), Some(5));
     assert_eq!(devices, [(DeviceId(1), row), (DeviceId(3), row)]);
-    assert_eq!(inbox_head, InboxSeq(0));
+    assert_eq!((inbox_head, presence), (InboxSeq(0), PresenceRow::default()));
+    let seen =
+        PresenceRow { last_active_ms: 7, shows: Shows::Away, status_until_ms: 0, status: "tea".into() };
+    world.commit(bay, vec![Row::Presence { user, row: seen.clone() }]);
+    let Answer::User { presence, .. } = world.read(&Query::User(user)) else { panic!() };
+    assert_eq!(presence, seen);
     world.text(ChannelId::direct(UserId(1), user), UserId(1), "one");
     world.deliver_all();
     let Answer::User { inbox_head, .. } = world.read(&Query::User(user)) else { panic!() };

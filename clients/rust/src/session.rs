@@ -43,6 +43,7 @@ mod marks;
 mod own;
 mod pace;
 mod pending;
+mod presence;
 mod request;
 pub mod reread;
 mod seen;
@@ -131,7 +132,8 @@ pub struct Session {
     pace: Pace,
     seen: Seen,
     marks: marks::Marks,
-    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck, Typing.
+    presences: presence::Presences,
+    /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck, Typing, Idle.
     control: VecDeque<Frame>,
     events: VecDeque<Event>,
     page: Option<OpenPage>,
@@ -184,6 +186,7 @@ impl Session {
             pace: Pace::default(),
             seen: Seen::default(),
             marks: marks::Marks::default(),
+            presences: presence::Presences::default(),
             control: VecDeque::new(),
             events: VecDeque::new(),
             page: None,

@@ -130,7 +130,7 @@ impl Engine {
         self.stall(end);
         self.turns_until(events, end)?;
         self.unstall();
-        (self.sends, self.cuts, self.is_looping) = (None, None, false);
+        (self.sends, self.cuts, self.flips, self.is_looping) = (None, None, None, false);
         self.storms_ns.clear();
         self.enter(Phase::Drain, now_ns());
         Ok(())
@@ -167,6 +167,10 @@ impl Engine {
         if scenario.cut.per_s > 0.0 {
             let arrivals = crate::scenario::Arrivals::Poisson;
             self.cuts = Some(Pace::fixed(arrivals, begin, scenario.cut.per_s, &mut self.draws));
+        }
+        if scenario.presence.flips_per_s > 0.0 {
+            let arrivals = crate::scenario::Arrivals::Constant;
+            self.flips = Some(Pace::fixed(arrivals, measure, scenario.presence.flips_per_s, &mut self.draws));
         }
         self.storms_ns = scenario.cut.storms_at_s.iter().map(|at_s| measure + of_seconds(*at_s)).collect();
         self.storms_ns.sort_unstable_by(|a, b| b.cmp(a));

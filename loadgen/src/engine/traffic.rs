@@ -119,6 +119,7 @@ impl Engine {
             Event::Ack { send_id, channel, seq, .. } => self.on_ack(device, send_id, channel, seq, now),
             Event::Connected(_) => self.on_welcome(device, now),
             Event::Live => self.on_live(device, now),
+            Event::Presence { items, .. } => self.on_presence(&items),
             Event::Rejected { about, reject } => self.on_rejected(device, about, &reject),
             Event::HelloRejected(reject) | Event::LoggedOut(reject) if reject.retry_after_ms == 0 => {
                 let word = code_word(reject.code);
@@ -165,6 +166,7 @@ impl Engine {
         } else {
             self.been_live += 1;
         }
+        self.watch_friends(device);
     }
 
     fn on_message(&mut self, device: u32, message: &Message, now: u64) {

@@ -23,6 +23,13 @@ pub(crate) fn table(report: &Report, colour: bool) -> String {
             rate(totals.delivered_bytes_per_s)
         ));
     }
+    if totals.presences_per_s > 0.0 {
+        line(format!(
+            "told whether others are there {}/s, {} a device",
+            rate(totals.presences_per_s),
+            rate(totals.presences_per_s / f64::from(scenario.devices.max(1)))
+        ));
+    }
     if totals.connects_per_s > 0.0 {
         line(format!("connections made while counting {}/s", rate(totals.connects_per_s)));
     }

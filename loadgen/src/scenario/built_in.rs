@@ -85,6 +85,18 @@ cut = { per_s = 0.0, offline_ms = 0, spread_ms = 0, storms_at_s = [8.0], roles =
 "#,
     },
     BuiltIn {
+        name: "presence",
+        toml: r#"name = "presence"
+devices = 6000
+warmup_s = 15.0
+seconds = 60.0
+connect = { per_s = 1000.0, in_flight = 256 }
+roles = { idle = 0.8, direct = 0.2 }
+load = { rate = 500.0, ramp_to = 0.0, arrivals = "poisson", depth = 0 }
+presence = { friends = 50, flips_per_s = 200.0 }
+"#,
+    },
+    BuiltIn {
         name: "mixed",
         toml: r#"name = "mixed"
 devices = 1000

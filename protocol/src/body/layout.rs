@@ -14,6 +14,10 @@ use super::message::{
     SetRole,
 };
 use super::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
+use super::presence::{
+    GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
+    Unwatch, Watch,
+};
 use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
@@ -376,6 +380,36 @@ roots {
         hidden: Vec<HiddenItem>, 8, "rising by channel and `at`";
         more: bool, 16, "more follow behind the last";
     }
+    Watch 8 {
+        users: Vec<u64>, 0, "rising, no repeats, no 0; at least 1, with those before at most 500";
+    }
+    Unwatch 8 {
+        users: Vec<u64>, 0, "rising, no repeats, no 0; 1 to 500";
+    }
+    Presence 8 {
+        items: Vec<PresenceItem>, 0, "each user once";
+    }
+    SetPresence 17 {
+        shows: u8, 0, "0 activity, 1 away, 2 do not disturb, 3 invisible";
+        status_until_ms: u64, 1, "below 2^53; when the status ends, Unix epoch; 0 for never";
+        status: String, 9, "0 to 128 characters, no control characters";
+    }
+    Idle 1 {
+        is_idle: bool, 0, "nobody has touched the device for a while";
+    }
+    GetPresence 8 {
+        users: Vec<u64>, 0, "rising, no repeats, no 0; 1 to 100";
+    }
+    GetOwnPresence 8 {
+        device: u64, 0, "this device only; 0 for all";
+    }
+    OwnPresence 26 {
+        state: u8, 0, "what others are shown: see `PresenceItem`";
+        shows: u8, 1, "as in `SetPresence`";
+        status_until_ms: u64, 2, "as in `SetPresence`";
+        status: String, 10, "as in `SetPresence`, even if it is over";
+        devices: Vec<PresentDevice>, 18, "rising by device";
+    }
     Reject 22 {
         code: u16, 0, "see the table of reject codes";
         retry_after_ms: u32, 2, "0: do not retry";
@@ -438,6 +472,18 @@ items {
         user: u64, 0, "who";
         read: u64, 8, "how far it has read; 0 for nothing";
         delivered: u64, 16, "how far its devices hold everything; at least `read`";
+    }
+    PresenceItem 33 {
+        user: u64, 0, "who";
+        state: u8, 8, "0 unknown, 1 offline, 2 online, 3 away, 4 do not disturb";
+        last_active_ms: u64, 9, "of who is offline: seen last, Unix epoch; else 0, and 0 if it is not known";
+        status_until_ms: u64, 17, "when the status ends, Unix epoch; 0 for never";
+        status: String, 25, "0 to 128 characters";
+    }
+    PresentDevice 17 {
+        device: u64, 0, "which";
+        state: u8, 8, "1 offline, 2 online, 3 idle";
+        seen_ms: u64, 9, "when it last spoke, as far as that was written, Unix epoch";
     }
     ChannelItem 49 {
         channel: u128, 0, "the channel";

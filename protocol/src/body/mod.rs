@@ -9,6 +9,7 @@ pub mod list;
 pub mod marks;
 pub mod message;
 pub mod own;
+pub mod presence;
 pub mod session;
 pub mod sync;
 pub mod talk;

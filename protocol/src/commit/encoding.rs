@@ -15,7 +15,8 @@ use core::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row,
+    About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
+    Relation, Row,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -52,6 +53,7 @@ mod tag {
     pub(super) const THREAD: u8 = 21;
     pub(super) const MENTION: u8 = 22;
     pub(super) const NOTE: u8 = 24;
+    pub(super) const PRESENCE: u8 = 35;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -181,6 +183,7 @@ impl Row {
             Self::Mention { .. } => tag::MENTION,
             Self::Note { .. } => tag::NOTE,
             Self::About { .. } => tag::ABOUT,
+            Self::Presence { .. } => tag::PRESENCE,
         }
     }
 
@@ -200,25 +203,11 @@ impl Row {
                 out.put_u128_le(channel.0);
                 out.put_u64_le(seq.0);
             }
-            Self::Device { user, device, row } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(device.0);
-                out.put_slice(&row.encode());
-            }
-            Self::DeviceGone { user, device } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(device.0);
-            }
-            Self::Account { user, row } => {
-                out.put_u64_le(user.0);
-                out.put_slice(&row.encode());
-            }
-            Self::Relation { user, other, relation } => {
-                out.put_u64_le(user.0);
-                out.put_u64_le(other.0);
-                // Unlike the store, a batch has a value for the end of a relation.
-                out.put_u8(relation.bits());
-            }
+            Self::Device { .. }
+            | Self::DeviceGone { .. }
+            | Self::Account { .. }
+            | Self::Relation { .. }
+            | Self::Presence { .. } => self.encode_user(out),
             Self::Fanout { number, messages } => {
                 out.put_u64_le(*number);
                 put_pointers(messages, out);
@@ -252,6 +241,35 @@ impl Row {
                     out.put_u64_le(*number);
                 }
             }
+        }
+    }
+
+    fn encode_user(&self, out: &mut BytesMut) {
+        match self {
+            Self::Device { user, device, row } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(device.0);
+                out.put_slice(&row.encode());
+            }
+            Self::DeviceGone { user, device } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(device.0);
+            }
+            Self::Account { user, row } => {
+                out.put_u64_le(user.0);
+                out.put_slice(&row.encode());
+            }
+            Self::Relation { user, other, relation } => {
+                out.put_u64_le(user.0);
+                out.put_u64_le(other.0);
+                // Unlike the store, a batch has a value for the end of a relation.
+                out.put_u8(relation.bits());
+            }
+            Self::Presence { user, row } => {
+                out.put_u64_le(user.0);
+                out.put_slice(&row.encode());
+            }
+            _ => {}
         }
     }
 
@@ -306,6 +324,7 @@ impl Row {
             tag::MENTION => fields.mention(),
             tag::NOTE => Note::row(fields),
             tag::ABOUT => fields.channel().and_then(|channel| About::row(channel, fields)),
+            tag::PRESENCE => fields.presence(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }
@@ -392,6 +411,10 @@ impl<'a> Fields<'a> {
 
     fn account_row(&mut self) -> Option<Row> {
         Some(Row::Account { user: self.user()?, row: AccountRow::decode(self.rest())? })
+    }
+
+    fn presence(&mut self) -> Option<Row> {
+        Some(Row::Presence { user: self.user()?, row: PresenceRow::decode(self.rest())? })
     }
 
     fn relation(&mut self) -> Option<Row> {

@@ -24,6 +24,7 @@ impl Row {
             Self::Mention { .. } => 56,
             Self::Note { note, .. } => 33 + note.encoded_bytes(),
             Self::About { about, .. } => 17 + about.encoded_bytes(),
+            Self::Presence { row, .. } => 8 + row.encoded_bytes(),
             Self::Marks { through } => through.len() * MARK_BYTES,
         };
         ROW_HEAD_BYTES + fields

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
     About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify, Part,
-    Pinned, Policy, PositionRow, Prefs, Relation, Row, Said,
+    Pinned, Policy, PositionRow, Prefs, PresenceRow, Relation, Row, Said, Shows,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -323,7 +323,7 @@ fn row() -> impl Strategy<Value = Row> {
         proptest::option::of(1..u64::MAX),
         proptest::collection::vec((any::<u128>(), any::<u64>()), 0..4),
     );
-    (0..14_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, left, pointers))| {
+    (0..15_u8, ids, rest).prop_map(|(tag, (a, b, c, d), (body, name, left, pointers))| {
         let (user, device, channel, seq) = (UserId(a), DeviceId(b), ChannelId(c), Seq(d));
         let messages: Vec<_> = pointers.iter().map(|(c, s)| (ChannelId(*c), Seq(*s))).collect();
         match tag {
@@ -348,6 +348,11 @@ fn row() -> impl Strategy<Value = Row> {
             13 => {
                 let relation = Relation { is_friend: a % 2 == 0, is_blocked: b % 2 == 0 };
                 Row::Relation { user, other: UserId(d), relation }
+            }
+            14 => {
+                let shows = Shows::from_number((d % 4) as u8).unwrap();
+                let row = PresenceRow { last_active_ms: b, shows, status_until_ms: d, status: name };
+                Row::Presence { user, row }
             }
             7 => Row::Fanout { number: a, messages },
             8 => Row::TrimFanout { below: a },

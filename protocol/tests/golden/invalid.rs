@@ -6,6 +6,7 @@ use protocol::body::list::{GetChannelsV2, GetHistoryV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, Typing};
 use protocol::body::message::{AddMembers, CreateGroup, RenameGroup, SendText, SetRole};
 use protocol::body::own::{GetNotes, Hide, SetPrefs};
+use protocol::body::presence::{GetPresence, SetPresence, Unwatch, Watch};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MarkRead};
 
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Invalid> {
     all.extend(lists());
     all.extend(scalars());
     all.extend(limits());
+    all.extend(presence());
     all
 }
 
@@ -282,6 +284,26 @@ fn limit<T: protocol::body::Body>(
     let root = core::any::type_name::<T>().rsplit("::").next().unwrap();
     let body = encode(1, value).body().to_vec();
     Invalid { name, root, body, why, lax: true, code: Code::Limit, path }
+}
+
+fn presence() -> Vec<Invalid> {
+    let set = |shows, status: &str| SetPresence { shows, status_until_ms: 0, status: status.to_owned() };
+    vec![
+        limit("watch_nobody", "users", "nobody is named", &Watch { users: vec![] }),
+        limit("watch_501", "users", "501 users", &Watch { users: (1..=501).collect() }),
+        limit("watch_order", "users[1]", "not rising", &Watch { users: vec![7, 5] }),
+        limit("unwatch_0", "users[0]", "user 0", &Unwatch { users: vec![0] }),
+        limit("get_presence_101", "users", "101 users", &GetPresence { users: (1..=101).collect() }),
+        limit("set_presence_4", "shows", "no such thing to show", &set(4, "")),
+        limit("set_presence_129", "status", "129 characters", &set(0, &"a".repeat(129))),
+        limit("set_presence_control", "status", "a control character", &set(0, "a\nb")),
+        limit(
+            "set_presence_u53",
+            "status_until_ms",
+            "2^53",
+            &SetPresence { shows: 0, status_until_ms: 1 << 53, status: String::new() },
+        ),
+    ]
 }
 
 fn limits() -> Vec<Invalid> {

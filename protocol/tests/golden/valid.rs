@@ -12,6 +12,10 @@ use protocol::body::message::{
     SetRole,
 };
 use protocol::body::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
+use protocol::body::presence::{
+    GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice,
+    STATE_DO_NOT_DISTURB, STATE_OFFLINE, STATE_ONLINE, STATE_UNKNOWN, SetPresence, Unwatch, Watch,
+};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -59,6 +63,7 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(said());
     all.extend(marks());
     all.extend(own());
+    all.extend(presence());
     all.extend(lists());
     all
 }
@@ -407,6 +412,47 @@ fn said() -> Vec<Valid> {
         vector("about", &page),
         vector("about_who", &who),
         vector("about_none", &none),
+    ]
+}
+
+fn presence() -> Vec<Valid> {
+    let item = |user, state, last_active_ms, status: &str| PresenceItem {
+        user,
+        state,
+        last_active_ms,
+        status_until_ms: if status.is_empty() { 0 } else { TIME_MS },
+        status: status.to_owned(),
+    };
+    let set = |shows, status: &str| SetPresence { shows, status_until_ms: 0, status: status.to_owned() };
+    let device = |device, state| PresentDevice { device, state, seen_ms: TIME_MS };
+    let own = |devices| OwnPresence {
+        state: STATE_OFFLINE,
+        shows: 3,
+        status_until_ms: U53_MAX,
+        status: "at sea".to_owned(),
+        devices,
+    };
+    let shown = vec![
+        item(5, STATE_ONLINE, 0, "차 마시는 중"),
+        item(7, STATE_OFFLINE, TIME_MS, ""),
+        item(9, STATE_UNKNOWN, 0, ""),
+    ];
+    let devices = vec![device(1, STATE_ONLINE), device(2, STATE_OFFLINE)];
+    vec![
+        vector("watch", &Watch { users: vec![5, 7, 9] }),
+        vector("watch_500", &Watch { users: (1..=500).collect() }),
+        vector("unwatch", &Unwatch { users: vec![7] }),
+        vector("presence", &Presence { items: shown }),
+        vector("presence_one", &Presence { items: vec![item(5, STATE_DO_NOT_DISTURB, 0, "")] }),
+        vector("set_presence", &set(2, "in a meeting")),
+        vector("set_presence_none", &set(0, "")),
+        vector("set_presence_128", &set(3, &"😀".repeat(128))),
+        vector("idle", &Idle { is_idle: true }),
+        vector("idle_over", &Idle { is_idle: false }),
+        vector("get_presence", &GetPresence { users: vec![5, u64::MAX] }),
+        vector("get_own_presence", &GetOwnPresence { device: 0 }),
+        vector("own_presence", &own(devices)),
+        vector("own_presence_none", &own(vec![])),
     ]
 }
 

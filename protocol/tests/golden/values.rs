@@ -12,6 +12,10 @@ use protocol::body::message::{
     SetRole,
 };
 use protocol::body::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
+use protocol::body::presence::{
+    GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
+    Unwatch, Watch,
+};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -187,6 +191,14 @@ roots {
     Mentions { items unread more }
     GetNotes { about after_about after what limit }
     Notes { drafts hidden more }
+    Watch { users }
+    Unwatch { users }
+    Presence { items }
+    SetPresence { shows status_until_ms status }
+    Idle { is_idle }
+    GetPresence { users }
+    GetOwnPresence { device }
+    OwnPresence { state shows status_until_ms status devices }
     Reject { code retry_after_ms path text }
 }
 older {
@@ -201,6 +213,8 @@ items {
     KindVersion { kind version }
     MemberItem { user joined role }
     ReceiptItem { user read delivered }
+    PresenceItem { user state last_active_ms status_until_ms status }
+    PresentDevice { device state seen_ms }
     ChannelItem { channel head read unread member name }
     MentionItem { at channel seq time_ms sender }
     PinItem { seq by }

@@ -242,6 +242,7 @@ mod tests {
                     "/v1/channels/{id}/about",
                     "/v1/mentions",
                     "/v1/channels/{id}/receipts",
+                    "/v1/users/{id}/presence",
                     "/v1/search",
                     "/v1/friends",
                     "/v1/blocks",

@@ -17,6 +17,7 @@
 //! DELETE /v1/devices/{id}         Bearer                                     204; the device is forgotten
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name","display_name","about"}
+//! GET  /v1/users/{id}/presence    Bearer                                     200 {"user","state","last_active_ms"?,"status"?,"status_until_ms"?}
 //! POST /v1/users/{id}/messages    Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
 //! GET  /v1/channels               Bearer    ?after&limit                     200 {"channels":[...],"next"?}
 //! GET  /v1/channels/{id}          Bearer                                     200 one of them
@@ -107,6 +108,7 @@ mod messages;
 mod operate;
 mod password;
 mod poll;
+mod presence;
 mod profile;
 mod receipts;
 mod relations;
@@ -179,6 +181,7 @@ fn public_table() -> Table {
         .route("/v1/devices/{id}", delete(devices::remove))
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
+        .route("/v1/users/{id}/presence", get(presence::of_user))
         .route("/v1/users/{id}/messages", post(messages::send_to_user))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{id}", get(channels::one))

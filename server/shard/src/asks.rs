@@ -15,6 +15,7 @@ use crate::history::History;
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Ticket;
 use crate::limits::{LOADS_ASKED_MAX, PAGES_ASKED_MAX};
+use crate::presence::Looker;
 use crate::session::SessionId;
 use crate::talk::ThreadPage;
 
@@ -72,6 +73,12 @@ pub(crate) enum Asked {
         policy: Policy,
         request: Request,
     },
+    /// What a user thinks of who wants to see it.
+    Sight {
+        user: UserId,
+        policy: Policy,
+        looker: Looker,
+    },
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),
     Replay {
@@ -99,6 +106,7 @@ impl Asked {
             | Self::Earlier { .. }
             | Self::Target { .. }
             | Self::Relation { .. }
+            | Self::Sight { .. }
             | Self::Replay { .. } => false,
         }
     }

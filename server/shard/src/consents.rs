@@ -101,9 +101,13 @@ impl Shard {
         if let Some(account) = &mut user.account
             && account.policy != policy
         {
+            let is_seen_by_others = account.policy.see != policy.see;
             account.policy = policy;
             let row = *account;
             self.user_row(id, Row::Account { user: id, row });
+            if is_seen_by_others {
+                self.present.ask_again(id);
+            }
         }
         Ok(())
     }
@@ -127,6 +131,7 @@ impl Shard {
             self.user_row(id, Row::Account { user: id, row });
         }
         self.user_row(id, Row::Relation { user: id, other, relation });
+        self.presence_related(id, other, relation);
         Ok(())
     }
 }

@@ -133,6 +133,7 @@ impl Shard {
         let look_at = self.next_look(&session);
         self.sessions.insert(id, session);
         self.look_at(id, look_at);
+        self.presence_came(hello.user, id);
         self.transmit_welcome(id, hello, generation.0, start, durable);
         self.advance(id, true);
     }
@@ -248,6 +249,9 @@ impl Shard {
             return impossible!(self, "a session of a user who is not in memory");
         };
         user.sessions.retain(|other| *other != id);
+        if !session.link().is_guest() {
+            self.presence_went(session.user(), id);
+        }
         self.trim_inbox(session.user());
     }
 

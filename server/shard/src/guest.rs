@@ -50,6 +50,11 @@ impl Sends {
     }
 }
 
+/// What else is answered with one frame.
+fn is_other_request(kind: Kind) -> bool {
+    matches!(kind, Kind::MARK_READ | Kind::GET_PRESENCE | Kind::SET_PRESENCE | Kind::GET_OWN_PRESENCE)
+}
+
 impl Guests {
     pub(crate) fn new(seed: Seeded) -> Self {
         Self { all: IdMap::with_hasher(seed), of_user: IdMap::with_hasher(seed) }
@@ -105,7 +110,7 @@ impl Shard {
     }
 
     fn may_visit(&self, user: UserId, kind: Kind) -> Result<(), Refusal> {
-        if !(kind.is_message() || asks_for_a_page(kind) || kind == Kind::MARK_READ) {
+        if !(kind.is_message() || asks_for_a_page(kind) || is_other_request(kind)) {
             return Err(Refusal::new(Code::UnknownKind, "", "a guest sends, marks or asks for a page"));
         }
         if self.placement.user_home(user) != self.config.shard {

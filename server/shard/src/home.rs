@@ -115,6 +115,12 @@ impl Shard {
                 self.submit_hop(session_id, origin, frame)
             }
             Kind::TYPING => self.typing_said(origin, frame),
+            Kind::WATCH => self.watch(session_id, origin, &frame),
+            Kind::UNWATCH => self.unwatch(session_id, &frame),
+            Kind::SET_PRESENCE => self.set_presence(session_id, origin, &frame),
+            Kind::IDLE => self.idles(session_id, origin.user, &frame),
+            Kind::GET_PRESENCE => self.get_presence(session_id, origin, &frame),
+            Kind::GET_OWN_PRESENCE => self.get_own_presence(session_id, origin.user, &frame),
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
                 Err(Refusal::new(Code::UnknownKind, "", text))
@@ -154,7 +160,7 @@ impl Shard {
     }
 
     /// Whether anything may be written now.
-    fn check_writable(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_writable(&self) -> Result<(), Refusal> {
         if self.draining.is_some() {
             return Err(Refusal::retry(
                 Code::Busy,

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use protocol::ShardId;
-use protocol::hop::{Held, Hop, Speak};
+use protocol::hop::{Held, Hop, Look, Seen, Speak, Watch};
+use protocol::{ShardId, UserId};
 
 use crate::ledger::span_bytes;
 use crate::limits::{HOPS_WAITING_MAX, LANE_BYTES_MAX};
@@ -37,8 +37,18 @@ fn hop_bytes(hop: &Hop) -> usize {
         Hop::Held { fact: Held::Frame(frame), .. } => frame.bytes().len(),
         Hop::Answer { frames, .. } | Hop::Speak { fact: Speak::Frames(frames), .. } => frames.len(),
         Hop::Deliver { spans } => span_bytes(spans),
+        Hop::Watch { fact, .. } => watch_bytes(fact),
+        Hop::Seen(seen) => seen.len() * size_of::<Seen>(),
         Hop::Offer(offer) => offer.frame.bytes().len(),
         _ => 0,
+    }
+}
+
+fn watch_bytes(fact: &Watch) -> usize {
+    match fact {
+        Watch::See(looks) => looks.len() * size_of::<Look>(),
+        Watch::Keep(kept) => kept.len() * size_of::<(UserId, u64)>(),
+        Watch::End(users) | Watch::Once { users, .. } => users.len() * size_of::<UserId>(),
     }
 }
 

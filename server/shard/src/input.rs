@@ -16,6 +16,12 @@ impl Tick {
     pub fn after_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
     }
+
+    /// The next whole second: what is looked at now and then is looked at together.
+    #[must_use]
+    pub(crate) fn to_second(self) -> Self {
+        Self(self.0.next_multiple_of(1000))
+    }
 }
 
 /// A driver's name for a connection; below [`ConnId::END`], and never used again within a process.

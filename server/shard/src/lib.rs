@@ -52,6 +52,7 @@ mod pauses;
 mod people;
 mod pipeline;
 mod position;
+mod presence;
 mod pressure;
 mod quotas;
 mod read;
@@ -121,6 +122,12 @@ pub struct Counters {
     pub offers_sent: u64,
     /// The same left out: of sessions without room, and of shards to which much waited.
     pub offers_dropped: u64,
+    /// Users of whom a session was told what they show.
+    pub presences_sent: u64,
+    /// Users of this home who are there, were a moment ago, or are watched.
+    pub present_now: u64,
+    /// Pairs of a session and a user whom it watches.
+    pub watches_now: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
     /// Looks at sessions that are behind because their connection did not drain; there are none while nothing changes.

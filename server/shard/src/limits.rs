@@ -30,6 +30,10 @@ pub struct Limits {
     /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
     /// two and a half times as long is closed. 1,000 ..= 600,000.
     pub heartbeat_ms: u32,
+    /// How long after the last device of a user is gone others are told, 0 ..= 600,000.
+    pub presence_grace_ms: u32,
+    /// Bytes of presence that a session is told in a second, and at once after a pause, 256 ..= 1,000,000.
+    pub presence_bytes_per_s: u32,
     /// Bytes that may wait at this shard, in all that its ledger counts, before whoever asks for more is refused. At least
     /// the egress of one connection; more than [`SHARD_BYTES_MAX`] is never reached.
     pub waiting_bytes: usize,
@@ -69,6 +73,8 @@ impl Default for Limits {
             user_directs_per_h: 1000,
             user_mib_per_h: 1024,
             heartbeat_ms: 30_000,
+            presence_grace_ms: 30_000,
+            presence_bytes_per_s: 1024,
             waiting_bytes: SHARD_BYTES_MAX,
             egress_bytes: 1024 * 1024,
             stalled_ms: 60_000,
@@ -229,6 +235,30 @@ pub const TYPING_EVERY_MS: u64 = 3000;
 pub const TYPING_EXPIRES_MS: u32 = 10_000;
 /// Channels of which that is remembered for each session; in one above it is not heard.
 pub const TYPED_IN_MAX: usize = 8;
+/// Users of one home who are there, were a moment ago, or are watched. More can be looked at and not watched.
+pub const PRESENT_MAX: usize = 1024 * 1024;
+/// Pairs of a session and a user whom it watches, at one shard; one above is refused Busy.
+pub const WATCHES_MAX: usize = 4 * 1024 * 1024;
+/// What a user shows is told at most this often to each shard that watches; the latest then.
+pub const PRESENCE_EVERY_MS: u64 = 1000;
+/// A watching shard says of each user that it watches it, this often.
+pub const PRESENCE_REFRESH_MS: u64 = 60_000;
+/// Users of whom one turn says that.
+pub const PRESENCE_REFRESHED_MAX: usize = 1024;
+/// A watching shard that did not say so for so long is told no more.
+pub const PRESENCE_FORGOTTEN_MS: u64 = 180_000;
+/// Whoever is there or is watched is looked at this often: whether it still is.
+pub const PRESENCE_LOOK_MS: u64 = 60_000;
+/// Users whom one turn looks at.
+pub const PRESENCE_LOOKS_MAX: usize = 1024;
+/// While a user is there it is written this often that it was seen. A crash forgets at most so much.
+pub const LAST_ACTIVE_EVERY_MS: u64 = 60 * 60 * 1000;
+/// Sessions that one turn tells what others show.
+pub const PRESENCE_A_TURN_MAX: usize = 4096;
+/// Most bytes of one frame of that.
+pub const PRESENCE_FRAME_BYTES: usize = 16 * 1024;
+/// A session without room for it is looked at again after so long.
+pub const PRESENCE_NO_ROOM_MS: u64 = 1000;
 /// Complete ranges ride at most this often on live traffic.
 pub const COMPLETE_EVERY_MS: u64 = 1000;
 /// Device cursors are written at most this often.
@@ -256,6 +286,7 @@ const _: () = assert!(UNSTORED_BYTES_MAX >= 8 * FRAME_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX + FRAME_BYTES_MAX <= 1024 * 1024);
 const _: () = assert!(DEVICES_MAX <= 64);
 const _: () = assert!((TYPING_EXPIRES_MS as u64) > 3 * TYPING_EVERY_MS);
+const _: () = assert!(PRESENCE_FORGOTTEN_MS > 2 * PRESENCE_REFRESH_MS);
 const _: () = assert!(SHARD_BYTES_MAX <= 1024 * MIB);
 const _: () = assert!(LANE_BYTES_MAX / 8 >= FRAME_BYTES_MAX);
 const _: () = assert!(GREETING_BYTES_MAX < WAITING_ALL_MAX);

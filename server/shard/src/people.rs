@@ -50,6 +50,7 @@ impl Shard {
                 Waiting::Hello(link, hello) => self.welcome_greeted(link, &hello),
                 Waiting::Open(request) => self.open(id, request),
                 Waiting::Control(ticket, command) => self.control(ticket, command),
+                Waiting::Look(looker) => self.look(id, looker),
                 Waiting::Delivery => {}
             }
         }
@@ -66,6 +67,7 @@ impl Shard {
                 self.hang_up(link, CloseCode::Internal);
             }
             Waiting::Open(request) => self.consent(user, request, None),
+            Waiting::Look(looker) => self.looked(user, looker, None),
             Waiting::Control(ticket, _) => {
                 let outcome = Err(CommandError::Busy { retry_after_ms: 1000 });
                 self.out.push(Effect::Reply { ticket, outcome });

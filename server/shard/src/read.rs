@@ -70,9 +70,9 @@ impl Shard {
 
     fn answered(&mut self, ticket: Ticket, asked: Asked, answer: Answer) {
         match (asked, answer) {
-            (Asked::User(user), Answer::User { account, devices, inbox_head }) => {
+            (Asked::User(user), Answer::User { account, devices, inbox_head, presence }) => {
                 self.unread.forget(Load::User(user));
-                self.user_loaded(user, User::new(account, devices, inbox_head));
+                self.user_loaded(user, User::new(account, devices, inbox_head, presence));
             }
             (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
                 self.unread.forget(Load::Channel(id));
@@ -119,6 +119,9 @@ impl Shard {
             }
             (Asked::Relation { user, policy, request }, Answer::Relation(relation)) => {
                 self.consent(user, request, Some(says(policy, request.wants, relation)));
+            }
+            (Asked::Sight { user, policy, looker }, Answer::Relation(relation)) => {
+                self.sight_read(user, policy, looker, relation);
             }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
@@ -167,6 +170,7 @@ impl Shard {
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
             Asked::Relation { user, request, .. } => self.consent(user, request, None),
+            Asked::Sight { user, looker, .. } => self.looked(user, looker, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
             Asked::Replay { source } => {
                 self.unread.failed(Load::Replay { source }, self.now, true);

@@ -28,6 +28,7 @@ use crate::link::Link;
 use crate::memory::Memory;
 use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
+use crate::presence::{PresentUsers, WatchedUsers};
 use crate::pressure::Pressure;
 use crate::receipts::Changes;
 use crate::remote::HeldConns;
@@ -85,6 +86,10 @@ pub struct Shard {
     /// How far members have come, as far as it was not told or written.
     pub(crate) changes: Changes,
     pub(crate) typists: Typists,
+    /// What the users of this home show, and who watches them.
+    pub(crate) present: PresentUsers,
+    /// Whom the sessions of this shard watch.
+    pub(crate) watched: WatchedUsers,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
     /// The newest number of an opening.
@@ -140,6 +145,8 @@ impl Shard {
             windows: Windows::default(),
             changes: Changes::new(seed),
             typists: Typists::new(seed),
+            present: PresentUsers::new(seed, config.limits.presence_grace_ms.into()),
+            watched: WatchedUsers::new(seed, config.limits.presence_bytes_per_s),
             withdrawals: Withdrawals::default(),
             openings: 0,
             ready: false,
@@ -156,6 +163,7 @@ impl Shard {
         debug_assert!(now >= self.now);
         if self.turn == 0 {
             self.marks_at = now.after_ms(MARKS_EVERY_MS);
+            self.present.begin(now);
         }
         self.now = now;
         self.wall_ms = wall_ms;
@@ -183,7 +191,9 @@ impl Shard {
         self.look_at_changes();
         self.ask_again();
         self.replay_gaps();
+        self.look_at_presence();
         self.end_step();
+        self.show_watchers();
         self.relieve();
         self.tell_taken();
         self.evict();
@@ -205,6 +215,7 @@ impl Shard {
                 match wake {
                     Wake::Session(id) => self.look_at_session(id),
                     Wake::Tokens(id) => self.look_at_tokens(id),
+                    Wake::Presence(id) => self.watched.look_at(id),
                 }
             }
         }
@@ -240,7 +251,10 @@ impl Shard {
         let gathered = self.gathered.next_deadline(self.config.limits.gather_ms);
         let trailing = self.pipeline.next_deadline().into_iter().chain(gathered).min();
         let sessions = [self.timer.next(), crowded, lanes];
-        let deadlines = [Some(self.marks_at), draining, trailing, self.unread.next(), self.changes.next()];
+        let presence = self.present.next().into_iter().chain(self.watched.next()).min();
+        let presence = presence.map(|at| at.max(self.now));
+        let deadlines =
+            [presence, Some(self.marks_at), draining, trailing, self.unread.next(), self.changes.next()];
         deadlines.into_iter().chain(sessions).flatten().min()
     }
 
@@ -268,6 +282,8 @@ impl Shard {
     pub fn counters(&self) -> Counters {
         Counters {
             held_now: self.held.len() as u64,
+            present_now: self.present.len() as u64,
+            watches_now: self.watched.views() as u64,
             sessions_now: self.sessions.len() as u64,
             guests_now: self.guests.len() as u64,
             users_now: self.users.len() as u64,
@@ -351,6 +367,8 @@ impl Shard {
             }
             Hop::Opened { channel, user, opening, consent } => self.opened(channel, user, opening, consent),
             Hop::Offer(offer) => self.offered(&offer),
+            Hop::Watch { by, fact } => self.watched_by(by, fact),
+            Hop::Seen(seen) => self.seen(seen),
             Hop::Pressure { shard, on } => self.pressed(shard, on),
             Hop::Applied { by, through } => {
                 for (source, through) in through {
@@ -453,9 +471,10 @@ impl Shard {
     /// way to the disk stays: whoever loads it again would not find it there.
     fn evict(&mut self) {
         let (pipeline, gathered, guests, now) = (&self.pipeline, &self.gathered, &self.guests, self.now);
+        let present = &self.present;
         let bound = self.config.limits.idle_users + self.sessions.len();
         let may_go = |id, user: &User| {
-            let is_idle = user.is_idle(now) && !guests.has(id);
+            let is_idle = user.is_idle(now) && !guests.has(id) && !present.holds(id);
             is_idle && pipeline.is_stored(user.dirty) && !gathered.holds(id)
         };
         self.users.evict(bound, may_go, drop);

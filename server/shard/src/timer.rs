@@ -13,6 +13,8 @@ pub(crate) enum Wake {
     Session(SessionId),
     /// A session that has spent its tokens.
     Tokens(SessionId),
+    /// A session that was told as much of others as it may be.
+    Presence(SessionId),
 }
 
 impl Wake {
@@ -20,6 +22,7 @@ impl Wake {
     fn slot_ms(self) -> u64 {
         match self {
             Self::Session(_) => 1000,
+            Self::Presence(_) => 100,
             Self::Tokens(_) => TOKENS_SLOT_MS,
         }
     }

@@ -1,6 +1,8 @@
 //! A user at its home: the account, its devices, its inbox, its sessions.
 
-use protocol::commit::{AccountRow, DeviceRow};
+use std::sync::Arc;
+
+use protocol::commit::{AccountRow, DeviceRow, PresenceRow};
 use protocol::hello::Hello;
 use protocol::{DeviceId, InboxSeq};
 
@@ -10,6 +12,7 @@ use crate::inbox::Inbox;
 use crate::input::{Command, Tick, Ticket};
 use crate::limits::Limits;
 use crate::link::Link;
+use crate::presence::Looker;
 use crate::quotas::{Left, Quotas};
 use crate::session::SessionId;
 
@@ -28,6 +31,8 @@ pub(crate) struct User {
     pub(crate) bucket: Bucket,
     /// The same by the hour, once it has spent any of that.
     quotas: Option<Box<Quotas>>,
+    /// What is stored of its presence; most users have never set anything.
+    presence: Option<Arc<PresenceRow>>,
 }
 
 /// What waits while a user is loaded.
@@ -37,6 +42,8 @@ pub(crate) enum Waiting {
     /// Somebody wants something of the user in this channel.
     Open(Request),
     Control(Ticket, Command),
+    /// Somebody wants to see the user.
+    Look(Looker),
     /// A delivery waits in its own queue; this only asks for the load.
     Delivery,
 }
@@ -46,6 +53,7 @@ impl User {
         account: Option<AccountRow>,
         mut devices: Vec<(DeviceId, DeviceRow)>,
         head: InboxSeq,
+        presence: PresenceRow,
     ) -> Self {
         devices.shrink_to_fit();
         Self {
@@ -57,6 +65,7 @@ impl User {
             awaited: 0,
             bucket: Bucket::default(),
             quotas: None,
+            presence: Some(presence).filter(|row| *row != PresenceRow::default()).map(Arc::new),
         }
     }
 
@@ -77,9 +86,18 @@ impl User {
         self.quotas.as_ref().map_or_else(|| Left::all(limits), |quotas| quotas.left(limits, now))
     }
 
+    /// What is stored of its presence.
+    pub(crate) fn presence(&self) -> Arc<PresenceRow> {
+        self.presence.clone().unwrap_or_default()
+    }
+
+    pub(crate) fn set_presence(&mut self, row: Arc<PresenceRow>) {
+        self.presence = Some(row);
+    }
+
     pub(crate) fn device(&mut self, device: DeviceId) -> Option<&mut DeviceRow> {
         self.devices.iter_mut().find(|(id, _)| *id == device).map(|(_, row)| row)
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 152);
+const _: () = assert!(size_of::<User>() <= 160);

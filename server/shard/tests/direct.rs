@@ -5,7 +5,7 @@ mod desk;
 
 use desk::{Desk, user_answer};
 use protocol::body::message::SendText;
-use protocol::commit::Row;
+use protocol::commit::{PresenceRow, Row};
 use protocol::query::{Answer, Sent};
 use protocol::{BayId, ChannelId, CloseCode, Code, Frame, InboxSeq, Kind, SendId, Seq, Stamp, UserId};
 use shard::{ConnId, Limits};
@@ -90,7 +90,12 @@ fn nobody_sends_into_a_channel_of_others_or_to_nobody() {
     assert_eq!(desk.seen(1), ["reject 7 forbidden"]);
     desk.text(1, 10, direct(10, 99), 8, "x");
     desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 });
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0) });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        presence: PresenceRow::default(),
+    });
     assert_eq!(desk.seen(1), ["reject 8 no_such_user"]);
     desk.text(1, 10, direct(10, 20), 0, "x");
     assert_eq!(desk.seen(1), ["reject 0 limit"]);

@@ -4,7 +4,7 @@
 mod desk;
 
 use desk::{Desk, user_answer};
-use protocol::commit::Row;
+use protocol::commit::{PresenceRow, Row};
 use protocol::query::{Answer, BayState, Delivery, Query, ReadFault};
 use protocol::{BayId, ChannelId, CloseCode, InboxSeq, Seq, UserId};
 use shard::limits::{PAGES_ASKED_MAX, READ_PAUSE_MAX_MS, READ_PAUSE_MIN_MS};
@@ -172,7 +172,12 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
         row: AccountRow { created_ms: 1, ..AccountRow::default() },
     };
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command }]);
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0) });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        presence: PresenceRow::default(),
+    });
     assert_eq!(desk.replies, vec![(Ticket(1), Err(CommandError::StorageFull))]);
     assert!(desk.batches.is_empty(), "nothing is written");
     desk.turn(0, vec![Input::SpaceLow(false)]);

@@ -16,6 +16,7 @@ use crate::network::{LinkId, Reassembly};
 use crate::node::Scene;
 use crate::oracle::{Check, Oracle};
 use crate::plan::LOOK_BACK_MAX;
+use crate::presence::Views;
 use crate::receipts::{self, Shown};
 
 /// Frames written that may be sent again by a careless app.
@@ -65,6 +66,8 @@ pub struct Device {
     stored: Kept,
     /// How far others have come, as it was told.
     pub shown: BTreeMap<ChannelId, Shown>,
+    /// Who is there, as it was told.
+    pub views: Views,
     /// It will never connect again.
     pub retired: bool,
     /// The token of the last Hello or Reauth.
@@ -105,6 +108,7 @@ impl Device {
             kept: Kept::default(),
             stored: Kept::default(),
             shown: BTreeMap::new(),
+            views: Views::default(),
             retired: false,
             token: None,
             tries: 0,
@@ -163,6 +167,8 @@ impl Device {
             | Event::Mentions { request, .. }
             | Event::Said { request, .. }
             | Event::Receipts { request: Some(request), .. }
+            | Event::Presence { request: Some(request), more: false, .. }
+            | Event::OwnPresence { request: Some(request), .. }
             | Event::Done(request)
             | Event::Rejected { about: About::Request(request), .. } => self.asked.remove(request),
             _ => false,
@@ -187,6 +193,7 @@ impl Device {
         self.told.clear();
         self.checked = self.kept.base;
         self.asked.clear();
+        self.views = Views::default();
         self.reread = None;
         self.started = false;
     }
@@ -409,6 +416,7 @@ impl Device {
             Event::Receipts { channel, items, .. } => {
                 receipts::take(self.shown.entry(channel).or_default(), &items);
             }
+            Event::Presence { request: None, items, .. } => self.take_presences(items),
             Event::LoggedOut(_) => self.logged_out(scene)?,
             Event::HelloRejected(reject) => {
                 let codes = [Code::Expired, Code::Busy, Code::StorageFull].map(Code::number);

@@ -92,6 +92,7 @@ pub fn at_rest(world: &mut World) -> Check {
     }
     crate::talk::at_rest(world)?;
     crate::about::at_rest(world)?;
+    crate::presence::at_rest(world)?;
     nothing_is_held(world)?;
     world.tally.messages = world.oracle.messages();
     world.tally.pointers = world.oracle.inboxes.values().map(|inbox| inbox.pointers.len() as u64).sum();

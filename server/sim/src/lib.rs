@@ -46,6 +46,7 @@ pub mod network;
 pub mod node;
 pub mod oracle;
 pub mod plan;
+pub mod presence;
 pub mod receipts;
 mod restore;
 pub mod rng;

@@ -177,6 +177,8 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
         stalled_ms: rng.between(2000, 20_000),
         ..Limits::default()
     };
+    limits.presence_grace_ms = [0, 300, 2000, 5000][limits.heartbeat_ms as usize / 3 % 4];
+    limits.presence_bytes_per_s = [256, 1024][limits.heartbeat_ms as usize / 5 % 2];
     limits.trailing_ms = u64::from(limits.heartbeat_ms % 20);
     limits.gather_ms = [0, 20, 200, 1000][limits.heartbeat_ms as usize / 7 % 4];
     // People come and go all the time here, so that the bound is met.

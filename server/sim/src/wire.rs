@@ -168,6 +168,8 @@ impl Watch {
             Kind::MEMBERS => self.members(oracle, frame),
             Kind::CHANNELS => self.channels(oracle, frame),
             Kind::RECEIPTS => oracle.check_receipts(self.user, frame),
+            Kind::PRESENCE => crate::presence::check(frame),
+            Kind::OWN_PRESENCE => Ok(()),
             Kind::TYPING => oracle.check_typing(self.user, frame),
             Kind::NOTES => self.notes(frame),
             Kind::REJECT => self.reject(oracle, frame),

@@ -239,6 +239,10 @@ settings! {
         |config, text| config.limits.user_directs_per_h => number(text, 0, 1_000_000);
     "user_mib_per_h", "MIB", "Messages a user may have stored in an hour, and at once; 0: any number [1024]", "0 to 4095",
         |config, text| config.limits.user_mib_per_h => number(text, 0, 4095);
+    "presence_grace_ms", "MS", "Others are told that a user is gone so long after its last device [30000]", "0 to 600000",
+        |config, text| config.limits.presence_grace_ms => number(text, 0, 600_000);
+    "presence_bytes_per_s", "BYTES", "A session is told at most so much of others in a second [1024]", "256 to 1000000",
+        |config, text| config.limits.presence_bytes_per_s => number(text, 256, 1_000_000);
     "waiting_mib", "MIB", "What may wait in memory before whoever asks for more is refused [auto: half of the memory]",
         "16 to 1048576, or auto",
         |config, text| config.waiting_bytes => or_auto(text, |text| mib_usize(text, 16, 1 << 20));

@@ -66,6 +66,7 @@ mod people;
 mod polls;
 mod port;
 mod postgres;
+mod presence;
 mod proxy;
 mod pty;
 mod quic;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::commit::{DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, Prefs, decode_draft, decode_hidden};
+use protocol::commit::{
+    DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, decode_draft, decode_hidden,
+};
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
 use super::stream::Stream;
@@ -69,6 +71,7 @@ fn is_note(
     let has_value = match tag {
         key::MENTION_TAG => return Ok(Some(talk::mention(check, user, rest, value)?)),
         key::MENTION_AT_TAG => return Ok(Some(talk::mention_at(check, user, rest, value)?)),
+        PRESENCE_TAG => return Ok(Some(rest.is_empty() && PresenceRow::decode(value).is_some())),
         PREFS_TAG => Prefs::decode(value).is_some(),
         DRAFT_TAG => decode_draft(value).is_some(),
         HIDDEN_TAG => decode_hidden(value).is_some(),

@@ -3,6 +3,7 @@
 use protocol::body::list::{ChannelsV2, HistoryPageV2};
 use protocol::body::marks::{Receipts, Typing};
 use protocol::body::own::Notes;
+use protocol::body::presence::{OwnPresence, Presence};
 use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
 use protocol::body::{Body, encode, read};
@@ -59,6 +60,16 @@ impl Session {
             Kind::TYPING => {
                 if let Some(typing) = read::<Typing>(frame) {
                     self.take_typing(&typing);
+                }
+            }
+            Kind::PRESENCE => {
+                if let Some(told) = read::<Presence>(frame) {
+                    self.take_presence(id, told);
+                }
+            }
+            Kind::OWN_PRESENCE => {
+                if let Some(own) = read::<OwnPresence>(frame) {
+                    self.take_own_presence(id, own);
                 }
             }
             Kind::RECEIPTS if id == 0 => {
@@ -148,6 +159,7 @@ impl Session {
         self.catch_up_to = InboxSeq(welcome.head);
         self.clock.welcomed(self.now_ms, &welcome);
         self.state = State::CatchingUp;
+        self.begin_presence(&welcome);
         self.events.push_back(Event::Connected(welcome));
         // A server that begins below the cursor does not have what it once said was complete: it has lost a part of this
         // life without beginning another one.
@@ -249,7 +261,10 @@ impl Session {
             self.pending.release();
             self.events.push_back(Event::Reauthed);
         } else if let Some(request) = self.requests.answered(id, Kind(done.kind)) {
-            self.events.push_back(Event::Done(request));
+            // Whom to show is the session's own matter.
+            if !matches!(Kind(done.kind), Kind::WATCH | Kind::UNWATCH) {
+                self.events.push_back(Event::Done(request));
+            }
         }
     }
 
@@ -289,7 +304,10 @@ impl Session {
             let again = (reject.retry_after_ms > 0).then_some(retry_at);
             match self.requests.refused(id, again) {
                 Some(_) if again.is_some() => return,
-                Some(request) => About::Request(request),
+                Some(request) => {
+                    self.forget_look(id);
+                    About::Request(request)
+                }
                 None => About::Other(id),
             }
         };

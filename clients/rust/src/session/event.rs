@@ -5,6 +5,7 @@ use protocol::body::list::ChannelDetail;
 use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
 use protocol::body::own::{DraftItem, HiddenItem};
+use protocol::body::presence::{OwnPresence, PresenceItem};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::body::talk::Talk;
@@ -137,6 +138,23 @@ pub enum Event {
         user: UserId,
         /// Whether it does.
         types: bool,
+    },
+    /// What others show: of whom the app watches, as it changes, or what it asked for. Of whoever is named this is the newest;
+    /// what an earlier connection said holds until something else is said.
+    Presence {
+        /// The request; `None` for what comes by itself.
+        request: Option<RequestId>,
+        /// Each user once. A status that has ended is to be shown no more.
+        items: Vec<PresenceItem>,
+        /// Whether more comes of that request.
+        more: bool,
+    },
+    /// What the user shows, and its devices.
+    OwnPresence {
+        /// The request; `None` when another device has just set something.
+        request: Option<RequestId>,
+        /// All of it.
+        own: OwnPresence,
     },
     /// A request with no other answer was carried out.
     Done(RequestId),

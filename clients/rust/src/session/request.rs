@@ -71,6 +71,12 @@ impl Requests {
         Some(RequestId(id))
     }
 
+    /// What was asked in requests of this kind is asked anew.
+    pub(super) fn forget(&mut self, kind: Kind) {
+        self.waiting.retain(|asked| asked.frame.kind() != kind);
+        self.in_flight.retain(|asked| asked.frame.kind() != kind);
+    }
+
     /// The connection is gone: everything is asked again.
     pub(super) fn rewind(&mut self) {
         for frame in self.in_flight.drain(..).rev() {

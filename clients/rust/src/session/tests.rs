@@ -17,6 +17,7 @@ mod cut;
 mod marks;
 mod own;
 mod pace;
+mod presence;
 mod reread;
 mod talk;
 mod traces;

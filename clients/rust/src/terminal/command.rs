@@ -17,9 +17,11 @@ use crate::session::{Around, Content};
 mod about;
 mod account;
 mod own;
+mod presence;
 mod talk;
 
 pub(super) use about::{remark_words, said_lines};
+pub(super) use presence::own_words;
 pub(super) use talk::marks;
 
 /// At whom a command is carried out, and where.
@@ -108,6 +110,7 @@ impl Desk<'_> {
             "jump" => self.jump(rest),
             "friends" => self.friends().await,
             "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
+            "status" => self.status(rest).await,
             "privacy" => self.privacy(rest).await,
             "receipts" => self.receipts(rest).await,
             "devices" => self.devices(rest).await,

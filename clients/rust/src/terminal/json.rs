@@ -21,6 +21,7 @@ use crate::session::{RequestId, Session};
 
 mod command;
 mod event;
+mod presence;
 mod talk;
 
 #[cfg(test)]
@@ -253,6 +254,7 @@ impl<W: Write> Json<W> {
                 let channel = target.resolve(chat).await?;
                 Ok(chat.client.with_session(move |session| session.typing(channel, types)).await?)
             }
+            Command::Presence(who) => self.who(who, tag).await,
             Command::Receipts { shows } => self.show_receipts(shows, tag).await,
             Command::Quit => {
                 self.quit();

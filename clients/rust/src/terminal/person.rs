@@ -68,6 +68,7 @@ const HELP: &str = "\
   /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
   /block NAME          take nothing from a person any more; /unblock NAME ends it
   /privacy [PART WHO]  who may message, add or see you: everyone, friends or nobody
+  /status [WORD] [TEXT] what others see of you: online, away, busy or invisible, and a text
   /receipts [on|off]   whether others see what you have read, and you see it of them
   /devices             where you are logged in; /devices remove NUMBER ends one
   /signup [INVITE]     make the account of --user

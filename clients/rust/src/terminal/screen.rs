@@ -28,6 +28,7 @@ mod layout;
 mod marks;
 mod model;
 mod own;
+mod presence;
 mod take;
 mod talk;
 mod work;
@@ -226,6 +227,12 @@ impl Screen {
                 let (channel, types) = (*channel, *types);
                 // Who is gone types no more.
                 let _ = client.with_session(move |session| session.typing(channel, types)).await;
+                return;
+            }
+            Ask::Watch(users) => {
+                let users = users.clone();
+                // Who has no connection is shown them with the next one.
+                let _ = client.with_session(move |session| session.watch(&users)).await;
                 return;
             }
             Ask::Name(user) => return work.name(*user),

@@ -10,12 +10,12 @@ const target = new URL("../src/generated.ts", import.meta.url);
 // say which, so a new name has to be put here; a guess would lose bits of an id without a word.
 const IDS = new Set([
   "user", "device", "member", "members", "GetMembers.after", "GetReceipts.after", "last_sender", "sender", "mentions",
-  "forwarded_from",
+  "forwarded_from", "users",
 ]);
 const COUNTS = new Set([
   "generation", "cursor", "start", "head", "time_ms", "expires_ms", "seq", "from", "to", "after", "before", "joined",
   "read", "unread", "delivered", "at", "last_ms", "last_seq", "muted_until_ms", "next", "pivot", "thread", "through",
-  "ChannelDetail.mentions", "reply_to", "root", "newest", "target", "by", "edited",
+  "ChannelDetail.mentions", "reply_to", "root", "newest", "target", "by", "edited", "last_active_ms", "status_until_ms", "seen_ms",
 ]);
 
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());

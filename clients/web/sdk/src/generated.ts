@@ -46,6 +46,14 @@ export const Kind = {
   MENTIONS: 0x0316,
   GET_NOTES: 0x0317,
   NOTES: 0x0318,
+  WATCH: 0x0401,
+  UNWATCH: 0x0402,
+  PRESENCE: 0x0403,
+  SET_PRESENCE: 0x0404,
+  IDLE: 0x0405,
+  GET_PRESENCE: 0x0406,
+  GET_OWN_PRESENCE: 0x0407,
+  OWN_PRESENCE: 0x0408,
   REJECT: 0x0f01,
 } as const;
 
@@ -143,6 +151,22 @@ export interface ReceiptItem {
   delivered: number;
 }
 export const ReceiptItemLayout = item<ReceiptItem>(24, [["user", "id"], ["read", "count"], ["delivered", "count"]]);
+
+export interface PresenceItem {
+  user: bigint;
+  state: number;
+  lastActiveMs: number;
+  statusUntilMs: number;
+  status: string;
+}
+export const PresenceItemLayout = item<PresenceItem>(33, [["user", "id"], ["state", "u8"], ["lastActiveMs", "count"], ["statusUntilMs", "count"], ["status", "string"]]);
+
+export interface PresentDevice {
+  device: bigint;
+  state: number;
+  seenMs: number;
+}
+export const PresentDeviceLayout = item<PresentDevice>(17, [["device", "id"], ["state", "u8"], ["seenMs", "count"]]);
 
 export interface ChannelItem {
   channel: bigint;
@@ -568,6 +592,52 @@ export interface Notes {
 }
 export const Notes = root<Notes>(792, 1, 524248, 17, [["drafts", [DraftItemLayout]], ["hidden", [HiddenItemLayout]], ["more", "bool"]]);
 
+export interface Watch {
+  users: bigint[];
+}
+export const Watch = root<Watch>(1025, 1, 4064, 8, [["users", ["id"]]]);
+
+export interface Unwatch {
+  users: bigint[];
+}
+export const Unwatch = root<Unwatch>(1026, 1, 4064, 8, [["users", ["id"]]]);
+
+export interface Presence {
+  items: PresenceItem[];
+}
+export const Presence = root<Presence>(1027, 1, 524248, 8, [["items", [PresenceItemLayout]]]);
+
+export interface SetPresence {
+  shows: number;
+  statusUntilMs: number;
+  status: string;
+}
+export const SetPresence = root<SetPresence>(1028, 1, 576, 17, [["shows", "u8"], ["statusUntilMs", "count"], ["status", "string"]]);
+
+export interface Idle {
+  isIdle: boolean;
+}
+export const Idle = root<Idle>(1029, 1, 64, 1, [["isIdle", "bool"]]);
+
+export interface GetPresence {
+  users: bigint[];
+}
+export const GetPresence = root<GetPresence>(1030, 1, 864, 8, [["users", ["id"]]]);
+
+export interface GetOwnPresence {
+  device: bigint;
+}
+export const GetOwnPresence = root<GetOwnPresence>(1031, 1, 64, 8, [["device", "id"]]);
+
+export interface OwnPresence {
+  state: number;
+  shows: number;
+  statusUntilMs: number;
+  status: string;
+  devices: PresentDevice[];
+}
+export const OwnPresence = root<OwnPresence>(1032, 1, 524248, 26, [["state", "u8"], ["shows", "u8"], ["statusUntilMs", "count"], ["status", "string"], ["devices", [PresentDeviceLayout]]]);
+
 export interface Reject {
   code: number;
   retryAfterMs: number;
@@ -628,6 +698,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Reject];
+export const NEWEST = [SendTextV2, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

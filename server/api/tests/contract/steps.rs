@@ -90,6 +90,7 @@ pub const STEPS: &[Step] = &[
     step("listAbout", 200, &[("id", Kept("channel"))], &[]),
     step("listMentions", 200, &[], &[]),
     step("listReceipts", 200, &[("id", Kept("channel"))], &[]),
+    step("seePresence", 200, &[("id", Kept("friend"))], &[]),
     step("markRead", 204, &[("id", Kept("channel"))], &[]),
     step("send", 201, &[("id", Kept("channel"))], &[]),
     step("search", 200, &[("channel", Kept("channel"))], &[]),

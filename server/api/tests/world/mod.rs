@@ -79,7 +79,7 @@ impl FakeHomes {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, list, marks, read, sync};
+    use protocol::body::{encode, list, marks, presence, read, sync};
     let id = frame.header().id;
     let is_newer = frame.header().version > 1;
     match frame.kind() {
@@ -119,6 +119,13 @@ fn made_up(frame: &Frame) -> Frame {
             let get = read::<marks::GetReceipts>(frame).unwrap();
             let item = marks::ReceiptItem { user: get.after + 1, read: 1, delivered: 2 };
             encode(id, &marks::Receipts { channel: get.channel, items: vec![item], more: true })
+        }
+        Kind::GET_PRESENCE => {
+            let user = read::<presence::GetPresence>(frame).unwrap().users[0];
+            let (state, last_active_ms, status_until_ms) = (presence::STATE_OFFLINE, 7, 9);
+            let item =
+                presence::PresenceItem { user, state, last_active_ms, status_until_ms, status: "tea".into() };
+            encode(id, &presence::Presence { items: vec![item] })
         }
         Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{Complete, SendAck};
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, Batch, DeviceRow, Row};
+use protocol::commit::{AccountRow, Batch, DeviceRow, PresenceRow, Row};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Query, ReadFault};
@@ -351,6 +351,7 @@ pub fn user_answer(user: UserId, head: u64) -> Answer {
         account: Some(AccountRow { created_ms: 1, ..AccountRow::default() }),
         devices,
         inbox_head: InboxSeq(head),
+        presence: PresenceRow::default(),
     }
 }
 

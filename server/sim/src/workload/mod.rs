@@ -8,6 +8,7 @@ pub mod group;
 pub mod guest;
 pub mod marks;
 pub mod own;
+pub mod presence;
 pub mod resend;
 pub mod resume;
 pub mod send;
@@ -30,6 +31,7 @@ const OPERATIONS: [(u64, Act); 11] = [
     (guest::WEIGHT, guest::act),
     (marks::WEIGHT, marks::act),
     (own::WEIGHT, own::act),
+    (presence::WEIGHT, presence::act),
     (talk::WEIGHT, talk::act),
     (about::WEIGHT, about::act),
 ];

@@ -11,6 +11,7 @@ use protocol::body::message::{
     SendText, SetRole,
 };
 use protocol::body::own::{GetNotes, Hide, SetDraft, SetPrefs};
+use protocol::body::presence::{GetOwnPresence, GetPresence, Idle, SetPresence, Unwatch, Watch};
 use protocol::body::session::{Done, Heartbeat, Hello, Reauth, Reject};
 use protocol::body::sync::{
     CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members, SendAck,
@@ -77,6 +78,14 @@ TYPING          unauthenticated -         -         -         -         -       
 MENTIONS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_NOTES       unauthenticated page      page      page      page      page      page      page
 NOTES           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+WATCH           unauthenticated done      done      done      done      done      done      done
+UNWATCH         unauthenticated done      done      done      done      done      done      done
+PRESENCE        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+SET_PRESENCE    unauthenticated done      done      done      done      done      done      done
+IDLE            unauthenticated -         -         -         -         -         -         -
+GET_PRESENCE    unauthenticated page      page      page      page      page      page      page
+GET_OWN_PRESENCE unauthenticated page      page      page      page      page      page      page
+OWN_PRESENCE    unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 REJECT          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 ";
 
@@ -280,6 +289,14 @@ impl World {
             Kind::MARK_READ => encode(id, &MarkRead { channel, seq: 1 }),
             Kind::MARK_DELIVERED => encode(id, &MarkDelivered { channel, seq: 1 }),
             Kind::GET_RECEIPTS => encode(id, &GetReceipts { channel, after: 0, limit: 9 }),
+            Kind::WATCH => encode(id, &Watch { users: vec![member] }),
+            Kind::UNWATCH => encode(id, &Unwatch { users: vec![member] }),
+            Kind::SET_PRESENCE => {
+                encode(id, &SetPresence { shows: 0, status_until_ms: 0, status: "x".into() })
+            }
+            Kind::IDLE => encode(id, &Idle { is_idle: false }),
+            Kind::GET_PRESENCE => encode(id, &GetPresence { users: vec![member] }),
+            Kind::GET_OWN_PRESENCE => encode(id, &GetOwnPresence { device: 0 }),
             Kind::TYPING => encode(id, &Typing { channel, user: 0, expires_ms: 0, state: TYPING_GOES_ON }),
             kind => {
                 assert_eq!(kind.sent_by(), SentBy::Server, "{kind:?} has no frame here");
@@ -301,7 +318,7 @@ impl World {
         let person = self.people.get_mut(who).unwrap();
         person.device.frame(frame);
         // Whatever has no answer is followed by one that has.
-        let is_unanswered = [Kind::MARK_DELIVERED, Kind::TYPING].contains(&frame.kind());
+        let is_unanswered = [Kind::MARK_DELIVERED, Kind::TYPING, Kind::IDLE].contains(&frame.kind());
         // What the channel's home refuses is behind a heartbeat, and before what it is asked next.
         person.device.frame(&if is_unanswered {
             encode(id + 500_000, &GetMembers { channel: channel.0, after: 0, limit: 1 })
@@ -354,6 +371,8 @@ fn word(answer: &Frame) -> String {
         (Kind::ABOUT, "page"),
         (Kind::RECEIPTS, "page"),
         (Kind::NOTES, "page"),
+        (Kind::PRESENCE, "page"),
+        (Kind::OWN_PRESENCE, "page"),
     ];
     known.iter().find(|(kind, _)| is(*kind)).map_or_else(|| format!("{answer:?}"), |(_, word)| (*word).into())
 }

@@ -5,11 +5,13 @@ use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, Refusal, SendId, Seq, UserId};
 use serde_json::{Map, Value};
 
+use super::presence::Who;
 use super::talk::Said;
 use super::{Chat, Refused, Tag};
 use crate::session::{Around, ListOrder, Remark, RequestId, Session};
 
 mod own;
+mod presence;
 
 /// Messages of a history page when the program does not say.
 const HISTORY_LIMIT: u32 = 50;
@@ -35,6 +37,8 @@ pub(super) enum Command {
         target: Target,
         types: bool,
     },
+    /// Who is there.
+    Presence(Who),
     /// Whether others are shown how far the user has come.
     Receipts {
         shows: bool,
@@ -105,7 +109,7 @@ impl Target {
     }
 }
 
-async fn users(chat: &mut Chat, names: Vec<String>) -> Result<Vec<UserId>, Refused> {
+pub(super) async fn users(chat: &mut Chat, names: Vec<String>) -> Result<Vec<UserId>, Refused> {
     let mut users = Vec::with_capacity(names.len());
     for name in names {
         users.push(chat.user(&name).await?);
@@ -272,6 +276,12 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("said", &["channel", "with", "from", "through", "limit", "who"]),
     ("typing", &["to", "channel", "typing"]),
     ("show_receipts", &["on"]),
+    ("watch", &["users"]),
+    ("unwatch", &["users"]),
+    ("presence", &["users"]),
+    ("set_presence", &["shows", "status", "status_until_ms"]),
+    ("own_presence", &[]),
+    ("idle", &["on"]),
     ("quit", &[]),
 ];
 
@@ -325,6 +335,9 @@ impl Fields<'_> {
             }),
             "typing" => {
                 Command::Typing { target: self.target("to")?, types: self.truth("typing")?.unwrap_or(true) }
+            }
+            "watch" | "unwatch" | "presence" | "set_presence" | "own_presence" | "idle" => {
+                Command::Presence(self.presence(cmd)?)
             }
             "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
             "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read"

@@ -61,6 +61,8 @@ impl<W: Write> Json<W> {
                 self.tell_receipts(request, channel, items, more).await
             }
             Event::Typing { channel, user, types } => self.tell_typing(channel, user, types).await,
+            Event::Presence { request, items, more } => self.tell_presence(request, &items, more),
+            Event::OwnPresence { request, own } => self.tell_own_presence(request, &own),
             Event::Done(request) => {
                 let tag = self.requests.remove(&request).unwrap_or_default();
                 self.write(mark(json!({ "event": "done", "cmd": tag.cmd }), &tag))

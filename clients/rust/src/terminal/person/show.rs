@@ -11,7 +11,7 @@ use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::commit::{Notify, Prefs};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
-use super::super::command::{remark_words, role_word};
+use super::super::command::{own_words, remark_words, role_word};
 use super::super::input::is_terminal;
 use super::super::text::{self, apart, isolated};
 use super::Person;
@@ -53,6 +53,7 @@ impl Person {
                 | Event::Thread(_)
                 | Event::Mentions { .. }
                 | Event::Said { .. }
+                | Event::OwnPresence { request: Some(_), .. }
                 | Event::Rejected { about: About::Request(_), .. }
         ) {
             self.answers_due = self.answers_due.saturating_sub(1);
@@ -96,6 +97,7 @@ impl Person {
             Event::Thread(thread) => self.show_thread(thread).await,
             Event::Said { about, .. } => self.show_said(&about).await,
             Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
+            Event::OwnPresence { own, .. } => self.say(&own_words(&own)),
             Event::Rejected { about, reject } => self.show_rejected(about, &reject),
             Event::Untrusted { place, fault } => {
                 let (place, fault) = (apart(&place), apart(&fault));

@@ -208,6 +208,9 @@ fn list_row(buffer: &mut Buffer, pen: Pen, model: &Model, channel: ChannelId, ar
     };
     let width = u16::try_from(count.len()).unwrap_or(0).min(area.width);
     let title = model.title(channel);
+    if let Some((dot, colour)) = model.dot(channel) {
+        put(buffer, area.x, area.y, 1, dot, if is_open { style } else { pen.colour(colour) });
+    }
     let room = area.width.saturating_sub(width + 2);
     let mut used = put(buffer, area.x + 1, area.y, room, &title, style);
     let dim = if is_open { style } else { pen.dim() };

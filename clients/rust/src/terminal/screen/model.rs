@@ -80,6 +80,8 @@ pub(super) enum Ask {
         channel: ChannelId,
         types: bool,
     },
+    /// To be shown whether they are there.
+    Watch(Vec<UserId>),
     Name(UserId),
     Command {
         word: String,
@@ -190,6 +192,8 @@ pub(super) struct Model {
     pub(super) asks: VecDeque<Ask>,
     /// Conversations of which nobody knows yet when something was last said.
     pub(super) undated: VecDeque<ChannelId>,
+    /// Partners whom the person is shown, and what they show.
+    pub(super) presences: BTreeMap<UserId, u8>,
     /// Where the person types, as far as that was said.
     pub(super) typed_in: Option<ChannelId>,
 }
@@ -219,6 +223,7 @@ impl Model {
             generation: Generation(0),
             asks: VecDeque::from([Ask::Channels { after: ChannelId(0) }]),
             undated: VecDeque::new(),
+            presences: BTreeMap::new(),
             typed_in: None,
         }
     }

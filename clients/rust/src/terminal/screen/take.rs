@@ -6,7 +6,7 @@ use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
 use super::own::{is_note, preview, preview_of};
 use crate::session::{About, Content, Event, History, Message, RequestId};
-use crate::terminal::command::{Outcome, remark_words, role_word};
+use crate::terminal::command::{Outcome, own_words, remark_words, role_word};
 use crate::terminal::text::{cut, one_line};
 
 impl Model {
@@ -71,6 +71,9 @@ impl Model {
                 self.take_receipts(channel, &items, more);
             }
             Event::Typing { channel, user, types } => self.take_typing(channel, user, types),
+            Event::Presence { items, .. } => self.take_presence(&items),
+            Event::OwnPresence { request: Some(_), own } => self.say(own_words(&own)),
+            Event::OwnPresence { request: None, .. } => {}
             Event::Done(request) => {
                 self.asked.remove(&request);
             }
@@ -223,6 +226,7 @@ impl Model {
         if let (true, Some(last)) = (more, items.last()) {
             self.asks.push_back(Ask::Channels { after: ChannelId(last.channel) });
         }
+        self.watch_partners(&items);
         for item in items {
             let channel = ChannelId(item.channel);
             if let Some(user) = self.partner(channel) {

@@ -62,7 +62,12 @@ pub(super) fn event(event: &Event) -> Value {
         Event::Thread(_) | Event::Mentions { .. } | Event::Said { .. } => {
             panic!("no trace asks for them: other languages have no word for it yet")
         }
-        Event::Receipts { .. } | Event::Typing { .. } | Event::List { .. } | Event::Notes { .. } => {
+        Event::Receipts { .. }
+        | Event::Typing { .. }
+        | Event::List { .. }
+        | Event::Notes { .. }
+        | Event::Presence { .. }
+        | Event::OwnPresence { .. } => {
             panic!("in no trace yet")
         }
         Event::Untrusted { .. } => panic!("never of a session"),
