@@ -119,6 +119,8 @@ fn is_page(query: &Query) -> bool {
         | Query::Membership { .. }
         | Query::Earlier { .. }
         | Query::Relation { .. }
+        | Query::Jobs { .. }
+        | Query::Push { .. }
         | Query::Replay { .. } => false,
     }
 }

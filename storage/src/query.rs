@@ -7,6 +7,7 @@ mod inbox;
 mod joined;
 mod listing;
 mod notes;
+mod push;
 mod replay;
 pub(crate) mod stays;
 mod talk;
@@ -57,6 +58,10 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             talk::thread(view, asked, page)
         }
         Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
+        Query::Jobs { bay, after, limit } => push::jobs(view, bay, after, limit),
+        Query::Push { user, channel } => {
+            push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
+        }
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
             Ok(Answer::Replay { deliveries, through })
@@ -79,6 +84,8 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Listing { .. }
         | Query::Notes { .. }
         | Query::Around { .. }
+        | Query::Jobs { .. }
+        | Query::Push { .. }
         | Query::Replay { .. } => false,
     }
 }
@@ -95,7 +102,7 @@ fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
     let account = view.account(user)?;
     let devices = view.devices(user)?;
     let inbox_head: InboxSeq = view.inbox_head(user)?;
-    Ok(Answer::User { account, devices, inbox_head })
+    Ok(Answer::User { account, devices, inbox_head, push: push::of_user(view, user)? })
 }
 
 fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {

@@ -431,7 +431,7 @@ fn a_migration_that_is_killed_begins_again() {
         child.kill().unwrap();
         child.wait().unwrap();
         let marker = fs::read_to_string(dir.path().join("MARU")).unwrap();
-        if marker.starts_with("maru data, format 3\n") {
+        if marker.starts_with("maru data, format 4\n") {
             break;
         }
         // Until the switch it is a directory of format 1, with all its stores in their places.

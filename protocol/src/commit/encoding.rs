@@ -14,7 +14,9 @@ use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row};
+use super::{
+    AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, Relation, Row, push,
+};
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
 use crate::partition::BAYS;
@@ -49,6 +51,9 @@ mod tag {
     pub(super) const THREAD: u8 = 21;
     pub(super) const MENTION: u8 = 22;
     pub(super) const NOTE: u8 = 24;
+    pub(super) const SUBSCRIPTION: u8 = 45;
+    pub(super) const SUBSCRIPTION_GONE: u8 = 46;
+    pub(super) const JOB: u8 = 47;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -177,6 +182,9 @@ impl Row {
             Self::Thread { .. } => tag::THREAD,
             Self::Mention { .. } => tag::MENTION,
             Self::Note { .. } => tag::NOTE,
+            Self::Subscription { .. } => tag::SUBSCRIPTION,
+            Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
+            Self::Job { .. } => tag::JOB,
         }
     }
 
@@ -237,6 +245,9 @@ impl Row {
                 put_pointers(entries, out);
             }
             Self::Thread { .. } | Self::Mention { .. } => self.encode_talk(out),
+            Self::Subscription { .. } | Self::SubscriptionGone { .. } | Self::Job { .. } => {
+                push::encode(self, out);
+            }
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -297,6 +308,9 @@ impl Row {
             tag::THREAD => fields.thread(),
             tag::MENTION => fields.mention(),
             tag::NOTE => Note::row(fields),
+            tag::SUBSCRIPTION => push::subscription(fields),
+            tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
+            tag::JOB => push::job(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

@@ -52,6 +52,7 @@ mod people;
 mod pipeline;
 mod position;
 mod pressure;
+mod push;
 mod quotas;
 mod read;
 mod receipts;
@@ -71,7 +72,7 @@ mod user;
 mod window;
 
 pub use effect::{Effect, Fault};
-pub use input::{Command, CommandError, ConnId, GuestId, Input, Tick, Ticket};
+pub use input::{Command, CommandError, ConnId, GuestId, Input, PushOutcome, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use quotas::Left;
@@ -136,6 +137,12 @@ pub struct Counters {
     pub reads_resting_now: u64,
     /// States that cannot happen and did: faults of ours.
     pub impossible: u64,
+    /// Messages of which a user is to be told by push.
+    pub push_jobs: u64,
+    /// Jobs of push that gave way to newer ones, because a user had its full number.
+    pub push_jobs_dropped: u64,
+    /// Jobs of push that ended because the user had read the message.
+    pub push_jobs_withdrawn: u64,
     /// Sessions now, guests included.
     pub sessions_now: u64,
     /// Requests that came without a connection.

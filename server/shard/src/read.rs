@@ -69,9 +69,9 @@ impl Shard {
 
     fn answered(&mut self, ticket: Ticket, asked: Asked, answer: Answer) {
         match (asked, answer) {
-            (Asked::User(user), Answer::User { account, devices, inbox_head }) => {
+            (Asked::User(user), Answer::User { account, devices, inbox_head, push }) => {
                 self.unread.forget(Load::User(user));
-                self.user_loaded(user, User::new(account, devices, inbox_head));
+                self.user_loaded(user, User::new(account, devices, inbox_head, push));
             }
             (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
                 self.unread.forget(Load::Channel(id));

@@ -205,6 +205,7 @@ impl Shard {
                 match wake {
                     Wake::Session(id) => self.look_at_session(id),
                     Wake::Tokens(id) => self.look_at_tokens(id),
+                    Wake::Untaken(user) => self.look_at_untaken(user),
                 }
             }
         }
@@ -393,6 +394,7 @@ impl Shard {
             After::Hop(hop) => self.hop(hop),
             After::Channel => self.channels.may_be_idle(),
             After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
+            After::Push(user, channel) => self.out.push(Effect::Push { user, channel }),
         }
     }
 

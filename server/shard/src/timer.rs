@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::UserId;
+
 use crate::input::Tick;
 use crate::limits::TOKENS_SLOT_MS;
 use crate::session::SessionId;
@@ -13,13 +15,15 @@ pub(crate) enum Wake {
     Session(SessionId),
     /// A session that has spent its tokens.
     Tokens(SessionId),
+    /// A user whose live devices were offered messages and may not have taken them.
+    Untaken(UserId),
 }
 
 impl Wake {
     /// A second for what is measured in seconds, less for what is measured in milliseconds.
     fn slot_ms(self) -> u64 {
         match self {
-            Self::Session(_) => 1000,
+            Self::Session(_) | Self::Untaken(_) => 1000,
             Self::Tokens(_) => TOKENS_SLOT_MS,
         }
     }

@@ -2,6 +2,7 @@
 
 use protocol::commit::{AccountRow, DeviceRow};
 use protocol::hello::Hello;
+use protocol::query::PushRows;
 use protocol::{DeviceId, InboxSeq};
 
 use crate::admit::Bucket;
@@ -10,6 +11,7 @@ use crate::inbox::Inbox;
 use crate::input::{Command, Tick, Ticket};
 use crate::limits::Limits;
 use crate::link::Link;
+use crate::push::Push;
 use crate::quotas::{Left, Quotas};
 use crate::session::SessionId;
 
@@ -24,6 +26,8 @@ pub(crate) struct User {
     pub(crate) dirty: u64,
     /// Deliveries for it in spans that wait: it stays in memory until they are applied.
     pub(crate) awaited: usize,
+    /// Whom push tells, and of what; of most users nobody.
+    pub(crate) push: Option<Box<Push>>,
     /// What all its devices may still spend.
     pub(crate) bucket: Bucket,
     /// The same by the hour, once it has spent any of that.
@@ -46,6 +50,7 @@ impl User {
         account: Option<AccountRow>,
         mut devices: Vec<(DeviceId, DeviceRow)>,
         head: InboxSeq,
+        push: PushRows,
     ) -> Self {
         devices.shrink_to_fit();
         Self {
@@ -55,6 +60,7 @@ impl User {
             sessions: Vec::new(),
             dirty: 0,
             awaited: 0,
+            push: Push::new(push),
             bucket: Bucket::default(),
             quotas: None,
         }
@@ -64,6 +70,7 @@ impl User {
     pub(crate) fn is_idle(&self, now: Tick) -> bool {
         self.sessions.is_empty()
             && self.awaited == 0
+            && self.push.as_ref().is_none_or(|push| !push.is_waiting())
             && self.bucket.is_full(now)
             && self.quotas.as_ref().is_none_or(|quotas| quotas.are_full(now))
     }
@@ -82,4 +89,4 @@ impl User {
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 152);
+const _: () = assert!(size_of::<User>() <= 160);
