@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod notify;
 pub mod owner;
 pub mod plane;
+mod push;
 pub mod reader;
 pub mod search;
 pub mod serve;

@@ -77,7 +77,7 @@ pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
-    LiveUser, Pending, Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel,
+    LiveUser, Pending, PushRefusal, Route, Subscribe, Subscription, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel,
     Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};

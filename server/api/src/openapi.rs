@@ -19,6 +19,7 @@ mod look;
 mod operation;
 mod operators;
 mod people;
+mod push;
 pub(crate) mod problems;
 mod schema;
 mod search;
@@ -43,11 +44,12 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 16] {
+fn sections() -> [Section; 17] {
     [
         accounts::section(),
         tokens::section(),
         devices::section(),
+        push::section(),
         people::section(),
         consent::section(),
         second_factor::section(),
