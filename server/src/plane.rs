@@ -210,7 +210,10 @@ impl DataPlane {
     }
 
     /// Reads the store for an operator, on a thread of its own: no shard waits for that.
-    pub(crate) fn read(&self, query: Query) -> impl Future<Output = Result<Answer, HomeError>> + Send + use<> {
+    pub(crate) fn read(
+        &self,
+        query: Query,
+    ) -> impl Future<Output = Result<Answer, HomeError>> + Send + use<> {
         let data = self.data.clone();
         async move {
             let read = tokio::task::spawn_blocking(move || data.read(&query, Tier::Any)).await;

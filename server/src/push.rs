@@ -38,12 +38,13 @@ pub(crate) fn start(
 ) -> Result<Outbox, String> {
     let contact = config.push_contact.as_deref().unwrap_or("mailto:nobody@localhost");
     let vapid = match config.store {
-        StoreKind::Rocks => Vapid::open(&config.data, contact)?,
+        StoreKind::Rocks => Vapid::open(&config.data, contact, api::is_on_volume_of_group)?,
         StoreKind::Memory => Vapid::passing(contact)?,
     };
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let builder = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+    let builder =
+        rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let tls = builder.with_root_certificates(roots).with_no_client_auth();
     let reach = Arc::new(Reach { plane: plane.clone(), accounts });
@@ -113,7 +114,9 @@ impl Homes for Reach {
     fn ended(&self, (user, channel): JobId, seq: Seq, count: u32, outcome: Outcome) -> Pending<'_, ()> {
         let outcome = match outcome {
             Outcome::Done => PushOutcome::Done { count },
-            Outcome::Retry { at_ms, targets, has_failed } => PushOutcome::Retry { at_ms, targets, has_failed },
+            Outcome::Retry { at_ms, targets, has_failed } => {
+                PushOutcome::Retry { at_ms, targets, has_failed }
+            }
             Outcome::Park => PushOutcome::Park,
         };
         Box::pin(self.tell(Command::Pushed { user, channel, seq, outcome }))
@@ -130,16 +133,21 @@ pub(crate) fn read(outbox: &Outbox, wish: Subscribe, now_ms: u64) -> Result<Subs
     Endpoint::parse(&wish.endpoint, outbox.allowed()).map_err(|words| field("endpoint", words))?;
     let zone = &wish.zone;
     if zone.len() > ZONE_BYTES_MAX || !quiet::is_zone(zone) {
-        return Err(field("zone", "is no IANA time zone that this server knows; expected one as Asia/Seoul".into()));
+        return Err(field(
+            "zone",
+            "is no IANA time zone that this server knows; expected one as Asia/Seoul".into(),
+        ));
     }
     let (key, secret) = match wish.provider {
         Provider::WebPush => {
-            let (p256dh, auth) =
-                wish.keys.ok_or_else(|| field("p256dh", "is missing; Web Push has `p256dh` and `auth`".into()))?;
+            let (p256dh, auth) = wish
+                .keys
+                .ok_or_else(|| field("p256dh", "is missing; Web Push has `p256dh` and `auth`".into()))?;
             webpush::read_keys(&p256dh, &auth).map_err(|(name, words)| field(name, words))?
         }
         Provider::Webhook => {
-            let secret = wish.secret.ok_or_else(|| field("secret", "is missing; a webhook has a secret".into()))?;
+            let secret =
+                wish.secret.ok_or_else(|| field("secret", "is missing; a webhook has a secret".into()))?;
             (Vec::new(), webhook::read_secret(&secret).map_err(|words| field("secret", words))?)
         }
     };

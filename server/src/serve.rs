@@ -117,7 +117,8 @@ fn live(
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
     }
     if let Some(told) = node.take_told() {
-        plane = plane.clone().with_push(crate::push::start(runtime, config, (&plane, accounts.clone()), told)?);
+        plane =
+            plane.clone().with_push(crate::push::start(runtime, config, (&plane, accounts.clone()), told)?);
     }
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;

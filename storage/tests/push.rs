@@ -25,7 +25,8 @@ fn job(user: UserId, channel: ChannelId, seq: u64) -> Row {
 }
 
 fn subscription(user: UserId) -> Row {
-    let row = SubscriptionRow { created_ms: 7, endpoint: "https://push.example/1".into(), ..Default::default() };
+    let row =
+        SubscriptionRow { created_ms: 7, endpoint: "https://push.example/1".into(), ..Default::default() };
     Row::Subscription { user, device: DEVICE, provider: Provider::WebPush, row }
 }
 
@@ -65,7 +66,9 @@ fn jobs_of_a_bay_come_in_pages(mut world: World) {
     world.commit(bay, rows.chain(users.iter().map(|user| subscription(*user))).collect());
     let (mut after, mut found) = (None, Vec::new());
     loop {
-        let Answer::Jobs { items, more } = world.read(&Query::Jobs { bay, after, limit: 4 }) else { panic!() };
+        let Answer::Jobs { items, more } = world.read(&Query::Jobs { bay, after, limit: 4 }) else {
+            panic!()
+        };
         assert!(items.len() <= 4 && (items.len() == 4 || !more));
         found.extend(items.iter().map(|(user, channel, _)| (*user, *channel)));
         after = found.last().copied();

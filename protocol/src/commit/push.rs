@@ -197,9 +197,7 @@ impl JobRow {
         out.push(VERSION);
         out.extend_from_slice(&self.seq.0.to_le_bytes());
         out.extend_from_slice(&self.count.to_le_bytes());
-        out.push(
-            if self.is_mentioned { MENTIONED } else { 0 } | if self.is_parked { PARKED } else { 0 },
-        );
+        out.push(if self.is_mentioned { MENTIONED } else { 0 } | if self.is_parked { PARKED } else { 0 });
         out.extend_from_slice(&self.since_ms.to_le_bytes());
         out.extend_from_slice(&self.retry_at_ms.to_le_bytes());
         out.extend_from_slice(&self.attempts.to_le_bytes());

@@ -101,7 +101,10 @@ impl Endpoint {
 
 fn is_local_name(host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    host == "localhost" || host.ends_with(".localhost") || host.ends_with(".internal") || host.ends_with(".local")
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.ends_with(".internal")
+        || host.ends_with(".local")
 }
 
 /// Whether an address is not one of the public Internet (IANA special-purpose registries).

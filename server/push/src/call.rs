@@ -77,7 +77,8 @@ where
         let (head, body) = answer.into_parts();
         // Only words for the operator; an answer that is too long or breaks off says no less by its status.
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        let words = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
+        let words =
+            body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
         Ok(read(head.status.as_u16(), &head.headers, &words))
     };
     tokio::pin!(answer);

@@ -27,7 +27,9 @@ pub fn payload(
     let sender = around.sender.as_deref().filter(|_| preview != Preview::Nothing);
     let group = Some(&*facts.name).filter(|name| preview != Preview::Nothing && !name.is_empty());
     let title = match (sender, group) {
-        (Some(sender), Some(group)) => format!("{} · {}", short(group, NAME_CHARS_MAX), short(sender, NAME_CHARS_MAX)),
+        (Some(sender), Some(group)) => {
+            format!("{} · {}", short(group, NAME_CHARS_MAX), short(sender, NAME_CHARS_MAX))
+        }
         (Some(name), None) | (None, Some(name)) => short(name, NAME_CHARS_MAX),
         (None, None) => "Maru".into(),
     };
@@ -67,7 +69,9 @@ fn words(language: Language, job: &JobRow) -> String {
 
 /// The first characters, without any that would move what stands around them.
 fn short(text: &str, chars: usize) -> String {
-    let is_shown = |c: &char| !c.is_control() && !('\u{202a}'..='\u{202e}').contains(c) && !('\u{2066}'..='\u{2069}').contains(c);
+    let is_shown = |c: &char| {
+        !c.is_control() && !('\u{202a}'..='\u{202e}').contains(c) && !('\u{2066}'..='\u{2069}').contains(c)
+    };
     let mut shown: String = text.chars().filter(is_shown).take(chars).collect();
     if text.chars().filter(is_shown).nth(chars).is_some() {
         shown.push('…');

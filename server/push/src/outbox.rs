@@ -49,7 +49,12 @@ pub enum Outcome {
 /// The homes and the store, as far as push needs them.
 pub trait Homes: Send + Sync + 'static {
     /// Jobs of a bay, and whether more follow.
-    fn jobs(&self, bay: BayId, after: Option<JobId>, limit: u32) -> Pending<'_, (Vec<(UserId, ChannelId, JobRow)>, bool)>;
+    fn jobs(
+        &self,
+        bay: BayId,
+        after: Option<JobId>,
+        limit: u32,
+    ) -> Pending<'_, (Vec<(UserId, ChannelId, JobRow)>, bool)>;
     /// All that a push is made of.
     fn facts(&self, job: JobId) -> Pending<'_, PushFacts>;
     /// What stands around a message of this sender for this user.

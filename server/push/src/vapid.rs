@@ -24,17 +24,19 @@ pub struct Vapid {
 }
 
 impl Vapid {
-    /// The key of this data directory; the first time one is made.
+    /// The key of this data directory; the first time one is made. `may_group` says whether its group may read it.
     ///
     /// # Errors
     /// Words for the operator: which file, what was found, what was expected.
-    pub fn open(data: &Path, subject: &str) -> Result<Self, String> {
+    pub fn open(data: &Path, subject: &str, may_group: impl Fn(&Path, u32) -> bool) -> Result<Self, String> {
         let path = data.join(VAPID_FILE);
         let io = |error: std::io::Error| format!("{}: {error}", path.display());
         let bytes = match OpenOptions::new().read(true).open(&path) {
             Ok(mut file) => {
-                let mode = file.metadata().map_err(io)?.mode() & 0o777;
-                if mode & 0o077 != 0 {
+                let meta = file.metadata().map_err(io)?;
+                let mode = meta.mode() & 0o777;
+                let allowed = if may_group(&path, meta.gid()) { 0o660 } else { 0o600 };
+                if mode & !allowed & 0o077 != 0 {
                     return Err(format!(
                         "{} has mode {mode:o}; must be 600: others must not read it",
                         path.display()
@@ -68,7 +70,8 @@ impl Vapid {
     }
 
     fn of(bytes: &[u8], subject: &str) -> Option<Self> {
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes, &SystemRandom::new()).ok()?;
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, bytes, &SystemRandom::new()).ok()?;
         Some(Self { key, subject: subject.to_owned() })
     }
 
@@ -104,16 +107,16 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Vapid::open(dir.path(), "mailto:ops@example.com").unwrap();
+        let first = Vapid::open(dir.path(), "mailto:ops@example.com", |_, _| false).unwrap();
         let path = dir.path().join(VAPID_FILE);
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let again = Vapid::open(dir.path(), "mailto:ops@example.com").unwrap();
+        let again = Vapid::open(dir.path(), "mailto:ops@example.com", |_, _| false).unwrap();
         assert_eq!(first.public_key(), again.public_key());
         assert_eq!(BASE64.decode(first.public_key()).unwrap().len(), 65);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(Vapid::open(dir.path(), "x").unwrap_err().contains("must be 600"));
+        assert!(Vapid::open(dir.path(), "x", |_, _| false).unwrap_err().contains("must be 600"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(&path, "no key").unwrap();
-        assert!(Vapid::open(dir.path(), "x").unwrap_err().contains("PKCS#8"));
+        assert!(Vapid::open(dir.path(), "x", |_, _| false).unwrap_err().contains("PKCS#8"));
     }
 }

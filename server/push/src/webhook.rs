@@ -49,9 +49,12 @@ mod tests {
         let secret = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let row = SubscriptionRow { secret, ..SubscriptionRow::default() };
         let call = call(&row, "msg_p5jXN8AQM9LWM0D4loKWxJek", br#"{"test": 2432232314}"#, 1_614_265_330_000);
-        let value = |name| call.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        let value =
+            |name| call.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
         assert_eq!(value("webhook-timestamp"), Some("1614265330"));
         assert_eq!(value("webhook-signature"), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
-        assert!(read_secret("whsec_short").is_err() && read_secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_err());
+        assert!(
+            read_secret("whsec_short").is_err() && read_secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_err()
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! All that a shard asks for, besides the hops that wait in [`crate::Shard::poll_hop`].
 
 use bytes::Bytes;
-use protocol::{ChannelId, CloseCode, UserId};
 use protocol::commit::Batch;
 use protocol::query::{Query, ReadFault};
+use protocol::{ChannelId, CloseCode, UserId};
 
 use crate::input::{CommandError, ConnId, GuestId, Ticket};
 

@@ -165,12 +165,8 @@ fn begins(since: Tick, gather_ms: u64) -> Tick {
 }
 
 fn empty(seed: Seeded) -> VecDeque<OfBay> {
-    let of_bay = |bay| OfBay {
-        bay,
-        runs: IdMap::with_hasher(seed),
-        lists: Vec::new(),
-        jobs: BTreeMap::new(),
-    };
+    let of_bay =
+        |bay| OfBay { bay, runs: IdMap::with_hasher(seed), lists: Vec::new(), jobs: BTreeMap::new() };
     BayId::all().map(of_bay).collect()
 }
 

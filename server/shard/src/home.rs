@@ -11,8 +11,8 @@ use protocol::body::{self, Body, Checked, CheckedFrame};
 use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::{
-    BayId, ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy, Seq,
-    UserId,
+    BayId, ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy,
+    Seq, UserId,
 };
 
 use crate::invariant::impossible;

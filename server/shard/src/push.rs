@@ -151,7 +151,13 @@ impl Push {
 
 impl Shard {
     /// A message has got its place in an inbox. If nobody is there to take it, a job leaves with the pointer.
-    pub(crate) fn push_delivery(&mut self, id: UserId, at: InboxSeq, delivery: &Delivery, is_mentioned: bool) {
+    pub(crate) fn push_delivery(
+        &mut self,
+        id: UserId,
+        at: InboxSeq,
+        delivery: &Delivery,
+        is_mentioned: bool,
+    ) {
         let now = self.now;
         let Some(user) = self.users.get_mut(&id) else { return };
         let is_live = !user.sessions.is_empty();

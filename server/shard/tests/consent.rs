@@ -152,7 +152,12 @@ fn relations_are_rows_of_whoever_said_them() {
     assert_eq!(desk.run(), [gone]);
     let stranger = Command::Relate { user: UserId(B + 1000), other: UserId(A), relation: BLOCKED };
     desk.turn(0, vec![Input::Control { ticket: Ticket(9), command: stranger }]);
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: protocol::InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: protocol::InboxSeq(0),
+        push: Default::default(),
+    });
     assert_eq!(desk.replies.last(), Some(&(Ticket(9), Err(CommandError::NoSuchUser))));
 }
 

@@ -36,7 +36,12 @@ fn with_devices(n: u64) -> Desk {
 fn load(desk: &mut Desk, n: u64, not_before_ms: u64) {
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command: remove(4711) }]);
     let account = Some(AccountRow { created_ms: 1, not_before_ms, ..AccountRow::default() });
-    desk.answer(Answer::User { account, devices: desk::devices(n), inbox_head: InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account,
+        devices: desk::devices(n),
+        inbox_head: InboxSeq(0),
+        push: Default::default(),
+    });
     desk.run();
 }
 
@@ -213,7 +218,12 @@ fn commands_that_cannot_be_carried_out_say_why() {
     // The read that failed rests for a while.
     desk.pass(1000);
     desk.turn(0, vec![Input::Control { ticket: Ticket(2), command: add(1, []) }]);
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        push: Default::default(),
+    });
     assert_eq!(desk.replies.pop(), Some((Ticket(2), Err(CommandError::NoSuchUser))));
     assert_eq!(desk.command(log_out_all(1, None)), Err(CommandError::NoSuchUser));
     let mut two = Desk::new(2);

@@ -90,7 +90,12 @@ fn nobody_sends_into_a_channel_of_others_or_to_nobody() {
     assert_eq!(desk.seen(1), ["reject 7 forbidden"]);
     desk.text(1, 10, direct(10, 99), 8, "x");
     desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 });
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        push: Default::default(),
+    });
     assert_eq!(desk.seen(1), ["reject 8 no_such_user"]);
     desk.text(1, 10, direct(10, 20), 0, "x");
     assert_eq!(desk.seen(1), ["reject 0 limit"]);

@@ -338,11 +338,21 @@ fn a_guest_keeps_its_user_in_memory() {
 fn an_account_that_the_core_does_not_know_is_said_so() {
     let mut desk = Desk::new(1);
     desk.guest(7, 10, 1, 9, &newest(direct(10, 20)));
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        push: Default::default(),
+    });
     assert_eq!(desk.answer_of(7), ["reject 9 no_such_user"]);
     let account = Some(AccountRow { created_ms: 1, ..AccountRow::default() });
     desk.guest(8, 30, 1, 9, &newest(direct(10, 30)));
-    desk.answer(Answer::User { account, devices: Vec::new(), inbox_head: InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        push: Default::default(),
+    });
     assert_eq!(desk.answer_of(8), ["reject 9 unauthenticated"]);
     is_over(&desk);
 }

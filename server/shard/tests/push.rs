@@ -22,7 +22,8 @@ fn direct() -> ChannelId {
 }
 
 fn subscribe(target: Target) -> Command {
-    let row = SubscriptionRow { created_ms: 7, endpoint: "https://push.example/1".into(), ..Default::default() };
+    let row =
+        SubscriptionRow { created_ms: 7, endpoint: "https://push.example/1".into(), ..Default::default() };
     Command::Subscribe { user: UserId(B), target, row: Box::new(row) }
 }
 
@@ -174,7 +175,11 @@ fn a_job_that_fails_waits_and_is_parked_in_the_end() {
     }
     let after = sends(&mut desk, 2);
     let job = after[0].1.as_ref().unwrap();
-    assert_eq!((job.is_parked, job.attempts, job.targets.len()), (false, 0, 0), "a newer message tries again");
+    assert_eq!(
+        (job.is_parked, job.attempts, job.targets.len()),
+        (false, 0, 0),
+        "a newer message tries again"
+    );
     desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
     desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
 }

@@ -172,7 +172,12 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
         row: AccountRow { created_ms: 1, ..AccountRow::default() },
     };
     desk.turn(0, vec![Input::Control { ticket: Ticket(1), command }]);
-    desk.answer(Answer::User { account: None, devices: Vec::new(), inbox_head: InboxSeq(0), push: Default::default() });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        push: Default::default(),
+    });
     assert_eq!(desk.replies, vec![(Ticket(1), Err(CommandError::StorageFull))]);
     assert!(desk.batches.is_empty(), "nothing is written");
     desk.turn(0, vec![Input::SpaceLow(false)]);

@@ -65,6 +65,7 @@ mod port;
 mod postgres;
 mod proxy;
 mod pty;
+mod push;
 mod quic;
 mod raw;
 mod receipts;

@@ -15,8 +15,10 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
     while let Some((key, value)) = rows.take()? {
         if let Some(((user, channel), job)) = key::read_job(&key).zip(JobRow::decode(&value)) {
             if check.view.message(channel, job.seq)?.is_none() {
-                let what =
-                    format!("user {user} is to be told of message {} of {channel}, which is not there", job.seq);
+                let what = format!(
+                    "user {user} is to be told of message {} of {channel}, which is not there",
+                    job.seq
+                );
                 check.report(Severity::Lost, bay, what);
             }
         } else if key::read_subscription(&key).is_none() || SubscriptionRow::decode(&value).is_none() {

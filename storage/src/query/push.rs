@@ -13,9 +13,8 @@ use crate::view::{View, damaged};
 
 /// What the user's home keeps in memory. Jobs are read only of who has a subscription: nobody else has any to see.
 pub(super) fn of_user(view: &View<'_>, user: UserId) -> Found<PushRows> {
-    let named = |(device, provider, row): (DeviceId, Provider, SubscriptionRow)| {
-        ((device, provider), row.created_ms)
-    };
+    let named =
+        |(device, provider, row): (DeviceId, Provider, SubscriptionRow)| ((device, provider), row.created_ms);
     let subscriptions: Vec<_> = subscriptions(view, user)?.into_iter().map(named).collect();
     let jobs = if subscriptions.is_empty() { Vec::new() } else { jobs_of(view, user)? };
     Ok(PushRows { subscriptions, jobs })

@@ -23,7 +23,8 @@ pub(super) fn section() -> Section {
 }
 
 fn key() -> Operation {
-    let key = said(letters("A-Za-z0-9_-", 87, 87), "The `applicationServerKey`: an uncompressed point of P-256.");
+    let key =
+        said(letters("A-Za-z0-9_-", 87, 87), "The `applicationServerKey`: an uncompressed point of P-256.");
     Operation::new("GET", "/v1/push/key", "pushKey", "The key that a browser subscribes with")
         .bearer()
         .gives(200, "The server's public key (VAPID, RFC 8292).", object(vec![("key", key)], Vec::new()))
@@ -43,7 +44,13 @@ fn all() -> Operation {
         vec![
             ("device", id()),
             ("provider", provider()),
-            ("host", said(text(1, PUSH_ENDPOINT_BYTES_MAX), "The endpoint as far as its host: who knows more may push.")),
+            (
+                "host",
+                said(
+                    text(1, PUSH_ENDPOINT_BYTES_MAX),
+                    "The endpoint as far as its host: who knows more may push.",
+                ),
+            ),
             ("preview", said(letters("a-z", 4, 6), "`none`, `sender` or `text`.")),
             ("language", said(letters("a-z", 2, 2), "`en` or `ko`.")),
             ("quiet_from", minute()),
@@ -54,14 +61,19 @@ fn all() -> Operation {
         ],
         Vec::new(),
     );
-    Operation::new("GET", "/v1/push/subscriptions", "listPushSubscriptions", "List one's subscriptions for push")
-        .bearer()
-        .gives(
-            200,
-            "All of them.",
-            object(vec![("subscriptions", list(item, PUSH_SUBSCRIPTIONS_MAX))], Vec::new()),
-        )
-        .refuses(&["not_found"])
+    Operation::new(
+        "GET",
+        "/v1/push/subscriptions",
+        "listPushSubscriptions",
+        "List one's subscriptions for push",
+    )
+    .bearer()
+    .gives(
+        200,
+        "All of them.",
+        object(vec![("subscriptions", list(item, PUSH_SUBSCRIPTIONS_MAX))], Vec::new()),
+    )
+    .refuses(&["not_found"])
 }
 
 fn subscribe() -> Operation {
@@ -131,13 +143,18 @@ fn test() -> Operation {
         ],
         Vec::new(),
     );
-    Operation::new("POST", "/v1/admin/push/test/{id}", "testPush", "Send a test to every subscription of a user")
-        .operator("users")
-        .in_path("id", id(), "7310442183966793728")
-        .gives(
-            200,
-            "What each provider answered.",
-            object(vec![("answers", list(answer, PUSH_SUBSCRIPTIONS_MAX))], Vec::new()),
-        )
-        .refuses(&["not_found"])
+    Operation::new(
+        "POST",
+        "/v1/admin/push/test/{id}",
+        "testPush",
+        "Send a test to every subscription of a user",
+    )
+    .operator("users")
+    .in_path("id", id(), "7310442183966793728")
+    .gives(
+        200,
+        "What each provider answered.",
+        object(vec![("answers", list(answer, PUSH_SUBSCRIPTIONS_MAX))], Vec::new()),
+    )
+    .refuses(&["not_found"])
 }
