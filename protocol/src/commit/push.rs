@@ -6,7 +6,7 @@
 //! row tag 47 = user u64 | channel u128 | the value below, or nothing: a job, or its end
 //! subscription v1 = 1 | created_ms u64 | preview u8 | language u8 | quiet from u16, until u16 (minutes of the day; equal: none)
 //!                   | len u8, zone | len u8, key | len u8, secret | endpoint, UTF-8, to the end
-//! job          v1 = 1 | seq u64 | count u32 | 1 mentioned, 2 parked, or both u8 | since_ms u64 | retry_at_ms u64
+//! job          v1 = 1 | seq u64 | count u32 | 1 mentioned, 2 parked, or both u8 | time_ms u64 | retry_at_ms u64
 //!                   | attempts u16 | (device u64 | provider u8) of whom it is still for; none for all
 //! ```
 
@@ -126,8 +126,8 @@ pub struct JobRow {
     pub is_mentioned: bool,
     /// Tried too often: an operator looks at it, and a newer message tries again.
     pub is_parked: bool,
-    /// Time of the oldest of them, milliseconds since the Unix epoch.
-    pub since_ms: u64,
+    /// Time of the newest of them, milliseconds since the Unix epoch.
+    pub time_ms: u64,
     /// Not before then, milliseconds since the Unix epoch.
     pub retry_at_ms: u64,
     /// How often it failed.
@@ -198,7 +198,7 @@ impl JobRow {
         out.extend_from_slice(&self.seq.0.to_le_bytes());
         out.extend_from_slice(&self.count.to_le_bytes());
         out.push(if self.is_mentioned { MENTIONED } else { 0 } | if self.is_parked { PARKED } else { 0 });
-        out.extend_from_slice(&self.since_ms.to_le_bytes());
+        out.extend_from_slice(&self.time_ms.to_le_bytes());
         out.extend_from_slice(&self.retry_at_ms.to_le_bytes());
         out.extend_from_slice(&self.attempts.to_le_bytes());
         for (device, provider) in &self.targets {
@@ -221,7 +221,7 @@ impl JobRow {
             return None;
         }
         let (seq, count, bits) = (Seq(fields.u64()?), fields.u32()?, fields.u8()?);
-        let (since_ms, retry_at_ms, attempts) = (fields.u64()?, fields.u64()?, fields.u16()?);
+        let (time_ms, retry_at_ms, attempts) = (fields.u64()?, fields.u64()?, fields.u16()?);
         let mut targets = Vec::with_capacity(fields.0.len() / TARGET_BYTES);
         while !fields.0.is_empty() {
             targets.push((DeviceId(fields.u64()?), Provider::from_number(fields.u8()?)?));
@@ -232,7 +232,7 @@ impl JobRow {
             count,
             is_mentioned: bits & MENTIONED != 0,
             is_parked: bits & PARKED != 0,
-            since_ms,
+            time_ms,
             retry_at_ms,
             attempts,
             targets,
@@ -312,7 +312,7 @@ mod tests {
             seq: Seq(9),
             count: 3,
             is_mentioned: true,
-            since_ms: 5,
+            time_ms: 5,
             retry_at_ms: 6,
             attempts: 2,
             targets: vec![(DeviceId(8), Provider::Webhook)],

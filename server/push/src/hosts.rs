@@ -40,7 +40,8 @@ impl Hosts {
             return Err(host.rests_until_ms);
         }
         if host.calls >= AT_A_HOST {
-            return Err(now_ms + 200);
+            // Spread, so that those who wait do not all look again at once.
+            return Err(now_ms + 200 + getrandom::u64().unwrap_or(0) % 1000);
         }
         host.calls += 1;
         Ok(Place { hosts: self, origin: origin.to_owned(), end: None })

@@ -276,7 +276,7 @@ impl Outbox {
         let (figure, ends) = match () {
             () if facts.read >= job.seq => (&figures.read, true),
             () if !is_wanted || facts.subscriptions.is_empty() => (&figures.unwanted, true),
-            () if job.since_ms.saturating_add(ttl_ms) <= now => (&figures.expired, true),
+            () if job.time_ms.saturating_add(ttl_ms) <= now => (&figures.expired, true),
             () => (&figures.sent, false),
         };
         if ends {
@@ -312,6 +312,10 @@ impl Outbox {
                     has_failed = true;
                 }
             }
+        }
+        if !left.is_empty() && !has_failed && taken == 0 && refused == 0 {
+            // Nothing has changed: it waits in memory, and its row says what it said.
+            return Ok(Some(at_ms));
         }
         let (outcome, again) = match (left.is_empty(), taken, refused) {
             (false, ..) => (Outcome::Retry { at_ms, targets: left, has_failed }, Some(at_ms)),

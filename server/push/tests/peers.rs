@@ -142,7 +142,7 @@ fn facts(job: JobId, row: SubscriptionRow, provider: Provider) -> PushFacts {
     let text = SendText { channel: job.1.0, text: "안녕 hello".into() };
     let stamp = protocol::Stamp { seq: Seq(4), time_ms: 9, sender: UserId(10) };
     PushFacts {
-        job: Some(JobRow { seq: Seq(4), count: 1, since_ms: now.as_millis() as u64, ..JobRow::default() }),
+        job: Some(JobRow { seq: Seq(4), count: 1, time_ms: now.as_millis() as u64, ..JobRow::default() }),
         subscriptions: vec![(
             DEVICE,
             provider,
@@ -252,7 +252,7 @@ async fn who_does_not_want_it_or_has_read_it_is_not_called() {
         &|facts| facts.prefs.muted_until_ms = u64::MAX,
         &|facts| facts.prefs.notify = Notify::Nothing,
         &|facts| facts.prefs.notify = Notify::Mentions,
-        &|facts| facts.job.as_mut().unwrap().since_ms -= 25 * 3600 * 1000,
+        &|facts| facts.job.as_mut().unwrap().time_ms -= 25 * 3600 * 1000,
     ];
     for (n, change) in all.iter().enumerate() {
         let id = job(n as u64);
@@ -260,7 +260,7 @@ async fn who_does_not_want_it_or_has_read_it_is_not_called() {
         change(&mut facts);
         fake.facts.lock().unwrap().insert(id, facts);
     }
-    let (outbox, ..) = start(&fake, &peer.address);
+    let (outbox, _bell, _) = start(&fake, &peer.address);
     until("all ended", || fake.ended.lock().unwrap().len() == all.len()).await;
     assert!(fake.ended.lock().unwrap().iter().all(|outcome| *outcome == Outcome::Done));
     assert!(peer.read.lock().unwrap().is_empty());

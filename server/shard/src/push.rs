@@ -57,7 +57,7 @@ impl Told {
             seq: newer.seq,
             count: self.count.saturating_add(newer.count),
             is_mentioned: self.is_mentioned || newer.is_mentioned,
-            time_ms: self.time_ms,
+            time_ms: newer.time_ms,
         }
     }
 }
@@ -102,20 +102,18 @@ impl Push {
         let gives_way = if self.jobs.contains_key(&channel) || self.jobs.len() < PUSH_JOBS_MAX {
             None
         } else {
-            self.jobs.iter().min_by_key(|(_, job)| job.since_ms).map(|(oldest, _)| *oldest)
+            self.jobs.iter().min_by_key(|(_, job)| job.time_ms).map(|(oldest, _)| *oldest)
         };
         if let Some(oldest) = gives_way {
             self.jobs.remove(&oldest);
         }
         let job = self.jobs.entry(channel).or_default();
-        if job.count == 0 {
-            job.since_ms = told.time_ms;
-        }
         if job.is_parked {
             (job.attempts, job.retry_at_ms) = (0, 0);
         }
         job.is_parked = false;
         job.seq = job.seq.max(told.seq);
+        job.time_ms = job.time_ms.max(told.time_ms);
         job.count = job.count.saturating_add(told.count);
         job.is_mentioned |= told.is_mentioned;
         // Every subscription is told of the newest.

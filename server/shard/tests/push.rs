@@ -225,7 +225,7 @@ fn the_job_that_waits_longest_gives_way() {
     let mut desk = Desk::limited(1, Limits::default());
     desk.join(A, A, A);
     let old = (1..=PUSH_JOBS_MAX as u128).map(|n| {
-        let job = JobRow { seq: Seq(1), count: 1, since_ms: 1000 - n as u64, ..JobRow::default() };
+        let job = JobRow { seq: Seq(1), count: 1, time_ms: 1000 - n as u64, ..JobRow::default() };
         (ChannelId::group(UserId(A), SendId(n as u64 + 1)), job)
     });
     let oldest = old.clone().last().unwrap().0;

@@ -123,7 +123,7 @@ fn parked() -> Operation {
             ("seq", text(1, 20)),
             ("count", number(0, u64::from(u32::MAX))),
             ("attempts", number(0, 65_535)),
-            ("since_ms", time_ms()),
+            ("time_ms", time_ms()),
         ],
         Vec::new(),
     );

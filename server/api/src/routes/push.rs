@@ -121,7 +121,7 @@ pub(crate) async fn parked(
     let shown = jobs.into_iter().map(|(user, channel, job)| {
         json!({
             "user": user.to_string(), "channel": channel.to_string(), "seq": job.seq.0.to_string(),
-            "count": job.count, "attempts": job.attempts, "since_ms": job.since_ms,
+            "count": job.count, "attempts": job.attempts, "time_ms": job.time_ms,
         })
     });
     Ok(axum::Json(json!({ "parked": shown.collect::<Vec<_>>() })))
