@@ -17,7 +17,6 @@ use crate::limits::{PUSH_ACK_MS, PUSH_ATTEMPTS_MAX};
 use crate::pipeline::After;
 use crate::shard::Shard;
 use crate::timer::Wake;
-use crate::user::User;
 
 /// Of a user who has a subscription.
 #[derive(Debug, Default)]
@@ -308,12 +307,9 @@ impl Shard {
 
     /// The subscriptions of a device that is removed go with it.
     pub(crate) fn unsubscribe_device(&mut self, id: UserId, device: DeviceId) {
-        let of = |user: &User| {
-            let push = user.push.as_ref();
-            let all = push.map(|push| push.subscriptions.iter().map(|(target, _)| *target).collect());
-            all.unwrap_or_else(Vec::new)
-        };
-        let targets: Vec<Target> = self.users.get(&id).map(of).unwrap_or_default();
+        let push = self.users.get(&id).and_then(|user| user.push.as_ref());
+        let all = push.into_iter().flat_map(|push| &push.subscriptions);
+        let targets: Vec<Target> = all.map(|(target, _)| *target).collect();
         for target in targets.into_iter().filter(|(of, _)| *of == device) {
             self.unsubscribe(id, target, None);
         }
