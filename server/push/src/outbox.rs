@@ -28,6 +28,9 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send 
 /// A user and a channel of which it is told.
 pub type JobId = (UserId, ChannelId);
 
+/// Jobs, and whether more follow.
+pub type JobsPage = (Vec<(UserId, ChannelId, JobRow)>, bool);
+
 /// What became of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -49,12 +52,7 @@ pub enum Outcome {
 /// The homes and the store, as far as push needs them.
 pub trait Homes: Send + Sync + 'static {
     /// Jobs of a bay, and whether more follow.
-    fn jobs(
-        &self,
-        bay: BayId,
-        after: Option<JobId>,
-        limit: u32,
-    ) -> Pending<'_, (Vec<(UserId, ChannelId, JobRow)>, bool)>;
+    fn jobs(&self, bay: BayId, after: Option<JobId>, limit: u32) -> Pending<'_, JobsPage>;
     /// All that a push is made of.
     fn facts(&self, job: JobId) -> Pending<'_, PushFacts>;
     /// What stands around a message of this sender for this user.

@@ -81,11 +81,14 @@ pub fn encrypt(payload: &[u8], browser: &[u8], secret: &[u8]) -> Result<Vec<u8>,
     Ok(body)
 }
 
+/// A field of a subscription, and what is expected of it.
+pub type BadKey = (&'static str, String);
+
 /// What a browser gives in its subscription, read; base64url with or without padding.
 ///
 /// # Errors
 /// Words: what was found and what was expected.
-pub fn read_keys(p256dh: &str, auth: &str) -> Result<(Vec<u8>, Vec<u8>), (&'static str, String)> {
+pub fn read_keys(p256dh: &str, auth: &str) -> Result<(Vec<u8>, Vec<u8>), BadKey> {
     let read = |name, text: &str, bytes: usize| {
         let found = BASE64.decode(text.trim_end_matches('=')).unwrap_or_default();
         let is_good = found.len() == bytes;

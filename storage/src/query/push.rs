@@ -52,7 +52,7 @@ pub(super) fn jobs(
     limit: u32,
 ) -> Found<Answer> {
     let (family, mut items) = (Family::Push, Vec::new());
-    let first = after.map_or(bay.partitions().start, |(user, _)| PartitionId::of_user(user).0);
+    let first = after.map_or_else(|| bay.partitions().start, |(user, _)| PartitionId::of_user(user).0);
     for partition in first..bay.partitions().end {
         let prefix = key::jobs(partition);
         let from = match after {
