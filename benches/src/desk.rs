@@ -9,7 +9,7 @@ use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, Batch, DeviceRow, Facts, PresenceRow, Relation};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
-use protocol::query::{Answer, BayState, Earlier, Listing, Noted, Query};
+use protocol::query::{Answer, BayState, Earlier, Listing, Noted, PushRows, Query};
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Placement, Seq, ShardId, Stamp, UserId,
 };
@@ -142,6 +142,7 @@ impl Desk {
                 devices: vec![(DeviceId(user.0), DeviceRow::default())],
                 inbox_head: InboxSeq(self.inbox_head),
                 presence: PresenceRow::default(),
+                push: PushRows::default(),
             },
             Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
             Query::Window { .. } => Answer::Window(Vec::new()),
@@ -162,6 +163,8 @@ impl Desk {
             Query::Membership { .. } => Answer::Membership(Vec::new()),
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),
+            Query::Jobs { .. } => Answer::Jobs { items: Vec::new(), more: false },
+            Query::Push { .. } => Answer::Push(Box::default()),
             Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },
         }
     }

@@ -7,6 +7,7 @@ mod about;
 mod encoding;
 mod note;
 mod presence;
+mod push;
 mod values;
 mod weight;
 
@@ -16,6 +17,7 @@ pub use about::{
 pub use encoding::BatchFault;
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
+pub use push::{JobRow, Language, Preview, Provider, SubscriptionRow, Target};
 
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -203,6 +205,35 @@ pub enum Row {
     Marks {
         /// By source bay; changed ones only.
         through: Vec<(BayId, u64)>,
+    },
+    /// Where a device of a user is told of what it misses.
+    Subscription {
+        /// Whose.
+        user: UserId,
+        /// Which device.
+        device: DeviceId,
+        /// Through whom.
+        provider: Provider,
+        /// Its values.
+        row: SubscriptionRow,
+    },
+    /// It is not told there any more.
+    SubscriptionGone {
+        /// Whose.
+        user: UserId,
+        /// Which device.
+        device: DeviceId,
+        /// Through whom.
+        provider: Provider,
+    },
+    /// What a user is still to be told of a channel. In the part of the pointer that finds no live device.
+    Job {
+        /// Who.
+        user: UserId,
+        /// Of which channel.
+        channel: ChannelId,
+        /// What; `None` for nothing any more.
+        row: Option<JobRow>,
     },
 }
 

@@ -52,6 +52,12 @@ pub const UNREAD_MESSAGES_MAX: usize = 256;
 pub const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 /// Devices of one account.
 pub const DEVICES_MAX: usize = 16;
+/// Subscriptions for push of one account: as many as devices, and half as many more.
+pub const PUSH_SUBSCRIPTIONS_MAX: usize = DEVICES_MAX + DEVICES_MAX / 2;
+/// Channels of which one user is still to be told by push; the one that waits longest gives way to a new one.
+pub const PUSH_JOBS_MAX: usize = 64;
+/// Bytes of the URL of a subscription.
+pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2048;
 /// Messages in a page.
 pub const PAGE_MESSAGES_MAX: u32 = 200;
 /// Bytes of message frames in a page. A page carries at least one message, whatever its size.

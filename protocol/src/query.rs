@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::body::list::ChannelDetail;
 use crate::commit::{
-    AccountRow, ChannelRow, DeviceRow, Facts, Interval, Pinned, PositionRow, PresenceRow, Relation, Said,
+    AccountRow, ChannelRow, DeviceRow, Facts, Interval, JobRow, Pinned, PositionRow, Prefs, PresenceRow,
+    Provider, Relation, Said, SubscriptionRow, Target,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -187,6 +188,22 @@ pub enum Query {
         /// Bounds; at least one log row is answered whatever its size.
         page: PageBounds,
     },
+    /// What the users of a bay are still to be told by push.
+    Jobs {
+        /// Which bay.
+        bay: BayId,
+        /// Behind this one.
+        after: Option<(UserId, ChannelId)>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// All that a push to a user of a channel is made of.
+    Push {
+        /// Who is told.
+        user: UserId,
+        /// Of which channel.
+        channel: ChannelId,
+    },
 }
 
 /// Which channels of a user, and in which order.
@@ -233,6 +250,8 @@ pub enum Answer {
         inbox_head: InboxSeq,
         /// What is stored of its presence.
         presence: PresenceRow,
+        /// Of push.
+        push: PushRows,
     },
     /// See [`Query::Channel`].
     Channel {
@@ -329,6 +348,41 @@ pub enum Answer {
         /// The log is covered up to and with this number; `after` when there is no more.
         through: u64,
     },
+    /// See [`Query::Jobs`]: in the order of the partitions, of each rising by user and channel.
+    Jobs {
+        /// The page.
+        items: Vec<(UserId, ChannelId, JobRow)>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
+    /// See [`Query::Push`].
+    Push(Box<PushFacts>),
+}
+
+/// What a user's home keeps in memory of push.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PushRows {
+    /// Its subscriptions and when each was made; none for most users.
+    pub subscriptions: Vec<(Target, u64)>,
+    /// What it is still to be told, rising by channel; read only of who has a subscription.
+    pub jobs: Vec<(ChannelId, JobRow)>,
+}
+
+/// What a push is made of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PushFacts {
+    /// The job; `None` when there is none any more.
+    pub job: Option<JobRow>,
+    /// Every subscription of the user.
+    pub subscriptions: Vec<(DeviceId, Provider, SubscriptionRow)>,
+    /// How the user wants to be told of the channel.
+    pub prefs: Prefs,
+    /// How far the user has read there.
+    pub read: Seq,
+    /// The job's message.
+    pub message: Option<Frame>,
+    /// Name of a group; empty for a direct channel.
+    pub name: String,
 }
 
 /// What is said of one message.

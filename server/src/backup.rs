@@ -27,7 +27,8 @@ use manifest::{FileRecord, MANIFEST, Manifest};
 /// Where a backup is gathered, within the data directory.
 const STAGE: &str = "backup.making";
 /// Besides store and accounts. They are small and replaced as a whole; not all are there.
-const SMALL: [&str; 6] = ["keys", "admin.token", "admin.tokens", "tls.crt.pem", "tls.key.pem", "MARU"];
+const SMALL: [&str; 7] =
+    ["keys", "admin.token", "admin.tokens", "vapid.key", "tls.crt.pem", "tls.key.pem", "MARU"];
 
 /// Why there is no backup, or no restore.
 #[derive(Debug, thiserror::Error)]

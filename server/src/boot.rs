@@ -23,6 +23,7 @@ use protocol::partition::SHARDS_MAX;
 use protocol::query::{Answer, BayState, Query, ReadFault};
 use protocol::token::Key;
 use protocol::{Placement, ShardId};
+use push::outbox::{Bell, Told};
 use storage::{Store, StoreError, Tier};
 
 use crate::certificate::{self, CertificateError, Certificates, Loaded};
@@ -119,6 +120,8 @@ pub struct Node {
     readers: Vec<JoinHandle<()>>,
     families: Families,
     following: Option<Following>,
+    /// What the shards tell of push, for whoever carries it out.
+    told: Option<Told>,
     // Last: its lock is given back when every thread is done with it.
     data: Arc<Store>,
 }
@@ -168,6 +171,7 @@ impl Node {
         let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
         let shares = Shares::of_process(config);
         shares.tell(config, placement.shards());
+        let (bell, told) = push::outbox::bell();
         let plan = Plan {
             config,
             io,
@@ -182,6 +186,7 @@ impl Node {
             latency,
             shares,
             pulses: &pulses,
+            bell,
             events,
         };
         let mut quic = quic.into_iter();
@@ -204,6 +209,7 @@ impl Node {
             readers,
             families,
             following,
+            told: Some(told),
             data,
         })
     }
@@ -212,6 +218,11 @@ impl Node {
     #[must_use]
     pub fn plane(&self) -> &DataPlane {
         &self.plane
+    }
+
+    /// What the shards tell of push; once.
+    pub fn take_told(&mut self) -> Option<Told> {
+        self.told.take()
     }
 
     /// The server's own times, and traces.
@@ -325,6 +336,7 @@ struct Plan<'a> {
     latency: Arc<Latency>,
     shares: Shares,
     pulses: &'a [Arc<Pulse>],
+    bell: Bell,
     events: &'a Sender<Event>,
 }
 
@@ -372,6 +384,7 @@ impl Plan<'_> {
             appender: self.appender(shard)?,
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             latency: self.latency.clone(),
+            bell: self.bell.clone(),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
             pulse: self.pulses.get(usize::from(shard.0)).cloned().unwrap_or_default(),

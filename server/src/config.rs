@@ -96,6 +96,10 @@ pub struct Config {
     pub user_invites: u32,
     /// The file of issuers whose people may come in.
     pub issuers: Option<PathBuf>,
+    /// Whom a push service may write to.
+    pub push_contact: Option<String>,
+    /// Private hosts that a push may go to.
+    pub push_allow: Vec<String>,
     /// Bots that a user may have.
     pub user_bots: u32,
     /// Tokens that a bot may have.
@@ -195,6 +199,8 @@ impl Default for Config {
             signup: None,
             user_invites: 0,
             issuers: None,
+            push_contact: None,
+            push_allow: Vec::new(),
             user_bots: 5,
             bot_tokens: 8,
             access: api::Access::default(),

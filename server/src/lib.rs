@@ -25,6 +25,7 @@ pub mod notify;
 pub mod owner;
 pub mod plane;
 pub mod polls;
+mod push;
 pub mod reader;
 pub mod search;
 pub mod serve;

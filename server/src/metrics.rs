@@ -66,6 +66,13 @@ const COUNTERS: &[Row] = &[
     ("maru_reads_unanswered_total", "Reads that failed for the shard and may not fail again.", |r| {
         r.core.reads_failed
     }),
+    ("maru_push_jobs_total", "Messages of which somebody is to be told by push.", |r| r.core.push_jobs),
+    ("maru_push_jobs_dropped_total", "Jobs of push that gave way to newer ones of the user.", |r| {
+        r.core.push_jobs_dropped
+    }),
+    ("maru_push_jobs_withdrawn_total", "Jobs of push that ended because the user read.", |r| {
+        r.core.push_jobs_withdrawn
+    }),
     ("maru_quotas_refused_total", "Groups and conversations refused for the hour.", |r| {
         r.core.quotas_refused
     }),

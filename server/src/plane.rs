@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use api::{
     BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending,
-    PollAnswer, PollRefusal, PollRequest, Route, SearchPage, SearchRefusal, SearchReport, StoredChannel,
-    Transport, Visit,
+    PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
+    StoredChannel, Subscribe, Subscription, Transport, Visit,
 };
 use bytes::Bytes;
-use protocol::commit::{AccountRow, Policy, Relation};
+use protocol::commit::{AccountRow, JobRow, Policy, Provider, Relation};
 use protocol::hello::Hello;
 use protocol::query::{Answer, JoinedItem, Query};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, Seq, ShardId, UserId};
+use push::outbox::Outbox;
 use shard::limits::GUEST_MS;
 use shard::{Command, CommandError, ConnId, GuestId, Left, SessionReport, UserReport};
 use storage::{FamilyError, OwnFamily, Store, Tier};
@@ -53,6 +54,7 @@ pub struct DataPlane {
     mover: Mover,
     events: Sender<Event>,
     backups: Option<Arc<Backups>>,
+    push: Option<Outbox>,
     /// Places of those who search at a time.
     searching: Arc<Semaphore>,
 }
@@ -80,6 +82,7 @@ impl DataPlane {
             mover,
             events,
             backups: None,
+            push: None,
             searching: Arc::new(Semaphore::new(answers::AT_A_TIME)),
         }
     }
@@ -88,6 +91,16 @@ impl DataPlane {
     #[must_use]
     pub fn with_backups(self, backups: Backups) -> Self {
         Self { backups: Some(Arc::new(backups)), ..self }
+    }
+
+    /// The same, with push.
+    #[must_use]
+    pub fn with_push(self, outbox: Outbox) -> Self {
+        Self { push: Some(outbox), ..self }
+    }
+
+    pub(crate) fn outbox(&self) -> Option<&Outbox> {
+        self.push.as_ref()
     }
 
     /// Changes where a channel's history stands. It waits for the disk, so it has a thread of its own.
@@ -200,7 +213,7 @@ impl DataPlane {
         home.try_post(Post::Poll(Box::new(end))).map_err(|_| PollRefusal::Busy)
     }
 
-    async fn ask(&self, command: Command) -> Result<(), HomeError> {
+    pub(crate) async fn ask(&self, command: Command) -> Result<(), HomeError> {
         self.ask_at(self.placement.user_home(command.user()), command).await
     }
 
@@ -247,7 +260,10 @@ impl DataPlane {
     }
 
     /// Reads the store for an operator, on a thread of its own: no shard waits for that.
-    fn read(&self, query: Query) -> impl Future<Output = Result<Answer, HomeError>> + Send + use<> {
+    pub(crate) fn read(
+        &self,
+        query: Query,
+    ) -> impl Future<Output = Result<Answer, HomeError>> + Send + use<> {
         let data = self.data.clone();
         async move {
             let read = tokio::task::spawn_blocking(move || data.read(&query, Tier::Any)).await;
@@ -546,8 +562,44 @@ impl api::Homes for DataPlane {
     fn metrics(&self) -> Pending<'_, String> {
         Box::pin(async move {
             let text = self.metrics.text().await;
-            text + &self.backups.as_ref().map(|backups| backups.metrics()).unwrap_or_default()
+            let text = text + &self.backups.as_ref().map(|backups| backups.metrics()).unwrap_or_default();
+            text + &self.push.as_ref().map(crate::push::metrics).unwrap_or_default()
         })
+    }
+
+    fn push_key(&self) -> Option<String> {
+        self.push.as_ref().map(|outbox| outbox.vapid().public_key())
+    }
+
+    fn subscribe(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        subscribe: Subscribe,
+    ) -> Pending<'_, Result<(), PushRefusal>> {
+        Box::pin(self.subscribe_push((user, device), subscribe))
+    }
+
+    fn unsubscribe(
+        &self,
+        user: UserId,
+        device: DeviceId,
+        provider: Provider,
+    ) -> Pending<'_, Result<(), HomeError>> {
+        let target = (device, provider);
+        Box::pin(self.ask(Command::Unsubscribe { user, target, made_ms: None }))
+    }
+
+    fn subscriptions(&self, user: UserId) -> Pending<'_, Result<Vec<Subscription>, HomeError>> {
+        Box::pin(self.subscriptions_of(user))
+    }
+
+    fn test_push(&self, user: UserId) -> Pending<'_, Result<Vec<(DeviceId, Provider, String)>, HomeError>> {
+        Box::pin(self.test_push_of(user))
+    }
+
+    fn parked_pushes(&self) -> Pending<'_, Result<Vec<(UserId, ChannelId, JobRow)>, HomeError>> {
+        Box::pin(self.parked())
     }
 }
 

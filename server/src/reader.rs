@@ -121,6 +121,8 @@ fn is_page(query: &Query) -> bool {
         | Query::Earlier { .. }
         | Query::Relation { .. }
         | Query::Target { .. }
+        | Query::Jobs { .. }
+        | Query::Push { .. }
         | Query::Replay { .. } => false,
     }
 }

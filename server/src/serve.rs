@@ -108,13 +108,17 @@ fn live(
     };
     let (events, happens) = channel();
     watch_signals(runtime, events.clone())?;
-    let node = Node::start(config, began, data.clone(), &keys.all(), &events)?;
+    let mut node = Node::start(config, began, data.clone(), &keys.all(), &events)?;
     // Certificates are made with the node; from here on nothing is missing.
     directory::promise(config)?;
     let mut plane = node.plane().clone();
     if config.store == StoreKind::Rocks {
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
+    }
+    if let Some(told) = node.take_told() {
+        plane =
+            plane.clone().with_push(crate::push::start(runtime, config, (&plane, accounts.clone()), told)?);
     }
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;

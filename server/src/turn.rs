@@ -13,6 +13,7 @@ use protocol::hop::Hop;
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::token::Key;
 use protocol::{ShardId, UserId};
+use push::outbox::Bell;
 use shard::{Effect, Fault, GuestId, Input, Shard, Tick, Ticket};
 
 use crate::clock::{Clock, Now};
@@ -140,6 +141,8 @@ pub struct ShardThread {
     pub reader: Box<dyn FnMut(Ticket, Query) + Send>,
     /// Where the times of all shards are kept.
     pub latency: Arc<Latency>,
+    /// Whom the shard tells of jobs of push.
+    pub bell: Bell,
     /// Fan-out is replayed: the shard may be told to listen. Called once.
     pub on_ready: Once,
     /// After [`Post::Drain`]: every connection is closed, and whoever still takes something was sent its close code.
@@ -230,6 +233,7 @@ impl ShardThread {
             cached: self.cached,
             appender: self.appender,
             reader: self.reader,
+            bell: self.bell,
             on_ready: Some(self.on_ready),
             on_drained: Some(self.on_drained),
             is_drained: false,
@@ -269,6 +273,7 @@ struct Turns<C, D> {
     /// Who waits for a guest's answer.
     guests: HashMap<GuestId, GuestReply>,
     next_ticket: u64,
+    bell: Bell,
     on_ready: Option<Once>,
     on_drained: Option<Once>,
     /// The core has said so.
@@ -512,6 +517,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                     reply(outcome);
                 }
             }
+            Effect::Push { user, channel } => self.bell.ring((user, channel)),
             Effect::Answered { guest, frames } => {
                 if let Some(reply) = self.guests.remove(&guest) {
                     reply(Ok(frames));

@@ -17,10 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("edge", &["protocol"]),
     ("api", &["protocol"]),
     ("search", &["protocol"]),
+    ("push", &["protocol"]),
     ("client", &["protocol"]),
     ("sim", &["protocol", "shard", "client", "storage"]),
     ("loadgen", &["protocol", "client"]),
-    ("server", &["protocol", "storage", "shard", "edge", "api", "search", "client"]),
+    ("server", &["protocol", "storage", "shard", "edge", "api", "search", "push", "client"]),
     ("benches", &["protocol", "storage", "shard", "edge", "api", "search", "client", "server"]),
 ];
 

@@ -66,6 +66,7 @@ pub(crate) fn part(
             }
             Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
             Row::About { channel, about: what } => about(*channel, what, sink),
+            Row::Subscription { .. } | Row::SubscriptionGone { .. } | Row::Job { .. } => push_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -111,6 +112,9 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Relation { user, .. }
         | Row::Mention { user, .. }
         | Row::Presence { user, .. }
+        | Row::Subscription { user, .. }
+        | Row::SubscriptionGone { user, .. }
+        | Row::Job { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }
@@ -159,6 +163,22 @@ fn user_row(row: &Row, sink: &mut dyn Sink) {
                 sink.put(Family::Account, &key, &relation.encode());
             }
         }
+        _ => {}
+    }
+}
+
+fn push_row(row: &Row, sink: &mut dyn Sink) {
+    match row {
+        Row::Subscription { user, device, provider, row } => {
+            sink.put(Family::Push, &key::subscription(*user, *device, *provider), &row.encode());
+        }
+        Row::SubscriptionGone { user, device, provider } => {
+            sink.delete(Family::Push, &key::subscription(*user, *device, *provider));
+        }
+        Row::Job { user, channel, row: Some(row) } => {
+            sink.put(Family::Push, &key::job(*user, *channel), &row.encode());
+        }
+        Row::Job { user, channel, row: None } => sink.delete(Family::Push, &key::job(*user, *channel)),
         _ => {}
     }
 }

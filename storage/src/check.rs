@@ -6,6 +6,7 @@ mod about;
 mod channel;
 mod derived;
 mod log;
+mod push;
 mod stream;
 mod talk;
 mod user;
@@ -104,6 +105,7 @@ impl Store {
             fault(channel::check(&mut check, &coverage, bay))?;
             fault(user::check(&mut check, &coverage, bay))?;
             fault(derived::check(&mut check, bay))?;
+            fault(push::check(&mut check, bay))?;
         }
         Ok(check.summary)
     }

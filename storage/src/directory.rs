@@ -133,9 +133,10 @@ fn agree(rows: &RocksRows, layout: Layout, created: bool) -> Result<(), StoreErr
     }
 }
 
-/// Whether the one is the other, raised.
+/// Whether the one is the other, raised by this program or by one before it.
 fn is_raised(older: Layout, found: Layout) -> bool {
-    (FORMAT_RAISED..FORMAT).contains(&older.format) && found == Layout { format: FORMAT, ..older }
+    let is_newer = older.format < found.format && found.format <= FORMAT;
+    older.format >= FORMAT_RAISED && is_newer && found == Layout { format: found.format, ..older }
 }
 
 /// Makes an older directory one of this format. What it lacks is there since it was opened, and empty. The store says so

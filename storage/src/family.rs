@@ -35,6 +35,8 @@ pub(crate) enum Family {
     About,
     /// partition, user, tag, ... -> what is noted for the user alone.
     Notes,
+    /// partition, tag, user, ... -> whom push tells, and of what it is still to tell.
+    Push,
     /// partition, channel, seq -> stamped frame, for the channels that hash to this number.
     History(u8),
     /// The same of one channel alone, which a row in `default` names.
@@ -42,7 +44,7 @@ pub(crate) enum Family {
 }
 
 /// Families that exist once.
-const SINGLE: [Family; 11] = [
+const SINGLE: [Family; 12] = [
     Family::Meta,
     Family::Channel,
     Family::Member,
@@ -54,6 +56,7 @@ const SINGLE: [Family; 11] = [
     Family::Applied,
     Family::About,
     Family::Notes,
+    Family::Push,
 ];
 
 impl Family {
@@ -86,6 +89,7 @@ impl Family {
             Self::Applied => 8,
             Self::About => 9,
             Self::Notes => 10,
+            Self::Push => 11,
             Self::History(number) => SINGLE.len() + usize::from(number),
             Self::Own(slot) => SINGLE.len() + usize::from(HISTORIES_MAX) + usize::from(slot),
         }
@@ -105,6 +109,7 @@ impl Family {
             Self::Applied => "applied".into(),
             Self::About => "about".into(),
             Self::Notes => "notes".into(),
+            Self::Push => "push".into(),
             Self::History(number) => format!("history{number}"),
             Self::Own(slot) => format!("own{slot}"),
         }

@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, REACTOR_TAG};
+use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -206,6 +206,53 @@ pub(crate) fn pins(channel: ChannelId) -> Key {
     about(channel, PINS_TAG)
 }
 
+/// Of a user in `push`: a channel -> what the user is still to be told of it.
+pub(crate) const JOB_TAG: u8 = 1;
+/// Of a user in `push`: a device and a provider -> a subscription.
+pub(crate) const SUBSCRIPTION_TAG: u8 = 2;
+
+/// All jobs of a partition. The tag stands before the user, so that whoever reads jobs passes no subscription.
+pub(crate) fn jobs(number: u16) -> Key {
+    partition(number).push([JOB_TAG])
+}
+
+/// What `push` holds of one user under one tag.
+pub(crate) fn push(user: UserId, tag: u8) -> Key {
+    partition(PartitionId::of_user(user).0).push([tag]).push(user.0.to_be_bytes())
+}
+
+/// What a user is still to be told of a channel.
+pub(crate) fn job(user: UserId, channel: ChannelId) -> Key {
+    push(user, JOB_TAG).push(channel.0.to_be_bytes())
+}
+
+/// Where a device is told.
+pub(crate) fn subscription(user: UserId, device: DeviceId, provider: Provider) -> Key {
+    push(user, SUBSCRIPTION_TAG).push(device.0.to_be_bytes()).push([provider as u8])
+}
+
+/// The rest of a `push` key behind its tag, if the user lives in its partition.
+fn read_push(mut key: &[u8], tag: u8) -> Option<(UserId, &[u8])> {
+    let (partition, found) = (key.try_get_u16().ok()?, key.try_get_u8().ok()?);
+    let user = UserId(key.try_get_u64().ok()?);
+    (found == tag && PartitionId::of_user(user).0 == partition).then_some((user, key))
+}
+
+/// User and channel of a job's key.
+pub(crate) fn read_job(key: &[u8]) -> Option<(UserId, ChannelId)> {
+    let (user, mut rest) = read_push(key, JOB_TAG)?;
+    let channel = ChannelId(rest.try_get_u128().ok()?);
+    rest.is_empty().then_some((user, channel))
+}
+
+/// User, device and provider of a subscription's key.
+pub(crate) fn read_subscription(key: &[u8]) -> Option<(UserId, DeviceId, Provider)> {
+    let (user, mut rest) = read_push(key, SUBSCRIPTION_TAG)?;
+    let device = DeviceId(rest.try_get_u64().ok()?);
+    let provider = Provider::from_number(rest.try_get_u8().ok()?)?;
+    rest.is_empty().then_some((user, device, provider))
+}
+
 /// A thread.
 pub(crate) fn thread(channel: ChannelId, root: Seq) -> Key {
     about(channel, THREAD_TAG).push(root.0.to_be_bytes())
@@ -342,6 +389,13 @@ mod tests {
         let key = in_thread(ChannelId(0x0102), Seq(7), Seq(0x0a0b));
         assert_eq!(key[18..], [5, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0x0a, 0x0b]);
         assert_eq!(thread(ChannelId(0x0102), Seq(7))[18..], [4, 0, 0, 0, 0, 0, 0, 0, 7]);
+        let key = job(UserId(7), ChannelId(0x0102));
+        assert_eq!((key.len(), key[2], &key[3..11]), (27, 1, &[0, 0, 0, 0, 0, 0, 0, 7][..]));
+        assert_eq!(read_job(&key), Some((UserId(7), ChannelId(0x0102))));
+        let key = subscription(UserId(7), DeviceId(9), Provider::WebPush);
+        assert_eq!((key.len(), key[2], key[19]), (20, 2, 1));
+        assert_eq!(read_subscription(&key), Some((UserId(7), DeviceId(9), Provider::WebPush)));
+        assert_eq!(read_job(&key), None);
         let key = mention(UserId(7), ChannelId(0x0102), Seq(9));
         assert_eq!((key.len(), key[10], &key[25..]), (35, 1, &[1, 2, 0, 0, 0, 0, 0, 0, 0, 9][..]));
         assert_eq!(mention_at(UserId(7), InboxSeq(9))[10..], [2, 0, 0, 0, 0, 0, 0, 0, 9]);

@@ -8,6 +8,7 @@ mod inbox;
 mod joined;
 mod listing;
 mod notes;
+mod push;
 mod replay;
 pub(crate) mod stays;
 mod talk;
@@ -62,6 +63,10 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             about::page(view, about::Asked { channel, range: (from, through), user, who }, page)
         }
         Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
+        Query::Jobs { bay, after, limit } => push::jobs(view, bay, after, limit),
+        Query::Push { user, channel } => {
+            push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
+        }
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
             Ok(Answer::Replay { deliveries, through })
@@ -87,6 +92,8 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Listing { .. }
         | Query::Notes { .. }
         | Query::Around { .. }
+        | Query::Jobs { .. }
+        | Query::Push { .. }
         | Query::Replay { .. } => false,
     }
 }
@@ -104,7 +111,8 @@ fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
     let devices = view.devices(user)?;
     let inbox_head: InboxSeq = view.inbox_head(user)?;
     let presence = view.presence(user)?;
-    Ok(Answer::User { account, devices, inbox_head, presence })
+    let push = push::of_user(view, user)?;
+    Ok(Answer::User { account, devices, inbox_head, presence, push })
 }
 
 fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {

@@ -60,27 +60,32 @@ fn without_its_marker_it_is_not_made_anew() {
         let words = refused(dir.path());
         assert!(words.contains("MARU") || words.contains("history_families"), "{broken}: {words}");
     }
-    fs::write(dir.path().join("MARU"), marker.replace("format 3", "format 4")).unwrap();
+    fs::write(dir.path().join("MARU"), marker.replace("format 4", "format 5")).unwrap();
     assert!(refused(dir.path()).contains("use a newer maru"));
     fs::write(dir.path().join("MARU"), &marker).unwrap();
     drop(open(dir.path()).unwrap());
 }
 
-/// Format 3 is format 2 with two more families, which a start makes.
+/// Format 3 is format 2 with two more families, and format 4 has one more, which a start makes.
 #[test]
-fn a_directory_of_format_2_is_raised_by_its_start() {
+fn an_older_directory_is_raised_by_its_start() {
     let dir = tempfile::tempdir().unwrap();
     let marker = || fs::read_to_string(dir.path().join("MARU")).unwrap();
     drop(open(dir.path()).unwrap());
     promise(dir.path(), &["keys"]).unwrap();
     let of_now = marker();
-    // As version 0.2.0 wrote it, and as it is when a start ends before the marker says what the store says.
-    for store_says in [2_u32, 3] {
-        fs::write(dir.path().join("MARU"), of_now.replace("format 3", "format 2")).unwrap();
+    // As the versions wrote it, and as it is when a start ends before the marker says what the store says.
+    for (marked, store_says) in [(2_u32, 2_u32), (2, 3), (2, 4), (3, 3), (3, 4)] {
+        fs::write(dir.path().join("MARU"), of_now.replace("format 4", &format!("format {marked}"))).unwrap();
         let layout = [&store_says.to_be_bytes()[..], &[2]].concat();
-        rewrite(&dir.path().join("store"), store_says == 2, &layout);
+        let lacks: &[&str] = match store_says {
+            2 => &["about", "notes", "push"],
+            3 => &["push"],
+            _ => &[],
+        };
+        rewrite(&dir.path().join("store"), lacks, &layout);
         drop(open(dir.path()).unwrap());
-        assert_eq!(marker(), of_now, "the store said {store_says}");
+        assert_eq!(marker(), of_now, "{marked}, and the store said {store_says}");
         let mut found = Vec::new();
         assert!(open(dir.path()).unwrap().check(&mut |finding| found.push(finding)).unwrap().is_clean());
         assert!(found.is_empty(), "{found:?}");
@@ -90,14 +95,13 @@ fn a_directory_of_format_2_is_raised_by_its_start() {
     assert!(refused(dir.path()).contains("the store says"));
 }
 
-/// Takes away the families of format 3, and puts what the store says of its layout.
-fn rewrite(store: &Path, is_without: bool, layout: &[u8]) {
+/// Takes away families, and puts what the store says of its layout.
+fn rewrite(store: &Path, lacks: &[&str], layout: &[u8]) {
     let options = rocksdb::Options::default();
     let names = rocksdb::DB::list_cf(&options, store).unwrap();
     let db = rocksdb::DB::open_cf(&options, store, names).unwrap();
-    if is_without {
-        db.drop_cf("about").unwrap();
-        db.drop_cf("notes").unwrap();
+    for family in lacks {
+        db.drop_cf(family).unwrap();
     }
     db.put(b"layout", layout).unwrap();
 }

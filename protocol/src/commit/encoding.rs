@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row,
+    Relation, Row, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -54,6 +54,9 @@ mod tag {
     pub(super) const MENTION: u8 = 22;
     pub(super) const NOTE: u8 = 24;
     pub(super) const PRESENCE: u8 = 35;
+    pub(super) const SUBSCRIPTION: u8 = 45;
+    pub(super) const SUBSCRIPTION_GONE: u8 = 46;
+    pub(super) const JOB: u8 = 47;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -184,6 +187,9 @@ impl Row {
             Self::Note { .. } => tag::NOTE,
             Self::About { .. } => tag::ABOUT,
             Self::Presence { .. } => tag::PRESENCE,
+            Self::Subscription { .. } => tag::SUBSCRIPTION,
+            Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
+            Self::Job { .. } => tag::JOB,
         }
     }
 
@@ -230,6 +236,9 @@ impl Row {
                 put_pointers(entries, out);
             }
             Self::Thread { .. } | Self::Mention { .. } | Self::About { .. } => self.encode_talk(out),
+            Self::Subscription { .. } | Self::SubscriptionGone { .. } | Self::Job { .. } => {
+                push::encode(self, out);
+            }
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -325,6 +334,9 @@ impl Row {
             tag::NOTE => Note::row(fields),
             tag::ABOUT => fields.channel().and_then(|channel| About::row(channel, fields)),
             tag::PRESENCE => fields.presence(),
+            tag::SUBSCRIPTION => push::subscription(fields),
+            tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
+            tag::JOB => push::job(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

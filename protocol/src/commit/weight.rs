@@ -1,7 +1,7 @@
 //! What a row weighs before it is encoded: bounds count bytes, and most rows are weighed more often than encoded.
 
 use super::encoding::{MARK_BYTES, PART_HEAD_BYTES, POINTER_BYTES, ROW_HEAD_BYTES};
-use super::{IntervalRow, Part, Row};
+use super::{IntervalRow, JobRow, Part, Row};
 
 impl Row {
     /// Bytes of the row in the encoding of a batch.
@@ -25,6 +25,9 @@ impl Row {
             Self::Note { note, .. } => 33 + note.encoded_bytes(),
             Self::About { about, .. } => 17 + about.encoded_bytes(),
             Self::Presence { row, .. } => 8 + row.encoded_bytes(),
+            Self::Subscription { row, .. } => 17 + row.encoded_bytes(),
+            Self::SubscriptionGone { .. } => 17,
+            Self::Job { row, .. } => 24 + row.as_ref().map_or(0, JobRow::encoded_bytes),
             Self::Marks { through } => through.len() * MARK_BYTES,
         };
         ROW_HEAD_BYTES + fields

@@ -82,6 +82,8 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("POST", "/v1/logout") => "logout",
         ("POST", "/v1/logout/all") => "logout_all",
         ("DELETE", "/v1/devices/{id}") => "device_end",
+        ("POST", "/v1/push/subscriptions") => "push_subscribe",
+        ("DELETE", "/v1/push/subscriptions/{provider}") => "push_unsubscribe",
         ("POST", "/v1/account/delete") => "account_erase",
         ("POST", "/v1/bots") => "bot_make",
         ("DELETE", "/v1/bots/{id}") => "bot_end",

@@ -1,6 +1,7 @@
 //! What the control plane asks of the data plane.
 
 mod poll;
+mod push;
 mod search;
 
 use std::future::Future;
@@ -8,12 +9,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::commit::{Policy, Relation};
+use protocol::commit::{JobRow, Policy, Provider, Relation};
 use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
 pub use poll::{PollAnswer, PollRefusal, PollRequest};
+pub use push::{PushRefusal, Subscribe, Subscription};
 pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
 
 /// An answer that is on its way.
@@ -329,4 +331,44 @@ pub trait Homes: Send + Sync + 'static {
 
     /// The data plane's metrics in the Prometheus text format.
     fn metrics(&self) -> Pending<'_, String>;
+
+    /// The key by which push services know this server; `None`: it tells nobody by push.
+    fn push_key(&self) -> Option<String> {
+        None
+    }
+
+    /// Tells a device by push from now on, durably.
+    fn subscribe(
+        &self,
+        _user: UserId,
+        _device: DeviceId,
+        _subscribe: Subscribe,
+    ) -> Pending<'_, Result<(), PushRefusal>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Tells it no more, durably.
+    fn unsubscribe(
+        &self,
+        _user: UserId,
+        _device: DeviceId,
+        _provider: Provider,
+    ) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Every subscription of a user.
+    fn subscriptions(&self, _user: UserId) -> Pending<'_, Result<Vec<Subscription>, HomeError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Calls every subscription of a user with a test; what each answered, in words.
+    fn test_push(&self, _user: UserId) -> Pending<'_, Result<Vec<(DeviceId, Provider, String)>, HomeError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Jobs that were tried too often, the first of them.
+    fn parked_pushes(&self) -> Pending<'_, Result<Vec<(UserId, ChannelId, JobRow)>, HomeError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }

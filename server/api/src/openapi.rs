@@ -21,6 +21,7 @@ mod operators;
 mod people;
 mod polls;
 pub(crate) mod problems;
+mod push;
 mod schema;
 mod search;
 mod second_factor;
@@ -49,6 +50,7 @@ fn sections() -> [Section; 17] {
         accounts::section(),
         tokens::section(),
         devices::section(),
+        push::section(),
         people::section(),
         consent::section(),
         second_factor::section(),

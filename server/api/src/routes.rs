@@ -15,6 +15,10 @@
 //! POST /v1/logout/all             Bearer    {"keep_this"?}                   204; or 200 as for /v1/token
 //! GET  /v1/devices                Bearer                                     200 {"devices":[{"device","name","seen_ms",...}]}
 //! DELETE /v1/devices/{id}         Bearer                                     204; the device is forgotten
+//! GET  /v1/push/key               Bearer                                     200 {"key"}: what a browser subscribes with
+//! GET  /v1/push/subscriptions     Bearer                                     200 {"subscriptions":[{"device","provider",...}]}
+//! POST /v1/push/subscriptions     Bearer    {"provider","endpoint",...}      204; this device is told there
+//! DELETE /v1/push/subscriptions/{provider}  Bearer                           204; it is not any more
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}/presence    Bearer                                     200 {"user","state","last_active_ms"?,"status"?,"status_until_ms"?}
@@ -76,6 +80,8 @@
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
+//! GET  /v1/admin/push/parked      Operator                                   200 {"parked":[{"user","channel",...}]}
+//! POST /v1/admin/push/test/{id}   Operator                                   200 {"answers":[{"device","answer",...}]}
 //! POST /v1/admin/backups          Owner     {"to"}                           202 {"to","state",...}; goes on by itself
 //! GET  /v1/admin/backups          Owner                                      200 {"backup"}
 //! GET  /v1/admin/keys             Owner                                      200 {"keys":[{"key","created_ms","signs"}]}
@@ -110,6 +116,7 @@ mod password;
 mod poll;
 mod presence;
 mod profile;
+mod push;
 mod receipts;
 mod relations;
 mod route;
@@ -179,6 +186,9 @@ fn public_table() -> Table {
         .route("/v1/logout/all", post(devices::logout_all))
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{id}", delete(devices::remove))
+        .route("/v1/push/key", get(push::key))
+        .route("/v1/push/subscriptions", get(push::list).post(push::subscribe))
+        .route("/v1/push/subscriptions/{provider}", delete(push::unsubscribe))
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/users/{id}/presence", get(presence::of_user))
@@ -234,6 +244,8 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))
+        .route("/v1/admin/push/parked", get(push::parked))
+        .route("/v1/admin/push/test/{id}", post(push::test))
         .route("/v1/admin/backups", post(admin::backups::begin).get(admin::backups::last))
         .route("/v1/admin/keys", get(admin::keys::list))
         .route("/v1/admin/keys/rotate", post(admin::keys::rotate))

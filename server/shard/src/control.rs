@@ -45,6 +45,9 @@ impl Shard {
             Command::SetPolicy { policy, .. } => return self.set_policy(id, policy),
             Command::Relate { other, relation, .. } => return self.relate(id, other, relation),
             Command::Withdraw { .. } => impossible!(self, "a withdrawal changes nothing of a user"),
+            Command::Subscribe { target, row, .. } => return self.subscribe(id, target, *row),
+            Command::Unsubscribe { target, made_ms, .. } => self.unsubscribe(id, target, made_ms),
+            Command::Pushed { channel, seq, outcome, .. } => self.pushed(id, channel, seq, outcome),
             Command::LogOutAll { not_before_ms, keep, .. } => {
                 return self.log_out_all(id, not_before_ms, keep);
             }
@@ -58,11 +61,14 @@ impl Shard {
         match command {
             Command::CreateAccount { .. } => user.account.is_none(),
             Command::AddDevice { device, .. } => !user.devices.iter().any(|(known, _)| known == device),
+            Command::Subscribe { target, .. } => !self.is_subscribed(id, *target),
             Command::Relate { relation, .. } => *relation != Relation::default(),
             // Who wants to be left alone more than before is heard although the disk is nearly full.
             Command::RemoveDevice { .. }
             | Command::LogOutAll { .. }
             | Command::SetPolicy { .. }
+            | Command::Unsubscribe { .. }
+            | Command::Pushed { .. }
             | Command::Withdraw { .. } => false,
         }
     }
@@ -112,6 +118,7 @@ impl Shard {
         };
         if user.device(device).is_some() {
             user.devices.retain(|(known, _)| *known != device);
+            self.unsubscribe_device(id, device);
             self.user_row(id, Row::DeviceGone { user: id, device });
         }
     }

@@ -91,6 +91,7 @@ impl Shard {
             }
             all_live &= is_live;
         }
+        self.push_delivery(receiver.user, at, delivery, receiver.is_mentioned);
         if !all_live {
             self.advance_sessions(receiver.user, |_| true);
         }

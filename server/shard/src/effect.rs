@@ -1,9 +1,9 @@
 //! All that a shard asks for, besides the hops that wait in [`crate::Shard::poll_hop`].
 
 use bytes::Bytes;
-use protocol::CloseCode;
 use protocol::commit::Batch;
 use protocol::query::{Query, ReadFault};
+use protocol::{ChannelId, CloseCode, UserId};
 
 use crate::input::{CommandError, ConnId, GuestId, Ticket};
 
@@ -65,6 +65,14 @@ pub enum Effect {
         ticket: Ticket,
         /// Done, durably; or why not.
         outcome: Result<(), CommandError>,
+    },
+    /// A user is to be told something of a channel by push: a job is stored, or has changed. Lost with the process, or when
+    /// too much waits on the other side: the jobs of every bay are read at the start, and again once that has happened.
+    Push {
+        /// Who.
+        user: UserId,
+        /// Of which channel.
+        channel: ChannelId,
     },
     /// The process ends, because it cannot keep its promises any more.
     Fault(Fault),

@@ -6,15 +6,16 @@
 //! inboxes kept is long: what a mark of a bay says is applied in that bay, and the bay's pointers are in the same batch. The
 //! sources hear of it when the last bay is stored.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use protocol::commit::Row;
+use protocol::commit::{JobRow, Row};
 use protocol::partition::BAYS;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
 use crate::idmap::{IdMap, Seeded};
 use crate::input::Tick;
 use crate::limits::{GATHERED_BYTES_MAX, GATHERED_POINTERS_MAX, LEAVING_PART, LEAVING_POINTERS};
+use crate::pipeline::After;
 use crate::shard::Shard;
 
 /// Consecutive pointers of one user.
@@ -31,6 +32,8 @@ struct OfBay {
     runs: IdMap<UserId, Run>,
     /// Rows of own lists, in order.
     lists: Vec<Row>,
+    /// Jobs of push as they are now; `None` for one that is no more.
+    jobs: BTreeMap<(UserId, ChannelId), Option<JobRow>>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,22 @@ impl Gathered {
     pub(crate) fn list_row(&mut self, user: UserId, row: Row) {
         if let Some(of_bay) = self.bays.get_mut(place(user)) {
             of_bay.lists.push(row);
+        }
+    }
+
+    /// What a user is to be told of a channel, in the batch of the pointer. It replaces what was gathered before.
+    pub(crate) fn job(&mut self, user: UserId, channel: ChannelId, row: Option<JobRow>) {
+        if let Some(of_bay) = self.bays.get_mut(place(user)) {
+            of_bay.jobs.insert((user, channel), row);
+        }
+    }
+
+    /// The job is written by another way now, as it stands then: what is here is older.
+    pub(crate) fn forget_job(&mut self, user: UserId, channel: ChannelId) {
+        let bay = BayId::of_user(user);
+        let leaving = self.leaving.bays.iter_mut().find(|of_bay| of_bay.bay == bay);
+        for of_bay in self.bays.get_mut(place(user)).into_iter().chain(leaving) {
+            of_bay.jobs.remove(&(user, channel));
         }
     }
 
@@ -146,7 +165,8 @@ fn begins(since: Tick, gather_ms: u64) -> Tick {
 }
 
 fn empty(seed: Seeded) -> VecDeque<OfBay> {
-    let of_bay = |bay| OfBay { bay, runs: IdMap::with_hasher(seed), lists: Vec::new() };
+    let of_bay =
+        |bay| OfBay { bay, runs: IdMap::with_hasher(seed), lists: Vec::new(), jobs: BTreeMap::new() };
     BayId::all().map(of_bay).collect()
 }
 
@@ -188,10 +208,17 @@ impl Shard {
     fn write_leaving(&mut self, pointers_min: usize, bays_left: usize) {
         let mut pointers = 0;
         while (pointers < pointers_min || self.gathered.leaving.bays.len() > bays_left)
-            && let Some(OfBay { bay, runs, lists }) = self.gathered.leaving.bays.pop_front()
+            && let Some(OfBay { bay, runs, lists, jobs }) = self.gathered.leaving.bays.pop_front()
         {
             for row in lists {
                 self.pipeline.trailing_row(bay, row);
+            }
+            for ((user, channel), row) in jobs {
+                let is_there = row.is_some();
+                self.pipeline.trailing_row(bay, Row::Job { user, channel, row });
+                if is_there {
+                    self.pipeline.push(After::Push(user, channel));
+                }
             }
             // In the order of keys, which is the same in every run.
             let mut runs: Vec<(UserId, Run)> = runs.into_iter().collect();

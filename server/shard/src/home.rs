@@ -13,7 +13,7 @@ use protocol::commit::{DeviceRow, Row};
 use protocol::hop::{Hop, Origin};
 use protocol::{
     BayId, ChannelId, CloseCode, Code, Cursor, Frame, Generation, Header, InboxSeq, Kind, Refusal, SentBy,
-    UserId,
+    Seq, UserId,
 };
 
 use crate::invariant::impossible;
@@ -94,9 +94,13 @@ impl Shard {
             Kind::GET_NOTES => self.get_notes(session_id, origin, &frame),
             Kind::MARK_READ => {
                 let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
+                let seq = body::ingest::<MarkRead>(&frame).map(|mark| Seq(mark.seq.to_native()))?;
                 let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
-                check_party(origin.user, frame.channel())?;
-                self.submit_write(session_id, origin, frame)
+                let channel = frame.channel();
+                check_party(origin.user, channel)?;
+                self.submit_write(session_id, origin, frame)?;
+                self.push_marks(origin.user, channel, seq);
+                Ok(())
             }
             Kind::MARK_DELIVERED => {
                 let channel = |mark: Checked<'_, MarkDelivered>| ChannelId(mark.channel.to_native());
@@ -231,11 +235,18 @@ impl Shard {
             let row = Row::Device { user: origin.user, device: origin.device, row: *row };
             self.user_row(origin.user, row);
         }
+        if generation.0 == ack.generation.to_native() {
+            self.push_taken(origin.user, at);
+        }
         Ok(())
     }
 
     /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
     pub(crate) fn answer(&mut self, origin: Origin, asked: Kind, frames: Bytes) {
+        if asked == Kind::MARK_READ {
+            let is_stored = Header::read(&frames).is_some_and(|header| header.kind != Kind::REJECT);
+            self.push_marked(origin.user, is_stored);
+        }
         let Some(session_id) = self.session_of(origin) else { return };
         let Some(header) = Header::read(&frames) else {
             return impossible!(self, session_id, "an answer without a frame");

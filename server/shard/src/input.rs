@@ -1,10 +1,10 @@
 //! All that a shard is told.
 
-use protocol::commit::{AccountRow, Policy, Relation};
+use protocol::commit::{AccountRow, Policy, Relation, SubscriptionRow, Target};
 use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
-use protocol::{DeviceId, Frame, ShardId, UserId};
+use protocol::{ChannelId, DeviceId, Frame, Seq, ShardId, UserId};
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -203,6 +203,56 @@ pub enum Command {
         /// A device that stays; it needs a new token, too.
         keep: Option<DeviceId>,
     },
+    /// Tell a device by push from now on, or elsewhere than before.
+    Subscribe {
+        /// Whose.
+        user: UserId,
+        /// Which device, through whom.
+        target: Target,
+        /// Where and how.
+        row: Box<SubscriptionRow>,
+    },
+    /// Do not tell it there any more.
+    Unsubscribe {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        target: Target,
+        /// Only the one that was made then: the provider says that it is dead, and the device may have made another.
+        made_ms: Option<u64>,
+    },
+    /// What became of a job of push.
+    Pushed {
+        /// Who was to be told.
+        user: UserId,
+        /// Of which channel.
+        channel: ChannelId,
+        /// The job's newest message when it was read. A job that was replaced since is not ended by it.
+        seq: Seq,
+        /// What.
+        outcome: PushOutcome,
+    },
+}
+
+/// What became of a job of push.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PushOutcome {
+    /// Everybody has it, or nobody wants it.
+    Done {
+        /// Of how many messages it told.
+        count: u32,
+    },
+    /// Not now. After so many attempts it is parked.
+    Retry {
+        /// Not before then, milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// Who does not have it yet.
+        targets: Vec<Target>,
+        /// It failed, and was not only too early.
+        has_failed: bool,
+    },
+    /// Never, as it is: an operator looks at it.
+    Park,
 }
 
 impl Command {
@@ -216,7 +266,10 @@ impl Command {
             | Self::SetPolicy { user, .. }
             | Self::Relate { user, .. }
             | Self::Withdraw { user }
-            | Self::LogOutAll { user, .. } => *user,
+            | Self::LogOutAll { user, .. }
+            | Self::Subscribe { user, .. }
+            | Self::Unsubscribe { user, .. }
+            | Self::Pushed { user, .. } => *user,
         }
     }
 }
@@ -224,7 +277,7 @@ impl Command {
 /// Why a command was not carried out. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CommandError {
-    /// The user has its full number of devices, and the control plane knows all of them.
+    /// The user has its full number of devices, and the control plane knows all of them; or of subscriptions.
     Full,
     /// The user has no account here.
     NoSuchUser,

@@ -54,6 +54,7 @@ mod pipeline;
 mod position;
 mod presence;
 mod pressure;
+mod push;
 mod quotas;
 mod read;
 mod receipts;
@@ -73,7 +74,7 @@ mod user;
 mod window;
 
 pub use effect::{Effect, Fault};
-pub use input::{Command, CommandError, ConnId, GuestId, Input, Tick, Ticket};
+pub use input::{Command, CommandError, ConnId, GuestId, Input, PushOutcome, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use quotas::Left;
@@ -144,6 +145,12 @@ pub struct Counters {
     pub reads_resting_now: u64,
     /// States that cannot happen and did: faults of ours.
     pub impossible: u64,
+    /// Messages of which a user is to be told by push.
+    pub push_jobs: u64,
+    /// Jobs of push that gave way to newer ones, because a user had its full number.
+    pub push_jobs_dropped: u64,
+    /// Jobs of push that ended because the user had read the message.
+    pub push_jobs_withdrawn: u64,
     /// Sessions now, guests included.
     pub sessions_now: u64,
     /// Requests that came without a connection.

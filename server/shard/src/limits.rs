@@ -278,6 +278,11 @@ pub const LOOKS_MIN: usize = 64;
 /// Looks for eviction that come with each user or channel that a turn loaded or whose rows it saw stored: the first finds
 /// it used, the second lets go of it.
 pub const LOOKS_EACH: usize = 2;
+/// A live device that has not taken a message within so long is taken for none: the user is told by push. Our clients tell
+/// their cursor within 5 s.
+pub const PUSH_ACK_MS: u64 = 10_000;
+/// After so many attempts a job of push is parked: with waits that double up to an hour that is most of a day.
+pub const PUSH_ATTEMPTS_MAX: u16 = 24;
 /// Devices reconnect within this window after a drain.
 pub const RECONNECT_SPREAD_MS: u32 = 5000;
 

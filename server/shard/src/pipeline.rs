@@ -43,6 +43,8 @@ pub(crate) enum After {
     Channel,
     /// A session is told that what it asked for is done.
     Answer(Origin, Kind, Frame),
+    /// The control plane is told of a job.
+    Push(UserId, ChannelId),
 }
 
 /// A batch without its rows.
@@ -162,6 +164,11 @@ impl Pipeline {
         self.open.rows += more;
         self.unstored_rows += more;
         self.trailing_row(BayId::of_user(user), Row::Run { user, first, entries })
+    }
+
+    /// Does something once the open batch is stored. Trailing.
+    pub(crate) fn push(&mut self, after: After) {
+        self.open.after.push(after);
     }
 
     /// The rows before apply these logs in all own bays. Trailing.

@@ -70,9 +70,9 @@ impl Shard {
 
     fn answered(&mut self, ticket: Ticket, asked: Asked, answer: Answer) {
         match (asked, answer) {
-            (Asked::User(user), Answer::User { account, devices, inbox_head, presence }) => {
+            (Asked::User(user), Answer::User { account, devices, inbox_head, presence, push }) => {
                 self.unread.forget(Load::User(user));
-                self.user_loaded(user, User::new(account, devices, inbox_head, presence));
+                self.user_loaded(user, User::new(account, devices, inbox_head, (presence, push)));
             }
             (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
                 self.unread.forget(Load::Channel(id));

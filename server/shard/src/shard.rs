@@ -216,6 +216,7 @@ impl Shard {
                     Wake::Session(id) => self.look_at_session(id),
                     Wake::Tokens(id) => self.look_at_tokens(id),
                     Wake::Presence(id) => self.watched.look_at(id),
+                    Wake::Untaken(user) => self.look_at_untaken(user),
                 }
             }
         }
@@ -411,6 +412,7 @@ impl Shard {
             After::Hop(hop) => self.hop(hop),
             After::Channel => self.channels.may_be_idle(),
             After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
+            After::Push(user, channel) => self.out.push(Effect::Push { user, channel }),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::UserId;
+
 use crate::input::Tick;
 use crate::limits::TOKENS_SLOT_MS;
 use crate::session::SessionId;
@@ -15,13 +17,15 @@ pub(crate) enum Wake {
     Tokens(SessionId),
     /// A session that was told as much of others as it may be.
     Presence(SessionId),
+    /// A user whose live devices were offered messages and may not have taken them.
+    Untaken(UserId),
 }
 
 impl Wake {
     /// A second for what is measured in seconds, less for what is measured in milliseconds.
     fn slot_ms(self) -> u64 {
         match self {
-            Self::Session(_) => 1000,
+            Self::Session(_) | Self::Untaken(_) => 1000,
             Self::Presence(_) => 100,
             Self::Tokens(_) => TOKENS_SLOT_MS,
         }

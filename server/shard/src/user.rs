@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use protocol::commit::{AccountRow, DeviceRow, PresenceRow};
 use protocol::hello::Hello;
+use protocol::query::PushRows;
 use protocol::{DeviceId, InboxSeq};
 
 use crate::admit::Bucket;
@@ -13,6 +14,7 @@ use crate::input::{Command, Tick, Ticket};
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::presence::Looker;
+use crate::push::Push;
 use crate::quotas::{Left, Quotas};
 use crate::session::SessionId;
 
@@ -27,6 +29,8 @@ pub(crate) struct User {
     pub(crate) dirty: u64,
     /// Deliveries for it in spans that wait: it stays in memory until they are applied.
     pub(crate) awaited: usize,
+    /// Whom push tells, and of what; of most users nobody.
+    pub(crate) push: Option<Box<Push>>,
     /// What all its devices may still spend.
     pub(crate) bucket: Bucket,
     /// The same by the hour, once it has spent any of that.
@@ -53,7 +57,7 @@ impl User {
         account: Option<AccountRow>,
         mut devices: Vec<(DeviceId, DeviceRow)>,
         head: InboxSeq,
-        presence: PresenceRow,
+        (presence, push): (PresenceRow, PushRows),
     ) -> Self {
         devices.shrink_to_fit();
         Self {
@@ -63,6 +67,7 @@ impl User {
             sessions: Vec::new(),
             dirty: 0,
             awaited: 0,
+            push: Push::new(push),
             bucket: Bucket::default(),
             quotas: None,
             presence: Some(presence).filter(|row| *row != PresenceRow::default()).map(Arc::new),
@@ -73,6 +78,7 @@ impl User {
     pub(crate) fn is_idle(&self, now: Tick) -> bool {
         self.sessions.is_empty()
             && self.awaited == 0
+            && self.push.as_ref().is_none_or(|push| !push.is_waiting())
             && self.bucket.is_full(now)
             && self.quotas.as_ref().is_none_or(|quotas| quotas.are_full(now))
     }

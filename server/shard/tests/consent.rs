@@ -157,6 +157,7 @@ fn relations_are_rows_of_whoever_said_them() {
         devices: Vec::new(),
         inbox_head: protocol::InboxSeq(0),
         presence: PresenceRow::default(),
+        push: Default::default(),
     });
     assert_eq!(desk.replies.last(), Some(&(Ticket(9), Err(CommandError::NoSuchUser))));
 }

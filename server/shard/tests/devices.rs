@@ -41,6 +41,7 @@ fn load(desk: &mut Desk, n: u64, not_before_ms: u64) {
         devices: desk::devices(n),
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
+        push: Default::default(),
     });
     desk.run();
 }
@@ -223,6 +224,7 @@ fn commands_that_cannot_be_carried_out_say_why() {
         devices: Vec::new(),
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
+        push: Default::default(),
     });
     assert_eq!(desk.replies.pop(), Some((Ticket(2), Err(CommandError::NoSuchUser))));
     assert_eq!(desk.command(log_out_all(1, None)), Err(CommandError::NoSuchUser));

@@ -177,6 +177,7 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
         devices: Vec::new(),
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
+        push: Default::default(),
     });
     assert_eq!(desk.replies, vec![(Ticket(1), Err(CommandError::StorageFull))]);
     assert!(desk.batches.is_empty(), "nothing is written");

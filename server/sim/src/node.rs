@@ -443,6 +443,8 @@ impl Node {
                 scene.disk.read(scene.rng, scene.plan, scene.now, id, ticket, query);
             }
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
+            // No device of a simulated user has a subscription.
+            Effect::Push { user, channel } => broken!("{user} is to be told of {channel:?} by push"),
             Effect::Ready => {
                 let cell = &mut self.cells[shard];
                 if std::mem::replace(&mut cell.ready, true) {

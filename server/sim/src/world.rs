@@ -380,6 +380,9 @@ impl World {
             | Command::AddDevice { .. }
             | Command::SetPolicy { .. }
             | Command::Relate { .. }
+            | Command::Subscribe { .. }
+            | Command::Unsubscribe { .. }
+            | Command::Pushed { .. }
             | Command::Withdraw { .. } => {}
             Command::RemoveDevice { device, .. } => {
                 self.oracle.removing.insert(*device);

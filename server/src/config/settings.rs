@@ -273,6 +273,16 @@ settings! {
             "none" => Some(None),
             path => Some(Some(PathBuf::from(path))),
         };
+    "push_contact", "URL", "Whom a push service may write to when pushes of this server trouble it; some take none without [none]", "mailto:NAME@HOST or https://..., or none",
+        |config, text| config.push_contact => or_none(text, |text| {
+            let is_one = text.starts_with("mailto:") && text.contains('@') || text.starts_with("https://");
+            (is_one && text.len() <= 256).then(|| text.to_owned())
+        });
+    "push_allow", "LIST", "Hosts on private addresses that pushes may go to, also without TLS, as HOST or HOST:PORT [none]", "hosts behind commas, or none",
+        |config, text| config.push_allow => match text {
+            "none" => Some(Vec::new()),
+            hosts => hosts.split(',').map(str::trim).map(|host| (!host.is_empty() && !host.contains('/')).then(|| host.to_owned())).collect(),
+        };
     "user_bots", "N", "Bots a user may have; 0: only the operator makes bots [5]", "0 to 1000",
         |config, text| config.user_bots => number(text, 0, 1000);
     "bot_tokens", "N", "Tokens a bot may have, each a device of it [8]", "1 to 16",

@@ -117,6 +117,7 @@ impl Node {
                 appender: Box::new(|_| None),
                 reader: Box::new(|_, _| {}),
                 latency: Arc::default(),
+                bell: push::outbox::bell().0,
                 on_ready: Box::new(move || ready.send(()).unwrap()),
                 on_drained: Box::new(move || drain.send(()).unwrap()),
                 pulse,

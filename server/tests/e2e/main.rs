@@ -69,6 +69,7 @@ mod postgres;
 mod presence;
 mod proxy;
 mod pty;
+mod push;
 mod quic;
 mod raw;
 mod receipts;

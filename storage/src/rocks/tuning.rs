@@ -114,6 +114,7 @@ impl Shared {
 fn prefix_bytes(family: Family) -> Option<usize> {
     match family {
         Family::History(_) | Family::Own(_) | Family::Member | Family::About => Some(18),
+        Family::Push => Some(11),
         Family::Joined | Family::Inbox | Family::Device | Family::Notes => Some(10),
         Family::Meta | Family::Channel | Family::Account | Family::Fanout | Family::Applied => None,
     }

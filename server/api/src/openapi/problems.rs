@@ -77,6 +77,7 @@ const PROBLEMS: &[Problem] = &[
     never("too_many_relations", 409, "the list of friends or blocked users is full"),
     never("two_factor_on", 409, "the second factor is on already"),
     never("two_factor_off", 409, "the second factor is off, or was not begun"),
+    never("too_many_subscriptions", 409, "as many subscriptions for push as a user may have"),
     never("too_many_bots", 409, "as many bots as a user may have"),
     never("too_many_tokens", 409, "as many tokens as a bot may have"),
     never("no_password", 409, "the account has none: it logs in by its identity provider"),

@@ -42,6 +42,8 @@ pub struct Desk {
     pub batches: VecDeque<(usize, Batch)>,
     pub queries: VecDeque<(usize, Ticket, Query)>,
     pub replies: Vec<(Ticket, Result<(), CommandError>)>,
+    /// Whom the control plane was told to tell by push, of which channel.
+    pub pushes: Vec<(u64, ChannelId)>,
     pub ready: usize,
     pub drained: usize,
     /// Why the process would have ended.
@@ -102,6 +104,7 @@ impl Desk {
             batches: VecDeque::new(),
             queries: VecDeque::new(),
             replies: Vec::new(),
+            pushes: Vec::new(),
             ready: 0,
             drained: 0,
             faults: Vec::new(),
@@ -169,6 +172,7 @@ impl Desk {
             Effect::Append(batch) => self.batches.push_back((shard, batch)),
             Effect::Read { ticket, query } => self.queries.push_back((shard, ticket, query)),
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
+            Effect::Push { user, channel } => self.pushes.push((user.0, channel)),
             Effect::Ready => self.ready += 1,
             Effect::Drained => self.drained += 1,
             Effect::Fault(fault) => self.faults.push(fault),
@@ -189,7 +193,14 @@ impl Desk {
 
     /// Answers every query as an empty data directory with these accounts would.
     pub fn answer_all_empty(&mut self) {
-        while let Some((_, _, query)) = self.queries.front() {
+        while !self.queries.is_empty() {
+            self.answer_first_empty();
+        }
+    }
+
+    /// The same of the oldest query.
+    pub fn answer_first_empty(&mut self) {
+        if let Some((_, _, query)) = self.queries.front() {
             let answer = match query {
                 Query::User(user) => user_answer(*user, 0),
                 Query::Channel(_) => {
@@ -352,6 +363,7 @@ pub fn user_answer(user: UserId, head: u64) -> Answer {
         devices,
         inbox_head: InboxSeq(head),
         presence: PresenceRow::default(),
+        push: Default::default(),
     }
 }
 

@@ -101,6 +101,12 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("signup", &["open", "invite", "closed", "auto"], &["", "on", "Open"]),
     ("user_invites", &["0", "100"], &["-1", "101"]),
     ("issuers", &["none", "/etc/maru/issuers.toml"], &[""]),
+    (
+        "push_contact",
+        &["none", "mailto:ops@example.org", "https://example.org/x"],
+        &["", "ops@example.org", "http://a"],
+    ),
+    ("push_allow", &["none", "127.0.0.1:9", "hooks.local, 10.0.0.1"], &["", "a,", "http://a"]),
     ("user_bots", &["0", "1000"], &["-1", "1001"]),
     ("bot_tokens", &["1", "16"], &["0", "17"]),
     ("token_s", &["10", "31536000"], &["9", "31536001", "18446744073709551616"]),

@@ -1,0 +1,15 @@
+//! Push: tells users of what they miss, through Web Push and webhooks. The jobs are rows of the store, which the shards write
+//! and end; this room reads them, calls the providers, and says what became of each.
+//!
+//! It sees neither store nor shards: [`outbox::Homes`] is all it asks.
+
+pub mod address;
+pub mod call;
+mod hosts;
+pub mod limits;
+pub mod notice;
+pub mod outbox;
+pub mod quiet;
+pub mod vapid;
+pub mod webhook;
+pub mod webpush;

@@ -1,0 +1,336 @@
+//! Push at a user's home: who has a subscription and no live device gets a job in the batch of the pointer, and so does who
+//! has one that takes nothing for ten seconds. One job a channel: a newer message replaces it and counts. What the user
+//! reads withdraws it; what the control plane has carried out ends it, unless it was replaced meanwhile.
+//!
+//! How the user wants to be told (muted, mentions only, quiet hours) is looked at when a job is carried out and not here: it
+//! stands in rows that are not in memory, and it may change in between.
+
+use std::collections::BTreeMap;
+
+use protocol::commit::{JobRow, Provider, Row, SubscriptionRow, Target};
+use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
+use protocol::query::{Delivery, PushRows};
+use protocol::{ChannelId, DeviceId, InboxSeq, Seq, UserId};
+
+use crate::input::{CommandError, PushOutcome, Tick};
+use crate::limits::{PUSH_ACK_MS, PUSH_ATTEMPTS_MAX};
+use crate::pipeline::After;
+use crate::shard::Shard;
+use crate::timer::Wake;
+
+/// Of a user who has a subscription.
+#[derive(Debug, Default)]
+pub(crate) struct Push {
+    /// When each was made. At most `PUSH_SUBSCRIPTIONS_MAX`.
+    subscriptions: Vec<(Target, u64)>,
+    /// At most `PUSH_JOBS_MAX`.
+    jobs: BTreeMap<ChannelId, JobRow>,
+    /// What live devices were offered and none has taken. At most `PUSH_JOBS_MAX`.
+    untaken: BTreeMap<ChannelId, Untaken>,
+    /// Marks of what was read that are on their way to a channel's home: they withdraw once they are stored.
+    marks: Vec<(ChannelId, Seq)>,
+}
+
+/// Messages of one channel that no device has taken.
+#[derive(Clone, Copy, Debug)]
+struct Untaken {
+    /// The place of the oldest in the inbox, and of the newest.
+    places: (InboxSeq, InboxSeq),
+    /// When the oldest has waited long enough.
+    due: Tick,
+    told: Told,
+}
+
+/// One message to be told of, or several.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    seq: Seq,
+    count: u32,
+    is_mentioned: bool,
+    time_ms: u64,
+}
+
+impl Told {
+    fn joined(self, newer: Self) -> Self {
+        Self {
+            seq: newer.seq,
+            count: self.count.saturating_add(newer.count),
+            is_mentioned: self.is_mentioned || newer.is_mentioned,
+            time_ms: newer.time_ms,
+        }
+    }
+}
+
+impl Push {
+    /// `None` for who has no subscription: nothing of this costs such a user anything.
+    pub(crate) fn new(rows: PushRows) -> Option<Box<Self>> {
+        let PushRows { subscriptions, jobs } = rows;
+        let push = Self { subscriptions, jobs: jobs.into_iter().collect(), ..Self::default() };
+        (!push.subscriptions.is_empty()).then(|| Box::new(push))
+    }
+
+    /// Whether a device may still take what it was offered: the user stays in memory until then.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.untaken.is_empty()
+    }
+
+    /// A message that a live device is offered; says when to look whether one has taken it. `None`: too many channels wait
+    /// already, and it is to be told at once.
+    fn offered(&mut self, channel: ChannelId, at: InboxSeq, told: Told, due: Tick) -> Option<Tick> {
+        if let Some(untaken) = self.untaken.get_mut(&channel) {
+            (untaken.places.1, untaken.told) = (at, untaken.told.joined(told));
+            return Some(untaken.due);
+        }
+        if self.untaken.len() >= PUSH_JOBS_MAX {
+            return None;
+        }
+        self.untaken.insert(channel, Untaken { places: (at, at), due, told });
+        Some(due)
+    }
+
+    /// A device has taken its inbox up to and with `at`. What is newer waits from now on.
+    fn taken(&mut self, at: InboxSeq, due: Tick) {
+        self.untaken.retain(|_, untaken| untaken.places.1 > at);
+        for untaken in self.untaken.values_mut().filter(|untaken| untaken.places.0 <= at) {
+            (untaken.places.0, untaken.due) = (at.next(), due);
+        }
+    }
+
+    /// The job of a channel with another message. Also the channel whose job gave way to it.
+    fn add(&mut self, channel: ChannelId, told: Told) -> (JobRow, Option<ChannelId>) {
+        let gives_way = if self.jobs.contains_key(&channel) || self.jobs.len() < PUSH_JOBS_MAX {
+            None
+        } else {
+            self.jobs.iter().min_by_key(|(_, job)| job.time_ms).map(|(oldest, _)| *oldest)
+        };
+        if let Some(oldest) = gives_way {
+            self.jobs.remove(&oldest);
+        }
+        let job = self.jobs.entry(channel).or_default();
+        if job.is_parked {
+            (job.attempts, job.retry_at_ms) = (0, 0);
+        }
+        job.is_parked = false;
+        job.seq = job.seq.max(told.seq);
+        job.time_ms = job.time_ms.max(told.time_ms);
+        job.count = job.count.saturating_add(told.count);
+        job.is_mentioned |= told.is_mentioned;
+        // Every subscription is told of the newest.
+        job.targets.clear();
+        (job.clone(), gives_way)
+    }
+
+    /// What remains of a job that was carried out as far as `seq`; false when nothing has changed.
+    fn carried_out(&mut self, channel: ChannelId, seq: Seq, outcome: PushOutcome) -> bool {
+        let Some(job) = self.jobs.get_mut(&channel) else { return false };
+        let is_replaced = job.seq != seq;
+        match outcome {
+            PushOutcome::Done { .. } if !is_replaced => drop(self.jobs.remove(&channel)),
+            PushOutcome::Done { count } => {
+                job.count = job.count.saturating_sub(count).max(1);
+                (job.attempts, job.retry_at_ms) = (0, 0);
+            }
+            // The newer message is tried anyway, and no sooner.
+            PushOutcome::Retry { at_ms, has_failed, .. } if is_replaced => {
+                (job.attempts, job.retry_at_ms) = (job.attempts.saturating_add(has_failed.into()), at_ms);
+            }
+            PushOutcome::Retry { at_ms, targets, has_failed } => {
+                job.attempts = job.attempts.saturating_add(has_failed.into());
+                (job.retry_at_ms, job.targets) = (at_ms, targets);
+                job.is_parked = job.attempts >= PUSH_ATTEMPTS_MAX;
+            }
+            PushOutcome::Park if is_replaced => return false,
+            PushOutcome::Park => job.is_parked = true,
+        }
+        true
+    }
+}
+
+impl Shard {
+    /// A message has got its place in an inbox. If nobody is there to take it, a job leaves with the pointer.
+    pub(crate) fn push_delivery(
+        &mut self,
+        id: UserId,
+        at: InboxSeq,
+        delivery: &Delivery,
+        is_mentioned: bool,
+    ) {
+        let now = self.now;
+        let Some(user) = self.users.get_mut(&id) else { return };
+        let is_live = !user.sessions.is_empty();
+        let Some(push) = &mut user.push else { return };
+        let Some(stamp) = delivery.frame.read_stamp() else { return };
+        if stamp.sender == id || !delivery.frame.kind().counts_as_unread() {
+            return;
+        }
+        let channel = delivery.channel;
+        let told = Told { seq: delivery.seq, count: 1, is_mentioned, time_ms: stamp.time_ms };
+        if is_live && let Some(due) = push.offered(channel, at, told, now.after_ms(PUSH_ACK_MS)) {
+            if due == now.after_ms(PUSH_ACK_MS) {
+                self.timer.set(due, Wake::Untaken(id));
+            }
+            return;
+        }
+        let (job, gives_way) = push.add(channel, told);
+        self.counters.push_jobs += 1;
+        self.gathered.job(id, channel, Some(job));
+        if let Some(oldest) = gives_way {
+            self.counters.push_jobs_dropped += 1;
+            self.gathered.job(id, oldest, None);
+        }
+    }
+
+    /// A device says how far it has taken its inbox.
+    pub(crate) fn push_taken(&mut self, id: UserId, at: InboxSeq) {
+        let due = self.now.after_ms(PUSH_ACK_MS);
+        let push = self.users.get_mut(&id).and_then(|user| user.push.as_mut());
+        let Some(push) = push.filter(|push| push.is_waiting()) else { return };
+        push.taken(at, due);
+        if push.is_waiting() {
+            self.timer.set(due, Wake::Untaken(id));
+        } else {
+            self.users.may_be_idle();
+        }
+    }
+
+    /// What live devices have left lying for too long becomes jobs, in a batch of their own.
+    pub(crate) fn look_at_untaken(&mut self, id: UserId) {
+        let now = self.now;
+        // Its subscriptions may have ended meanwhile, and the user have left memory.
+        let Some(push) = self.users.get_mut(&id).and_then(|user| user.push.as_mut()) else { return };
+        let due = push.untaken.extract_if(.., |_, untaken| untaken.due <= now);
+        let due: Vec<(ChannelId, Told)> = due.map(|(channel, untaken)| (channel, untaken.told)).collect();
+        let mut written = Vec::with_capacity(due.len());
+        for (channel, told) in due {
+            let (_, gives_way) = push.add(channel, told);
+            written.push(channel);
+            self.counters.push_jobs += 1;
+            self.counters.push_jobs_dropped += u64::from(gives_way.is_some());
+            written.extend(gives_way);
+        }
+        for channel in written {
+            self.write_job(id, channel);
+        }
+        self.users.may_be_idle();
+    }
+
+    /// A user marks what it has read: on its way to the channel's home.
+    pub(crate) fn push_marks(&mut self, id: UserId, channel: ChannelId, seq: Seq) {
+        let Some(push) = self.users.get_mut(&id).and_then(|user| user.push.as_mut()) else { return };
+        // What is read was taken, whatever the cursor says.
+        push.untaken.retain(|of, untaken| *of != channel || untaken.told.seq > seq);
+        let passes = push.jobs.get(&channel).is_some_and(|job| job.seq <= seq);
+        if passes && push.marks.len() < PUSH_JOBS_MAX {
+            push.marks.push((channel, seq));
+        }
+    }
+
+    /// A mark of the user is stored, or refused. Marks are answered in the order of each channel; that another one is still
+    /// on its way costs nothing: whoever carries a job out looks at what is read.
+    pub(crate) fn push_marked(&mut self, id: UserId, is_stored: bool) {
+        let Some(push) = self.users.get_mut(&id).and_then(|user| user.push.as_mut()) else { return };
+        let marks = core::mem::take(&mut push.marks);
+        if !is_stored {
+            return;
+        }
+        let mut withdrawn = Vec::new();
+        for (channel, seq) in marks {
+            if push.jobs.get(&channel).is_some_and(|job| job.seq <= seq) {
+                push.jobs.remove(&channel);
+                withdrawn.push(channel);
+            }
+        }
+        for channel in withdrawn {
+            self.counters.push_jobs_withdrawn += 1;
+            self.write_job(id, channel);
+        }
+    }
+
+    /// Writes what is to be told of a channel now, in place of what was gathered of it.
+    fn write_job(&mut self, id: UserId, channel: ChannelId) {
+        self.gathered.forget_job(id, channel);
+        let push = self.users.get(&id).and_then(|user| user.push.as_ref());
+        let row = push.and_then(|push| push.jobs.get(&channel)).cloned();
+        let wakes = row.as_ref().is_some_and(|job| !job.is_parked);
+        self.user_row(id, Row::Job { user: id, channel, row });
+        if wakes {
+            self.pipeline.push(After::Push(id, channel));
+        }
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        id: UserId,
+        (device, provider): Target,
+        row: SubscriptionRow,
+    ) -> Result<(), CommandError> {
+        let user = self.existing_user(id)?;
+        if user.device(device).is_none() {
+            return Err(CommandError::NoSuchUser);
+        }
+        let push = user.push.get_or_insert_default();
+        let (target, is_full) = ((device, provider), push.subscriptions.len() >= PUSH_SUBSCRIPTIONS_MAX);
+        match push.subscriptions.iter_mut().find(|(known, _)| *known == target) {
+            Some((_, created_ms)) => *created_ms = row.created_ms,
+            None if is_full => return Err(CommandError::Full),
+            None => push.subscriptions.push((target, row.created_ms)),
+        }
+        self.user_row(id, Row::Subscription { user: id, device, provider, row });
+        Ok(())
+    }
+
+    /// `made_ms` names one that was made then: a later one of the same device stays.
+    pub(crate) fn unsubscribe(&mut self, id: UserId, target: Target, made_ms: Option<u64>) {
+        let Some(push) = self.users.get_mut(&id).and_then(|user| user.push.as_mut()) else { return };
+        let is_it = |(known, created_ms): &(Target, u64)| {
+            *known == target && made_ms.is_none_or(|made_ms| made_ms == *created_ms)
+        };
+        let before = push.subscriptions.len();
+        push.subscriptions.retain(|subscription| !is_it(subscription));
+        if push.subscriptions.len() == before {
+            return;
+        }
+        let ends: Vec<ChannelId> =
+            if push.subscriptions.is_empty() { push.jobs.keys().copied().collect() } else { Vec::new() };
+        if push.subscriptions.is_empty()
+            && let Some(user) = self.users.get_mut(&id)
+        {
+            user.push = None;
+        }
+        let (device, provider) = target;
+        self.user_row(id, Row::SubscriptionGone { user: id, device, provider });
+        // Nobody is left to be told.
+        for channel in ends {
+            self.write_job(id, channel);
+        }
+    }
+
+    /// The subscriptions of a device that is removed go with it.
+    pub(crate) fn unsubscribe_device(&mut self, id: UserId, device: DeviceId) {
+        let push = self.users.get(&id).and_then(|user| user.push.as_ref());
+        let all = push.into_iter().flat_map(|push| &push.subscriptions);
+        let targets: Vec<Target> = all.map(|(target, _)| *target).collect();
+        for target in targets.into_iter().filter(|(of, _)| *of == device) {
+            self.unsubscribe(id, target, None);
+        }
+    }
+
+    /// The control plane has carried a job out as far as `seq`, or not.
+    pub(crate) fn pushed(&mut self, id: UserId, channel: ChannelId, seq: Seq, outcome: PushOutcome) {
+        let has_changed = match self.users.get_mut(&id).map(|user| user.push.as_mut()) {
+            Some(Some(push)) => push.carried_out(channel, seq, outcome),
+            // A job without a subscription is what a crash left, or an older program.
+            Some(None) => true,
+            None => false,
+        };
+        if has_changed {
+            self.write_job(id, channel);
+        }
+    }
+
+    /// Whether a subscription of a user is known.
+    pub(crate) fn is_subscribed(&self, id: UserId, (device, provider): (DeviceId, Provider)) -> bool {
+        let push = self.users.get(&id).and_then(|user| user.push.as_ref());
+        push.is_some_and(|push| push.subscriptions.iter().any(|(known, _)| *known == (device, provider)))
+    }
+}

@@ -1,0 +1,254 @@
+//! Scenarios of push: who is to be told, when nobody is there, and what ends it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod desk;
+
+use desk::{Desk, pointers};
+use protocol::body::message::CreateGroup;
+use protocol::body::sync::{CursorAck, MarkRead};
+use protocol::commit::{JobRow, Provider, Row, SubscriptionRow, Target};
+use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
+use protocol::query::{Answer, PushRows};
+use protocol::{ChannelId, DeviceId, SendId, Seq, UserId};
+use shard::limits::{PUSH_ACK_MS, PUSH_ATTEMPTS_MAX};
+use shard::{Command, CommandError, Limits, PushOutcome};
+
+const A: u64 = 10;
+const B: u64 = 20;
+const B_DEVICE: Target = (DeviceId(B), Provider::WebPush);
+
+fn direct() -> ChannelId {
+    ChannelId::direct(UserId(A), UserId(B))
+}
+
+fn subscribe(target: Target) -> Command {
+    let row =
+        SubscriptionRow { created_ms: 7, endpoint: "https://push.example/1".into(), ..Default::default() };
+    Command::Subscribe { user: UserId(B), target, row: Box::new(row) }
+}
+
+/// A is connected, B has a subscription and is not.
+fn away(shards: u16) -> Desk {
+    let mut desk = Desk::new(shards);
+    desk.join(A, A, A);
+    desk.command(subscribe(B_DEVICE)).unwrap();
+    desk
+}
+
+fn jobs(rows: &[Row]) -> Vec<(ChannelId, Option<JobRow>)> {
+    let job = |row: &Row| match row {
+        Row::Job { user, channel, row } => {
+            assert_eq!(user.0, B);
+            Some((*channel, row.clone()))
+        }
+        _ => None,
+    };
+    rows.iter().filter_map(job).collect()
+}
+
+fn sends(desk: &mut Desk, id: u64) -> Vec<(ChannelId, Option<JobRow>)> {
+    desk.text(A, A, direct(), id, "hello");
+    jobs(&desk.run())
+}
+
+/// B connects, with so much of its inbox.
+fn back(desk: &mut Desk, cursor: u64) {
+    desk.hello(B, B, B, cursor);
+    desk.run();
+}
+
+fn pushed(seq: u64, outcome: PushOutcome) -> Command {
+    Command::Pushed { user: UserId(B), channel: direct(), seq: Seq(seq), outcome }
+}
+
+#[test]
+fn a_job_leaves_in_the_batch_of_the_pointer_and_is_told_once_it_is_stored() {
+    for shards in [1, 4] {
+        let mut desk = away(shards);
+        desk.text(A, A, direct(), 1, "hello");
+        desk.answer_all_empty();
+        let mut found = false;
+        while !desk.batches.is_empty() {
+            let told = desk.pushes.len();
+            let rows = desk.store_one().rows;
+            desk.answer_all_empty();
+            if let [(channel, Some(job))] = &jobs(&rows)[..] {
+                assert_eq!((*channel, job.seq, job.count, job.is_mentioned), (direct(), Seq(1), 1, false));
+                assert!(pointers(&rows) >= 1, "the pointer is in the same batch");
+                assert_eq!(told, 0, "nothing is told before it is stored");
+                found = true;
+            }
+        }
+        assert!(found);
+        assert_eq!(desk.pushes, [(B, direct())]);
+    }
+}
+
+#[test]
+fn a_newer_message_replaces_the_job_and_counts() {
+    let mut desk = away(2);
+    sends(&mut desk, 1);
+    let after = sends(&mut desk, 2);
+    let job = after[0].1.as_ref().unwrap();
+    assert_eq!((after.len(), job.seq, job.count), (1, Seq(2), 2));
+    // The older one was carried out meanwhile.
+    desk.command(pushed(1, PushOutcome::Done { count: 1 })).unwrap();
+    let after = sends(&mut desk, 3);
+    assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(3), 2)));
+}
+
+#[test]
+fn who_has_no_subscription_or_sent_it_gets_no_job() {
+    let mut desk = Desk::new(1);
+    desk.join(A, A, A);
+    assert_eq!(sends(&mut desk, 1), []);
+    desk.command(subscribe(B_DEVICE)).unwrap();
+    let channel = ChannelId::group(UserId(A), SendId(5));
+    desk.send(A, A, 5, &CreateGroup { channel: channel.0, name: "team".into(), members: vec![B] });
+    assert_eq!(jobs(&desk.run()), [], "a change of a group is not unread");
+    back(&mut desk, 2);
+    desk.text(B, B, direct(), 6, "of myself");
+    assert_eq!(jobs(&desk.run()), []);
+    desk.pass(2 * PUSH_ACK_MS);
+    assert_eq!(jobs(&desk.run()), []);
+}
+
+#[test]
+fn a_live_device_that_takes_nothing_for_ten_seconds_is_none() {
+    let mut desk = away(2);
+    desk.join(B, B, B);
+    assert_eq!(sends(&mut desk, 1), []);
+    desk.pass(PUSH_ACK_MS - 1);
+    assert_eq!(jobs(&desk.run()), []);
+    desk.pass(1001);
+    let after = jobs(&desk.run());
+    assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(1), 1)));
+    assert_eq!(desk.pushes, [(B, direct())]);
+}
+
+#[test]
+fn a_live_device_that_takes_it_is_told_nothing() {
+    let mut desk = away(1);
+    desk.join(B, B, B);
+    sends(&mut desk, 1);
+    sends(&mut desk, 2);
+    desk.send(B, B, 0, &CursorAck { generation: desk::GENERATION, cursor: 1 });
+    desk.pass(PUSH_ACK_MS - 1000);
+    desk.send(B, B, 0, &CursorAck { generation: desk::GENERATION, cursor: 2 });
+    desk.pass(2 * PUSH_ACK_MS);
+    assert_eq!(jobs(&desk.run()), []);
+    // One that takes the first and no more.
+    sends(&mut desk, 3);
+    sends(&mut desk, 4);
+    desk.send(B, B, 0, &CursorAck { generation: desk::GENERATION, cursor: 3 });
+    desk.pass(PUSH_ACK_MS + 1000);
+    assert_eq!(jobs(&desk.run())[0].1.as_ref().map(|job| job.seq), Some(Seq(4)));
+}
+
+#[test]
+fn what_is_read_is_withdrawn() {
+    let mut desk = away(2);
+    sends(&mut desk, 1);
+    sends(&mut desk, 2);
+    back(&mut desk, 2);
+    desk.send(B, B, 8, &MarkRead { channel: direct().0, seq: 1 });
+    assert_eq!(jobs(&desk.run()), [], "the newest is not read");
+    desk.send(B, B, 9, &MarkRead { channel: direct().0, seq: 3 });
+    assert_eq!(jobs(&desk.run()), [], "a mark that was refused withdraws nothing");
+    desk.send(B, B, 10, &MarkRead { channel: direct().0, seq: 2 });
+    assert_eq!(jobs(&desk.run()), [(direct(), None)]);
+}
+
+#[test]
+fn a_job_that_fails_waits_and_is_parked_in_the_end() {
+    let mut desk = away(1);
+    sends(&mut desk, 1);
+    for attempt in 1..=PUSH_ATTEMPTS_MAX {
+        let home = desk.home(B);
+        let command = pushed(1, PushOutcome::Retry { at_ms: 99, targets: vec![B_DEVICE], has_failed: true });
+        let input = shard::Input::Control { ticket: shard::Ticket(u64::from(attempt)), command };
+        desk.turn(home, vec![input]);
+        let after = jobs(&desk.run());
+        let job = after[0].1.as_ref().unwrap();
+        assert_eq!((job.attempts, job.retry_at_ms, &job.targets[..]), (attempt, 99, &[B_DEVICE][..]));
+        assert_eq!(job.is_parked, attempt == PUSH_ATTEMPTS_MAX);
+    }
+    let after = sends(&mut desk, 2);
+    let job = after[0].1.as_ref().unwrap();
+    assert_eq!(
+        (job.is_parked, job.attempts, job.targets.len()),
+        (false, 0, 0),
+        "a newer message tries again"
+    );
+    desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
+    desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
+}
+
+#[test]
+fn subscriptions_are_bounded_and_end_with_their_device() {
+    let mut desk = away(1);
+    let stranger = (DeviceId(77), Provider::WebPush);
+    assert_eq!(desk.command(subscribe(stranger)), Err(CommandError::NoSuchUser));
+    let known: Vec<DeviceId> = (1..=6).map(DeviceId).collect();
+    let mut more = (100..).map(DeviceId);
+    let mut devices = known.clone();
+    while devices.len() < 15 {
+        let device = more.next().unwrap();
+        let (user, known) = (UserId(B), devices.clone());
+        desk.command(Command::AddDevice { user, device, known }).unwrap();
+        devices.push(device);
+    }
+    let providers = [Provider::WebPush, Provider::Webhook];
+    let all = devices.iter().flat_map(|device| providers.map(|provider| (*device, provider)));
+    let taken = all.filter(|target| desk.command(subscribe(*target)).is_ok()).count();
+    assert_eq!(taken, PUSH_SUBSCRIPTIONS_MAX - 1, "one was there before");
+    desk.command(subscribe(B_DEVICE)).unwrap();
+    let gone = Command::Unsubscribe { user: UserId(B), target: B_DEVICE, made_ms: Some(6) };
+    desk.command(gone).unwrap();
+    assert_eq!(sends(&mut desk, 1).len(), 1);
+    desk.turn(
+        0,
+        vec![shard::Input::Control {
+            ticket: shard::Ticket(1),
+            command: Command::LogOutAll { user: UserId(B), not_before_ms: 1, keep: None },
+        }],
+    );
+    let rows = desk.run();
+    let gone = rows.iter().filter(|row| matches!(row, Row::SubscriptionGone { .. })).count();
+    assert_eq!(gone, PUSH_SUBSCRIPTIONS_MAX);
+    assert_eq!(jobs(&rows), [(direct(), None)], "nobody is left to be told");
+    assert_eq!(sends(&mut desk, 2), []);
+}
+
+#[test]
+fn the_job_that_waits_longest_gives_way() {
+    let mut desk = Desk::limited(1, Limits::default());
+    desk.join(A, A, A);
+    let old = (1..=PUSH_JOBS_MAX as u128).map(|n| {
+        let job = JobRow { seq: Seq(1), count: 1, time_ms: 1000 - n as u64, ..JobRow::default() };
+        (ChannelId::group(UserId(A), SendId(n as u64 + 1)), job)
+    });
+    let oldest = old.clone().last().unwrap().0;
+    let mut jobs_of: Vec<_> = old.collect();
+    jobs_of.sort_by_key(|(channel, _)| *channel);
+    desk.text(A, A, direct(), 1, "hello");
+    let mut rows = Vec::new();
+    loop {
+        match desk.queries.front() {
+            Some((_, _, protocol::query::Query::User(user))) if user.0 == B => {
+                let Answer::User { account, devices, inbox_head, .. } = desk::user_answer(*user, 0) else {
+                    panic!("no user")
+                };
+                let push = PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone() };
+                desk.answer(Answer::User { account, devices, inbox_head, push });
+            }
+            Some(_) => desk.answer_first_empty(),
+            None if desk.batches.is_empty() => break,
+            None => rows.extend(desk.store_one().rows),
+        }
+    }
+    let after = jobs(&rows);
+    assert_eq!(after.len(), 2);
+    assert!(after.contains(&(oldest, None)));
+    assert_eq!(desk.shards[0].counters().push_jobs_dropped, 1);
+}

@@ -1,0 +1,260 @@
+//! Push on this node: what the outbox asks of homes and store, and what the control plane asks of push.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use api::{Accounts, HomeError, PushRefusal, Subscribe, Subscription};
+use protocol::commit::{JobRow, Provider, SubscriptionRow, Target};
+use protocol::query::{Answer, PushFacts, Query};
+use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
+use push::address::{Allowed, Endpoint};
+use push::call::Answer as Called;
+use push::notice::Around;
+use push::outbox::{Homes, JobId, Outbox, Outcome, Pending, Told};
+use push::vapid::Vapid;
+use push::{quiet, webhook, webpush};
+use shard::{Command, PushOutcome};
+use tokio::runtime::Runtime;
+
+use crate::config::{Config, StoreKind};
+use crate::plane::DataPlane;
+
+/// Channels whose unread messages make the number on an icon.
+const BADGE_CHANNELS: u32 = 500;
+/// Parked jobs that an operator is shown.
+const PARKED_SHOWN: usize = 256;
+/// Bytes of the name of a time zone.
+const ZONE_BYTES_MAX: usize = 64;
+
+/// Makes the outbox, and lets it work.
+///
+/// # Errors
+/// Words for the operator: the key, or the settings.
+pub(crate) fn start(
+    runtime: &Runtime,
+    config: &Config,
+    (plane, accounts): (&DataPlane, Accounts),
+    told: Told,
+) -> Result<Outbox, String> {
+    let contact = config.push_contact.as_deref().unwrap_or("mailto:nobody@localhost");
+    let vapid = match config.store {
+        StoreKind::Rocks => Vapid::open(&config.data, contact, api::is_on_volume_of_group)?,
+        StoreKind::Memory => Vapid::passing(contact)?,
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let builder =
+        rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let tls = builder.with_root_certificates(roots).with_no_client_auth();
+    let reach = Arc::new(Reach { plane: plane.clone(), accounts });
+    let outbox = Outbox::new(reach, Arc::new(vapid), Arc::new(tls), Allowed::new(config.push_allow.clone()));
+    runtime.spawn(outbox.clone().run(told));
+    Ok(outbox)
+}
+
+/// What the outbox asks.
+struct Reach {
+    plane: DataPlane,
+    accounts: Accounts,
+}
+
+impl Reach {
+    async fn tell(&self, command: Command) -> Result<(), String> {
+        self.plane.ask(command).await.map_err(|error| error.to_string())
+    }
+}
+
+fn other(answer: &Answer) -> String {
+    format!("the store answered {answer:?}")
+}
+
+impl Homes for Reach {
+    fn jobs(
+        &self,
+        bay: BayId,
+        after: Option<JobId>,
+        limit: u32,
+    ) -> Pending<'_, (Vec<(UserId, ChannelId, JobRow)>, bool)> {
+        let page = self.plane.read(Query::Jobs { bay, after, limit });
+        Box::pin(async move {
+            match page.await.map_err(|error| error.to_string())? {
+                Answer::Jobs { items, more } => Ok((items, more)),
+                answer => Err(other(&answer)),
+            }
+        })
+    }
+
+    fn facts(&self, (user, channel): JobId) -> Pending<'_, PushFacts> {
+        let facts = self.plane.read(Query::Push { user, channel });
+        Box::pin(async move {
+            match facts.await.map_err(|error| error.to_string())? {
+                Answer::Push(facts) => Ok(*facts),
+                answer => Err(other(&answer)),
+            }
+        })
+    }
+
+    fn around(&self, user: UserId, sender: UserId) -> Pending<'_, Around> {
+        let list = self.plane.read(Query::Joined { user, after: ChannelId(0), limit: BADGE_CHANNELS });
+        Box::pin(async move {
+            let account = self.accounts.user(sender).await.map_err(|error| error.to_string())?;
+            let shown = |account: api::Account| match account.display_name {
+                name if name.is_empty() => account.name,
+                name => name,
+            };
+            let badge = match list.await.map_err(|error| error.to_string())? {
+                Answer::Joined { items, .. } => items.iter().map(|item| item.unread).sum(),
+                answer => return Err(other(&answer)),
+            };
+            Ok(Around { sender: account.map(shown), badge })
+        })
+    }
+
+    fn ended(&self, (user, channel): JobId, seq: Seq, count: u32, outcome: Outcome) -> Pending<'_, ()> {
+        let outcome = match outcome {
+            Outcome::Done => PushOutcome::Done { count },
+            Outcome::Retry { at_ms, targets, has_failed } => {
+                PushOutcome::Retry { at_ms, targets, has_failed }
+            }
+            Outcome::Park => PushOutcome::Park,
+        };
+        Box::pin(self.tell(Command::Pushed { user, channel, seq, outcome }))
+    }
+
+    fn gone(&self, user: UserId, target: Target, made_ms: u64) -> Pending<'_, ()> {
+        Box::pin(self.tell(Command::Unsubscribe { user, target, made_ms: Some(made_ms) }))
+    }
+}
+
+/// What a device wishes, read and found good.
+pub(crate) fn read(outbox: &Outbox, wish: Subscribe, now_ms: u64) -> Result<SubscriptionRow, PushRefusal> {
+    let field = PushRefusal::Field;
+    Endpoint::parse(&wish.endpoint, outbox.allowed()).map_err(|words| field("endpoint", words))?;
+    let zone = &wish.zone;
+    if zone.len() > ZONE_BYTES_MAX || !quiet::is_zone(zone) {
+        return Err(field(
+            "zone",
+            "is no IANA time zone that this server knows; expected one as Asia/Seoul".into(),
+        ));
+    }
+    let (key, secret) = match wish.provider {
+        Provider::WebPush => {
+            let (p256dh, auth) = wish
+                .keys
+                .ok_or_else(|| field("p256dh", "is missing; Web Push has `p256dh` and `auth`".into()))?;
+            webpush::read_keys(&p256dh, &auth).map_err(|(name, words)| field(name, words))?
+        }
+        Provider::Webhook => {
+            let secret =
+                wish.secret.ok_or_else(|| field("secret", "is missing; a webhook has a secret".into()))?;
+            (Vec::new(), webhook::read_secret(&secret).map_err(|words| field("secret", words))?)
+        }
+    };
+    Ok(SubscriptionRow {
+        created_ms: now_ms,
+        preview: wish.preview,
+        language: wish.language,
+        quiet: wish.quiet,
+        zone: wish.zone,
+        key,
+        secret,
+        endpoint: wish.endpoint,
+    })
+}
+
+impl DataPlane {
+    pub(crate) async fn subscribe_push(
+        &self,
+        (user, device): (UserId, DeviceId),
+        wish: Subscribe,
+    ) -> Result<(), PushRefusal> {
+        let missing = || PushRefusal::Home(HomeError::NotNow("push is not there yet".into()));
+        let outbox = self.outbox().ok_or_else(missing)?;
+        let target = (device, wish.provider);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let row = read(outbox, wish, u64::try_from(now.as_millis()).unwrap_or(0))?;
+        let asked = self.ask(Command::Subscribe { user, target, row: Box::new(row) }).await;
+        asked.map_err(|error| match error {
+            HomeError::Full => PushRefusal::Full,
+            error => PushRefusal::Home(error),
+        })
+    }
+
+    pub(crate) async fn subscriptions_of(&self, user: UserId) -> Result<Vec<Subscription>, HomeError> {
+        match self.read(Query::Push { user, channel: ChannelId(0) }).await? {
+            Answer::Push(facts) => Ok(facts.subscriptions),
+            answer => Err(HomeError::NotNow(other(&answer))),
+        }
+    }
+
+    pub(crate) async fn test_push_of(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<(DeviceId, Provider, String)>, HomeError> {
+        let mut answers = Vec::new();
+        for (device, provider, row) in self.subscriptions_of(user).await? {
+            let Some(outbox) = self.outbox() else { break };
+            let words = match outbox.test(user, provider, &row).await {
+                Called::Taken => "taken".into(),
+                Called::Gone => "gone: the provider knows the subscription no more".into(),
+                Called::Refused(why) => format!("refused: {why}"),
+                Called::Later(_, why) => format!("failed: {why}"),
+            };
+            answers.push((device, provider, words));
+        }
+        Ok(answers)
+    }
+
+    pub(crate) async fn parked(&self) -> Result<Vec<(UserId, ChannelId, JobRow)>, HomeError> {
+        let mut parked = Vec::new();
+        for bay in BayId::all() {
+            let mut after = None;
+            loop {
+                let page = self.read(Query::Jobs { bay, after, limit: push::limits::JOBS_PAGE }).await?;
+                let Answer::Jobs { items, more } = page else { break };
+                after = items.last().map(|(user, channel, _)| (*user, *channel));
+                parked.extend(items.into_iter().filter(|(.., job)| job.is_parked));
+                if parked.len() >= PARKED_SHOWN {
+                    parked.truncate(PARKED_SHOWN);
+                    return Ok(parked);
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        Ok(parked)
+    }
+}
+
+/// Figures in the form of Prometheus.
+pub(crate) fn metrics(outbox: &Outbox) -> String {
+    let figures = outbox.figures();
+    let ends = [
+        ("sent", &figures.sent),
+        ("failed", &figures.failed),
+        ("refused", &figures.refused),
+        ("gone", &figures.gone),
+        ("read", &figures.read),
+        ("unwanted", &figures.unwanted),
+        ("expired", &figures.expired),
+        ("parked", &figures.parked),
+    ];
+    let mut text = String::from(
+        "# HELP maru_pushes_total Pushes and jobs of push, by how each ended.\n# TYPE maru_pushes_total counter\n",
+    );
+    for (end, figure) in ends {
+        text += &format!("maru_pushes_total{{end=\"{end}\"}} {}\n", figure.load(Ordering::Relaxed));
+    }
+    text + &format!(
+        "# HELP maru_push_waiting Jobs that wait in memory for their time.\n\
+         # TYPE maru_push_waiting gauge\n\
+         maru_push_waiting {}\n\
+         # HELP maru_push_hosts_resting Hosts that are not called for a while, because they failed again and again.\n\
+         # TYPE maru_push_hosts_resting gauge\n\
+         maru_push_hosts_resting {}\n",
+        figures.waiting.load(Ordering::Relaxed),
+        outbox.resting(),
+    )
+}

@@ -1,0 +1,97 @@
+//! What a user is told by push: subscriptions and jobs for the user's home, jobs of a bay and all that one is made of for
+//! whoever carries them out.
+
+use protocol::commit::{JobRow, PREFS_TAG, Prefs, Provider, SubscriptionRow};
+use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
+use protocol::query::{Answer, PushFacts, PushRows};
+use protocol::{BayId, ChannelId, DeviceId, PartitionId, UserId};
+
+use crate::family::Family;
+use crate::key::{self, JOB_TAG, SUBSCRIPTION_TAG};
+use crate::rows::{Direction, Found};
+use crate::view::{View, damaged};
+
+/// What the user's home keeps in memory. Jobs are read only of who has a subscription: nobody else has any to see.
+pub(super) fn of_user(view: &View<'_>, user: UserId) -> Found<PushRows> {
+    let named =
+        |(device, provider, row): (DeviceId, Provider, SubscriptionRow)| ((device, provider), row.created_ms);
+    let subscriptions: Vec<_> = subscriptions(view, user)?.into_iter().map(named).collect();
+    let jobs = if subscriptions.is_empty() { Vec::new() } else { jobs_of(view, user)? };
+    Ok(PushRows { subscriptions, jobs })
+}
+
+fn jobs_of(view: &View<'_>, user: UserId) -> Found<Vec<(ChannelId, JobRow)>> {
+    let (family, prefix) = (Family::Push, key::push(user, JOB_TAG));
+    let mut jobs = Vec::new();
+    view.scan_from(family, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+        let row = key::read_job(key).zip(JobRow::decode(value.bytes()));
+        let ((_, channel), row) = row.ok_or_else(|| damaged(family, key))?;
+        jobs.push((channel, row));
+        Ok(jobs.len() < PUSH_JOBS_MAX)
+    })?;
+    Ok(jobs)
+}
+
+fn subscriptions(view: &View<'_>, user: UserId) -> Found<Vec<(DeviceId, Provider, SubscriptionRow)>> {
+    let (family, prefix) = (Family::Push, key::push(user, SUBSCRIPTION_TAG));
+    let mut found = Vec::new();
+    view.scan_from(family, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+        let row = key::read_subscription(key).zip(SubscriptionRow::decode(value.bytes()));
+        let ((_, device, provider), row) = row.ok_or_else(|| damaged(family, key))?;
+        found.push((device, provider, row));
+        Ok(found.len() < PUSH_SUBSCRIPTIONS_MAX)
+    })?;
+    Ok(found)
+}
+
+/// Jobs of a bay, one partition after the other: what stands between them are subscriptions.
+pub(super) fn jobs(
+    view: &View<'_>,
+    bay: BayId,
+    after: Option<(UserId, ChannelId)>,
+    limit: u32,
+) -> Found<Answer> {
+    let (family, mut items) = (Family::Push, Vec::new());
+    let first = after.map_or_else(|| bay.partitions().start, |(user, _)| PartitionId::of_user(user).0);
+    for partition in first..bay.partitions().end {
+        let prefix = key::jobs(partition);
+        let from = match after {
+            Some((user, channel)) if partition == first => key::job(user, channel).after_all(),
+            _ => prefix,
+        };
+        if *from >= *prefix.after_all() {
+            continue;
+        }
+        view.scan_from(family, (&from, &prefix), Direction::Rising, &mut |key, value| {
+            let row = key::read_job(key).zip(JobRow::decode(value.bytes()));
+            let ((user, channel), row) = row.ok_or_else(|| damaged(family, key))?;
+            items.push((user, channel, row));
+            Ok(items.len() <= limit as usize)
+        })?;
+        if items.len() > limit as usize {
+            break;
+        }
+    }
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    Ok(Answer::Jobs { items, more })
+}
+
+/// The job is read first: what it names was durable before it.
+pub(super) fn facts(view: &View<'_>, user: UserId, channel: ChannelId) -> Found<PushFacts> {
+    let job = view.get_decoded(Family::Push, &key::job(user, channel), JobRow::decode)?;
+    let prefs = key::note_about(user, PREFS_TAG, channel);
+    let message = match &job {
+        Some(job) => view.message(channel, job.seq)?,
+        None => None,
+    };
+    let group = if channel.users().is_some() { None } else { view.channel(channel)? };
+    Ok(PushFacts {
+        job,
+        subscriptions: subscriptions(view, user)?,
+        prefs: view.get_decoded(Family::Notes, &prefs, Prefs::decode)?.unwrap_or_default(),
+        read: view.position(channel, user)?.read,
+        message,
+        name: group.unwrap_or_default().name,
+    })
+}
