@@ -395,7 +395,7 @@ fn said() -> Vec<Valid> {
         reactions: vec![reaction(8, "ok", 1, false)],
         who: vec![ReactorItem { seq: 8, user: 170, reaction: 0 }],
         more: true,
-        ..page.clone()
+        ..page
     };
     let none = About { from: 0, to: 0, items: vec![], reactions: vec![], who: vec![], ..who.clone() };
     vec![

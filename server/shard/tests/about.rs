@@ -5,7 +5,7 @@ mod desk;
 
 use desk::Desk;
 use protocol::body::about::{
-    About as Page, AboutItem, EditText, GetAbout, Pin, React, ReactionItem, ReactorItem,
+    About as Page, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem,
 };
 use protocol::body::message::{AddMembers, CreateGroup, LeaveGroup, SendText};
 use protocol::body::session::Reject;
@@ -265,7 +265,7 @@ fn the_largest_thing_that_is_said_fits_its_frame() {
         channel: 7,
         from: 1,
         to: 1,
-        pins: vec![protocol::body::about::PinItem { seq: 1, by: 2 }; 100],
+        pins: vec![PinItem { seq: 1, by: 2 }; 100],
         items: vec![AboutItem { seq: 1, edited: 2, edits: 64, text }],
         reactions: reactions.collect(),
         who: vec![],

@@ -597,17 +597,8 @@ impl History {
         let Some(role) = self.role(fact.sender) else {
             broken!("{channel:?} {seq}: sent from outside by {fact:?}");
         };
-        // Who may do what is said here once more, independently of the core.
-        let needed = match &change {
-            // What is needed for what is said about a message is asked with it.
-            None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. }) => {
-                message::ROLE_MEMBER
-            }
-            Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
-                message::ROLE_ADMIN
-            }
-            Some(Change::Role { .. }) => message::ROLE_OWNER,
-            Some(Change::Notes(_)) => broken!("{channel:?} {seq}: {fact:?} notes something in a group"),
+        let Some(needed) = needed(change.as_ref()) else {
+            broken!("{channel:?} {seq}: {fact:?} notes something in a group");
         };
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
@@ -680,4 +671,19 @@ impl History {
             row.ended_by = Some(by);
         }
     }
+}
+
+/// Who may do what is said here once more, independently of the core; `None` when nobody may in a group.
+fn needed(change: Option<&Change>) -> Option<u8> {
+    Some(match change {
+        // What is needed for what is said about a message is asked with it.
+        None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. }) => {
+            message::ROLE_MEMBER
+        }
+        Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
+            message::ROLE_ADMIN
+        }
+        Some(Change::Role { .. }) => message::ROLE_OWNER,
+        Some(Change::Notes(_)) => return None,
+    })
 }
