@@ -207,7 +207,8 @@ fn own_list_follows_membership(mut world: World) {
 
 fn users_and_devices(mut world: World) {
     let user = UserId(7);
-    let nobody = Answer::User { account: None, devices: vec![], inbox_head: InboxSeq(0) };
+    let nobody =
+        Answer::User { account: None, devices: vec![], inbox_head: InboxSeq(0), push: Default::default() };
     assert_eq!(world.read(&Query::User(user)), nobody);
     world.account(user);
     let bay = BayId::of_user(user);
@@ -216,7 +217,7 @@ fn users_and_devices(mut world: World) {
     let device = |device| Row::Device { user, device: DeviceId(device), row };
     world.commit(bay, vec![device(2), device(1), device(3)]);
     world.commit(bay, vec![Row::DeviceGone { user, device: DeviceId(2) }]);
-    let Answer::User { account, devices, inbox_head } = world.read(&Query::User(user)) else { panic!() };
+    let Answer::User { account, devices, inbox_head, .. } = world.read(&Query::User(user)) else { panic!() };
     assert_eq!(account.map(|row| row.created_ms), Some(5));
     assert_eq!(devices, [(DeviceId(1), row), (DeviceId(3), row)]);
     assert_eq!(inbox_head, InboxSeq(0));
