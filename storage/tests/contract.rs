@@ -213,6 +213,7 @@ fn users_and_devices(mut world: World) {
         devices: vec![],
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
+        push: PushRows::default(),
     };
     assert_eq!(world.read(&Query::User(user)), nobody);
     world.account(user);
@@ -222,7 +223,7 @@ fn users_and_devices(mut world: World) {
     let device = |device| Row::Device { user, device: DeviceId(device), row };
     world.commit(bay, vec![device(2), device(1), device(3)]);
     world.commit(bay, vec![Row::DeviceGone { user, device: DeviceId(2) }]);
-    let Answer::User { account, devices, inbox_head, presence } = world.read(&Query::User(user)) else {
+    let Answer::User { account, devices, inbox_head, presence, .. } = world.read(&Query::User(user)) else {
         panic!()
     };
     assert_eq!(account.map(|row| row.created_ms), Some(5));

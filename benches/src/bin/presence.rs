@@ -16,7 +16,7 @@ use protocol::body::{self, Body};
 use protocol::commit::{AccountRow, DeviceRow, PresenceRow};
 use protocol::hello::Hello;
 use protocol::partition::{BAYS, mix64};
-use protocol::query::{Answer, BayState, Earlier, Query};
+use protocol::query::{Answer, BayState, Earlier, PushRows, Query};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Generation, InboxSeq, Placement, Seq, ShardId, UserId};
 use shard::{Config, ConnId, Effect, Input, Limits, Shard, Tick, Ticket};
 
@@ -281,6 +281,7 @@ fn answer(query: &Query, _: Ticket) -> Answer {
             devices: vec![(DeviceId(user.0), DeviceRow::default())],
             inbox_head: InboxSeq(0),
             presence: PresenceRow::default(),
+            push: PushRows::default(),
         },
         Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
         Query::Window { .. } => Answer::Window(Vec::new()),

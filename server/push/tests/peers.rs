@@ -1,6 +1,7 @@
 //! The outbox against real peers on loopback: what a provider can answer, and what becomes of the job; a browser that is none
 //! of ours reads what is sent.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::type_complexity)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;

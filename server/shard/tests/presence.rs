@@ -10,7 +10,7 @@ use protocol::body::presence::{
 };
 use protocol::body::session::Heartbeat;
 use protocol::commit::{AccountRow, Audience, DeviceRow, Policy, PresenceRow, Relation, Row, Shows};
-use protocol::query::{Answer, Query};
+use protocol::query::{Answer, PushRows, Query};
 use protocol::{DeviceId, InboxSeq, Kind, ShardId, UserId};
 use shard::{Command, ConnId, Input, Limits, Ticket};
 
@@ -339,6 +339,7 @@ fn who_does_not_exist_looks_like_who_is_not_shown() {
         devices: Vec::new(),
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
+        push: PushRows::default(),
     });
     assert_eq!(told(&mut desk, 100), ["unknown"]);
     assert_eq!(desk.shards[0].counters().present_now, 1, "nothing is kept of it");
@@ -393,6 +394,7 @@ fn stored(user: u64, presence: PresenceRow) -> Answer {
         devices: vec![(DeviceId(user), DeviceRow::default())],
         inbox_head: InboxSeq(0),
         presence,
+        push: PushRows::default(),
     }
 }
 

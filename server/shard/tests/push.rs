@@ -191,7 +191,7 @@ fn subscriptions_are_bounded_and_end_with_their_device() {
     assert_eq!(desk.command(subscribe(stranger)), Err(CommandError::NoSuchUser));
     let known: Vec<DeviceId> = (1..=6).map(DeviceId).collect();
     let mut more = (100..).map(DeviceId);
-    let mut devices = known.clone();
+    let mut devices = known;
     while devices.len() < 15 {
         let device = more.next().unwrap();
         let (user, known) = (UserId(B), devices.clone());
@@ -228,7 +228,7 @@ fn the_job_that_waits_longest_gives_way() {
         let job = JobRow { seq: Seq(1), count: 1, time_ms: 1000 - n as u64, ..JobRow::default() };
         (ChannelId::group(UserId(A), SendId(n as u64 + 1)), job)
     });
-    let oldest = old.clone().last().unwrap().0;
+    let oldest = old.clone().next_back().unwrap().0;
     let mut jobs_of: Vec<_> = old.collect();
     jobs_of.sort_by_key(|(channel, _)| *channel);
     desk.text(A, A, direct(), 1, "hello");
@@ -236,11 +236,11 @@ fn the_job_that_waits_longest_gives_way() {
     loop {
         match desk.queries.front() {
             Some((_, _, protocol::query::Query::User(user))) if user.0 == B => {
-                let Answer::User { account, devices, inbox_head, .. } = desk::user_answer(*user, 0) else {
+                let Answer::User { account, devices, inbox_head, presence, .. } = desk::user_answer(*user, 0) else {
                     panic!("no user")
                 };
                 let push = PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone() };
-                desk.answer(Answer::User { account, devices, inbox_head, push });
+                desk.answer(Answer::User { account, devices, inbox_head, presence, push });
             }
             Some(_) => desk.answer_first_empty(),
             None if desk.batches.is_empty() => break,
