@@ -6,6 +6,7 @@
 mod world;
 
 use protocol::commit::{PresenceRow, Shows};
+use protocol::query::PushRows;
 use protocol::{
     BayId, Bays, ChannelId, Cursor, DeviceId, Generation, InboxSeq, SendId, Seq, ShardId, UserId,
 };

@@ -236,7 +236,8 @@ fn the_job_that_waits_longest_gives_way() {
     loop {
         match desk.queries.front() {
             Some((_, _, protocol::query::Query::User(user))) if user.0 == B => {
-                let Answer::User { account, devices, inbox_head, presence, .. } = desk::user_answer(*user, 0) else {
+                let Answer::User { account, devices, inbox_head, presence, .. } = desk::user_answer(*user, 0)
+                else {
                     panic!("no user")
                 };
                 let push = PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone() };
