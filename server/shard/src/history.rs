@@ -13,7 +13,7 @@ use protocol::{ChannelId, Frame, Kind, Seq};
 use crate::asks::Asked;
 use crate::channel::{Channel, Readable, Submit};
 use crate::invariant::impossible;
-use crate::order::forbidden;
+use crate::order::{busy, forbidden};
 use crate::read::many_pages;
 use crate::shard::Shard;
 
@@ -56,10 +56,17 @@ impl Shard {
         match channel.readable(user, Seq(get.after)) {
             Readable::Nothing => self.refuse(&submit, &forbidden()),
             Readable::Stay(stay) => self.read_history(id, &submit, durable, &[stay]),
-            Readable::Ask => {
-                self.ask(Asked::Membership { submit, durable }, Query::Membership { channel: id, user });
-            }
+            Readable::Ask => self.ask_membership(id, submit, durable),
         }
+    }
+
+    /// Asks when a user was a member. Of strangers, too: so it has a bound of its own, or they could fill the readers' lane.
+    pub(crate) fn ask_membership(&mut self, channel: ChannelId, submit: Submit, durable: Seq) {
+        if !self.asks.has_load_room() {
+            return self.refuse(&submit, &busy());
+        }
+        let user = submit.origin.user;
+        self.ask(Asked::Membership { submit, durable }, Query::Membership { channel, user });
     }
 
     /// The store has said when the user was a member. `durable` is from before it was asked: a stay that lasts there may

@@ -42,6 +42,11 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
+    /// Whether one of them is the store's.
+    pub(crate) fn asks_store(&self) -> bool {
+        self.target.is_some() || !self.store.is_empty()
+    }
+
     /// The same is wanted of all of them.
     pub(crate) fn of(users: &[UserId], wants: Wants) -> Self {
         Self { homes: users.iter().map(|user| (*user, wants)).collect(), ..Self::default() }

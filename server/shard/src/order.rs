@@ -102,7 +102,7 @@ impl Shard {
                 self.ask(Asked::Created(submit), query);
             }
             // The readers have room for so many loads; who comes behind them is not at fault.
-            Verdict::Open(Questions { target: Some(_), .. }) if !self.asks.has_load_room() => {
+            Verdict::Open(questions) if questions.asks_store() && !self.asks.has_load_room() => {
                 self.refuse(&submit, &busy());
             }
             Verdict::Open(questions) => self.open_newcomers(id, submit, questions),

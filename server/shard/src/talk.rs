@@ -53,9 +53,7 @@ impl Shard {
         match channel.readable(user, Seq(get.after)) {
             Readable::Nothing => self.refuse(&submit, &forbidden()),
             Readable::Stay(stay) => self.read_thread(&submit, durable, &[stay]),
-            Readable::Ask => {
-                self.ask(Asked::Membership { submit, durable }, Query::Membership { channel: id, user });
-            }
+            Readable::Ask => self.ask_membership(id, submit, durable),
         }
     }
 

@@ -5,15 +5,16 @@ mod desk;
 
 use desk::{Desk, GENERATION};
 use protocol::body;
-use protocol::body::message::{CreateGroup, SendText};
+use protocol::body::message::{AddMembers, CreateGroup, SendText};
 use protocol::body::session::{Heartbeat, Reject, WelcomeV2};
 use protocol::body::sync::{GetChannels, GetHistory};
+use protocol::body::talk::GetThread;
 use protocol::hello::Hello;
 use protocol::query::{Answer, Query};
 use protocol::{
     ChannelId, Code, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, SendId, Seq, Stamp, UserId,
 };
-use shard::limits::{ORDER_KEPT_MS, PAGES_UNDER_WAY_MAX};
+use shard::limits::{LOADS_ASKED_MAX, ORDER_KEPT_MS, PAGES_UNDER_WAY_MAX};
 use shard::{ConnId, Input, Limits};
 
 const EGRESS: usize = 1024 * 1024;
@@ -330,4 +331,34 @@ fn who_comes_again_has_no_more_tokens_than_before() {
         desk.turn(0, vec![hello]);
     }
     assert_eq!(all, 50);
+}
+
+/// Whose stays the store is asked for is no member of a group, mostly: strangers cost no more reads than there is room for.
+#[test]
+fn while_as_much_is_read_as_may_be_nobody_asks_for_more() {
+    let mut desk = Desk::new(1);
+    for user in [10, 20, 30] {
+        desk.join(user, user, user);
+    }
+    let channel = ChannelId::group(UserId(10), SendId(1));
+    desk.send(10, 10, 1, &CreateGroup { channel: channel.0, name: "team".into(), members: vec![20] });
+    desk.run();
+    desk.seen(10);
+    desk.seen(30);
+    for user in 0..LOADS_ASKED_MAX as u64 {
+        desk.hello(1000 + user, 1000 + user, 1000 + user, 0);
+    }
+    let asked = desk.queries.len();
+    desk.send(30, 30, 2, &GetHistory { channel: channel.0, ..history(9) });
+    assert_eq!(desk.seen(30), ["reject 2 busy"]);
+    let thread = GetThread { channel: channel.0, root: 1, after: 0, before: 9, limit: 9, newest: false };
+    desk.send(30, 30, 3, &thread);
+    assert_eq!(desk.seen(30), ["reject 3 busy"]);
+    desk.send(10, 10, 4, &AddMembers { channel: channel.0, members: vec![30] });
+    assert_eq!(desk.seen(10), ["reject 4 busy"]);
+    assert_eq!(desk.queries.len(), asked, "the readers' lane is full, and more would end the process");
+    // A text asks for nothing.
+    desk.text(10, 10, channel, 5, "two");
+    desk.store_one();
+    assert_eq!(desk.seen(10), ["ack 5 seq 2"]);
 }
