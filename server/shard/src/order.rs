@@ -12,7 +12,6 @@ use crate::deliver::send_ack;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
 use crate::limits::WAITING_MAX;
-use crate::membership::Questions;
 use crate::memory::Found;
 use crate::pipeline::Committing;
 use crate::read::cannot_read;
