@@ -16,6 +16,7 @@ mod invites;
 mod keys;
 mod migrate;
 mod person;
+mod push;
 mod renew;
 mod restore;
 mod revoke;
@@ -247,6 +248,11 @@ enum Task {
         #[command(subcommand)]
         task: search::Task,
     },
+    /// Notifications, on the running server: call a user's subscriptions, list what was tried too often.
+    Push {
+        #[command(subcommand)]
+        task: push::Task,
+    },
     /// Users, their devices, sessions and channels, on the running server.
     Show {
         #[command(subcommand)]
@@ -369,6 +375,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
+            Task::Push { task } => push::run(task, &mut out).await,
             Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),

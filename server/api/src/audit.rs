@@ -246,6 +246,7 @@ mod tests {
                     "/v1/channels/{id}/receipts",
                     "/v1/users/{id}/presence",
                     "/v1/search",
+                    "/v1/push/key",
                     "/v1/friends",
                     "/v1/blocks",
                     "/metrics",

@@ -128,7 +128,7 @@ async fn bodies_that_are_no_request(world: World) {
 }
 
 async fn paths_and_methods_that_are_none(world: World) {
-    refused(&world.get("/", "x").await, 404, "not_found");
+    refused(&world.get("/nothing", "x").await, 404, "not_found");
     refused(&world.get("/v2/signup", "x").await, 404, "not_found");
     refused(&world.get("/v1/signup", "x").await, 405, "method_not_allowed");
     let delete = world.http.request(Method::DELETE, format!("{}/v1/users/1", world.base));

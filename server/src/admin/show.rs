@@ -41,7 +41,7 @@ pub(super) struct One {
     #[arg(long)]
     id: bool,
     #[command(flatten)]
-    server: Server,
+    pub(super) server: Server,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    fn operator(&self) -> Result<Operator, Box<dyn Error>> {
+    pub(super) fn operator(&self) -> Result<Operator, Box<dyn Error>> {
         server_of(&self.place.existing()?, &self.server, &self.trust)
     }
 }
@@ -81,7 +81,7 @@ pub(super) async fn run(task: &Task, out: &mut impl Write) -> Result<ExitCode, B
     Ok(ExitCode::SUCCESS)
 }
 
-async fn id_of(operator: &Operator, one: &One) -> Result<String, Box<dyn Error>> {
+pub(super) async fn id_of(operator: &Operator, one: &One) -> Result<String, Box<dyn Error>> {
     if one.id {
         return Ok(one.user.parse::<u64>().map_err(|_| "--id: expected a user's id, a number")?.to_string());
     }
@@ -99,12 +99,18 @@ async fn list(
     let mut after = String::new();
     loop {
         let page = operator.get(&format!("{path}?limit=500{after}")).await?;
-        for item in page.get(field).and_then(Value::as_array).into_iter().flatten() {
-            writeln!(out, "{item}")?;
-        }
+        lines(&page, field, out)?;
         let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(()) };
         after = format!("&after={next}");
     }
+}
+
+/// The objects of a list, one a line.
+pub(super) fn lines(answer: &Value, field: &str, out: &mut impl Write) -> std::io::Result<()> {
+    for item in answer.get(field).and_then(Value::as_array).into_iter().flatten() {
+        writeln!(out, "{item}")?;
+    }
+    Ok(())
 }
 
 async fn object(operator: &Operator, path: &str, out: &mut impl Write) -> Result<(), Box<dyn Error>> {

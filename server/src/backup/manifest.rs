@@ -270,7 +270,7 @@ mod tests {
         }
         let newer = r#"{"backup":2,"maru":"9.1.0","data_format":2,"more":[]}"#;
         assert!(read(newer).unwrap_err().to_string().contains("maru 9.1.0"));
-        let newer = r#"{"backup":1,"maru":"9.2.0","data_format":4}"#;
+        let newer = r#"{"backup":1,"maru":"9.2.0","data_format":5}"#;
         assert!(read(newer).unwrap_err().to_string().contains("maru 9.2.0"));
         let older = r#"{"backup":1,"maru":"0.0.9","data_format":1}"#;
         assert!(read(older).unwrap_err().to_string().contains("migrate"));
