@@ -63,6 +63,12 @@ pub enum Seen {
         /// Who.
         user: UserId,
     },
+    /// The user does not exist, as far as its home knows; asked again with each refresh, since it may be there by then.
+    /// After a lost one it is asked again as well.
+    Missing {
+        /// Who asked for whom.
+        look: Look,
+    },
 }
 
 impl Seen {
@@ -70,9 +76,10 @@ impl Seen {
     #[must_use]
     pub const fn user(&self) -> UserId {
         match self {
-            Self::Now { user, .. } | Self::May { look: Look { user, .. }, .. } | Self::Again { user } => {
-                *user
-            }
+            Self::Now { user, .. }
+            | Self::May { look: Look { user, .. }, .. }
+            | Self::Missing { look: Look { user, .. } }
+            | Self::Again { user } => *user,
         }
     }
 }

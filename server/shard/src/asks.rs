@@ -78,6 +78,8 @@ pub(crate) enum Asked {
         user: UserId,
         policy: Policy,
         looker: Looker,
+        /// The user has said something new meanwhile: it is asked again.
+        is_stale: bool,
     },
     /// Seq 1 of a group that someone wants to create again.
     Created(Submit),
@@ -149,6 +151,15 @@ impl Asks {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// A user says something new of others: what is on the way from the store may be older.
+    pub(crate) fn sights_are_stale(&mut self, of: UserId) {
+        for asked in self.open.values_mut() {
+            if let Asked::Sight { user, is_stale, .. } = asked {
+                *is_stale |= *user == of;
+            }
+        }
     }
 
     /// Whether another page may be asked for.

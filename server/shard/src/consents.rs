@@ -106,6 +106,7 @@ impl Shard {
             let row = *account;
             self.user_row(id, Row::Account { user: id, row });
             if is_seen_by_others {
+                self.asks.sights_are_stale(id);
                 self.present.ask_again(id);
             }
         }

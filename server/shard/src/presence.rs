@@ -298,7 +298,7 @@ impl Shard {
         let Some(user) = self.users.get(&id) else {
             return impossible!(self, "a user who was loaded for a look is not in memory");
         };
-        let Some(account) = user.account else { return self.looked(id, looker, Some(false)) };
+        let Some(account) = user.account else { return self.looked_for_nobody(id, looker) };
         let (row, dirty) = (user.presence(), user.dirty);
         if let Looker::Watching(by, _) = looker
             && !self.present.watch(id, by, &row, now)
@@ -314,12 +314,13 @@ impl Shard {
         if !self.asks.has_load_room() {
             return self.looked(id, looker, None);
         }
-        let asked = Asked::Sight { user: id, policy: account.policy, looker };
+        let asked = Asked::Sight { user: id, policy: account.policy, looker, is_stale: false };
         self.ask_after(dirty, asked, Query::Relation { user: id, other: looker.viewer() });
     }
 
     /// The user has said something new of somebody, who may watch it.
     pub(crate) fn presence_related(&mut self, user: UserId, other: UserId, relation: Relation) {
+        self.asks.sights_are_stale(user);
         let home = self.placement.user_home(other);
         let Some(account) = self.users.get(&user).and_then(|user| user.account) else { return };
         if self.present.is_watched_by(user, home) {
@@ -331,6 +332,16 @@ impl Shard {
     /// What the user says of somebody who wants to see it was read.
     pub(crate) fn sight_read(&mut self, user: UserId, policy: Policy, looker: Looker, of: Relation) {
         self.looked(user, looker, Some(may_see(policy, of)));
+    }
+
+    /// Who is looked for does not exist, as far as is known now.
+    fn looked_for_nobody(&mut self, user: UserId, looker: Looker) {
+        match looker {
+            Looker::Watching(by, viewer) => {
+                self.present.say(by, Seen::Missing { look: Look { viewer, user } });
+            }
+            Looker::Once(..) => self.looked(user, looker, Some(false)),
+        }
     }
 
     /// It is known whether somebody may see a user; or, `None`, it cannot be found out now.
@@ -355,6 +366,7 @@ impl Shard {
             match seen {
                 Seen::Now { user, version, shown } => self.watched.seen(user, version, shown),
                 Seen::May { look, sees: Some(sees) } => self.watched.may(look, sees),
+                Seen::Missing { look } => self.watched.missing(look),
                 // It is asked again with the next refresh.
                 Seen::May { sees: None, .. } => {}
                 Seen::Again { user } => {

@@ -120,7 +120,10 @@ impl Shard {
             (Asked::Relation { user, policy, request }, Answer::Relation(relation)) => {
                 self.consent(user, request, Some(says(policy, request.wants, relation)));
             }
-            (Asked::Sight { user, policy, looker }, Answer::Relation(relation)) => {
+            (Asked::Sight { user, looker, is_stale: true, .. }, Answer::Relation(_)) => {
+                self.look(user, looker)
+            }
+            (Asked::Sight { user, policy, looker, .. }, Answer::Relation(relation)) => {
                 self.sight_read(user, policy, looker, relation);
             }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),

@@ -329,6 +329,57 @@ fn who_may_see_is_the_users_own_to_say() {
     assert_eq!(told(&mut desk, a), ["unknown"], "nor by asking");
 }
 
+/// Found by the simulator (seed 81): two reads of a relation, the older answered last, showed a user to whom it had shut out.
+#[test]
+fn what_was_read_before_the_user_said_something_new_does_not_count() {
+    let mut desk = awake(2);
+    let (a, b) = (at(&desk, 0, 0), at(&desk, 1, 0));
+    let (friend, blocked) =
+        (Relation { is_friend: true, is_blocked: false }, Relation { is_friend: true, is_blocked: true });
+    desk.join(a, a, a);
+    desk.join(b, b, b);
+    relate(&mut desk, b, a, friend);
+    desk.send(a, a, 9, &GetPresence { users: vec![b] });
+    let asked = |desk: &Desk| matches!(desk.queries.front(), Some((_, _, Query::Relation { .. })));
+    assert!(asked(&desk));
+    let command = Command::Relate { user: UserId(b), other: UserId(a), relation: blocked };
+    let home = desk.home(b);
+    desk.turn(home, vec![Input::Control { ticket: Ticket(9_000_001), command }]);
+    desk.answer(Answer::Relation(friend));
+    assert_eq!(told(&mut desk, a), [""; 0]);
+    while !desk.batches.is_empty() {
+        desk.store_one();
+    }
+    assert!(asked(&desk), "it is read again, behind what the user has said");
+    says(&mut desk, blocked);
+    assert_eq!(told(&mut desk, a), ["unknown"]);
+}
+
+/// Found by the simulator (seed 17): who was watched before it existed stayed unknown once another of the shard watched it.
+#[test]
+fn who_comes_to_exist_is_seen_by_those_who_watched_before() {
+    let mut desk = awake(1);
+    desk.join(100, 100, 100);
+    desk.join(300, 300, 300);
+    desk.send(100, 100, 7, &Watch { users: vec![200] });
+    desk.answer(Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        presence: PresenceRow::default(),
+        push: PushRows::default(),
+    });
+    assert_eq!(told(&mut desk, 100), ["unknown"]);
+    let row = AccountRow { created_ms: 1, ..AccountRow::default() };
+    desk.command(Command::CreateAccount { user: UserId(200), row }).unwrap();
+    desk.run();
+    desk.send(300, 300, 8, &Watch { users: vec![200] });
+    desk.run();
+    assert_eq!(told(&mut desk, 300), ["offline"]);
+    live(&mut desk, 130_000, &[100, 300]);
+    assert_eq!(told(&mut desk, 100), ["offline"]);
+}
+
 #[test]
 fn who_does_not_exist_looks_like_who_is_not_shown() {
     let mut desk = awake(1);

@@ -28,7 +28,7 @@ const WALL_MS: u64 = 1_750_000_000_000;
 /// A shard must be done with draining after this long, whatever its stores do, and although nothing may run for a while.
 const DRAIN_GRACE_MS: u64 = 12 * shard::limits::DRAIN_MS;
 /// Steps within which everything comes to rest once nothing goes wrong any more and no new message is stored.
-const SETTLE_STEPS: u64 = 60_000;
+const SETTLE_STEPS: u64 = 120_000;
 
 /// A simulation.
 pub struct World {

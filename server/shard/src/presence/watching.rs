@@ -56,6 +56,8 @@ enum Sight {
     Asked,
     Given,
     Withheld,
+    /// The home knows no such user yet.
+    Missing,
 }
 
 /// What a session knows of a user.
@@ -206,6 +208,15 @@ impl WatchedUsers {
 
     /// The home of a user says whether somebody may see it.
     pub(crate) fn may(&mut self, look: Look, sees: bool) {
+        self.sight(look, if sees { Sight::Given } else { Sight::Withheld });
+    }
+
+    /// The home of a user does not know it, yet: it is asked again with each refresh.
+    pub(crate) fn missing(&mut self, look: Look) {
+        self.sight(look, Sight::Missing);
+    }
+
+    fn sight(&mut self, look: Look, sight: Sight) {
         let by = self.users.get(&look.user).map(|watched| watched.by.clone()).unwrap_or_default();
         for session in by {
             let Some(views) = self.sessions.get_mut(&session) else { continue };
@@ -213,7 +224,7 @@ impl WatchedUsers {
                 continue;
             }
             if let Some(view) = views.view(look.user) {
-                view.sight = if sees { Sight::Given } else { Sight::Withheld };
+                view.sight = sight;
             }
             self.due(session, look.user);
         }
@@ -246,7 +257,7 @@ impl WatchedUsers {
             for views in watched.by.iter().filter_map(|session| self.sessions.get(session)) {
                 let at = views.all.binary_search_by_key(&user, |view| view.user);
                 let view = at.ok().and_then(|at| views.all.get(at));
-                if view.is_some_and(|view| view.sight == Sight::Asked) {
+                if view.is_some_and(|view| matches!(view.sight, Sight::Asked | Sight::Missing)) {
                     asked.push(Look { viewer: views.viewer, user });
                 }
             }
@@ -356,7 +367,7 @@ impl WatchedUsers {
 fn news(view: &View, watched: Option<&Watched>) -> Option<Told> {
     match view.sight {
         Sight::Asked => None,
-        Sight::Withheld => Some(Told::Unknown),
+        Sight::Withheld | Sight::Missing => Some(Told::Unknown),
         Sight::Given => watched?.shown.clone().map(Told::Shown),
     }
 }

@@ -416,8 +416,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the user of a request without a connection leaves memory",
         file: "shard.rs",
-        from: "let is_idle = user.is_idle(now) && !guests.has(id);",
-        to: "let is_idle = user.is_idle(now);",
+        from: "let is_idle = user.is_idle(now) && !guests.has(id) && !present.holds(id);",
+        to: "let is_idle = user.is_idle(now) && !present.holds(id);",
     },
     Mutant {
         name: "a request without a connection is acked for other content under its key",

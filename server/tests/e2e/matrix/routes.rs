@@ -229,7 +229,12 @@ impl Place {
             path if path.contains("/channels/") => protocol::ChannelId::direct(user, other_user).to_string(),
             _ => other.user.to_string(),
         };
-        let path = operation.path.replace("{id}", &id).replace("{name}", &other.name).replace("{token}", "9");
+        let path = operation
+            .path
+            .replace("{id}", &id)
+            .replace("{name}", &other.name)
+            .replace("{token}", "9")
+            .replace("{provider}", "webpush");
         // What has to be in a query is there as the document has it.
         let parts = operation.value["parameters"].as_array().into_iter().flatten();
         let query = parts.filter(|part| part["in"] == "query" && part["required"] == true);
