@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use api::{
     BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending,
-    PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
-    StoredChannel, Subscribe, Subscription, Transport, Visit,
+    PollAnswer, PollRefusal, PollRequest, ParkedJob, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
+    StoredChannel, Subscribe, Subscription, TestAnswer, Transport, Visit,
 };
 use bytes::Bytes;
 use protocol::commit::{AccountRow, JobRow, Policy, Provider, Relation};
@@ -594,11 +594,11 @@ impl api::Homes for DataPlane {
         Box::pin(self.subscriptions_of(user))
     }
 
-    fn test_push(&self, user: UserId) -> Pending<'_, Result<Vec<(DeviceId, Provider, String)>, HomeError>> {
+    fn test_push(&self, user: UserId) -> Pending<'_, Result<Vec<TestAnswer>, HomeError>> {
         Box::pin(self.test_push_of(user))
     }
 
-    fn parked_pushes(&self) -> Pending<'_, Result<Vec<(UserId, ChannelId, JobRow)>, HomeError>> {
+    fn parked_pushes(&self) -> Pending<'_, Result<Vec<ParkedJob>, HomeError>> {
         Box::pin(self.parked())
     }
 }

@@ -191,7 +191,7 @@ impl DataPlane {
     pub(crate) async fn test_push_of(
         &self,
         user: UserId,
-    ) -> Result<Vec<(DeviceId, Provider, String)>, HomeError> {
+    ) -> Result<Vec<api::TestAnswer>, HomeError> {
         let mut answers = Vec::new();
         for (device, provider, row) in self.subscriptions_of(user).await? {
             let Some(outbox) = self.outbox() else { break };
@@ -206,7 +206,7 @@ impl DataPlane {
         Ok(answers)
     }
 
-    pub(crate) async fn parked(&self) -> Result<Vec<(UserId, ChannelId, JobRow)>, HomeError> {
+    pub(crate) async fn parked(&self) -> Result<Vec<api::ParkedJob>, HomeError> {
         let mut parked = Vec::new();
         for bay in BayId::all() {
             let mut after = None;

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::commit::{JobRow, Policy, Provider, Relation};
+use protocol::commit::{Policy, Provider, Relation};
 use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
 pub use poll::{PollAnswer, PollRefusal, PollRequest};
-pub use push::{PushRefusal, Subscribe, Subscription};
+pub use push::{ParkedJob, PushRefusal, Subscribe, Subscription, TestAnswer};
 pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
 
 /// An answer that is on its way.
@@ -363,12 +363,12 @@ pub trait Homes: Send + Sync + 'static {
     }
 
     /// Calls every subscription of a user with a test; what each answered, in words.
-    fn test_push(&self, _user: UserId) -> Pending<'_, Result<Vec<(DeviceId, Provider, String)>, HomeError>> {
+    fn test_push(&self, _user: UserId) -> Pending<'_, Result<Vec<TestAnswer>, HomeError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
     /// Jobs that were tried too often, the first of them.
-    fn parked_pushes(&self) -> Pending<'_, Result<Vec<(UserId, ChannelId, JobRow)>, HomeError>> {
+    fn parked_pushes(&self) -> Pending<'_, Result<Vec<ParkedJob>, HomeError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }

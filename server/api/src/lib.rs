@@ -77,8 +77,8 @@ pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
-    LiveUser, Pending, PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, Search, SearchHit,
-    SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, Transport, Visit,
+    LiveUser, Pending, PollAnswer, PollRefusal, PollRequest, ParkedJob, PushRefusal, Route, Search, SearchHit,
+    SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, TestAnswer, Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;

@@ -63,16 +63,10 @@ impl Shard {
         match kind {
             Kind::HEARTBEAT => self.heartbeat(session_id, &frame),
             Kind::CURSOR_ACK => self.cursor_ack(origin, body::ingest::<CursorAck>(&frame)?),
-            Kind::GET_HISTORY => {
-                let frame = history_request(frame)?;
-                self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame)
-            }
+            Kind::GET_HISTORY => self.ask_for_page(session_id, origin, history_request(frame)?),
             Kind::GET_MEMBERS => {
                 let channel = |get: Checked<'_, GetMembers>| ChannelId(get.channel.to_native());
-                let frame = CheckedFrame::request::<GetMembers>(frame, channel)?;
-                self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame)
+                self.ask_for_page(session_id, origin, CheckedFrame::request::<GetMembers>(frame, channel)?)
             }
             Kind::GET_CHANNELS if frame.header().version == GetChannelsV2::VERSION => {
                 self.get_listing(session_id, origin, &frame)
@@ -80,28 +74,15 @@ impl Shard {
             Kind::GET_CHANNELS => self.get_channels(session_id, origin, &frame),
             Kind::GET_THREAD => {
                 let channel = |get: Checked<'_, GetThread>| ChannelId(get.channel.to_native());
-                let frame = CheckedFrame::request::<GetThread>(frame, channel)?;
-                self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame)
+                self.ask_for_page(session_id, origin, CheckedFrame::request::<GetThread>(frame, channel)?)
             }
             Kind::GET_ABOUT => {
                 let channel = |get: Checked<'_, GetAbout>| ChannelId(get.channel.to_native());
-                let frame = CheckedFrame::request::<GetAbout>(frame, channel)?;
-                self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame)
+                self.ask_for_page(session_id, origin, CheckedFrame::request::<GetAbout>(frame, channel)?)
             }
             Kind::GET_MENTIONS => self.get_mentions(session_id, origin, &frame),
             Kind::GET_NOTES => self.get_notes(session_id, origin, &frame),
-            Kind::MARK_READ => {
-                let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
-                let seq = body::ingest::<MarkRead>(&frame).map(|mark| Seq(mark.seq.to_native()))?;
-                let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
-                let channel = frame.channel();
-                check_party(origin.user, channel)?;
-                self.submit_write(session_id, origin, frame)?;
-                self.push_marks(origin.user, channel, seq);
-                Ok(())
-            }
+            Kind::MARK_READ => self.marks_read(session_id, origin, frame),
             Kind::MARK_DELIVERED => {
                 let channel = |mark: Checked<'_, MarkDelivered>| ChannelId(mark.channel.to_native());
                 let frame = CheckedFrame::request::<MarkDelivered>(frame, channel)?;
@@ -114,9 +95,7 @@ impl Shard {
             }
             Kind::GET_RECEIPTS => {
                 let channel = |get: Checked<'_, GetReceipts>| ChannelId(get.channel.to_native());
-                let frame = CheckedFrame::request::<GetReceipts>(frame, channel)?;
-                self.reserve_page(session_id, &frame)?;
-                self.submit_hop(session_id, origin, frame)
+                self.ask_for_page(session_id, origin, CheckedFrame::request::<GetReceipts>(frame, channel)?)
             }
             Kind::TYPING => self.typing_said(origin, frame),
             Kind::WATCH => self.watch(session_id, origin, &frame),
@@ -130,6 +109,28 @@ impl Shard {
                 Err(Refusal::new(Code::UnknownKind, "", text))
             }
         }
+    }
+
+    /// The channel's home answers with a page, for which there is room from now on.
+    fn ask_for_page(
+        &mut self,
+        session_id: SessionId,
+        origin: Origin,
+        frame: CheckedFrame,
+    ) -> Result<(), Refusal> {
+        self.reserve_page(session_id, &frame)?;
+        self.submit_hop(session_id, origin, frame)
+    }
+
+    fn marks_read(&mut self, session_id: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
+        let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
+        let seq = body::ingest::<MarkRead>(&frame).map(|mark| Seq(mark.seq.to_native()))?;
+        let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
+        let channel = frame.channel();
+        check_party(origin.user, channel)?;
+        self.submit_write(session_id, origin, frame)?;
+        self.push_marks(origin.user, channel, seq);
+        Ok(())
     }
 
     fn serve_message(&mut self, session_id: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {

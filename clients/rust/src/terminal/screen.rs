@@ -214,14 +214,13 @@ impl Screen {
             Ask::Members { channel, after } => client.members(*channel, *after, LIST_LIMIT).await,
             Ask::Read { channel, seq } => {
                 let (channel, seq) = (*channel, *seq);
-                let read = client.with_session(move |session| session.mark_read(channel, seq)).await;
-                read.and_then(|outcome| outcome.map_err(ClientError::Refused))
+                let read = move |session: &mut Session| session.mark_read(channel, seq);
+                client.with_session(read).await.and_then(|outcome| outcome.map_err(ClientError::Refused))
             }
             Ask::Receipts { channel, after } => {
                 let (channel, after) = (*channel, *after);
-                let asked =
-                    client.with_session(move |session| session.receipts(channel, after, LIST_LIMIT)).await;
-                asked.and_then(|outcome| outcome.map_err(ClientError::Refused))
+                let ask = move |session: &mut Session| session.receipts(channel, after, LIST_LIMIT);
+                client.with_session(ask).await.and_then(|outcome| outcome.map_err(ClientError::Refused))
             }
             Ask::Typing { channel, types } => {
                 let (channel, types) = (*channel, *types);
@@ -243,18 +242,19 @@ impl Screen {
                 }
                 return;
             }
-            Ask::Keep(cursor) => {
-                if let Some(state) = self.start.state_of(&self.name) {
-                    state.complete(*cursor);
-                }
-                return;
-            }
+            Ask::Keep(cursor) => return self.keep(*cursor),
         };
         match asked {
             Ok(request) => {
                 self.model.asked.insert(request, ask);
             }
             Err(error) => self.model.complain(words(&error)),
+        }
+    }
+
+    fn keep(&self, cursor: Cursor) {
+        if let Some(state) = self.start.state_of(&self.name) {
+            state.complete(cursor);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Push, as the control plane asks for it.
 
-use protocol::DeviceId;
-use protocol::commit::{Language, Preview, Provider, SubscriptionRow};
+use protocol::commit::{JobRow, Language, Preview, Provider, SubscriptionRow};
+use protocol::{ChannelId, DeviceId, UserId};
 
 use super::HomeError;
 
@@ -25,6 +25,12 @@ pub struct Subscribe {
     /// Whose day; empty for UTC.
     pub zone: String,
 }
+
+/// What a subscription answered to a test, in words.
+pub type TestAnswer = (DeviceId, Provider, String);
+
+/// A job that was tried too often.
+pub type ParkedJob = (UserId, ChannelId, JobRow);
 
 /// Why a device is not told.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ use protocol::body::message::{ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::commit::Notify;
-use protocol::{ChannelId, UserId};
+use protocol::{ChannelId, SendId, Seq, UserId};
 use serde_json::{Value, json};
 
 use super::super::chat::{Chat, kind};
@@ -29,14 +29,7 @@ impl<W: Write> Json<W> {
                 set(&mut event, "event", "message".into());
                 self.write(event)
             }
-            Event::Ack { send_id, channel, seq, time_ms } => {
-                let tag = self.sends.remove(&send_id).unwrap_or_default();
-                let (send_id, channel) = (send_id.to_string(), channel.to_string());
-                let ack = json!({
-                    "event": "ack", "send_id": send_id, "channel": channel, "seq": seq.0, "time_ms": time_ms,
-                });
-                self.write(mark(ack, &tag))
-            }
+            Event::Ack { send_id, channel, seq, time_ms } => self.tell_ack(send_id, channel, seq, time_ms),
             Event::Complete { from, to } => {
                 let generation = self.generation;
                 self.write(json!({
@@ -88,6 +81,15 @@ impl<W: Write> Json<W> {
                 Ok(())
             }
         }
+    }
+
+    fn tell_ack(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) -> io::Result<()> {
+        let tag = self.sends.remove(&send_id).unwrap_or_default();
+        let (send_id, channel) = (send_id.to_string(), channel.to_string());
+        let ack = json!({
+            "event": "ack", "send_id": send_id, "channel": channel, "seq": seq.0, "time_ms": time_ms,
+        });
+        self.write(mark(ack, &tag))
     }
 
     async fn tell_typing(&mut self, channel: ChannelId, user: UserId, types: bool) -> io::Result<()> {

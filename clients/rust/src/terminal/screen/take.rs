@@ -1,6 +1,6 @@
 //! What the connection tells, and what commands answer, into the model.
 
-use protocol::body::sync::ChannelItem;
+use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
 use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
@@ -49,17 +49,7 @@ impl Model {
             Event::List { request, list } => self.take_list(request, list),
             Event::Notes { request, drafts, hidden, more } => self.take_notes(request, drafts, &hidden, more),
             Event::Members { request, channel, items, more } => {
-                let is_first =
-                    matches!(self.asked.remove(&request), Some(Ask::Members { after: UserId(0), .. }));
-                if let (true, Some(last)) = (more, items.last()) {
-                    self.asks.push_back(Ask::Members { channel, after: UserId(last.user) });
-                }
-                items.iter().for_each(|item| self.want_name(UserId(item.user)));
-                let one = self.conversations.entry(channel).or_default();
-                if is_first {
-                    one.members.clear();
-                }
-                one.members.extend(items);
+                self.take_members(request, channel, items, more);
             }
             Event::Thread(thread) => self.take_thread(thread),
             Event::Said { about, .. } => self.take_said(&about),
@@ -85,6 +75,19 @@ impl Model {
             | Event::Dead
             | Event::Reconnect => {}
         }
+    }
+
+    fn take_members(&mut self, request: RequestId, channel: ChannelId, items: Vec<MemberItem>, more: bool) {
+        let is_first = matches!(self.asked.remove(&request), Some(Ask::Members { after: UserId(0), .. }));
+        if let (true, Some(last)) = (more, items.last()) {
+            self.asks.push_back(Ask::Members { channel, after: UserId(last.user) });
+        }
+        items.iter().for_each(|item| self.want_name(UserId(item.user)));
+        let one = self.conversations.entry(channel).or_default();
+        if is_first {
+            one.members.clear();
+        }
+        one.members.extend(items);
     }
 
     /// What is held may be of another life of the inbox: all is read anew.
