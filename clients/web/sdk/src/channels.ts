@@ -11,9 +11,10 @@ const EMPTY: Omit<ChannelInfo, "channel"> = {
   pinned: 0, notify: 0, markedUnread: false, archived: false, hasDraft: false, text: "",
 };
 
-const NOTES = ["prefs", "draft", "hidden"];
-/** Whether a message is something to show, and not a note of the user to its own devices. */
-export const isShown = ({ content }: Pick<Message, "content">): boolean => !NOTES.includes(content.type);
+/** What is said about other messages, and notes of the user to its own devices. */
+const UNSHOWN = ["edited", "reacted", "pinned", "prefs", "draft", "hidden"];
+/** Whether a message is something to show in its place. */
+export const isShown = ({ content }: Pick<Message, "content">): boolean => !UNSHOWN.includes(content.type);
 
 export class Channels {
   private readonly items: Map<bigint, ChannelInfo>;

@@ -1,7 +1,7 @@
 /** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
 import type { End } from "./dial/dialler.js";
 import type { MemberItem, MentionItem, ReceiptItem } from "./generated.js";
-import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
+import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
 import type { ListWindow, Window } from "./session/session.js";
 import type { Storage } from "./store/keeper.js";
@@ -69,6 +69,14 @@ export interface Chat {
   /** Sends that are not stored, oldest first; also those of an earlier run. */
   sends(): Promise<Sending[]>;
 
+  /** One of the user's own texts reads like this from here on; whom it mentions stays. As all sends it goes out once, also when the
+   * connection breaks. */
+  edit(channel: bigint, seq: number, text: string, sendId?: bigint): Promise<Sending>;
+  /** Reacts to a text with an emoji of 1 to 32 bytes, or takes that back. */
+  react(channel: bigint, seq: number, emoji: string, on: boolean, sendId?: bigint): Promise<Sending>;
+  /** Pins a text in its channel, or takes it down. */
+  pin(channel: bigint, seq: number, on: boolean, sendId?: bigint): Promise<Sending>;
+
   createGroup(name: string, members: bigint[], sendId?: bigint): Promise<Sending>;
   addMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
   inviteMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
@@ -82,6 +90,9 @@ export interface Chat {
   history(channel: bigint, window?: Window): Promise<History>;
   /** A window of history around a place, with a `pivot` and what there is on either side. */
   around(channel: bigint, around: Around, limit?: number): Promise<History>;
+  /** What now holds of messages of a channel, as far as a page goes: how they read, how many react, what is pinned. History has texts as they
+   * were sent. With `who` it names who reacts, and not how texts read. */
+  about(channel: bigint, from: number, through?: number, who?: boolean): Promise<Said>;
   thread(channel: bigint, root: number, window?: Window): Promise<ThreadPage>;
   mentions(before?: number): Promise<Mentioned>;
   /** What is kept of a channel here: at once, perhaps with gaps, also without a connection. */

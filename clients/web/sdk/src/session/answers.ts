@@ -1,7 +1,7 @@
 /** What each frame of the server does to a session. */
 import { type Frame, read } from "../frame.js";
 import {
-  Channels, ChannelsV2, Code, Complete, Done, GoingAway, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, PAGE_MESSAGES_MAX,
+  About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, PAGE_MESSAGES_MAX,
   Receipts, Reject, SendAck, Thread, Typing, Welcome, WelcomeV2,
 } from "../generated.js";
 import { Core, type Page } from "./core.js";
@@ -71,6 +71,11 @@ export abstract class Answers extends Core {
         const list = read(Receipts, frame);
         const isAsked = this.requests.answered(frame.id, Kind.GET_RECEIPTS);
         if (list && (isAsked || frame.id === 0n)) this.events.push({ type: "receipts", request: frame.id, ...list });
+        return;
+      }
+      case Kind.ABOUT: {
+        const said = read(AboutPage, frame);
+        if (said && this.requests.answered(frame.id, Kind.GET_ABOUT)) this.events.push({ type: "said", request: frame.id, said });
         return;
       }
       case Kind.MENTIONS: {

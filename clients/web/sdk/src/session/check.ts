@@ -44,6 +44,22 @@ function checkChars(path: string, text: string, most: number): void {
   if (chars === 0 || chars > most) throw limit(path, `${chars} characters; must be 1 to ${most}`);
 }
 
+/** Of a message that is there. */
+export function checkTarget(seq: number): void {
+  checkPosition("target", seq);
+  if (seq === 0) throw limit("target", "0; a message has a seq from 1");
+}
+
+/** Of an emoji; what is one is not judged. */
+const EMOJI_BYTES_MAX = 32;
+export function checkEmoji(emoji: string): void {
+  // Before it is encoded: what is longer than this is too long in any case.
+  const bytes = emoji.length > EMOJI_BYTES_MAX ? emoji.length : new TextEncoder().encode(emoji).length;
+  if (bytes === 0 || bytes > EMOJI_BYTES_MAX) throw limit("emoji", `${bytes} bytes; must be 1 to ${EMOJI_BYTES_MAX}`);
+  if (isTorn(emoji)) throw limit("emoji", "half of a character (a lone surrogate)");
+  if (/\p{Cc}/u.test(emoji)) throw limit("emoji", "a control character; expected an emoji");
+}
+
 export const checkText = (text: string): void => checkChars("text", text, TEXT_CHARS_MAX);
 export const checkName = (name: string): void => checkChars("name", name, NAME_CHARS_MAX);
 
@@ -73,4 +89,9 @@ export function checkPosition(path: string, position: number): void {
 
 export function checkCount(count: number, most: number): void {
   if (!Number.isInteger(count) || count < 1 || count > most) throw limit("limit", `${count}; must be 1 to ${most}`);
+}
+
+export function checkFirst(from: number, through: number): void {
+  checkPosition("from", from);
+  if (from === 0 || from > through) throw limit("from", `${from}; must be 1 or more, and at most \`through\`, which is ${through}`);
 }

@@ -5,8 +5,8 @@
  */
 import { type Frame, read } from "../frame.js";
 import {
-  AddMembers, CreateGroup, GetChannels, GetChannelsV2, GetHistory, GetMembers, GetMentions, GetNotes, GetReceipts, GetThread,
-  GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, SendTextV2,
+  AddMembers, CreateGroup, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetMembers, GetMentions, GetNotes, GetReceipts,
+  GetThread, GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, SendTextV2,
 } from "../generated.js";
 import {
   DRAFT_TOKENS, HALVED_MAX, HALVED_MS, ORDERED_LIST_TOKENS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
@@ -37,6 +37,7 @@ function named(frame: Frame): number {
     }
     case Kind.GET_RECEIPTS: return page(read(GetReceipts, frame)?.limit, LIST_ITEMS_MAX);
     case Kind.GET_NOTES: return page(read(GetNotes, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.GET_ABOUT: return page(read(GetAbout, frame)?.limit, PAGE_MESSAGES_MAX);
     case Kind.GET_THREAD: return page(read(GetThread, frame)?.limit, PAGE_MESSAGES_MAX);
     case Kind.GET_MENTIONS: return page(read(GetMentions, frame)?.limit, MENTIONS_PAGE_MAX);
     case Kind.SET_DRAFT: return DRAFT_TOKENS;

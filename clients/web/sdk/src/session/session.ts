@@ -14,15 +14,15 @@
 import type { Root } from "../codec.js";
 import { Frame } from "../frame.js";
 import {
-  AddMembers, CreateGroup, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetReceipts, GetThread,
-  GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX,
-  Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetPrefs, SetRole, TOKEN_BYTES_MAX, U53_MAX,
+  AddMembers, CreateGroup, EditText, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetReceipts,
+  GetThread, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX,
+  PAGE_MESSAGES_MAX, Pin, React, Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetPrefs, SetRole, TOKEN_BYTES_MAX, U53_MAX,
 } from "../generated.js";
 import { groupChannel, ownChannel } from "../ids.js";
 import { Answers } from "./answers.js";
 import {
-  checkChannel, checkCount, checkGroup, checkName, checkPosition, checkRole, checkText, checkUser, checkUsers, Refusal,
-  risingUsers,
+  checkChannel, checkCount, checkEmoji, checkFirst, checkGroup, checkName, checkPosition, checkRole, checkTarget, checkText, checkUser,
+  checkUsers, Refusal, risingUsers,
 } from "./check.js";
 import { MENTIONS_ALL, MENTIONS_ONLINE, type Prefs, readContent, type Talk } from "./event.js";
 import { BUSY_RETRY_MS, PENDING_MAX, REQUESTS_WAITING_MAX } from "./limits.js";
@@ -65,6 +65,32 @@ export class Session extends Answers {
       checkPosition("reply_to", replyTo);
       checkPosition("thread", thread);
       checkUsers(mentions, 0, MENTIONS_MAX);
+    });
+  }
+
+  /** One of the user's own texts reads like this from here on. What it answers and whom it mentions stays. */
+  edit(channel: bigint, target: number, text: string, sendId?: bigint): bigint {
+    return this.send(EditText, { channel, target, text }, sendId, () => {
+      checkChannel(channel);
+      checkTarget(target);
+      checkText(text);
+    });
+  }
+
+  /** Reacts to a text with an emoji, or takes that back. */
+  react(channel: bigint, target: number, emoji: string, on: boolean, sendId?: bigint): bigint {
+    return this.send(React, { channel, target, emoji, on }, sendId, () => {
+      checkChannel(channel);
+      checkTarget(target);
+      checkEmoji(emoji);
+    });
+  }
+
+  /** Pins a text in its channel, or takes it down. */
+  pin(channel: bigint, target: number, on: boolean, sendId?: bigint): bigint {
+    return this.send(Pin, { channel, target, on }, sendId, () => {
+      checkChannel(channel);
+      checkTarget(target);
     });
   }
 
@@ -188,6 +214,16 @@ export class Session extends Answers {
     return this.request(GetThread, { channel, root, after, before, limit, newest }, () => {
       checkChannel(channel);
       checkPosition("root", root);
+      checkCount(limit, PAGE_MESSAGES_MAX);
+    });
+  }
+
+  /** Asks what is said about messages of a channel: a `said` event. With `who` it names who reacts, and not how texts read. */
+  about(channel: bigint, from: number, through = U53_MAX, who = false, limit = PAGE_MESSAGES_MAX): bigint {
+    return this.request(GetAbout, { channel, from, through, limit, who }, () => {
+      checkChannel(channel);
+      checkPosition("through", through);
+      checkFirst(from, through);
       checkCount(limit, PAGE_MESSAGES_MAX);
     });
   }
