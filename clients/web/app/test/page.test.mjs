@@ -27,6 +27,12 @@ after(async () => {
 });
 const person = async (name, options) => (await Person.at(browser, server, options)).signUp(name);
 
+/** What stands over a message that the pointer is on. */
+async function act(message, name) {
+  await message.hover();
+  await message.getByRole("button", { name, exact: true }).click();
+}
+
 const asked = (path, headers = {}) => new Promise((resolve, reject) => {
   get(`${server.url}${path}`, { headers }, (response) => {
     const parts = [];
@@ -204,6 +210,23 @@ test("nothing keeps anybody out, and it looks as it should: desktop and phone, l
     await one.write("좋아요! I'll be there at eight.");
     await one.said("좋아요! I'll be there at eight.").getByRole("img", { name: /Sent|Delivered|Read/ }).waitFor();
     await audit("conversation");
+    const mine = one.said("좋아요! I'll be there at eight.");
+    for (const [way, other] of [["👍"], ["", "🥾"]]) {
+      await act(mine, "React");
+      const picker = one.page.getByRole("group", { name: "React" });
+      if (way) await picker.getByRole("button", { name: way }).click();
+      else await picker.getByLabel("Another emoji").fill(other);
+    }
+    await mine.getByRole("button", { name: "👍, 1, you too" }).waitFor();
+    await audit("reactions");
+    await one.page.keyboard.press("Escape");
+    await one.page.locator("#composer").press("ArrowUp");
+    await one.write("좋아요! I'll be there at nine.");
+    await one.said("좋아요! I'll be there at nine.").getByText("edited", { exact: true }).waitFor();
+    await one.page.getByRole("button", { name: "Pinned messages: 1" }).click();
+    await one.page.getByRole("complementary").getByText("Clear until the evening").waitFor();
+    await audit("pins");
+    await one.page.getByRole("complementary").getByRole("button", { name: "Close" }).click();
     await one.page.getByRole("button", { name: "Members" }).click();
     await one.page.getByText("@sora_t").first().waitFor();
     await audit("members");

@@ -27,6 +27,8 @@ export function Conversation({ room }: { room: Room }) {
           <h1 dir="auto">{title}</h1>
           <Below channel={channel} />
         </div>
+        {room.remarks.pins.value.length > 0 && <IconButton icon="pin" label={`${t("pinnedMessages")}: ${room.remarks.pins.value.length}`} pressed={panel.value?.what === "pins"}
+          onClick={() => { panel.value = panel.value?.what === "pins" ? undefined : { what: "pins" }; }} />}
         {isGroup && <IconButton icon="group" label={t("members")} pressed={panel.value?.what === "members"}
           onClick={() => { panel.value = panel.value?.what === "members" ? undefined : { what: "members" }; }} />}
         <Menu room={room} />

@@ -14,7 +14,7 @@ import { Avatar, IconButton } from "./parts.js";
 
 const close = () => { panel.value = undefined; };
 
-function Side({ title, children }: { title: string; children: ComponentChildren }) {
+export function Side({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <aside class="side" aria-label={title}>
       <header><h2>{title}</h2><IconButton icon="close" label={t("close")} onClick={close} /></header>
