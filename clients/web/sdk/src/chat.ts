@@ -1,6 +1,6 @@
 /** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
 import type { End } from "./dial/dialler.js";
-import type { MemberItem, MentionItem, ReceiptItem } from "./generated.js";
+import type { MemberItem, MentionItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
 import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
 import type { ListWindow, Window } from "./session/session.js";
@@ -35,6 +35,10 @@ export interface ChatEvents {
   receipts: { channel: bigint; items: ReceiptItem[] };
   /** Somebody types, or stopped. */
   typing: { channel: bigint; user: bigint; types: boolean };
+  /** Users who are watched show something else. `state`: 0 unknown, 1 offline, 2 online, 3 away, 4 do not disturb. */
+  presence: { items: PresenceItem[] };
+  /** Another device of this user has changed what it shows. */
+  ownPresence: OwnPresence;
   /** The server's memory is another one (a backup was restored). What was kept of messages and channels is forgotten: read
    * what is shown anew. */
   resync: { generation: number };
@@ -108,6 +112,18 @@ export interface Chat {
   receipts(channel: bigint): Promise<ReceiptItem[]>;
   /** Says that the user types, or stopped; as often as you like. */
   typing(channel: bigint, types: boolean): Promise<void>;
+  /** Shows what these users show: what is known of them already, and `presence` events from now on. At most 500 at a time. */
+  watch(users: bigint[]): Promise<PresenceItem[]>;
+  unwatch(users: bigint[]): Promise<void>;
+  /** What up to 100 users show now. */
+  presence(users: bigint[]): Promise<PresenceItem[]>;
+  /** What the user shows from now on: 0 its activity, 1 away, 2 do not disturb, 3 nothing (invisible); and a status of up to 128
+   * characters, which ends then (0: never). */
+  setPresence(shows: number, status?: string, statusUntilMs?: number): Promise<void>;
+  /** What the user shows, and its devices. */
+  ownPresence(): Promise<OwnPresence>;
+  /** Nobody is at this device, or somebody is again; as often as you like. */
+  idle(isIdle: boolean): Promise<void>;
   /** All of how a channel is shown and told of, for every device of the user. */
   setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending>;
   /** The user has read the channel up to and with `seq`. */

@@ -7,7 +7,7 @@ import { onWake } from "./dial/wake.js";
 import { webTransport } from "./dial/ways.js";
 import { Emitter } from "./emitter.js";
 import { Channels } from "./channels.js";
-import { Code, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
+import { Code, type PresenceItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
 import { Sends } from "./sends.js";
 import { Refusal } from "./session/check.js";
 import type { About, ChannelInfo, ChannelPage, Event, Message } from "./session/event.js";
@@ -51,6 +51,8 @@ export abstract class Device {
   protected readonly keeper: Keeper;
   protected readonly sends_: Sends;
   private readonly requests = new Map<bigint, Waiting>();
+  /** What is known of those who are watched; it outlives a connection. */
+  protected readonly present = new Map<bigint, PresenceItem>();
   protected readonly list: Channels;
   protected readonly drafts: Map<bigint, string>;
   private readonly endWaking: () => void;
@@ -100,6 +102,10 @@ export abstract class Device {
       case "thread": return this.answer(event.thread.request, event.thread);
       case "typing": return this.emitter.emit("typing", event);
       case "receipts": return this.takeReceipts(event);
+      case "presence": return this.takePresence(event.request, event.items);
+      case "ownPresence":
+        if (event.request === 0n) return this.emitter.emit("ownPresence", event.own);
+        return this.answer(event.request, event.own);
       case "channels": case "list": case "members": case "mentions": case "notes": case "said": case "done": return this.answer(event.request, event);
       case "rejected": return this.takeRejected(event.about, event.reject);
     }
@@ -152,6 +158,12 @@ export abstract class Device {
     this.tellChannels(this.list.receipts(channel, items));
     if (request === 0n) this.emitter.emit("receipts", { channel, items });
     else this.answer(request, { items, more });
+  }
+
+  private takePresence(request: bigint, items: PresenceItem[]): void {
+    if (request !== 0n) return this.answer(request, items);
+    for (const item of items) this.present.set(item.user, item);
+    this.emitter.emit("presence", { items });
   }
 
   private takeAck({ sendId, seq, timeMs }: { sendId: bigint; seq: number; timeMs: number }): void {

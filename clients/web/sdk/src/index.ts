@@ -9,8 +9,8 @@ export { type Link, type LinkEvents, type Place, type Socket, type SocketMaker, 
 export { poll, type Polling } from "./dial/poll.js";
 export { Frame, FrameError, kindName } from "./frame.js";
 export {
-  type AboutItem, type ChannelItem, Kind, type MemberItem, type MentionItem, type PinItem, type ReactionItem, type ReactorItem, type ReceiptItem,
-  TEXT_CHARS_MAX,
+  type AboutItem, type ChannelItem, Kind, type MemberItem, type MentionItem, type OwnPresence, type PinItem, type PresenceItem, type ReactionItem, type ReactorItem,
+  type ReceiptItem, TEXT_CHARS_MAX,
 } from "./generated.js";
 export { directChannel, groupChannel, isOwn, ownChannel, usersOf } from "./ids.js";
 export { Maru, type Options } from "./maru.js";

@@ -2,7 +2,7 @@
 import type { Around, Asked, Chat, Mentioned, Sending } from "./chat.js";
 import type { Login } from "./dial/account.js";
 import { Device, type Options } from "./device.js";
-import type { MemberItem, ReceiptItem } from "./generated.js";
+import type { MemberItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
 import type { ChannelInfo, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { Session, Window } from "./session/session.js";
 import type { Keeper } from "./store/keeper.js";
@@ -162,6 +162,32 @@ export class Maru extends Device implements Chat {
 
   async typing(channel: bigint, types: boolean): Promise<void> {
     if (!this.ended) this.dialler.run((session, nowMs) => session.typing(nowMs, channel, types));
+  }
+
+  async watch(users: bigint[]): Promise<PresenceItem[]> {
+    this.run((session) => session.watch(users));
+    return users.flatMap((user) => this.present.get(user) ?? []);
+  }
+
+  async unwatch(users: bigint[]): Promise<void> {
+    this.run((session) => session.unwatch(users));
+    for (const user of users) this.present.delete(user);
+  }
+
+  presence(users: bigint[]): Promise<PresenceItem[]> {
+    return this.asking((session) => session.presence(users));
+  }
+
+  async setPresence(shows: number, status?: string, statusUntilMs?: number): Promise<void> {
+    await this.asking((session) => session.setPresence(shows, status, statusUntilMs));
+  }
+
+  ownPresence(): Promise<OwnPresence> {
+    return this.asking((session) => session.ownPresence());
+  }
+
+  async idle(isIdle: boolean): Promise<void> {
+    if (!this.ended) this.dialler.run((session) => session.idle(isIdle));
   }
 
   async setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending> {

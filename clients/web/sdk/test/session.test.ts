@@ -23,7 +23,8 @@ function live(user = 10n): Session {
 }
 
 type Body = { channel: bigint; text: string; name: string; members: bigint[]; member: bigint; role: number; after: number; before: number; limit: number } & Said;
-type Said = { target: number; emoji: string; on: boolean; from: number; through: number; who: boolean };
+type Said = { target: number; emoji: string; on: boolean; from: number; through: number; who: boolean } & Shown;
+type Shown = { users: bigint[]; shows: number; status: string; statusUntilMs: number };
 
 /** A body as the command that would send it. */
 function command(session: Session, type: string, body: Body): unknown {
@@ -39,6 +40,8 @@ function command(session: Session, type: string, body: Body): unknown {
     case "React": return session.react(channel, body.target, body.emoji, body.on);
     case "Pin": return session.pin(channel, body.target, body.on);
     case "GetAbout": return session.about(channel, body.from, body.through, body.who, body.limit);
+    case "GetPresence": return session.presence(body.users);
+    case "SetPresence": return session.setPresence(body.shows, body.status, body.statusUntilMs);
     default: return undefined;
   }
 }

@@ -2,8 +2,8 @@
 import { type Frame, read } from "../frame.js";
 import {
   type About as AboutPage, AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
-  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, Pin, React, type ReceiptItem, type Reject, RemoveMember,
-  RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, type Welcome,
+  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React,
+  type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, type Welcome,
 } from "../generated.js";
 
 /** Bits of `mentionFlags`. */
@@ -150,6 +150,10 @@ export type Event =
   | { type: "notes"; request: bigint; drafts: DraftItem[]; hidden: HiddenItem[]; more: boolean }
   /** How far members have read and received: asked for (`request`), or as it changes (0). */
   | { type: "receipts"; request: bigint; channel: bigint; items: ReceiptItem[]; more: boolean }
+  /** What users show: of those who are watched, whenever it changes (`request` 0); of those who were asked for, once. */
+  | { type: "presence"; request: bigint; items: PresenceItem[] }
+  /** What this user shows: asked for, or because another device changed it (`request` 0). */
+  | { type: "ownPresence"; request: bigint; own: OwnPresence }
   /** Somebody types in a channel, or does so no more. */
   | { type: "typing"; channel: bigint; user: bigint; types: boolean }
   | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
