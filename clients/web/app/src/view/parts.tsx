@@ -94,3 +94,17 @@ export function Field({ label, value, onValue, type = "text", ...more }: {
     </label>
   );
 }
+
+export const Part = ({ title, children }: { title: string; children: ComponentChildren }) => <section class="part" aria-label={title}><h3>{title}</h3>{children}</section>;
+
+export function Choice<Value extends string>({ label, value, choices, onChoose }: {
+  label: string; value: Value; choices: [Value, string][]; onChoose: (value: Value) => void;
+}) {
+  return (
+    <label class="choice"><span>{label}</span>
+      <select value={value} onChange={(event) => onChoose(event.currentTarget.value as Value)}>
+        {choices.map(([one, words]) => <option key={one} value={one} selected={one === value}>{words}</option>)}
+      </select>
+    </label>
+  );
+}

@@ -25,6 +25,8 @@ export const en = {
   reply: "Reply", replyingTo: "Replying to {0}", thread: "Thread", openThread: "Open thread", replyInThread: "Reply in thread", copy: "Copy text", copied: "Copied", inThread: "in a thread",
   react: "React", reactions: "Reactions", reactionOf: "{0}, {1}", reactionOwn: "{0}, {1}, you too", otherReaction: "Another emoji", edit: "Edit", edited: "edited", editing: "Editing your message",
   pinMessage: "Pin message", unpinMessage: "Unpin message", pinnedMessages: "Pinned messages", noPins: "Nothing is pinned here.",
+  presence: "Presence", showMe: "Show me as", online: "Online", away: "Away", busy: "Do not disturb", invisible: "Invisible", status: "Status", statusLasts: "Clear the status",
+  lastsEver: "Never", lastsHour: "In an hour", lastsToday: "At the end of today",
   gone: "A message that is not here", unknown: "This message needs a newer version of Maru.",
   members: "Members", membersCount: "{0} members", addMembers: "Add members", addByName: "Name of a person", add: "Add", remove: "Remove", leave: "Leave group",
   leaveSure: "Leave this group? You can be invited again.", rename: "Rename", groupName: "Group name", owner: "Owner", admin: "Admin", member: "Member", makeAdmin: "Make admin", makeMember: "Make member",

@@ -26,6 +26,8 @@ export const ko: Words = {
   reply: "답장", replyingTo: "{0}님에게 답장", thread: "스레드", openThread: "스레드 열기", replyInThread: "스레드에 답장", copy: "복사", copied: "복사됨", inThread: "스레드",
   react: "반응하기", reactions: "반응", reactionOf: "{0}, {1}명", reactionOwn: "{0}, 나를 포함해 {1}명", otherReaction: "다른 이모지", edit: "수정", edited: "수정됨", editing: "메시지 수정 중",
   pinMessage: "메시지 고정", unpinMessage: "메시지 고정 해제", pinnedMessages: "고정된 메시지", noPins: "고정된 메시지가 없습니다.",
+  presence: "상태", showMe: "나를 이렇게 표시", online: "온라인", away: "자리 비움", busy: "방해 금지", invisible: "오프라인으로 표시", status: "상태 메시지", statusLasts: "상태 메시지 지우기",
+  lastsEver: "지우지 않음", lastsHour: "1시간 뒤", lastsToday: "오늘이 지나면",
   gone: "여기에 없는 메시지", unknown: "이 메시지를 보려면 마루의 새 버전이 필요합니다.",
   members: "멤버", membersCount: "멤버 {0}명", addMembers: "멤버 추가", addByName: "사용자 이름", add: "추가", remove: "내보내기", leave: "그룹 나가기",
   leaveSure: "이 그룹을 나갈까요? 다시 초대받을 수 있습니다.", rename: "이름 바꾸기", groupName: "그룹 이름", owner: "소유자", admin: "관리자", member: "멤버", makeAdmin: "관리자로", makeMember: "멤버로",
