@@ -1,8 +1,10 @@
 /** What people say about messages: they edit, react and pin, in two browsers, on a phone, and without a network. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Account, directChannel, Maru } from "../../sdk/dist/src/index.js";
+import { nodeSocket } from "../../sdk/dist/src/node/index.js";
 import { expectCount, until } from "./wait.mjs";
-import { launch, Person, Server } from "./world.mjs";
+import { launch, PASSWORD, Person, Server } from "./world.mjs";
 
 const LIMIT = { timeout: 120_000 };
 let server, browser;
@@ -50,6 +52,10 @@ test("an edit stands in its place, for everybody and after a reload", LIMIT, asy
   await box.fill("");
   await oh.page.reload();
   await oh.said("hello").getByText("edited", { exact: true }).waitFor();
+  await act(oh, "hello", "Reply in thread");
+  await oh.page.locator(".thread").getByText("hello", { exact: true }).waitFor();
+  await oh.page.getByRole("complementary", { name: "Thread" }).getByText("edited", { exact: true }).waitFor();
+  await oh.page.getByRole("complementary", { name: "Thread" }).getByRole("button", { name: "Close" }).click();
   // Nobody edits what another has written.
   await oh.said("hello").hover();
   await oh.said("hello").getByRole("button", { name: "Reply", exact: true }).waitFor();
@@ -137,4 +143,28 @@ test("what is said without a network is shown at once and sent later", LIMIT, as
   await chip(vin, "are you there?", "🙏, 1").waitFor();
   await una.done();
   await vin.done();
+});
+
+test("a reaction that is refused is taken back, and said", LIMIT, async () => {
+  const [wan, xia] = [await person("wan"), await person("xia")];
+  await xia.chatWith("wan");
+  await xia.write("so many ways");
+  await wan.openRow("xia");
+  await wan.said("so many ways").waitFor();
+  // One user reacts to a text in 16 ways: another device of the same one has used them.
+  const login = async (name) => new Account(server.url).login(name, PASSWORD);
+  const [mine, theirs] = [await login("wan"), await login("xia")];
+  const device = await Maru.open({ server: server.url, login: mine, transport: nodeSocket });
+  const channel = directChannel(mine.user, theirs.user);
+  for (let at = 0; at < 16; at++) await device.stored((await device.react(channel, 1, `w${at}`, true)).sendId);
+  await device.close();
+  await chip(wan, "so many ways", "w15, 1, you too").waitFor();
+  await act(wan, "so many ways", "React");
+  await wan.page.getByRole("group", { name: "React" }).getByRole("button", { name: "👍" }).click();
+  await wan.page.getByRole("alert").getByText(/That did not work/).waitFor();
+  await until(async () => await wan.said("so many ways").getByRole("button", { name: /^👍/ }).count() === 0);
+  assert.equal(await wan.said("so many ways").getByRole("button", { name: /^w/ }).count(), 16);
+  assert.ok(await wan.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await wan.done();
+  await xia.done();
 });

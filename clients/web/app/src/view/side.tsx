@@ -103,7 +103,11 @@ export function Thread({ room, root }: { room: Room; root: number }) {
     first.value = undefined;
     messages.value = [];
     void attempt(async () => { first.value = await room.message(root); });
-    void attempt(async () => { messages.value = (await chat().thread(room.channel, root)).messages; });
+    void attempt(async () => {
+      messages.value = (await chat().thread(room.channel, root)).messages;
+      // A thread reaches further back than what the conversation shows.
+      room.remarks.read(messages.value[0]?.seq ?? 0, messages.value.at(-1)?.seq ?? 0);
+    });
   }, [room, root]);
   // What comes into the conversation and belongs here is shown here, too.
   const isOf = ({ content, seq }: Message) => content.type === "text" && content.thread === root && !messages.value.some((other) => other.seq === seq);
