@@ -52,7 +52,12 @@ export async function fill(server, name, count = 420) {
   let last;
   for (let at = 1; at <= count; at++) last = await sora.send(channel, at === 40 ? "a needle in message 40" : `message ${at}`);
   if (last) await sora.stored(last.sendId);
-  if (count < 100) for (const [who, text] of TALK) await made.get(who).stored((await made.get(who).send(channel, text)).sendId);
+  if (count < 100) {
+    const seqs = [];
+    for (const [who, text] of TALK) seqs.push((await made.get(who).stored((await made.get(who).send(channel, text)).sendId)).seq);
+    const said = [await sora.pin(channel, seqs[1], true), await sora.react(channel, seqs[5], "😂", true), await sora.react(channel, seqs[5], "🙏", true)];
+    for (const { sendId } of said) await sora.stored(sendId);
+  }
   const hello = await made.get("haru_t").send(directChannel(made.get("haru_t").user, user), "See you on Saturday!");
   await made.get("haru_t").stored(hello.sendId);
   const thanks = await made.get("dahl").send(directChannel(made.get("dahl").user, user), "고마워요, 내일 봐요 🙏");

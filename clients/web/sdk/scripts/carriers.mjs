@@ -19,14 +19,16 @@ const WAYS = {
 const TICKS_PER_S = 100;
 
 const data = mkdtempSync(join(tmpdir(), "maru-carriers-"));
-const begin = ["-c", CPU, MARU, "serve", "--data", data, "--shards", "1", "--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--audit", "false"];
+const ports = ["--http", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+const begin = ["-c", CPU, MARU, "serve", "--data", data, "--shards", "1", ...ports, "--audit", "false"];
 const child = spawn("taskset", begin, { stdio: ["ignore", "pipe", "ignore"] });
 try {
   const ready = await new Promise((resolve) => createInterface({ input: child.stdout }).on("line", (line) => line.startsWith("maru ready ") && resolve(line)));
   const at = (name) => new RegExp(` ${name}=(\\S+)`).exec(ready)[1];
   const operator = execFileSync(MARU, ["admin", "tokens", "add", "--scope", "all", "--name", "carriers", "--data", data], { encoding: "utf8" });
   const token = operator.split(/\s+/).find((word) => word.length >= 32);
-  const ask = { method: "POST", headers: { "Authorization": `Bearer ${token}`, "Content-Type": "application/json" }, body: JSON.stringify({ prefix: "load", count: receivers + 1 }) };
+  const headers = { "Authorization": `Bearer ${token}`, "Content-Type": "application/json" };
+  const ask = { method: "POST", headers, body: JSON.stringify({ prefix: "load", count: receivers + 1 }) };
   const made = await (await fetch(`${at("admin")}/v1/admin/users`, ask)).text();
   const logins = made.trim().split("\n").map((line) => line.split(/\s+/)).map(([user, device, access]) => (
     { user: BigInt(user), device: BigInt(device), token: access, expiresMs: Date.now() + 3.6e6, refresh: "none", chat: at("ws") }));

@@ -11,9 +11,13 @@ const EMPTY: Omit<ChannelInfo, "channel"> = {
   pinned: 0, notify: 0, markedUnread: false, archived: false, hasDraft: false, text: "",
 };
 
-const NOTES = ["prefs", "draft", "hidden"];
-/** Whether a message is something to show, and not a note of the user to its own devices. */
-export const isShown = ({ content }: Pick<Message, "content">): boolean => !NOTES.includes(content.type);
+/** What is said about other messages, and notes of the user to its own devices. */
+const UNSHOWN = ["edited", "reacted", "pinned", "prefs", "draft", "hidden"];
+/** Whether a message is something to show in its place. */
+export const isShown = ({ content }: Pick<Message, "content">): boolean => !UNSHOWN.includes(content.type);
+
+/** The newest message that there is to read: what is said about others stands above it and is none. */
+const lastOf = ({ lastSeq, head }: ChannelInfo): number => lastSeq || head;
 
 export class Channels {
   private readonly items: Map<bigint, ChannelInfo>;
@@ -41,7 +45,7 @@ export class Channels {
       const here = this.items.get(item.channel);
       const isNewer = here !== undefined && here.head > item.head;
       const merged = isNewer ? { ...here, member: item.member, name: item.name || here.name } : { ...item, read: Math.max(item.read, here?.read ?? 0) };
-      return this.set(merged.read >= merged.head ? { ...merged, unread: 0, mentions: 0 } : merged);
+      return this.set(merged.read >= lastOf(merged) ? { ...merged, unread: 0, mentions: 0 } : merged);
     });
   }
 
@@ -102,7 +106,7 @@ export class Channels {
   read(channel: bigint, seq: number): ChannelInfo[] {
     const item = this.items.get(channel);
     if (!item || seq <= item.read) return [];
-    const unread = seq >= item.head ? 0 : Math.min(item.unread, item.head - seq);
+    const unread = Math.min(item.unread, Math.max(lastOf(item) - seq, 0));
     return [this.set({ ...item, read: seq, unread, mentions: Math.min(item.mentions, unread) })];
   }
 

@@ -1,7 +1,7 @@
 /** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
 import type { End } from "./dial/dialler.js";
-import type { MemberItem, MentionItem, ReceiptItem } from "./generated.js";
-import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
+import type { MemberItem, MentionItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
+import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
 import type { ListWindow, Window } from "./session/session.js";
 import type { Storage } from "./store/keeper.js";
@@ -35,6 +35,10 @@ export interface ChatEvents {
   receipts: { channel: bigint; items: ReceiptItem[] };
   /** Somebody types, or stopped. */
   typing: { channel: bigint; user: bigint; types: boolean };
+  /** Users who are watched show something else. `state`: 0 unknown, 1 offline, 2 online, 3 away, 4 do not disturb. */
+  presence: { items: PresenceItem[] };
+  /** Another device of this user has changed what it shows. */
+  ownPresence: OwnPresence;
   /** The server's memory is another one (a backup was restored). What was kept of messages and channels is forgotten: read
    * what is shown anew. */
   resync: { generation: number };
@@ -69,6 +73,14 @@ export interface Chat {
   /** Sends that are not stored, oldest first; also those of an earlier run. */
   sends(): Promise<Sending[]>;
 
+  /** One of the user's own texts reads like this from here on; whom it mentions stays. As all sends it goes out once, also when the
+   * connection breaks. */
+  edit(channel: bigint, seq: number, text: string, sendId?: bigint): Promise<Sending>;
+  /** Reacts to a text with an emoji of 1 to 32 bytes, or takes that back. */
+  react(channel: bigint, seq: number, emoji: string, on: boolean, sendId?: bigint): Promise<Sending>;
+  /** Pins a text in its channel, or takes it down. */
+  pin(channel: bigint, seq: number, on: boolean, sendId?: bigint): Promise<Sending>;
+
   createGroup(name: string, members: bigint[], sendId?: bigint): Promise<Sending>;
   addMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
   inviteMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
@@ -82,6 +94,9 @@ export interface Chat {
   history(channel: bigint, window?: Window): Promise<History>;
   /** A window of history around a place, with a `pivot` and what there is on either side. */
   around(channel: bigint, around: Around, limit?: number): Promise<History>;
+  /** What now holds of messages of a channel, as far as a page goes: how they read, how many react, what is pinned. History has texts as they
+   * were sent. With `who` it names who reacts, and not how texts read. */
+  about(channel: bigint, from: number, through?: number, who?: boolean): Promise<Said>;
   thread(channel: bigint, root: number, window?: Window): Promise<ThreadPage>;
   mentions(before?: number): Promise<Mentioned>;
   /** What is kept of a channel here: at once, perhaps with gaps, also without a connection. */
@@ -97,6 +112,18 @@ export interface Chat {
   receipts(channel: bigint): Promise<ReceiptItem[]>;
   /** Says that the user types, or stopped; as often as you like. */
   typing(channel: bigint, types: boolean): Promise<void>;
+  /** Shows what these users show: what is known of them already, and `presence` events from now on. At most 500 at a time. */
+  watch(users: bigint[]): Promise<PresenceItem[]>;
+  unwatch(users: bigint[]): Promise<void>;
+  /** What up to 100 users show now. */
+  presence(users: bigint[]): Promise<PresenceItem[]>;
+  /** What the user shows from now on: 0 its activity, 1 away, 2 do not disturb, 3 nothing (invisible); and a status of up to 128
+   * characters, which ends then (0: never). */
+  setPresence(shows: number, status?: string, statusUntilMs?: number): Promise<void>;
+  /** What the user shows, and its devices. */
+  ownPresence(): Promise<OwnPresence>;
+  /** Nobody is at this device, or somebody is again; as often as you like. */
+  idle(isIdle: boolean): Promise<void>;
   /** All of how a channel is shown and told of, for every device of the user. */
   setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending>;
   /** The user has read the channel up to and with `seq`. */

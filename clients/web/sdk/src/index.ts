@@ -8,12 +8,15 @@ export { fallback } from "./dial/fallback.js";
 export { type Link, type LinkEvents, type Place, type Socket, type SocketMaker, type Transport, webSocket } from "./dial/link.js";
 export { poll, type Polling } from "./dial/poll.js";
 export { Frame, FrameError, kindName } from "./frame.js";
-export { type ChannelItem, Kind, type MemberItem, type MentionItem, type ReceiptItem, TEXT_CHARS_MAX } from "./generated.js";
+export {
+  type AboutItem, type ChannelItem, Kind, type MemberItem, type MentionItem, type OwnPresence, type PinItem, type PresenceItem, type ReactionItem, type ReactorItem,
+  type ReceiptItem, TEXT_CHARS_MAX,
+} from "./generated.js";
 export { directChannel, groupChannel, isOwn, ownChannel, usersOf } from "./ids.js";
 export { Maru, type Options } from "./maru.js";
 export { type Channel, type Locks, openShared, type SharedOptions } from "./shared.js";
 export { Refusal } from "./session/check.js";
-export type { ChannelInfo, ChannelPage, Content, Event, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
+export type { ChannelInfo, ChannelPage, Content, Event, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 export { type ListWindow, Session, type Window } from "./session/session.js";
 export { IndexedStore } from "./store/indexed.js";
 export type { Storage } from "./store/keeper.js";

@@ -1,62 +1,20 @@
 /** One device: a session, its connection, and what it keeps. */
-import type { Around, Asked, Chat, ChatEvents, Mentioned, Sending } from "./chat.js";
-import { Account, type Fetch, type Login } from "./dial/account.js";
-import { Dialler, type End } from "./dial/dialler.js";
-import type { Transport } from "./dial/link.js";
-import { onWake } from "./dial/wake.js";
-import { webTransport } from "./dial/ways.js";
-import { Emitter } from "./emitter.js";
-import { Channels } from "./channels.js";
-import { Code, type MemberItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
-import { Sends } from "./sends.js";
-import { Refusal } from "./session/check.js";
-import type { About, ChannelInfo, ChannelPage, Event, History, Message, Prefs, Talk, ThreadPage } from "./session/event.js";
-import { type ListWindow, Session, type Window } from "./session/session.js";
-import { Keeper } from "./store/keeper.js";
+import type { Around, Asked, Chat, Mentioned, Sending } from "./chat.js";
+import type { Login } from "./dial/account.js";
+import { Device, type Options } from "./device.js";
+import type { MemberItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
+import type { ChannelInfo, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
+import type { Session, Window } from "./session/session.js";
+import type { Keeper } from "./store/keeper.js";
 import { MemoryStore } from "./store/memory.js";
 import type { Kept, Span, Store } from "./store/store.js";
 
-export interface Options {
-  /** Where the control plane is: `http://host:port`. */
-  server: string;
-  /** What a login gave; without it the one that the store kept. */
-  login?: Login;
-  /** What is kept between runs; without it nothing is. */
-  store?: Store;
-  /** How frames travel; without it by the web's WebSocket, and by polls while that is blocked. In Node `nodeSocket`. */
-  transport?: Transport;
-  fetch?: Fetch;
-  /** Where a device begins that was never connected: with all that is in the inbox, or (`newest`) behind it. The latter is told
-   * `resync` and reads what it wants to show. */
-  begin?: "inbox" | "newest";
-}
+export type { Options } from "./device.js";
 
-interface Waiting {
-  resolve(answer: unknown): void;
-  reject(error: Error): void;
-}
-
-const words = new Map<number, string>(Object.entries(Code).map(([word, code]) => [code, word]));
-const refusalOf = ({ code, path, text, retryAfterMs }: Reject): Refusal =>
-  new Refusal((words.get(code) ?? `code_${code}`) as keyof typeof Code, path, text, retryAfterMs);
-/** The cursor of a device that wants nothing of what was before. */
-const NEWEST = { generation: 0, at: U53_MAX };
-const randomU64 = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
-
-export class Maru implements Chat {
-  readonly user: bigint;
-  private readonly emitter = new Emitter<ChatEvents>();
-  private readonly account: Account;
-  private readonly session: Session;
-  private readonly dialler: Dialler;
-  private readonly keeper: Keeper;
-  private readonly sends_: Sends;
-  private readonly requests = new Map<bigint, Waiting>();
-  private readonly list: Channels;
-  private readonly drafts: Map<bigint, string>;
-  private readonly endWaking: () => void;
-  private keptCursor: string;
-  private ended: End | undefined;
+export class Maru extends Device implements Chat {
+  private constructor(options: Options, store: Store, kept: Kept, login: Login) {
+    super(options, store, kept, login);
+  }
 
   /** Opens a device and connects it. Rejects when there is no login to go on with. */
   static async open(options: Options): Promise<Maru> {
@@ -75,162 +33,20 @@ export class Maru implements Chat {
     return maru;
   }
 
-  private constructor(options: Options, store: Store, kept: Kept, login: Login) {
-    const { server, fetch, transport = webTransport(fetch), begin } = options;
-    this.user = login.user;
-    this.account = new Account(server, fetch);
-    this.keeper = new Keeper(store, (storage) => this.emitter.emit("storage", { storage }));
-    this.keeper.add({ login });
-    this.sends_ = new Sends(kept.sends);
-    this.drafts = kept.drafts;
-    this.list = new Channels(login.user, kept.channels);
-    this.keptCursor = JSON.stringify(kept.cursor);
-    const pending = kept.sends.filter(({ failed }) => !failed).map(({ frame }) => frame);
-    const cursor = begin === "newest" && kept.cursor.generation === 0 ? NEWEST : kept.cursor;
-    this.session = new Session({ user: login.user, seed: randomU64(), saysDelivered: true }, { cursor, pending });
-    this.dialler = new Dialler(this.session, this.account, server, login, transport, {
-      event: (event) => this.take(event),
-      settled: () => this.settle(),
-      renewed: (next) => {
-        this.keeper.add({ login: next });
-        return this.keeper.flush();
-      },
-      ended: (end) => this.end(end),
-    });
-    this.endWaking = onWake(() => this.dialler.woke());
-  }
-
-  on<Name extends keyof ChatEvents>(name: Name, listener: (event: ChatEvents[Name]) => void): () => void {
-    return this.emitter.on(name, listener);
-  }
-
-  private take(event: Event): void {
-    switch (event.type) {
-      case "connected": return this.emitter.emit("state", { state: "catchingUp" });
-      case "live": return this.emitter.emit("state", { state: "live" });
-      case "disconnected": return this.emitter.emit("state", { state: "down", retryAtMs: Date.now() + this.dialler.until(event.retryAtMs) });
-      case "resync": return this.forget(event.generation);
-      case "message": return this.takeMessage(event.message);
-      case "ack": return this.takeAck(event);
-      case "history":
-        this.keeper.add({ messages: event.history.messages.filter(({ content }) => content.type !== "unknown") });
-        return this.answer(event.history.request, event.history);
-      case "thread": return this.answer(event.thread.request, event.thread);
-      case "typing": return this.emitter.emit("typing", event);
-      case "receipts": return this.takeReceipts(event);
-      case "channels": case "list": case "members": case "mentions": case "notes": case "done": return this.answer(event.request, event);
-      case "rejected": return this.takeRejected(event.about, event.reject);
-    }
-  }
-
-  /** Behind every event of this moment: what came of them is kept at once, the cursor with the messages. */
-  private settle(): void {
-    const cursor = JSON.stringify(this.session.cursor);
-    if (cursor !== this.keptCursor) {
-      this.keptCursor = cursor;
-      this.keeper.add({ cursor: this.session.cursor });
-    }
-    void this.keeper.flush();
-  }
-
-  /** What is held is in doubt. It is on the server, so it is forgotten and read anew where it is wanted. */
-  private forget(generation: number): void {
-    this.list.clear();
-    this.keeper.add({ clear: true });
-    this.emitter.emit("resync", { generation });
-  }
-
-  private takeMessage(message: Message): void {
-    this.keeper.add({ messages: [message] });
-    this.headMoved(message);
-    this.emitter.emit("message", message);
-  }
-
-  private headMoved(message: Message): void {
-    const isStrange = this.list.isStrange(message);
-    this.tellChannels(this.list.message(message));
-    // Whoever is put into a group is not told its name by the message that says so.
-    if (isStrange) this.recent({ after: message.channel - 1n, limit: 1 }).catch(() => {});
-  }
-
-  private tellChannels(items: ChannelInfo[]): void {
-    this.keeper.add({ channels: items });
-    for (const item of items) this.emitter.emit("channel", item);
-  }
-
-  private takeReceipts({ request, channel, items, more }: { request: bigint; channel: bigint; items: ReceiptItem[]; more: boolean }): void {
-    this.tellChannels(this.list.receipts(channel, items));
-    if (request === 0n) this.emitter.emit("receipts", { channel, items });
-    else this.answer(request, { items, more });
-  }
-
-  private takeAck({ sendId, seq, timeMs }: { sendId: bigint; seq: number; timeMs: number }): void {
-    this.keeper.add({ settled: [sendId] });
-    const stored = this.sends_.stored(this.user, sendId, { seq, timeMs });
-    if (!stored) return;
-    this.keeper.add({ messages: [stored.message] });
-    this.headMoved(stored.message);
-    this.emitter.emit("send", stored.sending);
-  }
-
-  private takeRejected({ type, id }: About, reject: Reject): void {
-    const refusal = refusalOf(reject);
-    if (type === "send") {
-      const failed = this.sends_.failed(id, refusal);
-      if (!failed) return;
-      const { sending, ...kept } = failed;
-      this.keeper.add({ sends: [kept] });
-      this.emitter.emit("send", sending);
-    } else {
-      this.requests.get(id)?.reject(refusal);
-      this.requests.delete(id);
-    }
-  }
-
-  private answer(request: bigint, answer: unknown): void {
-    this.requests.get(request)?.resolve(answer);
-    this.requests.delete(request);
-  }
-
-  private end(end: End): void {
-    this.ended = end;
-    this.endWaking();
-    const error = new Error(end.text);
-    for (const { reject } of this.requests.values()) reject(error);
-    this.requests.clear();
-    this.sends_.end(error);
-    this.emitter.emit("state", { state: "down" });
-    this.emitter.emit("end", end);
-  }
-
-  private run<T>(command: (session: Session) => T): T {
-    if (this.ended) throw new Error(`this device has stopped: ${this.ended.text}`);
-    return this.dialler.run(command);
-  }
-
-  /** Async, so that what is refused rejects. */
-  private async sending(command: (session: Session) => bigint): Promise<Sending> {
-    return this.run((session) => {
-      const sendId = command(session);
-      const same = this.sends_.get(sendId);
-      const frame = session.pendingFrame(sendId) as Uint8Array;
-      if (same?.state === "sending") return same;
-      this.keeper.add({ sends: [{ sendId, frame }] });
-      const sending = this.sends_.remember({ frame }) as Sending;
-      this.emitter.emit("send", sending);
-      return sending;
-    });
-  }
-
-  private async asking<T>(command: (session: Session) => bigint): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const request = this.run(command);
-      this.requests.set(request, { resolve: resolve as (answer: unknown) => void, reject });
-    });
-  }
-
   send(channel: bigint, text: string, sendId?: bigint, talk?: Talk): Promise<Sending> {
     return this.sending((session) => talk ? session.sendTalk(channel, text, talk, sendId) : session.sendText(channel, text, sendId));
+  }
+
+  edit(channel: bigint, seq: number, text: string, sendId?: bigint): Promise<Sending> {
+    return this.sending((session) => session.edit(channel, seq, text, sendId));
+  }
+
+  react(channel: bigint, seq: number, emoji: string, on: boolean, sendId?: bigint): Promise<Sending> {
+    return this.sending((session) => session.react(channel, seq, emoji, on, sendId));
+  }
+
+  pin(channel: bigint, seq: number, on: boolean, sendId?: bigint): Promise<Sending> {
+    return this.sending((session) => session.pin(channel, seq, on, sendId));
   }
 
   createGroup(name: string, members: bigint[], sendId?: bigint): Promise<Sending> {
@@ -306,6 +122,11 @@ export class Maru implements Chat {
     return this.asking((session) => session.thread(channel, root, window));
   }
 
+  async about(channel: bigint, from: number, through?: number, who?: boolean): Promise<Said> {
+    const { said } = await this.asking<{ said: Said }>((session) => session.about(channel, from, through, who));
+    return said;
+  }
+
   async mentions(before?: number): Promise<Mentioned> {
     const { items, unread, more } = await this.asking<Mentioned>((session) => session.mentions(before));
     return { items, unread, more };
@@ -329,14 +150,6 @@ export class Maru implements Chat {
     return all;
   }
 
-  async recent(window: ListWindow): Promise<Omit<ChannelPage, "request">> {
-    const { request: _, ...page } = await this.asking<ChannelPage>((session) => session.list(window));
-    const items = this.list.put(page.items);
-    this.tellChannels(items);
-    await this.keeper.flush();
-    return { ...page, items };
-  }
-
   async keptChannels(): Promise<ChannelInfo[]> { return this.list.all(); }
 
   members(channel: bigint): Promise<MemberItem[]> {
@@ -349,6 +162,32 @@ export class Maru implements Chat {
 
   async typing(channel: bigint, types: boolean): Promise<void> {
     if (!this.ended) this.dialler.run((session, nowMs) => session.typing(nowMs, channel, types));
+  }
+
+  async watch(users: bigint[]): Promise<PresenceItem[]> {
+    this.run((session) => session.watch(users));
+    return users.flatMap((user) => this.present.get(user) ?? []);
+  }
+
+  async unwatch(users: bigint[]): Promise<void> {
+    this.run((session) => session.unwatch(users));
+    for (const user of users) this.present.delete(user);
+  }
+
+  presence(users: bigint[]): Promise<PresenceItem[]> {
+    return this.asking((session) => session.presence(users));
+  }
+
+  async setPresence(shows: number, status?: string, statusUntilMs?: number): Promise<void> {
+    await this.asking((session) => session.setPresence(shows, status, statusUntilMs));
+  }
+
+  ownPresence(): Promise<OwnPresence> {
+    return this.asking((session) => session.ownPresence());
+  }
+
+  async idle(isIdle: boolean): Promise<void> {
+    if (!this.ended) this.dialler.run((session) => session.idle(isIdle));
   }
 
   async setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending> {

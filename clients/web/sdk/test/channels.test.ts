@@ -52,3 +52,17 @@ test("a list that is older than what came since does not take it back", () => {
   list.read(direct, 1);
   assert.deepEqual([list.put([listed])[0]?.head, list.get(direct)?.read, list.get(direct)?.text], [2, 1, "newer"]);
 });
+
+test("what is said about a message is not to be read, and what is read is read whatever is said of it", () => {
+  const list = new Channels(ME, []);
+  list.message(message(direct, 1, OTHER, text("one")));
+  list.message(message(direct, 2, OTHER, text("two")));
+  list.message(message(direct, 3, OTHER, { type: "edited", target: 2, text: "2" }));
+  list.message(message(direct, 4, OTHER, { type: "reacted", target: 2, emoji: "👍", on: true }));
+  list.message(message(direct, 5, OTHER, { type: "pinned", target: 2, on: true }));
+  const { unread, lastSeq, head } = list.get(direct) ?? assert.fail();
+  assert.deepEqual({ unread, lastSeq, head }, { unread: 2, lastSeq: 2, head: 5 });
+  assert.equal(list.read(direct, 1)[0]?.unread, 1);
+  assert.equal(list.read(direct, 2)[0]?.unread, 0);
+  assert.equal(list.put([{ ...(list.get(direct) ?? assert.fail()), unread: 1 }])[0]?.unread, 0);
+});

@@ -22,7 +22,9 @@ function live(user = 10n): Session {
   return session;
 }
 
-type Body = { channel: bigint; text: string; name: string; members: bigint[]; member: bigint; role: number; after: number; before: number; limit: number };
+type Body = { channel: bigint; text: string; name: string; members: bigint[]; member: bigint; role: number; after: number; before: number; limit: number } & Said;
+type Said = { target: number; emoji: string; on: boolean; from: number; through: number; who: boolean } & Shown;
+type Shown = { users: bigint[]; shows: number; status: string; statusUntilMs: number };
 
 /** A body as the command that would send it. */
 function command(session: Session, type: string, body: Body): unknown {
@@ -34,6 +36,12 @@ function command(session: Session, type: string, body: Body): unknown {
     case "CreateGroup": return session.createGroup(name, members);
     case "SetRole": return session.setRole(channel, member, role);
     case "GetHistory": return session.history(channel, body);
+    case "EditText": return session.edit(channel, body.target, text);
+    case "React": return session.react(channel, body.target, body.emoji, body.on);
+    case "Pin": return session.pin(channel, body.target, body.on);
+    case "GetAbout": return session.about(channel, body.from, body.through, body.who, body.limit);
+    case "GetPresence": return session.presence(body.users);
+    case "SetPresence": return session.setPresence(body.shows, body.status, body.statusUntilMs);
     default: return undefined;
   }
 }
@@ -43,7 +51,7 @@ test("what the server would refuse for its bounds is refused here, at the same f
   let checked = 0;
   for (const { name, type, body, strict, path } of vectors) {
     // Order and repeats of members are mended, and what is above 2^53 cannot be said here (codec.test.ts).
-    if (strict !== "limit" || /_2_53$|members_(repeat|order)/.test(name)) continue;
+    if (strict !== "limit" || /_(2_5|u5)3$|members_(repeat|order)/.test(name)) continue;
     const value = decodeBody((generated as never)[type], bytesOf(body)) as Body;
     // Nobody of those who are named, whom a group would count once.
     const session = live(1n << 40n);

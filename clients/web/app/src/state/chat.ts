@@ -1,5 +1,5 @@
 /** The device of this browser: whether there is one, how it is connected, and its channels. */
-import { Account, AccountError, type Chat, type ChannelInfo, type End, type Login, Maru, openShared, openStore, Refusal, type Sending } from "@maru/sdk";
+import { Account, AccountError, type Chat, type ChannelInfo, type End, isShown, type Login, Maru, openShared, openStore, Refusal, type Sending } from "@maru/sdk";
 import { batch, signal } from "@preact/signals";
 import { t } from "../words/words.js";
 import { forget } from "./kept.js";
@@ -75,13 +75,17 @@ export async function enter(login?: Login): Promise<void> {
     ended.value = undefined;
     channels.value = new Map(items.map((item) => [item.channel, item]));
     isListed.value = items.length > 0;
-    sends.value = waiting;
+    sends.value = waiting.filter((send) => !isVain(send));
     connection.value = { state };
     storage.value = kept;
     phase.value = "in";
   });
+  for (const send of waiting) if (isVain(send)) void discard(send.sendId);
   if (state === "live") void readList(chat);
 }
+
+/** A reaction, an edit, a note that was refused for good: nothing stands in the conversation that could be sent again. */
+const isVain = (send: Sending): boolean => send.state === "failed" && !isShown(send);
 
 function listen(chat: Chat): void {
   let isNew = true;
@@ -98,7 +102,13 @@ function listen(chat: Chat): void {
     if (!isOther()) changed.set(item.channel, item);
     soon();
   });
-  chat.on("send", (send) => { if (!isOther()) sends.value = withSend(sends.value, send); });
+  chat.on("send", (send) => {
+    if (isOther()) return;
+    if (isVain(send)) {
+      say(t("error", send.failure?.text ?? ""), true);
+      void discard(send.sendId);
+    } else sends.value = withSend(sends.value, send);
+  });
   chat.on("typing", ({ channel, user, types }) => {
     const others = (typists.value.get(channel) ?? []).filter((other) => other !== user);
     typists.value = new Map(typists.value).set(channel, types ? [...others, user] : others);
@@ -171,6 +181,7 @@ export async function carryOut(work: () => Promise<Sending>): Promise<Sending> {
 }
 
 export async function discard(sendId: bigint): Promise<void> {
-  await attempt(() => chat().discard(sendId));
+  // Another tab may have been faster.
+  await chat().discard(sendId).catch(() => {});
   sends.value = sends.value.filter((send) => send.sendId !== sendId);
 }

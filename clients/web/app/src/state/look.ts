@@ -15,7 +15,7 @@ export function dress(next: Theme): void {
 /** The open channel. */
 export const open = signal<bigint | undefined>(undefined);
 /** What stands beside the conversation. */
-export type Panel = { what: "members" } | { what: "search" } | { what: "thread"; root: number };
+export type Panel = { what: "members" } | { what: "search" } | { what: "pins" } | { what: "thread"; root: number };
 export const panel = signal<Panel | undefined>(undefined);
 export type Dialog = "chat" | "group" | "settings";
 export const dialog = signal<Dialog | undefined>(undefined);

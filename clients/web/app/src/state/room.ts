@@ -1,7 +1,8 @@
 /** The open conversation: a window of its history that moves both ways, and how far others have come in it. */
 import { batch, computed, signal } from "@preact/signals";
-import { type Around, isShown, type Message, type ReceiptItem } from "@maru/sdk";
+import { type Around, type History, isShown, type Message, type ReceiptItem, usersOf } from "@maru/sdk";
 import { channels, chat, connection, me, sends } from "./chat.js";
+import { Remarks } from "./remarks.js";
 
 const PAGE = 50;
 /** Messages on the page at a time: what is beyond them is asked for again when it is scrolled to. */
@@ -21,7 +22,11 @@ export class Room {
   readonly jump = signal<number | undefined>(undefined);
   /** How far it was read when it was opened: what is new begins behind that. */
   readonly readBefore: number;
-  readonly waiting = computed(() => sends.value.filter(({ channel, state }) => channel === this.channel && state !== "stored"));
+  readonly waiting = computed(() => sends.value.filter(({ channel, state, content }) => channel === this.channel && state !== "stored" && content.type === "text"));
+  readonly remarks: Remarks;
+  /** Both of a direct channel, owners and admins of a group. */
+  readonly mayPin = signal(false);
+  private isRoleAsked = false;
   /** The window holds all that there is in `from ..= to`. */
   private from = 0;
   private to = 0;
@@ -31,6 +36,8 @@ export class Room {
   private readonly ends: (() => void)[];
 
   constructor(readonly channel: bigint) {
+    this.remarks = new Remarks(channel);
+    this.mayPin.value = usersOf(channel) !== undefined;
     this.readBefore = channels.peek().get(channel)?.read ?? 0;
     this.ends = [
       chat().on("message", (message) => this.take(message)),
@@ -45,6 +52,7 @@ export class Room {
   close(): void {
     this.isClosed = true;
     clearTimeout(this.marking);
+    this.remarks.close();
     for (const end of this.ends) end();
   }
 
@@ -56,12 +64,17 @@ export class Room {
     try {
       if ((item?.unread ?? 0) > UNREAD_ON_PAGE) return await this.show({ firstUnread: true });
       const page = await chat().history(this.channel, { limit: PAGE });
-      if (!this.isClosed) this.setWindow(page.messages, page.from, Math.max(page.to, page.head), page.more, false);
+      if (!this.isClosed) this.setNewest(page);
     } catch {
       // A conversation that has not begun has no history.
       this.isReady.value = true;
     }
     this.askReceipts();
+  }
+
+  private setNewest({ messages, from, to, head, more }: History): void {
+    this.setWindow(messages, from, Math.max(to, head), more, false);
+    this.remarks.read(from, Math.max(to, head));
   }
 
   private async showKept(): Promise<void> {
@@ -96,21 +109,24 @@ export class Room {
     if (this.isClosed) return;
     batch(() => {
       this.setWindow(page.messages, page.from, page.to, page.moreBefore ?? page.more, page.moreAfter ?? false);
-      this.jump.value = page.messages.find((message) => message.seq >= (page.pivot ?? 0))?.seq ?? page.messages.at(-1)?.seq;
+      const shown = page.messages.filter(isShown);
+      this.jump.value = shown.find((message) => message.seq >= (page.pivot ?? 0))?.seq ?? shown.at(-1)?.seq;
     });
+    this.remarks.read(page.from, page.to);
     this.askReceipts();
   }
 
   async toNewest(): Promise<void> {
     if (!this.moreAfter.value) return;
     const page = await chat().history(this.channel, { limit: PAGE });
-    if (!this.isClosed) this.setWindow(page.messages, page.from, Math.max(page.to, page.head), page.more, false);
+    if (!this.isClosed) this.setNewest(page);
   }
 
   private setWindow(messages: readonly Message[], from: number, to: number, before: boolean, after: boolean): void {
     // What came while the page was under way is not on it.
     const newer = after ? [] : this.messages.value.filter(({ seq }) => seq > to);
     [this.from, this.to] = [from, newer.at(-1)?.seq ?? to];
+    this.remarks.takePage(messages);
     batch(() => {
       this.messages.value = [...messages, ...newer].filter(isShown);
       this.moreBefore.value = before;
@@ -161,8 +177,13 @@ export class Room {
 
   /** Without a connection what is kept is read. */
   private async page(span: { before?: number; after?: number; newest: boolean }): Promise<{ messages: Message[]; from: number; to: number; more: boolean }> {
-    if (connection.value.state === "live") return chat().history(this.channel, { ...span, limit: PAGE });
+    if (connection.value.state === "live") {
+      const page = await chat().history(this.channel, { ...span, limit: PAGE });
+      this.remarks.read(page.from, page.to);
+      return page;
+    }
     const messages = await chat().kept(this.channel, { ...span, limit: PAGE });
+    this.remarks.takePage(messages);
     return { messages, from: messages[0]?.seq ?? 0, to: messages.at(-1)?.seq ?? 0, more: messages.length === PAGE };
   }
 
@@ -179,7 +200,9 @@ export class Room {
   }
 
   private take(message: Message): void {
-    if (message.channel !== this.channel || this.moreAfter.value || !isShown(message)) return;
+    if (message.channel !== this.channel) return;
+    this.remarks.take(message);
+    if (this.moreAfter.value || !isShown(message)) return;
     const { seq } = message;
     const before = this.messages.value;
     if (seq <= this.to && before.some((other) => other.seq === seq)) return;
@@ -191,8 +214,25 @@ export class Room {
   /** A message of this channel, from here, from what is kept or from the server. */
   async message(seq: number): Promise<Message | undefined> {
     const [before, after] = [seq + 1, seq - 1];
-    const here = this.messages.value.find((message) => message.seq === seq) ?? (await chat().kept(this.channel, { after, before }))[0];
+    const shown = this.messages.value.find((message) => message.seq === seq);
+    if (shown) return shown;
+    this.remarks.read(seq, seq);
+    const [here] = await chat().kept(this.channel, { after, before });
     return here ?? (await chat().history(this.channel, { after, before, limit: 1 })).messages[0];
+  }
+
+  /** Finds out whether this person may pin; in a group that is its role. */
+  askRole(): void {
+    if (this.isRoleAsked || this.mayPin.peek()) return;
+    this.isRoleAsked = true;
+    chat().members(this.channel).then((members) => {
+      this.mayPin.value = members.some(({ user, role }) => user === me() && role > 0);
+    }, () => { this.isRoleAsked = false; });
+  }
+
+  /** The newest own text on the page. */
+  lastOwn(): Message | undefined {
+    return this.moreAfter.peek() ? undefined : this.messages.peek().findLast(({ sender, content }) => sender === me() && content.type === "text");
   }
 
   /** The person has seen the channel up to here. */

@@ -13,6 +13,7 @@ import { Door, Mark } from "./door.js";
 import { List, step, unreadAll } from "./list.js";
 import { IconButton } from "./parts.js";
 import { Settings } from "./settings.js";
+import { Pins } from "./pins.js";
 import { Members, Search, Thread } from "./side.js";
 
 effect(() => {
@@ -54,6 +55,7 @@ function Inside() {
       {here ? <Conversation room={here} /> : <main class="nothing"><Mark /><p>{t("tagline")}</p></main>}
       {side?.what === "search" && <Search key={String(here?.channel)} channel={here?.channel} />}
       {here && side?.what === "members" && usersOf(here.channel) === undefined && <Members channel={here.channel} />}
+      {here && side?.what === "pins" && <Pins room={here} />}
       {here && side?.what === "thread" && <Thread room={here} root={side.root} />}
       {dialog.value === "chat" && <NewChat />}
       {dialog.value === "group" && <NewGroup />}

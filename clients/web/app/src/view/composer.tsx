@@ -3,10 +3,11 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { type MemberItem, type Talk, TEXT_CHARS_MAX, usersOf } from "@maru/sdk";
 import { attempt, chat, me } from "../state/chat.js";
+import { answering, edit, editing } from "../state/composing.js";
 import { readDraft, writeDraft } from "../state/drafts.js";
 import { nameOf, nameOrYou, person } from "../state/people.js";
+import { room } from "../state/room.js";
 import { count, t } from "../words/words.js";
-import { answering } from "./message.js";
 import { IconButton } from "./parts.js";
 
 /** From here on it is said how much room is left. */
@@ -34,11 +35,21 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
 
   useEffect(() => {
     answering.value = undefined;
+    if (isMain) editing.value = undefined;
     let isOver = false;
     if (isMain) void readDraft(channel).then((kept) => { if (!isOver && !text.value) text.value = kept; }, () => {});
     if (matchMedia("(pointer: fine)").matches) box.current?.focus();
     return () => { isOver = true; };
   }, [channel, thread]);
+
+  // What is edited stands in the box; what was typed before comes back behind it.
+  const edited = isMain && editing.value?.channel === channel ? editing.value : undefined;
+  useLayoutEffect(() => {
+    if (edited?.content.type !== "text") return;
+    const before = text.peek();
+    text.value = edited.content.text;
+    return () => { text.value = before; };
+  }, [edited]);
 
   // As high as what is in it.
   useLayoutEffect(() => {
@@ -50,7 +61,7 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
 
   const change = (next: string) => {
     text.value = next;
-    if (isMain) writeDraft(channel, next);
+    if (isMain && !edited) writeDraft(channel, next);
     void chat().typing(channel, next !== "");
     word.value = isGroup ? /(?:^|\s)@([^\s@]{0,32})$/.exec(next.slice(0, box.current?.selectionStart ?? next.length))?.[1] : undefined;
     chosen.value = 0;
@@ -80,6 +91,14 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
   const send = () => {
     const said = whole(text.value);
     if (said.trim() === "" || isTooLong) return;
+    if (edited) {
+      const isSame = edited.content.type === "text" && edited.content.text === said;
+      void attempt(async () => {
+        if (!isSame) await chat().edit(channel, edited.seq, said);
+        editing.value = undefined;
+      });
+      return;
+    }
     const mentions = [...mentioned].filter(([name]) => said.includes(`@${name}`)).map(([, user]) => user);
     const replyTo = isMain && answering.value?.channel === channel ? answering.value.seq : undefined;
     const talk: Talk = { ...(replyTo !== undefined && { replyTo }), ...(thread !== undefined && { thread }), ...(mentions.length > 0 && { mentions }) };
@@ -105,10 +124,15 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
     } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       send();
+    } else if (event.key === "ArrowUp" && isMain && text.value === "" && !event.altKey) {
+      const last = room.peek()?.lastOwn();
+      if (!last) return;
+      event.preventDefault();
+      edit(room.peek()?.remarks.reading(last) ?? last);
     } else if (event.key === "Escape") {
-      if (word.value !== undefined || answering.value) event.stopPropagation();
-      word.value = undefined;
-      answering.value = undefined;
+      if (word.value !== undefined || answering.value || edited) event.stopPropagation();
+      if (word.value !== undefined) word.value = undefined;
+      else [answering.value, editing.value] = [undefined, undefined];
     }
   };
 
@@ -116,6 +140,12 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
   const answer = isMain && answering.value?.channel === channel ? answering.value : undefined;
   return (
     <div class="composer">
+      {edited && (
+        <div class="answering">
+          <span><b>{t("editing")}</b></span>
+          <IconButton icon="close" label={t("cancel")} onClick={() => { editing.value = undefined; }} />
+        </div>
+      )}
       {answer && (
         <div class="answering">
           <span><b>{t("replyingTo", nameOrYou(answer.sender))}</b> <bdi>{answer.content.type === "text" ? answer.content.text.slice(0, 120) : ""}</bdi></span>
@@ -136,7 +166,7 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
         <textarea id={id} ref={box} rows={1} value={text.value} dir="auto" aria-label={t("writeTo", title)} placeholder={t("message")} aria-autocomplete="list"
           aria-controls={suggested.length > 0 ? `${id}-names` : undefined} aria-activedescendant={suggested.length > 0 ? `${id}-name${chosen.value}` : undefined}
           onInput={(event) => change(event.currentTarget.value)} onKeyDown={onKeyDown} onBlur={() => void chat().typing(channel, false)} />
-        <button type="button" class="send" aria-label={t("send")} title={t("send")} disabled={text.value.trim() === "" || isTooLong} onClick={send}>
+        <button type="button" class="send" aria-label={t(edited ? "save" : "send")} title={t(edited ? "save" : "send")} disabled={text.value.trim() === "" || isTooLong} onClick={send}>
           <SendIcon />
         </button>
       </div>

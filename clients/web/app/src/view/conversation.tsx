@@ -8,7 +8,8 @@ import { FOR_EVER, type Room, setPrefs } from "../state/room.js";
 import { t } from "../words/words.js";
 import { Composer } from "./composer.js";
 import { isMuted } from "./list.js";
-import { Avatar, IconButton } from "./parts.js";
+import { Face, presenceText } from "./face.js";
+import { IconButton } from "./parts.js";
 import { Timeline } from "./timeline.js";
 
 export function Conversation({ room }: { room: Room }) {
@@ -22,11 +23,13 @@ export function Conversation({ room }: { room: Room }) {
     <main class="conversation" aria-label={title}>
       <header class="conversation-head">
         <IconButton icon="back" label={t("back")} onClick={() => goTo(undefined)} class="back" />
-        <Avatar id={faceOf(channel)} name={title} />
+        <Face id={faceOf(channel)} user={otherOf(channel)} name={title} silent />
         <div class="conversation-title">
           <h1 dir="auto">{title}</h1>
           <Below channel={channel} />
         </div>
+        {room.remarks.pins.value.length > 0 && <IconButton icon="pin" label={`${t("pinnedMessages")}: ${room.remarks.pins.value.length}`} pressed={panel.value?.what === "pins"}
+          onClick={() => { panel.value = panel.value?.what === "pins" ? undefined : { what: "pins" }; }} />}
         {isGroup && <IconButton icon="group" label={t("members")} pressed={panel.value?.what === "members"}
           onClick={() => { panel.value = panel.value?.what === "members" ? undefined : { what: "members" }; }} />}
         <Menu room={room} />
@@ -47,7 +50,8 @@ function Below({ channel }: { channel: bigint }) {
   const other = otherOf(channel);
   if (other === undefined || isOwn(channel)) return null;
   const { name, display } = person(other);
-  return display && name ? <p class="below">@{name}</p> : null;
+  const words = [display && name ? `@${name}` : "", presenceText(other)].filter(Boolean).join(" · ");
+  return words ? <p class="below" dir="auto">{words}</p> : null;
 }
 
 function typingText(channel: bigint): string {

@@ -5,9 +5,10 @@ import { type ChannelInfo, isOwn, Kind, usersOf } from "@maru/sdk";
 import { channels, isListed, me, sends, typists } from "../state/chat.js";
 import { drafts } from "../state/drafts.js";
 import { dialog, goTo, open, panel } from "../state/look.js";
-import { faceOf, nameOf, titleOf } from "../state/people.js";
+import { faceOf, nameOf, otherOf, titleOf } from "../state/people.js";
 import { count, t, whenOf } from "../words/words.js";
-import { Avatar, Icon, IconButton } from "./parts.js";
+import { Face } from "./face.js";
+import { Icon, IconButton } from "./parts.js";
 
 const ROW_PX = 68;
 /** Rows that are made above and below those that are seen. */
@@ -97,7 +98,7 @@ function Row({ item }: { item: ChannelInfo }) {
   const isNew = unread > 0 || markedUnread;
   return (
     <a class={`row ${isOpen ? "open" : ""} ${isNew ? "new" : ""}`} href={`#/c/${channel}`} aria-current={isOpen ? "page" : undefined}>
-      <Avatar id={faceOf(channel)} name={title} />
+      <Face id={faceOf(channel)} user={otherOf(channel)} name={title} />
       <span class="row-text">
         <span class="row-top">
           <span class="row-title" dir="auto">{title}</span>

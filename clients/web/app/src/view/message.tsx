@@ -1,20 +1,19 @@
 /** One message: who, what, when, and how far an own one has come. What it says is text and nothing else. */
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { signal, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { type Content, type Message, type Sending, usersOf } from "@maru/sdk";
 import { attempt, chat, discard, me } from "../state/chat.js";
-import { panel, say } from "../state/look.js";
+import { picking } from "../state/composing.js";
+import { panel } from "../state/look.js";
 import { nameOf, nameOrYou, person } from "../state/people.js";
 import type { Room } from "../state/room.js";
 import { clockOf, count, t, wholeOf } from "../words/words.js";
-import { Avatar, Icon, IconButton, hueOf } from "./parts.js";
+import { Avatar, Icon, hueOf } from "./parts.js";
+import { Actions, Picker, Reactions } from "./remarks.js";
 
 /** A text above so many characters is folded: nobody reads it at once, and browsers lay it out slowly. */
 const FOLDED_CHARS = 3000;
-
-/** The message that the composer answers. */
-export const answering = signal<Message | undefined>(undefined);
 
 export interface Shown {
   message: Message;
@@ -23,8 +22,9 @@ export interface Shown {
   ends: boolean;
 }
 
-export function Bubble({ shown: { message, begins, ends }, room, isActive, inThread }: { shown: Shown; room: Room; isActive: boolean; inThread?: boolean }) {
-  const { sender, content, timeMs, channel } = message;
+export function Bubble({ shown: { message: sent, begins, ends }, room, isActive, inThread }: { shown: Shown; room: Room; isActive: boolean; inThread?: boolean }) {
+  const message = room.remarks.reading(sent);
+  const { sender, content, timeMs, channel, seq } = message;
   if (content.type !== "text") return <p class="event">{eventText(message)}</p>;
   const isMine = sender === me();
   const isGroup = usersOf(channel) === undefined;
@@ -40,24 +40,15 @@ export function Bubble({ shown: { message, begins, ends }, room, isActive, inThr
           {content.thread !== undefined && !inThread && (
             <button type="button" class="link in-thread" onClick={() => { panel.value = { what: "thread", root: content.thread ?? 0 }; }}>{t("inThread")}</button>
           )}
+          {content !== sent.content && <span>{t("edited")}</span>}
           {(ends || isActive) && <time dateTime={new Date(timeMs).toISOString()} title={wholeOf(timeMs)}>{clockOf(timeMs)}</time>}
           {isMine && <Tick message={message} room={room} />}
         </span>
+        <Reactions message={message} room={room} />
       </div>
-      {isActive && <Actions message={message} inThread={inThread === true} />}
+      {isActive && <Actions message={message} room={room} />}
+      {picking.value === seq && !inThread && <Picker message={message} />}
     </div>
-  );
-}
-
-function Actions({ message, inThread }: { message: Message; inThread: boolean }) {
-  const { content, seq } = message;
-  if (content.type !== "text") return null;
-  return (
-    <span class="actions">
-      {!inThread && <IconButton icon="reply" label={t("reply")} onClick={() => { answering.value = message; document.getElementById("composer")?.focus(); }} />}
-      {!inThread && <IconButton icon="thread" label={t("replyInThread")} onClick={() => { panel.value = { what: "thread", root: content.thread ?? seq }; }} />}
-      <IconButton icon="copy" label={t("copy")} onClick={() => void attempt(async () => { await navigator.clipboard.writeText(content.text); say(t("copied")); })} />
-    </span>
   );
 }
 
@@ -93,7 +84,7 @@ function Tick({ message: { seq }, room }: { message: Message; room: Room }) {
 function Quote({ seq, room }: { seq: number; room: Room }) {
   const quoted = useSignal<Message | undefined>(undefined);
   useEffect(() => { room.message(seq).then((message) => { quoted.value = message; }, () => {}); }, [seq]);
-  const message = quoted.value;
+  const message = quoted.value && room.remarks.reading(quoted.value);
   return (
     <button type="button" class="quote" onClick={() => void attempt(() => room.show({ seq }, seq))}>
       <b dir="auto">{message ? nameOrYou(message.sender) : "…"}</b>

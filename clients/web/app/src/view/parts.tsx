@@ -23,6 +23,8 @@ const ICONS = {
   check: "M9.500 16.200 5.300 12l-1.400 1.400 5.600 5.600L20.500 8l-1.400-1.400Z",
   checks: "M7 16.200 2.800 12l-1.400 1.400L7 19l1.400-1.400Zm9.100-9.600L10 12.700l1.400 1.400L17.500 8Zm4.500 0L11.500 15.700l-1.400 1.400L11.500 19 22 8Z",
   alert: "M11 7h2v7h-2Zm0 9h2v2h-2Zm1-14a10 10 0 1 0 0 20 10 10 0 0 0 0-20Z",
+  smile: "M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20Zm0 2a8 8 0 1 0 0 16 8 8 0 0 0 0-16ZM8.500 8a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3Zm7 0a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3ZM7.200 13.500h9.600a5 5 0 0 1-9.600 0Z",
+  pencil: "M16.500 3.500 20.500 7.500 8.500 19.500 3.500 20.500 4.500 15.500Zm0 2.800-10.200 10.200-.3 1.500 1.500-.3L17.700 7.500Z",
   bookmark: "M6 3h12v18l-6-4-6 4Z",
 } as const;
 export type IconName = keyof typeof ICONS;
@@ -89,6 +91,20 @@ export function Field({ label, value, onValue, type = "text", ...more }: {
       <span>{label}</span>
       <input ref={box} type={type} value={value} autocomplete={autoComplete ?? "off"} {...rest} onInput={(event) => onValue(event.currentTarget.value)} />
       {hint && <small>{hint}</small>}
+    </label>
+  );
+}
+
+export const Part = ({ title, children }: { title: string; children: ComponentChildren }) => <section class="part" aria-label={title}><h3>{title}</h3>{children}</section>;
+
+export function Choice<Value extends string>({ label, value, choices, onChoose }: {
+  label: string; value: Value; choices: [Value, string][]; onChoose: (value: Value) => void;
+}) {
+  return (
+    <label class="choice"><span>{label}</span>
+      <select value={value} onChange={(event) => onChoose(event.currentTarget.value as Value)}>
+        {choices.map(([one, words]) => <option key={one} value={one} selected={one === value}>{words}</option>)}
+      </select>
     </label>
   );
 }

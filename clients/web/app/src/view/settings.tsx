@@ -1,12 +1,13 @@
 /** What the user may set: how the app looks, the profile, who may come near, friends, devices. */
-import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { type Signal, useSignal } from "@preact/signals";
 import { attempt, chat, me, sends } from "../state/chat.js";
 import { dialog, dress, say, theme } from "../state/look.js";
 import { find, learn } from "../state/people.js";
+import { readFriends as watchFriends } from "../state/presence.js";
 import { count, language, speak, t, whenOf } from "../words/words.js";
-import { Field, Window } from "./parts.js";
+import { Choice, Field, Part, Window } from "./parts.js";
+import { Status } from "./status.js";
 
 const close = () => { dialog.value = undefined; };
 const ask = <T,>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: object) =>
@@ -25,26 +26,13 @@ export function Settings() {
         <Choice label={t("language")} value={language.value} choices={[["en", "English"], ["ko", "한국어"]]} onChoose={speak} />
         <p class="hint">{t("keys")}</p>
       </Part>
+      <Status />
       <Profile />
       <Privacy />
       <Friends />
       <Devices />
       <div class="buttons"><button type="button" class="danger" onClick={logOut}>{t("logOut")}</button></div>
     </Window>
-  );
-}
-
-const Part = ({ title, children }: { title: string; children: ComponentChildren }) => <section class="part"><h3>{title}</h3>{children}</section>;
-
-function Choice<Value extends string>({ label, value, choices, onChoose }: {
-  label: string; value: Value; choices: [Value, string][]; onChoose: (value: Value) => void;
-}) {
-  return (
-    <label class="choice"><span>{label}</span>
-      <select value={value} onChange={(event) => onChoose(event.currentTarget.value as Value)}>
-        {choices.map(([one, words]) => <option key={one} value={one} selected={one === value}>{words}</option>)}
-      </select>
-    </label>
   );
 }
 
@@ -109,7 +97,7 @@ function Friends() {
   const [blocks, readBlocks] = useSaid<{ blocks: { user: string; name: string }[] }>("/v1/blocks");
   const change = async (method: "PUT" | "DELETE", what: "friends" | "blocks", user: string) => {
     await ask(method, `/v1/${what}/${user}`);
-    await Promise.all([readFriends(), readBlocks()]);
+    await Promise.all([readFriends(), readBlocks(), watchFriends()]);
   };
   const add = async (event: SubmitEvent) => {
     event.preventDefault();

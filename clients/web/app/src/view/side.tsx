@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { type MemberItem, type Message, Refusal, type Sending } from "@maru/sdk";
+import { type MemberItem, type Message, type PresenceItem, Refusal, type Sending } from "@maru/sdk";
 import { attempt, carryOut, channels, chat, me } from "../state/chat.js";
 import { goTo, panel, say } from "../state/look.js";
 import { find, nameOf, nameOrYou, person, titleOf } from "../state/people.js";
@@ -10,11 +10,12 @@ import type { Room } from "../state/room.js";
 import { count, t, whenOf } from "../words/words.js";
 import { Composer } from "./composer.js";
 import { Bubble } from "./message.js";
-import { Avatar, IconButton } from "./parts.js";
+import { Face } from "./face.js";
+import { IconButton } from "./parts.js";
 
 const close = () => { panel.value = undefined; };
 
-function Side({ title, children }: { title: string; children: ComponentChildren }) {
+export function Side({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <aside class="side" aria-label={title}>
       <header><h2>{title}</h2><IconButton icon="close" label={t("close")} onClick={close} /></header>
@@ -23,11 +24,19 @@ function Side({ title, children }: { title: string; children: ComponentChildren 
   );
 }
 
+/** Members of whom it is asked whether they are there. */
+const LOOKED_AT_MAX = 100;
 const ROLES = ["member", "admin", "owner"] as const;
 
 export function Members({ channel }: { channel: bigint }) {
   const [members, name, newName] = [useSignal<MemberItem[]>([]), useSignal(""), useSignal(channels.peek().get(channel)?.name ?? "")];
-  const read = () => void attempt(async () => { members.value = await chat().members(channel); });
+  const looked = useSignal<ReadonlyMap<bigint, PresenceItem>>(new Map());
+  const read = () => void attempt(async () => {
+    members.value = await chat().members(channel);
+    // Who is there is asked once, when the list is opened: a group is too many people to be shown every change.
+    const users = members.value.map(({ user }) => user).filter((user) => user !== me()).slice(0, LOOKED_AT_MAX);
+    if (users.length > 0) looked.value = new Map((await chat().presence(users)).map((item) => [item.user, item]));
+  });
   useEffect(() => {
     read();
     const isOf = (message: Message) => message.channel === channel && message.content.type !== "text";
@@ -75,7 +84,7 @@ export function Members({ channel }: { channel: bigint }) {
       <ul class="people scrolls" tabIndex={0} aria-label={t("members")}>
         {members.value.map(({ user, role }) => (
           <li key={user.toString()}>
-            <Avatar id={user} name={nameOf(user)} small />
+            <Face id={user} user={user} name={nameOf(user)} small is={looked.value.get(user)} />
             <span class="person"><b dir="auto">{nameOrYou(user)}</b><small>{person(user).name && `@${person(user).name}`} {role > 0 && `· ${t(ROLES[role] ?? "member")}`}</small></span>
             {mine === 2 && user !== me() && <button type="button" class="link" onClick={() => void change(() => chat().setRole(channel, user, role === 0 ? 1 : 0))}>{t(role === 0 ? "makeAdmin" : "makeMember")}</button>}
             {mine > role && user !== me() && <button type="button" class="link danger" onClick={() => void change(() => chat().removeMember(channel, user))}>{t("remove")}</button>}
@@ -94,7 +103,11 @@ export function Thread({ room, root }: { room: Room; root: number }) {
     first.value = undefined;
     messages.value = [];
     void attempt(async () => { first.value = await room.message(root); });
-    void attempt(async () => { messages.value = (await chat().thread(room.channel, root)).messages; });
+    void attempt(async () => {
+      messages.value = (await chat().thread(room.channel, root)).messages;
+      // A thread reaches further back than what the conversation shows.
+      room.remarks.read(messages.value[0]?.seq ?? 0, messages.value.at(-1)?.seq ?? 0);
+    });
   }, [room, root]);
   // What comes into the conversation and belongs here is shown here, too.
   const isOf = ({ content, seq }: Message) => content.type === "text" && content.thread === root && !messages.value.some((other) => other.seq === seq);

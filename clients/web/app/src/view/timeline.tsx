@@ -4,10 +4,11 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import type { Message } from "@maru/sdk";
 import { channels, me } from "../state/chat.js";
+import { answer, edit, picking } from "../state/composing.js";
 import { panel } from "../state/look.js";
 import type { Room } from "../state/room.js";
 import { dayOf, isSameDay, t } from "../words/words.js";
-import { answering, Bubble, Waiting } from "./message.js";
+import { Bubble, Waiting } from "./message.js";
 import { Icon } from "./parts.js";
 
 /** Messages of one person within so long stand together. */
@@ -80,7 +81,7 @@ export function Timeline({ room }: { room: Room }) {
 
   return (
     <div class="timeline" ref={box} tabIndex={0} role="region" aria-label={t("message")} onScroll={look} onMouseLeave={() => { active.value = undefined; }}>
-      <ol onKeyDown={(event) => keys(event, messages)}>
+      <ol onKeyDown={(event) => keys(event, room)}>
         {room.isReady.value && <li class="edge">{room.moreBefore.value ? t("loading") : messages.length + waiting.length > 0 ? t("beginning") : t("noMessages")}</li>}
         {rows(messages, room, active.value, (seq) => { active.value = seq; })}
         {!room.moreAfter.value && waiting.map((send) => <li key={`s${send.sendId}`}><Waiting send={send} /></li>)}
@@ -126,21 +127,23 @@ function rows(messages: readonly Message[], room: Room, active: number | undefin
   });
 }
 
-/** Arrows go from message to message; r answers, t opens the thread. */
-function keys(event: KeyboardEvent, messages: readonly Message[]): void {
+/** Arrows go from message to message; r answers, t opens the thread, e edits an own one, + reacts. */
+function keys(event: KeyboardEvent, room: Room): void {
   const row = (event.target as HTMLElement).closest<HTMLElement>("[data-seq]");
   if (!row || event.target !== row || event.ctrlKey || event.metaKey || event.altKey) return;
-  const message = messages.find(({ seq }) => String(seq) === row.dataset["seq"]);
+  const sent = room.messages.peek().find(({ seq }) => String(seq) === row.dataset["seq"]);
+  const message = sent?.content.type === "text" ? room.remarks.reading(sent) : undefined;
   const all = [...row.parentElement?.querySelectorAll<HTMLElement>("[data-seq]") ?? []];
   const next = all[all.indexOf(row) + (event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0)];
   if (event.key === "ArrowUp" || event.key === "ArrowDown") {
     event.preventDefault();
     next?.focus();
-  } else if (event.key === "r" && message?.content.type === "text") {
-    event.preventDefault();
-    answering.value = message;
-    document.getElementById("composer")?.focus();
   } else if (event.key === "t" && message?.content.type === "text") {
     panel.value = { what: "thread", root: message.content.thread ?? message.seq };
+  } else if (message && (event.key === "r" || event.key === "+" || (event.key === "e" && message.sender === me()))) {
+    event.preventDefault();
+    if (event.key === "r") answer(message);
+    else if (event.key === "e") edit(message);
+    else picking.value = message.seq;
   }
 }

@@ -23,6 +23,10 @@ export const en = {
   toNewest: "To the newest message", beginning: "This is the beginning.", loading: "Loading…", noMessages: "No messages yet. Say hello.",
   typing1: "{0} is typing…", typing2: "{0} and {1} are typing…", typingMany: "Several people are typing…",
   reply: "Reply", replyingTo: "Replying to {0}", thread: "Thread", openThread: "Open thread", replyInThread: "Reply in thread", copy: "Copy text", copied: "Copied", inThread: "in a thread",
+  react: "React", reactions: "Reactions", reactionOf: "{0}, {1}", reactionOwn: "{0}, {1}, you too", otherReaction: "Another emoji", edit: "Edit", edited: "edited", editing: "Editing your message",
+  pinMessage: "Pin message", unpinMessage: "Unpin message", pinnedMessages: "Pinned messages", noPins: "Nothing is pinned here.",
+  presence: "Presence", showMe: "Show me as", online: "Online", away: "Away", busy: "Do not disturb", invisible: "Invisible", status: "Status", statusLasts: "Clear the status",
+  lastsEver: "Never", lastsHour: "In an hour", lastsToday: "At the end of today",
   gone: "A message that is not here", unknown: "This message needs a newer version of Maru.",
   members: "Members", membersCount: "{0} members", addMembers: "Add members", addByName: "Name of a person", add: "Add", remove: "Remove", leave: "Leave group",
   leaveSure: "Leave this group? You can be invited again.", rename: "Rename", groupName: "Group name", owner: "Owner", admin: "Admin", member: "Member", makeAdmin: "Make admin", makeMember: "Make member",
@@ -37,7 +41,7 @@ export const en = {
   everyone: "Everyone", friends: "Friends", nobody: "Nobody", appearance: "Appearance", theme: "Theme", system: "As the system", light: "Light", dark: "Dark", language: "Language",
   addFriend: "Add a friend", accept: "Accept", asksYou: "asks to be your friend", asked: "asked", unfriend: "Remove", block: "Block", unblock: "Unblock", blocked: "Blocked", noFriends: "No friends yet.",
   logOutSure: "Log out of this device? What is kept in this browser is erased, with {0} unsent messages.",
-  keys: "Enter sends, Shift+Enter makes a new line. Ctrl+K finds a chat, Alt+↑↓ goes to the next.", everybody: "everybody", mentioned: "mentioned you",
+  keys: "Enter sends, Shift+Enter makes a new line. Ctrl+K finds a chat, Alt+↑↓ goes to the next. ↑ in an empty box edits what you wrote last.", everybody: "everybody", mentioned: "mentioned you",
   error: "That did not work: {0}", unreachable: "The server does not answer. Try again in a moment.", offlineAction: "This needs a connection.",
 };
 export type Words = typeof en;

@@ -24,6 +24,10 @@ export const ko: Words = {
   toNewest: "최신 메시지로", beginning: "대화의 시작입니다.", loading: "불러오는 중…", noMessages: "아직 메시지가 없습니다. 인사해 보세요.",
   typing1: "{0}님이 입력하는 중…", typing2: "{0}님과 {1}님이 입력하는 중…", typingMany: "여러 명이 입력하는 중…",
   reply: "답장", replyingTo: "{0}님에게 답장", thread: "스레드", openThread: "스레드 열기", replyInThread: "스레드에 답장", copy: "복사", copied: "복사됨", inThread: "스레드",
+  react: "반응하기", reactions: "반응", reactionOf: "{0}, {1}명", reactionOwn: "{0}, 나를 포함해 {1}명", otherReaction: "다른 이모지", edit: "수정", edited: "수정됨", editing: "메시지 수정 중",
+  pinMessage: "메시지 고정", unpinMessage: "메시지 고정 해제", pinnedMessages: "고정된 메시지", noPins: "고정된 메시지가 없습니다.",
+  presence: "상태", showMe: "나를 이렇게 표시", online: "온라인", away: "자리 비움", busy: "방해 금지", invisible: "오프라인으로 표시", status: "상태 메시지", statusLasts: "상태 메시지 지우기",
+  lastsEver: "지우지 않음", lastsHour: "1시간 뒤", lastsToday: "오늘이 지나면",
   gone: "여기에 없는 메시지", unknown: "이 메시지를 보려면 마루의 새 버전이 필요합니다.",
   members: "멤버", membersCount: "멤버 {0}명", addMembers: "멤버 추가", addByName: "사용자 이름", add: "추가", remove: "내보내기", leave: "그룹 나가기",
   leaveSure: "이 그룹을 나갈까요? 다시 초대받을 수 있습니다.", rename: "이름 바꾸기", groupName: "그룹 이름", owner: "소유자", admin: "관리자", member: "멤버", makeAdmin: "관리자로", makeMember: "멤버로",
@@ -38,6 +42,6 @@ export const ko: Words = {
   everyone: "모두", friends: "친구", nobody: "아무도", appearance: "화면", theme: "테마", system: "시스템과 같이", light: "밝게", dark: "어둡게", language: "언어",
   addFriend: "친구 추가", accept: "수락", asksYou: "친구가 되고 싶어 합니다", asked: "요청함", unfriend: "친구 끊기", block: "차단", unblock: "차단 해제", blocked: "차단함", noFriends: "아직 친구가 없습니다.",
   logOutSure: "이 기기에서 로그아웃할까요? 이 브라우저에 보관된 내용과 보내지 않은 메시지 {0}개가 지워집니다.",
-  keys: "Enter는 보내기, Shift+Enter는 줄바꿈. Ctrl+K는 대화 찾기, Alt+↑↓는 다음 대화.", everybody: "모두", mentioned: "나를 언급했습니다",
+  keys: "Enter는 보내기, Shift+Enter는 줄바꿈. Ctrl+K는 대화 찾기, Alt+↑↓는 다음 대화. 빈 입력창에서 ↑는 마지막 글 수정.", everybody: "모두", mentioned: "나를 언급했습니다",
   error: "되지 않았습니다: {0}", unreachable: "서버가 응답하지 않습니다. 잠시 뒤 다시 시도하세요.", offlineAction: "연결이 필요합니다.",
 };

@@ -1,11 +1,12 @@
 /** What each frame of the server does to a session. */
-import { type Frame, read } from "../frame.js";
+import { Frame, read } from "../frame.js";
 import {
-  Channels, ChannelsV2, Code, Complete, Done, GoingAway, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, PAGE_MESSAGES_MAX,
-  Receipts, Reject, SendAck, Thread, Typing, Welcome, WelcomeV2,
+  About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, OwnPresence,
+  PAGE_MESSAGES_MAX, Presence, Receipts, Reject, SendAck, Thread, Typing, Watch, Welcome, WelcomeV2,
 } from "../generated.js";
 import { Core, type Page } from "./core.js";
 import { type About, type Message, readMessage } from "./event.js";
+import { REQUESTS_WAITING_MAX } from "./limits.js";
 import { Pace } from "./pace.js";
 
 export abstract class Answers extends Core {
@@ -73,6 +74,18 @@ export abstract class Answers extends Core {
         if (list && (isAsked || frame.id === 0n)) this.events.push({ type: "receipts", request: frame.id, ...list });
         return;
       }
+      case Kind.ABOUT: {
+        const said = read(AboutPage, frame);
+        if (said && this.requests.answered(frame.id, Kind.GET_ABOUT)) this.events.push({ type: "said", request: frame.id, said });
+        return;
+      }
+      case Kind.PRESENCE: return this.takePresence(frame);
+      case Kind.OWN_PRESENCE: {
+        const own = read(OwnPresence, frame);
+        const isAsked = this.requests.answered(frame.id, Kind.GET_OWN_PRESENCE);
+        if (own && (isAsked || frame.id === 0n)) this.events.push({ type: "ownPresence", request: frame.id, own });
+        return;
+      }
       case Kind.MENTIONS: {
         const list = read(Mentions, frame);
         if (list && this.requests.answered(frame.id, Kind.GET_MENTIONS)) this.events.push({ type: "mentions", request: frame.id, ...list });
@@ -88,6 +101,24 @@ export abstract class Answers extends Core {
         if (list && this.requests.answered(frame.id, Kind.GET_MEMBERS)) this.events.push({ type: "members", request: frame.id, ...list });
       }
     }
+  }
+
+  private takePresence(frame: Frame): void {
+    const items = read(Presence, frame)?.items;
+    if (!items) return;
+    if (frame.id === 0n) return void this.events.push({ type: "presence", request: 0n, items });
+    const all = this.presences.looked(frame.id, items);
+    if (all && this.requests.answered(frame.id, Kind.GET_PRESENCE)) this.events.push({ type: "presence", request: frame.id, items: all });
+  }
+
+  /** The server knows nothing yet of whom the app wants to see. */
+  private beginPresence(welcome: Welcome): void {
+    // What was asked on the last connection and is asked again says less than this.
+    this.requests.forget(Kind.WATCH);
+    this.requests.forget(Kind.UNWATCH);
+    const { watched: users, idle } = this.presences.begin(welcome);
+    if (users.length > 0 && this.requests.length < REQUESTS_WAITING_MAX) this.requests.push(Frame.of(Watch, this.newRequestId(), { users }));
+    if (idle) this.control.push(idle);
   }
 
   private takeChannels(frame: Frame): void {
@@ -165,6 +196,7 @@ export abstract class Answers extends Core {
       if (!isNew) this.events.push({ type: "resync", generation, at: start });
     }
     this.seen.begin(start, this.catchUpTo);
+    this.beginPresence(welcome);
     this.goLiveIfCaughtUp();
   }
 
@@ -278,6 +310,7 @@ export abstract class Answers extends Core {
       return "request";
     }
     if (!this.requests.refused(id, again)) return "other";
+    if (again === undefined) this.presences.forgetLook(id);
     return again === undefined ? "request" : undefined;
   }
 

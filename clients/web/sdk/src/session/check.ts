@@ -2,6 +2,7 @@
 import { isTorn } from "../codec.js";
 import { Code, GROUP_MEMBERS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX, U53_MAX } from "../generated.js";
 import { isChannel, usersOf } from "../ids.js";
+import { EMOJI_BYTES_MAX, STATUS_CHARS_MAX } from "./limits.js";
 
 /** A command that was not taken. */
 export class Refusal extends Error {
@@ -44,6 +45,38 @@ function checkChars(path: string, text: string, most: number): void {
   if (chars === 0 || chars > most) throw limit(path, `${chars} characters; must be 1 to ${most}`);
 }
 
+/** Of a message that is there. */
+export function checkTarget(seq: number): void {
+  checkPosition("target", seq);
+  if (seq === 0) throw limit("target", "0; a message has a seq from 1");
+}
+
+export function checkEmoji(emoji: string): void {
+  // Before it is encoded: what is longer than this is too long in any case.
+  const bytes = emoji.length > EMOJI_BYTES_MAX ? emoji.length : new TextEncoder().encode(emoji).length;
+  if (bytes === 0 || bytes > EMOJI_BYTES_MAX) throw limit("emoji", `${bytes} bytes; must be 1 to ${EMOJI_BYTES_MAX}`);
+  if (isTorn(emoji)) throw limit("emoji", "half of a character (a lone surrogate)");
+  if (/\p{Cc}/u.test(emoji)) throw limit("emoji", "a control character; expected an emoji");
+}
+
+const SHOWS_MAX = 3;
+/** What a user says of itself. */
+export function checkPresence(shows: number, status: string, untilMs: number): void {
+  if (!Number.isInteger(shows) || shows < 0 || shows > SHOWS_MAX) {
+    throw limit("shows", `${shows}; expected 0 activity, 1 away, 2 do not disturb or 3 invisible`);
+  }
+  checkPosition("status_until_ms", untilMs);
+  if (status !== "") checkChars("status", status, STATUS_CHARS_MAX);
+  if (/\p{Cc}/u.test(status)) throw limit("status", "a control character; expected one line of text");
+}
+
+/** Users by their ids, rising and without repeats. */
+export function checkNamed(users: readonly bigint[], most: number): void {
+  if (users.length === 0) throw limit("users", "nobody named; expected at least one user");
+  if (users.length > most) throw limit("users", `${users.length} users; at most ${most} are allowed`);
+  if (users[0] === 0n) throw limit("users[0]", "user id 0 does not exist");
+}
+
 export const checkText = (text: string): void => checkChars("text", text, TEXT_CHARS_MAX);
 export const checkName = (name: string): void => checkChars("name", name, NAME_CHARS_MAX);
 
@@ -73,4 +106,9 @@ export function checkPosition(path: string, position: number): void {
 
 export function checkCount(count: number, most: number): void {
   if (!Number.isInteger(count) || count < 1 || count > most) throw limit("limit", `${count}; must be 1 to ${most}`);
+}
+
+export function checkFirst(from: number, through: number): void {
+  checkPosition("from", from);
+  if (from === 0 || from > through) throw limit("from", `${from}; must be 1 or more, and at most \`through\`, which is ${through}`);
 }

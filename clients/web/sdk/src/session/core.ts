@@ -8,6 +8,7 @@ import { RECONNECT_MS_MAX, RECONNECT_MS_MIN, WOKE_WAIT_MS } from "./limits.js";
 import { Marks } from "./marks.js";
 import { Pace, type Priced, priced } from "./pace.js";
 import { Pending } from "./pending.js";
+import { Presences } from "./presence.js";
 import { Requests } from "./requests.js";
 import { Seen } from "./seen.js";
 
@@ -62,6 +63,7 @@ export abstract class Core {
   /** The server said so; only another token changes it. */
   protected isLoggedOut = false;
   protected readonly marks = new Marks(this.events);
+  protected readonly presences = new Presences();
   protected readonly clock = new Clock();
 
   /** A device without a connection. What `saved` holds is sent again once the device has caught up; what is no send, or

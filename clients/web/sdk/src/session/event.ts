@@ -1,9 +1,9 @@
 /** What a session tells its app, and what a message says. */
 import { type Frame, read } from "../frame.js";
 import {
-  AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, Hide, type HiddenItem, InviteMembers, JoinGroup, Kind,
-  LeaveGroup, type MemberItem, type MentionItem, type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft,
-  SetPrefs, SetRole, type Welcome,
+  type About as AboutPage, AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
+  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React,
+  type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, type Welcome,
 } from "../generated.js";
 
 /** Bits of `mentionFlags`. */
@@ -49,6 +49,11 @@ export type Content =
   | { type: "renamed"; name: string }
   /** 0 member, 1 admin, 2 owner. */
   | { type: "role"; member: bigint; role: number }
+  /** Said of a text that is there, `target`: it reads like this from here on; somebody reacts to it or does so no more; it is pinned
+   * or taken down. */
+  | { type: "edited"; target: number; text: string }
+  | { type: "reacted"; target: number; emoji: string; on: boolean }
+  | { type: "pinned"; target: number; on: boolean }
   /** Notes of the user about a channel, in its own channel: no messages to show. */
   | ({ type: "prefs"; about: bigint } & Prefs)
   | { type: "draft"; about: bigint; thread: number; text: string }
@@ -114,6 +119,10 @@ export interface ThreadPage {
   messages: Message[];
 }
 
+/** What now holds of the messages `from ..= to` of a channel, and what is pinned in it; both 0 when none of them may be read. On with
+ * `from: to + 1` while there is more. */
+export type Said = AboutPage;
+
 /** What a refusal is about. */
 export type About = { type: "send" | "request" | "other"; id: bigint };
 
@@ -135,11 +144,16 @@ export type Event =
   | { type: "history"; history: History }
   | { type: "channels"; request: bigint; items: ChannelItem[]; more: boolean }
   | ({ type: "list" } & ChannelPage)
+  | { type: "said"; request: bigint; said: Said }
   | { type: "thread"; thread: ThreadPage }
   | { type: "mentions"; request: bigint; items: MentionItem[]; unread: { channel: bigint; unread: number }[]; more: boolean }
   | { type: "notes"; request: bigint; drafts: DraftItem[]; hidden: HiddenItem[]; more: boolean }
   /** How far members have read and received: asked for (`request`), or as it changes (0). */
   | { type: "receipts"; request: bigint; channel: bigint; items: ReceiptItem[]; more: boolean }
+  /** What users show: of those who are watched, whenever it changes (`request` 0); of those who were asked for, once. */
+  | { type: "presence"; request: bigint; items: PresenceItem[] }
+  /** What this user shows: asked for, or because another device changed it (`request` 0). */
+  | { type: "ownPresence"; request: bigint; own: OwnPresence }
   /** Somebody types in a channel, or does so no more. */
   | { type: "typing"; channel: bigint; user: bigint; types: boolean }
   | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
@@ -168,6 +182,9 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
     body && { channel: body.channel, content: content(body) };
   switch (frame.kind) {
     case Kind.SEND_TEXT: return as(read(SendTextV2, frame), talk) ?? as(read(SendText, frame), ({ text }) => ({ type: "text", text }));
+    case Kind.EDIT_TEXT: return as(read(EditText, frame), ({ target, text }) => ({ type: "edited", target, text }));
+    case Kind.REACT: return as(read(React, frame), ({ target, emoji, on }) => ({ type: "reacted", target, emoji, on }));
+    case Kind.PIN: return as(read(Pin, frame), ({ target, on }) => ({ type: "pinned", target, on }));
     case Kind.SET_PREFS: return as(read(SetPrefs, frame), ({ channel: _, ...prefs }) => ({ type: "prefs", ...prefs }));
     case Kind.SET_DRAFT: return as(read(SetDraft, frame), ({ channel: _, ...draft }) => ({ type: "draft", ...draft }));
     case Kind.HIDE: return as(read(Hide, frame), ({ about, seq: from, through }) => ({ type: "hidden", about, from, through }));

@@ -57,6 +57,14 @@ export const TYPING_EVERY_MS = 4000;
 export const TYPING_EXPIRES_MS_MAX = 60_000;
 /** People who type, and channels in which this user does. */
 export const TYPISTS_MAX = 1024;
+/** Bytes of an emoji; what is one is not judged. */
+export const EMOJI_BYTES_MAX = 32;
+/** Users that a session watches, users that are looked at at once, and characters of a status. */
+export const WATCHED_MAX = 500;
+export const LOOKED_AT_MAX = 100;
+export const STATUS_CHARS_MAX = 128;
+/** So many users to be shown cost one more token. */
+export const TOKEN_LOOKS = 4;
 /** What a list of channels in an order of time costs besides, and a draft. */
 export const ORDERED_LIST_TOKENS = 16;
 export const DRAFT_TOKENS = 4;

@@ -5,12 +5,12 @@
  */
 import { type Frame, read } from "../frame.js";
 import {
-  AddMembers, CreateGroup, GetChannels, GetChannelsV2, GetHistory, GetMembers, GetMentions, GetNotes, GetReceipts, GetThread,
-  GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, SendTextV2,
+  AddMembers, CreateGroup, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetMembers, GetMentions, GetNotes, GetPresence, GetReceipts,
+  GetThread, GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, SendTextV2, Watch,
 } from "../generated.js";
 import {
-  DRAFT_TOKENS, HALVED_MAX, HALVED_MS, ORDERED_LIST_TOKENS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
-  TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS,
+  DRAFT_TOKENS, HALVED_MAX, HALVED_MS, LOOKED_AT_MAX, ORDERED_LIST_TOKENS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
+  TOKEN_LOOKS, TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS, WATCHED_MAX,
 } from "./limits.js";
 
 /** Parts of a token: with them a millisecond's share at PACE_PERCENT of any rate is a whole number. */
@@ -27,6 +27,7 @@ export const priced = (frame: Frame): Priced => ({ frame, work: 1 + named(frame)
 
 function named(frame: Frame): number {
   const page = (limit: number | undefined, most: number) => Math.ceil(Math.min(limit ?? 0, most) / TOKEN_PAGE_ITEMS);
+  const looks = (users: bigint[] | undefined, most: number) => Math.ceil(Math.min(users?.length ?? 0, most) / TOKEN_LOOKS);
   const users = (body: { members: bigint[] } | undefined) => Math.min(body?.members.length ?? 0, GROUP_MEMBERS_MAX);
   switch (frame.kind) {
     case Kind.GET_HISTORY: return page(read(GetHistory, frame)?.limit, PAGE_MESSAGES_MAX);
@@ -37,6 +38,9 @@ function named(frame: Frame): number {
     }
     case Kind.GET_RECEIPTS: return page(read(GetReceipts, frame)?.limit, LIST_ITEMS_MAX);
     case Kind.GET_NOTES: return page(read(GetNotes, frame)?.limit, LIST_ITEMS_MAX);
+    case Kind.WATCH: return looks(read(Watch, frame)?.users, WATCHED_MAX);
+    case Kind.GET_PRESENCE: return looks(read(GetPresence, frame)?.users, LOOKED_AT_MAX);
+    case Kind.GET_ABOUT: return page(read(GetAbout, frame)?.limit, PAGE_MESSAGES_MAX);
     case Kind.GET_THREAD: return page(read(GetThread, frame)?.limit, PAGE_MESSAGES_MAX);
     case Kind.GET_MENTIONS: return page(read(GetMentions, frame)?.limit, MENTIONS_PAGE_MAX);
     case Kind.SET_DRAFT: return DRAFT_TOKENS;

@@ -54,6 +54,11 @@ export class Requests {
     return asked !== undefined;
   }
 
+  /** What waits of this kind is not asked any more. */
+  forget(kind: number): void {
+    this.waiting = this.waiting.filter(({ frame }) => frame.kind !== kind);
+  }
+
   /** The connection is gone: everything is asked again. */
   rewind(): void {
     this.waiting = [...this.inFlight, ...this.waiting];

@@ -14,18 +14,19 @@
 import type { Root } from "../codec.js";
 import { Frame } from "../frame.js";
 import {
-  AddMembers, CreateGroup, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetReceipts, GetThread,
-  GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX,
-  Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetPrefs, SetRole, TOKEN_BYTES_MAX, U53_MAX,
+  AddMembers, CreateGroup, EditText, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetOwnPresence,
+  GetPresence, GetReceipts, GetThread, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX,
+  PAGE_MESSAGES_MAX, Pin, React, Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetPrefs, SetPresence, SetRole, TOKEN_BYTES_MAX, U53_MAX, Unwatch,
+  Watch,
 } from "../generated.js";
 import { groupChannel, ownChannel } from "../ids.js";
 import { Answers } from "./answers.js";
 import {
-  checkChannel, checkCount, checkGroup, checkName, checkPosition, checkRole, checkText, checkUser, checkUsers, Refusal,
-  risingUsers,
+  checkChannel, checkCount, checkEmoji, checkFirst, checkGroup, checkName, checkNamed, checkPosition, checkPresence, checkRole, checkTarget, checkText, checkUser,
+  checkUsers, Refusal, risingUsers,
 } from "./check.js";
 import { MENTIONS_ALL, MENTIONS_ONLINE, type Prefs, readContent, type Talk } from "./event.js";
-import { BUSY_RETRY_MS, PENDING_MAX, REQUESTS_WAITING_MAX } from "./limits.js";
+import { BUSY_RETRY_MS, LOOKED_AT_MAX, PENDING_MAX, REQUESTS_WAITING_MAX, WATCHED_MAX } from "./limits.js";
 
 /** Which window of a channel's history: messages with `after < seq < before`. */
 export interface Window {
@@ -65,6 +66,32 @@ export class Session extends Answers {
       checkPosition("reply_to", replyTo);
       checkPosition("thread", thread);
       checkUsers(mentions, 0, MENTIONS_MAX);
+    });
+  }
+
+  /** One of the user's own texts reads like this from here on. What it answers and whom it mentions stays. */
+  edit(channel: bigint, target: number, text: string, sendId?: bigint): bigint {
+    return this.send(EditText, { channel, target, text }, sendId, () => {
+      checkChannel(channel);
+      checkTarget(target);
+      checkText(text);
+    });
+  }
+
+  /** Reacts to a text with an emoji, or takes that back. */
+  react(channel: bigint, target: number, emoji: string, on: boolean, sendId?: bigint): bigint {
+    return this.send(React, { channel, target, emoji, on }, sendId, () => {
+      checkChannel(channel);
+      checkTarget(target);
+      checkEmoji(emoji);
+    });
+  }
+
+  /** Pins a text in its channel, or takes it down. */
+  pin(channel: bigint, target: number, on: boolean, sendId?: bigint): bigint {
+    return this.send(Pin, { channel, target, on }, sendId, () => {
+      checkChannel(channel);
+      checkTarget(target);
     });
   }
 
@@ -192,6 +219,16 @@ export class Session extends Answers {
     });
   }
 
+  /** Asks what is said about messages of a channel: a `said` event. With `who` it names who reacts, and not how texts read. */
+  about(channel: bigint, from: number, through = U53_MAX, who = false, limit = PAGE_MESSAGES_MAX): bigint {
+    return this.request(GetAbout, { channel, from, through, limit, who }, () => {
+      checkChannel(channel);
+      checkPosition("through", through);
+      checkFirst(from, through);
+      checkCount(limit, PAGE_MESSAGES_MAX);
+    });
+  }
+
   /** Asks for mentions of the user below `before`, newest first: a `mentions` event. */
   mentions(before = U53_MAX, limit = MENTIONS_PAGE_MAX): bigint {
     return this.request(GetMentions, { before, limit }, () => checkCount(limit, MENTIONS_PAGE_MAX));
@@ -240,6 +277,51 @@ export class Session extends Answers {
     });
     this.marks.read(this.nowMs, channel, seq);
     return id;
+  }
+
+  /** Shows these users from now on, on this connection and every later one: a `presence` event of each, and of every change. */
+  watch(users: readonly bigint[]): void {
+    const fresh = this.presences.toWatch(users);
+    if (fresh.length === 0) return;
+    checkNamed(fresh, WATCHED_MAX);
+    if (this.tellsPresence()) this.request(Watch, { users: fresh }, () => {});
+    this.presences.watch(fresh);
+  }
+
+  /** Shows these users no more. */
+  unwatch(users: readonly bigint[]): void {
+    const known = this.presences.toUnwatch(users);
+    if (known.length > 0 && this.tellsPresence()) this.request(Unwatch, { users: known }, () => {});
+    this.presences.unwatch(known);
+  }
+
+  /** Asks once, of up to 100 users: a `presence` event with all of them. */
+  presence(named: readonly bigint[]): bigint {
+    const users = [...new Set(named)].sort((a, b) => (a < b ? -1 : 1));
+    const id = this.request(GetPresence, { users }, () => checkNamed(users, LOOKED_AT_MAX));
+    this.presences.look(id, users);
+    return id;
+  }
+
+  /** Says what the user shows from now on (0 activity, 1 away, 2 do not disturb, 3 invisible), and a status that ends then, 0 for
+   * never: a `done` event. */
+  setPresence(shows: number, status = "", statusUntilMs = 0): bigint {
+    return this.request(SetPresence, { shows, status, statusUntilMs }, () => checkPresence(shows, status, statusUntilMs));
+  }
+
+  /** Asks what the user shows, and for its devices: an `ownPresence` event. */
+  ownPresence(): bigint {
+    return this.request(GetOwnPresence, { device: 0n }, () => {});
+  }
+
+  /** Nobody is at the device, or somebody is again. Say so as often as you like. */
+  idle(isIdle: boolean): void {
+    const frame = this.presences.idle(isIdle);
+    if (frame && this.tellsPresence()) this.control.push(frame);
+  }
+
+  private tellsPresence(): boolean {
+    return this.presences.mayAsk && this.isWelcomed();
   }
 
   private request<T>(type: Root<T>, body: T, check: () => void): bigint {

@@ -1,0 +1,156 @@
+/** What is said about messages: edits, reactions, pins. First the session, then devices against a real server. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import type { ChatEvents } from "../src/chat.js";
+import { encodeBody, type Root } from "../src/codec.js";
+import { Frame, read } from "../src/frame.js";
+import { About, EditText, GetAbout, Pin, React, U53_MAX, WelcomeV2 } from "../src/generated.js";
+import { Account, type Content, directChannel, isShown, Maru, type Message, Refusal } from "../src/index.js";
+import { nodeSocket } from "../src/node/index.js";
+import type { Event } from "../src/session/event.js";
+import { Session } from "../src/session/session.js";
+import { next, Server } from "./server.js";
+
+const [ME, YOU] = [7n, 9n];
+const channel = directChannel(ME, YOU);
+
+function live(): Session {
+  const session = new Session({ user: ME, seed: 1n });
+  session.connected(0, "token");
+  const welcome = {
+    tokensPerS: 200, tokensBurst: 1000, tokenBytes: 4096, user: ME, device: 1n, generation: 5, start: 0, head: 0, timeMs: 0, expiresMs: 3_600_000,
+    heartbeatMs: 30_000, groupMembersMax: 100, kinds: [],
+  };
+  session.receive(0, Frame.of(WelcomeV2, 0n, welcome));
+  drain(session);
+  return session;
+}
+function drain(session: Session): { events: Event[]; frames: Frame[] } {
+  const [events, frames]: [Event[], Frame[]] = [[], []];
+  for (let event = session.pollEvent(); event; event = session.pollEvent()) events.push(event);
+  for (let frame = session.pollTransmit(); frame; frame = session.pollTransmit()) frames.push(frame);
+  return { events, frames };
+}
+/** As the server sends it: stamped. */
+function stamped<T>(type: Root<T>, seq: number, said: T): Frame {
+  const body = encodeBody(type, said);
+  const bytes = new Uint8Array(16 + 24 + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, 24 + body.length, true);
+  view.setUint16(4, type.kind, true);
+  view.setUint8(6, 1);
+  view.setUint8(7, 1);
+  view.setBigUint64(8, 77n + BigInt(seq), true);
+  view.setBigUint64(16, BigInt(seq), true);
+  view.setBigUint64(32, YOU, true);
+  bytes.set(body, 40);
+  return Frame.first(bytes) as Frame;
+}
+const refused = (path: string) => (error: unknown) => error instanceof Refusal && error.code === "limit" && error.path === path;
+
+test("what is said is sent and told", () => {
+  const session = live();
+  session.edit(channel, 3, "five");
+  session.react(channel, 3, "👍", true);
+  session.pin(channel, 3, false);
+  const { frames } = drain(session);
+  assert.deepEqual(read(EditText, frames[0] as Frame), { channel, target: 3, text: "five" });
+  assert.deepEqual(read(React, frames[1] as Frame), { channel, target: 3, emoji: "👍", on: true });
+  assert.deepEqual(read(Pin, frames[2] as Frame), { channel, target: 3, on: false });
+  session.receive(0, stamped(EditText, 9, { channel, target: 3, text: "six" }));
+  session.receive(0, stamped(React, 10, { channel, target: 3, emoji: "👍", on: false }));
+  session.receive(0, stamped(Pin, 11, { channel, target: 3, on: true }));
+  const told = drain(session).events.flatMap((event) => (event.type === "message" ? [event.message.content] : []));
+  const expected: Content[] = [
+    { type: "edited", target: 3, text: "six" }, { type: "reacted", target: 3, emoji: "👍", on: false }, { type: "pinned", target: 3, on: true },
+  ];
+  assert.deepEqual(told, expected);
+  assert.ok(!told.some((content) => isShown({ content })));
+});
+
+test("what the server would refuse is not sent", () => {
+  const session = live();
+  assert.throws(() => session.edit(channel, 3, ""), refused("text"));
+  assert.throws(() => session.edit(channel, 0, "x"), refused("target"));
+  assert.throws(() => session.react(channel, U53_MAX + 1, "x", true), refused("target"));
+  for (const emoji of ["", "x".repeat(33), "한".repeat(11), "a\n", "\u0085", "\ud83d"])
+    assert.throws(() => session.react(channel, 3, emoji, true), refused("emoji"), emoji);
+  session.react(channel, 3, "👩‍👩‍👧‍👦", true);
+  session.react(channel, 3, "x".repeat(32), true);
+  assert.throws(() => session.pin(0n, 3, true), refused("channel"));
+  assert.throws(() => session.about(channel, 0), refused("from"));
+  assert.throws(() => session.about(channel, 4, 3), refused("from"));
+  assert.throws(() => session.about(channel, 1, 3, false, 201), refused("limit"));
+  assert.equal(drain(session).frames.length, 2);
+});
+
+test("what now holds is asked for and told", () => {
+  const session = live();
+  const request = session.about(channel, 1);
+  const [frame] = drain(session).frames;
+  assert.deepEqual(read(GetAbout, frame as Frame), { channel, from: 1, through: U53_MAX, limit: 200, who: false });
+  const said: About = {
+    channel, from: 1, to: 9, pins: [], items: [{ seq: 3, edited: 4, edits: 1, text: "five" }],
+    reactions: [{ seq: 3, count: 2, own: true, emoji: "👍" }], who: [], more: false,
+  };
+  session.receive(0, Frame.of(About, request + 1n, said));
+  session.receive(0, Frame.of(About, request, said));
+  assert.deepEqual(drain(session).events, [{ type: "said", request, said }]);
+});
+
+const WAIT = { timeout: 120_000 };
+let server: Server;
+const opened: Maru[] = [];
+before(async () => { server = await Server.start(); });
+after(async () => {
+  await Promise.all(opened.map((maru) => maru.close()));
+  await server.remove();
+});
+async function open(name: string): Promise<Maru> {
+  const account = new Account(server.url);
+  await account.signup(name, "a long password");
+  const maru = await Maru.open({ server: server.url, login: await account.login(name, "a long password"), transport: nodeSocket });
+  opened.push(maru);
+  return maru;
+}
+const heard = (maru: Maru, is: (content: Content) => boolean): Promise<Message> =>
+  next<ChatEvents, "message">(maru, "message", ({ content }) => is(content));
+
+test("edits, reactions and pins go both ways, are read again, and count as nothing new", WAIT, async () => {
+  const [ann, bob] = [await open("ann"), await open("bob")];
+  const channel = directChannel(ann.user, bob.user);
+  const of = (work: Promise<{ sendId: bigint }>) => work.then(({ sendId }) => sendId);
+  const { seq } = await ann.stored(await of(ann.send(channel, "helo")));
+  const [edit, react, pin] = [
+    heard(bob, ({ type }) => type === "edited"), heard(ann, ({ type }) => type === "reacted"), heard(ann, ({ type }) => type === "pinned"),
+  ];
+  const shown = next<ChatEvents, "send">(ann, "send", ({ content }) => content.type === "edited");
+  const sendId = await of(ann.edit(channel, seq, "hello"));
+  const sending = await shown;
+  assert.deepEqual([sending.sendId, sending.state, sending.content], [sendId, "sending", { type: "edited", target: seq, text: "hello" }]);
+  await ann.stored(sendId);
+  await bob.stored(await of(bob.react(channel, seq, "👍", true)));
+  await bob.stored(await of(bob.pin(channel, seq, true)));
+  assert.deepEqual((await edit).content, { type: "edited", target: seq, text: "hello" });
+  assert.deepEqual((await react).content, { type: "reacted", target: seq, emoji: "👍", on: true });
+  assert.deepEqual((await pin).content, { type: "pinned", target: seq, on: true });
+
+  const said = await bob.about(channel, 1);
+  assert.deepEqual(said.items, [{ seq, edited: 2, edits: 1, text: "hello" }]);
+  assert.deepEqual(said.reactions, [{ seq, count: 1, own: true, emoji: "👍" }]);
+  assert.deepEqual([said.pins, said.more], [[{ seq, by: 4 }], false]);
+  assert.deepEqual((await ann.about(channel, 1, seq, true)).who, [{ seq, user: bob.user, reaction: 0 }]);
+  const { messages } = await ann.history(channel);
+  assert.deepEqual(messages.map(({ content }) => content.type), ["text", "edited", "reacted", "pinned"]);
+  // What the list shows is the text that came last, here as at the server.
+  const kept = (await ann.keptChannels()).find((item) => item.channel === channel);
+  const [listed] = (await ann.channels()).filter((item) => item.channel === channel);
+  assert.deepEqual([kept?.lastSeq, kept?.unread, kept?.head], [1, 0, 4]);
+  assert.deepEqual([listed?.lastSeq, listed?.unread, listed?.head], [1, 0, 4]);
+  // Another's text is not for editing; that is said, and nothing of it is left once it is discarded.
+  const theirs = await of(bob.edit(channel, seq, "mine"));
+  await assert.rejects(bob.stored(theirs), (error) => error instanceof Refusal && error.code === "forbidden" && error.path === "target");
+  await bob.discard(theirs);
+  assert.deepEqual(await bob.sends(), []);
+  await Promise.all([ann.close(), bob.close()]);
+});
