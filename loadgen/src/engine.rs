@@ -127,8 +127,7 @@ impl Engine {
             sum += texts.weight;
             sum
         });
-        let text_bounds = text_bounds.collect();
-        let now = now_ns();
+        let (text_bounds, now) = (text_bounds.collect(), now_ns());
         let kit = Kit::new(&spec, now)?;
         let engine = Self {
             nonce,

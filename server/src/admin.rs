@@ -310,9 +310,8 @@ impl Place {
 /// # Errors
 /// Whatever kept it from being carried out; words for the operator.
 pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut out = std::io::stdout().lock();
-    runtime.block_on(async {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         match &flags.task {
             Task::Check(place) => check::run(&place.existing()?, &mut out).await,
             Task::Doctor { place, json } => doctor::run(place.settings(), *json, &mut out).await,

@@ -145,8 +145,8 @@ impl Node {
             Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
-        let watcher = Watcher::start(&config.data, keep, outlets.clone())
-            .map_err(system("the data directory's disk"))?;
+        let watcher = Watcher::start(&config.data, keep, outlets.clone());
+        let watcher = watcher.map_err(system("the data directory's disk"))?;
         let traced = config.trace_endpoint.is_some().then(|| Spans::new(config.trace_sample));
         let latency = Arc::new(Latency::traced(traced));
         // Before anything is committed: it keeps the logs that it has not followed yet.
@@ -167,9 +167,8 @@ impl Node {
             stalls: Arc::default(),
             search,
         };
-        let stalls = metrics.stalls.clone();
+        let (stalls, shares) = (metrics.stalls.clone(), Shares::of_process(config));
         let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
-        let shares = Shares::of_process(config);
         shares.tell(config, placement.shards());
         let (bell, told) = push::outbox::bell();
         let plan = Plan {
@@ -189,9 +188,7 @@ impl Node {
             bell,
             events,
         };
-        let mut quic = quic.into_iter();
-        let shards = mailboxes.into_iter().map(|mailbox| plan.start_shard(mailbox, quic.next()));
-        let shards = shards.collect::<Result<Vec<_>, BootError>>()?;
+        let shards = plan.start_shards(mailboxes, quic)?;
         let families = start_families(&data, &watcher).map_err(system("the thread of families"))?;
         let (mover, events) = (families.mover(), events.clone());
         let plane = DataPlane::new(placement, outlets.clone(), metrics, face.clone(), mover, events);
@@ -341,6 +338,15 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    fn start_shards(
+        &self,
+        mailboxes: Vec<Mailbox>,
+        quic: Vec<driver::Quic>,
+    ) -> Result<Vec<JoinHandle<()>>, BootError> {
+        let mut quic = quic.into_iter();
+        mailboxes.into_iter().map(|mailbox| self.start_shard(mailbox, quic.next())).collect()
+    }
+
     fn start_shard(&self, mailbox: Mailbox, quic: Option<driver::Quic>) -> Result<JoinHandle<()>, BootError> {
         let shard = mailbox.shard();
         let thread = self.thread(mailbox, quic)?;

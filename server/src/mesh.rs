@@ -78,7 +78,7 @@ pub enum Post {
         /// Of which effect.
         ticket: Ticket,
         /// What was found, or why nothing was.
-        answer: Result<Answer, ReadFault>,
+        answer: Box<Result<Answer, ReadFault>>,
     },
     /// From the control plane.
     Control {

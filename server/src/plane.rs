@@ -7,12 +7,12 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use api::{
-    BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, Pending,
-    PollAnswer, PollRefusal, PollRequest, ParkedJob, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
+    BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, ParkedJob, Pending,
+    PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
     StoredChannel, Subscribe, Subscription, TestAnswer, Transport, Visit,
 };
 use bytes::Bytes;
-use protocol::commit::{AccountRow, JobRow, Policy, Provider, Relation};
+use protocol::commit::{AccountRow, Policy, Provider, Relation};
 use protocol::hello::Hello;
 use protocol::query::{Answer, JoinedItem, Query};
 use protocol::token::{Claims, Key};

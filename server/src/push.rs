@@ -188,10 +188,7 @@ impl DataPlane {
         }
     }
 
-    pub(crate) async fn test_push_of(
-        &self,
-        user: UserId,
-    ) -> Result<Vec<api::TestAnswer>, HomeError> {
+    pub(crate) async fn test_push_of(&self, user: UserId) -> Result<Vec<api::TestAnswer>, HomeError> {
         let mut answers = Vec::new();
         for (device, provider, row) in self.subscriptions_of(user).await? {
             let Some(outbox) = self.outbox() else { break };

@@ -189,7 +189,7 @@ fn run(loads: &Receiver<Job>, pages: &Receiver<Job>, store: &Store, meter: &Read
         if let Err(fault) = &answer {
             meter.failed(&query, fault);
         }
-        to.post(Post::Read { ticket, answer });
+        to.post(Post::Read { ticket, answer: Box::new(answer) });
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
         let mut tickets = Vec::new();
         while let Some(post) = mailboxes[1].next_post() {
             let Post::Read { ticket, answer } = post else { panic!("{post:?}") };
-            assert!(matches!(answer, Ok(Answer::User { account: None, .. })));
+            assert!(matches!(*answer, Ok(Answer::User { account: None, .. })));
             tickets.push(ticket.0);
         }
         tickets.sort_unstable();

@@ -424,7 +424,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 return Ok(());
             }
             Post::Stored { number } => Input::Stored { number },
-            Post::Read { ticket, answer } => Input::Read { ticket, answer },
+            Post::Read { ticket, answer } => Input::Read { ticket, answer: *answer },
             Post::Control { command, reply } => {
                 self.next_ticket += 1;
                 let ticket = Ticket(self.next_ticket);

@@ -77,8 +77,9 @@ pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
-    LiveUser, Pending, PollAnswer, PollRefusal, PollRequest, ParkedJob, PushRefusal, Route, Search, SearchHit,
-    SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, TestAnswer, Transport, Visit,
+    LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, Search,
+    SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, TestAnswer,
+    Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;
