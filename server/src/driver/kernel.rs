@@ -148,7 +148,7 @@ pub trait Kernel: Debug {
     /// What happened. `None`: nothing more in this turn.
     fn next_event(&mut self, now_ms: u64) -> Option<Event>;
 
-    /// Reads at most so many bytes, [`READ_BYTES`] at most.
+    /// Reads at most so many bytes, `READ_BYTES` at most.
     ///
     /// # Errors
     /// Of the kernel. [`io::ErrorKind::WouldBlock`]: nothing until the next event.

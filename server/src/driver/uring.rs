@@ -1,8 +1,8 @@
 //! io_uring: operations are queued, submitted together and complete later. One system call a turn waits, one sends what the
 //! turn has to say to everybody.
 //!
-//! Idle connections wait by a poll and are read by system calls; busy ones have a receive armed ([`intake`]). Sends never
-//! wait in the kernel ([`sends`]). A descriptor is closed or given away when its last operation has completed. The UDP
+//! Idle connections wait by a poll and are read by system calls; busy ones have a receive armed (`intake.rs`). Sends never
+//! wait in the kernel (`sends.rs`). A descriptor is closed or given away when its last operation has completed. The UDP
 //! socket of QUIC is polled through the ring, and read and written by system calls of many datagrams each.
 
 mod door;
