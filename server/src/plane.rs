@@ -75,7 +75,8 @@ impl DataPlane {
             outlets,
             ready: Arc::default(),
             guests: Arc::default(),
-            polls: Arc::default(),
+            // A request of an earlier process must not fit into a session of this one.
+            polls: Arc::new(AtomicU64::new(getrandom::u64().unwrap_or_else(|_| api::now_ms()) >> 12)),
             data: metrics.store.clone(),
             metrics: Arc::new(metrics),
             quic: quic.map(Arc::new),
@@ -172,7 +173,6 @@ impl DataPlane {
         let failed = |words: &str| PollRefusal::Failed(words.into());
         let home = self.outlets.to(self.placement.user_home(claims.user));
         let home = home.ok_or_else(|| failed("no such shard"))?;
-        // Numbers are never used again within a process, and begin where no earlier process can have come to.
         let session = session.unwrap_or_else(|| self.polls.fetch_add(1, Ordering::Relaxed));
         let conn = polls::conn_of(session);
         let (reply, mut answer) = oneshot::channel();

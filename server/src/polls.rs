@@ -29,12 +29,6 @@ pub fn conn_of(number: u64) -> ConnId {
     ConnId((number % POLL) | POLL)
 }
 
-/// Which session that was.
-#[must_use]
-pub fn number_of(conn: ConnId) -> u64 {
-    conn.0 & !POLL
-}
-
 /// Whether a connection is a poll's.
 pub(crate) fn is_poll(conn: ConnId) -> bool {
     conn.0 & (ConnId::END >> 1) == 0 && conn.0 & POLL != 0
@@ -192,7 +186,7 @@ impl Polls {
             }
             Polling::End { conn, device } => {
                 if self.entries.get(&conn).is_some_and(|entry| entry.device == device) {
-                    self.over(now, conn, CloseCode::Normal, told);
+                    self.close(now, conn, CloseCode::Normal, told);
                 }
             }
         }
@@ -208,7 +202,7 @@ impl Polls {
     ) {
         if number == 1 && !self.entries.contains_key(&conn) {
             if let Some(before) = self.of_device.get(&device).copied() {
-                self.over(now, before, CloseCode::Replaced, told);
+                self.close(now, before, CloseCode::Replaced, told);
                 self.forget(before);
             }
             if self.entries.len() >= SESSIONS_MAX {
@@ -257,7 +251,7 @@ impl Polls {
         // It began with no frame at all, or with somebody else's Hello.
         let is_nobody = (!entry.is_known && !entry.is_over).then_some(CloseCode::Unauthenticated);
         if let Some(code) = entry.poll.close_code().or(is_nobody) {
-            self.over(now, conn, code, told);
+            self.close(now, conn, code, told);
         }
         self.touch(conn);
     }
@@ -281,7 +275,7 @@ impl Polls {
     }
 
     /// A session has ended, whoever wanted it. The core need not wait for the farewell.
-    fn over(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>) {
+    pub(crate) fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>) {
         let Some(entry) = self.entries.get_mut(&conn) else { return };
         entry.poll.close(code);
         if !std::mem::replace(&mut entry.is_over, true) {
@@ -301,10 +295,6 @@ impl Polls {
         }
     }
 
-    pub(crate) fn close(&mut self, now: Now, conn: ConnId, code: CloseCode, told: &mut Vec<Told>) {
-        self.over(now, conn, code, told);
-    }
-
     pub(crate) fn pause(&mut self, conn: ConnId) {
         if let Some(entry) = self.entries.get_mut(&conn) {
             entry.poll.pause();
@@ -318,7 +308,7 @@ impl Polls {
         entry.poll.resume(&moment(&self.keys, now), &mut sink);
         drop(sink);
         if let Some(code) = entry.poll.close_code() {
-            self.over(now, conn, code, told);
+            self.close(now, conn, code, told);
         }
         self.touch(conn);
     }

@@ -76,6 +76,8 @@ impl Shard {
             return impossible!(self, "a recipient that is not in memory");
         };
         user.awaited -= usize::from(has_waited);
+        // Most users have no subscription, and are not looked up a second time.
+        let has_push = user.push.is_some();
         let at = append(user, receiver, delivery, &mut self.gathered, &mut self.spare_tails);
         let mut outlet = Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
         let mut all_live = true;
@@ -91,7 +93,9 @@ impl Shard {
             }
             all_live &= is_live;
         }
-        self.push_delivery(receiver.user, at, delivery, receiver.is_mentioned);
+        if has_push {
+            self.push_delivery(receiver.user, at, delivery, receiver.is_mentioned);
+        }
         if !all_live {
             self.advance_sessions(receiver.user, |_| true);
         }

@@ -355,6 +355,17 @@ fn what_was_read_before_the_user_said_something_new_does_not_count() {
     assert_eq!(told(&mut desk, a), ["unknown"]);
 }
 
+/// What the store says of a user who does not exist.
+fn nobody() -> Answer {
+    Answer::User {
+        account: None,
+        devices: Vec::new(),
+        inbox_head: InboxSeq(0),
+        presence: PresenceRow::default(),
+        push: PushRows::default(),
+    }
+}
+
 /// Found by the simulator (seed 17): who was watched before it existed stayed unknown once another of the shard watched it.
 #[test]
 fn who_comes_to_exist_is_seen_by_those_who_watched_before() {
@@ -362,13 +373,7 @@ fn who_comes_to_exist_is_seen_by_those_who_watched_before() {
     desk.join(100, 100, 100);
     desk.join(300, 300, 300);
     desk.send(100, 100, 7, &Watch { users: vec![200] });
-    desk.answer(Answer::User {
-        account: None,
-        devices: Vec::new(),
-        inbox_head: InboxSeq(0),
-        presence: PresenceRow::default(),
-        push: PushRows::default(),
-    });
+    desk.answer(nobody());
     assert_eq!(told(&mut desk, 100), ["unknown"]);
     let row = AccountRow { created_ms: 1, ..AccountRow::default() };
     desk.command(Command::CreateAccount { user: UserId(200), row }).unwrap();
@@ -385,13 +390,7 @@ fn who_does_not_exist_looks_like_who_is_not_shown() {
     let mut desk = awake(1);
     desk.join(100, 100, 100);
     desk.send(100, 100, 7, &Watch { users: vec![200] });
-    desk.answer(Answer::User {
-        account: None,
-        devices: Vec::new(),
-        inbox_head: InboxSeq(0),
-        presence: PresenceRow::default(),
-        push: PushRows::default(),
-    });
+    desk.answer(nobody());
     assert_eq!(told(&mut desk, 100), ["unknown"]);
     assert_eq!(desk.shards[0].counters().present_now, 1, "nothing is kept of it");
 }

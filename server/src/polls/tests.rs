@@ -93,7 +93,6 @@ impl World {
 fn numbers_say_what_they_are() {
     for number in [0, 1, u64::MAX >> 9] {
         assert!(is_poll(conn_of(number)) && conn_of(number).0 < ConnId::END);
-        assert_eq!(number_of(conn_of(number)), number);
     }
     let (quic, tcp) = (ConnId((ConnId::END >> 1) | POLL | 7), ConnId(POLL - 1));
     assert!(!is_poll(quic) && !is_poll(tcp));

@@ -199,7 +199,8 @@ async fn what_was_sent_meanwhile_comes_once_after_a_restart() {
     let ann = Poller { base: node.http.clone(), ..ann };
     ann.ask(Some((session, number)), 30, &[]).await.is_refused(404, "no_such_poll");
     let got = ann.ask(None, 30, &[ann.hello(welcome.generation, 0)]).await;
-    let (session, mut number) = (got.session.unwrap(), 2);
+    let (old, session, mut number) = (session, got.session.unwrap(), 2);
+    assert_ne!(session, old, "what is still on the way to the old one fits nowhere");
     let mut frames = got.frames();
     if !frames.iter().any(|frame| says(frame, "one")) {
         frames.push(ann.until(session, &mut number, |frame| says(frame, "one")).await);
