@@ -2,12 +2,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-/// A certificate and its key in a folder, valid for so many days from now on.
-fn put(folder: &Path, days: i64) -> (PathBuf, PathBuf) {
+/// A certificate and its key in a folder, valid for so many days from `now_ms` on. One reading of the clock for what is made and for
+/// what is asked about it: between two a second may turn, and with it a day.
+fn put(folder: &Path, now_ms: u64, days: i64) -> (PathBuf, PathBuf) {
     let (certificate, key) = (folder.join("c.pem"), folder.join("k.pem"));
     let pair = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let now = std::time::SystemTime::now();
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(now_ms);
     let day = std::time::Duration::from_secs(24 * 3600);
     params.not_before = (now - 400 * day).into();
     let shift = day * u32::try_from(days.unsigned_abs()).unwrap();
@@ -47,7 +48,7 @@ fn what_is_no_certificate_is_named() {
 #[test]
 fn a_key_that_others_may_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = put(folder.path(), 90);
+    let (certificate, key) = put(folder.path(), api::now_ms(), 90);
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let error = load(folder.path(), Some((&certificate, &key))).unwrap_err().to_string();
     assert!(error.contains("k.pem: its mode is 644") && error.contains("chmod 600"), "{error}");
@@ -56,10 +57,11 @@ fn a_key_that_others_may_read_is_refused() {
 #[test]
 fn a_new_one_is_served_and_a_broken_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = put(folder.path(), 90);
+    let now_ms = api::now_ms();
+    let (certificate, key) = put(folder.path(), now_ms, 90);
     let certificates = load(folder.path(), Some((&certificate, &key))).unwrap().certificates;
-    let (first, now_ms) = (certificates.fingerprint(), api::now_ms());
-    put(folder.path(), 60);
+    let first = certificates.fingerprint();
+    put(folder.path(), now_ms, 60);
     assert_eq!(certificates.fingerprint(), first, "nobody has asked");
     certificates.reload(now_ms).unwrap();
     let second = certificates.fingerprint();
@@ -67,17 +69,17 @@ fn a_new_one_is_served_and_a_broken_one_is_not() {
     assert!((59..=60).contains(&certificates.report(now_ms).days_left));
     // A key of somebody else, an end that is past, and nothing at all.
     let other = tempfile::tempdir().unwrap();
-    std::fs::copy(put(other.path(), 90).1, &key).unwrap();
+    std::fs::copy(put(other.path(), now_ms, 90).1, &key).unwrap();
     let error = certificates.reload(now_ms).unwrap_err().to_string();
     assert!(error.contains("k.pem: it is not the key"), "{error}");
     assert!(certificates.report(now_ms).is_stale);
-    put(folder.path(), -2);
+    put(folder.path(), now_ms, -2);
     let error = certificates.reload(now_ms).unwrap_err().to_string();
     assert!(error.contains("expired 2 days ago"), "{error}");
     std::fs::remove_file(&certificate).unwrap();
     assert!(certificates.reload(now_ms).unwrap_err().to_string().contains("c.pem"));
     assert_eq!(certificates.fingerprint(), second, "it is still there");
-    put(folder.path(), 30);
+    put(folder.path(), now_ms, 30);
     certificates.reload(now_ms).unwrap();
     let report = certificates.report(now_ms);
     assert_eq!((report.reloads, report.failures, report.is_stale), (2, 3, false));
@@ -86,8 +88,9 @@ fn a_new_one_is_served_and_a_broken_one_is_not() {
 #[test]
 fn an_expired_one_is_served_at_the_start_and_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = put(folder.path(), -3);
+    let now_ms = api::now_ms();
+    let (certificate, key) = put(folder.path(), now_ms, -3);
     let certificates = load(folder.path(), Some((&certificate, &key))).unwrap().certificates;
-    let days_left = certificates.report(api::now_ms()).days_left;
+    let days_left = certificates.report(now_ms).days_left;
     assert!((-4..=-3).contains(&days_left), "{days_left}");
 }
