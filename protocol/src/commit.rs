@@ -19,6 +19,8 @@ pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_dra
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
 pub use push::{JobRow, Language, Preview, Provider, SubscriptionRow, Target};
 
+use core::num::NonZeroU32;
+
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, Cursor, DeviceId, InboxSeq, Seq, ShardId, UserId};
 
@@ -308,6 +310,50 @@ pub struct AccountRow {
     pub policy: Policy,
     /// Whether the user has ever said anything of another: if not, nobody looks for it.
     pub has_relations: bool,
+    /// What an operator lets this user do in an hour, in place of the server's settings.
+    pub quota: Quota,
+}
+
+/// Bounds of one user's own: 0 is none, as in the settings that they stand in for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quota {
+    /// Groups that it may make in an hour.
+    pub groups_per_h: OwnBound,
+    /// Direct channels that it may begin in an hour.
+    pub directs_per_h: OwnBound,
+    /// Mebibytes of messages that it may have stored in an hour.
+    pub mib_per_h: OwnBound,
+}
+
+impl Quota {
+    /// The bounds in the order of their encoding.
+    pub(crate) const fn bounds(self) -> [OwnBound; 3] {
+        [self.groups_per_h, self.directs_per_h, self.mib_per_h]
+    }
+}
+
+/// A number of the user's own, or the server's setting. Four bytes, since every user in memory has three.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OwnBound(Option<NonZeroU32>);
+
+impl OwnBound {
+    /// `None` is the server's setting. The largest number that there is counts as the one below it.
+    #[must_use]
+    pub const fn new(bound: Option<u32>) -> Self {
+        match bound {
+            Some(bound) => Self(Some(NonZeroU32::MIN.saturating_add(bound))),
+            None => Self(None),
+        }
+    }
+
+    /// The number; `None`: the server's setting.
+    #[must_use]
+    pub const fn get(self) -> Option<u32> {
+        match self.0 {
+            Some(above) => Some(above.get() - 1),
+            None => None,
+        }
+    }
 }
 
 /// Who may do something to a user. The number is stored; it is never reused.

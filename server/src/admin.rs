@@ -17,6 +17,7 @@ mod keys;
 mod migrate;
 mod person;
 mod push;
+mod quota;
 mod renew;
 mod restore;
 mod revoke;
@@ -253,6 +254,9 @@ enum Task {
         #[command(subcommand)]
         task: push::Task,
     },
+    /// What one user may do in an hour, in place of the server's settings, on the running server: groups made, direct channels begun,
+    /// mebibytes of messages. Prints the user's own bounds, changed as the flags say; 0 is any number, null the server's setting.
+    Quota(quota::Flags),
     /// Users, their devices, sessions and channels, on the running server.
     Show {
         #[command(subcommand)]
@@ -375,6 +379,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,
+            Task::Quota(flags) => quota::run(flags, &mut out).await,
             Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_queue::ArrayQueue;
+use protocol::commit::Quota;
 use protocol::hello::Hello;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
@@ -115,6 +116,8 @@ pub enum Post {
     LookAt {
         /// Whom.
         user: UserId,
+        /// Its own bounds as they are stored.
+        stored: Quota,
         /// Called on the shard's thread like [`Reply`].
         tell: Box<dyn FnOnce(UserReport) + Send>,
     },

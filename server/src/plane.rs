@@ -12,7 +12,7 @@ use api::{
     StoredChannel, Subscribe, Subscription, TestAnswer, Transport, Visit,
 };
 use bytes::Bytes;
-use protocol::commit::{AccountRow, Policy, Provider, Relation};
+use protocol::commit::{AccountRow, Policy, Provider, Quota, Relation};
 use protocol::hello::Hello;
 use protocol::query::{Answer, JoinedItem, Query};
 use protocol::token::{Claims, Key};
@@ -246,11 +246,15 @@ impl DataPlane {
     }
 
     async fn look_at(&self, user: UserId) -> Result<LiveUser, HomeError> {
+        let stored = match self.read(Query::User(user)).await? {
+            Answer::User { account, .. } => account.map(|account| account.quota).unwrap_or_default(),
+            other => return Err(not_now(&format!("the store answered {other:?}"))),
+        };
         let home = self.placement.user_home(user);
         let outlet = self.outlets.to(home).ok_or_else(|| not_now("no such shard"))?;
         let (tells, told) = oneshot::channel();
         let tell = Box::new(move |report| drop(tells.send(report)));
-        let posted = outlet.try_post(Post::LookAt { user, tell });
+        let posted = outlet.try_post(Post::LookAt { user, stored, tell });
         posted.map_err(|_| not_now("the shard's mailbox is full"))?;
         match tokio::time::timeout(ANSWER_TIMEOUT, told).await {
             Ok(Ok(report)) => Ok(live(home, &report)),
@@ -355,6 +359,7 @@ fn live(home: ShardId, report: &UserReport) -> LiveUser {
         shard: home.0,
         inbox_head: report.inbox_head.map(|head| head.0),
         sessions: report.sessions.iter().map(session).collect(),
+        quota: report.quota,
         left: [groups, directs, bytes],
     }
 }
@@ -414,6 +419,10 @@ impl api::Homes for DataPlane {
 
     fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>> {
         Box::pin(self.rule(Command::SetPolicy { user, policy }))
+    }
+
+    fn set_quota(&self, user: UserId, quota: Quota) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(self.ask(Command::SetQuota { user, quota }))
     }
 
     fn poll(&self, request: PollRequest) -> Pending<'_, Result<PollAnswer, PollRefusal>> {

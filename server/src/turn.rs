@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::commit::Batch;
+use protocol::commit::{Batch, Quota};
 use protocol::hop::Hop;
 use protocol::query::{Answer, Query, ReadFault};
 use protocol::token::Key;
@@ -78,7 +78,7 @@ pub trait Core {
     fn resting(&self) -> Option<shard::Resting> {
         None
     }
-    fn report_user(&self, _user: UserId) -> shard::UserReport {
+    fn report_user(&self, _user: UserId, _stored: Quota) -> shard::UserReport {
         shard::UserReport::default()
     }
 }
@@ -108,8 +108,8 @@ impl Core for Shard {
     fn resting(&self) -> Option<shard::Resting> {
         Self::resting(self)
     }
-    fn report_user(&self, user: UserId) -> shard::UserReport {
-        Self::report_user(self, user)
+    fn report_user(&self, user: UserId, stored: Quota) -> shard::UserReport {
+        Self::report_user(self, user, stored)
     }
 }
 
@@ -465,8 +465,8 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 tell(self.report());
                 return Ok(());
             }
-            Post::LookAt { user, tell } => {
-                tell(self.core.report_user(user));
+            Post::LookAt { user, stored, tell } => {
+                tell(self.core.report_user(user, stored));
                 return Ok(());
             }
         };

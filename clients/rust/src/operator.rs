@@ -83,6 +83,14 @@ impl Operator {
         self.ask_for(Method::POST, path, Some(body.to_string())).await
     }
 
+    /// Puts a JSON body that is answered by one.
+    ///
+    /// # Errors
+    /// The server refused, or there was no answer.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, AccountError> {
+        self.ask_for(Method::PUT, path, Some(body.to_string())).await
+    }
+
     /// Gets what is answered by a JSON body.
     ///
     /// # Errors

@@ -12,11 +12,14 @@
 //! account  v3 = 3 | created_ms u64 | not_before_ms u64 | message u8 | add u8 | see u8 | has_relations u8
 //!               (not all of the last four 0: such a row is written as v1 or v2)
 //! account  v4 = 4 | as v3 | hides_receipts u8 (1: such a row is written as v3 or less else)
+//! account  v5 = 5 | as v3 | hides_receipts u8 | own u8 (1 groups_per_h, 2 directs_per_h, 4 mib_per_h; not 0) | a u32 for each that is there
 //! relation v1 = 1 | 1 a friend, 2 blocked, 3 both
 //! ```
 
 use super::encoding::Fields;
-use super::{AccountRow, Audience, ChannelRow, DeviceRow, IntervalRow, Policy, PositionRow, Relation};
+use super::{
+    AccountRow, Audience, ChannelRow, DeviceRow, IntervalRow, OwnBound, Policy, PositionRow, Quota, Relation,
+};
 use crate::id::{Cursor, Generation, InboxSeq, Seq};
 
 const VERSION: u8 = 1;
@@ -24,9 +27,11 @@ const VERSION: u8 = 1;
 const ACCOUNT_VERSION: u8 = 2;
 /// Of an account with a policy or relations.
 const POLICY_VERSION: u8 = 3;
-// Of an account that shows nobody how far it has come.
+/// Of an account that shows nobody how far it has come.
 const RECEIPTS_VERSION: u8 = 4;
-// Of a position that is shown to nobody.
+/// Of an account with bounds of its own.
+const QUOTA_VERSION: u8 = 5;
+/// Of a position that is shown to nobody.
 const HIDING_VERSION: u8 = 2;
 
 fn begin(bytes: &[u8]) -> Option<Fields<'_>> {
@@ -139,6 +144,7 @@ impl DeviceRow {
 impl AccountRow {
     fn version(&self) -> u8 {
         match self {
+            Self { quota, .. } if *quota != Quota::default() => QUOTA_VERSION,
             Self { policy: Policy { hides_receipts: true, .. }, .. } => RECEIPTS_VERSION,
             Self { policy, has_relations, .. } if *policy != Policy::default() || *has_relations => {
                 POLICY_VERSION
@@ -154,7 +160,8 @@ impl AccountRow {
             VERSION => 9,
             ACCOUNT_VERSION => 17,
             POLICY_VERSION => 21,
-            _ => 22,
+            RECEIPTS_VERSION => 22,
+            _ => 23 + 4 * self.quota.bounds().iter().filter(|bound| bound.get().is_some()).count(),
         }
     }
 
@@ -172,8 +179,13 @@ impl AccountRow {
         if version >= POLICY_VERSION {
             out.extend_from_slice(&[message as u8, add as u8, see as u8, self.has_relations.into()]);
         }
-        if version == RECEIPTS_VERSION {
+        if version >= RECEIPTS_VERSION {
             out.push(hides_receipts.into());
+        }
+        if version >= QUOTA_VERSION {
+            let bounds = self.quota.bounds().map(OwnBound::get);
+            out.push(bounds.iter().rev().fold(0, |own, bound| own << 1 | u8::from(bound.is_some())));
+            out.extend(bounds.into_iter().flatten().flat_map(u32::to_le_bytes));
         }
         out
     }
@@ -195,6 +207,14 @@ impl AccountRow {
         }
         if version >= RECEIPTS_VERSION {
             row.policy.hides_receipts = flag(fields.u8()?)?;
+        }
+        if version >= QUOTA_VERSION {
+            let own = fields.u8().filter(|own| *own < 8)?;
+            let mut bound = |bit: u8| match own & bit {
+                0 => Some(OwnBound::default()),
+                _ => fields.u32().filter(|bound| *bound < u32::MAX).map(|bound| OwnBound::new(Some(bound))),
+            };
+            row.quota = Quota { groups_per_h: bound(1)?, directs_per_h: bound(2)?, mib_per_h: bound(4)? };
         }
         // One value has one encoding, and a version above the last is one of these no more.
         (fields.0.is_empty() && row.version() == version).then_some(row)

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify, Part,
-    Pinned, Policy, PositionRow, Prefs, PresenceRow, Relation, Row, Said, Shows,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify,
+    OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Quota, Relation, Row, Said, Shows,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -178,7 +178,17 @@ fn golden_values() {
     assert_eq!(AccountRow::decode(&v4([1, 0, 0, 0, 0])), None, "what v3 can say has one encoding");
     assert!(AccountRow::decode(&v4([0, 0, 0, 0, 1])).is_some());
     assert_eq!(AccountRow::decode(&v4([0, 0, 0, 0, 2])), None, "neither yes nor no");
-    assert_eq!(AccountRow::decode(&[&[5][..], &[1; 21]].concat()), None, "a version of later");
+    let mib_per_h = OwnBound::new(Some(0));
+    let quota = Quota { groups_per_h: OwnBound::new(Some(258)), mib_per_h, ..Quota::default() };
+    let bounded = AccountRow { quota, ..account };
+    assert_eq!(hex(&bounded.encode()), "05020100000000000003000000000000000000000000050201000000000000");
+    assert_eq!(AccountRow::decode(&bounded.encode()), Some(bounded));
+    let v5 = |tail: &[u8]| AccountRow::decode(&[&[5][..], &[0; 21], tail].concat());
+    assert_eq!(v5(&[0]), None, "what v1 can say has one encoding");
+    assert!(v5(&[2, 9, 0, 0, 0]).is_some());
+    assert_eq!((v5(&[2]), v5(&[8, 9, 0, 0, 0]), v5(&[2, 9, 0, 0, 0, 0])), (None, None, None));
+    assert_eq!(v5(&[2, 255, 255, 255, 255]), None, "a number that is kept as another");
+    assert_eq!(AccountRow::decode(&[&[6][..], &[1; 22]].concat()), None, "a version of later");
     assert_eq!(hex(&BOTH.encode()), "0103");
     assert_eq!(Relation::decode(&[1, 3]), Some(BOTH));
     for none in [&[1, 0][..], &[1, 4], &[2, 1], &[1], &[1, 1, 0]] {

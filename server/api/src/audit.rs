@@ -103,6 +103,7 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("POST", "/v1/admin/password") => "admin_password",
         ("POST", "/v1/admin/delete") => "admin_erase",
         ("POST", "/v1/admin/users") => "admin_users_make",
+        ("PUT", "/v1/admin/users/{id}/quota") => "admin_user_quota",
         ("POST", "/v1/admin/token") => "admin_token_make",
         ("POST", "/v1/admin/revoke") => "admin_revoke",
         ("POST", "/v1/admin/two-factor-off") => "admin_two_factor_off",

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::commit::{Policy, Provider, Relation};
+use protocol::commit::{Policy, Provider, Quota, Relation};
 use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
@@ -109,6 +109,8 @@ pub struct LiveUser {
     pub inbox_head: Option<u64>,
     /// Connected devices.
     pub sessions: Vec<LiveSession>,
+    /// Bounds of its own, set by an operator.
+    pub quota: Quota,
     /// Groups, conversations and bytes of messages that the user may still make, begin and have stored within the hour;
     /// `None`: any number.
     pub left: [Option<u64>; 3],
@@ -235,6 +237,9 @@ pub trait Homes: Send + Sync + 'static {
 
     /// Makes the user's home know who may come near the user, durably, and every shard act by it.
     fn set_policy(&self, user: UserId, policy: Policy) -> Pending<'_, Result<(), HomeError>>;
+
+    /// Makes the user's home know what the user may do in an hour, durably.
+    fn set_quota(&self, user: UserId, quota: Quota) -> Pending<'_, Result<(), HomeError>>;
 
     /// What a device asks by HTTP in place of a connection.
     fn poll(&self, request: PollRequest) -> Pending<'_, Result<PollAnswer, PollRefusal>>;

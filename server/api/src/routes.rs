@@ -75,6 +75,7 @@
 //! GET  /v1/admin/users            Operator  ?after                           200 {"users":[{"user","name",...}],"next"?}
 //! GET  /v1/admin/users/by-name/{name} Operator                               200 as by id
 //! GET  /v1/admin/users/{id}       Operator                                   200 {"user","devices","sessions","left",...}
+//! PUT  /v1/admin/users/{id}/quota Operator  {"groups_per_h"?,"directs_per_h"?,"mib_per_h"?} 200 all three
 //! GET  /v1/admin/users/{id}/channels Operator ?after                         200 {"channels":[...],"next"?}
 //! GET  /v1/admin/channels/{id}    Operator                                   200 {"channel","head","members",...}
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
@@ -132,6 +133,7 @@ mod web;
 
 pub(crate) use admin::backups::PATH_BYTES_MAX;
 pub(crate) use admin::device::TTL_S_MAX;
+pub(crate) use admin::quota::{QUOTA_MIB_MAX, QUOTA_TIMES_MAX};
 pub(crate) use admin::{DEVICES_PER_REQUEST, PREFIX_CHARS_MAX};
 pub(crate) use bots::PAGE as BOTS_PAGE;
 pub(crate) use docs::{SCRIPT_MEDIA, STYLE_MEDIA};
@@ -239,6 +241,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/users", post(admin::users).get(admin::look::users))
         .route("/v1/admin/users/by-name/{name}", get(admin::look::user_by_name))
         .route("/v1/admin/users/{id}", get(admin::look::user))
+        .route("/v1/admin/users/{id}/quota", put(admin::quota::set))
         .route("/v1/admin/users/{id}/channels", get(admin::look::channels))
         .route("/v1/admin/channels/{id}", get(admin::look::channel))
         .route("/v1/admin/token", post(admin::device::token))

@@ -42,6 +42,12 @@ impl Bucket {
         Self { full_at_ns: ns(now).saturating_add(pace.ns(lacks)) }
     }
 
+    /// One from which as much was taken, at another pace.
+    pub(crate) fn at_pace(self, pace: Pace, of: Pace, now: Tick) -> Self {
+        let lacks = u64::from(of.burst).saturating_sub(self.level(of, now));
+        Self { full_at_ns: ns(now).saturating_add(pace.ns(lacks)) }
+    }
+
     /// After how many milliseconds so many tokens can be taken; 0 for now.
     pub(crate) fn wait_ms(self, tokens: u64, pace: Pace, now: Tick) -> u32 {
         let now_ns = ns(now);

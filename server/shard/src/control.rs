@@ -43,6 +43,7 @@ impl Shard {
             Command::AddDevice { device, known, .. } => return self.add_device(id, device, &known),
             Command::RemoveDevice { device, .. } => self.remove_device(id, device),
             Command::SetPolicy { policy, .. } => return self.set_policy(id, policy),
+            Command::SetQuota { quota, .. } => return self.set_quota(id, quota),
             Command::Relate { other, relation, .. } => return self.relate(id, other, relation),
             Command::Withdraw { .. } => impossible!(self, "a withdrawal changes nothing of a user"),
             Command::Subscribe { target, row, .. } => return self.subscribe(id, target, *row),
@@ -63,10 +64,11 @@ impl Shard {
             Command::AddDevice { device, .. } => !user.devices.iter().any(|(known, _)| known == device),
             Command::Subscribe { target, .. } => !self.is_subscribed(id, *target),
             Command::Relate { relation, .. } => *relation != Relation::default(),
-            // Who wants to be left alone more than before is heard although the disk is nearly full.
+            // Who wants to be left alone more than before is heard although the disk is nearly full, and so is the operator.
             Command::RemoveDevice { .. }
             | Command::LogOutAll { .. }
             | Command::SetPolicy { .. }
+            | Command::SetQuota { .. }
             | Command::Unsubscribe { .. }
             | Command::Pushed { .. }
             | Command::Withdraw { .. } => false,

@@ -1,6 +1,6 @@
 //! All that a shard is told.
 
-use protocol::commit::{AccountRow, Policy, Relation, SubscriptionRow, Target};
+use protocol::commit::{AccountRow, Policy, Quota, Relation, SubscriptionRow, Target};
 use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
@@ -178,6 +178,13 @@ pub enum Command {
         /// Its policy.
         policy: Policy,
     },
+    /// What a user may do in an hour from now on.
+    SetQuota {
+        /// Who.
+        user: UserId,
+        /// Its own bounds.
+        quota: Quota,
+    },
     /// What a user thinks of another from now on.
     Relate {
         /// Who.
@@ -264,6 +271,7 @@ impl Command {
             | Self::AddDevice { user, .. }
             | Self::RemoveDevice { user, .. }
             | Self::SetPolicy { user, .. }
+            | Self::SetQuota { user, .. }
             | Self::Relate { user, .. }
             | Self::Withdraw { user }
             | Self::LogOutAll { user, .. }

@@ -1,5 +1,6 @@
 //! What an operator may know of one user: who is connected, how far behind, and what is left of the hour's quotas.
 
+use protocol::commit::Quota;
 use protocol::{DeviceId, InboxSeq, UserId};
 
 use crate::input::ConnId;
@@ -15,6 +16,8 @@ pub struct UserReport {
     pub inbox_head: Option<InboxSeq>,
     /// Devices that are connected.
     pub sessions: Vec<SessionReport>,
+    /// Its own bounds.
+    pub quota: Quota,
     /// What it may still do within the hour.
     pub left: Left,
 }
@@ -37,11 +40,12 @@ pub struct SessionReport {
 }
 
 impl Shard {
-    /// What this shard knows of a user whose home it is.
+    /// What this shard knows of a user whose home it is; `stored` are the bounds of one who is not in memory.
     #[must_use]
-    pub fn report_user(&self, id: UserId) -> UserReport {
+    pub fn report_user(&self, id: UserId, stored: Quota) -> UserReport {
         let Some(user) = self.users.get(&id) else {
-            return UserReport { left: Left::all(&self.config.limits), ..UserReport::default() };
+            let left = Left::all(stored, &self.config.limits);
+            return UserReport { quota: stored, left, ..UserReport::default() };
         };
         let head = user.inbox.durable();
         let report = |session: &Session| {
@@ -60,6 +64,7 @@ impl Shard {
         UserReport {
             inbox_head: Some(head),
             sessions: sessions.filter_map(report).collect(),
+            quota: user.account.map(|account| account.quota).unwrap_or_default(),
             left: user.quotas_left(&self.config.limits, self.now),
         }
     }

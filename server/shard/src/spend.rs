@@ -31,8 +31,8 @@ impl Shard {
             return Ok(());
         };
         let bytes = if send.is_some() { frame.bytes().len() as u64 } else { 0 };
-        let limits = &self.config.limits;
-        let bytes_wait_ms = if bytes > 0 { user.quotas().bytes_wait_ms(bytes, limits, now) } else { 0 };
+        let bounds = user.bounds(&self.config.limits);
+        let bytes_wait_ms = if bytes > 0 { user.quotas().bytes_wait_ms(bytes, bounds, now) } else { 0 };
         let wait_ms = |tokens| {
             let of_session = session.wait_ms(tokens, pace, now).max(bytes_wait_ms);
             of_session.max(user.bucket.wait_ms(of_user(tokens), user_pace, now))
@@ -42,7 +42,7 @@ impl Shard {
             session.spend(tokens, pace, now);
             user.bucket.take(of_user(tokens), user_pace, now);
             if bytes > 0 {
-                user.quotas().take_bytes(bytes, limits, now);
+                user.quotas().take_bytes(bytes, bounds, now);
             }
             if session.owed().is_some_and(|owed| owed.is_paid(send.is_some(), now)) {
                 session.forget_owed();

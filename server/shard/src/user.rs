@@ -15,7 +15,7 @@ use crate::limits::Limits;
 use crate::link::Link;
 use crate::presence::Looker;
 use crate::push::Push;
-use crate::quotas::{Left, Quotas};
+use crate::quotas::{Bounds, Left, Quotas};
 use crate::session::SessionId;
 
 #[derive(Debug)]
@@ -87,9 +87,17 @@ impl User {
         self.quotas.get_or_insert_default()
     }
 
+    /// What it may do in an hour.
+    pub(crate) fn bounds(&self, limits: &Limits) -> Bounds {
+        Bounds::of(self.account.map(|account| account.quota).unwrap_or_default(), limits)
+    }
+
     /// What is left of the hour's quotas.
     pub(crate) fn quotas_left(&self, limits: &Limits, now: Tick) -> Left {
-        self.quotas.as_ref().map_or_else(|| Left::all(limits), |quotas| quotas.left(limits, now))
+        let bounds = self.bounds(limits);
+        self.quotas
+            .as_deref()
+            .map_or_else(|| Quotas::default().left(bounds, now), |quotas| quotas.left(bounds, now))
     }
 
     /// What is stored of its presence.

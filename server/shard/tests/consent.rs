@@ -5,7 +5,9 @@ mod desk;
 
 use desk::{Desk, word};
 use protocol::body::message::{AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, SetRole};
-use protocol::commit::{AccountRow, Audience, IntervalRow, Policy, PresenceRow, Relation, Row};
+use protocol::commit::{
+    AccountRow, Audience, IntervalRow, OwnBound, Policy, PresenceRow, Quota, Relation, Row,
+};
 use protocol::hop::{Consent, Hop};
 use protocol::query::{Answer, Earlier, Ended, Query};
 use protocol::{ChannelId, SendId, Seq, UserId};
@@ -403,4 +405,43 @@ fn what_a_user_has_stored_in_an_hour_is_bounded() {
     desk.text(B, B, direct(), 99, &text);
     desk.run();
     assert!(desk.seen(B).contains(&"ack 99 seq 11".to_owned()));
+}
+
+#[test]
+fn a_users_own_bounds_stand_in_for_the_settings_until_they_are_taken_back() {
+    let limits = shard::Limits { user_groups_per_h: 1, user_mib_per_h: 1, ..shard::Limits::default() };
+    let mut desk = Desk::limited(2, limits);
+    for user in [A, B] {
+        desk.join(user, user, user);
+    }
+    let quota = |groups| Quota { groups_per_h: OwnBound::new(groups), ..Quota::default() };
+    let makes = |desk: &mut Desk, user: u64, id: u64| {
+        let channel = ChannelId::group(UserId(user), SendId(id));
+        desk.send(
+            user,
+            user,
+            id,
+            &CreateGroup { channel: channel.0, name: "team".into(), members: Vec::new() },
+        );
+        desk.run();
+        desk.seen(user).pop().unwrap()
+    };
+    let (home, ticket) = (desk.home(A), Ticket(1));
+    let command = Command::SetQuota { user: UserId(A), quota: quota(Some(2)) };
+    desk.turn(home, vec![Input::Control { ticket, command }]);
+    assert!(desk.replies.is_empty(), "an answer comes once it is durable");
+    let row = AccountRow { created_ms: 1, quota: quota(Some(2)), ..AccountRow::default() };
+    assert_eq!(desk.run(), [Row::Account { user: UserId(A), row }]);
+    assert_eq!(desk.replies.last(), Some(&(ticket, Ok(()))));
+    assert_eq!(makes(&mut desk, A, 1), "ack 1 seq 1");
+    assert_eq!(makes(&mut desk, A, 2), "ack 2 seq 1");
+    assert_eq!(makes(&mut desk, A, 3), "reject 3 limit");
+    tell(&mut desk, Command::SetQuota { user: UserId(A), quota: quota(Some(3)) });
+    assert_eq!(makes(&mut desk, A, 3), "ack 3 seq 1", "more are there at once");
+    assert_eq!(makes(&mut desk, B, 1), "ack 1 seq 1");
+    assert_eq!(makes(&mut desk, B, 2), "reject 2 limit", "others have the settings'");
+    tell(&mut desk, Command::SetQuota { user: UserId(A), quota: quota(Some(0)) });
+    assert_eq!(makes(&mut desk, A, 4), "ack 4 seq 1", "any number");
+    tell(&mut desk, Command::SetQuota { user: UserId(A), quota: quota(None) });
+    assert_eq!(makes(&mut desk, A, 5), "reject 5 limit", "what was spent stays spent");
 }

@@ -1,6 +1,6 @@
 //! What an operator sees of users and channels on the running server, by `maru admin show`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use client::dial::Transport;
 
@@ -10,8 +10,13 @@ use crate::people::{Device, PASSWORD, until};
 /// The objects that it prints.
 #[track_caller]
 fn show(node: &Node, args: &[&str]) -> Vec<Value> {
+    answers(node, &[&["show"], args].concat())
+}
+
+#[track_caller]
+fn answers(node: &Node, args: &[&str]) -> Vec<Value> {
     let place = ["--data", node.data.to_str().unwrap(), "--server", &node.admin];
-    let output = admin(&[&["show"], args, &place].concat());
+    let output = admin(&[args, &place].concat());
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect()
 }
@@ -66,4 +71,44 @@ async fn an_operator_sees_who_is_there_and_not_what_was_said() {
     let output = admin(&[&["show", "user", "dan"], &place[..]].concat());
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("no such user"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_bounds_one_user_and_it_holds_after_a_restart() {
+    let mut node = Node::start(2, &["--user-groups-per-h", "7"]);
+    for name in ["ann", "bob"] {
+        node.account().signup(name, PASSWORD).await.unwrap();
+    }
+    let bounds = |groups: Value, mib: Value| json!({ "groups_per_h": groups, "directs_per_h": null, "mib_per_h": mib });
+    assert_eq!(answers(&node, &["quota", "ann"]), [bounds(Value::Null, Value::Null)], "nothing is changed");
+    assert_eq!(answers(&node, &["quota", "ann", "--groups", "1"]), [bounds(1.into(), Value::Null)]);
+    assert_eq!(
+        answers(&node, &["quota", "ann", "--mib", "0"]),
+        [bounds(1.into(), 0.into())],
+        "the other stays"
+    );
+    node.kill();
+    node.up(2);
+    let seen = |name: &str| show(&node, &["user", name])[0].clone();
+    let left = |groups: u64, bytes: Value| json!({ "groups": groups, "directs": 1000, "bytes": bytes });
+    assert_eq!(
+        (&seen("ann")["quota"], &seen("ann")["left"]),
+        (&bounds(1.into(), 0.into()), &left(1, Value::Null))
+    );
+    assert_eq!(seen("bob")["left"], left(7, (1_u64 << 30).into()));
+    let ann = Device::login(&node.account(), "ann").await;
+    ann.group("one", &[]).await;
+    assert_eq!(seen("ann")["left"]["groups"], 0);
+    assert_eq!(answers(&node, &["quota", "ann", "--groups", "server"]), [bounds(Value::Null, 0.into())]);
+    assert_eq!(seen("ann")["left"]["groups"], 6);
+    let place = ["--data", node.data.to_str().unwrap(), "--server", &node.admin];
+    for (args, words) in [
+        (&["quota", "ann", "--mib", "4096"][..], "mib_per_h: 4096; expected 0"),
+        (&["quota", "ann", "--groups", "-1"], "expected a number"),
+        (&["quota", "dan", "--groups", "1"], "no such user"),
+    ] {
+        let output = admin(&[args, &place].concat());
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(words), "{args:?}: {told}");
+    }
 }

@@ -157,7 +157,53 @@ impl Endings {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
     use super::*;
+
+    /// What [`a_panic_restores_modes_and_screen`] starts at a terminal of its own.
+    #[test]
+    #[ignore = "panics; the test below starts it"]
+    fn panics_at_the_full_screen() {
+        remember();
+        fill().unwrap();
+        print!("filled");
+        stdout().flush().unwrap();
+        panic!("a fault of ours");
+    }
+
+    #[test]
+    fn a_panic_restores_modes_and_screen() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let terminal = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", "terminal::tty::tests::panics_at_the_full_screen"])
+            .env("RUST_BACKTRACE", "0")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
+        // What is written is few enough for the terminal to hold it.
+        assert!(!child.wait().unwrap().success());
+        let modes = tcgetattr(&terminal).unwrap().local_modes;
+        assert!(modes.contains(LocalModes::ECHO | LocalModes::ICANON), "{modes:?}");
+        drop(terminal);
+        let mut written = Vec::new();
+        // Without a terminal at its other end it reads what is left, and then an error.
+        let _ = std::fs::File::from(master).read_to_end(&mut written);
+        let written = String::from_utf8_lossy(&written).into_owned();
+        let at = |part: &str| written.find(part).unwrap_or_else(|| panic!("no {part:?} in {written:?}"));
+        let places = [at("\u{1b}[?1049h"), at("filled"), at("\u{1b}[?1049l"), at("a fault of ours")];
+        assert!(places.is_sorted(), "the words stand on the screen that is there afterwards: {written:?}");
+    }
 
     #[test]
     fn an_answer_is_one_line_and_leaves_the_rest() {

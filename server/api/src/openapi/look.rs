@@ -1,12 +1,13 @@
 //! What operators see of users and channels, at the admin listener.
 
 use protocol::limits::{DEVICES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, NAME_CHARS_MAX};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::channels::{channel_id, limit, seq, word};
-use super::schema::{flag, id, list, named, nullable, number, object, said, text, time_ms};
+use super::schema::{Field, flag, id, list, named, nullable, number, object, request, said, text, time_ms};
 use super::{Operation, Section};
 use crate::name::RAW_CHARS_MAX;
+use crate::routes::{QUOTA_MIB_MAX, QUOTA_TIMES_MAX};
 
 const ID: &str = "7310442183966793728";
 
@@ -14,8 +15,12 @@ pub(super) fn section() -> Section {
     Section {
         tag: "the operators' view",
         about: "Users, their devices, sessions and channels as operators see them. What was said is not shown.",
-        operations: vec![users(), user(), user_by_name(), channels(), channel()],
-        schemas: vec![("SeenUser", object(account(), Vec::new())), ("SeenUserWhole", seen())],
+        operations: vec![users(), user(), user_by_name(), set_quota(), channels(), channel()],
+        schemas: vec![
+            ("SeenUser", object(account(), Vec::new())),
+            ("SeenUserWhole", seen()),
+            ("Quota", quota()),
+        ],
     }
 }
 
@@ -39,7 +44,7 @@ fn seen() -> Value {
     let session = object(
         vec![
             ("device", id()),
-            ("transport", word(&["websocket", "quic"])),
+            ("transport", word(&["websocket", "quic", "poll"])),
             ("silent_ms", said(number(0, u64::MAX >> 1), "How long nothing came from it.")),
             ("waiting_bytes", said(number(0, u64::MAX >> 1), "Wait to be written to it.")),
             ("behind", said(number(0, u64::MAX >> 1), "Messages that it was not sent yet.")),
@@ -63,6 +68,7 @@ fn seen() -> Value {
         ("shard", said(number(0, 1023), "The user's home.")),
         ("inbox_head", said(nullable(seq()), "The inbox's newest position; null while it is not in memory.")),
         ("sessions", said(list(session, DEVICES_MAX), "Devices that are connected now.")),
+        ("quota", said(named("Quota"), "Bounds of the user's own; null: the server's setting.")),
         ("left", said(left, "What the user may still do within the hour; null: any number.")),
     ]);
     object(fields, Vec::new())
@@ -86,6 +92,31 @@ fn see(path: &'static str, id: &'static str, words: &'static str) -> Operation {
         .operator("users")
         .gives(200, "The user.", answer)
         .refuses(&["not_found"])
+}
+
+/// Each stands in for the setting `user_...`.
+fn bounds() -> Vec<Field> {
+    let times = || number(0, QUOTA_TIMES_MAX.into());
+    vec![
+        ("groups_per_h", said(times(), "Groups that the user may make in an hour; 0: any number.")),
+        ("directs_per_h", said(times(), "Direct channels that it may begin; 0: any number.")),
+        ("mib_per_h", said(number(0, QUOTA_MIB_MAX.into()), "Mebibytes of messages; 0: any number.")),
+    ]
+}
+
+fn quota() -> Value {
+    object(bounds().into_iter().map(|(name, bound)| (name, nullable(bound))).collect(), Vec::new())
+}
+
+fn set_quota() -> Operation {
+    Operation::new("PUT", "/v1/admin/users/{id}/quota", "setQuota", "Bound what one user may do in an hour")
+        .operator("users")
+        .about("All three: what is left out is the server's setting from now on. What was spent within the hour stays spent.")
+        .in_path("id", id(), ID)
+        .body(request(Vec::new(), bounds()), json!({ "groups_per_h": 1000, "mib_per_h": 0 }))
+        .gives(200, "The user's own bounds.", named("Quota"))
+        .refuses(&["not_found"])
+        .stores()
 }
 
 fn channels() -> Operation {
@@ -145,7 +176,7 @@ fn paged(operation: Operation, after: Value, example: &'static str) -> Operation
         .in_query("limit", limit(LIST_ITEMS_MAX), "100")
 }
 
-fn account() -> Vec<super::schema::Field> {
+fn account() -> Vec<Field> {
     vec![("user", id()), ("name", text(1, NAME_CHARS_MAX)), ("created_ms", time_ms())]
 }
 

@@ -194,7 +194,7 @@ async fn tell_policy(api: &Shared, user: UserId) -> Result<(), ApiError> {
 }
 
 /// The core is told of a user who has never logged in, as it is when somebody looks the user up.
-async fn make_known(api: &Shared, user: UserId) -> Result<(), ApiError> {
+pub(super) async fn make_known(api: &Shared, user: UserId) -> Result<(), ApiError> {
     let Some(account) = api.accounts.user(user).await? else { return Ok(()) };
     introduce(api, user, account.created_ms).await
 }

@@ -79,6 +79,7 @@ pub const STEPS: &[Step] = &[
     step("listUsers", 200, &[], &[]),
     step("seeUser", 200, &[("id", Kept("user"))], &[]),
     step("seeUserByName", 200, &[], &[]),
+    step("setQuota", 200, &[("id", Kept("user"))], &[]),
     step("seeUserChannels", 200, &[("id", Kept("user"))], &[]),
     step("seeChannel", 200, &[], &[]),
     step("befriend", 200, &[("id", Kept("friend"))], &[]),

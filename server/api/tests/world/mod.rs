@@ -18,7 +18,7 @@ use api::{
     Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, Search, SearchHit, SearchPage, SearchRefusal,
     SearchReport, Settings, Signup, StoredChannel, Transport, Visit, now_ms,
 };
-use protocol::commit::{Policy, Relation};
+use protocol::commit::{Policy, Quota, Relation};
 use protocol::query::{JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Kind, Seq, UserId};
@@ -51,6 +51,7 @@ macro_rules! on_both {
 pub struct FakeHomes {
     pub users: Mutex<Vec<UserId>>,
     pub devices: Mutex<BTreeSet<(UserId, DeviceId)>>,
+    pub quota: Mutex<Quota>,
     pub removed: Mutex<Vec<(UserId, DeviceId)>>,
     pub not_before: Mutex<BTreeMap<UserId, u64>>,
     pub relations: Mutex<BTreeMap<(UserId, UserId), Relation>>,
@@ -252,6 +253,11 @@ impl Homes for FakeHomes {
         })
     }
 
+    fn set_quota(&self, _user: UserId, quota: Quota) -> Pending<'_, Result<(), HomeError>> {
+        *self.quota.lock().unwrap() = quota;
+        Box::pin(async { Ok(()) })
+    }
+
     fn poll(&self, request: PollRequest) -> Pending<'_, Result<PollAnswer, PollRefusal>> {
         let PollRequest { session, number, frames, .. } = request;
         let (session, frames) = (session.unwrap_or(1), vec![frames]);
@@ -274,7 +280,8 @@ impl Homes for FakeHomes {
         };
         let sessions = devices.iter().filter(|(of, _)| *of == user).map(session).collect();
         let left = [Some(1), None, Some(3)];
-        Box::pin(async move { Ok(LiveUser { shard: 0, inbox_head: Some(9), sessions, left }) })
+        let quota = *self.quota.lock().unwrap();
+        Box::pin(async move { Ok(LiveUser { shard: 0, inbox_head: Some(9), sessions, quota, left }) })
     }
 
     fn channels_of(

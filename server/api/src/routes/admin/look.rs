@@ -2,6 +2,7 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use protocol::commit::Quota;
 use protocol::query::{JoinedItem, Member};
 use protocol::{ChannelId, UserId};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(crate) async fn users(
     Ok(axum::Json(answer))
 }
 
-/// One user: account, devices, identities, sessions, what is left of the hour's quotas.
+/// One user: account, devices, identities, sessions, its own bounds, what is left of the hour's quotas.
 pub(crate) async fn user(
     State(api): State<Shared>,
     _operator: Operator,
@@ -71,6 +72,7 @@ async fn shown(api: &Shared, found: Account) -> Result<axum::Json<Value>, ApiErr
         "shard": live.shard,
         "inbox_head": live.inbox_head,
         "sessions": live.sessions.iter().map(session).collect::<Vec<_>>(),
+        "quota": quota_shown(live.quota),
         "left": left(&live),
     });
     if let (Some(fields), Value::Object(more)) = (answer.as_object_mut(), more) {
@@ -124,7 +126,10 @@ fn kind(channel: ChannelId) -> &'static str {
     }
 }
 
-async fn existing(api: &Shared, path: Result<Path<String>, PathRejection>) -> Result<Account, ApiError> {
+pub(super) async fn existing(
+    api: &Shared,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Account, ApiError> {
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
     known(api.accounts.user(UserId(parse_id("id", &id)?)).await?)
 }
@@ -160,6 +165,14 @@ fn session(session: &LiveSession) -> Value {
 fn left(live: &LiveUser) -> Value {
     let [groups, directs, bytes] = live.left;
     json!({ "groups": groups, "directs": directs, "bytes": bytes })
+}
+
+pub(super) fn quota_shown(quota: Quota) -> Value {
+    json!({
+        "groups_per_h": quota.groups_per_h.get(),
+        "directs_per_h": quota.directs_per_h.get(),
+        "mib_per_h": quota.mib_per_h.get(),
+    })
 }
 
 fn joined(item: &JoinedItem) -> Value {
