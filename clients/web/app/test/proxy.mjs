@@ -54,13 +54,13 @@ export class Plane {
     plane.server = createHttp((near, answer) => {
       if (plane.isDown) return near.socket.destroy();
       const [host, port] = server.http.split(":");
-      // Compressed bytes could not be changed.
-      const { "accept-encoding": _, ...headers } = near.headers;
+      // Compressed bytes could not be changed, and what was changed has not the server's ETag.
+      const { "accept-encoding": _coding, "if-none-match": _tag, ...headers } = near.headers;
       const far = ask({ host, port, method: near.method, path: plane.nameOf(near.url), headers }, (said) => {
         const parts = [];
         said.on("data", (part) => parts.push(part)).on("end", () => {
           const bytes = plane.change(near.url, Buffer.concat(parts));
-          const { "content-length": _length, "transfer-encoding": _coding, ...rest } = said.headers;
+          const { "content-length": _length, "transfer-encoding": _transfer, "etag": _etag, ...rest } = said.headers;
           answer.writeHead(said.statusCode, rest).end(bytes);
         });
       });
