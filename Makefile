@@ -59,7 +59,7 @@ app:
 # Chromium, as that server serves it.
 web: app
 	@./clients/web/setup.sh
-	$(CARGO) build --locked -p server --bin maru
+	$(CARGO) build --locked -p server -p loadgen --bin maru --bin maru-load
 	@maru=$$(realpath -m "$${CARGO_TARGET_DIR:-target}")/debug/maru; \
 	(cd clients/web/sdk && MARU=$$maru npm test --silent) && cd clients/web/app && MARU=$$maru npm test --silent
 

@@ -9,7 +9,7 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   echo "web app: no Node here, so the binary has none; / says how to have it"
   exit 0
 fi
-newest=$(find app/src app/index.html app/scripts app/vite.config.ts app/package-lock.json sdk/src -type f -printf '%T@\n' | sort -n | tail -1)
+newest=$(find app/src app/index.html app/scripts app/vite.config.ts app/vite.worker.config.ts app/package-lock.json sdk/src -type f -printf '%T@\n' | sort -n | tail -1)
 stamp=app/dist/.built
 [[ -f $stamp && -f ../../server/api/web/index.html && $(<"$stamp") == "$newest" ]] && exit 0
 if ! ./setup.sh --build; then

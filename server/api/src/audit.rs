@@ -229,7 +229,7 @@ mod tests {
         let [public, admin] = crate::paths();
         let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         let reads = |path: &str| {
-            ["/docs", "/assets", "/healthz", "/readyz", "/v1/openapi"]
+            ["/docs", "/assets", "/sw.js", "/healthz", "/readyz", "/v1/openapi"]
                 .iter()
                 .any(|begin| path.starts_with(begin))
         };

@@ -59,7 +59,7 @@
 //! GET  /healthz /readyz                                                      text
 //! GET  /v1/openapi.json                                                      all of this for programs, see [`crate::openapi`]
 //! GET  /docs /docs/page.js /docs/page.css                                    and for people
-//! GET  / /assets/{file}                                                      the web app
+//! GET  / /sw.js /assets/{file}                                               the web app
 //! ```
 //!
 //! On the admin listener, and there alone:
@@ -221,6 +221,7 @@ fn public_table() -> Table {
         .route("/v1/profile", patch(profile::change))
         .route("/v1/account/delete", post(profile::leave))
         .route("/", get(web::page))
+        .route("/sw.js", get(web::worker))
         .route("/assets/{file}", get(web::asset))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))

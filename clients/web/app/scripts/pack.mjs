@@ -8,7 +8,7 @@ const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const [built, web] = [at("dist"), at("../../../server/api/web")];
 
 mkdirSync(web, { recursive: true });
-const files = [["index.html", join(built, "index.html")], ...readdirSync(join(built, "assets")).map((name) => [name, join(built, "assets", name)])];
+const files = [...["index.html", "sw.js"].map((name) => [name, join(built, name)]), ...readdirSync(join(built, "assets")).map((name) => [name, join(built, "assets", name)])];
 const wanted = new Map();
 for (const [name, from] of files) {
   const bytes = readFileSync(from);

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { get } from "node:http";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { launch, Person, Server, Terminal } from "./world.mjs";
+import { act, audit, stage } from "./stage.mjs";
+import { Terminal } from "./world.mjs";
 import { crowd, fill } from "./scene.mjs";
 import { shownOr, until } from "./wait.mjs";
 
@@ -13,28 +14,11 @@ const LIMIT = { timeout: 120_000 };
 const BUNDLE_BYTES_MAX = 150 * 1024;
 const FIRST_SCREEN_BYTES_MAX = 100 * 1000;
 const web = fileURLToPath(new URL("../../../../server/api/web/", import.meta.url));
-const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  Terminal.endAll();
-  await browser?.close();
-  await server?.remove();
-});
-const person = async (name, options) => (await Person.at(browser, server, options)).signUp(name);
-
-/** What stands over a message that the pointer is on. */
-async function act(message, name) {
-  await message.hover();
-  await message.getByRole("button", { name, exact: true }).click();
-}
+const at = stage();
 
 const asked = (path, headers = {}) => new Promise((resolve, reject) => {
-  get(`${server.url}${path}`, { headers }, (response) => {
+  get(`${at.server.url}${path}`, { headers }, (response) => {
     const parts = [];
     response.on("data", (part) => parts.push(part)).on("end", () => resolve({ status: response.statusCode, headers: response.headers, bytes: Buffer.concat(parts) }));
   }).on("error", reject);
@@ -45,12 +29,12 @@ test("the binary serves what was built: compressed ahead, kept for ever, with st
   assert.equal(page.headers["content-type"], "text/html; charset=utf-8");
   assert.equal(page.headers["cache-control"], "no-cache");
   const policy = page.headers["content-security-policy"];
-  for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "require-trusted-types-for 'script'", "trusted-types 'none'", "frame-ancestors 'none'", `connect-src 'self' ws://${server.chat}/ws`]) {
+  for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "worker-src 'self'", "require-trusted-types-for 'script'", "trusted-types worker", "frame-ancestors 'none'", `connect-src 'self' ws://${at.server.chat}/ws`]) {
     assert.ok(policy.includes(rule), `${rule} in ${policy}`);
   }
   assert.ok(!/unsafe|\*/.test(policy), policy);
   assert.equal((await asked("/", { "If-None-Match": page.headers.etag })).status, 304);
-  const names = readdirSync(web).filter((name) => !/^\.|\.(br|gz)$|^index\.html$/.test(name));
+  const names = readdirSync(web).filter((name) => !/^\.|\.(br|gz)$|^(index\.html|sw\.js)$/.test(name));
   assert.ok(names.length >= 3, "npm run build comes before cargo build");
   for (const name of names) {
     const plain = await asked(`/assets/${name}`);
@@ -58,10 +42,18 @@ test("the binary serves what was built: compressed ahead, kept for ever, with st
     assert.equal(plain.headers["cache-control"], "public, max-age=31536000, immutable");
     assert.equal(plain.headers["x-content-type-options"], "nosniff");
     const packed = await asked(`/assets/${name}`, { "Accept-Encoding": "gzip, br" });
+    // What is compressed already, as a picture is, is sent as it is.
+    const isPacked = readdirSync(web).includes(`${name}.br`);
+    assert.ok(isPacked || name.endsWith(".png"), name);
+    if (!isPacked) continue;
     assert.equal(packed.headers["content-encoding"], "br");
     assert.ok(packed.bytes.length < plain.bytes.length && packed.headers.etag !== plain.headers.etag);
   }
-  for (const path of ["/assets/index.html", "/assets/none.js", "/assets/..%2f..%2fCargo.toml"]) assert.equal((await asked(path)).status, 404);
+  const worker = await asked("/sw.js");
+  assert.ok(worker.bytes.equals(readFileSync(`${web}sw.js`)));
+  assert.deepEqual([worker.headers["content-type"], worker.headers["cache-control"]], ["text/javascript; charset=utf-8", "no-cache"]);
+  assert.equal(worker.headers["content-security-policy"], "default-src 'none'; connect-src 'self'");
+  for (const path of ["/assets/index.html", "/assets/sw.js", "/assets/none.js", "/assets/..%2f..%2fCargo.toml"]) assert.equal((await asked(path)).status, 404);
 });
 
 test("the bundle has at most 150 KB gzipped", (context) => {
@@ -72,7 +64,7 @@ test("the bundle has at most 150 KB gzipped", (context) => {
 });
 
 test("what somebody writes is text, whatever it looks like", LIMIT, async () => {
-  const [hana, ian] = [await person("hana"), await Terminal.signUp(server, "ian")];
+  const [hana, ian] = [await at.person("hana"), await Terminal.signUp(at.server, "ian")];
   const evil = [
     "<img src=x onerror=\"document.title='owned'\">", "<script>document.title='owned'</script>", "javascript:document.title='owned'",
     "\"><svg/onload=document.title='owned'>", "{{constructor.constructor('document.title=1')()}}", "\u202egnp.exe", "e\u0301\u0302\u0303\u0304\u0305", "</textarea><b>x",
@@ -92,14 +84,20 @@ test("what somebody writes is text, whatever it looks like", LIMIT, async () => 
     return "nothing";
   });
   assert.equal(refused, "TypeError");
+  // The one policy that there is makes the address of the worker, once: nobody else gets one.
+  const policies = await hana.page.evaluate(() => ["worker", "other", "default"].map((name) => {
+    try { trustedTypes.createPolicy(name, { createHTML: (text) => text }); } catch (error) { return error.name; }
+    return "made";
+  }));
+  assert.deepEqual(policies, ["TypeError", "TypeError", "TypeError"]);
   assert.match(await hana.page.title(), /Maru$/);
-  hana.faults = hana.faults.filter((fault) => !/TrustedHTML/.test(fault));
+  hana.faults = hana.faults.filter((fault) => !/TrustedHTML|TrustedTypes|Trusted Types|trusted-types/i.test(fault));
   await ian.end();
   await hana.done();
 });
 
 test("a paste of 100,001 characters is refused in words and kept; 100,000 are sent and folded", LIMIT, async () => {
-  const [jin, kim] = [await person("jin"), await person("kim")];
+  const [jin, kim] = [await at.person("jin"), await at.person("kim")];
   await jin.chatWith("kim");
   const box = jin.page.locator("#composer");
   await box.fill(`${"가".repeat(100_000)}!`);
@@ -125,8 +123,8 @@ test("a paste of 100,001 characters is refused in words and kept; 100,000 are se
 });
 
 test("search, a jump, scrolling both ways, a reply, a thread, a mention", LIMIT, async () => {
-  const lee = await person("lee");
-  const { group } = await fill(server, "lee");
+  const lee = await at.person("lee");
+  const { group } = await fill(at.server, "lee");
   await lee.openRow(group);
   const { page } = lee;
   await page.getByRole("button", { name: "More" }).click();
@@ -176,7 +174,7 @@ test("search, a jump, scrolling both ways, a reply, a thread, a mention", LIMIT,
   await page.getByRole("button", { name: "Mute", exact: true }).click();
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("button", { name: "Pin", exact: true }).click();
-  const other = await Person.at(browser, server);
+  const other = await at.guest();
   await other.logIn("lee");
   await other.page.getByRole("link", { name: new RegExp(`${group}.*Muted.*Pinned`) }).waitFor();
   await other.done();
@@ -192,24 +190,22 @@ test("nothing keeps anybody out, and it looks as it should: desktop and phone, l
     { name: names[1], what: "phone", colorScheme: "dark", viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
   ];
   for (const { name, what, ...options } of views) {
-    const one = await person(name, options);
-    const { group } = await fill(server, name, 0);
-    const audit = async (place) => {
+    const one = await at.person(name, options);
+    const { group } = await fill(at.server, name, 0);
+    const look = async (place) => {
       for (const scheme of ["light", "dark"]) {
         await one.page.emulateMedia({ colorScheme: scheme });
         if (pictures) await one.page.screenshot({ path: `${pictures}/${what}-${place}-${scheme}.png` });
-        // The protocol of the browser's tools runs it, which the page's rules do not concern.
-        const { violations } = await one.page.evaluate(`(() => { ${axe}; })(), axe.run(document, { resultTypes: ["violations"] })`);
-        assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`)]), [], `${what} ${place} ${scheme}`);
+        await audit(one.page, `${what} ${place} ${scheme}`);
       }
     };
     await one.page.getByRole("link", { name: group }).waitFor();
-    await audit("list");
+    await look("list");
     await one.openRow(group);
     await one.said("완벽해요! 늦지 마세요 😄").waitFor();
     await one.write("좋아요! I'll be there at eight.");
     await one.said("좋아요! I'll be there at eight.").getByRole("img", { name: /Sent|Delivered|Read/ }).waitFor();
-    await audit("conversation");
+    await look("conversation");
     const mine = one.said("좋아요! I'll be there at eight.");
     for (const [way, other] of [["👍"], ["", "🥾"]]) {
       await act(mine, "React");
@@ -218,7 +214,11 @@ test("nothing keeps anybody out, and it looks as it should: desktop and phone, l
       else await picker.getByLabel("Another emoji").fill(other);
     }
     await mine.getByRole("button", { name: "👍, 1, you too" }).waitFor();
-    await audit("reactions");
+    await look("reactions");
+    await mine.getByRole("button", { name: "Who reacted" }).click();
+    await one.page.getByRole("region", { name: "👍, 1" }).getByText("You", { exact: true }).waitFor();
+    await look("who");
+    await one.page.getByRole("complementary").getByRole("button", { name: "Close" }).click();
     await one.page.keyboard.press("Escape");
     await one.page.locator("#composer").press("ArrowUp");
     await one.write("좋아요! I'll be there at nine.");
@@ -227,35 +227,34 @@ test("nothing keeps anybody out, and it looks as it should: desktop and phone, l
     await one.page.getByRole("complementary").getByText("Clear until the evening").waitFor();
     const { width } = await one.page.getByRole("complementary").boundingBox();
     assert.ok(what === "phone" ? width === options.viewport.width : width >= 280, `${what}: ${width} pixels wide`);
-    await audit("pins");
+    await look("pins");
     await one.page.getByRole("complementary").getByRole("button", { name: "Close" }).click();
     await one.page.getByRole("button", { name: "Members" }).click();
     await one.page.getByText("@sora_t").first().waitFor();
-    await audit("members");
+    await look("members");
     await one.page.getByRole("complementary").getByRole("button", { name: "Close" }).click();
     if (what === "phone") await one.page.getByRole("button", { name: "Back to chats" }).click();
     await one.page.getByRole("button", { name: "Settings" }).click();
     await one.page.getByRole("dialog").getByText("this device").waitFor();
     await one.page.getByLabel("Show me as").waitFor();
-    await audit("settings");
+    await look("settings");
     await one.page.getByLabel("Language").selectOption("ko");
     await one.page.getByRole("heading", { name: "설정" }).waitFor();
-    await audit("korean");
+    await look("korean");
     await one.page.keyboard.press("Escape");
     await one.done();
   }
-  const stranger = await Person.at(browser, server);
-  const { violations } = await stranger.page.evaluate(`(() => { ${axe}; })(), axe.run(document)`);
-  assert.deepEqual(violations.map(({ id }) => id), []);
+  const stranger = await at.guest();
+  await audit(stranger.page, "door");
   if (pictures) await stranger.page.screenshot({ path: `${pictures}/door.png` });
   await stranger.done();
 });
 
 test("with 1,000 channels a first screen of a new device is at most 100 KB of data, and the list is a few rows", LIMIT, async (context) => {
-  const ben = await person("ben");
+  const ben = await at.person("ben");
   await ben.context.close();
-  await crowd(server, "ben", 1000);
-  const again = await Person.at(browser, server);
+  await crowd(at.server, "ben", 1000);
+  const again = await at.guest();
   // Counted in the page: this test may hear of a row late, when the pages behind the first one are there as well.
   await again.page.addInitScript(() => {
     let bytes = 0;

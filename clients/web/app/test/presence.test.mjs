@@ -1,20 +1,11 @@
 /** People see whether the others are there, and say what is shown of themselves. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
+import { stage } from "./stage.mjs";
 import { until } from "./wait.mjs";
-import { launch, Person, Server } from "./world.mjs";
 
 const LIMIT = { timeout: 120_000 };
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.remove();
-});
-const person = async (name, options) => (await Person.at(browser, server, options)).signUp(name);
+const at = stage();
 const below = (one, words) => one.page.locator(".conversation-head .below").getByText(words);
 
 /** As if the person looked at another tab, or came back. */
@@ -24,7 +15,7 @@ const look = (page, state) => page.evaluate((to) => {
 }, state);
 
 test("a dot and words say who is there, away or busy", LIMIT, async () => {
-  const [woo, yuri] = [await person("woo"), await person("yuri")];
+  const [woo, yuri] = [await at.person("woo"), await at.person("yuri")];
   await woo.chatWith("yuri");
   await woo.write("hi");
   await yuri.openRow("woo");
@@ -51,7 +42,7 @@ test("a dot and words say who is there, away or busy", LIMIT, async () => {
   await woo.page.reload();
   await below(woo, "Do not disturb · in the mountains").waitFor();
   // Another device of the same person knows what was set.
-  const other = await Person.at(browser, server);
+  const other = await at.guest();
   await other.logIn("yuri");
   await other.page.getByRole("button", { name: "Settings" }).click();
   await until(async () => await other.page.getByLabel("Show me as").inputValue() === "2");
@@ -64,7 +55,7 @@ test("a dot and words say who is there, away or busy", LIMIT, async () => {
 });
 
 test("a second tab is shown who is there, and two tabs are one person before the browser", LIMIT, async () => {
-  const [zoe, abe] = [await person("zoe"), await person("abe")];
+  const [zoe, abe] = [await at.person("zoe"), await at.person("abe")];
   await zoe.chatWith("abe");
   await zoe.write("hi");
   await abe.openRow("zoe");

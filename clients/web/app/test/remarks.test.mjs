@@ -1,31 +1,19 @@
 /** What people say about messages: they edit, react and pin, in two browsers, on a phone, and without a network. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { Account, directChannel, Maru } from "../../sdk/dist/src/index.js";
 import { nodeSocket } from "../../sdk/dist/src/node/index.js";
+import { act as actOn, stage } from "./stage.mjs";
 import { expectCount, until } from "./wait.mjs";
-import { launch, PASSWORD, Person, Server } from "./world.mjs";
+import { PASSWORD } from "./world.mjs";
 
 const LIMIT = { timeout: 120_000 };
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.remove();
-});
-const person = async (name, options) => (await Person.at(browser, server, options)).signUp(name);
+const at = stage();
 const chip = (one, text, name) => one.said(text).getByRole("button", { name });
-/** What stands over a message that the pointer is on. */
-async function act(one, text, name) {
-  await one.said(text).hover();
-  await one.said(text).getByRole("button", { name, exact: true }).click();
-}
+const act = (one, text, name) => actOn(one.said(text), name);
 
 test("an edit stands in its place, for everybody and after a reload", LIMIT, async () => {
-  const [nari, oh] = [await person("nari"), await person("oh")];
+  const [nari, oh] = [await at.person("nari"), await at.person("oh")];
   await nari.chatWith("oh");
   await nari.write("helo");
   await nari.said("helo").getByRole("img", { name: /Sent|Delivered|Read/ }).waitFor();
@@ -65,7 +53,7 @@ test("an edit stands in its place, for everybody and after a reload", LIMIT, asy
 });
 
 test("reactions are counted, shown live, taken back, and chosen by keyboard on a phone's width", LIMIT, async () => {
-  const [par, ryu] = [await person("par"), await person("ryu", { viewport: { width: 360, height: 740 } })];
+  const [par, ryu] = [await at.person("par"), await at.person("ryu", { viewport: { width: 360, height: 740 } })];
   await par.chatWith("ryu");
   await par.write("lunch?");
   await ryu.openRow("par");
@@ -75,6 +63,11 @@ test("reactions are counted, shown live, taken back, and chosen by keyboard on a
   await chip(par, "lunch?", "👍, 1, you too").waitFor();
   await chip(ryu, "lunch?", "👍, 1").click();
   for (const one of [par, ryu]) await chip(one, "lunch?", "👍, 2, you too").waitFor();
+  // Who it was, and it changes while it is looked at.
+  await par.said("lunch?").getByRole("button", { name: "Who reacted" }).click();
+  const who = par.page.getByRole("complementary", { name: "Who reacted" });
+  await who.getByRole("region", { name: "👍, 2" }).getByText("ryu").waitFor();
+  await who.getByRole("region", { name: "👍, 2" }).getByText("You", { exact: true }).waitFor();
   // By the keyboard, and an emoji that is not among the common ones.
   await ryu.page.locator("[data-seq]").last().focus();
   await ryu.page.keyboard.press("+");
@@ -83,6 +76,8 @@ test("reactions are counted, shown live, taken back, and chosen by keyboard on a
   assert.ok(await picker.evaluate((element) => element.scrollWidth <= element.clientWidth && element.getBoundingClientRect().right <= innerWidth));
   await picker.getByLabel("Another emoji").press("Enter");
   await chip(par, "lunch?", "🍜, 1").waitFor();
+  await who.getByRole("region", { name: "🍜, 1" }).getByText("ryu").waitFor();
+  await who.getByRole("button", { name: "Close" }).click();
   assert.ok(await ryu.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   await chip(par, "lunch?", "👍, 2, you too").click();
   for (const one of [par, ryu]) await chip(one, "lunch?", /^👍, 1/).waitFor();
@@ -95,7 +90,7 @@ test("reactions are counted, shown live, taken back, and chosen by keyboard on a
 });
 
 test("what is pinned stands in the head; who may not pin is not offered it", LIMIT, async () => {
-  const [seo, tae] = [await person("seo"), await person("tae")];
+  const [seo, tae] = [await at.person("seo"), await at.person("tae")];
   await seo.page.getByRole("button", { name: "New group" }).click();
   await seo.page.getByLabel("Group name").fill("Crew");
   await seo.page.getByRole("textbox", { name: "People" }).fill("tae");
@@ -122,14 +117,14 @@ test("what is pinned stands in the head; who may not pin is not offered it", LIM
 });
 
 test("what is said without a network is shown at once and sent later", LIMIT, async () => {
-  const [una, vin] = [await person("una"), await person("vin")];
+  const [una, vin] = [await at.person("una"), await at.person("vin")];
   await una.chatWith("vin");
   await una.write("are you there");
   await una.said("are you there").getByRole("img", { name: /Sent|Delivered|Read/ }).waitFor();
   await vin.openRow("una");
   await vin.said("are you there").waitFor();
   await una.offline(true);
-  await server.kill();
+  await at.server.kill();
   await una.page.getByText(/^Offline/).waitFor();
   await una.page.locator("#composer").press("ArrowUp");
   await una.write("are you there?");
@@ -138,7 +133,7 @@ test("what is said without a network is shown at once and sent later", LIMIT, as
   await una.page.getByRole("group", { name: "React" }).getByRole("button", { name: "🙏" }).click();
   await chip(una, "are you there?", "🙏, 1, you too").waitFor();
   await una.offline(false);
-  await server.run();
+  await at.server.run();
   await vin.said("are you there?").getByText("edited", { exact: true }).waitFor();
   await chip(vin, "are you there?", "🙏, 1").waitFor();
   await una.done();
@@ -146,15 +141,15 @@ test("what is said without a network is shown at once and sent later", LIMIT, as
 });
 
 test("a reaction that is refused is taken back, and said", LIMIT, async () => {
-  const [wan, xia] = [await person("wan"), await person("xia")];
+  const [wan, xia] = [await at.person("wan"), await at.person("xia")];
   await xia.chatWith("wan");
   await xia.write("so many ways");
   await wan.openRow("xia");
   await wan.said("so many ways").waitFor();
   // One user reacts to a text in 16 ways: another device of the same one has used them.
-  const login = async (name) => new Account(server.url).login(name, PASSWORD);
+  const login = async (name) => new Account(at.server.url).login(name, PASSWORD);
   const [mine, theirs] = [await login("wan"), await login("xia")];
-  const device = await Maru.open({ server: server.url, login: mine, transport: nodeSocket });
+  const device = await Maru.open({ server: at.server.url, login: mine, transport: nodeSocket });
   const channel = directChannel(mine.user, theirs.user);
   for (let at = 0; at < 16; at++) await device.stored((await device.react(channel, 1, `w${at}`, true)).sendId);
   await device.close();

@@ -40,8 +40,9 @@ async function userOf(server, name) {
   return login.user;
 }
 
-/** A group with this person in it, `count` numbered messages, and a few lines as people write them; two direct chats beside it. */
-export async function fill(server, name, count = 420) {
+/** A group with this person in it, `count` numbered messages, and a few lines as people write them; two direct chats beside it.
+ * Who `stays` is there still, by name. */
+export async function fill(server, name, count = 420, stays = false) {
   const names = ["sora_t", "haru_t", "dahl"];
   const made = new Map(await Promise.all(names.map(async (one) => [one, await open(server, one)])));
   const sora = made.get("sora_t");
@@ -62,6 +63,7 @@ export async function fill(server, name, count = 420) {
   await made.get("haru_t").stored(hello.sendId);
   const thanks = await made.get("dahl").send(directChannel(made.get("dahl").user, user), "고마워요, 내일 봐요 🙏");
   await made.get("dahl").stored(thanks.sendId);
+  if (stays) return { group, channel, made };
   await Promise.all([...made.values()].map((one) => one.logout()));
   return { group, channel };
 }

@@ -1,25 +1,16 @@
 /** People talk: in two browsers and at a terminal, in two tabs, through losses of the network. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
+import { stage } from "./stage.mjs";
 import { expectCount, shownOr, until } from "./wait.mjs";
-import { launch, Person, Server, Terminal } from "./world.mjs";
+import { Terminal } from "./world.mjs";
 
 const LIMIT = { timeout: 120_000 };
-let server, browser;
-before(async () => {
-  server = await Server.start();
-  browser = await launch();
-});
-after(async () => {
-  Terminal.endAll();
-  await browser?.close();
-  await server?.remove();
-});
-const person = async (name, options) => (await Person.at(browser, server, options)).signUp(name);
+const at = stage();
 
 test("two browsers and a terminal talk", LIMIT, async () => {
-  const [minji, joon] = [await person("minji"), await person("joon")];
-  const sora = await Terminal.signUp(server, "sora");
+  const [minji, joon] = [await at.person("minji"), await at.person("joon")];
+  const sora = await Terminal.signUp(at.server, "sora");
   await minji.chatWith("joon");
   await minji.write("Annyeong, Joon!");
   await joon.openRow("minji");
@@ -55,19 +46,19 @@ test("two browsers and a terminal talk", LIMIT, async () => {
 });
 
 test("who was offline catches up; what was written meanwhile is sent once", LIMIT, async () => {
-  const [ara, bom] = [await person("ara"), await person("bom")];
+  const [ara, bom] = [await at.person("ara"), await at.person("bom")];
   await ara.chatWith("bom");
   await ara.write("before");
   await bom.openRow("ara");
   await bom.said("before").waitFor();
   await bom.offline(true);
-  await server.kill();
+  await at.server.kill();
   await bom.page.getByText(/^Offline/).waitFor();
   await bom.write("from the tunnel");
   await bom.said("from the tunnel").locator("[aria-label=Sending]").waitFor();
   // What is not sent survives the page: without a network it cannot be loaded, so that comes back first.
   await bom.offline(false);
-  await server.run();
+  await at.server.run();
   await ara.said("from the tunnel").waitFor();
   await ara.write("welcome back");
   await bom.said("welcome back").waitFor();
@@ -78,7 +69,7 @@ test("who was offline catches up; what was written meanwhile is sent once", LIMI
 });
 
 test("a reload keeps what was not sent, and drafts; it is sent once", LIMIT, async () => {
-  const [chae, dan] = [await person("chae"), await person("dan")];
+  const [chae, dan] = [await at.person("chae"), await at.person("dan")];
   await chae.chatWith("dan");
   await chae.write("first");
   await chae.said("first").getByRole("img", { name: /Sent|Delivered/ }).waitFor();
@@ -100,7 +91,7 @@ test("a reload keeps what was not sent, and drafts; it is sent once", LIMIT, asy
   const next = await chae.context.newPage();
   await chae.page.close();
   chae.page = next;
-  await next.goto(server.url);
+  await next.goto(at.server.url);
   await chae.openRow("dan");
   await chae.said("kept over a reload").waitFor();
   assert.equal(await next.locator("#composer").inputValue(), "a draft");
@@ -117,7 +108,7 @@ test("a reload keeps what was not sent, and drafts; it is sent once", LIMIT, asy
 });
 
 test("two tabs are one device, and the second goes on when the first is closed", LIMIT, async () => {
-  const [eun, fin] = [await person("eun"), await person("fin")];
+  const [eun, fin] = [await at.person("eun"), await at.person("fin")];
   await eun.chatWith("fin");
   await eun.write("one");
   const second = await eun.tab();
@@ -139,8 +130,8 @@ test("two tabs are one device, and the second goes on when the first is closed",
 });
 
 test("a device that is logged out elsewhere says so, and can log in again", LIMIT, async () => {
-  const gil = await person("gil");
-  const other = await Person.at(browser, server);
+  const gil = await at.person("gil");
+  const other = await at.guest();
   await other.logIn("gil");
   await other.page.getByRole("button", { name: "Settings" }).click();
   await other.page.getByRole("button", { name: /^Log out: / }).click();

@@ -39,6 +39,8 @@ export interface ChatEvents {
   presence: { items: PresenceItem[] };
   /** Another device of this user has changed what it shows. */
   ownPresence: OwnPresence;
+  /** A draft is another one: written in another tab or on another device, or sent there (`text` empty). */
+  draft: { channel: bigint; text: string };
   /** The server's memory is another one (a backup was restored). What was kept of messages and channels is forgotten: read
    * what is shown anew. */
   resync: { generation: number };
@@ -128,9 +130,13 @@ export interface Chat {
   setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending>;
   /** The user has read the channel up to and with `seq`. */
   markRead(channel: bigint, seq: number): Promise<void>;
+  /** What is typed and not sent, here or on another device: the newest writing. */
   draft(channel: bigint): Promise<string>;
-  /** Keeps what is typed and not sent; an empty text takes it away. */
-  setDraft(channel: bigint, text: string): Promise<void>;
+  /** All of them, newest first. */
+  drafts(): Promise<{ channel: bigint; text: string }[]>;
+  /** Keeps what is typed and not sent, and tells the user's other devices when the writer pauses, or goes away from it (`isLeft`); an
+   * empty text takes it away everywhere. */
+  setDraft(channel: bigint, text: string, isLeft?: boolean): Promise<void>;
 
   /** Asks the control plane (docs/http.md) as this device, with a token that is renewed when it has ended. Rejects with an `AccountError`. */
   ask(method: Asked, path: string, body?: object): Promise<Record<string, unknown>>;

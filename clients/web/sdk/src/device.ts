@@ -7,13 +7,14 @@ import { onWake } from "./dial/wake.js";
 import { webTransport } from "./dial/ways.js";
 import { Emitter } from "./emitter.js";
 import { Channels } from "./channels.js";
-import { Code, type PresenceItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
+import { Drafts } from "./drafts.js";
+import { Code, type DraftItem, type PresenceItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
 import { Sends } from "./sends.js";
 import { Refusal } from "./session/check.js";
 import type { About, ChannelInfo, ChannelPage, Event, Message } from "./session/event.js";
 import { type ListWindow, Session } from "./session/session.js";
 import { Keeper } from "./store/keeper.js";
-import type { Kept, Store } from "./store/store.js";
+import type { Kept, KeptDraft, Store } from "./store/store.js";
 
 export interface Options {
   /** Where the control plane is: `http://host:port`. */
@@ -40,6 +41,8 @@ const refusalOf = ({ code, path, text, retryAfterMs }: Reject): Refusal =>
   new Refusal((words.get(code) ?? `code_${code}`) as keyof typeof Code, path, text, retryAfterMs);
 /** The cursor of a device that wants nothing of what was before. */
 const NEWEST = { generation: 0, at: U53_MAX };
+/** What waits for room is looked at again in so long. */
+const LOOK_AGAIN_MS = 100;
 const randomU64 = (): bigint => crypto.getRandomValues(new BigUint64Array(1))[0] as bigint;
 
 export abstract class Device {
@@ -54,7 +57,10 @@ export abstract class Device {
   /** What is known of those who are watched; it outlives a connection. */
   protected readonly present = new Map<bigint, PresenceItem>();
   protected readonly list: Channels;
-  protected readonly drafts: Map<bigint, string>;
+  protected readonly drafts_: Drafts;
+  private saying: ReturnType<typeof setTimeout> | undefined;
+  /** What other devices have written is known: asked for once, and told since. */
+  private hasDrafts = false;
   private readonly endWaking: () => void;
   private keptCursor: string;
   protected ended: End | undefined;
@@ -66,7 +72,8 @@ export abstract class Device {
     this.keeper = new Keeper(store, (storage) => this.emitter.emit("storage", { storage }));
     this.keeper.add({ login });
     this.sends_ = new Sends(kept.sends);
-    this.drafts = kept.drafts;
+    this.drafts_ = new Drafts(kept.drafts);
+    this.goOnWithDrafts();
     this.list = new Channels(login.user, kept.channels);
     this.keptCursor = JSON.stringify(kept.cursor);
     const pending = kept.sends.filter(({ failed }) => !failed).map(({ frame }) => frame);
@@ -90,8 +97,12 @@ export abstract class Device {
 
   private take(event: Event): void {
     switch (event.type) {
-      case "connected": return this.emitter.emit("state", { state: "catchingUp" });
-      case "live": return this.emitter.emit("state", { state: "live" });
+      case "connected":
+        this.drafts_.serverIs(event.welcome.timeMs, Date.now());
+        return this.emitter.emit("state", { state: "catchingUp" });
+      case "live":
+        this.emitter.emit("state", { state: "live" });
+        return this.syncDrafts();
       case "disconnected": return this.emitter.emit("state", { state: "down", retryAtMs: Date.now() + this.dialler.until(event.retryAtMs) });
       case "resync": return this.forget(event.generation);
       case "message": return this.takeMessage(event.message);
@@ -124,6 +135,7 @@ export abstract class Device {
   /** What is held is in doubt. It is on the server, so it is forgotten and read anew where it is wanted. */
   private forget(generation: number): void {
     this.list.clear();
+    this.hasDrafts = false;
     this.keeper.add({ clear: true });
     this.emitter.emit("resync", { generation });
   }
@@ -131,6 +143,7 @@ export abstract class Device {
   private takeMessage(message: Message): void {
     this.keeper.add({ messages: [message] });
     this.headMoved(message);
+    if (message.content.type === "draft") this.changeDrafts([this.drafts_.take(message.content, message.timeMs)]);
     this.emitter.emit("message", message);
   }
 
@@ -172,7 +185,8 @@ export abstract class Device {
     if (!stored) return;
     this.keeper.add({ messages: [stored.message] });
     this.headMoved(stored.message);
-    this.emitter.emit("send", stored.sending);
+    if (stored.message.content.type === "draft") this.draftEnded(sendId, timeMs);
+    else this.emitter.emit("send", stored.sending);
   }
 
   private takeRejected({ type, id }: About, reject: Reject): void {
@@ -181,6 +195,7 @@ export abstract class Device {
       const failed = this.sends_.failed(id, refusal);
       if (!failed) return;
       const { sending, ...kept } = failed;
+      if (sending.content.type === "draft") return this.draftEnded(id, undefined);
       this.keeper.add({ sends: [kept] });
       this.emitter.emit("send", sending);
     } else {
@@ -196,6 +211,7 @@ export abstract class Device {
 
   private end(end: End): void {
     this.ended = end;
+    clearTimeout(this.saying);
     this.endWaking();
     const error = new Error(end.text);
     for (const { reject } of this.requests.values()) reject(error);
@@ -208,6 +224,79 @@ export abstract class Device {
   protected run<T>(command: (session: Session) => T): T {
     if (this.ended) throw new Error(`this device has stopped: ${this.ended.text}`);
     return this.dialler.run(command);
+  }
+
+  /** Drafts of an earlier run that are on their way still; one that was refused is nobody's to repeat. */
+  private goOnWithDrafts(): void {
+    for (const { sendId, content, state } of this.sends_.all()) {
+      if (content.type !== "draft") continue;
+      if (state === "sending" && content.thread === 0) this.drafts_.saying(content.about, sendId, Date.now());
+      else if (this.sends_.discard(sendId)) this.keeper.add({ settled: [sendId] });
+    }
+  }
+
+  protected writeDraft(channel: bigint, text: string, isLeft?: boolean): void {
+    const kept = this.drafts_.write(channel, text, Date.now(), isLeft);
+    if (kept) this.changeDrafts([kept]);
+    this.sayDrafts();
+  }
+
+  private changeDrafts(changed: (KeptDraft | undefined)[]): void {
+    const drafts = changed.filter((draft) => draft !== undefined);
+    if (drafts.length === 0) return;
+    this.keeper.add({ drafts });
+    for (const { channel, text } of drafts) this.emitter.emit("draft", { channel, text });
+  }
+
+  private draftEnded(sendId: bigint, timeMs: number | undefined): void {
+    const kept = this.drafts_.ended(sendId, timeMs);
+    if (kept) this.keeper.add({ drafts: [kept] });
+    // Who was refused is not asked to try it once more: the next writing does.
+    if (timeMs === undefined && this.sends_.discard(sendId)) this.keeper.add({ settled: [sendId] });
+    this.sayDrafts();
+  }
+
+  /** Says what is due, and looks again when something else will be. */
+  private sayDrafts(): void {
+    clearTimeout(this.saying);
+    if (this.ended) return;
+    const isLive = this.session.state === "live";
+    try {
+      for (let next = this.drafts_.next(Date.now(), isLive); next; next = this.drafts_.next(Date.now(), isLive)) this.sayDraft(next);
+    } catch (error) {
+      // Too many sends wait: it is said behind them.
+      if (!(error instanceof Refusal)) throw error;
+    }
+    const due = isLive ? this.drafts_.dueAt() : undefined;
+    if (due !== undefined) this.saying = setTimeout(() => this.sayDrafts(), Math.max(due - Date.now(), LOOK_AGAIN_MS));
+  }
+
+  private sayDraft({ channel, text }: { channel: bigint; text: string }): void {
+    this.run((session) => {
+      const sendId = session.setDraft(channel, text);
+      const frame = session.pendingFrame(sendId) as Uint8Array;
+      this.sends_.remember({ frame });
+      this.keeper.add({ sends: [{ sendId, frame }], drafts: [this.drafts_.saying(channel, sendId, Date.now())] });
+    });
+  }
+
+  private syncDrafts(): void {
+    this.sayDrafts();
+    if (this.hasDrafts) return;
+    this.hasDrafts = true;
+    this.readDrafts().catch(() => { this.hasDrafts = false; });
+  }
+
+  private async readDrafts(): Promise<void> {
+    const askedMs = this.drafts_.time(Date.now());
+    const all: DraftItem[] = [];
+    for (let more = true; more;) {
+      const page = await this.asking<{ drafts: DraftItem[]; more: boolean }>((session) => session.notedDrafts(all.at(-1)));
+      all.push(...page.drafts);
+      more = page.more && page.drafts.length > 0;
+    }
+    this.changeDrafts(this.drafts_.takeAll(all, askedMs));
+    await this.keeper.flush();
   }
 
   /** Async, so that what is refused rejects. */

@@ -102,7 +102,7 @@ export class Maru extends Device implements Chat {
     await this.keeper.flush();
   }
 
-  async sends(): Promise<Sending[]> { return this.sends_.all(); }
+  async sends(): Promise<Sending[]> { return this.sends_.all().filter(({ content }) => content.type !== "draft"); }
 
   history(channel: bigint, window?: Window): Promise<History> {
     return this.asking((session) => session.history(channel, window));
@@ -206,13 +206,13 @@ export class Maru extends Device implements Chat {
   }
 
   async draft(channel: bigint): Promise<string> {
-    return this.drafts.get(channel) ?? "";
+    return this.drafts_.text(channel);
   }
 
-  async setDraft(channel: bigint, text: string): Promise<void> {
-    if (text) this.drafts.set(channel, text);
-    else this.drafts.delete(channel);
-    this.keeper.add({ draft: { channel, text } });
+  async drafts(): Promise<{ channel: bigint; text: string }[]> { return this.drafts_.texts(); }
+
+  async setDraft(channel: bigint, text: string, isLeft?: boolean): Promise<void> {
+    this.writeDraft(channel, text, isLeft);
     await this.keeper.flush();
   }
 

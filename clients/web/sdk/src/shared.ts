@@ -39,10 +39,10 @@ const COMMANDS: Record<Exclude<Command, "close">, number | undefined> = {
   watch: undefined, unwatch: undefined, presence: undefined, setPresence: undefined, ownPresence: undefined, idle: undefined,
   stored: undefined, retry: undefined, discard: undefined, sends: undefined, history: undefined, around: undefined, thread: undefined, mentions: undefined,
   kept: undefined, recent: undefined, receipts: undefined, typing: undefined, ask: undefined,
-  channels: undefined, keptChannels: undefined, members: undefined, markRead: undefined, draft: undefined,
+  channels: undefined, keptChannels: undefined, members: undefined, markRead: undefined, draft: undefined, drafts: undefined,
   setDraft: undefined, status: undefined, logout: undefined,
 };
-const EVENTS: (keyof ChatEvents)[] = ["state", "message", "send", "channel", "receipts", "typing", "presence", "ownPresence", "resync", "storage", "end"];
+const EVENTS: (keyof ChatEvents)[] = ["state", "message", "send", "channel", "receipts", "typing", "presence", "ownPresence", "draft", "resync", "storage", "end"];
 
 /** Calls of a tab that wait; one above is refused at once. */
 const CALLS_MAX = 1024;

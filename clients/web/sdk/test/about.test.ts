@@ -1,51 +1,16 @@
 /** What is said about messages: edits, reactions, pins. First the session, then devices against a real server. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { ChatEvents } from "../src/chat.js";
-import { encodeBody, type Root } from "../src/codec.js";
 import { Frame, read } from "../src/frame.js";
-import { About, EditText, GetAbout, Pin, React, U53_MAX, WelcomeV2 } from "../src/generated.js";
-import { Account, type Content, directChannel, isShown, Maru, type Message, Refusal } from "../src/index.js";
-import { nodeSocket } from "../src/node/index.js";
-import type { Event } from "../src/session/event.js";
-import { Session } from "../src/session/session.js";
-import { next, Server } from "./server.js";
+import { About, EditText, GetAbout, Pin, React, U53_MAX } from "../src/generated.js";
+import { type Content, directChannel, isShown, type Maru, type Message, Refusal } from "../src/index.js";
+import { people } from "./people.js";
+import { next } from "./server.js";
+import { drain, live, ME, message } from "./sessions.js";
 
-const [ME, YOU] = [7n, 9n];
+const YOU = 9n;
 const channel = directChannel(ME, YOU);
-
-function live(): Session {
-  const session = new Session({ user: ME, seed: 1n });
-  session.connected(0, "token");
-  const welcome = {
-    tokensPerS: 200, tokensBurst: 1000, tokenBytes: 4096, user: ME, device: 1n, generation: 5, start: 0, head: 0, timeMs: 0, expiresMs: 3_600_000,
-    heartbeatMs: 30_000, groupMembersMax: 100, kinds: [],
-  };
-  session.receive(0, Frame.of(WelcomeV2, 0n, welcome));
-  drain(session);
-  return session;
-}
-function drain(session: Session): { events: Event[]; frames: Frame[] } {
-  const [events, frames]: [Event[], Frame[]] = [[], []];
-  for (let event = session.pollEvent(); event; event = session.pollEvent()) events.push(event);
-  for (let frame = session.pollTransmit(); frame; frame = session.pollTransmit()) frames.push(frame);
-  return { events, frames };
-}
-/** As the server sends it: stamped. */
-function stamped<T>(type: Root<T>, seq: number, said: T): Frame {
-  const body = encodeBody(type, said);
-  const bytes = new Uint8Array(16 + 24 + body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, 24 + body.length, true);
-  view.setUint16(4, type.kind, true);
-  view.setUint8(6, 1);
-  view.setUint8(7, 1);
-  view.setBigUint64(8, 77n + BigInt(seq), true);
-  view.setBigUint64(16, BigInt(seq), true);
-  view.setBigUint64(32, YOU, true);
-  bytes.set(body, 40);
-  return Frame.first(bytes) as Frame;
-}
 const refused = (path: string) => (error: unknown) => error instanceof Refusal && error.code === "limit" && error.path === path;
 
 test("what is said is sent and told", () => {
@@ -57,9 +22,9 @@ test("what is said is sent and told", () => {
   assert.deepEqual(read(EditText, frames[0] as Frame), { channel, target: 3, text: "five" });
   assert.deepEqual(read(React, frames[1] as Frame), { channel, target: 3, emoji: "👍", on: true });
   assert.deepEqual(read(Pin, frames[2] as Frame), { channel, target: 3, on: false });
-  session.receive(0, stamped(EditText, 9, { channel, target: 3, text: "six" }));
-  session.receive(0, stamped(React, 10, { channel, target: 3, emoji: "👍", on: false }));
-  session.receive(0, stamped(Pin, 11, { channel, target: 3, on: true }));
+  session.receive(0, message(EditText, { channel, target: 3, text: "six" }, 9, YOU));
+  session.receive(0, message(React, { channel, target: 3, emoji: "👍", on: false }, 10, YOU));
+  session.receive(0, message(Pin, { channel, target: 3, on: true }, 11, YOU));
   const told = drain(session).events.flatMap((event) => (event.type === "message" ? [event.message.content] : []));
   const expected: Content[] = [
     { type: "edited", target: 3, text: "six" }, { type: "reacted", target: 3, emoji: "👍", on: false }, { type: "pinned", target: 3, on: true },
@@ -99,20 +64,7 @@ test("what now holds is asked for and told", () => {
 });
 
 const WAIT = { timeout: 120_000 };
-let server: Server;
-const opened: Maru[] = [];
-before(async () => { server = await Server.start(); });
-after(async () => {
-  await Promise.all(opened.map((maru) => maru.close()));
-  await server.remove();
-});
-async function open(name: string): Promise<Maru> {
-  const account = new Account(server.url);
-  await account.signup(name, "a long password");
-  const maru = await Maru.open({ server: server.url, login: await account.login(name, "a long password"), transport: nodeSocket });
-  opened.push(maru);
-  return maru;
-}
+const open = people();
 const heard = (maru: Maru, is: (content: Content) => boolean): Promise<Message> =>
   next<ChatEvents, "message">(maru, "message", ({ content }) => is(content));
 

@@ -175,13 +175,13 @@ test("an inbox with a new life: what is held is forgotten, what is nowhere else 
   assert.deepEqual(await told, { generation: 6 });
   assert.deepEqual(await maru.kept(channel), []);
   const { cursor, sends, drafts, channels } = await store.load();
-  assert.deepEqual([cursor, sends.map((send) => send.sendId), drafts.get(channel), channels], [{ generation: 6, at: 2 }, [sendId], "typed", []]);
+  assert.deepEqual([cursor, sends.map((send) => send.sendId), drafts.map(({ text }) => text), channels], [{ generation: 6, at: 2 }, [sendId], ["typed"], []]);
   await maru.close();
 });
 
 test("another device's store is erased, not shown", async () => {
   const store = new MemoryStore();
-  await store.keep({ login: { ...LOGIN, user: 99n, device: 55n }, draft: { channel: 7n, text: "not yours" }, cursor: { generation: 1, at: 3 } });
+  await store.keep({ login: { ...LOGIN, user: 99n, device: 55n }, drafts: [{ channel: 7n, text: "not yours" }], cursor: { generation: 1, at: 3 } });
   const maru = await new World().open(store);
   assert.equal(await maru.draft(7n), "");
   assert.equal((await store.load()).login?.device, 1n);

@@ -1,14 +1,14 @@
 /** Who is there: first the session, then devices against a real server. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { ChatEvents } from "../src/chat.js";
 import { Frame, read } from "../src/frame.js";
-import { GetPresence, Idle, Kind, OwnPresence, Presence, type PresenceItem, Unwatch, Watch, WelcomeV2 } from "../src/generated.js";
-import { Account, Maru, Refusal } from "../src/index.js";
-import { nodeSocket } from "../src/node/index.js";
-import type { Event } from "../src/session/event.js";
+import { GetPresence, Idle, Kind, OwnPresence, Presence, type PresenceItem, Unwatch, Watch } from "../src/generated.js";
+import { type Maru, Refusal } from "../src/index.js";
 import { Session } from "../src/session/session.js";
-import { next, Server } from "./server.js";
+import { people } from "./people.js";
+import { next } from "./server.js";
+import { drain, ME, welcome } from "./sessions.js";
 
 const item = (user: bigint, state: number): PresenceItem => ({ user, state, lastActiveMs: 0, statusUntilMs: 0, status: "" });
 
@@ -16,24 +16,14 @@ const item = (user: bigint, state: number): PresenceItem => ({ user, state, last
 function again(session: Session, kinds = [{ kind: Kind.WATCH, version: 1 }]): void {
   session.disconnected(0);
   session.connected(0, "token");
-  const welcome = {
-    tokensPerS: 200, tokensBurst: 1000, tokenBytes: 4096, user: 7n, device: 1n, generation: 5, start: 0, head: 0, timeMs: 0, expiresMs: 3_600_000,
-    heartbeatMs: 30_000, groupMembersMax: 100, kinds,
-  };
   assert.equal(drain(session).frames.length, 1);
-  session.receive(0, Frame.of(WelcomeV2, 0n, welcome));
+  welcome(session, kinds);
 }
 function present(): Session {
-  const session = new Session({ user: 7n, seed: 1n });
+  const session = new Session({ user: ME, seed: 1n });
   again(session);
   drain(session);
   return session;
-}
-function drain(session: Session): { events: Event[]; frames: Frame[] } {
-  const [events, frames]: [Event[], Frame[]] = [[], []];
-  for (let event = session.pollEvent(); event; event = session.pollEvent()) events.push(event);
-  for (let frame = session.pollTransmit(); frame; frame = session.pollTransmit()) frames.push(frame);
-  return { events, frames };
 }
 const watched = (frames: Frame[]) => frames.flatMap((frame) => (frame.kind === Kind.WATCH ? [read(Watch, frame)?.users] : []));
 
@@ -99,20 +89,7 @@ test("what the server would refuse is not sent", () => {
 });
 
 const WAIT = { timeout: 120_000 };
-let server: Server;
-const opened: Maru[] = [];
-before(async () => { server = await Server.start(); });
-after(async () => {
-  await Promise.all(opened.map((maru) => maru.close()));
-  await server.remove();
-});
-async function open(name: string): Promise<Maru> {
-  const account = new Account(server.url);
-  await account.signup(name, "a long password").catch(() => {});
-  const maru = await Maru.open({ server: server.url, login: await account.login(name, "a long password"), transport: nodeSocket });
-  opened.push(maru);
-  return maru;
-}
+const open = people();
 /** The user is shown like this, now or later. */
 function shown(maru: Maru, user: bigint, state: number): Promise<PresenceItem | undefined> {
   return next<ChatEvents, "presence">(maru, "presence", ({ items }) => items.some((one) => one.user === user && one.state === state))

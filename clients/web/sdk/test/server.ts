@@ -13,14 +13,17 @@ const built = process.env["MARU"] ?? fileURLToPath(new URL("../../../../../targe
 export class Server {
   http = "127.0.0.1:0";
   chat = "127.0.0.1:0";
+  /** Where operators ask. */
+  admin = "127.0.0.1:0";
   private child: ChildProcess | undefined;
   private log = "";
 
-  private constructor(private readonly data: string) {}
+  private constructor(readonly data: string, private readonly settings: string[]) {}
 
-  static async start(): Promise<Server> {
+  /** With what `maru serve` takes besides, as `--token-s 10`. */
+  static async start(...settings: string[]): Promise<Server> {
     assert.ok(existsSync(built), `${built} is not there: cargo build -p server --bin maru, or set MARU to where it is`);
-    const server = new Server(await mkdtemp(join(tmpdir(), "maru-sdk-")));
+    const server = new Server(await mkdtemp(join(tmpdir(), "maru-sdk-")), settings);
     await server.run();
     return server;
   }
@@ -31,8 +34,8 @@ export class Server {
 
   /** Starts the process; a second time where it was. */
   async run(): Promise<void> {
-    const ports = ["--http", this.http, "--listen", this.chat, "--admin-listen", "127.0.0.1:0"];
-    const child = spawn(built, ["serve", "--data", this.data, "--shards", "2", ...ports], { stdio: ["ignore", "pipe", "pipe"] });
+    const ports = ["--http", this.http, "--listen", this.chat, "--admin-listen", this.admin];
+    const child = spawn(built, ["serve", "--data", this.data, "--shards", "2", ...ports, ...this.settings], { stdio: ["ignore", "pipe", "pipe"] });
     this.child = child;
     child.stderr?.on("data", (bytes: Buffer) => { this.log += bytes.toString(); });
     const ready = await new Promise<string>((resolve, reject) => {
@@ -43,6 +46,7 @@ export class Server {
     const word = (name: string): string => new RegExp(` ${name}=(\\S+)`).exec(ready)?.[1] ?? assert.fail(ready);
     this.http = new URL(word("http")).host;
     this.chat = new URL(word("ws")).host;
+    this.admin = new URL(word("admin")).host;
   }
 
   private async end(signal: NodeJS.Signals): Promise<number | null> {

@@ -14,6 +14,7 @@ const message = (seq: number, channel = CHAT, text = `text ${seq}`): Message => 
 const send = (id: bigint): KeptSend => ({ sendId: id, frame: Uint8Array.of(Number(id), 2, 3) });
 const login = { user: USER, device: 9n, token: "t", expiresMs: 5, refresh: "r", chat: "ws://x/ws" };
 const channel = { channel: CHAT, head: 4, read: 2, unread: 1, member: true, name: "마루" };
+const draft = { channel: CHAT, text: "half a", timeMs: 77, isSaid: true, isThere: true };
 const seqs = async (store: Store, span: object = {}, of = CHAT) =>
   (await store.messages(of, { limit: 1000, newest: true, ...span })).map(({ seq }) => seq);
 
@@ -26,15 +27,15 @@ const kinds: [string, (bounds?: Bounds) => Promise<Store>][] = [
 for (const [name, open] of kinds) {
   test(`${name}: what is kept is there`, async () => {
     const store = await open();
-    assert.deepEqual(await store.load(), { login: undefined, cursor: { generation: 0, at: 0 }, sends: [], channels: [], drafts: new Map() });
-    await store.keep({ login, cursor: { generation: 3, at: 7 }, sends: [send(5n), send(4n)], channels: [channel], draft: { channel: CHAT, text: "half a" } });
+    assert.deepEqual(await store.load(), { login: undefined, cursor: { generation: 0, at: 0 }, sends: [], channels: [], drafts: [] });
+    await store.keep({ login, cursor: { generation: 3, at: 7 }, sends: [send(5n), send(4n)], channels: [channel], drafts: [draft] });
     await store.keep({ sends: [send(1n), { ...send(4n), failed: { code: "forbidden", text: "no" } }], settled: [5n, 77n] });
     const kept = await store.load();
-    assert.deepEqual([kept.login, kept.cursor, kept.channels, [...kept.drafts]], [login, { generation: 3, at: 7 }, [channel], [[CHAT, "half a"]]]);
+    assert.deepEqual([kept.login, kept.cursor, kept.channels, kept.drafts], [login, { generation: 3, at: 7 }, [channel], [draft]]);
     // In the order in which they were made, whatever their ids.
     assert.deepEqual(kept.sends.map(({ sendId, failed }) => [sendId, failed?.code]), [[4n, "forbidden"], [1n, undefined]]);
-    await store.keep({ draft: { channel: CHAT, text: "" } });
-    assert.equal((await store.load()).drafts.size, 0);
+    await store.keep({ drafts: [{ channel: 3n, text: "b" }, { ...draft, text: "" }] });
+    assert.deepEqual((await store.load()).drafts, [{ channel: 3n, text: "b" }]);
     store.close();
   });
 
@@ -58,10 +59,10 @@ for (const [name, open] of kinds) {
 
   test(`${name}: a new life forgets messages and channels, and nothing that is nowhere else`, async () => {
     const store = await open();
-    await store.keep({ login, cursor: { generation: 1, at: 5 }, messages: [message(1)], channels: [channel], sends: [send(1n)], draft: { channel: CHAT, text: "d" } });
+    await store.keep({ login, cursor: { generation: 1, at: 5 }, messages: [message(1)], channels: [channel], sends: [send(1n)], drafts: [draft] });
     await store.keep({ clear: true, cursor: { generation: 2, at: 1 }, messages: [message(8)] });
     const kept = await store.load();
-    assert.deepEqual([kept.cursor, kept.channels, kept.sends.length, kept.drafts.size, kept.login?.device], [{ generation: 2, at: 1 }, [], 1, 1, 9n]);
+    assert.deepEqual([kept.cursor, kept.channels, kept.sends.length, kept.drafts.length, kept.login?.device], [{ generation: 2, at: 1 }, [], 1, 1, 9n]);
     assert.deepEqual(await seqs(store), [8]);
     await store.erase();
     assert.deepEqual(await store.load(), await (await open()).load());
@@ -136,12 +137,12 @@ test("without room messages and the cursor are kept no more; sends and drafts st
     keeper.add({ cursor: { generation: 1, at: 2 }, messages: [message(1)], sends: [send(3n)] });
     await keeper.flush();
     keeper.add({ cursor: { generation: 1, at: 3 } });
-    keeper.add({ draft: { channel: CHAT, text: "typed" } });
+    keeper.add({ drafts: [{ channel: CHAT, text: "typed" }] });
     await keeper.flush();
   });
   assert.deepEqual([told, keeper.state], [["full"], "full"]);
   const kept = await store.load();
-  assert.deepEqual([kept.cursor.at, kept.sends.length, kept.drafts.get(CHAT)], [0, 1, "typed"]);
+  assert.deepEqual([kept.cursor.at, kept.sends.length, kept.drafts.map(({ text }) => text)], [0, 1, ["typed"]]);
   store.close();
 });
 

@@ -22,6 +22,7 @@ pub(super) fn section() -> Section {
             script(),
             style(),
             app(),
+            app_worker(),
             app_file(),
         ],
         schemas: Vec::new(),
@@ -93,6 +94,13 @@ fn app() -> Operation {
     Operation::new("GET", "/", "webApp", "The web app")
         .about("Or, in a binary that was built without it, a page that says how to have it.")
         .gives_text(200, "The page.", HTML)
+        .kept(KEPT_PAGE)
+}
+
+fn app_worker() -> Operation {
+    Operation::new("GET", "/sw.js", "webAppWorker", "The service worker of the web app")
+        .about("In a binary that was built without the app, one that takes itself out of the browser.")
+        .gives_text(200, "The script.", SCRIPT_MEDIA)
         .kept(KEPT_PAGE)
 }
 

@@ -1,5 +1,6 @@
 //! The web app (clients/web/app), as build.rs found it when the binary was built. Its one page is at `/`; what the page loads
-//! is at `/assets/NAME`, where a name has a hash of what it names in it, so that a browser asks for it once.
+//! is at `/assets/NAME`, where a name has a hash of what it names in it, so that a browser asks for it once. Its service worker is at
+//! `/sw.js`: a worker serves the pages below its own path, so that this one serves all.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -30,7 +31,14 @@ const PAGE: &str = "index.html";
 const UNBUILT: Asset =
     Asset { name: "unbuilt.html", plain: include_bytes!("../docs/unbuilt.html"), brotli: None, gzip: None };
 
-/// Of the page: it is asked for anew each time, and mostly has not changed.
+const WORKER: &str = "sw.js";
+/// What `/sw.js` is where no app was built in: a worker that takes away the one which an earlier server left in a browser.
+const NO_WORKER: Asset =
+    Asset { name: "unbuilt.js", plain: include_bytes!("../docs/unbuilt.js"), brotli: None, gzip: None };
+/// What the worker may do: ask this server. It loads nothing else, and is no page.
+const WORKER_POLICY: &str = "default-src 'none'; connect-src 'self'";
+
+/// Of the page and the worker: they are asked for anew each time, and mostly have not changed.
 pub(crate) const KEPT_PAGE: &str = "no-cache";
 /// Of everything else: another content has another name.
 pub(crate) const KEPT_FILE: &str = "public, max-age=31536000, immutable";
@@ -38,7 +46,7 @@ pub(crate) const KEPT_FILE: &str = "public, max-age=31536000, immutable";
 /// Hashes of the files, made when the first one is asked for.
 static TAGS: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
     let tag = |asset: &Asset| HEXLOWER.encode(Sha256::digest(asset.plain).get(..16).unwrap_or_default());
-    ASSETS.iter().chain([&UNBUILT]).map(|asset| (asset.name, tag(asset))).collect()
+    ASSETS.iter().chain([&UNBUILT, &NO_WORKER]).map(|asset| (asset.name, tag(asset))).collect()
 });
 
 pub(super) async fn page(State(api): State<Shared>, headers: HeaderMap) -> Response {
@@ -58,12 +66,18 @@ pub(super) async fn page(State(api): State<Shared>, headers: HeaderMap) -> Respo
     answer
 }
 
+pub(super) async fn worker(headers: HeaderMap) -> Response {
+    let mut answer = give(find(WORKER).unwrap_or(&NO_WORKER), &headers, KEPT_PAGE);
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(WORKER_POLICY));
+    answer
+}
+
 pub(super) async fn asset(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let Path(name) = path.map_err(|error| ApiError::field("file", error.body_text()))?;
-    let asset = find(&name).filter(|asset| asset.name != PAGE);
+    let asset = find(&name).filter(|asset| asset.name != PAGE && asset.name != WORKER);
     let asset =
         asset.ok_or_else(|| ApiError::not_found("the web app has no such file; load the page anew"))?;
     Ok(give(asset, &headers, KEPT_FILE))
@@ -74,13 +88,14 @@ fn find(name: &str) -> Option<&'static Asset> {
 }
 
 /// The page may load what is of this server, speak with it and with its chat port, and is in no frame of anybody's. No text
-/// becomes HTML or a script in it: Trusted Types refuse it, and there is no policy that makes any.
+/// becomes HTML or a script in it: Trusted Types refuse it, and the one policy that there is makes the address of the service worker
+/// and nothing else (clients/web/app/src/state/worker.ts).
 fn policy(chat: &str) -> HeaderValue {
     let policy = |chat: &str| {
         HeaderValue::try_from(format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; manifest-src 'self'; \
-             connect-src 'self'{chat}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-             require-trusted-types-for 'script'; trusted-types 'none'"
+             worker-src 'self'; connect-src 'self'{chat}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types worker"
         ))
     };
     // An address that would end the directive is none that a browser could open.
@@ -204,6 +219,6 @@ mod tests {
         assert!(ASSETS.iter().all(|asset| find(asset.name).is_some_and(|found| found.name == asset.name)));
         assert!(find("../Cargo.toml").is_none() && find("").is_none());
         // An app without its page is none.
-        assert!(ASSETS.is_empty() || find(PAGE).is_some());
+        assert!(ASSETS.is_empty() || (find(PAGE).is_some() && find(WORKER).is_some()));
     }
 }

@@ -45,6 +45,7 @@ pub const STEPS: &[Step] = &[
     step("pageScript", 200, &[], &[]),
     step("pageStyle", 200, &[], &[]),
     step("webApp", 200, &[], &[]),
+    step("webAppWorker", 200, &[], &[]),
     // Which files there are depends on whether an app was built in.
     step("webAppFile", 404, &[], &[]),
     // Sign-up is by invitation.

@@ -1,6 +1,6 @@
-/** What is typed and not sent, by channel. The device keeps it, so that it survives a reload. */
-import { signal } from "@preact/signals";
-import { chat } from "./chat.js";
+/** What is typed and not sent, by channel. The device keeps it, so that it survives a reload, and tells the user's other devices. */
+import { effect, signal } from "@preact/signals";
+import { chat, phase } from "./chat.js";
 
 export const drafts = signal<ReadonlyMap<bigint, string>>(new Map());
 
@@ -30,3 +30,24 @@ export function writeDraft(channel: bigint, text: string): void {
     chat().setDraft(channel, text).catch(() => {});
   }, text ? KEEP_AFTER_MS : 0));
 }
+
+/** The writer goes away from it: it is said to other devices without a pause. */
+export function leaveDraft(channel: bigint): void {
+  const text = drafts.peek().get(channel) ?? "";
+  if (phase.peek() !== "in" || (text === "" && !keeping.has(channel))) return;
+  clearTimeout(keeping.get(channel));
+  keeping.delete(channel);
+  chat().setDraft(channel, text, true).catch(() => {});
+}
+
+// Another tab or another device has written, or sent what was written. What is being typed here is newer.
+effect(() => {
+  if (phase.value !== "in") return;
+  const here = chat();
+  const end = here.on("draft", ({ channel, text }) => { if (!keeping.has(channel)) show(channel, text); });
+  here.drafts().then((all) => { for (const { channel, text } of all) if (!drafts.peek().has(channel)) show(channel, text); }, () => {});
+  return () => {
+    end();
+    drafts.value = new Map();
+  };
+});

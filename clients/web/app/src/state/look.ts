@@ -15,7 +15,7 @@ export function dress(next: Theme): void {
 /** The open channel. */
 export const open = signal<bigint | undefined>(undefined);
 /** What stands beside the conversation. */
-export type Panel = { what: "members" } | { what: "search" } | { what: "pins" } | { what: "thread"; root: number };
+export type Panel = { what: "members" } | { what: "search" } | { what: "pins" } | { what: "thread"; root: number } | { what: "reactions"; seq: number };
 export const panel = signal<Panel | undefined>(undefined);
 export type Dialog = "chat" | "group" | "settings";
 export const dialog = signal<Dialog | undefined>(undefined);
@@ -40,6 +40,9 @@ export function watchPlace(): void {
   addEventListener("hashchange", readPlace);
   readPlace();
 }
+
+/** The server has a newer app than this page is. */
+export const offerReload = signal(false);
 
 /** What happened, said for a moment; `isError` until it is closed. */
 export const notice = signal<{ text: string; isError: boolean } | undefined>(undefined);

@@ -15,6 +15,7 @@ export interface Person {
 
 const PEOPLE_MAX = 2000;
 const ASKED_AT_ONCE = 4;
+const KEPT_EVERY_MS = 500;
 const people = new Map<bigint, Signal<Person>>();
 const waiting: bigint[] = [];
 let asking = 0;
@@ -65,13 +66,20 @@ export function learn(said: Record<string, unknown>): Person {
   return next;
 }
 
+/** The first name that is learned is kept at once, for the page may be closed; those behind it together. */
 let keeping: ReturnType<typeof setTimeout> | undefined;
+let isChanged = false;
 function keepSoon(): void {
-  clearTimeout(keeping);
-  keeping = setTimeout(() => {
-    const rows = [...people.values()].map(({ value }) => value).filter(({ name }) => name !== "").slice(-PEOPLE_MAX);
-    keep("people", JSON.stringify(rows.map(({ user, name, display }) => [user.toString(), name, display])));
-  }, 500);
+  isChanged = true;
+  if (keeping === undefined) keepPeople();
+}
+function keepPeople(): void {
+  keeping = undefined;
+  if (!isChanged) return;
+  isChanged = false;
+  const rows = [...people.values()].map(({ value }) => value).filter(({ name }) => name !== "").slice(-PEOPLE_MAX);
+  keep("people", JSON.stringify(rows.map(({ user, name, display }) => [user.toString(), name, display])));
+  keeping = setTimeout(keepPeople, KEPT_EVERY_MS);
 }
 
 /** A user by its name; says so when there is none. */

@@ -1,6 +1,6 @@
 /** The open conversation: a window of its history that moves both ways, and how far others have come in it. */
 import { batch, computed, signal } from "@preact/signals";
-import { type Around, type History, isShown, type Message, type ReceiptItem, usersOf } from "@maru/sdk";
+import { type Around, type History, isShown, type Message, type Prefs, type ReceiptItem, usersOf } from "@maru/sdk";
 import { channels, chat, connection, me, sends } from "./chat.js";
 import { Remarks } from "./remarks.js";
 
@@ -248,7 +248,7 @@ export class Room {
 }
 
 /** Changes how a channel is shown and told of. */
-export function setPrefs(channel: bigint, change: Partial<{ mutedUntilMs: number; pinned: number; markedUnread: boolean }>): void {
+export function setPrefs(channel: bigint, change: Partial<Prefs>): void {
   const item = channels.peek().get(channel);
   if (!item) return;
   const { mutedUntilMs, pinned, markedUnread, notify, archived } = item;

@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { effect, untracked, useSignal } from "@preact/signals";
 import { usersOf } from "@maru/sdk";
 import { channels, chat, connection, ended, me, phase, storage } from "../state/chat.js";
-import { dialog, notice, open, panel, target } from "../state/look.js";
+import { dialog, notice, offerReload, open, panel, target } from "../state/look.js";
 import { nameOf } from "../state/people.js";
 import { enterRoom, room } from "../state/room.js";
 import { language, t } from "../words/words.js";
@@ -14,6 +14,7 @@ import { List, step, unreadAll } from "./list.js";
 import { IconButton } from "./parts.js";
 import { Settings } from "./settings.js";
 import { Pins } from "./pins.js";
+import { Reactors } from "./reactors.js";
 import { Members, Search, Thread } from "./side.js";
 
 effect(() => {
@@ -56,6 +57,7 @@ function Inside() {
       {side?.what === "search" && <Search key={String(here?.channel)} channel={here?.channel} />}
       {here && side?.what === "members" && usersOf(here.channel) === undefined && <Members channel={here.channel} />}
       {here && side?.what === "pins" && <Pins room={here} />}
+      {here && side?.what === "reactions" && <Reactors key={side.seq} room={here} seq={side.seq} />}
       {here && side?.what === "thread" && <Thread room={here} root={side.root} />}
       {dialog.value === "chat" && <NewChat />}
       {dialog.value === "group" && <NewGroup />}
@@ -82,6 +84,7 @@ function Connection() {
     return <Bar text={left > 1 ? t("downRetry", left) : t("down")} action={[t("tryNow"), () => dispatchEvent(new Event("online"))]} />;
   }
   if (state !== "live") return <Bar text={t("catchingUp")} />;
+  if (offerReload.value) return <Bar text={t("newerApp")} action={[t("loadNewer"), () => location.reload()]} />;
   if (storage.value === "full") return <Bar text={t("storageFull")} />;
   return storage.value === "none" ? <Bar text={t("storageNone")} /> : null;
 }

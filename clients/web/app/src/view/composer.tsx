@@ -1,10 +1,10 @@
 /** Where one writes. What is typed is a draft until it is sent, and is never cut off. */
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 import { type MemberItem, type Talk, TEXT_CHARS_MAX, usersOf } from "@maru/sdk";
 import { attempt, chat, me } from "../state/chat.js";
 import { answering, edit, editing } from "../state/composing.js";
-import { readDraft, writeDraft } from "../state/drafts.js";
+import { drafts, leaveDraft, readDraft, writeDraft } from "../state/drafts.js";
 import { nameOf, nameOrYou, person } from "../state/people.js";
 import { room } from "../state/room.js";
 import { count, t } from "../words/words.js";
@@ -30,6 +30,7 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
   const box = useRef<HTMLTextAreaElement>(null);
   const [text, members, word, chosen] = [useSignal(""), useSignal<MemberItem[]>([]), useSignal<string | undefined>(undefined), useSignal(0)];
   const mentioned = useRef(new Map<string, bigint>()).current;
+  const isEditing = useRef(false);
   const isMain = thread === undefined;
   const isGroup = usersOf(channel) === undefined;
 
@@ -39,17 +40,32 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
     let isOver = false;
     if (isMain) void readDraft(channel).then((kept) => { if (!isOver && !text.value) text.value = kept; }, () => {});
     if (matchMedia("(pointer: fine)").matches) box.current?.focus();
-    return () => { isOver = true; };
+    const hidden = () => { if (document.visibilityState === "hidden") leaveDraft(channel); };
+    if (isMain) document.addEventListener("visibilitychange", hidden);
+    return () => {
+      isOver = true;
+      document.removeEventListener("visibilitychange", hidden);
+      if (isMain) leaveDraft(channel);
+    };
   }, [channel, thread]);
 
   // What is edited stands in the box; what was typed before comes back behind it.
   const edited = isMain && editing.value?.channel === channel ? editing.value : undefined;
   useLayoutEffect(() => {
     if (edited?.content.type !== "text") return;
-    const before = text.peek();
+    isEditing.current = true;
     text.value = edited.content.text;
-    return () => { text.value = before; };
+    return () => {
+      isEditing.current = false;
+      text.value = drafts.peek().get(channel) ?? "";
+    };
   }, [edited]);
+
+  // What another tab or device has written in the meantime, or has sent.
+  useSignalEffect(() => {
+    const written = drafts.value.get(channel) ?? "";
+    if (isMain && !isEditing.current) text.value = written;
+  });
 
   // As high as what is in it.
   useLayoutEffect(() => {

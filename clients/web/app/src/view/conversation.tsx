@@ -9,7 +9,7 @@ import { t } from "../words/words.js";
 import { Composer } from "./composer.js";
 import { isMuted } from "./list.js";
 import { Face, presenceText } from "./face.js";
-import { IconButton } from "./parts.js";
+import { Choice, IconButton } from "./parts.js";
 import { Timeline } from "./timeline.js";
 
 export function Conversation({ room }: { room: Room }) {
@@ -86,6 +86,10 @@ function Menu({ room }: { room: Room }) {
           <div class="menu-behind" onClick={close} />
           <div class="menu-items" role="group" aria-label={t("more")}>
             <button type="button" onClick={() => { setPrefs(channel, { mutedUntilMs: muted ? 0 : FOR_EVER }); close(); }}>{t(muted ? "unmute" : "mute")}</button>
+            <div class="menu-choice">
+              <Choice label={t("notices")} value={String(item?.notify ?? 0)} onChoose={(notify) => setPrefs(channel, { notify: Number(notify) })}
+                choices={[["0", t("notifyAll")], ["1", t("notifyMentions")], ["2", t("notifyNothing")]]} />
+            </div>
             <button type="button" onClick={() => { setPrefs(channel, { pinned: pinned ? 0 : nextPin() }); close(); }}>{t(pinned ? "unpin" : "pin")}</button>
             <button type="button" onClick={() => { panel.value = { what: "search" }; close(); }}>{t("search")}</button>
             <form onSubmit={(event) => { event.preventDefault(); jump(); }}>

@@ -7,7 +7,7 @@ import { answer, edit, picking } from "../state/composing.js";
 import { panel, say } from "../state/look.js";
 import type { Room } from "../state/room.js";
 import { count, t } from "../words/words.js";
-import { IconButton } from "./parts.js";
+import { Icon, IconButton } from "./parts.js";
 
 const COMMON = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "✅"];
 
@@ -43,6 +43,11 @@ export function Reactions({ message, room }: { message: Message; room: Room }) {
           </button>
         </li>
       ))}
+      <li>
+        <button type="button" class="who" aria-label={t("whoReacted")} title={t("whoReacted")} onClick={() => { panel.value = { what: "reactions", seq: message.seq }; }}>
+          <Icon name="group" />
+        </button>
+      </li>
     </ul>
   );
 }

@@ -7,6 +7,7 @@ import { find, learn } from "../state/people.js";
 import { readFriends as watchFriends } from "../state/presence.js";
 import { count, language, speak, t, whenOf } from "../words/words.js";
 import { Choice, Field, Part, Window } from "./parts.js";
+import { Notices } from "./notices.js";
 import { Status } from "./status.js";
 
 const close = () => { dialog.value = undefined; };
@@ -26,6 +27,7 @@ export function Settings() {
         <Choice label={t("language")} value={language.value} choices={[["en", "English"], ["ko", "한국어"]]} onChoose={speak} />
         <p class="hint">{t("keys")}</p>
       </Part>
+      <Notices />
       <Status />
       <Profile />
       <Privacy />

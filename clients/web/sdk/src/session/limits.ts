@@ -68,3 +68,5 @@ export const TOKEN_LOOKS = 4;
 /** What a list of channels in an order of time costs besides, and a draft. */
 export const ORDERED_LIST_TOKENS = 16;
 export const DRAFT_TOKENS = 4;
+/** Drafts of one page: each may be as long as a message. */
+export const DRAFTS_PAGE = 64;

@@ -14,9 +14,9 @@
 import type { Root } from "../codec.js";
 import { Frame } from "../frame.js";
 import {
-  AddMembers, CreateGroup, EditText, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetOwnPresence,
+  AddMembers, CreateGroup, EditText, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetNotes, GetOwnPresence,
   GetPresence, GetReceipts, GetThread, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX,
-  PAGE_MESSAGES_MAX, Pin, React, Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetPrefs, SetPresence, SetRole, TOKEN_BYTES_MAX, U53_MAX, Unwatch,
+  PAGE_MESSAGES_MAX, Pin, React, Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetPresence, SetRole, TOKEN_BYTES_MAX, U53_MAX, Unwatch,
   Watch,
 } from "../generated.js";
 import { groupChannel, ownChannel } from "../ids.js";
@@ -26,7 +26,7 @@ import {
   checkUsers, Refusal, risingUsers,
 } from "./check.js";
 import { MENTIONS_ALL, MENTIONS_ONLINE, type Prefs, readContent, type Talk } from "./event.js";
-import { BUSY_RETRY_MS, LOOKED_AT_MAX, PENDING_MAX, REQUESTS_WAITING_MAX, WATCHED_MAX } from "./limits.js";
+import { BUSY_RETRY_MS, DRAFTS_PAGE, LOOKED_AT_MAX, PENDING_MAX, REQUESTS_WAITING_MAX, WATCHED_MAX } from "./limits.js";
 
 /** Which window of a channel's history: messages with `after < seq < before`. */
 export interface Window {
@@ -98,6 +98,14 @@ export class Session extends Answers {
   /** Says all of how a channel is to be shown and told of: a note in the user's own channel. */
   setPrefs(about: bigint, prefs: Prefs, sendId?: bigint): bigint {
     return this.send(SetPrefs, { channel: ownChannel(this.config.user), about, ...prefs }, sendId, () => checkChannel(about));
+  }
+
+  /** Says what the user is writing in a channel, for its other devices: a note in its own channel. Empty: nothing any more. */
+  setDraft(about: bigint, text: string, sendId?: bigint): bigint {
+    return this.send(SetDraft, { channel: ownChannel(this.config.user), about, thread: 0, text }, sendId, () => {
+      checkChannel(about);
+      if (text !== "") checkText(text);
+    });
   }
 
   /** Creates a group with the user as owner; its channel is known at once. Order and repeats in `members` do not matter,
@@ -232,6 +240,12 @@ export class Session extends Answers {
   /** Asks for mentions of the user below `before`, newest first: a `mentions` event. */
   mentions(before = U53_MAX, limit = MENTIONS_PAGE_MAX): bigint {
     return this.request(GetMentions, { before, limit }, () => checkCount(limit, MENTIONS_PAGE_MAX));
+  }
+
+  /** Asks for drafts of the user behind that one of the page before: a `notes` event. */
+  notedDrafts(after?: { about: bigint; thread: number }, limit = DRAFTS_PAGE): bigint {
+    const [afterAbout, behind] = [after?.about ?? 0n, after?.thread ?? 0];
+    return this.request(GetNotes, { about: 0n, afterAbout, after: behind, what: 0, limit }, () => checkCount(limit, LIST_ITEMS_MAX));
   }
 
   /** Asks how far members have read and received: a `receipts` event. */

@@ -7,7 +7,7 @@ import type { ChannelItem } from "../generated.js";
 import type { Cursor } from "../session/clock.js";
 import type { Message } from "../session/event.js";
 import {
-  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, type Kept, type KeptSend, type Span, type Store, StoreFull,
+  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, type Kept, type KeptDraft, type KeptSend, type Span, type Store, StoreFull,
 } from "./store.js";
 
 const VERSION = 1;
@@ -83,11 +83,10 @@ export class IndexedStore implements Store {
       [IDBObjectStore, IDBObjectStore, IDBObjectStore, IDBObjectStore];
     const [login, cursor, kept, items, texts] = await Promise.all([
       done<Login | undefined>(meta.get(LOGIN)), done<Cursor | undefined>(meta.get(CURSOR)), done<KeptSend[]>(sends.getAll()),
-      done<ChannelItem[]>(channels.getAll()), done<{ channel: bigint; text: string }[]>(drafts.getAll()),
+      done<ChannelItem[]>(channels.getAll()), done<KeptDraft[]>(drafts.getAll()),
     ]);
     return {
-      login, cursor: cursor ?? { generation: 0, at: 0 }, sends: kept, channels: items,
-      drafts: new Map(texts.map(({ channel, text }) => [channel, text])),
+      login, cursor: cursor ?? { generation: 0, at: 0 }, sends: kept, channels: items, drafts: texts,
     };
   }
 
@@ -107,7 +106,7 @@ export class IndexedStore implements Store {
 
   private async write(transaction: IDBTransaction, change: Change): Promise<void> {
     const store = (name: string) => transaction.objectStore(name);
-    const { clear, login, cursor, messages = [], sends = [], settled = [], channels = [], draft } = change;
+    const { clear, login, cursor, messages = [], sends = [], settled = [], channels = [], drafts = [] } = change;
     if (clear) {
       for (const name of ["messages", "channels"]) store(name).clear();
       for (const row of [CURSOR, HELD]) store("meta").delete(row);
@@ -116,8 +115,10 @@ export class IndexedStore implements Store {
     if (cursor) store("meta").put(cursor, CURSOR);
     await this.sends(store("sends"), sends, settled);
     for (const channel of channels) store("channels").put(channel, key(channel.channel));
-    if (draft?.text) store("drafts").put(draft, key(draft.channel));
-    else if (draft) store("drafts").delete(key(draft.channel));
+    for (const draft of drafts) {
+      if (draft.text) store("drafts").put(draft, key(draft.channel));
+      else store("drafts").delete(key(draft.channel));
+    }
     if (messages.length > 0) await this.put(transaction, messages);
   }
 

@@ -23,14 +23,15 @@ export class Keeper {
     const before = this.change;
     this.change = {
       // What was gathered before a new life belongs to the old one, but for what is nowhere else.
-      ...(change.clear ? { ...(before.login && { login: before.login }), ...(before.draft && { draft: before.draft }) } : before),
+      ...(change.clear ? { ...(before.login && { login: before.login }) } : before),
       ...change,
       sends: [...(before.sends ?? []), ...(change.sends ?? [])],
       settled: [...(before.settled ?? []), ...(change.settled ?? [])],
+      drafts: [...(before.drafts ?? []), ...(change.drafts ?? [])],
       messages: [...(change.clear ? [] : before.messages ?? []), ...(change.messages ?? [])],
       channels: [...(change.clear ? [] : before.channels ?? []), ...(change.channels ?? [])],
     };
-    if (change.draft) this.flush();
+    if (change.drafts) this.flush();
   }
 
   /** Writes what was gathered; the promise says when it, and all before it, is kept or given up. */
@@ -64,8 +65,8 @@ export class Keeper {
     return this.keepLittle(change);
   }
 
-  private async keepLittle({ login, sends, settled, draft, clear }: Change): Promise<void> {
-    const little: Change = { ...(login && { login }), ...(sends && { sends }), ...(settled && { settled }), ...(draft && { draft }), ...(clear && { clear }) };
+  private async keepLittle({ login, sends, settled, drafts, clear }: Change): Promise<void> {
+    const little: Change = { ...(login && { login }), ...(sends && { sends }), ...(settled && { settled }), ...(drafts && { drafts }), ...(clear && { clear }) };
     try {
       await this.store.keep(little);
     } catch {

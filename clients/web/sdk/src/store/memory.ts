@@ -2,7 +2,7 @@
 import type { Message } from "../session/event.js";
 import type { ChannelItem } from "../generated.js";
 import {
-  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, type Kept, type KeptSend, type Span, type Store,
+  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, type Kept, type KeptDraft, type KeptSend, type Span, type Store,
 } from "./store.js";
 
 export class MemoryStore implements Store {
@@ -11,7 +11,7 @@ export class MemoryStore implements Store {
   private cursor = { generation: 0, at: 0 };
   private readonly sends = new Map<bigint, KeptSend>();
   private readonly channels = new Map<bigint, ChannelItem>();
-  private readonly drafts = new Map<bigint, string>();
+  private readonly drafts = new Map<bigint, KeptDraft>();
   private readonly held = new Map<bigint, Map<number, Message>>();
   private count = 0;
   private chars = 0;
@@ -21,13 +21,13 @@ export class MemoryStore implements Store {
   async load(): Promise<Kept> {
     const { login, sends, channels, drafts } = this;
     return structuredClone({
-      login, cursor: this.cursor, sends: [...sends.values()], drafts,
+      login, cursor: this.cursor, sends: [...sends.values()], drafts: [...drafts.values()],
       channels: [...channels.values()].sort((a, b) => (a.channel < b.channel ? -1 : 1)),
     });
   }
 
   async keep(change: Change): Promise<void> {
-    const { clear, login, cursor, messages = [], sends = [], settled = [], channels = [], draft } = structuredClone(change);
+    const { clear, login, cursor, messages = [], sends = [], settled = [], channels = [], drafts = [] } = structuredClone(change);
     if (clear) this.clear();
     if (login) this.login = login;
     if (cursor) this.cursor = cursor;
@@ -35,8 +35,10 @@ export class MemoryStore implements Store {
     for (const send of sends) this.sends.set(send.sendId, send);
     for (const sendId of settled) this.sends.delete(sendId);
     for (const channel of channels) this.channels.set(channel.channel, channel);
-    if (draft?.text) this.drafts.set(draft.channel, draft.text);
-    else if (draft) this.drafts.delete(draft.channel);
+    for (const draft of drafts) {
+      if (draft.text) this.drafts.set(draft.channel, draft);
+      else this.drafts.delete(draft.channel);
+    }
     if (this.count > this.bounds.messages || this.chars > this.bounds.chars) await this.evict(EVICTED_SHARE);
   }
 

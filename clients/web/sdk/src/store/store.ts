@@ -17,13 +17,24 @@ export interface KeptSend {
   failed?: { code: string; text: string };
 }
 
+/** What is typed in a channel and not sent. */
+export interface KeptDraft {
+  channel: bigint;
+  text: string;
+  /** When it was written, by the server's clock. An earlier version of this SDK did not keep what stands from here on. */
+  timeMs?: number;
+  /** The server was told exactly this; and whether it has a draft of the channel, be it another one. */
+  isSaid?: boolean;
+  isThere?: boolean;
+}
+
 /** What a run begins with. */
 export interface Kept {
   login: Login | undefined;
   cursor: Cursor;
   sends: KeptSend[];
   channels: ChannelItem[];
-  drafts: Map<bigint, string>;
+  drafts: KeptDraft[];
 }
 
 /** What is written at once, or not at all: a cursor is never kept without the messages that it counts as taken. */
@@ -39,8 +50,8 @@ export interface Change {
   settled?: bigint[];
   /** Each takes the place of what is kept of its channel. */
   channels?: ChannelItem[];
-  /** An empty text takes the draft away. */
-  draft?: { channel: bigint; text: string };
+  /** Each takes the place of what is kept of its channel; an empty text takes it away. */
+  drafts?: KeptDraft[];
 }
 
 /** Which messages of a channel: `after < seq < before`, the ones next to `before` if `newest`, else next to `after`. */
