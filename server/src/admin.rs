@@ -24,6 +24,7 @@ mod search;
 mod show;
 mod stats;
 mod tokens;
+mod trace;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -253,6 +254,9 @@ enum Task {
         #[command(subcommand)]
         task: push::Task,
     },
+    /// What became of one message, on the running server: stored, in whose inboxes, at which devices, what was pushed and what
+    /// the providers answered. Never what was said.
+    Trace(trace::Flags),
     /// Users, their devices, sessions and channels, on the running server.
     Show {
         #[command(subcommand)]
@@ -375,6 +379,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,
+            Task::Trace(flags) => trace::run(flags, &mut out).await,
             Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),

@@ -182,6 +182,9 @@ impl Shard {
             }
             return;
         }
+        // What a device was offered before it left is told with it.
+        let untaken = push.untaken.remove(&channel).map(|untaken| untaken.told);
+        let told = untaken.map_or(told, |untaken| untaken.joined(told));
         let (job, gives_way) = push.add(channel, told);
         self.counters.push_jobs += 1;
         self.gathered.job(id, channel, Some(job));

@@ -127,6 +127,20 @@ fn a_live_device_that_takes_nothing_for_ten_seconds_is_none() {
 }
 
 #[test]
+fn what_a_device_left_lying_is_told_with_what_comes_after_it_left() {
+    let mut desk = away(1);
+    desk.join(B, B, B);
+    assert_eq!(sends(&mut desk, 1), []);
+    let home = desk.home(B);
+    desk.turn(home, vec![shard::Input::Closed { conn: shard::ConnId(B) }]);
+    let after = sends(&mut desk, 2);
+    assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(2), 2)));
+    desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
+    desk.pass(PUSH_ACK_MS + 1001);
+    assert_eq!(jobs(&desk.run()), [], "nothing is told a second time, and an older one least of all");
+}
+
+#[test]
 fn a_live_device_that_takes_it_is_told_nothing() {
     let mut desk = away(1);
     desk.join(B, B, B);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::channels::{channel_id, limit, seq, word};
 use super::schema::{flag, id, list, named, nullable, number, object, said, text, time_ms};
-use super::{Operation, Section};
+use super::{Operation, Section, trace};
 use crate::name::RAW_CHARS_MAX;
 
 const ID: &str = "7310442183966793728";
@@ -14,8 +14,11 @@ pub(super) fn section() -> Section {
     Section {
         tag: "the operators' view",
         about: "Users, their devices, sessions and channels as operators see them. What was said is not shown.",
-        operations: vec![users(), user(), user_by_name(), channels(), channel()],
-        schemas: vec![("SeenUser", object(account(), Vec::new())), ("SeenUserWhole", seen())],
+        operations: vec![users(), user(), user_by_name(), channels(), channel(), trace::trace()],
+        schemas: [("SeenUser", object(account(), Vec::new())), ("SeenUserWhole", seen())]
+            .into_iter()
+            .chain(trace::schemas())
+            .collect(),
     }
 }
 
@@ -149,6 +152,6 @@ fn account() -> Vec<super::schema::Field> {
     vec![("user", id()), ("name", text(1, NAME_CHARS_MAX)), ("created_ms", time_ms())]
 }
 
-fn kind() -> Value {
+pub(super) fn kind() -> Value {
     word(&["direct", "group", "own"])
 }

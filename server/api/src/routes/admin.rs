@@ -15,6 +15,7 @@ pub(crate) mod device;
 pub(super) mod families;
 pub(super) mod keys;
 pub(super) mod look;
+pub(super) mod trace;
 
 use super::bearer::bearer_text;
 use super::login::admit;
