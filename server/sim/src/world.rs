@@ -172,7 +172,9 @@ impl World {
         }
         self.heal()?;
         self.settle()?;
+        self.let_pushes_come()?;
         self.ask_receipts()?;
+        // Time has passed again.
         self.let_pushes_come()?;
         self.count();
         self.tally.unread = self.disk.unread;

@@ -34,10 +34,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "targets: Vec::new(),",
     },
     Mutant {
-        name: "a push that failed is done",
+        name: "a push that failed is done when another was taken",
         file: "job.rs",
-        from: "        self.left.push(target);\n        self.at_ms = Some(",
-        to: "        self.left.push(target);\n        self.at_ms = None.or(self.at_ms.filter(|_| false)).and(",
+        from: "if let Some(at_ms) = self.at_ms {",
+        to: "if let Some(at_ms) = self.at_ms.filter(|_| self.taken == 0) {",
     },
     Mutant {
         name: "a job that is told of while it is under way is forgotten",
