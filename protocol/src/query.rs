@@ -1,6 +1,7 @@
 //! What a store can be asked, and what it answers. Answers hold committed facts only.
 
 mod fault;
+mod trace;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::kind::Kind;
 use crate::partition::Bays;
 
 pub use fault::ReadFault;
+pub use trace::{TRACE_USERS_MAX, Traceable, Traced, TracedMessage, TracedUser};
 
 /// A question. Each is answered by the [`Answer`] of the same name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -204,6 +206,17 @@ pub enum Query {
         /// Of which channel.
         channel: ChannelId,
     },
+    /// What became of a message, for an operator.
+    Trace {
+        /// The channel.
+        channel: ChannelId,
+        /// Which message.
+        seq: Seq,
+        /// Of those who were to have it, those with a larger id.
+        after: UserId,
+        /// At most so many of them, and at most [`TRACE_USERS_MAX`].
+        limit: u32,
+    },
 }
 
 /// Which channels of a user, and in which order.
@@ -357,6 +370,8 @@ pub enum Answer {
     },
     /// See [`Query::Push`].
     Push(Box<PushFacts>),
+    /// See [`Query::Trace`].
+    Trace(Box<Traced>),
 }
 
 /// What a user's home keeps in memory of push.
@@ -381,6 +396,8 @@ pub struct PushFacts {
     pub read: Seq,
     /// The job's message.
     pub message: Option<Frame>,
+    /// Whether the user has blocked who sent it.
+    pub is_blocked: bool,
     /// Name of a group; empty for a direct channel.
     pub name: String,
 }

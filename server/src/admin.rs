@@ -25,6 +25,7 @@ mod search;
 mod show;
 mod stats;
 mod tokens;
+mod trace;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -257,6 +258,9 @@ enum Task {
     /// What one user may do in an hour, in place of the server's settings, on the running server: groups made, direct channels begun,
     /// mebibytes of messages. Prints the user's own bounds, changed as the flags say; 0 is any number, null the server's setting.
     Quota(quota::Flags),
+    /// What became of one message, on the running server: stored, in whose inboxes, at which devices, what was pushed and what
+    /// the providers answered. Never what was said.
+    Trace(trace::Flags),
     /// Users, their devices, sessions and channels, on the running server.
     Show {
         #[command(subcommand)]
@@ -380,6 +384,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,
             Task::Quota(flags) => quota::run(flags, &mut out).await,
+            Task::Trace(flags) => trace::run(flags, &mut out).await,
             Task::Show { task } => show::run(task, &mut out).await,
             Task::Keys { task } => keys::run(task, &mut out).await,
             Task::Tokens { task } => tokens::run(task, &mut out),

@@ -32,5 +32,6 @@ pub mod serve;
 pub mod space;
 pub mod spans;
 pub mod store;
+mod trace;
 pub mod turn;
 pub mod watchdog;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use api::{
     BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, ParkedJob, Pending,
     PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
-    StoredChannel, Subscribe, Subscription, TestAnswer, Transport, Visit,
+    StoredChannel, Subscribe, Subscription, TestAnswer, Trace, Transport, Visit,
 };
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Provider, Quota, Relation};
@@ -245,7 +245,11 @@ impl DataPlane {
         }
     }
 
-    async fn look_at(&self, user: UserId) -> Result<LiveUser, HomeError> {
+    pub(crate) fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    pub(crate) async fn look_at(&self, user: UserId) -> Result<LiveUser, HomeError> {
         let stored = match self.read(Query::User(user)).await? {
             Answer::User { account, .. } => account.map(|account| account.quota).unwrap_or_default(),
             other => return Err(not_now(&format!("the store answered {other:?}"))),
@@ -605,6 +609,16 @@ impl api::Homes for DataPlane {
 
     fn test_push(&self, user: UserId) -> Pending<'_, Result<Vec<TestAnswer>, HomeError>> {
         Box::pin(self.test_push_of(user))
+    }
+
+    fn trace(
+        &self,
+        channel: ChannelId,
+        seq: Seq,
+        after: UserId,
+        limit: u32,
+    ) -> Pending<'_, Result<Trace, HomeError>> {
+        Box::pin(self.trace_of((channel, seq), after, limit))
     }
 
     fn parked_pushes(&self) -> Pending<'_, Result<Vec<ParkedJob>, HomeError>> {

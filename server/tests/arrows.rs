@@ -17,11 +17,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("edge", &["protocol"]),
     ("api", &["protocol"]),
     ("search", &["protocol"]),
-    ("push", &["protocol"]),
+    ("push", &["protocol", "carry"]),
+    ("carry", &["protocol"]),
     ("client", &["protocol"]),
-    ("sim", &["protocol", "shard", "client", "storage"]),
+    ("sim", &["protocol", "shard", "client", "storage", "carry"]),
     ("loadgen", &["protocol", "client"]),
-    ("server", &["protocol", "storage", "shard", "edge", "api", "search", "push", "client"]),
+    ("server", &["protocol", "storage", "shard", "edge", "api", "search", "push", "carry", "client"]),
     ("benches", &["protocol", "storage", "shard", "edge", "api", "search", "client", "server"]),
 ];
 
@@ -33,6 +34,7 @@ const PURE: &[&str] = &[
     "protocol/src",
     "server/shard/src",
     "server/edge/src",
+    "server/push/carry/src",
     "clients/rust/src/session",
     "clients/rust/src/session.rs",
 ];

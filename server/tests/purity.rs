@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates without sockets, files, threads and clocks.
-const PURE: &[&str] = &["protocol", "shard", "edge"];
+const PURE: &[&str] = &["protocol", "shard", "edge", "carry"];
 
 /// What their objects never call. `std::thread::local` is allowed: rkyv keeps its scratch space there. Of `std::time` only
 /// the clocks are banned: quinn-proto takes its types as arguments.

@@ -12,6 +12,7 @@ mod push;
 mod replay;
 pub(crate) mod stays;
 mod talk;
+mod trace;
 mod unread;
 
 use protocol::commit::Interval;
@@ -67,6 +68,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
         Query::Push { user, channel } => {
             push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
         }
+        Query::Trace { channel, seq, after, limit } => trace::page(view, (channel, seq), after, limit),
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
             Ok(Answer::Replay { deliveries, through })
@@ -94,6 +96,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Around { .. }
         | Query::Jobs { .. }
         | Query::Push { .. }
+        | Query::Trace { .. }
         | Query::Replay { .. } => false,
     }
 }

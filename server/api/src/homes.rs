@@ -3,6 +3,7 @@
 mod poll;
 mod push;
 mod search;
+mod trace;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 pub use poll::{PollAnswer, PollRefusal, PollRequest};
 pub use push::{ParkedJob, PushRefusal, Subscribe, Subscription, TestAnswer};
 pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
+pub use trace::{PushLine, PushWord, Trace};
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -370,6 +372,17 @@ pub trait Homes: Send + Sync + 'static {
     /// Calls every subscription of a user with a test; what each answered, in words.
     fn test_push(&self, _user: UserId) -> Pending<'_, Result<Vec<TestAnswer>, HomeError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What became of a message, with a page of those who were to have it, behind `after`.
+    fn trace(
+        &self,
+        _channel: ChannelId,
+        _seq: Seq,
+        _after: UserId,
+        _limit: u32,
+    ) -> Pending<'_, Result<Trace, HomeError>> {
+        Box::pin(async { Ok(Trace::default()) })
     }
 
     /// Jobs that were tried too often, the first of them.

@@ -77,9 +77,9 @@ pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
-    LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, Search,
-    SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, TestAnswer,
-    Transport, Visit,
+    LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushLine, PushRefusal, PushWord,
+    Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe,
+    Subscription, TestAnswer, Trace, Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;

@@ -26,6 +26,7 @@ mod schema;
 mod search;
 mod second_factor;
 mod tokens;
+mod trace;
 mod watching;
 
 use serde_json::{Map, Value, json};

@@ -78,6 +78,7 @@
 //! PUT  /v1/admin/users/{id}/quota Operator  {"groups_per_h"?,"directs_per_h"?,"mib_per_h"?} 200 all three
 //! GET  /v1/admin/users/{id}/channels Operator ?after                         200 {"channels":[...],"next"?}
 //! GET  /v1/admin/channels/{id}    Operator                                   200 {"channel","head","members",...}
+//! GET  /v1/admin/trace/{channel}/{seq}  Operator  ?after ?limit              200 {"message","committed","users",...}
 //! POST /v1/admin/token            Operator  {"user"|"name","device"?,"ttl_s"?}      201 {"token","user","device","expires_ms"}
 //! POST /v1/admin/revoke           Operator  {"user"|"name","device"?}        204; the device, or all of them, is forgotten
 //! POST /v1/admin/two-factor-off   Operator  {"user"|"name"}                  204
@@ -245,6 +246,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/users/{id}/quota", put(admin::quota::set))
         .route("/v1/admin/users/{id}/channels", get(admin::look::channels))
         .route("/v1/admin/channels/{id}", get(admin::look::channel))
+        .route("/v1/admin/trace/{channel}/{seq}", get(admin::trace::trace))
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod call;
+pub mod diary;
 mod hosts;
 pub mod limits;
 pub mod notice;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Jobs that wait in memory for their time. What is over it is found again by reading the bays.
-pub const WAITING_MAX: usize = 262_144;
+pub use carry::WAITING_MAX;
+
 /// What the shards may have told that was not looked at yet.
 pub const TOLD_MAX: usize = 65_536;
 /// Jobs carried out at a time.
@@ -15,17 +15,15 @@ pub const HOSTS_MAX: usize = 4096;
 /// Jobs of a bay in one read.
 pub const JOBS_PAGE: u32 = 256;
 /// A message that could not be told within so long is told no more.
-pub const TTL: Duration = Duration::from_secs(24 * 3600);
+pub const TTL: Duration = Duration::from_millis(carry::TTL_MS);
 /// From the first packet to the end of an answer.
 pub const CALL_WAIT: Duration = Duration::from_secs(15);
 /// Most bytes of an answer that are read.
 pub const ANSWER_BYTES_MAX: usize = 4096;
 /// Most bytes of the head of an answer.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// The first wait after a failure; it doubles.
-pub const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// The longest wait after a failure, and the longest `Retry-After` that is believed.
-pub const RETRY_MAX: Duration = Duration::from_secs(3600);
+pub const RETRY_MAX: Duration = Duration::from_millis(carry::RETRY_MAX_MS);
 /// Failures of a host in a row after which nobody calls it for a while.
 pub const HOST_FAILURES_MAX: u32 = 8;
 /// For how long.
@@ -38,6 +36,12 @@ pub const NAME_CHARS_MAX: usize = 64;
 pub const RECORD_BYTES: u32 = 4096;
 /// Bytes of a payload: what a record has room for.
 pub const PAYLOAD_BYTES_MAX: usize = RECORD_BYTES as usize - 86 - 17;
+/// Lines of what became of jobs that are kept for whoever asks about a message: about 3 MB at most.
+pub const DIARY_ENTRIES: usize = 8192;
+/// Of one user and message as many are shown, the newest.
+pub const DIARY_SHOWN: usize = 16;
+/// Characters of a provider's words in such a line.
+pub const DIARY_WORDS_MAX: usize = 200;
 /// How long a signature of this server is good for.
 pub const VAPID_LIFE: Duration = Duration::from_secs(12 * 3600);
 

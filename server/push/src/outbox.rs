@@ -1,13 +1,13 @@
 //! Carries out the jobs of this node's bays. The jobs are rows, and their homes alone change them: this only reads them,
 //! calls, and says what became of each. So it may end at any moment; what it had not said is read and done again.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protocol::commit::{JobRow, Notify, Provider, SubscriptionRow, Target};
+use carry::{Again, Carry, Desk, End, Ended, HOME_AGAIN_MS, Kept, Step, backoff_ms};
+use protocol::commit::{JobRow, Provider, SubscriptionRow, Target};
 use protocol::query::PushFacts;
 use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
 use rustls::ClientConfig;
@@ -16,38 +16,20 @@ use tokio::task::JoinSet;
 
 use crate::address::{Allowed, Endpoint};
 use crate::call::{self, Answer};
+use crate::diary::{Diary, Entry, What, host_of};
 use crate::hosts::Hosts;
-use crate::limits::{AT_A_TIME, JOBS_PAGE, RETRY_FIRST, RETRY_MAX, TOLD_MAX, TTL, WAITING_MAX};
+use crate::limits::{AT_A_TIME, JOBS_PAGE, TOLD_MAX, WAITING_MAX};
 use crate::notice::{self, Around};
 use crate::vapid::Vapid;
 use crate::{quiet, webhook, webpush};
 
+pub use carry::{JobId, Outcome};
+
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
 
-/// A user and a channel of which it is told.
-pub type JobId = (UserId, ChannelId);
-
 /// Jobs, and whether more follow.
 pub type JobsPage = (Vec<(UserId, ChannelId, JobRow)>, bool);
-
-/// What became of a job.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// Everybody has it, or nobody wants it.
-    Done,
-    /// Not now.
-    Retry {
-        /// Not before then, milliseconds since the Unix epoch.
-        at_ms: u64,
-        /// Who does not have it yet.
-        targets: Vec<Target>,
-        /// It failed, and was not only too early.
-        has_failed: bool,
-    },
-    /// Never, as it is.
-    Park,
-}
 
 /// The homes and the store, as far as push needs them.
 pub trait Homes: Send + Sync + 'static {
@@ -131,6 +113,7 @@ pub struct Outbox {
     allowed: Arc<Allowed>,
     hosts: Arc<Hosts>,
     figures: Arc<Figures>,
+    diary: Arc<Diary>,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -139,27 +122,24 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
-/// What became of one call, or of none.
-enum Sent {
-    Done,
-    Gone,
-    Refused,
-    Early(u64),
-    Failed(u64),
-}
-
 impl Outbox {
     /// One that calls with these keys, and believes the certificates that `tls` believes.
     #[must_use]
     pub fn new(homes: Arc<dyn Homes>, vapid: Arc<Vapid>, tls: Arc<ClientConfig>, allowed: Allowed) -> Self {
-        let (hosts, figures) = (Arc::default(), Arc::default());
-        Self { homes, vapid, tls, allowed: Arc::new(allowed), hosts, figures }
+        let (hosts, figures, diary) = (Arc::default(), Arc::default(), Arc::new(Diary::new(now_ms())));
+        Self { homes, vapid, tls, allowed: Arc::new(allowed), hosts, figures, diary }
     }
 
     /// Figures for the operator.
     #[must_use]
     pub fn figures(&self) -> &Arc<Figures> {
         &self.figures
+    }
+
+    /// What happened last.
+    #[must_use]
+    pub fn diary(&self) -> &Diary {
+        &self.diary
     }
 
     /// Hosts that are not called for a while.
@@ -187,7 +167,7 @@ impl Outbox {
         let mut under_way = JoinSet::new();
         loop {
             let now_missed = told.missed.load(Ordering::Relaxed);
-            if missed != now_missed || (desk.has_dropped && desk.by_time.len() < WAITING_MAX / 2) {
+            if missed != now_missed || (desk.has_dropped && desk.waiting() < WAITING_MAX / 2) {
                 desk.has_dropped = false;
                 // What is told meanwhile is looked at behind it.
                 if self.read_bays(&mut desk).await {
@@ -195,20 +175,20 @@ impl Outbox {
                 }
             }
             while under_way.len() < AT_A_TIME
-                && let Some(job) = desk.next(now_ms())
+                && let Some((job, kept)) = desk.take(now_ms())
             {
                 let outbox = self.clone();
-                under_way.spawn(async move { (job, outbox.carry_out(job).await) });
+                under_way.spawn(async move { (job, outbox.carry_out(job, kept).await) });
             }
-            self.figures.waiting.store(desk.by_time.len() as u64, Ordering::Relaxed);
-            let wait = desk.wait(now_ms(), under_way.len() >= AT_A_TIME);
+            self.figures.waiting.store(desk.waiting() as u64, Ordering::Relaxed);
+            let wait = wait(&desk, now_ms(), under_way.len() >= AT_A_TIME);
             tokio::select! {
                 told = told.told.recv() => match told {
                     Some(job) => desk.set(job, now_ms()),
                     None => return,
                 },
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => match ended {
-                    Ok((job, again)) => desk.ended(job, again),
+                    Ok((job, again)) => desk.ended(job, again, now_ms()),
                     // It panicked: its job is a row still, and is found when the bays are read.
                     Err(_) => missed = u64::MAX,
                 },
@@ -245,124 +225,141 @@ impl Outbox {
         true
     }
 
-    /// Says when to look at it again; `None`: when it is told of again.
-    async fn carry_out(&self, id: JobId) -> Option<u64> {
-        match self.try_out(id).await {
-            Ok(again) => again,
+    async fn carry_out(&self, id: JobId, mut kept: Box<Kept>) -> Again {
+        match self.go_on(id, &mut kept).await {
+            Ok(Some(at_ms)) => Again::At(at_ms),
+            Ok(None) => Again::Told,
             Err(fault) => {
                 tracing::debug!(user = %id.0, fault, "a job of push waits for its home");
-                Some(now_ms() + 5000)
+                Again::With(now_ms() + HOME_AGAIN_MS, kept)
             }
         }
     }
 
-    async fn try_out(&self, id: JobId) -> Result<Option<u64>, String> {
-        let facts = self.homes.facts(id).await?;
-        let now = now_ms();
-        let Some(job) = facts.job.as_ref().filter(|job| !job.is_parked) else { return Ok(None) };
-        if job.retry_at_ms > now {
-            return Ok(Some(job.retry_at_ms));
+    /// Says when to look at it again; `None`: when it is told of again. An error is one of home or store: what is kept goes on
+    /// where it was.
+    async fn go_on(&self, id: JobId, kept: &mut Kept) -> Result<Option<u64>, String> {
+        let mut around = None;
+        loop {
+            if let Some(Ended { seq, count, outcome, again_ms, .. }) = &kept.ended {
+                self.homes.ended(id, *seq, *count, outcome.clone()).await?;
+                return Ok(*again_ms);
+            }
+            let facts = self.homes.facts(id).await?;
+            let now = now_ms();
+            let quiet = |row: &SubscriptionRow| quiet::until_ms(row.quiet, &row.zone, now);
+            let mut paused = Vec::new();
+            let step =
+                kept.carry.next(id.1, &facts, now, quiet, |target, until| paused.push((target, until)));
+            for (target, until_ms) in paused {
+                self.note(id, &facts, target, What::Quiet { until_ms });
+            }
+            match step {
+                Step::Rest => return Ok(None),
+                Step::Wait(at_ms) => return Ok(Some(at_ms)),
+                Step::End(ended) => {
+                    self.count_end(id, &ended);
+                    kept.ended = Some(ended);
+                }
+                Step::Call(target) => {
+                    if around.is_none() {
+                        let stamp = facts.message.as_ref().and_then(|frame| frame.read_stamp());
+                        let sender = stamp.map(|stamp| stamp.sender).unwrap_or_default();
+                        around = Some(self.homes.around(id.0, sender).await);
+                    }
+                    match &around {
+                        Some(Ok(around)) => self.tell(id, &mut kept.carry, (&facts, around), target).await,
+                        Some(Err(fault)) => {
+                            tracing::debug!(user = %id.0, fault, "what stands around a push cannot be read");
+                            kept.carry.early(target, now + HOME_AGAIN_MS);
+                        }
+                        None => {}
+                    }
+                }
+            }
         }
-        let is_wanted = facts.prefs.muted_until_ms <= now
-            && match facts.prefs.notify {
-                Notify::All => true,
-                Notify::Mentions => job.is_mentioned,
-                Notify::Nothing => false,
-            };
-        let ttl_ms = u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX);
+    }
+
+    fn count_end(&self, (user, channel): JobId, ended: &Ended) {
         let figures = &self.figures;
-        let (figure, ends) = match () {
-            () if facts.read >= job.seq => (&figures.read, true),
-            () if !is_wanted || facts.subscriptions.is_empty() => (&figures.unwanted, true),
-            () if job.time_ms.saturating_add(ttl_ms) <= now => (&figures.expired, true),
-            () => (&figures.sent, false),
+        let figure = match ended.why {
+            End::Read => &figures.read,
+            End::Unwanted => &figures.unwanted,
+            End::Expired => &figures.expired,
+            End::Parked => &figures.parked,
+            End::Told | End::Later => return,
         };
-        if ends {
-            count(figure);
-            self.homes.ended(id, job.seq, job.count, Outcome::Done).await?;
-            return Ok(None);
-        }
-        self.tell_all(id, job, &facts).await
+        count(figure);
+        self.diary.note(Entry {
+            at_ms: now_ms(),
+            user,
+            channel,
+            seq: ended.seq,
+            count: ended.count,
+            target: None,
+            host: String::new(),
+            what: What::Ended(ended.why),
+        });
     }
 
-    async fn tell_all(&self, id: JobId, job: &JobRow, facts: &PushFacts) -> Result<Option<u64>, String> {
-        let sender = facts.message.as_ref().and_then(|frame| frame.read_stamp()).map(|stamp| stamp.sender);
-        let around = self.homes.around(id.0, sender.unwrap_or_default()).await?;
-        let (mut left, mut at_ms, mut has_failed) = (Vec::new(), u64::MAX, false);
-        let (mut taken, mut refused) = (0, 0);
-        let is_meant = |target: &Target| job.targets.is_empty() || job.targets.contains(target);
-        for (device, provider, row) in &facts.subscriptions {
-            let target = (*device, *provider);
-            if !is_meant(&target) {
-                continue;
-            }
-            match self.tell(id, (job, facts, &around), (target, row)).await {
-                Sent::Done => taken += 1,
-                Sent::Gone => self.homes.gone(id.0, target, row.created_ms).await?,
-                Sent::Refused => refused += 1,
-                Sent::Early(again) => {
-                    left.push(target);
-                    at_ms = at_ms.min(again);
-                }
-                Sent::Failed(again) => {
-                    left.push(target);
-                    at_ms = at_ms.min(again);
-                    has_failed = true;
-                }
-            }
-        }
-        if !left.is_empty() && !has_failed && taken == 0 && refused == 0 {
-            // Nothing has changed: it waits in memory, and its row says what it said.
-            return Ok(Some(at_ms));
-        }
-        let (outcome, again) = match (left.is_empty(), taken, refused) {
-            (false, ..) => (Outcome::Retry { at_ms, targets: left, has_failed }, Some(at_ms)),
-            (true, 0, 1..) => {
-                count(&self.figures.parked);
-                (Outcome::Park, None)
-            }
-            _ => (Outcome::Done, None),
-        };
-        self.homes.ended(id, job.seq, job.count, outcome).await?;
-        Ok(again)
-    }
-
+    /// Calls one subscription, and tells the round what came of it.
     async fn tell(
         &self,
         id: JobId,
-        (job, facts, around): (&JobRow, &PushFacts, &Around),
-        (target, row): (Target, &SubscriptionRow),
-    ) -> Sent {
-        let now = now_ms();
-        if let Some(until) = quiet::until_ms(row.quiet, &row.zone, now) {
-            return Sent::Early(until);
-        }
+        carry: &mut Carry,
+        (facts, around): (&PushFacts, &Around),
+        target: Target,
+    ) {
+        let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return };
         let payload = notice::payload(id, (job, facts, around), (row.preview, row.language)).to_string();
         let name = name_of(id, target, job.seq);
         let answer = self.send(target.1, row, (&name, &payload), job.is_mentioned).await;
         let (user, device) = (id.0, target.0);
-        match answer {
+        let what = match answer {
             Ok(Answer::Taken) => {
                 count(&self.figures.sent);
-                Sent::Done
+                carry.taken();
+                What::Taken
             }
             Ok(Answer::Gone) => {
                 count(&self.figures.gone);
                 tracing::info!(%user, %device, "a subscription for push is no more");
-                Sent::Gone
+                match self.homes.gone(user, target, row.created_ms).await {
+                    Ok(()) => carry.gone(),
+                    // It is called again, and says the same.
+                    Err(_) => carry.failed(target, now_ms() + HOME_AGAIN_MS),
+                }
+                What::Gone
             }
             Ok(Answer::Refused(why)) => {
                 count(&self.figures.refused);
                 tracing::warn!(%user, %device, why, "a push was refused");
-                Sent::Refused
+                carry.refused();
+                What::Refused(why)
             }
             Ok(Answer::Later(after, why)) => {
                 count(&self.figures.failed);
                 tracing::debug!(%user, %device, why, "a push failed and is tried again");
-                Sent::Failed(now_ms() + after.map_or_else(|| backoff_ms(job.attempts), whole_ms))
+                let random = getrandom::u64().unwrap_or(0);
+                let wait_ms = after.map_or_else(|| backoff_ms(carry.attempts(), random), whole_ms);
+                let again_ms = now_ms() + wait_ms;
+                carry.failed(target, again_ms);
+                What::Failed { why, again_ms }
             }
-            Err(again) => Sent::Early(again),
-        }
+            Err(again_ms) => {
+                carry.early(target, again_ms);
+                What::Resting { until_ms: again_ms }
+            }
+        };
+        self.note(id, facts, target, what);
+    }
+
+    /// Writes down what happened to a job at one subscription.
+    fn note(&self, (user, channel): JobId, facts: &PushFacts, target: Target, what: What) {
+        let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return };
+        let (seq, count, host) = (job.seq, job.count, host_of(&row.endpoint));
+        let at_ms = now_ms();
+        self.diary.note(Entry { at_ms, user, channel, seq, count, target: Some(target), host, what });
     }
 
     /// Calls a subscription; the error is when its host may be called again.
@@ -421,12 +418,9 @@ fn name_of((user, channel): JobId, (device, provider): Target, seq: Seq) -> Stri
     name
 }
 
-fn backoff_ms(attempts: u16) -> u64 {
-    let (first, most) = (whole_ms(RETRY_FIRST), whole_ms(RETRY_MAX));
-    let wait = first.saturating_mul(1 << attempts.min(20)).min(most);
-    // Between a half and all of it, so that those who failed together do not come back together.
-    let random = getrandom::u64().unwrap_or(0);
-    wait / 2 + random % (wait / 2 + 1)
+fn row_of(facts: &PushFacts, (device, provider): Target) -> Option<&SubscriptionRow> {
+    let found = facts.subscriptions.iter().find(|(of, by, _)| (*of, *by) == (device, provider));
+    found.map(|(_, _, row)| row)
 }
 
 fn whole_ms(duration: Duration) -> u64 {
@@ -437,57 +431,9 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms)
 }
 
-/// What waits for its time, and what is under way.
-#[derive(Debug, Default)]
-struct Desk {
-    by_time: BTreeSet<(u64, JobId)>,
-    times: BTreeMap<JobId, u64>,
-    /// Under way; true when it was told of meanwhile.
-    under_way: BTreeMap<JobId, bool>,
-    /// Something had no room: it is read again later.
-    has_dropped: bool,
-}
-
-impl Desk {
-    /// A job is to be looked at then; sooner if it is known for sooner.
-    fn set(&mut self, job: JobId, at_ms: u64) {
-        if let Some(again) = self.under_way.get_mut(&job) {
-            *again = true;
-            return;
-        }
-        if self.times.len() >= WAITING_MAX && !self.times.contains_key(&job) {
-            self.has_dropped = true;
-            return;
-        }
-        let known = self.times.get(&job).copied().unwrap_or(u64::MAX);
-        if at_ms < known {
-            self.by_time.remove(&(known, job));
-            self.by_time.insert((at_ms, job));
-            self.times.insert(job, at_ms);
-        }
-    }
-
-    fn next(&mut self, now_ms: u64) -> Option<JobId> {
-        let (_, job) = self.by_time.first().copied().filter(|(at, _)| *at <= now_ms)?;
-        self.by_time.pop_first();
-        self.times.remove(&job);
-        self.under_way.insert(job, false);
-        Some(job)
-    }
-
-    fn ended(&mut self, job: JobId, again: Option<u64>) {
-        let was_told = self.under_way.remove(&job).unwrap_or(false);
-        if was_told {
-            // It may be another job now, or the same that waits: its row says.
-            self.set(job, now_ms());
-        } else if let Some(at_ms) = again {
-            self.set(job, at_ms);
-        }
-    }
-
-    fn wait(&self, now_ms: u64, is_full: bool) -> Duration {
-        let next = self.by_time.first().filter(|_| !is_full);
-        let wait = next.map_or(u64::MAX, |(at, _)| at.saturating_sub(now_ms));
-        Duration::from_millis(wait.clamp(1, 1000))
-    }
+/// How long to sleep for the next job, if nothing is told before.
+fn wait(desk: &Desk, now_ms: u64, is_full: bool) -> Duration {
+    let next = desk.next_ms().filter(|_| !is_full);
+    let wait = next.map_or(u64::MAX, |at_ms| at_ms.saturating_sub(now_ms));
+    Duration::from_millis(wait.clamp(1, 1000))
 }

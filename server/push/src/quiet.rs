@@ -1,5 +1,6 @@
 //! Quiet hours: minutes of the day in the device's time zone.
 
+use carry::quiet_until;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -12,18 +13,14 @@ pub fn is_zone(name: &str) -> bool {
 /// When a device that is quiet now may be disturbed, milliseconds since the Unix epoch; `None`: now. A zone that is not
 /// known any more is UTC.
 #[must_use]
-pub fn until_ms((from, until): (u16, u16), zone: &str, now_ms: u64) -> Option<u64> {
-    if from == until {
+pub fn until_ms(quiet: (u16, u16), zone: &str, now_ms: u64) -> Option<u64> {
+    if quiet.0 == quiet.1 {
         return None;
     }
     let zone = if zone.is_empty() { TimeZone::UTC } else { TimeZone::get(zone).unwrap_or(TimeZone::UTC) };
     let now: Zoned = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?.to_zoned(zone);
     let minute = u16::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute())).ok()?;
-    let is_quiet =
-        if from < until { (from..until).contains(&minute) } else { minute >= from || minute < until };
-    let left = u64::from((until + 1440 - minute) % 1440);
-    // To the minute; a change of the clock in between only means that it is looked at once more.
-    is_quiet.then(|| now_ms + left * 60_000 - now_ms % 60_000)
+    quiet_until(quiet, minute, now_ms)
 }
 
 #[cfg(test)]

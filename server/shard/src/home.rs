@@ -126,10 +126,10 @@ impl Shard {
         let channel = |mark: Checked<'_, MarkRead>| ChannelId(mark.channel.to_native());
         let seq = body::ingest::<MarkRead>(&frame).map(|mark| Seq(mark.seq.to_native()))?;
         let frame = CheckedFrame::request::<MarkRead>(frame, channel)?;
-        let channel = frame.channel();
+        let (channel, id) = (frame.channel(), frame.header().id);
         check_party(origin.user, channel)?;
         self.submit_write(session_id, origin, frame)?;
-        self.push_marks(origin.user, channel, seq);
+        self.push_marks(origin, id, channel, seq);
         Ok(())
     }
 
@@ -245,8 +245,9 @@ impl Shard {
     /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
     pub(crate) fn answer(&mut self, origin: Origin, asked: Kind, frames: Bytes) {
         if asked == Kind::MARK_READ {
-            let is_stored = Header::read(&frames).is_some_and(|header| header.kind != Kind::REJECT);
-            self.push_marked(origin.user, is_stored);
+            if let Some(header) = Header::read(&frames) {
+                self.push_marked(origin, header.id, header.kind != Kind::REJECT);
+            }
         }
         let Some(session_id) = self.session_of(origin) else { return };
         let Some(header) = Header::read(&frames) else {

@@ -58,6 +58,8 @@ pub struct Limits {
     pub trailing_ms: u64,
     /// How long inbox pointers are gathered before they are among those rows. A crash replays at most so much.
     pub gather_ms: u64,
+    /// A live device that has not taken a message within so long is taken for none: the user is told by push.
+    pub push_ack_ms: u64,
 }
 
 impl Default for Limits {
@@ -86,6 +88,7 @@ impl Default for Limits {
             dedup_bytes: WINDOWS_ALL_MAX,
             trailing_ms: 10,
             gather_ms: 1000,
+            push_ack_ms: PUSH_ACK_MS,
         }
     }
 }

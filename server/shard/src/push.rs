@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 
 use protocol::commit::{JobRow, Provider, Row, SubscriptionRow, Target};
+use protocol::hop::Origin;
 use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
 use protocol::query::{Delivery, PushRows};
 use protocol::{ChannelId, DeviceId, InboxSeq, Seq, UserId};
 
 use crate::input::{CommandError, PushOutcome, Tick};
-use crate::limits::{PUSH_ACK_MS, PUSH_ATTEMPTS_MAX};
+use crate::limits::PUSH_ATTEMPTS_MAX;
 use crate::pipeline::After;
 use crate::shard::Shard;
 use crate::timer::Wake;
@@ -27,8 +28,18 @@ pub(crate) struct Push {
     jobs: BTreeMap<ChannelId, JobRow>,
     /// What live devices were offered and none has taken. At most `PUSH_JOBS_MAX`.
     untaken: BTreeMap<ChannelId, Untaken>,
-    /// Marks of what was read that are on their way to a channel's home: they withdraw once they are stored.
-    marks: Vec<(ChannelId, Seq)>,
+    /// Marks of what was read that are on their way to a channel's home: they withdraw once they are stored. At most
+    /// `PUSH_JOBS_MAX`; what is over it is found to be read when a job is carried out.
+    marks: Vec<Mark>,
+}
+
+/// A mark of what was read, and the frame that asked for it.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    session: u64,
+    frame: u64,
+    channel: ChannelId,
+    seq: Seq,
 }
 
 /// Messages of one channel that no device has taken.
@@ -155,7 +166,7 @@ impl Shard {
         delivery: &Delivery,
         is_mentioned: bool,
     ) {
-        let now = self.now;
+        let due = self.now.after_ms(self.config.limits.push_ack_ms);
         let Some(user) = self.users.get_mut(&id) else { return };
         let is_live = !user.sessions.is_empty();
         let Some(push) = &mut user.push else { return };
@@ -165,12 +176,15 @@ impl Shard {
         }
         let channel = delivery.channel;
         let told = Told { seq: delivery.seq, count: 1, is_mentioned, time_ms: stamp.time_ms };
-        if is_live && let Some(due) = push.offered(channel, at, told, now.after_ms(PUSH_ACK_MS)) {
-            if due == now.after_ms(PUSH_ACK_MS) {
+        if is_live && let Some(waits) = push.offered(channel, at, told, due) {
+            if waits == due {
                 self.timer.set(due, Wake::Untaken(id));
             }
             return;
         }
+        // What a device was offered before it left is told with it.
+        let untaken = push.untaken.remove(&channel).map(|untaken| untaken.told);
+        let told = untaken.map_or(told, |untaken| untaken.joined(told));
         let (job, gives_way) = push.add(channel, told);
         self.counters.push_jobs += 1;
         self.gathered.job(id, channel, Some(job));
@@ -182,7 +196,7 @@ impl Shard {
 
     /// A device says how far it has taken its inbox.
     pub(crate) fn push_taken(&mut self, id: UserId, at: InboxSeq) {
-        let due = self.now.after_ms(PUSH_ACK_MS);
+        let due = self.now.after_ms(self.config.limits.push_ack_ms);
         let push = self.users.get_mut(&id).and_then(|user| user.push.as_mut());
         let Some(push) = push.filter(|push| push.is_waiting()) else { return };
         push.taken(at, due);
@@ -214,36 +228,37 @@ impl Shard {
         self.users.may_be_idle();
     }
 
-    /// A user marks what it has read: on its way to the channel's home.
-    pub(crate) fn push_marks(&mut self, id: UserId, channel: ChannelId, seq: Seq) {
-        let Some(push) = self.users.get_mut(&id).and_then(|user| user.push.as_mut()) else { return };
-        // What is read was taken, whatever the cursor says.
-        push.untaken.retain(|of, untaken| *of != channel || untaken.told.seq > seq);
-        let passes = push.jobs.get(&channel).is_some_and(|job| job.seq <= seq);
+    /// A user marks what it has read: on its way to the channel's home, by this frame. A mark that is refused withdraws
+    /// nothing, and neither does one of another channel that is stored before it.
+    pub(crate) fn push_marks(&mut self, origin: Origin, frame: u64, channel: ChannelId, seq: Seq) {
+        let Some(push) = self.users.get_mut(&origin.user).and_then(|user| user.push.as_mut()) else { return };
+        let waits = push.jobs.get(&channel).map(|job| job.seq);
+        let untaken = push.untaken.get(&channel).map(|untaken| untaken.told.seq);
+        let passes = waits.into_iter().chain(untaken).any(|newest| newest <= seq);
         if passes && push.marks.len() < PUSH_JOBS_MAX {
-            push.marks.push((channel, seq));
+            push.marks.push(Mark { session: origin.session, frame, channel, seq });
         }
     }
 
-    /// A mark of the user is stored, or refused. Marks are answered in the order of each channel; that another one is still
-    /// on its way costs nothing: whoever carries a job out looks at what is read.
-    pub(crate) fn push_marked(&mut self, id: UserId, is_stored: bool) {
+    /// The mark of a frame is stored, or refused.
+    pub(crate) fn push_marked(&mut self, origin: Origin, frame: u64, is_stored: bool) {
+        let id = origin.user;
         let Some(push) = self.users.get_mut(&id).and_then(|user| user.push.as_mut()) else { return };
-        let marks = core::mem::take(&mut push.marks);
+        let is_it = |mark: &Mark| (mark.session, mark.frame) == (origin.session, frame);
+        let Some(place) = push.marks.iter().position(is_it) else { return };
+        let Mark { channel, seq, .. } = push.marks.remove(place);
         if !is_stored {
             return;
         }
-        let mut withdrawn = Vec::new();
-        for (channel, seq) in marks {
-            if push.jobs.get(&channel).is_some_and(|job| job.seq <= seq) {
-                push.jobs.remove(&channel);
-                withdrawn.push(channel);
-            }
-        }
-        for channel in withdrawn {
+        // What is read was taken, whatever the cursor says.
+        push.untaken.retain(|of, untaken| *of != channel || untaken.told.seq > seq);
+        let is_withdrawn = push.jobs.get(&channel).is_some_and(|job| job.seq <= seq);
+        if is_withdrawn {
+            push.jobs.remove(&channel);
             self.counters.push_jobs_withdrawn += 1;
             self.write_job(id, channel);
         }
+        self.users.may_be_idle();
     }
 
     /// Writes what is to be told of a channel now, in place of what was gathered of it.

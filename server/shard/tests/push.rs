@@ -127,6 +127,20 @@ fn a_live_device_that_takes_nothing_for_ten_seconds_is_none() {
 }
 
 #[test]
+fn what_a_device_left_lying_is_told_with_what_comes_after_it_left() {
+    let mut desk = away(1);
+    desk.join(B, B, B);
+    assert_eq!(sends(&mut desk, 1), []);
+    let home = desk.home(B);
+    desk.turn(home, vec![shard::Input::Closed { conn: shard::ConnId(B) }]);
+    let after = sends(&mut desk, 2);
+    assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(2), 2)));
+    desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
+    desk.pass(PUSH_ACK_MS + 1001);
+    assert_eq!(jobs(&desk.run()), [], "nothing is told a second time, and an older one least of all");
+}
+
+#[test]
 fn a_live_device_that_takes_it_is_told_nothing() {
     let mut desk = away(1);
     desk.join(B, B, B);
@@ -157,6 +171,40 @@ fn what_is_read_is_withdrawn() {
     assert_eq!(jobs(&desk.run()), [], "a mark that was refused withdraws nothing");
     desk.send(B, B, 10, &MarkRead { channel: direct().0, seq: 2 });
     assert_eq!(jobs(&desk.run()), [(direct(), None)]);
+}
+
+#[test]
+fn a_mark_withdraws_what_it_marks_and_only_once_it_is_stored() {
+    let mut desk = away(1);
+    let group = ChannelId::group(UserId(A), SendId(5));
+    desk.send(A, A, 5, &CreateGroup { channel: group.0, name: "team".into(), members: vec![B] });
+    desk.run();
+    desk.text(A, A, group, 6, "hello");
+    assert_eq!(jobs(&desk.run()).len(), 1);
+    assert_eq!(sends(&mut desk, 1).len(), 1);
+    back(&mut desk, 3);
+    // One mark waits for the store while another is refused: nobody can have read that far.
+    desk.send(B, B, 8, &MarkRead { channel: direct().0, seq: 1 });
+    desk.send(B, B, 9, &MarkRead { channel: group.0, seq: 99 });
+    assert_eq!(jobs(&desk.run()), [(direct(), None)]);
+}
+
+#[test]
+fn a_mark_that_is_refused_is_no_sign_that_a_message_was_taken() {
+    let mut desk = away(1);
+    desk.join(B, B, B);
+    sends(&mut desk, 1);
+    sends(&mut desk, 2);
+    desk.send(B, B, 8, &MarkRead { channel: direct().0, seq: 99 });
+    desk.pass(PUSH_ACK_MS + 1001);
+    let after = jobs(&desk.run());
+    assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(2), 2)));
+    // One that is stored is.
+    sends(&mut desk, 3);
+    desk.send(B, B, 9, &MarkRead { channel: direct().0, seq: 3 });
+    desk.run();
+    desk.pass(PUSH_ACK_MS + 1001);
+    assert_eq!(jobs(&desk.run()), []);
 }
 
 #[test]

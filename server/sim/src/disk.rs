@@ -69,6 +69,7 @@ impl Unreadable {
                 | Query::Joined { user: of, .. }
                 | Query::Listing { user: of, .. }
                 | Query::Notes { user: of, .. }
+                | Query::Push { user: of, .. }
                 | Query::Mentions { user: of, .. },
             ) => user == *of,
             (Self::Log(bay), Query::Replay { source, .. }) => bay == *source,
@@ -172,6 +173,11 @@ impl Disk {
         let inline = rng.chance(plan.inline_reads);
         let due = if inline { now } else { now + rng.below(plan.read_max_ms + 1) };
         self.reads.push(Pending { shard, due, ticket, query });
+    }
+
+    /// Whether what a question needs cannot be read now.
+    pub(crate) fn cannot_read(&self, query: &Query) -> bool {
+        self.unreadable.iter().any(|(what, _)| what.is_needed_by(query))
     }
 
     /// Answers the reads that are due, from what is committed now. Threads race, so the order is drawn.

@@ -52,6 +52,7 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
     crate::talk::rows(oracle, batch)?;
     crate::about::rows(oracle, batch)?;
     people(oracle, batch)?;
+    crate::push::rows(oracle, batch)?;
     batch.parts.iter().try_for_each(|part| log(oracle, part))?;
     rows(batch).try_for_each(|(bay, row)| marks(oracle, bay, row))
 }

@@ -32,7 +32,8 @@ pub fn is_settled(world: &World) -> bool {
             (cursor.generation, cursor.at.0) == (world.oracle.generation, world.oracle.inbox_head(user))
                 || (cursor.generation, world.oracle.inbox_head(user)) == (Generation(0), 0)
         });
-    node.is_ready() && accounts && live && complete && caught_up && node.has_no_guests()
+    let is_told = world.outbox.is_at_rest(world.now + world.wall_ahead);
+    node.is_ready() && accounts && live && complete && caught_up && node.has_no_guests() && is_told
 }
 
 /// Who is missing what, for the words of a failure.
@@ -65,6 +66,9 @@ pub fn unsettled(world: &World) -> String {
     if !node.has_no_guests() {
         words.push("requests without a connection wait for their answers".to_owned());
     }
+    if !world.outbox.is_at_rest(world.now + world.wall_ahead) {
+        words.push(format!("the outbox works: {:?}", world.outbox));
+    }
     words.join("; ")
 }
 
@@ -93,6 +97,7 @@ pub fn at_rest(world: &mut World) -> Check {
     crate::talk::at_rest(world)?;
     crate::about::at_rest(world)?;
     crate::presence::at_rest(world)?;
+    crate::push::at_rest(world)?;
     nothing_is_held(world)?;
     world.tally.messages = world.oracle.messages();
     world.tally.pointers = world.oracle.inboxes.values().map(|inbox| inbox.pointers.len() as u64).sum();

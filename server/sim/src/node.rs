@@ -61,6 +61,8 @@ pub struct Node {
     pub pauses: u64,
     /// Answers to control commands.
     pub replies: Vec<(Ticket, Result<(), CommandError>)>,
+    /// Jobs of push that the outbox is to look at.
+    pub(crate) pushes: Vec<carry::JobId>,
 }
 
 /// One shard with what waits for it.
@@ -124,6 +126,7 @@ impl Node {
             draining_since: None,
             pauses: 0,
             replies,
+            pushes: Vec::new(),
         })
     }
 
@@ -443,8 +446,7 @@ impl Node {
                 scene.disk.read(scene.rng, scene.plan, scene.now, id, ticket, query);
             }
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
-            // No device of a simulated user has a subscription.
-            Effect::Push { user, channel } => broken!("{user} is to be told of {channel:?} by push"),
+            Effect::Push { user, channel } => self.pushes.push((user, channel)),
             Effect::Ready => {
                 let cell = &mut self.cells[shard];
                 if std::mem::replace(&mut cell.ready, true) {

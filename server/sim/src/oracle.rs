@@ -11,6 +11,7 @@ use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
 use crate::about::Remark;
+use crate::push::Pushes;
 
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
@@ -147,6 +148,8 @@ pub struct Oracle {
     pub hides: HashSet<UserId>,
     /// The most that devices of a user said was delivered, in whatever life.
     pub(crate) marked: HashMap<(ChannelId, UserId), Seq>,
+    /// Of push.
+    pub(crate) pushes: Pushes,
     offered: HashMap<(ChannelId, UserId, SendId), Offered>,
 }
 
@@ -179,6 +182,7 @@ impl Default for Oracle {
             stays_max: u32::MAX,
             hides: HashSet::new(),
             marked: HashMap::new(),
+            pushes: Pushes::default(),
             offered: HashMap::new(),
         }
     }
@@ -216,7 +220,9 @@ impl Oracle {
         let not_before_asked = std::mem::take(&mut self.not_before_asked);
         let said_no = std::mem::take(&mut self.said_no);
         let marked = std::mem::take(&mut self.marked);
-        *self = Self { generation, offered, removing, not_before_asked, said_no, marked, ..backup };
+        let mut backup = backup;
+        let pushes = std::mem::take(&mut backup.pushes).restored(&self.pushes);
+        *self = Self { generation, offered, removing, not_before_asked, said_no, marked, pushes, ..backup };
     }
 
     /// Whether a device holds what is durable there.
@@ -231,6 +237,7 @@ impl Oracle {
     /// A device has put a frame on its way. Nothing else may ever become durable.
     pub fn offer(&mut self, user: UserId, frame: &Frame) {
         self.mark_offered(user, frame);
+        self.taken_offered(user, frame);
         if let Some(channel) = message::channel_of(frame) {
             let bans = self.bans_against(channel, user);
             let first = || Offered { bans, ..Offered::default() };

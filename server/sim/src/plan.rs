@@ -44,6 +44,8 @@ pub struct Plan {
     pub activity: u64,
     /// Whether this seed stops the stores and fills the shards' queues.
     pub flood: bool,
+    /// Whether people here are told by push.
+    pub push: bool,
     /// Chances of faults.
     pub faults: Faults,
     /// What the core is told.
@@ -164,6 +166,8 @@ impl Plan {
             text_chars,
             activity: rng.between(50, 600),
             flood,
+            // In more than half of the worlds; not drawn, so that the others stay the same worlds.
+            push: faults.cut.is_multiple_of(2),
             faults,
             limits: limits(rng, text_chars),
         }
@@ -181,6 +185,7 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
     limits.presence_bytes_per_s = [256, 1024][limits.heartbeat_ms as usize / 5 % 2];
     limits.trailing_ms = u64::from(limits.heartbeat_ms % 20);
     limits.gather_ms = [0, 20, 200, 1000][limits.heartbeat_ms as usize / 7 % 4];
+    limits.push_ack_ms = [300, 1000, 4000, 10_000][limits.heartbeat_ms as usize / 11 % 4];
     // People come and go all the time here, so that the bound is met.
     limits.member_stays = [2, 3, 5, 256][limits.heartbeat_ms as usize / 20 % 4];
     // In a third of the worlds room for a few windows, or for none; not drawn, so that old seeds stay the same worlds.

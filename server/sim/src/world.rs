@@ -15,6 +15,7 @@ use crate::invariants;
 use crate::network::Network;
 use crate::node::{Node, Scene};
 use crate::oracle::{Check, Oracle};
+use crate::outbox::Outbox;
 use crate::plan::{Faults, Plan};
 use crate::restore::Backup;
 use crate::rng::Rng;
@@ -65,6 +66,7 @@ pub struct World {
     /// How often each thing went wrong, for the summary.
     pub tally: Tally,
     pub(crate) backup: Option<Backup>,
+    pub(crate) outbox: Outbox,
 }
 
 /// What a run did, so that a run that did nothing shows.
@@ -104,6 +106,10 @@ pub struct Tally {
     pub refused_for_pace: u64,
     /// Reads that failed because the rows of a user, a log or a history could not be read for a while.
     pub unread: [u64; 3],
+    /// Pushes that providers took, and messages that one has more than once.
+    pub pushed: (u64, u64),
+    /// Rounds of jobs of push by how they ended: told, read, unwanted, expired, later, parked.
+    pub push_ends: [u64; 6],
     /// Virtual milliseconds.
     pub virtual_ms: u64,
 }
@@ -135,6 +141,7 @@ impl World {
             visited: VecDeque::new(),
             tally: Tally::default(),
             backup: None,
+            outbox: Outbox::new(seed),
             rng,
             plan,
         };
@@ -165,9 +172,14 @@ impl World {
         }
         self.heal()?;
         self.settle()?;
+        self.let_pushes_come()?;
         self.ask_receipts()?;
+        // Time has passed again.
+        self.let_pushes_come()?;
         self.count();
         self.tally.unread = self.disk.unread;
+        self.tally.pushed = (self.outbox.calls, self.outbox.doubles);
+        self.tally.push_ends = self.outbox.ends;
         if let (Some(node), _, mut scene) = self.parts() {
             bounds::memory(node, &mut scene)?;
         }
@@ -225,15 +237,16 @@ impl World {
             node.heal(self.plan.ring_hops);
         }
         self.boot_at = self.boot_at.min(self.now + 100);
+        self.outbox.is_healed = true;
         Ok(())
     }
 
     /// Jumps to the next moment at which something is due.
-    fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         let devices = self.devices.iter().filter(|d| !d.retired).filter_map(|d| d.session.next_deadline());
         let node = self.node.as_ref().and_then(Node::next_deadline);
         let boot = self.node.is_none().then_some(self.boot_at);
-        if let Some(due) = devices.chain(node).chain(boot).min() {
+        if let Some(due) = devices.chain(node).chain(boot).chain(self.outbox.next_deadline()).min() {
             self.now = self.now.max(due);
         }
     }
@@ -252,10 +265,12 @@ impl World {
     /// The first invariant that broke.
     pub fn step(&mut self) -> Check {
         self.now += self.rng.below(self.plan.step_max_ms + 1);
+        self.oracle.pushes.now = self.now;
         self.faults()?;
         self.boot()?;
         self.command();
         self.act();
+        workload::push::act(self);
         let listening = self.node.as_ref().is_some_and(Node::is_ready);
         let may_dial: Vec<bool> = self.devices.iter().map(|device| self.has_token(device)).collect();
         let (node, devices, mut scene) = self.parts();
@@ -274,6 +289,8 @@ impl World {
             }
         }
         self.replies()?;
+        self.push_step()?;
+        self.check_pushes()?;
         self.forget();
         self.stop_when_drained()
     }
@@ -375,6 +392,8 @@ impl World {
 
     /// Notes what a command forbids from the moment on in which it is under way.
     fn note(&mut self, command: &Command) {
+        let devices = self.oracle.devices.get(&command.user()).map_or(0, BTreeMap::len);
+        self.oracle.pushes.may_end(command, devices);
         match command {
             Command::CreateAccount { .. }
             | Command::AddDevice { .. }
@@ -433,6 +452,8 @@ impl World {
             let Some(command) = self.commands.remove(&ticket) else {
                 broken!("reply to {ticket:?}, which nobody asked");
             };
+            self.oracle.pushes.has_ended(&command);
+            self.outbox.replied(ticket, outcome);
             match (&command, outcome) {
                 (Command::CreateAccount { user, .. }, Ok(())) if !self.oracle.accounts.contains(user) => {
                     broken!("account of {user} confirmed before it is durable");
@@ -507,6 +528,8 @@ impl World {
         self.node = None;
         self.commands.clear();
         self.rulings.forget();
+        self.oracle.pushes.process_died(&self.users);
+        self.outbox.process_died(self.oracle.generation);
         self.network.server_died(&mut self.rng, self.now, 200);
         self.boot_at = self.now + self.rng.below(300);
         self.hide_a_log();

@@ -33,8 +33,8 @@ const SEEDS: [u64; 2] = [40, 600];
 const PROOF_S: u64 = 900;
 
 /// What the copy is made of, beside the manifest of the workspace.
-const CRATES: [&str; 6] =
-    ["protocol", "storage", "clients/rust", "server/shard", "server/edge", "server/sim"];
+const CRATES: [&str; 7] =
+    ["protocol", "storage", "clients/rust", "server/shard", "server/edge", "server/push/carry", "server/sim"];
 
 /// Where mutants live, and what must find them.
 struct Room {
@@ -53,11 +53,21 @@ enum Proof {
     Tests(&'static str),
 }
 
-const ROOMS: [Room; 3] = [
+const ROOMS: [Room; 5] = [
     Room {
         dir: "server/shard/src",
         mutants: patches::MUTANTS,
         proofs: &[Proof::Simulator, Proof::Tests("shard")],
+    },
+    Room {
+        dir: "server/shard/src",
+        mutants: patches::push::MUTANTS,
+        proofs: &[Proof::Simulator, Proof::Tests("shard")],
+    },
+    Room {
+        dir: "server/push/carry/src",
+        mutants: patches::carry::MUTANTS,
+        proofs: &[Proof::Simulator, Proof::Tests("carry")],
     },
     Room { dir: "storage/src", mutants: patches::storage::MUTANTS, proofs: &[Proof::Tests("storage")] },
     Room { dir: "server/edge/src", mutants: patches::edge::MUTANTS, proofs: &[Proof::Tests("edge")] },

@@ -89,6 +89,7 @@ mod talk;
 mod terminal;
 mod tls;
 mod tour;
+mod trace;
 mod traces;
 mod visits;
 mod watchdog;

@@ -45,7 +45,12 @@ pub(super) fn page(
 }
 
 /// What the inbox holds from `after + 1` on, without a hole and with nothing twice. The page may begin inside a run.
-fn pointers(view: &View<'_>, user: UserId, after: InboxSeq, count: usize) -> Found<Vec<(ChannelId, Seq)>> {
+pub(super) fn pointers(
+    view: &View<'_>,
+    user: UserId,
+    after: InboxSeq,
+    count: usize,
+) -> Found<Vec<(ChannelId, Seq)>> {
     let Some(next) = after.0.checked_add(1).map(InboxSeq) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     let prefix = key::user(user);

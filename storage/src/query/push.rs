@@ -1,7 +1,7 @@
 //! What a user is told by push: subscriptions and jobs for the user's home, jobs of a bay and all that one is made of for
 //! whoever carries them out.
 
-use protocol::commit::{JobRow, PREFS_TAG, Prefs, Provider, SubscriptionRow};
+use protocol::commit::{JobRow, PREFS_TAG, Prefs, Provider, SubscriptionRow, Target};
 use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
 use protocol::query::{Answer, PushFacts, PushRows};
 use protocol::{BayId, ChannelId, DeviceId, PartitionId, UserId};
@@ -44,6 +44,18 @@ fn subscriptions(view: &View<'_>, user: UserId) -> Found<Vec<(DeviceId, Provider
     Ok(found)
 }
 
+/// Where a user is told, by the endpoints alone: neither keys nor secrets.
+pub(super) fn endpoints(view: &View<'_>, user: UserId) -> Found<Vec<(Target, String)>> {
+    let named =
+        |(device, provider, row): (DeviceId, Provider, SubscriptionRow)| ((device, provider), row.endpoint);
+    Ok(subscriptions(view, user)?.into_iter().map(named).collect())
+}
+
+/// What a user is still to be told of a channel.
+pub(super) fn job(view: &View<'_>, user: UserId, channel: ChannelId) -> Found<Option<JobRow>> {
+    view.get_decoded(Family::Push, &key::job(user, channel), JobRow::decode)
+}
+
 /// Jobs of a bay, one partition after the other: what stands between them are subscriptions.
 pub(super) fn jobs(
     view: &View<'_>,
@@ -79,19 +91,25 @@ pub(super) fn jobs(
 
 /// The job is read first: what it names was durable before it.
 pub(super) fn facts(view: &View<'_>, user: UserId, channel: ChannelId) -> Found<PushFacts> {
-    let job = view.get_decoded(Family::Push, &key::job(user, channel), JobRow::decode)?;
+    let job = job(view, user, channel)?;
     let prefs = key::note_about(user, PREFS_TAG, channel);
     let message = match &job {
         Some(job) => view.message(channel, job.seq)?,
         None => None,
     };
     let group = if channel.users().is_some() { None } else { view.channel(channel)? };
+    let sender = message.as_ref().and_then(|frame| frame.read_stamp()).map(|stamp| stamp.sender);
+    let is_blocked = match sender {
+        Some(sender) => view.relation(user, sender)?.is_blocked,
+        None => false,
+    };
     Ok(PushFacts {
         job,
         subscriptions: subscriptions(view, user)?,
         prefs: view.get_decoded(Family::Notes, &prefs, Prefs::decode)?.unwrap_or_default(),
         read: view.position(channel, user)?.read,
         message,
+        is_blocked,
         name: group.unwrap_or_default().name,
     })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::channels::{channel_id, limit, seq, word};
 use super::schema::{Field, flag, id, list, named, nullable, number, object, request, said, text, time_ms};
-use super::{Operation, Section};
+use super::{Operation, Section, trace};
 use crate::name::RAW_CHARS_MAX;
 use crate::routes::{QUOTA_MIB_MAX, QUOTA_TIMES_MAX};
 
@@ -15,12 +15,11 @@ pub(super) fn section() -> Section {
     Section {
         tag: "the operators' view",
         about: "Users, their devices, sessions and channels as operators see them. What was said is not shown.",
-        operations: vec![users(), user(), user_by_name(), set_quota(), channels(), channel()],
-        schemas: vec![
-            ("SeenUser", object(account(), Vec::new())),
-            ("SeenUserWhole", seen()),
-            ("Quota", quota()),
-        ],
+        operations: vec![users(), user(), user_by_name(), set_quota(), channels(), channel(), trace::trace()],
+        schemas: [("SeenUser", object(account(), Vec::new())), ("SeenUserWhole", seen()), ("Quota", quota())]
+            .into_iter()
+            .chain(trace::schemas())
+            .collect(),
     }
 }
 
@@ -180,6 +179,6 @@ fn account() -> Vec<Field> {
     vec![("user", id()), ("name", text(1, NAME_CHARS_MAX)), ("created_ms", time_ms())]
 }
 
-fn kind() -> Value {
+pub(super) fn kind() -> Value {
     word(&["direct", "group", "own"])
 }

@@ -31,7 +31,7 @@ fn key() -> Operation {
         .refuses(&["not_found"])
 }
 
-fn provider() -> Value {
+pub(super) fn provider() -> Value {
     said(letters("a-z", 7, 7), "`webpush` or `webhook`.")
 }
 

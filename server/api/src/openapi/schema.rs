@@ -62,6 +62,9 @@ pub(super) fn nullable(mut schema: Value) -> Value {
     if let Some(kind) = schema.get_mut("type") {
         *kind = json!([kind.clone(), "null"]);
     }
+    if let Some(Value::Array(words)) = schema.get_mut("enum") {
+        words.push(Value::Null);
+    }
     schema
 }
 

@@ -16,6 +16,7 @@ pub(super) mod families;
 pub(super) mod keys;
 pub(super) mod look;
 pub(crate) mod quota;
+pub(super) mod trace;
 
 use super::bearer::bearer_text;
 use super::login::admit;

@@ -37,7 +37,7 @@ pub(crate) async fn list(
         // Whoever has the endpoint may push: it is shown as far as its host.
         let host = row.endpoint.split('/').take(3).collect::<Vec<_>>().join("/");
         json!({
-            "device": device.to_string(), "provider": word(provider), "host": host,
+            "device": device.to_string(), "provider": provider_word(provider), "host": host,
             "preview": preview_word(row.preview), "language": language_word(row.language),
             "quiet_from": row.quiet.0, "quiet_until": row.quiet.1, "zone": row.zone,
             "created_ms": row.created_ms, "this": device == claims.device,
@@ -107,7 +107,7 @@ pub(crate) async fn test(
     let user = UserId(crate::json::parse_id("id", &id)?);
     let answers = api.homes.test_push(user).await.map_err(|error| home_refused(&error))?;
     let shown = answers.into_iter().map(|(device, provider, answer)| {
-        json!({ "device": device.to_string(), "provider": word(provider), "answer": answer })
+        json!({ "device": device.to_string(), "provider": provider_word(provider), "answer": answer })
     });
     Ok(axum::Json(json!({ "answers": shown.collect::<Vec<_>>() })))
 }
@@ -169,7 +169,7 @@ fn provider_of(word: &str) -> Result<Provider, ApiError> {
     }
 }
 
-fn word(provider: Provider) -> &'static str {
+pub(super) fn provider_word(provider: Provider) -> &'static str {
     match provider {
         Provider::WebPush => "webpush",
         Provider::Webhook => "webhook",

@@ -83,6 +83,7 @@ pub const STEPS: &[Step] = &[
     step("setQuota", 200, &[("id", Kept("user"))], &[]),
     step("seeUserChannels", 200, &[("id", Kept("user"))], &[]),
     step("seeChannel", 200, &[], &[]),
+    step("traceMessage", 200, &[], &[]),
     step("befriend", 200, &[("id", Kept("friend"))], &[]),
     step("listFriends", 200, &[], &[]),
     step("part", 204, &[("id", Kept("friend"))], &[]),

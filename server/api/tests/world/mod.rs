@@ -15,13 +15,14 @@ use std::sync::{Arc, Mutex};
 use api::{
     Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
     FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, LiveSession, LiveUser, Parts,
-    Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, Search, SearchHit, SearchPage, SearchRefusal,
-    SearchReport, Settings, Signup, StoredChannel, Transport, Visit, now_ms,
+    Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, PushLine, PushWord, Search, SearchHit,
+    SearchPage, SearchRefusal, SearchReport, Settings, Signup, StoredChannel, Trace, Transport, Visit,
+    now_ms,
 };
-use protocol::commit::{Policy, Quota, Relation};
-use protocol::query::{JoinedItem, Member};
+use protocol::commit::{DeviceRow, JobRow, Policy, PositionRow, Provider, Quota, Relation};
+use protocol::query::{JoinedItem, Member, Traced, TracedMessage, TracedUser};
 use protocol::token::{Claims, Key};
-use protocol::{ChannelId, DeviceId, Frame, Kind, Seq, UserId};
+use protocol::{ChannelId, DeviceId, Frame, Generation, InboxSeq, Kind, SendId, Seq, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -310,6 +311,51 @@ impl Homes for FakeHomes {
         let members = vec![(UserId(5), member)];
         let stored = StoredChannel { name: "team".into(), head: 7, time_ms: 8, members };
         Box::pin(async move { Ok(channel.users().is_none().then_some(stored)) })
+    }
+
+    fn trace(
+        &self,
+        channel: ChannelId,
+        seq: Seq,
+        after: UserId,
+        _limit: u32,
+    ) -> Pending<'_, Result<Trace, HomeError>> {
+        let (device, target) = (DeviceId(3), (DeviceId(3), Provider::Webhook));
+        let message = TracedMessage {
+            kind: Kind::SEND_TEXT,
+            bytes: 60,
+            sender: UserId(5),
+            send_id: SendId(9),
+            time_ms: 8,
+        };
+        let user = TracedUser {
+            user: UserId(after.0 + 1),
+            at: Some(InboxSeq(4)),
+            inbox_head: InboxSeq(4),
+            generation: Generation(1),
+            applied: 1,
+            position: PositionRow::default(),
+            devices: vec![(device, DeviceRow::default())],
+            subscriptions: vec![(target, "https://push.example/secret".into())],
+            job: Some(JobRow { seq, ..JobRow::default() }),
+        };
+        let line = |what| PushLine {
+            at_ms: 1,
+            user: user.user,
+            seq,
+            count: 1,
+            target: Some((target, "https://push.example".into())),
+            what,
+            words: "status 503".into(),
+            until_ms: None,
+        };
+        let pushes = PushWord::ALL.map(line).to_vec();
+        let stored = Traced { head: Seq(7), recipients: 1, users: vec![user], ..Traced::default() };
+        let is_there = channel.users().is_none() && seq <= Seq(7);
+        let stored = Traced { message: is_there.then_some(message), more: after.0 == 0, ..stored };
+        let live = vec![LiveUser { inbox_head: Some(4), ..LiveUser::default() }];
+        let trace = Trace { stored, home: (3, 0), live, pushes, pushes_since_ms: 1 };
+        Box::pin(async move { Ok(trace) })
     }
 
     fn families(&self) -> Pending<'_, Vec<Family>> {

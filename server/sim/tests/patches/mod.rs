@@ -1,6 +1,8 @@
 //! The deliberate faults. Each says what it breaks; the text must stand exactly once in its file.
 
+pub(crate) mod carry;
 pub(crate) mod edge;
+pub(crate) mod push;
 pub(crate) mod storage;
 
 /// One fault.

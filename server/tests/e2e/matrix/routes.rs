@@ -99,6 +99,7 @@ webAppFile             404 404 404 404 404 404 404 404 404
 :setQuota              401 401 401 401 401 403 200 200 401
 :seeUserChannels       401 401 401 401 401 403 200 200 401
 :seeChannel            401 401 401 401 401 403 200 200 401
+:traceMessage          401 401 401 401 401 403 200 200 401
 :makeToken             401 401 401 401 401 403 201 201 401
 :revokeDevices         401 401 401 401 401 403 204 204 401
 :resetPassword         401 401 401 401 401 403 204 204 401
@@ -225,10 +226,11 @@ impl Place {
     fn answer(&self, operation: &Operation, own: &Person, who: &str, cell: usize) -> String {
         let other = &self.other;
         let (user, other_user) = (protocol::UserId(own.user), protocol::UserId(other.user));
+        let direct = protocol::ChannelId::direct(user, other_user).to_string();
         let id = match operation.path.as_str() {
             path if path.contains("/devices/") => other.device.to_string(),
             path if path.contains("/bots/") => self.bot.clone(),
-            path if path.contains("/channels/") => protocol::ChannelId::direct(user, other_user).to_string(),
+            path if path.contains("/channels/") => direct.clone(),
             _ => other.user.to_string(),
         };
         let path = operation
@@ -236,7 +238,9 @@ impl Place {
             .replace("{id}", &id)
             .replace("{name}", &other.name)
             .replace("{token}", "9")
-            .replace("{provider}", "webpush");
+            .replace("{provider}", "webpush")
+            .replace("{channel}", &direct)
+            .replace("{seq}", "1");
         // What has to be in a query is there as the document has it.
         let parts = operation.value["parameters"].as_array().into_iter().flatten();
         let query = parts.filter(|part| part["in"] == "query" && part["required"] == true);
@@ -325,7 +329,7 @@ fn every_route_has_its_answer_for_everybody() {
         assert_eq!(row.len(), WHO.len() + 1, "{row:?}");
         let operation = &operations.iter().find(|(name, _)| name == row[0]).unwrap().1;
         let own = person(&place.node, &format!("person{number}x"));
-        if operation.path.contains("/channels/") {
+        if operation.path.contains("/channels/") || operation.path.contains("{channel}") {
             let path = format!("/v1/users/{}/messages", place.other.user);
             let answer = place.ask(false, "POST", &path, Some(&own.token), Some(r#"{"text":"first"}"#));
             assert_eq!(status_of(&answer), 201, "{answer}");

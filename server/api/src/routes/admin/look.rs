@@ -118,7 +118,7 @@ pub(crate) async fn channel(
     })))
 }
 
-fn kind(channel: ChannelId) -> &'static str {
+pub(super) fn kind(channel: ChannelId) -> &'static str {
     match (channel.owner(), channel.users()) {
         (Some(_), _) => "own",
         (None, Some(_)) => "direct",

@@ -1,0 +1,54 @@
+//! Deliberate faults of the rules by which jobs of push are carried out, in `server/push/carry/src`.
+
+use super::Mutant;
+
+pub(crate) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "quiet hours are ignored",
+        file: "job.rs",
+        from: "let Some(until_ms) = quiet_until(row) else {",
+        to: "let Some(until_ms) = quiet_until(row).filter(|until| *until == 0) else {",
+    },
+    Mutant {
+        name: "what was read is told",
+        file: "job.rs",
+        from: "if facts.read >= job.seq {",
+        to: "if facts.read > job.seq {",
+    },
+    Mutant {
+        name: "who does not want to be told is",
+        file: "job.rs",
+        from: "if !is_wanted || is_blocked",
+        to: "if is_blocked",
+    },
+    Mutant {
+        name: "push tells of whom the user has blocked",
+        file: "job.rs",
+        from: "let is_blocked = facts.is_blocked &&",
+        to: "let is_blocked = false &&",
+    },
+    Mutant {
+        name: "who has it is called again with who does not",
+        file: "job.rs",
+        from: "targets: self.left.clone(),",
+        to: "targets: Vec::new(),",
+    },
+    Mutant {
+        name: "a push that failed is done when another was taken",
+        file: "job.rs",
+        from: "if let Some(at_ms) = self.at_ms {",
+        to: "if let Some(at_ms) = self.at_ms.filter(|_| self.taken == 0) {",
+    },
+    Mutant {
+        name: "a job that is told of while it is under way is forgotten",
+        file: "desk.rs",
+        from: "if let Some(at_ms) = if was_told { Some(now_ms) } else { at_ms } {",
+        to: "if let Some(at_ms) = if was_told { None } else { at_ms } {",
+    },
+    Mutant {
+        name: "what no home has heard is forgotten",
+        file: "desk.rs",
+        from: "                self.kept.insert(job, kept);\n",
+        to: "                drop(kept);\n",
+    },
+];
