@@ -76,6 +76,8 @@ pub struct Figures {
     pub gone: AtomicU64,
     /// Jobs that ended unsent because their message had been read.
     pub read: AtomicU64,
+    /// The same because their message was recalled.
+    pub recalled: AtomicU64,
     /// The same because the user does not want to be told.
     pub unwanted: AtomicU64,
     /// The same because they were too old.
@@ -84,6 +86,11 @@ pub struct Figures {
     pub parked: AtomicU64,
     /// Jobs that wait in memory now.
     pub waiting: AtomicU64,
+}
+
+/// Whether what a job tells of is gone.
+fn is_recalled(facts: &PushFacts) -> bool {
+    facts.message.as_ref().is_some_and(|frame| frame.kind() == Kind::RECALLED)
 }
 
 fn count(figure: &AtomicU64) {
@@ -273,6 +280,7 @@ impl Outbox {
         let figures = &self.figures;
         let (figure, ends) = match () {
             () if facts.read >= job.seq => (&figures.read, true),
+            () if job.count <= 1 && is_recalled(&facts) => (&figures.recalled, true),
             () if !is_wanted || facts.subscriptions.is_empty() => (&figures.unwanted, true),
             () if job.time_ms.saturating_add(ttl_ms) <= now => (&figures.expired, true),
             () => (&figures.sent, false),
