@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import type { ChatEvents } from "../src/chat.js";
 import { encodeBody, type Root } from "../src/codec.js";
 import { Frame, read } from "../src/frame.js";
-import { About, EditText, GetAbout, Pin, React, U53_MAX, WelcomeV2 } from "../src/generated.js";
+import { About, EditText, GetAbout, Pin, React, Recall, Recalled, U53_MAX, WelcomeV2 } from "../src/generated.js";
 import { Account, type Content, directChannel, isShown, Maru, type Message, Refusal } from "../src/index.js";
 import { nodeSocket } from "../src/node/index.js";
 import type { Event } from "../src/session/event.js";
@@ -53,19 +53,34 @@ test("what is said is sent and told", () => {
   session.edit(channel, 3, "five");
   session.react(channel, 3, "👍", true);
   session.pin(channel, 3, false);
+  session.recall(channel, 3);
   const { frames } = drain(session);
   assert.deepEqual(read(EditText, frames[0] as Frame), { channel, target: 3, text: "five" });
   assert.deepEqual(read(React, frames[1] as Frame), { channel, target: 3, emoji: "👍", on: true });
   assert.deepEqual(read(Pin, frames[2] as Frame), { channel, target: 3, on: false });
+  assert.deepEqual(read(Recall, frames[3] as Frame), { channel, target: 3 });
   session.receive(0, stamped(EditText, 9, { channel, target: 3, text: "six" }));
   session.receive(0, stamped(React, 10, { channel, target: 3, emoji: "👍", on: false }));
   session.receive(0, stamped(Pin, 11, { channel, target: 3, on: true }));
+  session.receive(0, stamped(Recall, 12, { channel, target: 3 }));
   const told = drain(session).events.flatMap((event) => (event.type === "message" ? [event.message.content] : []));
   const expected: Content[] = [
     { type: "edited", target: 3, text: "six" }, { type: "reacted", target: 3, emoji: "👍", on: false }, { type: "pinned", target: 3, on: true },
+    { type: "recall", target: 3 },
   ];
   assert.deepEqual(told, expected);
   assert.ok(!told.some((content) => isShown({ content })));
+});
+
+test("what stands in the place of a recalled text is shown, and of an edit of it nothing", () => {
+  const session = live();
+  const gone = { channel, target: 8, by: 20, user: ME, timeMs: 5 };
+  session.receive(0, stamped(Recalled, 8, gone));
+  session.receive(0, stamped(Recalled, 9, gone));
+  const told = drain(session).events.flatMap((event) => (event.type === "message" ? [event.message] : []));
+  const content = { type: "recalled", target: 8, by: 20, user: ME, recalledMs: 5 } as const;
+  assert.deepEqual(told.map((message) => message.content), [{ ...content, ofEdit: false }, { ...content, ofEdit: true }]);
+  assert.deepEqual(told.map(isShown), [true, false]);
 });
 
 test("what the server would refuse is not sent", () => {
@@ -78,6 +93,8 @@ test("what the server would refuse is not sent", () => {
   session.react(channel, 3, "👩‍👩‍👧‍👦", true);
   session.react(channel, 3, "x".repeat(32), true);
   assert.throws(() => session.pin(0n, 3, true), refused("channel"));
+  assert.throws(() => session.recall(0n, 3), refused("channel"));
+  assert.throws(() => session.recall(channel, 0), refused("target"));
   assert.throws(() => session.about(channel, 0), refused("from"));
   assert.throws(() => session.about(channel, 4, 3), refused("from"));
   assert.throws(() => session.about(channel, 1, 3, false, 201), refused("limit"));
