@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::commit::{JobRow, Notify, Provider, SubscriptionRow, Target};
 use protocol::query::PushFacts;
-use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
+use protocol::{BayId, ChannelId, DeviceId, Kind, Seq, UserId};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
