@@ -158,7 +158,10 @@ impl Desk {
                 Answer::Thread { frames: Vec::new(), more: false, total: 0, newest: Seq(0) }
             }
             Query::Mentions { .. } => Answer::Mentions { items: Vec::new(), unread: Vec::new(), more: false },
-            Query::Target { .. } => Answer::Target { message: None, facts: Facts::default() },
+            Query::Target { .. } => {
+                let (facts, edits) = (Facts::default(), Vec::new());
+                Answer::Target { message: None, recalled: None, facts, edits }
+            }
             Query::About { .. } => Answer::About { pins: Vec::new(), items: Vec::new(), more: false },
             Query::Membership { .. } => Answer::Membership(Vec::new()),
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),

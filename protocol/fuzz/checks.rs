@@ -1,7 +1,7 @@
 //! What must hold for any bytes whatever. Shared by the fuzz targets and by the seeded mutation test, so that both
 //! search for the same bugs.
 
-use protocol::body::about::{About, EditText, GetAbout, Pin, React};
+use protocol::body::about::{About, EditText, GetAbout, Pin, React, Recall, Recalled};
 use protocol::body::list::{ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, Receipts, Typing};
 use protocol::body::message::{
@@ -71,7 +71,7 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText SendTextV2 EditText React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
+    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
         MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes
         Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence Reject)

@@ -56,6 +56,16 @@ pub enum Row {
         /// The wire bytes.
         frame: Frame,
     },
+    /// A message of a channel that is stored reads otherwise from here on: what stands in the place of one that was recalled.
+    /// In the part of the message that recalls it.
+    Rewrite {
+        /// The channel.
+        channel: ChannelId,
+        /// Its position; the same as in the stamp.
+        seq: Seq,
+        /// The wire bytes.
+        frame: Frame,
+    },
     /// A group's row (a direct channel has none).
     Channel {
         /// The group.

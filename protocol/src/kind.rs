@@ -62,6 +62,8 @@ kinds! {
     SEND_TEXT = 0x0101, Message, TEXT_BYTES_MAX + 64;
     /// A text of the sender's own reads otherwise from here on.
     EDIT_TEXT = 0x0102, Message, TEXT_BYTES_MAX + 64;
+    /// A text is taken back for everybody.
+    RECALL = 0x0103, Message, 64;
     /// The sender reacts to a text, or does so no more.
     REACT = 0x0104, Message, EMOJI_BYTES_MAX + 64;
     /// A text is pinned in its channel, or is so no more.
@@ -132,6 +134,8 @@ kinds! {
     THREAD = 0x030e, Server, 128;
     /// Asks for messages that mention the user.
     GET_MENTIONS = 0x030f, Device, 64;
+    /// What stands, stamped, in the place of a message that was recalled.
+    RECALLED = 0x0310, Server, 64;
     /// The user's devices hold a channel up to a seq.
     MARK_DELIVERED = 0x0312, Device, 64;
     /// How far members of a channel have come.

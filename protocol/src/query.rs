@@ -5,12 +5,13 @@ mod trace;
 
 use std::sync::Arc;
 
+use crate::body::about::Recalled;
 use crate::body::list::ChannelDetail;
 use crate::commit::{
     AccountRow, ChannelRow, DeviceRow, Facts, Interval, JobRow, Pinned, PositionRow, Prefs, PresenceRow,
     Provider, Relation, Said, SubscriptionRow, Target,
 };
-use crate::frame::Frame;
+use crate::frame::{Frame, Stamp};
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
 use crate::kind::Kind;
 use crate::partition::Bays;
@@ -151,6 +152,8 @@ pub enum Query {
         seq: Seq,
         /// Who says it.
         user: UserId,
+        /// Whether its edits are told too: each is one more message to read.
+        edits: bool,
     },
     /// What is said about messages with `from <= seq <= through`, and what is pinned in their channel.
     About {
@@ -342,8 +345,12 @@ pub enum Answer {
     Target {
         /// Kind and key of the message; `None` when there is none.
         message: Option<(Kind, Sent)>,
+        /// What stands in its place, when it was recalled.
+        recalled: Option<Recalled>,
         /// What is said of it.
         facts: Facts,
+        /// Keys of its edits, rising, when they were asked for.
+        edits: Vec<Sent>,
     },
     /// See [`Query::About`].
     About {
@@ -417,6 +424,10 @@ pub struct AboutMessage {
     pub who: Vec<(UserId, Vec<String>)>,
 }
 
+/// The fingerprint of a message that was recalled: any content counts as its own, since nothing is kept that tells what it
+/// was.
+pub const ANY_CONTENT: u64 = 0;
+
 /// The idempotency key of a stored message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sent {
@@ -428,8 +439,25 @@ pub struct Sent {
     pub sender: UserId,
     /// Under which number.
     pub send_id: SendId,
-    /// [`Frame::fingerprint`] of it.
+    /// [`Frame::fingerprint`] of it; [`ANY_CONTENT`] for one that was recalled.
     pub fingerprint: u64,
+}
+
+impl Sent {
+    /// The key of a stored message.
+    #[must_use]
+    pub fn of(frame: &Frame) -> Option<Self> {
+        let Stamp { seq, time_ms, sender } = frame.read_stamp()?;
+        let is_recalled = frame.kind() == Kind::RECALLED;
+        let fingerprint = if is_recalled { ANY_CONTENT } else { frame.fingerprint() };
+        Some(Self { seq, time_ms, sender, send_id: frame.send_id(), fingerprint })
+    }
+
+    /// Its stamp.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp { seq: self.seq, time_ms: self.time_ms, sender: self.sender }
+    }
 }
 
 /// A present member of a channel. Who was one before costs no memory: the store is asked.

@@ -104,6 +104,8 @@ pub struct Config {
     pub user_bots: u32,
     /// Tokens that a bot may have.
     pub bot_tokens: u32,
+    /// Whether operators may read how edited texts read before.
+    pub show_edits: bool,
     /// Who may ask the control plane, and how much.
     pub access: api::Access,
     /// Our own proxies say who connects to the chat port.
@@ -203,6 +205,7 @@ impl Default for Config {
             push_allow: Vec::new(),
             user_bots: 5,
             bot_tokens: 8,
+            show_edits: false,
             access: api::Access::default(),
             proxy_protocol: false,
             token_ms: 3600 * 1000,

@@ -14,7 +14,8 @@ use api::{
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Provider, Quota, Relation};
 use protocol::hello::Hello;
-use protocol::query::{Answer, JoinedItem, Query};
+use protocol::limits::PAGE_BYTES_MAX;
+use protocol::query::{Answer, JoinedItem, PageBounds, Query};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, Seq, ShardId, UserId};
 use push::outbox::Outbox;
@@ -475,6 +476,29 @@ impl api::Homes for DataPlane {
                 }
                 other => Err(not_now(&format!("the store answered {other:?}"))),
             }
+        })
+    }
+
+    fn message_with_edits(&self, channel: ChannelId, seq: Seq) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
+        Box::pin(async move {
+            let page = PageBounds { messages: 1, bytes: PAGE_BYTES_MAX };
+            // Whom nobody is: reactions are not asked for.
+            let (from, through, user, who) = (seq, seq, UserId(0), true);
+            let said = self.read(Query::About { channel, from, through, user, who, page }).await?;
+            let Answer::About { items, .. } = said else {
+                return Err(not_now(&format!("the store answered {said:?}")));
+            };
+            let edits = items.into_iter().flat_map(|item| item.said.edits);
+            let mut frames = Vec::new();
+            for at in std::iter::once(seq).chain(edits) {
+                let (after, before) = (Seq(at.0.saturating_sub(1)), at.next());
+                let query = Query::History { channel, after, before, newest: false, page };
+                match self.read(query).await? {
+                    Answer::History(found) => frames.extend(found),
+                    other => return Err(not_now(&format!("the store answered {other:?}"))),
+                }
+            }
+            Ok(frames)
         })
     }
 

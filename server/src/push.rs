@@ -234,6 +234,7 @@ pub(crate) fn metrics(outbox: &Outbox) -> String {
         ("refused", &figures.refused),
         ("gone", &figures.gone),
         ("read", &figures.read),
+        ("recalled", &figures.recalled),
         ("unwanted", &figures.unwanted),
         ("expired", &figures.expired),
         ("parked", &figures.parked),

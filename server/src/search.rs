@@ -161,7 +161,13 @@ impl Search {
                 self.0.wake();
             }
         })?;
-        let found = Found { is_cut: found.is_cut || !is_all, ..found };
+        let mut hits = Vec::with_capacity(found.hits.len());
+        for hit in found.hits {
+            // The index hears of a recall a little later than the store.
+            let is_recalled = self.0.data.is_recalled(hit.channel, hit.seq)?;
+            hits.extend((!is_recalled).then_some(hit));
+        }
+        let found = Found { hits, is_cut: found.is_cut || !is_all, ..found };
         self.0.meter.searched(began.elapsed(), found.is_cut);
         Ok(found)
     }

@@ -200,6 +200,7 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         user_invites: config.user_invites,
         issuers: Issuers::default(),
         user_bots: config.user_bots,
+        show_edits: config.show_edits,
         bot_tokens: config.bot_tokens,
         access: access(config),
     }

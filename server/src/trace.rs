@@ -46,6 +46,7 @@ fn line(entry: Entry) -> PushLine {
         What::Quiet { until_ms } => (PushWord::Quiet, String::new(), Some(until_ms)),
         What::Resting { until_ms } => (PushWord::Resting, String::new(), Some(until_ms)),
         What::Ended(End::Read) => (PushWord::Read, String::new(), None),
+        What::Ended(End::Recalled) => (PushWord::Recalled, String::new(), None),
         What::Ended(End::Expired) => (PushWord::Expired, String::new(), None),
         What::Ended(End::Parked) => (PushWord::Parked, String::new(), None),
         // The others are no ends without a call.

@@ -54,6 +54,11 @@ pub(crate) fn part(
                 let family = owned.family(*channel, *seq);
                 sink.put_shared(family, &key::message(*channel, *seq), &frame.to_bytes());
             }
+            // Where the channel's message is now: families do not move while such a row is written.
+            Row::Rewrite { channel, seq, frame } => {
+                let family = owned.family(*channel, *seq);
+                sink.put_shared(family, &key::message(*channel, *seq), &frame.to_bytes());
+            }
             Row::Channel { channel, row } => {
                 sink.put(Family::Channel, &key::channel(*channel), &row.encode());
             }
@@ -98,6 +103,7 @@ pub(crate) fn stray(part: &Part) -> Option<String> {
 fn place(row: &Row) -> Option<BayId> {
     match row {
         Row::Message { channel, .. }
+        | Row::Rewrite { channel, .. }
         | Row::Channel { channel, .. }
         | Row::Interval { channel, .. }
         | Row::Position { channel, .. }
@@ -136,6 +142,13 @@ fn note(user: UserId, seq: Seq, note: &Note, sink: &mut dyn Sink) {
 /// What now holds of what is said about messages; what says nothing has no row.
 fn about(channel: ChannelId, about: &About, sink: &mut dyn Sink) {
     let key = match about {
+        About::Recalled { seq, has_reactors } => {
+            if *has_reactors {
+                let reactors = key::reactors(channel, *seq);
+                sink.delete_range(Family::About, &reactors, &reactors.after_all());
+            }
+            key::said(channel, *seq)
+        }
         About::Message { seq, .. } => key::said(channel, *seq),
         About::Reactor { seq, user, .. } => key::reactor(channel, *seq, *user),
         About::Pins(_) => key::pins(channel),

@@ -59,7 +59,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             let asked = talk::Asked { channel, root, window: (after, before), newest, counted };
             talk::thread(view, asked, page)
         }
-        Query::Target { channel, seq, user } => about::target(view, (channel, seq), user),
+        Query::Target { channel, seq, user, edits } => about::target(view, (channel, seq), user, edits),
         Query::About { channel, from, through, user, who, page } => {
             about::page(view, about::Asked { channel, range: (from, through), user, who }, page)
         }
@@ -81,7 +81,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
 pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
     match query {
         Query::User(_) | Query::Channel(_) | Query::Relation { .. } | Query::Inbox { .. } => true,
-        // One message and three rows.
+        // One message and three rows, and of a text that is recalled its edits.
         Query::Target { .. } => true,
         Query::History { page, .. } => page.messages < rows,
         Query::Window { .. }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use protocol::commit::{Batch, Part};
+use protocol::commit::{Batch, Part, Row};
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Query};
 use protocol::{BayId, ChannelId, Generation};
@@ -40,7 +40,7 @@ pub struct Store {
     own_from: Option<u64>,
     /// Channels that have so many. The store threads put them here, and never wait for what is done about it.
     large: Mutex<BTreeSet<ChannelId>>,
-    /// One change of families at a time.
+    /// One change of families at a time, and none while a stored message is rewritten. Locked before `between`.
     todo: Mutex<Todo>,
     /// Commits share it; held alone where a change must stand between two of them.
     between: RwLock<()>,
@@ -213,6 +213,10 @@ impl Store {
             return Err(StoreError::Misplaced { bay, what });
         }
         let mut scratch = Vec::new();
+        // A move reads messages and writes them elsewhere: one that was rewritten in between would come back as it was.
+        let is_rewrite = |part: &Part| part.rows.iter().any(|row| matches!(row, Row::Rewrite { .. }));
+        let rewrites = parts().any(is_rewrite);
+        let _unmoved = rewrites.then(|| self.todo.lock().unwrap_or_else(PoisonError::into_inner));
         let _between = self.between.read().unwrap_or_else(PoisonError::into_inner);
         let owned = self.owners.now();
         let written = self.rows.write(&mut |sink| {

@@ -100,8 +100,9 @@ fn what_is_said_is_read_by_range(mut world: World) {
 
 fn one_message_is_read_with_what_is_said_of_it(mut world: World) {
     said(&mut world);
-    let target = |seq, user| match world.read(&Query::Target { channel: direct(), seq: Seq(seq), user }) {
-        Answer::Target { message, facts } => (message.map(|(kind, sent)| (kind, sent.sender)), facts),
+    let query = |seq, user| Query::Target { channel: direct(), seq: Seq(seq), user, edits: false };
+    let target = |seq, user| match world.read(&query(seq, user)) {
+        Answer::Target { message, facts, .. } => (message.map(|(kind, sent)| (kind, sent.sender)), facts),
         other => panic!("{other:?}"),
     };
     let (message, facts) = target(2, TWO);

@@ -4,11 +4,12 @@
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::ingest::{Body, check_u53};
-use super::message::{check_channel, check_text};
+use super::ingest::{Body, check_u53, encode, read, view};
+use super::message::{channel_of_checked, check_channel, check_text};
 use super::sync::check_count;
 use crate::commit::Act;
-use crate::id::Seq;
+use crate::frame::{Frame, Stamp};
+use crate::id::{SendId, Seq};
 use crate::kind::Kind;
 use crate::limits::{EMOJI_BYTES_MAX, PAGE_MESSAGES_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};
 use crate::reject::{Code, Refusal};
@@ -22,6 +23,33 @@ pub struct EditText {
     pub target: u64,
     /// 1 to 100,000 Unicode scalar values.
     pub text: String,
+}
+
+/// RECALL v1: a text is taken back for everybody. What stood in it, and in its edits, is gone from here on; in its place
+/// stands a [`Recalled`].
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct Recall {
+    /// The channel.
+    pub channel: u128,
+    /// Seq of the text.
+    pub target: u64,
+}
+
+/// RECALLED v1: stamped with seq, time and sender of the message in whose place it stands, and with its send id in the
+/// header, so that whoever sent it still knows it. Of what it said nothing is left, not even a digest against which a guess
+/// could be tried.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recalled {
+    /// The channel.
+    pub channel: u128,
+    /// Seq of the recalled text: its own, or that of the text of which the message was an edit.
+    pub target: u64,
+    /// Seq of the RECALL.
+    pub by: u64,
+    /// Who recalled it.
+    pub user: u64,
+    /// Time of the RECALL.
+    pub time_ms: u64,
 }
 
 /// REACT v1: the sender reacts to a text, or does so no more.
@@ -136,6 +164,51 @@ impl ArchivedEditText {
     }
 }
 
+impl ArchivedRecall {
+    pub(super) fn act(&self) -> (Seq, Act) {
+        (Seq(self.target.to_native()), Act::Recalls)
+    }
+}
+
+impl Recalled {
+    /// The tombstone of a message, given by its send id and stamp.
+    #[must_use]
+    pub fn tombstone(&self, send_id: SendId, stamp: Stamp) -> Frame {
+        encode(send_id.0, self).stamp(stamp)
+    }
+
+    /// The tombstone of a stored message that this says something of: the recalled text, or an edit of it. `None` for any
+    /// other message, and for one that is a tombstone already.
+    #[must_use]
+    pub fn replaces(&self, frame: &Frame) -> Option<Frame> {
+        let stamp = frame.read_stamp()?;
+        let is_it = match frame.kind() {
+            Kind::SEND_TEXT => stamp.seq.0 == self.target,
+            Kind::EDIT_TEXT => view::<EditText>(frame)?.target.to_native() == self.target,
+            _ => false,
+        };
+        let is_here = is_it && channel_of_checked(frame)?.0 == self.channel;
+        is_here.then(|| self.tombstone(frame.send_id(), stamp))
+    }
+
+    /// What a stored RECALL puts in the place of what it recalls; `None` for any other frame.
+    #[must_use]
+    pub fn of(frame: &Frame) -> Option<Self> {
+        if frame.kind() != Kind::RECALL {
+            return None;
+        }
+        let (wire, stamp) = (view::<Recall>(frame)?, frame.read_stamp()?);
+        let (channel, target) = (wire.channel.to_native(), wire.target.to_native());
+        Some(Self { channel, target, by: stamp.seq.0, user: stamp.sender.0, time_ms: stamp.time_ms })
+    }
+
+    /// What a tombstone says; `None` for any other frame.
+    #[must_use]
+    pub fn read(frame: &Frame) -> Option<Self> {
+        if frame.kind() == Kind::RECALLED { read::<Self>(frame) } else { None }
+    }
+}
+
 impl ArchivedReact {
     pub(super) fn act(&self) -> (Seq, Act) {
         let emoji = self.emoji.as_str().to_owned();
@@ -164,6 +237,17 @@ impl Body for EditText {
         check_target(wire.channel.to_native(), wire.target.to_native())?;
         check_text("text", &wire.text, TEXT_CHARS_MAX, TEXT_BYTES_MAX)
     }
+}
+
+impl Body for Recall {
+    const KIND: Kind = Kind::RECALL;
+    fn check(wire: &ArchivedRecall) -> Result<(), Refusal> {
+        check_target(wire.channel.to_native(), wire.target.to_native())
+    }
+}
+
+impl Body for Recalled {
+    const KIND: Kind = Kind::RECALLED;
 }
 
 impl Body for React {

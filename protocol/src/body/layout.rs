@@ -5,7 +5,9 @@ use core::mem::offset_of;
 
 use rkyv::Archived;
 
-use super::about::{About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem};
+use super::about::{
+    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
+};
 use super::ingest::{Body, ingest, read};
 use super::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use super::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
@@ -141,6 +143,10 @@ roots {
         channel: u128, 0, "a channel id";
         target: u64, 16, "seq of a text of the sender's own; not 0";
         text: String, 24, "1 to 100,000 characters";
+    }
+    Recall 24 {
+        channel: u128, 0, "a channel id";
+        target: u64, 16, "seq of a text; not 0";
     }
     React 33 {
         channel: u128, 0, "a channel id";
@@ -342,6 +348,13 @@ roots {
     GetMentions 12 {
         before: u64, 0, "an inbox position; 2^53 - 1 for the newest";
         limit: u32, 8, "1 to 100";
+    }
+    Recalled 48 {
+        channel: u128, 0, "the channel";
+        target: u64, 16, "seq of the recalled text: the stamp's, or of which this was an edit";
+        by: u64, 24, "seq of the RECALL";
+        user: u64, 32, "who recalled it";
+        time_ms: u64, 40, "when, Unix epoch";
     }
     MarkDelivered 24 {
         channel: u128, 0, "a channel id";

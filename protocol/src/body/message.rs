@@ -6,7 +6,7 @@
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::about::{EditText, Pin, React};
+use super::about::{EditText, Pin, React, Recall, Recalled};
 use super::ingest::{Body, Checked, check_users, ingest, view};
 use super::own::{Hide, SetDraft, SetPrefs};
 use super::talk::{SendTextV2, Talk};
@@ -306,6 +306,7 @@ macro_rules! messages {
             }
             match frame.kind() {
                 $(<$name as Body>::KIND => first_field::<{ size_of::<rkyv::Archived<$name>>() }>(frame.body()),)*
+                Kind::RECALLED => first_field::<{ size_of::<rkyv::Archived<Recalled>>() }>(frame.body()),
                 _ => None,
             }
         }
@@ -313,7 +314,7 @@ macro_rules! messages {
 }
 
 messages! {
-    SendText EditText React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
+    SendText EditText Recall React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
     SetPrefs SetDraft Hide
 }
 
@@ -367,6 +368,7 @@ impl Message<'_> {
         Some(match self {
             Self::SendText(_) => return None,
             Self::EditText(body) => about(body.act()),
+            Self::Recall(body) => about(body.act()),
             Self::React(body) => about(body.act()),
             Self::Pin(body) => about(body.act()),
             Self::CreateGroup(body) => {
@@ -440,8 +442,12 @@ impl Change {
     }
 }
 
-/// The channel of a message, its body read as [`Message::read`] does; `None` for any other frame.
+/// The channel of a message or of what stands in the place of one, its body read as [`Message::read`] does; `None` for any
+/// other frame.
 #[must_use]
 pub fn channel_of(frame: &Frame) -> Option<ChannelId> {
+    if let Some(recalled) = Recalled::read(frame) {
+        return Some(ChannelId(recalled.channel));
+    }
     Message::read(frame).map(|message| message.channel())
 }

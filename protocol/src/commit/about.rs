@@ -4,6 +4,7 @@
 //! ```text
 //! row tag 20 = channel u128 | sort u8 (the tag of its key), then of that sort:
 //!   1 message: seq u64, value | 2 reactor: seq u64, user u64, value | 3 pins: value
+//!   4 recalled: seq u64, whether anybody reacted u8 (only in a batch: it removes the rows of sorts 1 and 2 of that message)
 //! message v1 = 1 | edits u8 | so many seqs u64 | ways u8 | so many: len u8, bytes, count u32
 //! reactor v1 = 1 | ways u8 | so many: len u8, bytes
 //! pins    v1 = 1 | pins u8 | so many: seq u64, seq of the PIN u64
@@ -25,6 +26,8 @@ pub const MESSAGE_TAG: u8 = 1;
 pub const REACTOR_TAG: u8 = 2;
 /// Tag of the key of what is pinned in a channel.
 pub const PINS_TAG: u8 = 3;
+/// Tag, in a batch, of what removes all that is said of a message. No row of its own has it: as a key's tag it is a thread's.
+const RECALLED_TAG: u8 = 4;
 
 /// What a message says about another.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +43,8 @@ pub enum Act {
     },
     /// It is pinned, or is so no more.
     Pins(bool),
+    /// It is taken back for everybody, with all that was said about it.
+    Recalls,
 }
 
 /// What is said of one message.
@@ -81,6 +86,13 @@ pub enum About {
     },
     /// What is pinned in the channel, in the order in which it was.
     Pins(Vec<Pinned>),
+    /// Nothing is said of a message any more: it was recalled.
+    Recalled {
+        /// Which.
+        seq: Seq,
+        /// Whether users react to it, who are not named: their rows go too.
+        has_reactors: bool,
+    },
 }
 
 /// What must be known of a message and of who says something about it.
@@ -121,7 +133,7 @@ impl Facts {
             Act::Pins(true) if self.pins.len() >= PINS_MAX && !self.is_pinned(target) => {
                 refuse("target", format!("{PINS_MAX} messages are pinned, which is the most; take one down"))
             }
-            Act::Edits | Act::Reacts { .. } | Act::Pins(_) => Ok(()),
+            Act::Edits | Act::Reacts { .. } | Act::Pins(_) | Act::Recalls => Ok(()),
         }
     }
 
@@ -154,7 +166,22 @@ impl Facts {
                 self.pins.extend(on.then_some(Pinned { seq: target, by: seq }));
                 vec![About::Pins(self.pins.clone())]
             }
+            Act::Recalls => self.recall(target),
         }
+    }
+
+    fn recall(&mut self, target: Seq) -> Vec<About> {
+        let said = core::mem::take(&mut self.said);
+        self.own.clear();
+        let mut rows = Vec::new();
+        if said != Said::default() {
+            rows.push(About::Recalled { seq: target, has_reactors: !said.reactions.is_empty() });
+        }
+        if self.is_pinned(target) {
+            self.pins.retain(|pin| pin.seq != target);
+            rows.push(About::Pins(self.pins.clone()));
+        }
+        rows
     }
 
     fn react(&mut self, emoji: &str, on: bool) {
@@ -183,6 +210,7 @@ impl About {
             Self::Message { .. } => MESSAGE_TAG,
             Self::Reactor { .. } => REACTOR_TAG,
             Self::Pins(_) => PINS_TAG,
+            Self::Recalled { .. } => RECALLED_TAG,
         }
     }
 
@@ -193,6 +221,7 @@ impl About {
             Self::Message { said, .. } => (*said != Said::default()).then(|| said.encode()),
             Self::Reactor { emoji, .. } => (!emoji.is_empty()).then(|| encode_reactor(emoji)),
             Self::Pins(pins) => (!pins.is_empty()).then(|| encode_pins(pins)),
+            Self::Recalled { .. } => None,
         }
     }
 
@@ -209,6 +238,7 @@ impl About {
             Self::Reactor { emoji, .. } => 16 + 2 + emoji.iter().map(ways).sum::<usize>(),
             Self::Pins(pins) if pins.is_empty() => 0,
             Self::Pins(pins) => 2 + 16 * pins.len(),
+            Self::Recalled { .. } => 9,
         }
     }
 
@@ -221,6 +251,10 @@ impl About {
                 out.put_u64_le(user.0);
             }
             Self::Pins(_) => {}
+            Self::Recalled { seq, has_reactors } => {
+                out.put_u64_le(seq.0);
+                out.put_u8(u8::from(*has_reactors));
+            }
         }
         out.put_slice(&self.value().unwrap_or_default());
     }
@@ -240,6 +274,10 @@ impl About {
             PINS_TAG => {
                 let value = fields.rest();
                 Self::Pins(if value.is_empty() { Vec::new() } else { decode_pins(value)? })
+            }
+            RECALLED_TAG => {
+                let (seq, reactors) = (Seq(fields.u64()?), fields.u8()?);
+                Self::Recalled { seq, has_reactors: (reactors <= 1).then_some(reactors == 1)? }
             }
             _ => return None,
         };

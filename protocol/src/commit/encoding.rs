@@ -49,6 +49,7 @@ mod tag {
     pub(super) const RUN: u8 = 16;
     pub(super) const MARKS: u8 = 17;
     pub(super) const RELATION: u8 = 18;
+    pub(super) const REWRITE: u8 = 19;
     pub(super) const ABOUT: u8 = 20;
     pub(super) const THREAD: u8 = 21;
     pub(super) const MENTION: u8 = 22;
@@ -169,6 +170,7 @@ impl Row {
     fn tag(&self) -> u8 {
         match self {
             Self::Message { .. } => tag::MESSAGE,
+            Self::Rewrite { .. } => tag::REWRITE,
             Self::Channel { .. } => tag::CHANNEL,
             Self::Joined { .. } => tag::JOINED,
             Self::Left { .. } => tag::LEFT,
@@ -195,7 +197,7 @@ impl Row {
 
     fn encode(&self, out: &mut BytesMut) {
         match self {
-            Self::Message { channel, seq, frame } => {
+            Self::Message { channel, seq, frame } | Self::Rewrite { channel, seq, frame } => {
                 out.put_u128_le(channel.0);
                 out.put_u64_le(seq.0);
                 out.put_slice(frame.bytes());
@@ -313,7 +315,12 @@ impl Row {
 
     fn decode_fields(tag: u8, fields: &mut Fields<'_>) -> Result<Option<Self>, BatchFault> {
         Ok(match tag {
-            tag::MESSAGE => fields.message(),
+            tag::MESSAGE => {
+                fields.message().map(|(channel, seq, frame)| Self::Message { channel, seq, frame })
+            }
+            tag::REWRITE => {
+                fields.message().map(|(channel, seq, frame)| Self::Rewrite { channel, seq, frame })
+            }
             tag::CHANNEL => fields.channel_row(),
             tag::JOINED => {
                 fields.place().map(|(user, channel, joined)| Self::Joined { user, channel, joined })
@@ -405,11 +412,11 @@ impl<'a> Fields<'a> {
         Some((self.user()?, DeviceId(self.u64()?)))
     }
 
-    fn message(&mut self) -> Option<Row> {
+    fn message(&mut self) -> Option<(ChannelId, Seq, Frame)> {
         let (channel, seq) = (self.channel()?, self.seq()?);
         let frame = Frame::new(Bytes::copy_from_slice(self.rest())).ok()?;
         let stamp = frame.read_stamp()?;
-        (stamp.seq == seq).then_some(Row::Message { channel, seq, frame })
+        (stamp.seq == seq).then_some((channel, seq, frame))
     }
 
     fn channel_row(&mut self) -> Option<Row> {

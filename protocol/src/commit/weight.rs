@@ -8,7 +8,7 @@ impl Row {
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
         let fields = match self {
-            Self::Message { frame, .. } => 24 + frame.bytes().len(),
+            Self::Message { frame, .. } | Self::Rewrite { frame, .. } => 24 + frame.bytes().len(),
             Self::Channel { row, .. } => 17 + row.name.len(),
             Self::Joined { .. } | Self::Left { .. } => 32,
             Self::Device { .. } => 41,

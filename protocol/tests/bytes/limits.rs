@@ -1,6 +1,6 @@
 //! Documented limits: at the bound accepted, one above refused with the code and the field.
 
-use protocol::body::about::{EditText, GetAbout, Pin, React};
+use protocol::body::about::{EditText, GetAbout, Pin, React, Recall};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SendText, SetRole};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
@@ -210,6 +210,11 @@ fn what_is_said_about_a_message() {
     refused(&react(1, ""), "emoji");
     refused(&react(1, "a\n"), "emoji");
     refused(&react(0, "a"), "target");
+    let recall = |target| Recall { channel: GROUP, target };
+    passes(&recall(U53_MAX));
+    refused(&recall(0), "target");
+    refused(&recall(U53_MAX + 1), "target");
+    refused(&Recall { channel: 0, ..recall(1) }, "channel");
     let pin = |target| Pin { channel: GROUP, target, on: true };
     passes(&pin(U53_MAX));
     refused(&pin(0), "target");

@@ -1,6 +1,6 @@
 //! What the kinds of messages mean to a channel: one row a kind.
 
-use protocol::body::about::{EditText, Pin, React};
+use protocol::body::about::{EditText, Pin, React, Recall, Recalled};
 use protocol::body::message::{
     AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember,
     RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
@@ -10,7 +10,8 @@ use protocol::body::sync::GetHistory;
 use protocol::body::talk::Talk;
 use protocol::body::{CheckedFrame, encode};
 use protocol::commit::{Act, Note, Notify, Prefs};
-use protocol::{ChannelId, Code, Frame, Kind, Seq, Stamp, UserId};
+use protocol::query::{ANY_CONTENT, Sent};
+use protocol::{ChannelId, Code, Frame, Kind, SendId, Seq, Stamp, UserId};
 
 const GROUP: ChannelId = ChannelId(77);
 const SENDER: UserId = UserId(5);
@@ -55,6 +56,10 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
         (
             encode(13, &EditText { channel, target: 7, text: "see you at six".to_owned() }),
             Some(Change::About { target: Seq(7), act: Act::Edits }),
+        ),
+        (
+            encode(16, &Recall { channel, target: 7 }),
+            Some(Change::About { target: Seq(7), act: Act::Recalls }),
         ),
         (
             encode(14, &React { channel, target: 7, on: true, emoji: "👍".to_owned() }),
@@ -129,6 +134,7 @@ fn who_joins_who_leaves_and_the_name() {
     let name = Some("마루".to_owned());
     let wanted = [
         // What is said about a message changes no member.
+        (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
@@ -219,6 +225,44 @@ fn a_text_of_version_2_is_checked_as_one_message_and_says_what_it_is_about() {
     );
     let plain = encode(5, &SendText { channel: GROUP.0, text: "see you".to_owned() });
     assert_eq!(CheckedFrame::message(plain).unwrap().talk(), None);
+}
+
+/// It is no message that anybody sends, but it stands where one stood.
+#[test]
+fn a_tombstone_says_whose_place_it_has_and_nothing_of_what_stood_there() {
+    let stamp = |seq| Stamp { seq: Seq(seq), time_ms: 9, sender: SENDER };
+    let text = |seq, id| {
+        let text = SendText { channel: GROUP.0, text: "see you at five".to_owned() };
+        encode(id, &text).stamp(stamp(seq))
+    };
+    let edit = |seq, target| {
+        let edit = EditText { channel: GROUP.0, target, text: "see you at six".to_owned() };
+        encode(seq, &edit).stamp(stamp(seq))
+    };
+    let recall = encode(40, &Recall { channel: GROUP.0, target: 3 }).stamp(stamp(8));
+    let recalled = Recalled::of(&recall).unwrap();
+    assert_eq!(recalled, Recalled { channel: GROUP.0, target: 3, by: 8, user: SENDER.0, time_ms: 9 });
+    let tombstone = recalled.replaces(&text(3, 70)).unwrap();
+    assert_eq!((tombstone.kind(), tombstone.send_id()), (Kind::RECALLED, SendId(70)));
+    assert_eq!((tombstone.read_stamp(), Recalled::read(&tombstone)), (Some(stamp(3)), Some(recalled)));
+    assert_eq!((channel_of(&tombstone), channel_of_checked(&tombstone)), (Some(GROUP), Some(GROUP)));
+    assert_eq!(
+        recalled.replaces(&text(3, 70)),
+        recalled
+            .replaces(&encode(70, &SendText { channel: GROUP.0, text: "other".to_owned() }).stamp(stamp(3)))
+    );
+    assert_eq!(recalled.replaces(&edit(5, 3)).unwrap().read_stamp(), Some(stamp(5)));
+    let kept = [text(4, 70), edit(5, 4), tombstone.clone(), recall.clone()];
+    assert!(kept.iter().all(|frame| recalled.replaces(frame).is_none()));
+    let elsewhere = encode(70, &SendText { channel: OWN.0, text: "x".to_owned() }).stamp(stamp(3));
+    assert_eq!(recalled.replaces(&elsewhere), None);
+    assert!(Message::read(&tombstone).is_none() && Change::read(&tombstone).is_none());
+    assert!(!Kind::RECALLED.counts_as_unread() && !Kind::RECALLED.is_message());
+    let refused = CheckedFrame::message(encode(1, &recalled)).map_err(|refusal| refusal.code);
+    assert_eq!(refused.map(|_| ()), Err(Code::UnknownKind), "nobody sends one");
+    let sent = Sent::of(&tombstone).unwrap();
+    assert_eq!((sent.fingerprint, sent.stamp(), sent.send_id), (ANY_CONTENT, stamp(3), SendId(70)));
+    assert_eq!(Sent::of(&text(3, 70)).map(|sent| sent.fingerprint), Some(text(3, 70).fingerprint()));
 }
 
 #[test]

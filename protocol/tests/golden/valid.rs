@@ -1,7 +1,7 @@
 //! The valid vectors. Names and what they stand for are frozen; new ones may be added.
 
 use protocol::body::about::{
-    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem,
+    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{
@@ -398,10 +398,17 @@ fn said() -> Vec<Valid> {
         ..page
     };
     let none = About { from: 0, to: 0, items: vec![], reactions: vec![], who: vec![], ..who.clone() };
+    let recalled = Recalled { channel: GROUP, target: 7, by: 12, user: 170, time_ms: TIME_MS + 60_000 };
+    let tombstone = vector("recalled", &recalled);
     vec![
         stamped("edit_text_stamped", &edited, 9, TIME_MS, 170),
         edited,
         vector("edit_text_direct", &EditText { channel: DIRECT, target: U53_MAX, text: "ok".to_owned() }),
+        vector("recall", &Recall { channel: GROUP, target: 7 }),
+        vector("recall_direct", &Recall { channel: DIRECT, target: U53_MAX }),
+        stamped("recalled_stamped", &tombstone, 7, TIME_MS, 170),
+        stamped("recalled_edit", &vector("recalled", &recalled), 9, TIME_MS, 170),
+        tombstone,
         vector("react", &react("👍", true)),
         vector("react_composed", &react("👩‍👩‍👧‍👦", true)),
         vector("react_back", &react("👍", false)),

@@ -3,7 +3,7 @@
 
 use protocol::Frame;
 use protocol::body::about::{
-    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem,
+    About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
@@ -147,6 +147,7 @@ structs! {
 roots {
     SendTextV2 { reply_to thread forwarded_from mentions mention_flags channel text }
     EditText { channel target text }
+    Recall { channel target }
     React { channel target on emoji }
     Pin { channel target on }
     CreateGroup { channel name members }
@@ -184,6 +185,7 @@ roots {
     GetThread { channel root after before limit newest }
     Thread { channel root from to total newest count more }
     GetMentions { before limit }
+    Recalled { channel target by user time_ms }
     MarkDelivered { channel seq }
     Receipts { channel items more }
     GetReceipts { channel after limit }

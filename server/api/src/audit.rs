@@ -111,6 +111,7 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("POST", "/v1/admin/keys/rotate") => "admin_key_rotate",
         ("POST", "/v1/admin/keys/retire") => "admin_key_retire",
         ("POST", "/v1/admin/search/rebuild") => "admin_search_rebuild",
+        ("GET", "/v1/admin/channels/{id}/messages/{seq}/edits") => "admin_edits_read",
         // A route that is younger than this table is told all the same.
         (_, path) if path.starts_with("/v1/admin/") => "admin",
         _ => return None,
@@ -219,6 +220,8 @@ mod tests {
         const LEFT_OUT: &[&str] = &[
             "/v1/users/{id}/messages",
             "/v1/channels/{id}/messages",
+            "/v1/channels/{id}/messages/{seq}",
+            "/v1/channels/{id}/messages/{seq}/reactions/{emoji}",
             "/v1/channels/{id}/read",
             "/v1/poll",
             "/v1/friends/{id}",

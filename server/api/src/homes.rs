@@ -270,6 +270,9 @@ pub trait Homes: Send + Sync + 'static {
     /// A channel as it is stored; `None` when there was never a message.
     fn stored_channel(&self, channel: ChannelId) -> Pending<'_, Result<Option<StoredChannel>, HomeError>>;
 
+    /// A stored message and behind it its edits, rising; empty when there is none.
+    fn message_with_edits(&self, channel: ChannelId, seq: Seq) -> Pending<'_, Result<Vec<Frame>, HomeError>>;
+
     /// The channels whose history has a family of its own.
     fn families(&self) -> Pending<'_, Vec<Family>>;
 

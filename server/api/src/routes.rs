@@ -28,6 +28,9 @@
 //! GET  /v1/channels/{id}/members  Bearer    ?after&limit                     200 {"members":[...],"next"?}
 //! GET  /v1/channels/{id}/messages Bearer    ?before|after&limit              200 {"messages":[...],"next"?,...}
 //! POST /v1/channels/{id}/messages Bearer    {"text"}, Idempotency-Key        201 {"channel","seq","time_ms","send_id"}
+//! PATCH /v1/channels/{id}/messages/{seq} Bearer {"text"}, Idempotency-Key    200 {"channel","seq","time_ms","send_id"}
+//! DELETE /v1/channels/{id}/messages/{seq} Bearer Idempotency-Key             200 the same
+//! PUT, DELETE /v1/channels/{id}/messages/{seq}/reactions/{emoji} Bearer Idempotency-Key  200 the same
 //! GET  /v1/channels/{id}/thread   Bearer    ?root&before|after&limit         200 {"messages":[...],"next"?,...}
 //! GET  /v1/channels/{id}/about    Bearer    ?from&through&limit&who          200 {"messages":[...],"pins":[...],"next"?,...}
 //! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
@@ -121,6 +124,7 @@ mod profile;
 mod push;
 mod receipts;
 mod relations;
+mod remarks;
 mod route;
 mod search;
 mod signup;
@@ -200,6 +204,11 @@ fn public_table() -> Table {
         .route("/v1/channels/{id}", get(channels::one))
         .route("/v1/channels/{id}/members", get(channels::members))
         .route("/v1/channels/{id}/messages", get(messages::list).post(messages::send))
+        .route("/v1/channels/{id}/messages/{seq}", patch(remarks::edit).delete(remarks::recall))
+        .route(
+            "/v1/channels/{id}/messages/{seq}/reactions/{emoji}",
+            put(remarks::react).delete(remarks::take_back),
+        )
         .route("/v1/channels/{id}/thread", get(talk::thread))
         .route("/v1/channels/{id}/about", get(about::list))
         .route("/v1/mentions", get(talk::mentions))
@@ -247,6 +256,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/users/{id}/channels", get(admin::look::channels))
         .route("/v1/admin/channels/{id}", get(admin::look::channel))
         .route("/v1/admin/trace/{channel}/{seq}", get(admin::trace::trace))
+        .route("/v1/admin/channels/{id}/messages/{seq}/edits", get(admin::look::edits))
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))

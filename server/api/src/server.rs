@@ -76,6 +76,8 @@ pub struct Settings {
     pub user_bots: u32,
     /// Tokens that a bot may have.
     pub bot_tokens: u32,
+    /// Whether operators may read how edited texts read before.
+    pub show_edits: bool,
     /// Who may ask, and how much.
     pub access: Access,
 }

@@ -330,6 +330,7 @@ async fn it_ends_when_it_is_told_to() {
             user_invites: 0,
             issuers: api::Issuers::default(),
             user_bots: 2,
+            show_edits: true,
             bot_tokens: 3,
             access: Access::default(),
         },

@@ -58,6 +58,8 @@ pub struct Figures {
     pub gone: AtomicU64,
     /// Jobs that ended unsent because their message had been read.
     pub read: AtomicU64,
+    /// The same because their message was recalled.
+    pub recalled: AtomicU64,
     /// The same because the user does not want to be told.
     pub unwanted: AtomicU64,
     /// The same because they were too old.
@@ -284,6 +286,7 @@ impl Outbox {
         let figures = &self.figures;
         let figure = match ended.why {
             End::Read => &figures.read,
+            End::Recalled => &figures.recalled,
             End::Unwanted => &figures.unwanted,
             End::Expired => &figures.expired,
             End::Parked => &figures.parked,

@@ -15,13 +15,13 @@ use protocol::hop::{Origin, Wants};
 use protocol::query::{Earlier, Member};
 use protocol::{BayId, ChannelId, Frame, Placement, Refusal, Seq, ShardId, UserId};
 
-pub(crate) use self::about::Target;
+pub(crate) use self::about::{Target, Terms};
 use self::group::Changed;
 use crate::consents::{Given, Withdrawals};
 use crate::dedup::Dedup;
 use crate::deliver::ack_of;
 use crate::ledger::Weight;
-use crate::limits::{Limits, WAITING_MAX};
+use crate::limits::WAITING_MAX;
 use crate::membership::{Opening, Questions};
 use crate::order::{busy, conflict};
 use crate::pipeline::Recipients;
@@ -109,6 +109,8 @@ pub(crate) struct Channel {
     waiting: VecDeque<Submit>,
     /// Repeats of sends that are not stored yet.
     repeats: VecDeque<(Seq, Submit)>,
+    /// What recalls that are not stored yet take back, in order.
+    recalls: VecDeque<(Seq, Vec<Seq>)>,
     /// Number of the batch with the newest row.
     dirty: u64,
     recipients: Option<Recipients>,
@@ -173,6 +175,7 @@ impl Channel {
             consents: [Given::default(); 2],
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
+            recalls: VecDeque::new(),
             dirty: 0,
             recipients: None,
         }
@@ -264,7 +267,7 @@ impl Channel {
         &self,
         submit: &Submit,
         standing: Standing,
-        limits: &Limits,
+        terms: Terms<'_>,
         withdrawals: &Withdrawals,
         is_refusing: bool,
     ) -> Result<Verdict, Refusal> {
@@ -292,7 +295,7 @@ impl Channel {
         if matches!(submit.frame.change(), Some(Change::Begins { .. })) && self.durable > Seq(0) {
             return Ok(Verdict::LookAtFirst);
         }
-        self.check(submit, limits)?;
+        self.check(submit, terms)?;
         if is_refusing {
             return Err(busy());
         }
@@ -338,6 +341,7 @@ impl Channel {
     /// Everything up to `seq` is stored, and visible from now on.
     pub(crate) fn stored(&mut self, seq: Seq) {
         self.durable = seq;
+        self.forget_recalled(seq);
     }
 
     /// Takes the first repeat that what is stored answers, with its ack.

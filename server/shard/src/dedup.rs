@@ -6,14 +6,15 @@
 //!
 //! Two sends with the same digest would be taken for one. A send meets one of 10,000 others by chance once in 2^64 / 10,000,
 //! about 1.8 * 10^15 sends, and is refused `conflict` then; that its 48 bits of fingerprint agree too, so that it would be
-//! answered as a repeat, is 2^48 times rarer still. The digest is keyed by the shard's secret seed, so nobody can make one.
+//! answered as a repeat, is 2^48 times rarer still (as rare as that other content is taken for that of a message because its
+//! fingerprint ends with 48 zeros, which stand for a recalled message: any content is taken for that). The digest is keyed by the shard's secret seed, so nobody can make one.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 use protocol::limits::DEDUP_MESSAGES_MAX;
 use protocol::partition::mix64;
-use protocol::query::Sent;
+use protocol::query::{ANY_CONTENT, Sent};
 use protocol::{SendId, Seq, UserId};
 
 use crate::idmap::Seeded;
@@ -27,9 +28,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Whether this is the fingerprint of its content.
+    /// Whether this is the fingerprint of its content. Of what a message said that was recalled nothing is known: any content
+    /// is taken for it, so that whoever sends it again hears that it was sent.
     pub(crate) fn has_content(&self, fingerprint: u64) -> bool {
-        self.fingerprint == low_48(fingerprint)
+        self.fingerprint == low_48(fingerprint) || self.fingerprint == low_48(ANY_CONTENT)
     }
 }
 
@@ -105,6 +107,14 @@ impl Dedup {
         }
         self.index.insert_unique(digest, at, digest_of);
         true
+    }
+
+    /// A message was recalled: what it said is forgotten. Nothing happens when it is not in the window.
+    pub(crate) fn forget_content(&mut self, seq: Seq) {
+        let place = seq.0.checked_sub(self.first.0).and_then(|place| usize::try_from(place).ok());
+        if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
+            entry.fingerprint = low_48(ANY_CONTENT);
+        }
     }
 
     /// What it takes of the heap.

@@ -6,6 +6,7 @@
 //!    sessions and frames, and no inbox: what has no place in an inbox goes out by it too. Who had no room, or is behind,
 //!    is brought along by `advance`.
 
+use protocol::body::about::Recalled;
 use protocol::body::message::{Change, channel_of_checked};
 use protocol::body::sync::SendAck;
 use protocol::body::talk::Talk;
@@ -170,6 +171,9 @@ fn append(
             gathered.list_row(id, Row::Joined { user: id, channel, joined: seq });
             gathered.list_row(id, Row::Left { user: id, channel, left: seq });
         }
+    }
+    if let Some(recalled) = Recalled::of(&delivery.frame) {
+        user.inbox.recall(&recalled);
     }
     let at = user.inbox.append(spare, Entry { frame: delivery.frame.clone(), ack: receiver.ack });
     gathered.pointer(id, at, channel, seq);

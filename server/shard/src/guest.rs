@@ -170,8 +170,10 @@ impl Shard {
         if !is_own || !self.guests.has(user) {
             return;
         }
-        let sent = Sends::of(&delivery.frame);
-        let has_sent = |id: &GuestId| self.guests.all.get(id).is_some_and(|g| g.sends == Some(sent));
+        let (sent, is_recalled) = (Sends::of(&delivery.frame), delivery.frame.kind() == Kind::RECALLED);
+        // Of one that was recalled before it was delivered nobody knows any more what it said.
+        let is_it = |sends: Sends| sends == sent || (is_recalled && sends.send_id == sent.send_id);
+        let has_sent = |id: &GuestId| self.guests.all.get(id).and_then(|g| g.sends).is_some_and(is_it);
         let guests: Vec<GuestId> = self.guests.of(user).filter(has_sent).collect();
         for id in guests {
             // One that is being greeted has not sent it yet, and is answered as a repeat.

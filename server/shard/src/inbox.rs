@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use protocol::body::about::Recalled;
 use protocol::{Frame, InboxSeq};
 
 use crate::limits::{SPARE_TAIL_ENTRIES_MAX, SPARE_TAILS_MAX};
@@ -123,6 +124,15 @@ impl Inbox {
             && let Some(tail) = self.tail.take()
         {
             spare.give(tail);
+        }
+    }
+
+    /// A message was recalled. What of it and its edits is still in memory is not shown to anybody from here on.
+    pub(crate) fn recall(&mut self, recalled: &Recalled) {
+        for entry in self.tail.iter_mut().flat_map(|tail| &mut tail.entries) {
+            if let Some(tombstone) = recalled.replaces(&entry.frame) {
+                entry.frame = tombstone;
+            }
         }
     }
 

@@ -27,6 +27,9 @@ pub struct Limits {
     pub user_directs_per_h: u32,
     /// MiB of messages that a user may have stored in an hour, and at once; 0: any number. At most 4,095.
     pub user_mib_per_h: u32,
+    /// For how many seconds the sender of a text may recall it; 0: for ever. At most 315,360,000. Owners and admins of a group
+    /// are not bound by it.
+    pub recall_window_s: u32,
     /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
     /// two and a half times as long is closed. 1,000 ..= 600,000.
     pub heartbeat_ms: u32,
@@ -74,6 +77,7 @@ impl Default for Limits {
             user_groups_per_h: 200,
             user_directs_per_h: 1000,
             user_mib_per_h: 1024,
+            recall_window_s: 86_400,
             heartbeat_ms: 30_000,
             presence_grace_ms: 30_000,
             presence_bytes_per_s: 1024,

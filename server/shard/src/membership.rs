@@ -37,8 +37,8 @@ pub(crate) struct Questions {
     pub(crate) homes: Vec<(UserId, Wants)>,
     /// The store: what the group remembers of users.
     pub(crate) store: Vec<UserId>,
-    /// The store: the message about which something is to be said.
-    pub(crate) target: Option<Seq>,
+    /// The store: the message about which something is to be said, and whether with its edits.
+    pub(crate) target: Option<(Seq, bool)>,
 }
 
 impl Questions {
@@ -87,9 +87,9 @@ impl Shard {
         channel.open(Opening::new(number, submit, &questions, self.withdrawals.now()));
         let dirty = channel.dirty();
         let Questions { homes, store, target } = questions;
-        if let Some(seq) = target {
+        if let Some((seq, edits)) = target {
             let asked = Asked::Target { channel: id, number };
-            self.ask_after(dirty, asked, Query::Target { channel: id, seq, user: by });
+            self.ask_after(dirty, asked, Query::Target { channel: id, seq, user: by, edits });
         }
         if !store.is_empty() {
             let users: Arc<[UserId]> = store.into();

@@ -7,7 +7,7 @@ use protocol::query::{PageBounds, Query, Sent};
 use protocol::{BayId, ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp};
 
 use crate::asks::Asked;
-use crate::channel::{Appended, Channel, Standing, Submit, Verdict};
+use crate::channel::{Appended, Channel, Standing, Submit, Terms, Verdict};
 use crate::deliver::send_ack;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
@@ -72,11 +72,11 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a send for a channel that is not in memory");
         };
-        let verdict =
-            match channel.judge(&submit, standing, &self.config.limits, &self.withdrawals, is_refusing) {
-                Ok(verdict) => verdict,
-                Err(refusal) => return self.refuse(&submit, &refusal),
-            };
+        let terms = Terms { limits: &self.config.limits, wall_ms: self.wall_ms };
+        let verdict = match channel.judge(&submit, standing, terms, &self.withdrawals, is_refusing) {
+            Ok(verdict) => verdict,
+            Err(refusal) => return self.refuse(&submit, &refusal),
+        };
         match verdict {
             Verdict::Queue if standing != Standing::Last => {
                 impossible!(self, "a send whose turn has come waits again");

@@ -96,8 +96,8 @@ impl Shard {
             (Asked::About(asked), Answer::About { pins, items, more }) => {
                 self.about_page(&asked, pins, items, more);
             }
-            (Asked::Target { channel, number }, Answer::Target { message, facts }) => {
-                self.target_read(channel, number, Some(Target { message, facts }));
+            (Asked::Target { channel, number }, Answer::Target { message, recalled, facts, edits }) => {
+                self.target_read(channel, number, Some(Target { message, recalled, facts, edits }));
             }
             (Asked::Mentions { origin, id }, Answer::Mentions { items, unread, more }) => {
                 self.mentions_page((origin, id), &items, &unread, more);

@@ -56,7 +56,7 @@ fn sent(seq: u64, sender: u64) -> Option<(Kind, Sent)> {
 /// The store knows this of the message that was asked for.
 fn tell(desk: &mut Desk, message: Option<(Kind, Sent)>, facts: Facts) {
     assert!(matches!(desk.queries.front(), Some((_, _, Query::Target { .. }))), "{:?}", desk.queries);
-    desk.answer(Answer::Target { message, facts });
+    desk.answer(Answer::Target { message, recalled: None, facts, edits: vec![] });
 }
 
 fn abouts(rows: &[Row]) -> Vec<About> {
@@ -83,7 +83,7 @@ fn an_edit_asks_for_its_text_and_is_a_message_with_a_row() {
     let (mut desk, channel) = group(2);
     desk.send(A, A, 3, &edit(channel, 2, "TWO"));
     let (_, _, query) = desk.queries.front().cloned().unwrap();
-    assert_eq!(query, Query::Target { channel, seq: Seq(2), user: UserId(A) });
+    assert_eq!(query, Query::Target { channel, seq: Seq(2), user: UserId(A), edits: false });
     tell(&mut desk, sent(2, A), Facts::default());
     let rows = desk.run();
     let said = Said { edits: vec![Seq(3)], ..Said::default() };

@@ -4,6 +4,7 @@
 mod desk;
 
 use desk::{Desk, user_answer};
+use protocol::body::about::Recalled;
 use protocol::body::message::SendText;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{ChannelItem, Channels, GetChannels, GetHistory, GetMembers};
@@ -11,7 +12,7 @@ use protocol::body::{self};
 use protocol::commit::{AccountRow, PresenceRow, Row};
 use protocol::hello::Hello;
 use protocol::hop::Hop;
-use protocol::query::{Answer, JoinedItem};
+use protocol::query::{Answer, Delivery, JoinedItem};
 use protocol::{ChannelId, CloseCode, Cursor, DeviceId, InboxSeq, Seq, ShardId, Stamp, UserId};
 use shard::limits::{GUEST_MS, GUESTS_MAX, USER_GUESTS_MAX};
 use shard::{Command, GuestId, Input, Limits};
@@ -105,6 +106,21 @@ fn a_repeat_is_answered_with_the_first_and_other_content_is_refused() {
 
 #[test]
 fn a_delivery_that_was_dropped_and_read_again_answers_the_guest() {
+    read_again(|stored| stored);
+}
+
+/// What the log brings then is what stands in the message's place: of what it said nobody knows any more.
+#[test]
+fn so_does_one_that_was_recalled_meanwhile() {
+    read_again(|stored| {
+        let (channel, stamp) = (stored.channel.0, stored.frame.read_stamp().unwrap());
+        let (target, by, user) = (stored.seq.0, 2, stamp.sender.0);
+        let recalled = Recalled { channel, target, by, user, time_ms: stamp.time_ms };
+        Delivery { frame: recalled.replaces(&stored.frame).unwrap(), ..stored }
+    });
+}
+
+fn read_again(becomes: impl Fn(Delivery) -> Delivery) {
     let mut desk = Desk::new(2);
     // The channel's home is that of the smaller user, and the guest's user is at home elsewhere.
     let home = |user: u64| desk.placement.user_home(UserId(user));
@@ -126,7 +142,7 @@ fn a_delivery_that_was_dropped_and_read_again_answers_the_guest() {
     spans[0].origins.clear();
     desk.turn(1, vec![Input::Hop { from: ShardId(0), hop: Hop::Deliver { spans } }]);
     assert!(desk.answer_of(7).is_empty());
-    desk.answer(Answer::Replay { deliveries: vec![(through, stored)], through });
+    desk.answer(Answer::Replay { deliveries: vec![(through, becomes(stored))], through });
     assert_eq!(desk.answer_of(7), ["ack 501 seq 1"]);
 }
 

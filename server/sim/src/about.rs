@@ -1,14 +1,14 @@
 //! What is said about messages in the model: who may say it, which rows follow, and what pages of it may tell. Said once
 //! more, independently of the core and of the store: by going through all that was ever said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::body::about::About as Page;
-use protocol::body::message::{Change, ROLE_ADMIN};
+use protocol::body::about::{About as Page, Recalled};
+use protocol::body::message::{Change, ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::read;
 use protocol::commit::{About, Act, Batch, Pinned, Row, Said};
 use protocol::query::{AboutMessage, Answer, PageBounds, Query};
-use protocol::{ChannelId, Frame, Kind, Seq, UserId};
+use protocol::{ChannelId, Frame, Kind, Seq, Stamp, UserId};
 use storage::Tier;
 
 use crate::broken;
@@ -58,6 +58,11 @@ impl State {
                 }
                 self.count(target, emoji);
             }
+            Act::Recalls => {
+                self.said.remove(&target);
+                self.own.retain(|(of, _), _| *of != target);
+                self.pins.retain(|pin| pin.seq != target);
+            }
         }
     }
 
@@ -87,6 +92,7 @@ impl State {
                 About::Reactor { seq: *seq, user: *user, emoji }
             }
             About::Pins(_) => About::Pins(self.pins.clone()),
+            About::Recalled { .. } => about.clone(),
         }
     }
 }
@@ -98,6 +104,9 @@ impl Oracle {
         let Some(sender) = self.fact(channel, seq).map(|fact| fact.sender) else { return Ok(()) };
         let remark = Remark { sender, target, act };
         self.check_remark(channel, seq, &remark)?;
+        if remark.act == Act::Recalls {
+            self.take_back(channel, target, frame);
+        }
         self.channels.entry(channel).or_default().remarks.insert(seq, remark);
         let state = self.state(channel, seq);
         let said = state.said.get(&target).cloned().unwrap_or_default();
@@ -112,6 +121,22 @@ impl Oracle {
         Ok(())
     }
 
+    /// A text and its edits are gone from here on.
+    fn take_back(&mut self, channel: ChannelId, target: Seq, recall: &Frame) {
+        let Some(recalled) = Recalled::of(recall) else { return };
+        self.recalls += 1;
+        let remarks = self.channels.get(&channel).map(|history| &history.remarks);
+        let is_edit = |(_, other): &(&Seq, &Remark)| other.act == Act::Edits && other.target == target;
+        let edits = remarks.into_iter().flatten().filter(is_edit).map(|(seq, _)| *seq);
+        let all: Vec<Seq> = std::iter::once(target).chain(edits).collect();
+        for seq in all {
+            let Some(fact) = self.fact(channel, seq).filter(|fact| fact.was.is_none()) else { continue };
+            let stamp = Stamp { seq, time_ms: fact.time_ms, sender: fact.sender };
+            let tombstone = recalled.tombstone(fact.send_id, stamp);
+            self.replace_fact(channel, seq, &tombstone);
+        }
+    }
+
     fn check_remark(&self, channel: ChannelId, seq: Seq, remark: &Remark) -> Check {
         let Remark { sender, target, act } = remark;
         let stay = self.member(channel, *sender).and_then(|row| row.intervals.last());
@@ -120,6 +145,20 @@ impl Oracle {
             broken!("{channel:?} {seq}: {remark:?}, and is in it since {since:?}");
         }
         let of = self.fact(channel, *target);
+        if *act == Act::Recalls {
+            let role =
+                |user| self.member(channel, user).filter(|row| row.is_member()).map_or(0, |row| row.role);
+            let (own, other) = (role(*sender), of.map_or(0, |of| role(of.sender)));
+            let is_own = of.is_some_and(|of| of.sender == *sender);
+            let may = is_own
+                || (channel.users().is_none() && own >= ROLE_ADMIN && (own == ROLE_OWNER || own > other));
+            let is_text = of.is_some_and(|of| [Kind::SEND_TEXT, Kind::RECALLED].contains(&of.kind));
+            return if may && is_text {
+                Ok(())
+            } else {
+                Err(format!("{channel:?} {seq}: {remark:?} of {of:?}"))
+            };
+        }
         if of.is_none_or(|of| of.kind != Kind::SEND_TEXT) {
             broken!("{channel:?} {seq}: {remark:?}, which is {of:?}");
         }
@@ -161,9 +200,11 @@ pub(crate) fn rows(oracle: &Oracle, batch: &Batch) -> Check {
             Act::Edits => vec![message],
             Act::Reacts { .. } => vec![message, About::Reactor { seq: target, user, emoji: Vec::new() }],
             Act::Pins(_) => vec![About::Pins(Vec::new())],
+            Act::Recalls => recalled_rows(&before, &after, target),
         };
         due.extend(of_act.iter().map(|about| (*channel, after.row(about))));
     }
+    rewrites(oracle, batch)?;
     let found: Vec<(ChannelId, About)> = all()
         .filter_map(|row| match row {
             Row::About { channel, about } => Some((*channel, about.clone())),
@@ -172,6 +213,52 @@ pub(crate) fn rows(oracle: &Oracle, batch: &Batch) -> Check {
         .collect();
     if found != due {
         broken!("shard {}: rows say {found:?}, messages {due:?}", batch.shard);
+    }
+    Ok(())
+}
+
+/// What a recall removes of what was said.
+fn recalled_rows(before: &State, after: &State, target: Seq) -> Vec<About> {
+    let has_reactors = before.own.keys().any(|(of, _)| *of == target);
+    let said = before.said.contains_key(&target).then_some(About::Recalled { seq: target, has_reactors });
+    let pins = (before.pins != after.pins).then(|| About::Pins(Vec::new()));
+    said.into_iter().chain(pins).collect()
+}
+
+/// What stands in the place of recalled messages is in the batch of the message that recalls them, and nothing else is
+/// rewritten.
+fn rewrites(oracle: &Oracle, batch: &Batch) -> Check {
+    let all = || batch.parts.iter().flat_map(|part| &part.rows);
+    let mut due = BTreeSet::new();
+    for row in all() {
+        let Row::Message { channel, frame, .. } = row else { continue };
+        let Some(recalled) = Recalled::of(frame) else { continue };
+        let remarks = oracle.channels.get(channel).map(|history| &history.remarks);
+        let first = remarks
+            .into_iter()
+            .flatten()
+            .find(|(_, remark)| remark.act == Act::Recalls && remark.target == Seq(recalled.target));
+        // Only the first recall of a text finds something.
+        if first.is_some_and(|(seq, _)| *seq == Seq(recalled.by)) {
+            let edits = remarks
+                .into_iter()
+                .flatten()
+                .filter(|(_, remark)| remark.act == Act::Edits && remark.target == Seq(recalled.target));
+            due.insert((*channel, Seq(recalled.target)));
+            due.extend(edits.map(|(seq, _)| (*channel, *seq)));
+        }
+    }
+    let mut found = BTreeSet::new();
+    for row in all() {
+        let Row::Rewrite { channel, seq, frame } = row else { continue };
+        let fact = oracle.fact(*channel, *seq);
+        if fact.is_none_or(|fact| fact.was.is_none() || fact.fingerprint != frame.fingerprint()) {
+            broken!("{row:?}: the model has {fact:?}");
+        }
+        found.insert((*channel, *seq));
+    }
+    if found != due {
+        broken!("shard {}: rewritten is {found:?}, recalled {due:?}", batch.shard);
     }
     Ok(())
 }

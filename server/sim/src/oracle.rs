@@ -37,6 +37,17 @@ pub struct Fact {
     pub kind: Kind,
     /// Of the frame.
     pub bytes: usize,
+    /// What it was before it was recalled.
+    pub was: Option<Was>,
+}
+
+/// What a message was that was recalled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Was {
+    /// Its fingerprint before.
+    pub fingerprint: u64,
+    /// Which of all recalls it was that took it back, from 1.
+    pub number: u64,
 }
 
 /// A user's membership in a group, by the messages.
@@ -144,6 +155,8 @@ pub struct Oracle {
     pub logs: Vec<Log>,
     /// How often one user may join one group.
     pub stays_max: u32,
+    /// Durable recalls, in whatever life.
+    pub recalls: u64,
     /// Who shows nobody how far it has come, durably.
     pub hides: HashSet<UserId>,
     /// The most that devices of a user said was delivered, in whatever life.
@@ -180,6 +193,7 @@ impl Default for Oracle {
             said_no: HashSet::new(),
             logs: BayId::all().map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
+            recalls: 0,
             hides: HashSet::new(),
             marked: HashMap::new(),
             pushes: Pushes::default(),
@@ -219,10 +233,20 @@ impl Oracle {
         }
         let not_before_asked = std::mem::take(&mut self.not_before_asked);
         let said_no = std::mem::take(&mut self.said_no);
-        let marked = std::mem::take(&mut self.marked);
+        let (marked, recalls) = (std::mem::take(&mut self.marked), self.recalls);
         let mut backup = backup;
         let pushes = std::mem::take(&mut backup.pushes).restored(&self.pushes);
-        *self = Self { generation, offered, removing, not_before_asked, said_no, marked, pushes, ..backup };
+        *self = Self {
+            generation,
+            offered,
+            removing,
+            not_before_asked,
+            said_no,
+            marked,
+            recalls,
+            pushes,
+            ..backup
+        };
     }
 
     /// Whether a device holds what is durable there.
@@ -280,6 +304,18 @@ impl Oracle {
     #[must_use]
     pub fn was_offered_once(&self, channel: ChannelId, user: UserId, id: SendId) -> bool {
         self.offered.get(&(channel, user, id)).is_some_and(|offered| offered.times == 1)
+    }
+
+    /// A durable message has become what stands in its place.
+    pub(crate) fn replace_fact(&mut self, channel: ChannelId, seq: Seq, tombstone: &Frame) {
+        let number = self.recalls;
+        let place = seq.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let facts = self.channels.get_mut(&channel).map(|history| &mut history.facts);
+        if let Some(fact) = facts.zip(place).and_then(|(facts, place)| facts.get_mut(place)) {
+            fact.was = Some(Was { fingerprint: fact.fingerprint, number });
+            fact.fingerprint = tombstone.fingerprint();
+            (fact.kind, fact.bytes) = (tombstone.kind(), tombstone.bytes().len());
+        }
     }
 
     /// A durable message.
@@ -393,6 +429,7 @@ impl Oracle {
             time_ms: stamp.time_ms,
             kind: frame.kind(),
             bytes: frame.bytes().len(),
+            was: None,
         };
         if message::channel_of(frame) != Some(channel) || stamp.seq != seq {
             broken!("{channel:?} {seq}: the row's key is not what the frame says");

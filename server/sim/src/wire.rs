@@ -48,6 +48,8 @@ struct Page {
     last: u64,
     left: u32,
     count: u32,
+    /// Recalls that were durable when the page was asked for.
+    recalls: u64,
 }
 
 /// A frame that the device sent on this connection.
@@ -55,6 +57,8 @@ struct Page {
 struct Asked {
     channel: Option<ChannelId>,
     fingerprint: u64,
+    /// How many recalls were durable when it was asked: of what those took back nothing is shown in its answer.
+    recalls: u64,
     /// Its send was durable already.
     is_repeat: bool,
     /// What MARK_READ says to have been read.
@@ -130,7 +134,10 @@ impl Watch {
         let asked = Asked {
             channel,
             fingerprint,
-            is_repeat: durable.is_some_and(|(_, fact)| fact.fingerprint == fingerprint),
+            recalls: oracle.recalls,
+            is_repeat: durable.is_some_and(|(_, fact)| {
+                fact.was.map_or(fact.fingerprint, |was| was.fingerprint) == fingerprint
+            }),
             mark: mark.map(|mark| (ChannelId(mark.channel), Seq(mark.seq))),
         };
         self.asked.entry(frame.header().id).or_default().push(asked);
@@ -212,17 +219,21 @@ impl Watch {
     }
 
     /// The bytes of a shown message are the durable ones.
-    fn is_durable(&self, oracle: &Oracle, frame: &Frame) -> Result<(ChannelId, Seq), String> {
+    /// `since` is the newest recall that it has to know of.
+    fn is_durable(&self, oracle: &Oracle, frame: &Frame, since: u64) -> Result<(ChannelId, Seq), String> {
         let stamp = frame.read_stamp();
         let named = channel_of(frame).zip(stamp);
         let Some((channel, stamp)) = named else { broken!("a message without channel or stamp") };
         let Some(fact) = oracle.fact(channel, stamp.seq) else {
             broken!("{channel:?} {} shown before it is durable", stamp.seq);
         };
+        // What was on its way before it was recalled may still come; what was asked for after that must not show it.
+        let may_be_old =
+            fact.was.is_some_and(|was| was.number > since && was.fingerprint == frame.fingerprint());
         let same = fact.sender == stamp.sender
             && fact.send_id == frame.send_id()
             && fact.time_ms == stamp.time_ms
-            && fact.fingerprint == frame.fingerprint();
+            && (fact.fingerprint == frame.fingerprint() || may_be_old);
         if !same {
             broken!("{channel:?} {} shown as {stamp:?}, durable is {fact:?}", stamp.seq);
         }
@@ -230,7 +241,7 @@ impl Watch {
     }
 
     fn message(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
-        let (channel, seq) = self.is_durable(oracle, frame)?;
+        let (channel, seq) = self.is_durable(oracle, frame, 0)?;
         if !oracle.is_recipient(channel, self.user, seq) {
             broken!("{channel:?} {seq} sent to {}, who was no member then", self.user);
         }
@@ -244,7 +255,7 @@ impl Watch {
     }
 
     fn paged(&mut self, oracle: &Oracle, mut page: Page, frame: &Frame) -> Check {
-        let (channel, seq) = self.is_durable(oracle, frame)?;
+        let (channel, seq) = self.is_durable(oracle, frame, page.recalls)?;
         if channel != page.channel || !oracle.may_read(channel, self.user, seq) {
             broken!("{channel:?} {seq} in a page of {:?} for {}", page.channel, self.user);
         }
@@ -279,8 +290,15 @@ impl Watch {
             last: 0,
             left: body.count,
             count: body.count,
+            recalls: self.recalls_known(frame),
         });
         Ok(())
+    }
+
+    /// How many recalls were durable when a page was asked for.
+    fn recalls_known(&self, page: &Frame) -> u64 {
+        let asked = self.asked.get(&page.header().id);
+        asked.into_iter().flatten().map(|asked| asked.recalls).min().unwrap_or(0)
     }
 
     /// The page of a thread holds all of it that the reader may read in its range.
@@ -297,7 +315,8 @@ impl Watch {
             broken!("page {body:?} of {channel:?} claims a range in which {} may read {all}", self.user);
         }
         let (from, to, count) = (body.from, body.to, body.count);
-        self.page = Some(Page { channel, from, to, last: 0, left: count, count });
+        let recalls = self.recalls_known(frame);
+        self.page = Some(Page { channel, from, to, last: 0, left: count, count, recalls });
         Ok(())
     }
 
@@ -329,7 +348,10 @@ impl Watch {
         let Some(asked) = self.asked.get_mut(&id.0) else {
             broken!("ack of {id}, which was not sent on this connection");
         };
-        let same = |asked: &Asked| asked.channel == Some(channel) && asked.fingerprint == fact.fingerprint;
+        // Of what a recalled message said nothing is known: whoever sends anything under its key hears that it was sent.
+        let same = |asked: &Asked| {
+            asked.channel == Some(channel) && (asked.fingerprint == fact.fingerprint || fact.was.is_some())
+        };
         let Some(place) = asked.iter().position(same) else {
             broken!("ack of {id}, which was sent here with other content: {asked:?}, durable {fact:?}");
         };
@@ -420,8 +442,9 @@ impl Watch {
         for (item, detail) in body.items.iter().zip(&body.details) {
             let fact = oracle.fact(ChannelId(item.channel), Seq(detail.last_seq));
             let is_it = |fact: &Fact| {
-                (fact.sender.0, fact.time_ms, fact.kind.0)
-                    == (detail.last_sender, detail.last_ms, detail.last_kind)
+                let is_of_kind = fact.kind.0 == detail.last_kind
+                    || (fact.was.is_some() && detail.last_kind == Kind::SEND_TEXT.0);
+                (fact.sender.0, fact.time_ms) == (detail.last_sender, detail.last_ms) && is_of_kind
             };
             let is_readable = oracle.may_read(ChannelId(item.channel), self.user, Seq(detail.last_seq));
             if detail.last_seq > 0

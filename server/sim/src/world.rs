@@ -398,6 +398,7 @@ impl World {
             Command::CreateAccount { .. }
             | Command::AddDevice { .. }
             | Command::SetPolicy { .. }
+            | Command::SetQuota { .. }
             | Command::Relate { .. }
             | Command::Subscribe { .. }
             | Command::Unsubscribe { .. }

@@ -239,6 +239,10 @@ settings! {
         |config, text| config.limits.user_directs_per_h => number(text, 0, 1_000_000);
     "user_mib_per_h", "MIB", "Messages a user may have stored in an hour, and at once; 0: any number [1024]", "0 to 4095",
         |config, text| config.limits.user_mib_per_h => number(text, 0, 4095);
+    "recall_window_s", "SECONDS", "For so long the sender of a text may recall it; owners and admins of a group for ever; 0: for ever [86400]", "0 to 315360000",
+        |config, text| config.limits.recall_window_s => number(text, 0, 315_360_000);
+    "show_edits", "BOOL", "Operators may read how edited texts read before, with a token of scope all [false]", "true or false",
+        |config, text| config.show_edits => text.parse().ok();
     "presence_grace_ms", "MS", "Others are told that a user is gone so long after its last device [30000]", "0 to 600000",
         |config, text| config.limits.presence_grace_ms => number(text, 0, 600_000);
     "presence_bytes_per_s", "BYTES", "A session is told at most so much of others in a second [1024]", "256 to 1000000",

@@ -1,7 +1,7 @@
 //! What a message means to the index. A kind that is not named here is not searched.
 
 use protocol::body::message::Message;
-use protocol::{ChannelId, Frame, Seq};
+use protocol::{ChannelId, Frame, Kind, Seq};
 use search::{Change, Document};
 
 /// What a committed message changes of what is found; `None`: nothing. Read again it gives the same, and in the order of a
@@ -18,6 +18,7 @@ pub(super) fn of(channel: ChannelId, seq: Seq, frame: &Frame) -> Option<Change> 
     };
     match Message::read(frame)? {
         Message::SendText(body) => Some(Change::Put(document(body.text.as_str()))),
+        Message::Recall(body) => Some(Change::Remove { channel, seq: Seq(body.target.to_native()) }),
         // They say who is in a group and what it is called, which is no text of anybody.
         _ => None,
     }
@@ -33,6 +34,10 @@ pub(super) fn edited(frame: &Frame) -> Option<Seq> {
 
 /// A text as an edit has it; it stays where it is in the channel and in time.
 pub(super) fn edit(channel: ChannelId, text: &Frame, edit: &Frame) -> Option<Change> {
+    if text.kind() != Kind::SEND_TEXT {
+        // It was recalled since: the RECALL comes, and removes it.
+        return None;
+    }
     let stamp = text.read_stamp()?;
     let Message::EditText(body) = Message::read(edit)? else { return None };
     Some(Change::Replace(Document {

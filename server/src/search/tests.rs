@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64 as Number;
 
-use protocol::body::about::EditText;
+use protocol::body::about::{EditText, Recall, Recalled};
 use protocol::body::message::SendText;
 use protocol::body::{Body, encode};
 use protocol::commit::{IntervalRow, Part};
@@ -66,6 +66,25 @@ impl World {
         let fanout = Row::Fanout { number: *number, messages: vec![(channel, Seq(*seq))] };
         self.commit(search, bay, vec![message, fanout]);
         *seq
+    }
+
+    /// Takes message `target` back, and its edits.
+    fn recall(&self, search: Option<&Search>, channel: ChannelId, target: u64, edits: &[u64]) {
+        let bay = BayId::of_channel(channel);
+        let (mut logs, mut heads) = (self.logs.lock().unwrap(), self.heads.lock().unwrap());
+        let (number, seq) = (logs.entry(bay).or_default(), heads.entry(channel).or_default());
+        (*number, *seq) = (*number + 1, *seq + 1);
+        let stamp = |seq: u64| Stamp { seq: Seq(seq), time_ms: 1000 + seq, sender: ANN };
+        let frame = encode(*seq, &Recall { channel: channel.0, target }).stamp(stamp(*seq));
+        let recalled = Recalled::of(&frame).unwrap();
+        let rewrite = |seq: &u64| {
+            let frame = recalled.tombstone(protocol::SendId(*seq), stamp(*seq));
+            Row::Rewrite { channel, seq: Seq(*seq), frame }
+        };
+        let mut rows: Vec<Row> = std::iter::once(&target).chain(edits).map(rewrite).collect();
+        rows.push(Row::Message { channel, seq: Seq(*seq), frame });
+        rows.push(Row::Fanout { number: *number, messages: vec![(channel, Seq(*seq))] });
+        self.commit(search, bay, rows);
     }
 
     fn trim(&self, channel: ChannelId) {
@@ -141,6 +160,34 @@ fn an_edited_text_is_found_as_it_reads_now_and_where_it_stands() {
     let (search, following) = world.start();
     until_found(&search, ANN, "dusk", &[1]);
     assert_eq!((found(&search, ANN, "midnight"), found(&search, ANN, "dawn")), (vec![], vec![3]));
+    following.end();
+}
+
+#[test]
+fn a_recalled_text_is_found_no_more_not_even_before_the_index_hears_of_it() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    world.say(Some(&search), direct(), "at noon");
+    world.say(Some(&search), direct(), "at noon too");
+    until_found(&search, ANN, "noon", &[1, 2]);
+    let edit = |text: &str| EditText { channel: direct().0, target: 1, text: text.into() };
+    world.send(Some(&search), direct(), &edit("at midnight"));
+    until_found(&search, ANN, "midnight", &[1]);
+    following.end();
+    // Nobody follows: the index has the text still, and the store says that it is gone.
+    world.recall(None, direct(), 1, &[3]);
+    assert_eq!((found(&search, ANN, "midnight"), found(&search, ANN, "noon")), (vec![], vec![2]));
+    let before = search.meter().read().sizes.documents;
+    let (search, following) = world.start();
+    eventually("the index has heard of it", || search.meter().read().sizes.documents < before);
+    assert_eq!((found(&search, ANN, "midnight"), found(&search, ANN, "noon")), (vec![], vec![2]));
+    following.end();
+    // And one that is made anew has never heard of the text.
+    std::fs::remove_dir_all(world.dir.path().join(DIRECTORY)).unwrap();
+    let (search, following) = world.start();
+    until_found(&search, ANN, "noon", &[2]);
+    assert_eq!(found(&search, ANN, "midnight"), [0; 0]);
     following.end();
 }
 

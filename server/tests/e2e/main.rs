@@ -72,6 +72,7 @@ mod pty;
 mod push;
 mod quic;
 mod raw;
+mod recall;
 mod receipts;
 mod reload;
 mod restore;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use protocol::body::about::Recalled;
 use protocol::body::message::Change;
 use protocol::commit::{
     About, Act, Facts, MESSAGE_TAG, PINS_TAG, Pinned, REACTOR_TAG, Said, decode_pins, decode_reactor,
 };
-use protocol::{BayId, ChannelId, Kind, Seq, Stamp, UserId};
+use protocol::{BayId, ChannelId, Frame, Kind, Seq, Stamp, UserId};
 
 use super::{Check, name};
 use crate::family::Family;
@@ -39,19 +40,50 @@ impl Abouts {
             self.own.insert(whose, own);
         }
         self.pins = pins;
+        if *act == Act::Recalls {
+            let others = (target, UserId(0))..(target.next(), UserId(0));
+            let gone: Vec<_> = self.own.range(others).map(|(whose, _)| *whose).collect();
+            for whose in gone {
+                self.own.remove(&whose);
+            }
+        }
     }
 }
 
-/// What a message says is about a text before it, and an edit about one of its own.
+/// What a message says is about a text before it, an edit about one of its own; of a recalled text nothing is said behind the
+/// RECALL, and what it and its edits said is gone.
 pub(super) fn message(check: &mut Check<'_>, channel: ChannelId, stamp: Stamp, change: &Change) -> Found<()> {
     let Change::About { target, act } = change else { return Ok(()) };
     let of = check.view.message(channel, *target)?;
     let is_text = of.as_ref().is_some_and(|of| of.kind() == Kind::SEND_TEXT);
+    let recalled = of.as_ref().and_then(Recalled::read).filter(|recalled| recalled.target == target.0);
     let sender = of.and_then(|of| of.read_stamp()).map(|of| of.sender);
-    let is_right = *target < stamp.seq && is_text && (*act != Act::Edits || sender == Some(stamp.sender));
-    if !is_right {
+    let may_be = match act {
+        Act::Edits => is_text && sender == Some(stamp.sender),
+        Act::Reacts { .. } | Act::Pins(_) => is_text || recalled.is_some_and(|by| stamp.seq.0 < by.by),
+        Act::Recalls => recalled.is_some_and(|by| by.by <= stamp.seq.0),
+    };
+    if *target >= stamp.seq || !may_be {
         let what =
             format!("message {} {}: {act:?} of {target}, which it may not be", name(channel), stamp.seq);
+        check.broken(BayId::of_channel(channel), what);
+    }
+    Ok(())
+}
+
+/// What stands in the place of a recalled message names the RECALL that put it there.
+pub(super) fn tombstone(
+    check: &mut Check<'_>,
+    channel: ChannelId,
+    (frame, stamp): (&Frame, Stamp),
+) -> Found<()> {
+    let says = Recalled::read(frame).filter(|says| says.channel == channel.0 && says.target <= stamp.seq.0);
+    let by = match &says {
+        Some(says) => check.view.message(channel, Seq(says.by))?.as_ref().and_then(Recalled::of),
+        None => None,
+    };
+    if by.is_none() || by != says || says.is_none_or(|says| says.by <= stamp.seq.0) {
+        let what = format!("message {} {}: recalled by no message that says so", name(channel), stamp.seq);
         check.broken(BayId::of_channel(channel), what);
     }
     Ok(())

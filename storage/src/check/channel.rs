@@ -7,7 +7,7 @@ use protocol::body::message::{Change, Message};
 use protocol::body::talk::Talk;
 use protocol::commit::{Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
-use protocol::{BayId, ChannelId, Frame, SendId, Seq, Stamp, UserId};
+use protocol::{BayId, ChannelId, Frame, Kind, SendId, Seq, Stamp, UserId};
 
 use super::about::{self, Abouts};
 use super::derived::{self, Notes};
@@ -186,7 +186,10 @@ impl Replayed {
         }
         self.time_ms = stamp.time_ms;
         let message = Message::read(&frame);
-        if !frame.kind().is_message() {
+        let is_recalled = frame.kind() == Kind::RECALLED;
+        if is_recalled {
+            about::tombstone(check, self.channel, (&frame, stamp))?;
+        } else if !frame.kind().is_message() {
             self.broken(check, seq, &format!("kind {:#06x} is no message", frame.kind().0));
         } else if message.is_none_or(|message| message.channel() != self.channel) {
             self.broken(check, seq, "its body cannot be read or names another channel");
@@ -197,7 +200,7 @@ impl Replayed {
             about::message(check, self.channel, stamp, change)?;
             self.abouts.take(stamp, *target, act);
         }
-        self.membership(check, message.is_some(), change, stamp);
+        self.membership(check, message.is_some() || is_recalled, change, stamp);
         match Talk::read(&frame) {
             Some(talk) => self.talk(check, coverage, stamp, &talk),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use protocol::body::talk::Talk;
 use protocol::query::Mention;
-use protocol::{BayId, ChannelId, InboxSeq, Seq, Stamp, UserId};
+use protocol::{BayId, ChannelId, Frame, InboxSeq, Kind, Seq, Stamp, UserId};
 
 use super::log::Coverage;
 use super::{Check, name};
@@ -61,8 +61,10 @@ pub(super) fn thread(check: &mut Check<'_>, channel: ChannelId, rest: &[u8], new
 pub(super) fn in_thread(check: &mut Check<'_>, channel: ChannelId, rest: &[u8]) -> Found<bool> {
     let Some((root, seq)) = rest.split_at_checked(8) else { return Ok(false) };
     let Some((root, seq)) = value::read_number(root).zip(value::read_number(seq)) else { return Ok(false) };
-    let talk = check.view.message(channel, Seq(seq))?.as_ref().and_then(Talk::read);
-    if talk.is_none_or(|talk| talk.thread != Some(Seq(root))) {
+    let frame = check.view.message(channel, Seq(seq))?;
+    let talk = frame.as_ref().and_then(Talk::read);
+    // A recalled text stays in its thread.
+    if !is_recalled(frame.as_ref()) && talk.is_none_or(|talk| talk.thread != Some(Seq(root))) {
         let what = format!("thread {root} of {} holds {seq}, which does not say so", name(channel));
         check.broken(BayId::of_channel(channel), what);
     }
@@ -91,7 +93,8 @@ pub(super) fn mention_at(check: &mut Check<'_>, user: UserId, rest: &[u8], value
     let whose = format!("user {user}: the mention {} {seq} at {at}", name(channel));
     let bay = BayId::of_user(user);
     let frame = check.view.message(channel, seq)?;
-    let says = frame.as_ref().and_then(Talk::read).is_some_and(|talk| talk.is_kept_for(user, sender));
+    let talk = frame.as_ref().and_then(Talk::read);
+    let says = is_recalled(frame.as_ref()) || talk.is_some_and(|talk| talk.is_kept_for(user, sender));
     let stamp = frame.and_then(|frame| frame.read_stamp());
     if !says || stamp != Some(Stamp { seq, time_ms, sender }) {
         check.broken(bay, format!("{whose} is not what the message says"));
@@ -103,6 +106,10 @@ pub(super) fn mention_at(check: &mut Check<'_>, user: UserId, rest: &[u8], value
         check.broken(bay, format!("{whose} is above the inbox's head"));
     }
     Ok(true)
+}
+
+fn is_recalled(frame: Option<&Frame>) -> bool {
+    frame.is_some_and(|frame| frame.kind() == Kind::RECALLED)
 }
 
 fn row(view: &View<'_>, family: Family, key: &Key) -> Found<Option<bytes::Bytes>> {

@@ -1,8 +1,9 @@
 //! What is said about messages: of one, before more is said of it, and of a range of them.
 
+use protocol::body::about::Recalled;
 use protocol::commit::{Facts, Pinned, Said, decode_pins, decode_reactor};
 use protocol::query::{AboutMessage, Answer, PageBounds, Sent};
-use protocol::{ChannelId, Frame, Seq, Stamp, UserId};
+use protocol::{ChannelId, Frame, Seq, UserId};
 
 use super::Filled;
 use crate::family::Family;
@@ -28,15 +29,29 @@ pub(super) struct Asked {
 }
 
 /// A message about which `user` is to say something.
-pub(super) fn target(view: &View<'_>, (channel, seq): (ChannelId, Seq), user: UserId) -> Found<Answer> {
-    let message = view.message(channel, seq)?.and_then(|frame| {
-        let Stamp { seq, time_ms, sender } = frame.read_stamp()?;
-        let (send_id, fingerprint) = (frame.send_id(), frame.fingerprint());
-        Some((frame.kind(), Sent { seq, time_ms, sender, send_id, fingerprint }))
-    });
+pub(super) fn target(
+    view: &View<'_>,
+    (channel, seq): (ChannelId, Seq),
+    user: UserId,
+    with_edits: bool,
+) -> Found<Answer> {
+    let frame = view.message(channel, seq)?;
+    let message = frame.as_ref().and_then(|frame| Some((frame.kind(), Sent::of(frame)?)));
+    let recalled = frame.as_ref().and_then(Recalled::read);
     let said = view.get_decoded(Family::About, &key::said(channel, seq), Said::decode)?.unwrap_or_default();
     let (own, pins) = (own(view, channel, seq, user)?, pins(view, channel)?);
-    Ok(Answer::Target { message, facts: Facts { said, own, pins } })
+    let edits = if with_edits { edits(view, channel, &said)? } else { Vec::new() };
+    Ok(Answer::Target { message, recalled, facts: Facts { said, own, pins }, edits })
+}
+
+/// The keys of a text's edits.
+fn edits(view: &View<'_>, channel: ChannelId, said: &Said) -> Found<Vec<Sent>> {
+    let mut edits = Vec::with_capacity(said.edits.len());
+    for seq in &said.edits {
+        let sent = view.message(channel, *seq)?.as_ref().and_then(Sent::of);
+        edits.push(sent.ok_or_else(|| damaged(Family::About, &key::said(channel, *seq)))?);
+    }
+    Ok(edits)
 }
 
 /// What is said of the messages of a range.

@@ -48,13 +48,7 @@ pub(super) fn window(view: &View<'_>, channel: ChannelId, count: u32, since_ms: 
         if !is_new && (stamp.time_ms < since_ms || bytes > DEDUP_BYTES_MAX) {
             return false;
         }
-        sent.push(Sent {
-            seq: stamp.seq,
-            time_ms: stamp.time_ms,
-            sender: stamp.sender,
-            send_id: frame.send_id(),
-            fingerprint: frame.fingerprint(),
-        });
+        sent.extend(Sent::of(&frame));
         sent.len() < count as usize
     })?;
     sent.reverse();

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::body::about::Recalled;
 use protocol::body::list::ChannelDetail;
 use protocol::body::message::{Change, Message};
 use protocol::commit::{DRAFT_TAG, HIDDEN_TAG, PREFS_TAG, Prefs, decode_hidden};
@@ -318,7 +319,12 @@ fn shown_text(frame: &Frame) -> String {
 
 /// Whether a message is something to show in a list.
 fn is_shown(frame: &Frame) -> bool {
-    frame.kind().counts_as_unread() || frame.kind().changes_a_group()
+    // In the place of a recalled text stands that it was; of its edits nothing is shown.
+    let is_recalled_text = || {
+        let (recalled, stamp) = (Recalled::read(frame)?, frame.read_stamp()?);
+        Some(recalled.target == stamp.seq.0)
+    };
+    frame.kind().counts_as_unread() || frame.kind().changes_a_group() || is_recalled_text() == Some(true)
 }
 
 /// The newest message that is something to show, and that the user has not hidden.

@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use protocol::commit::Interval;
-use protocol::{BayId, ChannelId, Frame, Seq, UserId};
+use protocol::{BayId, ChannelId, Frame, Kind, Seq, UserId};
 
 use super::{Store, exists, fault, log_end};
 use crate::error::StoreError;
@@ -77,6 +77,15 @@ impl Store {
     /// The rows cannot be read.
     pub fn head(&self, channel: ChannelId) -> Result<Seq, StoreError> {
         fault(self.view(Tier::Any).head(channel))
+    }
+
+    /// Whether what stood at this place was recalled.
+    ///
+    /// # Errors
+    /// The row cannot be read.
+    pub fn is_recalled(&self, channel: ChannelId, seq: Seq) -> Result<bool, StoreError> {
+        let message = fault(self.view(Tier::Any).message(channel, seq))?;
+        Ok(message.is_some_and(|frame| frame.kind() == Kind::RECALLED))
     }
 
     /// The channels above `after` that a user is or was in, each with when that was; whether more follow.

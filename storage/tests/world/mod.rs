@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use protocol::body::about::Recalled;
 use protocol::body::encode;
 use protocol::body::message::{
     AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
     SendText,
 };
 use protocol::body::talk::Talk;
+use protocol::commit::Act;
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
     AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store,
@@ -118,15 +120,23 @@ impl World {
         self.time_ms += 3;
         let frame = frame.clone().stamp(Stamp { seq, time_ms: self.time_ms, sender });
         let bay = BayId::of_channel(channel);
-        let note = Change::read(&frame);
+        let (note, stamped) = (Change::read(&frame), frame.clone());
         let thread = Talk::read(&frame).and_then(|talk| talk.thread);
         let mut rows = vec![Row::Message { channel, seq, frame }];
         rows.extend(thread.map(|root| Row::Thread { channel, root, seq }));
         if let Some(Change::About { target, act }) = &note {
-            let query = Query::Target { channel, seq: *target, user: sender };
-            let Answer::Target { mut facts, .. } = self.read(&query) else {
+            let edits = *act == Act::Recalls;
+            let query = Query::Target { channel, seq: *target, user: sender, edits };
+            let Answer::Target { message, recalled, mut facts, edits } = self.read(&query) else {
                 panic!("an answer of another kind")
             };
+            if let Some(by) = Recalled::of(&stamped).filter(|_| recalled.is_none()) {
+                let gone = message.into_iter().map(|(_, sent)| sent).chain(edits);
+                rows.extend(gone.map(|sent| {
+                    let frame = by.tombstone(sent.send_id, sent.stamp());
+                    Row::Rewrite { channel, seq: sent.seq, frame }
+                }));
+            }
             let said = facts.take((*target, act), seq, sender);
             rows.extend(said.into_iter().map(|about| Row::About { channel, about }));
         }

@@ -1,6 +1,6 @@
 //! What is said about messages that are there: edits, reactions, pins; and what now holds, asked for by range.
 
-use protocol::body::about::{EditText, GetAbout, Pin, React};
+use protocol::body::about::{EditText, GetAbout, Pin, React, Recall};
 use protocol::limits::{TEXT_BYTES_MAX, U53_MAX};
 use protocol::{ChannelId, Refusal, SendId, Seq};
 
@@ -21,6 +21,20 @@ impl Session {
     ) -> Result<SendId, Refusal> {
         check_bytes("text", text, TEXT_BYTES_MAX)?;
         self.send(channel, &EditText { channel: channel.0, target: target.0, text: text.to_owned() }, send_id)
+    }
+
+    /// Takes a text back for everybody: one of the user's own, or as an owner or admin of its group. What it and its edits said
+    /// is gone; a [`super::Content::Recalled`] stands in its place. Once more is no fault.
+    ///
+    /// # Errors
+    /// As for [`Self::send_text`].
+    pub fn recall(
+        &mut self,
+        channel: ChannelId,
+        target: Seq,
+        send_id: Option<SendId>,
+    ) -> Result<SendId, Refusal> {
+        self.send(channel, &Recall { channel: channel.0, target: target.0 }, send_id)
     }
 
     /// Reacts to a text with an emoji, or takes that back.

@@ -1,6 +1,6 @@
 //! What a session tells its app, and what a message says.
 
-use protocol::body::about;
+use protocol::body::about::{self, Recalled};
 use protocol::body::list::ChannelDetail;
 use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
@@ -282,6 +282,17 @@ pub enum Content {
         /// The last.
         through: Seq,
     },
+    /// A text, or an edit of one, stood here and was recalled; nothing of what it said is left.
+    Recalled {
+        /// The recalled text: the message's own seq, or that of the text of which it was an edit.
+        target: Seq,
+        /// The message that recalled it.
+        by: Seq,
+        /// Who recalled it.
+        user: UserId,
+        /// When.
+        time_ms: u64,
+    },
     /// Something is said about a message that is there.
     About {
         /// Which.
@@ -312,6 +323,8 @@ pub enum Remark {
     },
     /// It is pinned, or is so no more.
     Pinned(bool),
+    /// It is taken back for everybody: what it and its edits said is to be shown no more, and dropped where it is kept.
+    Recalled,
 }
 
 /// A page of the user's own channels with what a first screen shows.
@@ -364,6 +377,18 @@ pub struct History {
 /// Reads a stamped frame; `None` for a kind or body that this client does not know.
 pub(super) fn read_message(frame: &Frame) -> Option<Message> {
     let stamp = frame.read_stamp()?;
+    if let Some(recalled) = Recalled::read(frame) {
+        let (target, by, user) = (Seq(recalled.target), Seq(recalled.by), UserId(recalled.user));
+        return Some(Message {
+            channel: ChannelId(recalled.channel),
+            seq: stamp.seq,
+            time_ms: stamp.time_ms,
+            sender: stamp.sender,
+            send_id: frame.send_id(),
+            content: Content::Recalled { target, by, user, time_ms: recalled.time_ms },
+            talk: None,
+        });
+    }
     let message = message::Message::read(frame)?;
     Some(Message {
         channel: message.channel(),
@@ -378,7 +403,7 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, CreateGroup, EditText, Hide, InviteMembers, JoinGroup, LeaveGroup, Pin, React,
+        AddMembers, CreateGroup, EditText, Hide, InviteMembers, JoinGroup, LeaveGroup, Pin, React, Recall,
         RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
     };
     let change = match message {
@@ -391,7 +416,7 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
             let remark = Remark::Edited(body.text.as_str().to_owned());
             return Some(Content::About { target: Seq(body.target.to_native()), remark });
         }
-        AddMembers(_) | Pin(_) | React(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
+        AddMembers(_) | Pin(_) | React(_) | Recall(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
         | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_) => {
             message.change()?
         }
@@ -411,6 +436,7 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
             Content::About { target, remark: Remark::Reacted { emoji, on } }
         }
         Change::About { target, act: Act::Pins(on) } => Content::About { target, remark: Remark::Pinned(on) },
+        Change::About { target, act: Act::Recalls } => Content::About { target, remark: Remark::Recalled },
         // A draft and an edit are read above, with their texts.
         Change::Notes(Note::Draft { .. }) | Change::About { act: Act::Edits, .. } => return None,
     })

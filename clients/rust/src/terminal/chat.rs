@@ -194,5 +194,7 @@ pub(super) fn kind(content: &Content) -> &'static str {
         Content::About { remark: Remark::Edited(_), .. } => "edited",
         Content::About { remark: Remark::Reacted { .. }, .. } => "reacted",
         Content::About { remark: Remark::Pinned(_), .. } => "pinned",
+        Content::About { remark: Remark::Recalled, .. } => "recall",
+        Content::Recalled { .. } => "recalled",
     }
 }

@@ -20,7 +20,7 @@ mod own;
 mod presence;
 mod talk;
 
-pub(super) use about::{remark_words, said_lines};
+pub(super) use about::{recalled_words, remark_words, said_lines};
 pub(super) use presence::own_words;
 pub(super) use talk::marks;
 
@@ -56,6 +56,8 @@ pub(super) enum Outcome {
     Made { send_id: SendId, channel: ChannelId, name: String },
     /// A change of this conversation is under way.
     Sent { send_id: SendId, channel: ChannelId },
+    /// The same, and it takes this text back.
+    Recalled { send_id: SendId, channel: ChannelId, target: Seq },
     /// The same, and the person is no longer there.
     Left { send_id: SendId, channel: ChannelId },
     /// The user notes something for all devices.
@@ -116,7 +118,7 @@ impl Desk<'_> {
             "devices" => self.devices(rest).await,
             "logout" => self.log_out().await,
             "reply" | "thread" | "mention" | "mentions" | "forward" => self.talk(word, rest).await,
-            "edit" | "react" | "pin" | "said" => self.say_about(word, rest).await,
+            "edit" | "react" | "pin" | "recall" | "said" => self.say_about(word, rest).await,
             "twofactor" => self.two_factor(rest).await,
             _ => return None,
         })

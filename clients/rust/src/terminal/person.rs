@@ -55,6 +55,7 @@ const HELP: &str = "\
   /edit SEQ TEXT       let a message of yours read otherwise
   /react SEQ EMOJI     react to a message; off behind it takes it back
   /pin SEQ [off]       pin a message here, or take it down
+  /recall SEQ          take a message of yours back for everybody
   /said [SEQ]          what is said about messages here: edits, reactions, pins
   /forward NAME TEXT   pass on what NAME said
   /channels            your conversations, the newest first

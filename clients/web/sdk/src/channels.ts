@@ -12,9 +12,10 @@ const EMPTY: Omit<ChannelInfo, "channel"> = {
 };
 
 /** What is said about other messages, and notes of the user to its own devices. */
-const UNSHOWN = ["edited", "reacted", "pinned", "prefs", "draft", "hidden"];
+const UNSHOWN = ["edited", "reacted", "pinned", "recall", "prefs", "draft", "hidden"];
 /** Whether a message is something to show in its place. */
-export const isShown = ({ content }: Pick<Message, "content">): boolean => !UNSHOWN.includes(content.type);
+export const isShown = ({ content }: Pick<Message, "content">): boolean =>
+  !UNSHOWN.includes(content.type) && !(content.type === "recalled" && content.ofEdit);
 
 /** The newest message that there is to read: what is said about others stands above it and is none. */
 const lastOf = ({ lastSeq, head }: ChannelInfo): number => lastSeq || head;
@@ -67,7 +68,9 @@ export class Channels {
       const { type: _, about, ...prefs } = content;
       return [this.set({ ...before, head: seq }), this.prefs(about, prefs)];
     }
-    if (!isShown(message)) return [this.set({ ...before, head: seq })];
+    // What was said last is said no more.
+    const isGone = content.type === "recall" && content.target === before.lastSeq;
+    if (!isShown(message)) return [this.set({ ...before, head: seq, ...(isGone && { text: "", lastKind: Kind.RECALLED }) })];
     const isMine = sender === this.user;
     const counts = content.type === "text" && !isMine && !isOwn(channel);
     const isMeant = content.type === "text" && (content.all || content.mentions?.includes(this.user) === true);
@@ -118,6 +121,6 @@ export class Channels {
 
 const KINDS: Record<string, number> = {
   text: Kind.SEND_TEXT, created: Kind.CREATE_GROUP, added: Kind.ADD_MEMBERS, invited: Kind.INVITE_MEMBERS, joined: Kind.JOIN_GROUP,
-  removed: Kind.REMOVE_MEMBER, left: Kind.LEAVE_GROUP, renamed: Kind.RENAME_GROUP, role: Kind.SET_ROLE,
+  removed: Kind.REMOVE_MEMBER, left: Kind.LEAVE_GROUP, renamed: Kind.RENAME_GROUP, role: Kind.SET_ROLE, recalled: Kind.RECALLED,
 };
 const kindOf = (type: string): number => KINDS[type] ?? 0;

@@ -80,6 +80,8 @@ export interface Chat {
   edit(channel: bigint, seq: number, text: string, sendId?: bigint): Promise<Sending>;
   /** Reacts to a text with an emoji of 1 to 32 bytes, or takes that back. */
   react(channel: bigint, seq: number, emoji: string, on: boolean, sendId?: bigint): Promise<Sending>;
+  /** Takes a text back for everybody: an own one for as long as the server allows, or as an owner or admin of its group. What it said is gone. */
+  recall(channel: bigint, seq: number, sendId?: bigint): Promise<Sending>;
   /** Pins a text in its channel, or takes it down. */
   pin(channel: bigint, seq: number, on: boolean, sendId?: bigint): Promise<Sending>;
 

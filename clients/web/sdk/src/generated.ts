@@ -5,6 +5,7 @@ import { item, root } from "./codec.js";
 export const Kind = {
   SEND_TEXT: 0x0101,
   EDIT_TEXT: 0x0102,
+  RECALL: 0x0103,
   REACT: 0x0104,
   PIN: 0x0105,
   CREATE_GROUP: 0x0110,
@@ -39,6 +40,7 @@ export const Kind = {
   GET_THREAD: 0x030d,
   THREAD: 0x030e,
   GET_MENTIONS: 0x030f,
+  RECALLED: 0x0310,
   MARK_DELIVERED: 0x0312,
   RECEIPTS: 0x0313,
   GET_RECEIPTS: 0x0314,
@@ -271,6 +273,12 @@ export interface EditText {
   text: string;
 }
 export const EditText = root<EditText>(258, 1, 400064, 32, [["channel", "u128"], ["target", "count"], ["text", "string"]]);
+
+export interface Recall {
+  channel: bigint;
+  target: number;
+}
+export const Recall = root<Recall>(259, 1, 64, 24, [["channel", "u128"], ["target", "count"]]);
 
 export interface React {
   channel: bigint;
@@ -541,6 +549,15 @@ export interface GetMentions {
 }
 export const GetMentions = root<GetMentions>(783, 1, 64, 12, [["before", "count"], ["limit", "u32"]]);
 
+export interface Recalled {
+  channel: bigint;
+  target: number;
+  by: number;
+  user: bigint;
+  timeMs: number;
+}
+export const Recalled = root<Recalled>(784, 1, 64, 48, [["channel", "u128"], ["target", "count"], ["by", "count"], ["user", "id"], ["timeMs", "count"]]);
+
 export interface MarkDelivered {
   channel: bigint;
   seq: number;
@@ -698,6 +715,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

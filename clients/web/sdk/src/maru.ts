@@ -45,6 +45,10 @@ export class Maru extends Device implements Chat {
     return this.sending((session) => session.react(channel, seq, emoji, on, sendId));
   }
 
+  recall(channel: bigint, seq: number, sendId?: bigint): Promise<Sending> {
+    return this.sending((session) => session.recall(channel, seq, sendId));
+  }
+
   pin(channel: bigint, seq: number, on: boolean, sendId?: bigint): Promise<Sending> {
     return this.sending((session) => session.pin(channel, seq, on, sendId));
   }

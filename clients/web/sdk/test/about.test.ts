@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChatEvents } from "../src/chat.js";
 import { Frame, read } from "../src/frame.js";
-import { About, EditText, GetAbout, Pin, React, U53_MAX } from "../src/generated.js";
+import { About, EditText, GetAbout, Pin, React, Recall, Recalled, U53_MAX } from "../src/generated.js";
 import { type Content, directChannel, isShown, type Maru, type Message, Refusal } from "../src/index.js";
 import { people } from "./people.js";
 import { next } from "./server.js";
@@ -18,19 +18,34 @@ test("what is said is sent and told", () => {
   session.edit(channel, 3, "five");
   session.react(channel, 3, "👍", true);
   session.pin(channel, 3, false);
+  session.recall(channel, 3);
   const { frames } = drain(session);
   assert.deepEqual(read(EditText, frames[0] as Frame), { channel, target: 3, text: "five" });
   assert.deepEqual(read(React, frames[1] as Frame), { channel, target: 3, emoji: "👍", on: true });
   assert.deepEqual(read(Pin, frames[2] as Frame), { channel, target: 3, on: false });
+  assert.deepEqual(read(Recall, frames[3] as Frame), { channel, target: 3 });
   session.receive(0, message(EditText, { channel, target: 3, text: "six" }, 9, YOU));
   session.receive(0, message(React, { channel, target: 3, emoji: "👍", on: false }, 10, YOU));
   session.receive(0, message(Pin, { channel, target: 3, on: true }, 11, YOU));
+  session.receive(0, message(Recall, { channel, target: 3 }, 12, YOU));
   const told = drain(session).events.flatMap((event) => (event.type === "message" ? [event.message.content] : []));
   const expected: Content[] = [
     { type: "edited", target: 3, text: "six" }, { type: "reacted", target: 3, emoji: "👍", on: false }, { type: "pinned", target: 3, on: true },
+    { type: "recall", target: 3 },
   ];
   assert.deepEqual(told, expected);
   assert.ok(!told.some((content) => isShown({ content })));
+});
+
+test("what stands in the place of a recalled text is shown, and of an edit of it nothing", () => {
+  const session = live();
+  const gone = { channel, target: 8, by: 20, user: ME, timeMs: 5 };
+  session.receive(0, message(Recalled, gone, 8, YOU));
+  session.receive(0, message(Recalled, gone, 9, YOU));
+  const told = drain(session).events.flatMap((event) => (event.type === "message" ? [event.message] : []));
+  const content = { type: "recalled", target: 8, by: 20, user: ME, recalledMs: 5 } as const;
+  assert.deepEqual(told.map((message) => message.content), [{ ...content, ofEdit: false }, { ...content, ofEdit: true }]);
+  assert.deepEqual(told.map(isShown), [true, false]);
 });
 
 test("what the server would refuse is not sent", () => {
@@ -43,6 +58,8 @@ test("what the server would refuse is not sent", () => {
   session.react(channel, 3, "👩‍👩‍👧‍👦", true);
   session.react(channel, 3, "x".repeat(32), true);
   assert.throws(() => session.pin(0n, 3, true), refused("channel"));
+  assert.throws(() => session.recall(0n, 3), refused("channel"));
+  assert.throws(() => session.recall(channel, 0), refused("target"));
   assert.throws(() => session.about(channel, 0), refused("from"));
   assert.throws(() => session.about(channel, 4, 3), refused("from"));
   assert.throws(() => session.about(channel, 1, 3, false, 201), refused("limit"));

@@ -37,6 +37,7 @@ function command(session: Session, type: string, body: Body): unknown {
     case "SetRole": return session.setRole(channel, member, role);
     case "GetHistory": return session.history(channel, body);
     case "EditText": return session.edit(channel, body.target, text);
+    case "Recall": return session.recall(channel, body.target);
     case "React": return session.react(channel, body.target, body.emoji, body.on);
     case "Pin": return session.pin(channel, body.target, body.on);
     case "GetAbout": return session.about(channel, body.from, body.through, body.who, body.limit);

@@ -57,6 +57,25 @@ for (const [name, open] of kinds) {
     store.close();
   });
 
+  test(`${name}: what was recalled is kept nowhere, and comes back with no older page`, async () => {
+    const store = await open();
+    const say = (seq: number, content: Message["content"], of = CHAT): Message => ({ ...message(seq, of), content });
+    const edited = say(3, { type: "edited", target: 2, text: "the secret, again" });
+    await store.keep({ messages: [message(1), message(2, CHAT, "the secret"), edited, message(4), message(2, 12n)] });
+    // In one change with another edit of it, and after it.
+    await store.keep({ messages: [say(5, { type: "edited", target: 2, text: "once more" }), say(6, { type: "recall", target: 2 })] });
+    const kinds = async (of = CHAT) => (await store.messages(of, { limit: 99, newest: false })).map(({ content }) => content.type);
+    assert.deepEqual(await kinds(), ["text", "recalled", "recalled", "text", "recalled", "recall"]);
+    assert.deepEqual(await kinds(12n), ["text"]);
+    const kept = await store.messages(CHAT, { limit: 99, newest: false });
+    assert.ok(!JSON.stringify(kept, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)).includes("secret"));
+    const gone = { type: "recalled", target: 2, by: 6, user: USER, recalledMs: 1006, ofEdit: false };
+    assert.deepEqual(kept[1]?.content, gone);
+    await store.keep({ messages: [message(2, CHAT, "the secret"), edited] });
+    assert.deepEqual(await kinds(), ["text", "recalled", "recalled", "text", "recalled", "recall"]);
+    store.close();
+  });
+
   test(`${name}: a new life forgets messages and channels, and nothing that is nowhere else`, async () => {
     const store = await open();
     await store.keep({ login, cursor: { generation: 1, at: 5 }, messages: [message(1)], channels: [channel], sends: [send(1n)], drafts: [draft] });

@@ -59,6 +59,8 @@ pub enum PushWord {
     Resting,
     /// The user had read it.
     Read,
+    /// It was recalled.
+    Recalled,
     /// The user does not want to be told.
     Unwanted,
     /// It was too old.
@@ -69,7 +71,7 @@ pub enum PushWord {
 
 impl PushWord {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Taken,
         Self::Gone,
         Self::Refused,
@@ -77,6 +79,7 @@ impl PushWord {
         Self::Quiet,
         Self::Resting,
         Self::Read,
+        Self::Recalled,
         Self::Unwanted,
         Self::Expired,
         Self::Parked,
@@ -93,6 +96,7 @@ impl PushWord {
             Self::Quiet => "quiet",
             Self::Resting => "resting",
             Self::Read => "read",
+            Self::Recalled => "recalled",
             Self::Unwanted => "unwanted",
             Self::Expired => "expired",
             Self::Parked => "parked",

@@ -28,6 +28,10 @@ pub(super) fn section() -> Section {
             mark_read(),
             sends("/v1/channels/{id}/messages", "send", "Say something in a channel", channel_id()),
             sends("/v1/users/{id}/messages", "sendToUser", "Say something to a person", id()),
+            edits(),
+            recalls(),
+            reacts("PUT", "react", "React to a text", "Once more changes nothing."),
+            reacts("DELETE", "takeBackReaction", "React to a text no more", "What is not there is no fault."),
         ],
         schemas: vec![("Channel", channel()), ("Message", message()), ("Sent", sent())],
     }
@@ -284,6 +288,48 @@ fn sends(path: &'static str, id: &'static str, summary: &'static str, of: Value)
         .stores()
 }
 
+/// Something that is said about a text: a message of its own.
+fn says(method: &'static str, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(method, path, id, summary)
+        .bearer()
+        .in_path("id", channel_id(), "7310442183966793728")
+        .in_path("seq", said(text(1, 16), "The text's seq."), "1")
+        .in_header(
+            idempotency::HEADER,
+            text(1, idempotency::KEY_CHARS_MAX),
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        )
+        .gives(200, "It is on stable storage.", named("Sent"))
+        .refuses(&["scope", "needs_consent", "not_yours", "not_found", "rate"])
+        .refuses(&["too_large", "idempotency_key_needed", "idempotency_key_reused"])
+        .stores()
+}
+
+const MESSAGE: &str = "/v1/channels/{id}/messages/{seq}";
+
+fn edits() -> Operation {
+    says("PATCH", MESSAGE, "edit", "Let a text of one's own read otherwise")
+        .about("What it answers and whom it mentions stays. The body may be 1.2 MB.")
+        .body(
+            object(vec![("text", text(1, TEXT_CHARS_MAX))], Vec::new()),
+            json!({ "text": "Anybody there now?" }),
+        )
+}
+
+fn recalls() -> Operation {
+    says("DELETE", MESSAGE, "recall", "Take a text back for everybody").about(
+        "One's own within the server's `recall_window_s`, or as an owner or admin of its group. What it and its edits said is gone; that it was recalled, and by whom, stands in its place. Once more changes nothing.",
+    )
+}
+
+fn reacts(method: &'static str, id: &'static str, summary: &'static str, about: &'static str) -> Operation {
+    says(method, "/v1/channels/{id}/messages/{seq}/reactions/{emoji}", id, summary).about(about).in_path(
+        "emoji",
+        said(text(1, EMOJI_BYTES_MAX), "At most 32 bytes of UTF-8, percent-encoded."),
+        "%F0%9F%91%8D",
+    )
+}
+
 fn reads(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new("GET", path, id, summary).bearer().refuses(&["scope", "rate"])
 }
@@ -352,10 +398,10 @@ fn last() -> Value {
     object(vec![("seq", seq()), ("time_ms", time_ms()), ("sender", id()), ("text", text)], Vec::new())
 }
 
-fn message() -> Value {
+pub(super) fn message() -> Value {
     let kinds = [
         "text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "prefs",
-        "draft", "hidden", "edited", "reacted", "pinned", "other",
+        "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "other",
     ];
     object(
         vec![
@@ -372,6 +418,8 @@ fn message() -> Value {
                 ("target", said(seq(), "The message of which this one says something.")),
                 ("emoji", text(1, EMOJI_BYTES_MAX)),
                 ("on", said(flag(), "False takes a reaction back, or a pin down.")),
+                ("by", said(seq(), "Of what stands in the place of a recalled text or of an edit of it: the message that recalled it, of `users`.")),
+                ("recalled_ms", said(time_ms(), "When that was.")),
                 ("name", json!({ "type": "string" })),
                 ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
                 ("role", word(&["member", "admin", "owner"])),

@@ -1,6 +1,6 @@
 //! What operators see of users and channels, at the admin listener.
 
-use protocol::limits::{DEVICES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, NAME_CHARS_MAX};
+use protocol::limits::{DEVICES_MAX, EDITS_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, NAME_CHARS_MAX};
 use serde_json::{Value, json};
 
 use super::channels::{channel_id, limit, seq, word};
@@ -14,8 +14,17 @@ const ID: &str = "7310442183966793728";
 pub(super) fn section() -> Section {
     Section {
         tag: "the operators' view",
-        about: "Users, their devices, sessions and channels as operators see them. What was said is not shown.",
-        operations: vec![users(), user(), user_by_name(), set_quota(), channels(), channel(), trace::trace()],
+        about: "Users, their devices, sessions and channels as operators see them. What was said is not shown, but how edited texts read before, where the server's `show_edits` says so.",
+        operations: vec![
+            users(),
+            user(),
+            user_by_name(),
+            set_quota(),
+            channels(),
+            channel(),
+            edits(),
+            trace::trace(),
+        ],
         schemas: [("SeenUser", object(account(), Vec::new())), ("SeenUserWhole", seen()), ("Quota", quota())]
             .into_iter()
             .chain(trace::schemas())
@@ -166,6 +175,26 @@ fn channel() -> Operation {
         .in_path("id", channel_id(), ID)
         .gives(200, "The channel.", object(fields, Vec::new()))
         .refuses(&["not_found"])
+}
+
+fn edits() -> Operation {
+    let messages = list(super::channels::message(), 1 + EDITS_MAX);
+    Operation::new(
+        "GET",
+        "/v1/admin/channels/{id}/messages/{seq}/edits",
+        "listEdits",
+        "See how an edited text read before",
+    )
+    .about("The text as it was sent, and each edit of it. Of one that was recalled nothing is left.")
+    .operator("all")
+    .in_path("id", channel_id(), ID)
+    .in_path("seq", said(text(1, 16), "The text's seq."), "1")
+    .gives(
+        200,
+        "The text and its edits, the oldest first.",
+        object(vec![("channel", channel_id()), ("messages", messages)], Vec::new()),
+    )
+    .refuses(&["edits_off", "not_found"])
 }
 
 fn paged(operation: Operation, after: Value, example: &'static str) -> Operation {

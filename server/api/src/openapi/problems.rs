@@ -64,6 +64,8 @@ const PROBLEMS: &[Problem] = &[
     never("invites_closed", 403, "users do not invite here"),
     never("bot", 403, "what bots may not do"),
     never("needs_consent", 403, "the user takes no messages from this one"),
+    never("not_yours", 403, "the message is somebody else's, and one's role in the group does not reach it"),
+    never("edits_off", 403, "this server shows nobody how texts read before"),
     never("no_issuers", 403, "this server takes no tokens of identity providers"),
     never("search_off", 403, "this server does not search"),
     never("no_account", 403, "there is no account for the one whom the token names, and none is made"),

@@ -73,6 +73,7 @@ pub(super) fn set_act(value: &mut Value, target: Seq, act: Act) {
             set("kind", "pinned".into());
             set("on", on.into());
         }
+        Act::Recalls => set("kind", "recall".into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use protocol::body::about::Recalled;
 use protocol::body::list::{AROUND_SEQ, AROUND_TIME, AROUND_UNREAD, GetHistoryV2, HistoryPageV2};
 use protocol::body::message::{Change, Message, SendText};
 use protocol::body::sync::{GetHistory, HistoryPage, SendAck};
@@ -186,7 +187,7 @@ async fn introduce(api: &Shared, asks: UserId, channel: ChannelId) -> Result<boo
 }
 
 /// A message of a page.
-pub(super) fn shown(frame: &Frame) -> Value {
+pub(in crate::routes) fn shown(frame: &Frame) -> Value {
     let Some(stamp) = frame.read_stamp() else { return Value::Null };
     let mut value = json!({
         "seq": stamp.seq.0, "time_ms": stamp.time_ms, "sender": stamp.sender.to_string(),
@@ -195,6 +196,14 @@ pub(super) fn shown(frame: &Frame) -> Value {
     let Some(fields) = value.as_object_mut() else { return value };
     let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
     let users = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>().into();
+    if let Some(recalled) = Recalled::read(frame) {
+        set("kind", "recalled".into());
+        set("target", recalled.target.into());
+        set("by", recalled.by.into());
+        set("recalled_ms", recalled.time_ms.into());
+        set("users", users(&[UserId(recalled.user)]));
+        return value;
+    }
     let change = match Message::read(frame) {
         Some(Message::SendText(body)) => {
             set("kind", "text".into());

@@ -172,6 +172,7 @@ pub(crate) fn refused(refused: Refused) -> ApiError {
     let Refused { code, path, text, retry_after_ms } = refused;
     let is_about_token = path == "token";
     match code {
+        Some(Code::Forbidden) if path == "target" => ApiError::new(StatusCode::FORBIDDEN, "not_yours", text),
         Some(Code::Forbidden) => ApiError::not_found("there is no such channel for you"),
         Some(Code::NoSuchUser) if is_about_token => {
             ApiError::unauthenticated("the server does not know the token's user; log in")
@@ -179,6 +180,8 @@ pub(crate) fn refused(refused: Refused) -> ApiError {
         Some(Code::NoSuchUser) => ApiError::not_found("there is no such user"),
         Some(Code::Unauthenticated) => ApiError::unauthenticated(text),
         Some(Code::Expired) => ApiError::new(StatusCode::UNAUTHORIZED, "expired", text),
+        // Over HTTP a message that is there is named by its seq.
+        Some(Code::Limit) if path == "target" => ApiError::field("seq", text),
         Some(Code::Limit) => ApiError::field(&path, text),
         Some(Code::TooLarge) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text).at(&path),
         Some(Code::Rate) => ApiError::too_many(retry_after_ms, "more than this user may do now; wait"),

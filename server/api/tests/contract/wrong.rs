@@ -89,7 +89,8 @@ async fn bodies(contract: &Contract, operation: &Operation, right: &Call) -> usi
     let text = String::from_utf8(bytes).unwrap();
     let as_media = |media| Body { media, bytes: text.clone().into() };
     // A text has room of its own.
-    let body_bytes_max = if operation.path.ends_with("/messages") { 1_300_000 } else { 16 * 1024 };
+    let is_text = operation.path.ends_with("/messages") || operation.path.ends_with("/messages/{seq}");
+    let body_bytes_max = if is_text { 1_300_000 } else { 16 * 1024 };
     let list = |count: usize| Body::json(json!(vec![Value::Null; count]).to_string());
     let wrong = [
         (as_media(None), 415, "unsupported_media_type"),

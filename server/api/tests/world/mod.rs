@@ -358,6 +358,18 @@ impl Homes for FakeHomes {
         Box::pin(async move { Ok(trace) })
     }
 
+    fn message_with_edits(&self, channel: ChannelId, seq: Seq) -> Pending<'_, Result<Vec<Frame>, HomeError>> {
+        use protocol::body::about::EditText;
+        use protocol::body::encode;
+        use protocol::body::message::SendText;
+        let (channel, target) = (channel.0, seq.0);
+        let stamp = |seq| protocol::Stamp { seq, time_ms: 1, sender: UserId(5) };
+        let text = encode(3, &SendText { channel, text: "at five".into() }).stamp(stamp(seq));
+        let edit = EditText { channel, target, text: "at six".into() };
+        let edit = encode(4, &edit).stamp(stamp(seq.next()));
+        Box::pin(async move { Ok(if target < 9 { vec![text, edit] } else { Vec::new() }) })
+    }
+
     fn families(&self) -> Pending<'_, Vec<Family>> {
         let family = |channel: &ChannelId| Family {
             channel: *channel,
@@ -536,6 +548,7 @@ impl World {
             user_invites: 0,
             issuers: Issuers::default(),
             user_bots: 2,
+            show_edits: true,
             bot_tokens: 3,
             access: Access::default(),
         };

@@ -2,7 +2,7 @@
 
 use protocol::commit::{JobRow, Notify, SubscriptionRow, Target};
 use protocol::query::PushFacts;
-use protocol::{ChannelId, Seq};
+use protocol::{ChannelId, Kind, Seq};
 
 use crate::{RETRY_FIRST_MS, RETRY_MAX_MS, TTL_MS};
 
@@ -31,6 +31,8 @@ pub enum End {
     Told,
     /// The user had read it.
     Read,
+    /// It is recalled, and there was no other.
+    Recalled,
     /// The user does not want to be told, has blocked who sent it, or has no subscription.
     Unwanted,
     /// It was too old.
@@ -204,6 +206,9 @@ fn ends(channel: ChannelId, facts: &PushFacts, job: &JobRow, now_ms: u64) -> Opt
     if facts.read >= job.seq {
         return Some(End::Read);
     }
+    if job.count <= 1 && facts.message.as_ref().is_some_and(|message| message.kind() == Kind::RECALLED) {
+        return Some(End::Recalled);
+    }
     let is_wanted = facts.prefs.muted_until_ms <= now_ms
         && match facts.prefs.notify {
             Notify::All => true,
@@ -228,6 +233,8 @@ pub fn backoff_ms(attempts: u16, random: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use protocol::body::about::Recalled;
+    use protocol::body::encode;
     use protocol::commit::{Prefs, Provider};
     use protocol::{DeviceId, UserId};
 
@@ -306,6 +313,16 @@ mod tests {
         let (quiet, mut told) = (|_: &SubscriptionRow| Some(NOW + 60), Vec::new());
         let step = carry.next(CHANNEL, &facts, NOW, quiet, |target, until| told.push((target, until)));
         assert_eq!((step, told), (Step::Wait(NOW + 60), vec![(ONE, NOW + 60), (TWO, NOW + 60)]));
+    }
+
+    #[test]
+    fn of_what_was_recalled_nobody_is_told_unless_others_came_with_it() {
+        let gone = Recalled { channel: CHANNEL.0, target: 4, by: 5, user: 3, time_ms: NOW };
+        let mut facts = PushFacts { message: Some(encode(1, &gone)), ..facts() };
+        assert_eq!(next(&mut Carry::default(), &facts), Step::Call(ONE), "of the one before it");
+        facts.job.as_mut().unwrap().count = 1;
+        let Step::End(ended) = next(&mut Carry::default(), &facts) else { panic!("somebody is called") };
+        assert_eq!((ended.outcome, ended.why), (Outcome::Done, End::Recalled));
     }
 
     #[test]

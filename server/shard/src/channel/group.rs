@@ -5,7 +5,7 @@ use protocol::commit::{ChannelRow, IntervalRow, Row};
 use protocol::query::{Earlier, Ended, Member};
 use protocol::{ChannelId, Code, Refusal, Seq, UserId};
 
-use super::{Channel, Submit};
+use super::{Channel, Submit, Terms};
 use crate::limits::Limits;
 use crate::order::forbidden;
 
@@ -22,7 +22,8 @@ pub(super) struct Changed {
 
 impl Channel {
     /// Whether the frame is allowed; changes nothing.
-    pub(super) fn check(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn check(&self, submit: &Submit, terms: Terms<'_>) -> Result<(), Refusal> {
+        let limits = terms.limits;
         let sender = submit.origin.user;
         let change = submit.frame.change();
         if let Some(Change::Begins { members, .. }) = change {
@@ -46,7 +47,7 @@ impl Channel {
             Some(Change::Removes(member)) => self.check_remove(sender, *member),
             Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
             Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
-            Some(Change::About { target, act }) => self.check_about(submit, *target, act),
+            Some(Change::About { target, act }) => self.check_about(submit, (*target, act), terms),
             Some(Change::Notes(_)) if self.id.owner() == Some(sender) => Ok(()),
             Some(Change::Notes(_)) => Err(forbidden()),
         }
@@ -79,7 +80,7 @@ impl Channel {
         changed
     }
 
-    fn role(&self, user: UserId) -> Option<u8> {
+    pub(super) fn role(&self, user: UserId) -> Option<u8> {
         self.members.get(&user).map(|member| member.role)
     }
 

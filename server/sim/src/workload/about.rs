@@ -1,4 +1,4 @@
-//! Edits, reactions and pins, good ones and such as are refused; and pages of what is said.
+//! Edits, reactions, pins and recalls, good ones and such as are refused; and pages of what is said.
 
 use protocol::Seq;
 
@@ -27,7 +27,8 @@ pub fn act(world: &mut World, device: usize) {
     let sent = match draw {
         0..25 => session.edit_text(channel, target, "reads otherwise", None),
         25..65 => session.react(channel, target, (way, on), None),
-        65..80 => session.pin(channel, target, on, None),
+        65..78 => session.pin(channel, target, on, None),
+        78..86 => session.recall(channel, target, None),
         _ => {
             let request = session.said_about(channel, (Seq(low), None), limit, who);
             return world.devices[device].has_asked(request);

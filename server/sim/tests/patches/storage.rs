@@ -165,4 +165,28 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "if is_shown(&frame) && !is_hidden {",
         to: "if is_shown(&frame) {",
     },
+    Mutant {
+        name: "a move between families brings a recalled text back",
+        file: "store.rs",
+        from: "let _unmoved = rewrites.then(",
+        to: "let _unmoved = (rewrites && false).then(",
+    },
+    Mutant {
+        name: "a recalled text is written where its channel's messages were",
+        file: "apply.rs",
+        from: "            Row::Rewrite { channel, seq, frame } => {\n                let family = owned.family(*channel, *seq);",
+        to: "            Row::Rewrite { channel, seq, frame } => {\n                let family = owned.hashed(*channel);",
+    },
+    Mutant {
+        name: "who reacted to a recalled text stays noted",
+        file: "apply.rs",
+        from: "if *has_reactors {",
+        to: "if false && *has_reactors {",
+    },
+    Mutant {
+        name: "the check believes any tombstone",
+        file: "check/about.rs",
+        from: "if by.is_none() || by != says || says.is_none_or(|says| says.by <= stamp.seq.0) {",
+        to: "if says.is_none() {",
+    },
 ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use client::account::Account;
-use protocol::body::about::{EditText, GetAbout, Pin, React};
+use protocol::body::about::{EditText, GetAbout, Pin, React, Recall};
 use protocol::body::encode;
 use protocol::body::marks::{GetReceipts, MarkDelivered, TYPING_GOES_ON, Typing};
 use protocol::body::message::{
@@ -37,6 +37,7 @@ const WHO: [&str; 8] = ["nobody", "stranger", "blocked", "removed", "invited", "
 const GROUP: &str = "
 SEND_TEXT       unauthenticated forbidden forbidden forbidden forbidden ack       ack       ack
 EDIT_TEXT       unauthenticated forbidden forbidden forbidden forbidden limit     limit     limit
+RECALL          unauthenticated forbidden forbidden forbidden forbidden limit     limit     limit
 REACT           unauthenticated forbidden forbidden forbidden forbidden limit     limit     limit
 PIN             unauthenticated forbidden forbidden forbidden forbidden forbidden limit     limit
 CREATE_GROUP    unauthenticated ack       ack       ack       ack       ack       ack       ack
@@ -71,6 +72,7 @@ ABOUT           unauthenticated unknown_kind unknown_kind unknown_kind unknown_k
 GET_THREAD      unauthenticated forbidden forbidden page      page      page      page      page
 THREAD          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_MENTIONS    unauthenticated page      page      page      page      page      page      page
+RECALLED        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 MARK_DELIVERED  unauthenticated forbidden forbidden forbidden forbidden -         -         -
 RECEIPTS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_RECEIPTS    unauthenticated forbidden forbidden forbidden forbidden page      page      page
@@ -94,6 +96,7 @@ const DIRECT_WHO: [&str; 5] = ["nobody", "stranger", "blocked", "member", "owner
 const DIRECT: &str = "
 SEND_TEXT       unauthenticated forbidden needs_consent ack   ack
 EDIT_TEXT       unauthenticated forbidden limit     limit limit
+RECALL          unauthenticated forbidden limit     limit limit
 REACT           unauthenticated forbidden limit     limit limit
 PIN             unauthenticated forbidden limit     limit limit
 CREATE_GROUP    unauthenticated limit     limit     limit     limit
@@ -264,6 +267,7 @@ impl World {
             }
             // No channel has such a message, so whoever may say something about one is told so.
             Kind::EDIT_TEXT => encode(id, &EditText { channel, target: U53_MAX, text: "x".into() }),
+            Kind::RECALL => encode(id, &Recall { channel, target: U53_MAX }),
             Kind::REACT => encode(id, &React { channel, target: U53_MAX, on: true, emoji: "x".into() }),
             Kind::PIN => encode(id, &Pin { channel, target: U53_MAX, on: true }),
             Kind::GET_ABOUT => {

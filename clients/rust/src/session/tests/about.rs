@@ -1,6 +1,8 @@
 //! What is said about messages.
 
-use protocol::body::about::{About, AboutItem, EditText, GetAbout, Pin, React, ReactionItem};
+use protocol::body::about::{
+    About, AboutItem, EditText, GetAbout, Pin, React, ReactionItem, Recall, Recalled,
+};
 use protocol::body::{encode, read};
 
 use super::*;
@@ -34,6 +36,35 @@ fn what_is_said_is_sent_and_told() {
     let about = |remark| Content::About { target: Seq(3), remark };
     let reacted = Remark::Reacted { emoji: "👍".into(), on: false };
     assert_eq!(remarks, [about(Remark::Edited("six".into())), about(reacted)]);
+}
+
+#[test]
+fn a_recall_is_sent_and_what_stands_in_the_place_of_a_text_is_told() {
+    let mut session = live();
+    let own = session.recall(chat(), Seq(3), None).unwrap();
+    assert!(session.recall(chat(), Seq(0), None).is_err());
+    let pending = session.send_text(chat(), "gone before it was acked", None).unwrap();
+    let frames = written(&mut session);
+    let channel = chat().0;
+    assert_eq!(read(&frames[0]), Some(Recall { channel, target: 3 }));
+    let stamped = |seq, sender, frame: Frame| frame.stamp(Stamp { seq: Seq(seq), time_ms: 5, sender });
+    let recalled = Recalled { channel, target: 9, by: 12, user: YOU.0, time_ms: 7 };
+    session.receive(0, stamped(9, YOU, encode(70, &recalled)));
+    session.receive(0, stamped(10, ME, encode(pending.0, &Recalled { target: 10, ..recalled })));
+    session.receive(0, stamped(12, YOU, encode(71, &Recall { channel, target: 9 })));
+    let (mut contents, mut acked) = (Vec::new(), Vec::new());
+    for event in events(&mut session) {
+        match event {
+            Event::Message(message) => contents.push(message.content),
+            Event::Ack { send_id, seq, .. } => acked.push((send_id, seq)),
+            _ => {}
+        }
+    }
+    let gone = Content::Recalled { target: Seq(9), by: Seq(12), user: YOU, time_ms: 7 };
+    let remark = Content::About { target: Seq(9), remark: Remark::Recalled };
+    assert_eq!(contents, [gone, remark]);
+    assert_eq!(acked, [(pending, Seq(10))], "a send that was recalled elsewhere was sent");
+    assert_ne!(own, pending);
 }
 
 #[test]

@@ -26,14 +26,21 @@ impl Desk<'_> {
                 .ask(move |session| session.said_about(channel, (from, None), SHOWN_MAX, false))
                 .await;
         }
-        let usage = "/edit SEQ TEXT, /react SEQ EMOJI [off], /pin SEQ [off]: /history shows the numbers";
+        let usage =
+            "/edit SEQ TEXT, /react SEQ EMOJI [off], /pin SEQ [off], /recall SEQ: /history shows the numbers";
         let target = seq(first, usage)?;
         let (what, on) = match rest.strip_suffix("off").filter(|_| word != "edit") {
             Some(what) => (what.trim_end().to_owned(), false),
             None => (rest, true),
         };
-        if what.is_empty() && word != "pin" {
+        if what.is_empty() && !matches!(word, "pin" | "recall") {
             return Err(Trouble::said(usage));
+        }
+        if word == "recall" {
+            let send_id =
+                self.client.with_session(move |session| session.recall(channel, target, None)).await?;
+            let send_id = send_id.map_err(ClientError::Refused)?;
+            return Ok(Outcome::Recalled { send_id, channel, target });
         }
         let word = word.to_owned();
         let send = move |session: &mut Session| match word.as_str() {
@@ -58,6 +65,16 @@ pub(in crate::terminal) fn remark_words(who: &str, target: Seq, remark: &Remark)
         }
         Remark::Pinned(true) => format!("{who} pinned message {target}"),
         Remark::Pinned(false) => format!("{who} took down message {target}"),
+        Remark::Recalled => format!("{who} recalled message {target}"),
+    }
+}
+
+/// What stands in the place of a recalled message of `who`, in words that are safe to show.
+pub(in crate::terminal) fn recalled_words(who: &str, by: &str) -> String {
+    if who == by {
+        format!("{who} recalled this message")
+    } else {
+        format!("{by} recalled this message of {who}")
     }
 }
 

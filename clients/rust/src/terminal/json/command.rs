@@ -169,6 +169,7 @@ impl Do<ChannelId, UserId> {
                 session.react(target, seq, (&emoji, on), id)
             }
             Self::About { target, seq, remark: Remark::Pinned(on) } => session.pin(target, seq, on, id),
+            Self::About { target, seq, remark: Remark::Recalled } => session.recall(target, seq, id),
         }
     }
 }
@@ -273,6 +274,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("edit", &["channel", "with", "seq", "text", "send_id"]),
     ("react", &["channel", "with", "seq", "emoji", "on", "send_id"]),
     ("pin", &["channel", "with", "seq", "on", "send_id"]),
+    ("recall", &["channel", "with", "seq", "send_id"]),
     ("said", &["channel", "with", "from", "through", "limit", "who"]),
     ("typing", &["to", "channel", "typing"]),
     ("show_receipts", &["on"]),
@@ -359,7 +361,7 @@ impl Fields<'_> {
         if let Some(note) = self.note(cmd)? {
             return Ok(note);
         }
-        if matches!(cmd, "edit" | "react" | "pin") {
+        if matches!(cmd, "edit" | "react" | "pin" | "recall") {
             return self.about(cmd);
         }
         let channel = self.need("channel", self.channel("channel"))?;
@@ -386,6 +388,7 @@ impl Fields<'_> {
         let remark = match cmd {
             "edit" => Remark::Edited(self.need("text", self.text("text"))?),
             "react" => Remark::Reacted { emoji: self.need("emoji", self.text("emoji"))?, on },
+            "recall" => Remark::Recalled,
             _ => Remark::Pinned(on),
         };
         Ok(Do::About { target: self.target("with")?, seq, remark })

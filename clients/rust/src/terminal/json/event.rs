@@ -356,7 +356,14 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
                     set(&mut event, "on", (*on).into());
                 }
                 Remark::Pinned(on) => set(&mut event, "on", (*on).into()),
+                Remark::Recalled => {}
             }
+        }
+        Content::Recalled { target, by, user, time_ms } => {
+            set(&mut event, "target", target.0.into());
+            set(&mut event, "by", by.0.into());
+            set(&mut event, "users", chat.names_of(&[*user]).await.into());
+            set(&mut event, "recalled_ms", (*time_ms).into());
         }
         Content::Role { member, role: number } => {
             set(&mut event, "users", chat.names_of(&[*member]).await.into());

@@ -80,7 +80,7 @@ impl Person {
                 self.groups.insert(channel, name);
                 self.turn_to(channel, "in").await?;
             }
-            Outcome::Sent { send_id, channel } => {
+            Outcome::Sent { send_id, channel } | Outcome::Recalled { send_id, channel, .. } => {
                 self.sends.insert(send_id, (channel, None));
             }
             Outcome::Asked => self.answers_due += 1,

@@ -11,7 +11,7 @@ use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::commit::{Notify, Prefs};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
-use super::super::command::{own_words, remark_words, role_word};
+use super::super::command::{own_words, recalled_words, remark_words, role_word};
 use super::super::input::is_terminal;
 use super::super::text::{self, apart, isolated};
 use super::Person;
@@ -206,6 +206,8 @@ impl Person {
             // What is noted is no message to show.
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => return Ok(()),
             Content::About { target, remark } => remark_words(&who, *target, remark),
+            Content::Recalled { target, .. } if *target != message.seq => return Ok(()),
+            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user).await),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
             }

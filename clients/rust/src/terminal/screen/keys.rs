@@ -28,6 +28,7 @@ pub(super) const HELP: &[&str] = &[
     "/edit -1 TEXT        let your newest message read otherwise",
     "/react -1 EMOJI      react to the newest; off behind it ends it",
     "/pin -1 [off]        pin it; /said shows all that is said",
+    "/recall -1           take your newest message back for everybody",
     "/forward NAME TEXT   pass on what a person said",
     "/saved               what you save for yourself",
     "/mute [HOURS|off]    be told nothing of this conversation",

@@ -183,6 +183,8 @@ pub(super) struct Model {
     pub(super) is_ending: bool,
     /// The person has asked for it.
     pub(super) is_logging_out: bool,
+    /// Texts that are being taken back, until the ack.
+    pub(super) recalls: HashMap<SendId, Seq>,
     /// What was noted and has no ack.
     pub(super) noted: HashMap<SendId, Content>,
     /// Changes of groups without an ack.
@@ -217,6 +219,7 @@ impl Model {
             shows_members: false,
             is_ending: false,
             is_logging_out: false,
+            recalls: HashMap::new(),
             noted: HashMap::new(),
             changes: HashMap::new(),
             asked: HashMap::new(),

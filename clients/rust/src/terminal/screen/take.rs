@@ -5,8 +5,8 @@ use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
 use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
 use super::own::{is_note, preview, preview_of};
-use crate::session::{About, Content, Event, History, Message, RequestId};
-use crate::terminal::command::{Outcome, own_words, remark_words, role_word};
+use crate::session::{About, Content, Event, History, Message, Remark, RequestId};
+use crate::terminal::command::{Outcome, own_words, recalled_words, remark_words, role_word};
 use crate::terminal::text::{cut, one_line};
 
 impl Model {
@@ -117,6 +117,9 @@ impl Model {
             one.head = one.head.max(message.seq);
             return self.take_note(&message.content);
         }
+        if let Content::About { target, remark: Remark::Recalled } = message.content {
+            self.take_recall(message.channel, target, (message.seq, message.sender, message.time_ms));
+        }
         let (channel, me) = (message.channel, self.me);
         let is_seen = self.open == Some(channel) && self.current().is_some_and(|one| one.anchor.is_none());
         let one = self.conversations.entry(channel).or_default();
@@ -145,6 +148,11 @@ impl Model {
         }
     }
 
+    /// A text was recalled, by whom and when.
+    fn take_recall(&mut self, channel: ChannelId, target: Seq, by: (Seq, UserId, u64)) {
+        self.conversations.entry(channel).or_default().recall(target, by);
+    }
+
     /// Names that a message needs.
     pub(super) fn learn(&mut self, message: &Message) {
         self.want_name(message.sender);
@@ -158,7 +166,9 @@ impl Model {
             Content::Created { members: users, .. } | Content::Added(users) | Content::Invited(users) => {
                 users.iter().for_each(|user| self.want_name(*user));
             }
-            Content::Removed(user) | Content::Role { member: user, .. } => self.want_name(*user),
+            Content::Removed(user) | Content::Role { member: user, .. } | Content::Recalled { user, .. } => {
+                self.want_name(*user);
+            }
             Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) => {}
             Content::About { .. } => {}
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {}
@@ -167,6 +177,9 @@ impl Model {
 
     fn take_ack(&mut self, send_id: SendId, channel: ChannelId, seq: Seq, time_ms: u64) {
         self.changes.remove(&send_id);
+        if let Some(target) = self.recalls.remove(&send_id) {
+            self.take_recall(channel, target, (seq, self.me, time_ms));
+        }
         if let Some(content) = self.noted.remove(&send_id) {
             return self.take_note(&content);
         }
@@ -257,6 +270,7 @@ impl Model {
             About::Send(send_id) => {
                 self.changes.remove(&send_id);
                 self.noted.remove(&send_id);
+                self.recalls.remove(&send_id);
                 let mut said = None;
                 for one in self.conversations.values_mut() {
                     if let Some(place) = one.sending.iter().position(|sending| sending.send_id == send_id) {
@@ -308,6 +322,10 @@ impl Model {
             Outcome::Sent { send_id, channel } => {
                 self.changes.insert(send_id, channel);
             }
+            Outcome::Recalled { send_id, channel, target } => {
+                self.changes.insert(send_id, channel);
+                self.recalls.insert(send_id, target);
+            }
             Outcome::Noted { send_id, content } => {
                 self.noted.insert(send_id, content);
             }
@@ -358,6 +376,7 @@ impl Model {
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
             Content::Left => format!("{who} left"),
             Content::About { target, remark } => remark_words(&who, *target, remark),
+            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user)),
             Content::Renamed(name) => format!("{who} renamed the group to #{}", super::model::shown(name)),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member), role_word(*role))
@@ -382,16 +401,48 @@ impl Conversation {
         }
     }
 
-    pub(super) fn insert(&mut self, message: Message) {
-        // What is noted is nothing to read, and what the user has hidden nothing to show.
+    pub(super) fn insert(&mut self, mut message: Message) {
+        // What is noted is nothing to read, and what the user has hidden nothing to show; nor is an edit of what was recalled.
         let is_hidden = |(from, through): &(Seq, Seq)| (*from..=*through).contains(&message.seq);
         if is_note(&message.content) || self.hidden.iter().any(is_hidden) {
             return;
+        }
+        if is_recalled_edit(&message) {
+            if let Some(old) = self.log.remove(&message.seq) {
+                self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+            }
+            return;
+        }
+        // A page may be older than the recall that it shows nothing of.
+        let recall = self.log.values().find_map(|other| match &other.content {
+            Content::About { target, remark: Remark::Recalled } if *target == message.seq => {
+                Some((other.seq, other.sender, other.time_ms))
+            }
+            _ => None,
+        });
+        if let Some((by, user, time_ms)) = recall {
+            message.content = Content::Recalled { target: message.seq, by, user, time_ms };
         }
         self.log_bytes += size(&message);
         if let Some(old) = self.log.insert(message.seq, message) {
             self.log_bytes = self.log_bytes.saturating_sub(size(&old));
         }
+    }
+
+    /// A text was recalled: it and its edits are not shown any more.
+    pub(super) fn recall(&mut self, recalled: Seq, (by, user, time_ms): (Seq, UserId, u64)) {
+        let is_edit = |message: &Message| matches!(&message.content, Content::About { target, remark: Remark::Edited(_) } if *target == recalled);
+        for (_, old) in self.log.extract_if(.., |_, message| is_edit(message)) {
+            self.log_bytes = self.log_bytes.saturating_sub(size(&old));
+        }
+        if let Some(message) = self.log.get_mut(&recalled) {
+            self.log_bytes = self.log_bytes.saturating_sub(size(message));
+            message.content = Content::Recalled { target: recalled, by, user, time_ms };
+            message.talk = None;
+            self.log_bytes += size(message);
+        }
+        // The list shows the newest text that is known to be there still.
+        self.preview = self.log.values().rev().find_map(preview);
     }
 
     /// What the user does not want to see is gone, and stays so.
@@ -418,6 +469,10 @@ impl Conversation {
             }
         }
     }
+}
+
+fn is_recalled_edit(message: &Message) -> bool {
+    matches!(message.content, Content::Recalled { target, .. } if target != message.seq)
 }
 
 fn size(message: &Message) -> usize {

@@ -5,7 +5,7 @@ use protocol::{ChannelId, UserId};
 
 use super::model::{Conversation, Model, Overlay};
 use crate::session::{Content, Mention, Message, Thread};
-use crate::terminal::command::{marks, said_lines};
+use crate::terminal::command::{marks, recalled_words, said_lines};
 use crate::terminal::text::one_line;
 
 impl Model {
@@ -21,8 +21,18 @@ impl Model {
     }
 
     fn thread_line(&self, message: &Message) -> String {
-        let Content::Text(text) = &message.content else { return String::new() };
-        format!("{} {}: {}", message.seq, self.name_of(message.sender), one_line(text))
+        let text = match &message.content {
+            Content::Text(text) => text.clone(),
+            Content::Recalled { user, .. } => {
+                return format!(
+                    "{}: {}",
+                    message.seq,
+                    recalled_words(&self.name_of(message.sender), &self.name_of(*user))
+                );
+            }
+            _ => return String::new(),
+        };
+        format!("{} {}: {}", message.seq, self.name_of(message.sender), one_line(&text))
     }
 
     pub(super) fn take_said(&mut self, about: &About) {
@@ -52,13 +62,13 @@ impl Model {
     pub(super) fn counted_back(&self, word: &str, rest: &str) -> String {
         let (first, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let back = first.strip_prefix('-').and_then(|back| back.parse::<usize>().ok());
-        let takes_one = matches!(word, "reply" | "thread" | "edit" | "react" | "pin" | "said");
+        let takes_one = matches!(word, "reply" | "thread" | "edit" | "react" | "pin" | "recall" | "said");
         let Some(back) = back.filter(|back| *back > 0 && takes_one) else {
             return rest.to_owned();
         };
-        // An edit counts back among the own texts, a reaction and a pin among all texts.
+        // An edit and a recall count back among the own texts, a reaction and a pin among all texts.
         let counts = |message: &Message| match word {
-            "edit" => message.sender == self.me && matches!(message.content, Content::Text(_)),
+            "edit" | "recall" => message.sender == self.me && matches!(message.content, Content::Text(_)),
             "react" | "pin" => matches!(message.content, Content::Text(_)),
             _ => true,
         };

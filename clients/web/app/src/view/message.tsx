@@ -155,6 +155,7 @@ export function eventText({ sender, content }: Pick<Message, "sender" | "content
     case "left": return t("left", who);
     case "renamed": return t("renamed", who, content.name);
     case "role": return t("roleSet", who, nameOrYou(content.member), t(content.role === 2 ? "owner" : content.role === 1 ? "admin" : "member"));
+    case "recalled": return t("recalled", nameOrYou(content.user));
     case "text": return content.text;
     default: return t("unknown");
   }

@@ -23,6 +23,7 @@ export function Actions({ message, room }: { message: Message; room: Room }) {
       <IconButton icon="thread" label={t("replyInThread")} onClick={() => { panel.value = { what: "thread", root: content.thread ?? seq }; }} />
       {sender === me() && <IconButton icon="pencil" label={t("edit")} onClick={() => edit(message)} />}
       {room.mayPin.value && <IconButton icon="pin" label={t(isPinned ? "unpinMessage" : "pinMessage")} onClick={() => void attempt(() => chat().pin(channel, seq, !isPinned))} />}
+      {sender === me() && <IconButton icon="trash" label={t("recall")} onClick={() => { if (confirm(t("recallSure"))) void attempt(() => chat().recall(channel, seq)); }} />}
       <IconButton icon="copy" label={t("copy")} onClick={() => void attempt(async () => { await navigator.clipboard.writeText(content.text); say(t("copied")); })} />
     </span>
   );

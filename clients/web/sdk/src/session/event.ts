@@ -2,7 +2,7 @@
 import { type Frame, read } from "../frame.js";
 import {
   type About as AboutPage, AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
-  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React,
+  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
   type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, type Welcome,
 } from "../generated.js";
 
@@ -54,6 +54,10 @@ export type Content =
   | { type: "edited"; target: number; text: string }
   | { type: "reacted"; target: number; emoji: string; on: boolean }
   | { type: "pinned"; target: number; on: boolean }
+  /** The text `target` is taken back for everybody: what it and its edits said is shown no more, and kept nowhere. */
+  | { type: "recall"; target: number }
+  /** What stands in the place of a recalled text, or of an edit of one (`ofEdit`: nothing to show): recalled by the message `by` of `user`. */
+  | { type: "recalled"; target: number; by: number; user: bigint; recalledMs: number; ofEdit: boolean }
   /** Notes of the user about a channel, in its own channel: no messages to show. */
   | ({ type: "prefs"; about: bigint } & Prefs)
   | { type: "draft"; about: bigint; thread: number; text: string }
@@ -183,6 +187,9 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
   switch (frame.kind) {
     case Kind.SEND_TEXT: return as(read(SendTextV2, frame), talk) ?? as(read(SendText, frame), ({ text }) => ({ type: "text", text }));
     case Kind.EDIT_TEXT: return as(read(EditText, frame), ({ target, text }) => ({ type: "edited", target, text }));
+    case Kind.RECALL: return as(read(Recall, frame), ({ target }) => ({ type: "recall", target }));
+    case Kind.RECALLED: return as(read(Recalled, frame), ({ target, by, user, timeMs: recalledMs }) =>
+      ({ type: "recalled", target, by, user, recalledMs, ofEdit: frame.stamp?.seq !== target }));
     case Kind.REACT: return as(read(React, frame), ({ target, emoji, on }) => ({ type: "reacted", target, emoji, on }));
     case Kind.PIN: return as(read(Pin, frame), ({ target, on }) => ({ type: "pinned", target, on }));
     case Kind.SET_PREFS: return as(read(SetPrefs, frame), ({ channel: _, ...prefs }) => ({ type: "prefs", ...prefs }));

@@ -7,7 +7,7 @@ import type { ChannelItem } from "../generated.js";
 import type { Cursor } from "../session/clock.js";
 import type { Message } from "../session/event.js";
 import {
-  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, type Kept, type KeptDraft, type KeptSend, type Span, type Store, StoreFull,
+  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, isOlder, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store, StoreFull,
 } from "./store.js";
 
 const VERSION = 1;
@@ -141,15 +141,29 @@ export class IndexedStore implements Store {
   private async put(transaction: IDBTransaction, messages: Message[]): Promise<void> {
     const [store, meta] = [transaction.objectStore("messages"), transaction.objectStore("meta")];
     const held = (await done<Held | undefined>(meta.get(HELD))) ?? { count: 0, chars: 0 };
-    for (const message of messages) {
+    for (const message of await this.withRecalled(store, messages)) {
       const row: Row = { key: [key(message.channel), message.seq], timeMs: message.timeMs, message };
       const before = await done<Row | undefined>(store.get(row.key));
+      if (isOlder(message, before?.message)) continue;
       held.count += before ? 0 : 1;
       held.chars += charsOf(message) - (before ? charsOf(before.message) : 0);
       store.put(row, row.key);
     }
     if (held.count > this.bounds.messages || held.chars > this.bounds.chars) await this.shrink(store, held, EVICTED_SHARE);
     meta.put(held, HELD);
+  }
+
+  /** Behind each message that recalls another what stands in the place of that, and of its edits. */
+  private async withRecalled(store: IDBObjectStore, messages: Message[]): Promise<Message[]> {
+    const all: Message[] = [];
+    for (const message of messages) {
+      const { channel, seq, content } = message;
+      const new_ = content.type === "recall" ? all.filter((other) => other.channel === channel) : [];
+      const range = content.type === "recall" && IDBKeyRange.bound([key(channel), content.target], [key(channel), seq]);
+      const kept = range ? (await done<Row[]>(store.getAll(range))).map((row) => row.message) : [];
+      all.push(message, ...[...kept, ...new_].flatMap((other) => recalledBy(message, other) ?? []));
+    }
+    return all;
   }
 
   private shrink(store: IDBObjectStore, held: Held, share: number): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Message } from "../session/event.js";
 import type { ChannelItem } from "../generated.js";
 import {
-  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, type Kept, type KeptDraft, type KeptSend, type Span, type Store,
+  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, isOlder, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store,
 } from "./store.js";
 
 export class MemoryStore implements Store {
@@ -53,9 +53,15 @@ export class MemoryStore implements Store {
     let of = this.held.get(message.channel);
     if (!of) this.held.set(message.channel, (of = new Map()));
     const before = of.get(message.seq);
+    if (isOlder(message, before)) return;
     of.set(message.seq, message);
     this.count += before ? 0 : 1;
     this.chars += charsOf(message) - (before ? charsOf(before) : 0);
+    if (message.content.type !== "recall") return;
+    for (const kept of [...of.values()]) {
+      const gone = recalledBy(message, kept);
+      if (gone) this.put(gone);
+    }
   }
 
   async messages(channel: bigint, { after = 0, before = Infinity, limit, newest }: Span): Promise<Message[]> {

@@ -43,6 +43,7 @@ export interface Change {
   clear?: boolean;
   login?: Login;
   cursor?: Cursor;
+  /** One that recalls another takes that from what is kept. */
   messages?: Message[];
   /** New ones, and ones that failed. */
   sends?: KeptSend[];
@@ -95,6 +96,18 @@ export class StoreFull extends Error {
     this.name = "StoreFull";
   }
 }
+
+/** What stands in the place of a kept message from a recall on, when it is what that takes back: the text, or an edit of it. */
+export function recalledBy({ seq: by, sender: user, timeMs: recalledMs, content: recall }: Message, kept: Message): Message | undefined {
+  if (recall.type !== "recall") return undefined;
+  const { seq, content } = kept;
+  const { target } = recall;
+  const [isText, ofEdit] = [content.type === "text" && seq === target, content.type === "edited" && content.target === target];
+  return isText || ofEdit ? { ...kept, content: { type: "recalled", target, by, user, recalledMs, ofEdit } } : undefined;
+}
+
+/** Whether a message has no place any more: what was recalled comes back with no page that is older than the recall. */
+export const isOlder = (message: Message, kept: Message | undefined): boolean => kept?.content.type === "recalled" && message.content.type !== "recalled";
 
 /** What a message counts against the bounds, besides itself. */
 export function charsOf({ content }: Message): number {

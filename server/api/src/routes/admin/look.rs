@@ -1,13 +1,15 @@
-//! What operators see of users and channels. Never what was said.
+//! What operators see of users and channels. Never what was said, but how an edited text read before, where the server's
+//! settings say so.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use protocol::commit::Quota;
 use protocol::query::{JoinedItem, Member};
-use protocol::{ChannelId, UserId};
+use protocol::{ChannelId, Seq, UserId};
 use serde_json::{Value, json};
 
-use super::Operator;
+use super::{Operator, Owner};
 use crate::accounts::{Account, DeviceRecord};
 use crate::audit::note;
 use crate::error::ApiError;
@@ -16,6 +18,8 @@ use crate::json::{bad_query, parse_channel, parse_id};
 use crate::name::Sought;
 use crate::routes::channels::{From, limit, named, role, set_next};
 use crate::routes::login::home_refused;
+use crate::routes::messages::shown as shown_message;
+use crate::routes::remarks::place;
 use crate::server::Shared;
 
 /// A page of all users, oldest first.
@@ -116,6 +120,27 @@ pub(crate) async fn channel(
         "time_ms": stored.time_ms,
         "members": stored.members.iter().map(member).collect::<Vec<_>>(),
     })))
+}
+
+/// A text and its edits, the oldest first: how it read before. Of one that was recalled nothing is left to show.
+pub(crate) async fn edits(
+    State(api): State<Shared>,
+    _owner: Owner,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<axum::Json<Value>, ApiError> {
+    let Path((id, seq)) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
+    let (channel, seq) = place(&id, &seq)?;
+    if !api.settings.show_edits {
+        let words = "this server shows nobody how texts read before: its setting show_edits is false";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "edits_off", words));
+    }
+    let frames = api.homes.message_with_edits(channel, Seq(seq)).await;
+    let frames = frames.map_err(|error| home_refused(&error))?;
+    if frames.is_empty() {
+        return Err(ApiError::not_found("there is no such message"));
+    }
+    let messages: Vec<Value> = frames.iter().map(shown_message).collect();
+    Ok(axum::Json(json!({ "channel": channel.to_string(), "messages": messages })))
 }
 
 pub(super) fn kind(channel: ChannelId) -> &'static str {
