@@ -177,7 +177,9 @@ async fn over_http_each_is_one_message_under_its_key() {
     let (status, _) = keyed(&node, ("DELETE", &thumb, "no thumb"), &bobs, None);
     assert_eq!(status, 200);
     let refused = |answer: (u16, Value)| (answer.0, answer.1["code"].clone(), answer.1["field"].clone());
-    let nobodys = |method, path: &str, token: &str, body| refused(asked(&node, method, path, token, body));
+    let nobodys = |method, path: &str, token: &str, body: Option<&Value>| {
+        refused(asked(&node, method, path, token, body))
+    };
     assert_eq!(nobodys("PATCH", &text, &bobs, Some(&edit)), (403, json!("not_yours"), Value::Null));
     assert_eq!(nobodys("DELETE", &text, &bobs, None), (403, json!("not_yours"), Value::Null));
     let far = format!("/v1/channels/{direct}/messages/99");
