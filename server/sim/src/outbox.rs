@@ -424,7 +424,6 @@ impl World {
     /// the wall clock.
     pub(crate) fn let_pushes_come(&mut self) -> Check {
         self.until_taken()?;
-        crate::push::nothing_read_waits(&self.oracle)?;
         for _ in 0..1000 {
             let wall = self.now + self.wall_ahead;
             let Some(at_ms) = self.outbox.next_ms() else { return Ok(()) };

@@ -410,13 +410,16 @@ impl World {
                 pushes.absent.entry(*user).or_insert(self.now);
             }
             self.oracle.check_due(self.plan.limits.push_ack_ms)?;
+            if self.outbox.is_at_rest(self.now + self.wall_ahead) {
+                nothing_read_waits(&self.oracle)?;
+            }
         }
         Ok(())
     }
 }
 
-/// Everything is at rest but for the time of day: what was read waits no more.
-pub(crate) fn nothing_read_waits(oracle: &Oracle) -> Check {
+/// Nothing is under way, though jobs may wait for their time: what was read waits no more.
+fn nothing_read_waits(oracle: &Oracle) -> Check {
     for ((user, channel), (job, _)) in &oracle.pushes.jobs {
         if oracle.position(*channel, *user) >= job.seq && !job.is_parked {
             broken!("{user} has read {channel:?}, and is still to be told of it: {job:?}");

@@ -140,9 +140,9 @@ fn things_go_wrong() {
     assert!(sum.crashes > 20 && sum.cuts > 60 && sum.app_crashes > 30, "{sum:?}");
     assert!(sum.drains > 3 && sum.fell_behind > 20 && sum.pauses > 20, "{sum:?}");
     assert!(sum.guests.0 > 1000 && sum.guests.1 > 300, "{sum:?}");
-    // Told, read, unwanted, expired, later, parked; and some twice, as only a crash or an answer that was lost allows.
+    // Some twice, as only a crash or an answer that was lost allows; and rounds that ended as told, unwanted and to be gone on with later.
     assert!(sum.pushed.0 > 200 && sum.pushed.1 > 0, "{sum:?}");
-    assert!(sum.push_ends.iter().all(|ends| *ends > 0), "{sum:?}");
+    assert!([0, 2, 4].iter().all(|place| sum.push_ends[*place] > 20), "{sum:?}");
     assert!(sum.restores > 3 && sum.lost > 20, "{sum:?}");
     // A user's rows, a log's and a channel's history, each for a while.
     assert!(sum.unread.iter().all(|unread| *unread > 0), "{sum:?}");
