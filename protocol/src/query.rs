@@ -366,6 +366,8 @@ pub struct PushRows {
     pub subscriptions: Vec<(Target, u64)>,
     /// What it is still to be told, rising by channel; read only of who has a subscription.
     pub jobs: Vec<(ChannelId, JobRow)>,
+    /// The user has turned push off.
+    pub is_off: bool,
 }
 
 /// What a push is made of.
@@ -383,6 +385,8 @@ pub struct PushFacts {
     pub message: Option<Frame>,
     /// Name of a group; empty for a direct channel.
     pub name: String,
+    /// The user has turned push off.
+    pub is_off: bool,
 }
 
 /// What is said of one message.

@@ -78,8 +78,8 @@ pub use error::ApiError;
 pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
     LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, Search,
-    SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, TestAnswer,
-    Transport, Visit,
+    SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription,
+    Subscriptions, TestAnswer, Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;

@@ -1,7 +1,7 @@
 //! Carries out the jobs of this node's bays. The jobs are rows, and their homes alone change them: this only reads them,
 //! calls, and says what became of each. So it may end at any moment; what it had not said is read and done again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +10,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use protocol::commit::{JobRow, Notify, Provider, SubscriptionRow, Target};
 use protocol::query::PushFacts;
 use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
-use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::address::{Allowed, Endpoint};
-use crate::call::{self, Answer};
-use crate::hosts::Hosts;
+use crate::call::Answer;
+use crate::desk::Desk;
+use crate::figures::{Figures, count};
 use crate::limits::{AT_A_TIME, JOBS_PAGE, RETRY_FIRST, RETRY_MAX, TOLD_MAX, TTL, WAITING_MAX};
-use crate::notice::{self, Around};
-use crate::vapid::Vapid;
-use crate::{quiet, webhook, webpush};
+use crate::notice::{self, Around, Notice};
+use crate::quiet;
+use crate::senders::Senders;
 
 /// An answer that is on its way.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
@@ -63,33 +62,6 @@ pub trait Homes: Send + Sync + 'static {
     fn gone(&self, user: UserId, target: Target, made_ms: u64) -> Pending<'_, ()>;
 }
 
-/// Figures for the operator.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Pushes that a provider has taken.
-    pub sent: AtomicU64,
-    /// Calls that failed and are tried again.
-    pub failed: AtomicU64,
-    /// Pushes that a provider refused for good.
-    pub refused: AtomicU64,
-    /// Subscriptions that a provider said are no more.
-    pub gone: AtomicU64,
-    /// Jobs that ended unsent because their message had been read.
-    pub read: AtomicU64,
-    /// The same because the user does not want to be told.
-    pub unwanted: AtomicU64,
-    /// The same because they were too old.
-    pub expired: AtomicU64,
-    /// Jobs that were parked.
-    pub parked: AtomicU64,
-    /// Jobs that wait in memory now.
-    pub waiting: AtomicU64,
-}
-
-fn count(figure: &AtomicU64) {
-    figure.fetch_add(1, Ordering::Relaxed);
-}
-
 /// Told by the shards that a job is there. Cheap to clone; never waits.
 #[derive(Clone, Debug)]
 pub struct Bell {
@@ -122,15 +94,16 @@ pub fn bell() -> (Bell, Told) {
     (Bell { told: sender, missed: missed.clone() }, Told { told, missed })
 }
 
+/// Now, milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// Carries jobs out.
 #[derive(Clone)]
 pub struct Outbox {
     homes: Arc<dyn Homes>,
-    vapid: Arc<Vapid>,
-    tls: Arc<ClientConfig>,
-    allowed: Arc<Allowed>,
-    hosts: Arc<Hosts>,
+    senders: Arc<Senders>,
     figures: Arc<Figures>,
+    clock: Clock,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -144,16 +117,25 @@ enum Sent {
     Done,
     Gone,
     Refused,
+    /// It is quiet until then.
     Early(u64),
+    /// Its host rests or has no room: to be looked at then, or when it is told of room.
+    NoRoom(u64),
     Failed(u64),
 }
 
 impl Outbox {
-    /// One that calls with these keys, and believes the certificates that `tls` believes.
+    /// One that tells through these.
     #[must_use]
-    pub fn new(homes: Arc<dyn Homes>, vapid: Arc<Vapid>, tls: Arc<ClientConfig>, allowed: Allowed) -> Self {
-        let (hosts, figures) = (Arc::default(), Arc::default());
-        Self { homes, vapid, tls, allowed: Arc::new(allowed), hosts, figures }
+    pub fn new(homes: Arc<dyn Homes>, senders: Senders) -> Self {
+        let (senders, figures) = (Arc::new(senders), Arc::default());
+        Self { homes, senders, figures, clock: Arc::new(system_ms) }
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Figures for the operator.
@@ -165,19 +147,23 @@ impl Outbox {
     /// Hosts that are not called for a while.
     #[must_use]
     pub fn resting(&self) -> usize {
-        self.hosts.resting(now_ms())
+        self.senders.hosts.resting(self.now_ms())
     }
 
-    /// The key by which services know this server.
+    /// Calls under way to a provider.
     #[must_use]
-    pub fn vapid(&self) -> &Vapid {
-        &self.vapid
+    pub fn calls(&self, provider: Provider) -> usize {
+        self.senders.hosts.calls(provider)
     }
 
-    /// Which private hosts may be called.
+    /// The providers.
     #[must_use]
-    pub fn allowed(&self) -> &Allowed {
-        &self.allowed
+    pub fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.clock)()
     }
 
     /// Works for ever: reads the jobs of all bays, and then does what it is told of.
@@ -185,33 +171,45 @@ impl Outbox {
         let mut desk = Desk::default();
         let mut missed = u64::MAX;
         let mut under_way = JoinSet::new();
+        // Those who were told of room, and where.
+        let mut freed = BTreeMap::new();
         loop {
             let now_missed = told.missed.load(Ordering::Relaxed);
-            if missed != now_missed || (desk.has_dropped && desk.by_time.len() < WAITING_MAX / 2) {
+            if missed != now_missed || (desk.has_dropped && desk.waiting() < WAITING_MAX / 2) {
                 desk.has_dropped = false;
                 // What is told meanwhile is looked at behind it.
                 if self.read_bays(&mut desk).await {
                     missed = now_missed;
                 }
             }
+            for (job, provider, origin) in self.senders.hosts.freed() {
+                desk.set(job, self.now_ms());
+                freed.insert(job, (provider, origin));
+            }
             while under_way.len() < AT_A_TIME
-                && let Some(job) = desk.next(now_ms())
+                && let Some(job) = desk.next(self.now_ms())
             {
                 let outbox = self.clone();
                 under_way.spawn(async move { (job, outbox.carry_out(job).await) });
             }
-            self.figures.waiting.store(desk.by_time.len() as u64, Ordering::Relaxed);
-            let wait = desk.wait(now_ms(), under_way.len() >= AT_A_TIME);
+            self.figures.waiting.store(desk.waiting() as u64, Ordering::Relaxed);
+            let wait = desk.wait(self.now_ms(), under_way.len() >= AT_A_TIME);
             tokio::select! {
                 told = told.told.recv() => match told {
-                    Some(job) => desk.set(job, now_ms()),
+                    Some(job) => desk.set(job, self.now_ms()),
                     None => return,
                 },
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => match ended {
-                    Ok((job, again)) => desk.ended(job, again),
+                    Ok((job, again)) => {
+                        desk.ended(job, again, self.now_ms());
+                        if let Some((provider, origin)) = freed.remove(&job) {
+                            self.senders.hosts.looked_at(provider, &origin);
+                        }
+                    }
                     // It panicked: its job is a row still, and is found when the bays are read.
                     Err(_) => missed = u64::MAX,
                 },
+                () = self.senders.hosts.has_freed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -251,33 +249,33 @@ impl Outbox {
             Ok(again) => again,
             Err(fault) => {
                 tracing::debug!(user = %id.0, fault, "a job of push waits for its home");
-                Some(now_ms() + 5000)
+                Some(self.now_ms() + 5000)
             }
         }
     }
 
     async fn try_out(&self, id: JobId) -> Result<Option<u64>, String> {
         let facts = self.homes.facts(id).await?;
-        let now = now_ms();
+        let now = self.now_ms();
         let Some(job) = facts.job.as_ref().filter(|job| !job.is_parked) else { return Ok(None) };
         if job.retry_at_ms > now {
             return Ok(Some(job.retry_at_ms));
         }
-        let is_wanted = facts.prefs.muted_until_ms <= now
+        let is_wanted = !facts.is_off
+            && facts.prefs.muted_until_ms <= now
             && match facts.prefs.notify {
                 Notify::All => true,
                 Notify::Mentions => job.is_mentioned,
                 Notify::Nothing => false,
             };
-        let ttl_ms = u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX);
         let figures = &self.figures;
-        let (figure, ends) = match () {
-            () if facts.read >= job.seq => (&figures.read, true),
-            () if !is_wanted || facts.subscriptions.is_empty() => (&figures.unwanted, true),
-            () if job.time_ms.saturating_add(ttl_ms) <= now => (&figures.expired, true),
-            () => (&figures.sent, false),
+        let unsent = match () {
+            () if facts.read >= job.seq => Some(&figures.read),
+            () if !is_wanted || facts.subscriptions.is_empty() => Some(&figures.unwanted),
+            () if expiry_ms(job.time_ms) <= now => Some(&figures.expired),
+            () => None,
         };
-        if ends {
+        if let Some(figure) = unsent {
             count(figure);
             self.homes.ended(id, job.seq, job.count, Outcome::Done).await?;
             return Ok(None);
@@ -288,21 +286,27 @@ impl Outbox {
     async fn tell_all(&self, id: JobId, job: &JobRow, facts: &PushFacts) -> Result<Option<u64>, String> {
         let sender = facts.message.as_ref().and_then(|frame| frame.read_stamp()).map(|stamp| stamp.sender);
         let around = self.homes.around(id.0, sender.unwrap_or_default()).await?;
-        let (mut left, mut at_ms, mut has_failed) = (Vec::new(), u64::MAX, false);
+        let (mut left, mut at_ms, mut has_failed, mut lacks_room) = (Vec::new(), u64::MAX, false, false);
         let (mut taken, mut refused) = (0, 0);
         let is_meant = |target: &Target| job.targets.is_empty() || job.targets.contains(target);
-        for (device, provider, row) in &facts.subscriptions {
-            let target = (*device, *provider);
-            if !is_meant(&target) {
-                continue;
-            }
-            match self.tell(id, (job, facts, &around), (target, row)).await {
+        let all = facts.subscriptions.iter().map(|(device, provider, row)| ((*device, *provider), row));
+        // All at once: a subscription that takes its time must not hold back the others of its user.
+        let calls = all.filter(|(target, _)| is_meant(target)).map(async |(target, row)| {
+            (target, row.created_ms, self.tell(id, (job, facts, &around), (target, row)).await)
+        });
+        for (target, made_ms, sent) in futures_util::future::join_all(calls).await {
+            match sent {
                 Sent::Done => taken += 1,
-                Sent::Gone => self.homes.gone(id.0, target, row.created_ms).await?,
+                Sent::Gone => self.homes.gone(id.0, target, made_ms).await?,
                 Sent::Refused => refused += 1,
                 Sent::Early(again) => {
                     left.push(target);
                     at_ms = at_ms.min(again);
+                }
+                Sent::NoRoom(again) => {
+                    left.push(target);
+                    at_ms = at_ms.min(again);
+                    lacks_room = true;
                 }
                 Sent::Failed(again) => {
                     left.push(target);
@@ -316,7 +320,11 @@ impl Outbox {
             return Ok(Some(at_ms));
         }
         let (outcome, again) = match (left.is_empty(), taken, refused) {
-            (false, ..) => (Outcome::Retry { at_ms, targets: left, has_failed }, Some(at_ms)),
+            (false, ..) => {
+                // Who lacks room is told of it, and its row must not hold it back then.
+                let not_before_ms = if lacks_room && !has_failed { 0 } else { at_ms };
+                (Outcome::Retry { at_ms: not_before_ms, targets: left, has_failed }, Some(at_ms))
+            }
             (true, 0, 1..) => {
                 count(&self.figures.parked);
                 (Outcome::Park, None)
@@ -333,80 +341,58 @@ impl Outbox {
         (job, facts, around): (&JobRow, &PushFacts, &Around),
         (target, row): (Target, &SubscriptionRow),
     ) -> Sent {
-        let now = now_ms();
+        let now = self.now_ms();
         if let Some(until) = quiet::until_ms(row.quiet, &row.zone, now) {
             return Sent::Early(until);
         }
-        let payload = notice::payload(id, (job, facts, around), (row.preview, row.language)).to_string();
-        let name = name_of(id, target, job.seq);
-        let answer = self.send(target.1, row, (&name, &payload), job.is_mentioned).await;
-        let (user, device) = (id.0, target.0);
+        let payload = notice::payload(id, (job, facts, around), (row.preview, row.language));
+        let (name, expires_ms) = (name_of(id, target, job.seq), expiry_ms(job.time_ms));
+        let notice =
+            Notice { name: &name, payload: &payload, is_urgent: job.is_mentioned, now_ms: now, expires_ms };
+        let answer = self.senders.send((target.1, row), Some(id), &notice, || self.now_ms()).await;
+        let (user, device, provider) = (id.0, target.0, target.1.word());
+        let ends = self.figures.of(target.1);
         match answer {
             Ok(Answer::Taken) => {
-                count(&self.figures.sent);
+                count(&ends.sent);
                 Sent::Done
             }
             Ok(Answer::Gone) => {
-                count(&self.figures.gone);
-                tracing::info!(%user, %device, "a subscription for push is no more");
+                count(&ends.gone);
+                tracing::info!(%user, %device, provider, "a subscription for push is no more");
                 Sent::Gone
             }
             Ok(Answer::Refused(why)) => {
-                count(&self.figures.refused);
-                tracing::warn!(%user, %device, why, "a push was refused");
+                count(&ends.refused);
+                tracing::warn!(%user, %device, provider, why, "a push was refused");
                 Sent::Refused
             }
-            Ok(Answer::Later(after, why)) => {
-                count(&self.figures.failed);
-                tracing::debug!(%user, %device, why, "a push failed and is tried again");
-                Sent::Failed(now_ms() + after.map_or_else(|| backoff_ms(job.attempts), whole_ms))
+            Ok(Answer::Later { after, why, .. }) => {
+                count(&ends.failed);
+                tracing::debug!(%user, %device, provider, why, "a push failed and is tried again");
+                Sent::Failed(self.now_ms().saturating_add(wait_ms(job.attempts, after)))
             }
-            Err(again) => Sent::Early(again),
+            Err(again) => Sent::NoRoom(again),
         }
-    }
-
-    /// Calls a subscription; the error is when its host may be called again.
-    async fn send(
-        &self,
-        provider: Provider,
-        row: &SubscriptionRow,
-        (name, payload): (&str, &str),
-        is_urgent: bool,
-    ) -> Result<Answer, u64> {
-        let endpoint = match Endpoint::parse(&row.endpoint, &self.allowed) {
-            Ok(endpoint) => endpoint,
-            // The operator allows less than when it was made.
-            Err(fault) => return Ok(Answer::Refused(fault)),
-        };
-        let now = now_ms();
-        let place = self.hosts.take(&endpoint.origin, now)?;
-        let call = match provider {
-            Provider::WebPush => {
-                let topic = name.get(..32).unwrap_or(name);
-                let signed = (&*self.vapid, now);
-                webpush::call(row, &endpoint.origin, payload.as_bytes(), (topic, is_urgent), signed)
-            }
-            Provider::Webhook => Ok(webhook::call(row, name, payload.as_bytes(), now)),
-        };
-        let answer = match call {
-            Ok(call) => call::post(&endpoint, call, &self.tls).await,
-            Err(fault) => Answer::Refused(fault),
-        };
-        place.ended(matches!(answer, Answer::Later(..)), now_ms());
-        Ok(answer)
     }
 
     /// Calls a subscription with a test, past every setting of the user.
     pub async fn test(&self, user: UserId, provider: Provider, row: &SubscriptionRow) -> Answer {
-        let payload = notice::test_payload(user, row.language).to_string();
-        let name = name_of((user, ChannelId(0)), (DeviceId(0), provider), Seq(now_ms()));
-        let sent = self.send(provider, row, (&name, &payload), true).await;
-        sent.unwrap_or_else(|_| Answer::Later(None, "the host is not called for a while".into()))
+        let now_ms = self.now_ms();
+        let payload = notice::test_payload(user, row.language);
+        let name = name_of((user, ChannelId(0)), (DeviceId(0), provider), Seq(now_ms));
+        let expires_ms = expiry_ms(now_ms);
+        let notice = Notice { name: &name, payload: &payload, is_urgent: true, now_ms, expires_ms };
+        let sent = self.senders.send((provider, row), None, &notice, || self.now_ms()).await;
+        sent.unwrap_or_else(|_| Answer::Later {
+            after: None,
+            why: "the host is not called for a while".into(),
+            is_of_host: false,
+        })
     }
 }
 
-/// A name of a push: its first 32 characters are the same for all of a channel, so that a newer one replaces an older one
-/// that was not shown yet; all of it is the same for every attempt.
+/// See [`Notice::name`].
 fn name_of((user, channel): JobId, (device, provider): Target, seq: Seq) -> String {
     use std::fmt::Write as _;
     let mut input = Vec::with_capacity(40);
@@ -421,73 +407,25 @@ fn name_of((user, channel): JobId, (device, provider): Target, seq: Seq) -> Stri
     name
 }
 
-fn backoff_ms(attempts: u16) -> u64 {
+/// A job of a message of then is carried out no more, and shown no more.
+fn expiry_ms(time_ms: u64) -> u64 {
+    time_ms.saturating_add(whole_ms(TTL))
+}
+
+/// How long a job waits that has failed so often before: it doubles, and is no shorter than what the provider said.
+fn wait_ms(attempts: u16, after: Option<Duration>) -> u64 {
     let (first, most) = (whole_ms(RETRY_FIRST), whole_ms(RETRY_MAX));
     let wait = first.saturating_mul(1 << attempts.min(20)).min(most);
-    // Between a half and all of it, so that those who failed together do not come back together.
+    // Between a half and all of it, or up to an eighth more, so that those who failed together do not come back together.
     let random = getrandom::u64().unwrap_or(0);
-    wait / 2 + random % (wait / 2 + 1)
+    let said = after.map_or(0, whole_ms);
+    (wait / 2 + random % (wait / 2 + 1)).max(said + random % (said / 8 + 1))
 }
 
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn now_ms() -> u64 {
+fn system_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms)
-}
-
-/// What waits for its time, and what is under way.
-#[derive(Debug, Default)]
-struct Desk {
-    by_time: BTreeSet<(u64, JobId)>,
-    times: BTreeMap<JobId, u64>,
-    /// Under way; true when it was told of meanwhile.
-    under_way: BTreeMap<JobId, bool>,
-    /// Something had no room: it is read again later.
-    has_dropped: bool,
-}
-
-impl Desk {
-    /// A job is to be looked at then; sooner if it is known for sooner.
-    fn set(&mut self, job: JobId, at_ms: u64) {
-        if let Some(again) = self.under_way.get_mut(&job) {
-            *again = true;
-            return;
-        }
-        if self.times.len() >= WAITING_MAX && !self.times.contains_key(&job) {
-            self.has_dropped = true;
-            return;
-        }
-        let known = self.times.get(&job).copied().unwrap_or(u64::MAX);
-        if at_ms < known {
-            self.by_time.remove(&(known, job));
-            self.by_time.insert((at_ms, job));
-            self.times.insert(job, at_ms);
-        }
-    }
-
-    fn next(&mut self, now_ms: u64) -> Option<JobId> {
-        let (_, job) = self.by_time.first().copied().filter(|(at, _)| *at <= now_ms)?;
-        self.by_time.pop_first();
-        self.times.remove(&job);
-        self.under_way.insert(job, false);
-        Some(job)
-    }
-
-    fn ended(&mut self, job: JobId, again: Option<u64>) {
-        let was_told = self.under_way.remove(&job).unwrap_or(false);
-        if was_told {
-            // It may be another job now, or the same that waits: its row says.
-            self.set(job, now_ms());
-        } else if let Some(at_ms) = again {
-            self.set(job, at_ms);
-        }
-    }
-
-    fn wait(&self, now_ms: u64, is_full: bool) -> Duration {
-        let next = self.by_time.first().filter(|_| !is_full);
-        let wait = next.map_or(u64::MAX, |(at, _)| at.saturating_sub(now_ms));
-        Duration::from_millis(wait.clamp(1, 1000))
-    }
 }
