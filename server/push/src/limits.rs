@@ -12,15 +12,15 @@ pub const TOLD_MAX: usize = 65_536;
 pub const AT_A_PROVIDER: usize = 64;
 /// Of them, to one host that users name. The hosts of FCM and APNs have all of their provider's.
 pub const AT_A_HOST: usize = 16;
-/// Jobs looked at at a time. A job that finds no room at its provider waits in memory and not here, so that more than all providers can
-/// hold are always left for a provider that answers.
+/// Jobs looked at at a time. A job that finds no room at its provider waits in memory and not here, so that some are always left for a
+/// provider that answers, whatever the others hold.
 pub const AT_A_TIME: usize = PROVIDERS * AT_A_PROVIDER + 64;
 /// Kinds of provider.
 pub const PROVIDERS: usize = Provider::ALL.len();
 /// Hosts whose failures are remembered.
 pub const HOSTS_MAX: usize = 4096;
-/// A job that waits for room at a host is told when there is some. Should that be lost, it looks again after so long, and at random up to as
-/// long again.
+/// A job that waits for room at a host is told when there is some. Should that be lost, it looks again after so long, and at random up
+/// to as long again.
 pub const ROOM_WAIT: Duration = Duration::from_secs(30);
 /// Connections that are kept for the next call, to hosts that users name; the ones above it end with their call.
 pub const KEPT_MAX: usize = 256;
