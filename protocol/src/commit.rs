@@ -247,6 +247,13 @@ pub enum Row {
         /// What; `None` for nothing any more.
         row: Option<JobRow>,
     },
+    /// Whether a user has turned push off on all devices. Subscriptions stay.
+    PushOff {
+        /// Who.
+        user: UserId,
+        /// Off, or on again.
+        is_off: bool,
+    },
 }
 
 /// A group.

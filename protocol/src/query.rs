@@ -388,6 +388,8 @@ pub struct PushRows {
     pub subscriptions: Vec<(Target, u64)>,
     /// What it is still to be told, rising by channel; read only of who has a subscription.
     pub jobs: Vec<(ChannelId, JobRow)>,
+    /// The user has turned push off.
+    pub is_off: bool,
 }
 
 /// What a push is made of.
@@ -407,6 +409,8 @@ pub struct PushFacts {
     pub is_blocked: bool,
     /// Name of a group; empty for a direct channel.
     pub name: String,
+    /// The user has turned push off.
+    pub is_off: bool,
 }
 
 /// What is said of one message.

@@ -7,11 +7,13 @@
 mod fuzz;
 mod issuers;
 mod pin;
+mod providers;
 mod settings;
 mod source;
 
 pub use issuers::issuers;
 pub use pin::Pin;
+pub use providers::PushAccounts;
 pub use settings::{SETTINGS, Setting};
 pub use source::{ConfigError, Source, environment, file, load, written};
 
@@ -100,6 +102,8 @@ pub struct Config {
     pub push_contact: Option<String>,
     /// Private hosts that a push may go to.
     pub push_allow: Vec<String>,
+    /// Accounts at providers of push.
+    pub push_accounts: PushAccounts,
     /// Bots that a user may have.
     pub user_bots: u32,
     /// Tokens that a bot may have.
@@ -203,6 +207,7 @@ impl Default for Config {
             issuers: None,
             push_contact: None,
             push_allow: Vec::new(),
+            push_accounts: PushAccounts::default(),
             user_bots: 5,
             bot_tokens: 8,
             show_edits: false,

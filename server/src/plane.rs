@@ -9,7 +9,7 @@ use std::time::Duration;
 use api::{
     BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, LiveSession, LiveUser, ParkedJob, Pending,
     PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, SearchPage, SearchRefusal, SearchReport,
-    StoredChannel, Subscribe, Subscription, TestAnswer, Trace, Transport, Visit,
+    StoredChannel, Subscribe, Subscriptions, TestAnswer, Trace, Transport, Visit,
 };
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Provider, Quota, Relation};
@@ -605,7 +605,7 @@ impl api::Homes for DataPlane {
     }
 
     fn push_key(&self) -> Option<String> {
-        self.push.as_ref().map(|outbox| outbox.vapid().public_key())
+        self.push.as_ref().map(|outbox| outbox.senders().vapid().public_key())
     }
 
     fn subscribe(
@@ -627,8 +627,12 @@ impl api::Homes for DataPlane {
         Box::pin(self.ask(Command::Unsubscribe { user, target, made_ms: None }))
     }
 
-    fn subscriptions(&self, user: UserId) -> Pending<'_, Result<Vec<Subscription>, HomeError>> {
+    fn subscriptions(&self, user: UserId) -> Pending<'_, Result<Subscriptions, HomeError>> {
         Box::pin(self.subscriptions_of(user))
+    }
+
+    fn set_push(&self, user: UserId, is_off: bool) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(self.ask(Command::SetPush { user, is_off }))
     }
 
     fn test_push(&self, user: UserId) -> Pending<'_, Result<Vec<TestAnswer>, HomeError>> {

@@ -1,18 +1,20 @@
 //! Push on this node: what the outbox asks of homes and store, and what the control plane asks of push.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use api::{Accounts, HomeError, PushRefusal, Subscribe, Subscription};
+use api::{Accounts, HomeError, PushRefusal, Subscribe, Subscriptions};
 use protocol::commit::{JobRow, Provider, SubscriptionRow, Target};
 use protocol::query::{Answer, PushFacts, Query};
 use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
 use push::address::{Allowed, Endpoint};
 use push::call::Answer as Called;
+use push::figures::Ends;
 use push::notice::Around;
 use push::outbox::{Homes, JobId, Outbox, Outcome, Pending, Told};
+use push::senders::Senders;
 use push::vapid::Vapid;
-use push::{quiet, webhook, webpush};
+use push::{apns, fcm, quiet, webhook, webpush};
 use shard::{Command, PushOutcome};
 use tokio::runtime::Runtime;
 
@@ -29,7 +31,7 @@ const ZONE_BYTES_MAX: usize = 64;
 /// Makes the outbox, and lets it work.
 ///
 /// # Errors
-/// Words for the operator: the key, or the settings.
+/// Words for the operator: a key, or the settings.
 pub(crate) fn start(
     runtime: &Runtime,
     config: &Config,
@@ -48,7 +50,14 @@ pub(crate) fn start(
     let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let tls = builder.with_root_certificates(roots).with_no_client_auth();
     let reach = Arc::new(Reach { plane: plane.clone(), accounts });
-    let outbox = Outbox::new(reach, Arc::new(vapid), Arc::new(tls), Allowed::new(config.push_allow.clone()));
+    let mut senders = Senders::new(vapid, &tls, Allowed::new(config.push_allow.clone()));
+    if let Some(fcm) = config.push_accounts.open_fcm()? {
+        senders = senders.with_fcm(fcm);
+    }
+    if let Some(apns) = config.push_accounts.open_apns()? {
+        senders = senders.with_apns(apns);
+    }
+    let outbox = Outbox::new(reach, senders);
     runtime.spawn(outbox.clone().run(told));
     Ok(outbox)
 }
@@ -128,9 +137,8 @@ impl Homes for Reach {
 }
 
 /// What a device wishes, read and found good.
-pub(crate) fn read(outbox: &Outbox, wish: Subscribe, now_ms: u64) -> Result<SubscriptionRow, PushRefusal> {
+pub(crate) fn read(senders: &Senders, wish: Subscribe, now_ms: u64) -> Result<SubscriptionRow, PushRefusal> {
     let field = PushRefusal::Field;
-    Endpoint::parse(&wish.endpoint, outbox.allowed()).map_err(|words| field("endpoint", words))?;
     let zone = &wish.zone;
     if zone.len() > ZONE_BYTES_MAX || !quiet::is_zone(zone) {
         return Err(field(
@@ -138,18 +146,9 @@ pub(crate) fn read(outbox: &Outbox, wish: Subscribe, now_ms: u64) -> Result<Subs
             "is no IANA time zone that this server knows; expected one as Asia/Seoul".into(),
         ));
     }
-    let (key, secret) = match wish.provider {
-        Provider::WebPush => {
-            let (p256dh, auth) = wish
-                .keys
-                .ok_or_else(|| field("p256dh", "is missing; Web Push has `p256dh` and `auth`".into()))?;
-            webpush::read_keys(&p256dh, &auth).map_err(|(name, words)| field(name, words))?
-        }
-        Provider::Webhook => {
-            let secret =
-                wish.secret.ok_or_else(|| field("secret", "is missing; a webhook has a secret".into()))?;
-            (Vec::new(), webhook::read_secret(&secret).map_err(|words| field("secret", words))?)
-        }
+    let (endpoint, key, secret) = match wish.provider {
+        Provider::WebPush | Provider::Webhook => called(senders, &wish)?,
+        Provider::Fcm | Provider::Apns => (app(senders, &wish)?, Vec::new(), Vec::new()),
     };
     Ok(SubscriptionRow {
         created_ms: now_ms,
@@ -159,8 +158,48 @@ pub(crate) fn read(outbox: &Outbox, wish: Subscribe, now_ms: u64) -> Result<Subs
         zone: wish.zone,
         key,
         secret,
-        endpoint: wish.endpoint,
+        endpoint,
     })
+}
+
+/// One that is called at a URL: that, and its keys.
+fn called(senders: &Senders, wish: &Subscribe) -> Result<(String, Vec<u8>, Vec<u8>), PushRefusal> {
+    let field = |name, words: &str| PushRefusal::Field(name, words.into());
+    let word = wish.provider.word();
+    if wish.token.is_some() {
+        return Err(field("token", "is of fcm and apns; webpush and webhook have an endpoint"));
+    }
+    let endpoint = wish.endpoint.as_deref();
+    let endpoint = endpoint.ok_or_else(|| field("endpoint", &format!("is missing; {word} has one")))?;
+    Endpoint::parse(endpoint, senders.allowed()).map_err(|words| field("endpoint", &words))?;
+    let (key, secret) = if wish.provider == Provider::WebPush {
+        let keys = wish.keys.as_ref();
+        let (p256dh, auth) =
+            keys.ok_or_else(|| field("p256dh", "is missing; Web Push has `p256dh` and `auth`"))?;
+        webpush::read_keys(p256dh, auth).map_err(|(name, words)| field(name, &words))?
+    } else {
+        let secret = wish.secret.as_deref();
+        let secret = secret.ok_or_else(|| field("secret", "is missing; a webhook has a secret"))?;
+        (Vec::new(), webhook::read_secret(secret).map_err(|words| field("secret", &words))?)
+    };
+    Ok((endpoint.to_owned(), key, secret))
+}
+
+/// One that is told through the provider of its app: its token.
+fn app(senders: &Senders, wish: &Subscribe) -> Result<String, PushRefusal> {
+    let field = |name, words: &str| PushRefusal::Field(name, words.into());
+    let word = wish.provider.word();
+    if !senders.has(wish.provider) {
+        return Err(field("provider", &format!("is {word}, and this server has no account there")));
+    }
+    if wish.endpoint.is_some() || wish.keys.is_some() || wish.secret.is_some() {
+        return Err(field("token", &format!("is all that {word} has: no endpoint, p256dh, auth or secret")));
+    }
+    let token = wish.token.as_deref();
+    let token = token.ok_or_else(|| field("token", &format!("is missing; {word} has one")))?;
+    let read = if wish.provider == Provider::Fcm { fcm::read_token } else { apns::read_token };
+    read(token).map_err(|words| field("token", &words))?;
+    Ok(token.to_owned())
 }
 
 impl DataPlane {
@@ -173,7 +212,7 @@ impl DataPlane {
         let outbox = self.outbox().ok_or_else(missing)?;
         let target = (device, wish.provider);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let row = read(outbox, wish, u64::try_from(now.as_millis()).unwrap_or(0))?;
+        let row = read(outbox.senders(), wish, u64::try_from(now.as_millis()).unwrap_or(0))?;
         let asked = self.ask(Command::Subscribe { user, target, row: Box::new(row) }).await;
         asked.map_err(|error| match error {
             HomeError::Full => PushRefusal::Full,
@@ -181,22 +220,22 @@ impl DataPlane {
         })
     }
 
-    pub(crate) async fn subscriptions_of(&self, user: UserId) -> Result<Vec<Subscription>, HomeError> {
+    pub(crate) async fn subscriptions_of(&self, user: UserId) -> Result<Subscriptions, HomeError> {
         match self.read(Query::Push { user, channel: ChannelId(0) }).await? {
-            Answer::Push(facts) => Ok(facts.subscriptions),
+            Answer::Push(facts) => Ok(Subscriptions { is_off: facts.is_off, all: facts.subscriptions }),
             answer => Err(HomeError::NotNow(other(&answer))),
         }
     }
 
     pub(crate) async fn test_push_of(&self, user: UserId) -> Result<Vec<api::TestAnswer>, HomeError> {
         let mut answers = Vec::new();
-        for (device, provider, row) in self.subscriptions_of(user).await? {
+        for (device, provider, row) in self.subscriptions_of(user).await?.all {
             let Some(outbox) = self.outbox() else { break };
             let words = match outbox.test(user, provider, &row).await {
                 Called::Taken => "taken".into(),
                 Called::Gone => "gone: the provider knows the subscription no more".into(),
                 Called::Refused(why) => format!("refused: {why}"),
-                Called::Later(_, why) => format!("failed: {why}"),
+                Called::Later { why, .. } => format!("failed: {why}"),
             };
             answers.push((device, provider, words));
         }
@@ -225,25 +264,45 @@ impl DataPlane {
     }
 }
 
+/// One of the ends of a call.
+type End = fn(&Ends) -> &AtomicU64;
+
 /// Figures in the form of Prometheus.
 pub(crate) fn metrics(outbox: &Outbox) -> String {
     let figures = outbox.figures();
-    let ends = [
-        ("sent", &figures.sent),
-        ("failed", &figures.failed),
-        ("refused", &figures.refused),
-        ("gone", &figures.gone),
+    let ends: [(&str, End); 4] = [
+        ("sent", |ends| &ends.sent),
+        ("failed", |ends| &ends.failed),
+        ("refused", |ends| &ends.refused),
+        ("gone", |ends| &ends.gone),
+    ];
+    let unsent = [
         ("read", &figures.read),
         ("recalled", &figures.recalled),
         ("unwanted", &figures.unwanted),
         ("expired", &figures.expired),
         ("parked", &figures.parked),
     ];
+    let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+    let all = ends.iter().map(|(end, of)| (*end, figures.all(*of)));
     let mut text = String::from(
         "# HELP maru_pushes_total Pushes and jobs of push, by how each ended.\n# TYPE maru_pushes_total counter\n",
     );
-    for (end, figure) in ends {
-        text += &format!("maru_pushes_total{{end=\"{end}\"}} {}\n", figure.load(Ordering::Relaxed));
+    for (end, count) in all.chain(unsent.map(|(end, figure)| (end, load(figure)))) {
+        text += &format!("maru_pushes_total{{end=\"{end}\"}} {count}\n");
+    }
+    text += "# HELP maru_push_calls_total Calls of providers of push, by how each ended.\n\
+             # TYPE maru_push_calls_total counter\n";
+    for provider in Provider::ALL {
+        for (end, of) in ends {
+            let (word, count) = (provider.word(), load(of(figures.of(provider))));
+            text += &format!("maru_push_calls_total{{provider=\"{word}\",end=\"{end}\"}} {count}\n");
+        }
+    }
+    text += "# HELP maru_push_calls Calls of providers of push that are under way.\n# TYPE maru_push_calls gauge\n";
+    for provider in Provider::ALL {
+        let (word, count) = (provider.word(), outbox.calls(provider));
+        text += &format!("maru_push_calls{{provider=\"{word}\"}} {count}\n");
     }
     text + &format!(
         "# HELP maru_push_waiting Jobs that wait in memory for their time.\n\
@@ -252,7 +311,7 @@ pub(crate) fn metrics(outbox: &Outbox) -> String {
          # HELP maru_push_hosts_resting Hosts that are not called for a while, because they failed again and again.\n\
          # TYPE maru_push_hosts_resting gauge\n\
          maru_push_hosts_resting {}\n",
-        figures.waiting.load(Ordering::Relaxed),
+        load(&figures.waiting),
         outbox.resting(),
     )
 }

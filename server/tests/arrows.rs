@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["protocol", "shard", "client", "storage", "carry"]),
     ("loadgen", &["protocol", "client"]),
     ("server", &["protocol", "storage", "shard", "edge", "api", "search", "push", "carry", "client"]),
-    ("benches", &["protocol", "storage", "shard", "edge", "api", "search", "client", "server"]),
+    ("benches", &["protocol", "storage", "shard", "edge", "api", "search", "push", "client", "server"]),
 ];
 
 /// Arrows that are allowed only without the default features: the simulator compiles neither RocksDB nor sockets.

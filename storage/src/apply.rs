@@ -71,7 +71,10 @@ pub(crate) fn part(
             }
             Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
             Row::About { channel, about: what } => about(*channel, what, sink),
-            Row::Subscription { .. } | Row::SubscriptionGone { .. } | Row::Job { .. } => push_row(row, sink),
+            Row::Subscription { .. }
+            | Row::SubscriptionGone { .. }
+            | Row::Job { .. }
+            | Row::PushOff { .. } => push_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -121,6 +124,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Subscription { user, .. }
         | Row::SubscriptionGone { user, .. }
         | Row::Job { user, .. }
+        | Row::PushOff { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }
@@ -190,6 +194,12 @@ fn push_row(row: &Row, sink: &mut dyn Sink) {
         }
         Row::Job { user, channel, row: Some(row) } => {
             sink.put(Family::Push, &key::job(*user, *channel), &row.encode());
+        }
+        Row::PushOff { user, is_off: true } => {
+            sink.put(Family::Push, &key::push(*user, key::PUSH_OFF_TAG), &[1]);
+        }
+        Row::PushOff { user, is_off: false } => {
+            sink.delete(Family::Push, &key::push(*user, key::PUSH_OFF_TAG));
         }
         Row::Job { user, channel, row: None } => sink.delete(Family::Push, &key::job(*user, *channel)),
         _ => {}

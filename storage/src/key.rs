@@ -211,6 +211,9 @@ pub(crate) const JOB_TAG: u8 = 1;
 /// Of a user in `push`: a device and a provider -> a subscription.
 pub(crate) const SUBSCRIPTION_TAG: u8 = 2;
 
+/// Of a user in `push`: a row says that the user has turned push off.
+pub(crate) const PUSH_OFF_TAG: u8 = 3;
+
 /// All jobs of a partition. The tag stands before the user, so that whoever reads jobs passes no subscription.
 pub(crate) fn jobs(number: u16) -> Key {
     partition(number).push([JOB_TAG])
@@ -236,6 +239,12 @@ fn read_push(mut key: &[u8], tag: u8) -> Option<(UserId, &[u8])> {
     let (partition, found) = (key.try_get_u16().ok()?, key.try_get_u8().ok()?);
     let user = UserId(key.try_get_u64().ok()?);
     (found == tag && PartitionId::of_user(user).0 == partition).then_some((user, key))
+}
+
+/// The user of the row that says that push is off.
+pub(crate) fn read_push_off(key: &[u8]) -> Option<UserId> {
+    let (user, rest) = read_push(key, PUSH_OFF_TAG)?;
+    rest.is_empty().then_some(user)
 }
 
 /// User and channel of a job's key.
@@ -396,6 +405,8 @@ mod tests {
         assert_eq!((key.len(), key[2], key[19]), (20, 2, 1));
         assert_eq!(read_subscription(&key), Some((UserId(7), DeviceId(9), Provider::WebPush)));
         assert_eq!(read_job(&key), None);
+        let key = push(UserId(7), PUSH_OFF_TAG);
+        assert_eq!((key.len(), key[2], read_push_off(&key)), (11, 3, Some(UserId(7))));
         let key = mention(UserId(7), ChannelId(0x0102), Seq(9));
         assert_eq!((key.len(), key[10], &key[25..]), (35, 1, &[1, 2, 0, 0, 0, 0, 0, 0, 0, 9][..]));
         assert_eq!(mention_at(UserId(7), InboxSeq(9))[10..], [2, 0, 0, 0, 0, 0, 0, 0, 9]);

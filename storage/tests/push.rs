@@ -15,6 +15,7 @@ contract! {
     a_user_loads_with_subscriptions_and_jobs
     jobs_of_a_bay_come_in_pages
     a_push_has_all_its_facts
+    who_has_turned_push_off_loads_so
 }
 
 const DEVICE: DeviceId = DeviceId(3);
@@ -105,4 +106,21 @@ fn a_push_has_all_its_facts(mut world: World) {
     assert_eq!(facts.subscriptions.len(), 1);
     assert_eq!((facts.prefs, facts.read), (prefs, Seq(0)));
     assert_eq!(facts.message.and_then(|frame| frame.read_stamp()).map(|stamp| stamp.seq), Some(Seq(2)));
+}
+
+fn who_has_turned_push_off_loads_so(mut world: World) {
+    let (user, channel) = (UserId(5), ChannelId::direct(UserId(5), UserId(6)));
+    let bay = BayId::of_user(user);
+    world.account(user);
+    world.commit(bay, vec![Row::PushOff { user, is_off: true }]);
+    let found = loaded(&world, user);
+    assert!(found.is_off && found.subscriptions.is_empty(), "also without a subscription");
+    world.commit(bay, vec![subscription(user)]);
+    assert!(loaded(&world, user).is_off);
+    let Answer::Push(facts) = world.read(&Query::Push { user, channel }) else { panic!() };
+    assert!(facts.is_off && facts.subscriptions.len() == 1);
+    assert!(!loaded(&world, UserId(6)).is_off);
+    assert!(world.findings().is_empty());
+    world.commit(bay, vec![Row::PushOff { user, is_off: false }]);
+    assert!(!loaded(&world, user).is_off && loaded(&world, user).subscriptions.len() == 1);
 }

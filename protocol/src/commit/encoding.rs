@@ -58,6 +58,7 @@ mod tag {
     pub(super) const SUBSCRIPTION: u8 = 45;
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
+    pub(super) const PUSH_OFF: u8 = 48;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -192,6 +193,7 @@ impl Row {
             Self::Subscription { .. } => tag::SUBSCRIPTION,
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
+            Self::PushOff { .. } => tag::PUSH_OFF,
         }
     }
 
@@ -238,9 +240,10 @@ impl Row {
                 put_pointers(entries, out);
             }
             Self::Thread { .. } | Self::Mention { .. } | Self::About { .. } => self.encode_talk(out),
-            Self::Subscription { .. } | Self::SubscriptionGone { .. } | Self::Job { .. } => {
-                push::encode(self, out);
-            }
+            Self::Subscription { .. }
+            | Self::SubscriptionGone { .. }
+            | Self::Job { .. }
+            | Self::PushOff { .. } => push::encode(self, out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -344,6 +347,7 @@ impl Row {
             tag::SUBSCRIPTION => push::subscription(fields),
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
+            tag::PUSH_OFF => push::off(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

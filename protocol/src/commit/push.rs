@@ -4,6 +4,7 @@
 //! row tag 45 = user u64 | device u64 | provider u8 | the value below: a subscription
 //! row tag 46 = user u64 | device u64 | provider u8: it is gone
 //! row tag 47 = user u64 | channel u128 | the value below, or nothing: a job, or its end
+//! row tag 48 = user u64 | 1 or 0 u8: all of it is off, or on again
 //! subscription v1 = 1 | created_ms u64 | preview u8 | language u8 | quiet from u16, until u16 (minutes of the day; equal: none)
 //!                   | len u8, zone | len u8, key | len u8, secret | endpoint, UTF-8, to the end
 //! job          v1 = 1 | seq u64 | count u32 | 1 mentioned, 2 parked, or both u8 | time_ms u64 | retry_at_ms u64
@@ -33,15 +34,50 @@ pub enum Provider {
     WebPush = 1,
     /// A URL of the user's own, called in the form of Standard Webhooks.
     Webhook = 2,
+    /// Firebase Cloud Messaging: apps on Android.
+    Fcm = 3,
+    /// Apple Push Notification service: apps on iOS and macOS.
+    Apns = 4,
 }
 
 impl Provider {
+    /// Every provider.
+    pub const ALL: [Self; 4] = [Self::WebPush, Self::Webhook, Self::Fcm, Self::Apns];
+
+    /// Its name, as HTTP and metrics have it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::WebPush => "webpush",
+            Self::Webhook => "webhook",
+            Self::Fcm => "fcm",
+            Self::Apns => "apns",
+        }
+    }
+
+    /// As much of an endpoint as is shown: whoever has all of it may push. Of a URL its host, of a token nothing but whose it is.
+    #[must_use]
+    pub fn host(self, endpoint: &str) -> String {
+        match self {
+            Self::WebPush | Self::Webhook => endpoint.split('/').take(3).collect::<Vec<_>>().join("/"),
+            Self::Fcm | Self::Apns => self.word().to_owned(),
+        }
+    }
+
+    /// The provider with this name.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.word() == word)
+    }
+
     /// The provider with this number.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::WebPush),
             2 => Some(Self::Webhook),
+            3 => Some(Self::Fcm),
+            4 => Some(Self::Apns),
             _ => None,
         }
     }
@@ -111,7 +147,7 @@ pub struct SubscriptionRow {
     pub key: Vec<u8>,
     /// What only the device and this server know. At most 255 bytes.
     pub secret: Vec<u8>,
-    /// A URL.
+    /// A URL; of FCM and APNs the token that the provider gave the app.
     pub endpoint: String,
 }
 
@@ -253,6 +289,10 @@ pub(super) fn encode(row: &Row, out: &mut BytesMut) {
             out.put_u128_le(channel.0);
             out.put_slice(&row.as_ref().map(JobRow::encode).unwrap_or_default());
         }
+        Row::PushOff { user, is_off } => {
+            out.put_u64_le(user.0);
+            out.put_u8(u8::from(*is_off));
+        }
         _ => {}
     }
 }
@@ -276,6 +316,16 @@ pub(super) fn subscription(fields: &mut Fields<'_>) -> Option<Row> {
 pub(super) fn subscription_gone(fields: &mut Fields<'_>) -> Option<Row> {
     let (user, (device, provider)) = target(fields)?;
     Some(Row::SubscriptionGone { user, device, provider })
+}
+
+pub(super) fn off(fields: &mut Fields<'_>) -> Option<Row> {
+    let user = UserId(fields.u64()?);
+    let is_off = match fields.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    Some(Row::PushOff { user, is_off })
 }
 
 pub(super) fn job(fields: &mut Fields<'_>) -> Option<Row> {

@@ -27,6 +27,7 @@ impl Row {
             Self::Presence { row, .. } => 8 + row.encoded_bytes(),
             Self::Subscription { row, .. } => 17 + row.encoded_bytes(),
             Self::SubscriptionGone { .. } => 17,
+            Self::PushOff { .. } => 9,
             Self::Job { row, .. } => 24 + row.as_ref().map_or(0, JobRow::encoded_bytes),
             Self::Marks { through } => through.len() * MARK_BYTES,
         };

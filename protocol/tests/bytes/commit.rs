@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, Note, Notify,
-    OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Quota, Relation, Row, Said, Shows,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, JobRow, Language,
+    Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview, Provider, Quota,
+    Relation, Row, Said, Shows, SubscriptionRow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -436,8 +437,51 @@ fn about_row() -> impl Strategy<Value = Row> {
     })
 }
 
+fn push_row() -> impl Strategy<Value = Row> {
+    let texts = (".{0,20}", ".{0,40}", proptest::collection::vec(any::<u8>(), 0..70));
+    (0..4_u8, any::<[u64; 4]>(), any::<u128>(), texts).prop_map(
+        |(sort, [a, b, c, d], channel, (zone, endpoint, bytes))| {
+            let (user, device) = (UserId(a), DeviceId(b));
+            let provider = Provider::ALL[c as usize % Provider::ALL.len()];
+            match sort {
+                0 => {
+                    let (key, secret) = (bytes.clone(), bytes);
+                    let quiet = (d as u16, c as u16);
+                    let (preview, language) = (Preview::Text, Language::Korean);
+                    let row = SubscriptionRow {
+                        created_ms: d,
+                        preview,
+                        language,
+                        quiet,
+                        zone,
+                        key,
+                        secret,
+                        endpoint,
+                    };
+                    Row::Subscription { user, device, provider, row }
+                }
+                1 => Row::SubscriptionGone { user, device, provider },
+                2 => {
+                    let row = JobRow {
+                        seq: Seq(c),
+                        count: d as u32,
+                        is_mentioned: c % 2 == 0,
+                        is_parked: c % 3 == 0,
+                        time_ms: d,
+                        retry_at_ms: b,
+                        attempts: d as u16,
+                        targets: vec![(device, provider); d as usize % 3],
+                    };
+                    Row::Job { user, channel: ChannelId(channel), row: (c % 5 != 0).then_some(row) }
+                }
+                _ => Row::PushOff { user, is_off: d % 2 == 0 },
+            }
+        },
+    )
+}
+
 fn part() -> impl Strategy<Value = Part> {
-    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row()];
+    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row(), 1 => push_row()];
     (0..64_u16, proptest::collection::vec(any, 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
 }
 

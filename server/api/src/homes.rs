@@ -16,7 +16,7 @@ use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
 pub use poll::{PollAnswer, PollRefusal, PollRequest};
-pub use push::{ParkedJob, PushRefusal, Subscribe, Subscription, TestAnswer};
+pub use push::{ParkedJob, PushRefusal, Subscribe, Subscription, Subscriptions, TestAnswer};
 pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
 pub use trace::{PushLine, PushWord, Trace};
 
@@ -368,8 +368,13 @@ pub trait Homes: Send + Sync + 'static {
     }
 
     /// Every subscription of a user.
-    fn subscriptions(&self, _user: UserId) -> Pending<'_, Result<Vec<Subscription>, HomeError>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn subscriptions(&self, _user: UserId) -> Pending<'_, Result<Subscriptions, HomeError>> {
+        Box::pin(async { Ok(Subscriptions::default()) })
+    }
+
+    /// Turns push off on all devices of a user, or on again, durably.
+    fn set_push(&self, _user: UserId, _is_off: bool) -> Pending<'_, Result<(), HomeError>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// Calls every subscription of a user with a test; what each answered, in words.

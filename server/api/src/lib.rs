@@ -79,7 +79,7 @@ pub use homes::{
     BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
     LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushLine, PushRefusal, PushWord,
     Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe,
-    Subscription, TestAnswer, Trace, Transport, Visit,
+    Subscription, Subscriptions, TestAnswer, Trace, Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;

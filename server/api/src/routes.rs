@@ -18,7 +18,9 @@
 //! GET  /v1/push/key               Bearer                                     200 {"key"}: what a browser subscribes with
 //! GET  /v1/push/subscriptions     Bearer                                     200 {"subscriptions":[{"device","provider",...}]}
 //! POST /v1/push/subscriptions     Bearer    {"provider","endpoint",...}      204; this device is told there
-//! DELETE /v1/push/subscriptions/{provider}  Bearer                           204; it is not any more
+//! DELETE /v1/push/subscriptions/{provider}  Bearer ?device=                  204; it is not any more
+//! PUT  /v1/push/off               Bearer                                     204; none of one's devices is told
+//! DELETE /v1/push/off             Bearer                                     204; they are told again
 //! GET  /v1/users/by-name/{name}   Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}             Bearer                                     200 {"user","name","display_name","about"}
 //! GET  /v1/users/{id}/presence    Bearer                                     200 {"user","state","last_active_ms"?,"status"?,"status_until_ms"?}
@@ -196,6 +198,7 @@ fn public_table() -> Table {
         .route("/v1/push/key", get(push::key))
         .route("/v1/push/subscriptions", get(push::list).post(push::subscribe))
         .route("/v1/push/subscriptions/{provider}", delete(push::unsubscribe))
+        .route("/v1/push/off", put(push::turn_off).delete(push::turn_on))
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/users/{id}/presence", get(presence::of_user))

@@ -30,7 +30,6 @@ impl Allowed {
 pub struct Endpoint {
     /// `https://HOST[:PORT]`, without the default port.
     pub origin: String,
-    pub(crate) authority: String,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) path: String,
@@ -77,7 +76,21 @@ impl Endpoint {
             (true, 443) => format!("https://{}", authority.trim_end_matches(":443")),
             _ => format!("{scheme}://{authority}"),
         };
-        Ok(Self { origin, authority, host, port, path, is_secure, is_allowed })
+        Ok(Self { origin, host, port, path, is_secure, is_allowed })
+    }
+
+    /// A host that the operator names, in a setting or in a file of a provider: wherever it is, over TLS; on this machine also without.
+    ///
+    /// # Errors
+    /// Words for the operator: what was found, and what was expected.
+    pub fn own(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|_| "is no URL; expected https://HOST[:PORT]".to_owned())?;
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        if uri.scheme_str() == Some("http") && !is_here {
+            return Err("is not secured; expected https, or http to this machine".into());
+        }
+        Self::parse(text, &Allowed::new(vec![host]))
     }
 
     /// Connects to the first address that may be called.
@@ -193,6 +206,15 @@ mod tests {
         let allowed = Allowed::new(vec!["127.0.0.1:8080".into()]);
         assert!(Endpoint::parse("http://127.0.0.1:8080/x", &allowed).is_ok());
         assert!(Endpoint::parse("http://127.0.0.1:8081/x", &allowed).is_err());
+        for own in
+            ["https://fcm.googleapis.com", "https://10.1.2.3:444", "http://127.0.0.1:9", "http://[::1]:9"]
+        {
+            assert!(Endpoint::own(own).is_ok(), "{own}");
+        }
+        for bad in ["http://fcm.googleapis.com", "http://10.1.2.3", "fcm.googleapis.com", "", "https://u@h/"]
+        {
+            assert!(Endpoint::own(bad).is_err(), "{bad}");
+        }
     }
 
     #[tokio::test]

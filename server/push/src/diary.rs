@@ -116,12 +116,6 @@ impl Diary {
     }
 }
 
-/// An endpoint as far as its host: whoever has all of it may push.
-#[must_use]
-pub fn host_of(endpoint: &str) -> String {
-    endpoint.split('/').take(3).collect::<Vec<_>>().join("/")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,10 +142,5 @@ mod tests {
         assert_eq!(found.len(), 2 * DIARY_SHOWN);
         assert!(found.is_sorted_by_key(|entry| entry.at_ms));
         assert_eq!(found.last().unwrap().seq, Seq(DIARY_ENTRIES as u64 + 1));
-    }
-
-    #[test]
-    fn an_endpoint_is_shown_as_far_as_its_host() {
-        assert_eq!(host_of("https://push.example:8443/send/secret?x"), "https://push.example:8443");
     }
 }

@@ -17,6 +17,49 @@ pub struct Around {
     pub badge: u64,
 }
 
+/// A push on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice<'a> {
+    /// Its name: the first 32 characters are the same for all of a channel, so that a newer one replaces an older one that was not shown
+    /// yet; all of it is the same for every attempt.
+    pub name: &'a str,
+    /// What it says: one object.
+    pub payload: &'a Value,
+    /// It mentions the user.
+    pub is_urgent: bool,
+    /// Now, milliseconds since the Unix epoch.
+    pub now_ms: u64,
+    /// Not to be shown after that.
+    pub expires_ms: u64,
+}
+
+impl Notice<'_> {
+    /// What a newer push of the channel replaces.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.name.get(..32).unwrap_or(self.name)
+    }
+
+    /// Seconds for which it may still be shown.
+    #[must_use]
+    pub fn ttl_s(&self) -> u64 {
+        self.expires_ms.saturating_sub(self.now_ms).div_ceil(1000)
+    }
+
+    /// The number on the icon.
+    #[must_use]
+    pub fn badge(&self) -> Option<u64> {
+        self.payload.get("badge")?.as_u64()
+    }
+
+    /// What the app is told, without the words that are shown.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = (String, Value)> {
+        let all = self.payload.as_object().into_iter().flatten();
+        let all = all.filter(|(name, _)| !matches!(name.as_str(), "title" | "body"));
+        all.map(|(name, value)| (name.clone(), value.clone()))
+    }
+}
+
 /// The payload: one JSON object, the same for every provider.
 #[must_use]
 pub fn payload(

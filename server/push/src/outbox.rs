@@ -1,27 +1,26 @@
 //! Carries out the jobs of this node's bays. The jobs are rows, and their homes alone change them: this only reads them,
 //! calls, and says what became of each. So it may end at any moment; what it had not said is read and done again.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use carry::{Again, Carry, Desk, End, Ended, HOME_AGAIN_MS, Kept, Step, backoff_ms};
+use carry::{Again, Carry, Desk, End, Ended, HOME_AGAIN_MS, Kept, Step, TTL_MS, WAITING_MAX, backoff_ms};
 use protocol::commit::{JobRow, Provider, SubscriptionRow, Target};
 use protocol::query::PushFacts;
 use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
-use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::address::{Allowed, Endpoint};
-use crate::call::{self, Answer};
-use crate::diary::{Diary, Entry, What, host_of};
-use crate::hosts::Hosts;
-use crate::limits::{AT_A_TIME, JOBS_PAGE, TOLD_MAX, WAITING_MAX};
-use crate::notice::{self, Around};
-use crate::vapid::Vapid;
-use crate::{quiet, webhook, webpush};
+use crate::call::Answer;
+use crate::diary::{Diary, Entry, What};
+use crate::figures::{Figures, count};
+use crate::limits::{AT_A_TIME, JOBS_PAGE, TOLD_MAX};
+use crate::notice::{self, Around, Notice};
+use crate::quiet;
+use crate::senders::Senders;
 
 pub use carry::{JobId, Outcome};
 
@@ -43,35 +42,6 @@ pub trait Homes: Send + Sync + 'static {
     fn ended(&self, job: JobId, seq: Seq, count: u32, outcome: Outcome) -> Pending<'_, ()>;
     /// A subscription that was made then is dead, durably.
     fn gone(&self, user: UserId, target: Target, made_ms: u64) -> Pending<'_, ()>;
-}
-
-/// Figures for the operator.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Pushes that a provider has taken.
-    pub sent: AtomicU64,
-    /// Calls that failed and are tried again.
-    pub failed: AtomicU64,
-    /// Pushes that a provider refused for good.
-    pub refused: AtomicU64,
-    /// Subscriptions that a provider said are no more.
-    pub gone: AtomicU64,
-    /// Jobs that ended unsent because their message had been read.
-    pub read: AtomicU64,
-    /// The same because their message was recalled.
-    pub recalled: AtomicU64,
-    /// The same because the user does not want to be told.
-    pub unwanted: AtomicU64,
-    /// The same because they were too old.
-    pub expired: AtomicU64,
-    /// Jobs that were parked.
-    pub parked: AtomicU64,
-    /// Jobs that wait in memory now.
-    pub waiting: AtomicU64,
-}
-
-fn count(figure: &AtomicU64) {
-    figure.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Told by the shards that a job is there. Cheap to clone; never waits.
@@ -106,16 +76,17 @@ pub fn bell() -> (Bell, Told) {
     (Bell { told: sender, missed: missed.clone() }, Told { told, missed })
 }
 
+/// Now, milliseconds since the Unix epoch.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// Carries jobs out.
 #[derive(Clone)]
 pub struct Outbox {
     homes: Arc<dyn Homes>,
-    vapid: Arc<Vapid>,
-    tls: Arc<ClientConfig>,
-    allowed: Arc<Allowed>,
-    hosts: Arc<Hosts>,
+    senders: Arc<Senders>,
     figures: Arc<Figures>,
     diary: Arc<Diary>,
+    clock: Clock,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -124,12 +95,29 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
+/// What became of one call, or of none.
+enum Sent {
+    Taken,
+    Gone,
+    Refused,
+    /// To be tried again then.
+    Failed(u64),
+    /// Its host rests or has no room: to be looked at then, or when it is told of room.
+    NoRoom(u64),
+}
+
 impl Outbox {
-    /// One that calls with these keys, and believes the certificates that `tls` believes.
+    /// One that tells through these.
     #[must_use]
-    pub fn new(homes: Arc<dyn Homes>, vapid: Arc<Vapid>, tls: Arc<ClientConfig>, allowed: Allowed) -> Self {
-        let (hosts, figures, diary) = (Arc::default(), Arc::default(), Arc::new(Diary::new(now_ms())));
-        Self { homes, vapid, tls, allowed: Arc::new(allowed), hosts, figures, diary }
+    pub fn new(homes: Arc<dyn Homes>, senders: Senders) -> Self {
+        let diary = Arc::new(Diary::new(system_ms()));
+        Self { homes, senders: Arc::new(senders), figures: Arc::default(), diary, clock: Arc::new(system_ms) }
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Figures for the operator.
@@ -147,19 +135,23 @@ impl Outbox {
     /// Hosts that are not called for a while.
     #[must_use]
     pub fn resting(&self) -> usize {
-        self.hosts.resting(now_ms())
+        self.senders.hosts.resting(self.now_ms())
     }
 
-    /// The key by which services know this server.
+    /// Calls under way to a provider.
     #[must_use]
-    pub fn vapid(&self) -> &Vapid {
-        &self.vapid
+    pub fn calls(&self, provider: Provider) -> usize {
+        self.senders.hosts.calls(provider)
     }
 
-    /// Which private hosts may be called.
+    /// The providers.
     #[must_use]
-    pub fn allowed(&self) -> &Allowed {
-        &self.allowed
+    pub fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.clock)()
     }
 
     /// Works for ever: reads the jobs of all bays, and then does what it is told of.
@@ -167,6 +159,8 @@ impl Outbox {
         let mut desk = Desk::default();
         let mut missed = u64::MAX;
         let mut under_way = JoinSet::new();
+        // Those who were told of room, and where.
+        let mut freed = BTreeMap::new();
         loop {
             let now_missed = told.missed.load(Ordering::Relaxed);
             if missed != now_missed || (desk.has_dropped && desk.waiting() < WAITING_MAX / 2) {
@@ -176,24 +170,34 @@ impl Outbox {
                     missed = now_missed;
                 }
             }
+            for (job, provider, origin) in self.senders.hosts.freed() {
+                desk.set(job, self.now_ms());
+                freed.insert(job, (provider, origin));
+            }
             while under_way.len() < AT_A_TIME
-                && let Some((job, kept)) = desk.take(now_ms())
+                && let Some((job, kept)) = desk.take(self.now_ms())
             {
                 let outbox = self.clone();
                 under_way.spawn(async move { (job, outbox.carry_out(job, kept).await) });
             }
             self.figures.waiting.store(desk.waiting() as u64, Ordering::Relaxed);
-            let wait = wait(&desk, now_ms(), under_way.len() >= AT_A_TIME);
+            let wait = wait(&desk, self.now_ms(), under_way.len() >= AT_A_TIME);
             tokio::select! {
                 told = told.told.recv() => match told {
-                    Some(job) => desk.set(job, now_ms()),
+                    Some(job) => desk.set(job, self.now_ms()),
                     None => return,
                 },
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => match ended {
-                    Ok((job, again)) => desk.ended(job, again, now_ms()),
+                    Ok((job, again)) => {
+                        desk.ended(job, again, self.now_ms());
+                        if let Some((provider, origin)) = freed.remove(&job) {
+                            self.senders.hosts.looked_at(provider, &origin);
+                        }
+                    }
                     // It panicked: its job is a row still, and is found when the bays are read.
                     Err(_) => missed = u64::MAX,
                 },
+                () = self.senders.hosts.has_freed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -233,7 +237,7 @@ impl Outbox {
             Ok(None) => Again::Told,
             Err(fault) => {
                 tracing::debug!(user = %id.0, fault, "a job of push waits for its home");
-                Again::With(now_ms() + HOME_AGAIN_MS, kept)
+                Again::With(self.now_ms() + HOME_AGAIN_MS, kept)
             }
         }
     }
@@ -241,43 +245,66 @@ impl Outbox {
     /// Says when to look at it again; `None`: when it is told of again. An error is one of home or store: what is kept goes on
     /// where it was.
     async fn go_on(&self, id: JobId, kept: &mut Kept) -> Result<Option<u64>, String> {
-        let mut around = None;
         loop {
             if let Some(Ended { seq, count, outcome, again_ms, .. }) = &kept.ended {
                 self.homes.ended(id, *seq, *count, outcome.clone()).await?;
                 return Ok(*again_ms);
             }
             let facts = self.homes.facts(id).await?;
-            let now = now_ms();
-            let quiet = |row: &SubscriptionRow| quiet::until_ms(row.quiet, &row.zone, now);
-            let mut paused = Vec::new();
-            let step =
-                kept.carry.next(id.1, &facts, now, quiet, |target, until| paused.push((target, until)));
-            for (target, until_ms) in paused {
-                self.note(id, &facts, target, What::Quiet { until_ms });
+            let (targets, step) = self.look(id, &mut kept.carry, &facts);
+            if !targets.is_empty() {
+                self.tell_all(id, &mut kept.carry, &facts, &targets).await;
+                continue;
             }
             match step {
-                Step::Rest => return Ok(None),
-                Step::Wait(at_ms) => return Ok(Some(at_ms)),
                 Step::End(ended) => {
                     self.count_end(id, &ended);
                     kept.ended = Some(ended);
                 }
-                Step::Call(target) => {
-                    if around.is_none() {
-                        let stamp = facts.message.as_ref().and_then(|frame| frame.read_stamp());
-                        let sender = stamp.map(|stamp| stamp.sender).unwrap_or_default();
-                        around = Some(self.homes.around(id.0, sender).await);
-                    }
-                    match &around {
-                        Some(Ok(around)) => self.tell(id, &mut kept.carry, (&facts, around), target).await,
-                        Some(Err(fault)) => {
-                            tracing::debug!(user = %id.0, fault, "what stands around a push cannot be read");
-                            kept.carry.early(target, now + HOME_AGAIN_MS);
-                        }
-                        None => {}
-                    }
-                }
+                Step::Wait(at_ms) => return Ok(Some(at_ms)),
+                Step::Rest | Step::Call(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Whom to call by these facts, and what to do when that is nobody.
+    fn look(&self, id: JobId, carry: &mut Carry, facts: &PushFacts) -> (Vec<Target>, Step) {
+        let now = self.now_ms();
+        let quiet = |row: &SubscriptionRow| quiet::until_ms(row.quiet, &row.zone, now);
+        let mut targets = Vec::new();
+        loop {
+            let note = |target, until_ms| self.note(id, facts, target, What::Quiet { until_ms });
+            match carry.next(id.1, facts, now, quiet, note) {
+                Step::Call(target) => targets.push(target),
+                step => return (targets, step),
+            }
+        }
+    }
+
+    /// Calls all at once, for a subscription that takes its time must not hold back the others of its user; and right after the store
+    /// was read, for nobody is told of what was read before.
+    async fn tell_all(&self, id: JobId, carry: &mut Carry, facts: &PushFacts, targets: &[Target]) {
+        let stamp = facts.message.as_ref().and_then(|frame| frame.read_stamp());
+        let sender = stamp.map(|stamp| stamp.sender).unwrap_or_default();
+        let around = match self.homes.around(id.0, sender).await {
+            Ok(around) => around,
+            Err(fault) => {
+                tracing::debug!(user = %id.0, fault, "what stands around a push cannot be read");
+                let again_ms = self.now_ms() + HOME_AGAIN_MS;
+                return targets.iter().for_each(|target| carry.early(*target, again_ms));
+            }
+        };
+        let attempts = carry.attempts();
+        let calls = targets
+            .iter()
+            .map(async |target| (*target, self.tell(id, (facts, &around), *target, attempts).await));
+        for (target, sent) in futures_util::future::join_all(calls).await {
+            match sent {
+                Sent::Taken => carry.taken(),
+                Sent::Gone => carry.gone(),
+                Sent::Refused => carry.refused(),
+                Sent::Failed(again_ms) => carry.failed(target, again_ms),
+                Sent::NoRoom(again_ms) => carry.crowded(target, again_ms),
             }
         }
     }
@@ -294,7 +321,7 @@ impl Outbox {
         };
         count(figure);
         self.diary.note(Entry {
-            at_ms: now_ms(),
+            at_ms: self.now_ms(),
             user,
             channel,
             seq: ended.seq,
@@ -305,108 +332,80 @@ impl Outbox {
         });
     }
 
-    /// Calls one subscription, and tells the round what came of it.
+    /// Calls one subscription.
     async fn tell(
         &self,
         id: JobId,
-        carry: &mut Carry,
         (facts, around): (&PushFacts, &Around),
         target: Target,
-    ) {
-        let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return };
-        let payload = notice::payload(id, (job, facts, around), (row.preview, row.language)).to_string();
-        let name = name_of(id, target, job.seq);
-        let answer = self.send(target.1, row, (&name, &payload), job.is_mentioned).await;
-        let (user, device) = (id.0, target.0);
-        let what = match answer {
+        attempts: u16,
+    ) -> Sent {
+        // Whom to call stands in these facts.
+        let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return Sent::Gone };
+        let payload = notice::payload(id, (job, facts, around), (row.preview, row.language));
+        let (name, expires_ms, now_ms) =
+            (name_of(id, target, job.seq), expiry_ms(job.time_ms), self.now_ms());
+        let notice =
+            Notice { name: &name, payload: &payload, is_urgent: job.is_mentioned, now_ms, expires_ms };
+        let answer = self.senders.send((target.1, row), Some(id), &notice, || self.now_ms()).await;
+        let (user, device, provider) = (id.0, target.0, target.1.word());
+        let ends = self.figures.of(target.1);
+        let (sent, what) = match answer {
             Ok(Answer::Taken) => {
-                count(&self.figures.sent);
-                carry.taken();
-                What::Taken
+                count(&ends.sent);
+                (Sent::Taken, What::Taken)
             }
             Ok(Answer::Gone) => {
-                count(&self.figures.gone);
-                tracing::info!(%user, %device, "a subscription for push is no more");
+                count(&ends.gone);
+                tracing::info!(%user, %device, provider, "a subscription for push is no more");
                 match self.homes.gone(user, target, row.created_ms).await {
-                    Ok(()) => carry.gone(),
+                    Ok(()) => (Sent::Gone, What::Gone),
                     // It is called again, and says the same.
-                    Err(_) => carry.failed(target, now_ms() + HOME_AGAIN_MS),
+                    Err(_) => (Sent::Failed(self.now_ms() + HOME_AGAIN_MS), What::Gone),
                 }
-                What::Gone
             }
             Ok(Answer::Refused(why)) => {
-                count(&self.figures.refused);
-                tracing::warn!(%user, %device, why, "a push was refused");
-                carry.refused();
-                What::Refused(why)
+                count(&ends.refused);
+                tracing::warn!(%user, %device, provider, why, "a push was refused");
+                (Sent::Refused, What::Refused(why))
             }
-            Ok(Answer::Later(after, why)) => {
-                count(&self.figures.failed);
-                tracing::debug!(%user, %device, why, "a push failed and is tried again");
-                let random = getrandom::u64().unwrap_or(0);
-                let wait_ms = after.map_or_else(|| backoff_ms(carry.attempts(), random), whole_ms);
-                let again_ms = now_ms() + wait_ms;
-                carry.failed(target, again_ms);
-                What::Failed { why, again_ms }
+            Ok(Answer::Later { after, why, .. }) => {
+                count(&ends.failed);
+                tracing::debug!(%user, %device, provider, why, "a push failed and is tried again");
+                let again_ms = self.now_ms().saturating_add(wait_ms(attempts, after));
+                (Sent::Failed(again_ms), What::Failed { why, again_ms })
             }
-            Err(again_ms) => {
-                carry.early(target, again_ms);
-                What::Resting { until_ms: again_ms }
-            }
+            Err(until_ms) => (Sent::NoRoom(until_ms), What::Resting { until_ms }),
         };
         self.note(id, facts, target, what);
+        sent
     }
 
     /// Writes down what happened to a job at one subscription.
     fn note(&self, (user, channel): JobId, facts: &PushFacts, target: Target, what: What) {
         let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return };
-        let (seq, count, host) = (job.seq, job.count, host_of(&row.endpoint));
-        let at_ms = now_ms();
+        let (seq, count, host) = (job.seq, job.count, target.1.host(&row.endpoint));
+        let at_ms = self.now_ms();
         self.diary.note(Entry { at_ms, user, channel, seq, count, target: Some(target), host, what });
-    }
-
-    /// Calls a subscription; the error is when its host may be called again.
-    async fn send(
-        &self,
-        provider: Provider,
-        row: &SubscriptionRow,
-        (name, payload): (&str, &str),
-        is_urgent: bool,
-    ) -> Result<Answer, u64> {
-        let endpoint = match Endpoint::parse(&row.endpoint, &self.allowed) {
-            Ok(endpoint) => endpoint,
-            // The operator allows less than when it was made.
-            Err(fault) => return Ok(Answer::Refused(fault)),
-        };
-        let now = now_ms();
-        let place = self.hosts.take(&endpoint.origin, now)?;
-        let call = match provider {
-            Provider::WebPush => {
-                let topic = name.get(..32).unwrap_or(name);
-                let signed = (&*self.vapid, now);
-                webpush::call(row, &endpoint.origin, payload.as_bytes(), (topic, is_urgent), signed)
-            }
-            Provider::Webhook => Ok(webhook::call(row, name, payload.as_bytes(), now)),
-        };
-        let answer = match call {
-            Ok(call) => call::post(&endpoint, call, &self.tls).await,
-            Err(fault) => Answer::Refused(fault),
-        };
-        place.ended(matches!(answer, Answer::Later(..)), now_ms());
-        Ok(answer)
     }
 
     /// Calls a subscription with a test, past every setting of the user.
     pub async fn test(&self, user: UserId, provider: Provider, row: &SubscriptionRow) -> Answer {
-        let payload = notice::test_payload(user, row.language).to_string();
-        let name = name_of((user, ChannelId(0)), (DeviceId(0), provider), Seq(now_ms()));
-        let sent = self.send(provider, row, (&name, &payload), true).await;
-        sent.unwrap_or_else(|_| Answer::Later(None, "the host is not called for a while".into()))
+        let now_ms = self.now_ms();
+        let payload = notice::test_payload(user, row.language);
+        let name = name_of((user, ChannelId(0)), (DeviceId(0), provider), Seq(now_ms));
+        let expires_ms = expiry_ms(now_ms);
+        let notice = Notice { name: &name, payload: &payload, is_urgent: true, now_ms, expires_ms };
+        let sent = self.senders.send((provider, row), None, &notice, || self.now_ms()).await;
+        sent.unwrap_or_else(|_| Answer::Later {
+            after: None,
+            why: "the host is not called for a while".into(),
+            is_of_host: false,
+        })
     }
 }
 
-/// A name of a push: its first 32 characters are the same for all of a channel, so that a newer one replaces an older one
-/// that was not shown yet; all of it is the same for every attempt.
+/// See [`Notice::name`].
 fn name_of((user, channel): JobId, (device, provider): Target, seq: Seq) -> String {
     use std::fmt::Write as _;
     let mut input = Vec::with_capacity(40);
@@ -426,11 +425,24 @@ fn row_of(facts: &PushFacts, (device, provider): Target) -> Option<&Subscription
     found.map(|(_, _, row)| row)
 }
 
+/// A job of a message of then is carried out no more, and shown no more.
+fn expiry_ms(time_ms: u64) -> u64 {
+    time_ms.saturating_add(TTL_MS)
+}
+
+/// How long a job waits that has failed so often before: no shorter than what the provider said, and up to an eighth more than that,
+/// so that those who failed together do not come back together.
+fn wait_ms(attempts: u16, after: Option<Duration>) -> u64 {
+    let random = getrandom::u64().unwrap_or(0);
+    let said = after.map_or(0, whole_ms);
+    backoff_ms(attempts, random).max(said + random % (said / 8 + 1))
+}
+
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn now_ms() -> u64 {
+fn system_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms)
 }
 

@@ -2,8 +2,8 @@
 //! same for ever: subscriptions are bound to it.
 
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
+use crate::jwt;
 use crate::limits::VAPID_LIFE;
 
 /// Name of the file in the data directory.
@@ -30,33 +31,9 @@ impl Vapid {
     /// Words for the operator: which file, what was found, what was expected.
     pub fn open(data: &Path, subject: &str, may_group: impl Fn(&Path, u32) -> bool) -> Result<Self, String> {
         let path = data.join(VAPID_FILE);
-        let io = |error: std::io::Error| format!("{}: {error}", path.display());
-        let bytes = match OpenOptions::new().read(true).open(&path) {
-            Ok(mut file) => {
-                let meta = file.metadata().map_err(io)?;
-                let mode = meta.mode() & 0o777;
-                let allowed = if may_group(&path, meta.gid()) { 0o660 } else { 0o600 };
-                if mode & !allowed & 0o077 != 0 {
-                    return Err(format!(
-                        "{} has mode {mode:o}; must be 600: others must not read it",
-                        path.display()
-                    ));
-                }
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes).map_err(io)?;
-                bytes
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let bytes = fresh()?;
-                let new = data.join(format!("{VAPID_FILE}.new"));
-                let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
-                let mut file = file.map_err(io)?;
-                file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io)?;
-                std::fs::rename(&new, &path).map_err(io)?;
-                std::fs::File::open(data).and_then(|dir| dir.sync_all()).map_err(io)?;
-                bytes
-            }
-            Err(error) => return Err(io(error)),
+        let bytes = match crate::secret::read(&path, may_group)? {
+            Some(bytes) => bytes,
+            None => make(data, &path).map_err(|error| format!("{}: {error}", path.display()))?,
         };
         Self::of(&bytes, subject).ok_or_else(|| format!("{}: expected a P-256 key in PKCS#8", path.display()))
     }
@@ -85,12 +62,23 @@ impl Vapid {
     pub(crate) fn authorization(&self, origin: &str, now_ms: u64) -> Result<String, String> {
         let expires = now_ms / 1000 + VAPID_LIFE.as_secs();
         let claims = serde_json::json!({ "aud": origin, "exp": expires, "sub": self.subject });
-        let head = BASE64.encode(br#"{"typ":"JWT","alg":"ES256"}"#);
-        let signed = format!("{head}.{}", BASE64.encode(claims.to_string()));
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes());
-        let signature = signature.map_err(|_| "the key signs nothing".to_owned())?;
-        Ok(format!("vapid t={signed}.{}, k={}", BASE64.encode(signature), self.public_key()))
+        let head = serde_json::json!({ "typ": "JWT", "alg": "ES256" });
+        let token = jwt::signed(&head, &claims, |words| {
+            self.key.sign(&SystemRandom::new(), words).ok().map(|signature| signature.as_ref().to_vec())
+        })?;
+        Ok(format!("vapid t={token}, k={}", self.public_key()))
     }
+}
+
+/// Makes the file, whole or not at all.
+fn make(data: &Path, path: &Path) -> Result<Vec<u8>, std::io::Error> {
+    let bytes = fresh().map_err(std::io::Error::other)?;
+    let new = data.join(format!("{VAPID_FILE}.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&bytes).and_then(|()| file.sync_all())?;
+    std::fs::rename(&new, path)?;
+    std::fs::File::open(data).and_then(|dir| dir.sync_all())?;
+    Ok(bytes)
 }
 
 fn fresh() -> Result<Vec<u8>, String> {
@@ -100,7 +88,7 @@ fn fresh() -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
 

@@ -10,7 +10,8 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::call::Call;
-use crate::limits::{PAYLOAD_BYTES_MAX, RECORD_BYTES, TTL};
+use crate::limits::{PAYLOAD_BYTES_MAX, RECORD_BYTES};
+use crate::notice::Notice;
 use crate::vapid::Vapid;
 
 /// Bytes of a browser's public key: an uncompressed point of P-256.
@@ -18,26 +19,21 @@ pub const KEY_BYTES: usize = 65;
 /// Bytes of the secret that a browser shares.
 pub const SECRET_BYTES: usize = 16;
 
-/// The call that tells a browser. `topic` names what a newer push replaces (RFC 8030 section 5.4).
+/// The call that tells a browser.
 ///
 /// # Errors
 /// The subscription's keys are none.
-pub fn call(
-    row: &SubscriptionRow,
-    origin: &str,
-    payload: &[u8],
-    (topic, is_urgent): (&str, bool),
-    (vapid, now_ms): (&Vapid, u64),
-) -> Result<Call, String> {
+pub fn call(row: &SubscriptionRow, origin: &str, notice: &Notice<'_>, vapid: &Vapid) -> Result<Call, String> {
     let headers = vec![
-        ("authorization", vapid.authorization(origin, now_ms)?),
+        ("authorization", vapid.authorization(origin, notice.now_ms)?),
         ("content-encoding", "aes128gcm".into()),
         ("content-type", "application/octet-stream".into()),
-        ("ttl", TTL.as_secs().to_string()),
-        ("urgency", if is_urgent { "high" } else { "normal" }.into()),
-        ("topic", topic.into()),
+        ("ttl", notice.ttl_s().to_string()),
+        ("urgency", if notice.is_urgent { "high" } else { "normal" }.into()),
+        // What a newer push replaces: RFC 8030 section 5.4.
+        ("topic", notice.topic().into()),
     ];
-    Ok(Call { headers, body: encrypt(payload, &row.key, &row.secret)? })
+    Ok(Call { headers, body: encrypt(notice.payload.to_string().as_bytes(), &row.key, &row.secret)? })
 }
 
 /// Encrypts a payload for a browser.

@@ -3,85 +3,24 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::type_complexity)]
 
-use std::collections::{BTreeMap, VecDeque};
+mod world;
+
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use protocol::body::encode;
-use protocol::body::message::SendText;
-use protocol::commit::{JobRow, Notify, Preview, Provider, SubscriptionRow, Target};
+use protocol::Seq;
+use protocol::commit::{Notify, Provider, SubscriptionRow};
 use protocol::query::PushFacts;
-use protocol::{BayId, ChannelId, DeviceId, SendId, Seq, UserId};
-use push::address::Allowed;
-use push::notice::Around;
-use push::outbox::{Bell, Homes, JobId, Outbox, Outcome, Pending, bell};
-use push::vapid::Vapid;
+use push::outbox::Outcome;
 use push::{webhook, webpush};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-
-const USER: UserId = UserId(20);
-const DEVICE: DeviceId = DeviceId(3);
-
-/// Homes and store in one, as the core behaves.
-#[derive(Default)]
-struct Fake {
-    facts: Mutex<BTreeMap<JobId, PushFacts>>,
-    ended: Mutex<Vec<Outcome>>,
-    gone: Mutex<Vec<(Target, u64)>>,
-}
-
-impl Homes for Fake {
-    fn jobs(
-        &self,
-        bay: BayId,
-        after: Option<JobId>,
-        _limit: u32,
-    ) -> Pending<'_, (Vec<(UserId, ChannelId, JobRow)>, bool)> {
-        assert!(after.is_none());
-        let facts = self.facts.lock().unwrap();
-        let of_bay = facts.iter().filter(|((user, _), _)| BayId::of_user(*user) == bay);
-        let found = of_bay.filter_map(|((user, channel), facts)| Some((*user, *channel, facts.job.clone()?)));
-        let found = found.collect();
-        Box::pin(async move { Ok((found, false)) })
-    }
-
-    fn facts(&self, job: JobId) -> Pending<'_, PushFacts> {
-        let facts = self.facts.lock().unwrap().get(&job).cloned().unwrap_or_default();
-        Box::pin(async move { Ok(facts) })
-    }
-
-    fn around(&self, _user: UserId, _sender: UserId) -> Pending<'_, Around> {
-        Box::pin(async { Ok(Around { sender: Some("Ann".into()), badge: 5 }) })
-    }
-
-    fn ended(&self, job: JobId, seq: Seq, _count: u32, outcome: Outcome) -> Pending<'_, ()> {
-        let mut all = self.facts.lock().unwrap();
-        let facts = all.get_mut(&job).unwrap();
-        if let Some(row) = facts.job.as_mut().filter(|row| row.seq == seq) {
-            match &outcome {
-                Outcome::Done => facts.job = None,
-                // The waits themselves are not waited for here.
-                Outcome::Retry { targets, .. } => {
-                    (row.targets, row.attempts) = (targets.clone(), row.attempts + 1)
-                }
-                Outcome::Park => row.is_parked = true,
-            }
-        }
-        self.ended.lock().unwrap().push(outcome);
-        Box::pin(async { Ok(()) })
-    }
-
-    fn gone(&self, _user: UserId, target: Target, made_ms: u64) -> Pending<'_, ()> {
-        self.gone.lock().unwrap().push((target, made_ms));
-        Box::pin(async { Ok(()) })
-    }
-}
+use world::{Fake, facts, hooks, job, no_tls, start, until};
 
 /// What a provider does with one request.
 #[derive(Clone, Copy)]
@@ -133,52 +72,8 @@ fn value<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(line).map(|(_, value)| value)
 }
 
-fn job(n: u64) -> JobId {
-    (USER, ChannelId::direct(UserId(10 + n), USER))
-}
-
-/// One job for one subscription.
-fn facts(job: JobId, row: SubscriptionRow, provider: Provider) -> PushFacts {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let text = SendText { channel: job.1.0, text: "안녕 hello".into() };
-    let stamp = protocol::Stamp { seq: Seq(4), time_ms: 9, sender: UserId(10) };
-    PushFacts {
-        job: Some(JobRow { seq: Seq(4), count: 1, time_ms: now.as_millis() as u64, ..JobRow::default() }),
-        subscriptions: vec![(
-            DEVICE,
-            provider,
-            SubscriptionRow { created_ms: 7, preview: Preview::Text, ..row },
-        )],
-        message: Some(encode(SendId(1).0, &text).stamp(stamp)),
-        ..PushFacts::default()
-    }
-}
-
 fn hook(address: &str) -> SubscriptionRow {
-    SubscriptionRow { endpoint: format!("http://{address}/hook"), secret: vec![9; 32], ..Default::default() }
-}
-
-fn start(fake: &Arc<Fake>, address: &str) -> (Outbox, Bell, Arc<Vapid>) {
-    let builder =
-        rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let tls = builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    let vapid = Arc::new(Vapid::passing("mailto:ops@example.org").unwrap());
-    let allowed = Allowed::new(vec![address.into()]);
-    let outbox = Outbox::new(fake.clone(), vapid.clone(), tls.into(), allowed);
-    let (bell, told) = bell();
-    tokio::spawn(outbox.clone().run(told));
-    (outbox, bell, vapid)
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..3000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what}: not within 30 s");
+    world::hook(&format!("http://{address}"))
 }
 
 #[tokio::test]
@@ -208,7 +103,7 @@ async fn what_a_provider_answers_is_what_becomes_of_the_job() {
         let before =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
         // It finds the job by reading the bays, as after a crash.
-        let _outbox = start(&fake, &peer.address);
+        let _outbox = start(&fake, hooks(&[&peer.address], &no_tls()));
         until("an outcome", || !fake.ended.lock().unwrap().is_empty()).await;
         let outcome = fake.ended.lock().unwrap()[0].clone();
         assert!(expected(&outcome), "case {n}: {outcome:?}");
@@ -227,7 +122,7 @@ async fn a_job_that_was_reset_behind_the_request_is_sent_again_under_the_same_id
     let fake = Arc::new(Fake::default());
     let id = job(1);
     fake.facts.lock().unwrap().insert(id, facts(id, hook(&peer.address), Provider::Webhook));
-    let (_outbox, bell, _) = start(&fake, &peer.address);
+    let (_outbox, bell) = start(&fake, hooks(&[&peer.address], &no_tls()));
     until("the first", || fake.ended.lock().unwrap().len() == 1).await;
     // The job's time has come.
     bell.ring(id);
@@ -261,7 +156,7 @@ async fn who_does_not_want_it_or_has_read_it_is_not_called() {
         change(&mut facts);
         fake.facts.lock().unwrap().insert(id, facts);
     }
-    let (outbox, _bell, _) = start(&fake, &peer.address);
+    let (outbox, _bell) = start(&fake, hooks(&[&peer.address], &no_tls()));
     until("all ended", || fake.ended.lock().unwrap().len() == all.len()).await;
     assert!(fake.ended.lock().unwrap().iter().all(|outcome| *outcome == Outcome::Done));
     assert!(peer.read.lock().unwrap().is_empty());
@@ -276,7 +171,7 @@ async fn a_subscription_of_an_address_that_is_not_allowed_any_more_is_not_called
     let fake = Arc::new(Fake::default());
     let id = job(1);
     fake.facts.lock().unwrap().insert(id, facts(id, hook(&peer.address), Provider::Webhook));
-    let _outbox = start(&fake, "somewhere.else");
+    let _outbox = start(&fake, hooks(&["somewhere.else"], &no_tls()));
     until("an outcome", || !fake.ended.lock().unwrap().is_empty()).await;
     assert_eq!(fake.ended.lock().unwrap()[0], Outcome::Park);
     assert!(peer.read.lock().unwrap().is_empty());
@@ -310,13 +205,16 @@ async fn a_browser_of_others_reads_what_is_sent_and_knows_who_sent_it() {
     let fake = Arc::new(Fake::default());
     let id = job(1);
     fake.facts.lock().unwrap().insert(id, facts(id, row, Provider::WebPush));
-    let (_outbox, _bell, vapid) = start(&fake, &peer.address);
+    let (outbox, _bell) = start(&fake, hooks(&[&peer.address], &no_tls()));
     until("an outcome", || !fake.ended.lock().unwrap().is_empty()).await;
     assert_eq!(fake.ended.lock().unwrap()[0], Outcome::Done);
     let (head, body) = peer.read.lock().unwrap()[0].clone();
     assert!(head.starts_with("POST /wpush/v2/x HTTP/1.1\r\n"), "{head}");
     assert_eq!(value(&head, "content-encoding"), Some("aes128gcm"));
-    assert_eq!((value(&head, "ttl"), value(&head, "urgency")), (Some("86400"), Some("normal")));
+    // What is left of a day, if this machine is busy.
+    let ttl: u64 = value(&head, "ttl").unwrap().parse().unwrap();
+    assert!((86_000..=86_400).contains(&ttl), "{ttl}");
+    assert_eq!(value(&head, "urgency"), Some("normal"));
     let topic = value(&head, "topic").unwrap();
     assert!(topic.len() <= 32 && topic.chars().all(|c| c.is_ascii_alphanumeric()), "RFC 8030 section 5.4");
     let input =
@@ -328,7 +226,11 @@ async fn a_browser_of_others_reads_what_is_sent_and_knows_who_sent_it() {
         (&read["channel"], &read["seq"], &read["badge"]),
         (&id.1.to_string().into(), &"4".into(), &5.into())
     );
-    signed(value(&head, "authorization").unwrap(), &vapid.public_key(), &format!("http://{}", peer.address));
+    signed(
+        value(&head, "authorization").unwrap(),
+        &outbox.senders().vapid().public_key(),
+        &format!("http://{}", peer.address),
+    );
 }
 
 /// RFC 8292: the token is signed by the key beside it, for this service, and ends within a day.

@@ -48,6 +48,7 @@ impl Shard {
             Command::Withdraw { .. } => impossible!(self, "a withdrawal changes nothing of a user"),
             Command::Subscribe { target, row, .. } => return self.subscribe(id, target, *row),
             Command::Unsubscribe { target, made_ms, .. } => self.unsubscribe(id, target, made_ms),
+            Command::SetPush { is_off, .. } => return self.set_push(id, is_off),
             Command::Pushed { channel, seq, outcome, .. } => self.pushed(id, channel, seq, outcome),
             Command::LogOutAll { not_before_ms, keep, .. } => {
                 return self.log_out_all(id, not_before_ms, keep);
@@ -70,6 +71,7 @@ impl Shard {
             | Command::SetPolicy { .. }
             | Command::SetQuota { .. }
             | Command::Unsubscribe { .. }
+            | Command::SetPush { .. }
             | Command::Pushed { .. }
             | Command::Withdraw { .. } => false,
         }

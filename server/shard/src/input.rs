@@ -228,6 +228,13 @@ pub enum Command {
         /// Only the one that was made then: the provider says that it is dead, and the device may have made another.
         made_ms: Option<u64>,
     },
+    /// Turn push off on all devices of a user, or on again. Subscriptions stay.
+    SetPush {
+        /// Whose.
+        user: UserId,
+        /// Off, or on again.
+        is_off: bool,
+    },
     /// What became of a job of push.
     Pushed {
         /// Who was to be told.
@@ -277,6 +284,7 @@ impl Command {
             | Self::LogOutAll { user, .. }
             | Self::Subscribe { user, .. }
             | Self::Unsubscribe { user, .. }
+            | Self::SetPush { user, .. }
             | Self::Pushed { user, .. } => *user,
         }
     }

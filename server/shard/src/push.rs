@@ -19,7 +19,7 @@ use crate::pipeline::After;
 use crate::shard::Shard;
 use crate::timer::Wake;
 
-/// Of a user who has a subscription.
+/// Of a user who has a subscription, or has turned push off.
 #[derive(Debug, Default)]
 pub(crate) struct Push {
     /// When each was made. At most `PUSH_SUBSCRIPTIONS_MAX`.
@@ -31,6 +31,8 @@ pub(crate) struct Push {
     /// Marks of what was read that are on their way to a channel's home: they withdraw once they are stored. At most
     /// `PUSH_JOBS_MAX`; what is over it is found to be read when a job is carried out.
     marks: Vec<Mark>,
+    /// The user has turned push off: there are no jobs, and none is made.
+    is_off: bool,
 }
 
 /// A mark of what was read, and the frame that asked for it.
@@ -75,9 +77,20 @@ impl Told {
 impl Push {
     /// `None` for who has no subscription: nothing of this costs such a user anything.
     pub(crate) fn new(rows: PushRows) -> Option<Box<Self>> {
-        let PushRows { subscriptions, jobs } = rows;
-        let push = Self { subscriptions, jobs: jobs.into_iter().collect(), ..Self::default() };
-        (!push.subscriptions.is_empty()).then(|| Box::new(push))
+        let PushRows { subscriptions, jobs, is_off } = rows;
+        let push = Self { subscriptions, jobs: jobs.into_iter().collect(), is_off, ..Self::default() };
+        push.says_something().then(|| Box::new(push))
+    }
+
+    fn says_something(&self) -> bool {
+        self.is_off || !self.subscriptions.is_empty()
+    }
+
+    /// Nobody is to be told any more: the jobs that end.
+    fn end_all(&mut self) -> Vec<ChannelId> {
+        self.untaken.clear();
+        self.marks.clear();
+        core::mem::take(&mut self.jobs).into_keys().collect()
     }
 
     /// Whether a device may still take what it was offered: the user stays in memory until then.
@@ -169,7 +182,7 @@ impl Shard {
         let due = self.now.after_ms(self.config.limits.push_ack_ms);
         let Some(user) = self.users.get_mut(&id) else { return };
         let is_live = !user.sessions.is_empty();
-        let Some(push) = &mut user.push else { return };
+        let Some(push) = user.push.as_mut().filter(|push| !push.is_off) else { return };
         let Some(stamp) = delivery.frame.read_stamp() else { return };
         if stamp.sender == id || !delivery.frame.kind().counts_as_unread() {
             return;
@@ -305,19 +318,37 @@ impl Shard {
         if push.subscriptions.len() == before {
             return;
         }
-        let ends: Vec<ChannelId> =
-            if push.subscriptions.is_empty() { push.jobs.keys().copied().collect() } else { Vec::new() };
-        if push.subscriptions.is_empty()
-            && let Some(user) = self.users.get_mut(&id)
-        {
-            user.push = None;
-        }
+        // Nobody is left to be told.
+        let ends = if push.subscriptions.is_empty() { push.end_all() } else { Vec::new() };
         let (device, provider) = target;
         self.user_row(id, Row::SubscriptionGone { user: id, device, provider });
-        // Nobody is left to be told.
+        self.end_jobs(id, ends);
+    }
+
+    /// Writes that these jobs are no more, and forgets push of a user of whom there is nothing to say.
+    fn end_jobs(&mut self, id: UserId, ends: Vec<ChannelId>) {
+        if let Some(user) = self.users.get_mut(&id) {
+            user.push = user.push.take().filter(|push| push.says_something());
+        }
         for channel in ends {
             self.write_job(id, channel);
         }
+        // It may have been in memory for the sake of what a device was offered.
+        self.users.may_be_idle();
+    }
+
+    /// Turns push off for a user, or on again: what is to be told now is told no more.
+    pub(crate) fn set_push(&mut self, id: UserId, is_off: bool) -> Result<(), CommandError> {
+        let user = self.existing_user(id)?;
+        if user.push.as_ref().is_some_and(|push| push.is_off) == is_off {
+            return Ok(());
+        }
+        let push = user.push.get_or_insert_default();
+        push.is_off = is_off;
+        let ends = if is_off { push.end_all() } else { Vec::new() };
+        self.user_row(id, Row::PushOff { user: id, is_off });
+        self.end_jobs(id, ends);
+        Ok(())
     }
 
     /// The subscriptions of a device that is removed go with it.

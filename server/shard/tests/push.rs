@@ -269,6 +269,46 @@ fn subscriptions_are_bounded_and_end_with_their_device() {
 }
 
 #[test]
+fn who_turns_push_off_is_told_nothing_and_keeps_its_subscriptions() {
+    let mut desk = away(2);
+    sends(&mut desk, 1);
+    let home = desk.home(B);
+    let set = |is_off| Command::SetPush { user: UserId(B), is_off };
+    let order = |desk: &mut Desk, is_off| {
+        let input = shard::Input::Control { ticket: shard::Ticket(77), command: set(is_off) };
+        desk.turn(home, vec![input]);
+        desk.run()
+    };
+    let rows = order(&mut desk, true);
+    assert_eq!(jobs(&rows), [(direct(), None)], "what waits is told no more");
+    let off = |rows: &[Row]| {
+        let of = |row: &Row| if let Row::PushOff { is_off, .. } = row { Some(*is_off) } else { None };
+        rows.iter().find_map(of)
+    };
+    assert_eq!(off(&rows), Some(true));
+    assert!(!rows.iter().any(|row| matches!(row, Row::SubscriptionGone { .. })));
+    assert_eq!(sends(&mut desk, 2), []);
+    // What was carried out meanwhile changes nothing, and neither does saying it twice.
+    desk.command(pushed(1, PushOutcome::Park)).unwrap();
+    assert_eq!(order(&mut desk, true), []);
+    desk.command(subscribe((DeviceId(B), Provider::Apns))).unwrap();
+    assert_eq!(sends(&mut desk, 3), [], "a device that registers again turns nothing on");
+    assert_eq!(off(&order(&mut desk, false)), Some(false));
+    let after = sends(&mut desk, 4);
+    assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(4), 1)));
+}
+
+#[test]
+fn what_a_live_device_was_offered_is_not_told_once_push_is_off() {
+    let mut desk = away(1);
+    desk.join(B, B, B);
+    sends(&mut desk, 1);
+    desk.command(Command::SetPush { user: UserId(B), is_off: true }).unwrap();
+    desk.pass(2 * PUSH_ACK_MS);
+    assert_eq!(jobs(&desk.run()), []);
+}
+
+#[test]
 fn the_job_that_waits_longest_gives_way() {
     let mut desk = Desk::limited(1, Limits::default());
     desk.join(A, A, A);
@@ -288,7 +328,8 @@ fn the_job_that_waits_longest_gives_way() {
                 else {
                     panic!("no user")
                 };
-                let push = PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone() };
+                let push =
+                    PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone(), is_off: false };
                 desk.answer(Answer::User { account, devices, inbox_head, presence, push });
             }
             Some(_) => desk.answer_first_empty(),

@@ -402,6 +402,7 @@ impl World {
             | Command::Relate { .. }
             | Command::Subscribe { .. }
             | Command::Unsubscribe { .. }
+            | Command::SetPush { .. }
             | Command::Pushed { .. }
             | Command::Withdraw { .. } => {}
             Command::RemoveDevice { device, .. } => {

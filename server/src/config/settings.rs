@@ -6,6 +6,7 @@ use std::str::FromStr;
 use api::{PostgresUrl, Signup};
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
+use push::secret::Secret;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
 use crate::driver::Io;
@@ -75,6 +76,16 @@ fn or_none<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Optio
 /// `auto` is nothing set.
 fn or_auto<T>(text: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
     if text == "auto" { Some(None) } else { parse(text).map(Some) }
+}
+
+/// A host of the operator's choice.
+fn own_url(text: &str) -> Option<String> {
+    push::address::Endpoint::own(text).ok().map(|_| text.to_owned())
+}
+
+/// A name of a key or a team at Apple.
+fn apple_id(text: &str) -> Option<String> {
+    (text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| text.to_owned())
 }
 
 macro_rules! settings {
@@ -287,6 +298,23 @@ settings! {
             "none" => Some(Vec::new()),
             hosts => hosts.split(',').map(str::trim).map(|host| (!host.is_empty() && !host.contains('/')).then(|| host.to_owned())).collect(),
         };
+    "push_fcm", "FILE", "Key file of the service account by which apps on Android are told; env:NAME takes its text from that variable [none]", "a path, env:NAME without MARU_, or none",
+        |config, text| config.push_accounts.fcm => or_none(text, Secret::parse);
+    "push_fcm_url", "URL", "Where FCM is [https://fcm.googleapis.com]", "https://HOST[:PORT], or http:// to this machine",
+        |config, text| config.push_accounts.fcm_url => own_url(text);
+    "push_apns_key", "FILE", "Key of Apple's (.p8) by which apps on iOS are told; env:NAME takes its text from that variable [none]", "a path, env:NAME without MARU_, or none",
+        |config, text| config.push_accounts.apns_key => or_none(text, Secret::parse);
+    "push_apns_key_id", "ID", "Its name at Apple [none]", "ten letters and digits, or none",
+        |config, text| config.push_accounts.apns_key_id => or_none(text, apple_id);
+    "push_apns_team_id", "ID", "Name of the team at Apple [none]", "ten letters and digits, or none",
+        |config, text| config.push_accounts.apns_team_id => or_none(text, apple_id);
+    "push_apns_topic", "ID", "Bundle id of the app [none]", "letters, digits, dots and dashes, or none",
+        |config, text| config.push_accounts.apns_topic => or_none(text, |text| {
+            let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+            ((1..=155).contains(&text.len()) && text.bytes().all(is_good)).then(|| text.to_owned())
+        });
+    "push_apns_url", "URL", "Where APNs is; apps that are not of the store are at https://api.sandbox.push.apple.com [https://api.push.apple.com]", "https://HOST[:PORT], or http:// to this machine",
+        |config, text| config.push_accounts.apns_url => own_url(text);
     "user_bots", "N", "Bots a user may have; 0: only the operator makes bots [5]", "0 to 1000",
         |config, text| config.user_bots => number(text, 0, 1000);
     "bot_tokens", "N", "Tokens a bot may have, each a device of it [8]", "1 to 16",

@@ -1,5 +1,5 @@
-//! Push of a real node: a message for somebody who is not there reaches a webhook, also across a kill; what is read is not
-//! told; what points inside is refused.
+//! Push of a real node: a message for somebody who is not there reaches a webhook, also across a kill, and an app through FCM; what is
+//! read, and who has turned it off, is not told; what points inside is refused.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -136,6 +136,133 @@ async fn who_is_not_there_is_told_also_across_a_kill_and_what_is_read_is_not_tol
     assert_eq!(ask(&node, "DELETE", "/v1/push/subscriptions/webhook", &bobs, None).0, 204);
     assert_eq!(ask(&node, "GET", "/v1/push/subscriptions", &bobs, None).1["subscriptions"], json!([]));
     drop((device, other));
+    node.stop();
+    node.check();
+}
+
+/// FCM, as far as a node sees it: gives access tokens, and says this of messages.
+struct Google {
+    url: String,
+    knows_the_app: Arc<AtomicBool>,
+    told: Arc<Mutex<Vec<Value>>>,
+}
+
+fn google() -> Google {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let google = Google { url, knows_the_app: Arc::new(AtomicBool::new(true)), told: Arc::default() };
+    let (knows, told) = (google.knows_the_app.clone(), google.told.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let Some(length) = head.lines().find_map(|line| line.strip_prefix("content-length: ")) else {
+                continue;
+            };
+            let mut body = vec![0; length.parse().unwrap()];
+            stream.read_exact(&mut body).unwrap();
+            let (status, answer) = if head.starts_with("POST /token ") {
+                ("200 OK", json!({ "access_token": "grant", "expires_in": 3600 }))
+            } else if knows.load(Ordering::SeqCst) {
+                assert!(head.starts_with("POST /v1/projects/maru-test/messages:send "), "{head}");
+                told.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                ("200 OK", json!({ "name": "projects/maru-test/messages/1" }))
+            } else {
+                ("404 Not Found", json!({ "error": { "details": [{ "errorCode": "UNREGISTERED" }] } }))
+            };
+            let answer = answer.to_string();
+            let length = answer.len();
+            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            let _ = stream.write_all((head + &answer).as_bytes());
+        }
+    });
+    google
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_is_told_through_fcm_until_push_is_off_or_the_app_is_gone() {
+    let google = google();
+    let account = json!({
+        "project_id": "maru-test", "client_email": "maru@maru-test.iam.gserviceaccount.com",
+        "private_key": include_str!("../../push/tests/world/service-account.pem"),
+        "token_uri": format!("{}/token", google.url),
+    })
+    .to_string();
+    let args = ["--push-fcm", "env:FCM_ACCOUNT", "--push-fcm-url", &google.url];
+    let mut node = Node::start_by(&[], &[("FCM_ACCOUNT", &account)], 2, &args);
+    let ann = node.account().signup("ann", PASSWORD).await.unwrap();
+    let bob = node.account().signup("bob", PASSWORD).await.unwrap();
+    let bobs = token(&node, bob, 2);
+    let app = json!({ "provider": "fcm", "token": "bk3RNwTe3H0:CI2k_HHwgIpoDKCIZvvDMExUdFQ3P1", "preview": "text" });
+    for (change, field) in [
+        (json!({ "token": "a b" }), "token"),
+        (json!({ "token": null }), "token"),
+        (json!({ "endpoint": "https://push.example.com/x" }), "token"),
+        // No account of Apple's here.
+        (json!({ "provider": "apns", "token": "0a".repeat(32) }), "provider"),
+        (json!({ "provider": "webhook", "endpoint": "https://push.example.com/x" }), "token"),
+    ] {
+        let mut wish = app.clone();
+        wish.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (status, refused) = ask(&node, "POST", "/v1/push/subscriptions", &bobs, Some(&wish.to_string()));
+        assert_eq!((status, &refused["field"]), (400, &json!(field)), "{wish}: {refused}");
+    }
+    let subscribed =
+        |device: &str| ask(&node, "POST", "/v1/push/subscriptions", device, Some(&app.to_string())).0;
+    assert_eq!(subscribed(&bobs), 204);
+    let list = || ask(&node, "GET", "/v1/push/subscriptions", &bobs, None).1;
+    assert_eq!((&list()["subscriptions"][0]["host"], &list()["off"]), (&json!("fcm"), &json!(false)));
+    assert!(!list().to_string().contains("CI2k_HHwgIpo"), "a token is shown to nobody");
+
+    let channel = ChannelId::direct(ann, bob);
+    let mut device = Raw::live(&node, &token(&node, ann, 1));
+    let mut say = |n: u64, text: &str| {
+        device.body(n, &SendText { channel: channel.0, text: text.into() });
+        device.answer_as::<SendAck>(n);
+    };
+    say(1, "are you there?");
+    until("the app is told", || google.told.lock().unwrap().len() == 1).await;
+    let message = google.told.lock().unwrap()[0]["message"].clone();
+    assert_eq!(message["notification"], json!({ "title": "ann", "body": "are you there?" }));
+    assert_eq!((&message["data"]["seq"], &message["data"]["badge"]), (&json!("1"), &json!("1")));
+    until("that is counted", || node.metric("maru_push_calls_total", "provider=\"fcm\",end=\"sent\"") == 1)
+        .await;
+
+    assert_eq!(ask(&node, "PUT", "/v1/push/off", &bobs, None).0, 204);
+    assert_eq!((list()["off"].clone(), list()["subscriptions"].as_array().unwrap().len()), (json!(true), 1));
+    say(2, "while it is off");
+    assert_eq!(ask(&node, "DELETE", "/v1/push/off", &bobs, None).0, 204);
+    assert_eq!(list()["off"], json!(false));
+    say(3, "while it is on");
+    until("the app is told again", || google.told.lock().unwrap().len() == 2).await;
+    let message = google.told.lock().unwrap()[1]["message"].clone();
+    assert_eq!(
+        (&message["data"]["seq"], &message["data"]["count"]),
+        (&json!("3"), &json!("1")),
+        "and of that alone"
+    );
+
+    google.knows_the_app.store(false, Ordering::SeqCst);
+    say(4, "to nobody");
+    until("the subscription is removed", || list()["subscriptions"] == json!([])).await;
+    // Another device of bob's registers, and the first one ends that.
+    let other = token(&node, bob, 3);
+    assert_eq!(subscribed(&other), 204);
+    let id = list()["subscriptions"][0]["device"].as_str().unwrap().to_owned();
+    assert_eq!(ask(&node, "DELETE", "/v1/push/subscriptions/fcm", &bobs, None).0, 204);
+    assert_eq!(
+        list()["subscriptions"].as_array().unwrap().len(),
+        1,
+        "of the device that asks, and it has none"
+    );
+    assert_eq!(ask(&node, "DELETE", &format!("/v1/push/subscriptions/fcm?device={id}"), &bobs, None).0, 204);
+    assert_eq!(list()["subscriptions"], json!([]));
+    assert_eq!(ask(&node, "DELETE", "/v1/push/subscriptions/fcm?device=x", &bobs, None).0, 400);
+    drop(device);
     node.stop();
     node.check();
 }

@@ -21,6 +21,8 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
                 );
                 check.report(Severity::Lost, bay, what);
             }
+        } else if key::read_push_off(&key).is_some() && *value == [1] {
+            // It says all that it says by being there.
         } else if key::read_subscription(&key).is_none() || SubscriptionRow::decode(&value).is_none() {
             check.broken(bay, format!("a row of push cannot be read: {key:02x?}"));
         }

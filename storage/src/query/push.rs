@@ -7,7 +7,7 @@ use protocol::query::{Answer, PushFacts, PushRows};
 use protocol::{BayId, ChannelId, DeviceId, PartitionId, UserId};
 
 use crate::family::Family;
-use crate::key::{self, JOB_TAG, SUBSCRIPTION_TAG};
+use crate::key::{self, JOB_TAG, PUSH_OFF_TAG, SUBSCRIPTION_TAG};
 use crate::rows::{Direction, Found};
 use crate::view::{View, damaged};
 
@@ -17,7 +17,13 @@ pub(super) fn of_user(view: &View<'_>, user: UserId) -> Found<PushRows> {
         |(device, provider, row): (DeviceId, Provider, SubscriptionRow)| ((device, provider), row.created_ms);
     let subscriptions: Vec<_> = subscriptions(view, user)?.into_iter().map(named).collect();
     let jobs = if subscriptions.is_empty() { Vec::new() } else { jobs_of(view, user)? };
-    Ok(PushRows { subscriptions, jobs })
+    Ok(PushRows { subscriptions, jobs, is_off: is_off(view, user)? })
+}
+
+fn is_off(view: &View<'_>, user: UserId) -> Found<bool> {
+    let found =
+        view.get_decoded(Family::Push, &key::push(user, PUSH_OFF_TAG), |row| (row == [1]).then_some(()))?;
+    Ok(found.is_some())
 }
 
 fn jobs_of(view: &View<'_>, user: UserId) -> Found<Vec<(ChannelId, JobRow)>> {
@@ -111,5 +117,6 @@ pub(super) fn facts(view: &View<'_>, user: UserId, channel: ChannelId) -> Found<
         message,
         is_blocked,
         name: group.unwrap_or_default().name,
+        is_off: is_off(view, user)?,
     })
 }

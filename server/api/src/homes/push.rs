@@ -10,8 +10,10 @@ use super::HomeError;
 pub struct Subscribe {
     /// Through whom.
     pub provider: Provider,
-    /// A URL.
-    pub endpoint: String,
+    /// Of Web Push and webhooks: a URL.
+    pub endpoint: Option<String>,
+    /// Of FCM and APNs: what the provider gave the app.
+    pub token: Option<String>,
     /// Of Web Push: the browser's public key and its secret, in base64url.
     pub keys: Option<(String, String)>,
     /// Of a webhook: `whsec_` and base64.
@@ -45,3 +47,12 @@ pub enum PushRefusal {
 
 /// A subscription, named.
 pub type Subscription = (DeviceId, Provider, SubscriptionRow);
+
+/// Where a user is told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Subscriptions {
+    /// The user has turned push off.
+    pub is_off: bool,
+    /// Each of them.
+    pub all: Vec<Subscription>,
+}

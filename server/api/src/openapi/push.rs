@@ -16,8 +16,8 @@ const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
 pub(super) fn section() -> Section {
     Section {
         tag: "push",
-        about: "Where one's devices are told of messages that they miss: by Web Push, or by a webhook.",
-        operations: vec![key(), all(), subscribe(), unsubscribe(), parked(), test()],
+        about: "Where one's devices are told of messages that they miss: by Web Push, FCM, APNs or a webhook.",
+        operations: vec![key(), all(), subscribe(), unsubscribe(), turn(true), turn(false), parked(), test()],
         schemas: Vec::new(),
     }
 }
@@ -32,7 +32,7 @@ fn key() -> Operation {
 }
 
 pub(super) fn provider() -> Value {
-    said(letters("a-z", 7, 7), "`webpush` or `webhook`.")
+    said(letters("a-z", 3, 7), "`webpush`, `fcm`, `apns` or `webhook`.")
 }
 
 fn minute() -> Value {
@@ -48,7 +48,7 @@ fn all() -> Operation {
                 "host",
                 said(
                     text(1, PUSH_ENDPOINT_BYTES_MAX),
-                    "The endpoint as far as its host: who knows more may push.",
+                    "The endpoint as far as its host: who knows more may push. Of `fcm` and `apns` that word.",
                 ),
             ),
             ("preview", said(letters("a-z", 4, 6), "`none`, `sender` or `text`.")),
@@ -71,14 +71,24 @@ fn all() -> Operation {
     .gives(
         200,
         "All of them.",
-        object(vec![("subscriptions", list(item, PUSH_SUBSCRIPTIONS_MAX))], Vec::new()),
+        object(
+            vec![
+                ("subscriptions", list(item, PUSH_SUBSCRIPTIONS_MAX)),
+                ("off", said(flag(), "None of them is told.")),
+            ],
+            Vec::new(),
+        ),
     )
     .refuses(&["not_found"])
 }
 
 fn subscribe() -> Operation {
-    let endpoint = said(secret(), "An `https` URL of a public host, at most 2048 bytes.");
+    let endpoint = "With `webpush` and `webhook`: an `https` URL of a public host, at most 2048 bytes.";
+    let token =
+        "With `fcm`: the app's registration token; with `apns`: its device token in hexadecimal digits.";
     let optional = vec![
+        ("endpoint", said(secret(), endpoint)),
+        ("token", said(secret(), token)),
         ("p256dh", said(secret(), "With `webpush`: the browser's public key, 65 bytes in base64url.")),
         ("auth", said(secret(), "With `webpush`: the browser's secret, 16 bytes in base64url.")),
         ("secret", said(secret(), "With `webhook`: `whsec_` and 24 to 64 bytes in base64.")),
@@ -95,7 +105,7 @@ fn subscribe() -> Operation {
     Operation::new("POST", "/v1/push/subscriptions", "subscribePush", "Tell this device by push")
         .about("One subscription a device and provider: it replaces the one before.")
         .bearer()
-        .body(request(vec![("provider", secret()), ("endpoint", endpoint)], optional), example)
+        .body(request(vec![("provider", secret())], optional), example)
         .gives_nothing("The device is told there.")
         .refuses(&["not_found", "too_many_subscriptions"])
         .stores()
@@ -110,9 +120,26 @@ fn unsubscribe() -> Operation {
     )
     .bearer()
     .in_path("provider", provider(), "webpush")
+    .in_query(
+        "device",
+        said(id(), "Another device of one's own; the one that asks unless it is said."),
+        "7310442183966793728",
+    )
     .gives_nothing("The device is not told there; also when it was not before.")
     .refuses(&["not_found"])
     .stores()
+}
+
+fn turn(is_off: bool) -> Operation {
+    let operation = if is_off {
+        Operation::new("PUT", "/v1/push/off", "turnPushOff", "Tell none of one's devices by push")
+            .about("Subscriptions stay; what waits to be told is told no more.")
+            .gives_nothing("None is told from now on.")
+    } else {
+        Operation::new("DELETE", "/v1/push/off", "turnPushOn", "Tell one's devices by push again")
+            .gives_nothing("They are told of what comes from now on.")
+    };
+    operation.bearer().refuses(&["not_found"]).stores()
 }
 
 fn parked() -> Operation {

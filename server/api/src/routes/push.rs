@@ -1,10 +1,10 @@
 //! Where the devices of one who asks are told of what they miss.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use protocol::UserId;
 use protocol::commit::{Language, Preview, Provider};
+use protocol::{DeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::bearer::{Bearer, still_counts};
 use super::login::home_refused;
 use crate::error::ApiError;
 use crate::homes::{PushRefusal, Subscribe};
-use crate::json::Json;
+use crate::json::{Json, bad_query, parse_id};
 use crate::server::Shared;
 
 /// Minutes of a day.
@@ -33,24 +33,25 @@ pub(crate) async fn list(
     Bearer(claims): Bearer,
 ) -> Result<axum::Json<Value>, ApiError> {
     let all = api.homes.subscriptions(claims.user).await.map_err(|error| home_refused(&error))?;
-    let shown = all.into_iter().map(|(device, provider, row)| {
-        // Whoever has the endpoint may push: it is shown as far as its host.
-        let host = row.endpoint.split('/').take(3).collect::<Vec<_>>().join("/");
+    let shown = all.all.into_iter().map(|(device, provider, row)| {
         json!({
-            "device": device.to_string(), "provider": provider_word(provider), "host": host,
+            "device": device.to_string(), "provider": provider.word(), "host": provider.host(&row.endpoint),
             "preview": preview_word(row.preview), "language": language_word(row.language),
             "quiet_from": row.quiet.0, "quiet_until": row.quiet.1, "zone": row.zone,
             "created_ms": row.created_ms, "this": device == claims.device,
         })
     });
-    Ok(axum::Json(json!({ "subscriptions": shown.collect::<Vec<_>>() })))
+    Ok(axum::Json(json!({ "subscriptions": shown.collect::<Vec<_>>(), "off": all.is_off })))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wish {
     provider: String,
-    endpoint: String,
+    /// Of Web Push and webhooks.
+    endpoint: Option<String>,
+    /// Of FCM and APNs.
+    token: Option<String>,
     /// Of Web Push.
     p256dh: Option<String>,
     auth: Option<String>,
@@ -83,17 +84,50 @@ pub(crate) async fn subscribe(
     }
 }
 
-/// The device that asks is told there no more. Also when it was not.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    device: Option<String>,
+}
+
+/// The device that asks, or another one of its user, is told there no more. Also when it was not.
 pub(crate) async fn unsubscribe(
     State(api): State<Shared>,
     Bearer(claims): Bearer,
     path: Result<Path<String>, PathRejection>,
+    which: Result<Query<Which>, QueryRejection>,
 ) -> Result<StatusCode, ApiError> {
     let Path(provider) = path.map_err(|error| ApiError::field("provider", error.body_text()))?;
     let provider = provider_of(&provider)?;
+    let Query(which) = which.map_err(|error| bad_query("device", &error))?;
+    let device = match which.device {
+        Some(device) => DeviceId(parse_id("device", &device)?),
+        None => claims.device,
+    };
     let _turn = api.turns.of(claims.user).await;
-    let ended = api.homes.unsubscribe(claims.user, claims.device, provider).await;
+    let ended = api.homes.unsubscribe(claims.user, device, provider).await;
     ended.map_err(|error| home_refused(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// None of the user's devices is told from now on; what waits to be told is told no more. Subscriptions stay.
+pub(crate) async fn turn_off(state: State<Shared>, bearer: Bearer) -> Result<StatusCode, ApiError> {
+    set(state, bearer, true).await
+}
+
+/// They are told again, of what comes from now on.
+pub(crate) async fn turn_on(state: State<Shared>, bearer: Bearer) -> Result<StatusCode, ApiError> {
+    set(state, bearer, false).await
+}
+
+async fn set(
+    State(api): State<Shared>,
+    Bearer(claims): Bearer,
+    is_off: bool,
+) -> Result<StatusCode, ApiError> {
+    let _turn = api.turns.of(claims.user).await;
+    still_counts(&api, &claims).await?;
+    api.homes.set_push(claims.user, is_off).await.map_err(|error| home_refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -104,10 +138,10 @@ pub(crate) async fn test(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let Path(id) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
-    let user = UserId(crate::json::parse_id("id", &id)?);
+    let user = UserId(parse_id("id", &id)?);
     let answers = api.homes.test_push(user).await.map_err(|error| home_refused(&error))?;
     let shown = answers.into_iter().map(|(device, provider, answer)| {
-        json!({ "device": device.to_string(), "provider": provider_word(provider), "answer": answer })
+        json!({ "device": device.to_string(), "provider": provider.word(), "answer": answer })
     });
     Ok(axum::Json(json!({ "answers": shown.collect::<Vec<_>>() })))
 }
@@ -152,6 +186,7 @@ fn read(wish: Wish) -> Result<Subscribe, ApiError> {
     Ok(Subscribe {
         provider: provider_of(&wish.provider)?,
         endpoint: wish.endpoint,
+        token: wish.token,
         keys: wish.p256dh.zip(wish.auth),
         secret: wish.secret,
         preview,
@@ -162,18 +197,8 @@ fn read(wish: Wish) -> Result<Subscribe, ApiError> {
 }
 
 fn provider_of(word: &str) -> Result<Provider, ApiError> {
-    match word {
-        "webpush" => Ok(Provider::WebPush),
-        "webhook" => Ok(Provider::Webhook),
-        _ => Err(ApiError::field("provider", "expected webpush or webhook")),
-    }
-}
-
-pub(super) fn provider_word(provider: Provider) -> &'static str {
-    match provider {
-        Provider::WebPush => "webpush",
-        Provider::Webhook => "webhook",
-    }
+    let expected = || ApiError::field("provider", "expected webpush, fcm, apns or webhook");
+    Provider::from_word(word).ok_or_else(expected)
 }
 
 fn preview_word(preview: Preview) -> &'static str {

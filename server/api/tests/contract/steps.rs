@@ -72,6 +72,8 @@ pub const STEPS: &[Step] = &[
     step("subscribePush", 204, &[], &[]),
     step("listPushSubscriptions", 200, &[], &[]),
     step("unsubscribePush", 204, &[], &[]),
+    step("turnPushOff", 204, &[], &[]),
+    step("turnPushOn", 204, &[], &[]),
     step("listParkedPushes", 200, &[], &[]),
     step("testPush", 200, &[], &[]),
     step("findUserByName", 200, &[], &[]),

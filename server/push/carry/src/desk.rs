@@ -122,6 +122,19 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_bounded_and_what_had_no_room_is_read_again() {
+        let mut desk = Desk::default();
+        for n in 0..=WAITING_MAX as u64 {
+            desk.set((UserId(n), ChannelId(1)), 1000 - n % 1000);
+        }
+        assert_eq!((desk.waiting(), desk.has_dropped), (WAITING_MAX, true));
+        // Who is known may still change its time.
+        desk.set((UserId(0), ChannelId(1)), 0);
+        assert!(desk.take(0).is_some_and(|(job, _)| job == (UserId(0), ChannelId(1))));
+        assert_eq!(desk.waiting(), WAITING_MAX - 1);
+    }
+
+    #[test]
     fn what_is_in_no_row_is_kept_with_the_job() {
         let mut desk = Desk::default();
         desk.set(JOB, 0);

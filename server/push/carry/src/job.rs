@@ -84,6 +84,8 @@ pub struct Carry {
     /// When the first of them may be called.
     at_ms: Option<u64>,
     has_failed: bool,
+    /// Somebody found no room, and is told when there is some.
+    lacks_room: bool,
     taken: u32,
     refused: u32,
 }
@@ -160,6 +162,12 @@ impl Carry {
         self.at_ms = Some(self.at_ms.map_or(again_ms, |at_ms| at_ms.min(again_ms)));
     }
 
+    /// It was not called, for there is no room: to be looked at then, or when there is some.
+    pub fn crowded(&mut self, target: Target, again_ms: u64) {
+        self.lacks_room = true;
+        self.early(target, again_ms);
+    }
+
     /// How often the job had failed when the round began.
     #[must_use]
     pub fn attempts(&self) -> u16 {
@@ -191,7 +199,10 @@ impl Carry {
                 // Nothing has changed: it waits in memory, and its row says what it said.
                 return Step::Wait(at_ms);
             }
-            let outcome = Outcome::Retry { at_ms, targets: self.left.clone(), has_failed: self.has_failed };
+            let (targets, has_failed) = (self.left.clone(), self.has_failed);
+            // Who is told of room is not held back by the row then.
+            let not_before_ms = if self.lacks_room && !has_failed { 0 } else { at_ms };
+            let outcome = Outcome::Retry { at_ms: not_before_ms, targets, has_failed };
             return self.end(job, outcome, End::Later, Some(at_ms));
         }
         match (self.taken, self.refused) {
@@ -209,7 +220,8 @@ fn ends(channel: ChannelId, facts: &PushFacts, job: &JobRow, now_ms: u64) -> Opt
     if job.count <= 1 && facts.message.as_ref().is_some_and(|message| message.kind() == Kind::RECALLED) {
         return Some(End::Recalled);
     }
-    let is_wanted = facts.prefs.muted_until_ms <= now_ms
+    let is_wanted = !facts.is_off
+        && facts.prefs.muted_until_ms <= now_ms
         && match facts.prefs.notify {
             Notify::All => true,
             Notify::Mentions => job.is_mentioned,
@@ -308,6 +320,23 @@ mod tests {
     }
 
     #[test]
+    fn who_finds_no_room_is_not_held_back_by_the_row() {
+        let (mut carry, facts) = (Carry::default(), facts());
+        assert_eq!(next(&mut carry, &facts), Step::Call(ONE));
+        carry.crowded(ONE, NOW + 9);
+        assert_eq!(next(&mut carry, &facts), Step::Call(TWO));
+        let mut alone = carry.clone();
+        alone.crowded(TWO, NOW + 7);
+        assert_eq!(next(&mut alone, &facts), Step::Wait(NOW + 7), "nothing has changed");
+        let mut failed = carry.clone();
+        failed.failed(TWO, NOW + 8);
+        let retry = |at_ms, targets, has_failed| (Outcome::Retry { at_ms, targets, has_failed }, End::Later);
+        assert_eq!(ended(next(&mut failed, &facts)), retry(NOW + 8, vec![ONE, TWO], true));
+        carry.taken();
+        assert_eq!(ended(next(&mut carry, &facts)), retry(0, vec![ONE], false));
+    }
+
+    #[test]
     fn quiet_hours_are_a_wait_that_changes_no_row() {
         let (mut carry, facts) = (Carry::default(), facts());
         let (quiet, mut told) = (|_: &SubscriptionRow| Some(NOW + 60), Vec::new());
@@ -328,7 +357,8 @@ mod tests {
     #[test]
     fn who_does_not_want_it_is_not_called() {
         type Change = fn(&mut PushFacts);
-        let all: [(Change, End); 7] = [
+        let all: [(Change, End); 8] = [
+            (|facts| facts.is_off = true, End::Unwanted),
             (|facts| facts.prefs.muted_until_ms = NOW + 1, End::Unwanted),
             (|facts| facts.prefs = Prefs { notify: Notify::Nothing, ..Prefs::default() }, End::Unwanted),
             (|facts| facts.prefs = Prefs { notify: Notify::Mentions, ..Prefs::default() }, End::Unwanted),

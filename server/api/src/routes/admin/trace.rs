@@ -15,7 +15,6 @@ use crate::homes::{LiveUser, PushLine, Trace};
 use crate::json::{bad_query, parse_channel, parse_id, parse_number};
 use crate::routes::channels::{From, set_next};
 use crate::routes::login::home_refused;
-use crate::routes::push::provider_word;
 use crate::server::Shared;
 
 /// A page of the users who were to have it.
@@ -102,7 +101,7 @@ fn of_user(
         (None, _) => "not_found",
     };
     let devices = user.devices.iter().map(|(device, row)| of_device(user, live, *device, row));
-    let subscription = |((device, provider), endpoint): &((DeviceId, Provider), String)| json!({ "device": device.to_string(), "provider": provider_word(*provider), "host": host(endpoint) });
+    let subscription = |((device, provider), endpoint): &((DeviceId, Provider), String)| json!({ "device": device.to_string(), "provider": provider.word(), "host": provider.host(endpoint) });
     let pushes = pushes.iter().filter(|line| line.user == user.user);
     json!({
         "user": user.user.to_string(),
@@ -159,16 +158,11 @@ fn push(line: &PushLine) -> Value {
         "count": line.count,
         "what": line.what.word(),
         "device": target.map(|((device, _), _)| device.to_string()),
-        "provider": target.map(|((_, provider), _)| provider_word(*provider)),
+        "provider": target.map(|((_, provider), _)| provider.word()),
         "host": target.map(|(_, host)| host),
         "words": line.words,
         "until_ms": line.until_ms,
     })
-}
-
-/// Whoever has all of an endpoint may push.
-fn host(endpoint: &str) -> String {
-    endpoint.split('/').take(3).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -235,11 +229,14 @@ mod tests {
 
     #[test]
     fn of_an_endpoint_no_more_than_the_host_is_shown() {
-        let subscriptions =
-            vec![((DeviceId(3), Provider::WebPush), "https://push.example/send/secret".to_owned())];
+        let subscriptions = vec![
+            ((DeviceId(3), Provider::WebPush), "https://push.example/send/secret".to_owned()),
+            ((DeviceId(4), Provider::Fcm), "a secret/of/ours/x".to_owned()),
+        ];
         let user = TracedUser { subscriptions, ..user() };
         let shown = of_user(&user, &LiveUser::default(), Seq(1), Traceable::Trimmed, &[]);
         assert_eq!(shown["subscriptions"][0]["host"], "https://push.example");
+        assert_eq!(shown["subscriptions"][1]["host"], "fcm");
         assert!(!shown.to_string().contains("secret"));
     }
 }

@@ -141,8 +141,10 @@ fn content(content: &Content) -> Value {
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
         Content::Role { member, role } => json!({"type": "role", "member": text(member.0), "role": role}),
-        Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } | Content::About { .. } => {
-            panic!("in no trace yet")
-        }
+        Content::Prefs { .. }
+        | Content::Draft { .. }
+        | Content::Hidden { .. }
+        | Content::About { .. }
+        | Content::Recalled { .. } => panic!("in no trace yet"),
     }
 }
