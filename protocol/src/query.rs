@@ -346,7 +346,7 @@ pub enum Answer {
         /// Kind and key of the message; `None` when there is none.
         message: Option<(Kind, Sent)>,
         /// What stands in its place, when it was recalled.
-        recalled: Option<Recalled>,
+        recalled: Option<Box<Recalled>>,
         /// What is said of it.
         facts: Facts,
         /// Keys of its edits, rising, when they were asked for.

@@ -32,7 +32,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use crate::config::{self, Config};
 use crate::{directory, owner};
@@ -374,12 +373,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::Stats { place, .. } => stats::of_directory(&place.existing()?, &mut out).await,
             Task::Identities { task } => identities::run(task, &mut out).await,
-            Task::Drain { place, server, trust } => {
-                ask::server_of(&place.existing()?, server, trust)?
-                    .post("/v1/admin/drain", &Value::Null)
-                    .await?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Task::Drain { place, server, trust } => ask::drain(&place.existing()?, server, trust).await,
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,

@@ -28,7 +28,7 @@ impl DataPlane {
         let lines = diary.map(|diary| diary.of(channel, seq, &users)).unwrap_or_default();
         Ok(Trace {
             stored,
-            home: (u16::from(BayId::of_channel(channel).0), self.placement().channel_home(channel).0),
+            home: (BayId::of_channel(channel).0, self.placement().channel_home(channel).0),
             live,
             pushes: lines.into_iter().map(line).collect(),
             pushes_since_ms: diary.map_or(0, push::diary::Diary::since_ms),

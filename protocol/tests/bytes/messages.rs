@@ -252,7 +252,7 @@ fn a_tombstone_says_whose_place_it_has_and_nothing_of_what_stood_there() {
             .replaces(&encode(70, &SendText { channel: GROUP.0, text: "other".to_owned() }).stamp(stamp(3)))
     );
     assert_eq!(recalled.replaces(&edit(5, 3)).unwrap().read_stamp(), Some(stamp(5)));
-    let kept = [text(4, 70), edit(5, 4), tombstone.clone(), recall.clone()];
+    let kept = [text(4, 70), edit(5, 4), tombstone.clone(), recall];
     assert!(kept.iter().all(|frame| recalled.replaces(frame).is_none()));
     let elsewhere = encode(70, &SendText { channel: OWN.0, text: "x".to_owned() }).stamp(stamp(3));
     assert_eq!(recalled.replaces(&elsewhere), None);

@@ -84,6 +84,8 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("DELETE", "/v1/devices/{id}") => "device_end",
         ("POST", "/v1/push/subscriptions") => "push_subscribe",
         ("DELETE", "/v1/push/subscriptions/{provider}") => "push_unsubscribe",
+        ("PUT", "/v1/push/off") => "push_off",
+        ("DELETE", "/v1/push/off") => "push_on",
         ("POST", "/v1/account/delete") => "account_erase",
         ("POST", "/v1/bots") => "bot_make",
         ("DELETE", "/v1/bots/{id}") => "bot_end",

@@ -1,6 +1,6 @@
 //! Taking a JSON body: at most 16 KiB, `application/json`, no unknown field; ids are strings.
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use protocol::ChannelId;
@@ -86,6 +86,13 @@ pub(crate) fn bad_query(field: &str, error: &QueryRejection) -> ApiError {
     let begins = ["unknown field `", "duplicate field `"];
     let named = begins.iter().find_map(|begin| words.split_once(begin)?.1.split('`').next());
     ApiError::field(named.unwrap_or(field), &words)
+}
+
+/// A path of these parts, one of which is no text: axum names it.
+pub(crate) fn bad_path(parts: &[&'static str], error: &PathRejection) -> ApiError {
+    let words = error.body_text();
+    let named = parts.iter().find(|part| words.contains(&format!("`{part}`"))).or_else(|| parts.first());
+    ApiError::field(named.copied().unwrap_or_default(), words)
 }
 
 fn bad_json(error: &serde_json::Error) -> ApiError {

@@ -160,7 +160,7 @@ impl Outbox {
         let mut missed = u64::MAX;
         let mut under_way = JoinSet::new();
         // Those who were told of room, and where.
-        let mut freed = BTreeMap::new();
+        let mut freed: BTreeMap<JobId, Vec<_>> = BTreeMap::new();
         loop {
             let now_missed = told.missed.load(Ordering::Relaxed);
             if missed != now_missed || (desk.has_dropped && desk.waiting() < WAITING_MAX / 2) {
@@ -172,7 +172,7 @@ impl Outbox {
             }
             for (job, provider, origin) in self.senders.hosts.freed() {
                 desk.set(job, self.now_ms());
-                freed.insert(job, (provider, origin));
+                freed.entry(job).or_default().push((provider, origin));
             }
             while under_way.len() < AT_A_TIME
                 && let Some((job, kept)) = desk.take(self.now_ms())
@@ -190,7 +190,7 @@ impl Outbox {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => match ended {
                     Ok((job, again)) => {
                         desk.ended(job, again, self.now_ms());
-                        if let Some((provider, origin)) = freed.remove(&job) {
+                        for (provider, origin) in freed.remove(&job).unwrap_or_default() {
                             self.senders.hosts.looked_at(provider, &origin);
                         }
                     }

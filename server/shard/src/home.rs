@@ -244,10 +244,10 @@ impl Shard {
 
     /// The answer to a frame of one session, from wherever it was made. Dropped when the session is gone.
     pub(crate) fn answer(&mut self, origin: Origin, asked: Kind, frames: Bytes) {
-        if asked == Kind::MARK_READ {
-            if let Some(header) = Header::read(&frames) {
-                self.push_marked(origin, header.id, header.kind != Kind::REJECT);
-            }
+        if asked == Kind::MARK_READ
+            && let Some(header) = Header::read(&frames)
+        {
+            self.push_marked(origin, header.id, header.kind != Kind::REJECT);
         }
         let Some(session_id) = self.session_of(origin) else { return };
         let Some(header) = Header::read(&frames) else {

@@ -66,7 +66,12 @@ fn tell(desk: &mut Desk, sent: Sent, facts: Facts, edits: Vec<Sent>) {
 fn tell_recalled(desk: &mut Desk, channel: ChannelId, sent: Sent, by: u64) {
     let recalled = Recalled { channel: channel.0, target: sent.seq.0, by, user: A, time_ms: 1 };
     let message = Some((Kind::RECALLED, sent));
-    desk.answer(Answer::Target { message, recalled: Some(recalled), facts: Facts::default(), edits: vec![] });
+    desk.answer(Answer::Target {
+        message,
+        recalled: Some(Box::new(recalled)),
+        facts: Facts::default(),
+        edits: vec![],
+    });
 }
 
 fn rewritten(rows: &[Row]) -> Vec<Frame> {
@@ -254,7 +259,7 @@ fn what_cannot_be_recalled_is_refused_by_name() {
     let recalled = Recalled { channel: channel.0, target: 1, by: 2, user: A, time_ms: 1 };
     let message = Some((Kind::RECALLED, sent(&desk, 2, A)));
     let (facts, edits) = (Facts::default(), vec![]);
-    desk.answer(Answer::Target { message, recalled: Some(recalled), facts, edits });
+    desk.answer(Answer::Target { message, recalled: Some(Box::new(recalled)), facts, edits });
     refused(&mut desk, A, "limit", "target");
     // Nor is what was said before one came, or in a channel where one is not.
     desk.send(C, C, 21, &LeaveGroup { channel: channel.0 });

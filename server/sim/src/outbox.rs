@@ -85,7 +85,7 @@ pub(crate) struct Outbox {
     pub(crate) calls: u64,
     /// How many messages a provider has more than once.
     pub(crate) doubles: u64,
-    pub(crate) ends: [u64; 6],
+    pub(crate) ends: [u64; 7],
 }
 
 impl Outbox {
@@ -101,7 +101,7 @@ impl Outbox {
             ended: BTreeSet::new(),
             calls: 0,
             doubles: 0,
-            ends: [0; 6],
+            ends: [0; 7],
         }
     }
 
@@ -405,6 +405,9 @@ impl World {
     /// A job that is said to be told was taken, refused or forgotten at every subscription that it was for.
     fn check_end(&self, job: JobId, facts: &PushFacts, ended: &Ended) -> Check {
         let Some(row) = facts.job.as_ref().filter(|row| row.seq == ended.seq) else { return Ok(()) };
+        if ended.why == End::Recalled && !self.oracle.is_recalled(job.1, ended.seq) {
+            broken!("{job:?} {} is told to nobody as if it were recalled", ended.seq);
+        }
         if ended.outcome != Outcome::Done || ended.why != End::Told {
             return Ok(());
         }

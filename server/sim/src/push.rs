@@ -169,6 +169,10 @@ impl Pushes {
         }
     }
 
+    fn is_subscribed(&self, user: UserId, target: Target) -> bool {
+        self.subscriptions.get(&user).is_some_and(|all| all.contains_key(&target))
+    }
+
     fn unsubscribe(&mut self, user: UserId, target: Target) {
         let Some(all) = self.subscriptions.get_mut(&user) else { return };
         all.remove(&target);
@@ -245,6 +249,9 @@ impl Oracle {
         if is_blocked && (channel.users().is_some() || job.count == 1) {
             return say("the user has blocked who sent it");
         }
+        if self.is_recalled(channel, seq) && job.count == 1 {
+            return say("it is recalled, and there was no other");
+        }
         if job.time_ms + TTL_MS <= wall_ms {
             return say("it is too old");
         }
@@ -273,7 +280,7 @@ impl Oracle {
         let Some(fact) = self.fact(channel, row.seq) else {
             broken!("the job of {user} of {channel:?} tells of {row:?}, which is not durable");
         };
-        if fact.sender == user || !fact.kind.counts_as_unread() || row.count == 0 {
+        if fact.sender == user || !(fact.kind.counts_as_unread() || fact.was.is_some()) || row.count == 0 {
             broken!("the job of {user} of {channel:?} tells of {row:?}, which is {fact:?}");
         }
         if !self.is_recipient(channel, user, row.seq) {
@@ -365,9 +372,6 @@ pub(crate) fn rows(oracle: &mut Oracle, batch: &Batch) -> Check {
                 continue;
             }
             Row::Subscription { user, device, provider, row } => {
-                if !oracle.has_device(*user, *device) {
-                    broken!("device {device} of {user} is to be told, and is none");
-                }
                 oracle.pushes.subscribe(*user, (*device, *provider), row.clone());
                 *user
             }
@@ -386,10 +390,20 @@ pub(crate) fn rows(oracle: &mut Oracle, batch: &Batch) -> Check {
         }
     }
     for (_, row) in all() {
-        if let Row::Run { user, first, entries } = row {
-            for (at, (channel, seq)) in (first.0..).zip(entries) {
-                oracle.owe(*user, at, *channel, *seq)?;
+        match row {
+            Row::Run { user, first, entries } => {
+                for (at, (channel, seq)) in (first.0..).zip(entries) {
+                    oracle.owe(*user, at, *channel, *seq)?;
+                }
             }
+            // Behind the whole batch: a device may come, be subscribed and go in one.
+            Row::Subscription { user, device, provider, .. } => {
+                let stays = oracle.pushes.is_subscribed(*user, (*device, *provider));
+                if stays && !oracle.has_device(*user, *device) {
+                    broken!("device {device} of {user} is to be told, and is none");
+                }
+            }
+            _ => {}
         }
     }
     Ok(())

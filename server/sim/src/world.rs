@@ -109,7 +109,7 @@ pub struct Tally {
     /// Pushes that providers took, and messages that one has more than once.
     pub pushed: (u64, u64),
     /// Rounds of jobs of push by how they ended: told, read, unwanted, expired, later, parked.
-    pub push_ends: [u64; 6],
+    pub push_ends: [u64; 7],
     /// Virtual milliseconds.
     pub virtual_ms: u64,
 }

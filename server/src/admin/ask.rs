@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use client::operator::Operator;
 use client::trust::{Trust, TrustError};
+use serde_json::Value;
 
 use super::Place;
 use crate::config::Config;
@@ -57,4 +59,14 @@ pub(super) fn server_of(config: &Config, url: &str, flags: &TrustFlags) -> Resul
     let path = config.data.join("admin.token");
     let token = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     server(url, token.trim(), flags)
+}
+
+/// Ends the running server as SIGTERM does.
+pub(super) async fn drain(
+    config: &Config,
+    url: &str,
+    flags: &TrustFlags,
+) -> Result<ExitCode, Box<dyn Error>> {
+    server_of(config, url, flags)?.post("/v1/admin/drain", &Value::Null).await?;
+    Ok(ExitCode::SUCCESS)
 }

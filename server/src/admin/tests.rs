@@ -2,6 +2,7 @@ use super::*;
 use api::{Accounts, Keys, Name, now_ms};
 use protocol::commit::{AccountRow, Batch, Part, Row};
 use protocol::{BayId, DeviceId, ShardId, UserId, token};
+use serde_json::Value;
 use storage::Store;
 
 /// A data directory of a server that ran once.

@@ -34,8 +34,13 @@ pub(super) async fn run(flags: &Flags, out: &mut impl Write) -> Result<ExitCode,
     while let Some(next) = whole.as_object_mut().and_then(|whole| whole.remove("next")) {
         let after = next.as_str().ok_or("`next` is no text")?;
         let mut page = operator.get(&format!("{path}?after={after}")).await?;
-        if let (Some(users), Some(more)) = (whole["users"].as_array_mut(), page["users"].as_array_mut()) {
-            users.append(more);
+        let users =
+            |page: &mut Value| page.get_mut("users").and_then(Value::as_array_mut).map(std::mem::take);
+        if let (Some(mut users), Some(mut more), Some(whole)) =
+            (users(&mut whole), users(&mut page), whole.as_object_mut())
+        {
+            users.append(&mut more);
+            whole.insert("users".into(), users.into());
         }
         if let (Some(next), Some(whole)) = (page.get("next"), whole.as_object_mut()) {
             whole.insert("next".into(), next.clone());

@@ -174,7 +174,7 @@ async fn over_http_each_is_one_message_under_its_key() {
     }
     let (_, about) = asked(&node, "GET", &format!("/v1/channels/{direct}/about?who=true"), &anns, None);
     assert_eq!(about["messages"][0]["reactions"][0]["users"], json!([all[1].to_string()]), "{about}");
-    let (status, _) = keyed(&node, ("DELETE", &thumb, "no thumb"), &bobs, None);
+    let (status, _) = keyed(&node, ("DELETE", &thumb, "no-thumb"), &bobs, None);
     assert_eq!(status, 200);
     let refused = |answer: (u16, Value)| (answer.0, answer.1["code"].clone(), answer.1["field"].clone());
     let nobodys = |method, path: &str, token: &str, body: Option<&Value>| {

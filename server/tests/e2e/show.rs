@@ -104,7 +104,7 @@ async fn an_operator_bounds_one_user_and_it_holds_after_a_restart() {
     let place = ["--data", node.data.to_str().unwrap(), "--server", &node.admin];
     for (args, words) in [
         (&["quota", "ann", "--mib", "4096"][..], "mib_per_h: 4096; expected 0"),
-        (&["quota", "ann", "--groups", "-1"], "expected a number"),
+        (&["quota", "ann", "--groups", "few"], "expected a number"),
         (&["quota", "dan", "--groups", "1"], "no such user"),
     ] {
         let output = admin(&[args, &place].concat());

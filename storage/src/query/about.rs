@@ -37,7 +37,7 @@ pub(super) fn target(
 ) -> Found<Answer> {
     let frame = view.message(channel, seq)?;
     let message = frame.as_ref().and_then(|frame| Some((frame.kind(), Sent::of(frame)?)));
-    let recalled = frame.as_ref().and_then(Recalled::read);
+    let recalled = frame.as_ref().and_then(Recalled::read).map(Box::new);
     let said = view.get_decoded(Family::About, &key::said(channel, seq), Said::decode)?.unwrap_or_default();
     let (own, pins) = (own(view, channel, seq, user)?, pins(view, channel)?);
     let edits = if with_edits { edits(view, channel, &said)? } else { Vec::new() };

@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use protocol::body::about::{About, AboutItem, GetAbout, ReactionItem};
+use protocol::body::about::{About, AboutItem, GetAbout, ReactionItem, Recalled};
 use protocol::commit::Act;
 use protocol::limits::{PAGE_MESSAGES_MAX, U53_MAX};
 use protocol::{Seq, UserId};
@@ -55,6 +55,18 @@ pub(crate) async fn list(
     });
     set_next(&mut answer, page.more.then(|| page.to.saturating_add(1).to_string()));
     Ok(axum::Json(answer))
+}
+
+/// What stands in the place of a recalled text, or of an edit of one.
+pub(super) fn with_recalled(mut value: Value, recalled: &Recalled) -> Value {
+    let Some(fields) = value.as_object_mut() else { return value };
+    let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
+    set("kind", "recalled".into());
+    set("target", recalled.target.into());
+    set("by", recalled.by.into());
+    set("recalled_ms", recalled.time_ms.into());
+    set("users", json!([UserId(recalled.user).to_string()]));
+    value
 }
 
 /// Adds what a message says about another to a message of a page; an edit's text is there already.

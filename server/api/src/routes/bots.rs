@@ -16,7 +16,7 @@ use crate::accounts::Bot;
 use crate::audit::note;
 use crate::bot_token::Scopes;
 use crate::error::ApiError;
-use crate::json::{From, Json, after, parse_id};
+use crate::json::{From, Json, after, bad_path, parse_id};
 use crate::name::Name;
 use crate::now_ms;
 use crate::server::Shared;
@@ -252,10 +252,7 @@ async fn tokens_of(api: &Shared, asks: &impl Asks, id: Id) -> Result<axum::Json<
 
 /// Revokes a token: its connections and requests end with it. Repeatable.
 async fn end_token_of(api: &Shared, asks: &impl Asks, ids: Ids) -> Result<StatusCode, ApiError> {
-    let Path((bot, token)) = ids.map_err(|error| {
-        let words = error.body_text();
-        ApiError::field(if words.contains("`token`") { "token" } else { "id" }, words)
-    })?;
+    let Path((bot, token)) = ids.map_err(|error| bad_path(&["id", "token"], &error))?;
     let device = DeviceId(parse_id("token", &token)?);
     let bot = managed(api, asks, Ok(Path(bot))).await?;
     let _turn = api.turns.of(bot.user).await;

@@ -193,17 +193,12 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
         "seq": stamp.seq.0, "time_ms": stamp.time_ms, "sender": stamp.sender.to_string(),
         "send_id": frame.send_id().to_string(),
     });
+    if let Some(recalled) = Recalled::read(frame) {
+        return super::about::with_recalled(value, &recalled);
+    }
     let Some(fields) = value.as_object_mut() else { return value };
     let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
     let users = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>().into();
-    if let Some(recalled) = Recalled::read(frame) {
-        set("kind", "recalled".into());
-        set("target", recalled.target.into());
-        set("by", recalled.by.into());
-        set("recalled_ms", recalled.time_ms.into());
-        set("users", users(&[UserId(recalled.user)]));
-        return value;
-    }
     let change = match Message::read(frame) {
         Some(Message::SendText(body)) => {
             set("kind", "text".into());

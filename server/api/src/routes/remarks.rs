@@ -15,7 +15,7 @@ use super::visit::{Visitor, refused};
 use crate::bot_token::Scope;
 use crate::error::ApiError;
 use crate::idempotency;
-use crate::json::{parse_channel, parse_number};
+use crate::json::{bad_path, parse_channel, parse_number};
 use crate::server::Shared;
 
 type Named = Result<Path<(String, String)>, PathRejection>;
@@ -76,14 +76,14 @@ pub(crate) async fn take_back(
 }
 
 async fn reaction(api: &Shared, visitor: &Visitor, path: Reaction, headers: &HeaderMap, on: bool) -> Answer {
-    let Path((id, seq, emoji)) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
+    let Path((id, seq, emoji)) = path.map_err(|error| bad_path(&["id", "seq", "emoji"], &error))?;
     let (channel, target) = place(&id, &seq)?;
     let send_id = idempotency::send_id(headers, visitor.may(Scope::Send)?.user)?;
     say(api, visitor, (channel, send_id), &React { channel: channel.0, target, on, emoji }).await
 }
 
 fn named(path: Named) -> Result<(ChannelId, u64), ApiError> {
-    let Path((id, seq)) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
+    let Path((id, seq)) = path.map_err(|error| bad_path(&["id", "seq"], &error))?;
     place(&id, &seq)
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Target {
     /// Kind and key; `None` when there is no such message.
     pub(crate) message: Option<(Kind, Sent)>,
     /// What stands in its place, when it was recalled.
-    pub(crate) recalled: Option<Recalled>,
+    pub(crate) recalled: Option<Box<Recalled>>,
     /// What is said of it.
     pub(crate) facts: Facts,
     /// Keys of its edits, when it is to be recalled.

@@ -30,8 +30,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who has it is called again with who does not",
         file: "job.rs",
-        from: "targets: self.left.clone(),",
-        to: "targets: Vec::new(),",
+        from: "(self.left.clone(), self.has_failed);",
+        to: "(Vec::new(), self.has_failed);",
     },
     Mutant {
         name: "a push that failed is done when another was taken",

@@ -219,10 +219,12 @@ impl Place {
         if let Some(token) = token {
             write!(request, "Authorization: Bearer {token}\r\n").unwrap();
         }
-        if let Some(body) = body {
-            let length = body.len();
+        if method != "GET" {
             // Where a key is wanted each cell has its own: this is not about repeats.
             write!(request, "Idempotency-Key: {}\r\n", self.keys.fetch_add(1, Ordering::Relaxed)).unwrap();
+        }
+        if let Some(body) = body {
+            let length = body.len();
             write!(request, "Content-Type: application/json\r\nContent-Length: {length}\r\n").unwrap();
         }
         write!(request, "\r\n{}", body.unwrap_or_default()).unwrap();

@@ -14,7 +14,7 @@ use crate::accounts::{Account, DeviceRecord};
 use crate::audit::note;
 use crate::error::ApiError;
 use crate::homes::{LiveSession, LiveUser};
-use crate::json::{bad_query, parse_channel, parse_id};
+use crate::json::{bad_path, bad_query, parse_channel, parse_id};
 use crate::name::Sought;
 use crate::routes::channels::{From, limit, named, role, set_next};
 use crate::routes::login::home_refused;
@@ -128,7 +128,7 @@ pub(crate) async fn edits(
     _owner: Owner,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
-    let Path((id, seq)) = path.map_err(|error| ApiError::field("id", error.body_text()))?;
+    let Path((id, seq)) = path.map_err(|error| bad_path(&["id", "seq"], &error))?;
     let (channel, seq) = place(&id, &seq)?;
     if !api.settings.show_edits {
         let words = "this server shows nobody how texts read before: its setting show_edits is false";

@@ -12,7 +12,7 @@ use super::Operator;
 use super::look::kind;
 use crate::error::ApiError;
 use crate::homes::{LiveUser, PushLine, Trace};
-use crate::json::{bad_query, parse_channel, parse_id, parse_number};
+use crate::json::{bad_path, bad_query, parse_channel, parse_id, parse_number};
 use crate::routes::channels::{From, set_next};
 use crate::routes::login::home_refused;
 use crate::server::Shared;
@@ -24,11 +24,7 @@ pub(crate) async fn trace(
     path: Result<Path<(String, String)>, PathRejection>,
     from: Result<Query<From>, QueryRejection>,
 ) -> Result<axum::Json<Value>, ApiError> {
-    let Path((channel, seq)) = path.map_err(|error| {
-        let words = error.body_text();
-        // axum names the part that is no text.
-        ApiError::field(if words.contains("`seq`") { "seq" } else { "channel" }, words)
-    })?;
+    let Path((channel, seq)) = path.map_err(|error| bad_path(&["channel", "seq"], &error))?;
     let channel = parse_channel("channel", &channel)?;
     let seq = Seq(parse_number("seq", &seq)?);
     if seq == Seq(0) {
@@ -44,7 +40,7 @@ pub(crate) async fn trace(
 }
 
 fn limit(asked: Option<&str>) -> Result<u32, ApiError> {
-    let asked = asked.map_or(Ok(TRACE_USERS_MAX.into()), |asked| parse_number("limit", asked))?;
+    let asked = asked.map_or_else(|| Ok(TRACE_USERS_MAX.into()), |asked| parse_number("limit", asked))?;
     let within = u32::try_from(asked).ok().filter(|limit| (1..=TRACE_USERS_MAX).contains(limit));
     within.ok_or_else(|| ApiError::field("limit", format_args!("{asked}; must be 1 to {TRACE_USERS_MAX}")))
 }
