@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use carry::{Again, Desk, End, Ended, HOME_AGAIN_MS, JobId, Kept, Outcome, Step, backoff_ms, quiet_until};
+use carry::{
+    Again, Desk, End, Ended, HOME_AGAIN_MS, JobId, Kept, Outcome, Step, backoff_ms, ends, quiet_until,
+};
 use protocol::commit::{SubscriptionRow, Target};
 use protocol::query::{Answer, PushFacts, Query};
 use protocol::{BayId, Generation, Seq};
@@ -409,6 +411,11 @@ impl World {
             broken!("{job:?} {} is told to nobody as if it were recalled", ended.seq);
         }
         if ended.outcome != Outcome::Done || ended.why != End::Told {
+            return Ok(());
+        }
+        // The user wants it no more, or it is recalled: whoever was not called before that is not called. Whether that is so is checked
+        // of each call, and of what ends without one.
+        if ends(job.1, facts, row, self.now + self.wall_ahead).is_some() {
             return Ok(());
         }
         let position = self.oracle.position(job.1, job.0);

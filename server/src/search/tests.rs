@@ -179,12 +179,14 @@ fn a_recalled_text_is_found_no_more_not_even_before_the_index_hears_of_it() {
     world.recall(None, direct(), 1, &[3]);
     assert_eq!((found(&search, ANN, "midnight"), found(&search, ANN, "noon")), (vec![], vec![2]));
     let before = search.meter().read().sizes.documents;
+    drop(search);
     let (search, following) = world.start();
     eventually("the index has heard of it", || search.meter().read().sizes.documents < before);
     assert_eq!((found(&search, ANN, "midnight"), found(&search, ANN, "noon")), (vec![], vec![2]));
     following.end();
-    // And one that is made anew has never heard of the text.
-    std::fs::remove_dir_all(world.dir.path().join(DIRECTORY)).unwrap();
+    // And one that is made anew has never heard of the text. What the old one does beside may end a moment later.
+    drop(search);
+    eventually("its files are gone", || std::fs::remove_dir_all(world.dir.path().join(DIRECTORY)).is_ok());
     let (search, following) = world.start();
     until_found(&search, ANN, "noon", &[2]);
     assert_eq!(found(&search, ANN, "midnight"), [0; 0]);

@@ -16,7 +16,8 @@ import { Frame } from "../frame.js";
 import {
   AddMembers, CreateGroup, EditText, GetAbout, GetChannels, GetChannelsV2, GetHistory, GetHistoryV2, GetMembers, GetMentions, GetNotes, GetOwnPresence,
   GetPresence, GetReceipts, GetThread, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, LIST_ITEMS_MAX, MarkRead, MENTIONS_MAX, MENTIONS_PAGE_MAX,
-  PAGE_MESSAGES_MAX, Pin, React, Recall, Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetPresence, SetRole, TOKEN_BYTES_MAX, U53_MAX, Unwatch,
+  PAGE_MESSAGES_MAX, Pin, React, Recall, Reauth, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetPresence, SetRole,
+  TOKEN_BYTES_MAX, U53_MAX, Unwatch,
   Watch,
 } from "../generated.js";
 import { groupChannel, ownChannel } from "../ids.js";
