@@ -23,8 +23,8 @@
 //!
 //! Completeness: [`wire`] (no range passes what is durable or what was sent), [`device`] (everything up to the cursor is
 //! held). Bounds: [`bounds`] (the ledger, users and channels in memory), [`disk`] (batches in flight), [`conn`] (egress), [`durable`] (devices), [`node`] (turns that spin).
-//! Push: [`push`] (what is owed has a job in time and in its batch, nobody is called who must not be, jobs end for a reason),
-//! [`outbox`] (the real rules over providers that fail; nobody is called twice in a life for one message).
+//! Push: `push` (what is owed has a job in time and in its batch, nobody is called who must not be, jobs end for a reason),
+//! `outbox` (the real rules over providers that fail; nobody is called twice in a life for one message).
 //! At rest: [`invariants`] (0 lost, 0 doubled on every device; own lists; stores against model).
 
 // A panic is a failed seed: it is caught, named and printed with its number.
