@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use carry::WAITING_MAX;
 use protocol::commit::Provider;
 use tokio::sync::Notify;
 
-use crate::limits::{
-    AT_A_HOST, AT_A_PROVIDER, HOST_FAILURES_MAX, HOST_REST, HOSTS_MAX, ROOM_WAIT, WAITING_MAX,
-};
+use crate::limits::{AT_A_HOST, AT_A_PROVIDER, HOST_FAILURES_MAX, HOST_REST, HOSTS_MAX, ROOM_WAIT};
 use crate::outbox::JobId;
 
 /// Jobs that wait, each once.

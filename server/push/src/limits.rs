@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-pub use carry::WAITING_MAX;
 use protocol::commit::Provider;
 
 /// What the shards may have told that was not looked at yet.
@@ -31,8 +30,6 @@ pub const KEPT_IDLE_OWN: Duration = Duration::from_secs(3600);
 pub const PING_EVERY: Duration = Duration::from_secs(5);
 /// Jobs of a bay in one read.
 pub const JOBS_PAGE: u32 = 256;
-/// A message that could not be told within so long is told no more.
-pub const TTL: Duration = Duration::from_millis(carry::TTL_MS);
 /// From the first packet to the end of an answer.
 pub const CALL_WAIT: Duration = Duration::from_secs(15);
 /// From the head of an answer to its end: the head says what became of the call, the rest is words.

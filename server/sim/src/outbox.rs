@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use carry::{
-    Again, Desk, End, Ended, HOME_AGAIN_MS, JobId, Kept, Outcome, Step, backoff_ms, ends, quiet_until,
-};
+use carry::{Again, Desk, End, Ended, HOME_AGAIN_MS, JobId, Kept, Outcome, Step, backoff_ms, quiet_until};
 use protocol::commit::{SubscriptionRow, Target};
 use protocol::query::{Answer, PushFacts, Query};
 use protocol::{BayId, Generation, Seq};
@@ -413,17 +411,15 @@ impl World {
         if ended.outcome != Outcome::Done || ended.why != End::Told {
             return Ok(());
         }
-        // The user wants it no more, or it is recalled: whoever was not called before that is not called. Whether that is so is checked
-        // of each call, and of what ends without one.
-        if ends(job.1, facts, row, self.now + self.wall_ahead).is_some() {
+        // It has come to be for nobody: whoever was not called before that is not called.
+        if self.oracle.is_for_nobody(job, row, self.now + self.wall_ahead).is_some() {
             return Ok(());
         }
-        let position = self.oracle.position(job.1, job.0);
         for target in self.oracle.pushes.older_than_job(job) {
             let is_meant = row.targets.is_empty() || row.targets.contains(&target);
             let name = (self.oracle.generation, job, ended.seq, target);
             let has_it = self.outbox.taken.contains_key(&name) || self.outbox.ended.contains(&name);
-            if is_meant && !has_it && position < ended.seq {
+            if is_meant && !has_it {
                 broken!("{name:?} is done, and was never called");
             }
         }

@@ -228,15 +228,8 @@ impl Oracle {
         };
         let found = self.pushes.subscriptions.get(&user).and_then(|all| all.get(&target));
         let Some((row, _)) = found else { return say("there is no such subscription") };
-        if self.position(channel, user) >= seq {
-            return say("it was read before");
-        }
-        let prefs = self.prefs(user, channel);
-        if prefs.muted_until_ms > wall_ms {
-            return say("the channel is muted");
-        }
-        if prefs.notify == Notify::Nothing || (prefs.notify == Notify::Mentions && !job.is_mentioned) {
-            return say("the user does not want to be told");
+        if let Some(words) = self.is_for_nobody(id, job, wall_ms) {
+            return say(words);
         }
         let minute = u16::try_from(wall_ms / 60_000 % 1440).unwrap_or(0);
         let (from, until) = row.quiet;
@@ -244,18 +237,36 @@ impl Oracle {
         if is_quiet {
             return say("the device is not to be disturbed");
         }
-        let sender = self.fact(channel, seq).map(|fact| fact.sender).unwrap_or_default();
-        let is_blocked = self.pushes.relations.get(&(user, sender)).is_some_and(|one| one.is_blocked);
-        if is_blocked && (channel.users().is_some() || job.count == 1) {
-            return say("the user has blocked who sent it");
-        }
-        if self.is_recalled(channel, seq) && job.count == 1 {
-            return say("it is recalled, and there was no other");
-        }
-        if job.time_ms + TTL_MS <= wall_ms {
-            return say("it is too old");
-        }
         Ok(())
+    }
+
+    /// Why a job is told to nobody, whatever the device.
+    pub(crate) fn is_for_nobody(
+        &self,
+        (user, channel): JobId,
+        job: &JobRow,
+        wall_ms: u64,
+    ) -> Option<&'static str> {
+        let prefs = self.prefs(user, channel);
+        let sender = self.fact(channel, job.seq).map(|fact| fact.sender).unwrap_or_default();
+        let is_blocked = self.pushes.relations.get(&(user, sender)).is_some_and(|one| one.is_blocked);
+        match () {
+            () if self.position(channel, user) >= job.seq => Some("it was read before"),
+            () if prefs.muted_until_ms > wall_ms => Some("the channel is muted"),
+            () if prefs.notify == Notify::Nothing
+                || (prefs.notify == Notify::Mentions && !job.is_mentioned) =>
+            {
+                Some("the user does not want to be told")
+            }
+            () if is_blocked && (channel.users().is_some() || job.count == 1) => {
+                Some("the user has blocked who sent it")
+            }
+            () if self.is_recalled(channel, job.seq) && job.count == 1 => {
+                Some("it is recalled, and there was no other")
+            }
+            () if job.time_ms + TTL_MS <= wall_ms => Some("it is too old"),
+            () => None,
+        }
     }
 
     /// A job becomes durable, or ends.

@@ -117,7 +117,7 @@ fn a_seed_is_one_life() {
 #[test]
 fn things_go_wrong() {
     let mut sum = sim::world::Tally::default();
-    for seed in 0..240 {
+    for seed in 0..400 {
         let tally = sim::run(seed, sim::TICKS, Mode::Off).unwrap_or_else(|failure| panic!("{failure:?}"));
         sum.crashes += tally.crashes;
         sum.drains += tally.drains;
@@ -143,7 +143,7 @@ fn things_go_wrong() {
     // Some twice, as only a crash or an answer that was lost allows; and rounds that ended as told, unwanted and to be gone on with later.
     assert!(sum.pushed.0 > 200 && sum.pushed.1 > 0, "{sum:?}");
     assert!([0, 3, 5].iter().all(|place| sum.push_ends[*place] > 20), "{sum:?}");
-    assert!(sum.restores > 3 && sum.lost > 5, "{sum:?}");
+    assert!(sum.restores > 3 && sum.lost > 20, "{sum:?}");
     // A user's rows, a log's and a channel's history, each for a while.
     assert!(sum.unread.iter().all(|unread| *unread > 0), "{sum:?}");
     assert!(sum.messages > 10_000 && sum.acks > 5_000 && sum.rejects > 500, "{sum:?}");

@@ -61,6 +61,7 @@ mod owner;
 mod page;
 mod pair;
 mod parts;
+mod peer;
 mod pending;
 mod people;
 mod polls;

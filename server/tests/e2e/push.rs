@@ -1,8 +1,6 @@
 //! Push of a real node: a message for somebody who is not there reaches a webhook, also across a kill, and an app through FCM; what is
 //! read, and who has turned it off, is not told; what points inside is refused.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +11,7 @@ use protocol::body::sync::{MarkRead, SendAck};
 use serde_json::{Value, json};
 
 use crate::node::Node;
+use crate::peer::{field, peer};
 use crate::people::{PASSWORD, until};
 use crate::raw::{Raw, token};
 
@@ -26,38 +25,19 @@ struct Hook {
 }
 
 fn hook(fails: bool) -> Hook {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let hook = Hook {
-        address: listener.local_addr().unwrap().to_string(),
-        fails: Arc::new(AtomicBool::new(fails)),
-        taken: Arc::default(),
-        refused: Arc::default(),
-    };
+    let (fails, taken, refused) = (Arc::new(AtomicBool::new(fails)), Arc::default(), Arc::default());
+    let mut hook = Hook { address: String::new(), fails, taken, refused };
     let (fails, taken, refused) = (hook.fails.clone(), hook.taken.clone(), hook.refused.clone());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-            let Some(length) = value("content-length: ") else { continue };
-            let mut body = vec![0; length.parse().unwrap()];
-            if stream.read_exact(&mut body).is_err() {
-                continue;
-            }
-            let status = if fails.load(Ordering::SeqCst) {
-                *refused.lock().unwrap() += 1;
-                "503 Service Unavailable"
-            } else {
-                let body = serde_json::from_slice(&body).unwrap();
-                taken.lock().unwrap().push((value("webhook-id: ").unwrap(), body));
-                "204 No Content"
-            };
-            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n").as_bytes());
-        }
+    hook.address = peer(move |head, body| {
+        let status = if fails.load(Ordering::SeqCst) {
+            *refused.lock().unwrap() += 1;
+            "503 Service Unavailable"
+        } else {
+            let id = field(head, "webhook-id").unwrap().to_owned();
+            taken.lock().unwrap().push((id, serde_json::from_slice(body).unwrap()));
+            "204 No Content"
+        };
+        (status.to_owned(), String::new())
     });
     hook
 }
@@ -148,38 +128,22 @@ struct Google {
 }
 
 fn google() -> Google {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let google = Google { url, knows_the_app: Arc::new(AtomicBool::new(true)), told: Arc::default() };
+    let (knows_the_app, told) = (Arc::new(AtomicBool::new(true)), Arc::default());
+    let mut google = Google { url: String::new(), knows_the_app, told };
     let (knows, told) = (google.knows_the_app.clone(), google.told.clone());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let Some(length) = head.lines().find_map(|line| line.strip_prefix("content-length: ")) else {
-                continue;
-            };
-            let mut body = vec![0; length.parse().unwrap()];
-            stream.read_exact(&mut body).unwrap();
-            let (status, answer) = if head.starts_with("POST /token ") {
-                ("200 OK", json!({ "access_token": "grant", "expires_in": 3600 }))
-            } else if knows.load(Ordering::SeqCst) {
-                assert!(head.starts_with("POST /v1/projects/maru-test/messages:send "), "{head}");
-                told.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-                ("200 OK", json!({ "name": "projects/maru-test/messages/1" }))
-            } else {
-                ("404 Not Found", json!({ "error": { "details": [{ "errorCode": "UNREGISTERED" }] } }))
-            };
-            let answer = answer.to_string();
-            let length = answer.len();
-            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
-            let _ = stream.write_all((head + &answer).as_bytes());
-        }
+    let address = peer(move |head, body| {
+        let (status, answer) = if head.starts_with("POST /token ") {
+            ("200 OK", json!({ "access_token": "grant", "expires_in": 3600 }))
+        } else if knows.load(Ordering::SeqCst) {
+            assert!(head.starts_with("POST /v1/projects/maru-test/messages:send "), "{head}");
+            told.lock().unwrap().push(serde_json::from_slice(body).unwrap());
+            ("200 OK", json!({ "name": "projects/maru-test/messages/1" }))
+        } else {
+            ("404 Not Found", json!({ "error": { "details": [{ "errorCode": "UNREGISTERED" }] } }))
+        };
+        (status.to_owned(), answer.to_string())
     });
+    google.url = format!("http://{address}");
     google
 }
 
@@ -235,6 +199,9 @@ async fn an_app_is_told_through_fcm_until_push_is_off_or_the_app_is_gone() {
     assert_eq!(ask(&node, "PUT", "/v1/push/off", &bobs, None).0, 204);
     assert_eq!((list()["off"].clone(), list()["subscriptions"].as_array().unwrap().len()), (json!(true), 1));
     say(2, "while it is off");
+    // An ack says that it is stored, and not that it has come to bob's home.
+    let traced = || node.ask_admin("GET", &format!("/v1/admin/trace/{channel}/2"), &node.admin_token(), None);
+    until("it is in both inboxes", || traced().matches(r#""state":"in_inbox""#).count() == 2).await;
     assert_eq!(ask(&node, "DELETE", "/v1/push/off", &bobs, None).0, 204);
     assert_eq!(list()["off"], json!(false));
     say(3, "while it is on");

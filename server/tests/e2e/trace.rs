@@ -1,8 +1,6 @@
 //! The trace of one message: who has it at which device, what was pushed and what the provider answered, also behind a kill.
 //! docs/operations.md shows one, and the shape of what it shows is what the command prints; `BLESS=1` puts this one there (what begins with MARU is a setting to the server that it starts).
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +10,7 @@ use protocol::body::sync::{CursorAck, MarkRead, SendAck};
 use serde_json::{Value, json};
 
 use crate::node::{Node, admin};
+use crate::peer::peer;
 use crate::people::{PASSWORD, until};
 use crate::raw::{Raw, token};
 
@@ -28,35 +27,15 @@ struct Sink {
 }
 
 fn sink(fails: usize) -> Sink {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let sink = Sink {
-        address: listener.local_addr().unwrap().to_string(),
-        fails: Arc::new(AtomicUsize::new(fails)),
-        answers: Arc::default(),
-    };
+    let (fails, answers) = (Arc::new(AtomicUsize::new(fails)), Arc::default());
+    let mut sink = Sink { address: String::new(), fails, answers };
     let (fails, answers) = (sink.fails.clone(), sink.answers.clone());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let Some(length) = head.lines().find_map(|line| line.strip_prefix("content-length: ")) else {
-                continue;
-            };
-            let mut body = vec![0; length.parse().unwrap()];
-            if stream.read_exact(&mut body).is_err() {
-                continue;
-            }
-            let less = |fails: usize| fails.checked_sub(1);
-            let fails = fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
-            let (status, words) = if fails { (503, "Service Unavailable") } else { (201, "Created") };
-            let answer = format!("HTTP/1.1 {status} {words}\r\nconnection: close\r\n\r\n");
-            let _ = stream.write_all(answer.as_bytes());
-            answers.lock().unwrap().push(status);
-        }
+    sink.address = peer(move |_, _| {
+        let less = |fails: usize| fails.checked_sub(1);
+        let fails = fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        let (status, words) = if fails { (503, "503 Service Unavailable") } else { (201, "201 Created") };
+        answers.lock().unwrap().push(status);
+        (words.to_owned(), String::new())
     });
     sink
 }

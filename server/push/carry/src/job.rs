@@ -213,8 +213,7 @@ impl Carry {
 }
 
 /// Why nobody is to be called, if so. What the user has read is looked at first: it ends a job in quiet hours too.
-#[must_use]
-pub fn ends(channel: ChannelId, facts: &PushFacts, job: &JobRow, now_ms: u64) -> Option<End> {
+fn ends(channel: ChannelId, facts: &PushFacts, job: &JobRow, now_ms: u64) -> Option<End> {
     if facts.read >= job.seq {
         return Some(End::Read);
     }

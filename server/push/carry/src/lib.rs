@@ -11,7 +11,7 @@ mod job;
 mod quiet;
 
 pub use desk::{Again, Desk};
-pub use job::{Carry, End, Ended, Kept, Outcome, Step, backoff_ms, ends};
+pub use job::{Carry, End, Ended, Kept, Outcome, Step, backoff_ms};
 pub use quiet::quiet_until;
 
 use protocol::{ChannelId, UserId};
