@@ -11,8 +11,9 @@ const VERSION: u32 = 1;
 pub struct Place {
     /// Of the bay, when it was read; another one means another past.
     pub generation: Generation,
-    /// The last row of the log that is in the index.
-    pub number: u64,
+    /// The last row of the log that is in the index; `None` while only some of the bay's histories are in it, which is compared
+    /// with the store again.
+    pub number: Option<u64>,
 }
 
 /// Of every bay its place; none where nothing is known yet.
@@ -41,7 +42,8 @@ impl Places {
 
     pub(crate) fn encode(&self) -> String {
         let one = |place: &Option<Place>| match place {
-            Some(place) => format!(" {:x}.{:x}", place.generation.0, place.number),
+            Some(Place { generation, number: Some(number) }) => format!(" {:x}.{number:x}", generation.0),
+            Some(Place { generation, number: None }) => format!(" {:x}.-", generation.0),
             None => " -".into(),
         };
         let places: String = self.0.iter().map(one).collect();
@@ -57,7 +59,8 @@ impl Places {
             word => {
                 let (generation, number) = word.split_once('.')?;
                 let hex = |text| u64::from_str_radix(text, 16).ok();
-                Some(Some(Place { generation: Generation(hex(generation)?), number: hex(number)? }))
+                let number = if number == "-" { None } else { Some(hex(number)?) };
+                Some(Some(Place { generation: Generation(hex(generation)?), number }))
             }
         };
         let places = words.map(one).collect::<Option<Vec<_>>>()?;
@@ -72,8 +75,9 @@ mod tests {
     #[test]
     fn places_read_back() {
         let mut places = Places::default();
-        let place = Place { generation: Generation(u64::MAX), number: 77 };
+        let place = Place { generation: Generation(u64::MAX), number: Some(77) };
         places.set(BayId(63), Some(place));
+        places.set(BayId(62), Some(Place { number: None, ..place }));
         assert_eq!(places.get(BayId(63)), Some(place));
         assert_eq!(Places::decode(&places.encode()), Some(places.clone()));
         let text = places.encode();

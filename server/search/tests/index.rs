@@ -167,7 +167,7 @@ fn a_message_is_replaced_and_removed_by_its_name() {
 fn what_was_committed_is_there_after_a_crash_and_what_was_not_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut places = Places::default();
-    let place = Place { generation: Generation(3), number: 17 };
+    let place = Place { generation: Generation(3), number: Some(17) };
     places.set(BayId(5), Some(place));
     {
         let mut index = index_of(dir.path(), &["one"]);

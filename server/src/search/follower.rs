@@ -89,8 +89,9 @@ impl Follower {
         let mut is_other_past = false;
         for state in self.shared.data.states()? {
             if let Some(place) = self.places.get(state.bay) {
-                is_other_past |= place.generation != state.generation || place.number > state.fanout_head;
-                self.shared.data.keep_log(state.bay, place.number.saturating_add(1));
+                is_other_past |= place.generation != state.generation;
+                is_other_past |= place.number.is_some_and(|number| number > state.fanout_head);
+                self.keep_log(place, state.bay);
             }
         }
         if is_other_past {
@@ -100,13 +101,22 @@ impl Follower {
             self.index.clear()?;
             self.places = Places::default();
         }
-        for bay in BayId::all().filter(|bay| self.places.get(*bay).is_none()) {
-            self.heals.insert(bay, Heal::begin(&self.shared.data, bay)?);
+        for bay in BayId::all() {
+            if self.places.get(bay).is_none_or(|place| place.number.is_none()) {
+                self.heals.insert(bay, Heal::begin(&self.shared.data, bay)?);
+            }
         }
         self.shared.set_finder(Some(self.index.finder()));
         self.shared.grown.store(u64::MAX, Ordering::Release);
         self.measure();
         Ok(())
+    }
+
+    /// What comes behind a place is kept.
+    fn keep_log(&self, place: Place, bay: BayId) {
+        if let Some(number) = place.number {
+            self.shared.data.keep_log(bay, number.saturating_add(1));
+        }
     }
 
     /// Until it is ended.
@@ -172,7 +182,8 @@ impl Follower {
     /// The next rows of a bay's log; whether there may be more.
     fn follow(&mut self, bay: BayId) -> Result<bool, Fault> {
         let Some(place) = self.places.get(bay) else { return Ok(false) };
-        let rows = match self.shared.data.follow(bay, place.number, ROWS)? {
+        let Some(number) = place.number else { return Ok(false) };
+        let rows = match self.shared.data.follow(bay, number, ROWS)? {
             Followed::Rows(rows) => rows,
             Followed::Gap => {
                 tracing::info!(%bay, "the fan-out log does not reach back to the search index; histories are read");
@@ -183,7 +194,7 @@ impl Follower {
             }
         };
         let Some((last, _)) = rows.last() else { return Ok(false) };
-        let place = Place { number: *last, ..place };
+        let last = *last;
         for (number, messages) in rows {
             let overlaps = self.overlaps.get(&bay).is_some_and(|end| number <= *end);
             for (channel, seq, frame) in messages {
@@ -192,10 +203,10 @@ impl Follower {
                 }
             }
         }
-        if self.overlaps.get(&bay).is_some_and(|end| place.number >= *end) {
+        if self.overlaps.get(&bay).is_some_and(|end| last >= *end) {
             self.overlaps.remove(&bay);
         }
-        self.places.set(bay, Some(place));
+        self.places.set(bay, Some(Place { number: Some(last), ..place }));
         self.wait_for_commit();
         Ok(true)
     }
@@ -216,7 +227,7 @@ impl Follower {
                 let heal = first.remove();
                 let (generation, number) = (heal.generation, heal.number);
                 let end = self.shared.data.state(bay)?.fanout_head;
-                self.places.set(bay, Some(Place { generation, number }));
+                self.places.set(bay, Some(Place { generation, number: Some(number) }));
                 if end > number {
                     self.overlaps.insert(bay, end);
                 }
@@ -283,17 +294,21 @@ impl Follower {
 
     fn commit(&mut self) -> Result<(), Fault> {
         // Of a bay whose log is behind what was read of its histories, the next start compares heads again: only that tells what
-        // of the log is in the index already.
+        // of the log is in the index already. Whether it is the same past, its generation tells.
         let mut places = self.places.clone();
-        for bay in self.heals.keys().chain(self.overlaps.keys()) {
-            places.set(*bay, None);
+        for (bay, heal) in &self.heals {
+            places.set(*bay, Some(Place { generation: heal.generation, number: None }));
+        }
+        for bay in self.overlaps.keys() {
+            let place = places.get(*bay).map(|place| Place { number: None, ..place });
+            places.set(*bay, place);
         }
         self.index.commit(&places)?;
         (self.changes, self.since) = (0, None);
         self.newest.clear();
         for bay in BayId::all().filter(|bay| !self.heals.contains_key(bay)) {
             if let Some(place) = self.places.get(bay) {
-                self.shared.data.keep_log(bay, place.number.saturating_add(1));
+                self.keep_log(place, bay);
             }
         }
         self.shared.meter.committed();

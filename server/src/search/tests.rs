@@ -306,6 +306,34 @@ fn an_index_of_another_past_is_made_anew() {
 }
 
 #[test]
+fn an_index_of_another_past_is_made_anew_also_where_it_had_only_begun() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let bay = BayId::of_channel(direct());
+    world.data.begin_life(bay, Generation(8)).unwrap();
+    world.say(None, direct(), "hello");
+    // What a crash leaves while histories are read: some of a bay's, and no place in its log.
+    let (mut index, _) = search::Index::open(&world.dir.path().join(DIRECTORY)).unwrap();
+    let begun = SendText { channel: direct().0, text: "of another past".into() };
+    let frame = encode(1, &begun).stamp(Stamp { seq: Seq(1), time_ms: 1, sender: ANN });
+    index.apply(change::of(direct(), Seq(1), &frame).unwrap()).unwrap();
+    let mut places = search::Places::default();
+    places.set(bay, Some(search::Place { generation: Generation(8), number: None }));
+    index.commit(&places).unwrap();
+    drop(index);
+    let (search, following) = world.start();
+    eventually("it is compared", || search.meter().read().rebuilding == 0);
+    assert_eq!((found(&search, ANN, "past"), search.meter().read().changes), (vec![1], 0), "the same past");
+    following.end();
+    drop(search);
+    world.data.begin_life(bay, Generation(9)).unwrap();
+    let (search, following) = world.start();
+    until_found(&search, ANN, "hello", &[1]);
+    assert_eq!(found(&search, ANN, "past"), [0; 0]);
+    following.end();
+}
+
+#[test]
 fn it_is_made_anew_by_command() {
     let world = World::new();
     world.lists(ANN, direct());
