@@ -143,6 +143,7 @@ impl Desk {
                 inbox_head: InboxSeq(self.inbox_head),
                 presence: PresenceRow::default(),
                 push: PushRows::default(),
+                followed: Vec::new(),
             },
             Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
             Query::Window { .. } => Answer::Window(Vec::new()),

@@ -10,7 +10,7 @@ mod presence;
 mod storm;
 mod traffic;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::mpsc::{Receiver, Sender};
@@ -52,6 +52,10 @@ pub(crate) struct Engine {
     cast: Cast,
     devices: Vec<Device>,
     group_channels: HashMap<ChannelId, u32>,
+    /// Who is still to be added to a group.
+    to_add: HashMap<u32, Vec<UserId>>,
+    /// Devices and large channels that they follow.
+    following: HashSet<(u32, ChannelId)>,
     ledger: Option<Ledger>,
     poll: Poll,
     timer: OwnedFd,
@@ -134,6 +138,8 @@ impl Engine {
             cast,
             devices,
             group_channels: HashMap::new(),
+            to_add: HashMap::new(),
+            following: HashSet::new(),
             ledger,
             poll,
             timer,

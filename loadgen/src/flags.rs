@@ -60,6 +60,8 @@ pub(crate) enum BuiltIn {
     Direct(Box<RunFlags>),
     /// Groups in which some members talk.
     Group(Box<RunFlags>),
+    /// One large channel: many members, of whom some are there and one talks.
+    Large(Box<RunFlags>),
     /// Devices go away while messages come, return and catch up.
     Resume(Box<RunFlags>),
     /// Connections break and come back at once, all the time.
@@ -79,6 +81,7 @@ impl BuiltIn {
             Self::Idle(flags) => ("idle", flags),
             Self::Direct(flags) => ("direct", flags),
             Self::Group(flags) => ("group", flags),
+            Self::Large(flags) => ("large", flags),
             Self::Resume(flags) => ("resume", flags),
             Self::Churn(flags) => ("churn", flags),
             Self::Storm(flags) => ("storm", flags),
@@ -201,6 +204,9 @@ pub(crate) struct Keys {
     /// Members of a group.
     #[arg(long, value_name = "N")]
     group_size: Option<u32>,
+    /// Members of the one group who never connect.
+    #[arg(long, value_name = "N")]
+    away: Option<u32>,
     /// Members of a group that send.
     #[arg(long, value_name = "N")]
     senders: Option<u32>,
@@ -255,6 +261,7 @@ impl Keys {
         put("texts", self.chars.map(|n| format!("[{{ chars = [{n}, {n}] }}]")));
         put("direct.peers", self.peers.map(|n| n.to_string()));
         put("group.size", self.group_size.map(|n| n.to_string()));
+        put("group.away", self.away.map(|n| n.to_string()));
         put("group.senders", self.senders.map(|n| n.to_string()));
         put("connect.per_s", text(self.connect_rate));
         put("connect.in_flight", self.in_flight.map(|n| n.to_string()));
@@ -324,10 +331,19 @@ impl Target {
             Trust::named(self.pin.as_deref(), self.ca_file.as_deref()).map_err(|error| error.to_string())?;
         let mut logins = match (&self.users, &self.admin_token_file) {
             (Some(path), _) => users::read(path)?,
-            (None, Some(path)) => accounts::make(&self.admin, &trust, path, scenario.devices / each, each)?,
+            (None, Some(path)) => {
+                let users = scenario.devices / each + scenario.group.away;
+                accounts::make(&self.admin, &trust, path, users, each)?
+            }
             (None, None) => return Err(NO_USERS.to_owned()),
         };
-        logins.truncate(usize::try_from(scenario.devices).unwrap_or(usize::MAX));
+        let devices = usize::try_from(scenario.devices).unwrap_or(usize::MAX).min(logins.len());
+        let mut away: Vec<u64> = logins.split_off(devices).iter().map(|login| login.user).collect();
+        away.dedup();
+        away.truncate(usize::try_from(scenario.group.away).unwrap_or(usize::MAX));
+        if away.len() < scenario.group.away as usize {
+            return Err(format!("group.away: {} users more are needed than there are", scenario.group.away));
+        }
         users::check_each(&logins, usize::try_from(each).unwrap_or(usize::MAX))?;
         let fingerprint = accounts::find_roads(&self.http, &trust, &mut logins, scenario.connect.quic_share)?;
         Ok(Order {
@@ -336,6 +352,7 @@ impl Target {
             place: self.place()?,
             fingerprint,
             logins,
+            away,
             verify: self.verify,
             workers: self.workers,
             cpu: self.cpu,

@@ -39,6 +39,8 @@ pub(crate) struct Order {
     pub(crate) place: Place,
     pub(crate) fingerprint: Option<[u8; 32]>,
     pub(crate) logins: Vec<Login>,
+    /// Users who are members and never connect.
+    pub(crate) away: Vec<u64>,
     pub(crate) verify: bool,
     pub(crate) workers: Option<u32>,
     pub(crate) cpu: Option<usize>,

@@ -7,7 +7,7 @@ use toml::Value;
 
 pub(crate) use built_in::BUILT_IN;
 
-use protocol::limits::{DEVICES_MAX, WATCHED_MAX};
+use protocol::limits::{DEVICES_MAX, GROUP_MEMBERS_MAX, LARGE_MEMBERS_MAX, WATCHED_MAX};
 
 use crate::text::HEAD_CHARS;
 
@@ -120,6 +120,8 @@ pub(crate) struct Group {
     pub(crate) size: u32,
     /// Members of each that send.
     pub(crate) senders: u32,
+    /// Members besides who never connect, of the one group of the run.
+    pub(crate) away: u32,
 }
 
 /// Connections that break on purpose.
@@ -222,7 +224,7 @@ impl Default for Direct {
 }
 impl Default for Group {
     fn default() -> Self {
-        Self { size: 100, senders: 1 }
+        Self { size: 100, senders: 1, away: 0 }
     }
 }
 impl Default for Cut {
@@ -302,7 +304,16 @@ impl Scenario {
         ok(weights.iter().sum::<f64>() > 0.0, "roles: one weight at least is above 0")?;
         ok(!self.sends() || direct + group > 0.0, "roles: nobody sends, but load asks for messages")?;
         ok(self.direct.peers > 0, "direct.peers: must be at least 1")?;
-        ok((2..=500).contains(&self.group.size), "group.size: allowed are 2 to 500")?;
+        let members = u64::from(self.group.size) + u64::from(self.group.away);
+        ok(self.group.size >= 2, "group.size: must be at least 2")?;
+        ok(members <= LARGE_MEMBERS_MAX as u64, "group.size and group.away: at most 1000000 together")?;
+        let is_one = self.group.size >= self.devices / self.devices_per_user.max(1);
+        ok(self.group.away == 0 || is_one, "group.away: needs a run of one group, so group.size users")?;
+        let is_cut = self.cut.per_s > 0.0 || !self.cut.storms_at_s.is_empty();
+        ok(
+            !is_cut || members <= GROUP_MEMBERS_MAX as u64,
+            "cut: a device of a large channel reads what it missed from the history, which the tool does not",
+        )?;
         ok((1..=self.group.size).contains(&self.group.senders), "group.senders: must be 1 to group.size")?;
         ok(self.presence.friends as usize <= WATCHED_MAX, "presence.friends: allowed are 0 to 500")?;
         ok(
@@ -376,7 +387,9 @@ mod tests {
             ("devices", "many"),
             ("load.arrivals", "sometimes"),
             ("name.first", "x"),
-            ("group.size", "501"),
+            ("group.size", "1"),
+            ("group.away", "7"),
+            ("group.size", "1000001"),
             ("texts", "[{ chars = [1, 10] }]"),
         ] {
             let error = Scenario::built_in("direct", &set(&[(key, value)])).unwrap_err();

@@ -39,6 +39,8 @@ pub(crate) struct Spec {
     pub(crate) verify: bool,
     pub(crate) seed: u64,
     pub(crate) logins: Vec<Login>,
+    /// Members of the first group who never connect.
+    pub(crate) away: Vec<u64>,
 }
 
 /// Every other line to a worker.

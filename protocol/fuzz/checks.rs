@@ -2,11 +2,12 @@
 //! search for the same bugs.
 
 use protocol::body::about::{About, EditText, GetAbout, Pin, React, Recall, Recalled};
+use protocol::body::large::Heads;
 use protocol::body::list::{ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, Receipts, Typing};
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
-    SetRole,
+    AddMembers, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText, SetRole,
 };
 use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::presence::{
@@ -71,9 +72,9 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
+    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup GrowGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
-        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes
+        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes Heads
         Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence Reject)
 }
 

@@ -5,6 +5,7 @@
 
 mod about;
 mod encoding;
+mod grown;
 mod note;
 mod presence;
 mod push;
@@ -15,6 +16,7 @@ pub use about::{
     About, Act, Facts, MESSAGE_TAG, PINS_TAG, Pinned, REACTOR_TAG, Said, decode_pins, decode_reactor,
 };
 pub use encoding::BatchFault;
+pub use grown::{FOLLOWED_TAG, Grown};
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
 pub use push::{JobRow, Language, Preview, Provider, SubscriptionRow, Target};
@@ -247,6 +249,16 @@ pub enum Row {
         /// What; `None` for nothing any more.
         row: Option<JobRow>,
     },
+    /// Whether a channel of the user's own list is a large one: then the user's sessions follow it. In the part of the pointer
+    /// to the message that says so.
+    Followed {
+        /// Whose list.
+        user: UserId,
+        /// Which channel.
+        channel: ChannelId,
+        /// It is, or the user is a member no more.
+        is_in: bool,
+    },
     /// Whether a user has turned push off on all devices. Subscriptions stay.
     PushOff {
         /// Who.
@@ -261,6 +273,8 @@ pub enum Row {
 pub struct ChannelRow {
     /// Its name now.
     pub name: String,
+    /// What a large channel knows of its members, who are too many to be held; `None` for a group that is none.
+    pub grown: Option<Grown>,
 }
 
 /// Seqs during which a user was a member. The membership messages themselves belong to it.

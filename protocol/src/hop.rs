@@ -95,6 +95,30 @@ pub enum Hop {
     /// offered nothing, and so is everybody while much waits on either side: the next one is newer, and positions can be
     /// asked for.
     Offer(Offer),
+    /// Followers' home -> large channel's home: sessions of `by` follow the channel, or none does any more. Lost only with the
+    /// process: followers say it again every few seconds, and what was missed is read from the channel's history.
+    Follow {
+        /// Which channel.
+        channel: ChannelId,
+        /// Which shard.
+        by: ShardId,
+        /// It follows.
+        on: bool,
+    },
+    /// Large channel's home -> followers' home: from here on each message is told, and what was stored before is in the
+    /// history. The answer to [`Hop::Follow`], and said again when messages were dropped on the way.
+    Followed {
+        /// Which channel.
+        channel: ChannelId,
+    },
+    /// Large channel's home -> followers' home: what one stored batch holds of the channel, rising and without a hole.
+    /// A missed one is a hole in the seqs, and the destination reads the history from there.
+    Tell {
+        /// Which channel.
+        channel: ChannelId,
+        /// The stamped frames.
+        frames: Arc<[Frame]>,
+    },
     /// A shard -> every other: it takes no more sends for now, or takes them again. Who sends there is not read until
     /// then. While it is on it is said again each second; what is not said again is over after three, so that
     /// no loss lasts.

@@ -84,6 +84,8 @@ kinds! {
     INVITE_MEMBERS = 0x0116, Message, USERS_BYTES + 64;
     /// The sender joins a group to which it was invited.
     JOIN_GROUP = 0x0117, Message, 64;
+    /// A group becomes a large channel.
+    GROW_GROUP = 0x011c, Message, 64;
 
     /// How a user wants a channel to be shown and told of; in the user's own channel.
     SET_PREFS = 0x0120, Message, 64;
@@ -151,6 +153,8 @@ kinds! {
     GET_NOTES = 0x0317, Device, 64;
     /// A page of them.
     NOTES = 0x0318, Server, LIST_BYTES;
+    /// How far large channels have come that the session follows from here on.
+    HEADS = 0x0325, Server, LIST_BYTES;
     /// The session is to be shown users from now on.
     WATCH = 0x0401, Device, WATCHED_MAX * 8 + 64;
     /// The session is to be shown users no more.

@@ -26,6 +26,8 @@ pub const NAME_BYTES_MAX: usize = 400;
 pub const GROUP_MEMBERS_DEFAULT: usize = 100;
 /// What the member limit can be configured to at most.
 pub const GROUP_MEMBERS_MAX: usize = 500;
+/// Members of a large channel at most.
+pub const LARGE_MEMBERS_MAX: usize = 1_000_000;
 /// How often one user may join one group; each stay is a row for ever.
 pub const INTERVALS_MAX: u32 = 256;
 /// Users that one text mentions by name.

@@ -120,6 +120,22 @@ pub enum Query {
         /// At most as many as a group has members.
         users: Arc<[UserId]>,
     },
+    /// Users as members of a large channel now.
+    Members {
+        /// The channel.
+        channel: ChannelId,
+        /// Who.
+        users: Arc<[UserId]>,
+    },
+    /// The present members of a large channel, rising.
+    MembersPage {
+        /// The channel.
+        channel: ChannelId,
+        /// Those with a larger id.
+        after: UserId,
+        /// At most so many.
+        limit: u32,
+    },
     /// What a user has said of another.
     Relation {
         /// Who.
@@ -268,12 +284,14 @@ pub enum Answer {
         presence: PresenceRow,
         /// Of push.
         push: PushRows,
+        /// Large channels in which the user is, as far as its home knows.
+        followed: Vec<ChannelId>,
     },
     /// See [`Query::Channel`].
     Channel {
         /// `None` for a direct channel and for a group that does not exist.
         row: Option<ChannelRow>,
-        /// The present members, rising by user; of a direct channel those of the two who have a position.
+        /// The present members, rising by user; of a direct channel those of the two who have a position, of a large one none.
         members: Vec<(UserId, Member)>,
         /// The newest message's seq; 0 for none.
         head: Seq,
@@ -318,6 +336,15 @@ pub enum Answer {
     Membership(Vec<Interval>),
     /// See [`Query::Earlier`]: in the order of the users.
     Earlier(Vec<Earlier>),
+    /// See [`Query::Members`]: in the order of the users; `None` for who is no member.
+    Members(Vec<Option<Member>>),
+    /// See [`Query::MembersPage`].
+    MembersPage {
+        /// The page.
+        items: Vec<(UserId, Member)>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
     /// See [`Query::Relation`].
     Relation(Relation),
     /// See [`Query::Thread`].
@@ -572,6 +599,8 @@ pub struct Delivery {
     pub frame: Frame,
     /// Of an answer those whose bay was asked for, of a hop those whose home is its destination; sorted by (bay, user).
     pub recipients: Arc<[UserId]>,
+    /// Of a large channel the message with which it became one; `None` for any other, and for messages before it.
+    pub grown: Option<Seq>,
 }
 
 /// What a shard must know of a bay before its first step.

@@ -84,6 +84,11 @@ const COUNTERS: &[Row] = &[
     ("maru_offers_dropped_total", "Receipts and typing left out for want of room.", |r| {
         r.core.offers_dropped
     }),
+    (
+        "maru_tells_dropped_total",
+        "Messages of large channels that a shard was not told for want of room.",
+        |r| r.core.tells_dropped,
+    ),
     ("maru_impossible_total", "States that cannot happen and did: faults of ours.", |r| r.core.impossible),
     ("maru_connections_accepted_total", "Connections accepted.", |r| r.driver.accepted),
     ("maru_accept_errors_total", "Accepts that failed.", |r| r.driver.accept_errors),
@@ -158,6 +163,7 @@ const GAUGES: &[Row] = &[
     ("maru_sessions", "Sessions now.", |r| r.core.sessions_now),
     ("maru_guests", "Requests over HTTP that are under way in the core now.", |r| r.core.guests_now),
     ("maru_present_users", "Users who are there, were a moment ago, or are watched.", |r| r.core.present_now),
+    ("maru_follows", "Large channels that sessions follow.", |r| r.core.follows_now),
     ("maru_watches", "Pairs of a session and a user whom it watches.", |r| r.core.watches_now),
     ("maru_users_in_memory", "Users in memory now.", |r| r.core.users_now),
     ("maru_channels_in_memory", "Channels in memory now.", |r| r.core.channels_now),

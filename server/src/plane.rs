@@ -14,7 +14,7 @@ use api::{
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Provider, Quota, Relation};
 use protocol::hello::Hello;
-use protocol::limits::PAGE_BYTES_MAX;
+use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::query::{Answer, JoinedItem, PageBounds, Query};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, Cursor, DeviceId, Frame, Placement, Seq, ShardId, UserId};
@@ -466,16 +466,25 @@ impl api::Homes for DataPlane {
     }
 
     fn stored_channel(&self, channel: ChannelId) -> Pending<'_, Result<Option<StoredChannel>, HomeError>> {
-        let stored = self.read(Query::Channel(channel));
         Box::pin(async move {
-            match stored.await? {
-                Answer::Channel { head: Seq(0), .. } => Ok(None),
-                Answer::Channel { row, members, head, time_ms } => {
-                    let name = row.unwrap_or_default().name;
-                    Ok(Some(StoredChannel { name, head: head.0, time_ms, members }))
-                }
-                other => Err(not_now(&format!("the store answered {other:?}"))),
+            let stored = self.read(Query::Channel(channel)).await?;
+            let Answer::Channel { row, mut members, head, time_ms } = stored else {
+                return Err(not_now(&format!("the store answered {stored:?}")));
+            };
+            if head == Seq(0) {
+                return Ok(None);
             }
+            let row = row.unwrap_or_default();
+            if row.grown.is_some() {
+                // Too many for one answer: the first of them.
+                let limit = u32::try_from(GROUP_MEMBERS_MAX).unwrap_or(u32::MAX);
+                let page = self.read(Query::MembersPage { channel, after: UserId(0), limit }).await?;
+                let Answer::MembersPage { items, .. } = page else {
+                    return Err(not_now(&format!("the store answered {page:?}")));
+                };
+                members = items;
+            }
+            Ok(Some(StoredChannel { name: row.name, head: head.0, time_ms, members }))
         })
     }
 

@@ -45,6 +45,12 @@ pub(crate) fn part(
             }
             Row::Presence { user, row } => sink.put(Family::Notes, &key::presence(*user), &row.encode()),
             Row::Note { user, seq, note: what } => note(*user, *seq, what, sink),
+            Row::Followed { user, channel, is_in: true } => {
+                sink.put(Family::Notes, &key::followed(*user, *channel), &[1]);
+            }
+            Row::Followed { user, channel, .. } => {
+                sink.delete(Family::Notes, &key::followed(*user, *channel))
+            }
             Row::Run { user, first, entries } => run(*user, *first, entries, scratch, sink),
             Row::Joined { user, channel, joined } => {
                 joined_row((*user, *channel), JoinedTag::Joined, *joined, sink);
@@ -125,6 +131,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::SubscriptionGone { user, .. }
         | Row::Job { user, .. }
         | Row::PushOff { user, .. }
+        | Row::Followed { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }

@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG};
+use protocol::commit::{FOLLOWED_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -170,6 +170,11 @@ pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
 /// What `notes` holds of one user under one tag, and the beginning of its rows.
 pub(crate) fn note(user_id: UserId, tag: u8) -> Key {
     user(user_id).push([tag])
+}
+
+/// A large channel of a user's own list, in `notes`: its sessions follow it.
+pub(crate) fn followed(user: UserId, channel: ChannelId) -> Key {
+    note_about(user, FOLLOWED_TAG, channel)
 }
 
 /// What is stored of a user's presence, in `notes`.

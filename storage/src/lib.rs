@@ -41,7 +41,7 @@ pub use options::Options;
 #[cfg(feature = "rocks")]
 pub use promises::{promise, promised};
 pub use protocol::commit::{
-    AccountRow, Batch, ChannelRow, DeviceRow, Interval, IntervalRow, Part, PositionRow, Relation, Row,
+    AccountRow, Batch, ChannelRow, DeviceRow, Grown, Interval, IntervalRow, Part, PositionRow, Relation, Row,
 };
 pub use protocol::query::{
     Answer, BayState, Delivery, Earlier, Ended, JoinedItem, Member, PageBounds, Query, Sent,

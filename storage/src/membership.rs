@@ -99,12 +99,28 @@ impl View<'_> {
         channel: ChannelId,
         visit: &mut dyn FnMut(UserId, Membership),
     ) -> Found<()> {
-        let prefix = key::channel(channel);
+        let mut all = |user, membership| {
+            visit(user, membership);
+            true
+        };
+        self.each_membership_from(channel, UserId(0), &mut all)
+    }
+
+    /// The same from a user on, for as long as the visitor wants more.
+    pub(crate) fn each_membership_from(
+        &self,
+        channel: ChannelId,
+        from: UserId,
+        visit: &mut dyn FnMut(UserId, Membership) -> bool,
+    ) -> Found<()> {
+        let (prefix, from) = (key::channel(channel), key::member(channel, from));
         let mut current: Option<(UserId, Membership)> = None;
-        self.each_member_row(channel, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+        self.each_member_row(channel, (&from, &prefix), Direction::Rising, &mut |key, value| {
             let (user, part) = read(key)?;
-            if let Some((done, membership)) = current.take_if(|(of, _)| *of != user) {
-                visit(done, membership);
+            if let Some((done, membership)) = current.take_if(|(of, _)| *of != user)
+                && !visit(done, membership)
+            {
+                return Ok(false);
             }
             let (_, membership) = current.get_or_insert_with(|| (user, Membership::default()));
             membership.take(part, value).ok_or_else(|| damaged(Family::Member, key))?;

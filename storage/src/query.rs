@@ -6,6 +6,7 @@ mod around;
 mod history;
 mod inbox;
 mod joined;
+mod large;
 mod listing;
 mod notes;
 mod push;
@@ -27,6 +28,11 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
     match *query {
         Query::Earlier { channel, ref users } => earlier(view, channel, users).map(Answer::Earlier),
         Query::User(user) => answer_user(view, user),
+        Query::Members { channel, ref users } => large::members(view, channel, users).map(Answer::Members),
+        Query::MembersPage { channel, after, limit } => {
+            let (items, more) = large::page(view, channel, after, limit)?;
+            Ok(Answer::MembersPage { items, more })
+        }
         Query::Relation { user, other } => view.relation(user, other).map(Answer::Relation),
         Query::Channel(channel) => answer_channel(view, channel),
         Query::Window { channel, count, since_ms } => {
@@ -83,11 +89,14 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         Query::User(_) | Query::Channel(_) | Query::Relation { .. } | Query::Inbox { .. } => true,
         // One message and three rows, and of a text that is recalled its edits.
         Query::Target { .. } => true,
+        // A few rows of each.
+        Query::Members { users, .. } => users.len() <= 4,
         Query::History { page, .. } => page.messages < rows,
         Query::Window { .. }
         | Query::Joined { .. }
         | Query::Membership { .. }
         | Query::Earlier { .. }
+        | Query::MembersPage { .. }
         | Query::Thread { .. }
         | Query::Mentions { .. }
         | Query::About { .. }
@@ -115,19 +124,23 @@ fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
     let inbox_head: InboxSeq = view.inbox_head(user)?;
     let presence = view.presence(user)?;
     let push = push::of_user(view, user)?;
-    Ok(Answer::User { account, devices, inbox_head, presence, push })
+    let followed = large::followed(view, user)?;
+    Ok(Answer::User { account, devices, inbox_head, presence, push, followed })
 }
 
 fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
     let direct = channel.users().is_some();
     let row = if direct { None } else { view.channel(channel)? };
     let mut members = Vec::new();
-    view.each_membership(channel, &mut |user, membership| {
-        // A direct channel has no stays: its two users are in it for ever.
-        let forever = Member { joined: Seq(1), number: 1, position: membership.position, role: 0 };
-        let member = if direct { Some(forever) } else { membership.present() };
-        members.extend(member.map(|member| (user, member)));
-    })?;
+    // The members of a large channel are never all in memory.
+    if row.as_ref().is_none_or(|row| row.grown.is_none()) {
+        view.each_membership(channel, &mut |user, membership| {
+            // A direct channel has no stays: its two users are in it for ever.
+            let forever = Member { joined: Seq(1), number: 1, position: membership.position, role: 0 };
+            let member = if direct { Some(forever) } else { membership.present() };
+            members.extend(member.map(|member| (user, member)));
+        })?;
+    }
     let newest = history::newest(view, channel)?;
     let (head, time_ms) = newest.map(|stamp| (stamp.seq, stamp.time_ms)).unwrap_or_default();
     Ok(Answer::Channel { row, members, head, time_ms })

@@ -142,6 +142,11 @@ impl<'a> View<'a> {
         Ok(found.unwrap_or_default())
     }
 
+    /// Whether a user's own list says that a channel is a large one.
+    pub(crate) fn follows(&self, user: UserId, channel: ChannelId) -> Found<bool> {
+        Ok(self.get(Family::Notes, &key::followed(user, channel))?.is_some())
+    }
+
     /// What a user has said of another.
     pub(crate) fn relation(&self, user: UserId, other: UserId) -> Found<Relation> {
         let key = key::relation(user, other);

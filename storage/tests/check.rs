@@ -112,7 +112,7 @@ fn groups_and_members() {
     });
     names("broken", "is named", |_, channel| Row::Channel {
         channel,
-        row: ChannelRow { name: "other".into() },
+        row: ChannelRow { name: "other".into(), grown: None },
     });
     names("broken", "which is direct or has no messages", |_, _| Row::Channel {
         channel: ChannelId(7),

@@ -215,6 +215,7 @@ fn users_and_devices(mut world: World) {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: PushRows::default(),
+        followed: Vec::new(),
     };
     assert_eq!(world.read(&Query::User(user)), nobody);
     world.account(user);

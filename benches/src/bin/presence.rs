@@ -284,6 +284,7 @@ fn answer(query: &Query, _: Ticket) -> Answer {
             inbox_head: InboxSeq(0),
             presence: PresenceRow::default(),
             push: PushRows::default(),
+            followed: Vec::new(),
         },
         Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
         Query::Window { .. } => Answer::Window(Vec::new()),

@@ -25,13 +25,13 @@
 //! - A request, too, ends in exactly one event: its answer, told once all of it is here, or [`Event::Rejected`]. One that
 //!   a connection did not answer whole is asked again on the next.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::body::encode;
 use protocol::body::message::channel_of;
 use protocol::body::session::Hello;
 use protocol::partition::mix64;
-use protocol::{Cursor, Frame, InboxSeq, UserId};
+use protocol::{ChannelId, Cursor, Frame, InboxSeq, Seq, UserId};
 
 mod about;
 mod answer;
@@ -131,6 +131,8 @@ pub struct Session {
     requests: Requests,
     pace: Pace,
     seen: Seen,
+    /// How far the large channels have come that this connection follows.
+    heads: BTreeMap<ChannelId, Seq>,
     marks: marks::Marks,
     presences: presence::Presences,
     /// Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck, Typing, Idle.
@@ -185,6 +187,7 @@ impl Session {
             requests: Requests::default(),
             pace: Pace::default(),
             seen: Seen::default(),
+            heads: BTreeMap::new(),
             marks: marks::Marks::default(),
             presences: presence::Presences::default(),
             control: VecDeque::new(),

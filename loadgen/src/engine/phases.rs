@@ -3,6 +3,8 @@
 use std::sync::mpsc::Receiver;
 
 use mio::Events;
+use protocol::UserId;
+use protocol::limits::{GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX};
 
 use super::{EVENTS_PER_TURN, Engine};
 use crate::clock::{MS, SECOND, now_ns, of_seconds, seconds};
@@ -14,6 +16,9 @@ use crate::wire::{Line, Outcome, Word};
 
 /// Quiet after the last delivery before a run is over: a message that is told twice is heard within it.
 const QUIET_NS: u64 = 300 * MS;
+
+/// Members with whom a group begins that is to be a large channel: no more than a server allows that nobody has set.
+const CREATED_MEMBERS: usize = GROUP_MEMBERS_DEFAULT - 1;
 
 impl Engine {
     /// Runs from the first dial to the end. `words` of the coordinator come at any time.
@@ -68,18 +73,28 @@ impl Engine {
             let Some(channel) = self.cast.groups.get(place).copied() else { continue };
             self.create_group(channel)?;
         }
-        let deadline = now_ns() + of_seconds(self.spec.scenario.patience_s);
-        while self.created < self.cast.groups.len() {
+        self.last_progress_ns = now_ns();
+        // Who does not follow yet is told nothing, and that is no fault of the server.
+        while self.created < self.cast.groups.len() || self.following.len() < self.followers() {
             self.turn(events, now_ns() + SECOND)?;
-            if now_ns() > deadline {
+            if now_ns() > self.last_progress_ns + of_seconds(self.spec.scenario.patience_s) {
                 return Err(format!(
-                    "{} of {} groups were created in time",
+                    "{} of {} groups were created in time, and {} of {} devices follow theirs",
                     self.created,
-                    self.cast.groups.len()
+                    self.cast.groups.len(),
+                    self.following.len(),
+                    self.followers(),
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Devices that are to follow a large channel.
+    fn followers(&self) -> usize {
+        let groups = self.cast.groups.iter().filter_map(|group| self.cast.channels.get(*group as usize));
+        let members = groups.map(|group| group.members.len());
+        members.filter(|members| *members + self.spec.away.len() > GROUP_MEMBERS_MAX).sum()
     }
 
     fn create_group(&mut self, channel: u32) -> Result<(), String> {
@@ -89,6 +104,12 @@ impl Engine {
         let members = cast.members.iter().filter_map(|member| self.devices.get(*member as usize));
         let mut users: Vec<_> = members.map(|device| device.session.user()).collect();
         users.dedup();
+        users.extend(self.spec.away.iter().map(|user| UserId(*user)));
+        if users.len() > GROUP_MEMBERS_MAX {
+            // With those who come later it becomes a large channel.
+            let rest = users.split_off(CREATED_MEMBERS);
+            self.to_add.insert(channel, rest);
+        }
         let Some(device) = self.devices.get_mut(owner as usize) else { return Ok(()) };
         let (_, id) = device
             .session

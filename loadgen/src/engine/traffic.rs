@@ -1,12 +1,15 @@
 //! Messages: sending what the schedule wants, and taking what sessions tell.
 
 use client::session::{About, Content, Event, Message};
+use protocol::body::large::HeadItem;
 use protocol::body::read;
 use protocol::body::session::Reject;
-use protocol::{ChannelId, Code, Frame, Kind, SendId, Seq};
+use protocol::limits::GROUP_MEMBERS_MAX;
+use protocol::{ChannelId, Code, Frame, Kind, SendId, Seq, UserId};
 
 use super::Engine;
 use super::device::{Flight, Stands};
+use crate::clock::now_ns;
 use crate::ledger::{Fault, Heard};
 use crate::text::{Head, NUMBER_BITS};
 
@@ -120,6 +123,7 @@ impl Engine {
             Event::Connected(_) => self.on_welcome(device, now),
             Event::Live => self.on_live(device, now),
             Event::Presence { items, .. } => self.on_presence(&items),
+            Event::Heads(items) => self.on_heads(device, &items),
             Event::Rejected { about, reject } => self.on_rejected(device, about, &reject),
             Event::HelloRejected(reject) | Event::LoggedOut(reject) if reject.retry_after_ms == 0 => {
                 let word = code_word(reject.code);
@@ -227,11 +231,36 @@ impl Engine {
         if !self.group_channels.contains_key(&channel) {
             return false;
         }
+        self.last_progress_ns = now_ns();
+        if self.add_members(device, channel) {
+            return true;
+        }
         if let Some(entry) = self.device(device) {
             entry.creates = None;
         }
         self.created += 1;
         true
+    }
+
+    /// Adds the next of those who are still to be added; false when there are none.
+    fn add_members(&mut self, device: u32, channel: ChannelId) -> bool {
+        let Some(place) = self.group_channels.get(&channel).copied() else { return false };
+        let Some(rest) = self.to_add.get_mut(&place).filter(|rest| !rest.is_empty()) else { return false };
+        let next: Vec<UserId> = rest.drain(..rest.len().min(GROUP_MEMBERS_MAX)).collect();
+        let Some(entry) = self.device(device) else { return false };
+        if let Err(refusal) = entry.session.add_members(channel, &next, None) {
+            self.fatal = Some(format!("members could not be added: {}", refusal.text));
+        }
+        self.settle(device, now_ns());
+        true
+    }
+
+    fn on_heads(&mut self, device: u32, items: &[HeadItem]) {
+        for channel in items.iter().map(|item| ChannelId(item.channel)) {
+            if self.group_channels.contains_key(&channel) && self.following.insert((device, channel)) {
+                self.last_progress_ns = now_ns();
+            }
+        }
     }
 
     fn take_flight(&mut self, device: u32, number: u64) -> Option<Flight> {

@@ -64,6 +64,12 @@ pub(super) fn count(order: &Order) -> Result<u32, String> {
         Some(workers) if u64::from(workers) > devices / u64::from(order.scenario.devices_per_user) => {
             Err("--workers: more workers than users".into())
         }
+        _ if needed > 1 && !order.away.is_empty() => {
+            Err("group.away: a run of one group needs one worker, and so a descriptor for each device".into())
+        }
+        Some(workers) if workers > 1 && !order.away.is_empty() => {
+            Err("--workers: a run with group.away has one group, and so one worker".into())
+        }
         Some(workers) => Ok(workers),
         None => Ok(needed),
     }
@@ -134,6 +140,7 @@ impl Crew {
                 verify: order.verify,
                 seed: draws.next(),
                 logins,
+                away: if worker == 0 { order.away.clone() } else { Vec::new() },
             };
             let mut child = Command::new(&program)
                 .arg("worker")

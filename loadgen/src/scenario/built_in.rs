@@ -53,6 +53,19 @@ texts = [{ chars = [64, 64], weight = 1.0, script = "latin" }]
 "#,
     },
     BuiltIn {
+        name: "large",
+        toml: r#"name = "large"
+devices = 1000
+warmup_s = 3.0
+seconds = 10.0
+patience_s = 60.0
+roles = { group = 1.0, idle = 0.0 }
+group = { size = 1000, senders = 1, away = 9000 }
+load = { rate = 10.0, ramp_to = 0.0, arrivals = "poisson", depth = 0 }
+texts = [{ chars = [64, 64], weight = 1.0, script = "latin" }]
+"#,
+    },
+    BuiltIn {
         name: "resume",
         toml: r#"name = "resume"
 devices = 1000

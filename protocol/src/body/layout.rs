@@ -9,11 +9,12 @@ use super::about::{
     About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
 use super::ingest::{Body, ingest, read};
+use super::large::{HeadItem, Heads};
 use super::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use super::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use super::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
-    SetRole,
+    AddMembers, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText, SetRole,
 };
 use super::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
 use super::presence::{
@@ -189,6 +190,9 @@ roots {
         members: Vec<u64>, 16, "who may join: rising, no repeats, no 0, at least one";
     }
     JoinGroup 16 {
+        channel: u128, 0, "a group id";
+    }
+    GrowGroup 16 {
         channel: u128, 0, "a group id";
     }
     SetPrefs 47 {
@@ -393,6 +397,9 @@ roots {
         hidden: Vec<HiddenItem>, 8, "rising by channel and `at`";
         more: bool, 16, "more follow behind the last";
     }
+    Heads 8 {
+        items: Vec<HeadItem>, 0, "large channels, each once";
+    }
     Watch 8 {
         users: Vec<u64>, 0, "rising, no repeats, no 0; at least 1, with those before at most 500";
     }
@@ -472,6 +479,10 @@ older {
     }
 }
 items {
+    HeadItem 24 {
+        channel: u128, 0, "a large channel";
+        head: u64, 16, "its newest message, 0 for none";
+    }
     KindVersion 3 {
         kind: u16, 0, "the kind";
         version: u8, 2, "its highest known version";

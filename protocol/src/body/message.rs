@@ -78,6 +78,13 @@ pub struct RemoveMember {
     pub member: u64,
 }
 
+/// GROW_GROUP v1.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct GrowGroup {
+    /// The group that is a large channel from here on.
+    pub channel: u128,
+}
+
 /// LEAVE_GROUP v1.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct LeaveGroup {
@@ -226,6 +233,13 @@ impl Body for LeaveGroup {
     }
 }
 
+impl Body for GrowGroup {
+    const KIND: Kind = Kind::GROW_GROUP;
+    fn check(wire: &ArchivedGrowGroup) -> Result<(), Refusal> {
+        check_group(wire.channel.to_native())
+    }
+}
+
 impl Body for RenameGroup {
     const KIND: Kind = Kind::RENAME_GROUP;
     fn check(wire: &ArchivedRenameGroup) -> Result<(), Refusal> {
@@ -315,7 +329,7 @@ macro_rules! messages {
 
 messages! {
     SendText EditText Recall React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
-    SetPrefs SetDraft Hide
+    GrowGroup SetPrefs SetDraft Hide
 }
 
 /// What a message changes of its channel besides its history. Small and owned, so that it goes along with the frame.
@@ -338,6 +352,8 @@ pub enum Change {
     Removes(UserId),
     /// The sender leaves, and gets the message and none after it.
     Leaves,
+    /// The group is a large channel from the next message on; this one still reaches every member's inbox.
+    Grows,
     /// The group has this name from here on.
     Name(String),
     /// A member has this role from here on.
@@ -379,6 +395,7 @@ impl Message<'_> {
             Self::JoinGroup(_) => Change::Accepts,
             Self::RemoveMember(body) => Change::Removes(UserId(body.member.to_native())),
             Self::LeaveGroup(_) => Change::Leaves,
+            Self::GrowGroup(_) => Change::Grows,
             Self::RenameGroup(body) => Change::Name(body.name.as_str().to_owned()),
             Self::SetRole(body) => Change::Role { member: UserId(body.member.to_native()), role: body.role },
             Self::SetPrefs(body) => Change::Notes(body.note()),

@@ -59,6 +59,7 @@ mod tag {
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
+    pub(super) const FOLLOWED: u8 = 56;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -194,6 +195,7 @@ impl Row {
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
+            Self::Followed { .. } => tag::FOLLOWED,
         }
     }
 
@@ -244,6 +246,11 @@ impl Row {
             | Self::SubscriptionGone { .. }
             | Self::Job { .. }
             | Self::PushOff { .. } => push::encode(self, out),
+            Self::Followed { user, channel, is_in } => {
+                out.put_u64_le(user.0);
+                out.put_u128_le(channel.0);
+                out.put_u8((*is_in).into());
+            }
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -348,6 +355,7 @@ impl Row {
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
+            tag::FOLLOWED => fields.followed(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }
@@ -421,6 +429,12 @@ impl<'a> Fields<'a> {
         let frame = Frame::new(Bytes::copy_from_slice(self.rest())).ok()?;
         let stamp = frame.read_stamp()?;
         (stamp.seq == seq).then_some((channel, seq, frame))
+    }
+
+    fn followed(&mut self) -> Option<Row> {
+        let (user, channel) = (self.user()?, self.channel()?);
+        let is_in = self.u8().filter(|is_in| *is_in <= 1)? == 1;
+        Some(Row::Followed { user, channel, is_in })
     }
 
     fn channel_row(&mut self) -> Option<Row> {

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! channel  v1 = 1 | name, UTF-8, to the end
+//! channel  v2 = 2 | since u64 (above 0) | members u32 | owners u32 | name, UTF-8, to the end: of a large channel
 //! interval v1 = 1 | number u32 | role u8 | left u64 (0 while it lasts) | name, UTF-8, to the end
 //! position v1 = 1 | read u64 | delivered u64
 //! position v2 = 2 | read u64 | delivered u64 | hides u8 (1: such a row is written as v1 else)
@@ -18,7 +19,8 @@
 
 use super::encoding::Fields;
 use super::{
-    AccountRow, Audience, ChannelRow, DeviceRow, IntervalRow, OwnBound, Policy, PositionRow, Quota, Relation,
+    AccountRow, Audience, ChannelRow, DeviceRow, Grown, IntervalRow, OwnBound, Policy, PositionRow, Quota,
+    Relation,
 };
 use crate::id::{Cursor, Generation, InboxSeq, Seq};
 
@@ -33,6 +35,8 @@ const RECEIPTS_VERSION: u8 = 4;
 const QUOTA_VERSION: u8 = 5;
 /// Of a position that is shown to nobody.
 const HIDING_VERSION: u8 = 2;
+/// Of a large channel.
+const GROWN_VERSION: u8 = 2;
 
 fn begin(bytes: &[u8]) -> Option<Fields<'_>> {
     let mut fields = Fields(bytes);
@@ -43,17 +47,37 @@ impl ChannelRow {
     /// The stored value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + self.name.len());
-        out.push(VERSION);
+        let mut out = Vec::with_capacity(self.encoded_bytes());
+        match self.grown {
+            Some(grown) => {
+                out.push(GROWN_VERSION);
+                out.extend_from_slice(&grown.encode());
+            }
+            None => out.push(VERSION),
+        }
         out.extend_from_slice(self.name.as_bytes());
         out
+    }
+
+    /// Length of the stored value.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        1 + self.grown.map_or(0, |_| Grown::BYTES) + self.name.len()
     }
 
     /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let name = core::str::from_utf8(begin(bytes)?.rest()).ok()?;
-        Some(Self { name: name.to_owned() })
+        let mut fields = Fields(bytes);
+        let grown = match fields.u8()? {
+            VERSION => None,
+            GROWN_VERSION => {
+                let since = Seq(fields.u64()?);
+                Some(Grown { since, members: fields.u32()?, owners: fields.u32()? })
+            }
+            _ => return None,
+        };
+        let name = core::str::from_utf8(fields.rest()).ok()?.to_owned();
+        grown.is_none_or(|grown| grown.since > Seq(0)).then_some(Self { name, grown })
     }
 }
 

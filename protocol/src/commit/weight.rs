@@ -9,7 +9,8 @@ impl Row {
     pub fn encoded_bytes(&self) -> usize {
         let fields = match self {
             Self::Message { frame, .. } | Self::Rewrite { frame, .. } => 24 + frame.bytes().len(),
-            Self::Channel { row, .. } => 17 + row.name.len(),
+            Self::Channel { row, .. } => 16 + row.encoded_bytes(),
+            Self::Followed { .. } => 25,
             Self::Joined { .. } | Self::Left { .. } => 32,
             Self::Device { .. } => 41,
             Self::DeviceGone { .. } => 16,

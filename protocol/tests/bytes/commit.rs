@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, JobRow, Language,
-    Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview, Provider, Quota,
-    Relation, Row, Said, Shows, SubscriptionRow,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, Grown, IntervalRow, JobRow,
+    Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview,
+    Provider, Quota, Relation, Row, Said, Shows, SubscriptionRow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -27,7 +27,7 @@ fn one_of_each() -> Batch {
     let (user, device, channel, seq) = (UserId(0x11), DeviceId(0x22), ChannelId(0x33), Seq(0x44));
     let rows = vec![
         Row::Message { channel, seq, frame: message(0x44, b"hi") },
-        Row::Channel { channel, row: ChannelRow { name: "마루".to_owned() } },
+        Row::Channel { channel, row: ChannelRow { name: "마루".to_owned(), grown: None } },
         Row::Joined { user, channel, joined: seq },
         Row::Left { user, channel, left: seq },
         Row::Device {
@@ -173,7 +173,17 @@ fn golden_rewrite() {
 
 #[test]
 fn golden_values() {
-    assert_eq!(hex(&ChannelRow { name: "ab".to_owned() }.encode()), "016162");
+    assert_eq!(hex(&ChannelRow { name: "ab".to_owned(), grown: None }.encode()), "016162");
+    let grown = Grown { since: Seq(0x0102), members: 0x0304, owners: 5 };
+    let large = ChannelRow { name: "ab".to_owned(), grown: Some(grown) };
+    assert_eq!(hex(&large.encode()), "02020100000000000004030000050000006162");
+    assert_eq!(ChannelRow::decode(&large.encode()), Some(large.clone()));
+    let since_0 = ChannelRow { grown: Some(Grown { since: Seq(0), ..grown }), ..large };
+    assert_eq!(
+        ChannelRow::decode(&since_0.encode()),
+        None,
+        "the first message makes the group, and nothing grows before it"
+    );
     let account = AccountRow { created_ms: 258, ..AccountRow::default() };
     assert_eq!(hex(&account.encode()), "010201000000000000");
     let account = AccountRow { not_before_ms: 3, ..account };
@@ -361,7 +371,12 @@ fn row() -> impl Strategy<Value = Row> {
         match tag {
             0 if a % 2 == 0 => Row::Rewrite { channel, seq, frame: message(d, &body) },
             0 => Row::Message { channel, seq, frame: message(d, &body) },
-            1 => Row::Channel { channel, row: ChannelRow { name } },
+            1 => {
+                let grown = Grown { since: Seq(b), members: a as u32, owners: d as u32 };
+                let grown = Some(grown).filter(|grown| grown.since > Seq(0) && a % 2 == 0);
+                Row::Channel { channel, row: ChannelRow { name, grown } }
+            }
+            2 if b % 2 == 0 => Row::Followed { user, channel, is_in: a % 2 == 0 },
             2 => Row::Joined { user, channel, joined: seq },
             3 => Row::Left { user, channel, left: seq },
             4 => {

@@ -2,8 +2,8 @@
 
 use protocol::body::about::{EditText, Pin, React, Recall, Recalled};
 use protocol::body::message::{
-    AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN, RemoveMember,
-    RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
+    AddMembers, Change, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN,
+    RemoveMember, RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
 };
 use protocol::body::own::{Hide, SetDraft, SetPrefs};
 use protocol::body::sync::GetHistory;
@@ -89,6 +89,7 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
             Some(Change::Invites(vec![UserId(3), UserId(4)])),
         ),
         (encode(9, &JoinGroup { channel }), Some(Change::Accepts)),
+        (encode(10, &GrowGroup { channel }), Some(Change::Grows)),
     ];
     all.extend(notes());
     all
@@ -144,7 +145,8 @@ fn who_joins_who_leaves_and_the_name() {
         (vec![], Some(SENDER), None),
         (vec![], None, name),
         (vec![], None, None),
-        // Who is only invited has not joined, and who accepts is named by the stamp.
+        // Who is only invited has not joined, who accepts is named by the stamp, and nobody comes with growth.
+        (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),

@@ -177,7 +177,7 @@ fn batches() {
     let frame = encode(7, &SendText { channel: 2, text: "text".to_owned() }).stamp(stamp);
     let rows = vec![
         Row::Message { channel, seq: Seq(3), frame },
-        Row::Channel { channel, row: ChannelRow { name: "name".to_owned() } },
+        Row::Channel { channel, row: ChannelRow { name: "name".to_owned(), grown: None } },
         Row::Interval { channel, user, joined: Seq(1), row: stay.clone() },
         Row::Position { channel, user, row: position },
         Row::Thread { channel, root: Seq(1), seq: Seq(3) },

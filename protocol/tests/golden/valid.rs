@@ -3,13 +3,14 @@
 use protocol::body::about::{
     About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
+use protocol::body::large::{HeadItem, Heads};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{
     GetReceipts, MarkDelivered, ReceiptItem, Receipts, TYPING_GOES_ON, TYPING_STOPPED, Typing,
 };
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
-    SetRole,
+    AddMembers, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText, SetRole,
 };
 use protocol::body::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::presence::{
@@ -97,6 +98,7 @@ fn messages() -> Vec<Valid> {
         vector("set_role", &SetRole { channel: GROUP, member: 9, role: 1 }),
         vector("invite_members", &InviteMembers { channel: GROUP, members: vec![3, 4] }),
         vector("join_group", &JoinGroup { channel: GROUP }),
+        vector("grow_group", &GrowGroup { channel: GROUP }),
     ]
 }
 
@@ -478,5 +480,7 @@ fn marks() -> Vec<Valid> {
         vector("typing_said", &typing(0, 0, TYPING_GOES_ON)),
         vector("typing_shown", &typing(9, 10_000, TYPING_GOES_ON)),
         vector("typing_stopped", &typing(9, 0, TYPING_STOPPED)),
+        vector("heads", &Heads { items: vec![HeadItem { channel: GROUP, head: 12 }] }),
+        vector("heads_none", &Heads { items: vec![] }),
     ]
 }

@@ -5,11 +5,12 @@ use protocol::Frame;
 use protocol::body::about::{
     About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
+use protocol::body::large::{HeadItem, Heads};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
-    SetRole,
+    AddMembers, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText, SetRole,
 };
 use protocol::body::own::{DraftItem, GetNotes, HiddenItem, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::presence::{
@@ -158,6 +159,7 @@ roots {
     SetRole { channel member role }
     InviteMembers { channel members }
     JoinGroup { channel }
+    GrowGroup { channel }
     SetPrefs { channel about muted_until_ms pinned marked_unread notify archived }
     SetDraft { channel about thread text }
     Hide { channel about seq through }
@@ -193,6 +195,7 @@ roots {
     Mentions { items unread more }
     GetNotes { about after_about after what limit }
     Notes { drafts hidden more }
+    Heads { items }
     Watch { users }
     Unwatch { users }
     Presence { items }
@@ -212,6 +215,7 @@ older {
     Channels { items more }
 }
 items {
+    HeadItem { channel head }
     KindVersion { kind version }
     MemberItem { user joined role }
     ReceiptItem { user read delivered }

@@ -61,6 +61,36 @@ pub(crate) enum Asked {
         number: u64,
         users: Arc<[UserId]>,
     },
+    /// Those whom a frame of `user` concerns, as members of a large channel.
+    Members {
+        channel: ChannelId,
+        user: UserId,
+        users: Arc<[UserId]>,
+    },
+    /// The sender of a message of a large channel that somebody else would recall.
+    Author {
+        channel: ChannelId,
+        /// Of the opening.
+        number: u64,
+        author: UserId,
+    },
+    /// A page of the members of a large channel.
+    MembersPage {
+        origin: Origin,
+        id: u64,
+        channel: ChannelId,
+    },
+    /// How far a large channel that is followed has come.
+    Head(ChannelId),
+    /// What was missed of one.
+    Missed(ChannelId),
+    /// Whether a user may follow one.
+    Follower {
+        channel: ChannelId,
+        user: UserId,
+        /// Which of the shard's questions this is.
+        number: u64,
+    },
     /// The message about which something is to be said.
     Target {
         channel: ChannelId,
@@ -100,12 +130,18 @@ impl Asked {
             | Self::Mentions { .. }
             | Self::Listing { .. }
             | Self::Notes { .. }
+            | Self::MembersPage { .. }
             | Self::Created(_) => true,
             Self::User(_)
             | Self::Channel(_)
             | Self::Window(_)
             | Self::Membership { .. }
             | Self::Earlier { .. }
+            | Self::Members { .. }
+            | Self::Author { .. }
+            | Self::Head(_)
+            | Self::Missed(_)
+            | Self::Follower { .. }
             | Self::Target { .. }
             | Self::Relation { .. }
             | Self::Sight { .. }

@@ -3,20 +3,24 @@
 
 mod about;
 mod group;
+mod large;
 mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::body::CheckedFrame;
+use protocol::body::large::pointed_by;
 use protocol::body::message::Change;
-use protocol::commit::{ChannelRow, Interval, PositionRow, Row};
+use protocol::commit::{ChannelRow, Grown, Interval, PositionRow, Row};
 use protocol::hop::{Origin, Wants};
 use protocol::query::{Earlier, Member};
 use protocol::{BayId, ChannelId, Frame, Placement, Refusal, Seq, ShardId, UserId};
 
 pub(crate) use self::about::{Target, Terms};
 use self::group::Changed;
+pub(crate) use self::large::Lookup;
+use self::large::Lookups;
 use crate::consents::{Given, Withdrawals};
 use crate::dedup::Dedup;
 use crate::deliver::ack_of;
@@ -90,8 +94,13 @@ pub(crate) struct Channel {
     id: ChannelId,
     name: String,
     exists: bool,
-    /// The present members; those who left cost no memory, the store knows them.
+    /// The present members; those who left cost no memory, the store knows them. Of a large channel those whom the store
+    /// was asked for lately, and who joined.
     members: BTreeMap<UserId, Member>,
+    /// What a large channel knows of its members.
+    grown: Option<Grown>,
+    /// Whom the store is asked for, of a large channel.
+    lookups: Lookups,
     /// Newest seq given.
     head: Seq,
     /// Newest seq stored.
@@ -131,6 +140,8 @@ pub(crate) struct Appended {
     pub(crate) seq: Seq,
     pub(crate) time_ms: u64,
     pub(crate) recipients: Recipients,
+    /// Of a large channel the message with which it became one.
+    pub(crate) grown: Option<Seq>,
     /// Rows of the group and its members.
     pub(crate) rows: Vec<Row>,
 }
@@ -160,12 +171,14 @@ impl Channel {
             // have come.
             members.entry(user).or_insert_with(|| Member { joined: Seq(1), number: 1, ..Member::default() });
         }
-        let name = row.map(|row| row.name).unwrap_or_default();
+        let ChannelRow { name, grown } = row.unwrap_or_default();
         Self {
             id,
             name,
             exists,
             members,
+            grown,
+            lookups: Lookups::default(),
             head,
             durable: head,
             time_ms,
@@ -188,6 +201,7 @@ impl Channel {
             && self.opening.is_none()
             && !matches!(self.window, Window::Reading)
             && self.repeats.is_empty()
+            && self.lookups.is_idle()
     }
 
     /// Whether the user may send now.
@@ -202,7 +216,7 @@ impl Channel {
     }
 
     pub(crate) fn member_count(&self) -> usize {
-        self.members.len()
+        self.grown.map_or(self.members.len(), |grown| grown.members as usize)
     }
 
     /// Whether the other user of a direct channel is known to take messages from `user`. In a group nobody is asked.
@@ -403,10 +417,31 @@ impl Channel {
     }
 
     /// A send that was judged to be it becomes the next message.
-    pub(crate) fn append(&mut self, submit: &Submit, wall_ms: u64, placement: Placement) -> Appended {
-        let changed = self.apply(submit, wall_ms);
-        let recipients = self.recipients(placement, &changed);
-        Appended { seq: self.head, time_ms: self.time_ms, recipients, rows: changed.rows }
+    /// A group of more than `group_members` is a large channel from then on.
+    pub(crate) fn append(
+        &mut self,
+        submit: &Submit,
+        wall_ms: u64,
+        (placement, group_members): (Placement, usize),
+    ) -> Appended {
+        let before = self.grown;
+        let mut changed = self.apply(submit, wall_ms);
+        let joins = matches!(submit.frame.change(), Some(Change::Joins(_) | Change::Accepts));
+        if joins && before.is_none() && self.members.len() > group_members {
+            self.grow();
+        }
+        if self.grown != before {
+            changed.rows.push(self.row());
+        }
+        let recipients = match before {
+            None => self.recipients(placement, &changed),
+            Some(_) => {
+                let (change, talk) = (submit.frame.change(), submit.frame.talk());
+                by_home(placement, &pointed_by(submit.origin.user, change, talk))
+            }
+        };
+        let grown = self.grown.map(|grown| grown.since);
+        Appended { seq: self.head, time_ms: self.time_ms, recipients, grown, rows: changed.rows }
     }
 
     /// Who must be asked before this frame can have a seq.

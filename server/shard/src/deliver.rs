@@ -80,6 +80,12 @@ impl Shard {
         // Most users have no subscription, and are not looked up a second time.
         let has_push = user.push.is_some();
         let at = append(user, receiver, delivery, &mut self.gathered, &mut self.spare_tails);
+        let follows = follows(receiver, delivery);
+        if let Some(is_in) = follows {
+            user.follow(delivery.channel, is_in);
+            let row = Row::Followed { user: receiver.user, channel: delivery.channel, is_in };
+            self.gathered.list_row(receiver.user, row);
+        }
         let mut outlet = Outlet { out: &mut self.out, hops: &mut self.hops, ledger: &self.ledger, turn };
         let mut all_live = true;
         for id in &user.sessions {
@@ -102,6 +108,11 @@ impl Shard {
         }
         if !self.guests.is_empty() {
             self.ack_guests(receiver.user, delivery);
+        }
+        match follows {
+            Some(true) => self.follow(delivery.channel, receiver.user),
+            Some(false) => self.unfollow(delivery.channel, receiver.user),
+            None => {}
         }
     }
 
@@ -151,6 +162,18 @@ fn receivers<'a>(
         let is_mentioned = talk.zip(sender).is_some_and(mentions);
         Receiver { user: *user, ack, own_list: lists.own_list(*user), is_mentioned }
     })
+}
+
+/// Whether the user is in a large channel from this message on, or no more; `None` when it changes nothing of that.
+fn follows(receiver: Receiver, delivery: &Delivery) -> Option<bool> {
+    let since = delivery.grown?;
+    match receiver.own_list {
+        OwnList::Opens => Some(true),
+        OwnList::Closes => Some(false),
+        // The message with which it became one is for everybody who is in it.
+        OwnList::Stays => (delivery.seq == since).then_some(true),
+        OwnList::Passes => None,
+    }
 }
 
 /// The second step: the inbox of one who receives takes a pointer, and its own list what the message changes of it. Says

@@ -7,6 +7,7 @@ use protocol::query::Delivery;
 use protocol::{BayId, ShardId, UserId};
 
 use crate::invariant::impossible;
+use crate::large::Told;
 use crate::pipeline::Committing;
 use crate::shard::Shard;
 use crate::source::Source;
@@ -27,7 +28,9 @@ impl Shard {
             }
         }
         let mut homes: Vec<Outbound> = Vec::new();
+        let mut told = Told::default();
         for message in messages {
+            told.add(&message);
             self.counters.messages_stored += 1;
             self.message_stored(message.channel, message.seq);
             for (home, users) in message.recipients.iter() {
@@ -44,6 +47,7 @@ impl Shard {
         for outbound in homes {
             self.deliver(outbound);
         }
+        self.tell_followers(told);
     }
 
     fn deliver(&mut self, outbound: Outbound) {
@@ -90,6 +94,12 @@ impl Outbound {
             span.origins.push((span.deliveries.len(), message.origin));
         }
         let (channel, seq, frame) = (message.channel, message.seq, message.frame.clone());
-        span.deliveries.push(Delivery { channel, seq, frame, recipients: users.clone() });
+        span.deliveries.push(Delivery {
+            channel,
+            seq,
+            frame,
+            recipients: users.clone(),
+            grown: message.grown,
+        });
     }
 }

@@ -136,6 +136,7 @@ impl Shard {
         self.presence_came(hello.user, id);
         self.transmit_welcome(id, hello, generation.0, start, durable);
         self.advance(id, true);
+        self.follow_all(hello.user, id);
     }
 
     pub(crate) fn new_session_id(&mut self) -> SessionId {
@@ -251,6 +252,7 @@ impl Shard {
         user.sessions.retain(|other| *other != id);
         if !session.link().is_guest() {
             self.presence_went(session.user(), id);
+            self.unfollow_all(session.user(), id);
         }
         self.trim_inbox(session.user());
     }

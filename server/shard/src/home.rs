@@ -355,6 +355,7 @@ impl Shard {
         session.crowd(false);
         self.unpause(session_id, Why::Egress);
         self.advance(session_id, false);
+        self.tell_behind(session_id);
     }
 
     /// Who does not read what is sent to it is not read either: its requests make more to send.

@@ -40,6 +40,7 @@ fn hop_bytes(hop: &Hop) -> usize {
         Hop::Watch { fact, .. } => watch_bytes(fact),
         Hop::Seen(seen) => seen.len() * size_of::<Seen>(),
         Hop::Offer(offer) => offer.frame.bytes().len(),
+        Hop::Tell { frames, .. } => frames.iter().map(|frame| frame.bytes().len()).sum(),
         _ => 0,
     }
 }

@@ -28,6 +28,7 @@ mod drain;
 mod effect;
 mod egress;
 mod fanout;
+mod follow;
 mod gather;
 mod greet;
 mod guest;
@@ -38,6 +39,7 @@ mod idmap;
 mod inbox;
 mod input;
 mod invariant;
+mod large;
 mod ledger;
 pub mod limits;
 mod link;
@@ -123,12 +125,16 @@ pub struct Counters {
     pub offers_sent: u64,
     /// The same left out: of sessions without room, and of shards to which much waited.
     pub offers_dropped: u64,
+    /// Messages of large channels, by batch and shard, that were not told for want of room: the followers read them.
+    pub tells_dropped: u64,
     /// Users of whom a session was told what they show.
     pub presences_sent: u64,
     /// Users of this home who are there, were a moment ago, or are watched.
     pub present_now: u64,
     /// Pairs of a session and a user whom it watches.
     pub watches_now: u64,
+    /// Large channels that sessions here follow.
+    pub follows_now: u64,
     /// Sessions that fell behind because their connection did not drain.
     pub fell_behind: u64,
     /// Looks at sessions that are behind because their connection did not drain; there are none while nothing changes.

@@ -2,8 +2,8 @@
 
 use crate::admit::Pace;
 use protocol::limits::{
-    DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, INTERVALS_MAX, PAGE_BYTES_MAX,
-    WS_MESSAGE_BYTES_MAX,
+    DEVICES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_DEFAULT, GROUP_MEMBERS_MAX, INTERVALS_MAX, LARGE_MEMBERS_MAX,
+    PAGE_BYTES_MAX, WS_MESSAGE_BYTES_MAX,
 };
 
 /// What an operator may set, within these documented bounds.
@@ -11,6 +11,9 @@ use protocol::limits::{
 pub struct Limits {
     /// Members of a group, 2 ..= 500.
     pub group_members: usize,
+    /// Members of a large channel, which a group becomes that takes more than the bound above; 0: none does.
+    /// At most 1,000,000.
+    pub large_members: usize,
     /// How often one user may join one group, 1 ..= 256.
     pub member_stays: u32,
     /// Tokens that a session is given in a second, 1 ..= 1,000,000. A small frame costs one; see [`protocol::cost`].
@@ -69,6 +72,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             group_members: GROUP_MEMBERS_DEFAULT,
+            large_members: LARGE_MEMBERS_MAX,
             member_stays: INTERVALS_MAX,
             frames_per_s: 200,
             frames_burst: 1000,
@@ -113,6 +117,18 @@ impl Limits {
         }
     }
 }
+
+/// Members of a large channel that its home has in memory: those who sent or were named lately. Beyond them all are forgotten
+/// as soon as nothing waits, and asked for again.
+pub(crate) const KNOWN_MEMBERS_MAX: usize = 4096;
+/// Members of one large channel whom the store is asked for at a time.
+pub(crate) const LOOKUPS_MAX: usize = 64;
+/// Large channels of one user that its sessions follow; the others are read when they are opened.
+pub(crate) const FOLLOWED_MAX: usize = 512;
+/// Followers about whom a shard asks the store at a time whether they are members.
+pub(crate) const FOLLOWERS_ASKED_MAX: usize = 32;
+/// So often a shard says again which large channels it follows.
+pub(crate) const FOLLOW_EVERY_MS: u64 = 10_000;
 
 /// In a group of more members than this only owners and admins mention all of them.
 pub(crate) const MENTION_ALL_MEMBERS_MAX: usize = 32;

@@ -54,6 +54,9 @@ impl Shard {
         if !channel.is_member(submit.origin.user) {
             return self.refuse(&submit, &forbidden());
         }
+        if channel.is_large() {
+            return self.ask_members(id, submit);
+        }
         if channel.is_changing() {
             // The list waits for the change.
             let (dirty, origin) = (channel.dirty(), submit.origin);
@@ -66,18 +69,18 @@ impl Shard {
         let Some(get) = body::read::<GetMembers>(&submit.frame) else {
             return impossible!(self, "a request for members that was not checked");
         };
-        let item = |(user, member): (UserId, &Member)| MemberItem {
-            user: user.0,
-            joined: member.joined.0,
-            role: member.role,
-        };
         let members = channel.members_after(UserId(get.after));
-        let mut items: Vec<MemberItem> = members.take(get.limit as usize + 1).map(item).collect();
+        let items = members.take(get.limit as usize + 1).map(|(user, member)| member_item(user, member));
+        let mut items: Vec<MemberItem> = items.collect();
         let more = items.len() > get.limit as usize;
         items.truncate(get.limit as usize);
         let members = Members { channel: id.0, items, more };
         self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
+}
+
+pub(crate) fn member_item(user: UserId, member: &Member) -> MemberItem {
+    MemberItem { user: user.0, joined: member.joined.0, role: member.role }
 }
 
 pub(crate) fn channel_item(item: JoinedItem) -> ChannelItem {

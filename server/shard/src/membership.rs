@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use protocol::body::message::Change;
+use protocol::commit::Act;
 use protocol::hop::{Consent, Hop, Wants};
 use protocol::query::{Earlier, Query};
 use protocol::{ChannelId, Code, Refusal, Seq, UserId};
@@ -128,10 +129,31 @@ impl Shard {
         // A user who does not consent has ended the opening, and another may have begun.
         let Some(opening) = channel.opening().filter(|opening| opening.number == number) else { return };
         let Some(target) = target else { return self.end_opening(id, Some(busy())) };
-        opening.is_looking = false;
+        let user = opening.submit.origin.user;
+        let author =
+            target.message.as_ref().map(|(_, sent)| sent.sender).filter(|_| is_recall(&opening.submit));
         opening.submit.target = Some(Box::new(target));
+        if let Some(author) = channel.unknown_author(user, author) {
+            return self.ask_author(id, number, author);
+        }
+        self.end_looking(id, number);
+    }
+
+    /// The message about which something is to be said is known, and who sent it as far as that matters.
+    pub(crate) fn end_looking(&mut self, id: ChannelId, number: u64) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(opening) = channel.opening().filter(|opening| opening.number == number) else { return };
+        opening.is_looking = false;
         if opening.is_done() {
             self.end_opening(id, None);
+        }
+    }
+
+    /// It could not be read.
+    pub(crate) fn give_up_looking(&mut self, id: ChannelId, number: u64) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.opening().is_some_and(|opening| opening.number == number) {
+            self.end_opening(id, Some(busy()));
         }
     }
 
@@ -174,6 +196,10 @@ impl Shard {
         }
         self.order_waiting(id);
     }
+}
+
+fn is_recall(submit: &Submit) -> bool {
+    matches!(submit.frame.change(), Some(Change::About { act: Act::Recalls, .. }))
 }
 
 /// Words for a user's no. Whether it is for all or for this one is not said.

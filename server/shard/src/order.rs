@@ -52,7 +52,14 @@ impl Shard {
         }
     }
 
-    fn serve_submit(&mut self, id: ChannelId, submit: Submit) {
+    /// Serves a frame, once those of a large channel are known whom it concerns.
+    pub(crate) fn serve_submit(&mut self, id: ChannelId, submit: Submit) {
+        if let Some(submit) = self.look_up(id, submit) {
+            self.serve_known(id, submit);
+        }
+    }
+
+    pub(crate) fn serve_known(&mut self, id: ChannelId, submit: Submit) {
         match submit.frame.kind() {
             Kind::GET_HISTORY => self.get_history(id, submit),
             Kind::GET_THREAD => self.get_thread(id, submit),
@@ -111,11 +118,11 @@ impl Shard {
 
     /// The send becomes the channel's next message.
     fn append(&mut self, id: ChannelId, submit: Submit) {
-        let (wall_ms, placement) = (self.wall_ms, self.placement);
+        let (wall_ms, homes) = (self.wall_ms, (self.placement, self.config.limits.group_members));
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a message of a channel that is not in memory");
         };
-        let Appended { seq, time_ms, recipients, rows } = channel.append(&submit, wall_ms, placement);
+        let Appended { seq, time_ms, recipients, grown, rows } = channel.append(&submit, wall_ms, homes);
         let (origin, sender, send_id) = (submit.origin, submit.origin.user, submit.frame.send_id());
         let fingerprint = submit.frame.fingerprint();
         let frame = submit.frame.into_frame().stamp(Stamp { seq, time_ms, sender });
@@ -123,7 +130,8 @@ impl Shard {
         for row in rows {
             self.pipeline.row(BayId::of_channel(id), row);
         }
-        channel.wrote(self.pipeline.message(Committing { channel: id, seq, frame, recipients, origin }));
+        let message = Committing { channel: id, seq, frame, recipients, grown, origin };
+        channel.wrote(self.pipeline.message(message));
         if !is_next {
             impossible!(self, "a message that does not follow the window of its channel");
         }

@@ -25,6 +25,8 @@ pub(crate) struct Committing {
     pub(crate) seq: Seq,
     pub(crate) frame: Frame,
     pub(crate) recipients: Recipients,
+    /// Of a large channel the message with which it became one.
+    pub(crate) grown: Option<Seq>,
     pub(crate) origin: Origin,
 }
 

@@ -59,6 +59,10 @@ impl Shard {
         if let Err(refusal) = may_mark(channel, submit, seq) {
             return self.refuse(submit, &refusal);
         }
+        if channel.is_large() {
+            // Nobody is shown it there, and a row for each member and message is what a large channel spares.
+            return;
+        }
         let Some(position) = channel.position(user) else { return };
         let is_news = seq > position.delivered.max(position.read) || submit.hides != position.hides;
         if !is_news || !self.changes.has_room() {

@@ -70,9 +70,10 @@ impl Shard {
 
     fn answered(&mut self, ticket: Ticket, asked: Asked, answer: Answer) {
         match (asked, answer) {
-            (Asked::User(user), Answer::User { account, devices, inbox_head, presence, push }) => {
+            (Asked::User(user), Answer::User { account, devices, inbox_head, presence, push, followed }) => {
                 self.unread.forget(Load::User(user));
-                self.user_loaded(user, User::new(account, devices, inbox_head, (presence, push)));
+                let loaded = User::new(account, devices, inbox_head, (presence, push), followed);
+                self.user_loaded(user, loaded);
             }
             (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
                 self.unread.forget(Load::Channel(id));
@@ -116,6 +117,20 @@ impl Shard {
             }
             (Asked::Earlier { channel, number, users }, Answer::Earlier(earlier)) => {
                 self.newcomers_read(channel, number, &users, Some(earlier));
+            }
+            (Asked::Members { channel, user, users }, Answer::Members(members)) => {
+                self.members_read(channel, user, &users, Some(members));
+            }
+            (Asked::Author { channel, number, author }, Answer::Members(members)) => {
+                self.author_read(channel, number, author, Some(&members));
+            }
+            (Asked::MembersPage { origin, id, channel }, Answer::MembersPage { items, more }) => {
+                self.members_page((origin, id), channel, &items, more);
+            }
+            (Asked::Head(channel), Answer::History(frames)) => self.head_read(channel, &frames),
+            (Asked::Missed(channel), Answer::History(frames)) => self.missed_read(channel, &frames),
+            (Asked::Follower { channel, user, number }, Answer::Membership(stays)) => {
+                self.follower_read(channel, user, number, &stays);
             }
             (Asked::Relation { user, policy, request }, Answer::Relation(relation)) => {
                 self.consent(user, request, Some(says(policy, request.wants, relation)));
@@ -172,6 +187,13 @@ impl Shard {
             }
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
+            Asked::Members { channel, user, users } => self.members_read(channel, user, &users, None),
+            Asked::Author { channel, number, author } => self.author_read(channel, number, author, None),
+            Asked::MembersPage { origin, id, .. } => {
+                self.refuse_at(origin, Kind::GET_MEMBERS, id, &cannot_read());
+            }
+            Asked::Head(channel) | Asked::Missed(channel) => self.follows.read_failed(channel),
+            Asked::Follower { channel, user, number } => self.follows.not_asked(channel, user, number),
             Asked::Relation { user, request, .. } => self.consent(user, request, None),
             Asked::Sight { user, looker, .. } => self.looked(user, looker, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.

@@ -11,7 +11,7 @@ use protocol::body;
 use protocol::body::marks::{GetReceipts, ReceiptItem, Receipts};
 use protocol::commit::{PositionRow, Row};
 use protocol::hop::{Hop, Offer, OfferedTo};
-use protocol::{BayId, ChannelId, Frame, Kind, UserId};
+use protocol::{BayId, ChannelId, Code, Frame, Kind, Refusal, UserId};
 
 use crate::channel::Submit;
 use crate::idmap::{IdMap, Seeded};
@@ -202,7 +202,7 @@ impl Shard {
         let may_be_told = |batch| !is_changing && pipeline.is_stored(batch);
         let users = self.changes.take_untold(self.now, id, may_be_told);
         // In a channel of many each is shown to its own devices alone: large ones will be told counts.
-        let is_listed = channel.member_count() <= OFFERED_MEMBERS_MAX;
+        let is_listed = !channel.is_large() && channel.member_count() <= OFFERED_MEMBERS_MAX;
         let positions = users.into_iter().filter_map(|user| Some((user, *channel.position(user)?)));
         let (shown, own): (Vec<_>, Vec<_>) =
             positions.partition(|(_, position)| is_listed && !position.hides);
@@ -240,6 +240,10 @@ impl Shard {
         let viewer = submit.origin.user;
         if !channel.is_member(viewer) {
             return self.refuse(&submit, &forbidden());
+        }
+        if channel.is_large() {
+            let text = "a large channel has no list of how far its members have come";
+            return self.refuse(&submit, &Refusal::new(Code::Limit, "channel", text));
         }
         // It waits for what is on its way to the disk, as everything does that shows it.
         let waits_for = if channel.is_changing() { channel.dirty() } else { self.changes.newest(id) };

@@ -15,6 +15,7 @@ use crate::channel::{Channel, Submit};
 use crate::consents::{Request, Withdrawals};
 use crate::drain::Draining;
 use crate::effect::Effect;
+use crate::follow::Follows;
 use crate::gather::Gathered;
 use crate::greet::Greeting;
 use crate::guest::Guests;
@@ -22,6 +23,7 @@ use crate::hops::Hops;
 use crate::idmap::{IdMap, Seeded};
 use crate::inbox::SpareTails;
 use crate::input::{ConnId, Input, Tick};
+use crate::large::Followers;
 use crate::ledger::{Holds, Ledger, frame_bytes};
 use crate::limits::MARKS_EVERY_MS;
 use crate::link::Link;
@@ -90,6 +92,10 @@ pub struct Shard {
     pub(crate) present: PresentUsers,
     /// Whom the sessions of this shard watch.
     pub(crate) watched: WatchedUsers,
+    /// Shards that are told of messages of this home's large channels.
+    pub(crate) followers: Followers,
+    /// Large channels that the sessions of this shard follow.
+    pub(crate) follows: Follows,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
     /// The newest number of an opening.
@@ -147,6 +153,8 @@ impl Shard {
             typists: Typists::new(seed),
             present: PresentUsers::new(seed, config.limits.presence_grace_ms.into()),
             watched: WatchedUsers::new(seed, config.limits.presence_bytes_per_s),
+            followers: Followers::new(seed),
+            follows: Follows::default(),
             withdrawals: Withdrawals::default(),
             openings: 0,
             ready: false,
@@ -186,12 +194,15 @@ impl Shard {
             self.marks_at = self.now.after_ms(MARKS_EVERY_MS);
             self.tell_marks();
             self.say_pressure_again();
+            self.tell_missed();
+            self.look_at_follows();
             self.unread.sweep(self.now);
         }
         self.look_at_changes();
         self.ask_again();
         self.replay_gaps();
         self.look_at_presence();
+        self.ask_followers();
         self.end_step();
         self.show_watchers();
         self.relieve();
@@ -285,6 +296,7 @@ impl Shard {
             held_now: self.held.len() as u64,
             present_now: self.present.len() as u64,
             watches_now: self.watched.views() as u64,
+            follows_now: self.follows.len() as u64,
             sessions_now: self.sessions.len() as u64,
             guests_now: self.guests.len() as u64,
             users_now: self.users.len() as u64,
@@ -368,6 +380,9 @@ impl Shard {
             }
             Hop::Opened { channel, user, opening, consent } => self.opened(channel, user, opening, consent),
             Hop::Offer(offer) => self.offered(&offer),
+            Hop::Follow { channel, by, on } => self.follow_by(channel, by, on),
+            Hop::Followed { channel } => self.followed(channel),
+            Hop::Tell { channel, frames } => self.told(channel, &frames),
             Hop::Watch { by, fact } => self.watched_by(by, fact),
             Hop::Seen(seen) => self.seen(seen),
             Hop::Pressure { shard, on } => self.pressed(shard, on),

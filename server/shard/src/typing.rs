@@ -80,7 +80,7 @@ impl Shard {
     pub(crate) fn typing(&mut self, id: ChannelId, submit: &Submit) {
         let (user, placement) = (submit.origin.user, self.placement);
         let Some(channel) = self.channels.get_mut(&id) else { return };
-        let is_few = channel.member_count() <= OFFERED_MEMBERS_MAX;
+        let is_few = !channel.is_large() && channel.member_count() <= OFFERED_MEMBERS_MAX;
         if !is_few || channel.is_changing() || channel.position(user).is_none() {
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::commit::{AccountRow, DeviceRow, PresenceRow};
 use protocol::hello::Hello;
 use protocol::query::PushRows;
-use protocol::{DeviceId, InboxSeq};
+use protocol::{ChannelId, DeviceId, InboxSeq};
 
 use crate::admit::Bucket;
 use crate::consents::Request;
@@ -25,6 +25,8 @@ pub(crate) struct User {
     pub(crate) devices: Vec<(DeviceId, DeviceRow)>,
     pub(crate) inbox: Inbox,
     pub(crate) sessions: Vec<SessionId>,
+    /// Large channels in which it is, rising.
+    followed: Option<Box<LargeChannels>>,
     /// Number of the batch with the newest row.
     pub(crate) dirty: u64,
     /// Deliveries for it in spans that wait: it stays in memory until they are applied.
@@ -37,6 +39,16 @@ pub(crate) struct User {
     quotas: Option<Box<Quotas>>,
     /// What is stored of its presence; most users have never set anything.
     presence: Option<Arc<PresenceRow>>,
+}
+
+/// Channels, rising. Behind one pointer, since most users have none.
+#[derive(Debug)]
+struct LargeChannels(Vec<ChannelId>);
+
+impl LargeChannels {
+    fn new(channels: Vec<ChannelId>) -> Option<Box<Self>> {
+        (!channels.is_empty()).then(|| Box::new(Self(channels)))
+    }
 }
 
 /// What waits while a user is loaded.
@@ -58,6 +70,7 @@ impl User {
         mut devices: Vec<(DeviceId, DeviceRow)>,
         head: InboxSeq,
         (presence, push): (PresenceRow, PushRows),
+        followed: Vec<ChannelId>,
     ) -> Self {
         devices.shrink_to_fit();
         Self {
@@ -65,6 +78,7 @@ impl User {
             devices,
             inbox: Inbox::new(head),
             sessions: Vec::new(),
+            followed: LargeChannels::new(followed),
             dirty: 0,
             awaited: 0,
             push: Push::new(push),
@@ -109,9 +123,25 @@ impl User {
         self.presence = Some(row);
     }
 
+    /// Large channels in which it is, rising; of most users none.
+    pub(crate) fn followed(&self) -> &[ChannelId] {
+        self.followed.as_ref().map_or(&[], |followed| &followed.0)
+    }
+
+    /// It is in a large channel from now on, or no more.
+    pub(crate) fn follow(&mut self, channel: ChannelId, is_in: bool) {
+        let mut followed = self.followed().to_vec();
+        match followed.binary_search(&channel) {
+            Err(place) if is_in => followed.insert(place, channel),
+            Ok(place) if !is_in => drop(followed.remove(place)),
+            _ => {}
+        }
+        self.followed = LargeChannels::new(followed);
+    }
+
     pub(crate) fn device(&mut self, device: DeviceId) -> Option<&mut DeviceRow> {
         self.devices.iter_mut().find(|(id, _)| *id == device).map(|(_, row)| row)
     }
 }
 
-const _: () = assert!(size_of::<User>() <= 160);
+const _: () = assert!(size_of::<User>() <= 168);

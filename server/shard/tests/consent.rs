@@ -160,6 +160,7 @@ fn relations_are_rows_of_whoever_said_them() {
         inbox_head: protocol::InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
+        followed: Vec::new(),
     });
     assert_eq!(desk.replies.last(), Some(&(Ticket(9), Err(CommandError::NoSuchUser))));
 }

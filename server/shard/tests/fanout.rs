@@ -30,7 +30,7 @@ fn boot_reads_the_logs_before_it_is_ready() {
     let frame = protocol::body::encode(5, &SendText { channel: channel.0, text: "x".into() });
     let frame = frame.stamp(Stamp { seq: Seq(9), time_ms: 1, sender: UserId(10) });
     let recipients = [UserId(10), UserId(20)].into();
-    let deliveries = vec![(2, Delivery { channel, seq: Seq(9), frame, recipients })];
+    let deliveries = vec![(2, Delivery { channel, seq: Seq(9), frame, recipients, grown: None })];
     desk.answer(Answer::Replay { deliveries, through: 2 });
     assert_eq!(desk.ready, 0, "half of the log");
     let rows = desk.run_replay(3);
@@ -74,7 +74,7 @@ fn a_full_ring_drops_deliveries_and_the_log_brings_them() {
     assert!(*after < id);
     let deliveries = log.into_iter().filter_map(|row| match row {
         Row::Message { channel, seq, frame } if seq.0 > *after => {
-            Some((seq.0, Delivery { channel, seq, frame, recipients: [UserId(other)].into() }))
+            Some((seq.0, Delivery { channel, seq, frame, recipients: [UserId(other)].into(), grown: None }))
         }
         _ => None,
     });

@@ -188,7 +188,8 @@ fn bays_that_differ_are_read_from_the_least_and_nobody_gets_a_second_pointer() {
     let Some((_, _, Query::Replay { after: 1, until: 2, .. })) = desk.queries.front() else { panic!() };
     let frame = protocol::body::encode(5, &SendText { channel: channel.0, text: "x".into() });
     let frame = frame.stamp(Stamp { seq: Seq(2), time_ms: 1, sender: UserId(10) });
-    let delivery = Delivery { channel, seq: Seq(2), frame, recipients: [UserId(10), UserId(20)].into() };
+    let delivery =
+        Delivery { channel, seq: Seq(2), frame, recipients: [UserId(10), UserId(20)].into(), grown: None };
     desk.answer(Answer::Replay { deliveries: vec![(2, delivery)], through: 2 });
     let rows = desk.run_replay(2);
     let of =
@@ -282,7 +283,8 @@ fn log(rows: &[Row], channel: ChannelId) -> Vec<(u64, Delivery)> {
     for row in rows {
         let Row::Fanout { number, messages } = row else { continue };
         for (_, seq) in messages {
-            let delivery = Delivery { channel, seq: *seq, frame: frame_of(*seq), recipients: recipients() };
+            let delivery =
+                Delivery { channel, seq: *seq, frame: frame_of(*seq), recipients: recipients(), grown: None };
             log.push((*number, delivery));
         }
     }

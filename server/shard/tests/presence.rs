@@ -363,6 +363,7 @@ fn nobody() -> Answer {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: PushRows::default(),
+        followed: Vec::new(),
     }
 }
 
@@ -445,6 +446,7 @@ fn stored(user: u64, presence: PresenceRow) -> Answer {
         inbox_head: InboxSeq(0),
         presence,
         push: PushRows::default(),
+        followed: Vec::new(),
     }
 }
 

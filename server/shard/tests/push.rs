@@ -330,7 +330,14 @@ fn the_job_that_waits_longest_gives_way() {
                 };
                 let push =
                     PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone(), is_off: false };
-                desk.answer(Answer::User { account, devices, inbox_head, presence, push });
+                desk.answer(Answer::User {
+                    account,
+                    devices,
+                    inbox_head,
+                    presence,
+                    push,
+                    followed: Vec::new(),
+                });
             }
             Some(_) => desk.answer_first_empty(),
             None if desk.batches.is_empty() => break,

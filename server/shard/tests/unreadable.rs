@@ -30,7 +30,7 @@ fn behind_a_cold_recipient() -> Desk {
     let text = protocol::body::message::SendText { channel: channel.0, text: "hello".into() };
     let stamp = protocol::Stamp { seq: Seq(1), time_ms: 5, sender: UserId(1) };
     let frame = protocol::body::encode(9, &text).stamp(stamp);
-    let delivery = Delivery { channel, seq: Seq(1), frame, recipients: [UserId(2)].into() };
+    let delivery = Delivery { channel, seq: Seq(1), frame, recipients: [UserId(2)].into(), grown: None };
     desk.answer(Answer::Replay { deliveries: vec![(1, delivery)], through: 1 });
     desk
 }
@@ -178,6 +178,7 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
+        followed: Vec::new(),
     });
     assert_eq!(desk.replies, vec![(Ticket(1), Err(CommandError::StorageFull))]);
     assert!(desk.batches.is_empty(), "nothing is written");

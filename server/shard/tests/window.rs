@@ -48,7 +48,7 @@ fn answer_but_cold(desk: &mut Desk) {
             Some((_, _, Query::Channel(channel))) => {
                 let (row, members) = match channel.users() {
                     Some(_) => (None, Vec::new()),
-                    None => (Some(ChannelRow { name: "cold".into() }), members()),
+                    None => (Some(ChannelRow { name: "cold".into(), grown: None }), members()),
                 };
                 desk.answer(Answer::Channel { row, members, head: Seq(7), time_ms: 9 });
             }
@@ -148,8 +148,13 @@ fn early_acks_do_not_overtake_those_that_wait_in_the_inbox() {
 fn deliver(after: u64, recipients: Vec<UserId>) -> Hop {
     let channel = direct(1, 2);
     let frame = stamped(channel, after + 1, 1, after + 1);
-    let deliveries =
-        vec![Delivery { channel, seq: Seq(after + 1), frame, recipients: Arc::from(recipients) }];
+    let deliveries = vec![Delivery {
+        channel,
+        seq: Seq(after + 1),
+        frame,
+        recipients: Arc::from(recipients),
+        grown: None,
+    }];
     let span = Span { source: BayId(0), after, through: after + 1, deliveries, origins: Vec::new() };
     Hop::Deliver { spans: vec![span] }
 }

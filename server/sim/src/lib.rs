@@ -43,6 +43,7 @@ pub mod disk;
 pub mod durable;
 mod faults;
 pub mod flow;
+mod follow;
 pub mod invariants;
 pub mod network;
 pub mod node;

@@ -91,6 +91,10 @@ pub struct History {
     members: BTreeMap<UserId, Stays>,
     /// How far everybody has come.
     positions: BTreeMap<UserId, PositionRow>,
+    /// With which message it became a large channel.
+    grown: Option<Seq>,
+    /// Whose inboxes each message behind that enters.
+    pointed: BTreeMap<Seq, Vec<UserId>>,
     /// A group's names, each with the seq that gave it.
     names: Vec<(Seq, String)>,
     /// What texts are about, besides their words.
@@ -155,6 +159,8 @@ pub struct Oracle {
     pub logs: Vec<Log>,
     /// How often one user may join one group.
     pub stays_max: u32,
+    /// A group with more members is a large channel from then on; `None` where there are none.
+    pub(crate) grows_above: Option<usize>,
     /// Durable recalls, in whatever life.
     pub recalls: u64,
     /// Who shows nobody how far it has come, durably.
@@ -193,6 +199,7 @@ impl Default for Oracle {
             said_no: HashSet::new(),
             logs: BayId::all().map(|_| Log::default()).collect(),
             stays_max: u32::MAX,
+            grows_above: None,
             recalls: 0,
             hides: HashSet::new(),
             marked: HashMap::new(),
@@ -362,9 +369,21 @@ impl Oracle {
         }
     }
 
-    /// Whether `seq` belongs in the inbox of `user`: a member at `seq`, or its sender.
+    /// Whether a message of a channel goes to those who follow it, and not into every inbox.
+    #[must_use]
+    pub fn is_large(&self, channel: ChannelId, seq: Seq) -> bool {
+        let grown = self.channels.get(&channel).and_then(|history| history.grown);
+        grown.is_some_and(|grown| seq > grown)
+    }
+
+    /// Whether `seq` belongs in the inbox of `user`: a member at `seq`, or its sender; of a large channel only its sender, and
+    /// whom it adds, invites, removes or mentions.
     #[must_use]
     pub fn is_recipient(&self, channel: ChannelId, user: UserId, seq: Seq) -> bool {
+        if self.is_large(channel, seq) {
+            let pointed = self.channels.get(&channel).and_then(|history| history.pointed.get(&seq));
+            return pointed.is_some_and(|pointed| pointed.contains(&user));
+        }
         self.may_read(channel, user, seq) || self.fact(channel, seq).is_some_and(|fact| fact.sender == user)
     }
 
@@ -453,6 +472,14 @@ impl Oracle {
             broken!("{channel:?} {seq}: time steps back to {}", fact.time_ms);
         }
         history.replay(channel, seq, &fact, frame)?;
+        let members = history.members.values().filter(|stays| stays.is_member()).count();
+        let joins = matches!(fact.kind, Kind::ADD_MEMBERS | Kind::JOIN_GROUP);
+        if joins && self.grows_above.is_some_and(|bound| members > bound) {
+            history.grown.get_or_insert(seq);
+        }
+        if history.grown.is_some_and(|grown| seq > grown) {
+            history.pointed.insert(seq, pointed(fact.sender, frame));
+        }
         history.keys.insert((fact.sender, fact.send_id), seq);
         history.facts.push(fact);
         self.add_remark(channel, seq, frame)?;
@@ -648,6 +675,7 @@ impl History {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         match change {
+            Some(Change::Grows) => self.grown = Some(seq),
             None
             | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. }) => {}
             Some(Change::Invites(users)) => {
@@ -717,6 +745,17 @@ impl History {
     }
 }
 
+/// Whose inboxes a message of a large channel enters, said here once more, independently of the core.
+fn pointed(sender: UserId, frame: &Frame) -> Vec<UserId> {
+    let mut users = match Message::read(frame).and_then(|message| message.change()) {
+        Some(Change::Joins(users) | Change::Invites(users)) => users,
+        Some(Change::Removes(user)) => vec![user],
+        _ => Talk::read(frame).map(|talk| talk.mentions).unwrap_or_default(),
+    };
+    users.push(sender);
+    users
+}
+
 /// Who may do what is said here once more, independently of the core; `None` when nobody may in a group.
 fn needed(change: Option<&Change>) -> Option<u8> {
     Some(match change {
@@ -727,7 +766,7 @@ fn needed(change: Option<&Change>) -> Option<u8> {
         Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
             message::ROLE_ADMIN
         }
-        Some(Change::Role { .. }) => message::ROLE_OWNER,
+        Some(Change::Role { .. } | Change::Grows) => message::ROLE_OWNER,
         Some(Change::Notes(_)) => return None,
     })
 }

@@ -188,6 +188,8 @@ fn limits(rng: &mut Rng, text_chars: u64) -> Limits {
     limits.push_ack_ms = [300, 1000, 4000, 10_000][limits.heartbeat_ms as usize / 11 % 4];
     // People come and go all the time here, so that the bound is met.
     limits.member_stays = [2, 3, 5, 256][limits.heartbeat_ms as usize / 20 % 4];
+    // In half of the worlds groups have a bound, in the others they grow over it; not drawn, so that old seeds stay the same worlds.
+    limits.large_members = if limits.heartbeat_ms.is_multiple_of(2) { 0 } else { 12 };
     // In a third of the worlds room for a few windows, or for none; not drawn, so that old seeds stay the same worlds.
     if limits.heartbeat_ms.is_multiple_of(3) {
         limits.dedup_bytes = limits.heartbeat_ms as usize % 7 * 500;

@@ -14,6 +14,7 @@ use protocol::hello::Hello;
 use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, Seq, UserId};
 
 use crate::broken;
+use crate::follow::Follows;
 use crate::oracle::{Check, Fact, Oracle};
 
 /// What one connection was promised so far.
@@ -33,6 +34,8 @@ pub struct Watch {
     complete: u64,
     sent: HashSet<(ChannelId, Seq)>,
     newest: HashMap<ChannelId, Seq>,
+    /// The large channels that it follows.
+    follows: Follows,
     /// The newest ack of a send that was sent once.
     acked: HashMap<ChannelId, Seq>,
     page: Option<Page>,
@@ -81,6 +84,7 @@ impl Watch {
             complete: 0,
             sent: HashSet::new(),
             newest: HashMap::new(),
+            follows: Follows::default(),
             acked: HashMap::new(),
             page: None,
             asked: HashMap::new(),
@@ -177,6 +181,10 @@ impl Watch {
             Kind::RECEIPTS => oracle.check_receipts(self.user, frame),
             Kind::PRESENCE => crate::presence::check(frame),
             Kind::OWN_PRESENCE => Ok(()),
+            Kind::HEADS => match read(frame) {
+                Some(heads) => self.follows.heads(oracle, self.user, &heads),
+                None => broken!("HEADS that cannot be read"),
+            },
             Kind::TYPING => oracle.check_typing(self.user, frame),
             Kind::NOTES => self.notes(frame),
             Kind::REJECT => self.reject(oracle, frame),
@@ -242,11 +250,15 @@ impl Watch {
 
     fn message(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
         let (channel, seq) = self.is_durable(oracle, frame, 0)?;
+        if oracle.is_large(channel, seq) && !oracle.is_recipient(channel, self.user, seq) {
+            return self.follows.told(oracle, self.user, channel, seq);
+        }
         if !oracle.is_recipient(channel, self.user, seq) {
             broken!("{channel:?} {seq} sent to {}, who was no member then", self.user);
         }
         if self.sent.insert((channel, seq)) {
             let newest = self.newest.insert(channel, seq);
+            // Of a large channel a seq may have come by the inbox of those who are named, as late as that is.
             if newest.is_some_and(|newest| newest > seq) {
                 broken!("{channel:?} {seq} sent for the first time behind {newest:?}");
             }
@@ -522,6 +534,9 @@ impl Watch {
     pub fn settled(&self, oracle: &Oracle) -> Check {
         if let Some(page) = self.page.as_ref().filter(|page| page.left > 0) {
             broken!("{} of {} messages of a page never came", page.left, page.count);
+        }
+        if self.welcomed {
+            self.follows.settled(oracle, self.user)?;
         }
         let head = oracle.inbox_head(self.user);
         if self.welcomed && self.complete != head {

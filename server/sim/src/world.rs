@@ -146,6 +146,8 @@ impl World {
             plan,
         };
         world.oracle.stays_max = world.plan.limits.member_stays;
+        let limits = &world.plan.limits;
+        world.oracle.grows_above = (limits.large_members > 0).then_some(limits.group_members);
         for user in world.users.clone() {
             for _ in 0..world.plan.devices_per_user {
                 world.install(user);

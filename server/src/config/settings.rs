@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use api::{PostgresUrl, Signup};
-use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
+use protocol::limits::{GROUP_MEMBERS_MAX, LARGE_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 use push::secret::Secret;
 
@@ -234,6 +234,9 @@ settings! {
         |config, text| config.readers => number(text, 1, 64);
     "group_members", "N", "Members a group may have [100]", "2 to 500",
         |config, text| config.limits.group_members => number(text, 2, GROUP_MEMBERS_MAX);
+    "large_channel_members", "N", "Members a large channel may have, which a group becomes that takes more than group_members, or by its owner; 0: no group does [1000000]",
+        "0 to 1000000",
+        |config, text| config.limits.large_members => number(text, 0, LARGE_MEMBERS_MAX);
     "frames_per_s", "N", "Tokens of a session in a second; a small frame costs one [200]", "1 to 1000000",
         |config, text| config.limits.frames_per_s => number(text, 1, 1_000_000);
     "frames_burst", "N", "Tokens of a session at once after a pause [1000]", "1 to 1000000",

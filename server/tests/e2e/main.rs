@@ -45,6 +45,7 @@ mod issuer;
 mod jwt;
 mod keys;
 mod kill;
+mod large;
 mod latency;
 mod ledger;
 mod logs;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::Bytes;
 use protocol::body::message::{Change, Message};
 use protocol::body::talk::Talk;
-use protocol::commit::{Interval, PositionRow};
+use protocol::commit::{Grown, Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{BayId, ChannelId, Frame, Kind, SendId, Seq, Stamp, UserId};
 
@@ -48,6 +48,8 @@ struct Replayed {
     notes: Notes,
     /// What is said about its messages.
     abouts: Abouts,
+    /// The message that made a large channel of it by command.
+    grown: Option<Seq>,
     /// The name with which each stay ended.
     names: BTreeMap<(UserId, Seq), String>,
 }
@@ -154,6 +156,7 @@ impl Replayed {
             seen: HashMap::new(),
             name: String::new(),
             members: BTreeMap::new(),
+            grown: None,
             names: BTreeMap::new(),
             notes: Notes::default(),
             abouts: Abouts::default(),
@@ -283,6 +286,8 @@ impl Replayed {
             }
             Some(Change::Removes(member)) => self.leave(seq, member),
             Some(Change::Leaves) => self.leave(seq, sender),
+            Some(Change::Grows) if self.grown.is_none() => self.grown = Some(seq),
+            Some(Change::Grows) => self.broken(check, seq, "it makes a large channel of one"),
             Some(Change::Name(name)) => self.name = name,
             // Roles stand in rows of members; who may give one is the core's to say.
             None | Some(Change::Role { .. } | Change::Notes(_) | Change::About { .. }) => {}
@@ -325,7 +330,7 @@ impl Replayed {
                     );
                     check.broken(bay, what);
                 }
-                Some(_) => {}
+                Some(row) => self.large(check, row.grown),
             }
             let mut rows = BTreeMap::new();
             check.view.each_membership(channel, &mut |user, found| drop(rows.insert(user, found)))?;
@@ -346,6 +351,30 @@ impl Replayed {
         }
         self.listed(check, coverage, a, &always)?;
         self.listed(check, coverage, b, &always)
+    }
+
+    /// What a large channel knows of itself follows from its history. Without a command it becomes one with the message that
+    /// brought more members than a group may have, which is a setting that nobody remembers.
+    fn large(&self, check: &mut Check<'_>, row: Option<Grown>) {
+        let Some(grown) = row else {
+            if self.grown.is_some() {
+                check.broken(
+                    self.bay,
+                    format!("{} has grown, and its row does not say so", name(self.channel)),
+                );
+            }
+            return;
+        };
+        let members = self.members.values().filter(|member| member.is_member()).count();
+        if grown.members as usize != members {
+            let what = format!("its row counts {} members, its history {members}", grown.members);
+            check.broken(self.bay, format!("{}: {what}", name(self.channel)));
+        }
+        if self.grown.is_some_and(|since| since != grown.since) || grown.since > self.head {
+            let what =
+                format!("its row says that it grew with {}, its history {:?}", grown.since, self.grown);
+            check.broken(self.bay, format!("{}: {what}", name(self.channel)));
+        }
     }
 
     /// The stays of a member are what the history says, numbered, and end with the name of their time.

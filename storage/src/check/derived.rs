@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use protocol::commit::{
-    DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, decode_draft, decode_hidden,
+    DRAFT_TAG, FOLLOWED_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, decode_draft,
+    decode_hidden,
 };
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
 use super::stream::Stream;
 use super::{Check, about as said, name, talk};
 use crate::family::Family;
-use crate::key;
+use crate::key::{self, JoinedTag};
 use crate::rows::{Direction, Found};
 
 /// Checks those of one bay.
@@ -71,6 +72,18 @@ fn is_note(
     let has_value = match tag {
         key::MENTION_TAG => return Ok(Some(talk::mention(check, user, rest, value)?)),
         key::MENTION_AT_TAG => return Ok(Some(talk::mention_at(check, user, rest, value)?)),
+        FOLLOWED_TAG => {
+            let place = key::read_note_place(rest).filter(|(_, at)| at.is_none() && value == [1]);
+            let Some((channel, _)) = place else { return Ok(Some(false)) };
+            let is_large = check.view.channel(channel)?.is_some_and(|row| row.grown.is_some());
+            let joined = key::joined_row(user, channel, JoinedTag::Joined);
+            if !is_large || check.view.rows.get(Family::Joined, &joined, check.view.tier)?.is_none() {
+                let what =
+                    format!("user {user} follows {}, which is not large or not on its list", name(channel));
+                check.broken(BayId::of_user(user), what);
+            }
+            return Ok(Some(true));
+        }
         PRESENCE_TAG => return Ok(Some(rest.is_empty() && PresenceRow::decode(value).is_some())),
         PREFS_TAG => Prefs::decode(value).is_some(),
         DRAFT_TAG => decode_draft(value).is_some(),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use protocol::commit::{AccountRow, DeviceRow, Interval, Relation};
+use protocol::body::large::pointed;
+use protocol::commit::{AccountRow, DeviceRow, Grown, Interval, Relation};
 use protocol::limits::DEVICES_MAX;
-use protocol::{BayId, ChannelId, Generation, Seq, UserId};
+use protocol::{BayId, ChannelId, Generation, Kind, Seq, UserId};
 
 use super::log::Coverage;
 use super::stream::Stream;
@@ -23,8 +24,17 @@ struct Track {
     /// How far the user's bay has applied it.
     covered: Seq,
     member: Intervals,
+    /// Since when it is a large channel: from there on only who is named has a pointer.
+    grown: Option<Grown>,
     /// The newest pointer so far.
     last: Seq,
+}
+
+impl Track {
+    /// Up to here, and at most up to `end`, every message has a pointer for every member.
+    fn every(&self, end: Seq) -> Seq {
+        self.grown.map_or(end, |grown| end.min(grown.since))
+    }
 }
 
 /// The families of one bay that are ordered by user.
@@ -177,8 +187,8 @@ impl User<'_> {
     fn pointer(&mut self, check: &mut Check<'_>, at: u64, channel: ChannelId, seq: Seq) -> Found<()> {
         let track = self.track(check, channel)?;
         let (head, covered, last) = (track.head, track.covered, track.last);
-        let missing = first_held(&track.member, last.next(), Seq(seq.0.saturating_sub(1)));
-        let held = track.member.holds(seq);
+        let missing = first_held(&track.member, last.next(), track.every(Seq(seq.0.saturating_sub(1))));
+        let (held, is_large) = (track.member.holds(seq), track.grown.is_some_and(|grown| grown.holds(seq)));
         track.last = last.max(seq);
         let place = format!("inbox entry {at} names {} {seq}", name(channel));
         if seq > head {
@@ -195,6 +205,16 @@ impl User<'_> {
         }
         if let Some(missing) = missing {
             self.broken(check, &format!("{place}, but {missing} before it has no entry"));
+        }
+        if is_large && held {
+            // What a recalled message named is not known any more.
+            let frame = check.view.message(channel, seq)?.filter(|frame| frame.kind() != Kind::RECALLED);
+            if frame.is_some_and(|frame| !pointed(&frame).contains(&self.user)) {
+                self.broken(
+                    check,
+                    &format!("{place}, a message of a large channel that does not name the user"),
+                );
+            }
         }
         if !held {
             let sender = check.view.message(channel, seq)?.and_then(|frame| frame.read_stamp());
@@ -214,7 +234,10 @@ impl User<'_> {
                 None => check.view.membership(channel, self.user)?.intervals(),
             };
             let covered = self.coverage.through(channel, self.bay, head);
-            self.tracks.insert(channel, Track { head, covered, member, last: Seq(0) });
+            let is_group = channel.users().is_none();
+            let row = if is_group { check.view.channel(channel)? } else { None };
+            let grown = row.and_then(|row| row.grown);
+            self.tracks.insert(channel, Track { head, covered, member, grown, last: Seq(0) });
         }
         // It was put there above.
         let missing = || crate::error::StoreError::corrupt(Some(self.bay), "a track was lost");
@@ -226,8 +249,15 @@ impl User<'_> {
         for (channel, one) in listed {
             let track = self.track(check, channel)?;
             let expected = last_begun(&track.member, track.covered);
+            let is_large = track.grown.is_some_and(|grown| grown.since <= track.covered);
             let member = track.member.clone();
             let found = one.joined.map(|joined| Interval { joined, left: one.left_since() });
+            let is_followed = check.view.follows(self.user, channel)?;
+            let follows = is_large && expected.is_some_and(|stay| stay.left.is_none());
+            if is_followed != follows {
+                let what = format!("follows {}: {is_followed}, membership says {follows}", name(channel));
+                self.broken(check, &what);
+            }
             if found != expected {
                 let what =
                     format!("the list says {found:?} about {}, membership says {expected:?}", name(channel));
@@ -235,7 +265,7 @@ impl User<'_> {
             }
         }
         for (channel, track) in &self.tracks {
-            if let Some(missing) = first_held(&track.member, track.last.next(), track.covered) {
+            if let Some(missing) = first_held(&track.member, track.last.next(), track.every(track.covered)) {
                 self.broken(check, &format!("the inbox misses {} {missing}", name(*channel)));
             }
         }

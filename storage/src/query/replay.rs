@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use protocol::body::large::pointed;
 use protocol::query::{Delivery, PageBounds};
 use protocol::{BayId, Bays, ChannelId, Frame, Seq, UserId};
 
@@ -22,6 +23,8 @@ const LOOKS_MAX: usize = 16_384;
 
 type LogRow = (u64, Vec<(ChannelId, Seq)>);
 type Members = BTreeMap<ChannelId, Vec<(UserId, Intervals)>>;
+/// A row of the log of a bay, for whose users, and one message that it names.
+type Place = ((BayId, u64, Bays), (ChannelId, Seq));
 /// Deliveries with their log row, and the last log row covered.
 type Page = (Vec<(u64, Delivery)>, u64);
 
@@ -34,6 +37,7 @@ pub(super) fn page(
     bounds: PageBounds,
 ) -> Found<Page> {
     let (mut members, mut looks) = (Members::new(), 0);
+    let mut grown = BTreeMap::new();
     let mut filled = Filled::new(bounds);
     let (mut deliveries, mut through) = (Vec::new(), after);
     let mut rows_left = ROWS_MAX;
@@ -48,9 +52,16 @@ pub(super) fn page(
             let mut row = Vec::new();
             looks += 1 + messages.len();
             for (channel, seq) in messages {
-                looks += load_members(view, channel, &mut members)?;
-                let found = delivery(view, (source, number, dests), (channel, seq), &members)?;
-                row.extend(found.map(|delivery| (number, delivery)));
+                let since = grown_since(view, channel, &mut grown)?.filter(|since| seq >= *since);
+                let place = ((source, number, dests), (channel, seq));
+                let found = match since {
+                    Some(since) if seq > since => large(view, place)?,
+                    _ => {
+                        looks += load_members(view, channel, &mut members)?;
+                        delivery(view, place, &members)?
+                    }
+                };
+                row.extend(found.map(|delivery| (number, Delivery { grown: since, ..delivery })));
             }
             let bytes = row.iter().map(|(_, delivery): &(u64, Delivery)| delivery.frame.bytes().len()).sum();
             if !row.is_empty() && !filled.take(row.len(), bytes) {
@@ -98,41 +109,66 @@ fn load_members(view: &View<'_>, channel: ChannelId, members: &mut Members) -> F
     Ok(rows)
 }
 
-/// One message for the users of `dests`; `None` when it has none there.
-fn delivery(
+/// The message with which a group became a large channel; each group is asked once a read.
+fn grown_since(
     view: &View<'_>,
-    (source, number, dests): (BayId, u64, Bays),
-    (channel, seq): (ChannelId, Seq),
-    members: &Members,
-) -> Found<Option<Delivery>> {
-    let at_dest = |user: &UserId| dests.contains(BayId::of_user(*user));
-    let read = || -> Found<Frame> {
-        let gone = || {
-            let what =
-                format!("fan-out log row {number} of bay {source} names {channel:?} {seq}, which is gone");
-            StoreError::corrupt_row(view.owners.now().family(channel, seq), &key::message(channel, seq), what)
-        };
-        Ok(view.message(channel, seq)?.ok_or_else(gone)?)
+    channel: ChannelId,
+    known: &mut BTreeMap<ChannelId, Option<Seq>>,
+) -> Found<Option<Seq>> {
+    if channel.users().is_some() {
+        return Ok(None);
+    }
+    if let Some(since) = known.get(&channel) {
+        return Ok(*since);
+    }
+    let since = view.channel(channel)?.and_then(|row| row.grown).map(|grown| grown.since);
+    known.insert(channel, since);
+    Ok(since)
+}
+
+/// The message that a row of a log names.
+fn named(view: &View<'_>, ((source, number, _), (channel, seq)): Place) -> Found<Frame> {
+    let gone = || {
+        let what = format!("fan-out log row {number} of bay {source} names {channel:?} {seq}, which is gone");
+        StoreError::corrupt_row(view.owners.now().family(channel, seq), &key::message(channel, seq), what)
     };
+    Ok(view.message(channel, seq)?.ok_or_else(gone)?)
+}
+
+/// A message of a large channel: for its sender and those whom it names, whoever else is a member.
+fn large(view: &View<'_>, place: Place) -> Found<Option<Delivery>> {
+    let ((.., dests), (channel, seq)) = place;
+    let frame = named(view, place)?;
+    let mut recipients = pointed(&frame);
+    recipients.retain(|user| dests.contains(BayId::of_user(*user)));
+    recipients.sort_unstable_by_key(|user| (BayId::of_user(*user), *user));
+    let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients), grown: None };
+    Ok((!found.recipients.is_empty()).then_some(found))
+}
+
+/// One message for the users of `dests`; `None` when it has none there.
+fn delivery(view: &View<'_>, place: Place, members: &Members) -> Found<Option<Delivery>> {
+    let ((.., dests), (channel, seq)) = place;
+    let at_dest = |user: &UserId| dests.contains(BayId::of_user(*user));
     let (frame, mut recipients): (Frame, Vec<UserId>) = if let Some((a, b)) = channel.users() {
         let recipients: Vec<_> = [a, b].into_iter().filter(at_dest).collect();
         if recipients.is_empty() {
             return Ok(None);
         }
-        (read()?, recipients)
+        (named(view, place)?, recipients)
     } else {
         let members = members.get(&channel).map(Vec::as_slice).unwrap_or_default();
         // Senders are among those who ever were members, so bays without one of these need no frame read for it.
         if !members.iter().any(|(user, _)| at_dest(user)) {
             return Ok(None);
         }
-        let frame = read()?;
+        let frame = named(view, place)?;
         let sender = frame.read_stamp().map(|stamp| stamp.sender);
         let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
         (frame, held.chain(sender).filter(at_dest).collect())
     };
     recipients.sort_unstable_by_key(|user| (BayId::of_user(*user), *user));
     recipients.dedup();
-    let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients) };
+    let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients), grown: None };
     Ok((!found.recipients.is_empty()).then_some(found))
 }

@@ -1,6 +1,7 @@
 //! The way of one message, for an operator: read from what is stored anyway. Every search has a bound, and what it does not
 //! find is said not to be found.
 
+use protocol::body::large::pointed;
 use protocol::query::{Answer, TRACE_USERS_MAX, Traceable, Traced, TracedMessage, TracedUser};
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -38,7 +39,8 @@ pub(super) fn page(
     };
     traced.message = Some(message);
     traced.batch = batch(view, channel, seq)?;
-    let all = recipients(view, (channel, seq), message.sender)?;
+    let is_large = view.channel(channel)?.and_then(|row| row.grown).is_some_and(|grown| grown.holds(seq));
+    let all = if is_large { pointed(&frame) } else { recipients(view, (channel, seq), message.sender)? };
     traced.recipients = u32::try_from(all.len()).unwrap_or(u32::MAX);
     let limit = limit.clamp(1, TRACE_USERS_MAX) as usize;
     let rest: Vec<UserId> = all.into_iter().filter(|user| *user > after).collect();

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use protocol::body::about::Recalled;
 use protocol::body::encode;
 use protocol::body::message::{
-    AddMembers, Change, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
-    SendText,
+    AddMembers, Change, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember,
+    RenameGroup, SendText,
 };
 use protocol::body::talk::Talk;
 use protocol::commit::Act;
 use protocol::{BayId, Bays, ChannelId, Frame, InboxSeq, SendId, Seq, ShardId, Stamp, UserId};
 use storage::{
-    AccountRow, Answer, Batch, ChannelRow, Interval, IntervalRow, PageBounds, Part, Query, Row, Store,
+    AccountRow, Answer, Batch, ChannelRow, Grown, Interval, IntervalRow, PageBounds, Part, Query, Row, Store,
     StoreError, Tier,
 };
 
@@ -42,6 +42,17 @@ pub const PAGE: PageBounds = PageBounds { messages: 200, bytes: 256 * 1024 };
 pub struct Group {
     pub name: String,
     pub members: BTreeMap<UserId, Stays>,
+    /// With which message it became a large channel.
+    pub grown: Option<Seq>,
+}
+
+impl Group {
+    fn row(&self) -> ChannelRow {
+        let members = self.members.values().filter(|stays| stays.is_member()).count();
+        let members = u32::try_from(members).unwrap();
+        let grown = self.grown.map(|since| Grown { since, members, owners: 1 });
+        ChannelRow { name: self.name.clone(), grown }
+    }
 }
 
 /// When a user was a member, rising.
@@ -144,7 +155,7 @@ impl World {
             rows.push(Row::Note { user: sender, seq, note });
         }
         if let Some(group) = self.groups.get(&channel) {
-            rows.push(Row::Channel { channel, row: ChannelRow { name: group.name.clone() } });
+            rows.push(Row::Channel { channel, row: group.row() });
             for (user, member) in &group.members {
                 rows.extend(changed_stays(channel, (*user, member), seq, &group.name));
             }
@@ -184,6 +195,12 @@ impl World {
     pub fn rename(&mut self, channel: ChannelId, sender: UserId, name: &str) -> Seq {
         self.groups.get_mut(&channel).unwrap().name = name.into();
         let frame = encode(self.next_send(), &RenameGroup { channel: channel.0, name: name.into() });
+        self.append(channel, sender, &frame)
+    }
+
+    pub fn grow(&mut self, channel: ChannelId, sender: UserId) -> Seq {
+        self.groups.get_mut(&channel).unwrap().grown = Some(self.heads[&channel].next());
+        let frame = encode(self.next_send(), &GrowGroup { channel: channel.0 });
         self.append(channel, sender, &frame)
     }
 
@@ -270,7 +287,11 @@ impl World {
                         if talk.as_ref().is_some_and(|talk| talk.is_kept_for(user, stamp.sender)) {
                             mentions.push((user, channel, stamp));
                         }
-                        rows.entry(bay).or_default().extend(self.listed(channel, user, seq));
+                        let listed = self.listed(channel, user, seq);
+                        let follows = follows(&listed, delivery.grown.map(|since| since == seq));
+                        rows.entry(bay).or_default().extend(listed);
+                        let row = |is_in| Row::Followed { user, channel, is_in };
+                        rows.entry(bay).or_default().extend(follows.map(row));
                     }
                 }
             }
@@ -366,6 +387,16 @@ impl World {
     /// Findings of a check, as lines.
     pub fn findings(&self) -> Vec<String> {
         findings(&self.stores[0])
+    }
+}
+
+/// Whether a user is in a large channel from a message on that changes this of its own list. `grows` says that it is the one
+/// with which a group became one.
+fn follows(listed: &[Row], grows: Option<bool>) -> Option<bool> {
+    let is_left = listed.iter().any(|row| matches!(row, Row::Left { .. }));
+    match (grows?, listed.is_empty()) {
+        (_, false) => Some(!is_left),
+        (grows, true) => grows.then_some(true),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What each frame of the server does to a session.
 
+use protocol::body::large::{Heads, pointed};
 use protocol::body::list::{ChannelsV2, HistoryPageV2};
 use protocol::body::marks::{Receipts, Typing};
 use protocol::body::own::Notes;
@@ -55,6 +56,12 @@ impl Session {
             Kind::DONE => {
                 if let Some(done) = read::<Done>(frame) {
                     self.take_done(id, done);
+                }
+            }
+            Kind::HEADS => {
+                if let Some(Heads { items }) = read(frame) {
+                    self.heads.extend(items.iter().map(|item| (ChannelId(item.channel), Seq(item.head))));
+                    self.events.push_back(Event::Heads(items));
                 }
             }
             Kind::TYPING => {
@@ -174,6 +181,7 @@ impl Session {
             }
         }
         self.seen.begin(start, self.catch_up_to);
+        self.heads.clear();
         self.go_live_if_caught_up();
     }
 
@@ -202,6 +210,9 @@ impl Session {
             return;
         }
         let Some(message) = message else { return };
+        if self.follows(&message, frame) {
+            return self.events.push_back(Event::Message(message));
+        }
         let is_new = self.seen.message(message.channel, message.seq, self.cursor.at);
         if self.is_own_pending(&message) {
             self.tell_ack(message.send_id, message.channel, message.seq, message.time_ms);
@@ -209,6 +220,19 @@ impl Session {
             self.is_delivered(&message, frame.kind().counts_as_unread());
             self.events.push_back(Event::Message(message));
         }
+    }
+
+    /// Whether a message of a large channel came because this session follows it, and not by the inbox: it does not name this
+    /// user, and stands behind the head. On one connection those come in order, and none twice.
+    fn follows(&mut self, message: &Message, frame: &Frame) -> bool {
+        let Some(head) = self.heads.get_mut(&message.channel).filter(|head| message.seq > **head) else {
+            return false;
+        };
+        let is_followed = pointed(frame).binary_search(&self.config.user).is_err();
+        if is_followed {
+            *head = message.seq;
+        }
+        is_followed
     }
 
     /// Takes the message out of the pending sends, if it is one of them.

@@ -3,8 +3,8 @@
 
 use protocol::body::marks::GetReceipts;
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup, SendText,
-    SetRole,
+    AddMembers, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, RemoveMember, RenameGroup,
+    SendText, SetRole,
 };
 use protocol::body::session::Reauth;
 use protocol::body::sync::{GetChannels, GetHistory, GetMembers, MarkRead};
@@ -100,6 +100,14 @@ impl Session {
     /// As for [`Self::send_text`].
     pub fn join(&mut self, channel: ChannelId, send_id: Option<SendId>) -> Result<SendId, Refusal> {
         self.send(channel, &JoinGroup { channel: channel.0 }, send_id)
+    }
+
+    /// Makes a group that the user owns a large channel.
+    ///
+    /// # Errors
+    /// As for [`Self::send_text`].
+    pub fn grow(&mut self, channel: ChannelId, send_id: Option<SendId>) -> Result<SendId, Refusal> {
+        self.send(channel, &GrowGroup { channel: channel.0 }, send_id)
     }
 
     /// Removes a user from a group.

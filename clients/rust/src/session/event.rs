@@ -1,6 +1,7 @@
 //! What a session tells its app, and what a message says.
 
 use protocol::body::about::{self, Recalled};
+use protocol::body::large::HeadItem;
 use protocol::body::list::ChannelDetail;
 use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
@@ -129,6 +130,9 @@ pub enum Event {
         /// Whether more follow behind the last of a page.
         more: bool,
     },
+    /// Messages of these large channels behind these heads come from here on. What the app does not hold of one up to its head
+    /// it reads from the history; and so it does when a message of one comes whose seq is not the next.
+    Heads(Vec<HeadItem>),
     /// Somebody else types in a channel, or does so no more: it stopped, sent what it typed, was not heard for a while, or the
     /// connection is gone.
     Typing {
@@ -251,6 +255,8 @@ pub enum Content {
     Invited(Vec<UserId>),
     /// The sender, who was invited, joined.
     Joined,
+    /// The group is a large channel from here on.
+    Grown,
     /// A user was removed.
     Removed(UserId),
     /// The sender left.
@@ -403,8 +409,8 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, CreateGroup, EditText, Hide, InviteMembers, JoinGroup, LeaveGroup, Pin, React, Recall,
-        RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
+        AddMembers, CreateGroup, EditText, GrowGroup, Hide, InviteMembers, JoinGroup, LeaveGroup, Pin, React,
+        Recall, RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
@@ -417,15 +423,15 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
             return Some(Content::About { target: Seq(body.target.to_native()), remark });
         }
         AddMembers(_) | Pin(_) | React(_) | Recall(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
-        | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_) => {
-            message.change()?
-        }
+        | GrowGroup(_) | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_)
+        | Hide(_) => message.change()?,
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },
         Change::Joins(users) => Content::Added(users),
         Change::Invites(users) => Content::Invited(users),
         Change::Accepts => Content::Joined,
+        Change::Grows => Content::Grown,
         Change::Removes(member) => Content::Removed(member),
         Change::Leaves => Content::Left,
         Change::Name(name) => Content::Renamed(name),

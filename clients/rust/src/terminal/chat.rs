@@ -184,6 +184,7 @@ pub(super) fn kind(content: &Content) -> &'static str {
         Content::Added(_) => "added",
         Content::Invited(_) => "invited",
         Content::Joined => "joined",
+        Content::Grown => "grown",
         Content::Removed(_) => "removed",
         Content::Left => "left",
         Content::Renamed(_) => "renamed",

@@ -120,7 +120,7 @@ export class Channels {
 }
 
 const KINDS: Record<string, number> = {
-  text: Kind.SEND_TEXT, created: Kind.CREATE_GROUP, added: Kind.ADD_MEMBERS, invited: Kind.INVITE_MEMBERS, joined: Kind.JOIN_GROUP,
+  text: Kind.SEND_TEXT, created: Kind.CREATE_GROUP, added: Kind.ADD_MEMBERS, invited: Kind.INVITE_MEMBERS, joined: Kind.JOIN_GROUP, grown: Kind.GROW_GROUP,
   removed: Kind.REMOVE_MEMBER, left: Kind.LEAVE_GROUP, renamed: Kind.RENAME_GROUP, role: Kind.SET_ROLE, recalled: Kind.RECALLED,
 };
 const kindOf = (type: string): number => KINDS[type] ?? 0;

@@ -400,8 +400,8 @@ fn last() -> Value {
 
 pub(super) fn message() -> Value {
     let kinds = [
-        "text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "prefs",
-        "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "other",
+        "text", "created", "added", "invited", "joined", "grown", "removed", "left", "renamed", "role",
+        "prefs", "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "other",
     ];
     object(
         vec![

@@ -168,7 +168,10 @@ fn channel() -> Operation {
         ("name", said(text(0, NAME_CHARS_MAX), "A group's.")),
         ("head", said(seq(), "The newest message.")),
         ("time_ms", said(time_ms(), "When it was stored.")),
-        ("members", said(list(member, GROUP_MEMBERS_MAX), "Those of now.")),
+        (
+            "members",
+            said(list(member, GROUP_MEMBERS_MAX), "Those of now; of a large channel the first 500 by id."),
+        ),
     ];
     Operation::new("GET", "/v1/admin/channels/{id}", "seeChannel", "See a channel and its members")
         .operator("users")

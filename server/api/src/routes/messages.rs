@@ -236,6 +236,7 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
             set("users", users(&invited));
         }
         Some(Change::Accepts) => set("kind", "joined".into()),
+        Some(Change::Grows) => set("kind", "grown".into()),
         Some(Change::Removes(user)) => {
             set("kind", "removed".into());
             set("users", users(&[user]));

@@ -38,7 +38,9 @@ impl Channel {
         match change {
             // Whoever is a member may say something and leave.
             None => submit.frame.talk().map_or(Ok(()), |talk| self.check_talk(sender, talk)),
-            Some(Change::Begins { .. } | Change::Leaves) => Ok(()),
+            Some(Change::Begins { .. }) => Ok(()),
+            Some(Change::Leaves) => self.check_leave(sender),
+            Some(Change::Grows) => self.check_grow(sender, limits),
             Some(Change::Joins(users)) => self.check_add(submit, users, limits),
             Some(Change::Invites(users)) => self.check_invite(submit, users, limits),
             Some(Change::Accepts) => {
@@ -66,6 +68,10 @@ impl Channel {
             Some(Change::Accepts) => self.apply_add(submit, &[sender]),
             Some(Change::Removes(member)) => self.apply_left(*member),
             Some(Change::Leaves) => self.apply_left(sender),
+            Some(Change::Grows) => {
+                self.grow();
+                Changed::default()
+            }
             Some(Change::Name(name)) => self.apply_rename(name),
             Some(Change::Role { member, role }) => self.apply_role(*member, *role),
             Some(Change::About { target, act }) => self.apply_about(submit, *target, act),
@@ -132,7 +138,7 @@ impl Channel {
             let text = format!("was in this group {most} times, which is the most; cannot join it again");
             return Err(Refusal::new(Code::Limit, format!("members[{at}]"), text));
         }
-        check_size(self.members.len() + named.len(), limits.group_members)
+        self.check_room(named.len(), limits)
     }
 
     /// Nobody is invited beyond the room that the group has now; others may be faster.
@@ -159,7 +165,7 @@ impl Channel {
             Some(Ended::Invited { by }) if self.may_invite(by) => {}
             Some(_) => return Err(forbidden()),
         }
-        check_size(self.members.len() + 1, limits.group_members)
+        self.check_room(1, limits)
     }
 
     fn may_invite(&self, user: UserId) -> bool {
@@ -195,7 +201,10 @@ impl Channel {
         Ok(())
     }
 
-    fn owners(&self) -> usize {
+    pub(super) fn owners(&self) -> usize {
+        if let Some(grown) = self.grown {
+            return grown.owners as usize;
+        }
         self.members.values().filter(|member| member.role == ROLE_OWNER).count()
     }
 
@@ -235,6 +244,7 @@ impl Channel {
     fn apply_left(&mut self, user: UserId) -> Changed {
         let mut changed = Changed { members: true, also: vec![user], ..Changed::default() };
         let Some(member) = self.members.remove(&user) else { return Changed::default() };
+        self.counted(user, Some(member.role), None);
         // The name goes along: whatever the group is called later is not for who has left.
         let (left, name) = (Some(self.head), self.name.clone());
         let row = IntervalRow { number: member.number, role: member.role, left, name };
@@ -245,7 +255,8 @@ impl Channel {
 
     /// A group with members has an owner: the longest-standing admin, else the longest-standing member.
     fn replace_owner(&mut self, changed: &mut Changed) {
-        if self.owners() > 0 {
+        // The last owner of a large channel does not leave it, and it has no list of heirs.
+        if self.owners() > 0 || self.grown.is_some() {
             return;
         }
         let heirs = self.members.iter();
@@ -269,8 +280,9 @@ impl Channel {
 
     fn set_role(&mut self, user: UserId, role: u8, changed: &mut Changed) {
         if let Some(member) = self.members.get_mut(&user) {
-            member.role = role;
+            let before = core::mem::replace(&mut member.role, role);
             changed.rows.push(stay_row(self.id, user, member));
+            self.counted(user, Some(before), Some(role));
         }
     }
 
@@ -279,10 +291,11 @@ impl Channel {
         let member = Member { role, joined: self.head, number: stays + 1, position };
         changed.rows.push(stay_row(self.id, user, &member));
         self.members.insert(user, member);
+        self.counted(user, None, Some(role));
     }
 
-    fn row(&self) -> Row {
-        Row::Channel { channel: self.id, row: ChannelRow { name: self.name.clone() } }
+    pub(super) fn row(&self) -> Row {
+        Row::Channel { channel: self.id, row: ChannelRow { name: self.name.clone(), grown: self.grown } }
     }
 }
 
@@ -292,7 +305,7 @@ fn stay_row(channel: ChannelId, user: UserId, member: &Member) -> Row {
     Row::Interval { channel, user, joined: member.joined, row }
 }
 
-fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
+pub(super) fn check_size(members: usize, members_max: usize) -> Result<(), Refusal> {
     if members > members_max {
         let text = format!("the group would have {members} members; at most {members_max} are allowed");
         return Err(Refusal::new(Code::Limit, "members", text));

@@ -21,6 +21,10 @@ impl Channel {
             let text = "not a member of this channel; only members can be mentioned";
             return Err(Refusal::new(Code::Limit, format!("mentions[{at}]"), text));
         }
+        if self.is_large() && (talk.all || talk.online) {
+            let text = "in a large channel nobody mentions all or all online; mention members by name";
+            return Err(Refusal::new(Code::Limit, "mention_flags", text));
+        }
         let is_wide = (talk.all || talk.online) && self.members.len() > MENTION_ALL_MEMBERS_MAX;
         if is_wide && self.members.get(&sender).is_none_or(|member| member.role < ROLE_ADMIN) {
             let text = format!(

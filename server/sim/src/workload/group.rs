@@ -1,8 +1,8 @@
-//! Groups begin and get other names.
+//! Groups begin and get other names; some become large channels.
 
 use protocol::UserId;
 
-use super::{some_group, somebody};
+use super::{large, some_group, somebody};
 use crate::world::World;
 
 /// How often beside the other operations.
@@ -25,7 +25,11 @@ pub fn act(world: &mut World, device: usize) {
 fn rename(world: &mut World, device: usize) {
     let user = world.devices[device].user;
     let Some(group) = some_group(world, user) else { return };
-    let name = format!("group {}", world.rng.below(1000));
+    let number = world.rng.below(1000);
+    if number.is_multiple_of(4) {
+        return large::act(world, device, group);
+    }
+    let name = format!("group {number}");
     let device = &mut world.devices[device];
     if let Ok(id) = device.session.rename(group, &name, None) {
         device.made(id);

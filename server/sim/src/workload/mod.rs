@@ -6,6 +6,7 @@ pub mod churn;
 pub mod consent;
 pub mod group;
 pub mod guest;
+pub mod large;
 pub mod marks;
 pub mod own;
 pub mod presence;

@@ -7,8 +7,8 @@ use protocol::body::about::{EditText, GetAbout, Pin, React, Recall};
 use protocol::body::encode;
 use protocol::body::marks::{GetReceipts, MarkDelivered, TYPING_GOES_ON, Typing};
 use protocol::body::message::{
-    AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, ROLE_ADMIN, RemoveMember, RenameGroup,
-    SendText, SetRole,
+    AddMembers, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, ROLE_ADMIN, RemoveMember,
+    RenameGroup, SendText, SetRole,
 };
 use protocol::body::own::{GetNotes, Hide, SetDraft, SetPrefs};
 use protocol::body::presence::{GetOwnPresence, GetPresence, Idle, SetPresence, Unwatch, Watch};
@@ -48,6 +48,7 @@ RENAME_GROUP    unauthenticated forbidden forbidden forbidden forbidden forbidde
 SET_ROLE        unauthenticated forbidden forbidden forbidden forbidden forbidden forbidden ack
 INVITE_MEMBERS  unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
 JOIN_GROUP      unauthenticated forbidden forbidden forbidden ack       limit     limit     limit
+GROW_GROUP      unauthenticated forbidden forbidden forbidden forbidden forbidden forbidden ack
 SET_PREFS       unauthenticated ack       ack       ack       ack       ack       ack       ack
 SET_DRAFT       unauthenticated ack       ack       ack       ack       ack       ack       ack
 HIDE            unauthenticated ack       ack       ack       ack       ack       ack       ack
@@ -80,6 +81,7 @@ TYPING          unauthenticated -         -         -         -         -       
 MENTIONS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_NOTES       unauthenticated page      page      page      page      page      page      page
 NOTES           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+HEADS           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 WATCH           unauthenticated done      done      done      done      done      done      done
 UNWATCH         unauthenticated done      done      done      done      done      done      done
 PRESENCE        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
@@ -107,6 +109,7 @@ RENAME_GROUP    unauthenticated limit     limit     limit     limit
 SET_ROLE        unauthenticated limit     limit     limit     limit
 INVITE_MEMBERS  unauthenticated limit     limit     limit     limit
 JOIN_GROUP      unauthenticated limit     limit     limit     limit
+GROW_GROUP      unauthenticated limit     limit     limit     limit
 SET_PREFS       unauthenticated limit     limit     limit     limit
 SET_DRAFT       unauthenticated limit     limit     limit     limit
 HIDE            unauthenticated limit     limit     limit     limit
@@ -244,6 +247,7 @@ impl World {
             }
             Kind::ADD_MEMBERS => encode(id, &AddMembers { channel, members: other }),
             Kind::INVITE_MEMBERS => encode(id, &InviteMembers { channel, members: other }),
+            Kind::GROW_GROUP => encode(id, &GrowGroup { channel }),
             Kind::JOIN_GROUP => encode(id, &JoinGroup { channel }),
             // Somebody whom an admin may remove, and who is not the one who asks.
             Kind::REMOVE_MEMBER => encode(id, &RemoveMember { channel, member }),

@@ -169,7 +169,7 @@ impl Model {
             Content::Removed(user) | Content::Role { member: user, .. } | Content::Recalled { user, .. } => {
                 self.want_name(*user);
             }
-            Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) => {}
+            Content::Text(_) | Content::Joined | Content::Grown | Content::Left | Content::Renamed(_) => {}
             Content::About { .. } => {}
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {}
         }
@@ -373,6 +373,7 @@ impl Model {
             Content::Added(users) => format!("{who} added {}", names(users)),
             Content::Invited(users) => format!("{who} invited {}", names(users)),
             Content::Joined => format!("{who} joined"),
+            Content::Grown => format!("{who} made the group a large channel"),
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
             Content::Left => format!("{who} left"),
             Content::About { target, remark } => remark_words(&who, *target, remark),

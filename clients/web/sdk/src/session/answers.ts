@@ -1,7 +1,7 @@
 /** What each frame of the server does to a session. */
 import { Frame, read } from "../frame.js";
 import {
-  About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, OwnPresence,
+  About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, Heads, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, OwnPresence,
   PAGE_MESSAGES_MAX, Presence, Receipts, Reject, SendAck, Thread, Typing, Watch, Welcome, WelcomeV2,
 } from "../generated.js";
 import { Core, type Page } from "./core.js";
@@ -63,6 +63,13 @@ export abstract class Answers extends Core {
       case Kind.HISTORY_PAGE: return this.beginPage(frame);
       case Kind.THREAD: return this.beginThread(frame);
       case Kind.CHANNELS: return this.takeChannels(frame);
+      case Kind.HEADS: {
+        const heads = read(Heads, frame);
+        if (!heads) return;
+        for (const { channel, head } of heads.items) this.heads.set(channel, head);
+        this.events.push({ type: "heads", ...heads });
+        return;
+      }
       case Kind.TYPING: {
         const typing = read(Typing, frame);
         if (typing) this.marks.take(this.nowMs, typing);
@@ -196,6 +203,7 @@ export abstract class Answers extends Core {
       if (!isNew) this.events.push({ type: "resync", generation, at: start });
     }
     this.seen.begin(start, this.catchUpTo);
+    this.heads.clear();
     this.beginPresence(welcome);
     this.goLiveIfCaughtUp();
   }
@@ -211,11 +219,25 @@ export abstract class Answers extends Core {
     const message = readMessage(frame);
     if (this.page) {
       this.takeOfPage(this.page, frame, message);
+    } else if (message && this.follows(message)) {
+      this.events.push({ type: "message", message });
     } else if (message) {
       const isNew = this.seen.message(message.channel, message.seq, this.cursor_.at);
       if (this.isOwnPending(message)) this.tellAck(message);
       else if (isNew) this.tellMessage(message);
     }
+  }
+
+  /**
+   * Whether a message of a large channel came because this session follows it, and not by the inbox: it does not name this user,
+   * and stands behind the head. On one connection those come in order, and none twice.
+   */
+  private follows(message: Message): boolean {
+    const { channel, seq } = message;
+    const head = this.heads.get(channel);
+    if (head === undefined || seq <= head || names(message, this.config.user)) return false;
+    this.heads.set(channel, seq);
+    return true;
   }
 
   private tellMessage(message: Message): void {
@@ -318,5 +340,16 @@ export abstract class Answers extends Core {
   private isLoggedOutBy(id: bigint, reject: Reject): boolean {
     const isOfSession = this.state_ === "greeting" || id === 0n || this.reauthing?.id === id;
     return isOfSession && reject.retryAfterMs === 0 && reject.code === Code.unauthenticated;
+  }
+}
+
+/** Whether a message of a large channel stands in the inbox of a user: sent by it, or naming it. */
+function names({ sender, content }: Message, user: bigint): boolean {
+  if (sender === user) return true;
+  switch (content.type) {
+    case "text": return content.mentions?.includes(user) ?? false;
+    case "added": case "invited": return content.users.includes(user);
+    case "removed": return content.user === user;
+    default: return false;
   }
 }

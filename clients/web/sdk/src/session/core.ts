@@ -54,6 +54,8 @@ export abstract class Core {
   protected readonly requests = new Requests();
   protected pace = new Pace(0);
   protected readonly seen = new Seen();
+  /** How far the large channels have come that this connection follows. */
+  protected readonly heads = new Map<bigint, number>();
   /** Frames of the session itself: Hello, Reauth, Heartbeat, CursorAck. */
   protected control: Frame[] = [];
   protected readonly events: Event[] = [];

@@ -2,7 +2,7 @@
 import { type Frame, read } from "../frame.js";
 import {
   type About as AboutPage, AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
-  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
+  GrowGroup, type HeadItem, InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
   type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, type Welcome,
 } from "../generated.js";
 
@@ -44,6 +44,7 @@ export type Content =
   /** Users may join; an invited one gets this message and until it joins none after it. */
   | { type: "invited"; users: bigint[] }
   | { type: "joined" }
+  | { type: "grown" }
   | { type: "removed"; user: bigint }
   | { type: "left" }
   | { type: "renamed"; name: string }
@@ -159,6 +160,11 @@ export type Event =
   /** What this user shows: asked for, or because another device changed it (`request` 0). */
   | { type: "ownPresence"; request: bigint; own: OwnPresence }
   /** Somebody types in a channel, or does so no more. */
+  /**
+   * Messages of these large channels behind these heads come from here on. What is not held of one up to its head is read from
+   * the history; and so it is when a message of one comes whose seq is not the next.
+   */
+  | { type: "heads"; items: HeadItem[] }
   | { type: "typing"; channel: bigint; user: bigint; types: boolean }
   | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
   /** A request with no other answer was carried out. */
@@ -199,6 +205,7 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
     case Kind.ADD_MEMBERS: return as(read(AddMembers, frame), ({ members: users }) => ({ type: "added", users }));
     case Kind.INVITE_MEMBERS: return as(read(InviteMembers, frame), ({ members: users }) => ({ type: "invited", users }));
     case Kind.JOIN_GROUP: return as(read(JoinGroup, frame), () => ({ type: "joined" }));
+    case Kind.GROW_GROUP: return as(read(GrowGroup, frame), () => ({ type: "grown" }));
     case Kind.REMOVE_MEMBER: return as(read(RemoveMember, frame), ({ member: user }) => ({ type: "removed", user }));
     case Kind.LEAVE_GROUP: return as(read(LeaveGroup, frame), () => ({ type: "left" }));
     case Kind.RENAME_GROUP: return as(read(RenameGroup, frame), ({ name }) => ({ type: "renamed", name }));

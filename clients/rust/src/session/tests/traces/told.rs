@@ -63,6 +63,7 @@ pub(super) fn event(event: &Event) -> Value {
             panic!("no trace asks for them: other languages have no word for it yet")
         }
         Event::Receipts { .. }
+        | Event::Heads(_)
         | Event::Typing { .. }
         | Event::List { .. }
         | Event::Notes { .. }
@@ -137,6 +138,7 @@ fn content(content: &Content) -> Value {
         Content::Added(users) => json!({"type": "added", "users": texts(users)}),
         Content::Invited(users) => json!({"type": "invited", "users": texts(users)}),
         Content::Joined => json!({"type": "joined"}),
+        Content::Grown => json!({"type": "grown"}),
         Content::Removed(user) => json!({"type": "removed", "user": text(user.0)}),
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
