@@ -16,6 +16,7 @@ export const Kind = {
   SET_ROLE: 0x0115,
   INVITE_MEMBERS: 0x0116,
   JOIN_GROUP: 0x0117,
+  GROW_GROUP: 0x011c,
   SET_PREFS: 0x0120,
   SET_DRAFT: 0x0121,
   HIDE: 0x0122,
@@ -48,6 +49,7 @@ export const Kind = {
   MENTIONS: 0x0316,
   GET_NOTES: 0x0317,
   NOTES: 0x0318,
+  HEADS: 0x0325,
   WATCH: 0x0401,
   UNWATCH: 0x0402,
   PRESENCE: 0x0403,
@@ -133,6 +135,12 @@ export const MENTIONS_MAX = 50;
 export const MENTIONS_PAGE_MAX = 100;
 /** numbers that browsers read as numbers */
 export const U53_MAX = 9007199254740991;
+
+export interface HeadItem {
+  channel: bigint;
+  head: number;
+}
+export const HeadItemLayout = item<HeadItem>(24, [["channel", "u128"], ["head", "count"]]);
 
 export interface KindVersion {
   kind: number;
@@ -342,6 +350,11 @@ export interface JoinGroup {
   channel: bigint;
 }
 export const JoinGroup = root<JoinGroup>(279, 1, 64, 16, [["channel", "u128"]]);
+
+export interface GrowGroup {
+  channel: bigint;
+}
+export const GrowGroup = root<GrowGroup>(284, 1, 64, 16, [["channel", "u128"]]);
 
 export interface SetPrefs {
   channel: bigint;
@@ -609,6 +622,11 @@ export interface Notes {
 }
 export const Notes = root<Notes>(792, 1, 524248, 17, [["drafts", [DraftItemLayout]], ["hidden", [HiddenItemLayout]], ["more", "bool"]]);
 
+export interface Heads {
+  items: HeadItem[];
+}
+export const Heads = root<Heads>(805, 1, 524248, 8, [["items", [HeadItemLayout]]]);
+
 export interface Watch {
   users: bigint[];
 }
@@ -715,6 +733,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, GrowGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];
