@@ -60,6 +60,8 @@ impl Model {
                 }
                 self.take_receipts(channel, &items, more);
             }
+            // What is missing of a large channel is read when it is opened.
+            Event::Heads(_) => {}
             Event::Typing { channel, user, types } => self.take_typing(channel, user, types),
             Event::Presence { items, .. } => self.take_presence(&items),
             Event::OwnPresence { request: Some(_), own } => self.say(own_words(&own)),
