@@ -54,7 +54,7 @@ impl<W: Write> Json<W> {
                 self.tell_receipts(request, channel, items, more).await
             }
             // What is missing of a large channel is read when it is opened.
-            Event::Heads(_) => {}
+            Event::Heads(_) => Ok(()),
             Event::Typing { channel, user, types } => self.tell_typing(channel, user, types).await,
             Event::Presence { request, items, more } => self.tell_presence(request, &items, more),
             Event::OwnPresence { request, own } => self.tell_own_presence(request, &own),
