@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 mod devices;
 mod relations;
+mod search;
 
 pub use self::devices::Device;
 pub use self::relations::{Audience, Friend, Privacy, Standing};
+pub use self::search::{Hit, Hits, Search};
 pub use crate::http::HttpError;
 use crate::http::{Place, Scheme};
 use crate::trust::Trust;

@@ -18,6 +18,7 @@ mod about;
 mod account;
 mod own;
 mod presence;
+mod search;
 mod talk;
 
 pub(super) use about::{recalled_words, remark_words, said_lines};
@@ -110,6 +111,7 @@ impl Desk<'_> {
             "draft" => self.draft(rest).await,
             "hide" => self.hide(rest).await,
             "jump" => self.jump(rest),
+            "search" => self.search(rest).await,
             "friends" => self.friends().await,
             "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
             "status" => self.status(rest).await,

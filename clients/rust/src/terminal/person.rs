@@ -65,6 +65,7 @@ const HELP: &str = "\
   /draft [TEXT]        keep a text for this conversation on all devices
   /hide [NUMBER]       show a message to you no more, or FIRST-LAST; without one the last
   /jump PLACE          what was said at a number, a day like 2026-11-27, or unread
+  /search WORDS        messages with these words; before them from:NAME, in:GROUP, in:here, to:me
   /friends             your friends, and who asks to be one
   /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
   /block NAME          take nothing from a person any more; /unblock NAME ends it

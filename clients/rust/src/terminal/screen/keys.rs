@@ -36,6 +36,7 @@ pub(super) const HELP: &[&str] = &[
     "/draft [TEXT]        keep a text for it on all devices",
     "/hide [N or N-M]     show messages to you no more",
     "/jump N|DAY|unread   what was said there",
+    "/search WORDS        find it; first from:NAME, in:here, to:me",
     "/friends             your friends, and who asks to be one",
     "/friend NAME         ask a person, or say yes; /unfriend ends it",
     "/block NAME          take nothing from a person; /unblock ends it",

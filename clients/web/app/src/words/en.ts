@@ -42,7 +42,7 @@ export const en = {
   created: "{0} created the group “{1}”", added: "{0} added {1}", invited: "{0} invited {1}", joined: "{0} joined", removed: "{0} removed {1}", left: "{0} left",
   renamed: "{0} renamed the group to “{1}”", roleSet: "{0} made {1} {2}",
   startChat: "Start chat", userName: "User name", noSuchUser: "Nobody is called “{0}”.", create: "Create", peopleInGroup: "People",
-  results: "{0} results", noResults: "Nothing was found.", searchHint: "Words, \"phrases\", -without. Korean initials work: ㅎㄱ", moreResults: "More results", incomplete: "There was not time to look at everything. Give a rarer word.",
+  mentionsMe: "Only what mentions me", results: "{0} results", noResults: "Nothing was found.", searchHint: "Words, \"phrases\", -without. Korean initials work: ㅎㄱ", moreResults: "More results", incomplete: "There was not time to look at everything. Give a rarer word.",
   profile: "Profile", displayName: "Display name", about: "About you", devices: "Devices", thisDevice: "this device", logOut: "Log out", logOutOthers: "Log out all other devices",
   lastSeen: "last seen {0}", privacy: "Privacy", whoMessage: "Who may write to me", whoAdd: "Who may add me to groups", whoSee: "Who sees my profile", receiptsShown: "Show when I have read",
   everyone: "Everyone", friends: "Friends", nobody: "Nobody", appearance: "Appearance", theme: "Theme", system: "As the system", light: "Light", dark: "Dark", language: "Language",

@@ -43,7 +43,7 @@ export const ko: Words = {
   created: "{0}님이 “{1}” 그룹을 만들었습니다", added: "{0}님이 {1}님을 추가했습니다", invited: "{0}님이 {1}님을 초대했습니다", joined: "{0}님이 참여했습니다", removed: "{0}님이 {1}님을 내보냈습니다", left: "{0}님이 나갔습니다",
   renamed: "{0}님이 그룹 이름을 “{1}”(으)로 바꿨습니다", roleSet: "{0}님이 {1}님을 {2}(으)로 정했습니다",
   startChat: "대화 시작", userName: "사용자 이름", noSuchUser: "“{0}”(이)라는 사람이 없습니다.", create: "만들기", peopleInGroup: "함께할 사람",
-  results: "결과 {0}개", noResults: "찾은 것이 없습니다.", searchHint: "단어, \"구절\", -제외. 초성도 됩니다: ㅎㄱ", moreResults: "결과 더 보기", incomplete: "모두 살펴볼 시간이 없었습니다. 더 드문 단어를 써 보세요.",
+  mentionsMe: "나를 언급한 메시지만", results: "결과 {0}개", noResults: "찾은 것이 없습니다.", searchHint: "단어, \"구절\", -제외. 초성도 됩니다: ㅎㄱ", moreResults: "결과 더 보기", incomplete: "모두 살펴볼 시간이 없었습니다. 더 드문 단어를 써 보세요.",
   profile: "프로필", displayName: "표시 이름", about: "소개", devices: "기기", thisDevice: "이 기기", logOut: "로그아웃", logOutOthers: "다른 기기 모두 로그아웃",
   lastSeen: "마지막 사용 {0}", privacy: "개인정보", whoMessage: "나에게 쓸 수 있는 사람", whoAdd: "나를 그룹에 추가할 수 있는 사람", whoSee: "내 프로필을 볼 수 있는 사람", receiptsShown: "읽음 표시 보이기",
   everyone: "모두", friends: "친구", nobody: "아무도", appearance: "화면", theme: "테마", system: "시스템과 같이", light: "밝게", dark: "어둡게", language: "언어",
