@@ -145,7 +145,7 @@ impl Outbox {
                 if !matches!(call.does, Does::Takes | Does::TakesUnheard) || !self.rng.chance(500) {
                     continue;
                 }
-                let seq = shown.unwrap_or(task.kept.carry.seq());
+                let seq = shown.unwrap_or_else(|| task.kept.carry.seq());
                 let name = (generation, task.job, seq, call.target);
                 match shown {
                     Some(_) => drop(self.withdrawn.entry(name).or_default()),

@@ -11,6 +11,11 @@ use crate::key::{self, JOB_TAG, Key, PUSH_OFF_TAG, SHOWN_TAG, SUBSCRIPTION_TAG, 
 use crate::rows::{Direction, Found};
 use crate::view::{View, damaged};
 
+/// Where the rows of a partition begin, and the key of one.
+type Keys = (fn(u16) -> Key, fn(UserId, ChannelId) -> Key);
+/// Takes a row; `None` when it cannot be read.
+type Take<'a> = dyn FnMut(&[u8], &[u8]) -> Option<()> + 'a;
+
 /// What the user's home keeps in memory. Jobs are read only of who has a subscription: nobody else has any to see.
 pub(super) fn of_user(view: &View<'_>, user: UserId) -> Found<PushRows> {
     let named =
@@ -115,8 +120,8 @@ pub(super) fn withdrawals(
 fn pages(
     view: &View<'_>,
     (bay, after, limit): (BayId, Option<(UserId, ChannelId)>, u32),
-    (of_partition, key_of): (fn(u16) -> Key, fn(UserId, ChannelId) -> Key),
-    take: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>,
+    (of_partition, key_of): Keys,
+    take: &mut Take<'_>,
 ) -> Found<bool> {
     let (family, mut count, mut more) = (Family::Push, 0, false);
     let first = after.map_or_else(|| bay.partitions().start, |(user, _)| PartitionId::of_user(user).0);
