@@ -167,6 +167,7 @@ impl Desk {
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),
             Query::Jobs { .. } => Answer::Jobs { items: Vec::new(), more: false },
+            Query::Withdrawals { .. } => Answer::Withdrawals { items: Vec::new(), more: false },
             Query::Push { .. } => Answer::Push(Box::default()),
             Query::Trace { .. } => Answer::Trace(Box::default()),
             Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },

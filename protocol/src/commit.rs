@@ -17,7 +17,7 @@ pub use about::{
 pub use encoding::BatchFault;
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
-pub use push::{JobRow, Language, Preview, Provider, SubscriptionRow, Target};
+pub use push::{JobRow, Language, Preview, Provider, ShownRow, SubscriptionRow, Target};
 
 use core::num::NonZeroU32;
 
@@ -246,6 +246,15 @@ pub enum Row {
         channel: ChannelId,
         /// What; `None` for nothing any more.
         row: Option<JobRow>,
+    },
+    /// What devices of a user show of a channel by push, and what of it is still to be withdrawn.
+    Shown {
+        /// Whose.
+        user: UserId,
+        /// Which channel.
+        channel: ChannelId,
+        /// What; `None` for nothing any more.
+        row: Option<ShownRow>,
     },
     /// Whether a user has turned push off on all devices. Subscriptions stay.
     PushOff {

@@ -102,6 +102,8 @@ pub struct Config {
     pub push_contact: Option<String>,
     /// Private hosts that a push may go to.
     pub push_allow: Vec<String>,
+    /// Whether devices are told that what they show was read elsewhere.
+    pub push_withdraw: bool,
     /// Accounts at providers of push.
     pub push_accounts: PushAccounts,
     /// Bots that a user may have.
@@ -207,6 +209,7 @@ impl Default for Config {
             issuers: None,
             push_contact: None,
             push_allow: Vec::new(),
+            push_withdraw: true,
             push_accounts: PushAccounts::default(),
             user_bots: 5,
             bot_tokens: 8,

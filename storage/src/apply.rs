@@ -74,6 +74,7 @@ pub(crate) fn part(
             Row::Subscription { .. }
             | Row::SubscriptionGone { .. }
             | Row::Job { .. }
+            | Row::Shown { .. }
             | Row::PushOff { .. } => push_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
@@ -124,6 +125,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Subscription { user, .. }
         | Row::SubscriptionGone { user, .. }
         | Row::Job { user, .. }
+        | Row::Shown { user, .. }
         | Row::PushOff { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
@@ -200,6 +202,16 @@ fn push_row(row: &Row, sink: &mut dyn Sink) {
         }
         Row::PushOff { user, is_off: false } => {
             sink.delete(Family::Push, &key::push(*user, key::PUSH_OFF_TAG));
+        }
+        // It stands under one key at a time.
+        Row::Shown { user, channel, row } => {
+            for is_read in [false, true] {
+                let key = key::shown(*user, *channel, is_read);
+                match row.as_ref().filter(|row| row.is_read == is_read) {
+                    Some(row) => sink.put(Family::Push, &key, &row.encode()),
+                    None => sink.delete(Family::Push, &key),
+                }
+            }
         }
         Row::Job { user, channel, row: None } => sink.delete(Family::Push, &key::job(*user, *channel)),
         _ => {}

@@ -65,6 +65,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
         }
         Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
         Query::Jobs { bay, after, limit } => push::jobs(view, bay, after, limit),
+        Query::Withdrawals { bay, after, limit } => push::withdrawals(view, bay, after, limit),
         Query::Push { user, channel } => {
             push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
         }
@@ -95,6 +96,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Notes { .. }
         | Query::Around { .. }
         | Query::Jobs { .. }
+        | Query::Withdrawals { .. }
         | Query::Push { .. }
         | Query::Trace { .. }
         | Query::Replay { .. } => false,

@@ -59,6 +59,7 @@ mod tag {
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
+    pub(super) const SHOWN: u8 = 49;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -194,6 +195,7 @@ impl Row {
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
+            Self::Shown { .. } => tag::SHOWN,
         }
     }
 
@@ -243,7 +245,8 @@ impl Row {
             Self::Subscription { .. }
             | Self::SubscriptionGone { .. }
             | Self::Job { .. }
-            | Self::PushOff { .. } => push::encode(self, out),
+            | Self::PushOff { .. }
+            | Self::Shown { .. } => push::encode(self, out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -348,6 +351,7 @@ impl Row {
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
+            tag::SHOWN => push::shown(fields),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use protocol::commit::{
     About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, IntervalRow, JobRow, Language,
     Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview, Provider, Quota,
-    Relation, Row, Said, Shows, SubscriptionRow,
+    Relation, Row, Said, ShownRow, Shows, SubscriptionRow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -439,7 +439,7 @@ fn about_row() -> impl Strategy<Value = Row> {
 
 fn push_row() -> impl Strategy<Value = Row> {
     let texts = (".{0,20}", ".{0,40}", proptest::collection::vec(any::<u8>(), 0..70));
-    (0..4_u8, any::<[u64; 4]>(), any::<u128>(), texts).prop_map(
+    (0..5_u8, any::<[u64; 4]>(), any::<u128>(), texts).prop_map(
         |(sort, [a, b, c, d], channel, (zone, endpoint, bytes))| {
             let (user, device) = (UserId(a), DeviceId(b));
             let provider = Provider::ALL[c as usize % Provider::ALL.len()];
@@ -473,6 +473,11 @@ fn push_row() -> impl Strategy<Value = Row> {
                         targets: vec![(device, provider); d as usize % 3],
                     };
                     Row::Job { user, channel: ChannelId(channel), row: (c % 5 != 0).then_some(row) }
+                }
+                3 => {
+                    let targets = vec![(device, provider); d as usize % 3];
+                    let row = ShownRow { seq: Seq(c), time_ms: d, is_read: c % 2 == 0, targets };
+                    Row::Shown { user, channel: ChannelId(channel), row: (c % 5 != 0).then_some(row) }
                 }
                 _ => Row::PushOff { user, is_off: d % 2 == 0 },
             }

@@ -20,6 +20,7 @@ mod operation;
 mod operators;
 mod people;
 mod polls;
+mod presence;
 pub(crate) mod problems;
 mod push;
 mod schema;
@@ -46,7 +47,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 18] {
+fn sections() -> [Section; 19] {
     [
         accounts::section(),
         tokens::section(),
@@ -57,6 +58,7 @@ fn sections() -> [Section; 18] {
         second_factor::section(),
         invites::section(),
         channels::section(),
+        presence::section(),
         search::section(),
         polls::section(),
         bots::section(),

@@ -38,6 +38,8 @@
 //! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
 //! GET  /v1/channels/{id}/receipts Bearer    ?after&limit                     200 {"receipts":[...],"next"?}
 //! POST /v1/channels/{id}/read     Bearer    {"seq"}                          204
+//! GET  /v1/me/presence             Bearer                                     200 {"state","shows","devices","status"?,...}
+//! PUT  /v1/me/presence             Bearer    {"shows","status"?,...}          204
 //! GET  /v1/search                 Bearer    ?q&channel&sender&order...        200 {"hits":[...],"complete","next"?}
 //! POST /v1/poll                   Bearer    ?wait, frames                    200 frames: a device without a connection
 //! DELETE /v1/poll                 Bearer                                     204; that session has ended
@@ -202,6 +204,7 @@ fn public_table() -> Table {
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/users/{id}/presence", get(presence::of_user))
+        .route("/v1/me/presence", get(presence::own).put(presence::set_own))
         .route("/v1/users/{id}/messages", post(messages::send_to_user))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{id}", get(channels::one))

@@ -245,6 +245,17 @@ pub enum Command {
         seq: Seq,
         /// What.
         outcome: PushOutcome,
+        /// Whose providers have taken it since they were told last, and can be told that it is read.
+        taken: Vec<Target>,
+    },
+    /// Devices were told that what they show is read, or it was found that they are not to be told.
+    PushWithdrawn {
+        /// Whose.
+        user: UserId,
+        /// Of which channel.
+        channel: ChannelId,
+        /// The newest message that they show. What they were shown since is not ended by it.
+        seq: Seq,
     },
 }
 
@@ -285,6 +296,7 @@ impl Command {
             | Self::Subscribe { user, .. }
             | Self::Unsubscribe { user, .. }
             | Self::SetPush { user, .. }
+            | Self::PushWithdrawn { user, .. }
             | Self::Pushed { user, .. } => *user,
         }
     }

@@ -298,6 +298,8 @@ settings! {
             "none" => Some(Vec::new()),
             hosts => hosts.split(',').map(str::trim).map(|host| (!host.is_empty() && !host.contains('/')).then(|| host.to_owned())).collect(),
         };
+    "push_withdraw", "BOOL", "Apps and webhooks are told when what a push shows was read elsewhere [true]", "true or false",
+        |config, text| config.push_withdraw => text.parse().ok();
     "push_fcm", "FILE", "Key file of the service account by which apps on Android are told; env:NAME takes its text from that variable [none]", "a path, env:NAME without MARU_, or none",
         |config, text| config.push_accounts.fcm => or_none(text, Secret::parse);
     "push_fcm_url", "URL", "Where FCM is [https://fcm.googleapis.com]", "https://HOST[:PORT], or http:// to this machine",

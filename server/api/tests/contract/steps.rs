@@ -107,6 +107,8 @@ pub const STEPS: &[Step] = &[
     step("listMentions", 200, &[], &[]),
     step("listReceipts", 200, &[("id", Kept("channel"))], &[]),
     step("seePresence", 200, &[("id", Kept("friend"))], &[]),
+    step("setOwnPresence", 204, &[], &[]),
+    step("seeOwnPresence", 200, &[], &[]),
     step("markRead", 204, &[("id", Kept("channel"))], &[]),
     step("send", 201, &[("id", Kept("channel"))], &[]),
     step("search", 200, &[("channel", Kept("channel"))], &[]),

@@ -129,6 +129,13 @@ fn made_up(frame: &Frame) -> Frame {
                 presence::PresenceItem { user, state, last_active_ms, status_until_ms, status: "tea".into() };
             encode(id, &presence::Presence { items: vec![item] })
         }
+        Kind::GET_OWN_PRESENCE => {
+            let device = presence::PresentDevice { device: 5, state: presence::STATE_AWAY, seen_ms: 7 };
+            let (state, shows, status_until_ms) = (presence::STATE_OFFLINE, 3, 9);
+            let (status, devices) = ("tea".into(), vec![device]);
+            encode(id, &presence::OwnPresence { state, shows, status_until_ms, status, devices })
+        }
+        Kind::SET_PRESENCE => encode(id, &protocol::body::session::Done { kind: Kind::SET_PRESENCE.0 }),
         Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;

@@ -109,6 +109,7 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
         &["", "ops@example.org", "http://a"],
     ),
     ("push_allow", &["none", "127.0.0.1:9", "hooks.local, 10.0.0.1"], &["", "a,", "http://a"]),
+    ("push_withdraw", &["true", "false"], &["", "yes", "1"]),
     ("push_fcm", &["none", "/etc/maru/fcm.json", "env:FCM_ACCOUNT"], &["", "env:", "env:MARU_X"]),
     (
         "push_fcm_url",
