@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, push,
+    Relation, Row, Rule, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -59,6 +59,7 @@ mod tag {
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
+    pub(super) const RULE: u8 = 50;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -194,6 +195,7 @@ impl Row {
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
+            Self::Rule { .. } => tag::RULE,
         }
     }
 
@@ -244,6 +246,10 @@ impl Row {
             | Self::SubscriptionGone { .. }
             | Self::Job { .. }
             | Self::PushOff { .. } => push::encode(self, out),
+            Self::Rule { channel, rule } => {
+                out.put_u128_le(channel.0);
+                rule.encode(out);
+            }
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -348,6 +354,7 @@ impl Row {
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
+            tag::RULE => fields.channel().and_then(|channel| Rule::row(channel, fields)),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

@@ -16,6 +16,7 @@ mod families;
 mod invites;
 mod keys;
 mod look;
+mod moderation;
 mod operation;
 mod operators;
 mod people;
@@ -46,7 +47,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 18] {
+fn sections() -> [Section; 19] {
     [
         accounts::section(),
         tokens::section(),
@@ -57,6 +58,7 @@ fn sections() -> [Section; 18] {
         second_factor::section(),
         invites::section(),
         channels::section(),
+        moderation::section(),
         search::section(),
         polls::section(),
         bots::section(),
