@@ -88,7 +88,7 @@ fn made_up_with_messages(frame: &Frame) -> Vec<Frame> {
     let (channel, seq) = (get.channel, get.after + 1);
     let (from, to, head, count, more) = (seq, seq, 9, 1, true);
     let text = encode(5, &message::SendText { channel, text: "made up".to_owned() });
-    let stamp = protocol::Stamp { seq: protocol::Seq(seq), time_ms: 1, sender: UserId(5) };
+    let stamp = protocol::Stamp { seq: Seq(seq), time_ms: 1, sender: UserId(5) };
     let head = sync::HistoryPage { channel, from, to, head, count, more };
     vec![encode(frame.header().id, &head), text.stamp(stamp)]
 }
