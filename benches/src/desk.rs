@@ -144,7 +144,13 @@ impl Desk {
                 presence: PresenceRow::default(),
                 push: PushRows::default(),
             },
-            Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
+            Query::Channel(_) => Answer::Channel {
+                row: None,
+                members: Vec::new(),
+                head: Seq(0),
+                time_ms: 0,
+                rules: protocol::query::RuleRows::default(),
+            },
             Query::Window { .. } => Answer::Window(Vec::new()),
             Query::Inbox { .. } => {
                 Answer::Inbox { frames: self.page.clone(), through: InboxSeq(self.inbox_head) }

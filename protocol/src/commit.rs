@@ -8,6 +8,7 @@ mod encoding;
 mod note;
 mod presence;
 mod push;
+mod rules;
 mod values;
 mod weight;
 
@@ -18,6 +19,7 @@ pub use encoding::BatchFault;
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
 pub use push::{JobRow, Language, Preview, Provider, ShownRow, SubscriptionRow, Target};
+pub use rules::{Rule, SANCTION_TAG, SENT_TAG, SLOW_TAG, Sanction, decode_sent, decode_slow};
 
 use core::num::NonZeroU32;
 
@@ -204,6 +206,14 @@ pub enum Row {
         channel: ChannelId,
         /// The row's whole value.
         about: About,
+    },
+    /// What now holds of what is laid down for a group. In the part of the message that lays it down, and, of when a member
+    /// sent, of that text.
+    Rule {
+        /// The group.
+        channel: ChannelId,
+        /// The row's whole value.
+        rule: Rule,
     },
     /// What is stored of a user's presence.
     Presence {

@@ -9,7 +9,7 @@ use crate::body::about::Recalled;
 use crate::body::list::ChannelDetail;
 use crate::commit::{
     AccountRow, ChannelRow, DeviceRow, Facts, Interval, JobRow, Pinned, PositionRow, Prefs, PresenceRow,
-    Provider, Relation, Said, ShownRow, SubscriptionRow, Target,
+    Provider, Relation, Said, Sanction, ShownRow, SubscriptionRow, Target,
 };
 use crate::frame::{Frame, Stamp};
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -288,6 +288,8 @@ pub enum Answer {
         head: Seq,
         /// The newest message's time; 0 for none.
         time_ms: u64,
+        /// What is laid down for a group.
+        rules: RuleRows,
     },
     /// See [`Query::Window`]: rising by seq.
     Window(Vec<Sent>),
@@ -431,6 +433,17 @@ pub struct PushFacts {
     pub shown: Option<ShownRow>,
     /// The user has turned push off.
     pub is_off: bool,
+}
+
+/// What is laid down for a group.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RuleRows {
+    /// A plain member sends a text only so many seconds after its last; 0 for no wait.
+    pub interval_s: u32,
+    /// Who is muted or banned, rising; at most [`crate::limits::SANCTIONS_MAX`].
+    pub sanctions: Vec<(UserId, Sanction)>,
+    /// When members sent last, rising by user; read only of a group that is slow.
+    pub sent: Vec<(UserId, u64)>,
 }
 
 /// What is said of one message.

@@ -43,6 +43,7 @@ use crate::spans::Spans;
 use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
 use crate::turn::{Append, ShardReport, ShardThread};
 use crate::watchdog::{self, Pulse, Watchdog};
+use crate::words::{self, FlaggedTold, Flagging};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
 const INLINE_ROWS: u32 = 64;
@@ -122,6 +123,7 @@ pub struct Node {
     following: Option<Following>,
     /// What the shards tell of push, for whoever carries it out.
     told: Option<Told>,
+    flagged: Option<FlaggedTold>,
     // Last: its lock is given back when every thread is done with it.
     data: Arc<Store>,
 }
@@ -171,6 +173,7 @@ impl Node {
         let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
         shares.tell(config, placement.shards());
         let (bell, told) = push::outbox::bell();
+        let (flagging, flagged) = words::flagging();
         let plan = Plan {
             config,
             io,
@@ -186,6 +189,7 @@ impl Node {
             shares,
             pulses: &pulses,
             bell,
+            flagging,
             events,
         };
         let shards = plan.start_shards(mailboxes, quic)?;
@@ -207,6 +211,7 @@ impl Node {
             families,
             following,
             told: Some(told),
+            flagged: Some(flagged),
             data,
         })
     }
@@ -220,6 +225,17 @@ impl Node {
     /// What the shards tell of push; once.
     pub fn take_told(&mut self) -> Option<Told> {
         self.told.take()
+    }
+
+    /// What the shards tell of messages that hold a word of the operator's list; once.
+    pub fn take_flagged(&mut self) -> Option<FlaggedTold> {
+        self.flagged.take()
+    }
+
+    /// The ways to the shards.
+    #[must_use]
+    pub fn outlets(&self) -> &Outlets {
+        &self.outlets
     }
 
     /// The server's own times, and traces.
@@ -334,6 +350,7 @@ struct Plan<'a> {
     shares: Shares,
     pulses: &'a [Arc<Pulse>],
     bell: Bell,
+    flagging: Flagging,
     events: &'a Sender<Event>,
 }
 
@@ -391,6 +408,7 @@ impl Plan<'_> {
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             latency: self.latency.clone(),
             bell: self.bell.clone(),
+            flagging: self.flagging.clone(),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
             pulse: self.pulses.get(usize::from(shard.0)).cloned().unwrap_or_default(),

@@ -98,6 +98,8 @@ pub struct Config {
     pub user_invites: u32,
     /// The file of issuers whose people may come in.
     pub issuers: Option<PathBuf>,
+    /// The file of words that texts may not hold, or that are reported.
+    pub words: Option<PathBuf>,
     /// Whom a push service may write to.
     pub push_contact: Option<String>,
     /// Private hosts that a push may go to.
@@ -207,6 +209,7 @@ impl Default for Config {
             signup: None,
             user_invites: 0,
             issuers: None,
+            words: None,
             push_contact: None,
             push_allow: Vec::new(),
             push_withdraw: true,

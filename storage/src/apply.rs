@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{About, Note, Part, Relation, Row};
+use protocol::commit::{About, Note, Part, Relation, Row, Rule};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -71,6 +71,7 @@ pub(crate) fn part(
             }
             Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
             Row::About { channel, about: what } => about(*channel, what, sink),
+            Row::Rule { channel, rule: what } => rule(*channel, what, sink),
             Row::Subscription { .. }
             | Row::SubscriptionGone { .. }
             | Row::Job { .. }
@@ -112,6 +113,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Interval { channel, .. }
         | Row::Position { channel, .. }
         | Row::Thread { channel, .. }
+        | Row::Rule { channel, .. }
         | Row::About { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
@@ -160,6 +162,15 @@ fn about(channel: ChannelId, about: &About, sink: &mut dyn Sink) {
         About::Pins(_) => key::pins(channel),
     };
     match about.value() {
+        Some(value) => sink.put(Family::About, &key, &value),
+        None => sink.delete(Family::About, &key),
+    }
+}
+
+/// What now holds of what is laid down for a group; what says nothing has no row.
+fn rule(channel: ChannelId, rule: &Rule, sink: &mut dyn Sink) {
+    let key = key::rule(channel, rule);
+    match rule.value() {
         Some(value) => sink.put(Family::About, &key, &value),
         None => sink.delete(Family::About, &key),
     }

@@ -5,7 +5,7 @@
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG};
+use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, Rule};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -204,6 +204,12 @@ pub(crate) fn reactor(channel: ChannelId, seq: Seq, user: UserId) -> Key {
 /// What is pinned in a channel.
 pub(crate) fn pins(channel: ChannelId) -> Key {
     about(channel, PINS_TAG)
+}
+
+/// What now holds of what is laid down for a group, in `about`.
+pub(crate) fn rule(channel: ChannelId, rule: &Rule) -> Key {
+    let key = about(channel, rule.tag());
+    rule.user().map_or(key, |user| key.push(user.0.to_be_bytes()))
 }
 
 /// Of a user in `push`: a channel -> what the user is still to be told of it.

@@ -16,7 +16,7 @@ mod trace;
 mod unread;
 
 use protocol::commit::Interval;
-use protocol::query::{Answer, Earlier, Ended, Member, PageBounds, Query};
+use protocol::query::{Answer, Earlier, Ended, Member, PageBounds, Query, RuleRows};
 use protocol::{ChannelId, InboxSeq, Seq, Stamp, UserId};
 
 use crate::rows::{Found, Tier};
@@ -132,7 +132,8 @@ fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
     })?;
     let newest = history::newest(view, channel)?;
     let (head, time_ms) = newest.map(|stamp| (stamp.seq, stamp.time_ms)).unwrap_or_default();
-    Ok(Answer::Channel { row, members, head, time_ms })
+    let rules = if direct { RuleRows::default() } else { view.rules(channel)? };
+    Ok(Answer::Channel { row, members, head, time_ms, rules })
 }
 
 /// What a channel remembers of users who are not in it: two seeks each, however often they were.

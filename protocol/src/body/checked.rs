@@ -19,6 +19,8 @@ use crate::reject::Refusal;
 pub struct CheckedFrame {
     frame: Frame,
     channel: ChannelId,
+    /// It holds a word that whoever checked it looked for.
+    has_word: bool,
     /// One pointer for both, since no message has both: a hop of this is moved often.
     fact: Option<Box<Fact>>,
 }
@@ -36,14 +38,29 @@ impl CheckedFrame {
     /// # Errors
     /// As for [`Message::ingest`].
     pub fn message(frame: Frame) -> Result<Self, Refusal> {
+        Self::message_looked_at(frame, |_| false)
+    }
+
+    /// The same, and asks of what it says, a text or how one reads from now on, whether that holds a certain word: here its
+    /// bytes are read, and nowhere else.
+    ///
+    /// # Errors
+    /// As for [`Message::ingest`].
+    pub fn message_looked_at(frame: Frame, holds_word: impl Fn(&str) -> bool) -> Result<Self, Refusal> {
         if Talk::may_be_in(&frame) {
             let wire = ingest::<SendTextV2>(&frame)?;
             let (channel, talk) = (ChannelId(wire.channel.to_native()), Talk::of(wire));
-            return Ok(Self { frame, channel, fact: talk.map(Fact::Talk).map(Box::new) });
+            let has_word = holds_word(&wire.text);
+            return Ok(Self { frame, channel, has_word, fact: talk.map(Fact::Talk).map(Box::new) });
         }
         let message = Message::ingest(&frame)?;
+        let has_word = match &message {
+            Message::SendText(body) => holds_word(&body.text),
+            Message::EditText(body) => holds_word(&body.text),
+            _ => false,
+        };
         let (channel, change) = (message.channel(), message.change());
-        Ok(Self { frame, channel, fact: change.map(Fact::Change).map(Box::new) })
+        Ok(Self { frame, channel, has_word, fact: change.map(Fact::Change).map(Box::new) })
     }
 
     /// Checks a request of kind `T`, whose body names a channel.
@@ -55,13 +72,19 @@ impl CheckedFrame {
         channel: impl Fn(Checked<'_, T>) -> ChannelId,
     ) -> Result<Self, Refusal> {
         let channel = channel(ingest::<T>(&frame)?);
-        Ok(Self { frame, channel, fact: None })
+        Ok(Self { frame, channel, has_word: false, fact: None })
     }
 
     /// The channel it is about.
     #[must_use]
     pub fn channel(&self) -> ChannelId {
         self.channel
+    }
+
+    /// Whether it holds a word that whoever checked it looked for.
+    #[must_use]
+    pub fn has_word(&self) -> bool {
+        self.has_word
     }
 
     /// What it changes of the channel; `None` for a request, and for a message that is only something to read.

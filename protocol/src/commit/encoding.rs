@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, push,
+    Relation, Row, Rule, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -60,6 +60,7 @@ mod tag {
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
     pub(super) const SHOWN: u8 = 49;
+    pub(super) const RULE: u8 = 50;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -196,6 +197,7 @@ impl Row {
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
             Self::Shown { .. } => tag::SHOWN,
+            Self::Rule { .. } => tag::RULE,
         }
     }
 
@@ -247,6 +249,10 @@ impl Row {
             | Self::Job { .. }
             | Self::PushOff { .. }
             | Self::Shown { .. } => push::encode(self, out),
+            Self::Rule { channel, rule } => {
+                out.put_u128_le(channel.0);
+                rule.encode(out);
+            }
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -352,6 +358,7 @@ impl Row {
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
             tag::SHOWN => push::shown(fields),
+            tag::RULE => fields.channel().and_then(|channel| Rule::row(channel, fields)),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

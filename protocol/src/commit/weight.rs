@@ -28,6 +28,7 @@ impl Row {
             Self::Subscription { row, .. } => 17 + row.encoded_bytes(),
             Self::SubscriptionGone { .. } => 17,
             Self::PushOff { .. } => 9,
+            Self::Rule { rule, .. } => 17 + rule.encoded_bytes(),
             Self::Job { row, .. } => 24 + row.as_ref().map_or(0, JobRow::encoded_bytes),
             Self::Shown { row, .. } => 24 + row.as_ref().map_or(0, ShownRow::encoded_bytes),
             Self::Marks { through } => through.len() * MARK_BYTES,

@@ -16,6 +16,7 @@ mod families;
 mod invites;
 mod keys;
 mod look;
+mod moderation;
 mod operation;
 mod operators;
 mod people;
@@ -47,7 +48,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 19] {
+fn sections() -> [Section; 20] {
     [
         accounts::section(),
         tokens::section(),
@@ -59,6 +60,7 @@ fn sections() -> [Section; 19] {
         invites::section(),
         channels::section(),
         presence::section(),
+        moderation::section(),
         search::section(),
         polls::section(),
         bots::section(),

@@ -7,6 +7,7 @@ use api::{PostgresUrl, Signup};
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 use push::secret::Secret;
+use shard::limits::WordAction;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
 use crate::driver::Io;
@@ -287,6 +288,18 @@ settings! {
             "" => None,
             "none" => Some(None),
             path => Some(Some(PathBuf::from(path))),
+        };
+    "words", "FILE", "A list of words, one a line, of which texts are looked at; SIGHUP reads the file again [none]", "a path, or none",
+        |config, text| config.words => match text {
+            "" => None,
+            "none" => Some(None),
+            path => Some(Some(PathBuf::from(path))),
+        };
+    "words_action", "WHAT", "What becomes of a text that holds one: it is refused, or sent and reported to operators [refuse]", "refuse or report",
+        |config, text| config.limits.words => match text {
+            "refuse" => Some(WordAction::Refuse),
+            "report" => Some(WordAction::Report),
+            _ => None,
         };
     "push_contact", "URL", "Whom a push service may write to when pushes of this server trouble it; some take none without [none]", "mailto:NAME@HOST or https://..., or none",
         |config, text| config.push_contact => or_none(text, |text| {

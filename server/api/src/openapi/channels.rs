@@ -2,7 +2,7 @@
 
 use protocol::limits::{
     EDITS_MAX, EMOJI_BYTES_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, PINS_MAX,
-    REACTIONS_MAX, REACTIONS_OWN_MAX, TEXT_CHARS_MAX,
+    REACTIONS_MAX, REACTIONS_OWN_MAX, SLOW_S_MAX, TEXT_CHARS_MAX,
 };
 use serde_json::{Value, json};
 
@@ -263,7 +263,7 @@ fn sends(path: &'static str, id: &'static str, summary: &'static str, of: Value)
         )
         .body(request(fields, about()), json!({ "text": "Anybody there?" }))
         .gives(201, "It is on stable storage.", named("Sent"))
-        .refuses(&["scope", "bot", "needs_consent", "not_found", "rate"])
+        .refuses(&["scope", "bot", "needs_consent", "muted", "slow", "refused_word", "not_found", "rate"])
         .refuses(&["idempotency_key_needed", "idempotency_key_reused"])
         .stores()
 }
@@ -280,7 +280,7 @@ fn says(method: &'static str, path: &'static str, id: &'static str, summary: &'s
             "8e03978e-40d5-43dd-bc93-6894a57f9324",
         )
         .gives(200, "It is on stable storage.", named("Sent"))
-        .refuses(&["scope", "needs_consent", "not_yours", "not_found", "rate"])
+        .refuses(&["scope", "needs_consent", "not_yours", "muted", "refused_word", "not_found", "rate"])
         .refuses(&["too_large", "idempotency_key_needed", "idempotency_key_reused"])
         .stores()
 }
@@ -381,7 +381,8 @@ fn last() -> Value {
 pub(super) fn message() -> Value {
     let kinds = [
         "text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "prefs",
-        "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "other",
+        "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "muted", "banned",
+        "unbanned", "slowed", "other",
     ];
     object(
         vec![
@@ -403,6 +404,11 @@ pub(super) fn message() -> Value {
                 ("name", json!({ "type": "string" })),
                 ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
                 ("role", word(&["member", "admin", "owner"])),
+                (
+                    "for_s",
+                    said(number(0, u32::MAX.into()), "Seconds from `time_ms`; 0: may send again, 2^32 - 1: for ever."),
+                ),
+                ("interval_s", said(number(0, SLOW_S_MAX.into()), "Seconds between texts; 0: no wait.")),
             ],
             about(),
         ]

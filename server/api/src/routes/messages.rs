@@ -255,6 +255,23 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
             set("users", users(&[member]));
             set("role", role(number).into());
         }
+        Some(Change::Mutes { member, for_s }) => {
+            set("kind", "muted".into());
+            set("users", users(&[member]));
+            set("for_s", for_s.into());
+        }
+        Some(Change::Bans(user)) => {
+            set("kind", "banned".into());
+            set("users", users(&[user]));
+        }
+        Some(Change::Unbans(user)) => {
+            set("kind", "unbanned".into());
+            set("users", users(&[user]));
+        }
+        Some(Change::Slows(interval_s)) => {
+            set("kind", "slowed".into());
+            set("interval_s", interval_s.into());
+        }
         // Of a kind that this does not know: it is there, and is counted.
         None => set("kind", "other".into()),
     }

@@ -12,6 +12,7 @@ pub mod presence;
 pub mod push;
 pub mod resend;
 pub mod resume;
+pub mod rules;
 pub mod send;
 pub mod talk;
 
@@ -22,7 +23,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 12] = [
+const OPERATIONS: [(u64, Act); 13] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -35,6 +36,7 @@ const OPERATIONS: [(u64, Act); 12] = [
     (presence::WEIGHT, presence::act),
     (talk::WEIGHT, talk::act),
     (about::WEIGHT, about::act),
+    (rules::WEIGHT, rules::act),
 ];
 
 /// One device does one thing.

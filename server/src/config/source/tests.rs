@@ -103,6 +103,8 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("signup", &["open", "invite", "closed", "auto"], &["", "on", "Open"]),
     ("user_invites", &["0", "100"], &["-1", "101"]),
     ("issuers", &["none", "/etc/maru/issuers.toml"], &[""]),
+    ("words", &["none", "/etc/maru/words"], &[""]),
+    ("words_action", &["refuse", "report"], &["", "drop", "Refuse"]),
     (
         "push_contact",
         &["none", "mailto:ops@example.org", "https://example.org/x"],

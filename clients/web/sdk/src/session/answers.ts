@@ -297,7 +297,9 @@ export abstract class Answers extends Core {
       return;
     }
     const retryAt = this.nowMs + retryAfterMs;
-    if (retryAfterMs > 0 && this.pending.holdFrom(id, retryAt)) return;
+    // What a group refuses for a while says nothing of other channels: held back, the send would hold back all behind it.
+    const isOfGroup = code === Code.muted || code === Code.slow;
+    if (retryAfterMs > 0 && !isOfGroup && this.pending.holdFrom(id, retryAt)) return;
     const type = this.refused(id, retryAfterMs > 0 ? retryAt : undefined);
     if (type) this.events.push({ type: "rejected", about: { type, id }, reject });
   }
