@@ -237,6 +237,7 @@ mod tests {
             "/v1/poll",
             "/v1/friends/{id}",
             "/v1/blocks/{id}",
+            "/v1/me/presence",
             "/v1/privacy",
             "/v1/profile",
         ];

@@ -93,6 +93,8 @@ pub(crate) struct Outbox {
     has_missed: bool,
     desk: Desk,
     tasks: Vec<Task>,
+    /// Jobs that wait because the store or a home did not answer: whether they are read is not known.
+    put_off: BTreeSet<JobId>,
     /// What providers have, and in which process the outbox heard of it last.
     taken: BTreeMap<Name, (u32, Option<u64>)>,
     /// Whom a provider refused or forgot.
@@ -115,6 +117,7 @@ impl Outbox {
             has_missed: true,
             desk: Desk::default(),
             tasks: Vec::new(),
+            put_off: BTreeSet::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
             withdrawn: BTreeMap::new(),
@@ -154,6 +157,7 @@ impl Outbox {
             }
         }
         (self.desk, self.has_missed) = (Desk::default(), true);
+        self.put_off.clear();
         self.told.clear();
     }
 
@@ -163,6 +167,11 @@ impl Outbox {
             && !self.has_missed
             && self.tasks.is_empty()
             && self.desk.next_ms().is_none_or(|at_ms| at_ms > wall_ms)
+    }
+
+    /// Whether a job waits for a store or a home that did not answer.
+    pub(crate) fn is_put_off(&self, job: JobId) -> bool {
+        self.put_off.contains(&job)
     }
 
     /// When something is due, in virtual time.
@@ -284,11 +293,13 @@ impl World {
 
     fn later_with(&mut self, job: JobId, kept: Box<Kept>) {
         let at_ms = self.now + self.wall_ahead + HOME_AGAIN_MS;
+        self.outbox.put_off.insert(job);
         self.later(job, Again::With(at_ms, kept));
     }
 
     fn advance(&mut self, mut task: Task) -> Check {
         let job = task.job;
+        self.outbox.put_off.remove(&job);
         match task.doing {
             Doing::Asks if task.kept.ended.is_some() => self.tell_home(job, task.kept, true),
             Doing::Asks => return self.go_on(job, task.kept),

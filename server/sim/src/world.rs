@@ -178,6 +178,7 @@ impl World {
         self.ask_receipts()?;
         // Time has passed again.
         self.let_pushes_come()?;
+        self.let_presence_come()?;
         self.count();
         self.tally.unread = self.disk.unread;
         self.tally.pushed = (self.outbox.calls, self.outbox.doubles);

@@ -286,7 +286,9 @@ impl Session {
             self.pace.refused(self.now_ms);
         }
         if id == UNANSWERED {
-            // Of what nobody waits for: the next one says more.
+            if reject.retry_after_ms > 0 {
+                self.doubt_marks();
+            }
             return;
         }
         let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));

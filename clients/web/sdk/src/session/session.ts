@@ -64,7 +64,7 @@ export class Session extends Asks {
   /** Nobody is at the device, or somebody is again. Say so as often as you like. */
   idle(isIdle: boolean): void {
     const frame = this.presences.idle(isIdle);
-    if (frame && this.tellsPresence()) this.control.push(frame);
+    if (frame && this.tellsPresence()) this.control.push(this.presences.said(frame));
   }
 
   private tellsPresence(): boolean {
