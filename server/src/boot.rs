@@ -146,9 +146,7 @@ impl Node {
         let Secured { certificates, tls, quic, face } =
             Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
-        let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
-        let watcher = Watcher::start(&config.data, keep, outlets.clone());
-        let watcher = watcher.map_err(system("the data directory's disk"))?;
+        let watcher = watch_disk(config, &outlets).map_err(system("the data directory's disk"))?;
         let traced = config.trace_endpoint.is_some().then(|| Spans::new(config.trace_sample));
         let latency = Arc::new(Latency::traced(traced));
         // Before anything is committed: it keeps the logs that it has not followed yet.
@@ -172,8 +170,7 @@ impl Node {
         let (stalls, shares) = (metrics.stalls.clone(), Shares::of_process(config));
         let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
         shares.tell(config, placement.shards());
-        let (bell, told) = push::outbox::bell();
-        let (flagging, flagged) = words::flagging();
+        let ((bell, told), (flagging, flagged)) = (push::outbox::bell(), words::flagging());
         let plan = Plan {
             config,
             io,
@@ -579,6 +576,11 @@ fn start_families(data: &Arc<Store>, watcher: &Watcher) -> io::Result<Families> 
 fn chat_port(config: &Config) -> Result<Reserved, BootError> {
     let (what, address) = ("the chat port", config.listen);
     driver::reserve(address).map_err(|error| BootError::Listen { what, address, error })
+}
+
+fn watch_disk(config: &Config, outlets: &Outlets) -> io::Result<Watcher> {
+    let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
+    Watcher::start(&config.data, keep, outlets.clone())
 }
 
 /// `None`: it is off, or cannot be; nothing else needs it.

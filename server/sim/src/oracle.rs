@@ -652,22 +652,15 @@ impl History {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
         if let Some(change) = &change {
-            let mut ruled = std::mem::take(&mut self.ruled);
-            let taken = ruled.take(fact, change, |user| self.role(user));
-            self.ruled = ruled;
-            taken.map_err(|words| format!("{channel:?} {seq}: {words}"))?;
+            self.take_rule(fact, change).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
         }
         match change {
+            // Nothing of members, or taken above.
             None
-            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. }) => {}
+            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. })
+            | Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
             Some(Change::Invites(users)) => {
-                for user in users {
-                    if self.role(user).is_some() {
-                        broken!("{channel:?} {seq}: {user} is a member and invited");
-                    }
-                    self.join(user, seq, message::ROLE_MEMBER);
-                    self.leave(user, seq, fact.sender);
-                }
+                self.invite(users, seq, fact).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
             }
             Some(Change::Joins(users)) => {
                 let unasked = users.iter().find(|user| {
@@ -680,8 +673,6 @@ impl History {
                 users.iter().for_each(|user| self.join(*user, seq, message::ROLE_MEMBER));
             }
             Some(Change::Removes(member) | Change::Bans(member)) => self.leave(member, seq, fact.sender),
-            // Taken above.
-            Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
             Some(Change::Leaves) => self.leave(fact.sender, seq, fact.sender),
             Some(Change::Name(name)) => self.names.push((seq, name)),
             Some(Change::Role { member, role }) => {
@@ -691,6 +682,24 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    fn invite(&mut self, users: Vec<UserId>, seq: Seq, fact: &Fact) -> Check {
+        for user in users {
+            if self.role(user).is_some() {
+                broken!("{user} is a member and invited");
+            }
+            self.join(user, seq, message::ROLE_MEMBER);
+            self.leave(user, seq, fact.sender);
+        }
+        Ok(())
+    }
+
+    fn take_rule(&mut self, fact: &Fact, change: &Change) -> Check {
+        let mut ruled = std::mem::take(&mut self.ruled);
+        let taken = ruled.take(fact, change, |user| self.role(user));
+        self.ruled = ruled;
+        taken
     }
 
     /// Whether a message may stand in a direct channel, or in a user's own, which also takes notes.

@@ -95,7 +95,7 @@ fn made_up_with_messages(frame: &Frame) -> Vec<Frame> {
 
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, list, marks, presence, read, sync};
+    use protocol::body::{encode, list, marks, read, sync};
     let id = frame.header().id;
     let is_newer = frame.header().version > 1;
     match frame.kind() {
@@ -143,20 +143,7 @@ fn made_up(frame: &Frame) -> Frame {
             let rules = rules::Rules { channel: get.channel, interval_s: 30, items: vec![item], more: true };
             encode(id, &rules)
         }
-        Kind::GET_PRESENCE => {
-            let user = read::<presence::GetPresence>(frame).unwrap().users[0];
-            let (state, last_active_ms, status_until_ms) = (presence::STATE_OFFLINE, 7, 9);
-            let item =
-                presence::PresenceItem { user, state, last_active_ms, status_until_ms, status: "tea".into() };
-            encode(id, &presence::Presence { items: vec![item] })
-        }
-        Kind::GET_OWN_PRESENCE => {
-            let device = presence::PresentDevice { device: 5, state: presence::STATE_AWAY, seen_ms: 7 };
-            let (state, shows, status_until_ms) = (presence::STATE_OFFLINE, 3, 9);
-            let (status, devices) = ("tea".into(), vec![device]);
-            encode(id, &presence::OwnPresence { state, shows, status_until_ms, status, devices })
-        }
-        Kind::SET_PRESENCE => encode(id, &protocol::body::session::Done { kind: Kind::SET_PRESENCE.0 }),
+        Kind::GET_PRESENCE | Kind::GET_OWN_PRESENCE | Kind::SET_PRESENCE => made_up_presence(frame),
         Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;
@@ -176,6 +163,27 @@ fn made_up(frame: &Frame) -> Frame {
             let channel = protocol::body::message::channel_of(frame).unwrap().0;
             encode(id, &sync::SendAck { channel, seq: 7, time_ms: 1 })
         }
+    }
+}
+
+fn made_up_presence(frame: &Frame) -> Frame {
+    use protocol::body::{encode, presence, read};
+    let id = frame.header().id;
+    match frame.kind() {
+        Kind::GET_PRESENCE => {
+            let user = read::<presence::GetPresence>(frame).unwrap().users[0];
+            let (state, last_active_ms, status_until_ms) = (presence::STATE_OFFLINE, 7, 9);
+            let item =
+                presence::PresenceItem { user, state, last_active_ms, status_until_ms, status: "tea".into() };
+            encode(id, &presence::Presence { items: vec![item] })
+        }
+        Kind::GET_OWN_PRESENCE => {
+            let device = presence::PresentDevice { device: 5, state: presence::STATE_AWAY, seen_ms: 7 };
+            let (state, shows, status_until_ms) = (presence::STATE_OFFLINE, 3, 9);
+            let (status, devices) = ("tea".into(), vec![device]);
+            encode(id, &presence::OwnPresence { state, shows, status_until_ms, status, devices })
+        }
+        _ => encode(id, &protocol::body::session::Done { kind: Kind::SET_PRESENCE.0 }),
     }
 }
 

@@ -323,6 +323,18 @@ pub(super) fn notify(notify: Notify) -> &'static str {
     }
 }
 
+fn set_remark(event: &mut Value, remark: &Remark) {
+    match remark {
+        Remark::Edited(text) => set(event, "text", text.as_str().into()),
+        Remark::Reacted { emoji, on } => {
+            set(event, "emoji", emoji.as_str().into());
+            set(event, "on", (*on).into());
+        }
+        Remark::Pinned(on) => set(event, "on", (*on).into()),
+        Remark::Recalled => {}
+    }
+}
+
 pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
     let text = if let Content::Text(text) = &message.content { text.as_str() } else { "" };
     let mut event = json!({
@@ -369,15 +381,7 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
         }
         Content::About { target, remark } => {
             set(&mut event, "target", target.0.into());
-            match remark {
-                Remark::Edited(text) => set(&mut event, "text", text.as_str().into()),
-                Remark::Reacted { emoji, on } => {
-                    set(&mut event, "emoji", emoji.as_str().into());
-                    set(&mut event, "on", (*on).into());
-                }
-                Remark::Pinned(on) => set(&mut event, "on", (*on).into()),
-                Remark::Recalled => {}
-            }
+            set_remark(&mut event, remark);
         }
         Content::Recalled { target, by, user, time_ms } => {
             set(&mut event, "target", target.0.into());
