@@ -84,6 +84,14 @@ kinds! {
     INVITE_MEMBERS = 0x0116, Message, USERS_BYTES + 64;
     /// The sender joins a group to which it was invited.
     JOIN_GROUP = 0x0117, Message, 64;
+    /// A member may not send for a while.
+    MUTE_MEMBER = 0x0118, Message, 64;
+    /// A user is no member any more and cannot become one.
+    BAN_MEMBER = 0x0119, Message, 64;
+    /// A user may become a member again.
+    UNBAN_MEMBER = 0x011a, Message, 64;
+    /// How long a plain member waits from one text to the next.
+    SET_SLOW = 0x011b, Message, 64;
     /// A group becomes a large channel.
     GROW_GROUP = 0x011c, Message, 64;
 
@@ -153,6 +161,10 @@ kinds! {
     GET_NOTES = 0x0317, Device, 64;
     /// A page of them.
     NOTES = 0x0318, Server, LIST_BYTES;
+    /// Asks what is laid down for a group.
+    GET_RULES = 0x0320, Device, 64;
+    /// A page of it.
+    RULES = 0x0321, Server, LIST_BYTES;
     /// How far large channels have come that the session follows from here on.
     HEADS = 0x0325, Server, LIST_BYTES;
     /// The session is to be shown users from now on.

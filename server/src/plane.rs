@@ -468,7 +468,7 @@ impl api::Homes for DataPlane {
     fn stored_channel(&self, channel: ChannelId) -> Pending<'_, Result<Option<StoredChannel>, HomeError>> {
         Box::pin(async move {
             let stored = self.read(Query::Channel(channel)).await?;
-            let Answer::Channel { row, mut members, head, time_ms } = stored else {
+            let Answer::Channel { row, mut members, head, time_ms, .. } = stored else {
                 return Err(not_now(&format!("the store answered {stored:?}")));
             };
             if head == Seq(0) {

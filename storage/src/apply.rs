@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{About, Note, Part, Relation, Row};
+use protocol::commit::{About, Note, Part, Relation, Row, Rule};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -77,9 +77,11 @@ pub(crate) fn part(
             }
             Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
             Row::About { channel, about: what } => about(*channel, what, sink),
+            Row::Rule { channel, rule: what } => rule(*channel, what, sink),
             Row::Subscription { .. }
             | Row::SubscriptionGone { .. }
             | Row::Job { .. }
+            | Row::Shown { .. }
             | Row::PushOff { .. } => push_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
@@ -117,6 +119,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Interval { channel, .. }
         | Row::Position { channel, .. }
         | Row::Thread { channel, .. }
+        | Row::Rule { channel, .. }
         | Row::About { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
@@ -130,6 +133,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Subscription { user, .. }
         | Row::SubscriptionGone { user, .. }
         | Row::Job { user, .. }
+        | Row::Shown { user, .. }
         | Row::PushOff { user, .. }
         | Row::Followed { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
@@ -165,6 +169,15 @@ fn about(channel: ChannelId, about: &About, sink: &mut dyn Sink) {
         About::Pins(_) => key::pins(channel),
     };
     match about.value() {
+        Some(value) => sink.put(Family::About, &key, &value),
+        None => sink.delete(Family::About, &key),
+    }
+}
+
+/// What now holds of what is laid down for a group; what says nothing has no row.
+fn rule(channel: ChannelId, rule: &Rule, sink: &mut dyn Sink) {
+    let key = key::rule(channel, rule);
+    match rule.value() {
         Some(value) => sink.put(Family::About, &key, &value),
         None => sink.delete(Family::About, &key),
     }
@@ -207,6 +220,16 @@ fn push_row(row: &Row, sink: &mut dyn Sink) {
         }
         Row::PushOff { user, is_off: false } => {
             sink.delete(Family::Push, &key::push(*user, key::PUSH_OFF_TAG));
+        }
+        // It stands under one key at a time.
+        Row::Shown { user, channel, row } => {
+            for is_read in [false, true] {
+                let key = key::shown(*user, *channel, is_read);
+                match row.as_ref().filter(|row| row.is_read == is_read) {
+                    Some(row) => sink.put(Family::Push, &key, &row.encode()),
+                    None => sink.delete(Family::Push, &key),
+                }
+            }
         }
         Row::Job { user, channel, row: None } => sink.delete(Family::Push, &key::job(*user, *channel)),
         _ => {}

@@ -7,6 +7,7 @@ mod channel;
 mod derived;
 mod log;
 mod push;
+mod rules;
 mod stream;
 mod talk;
 mod user;

@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, push,
+    Relation, Row, Rule, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -59,6 +59,8 @@ mod tag {
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
+    pub(super) const SHOWN: u8 = 49;
+    pub(super) const RULE: u8 = 50;
     pub(super) const FOLLOWED: u8 = 56;
 }
 
@@ -195,6 +197,8 @@ impl Row {
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
+            Self::Shown { .. } => tag::SHOWN,
+            Self::Rule { .. } => tag::RULE,
             Self::Followed { .. } => tag::FOLLOWED,
         }
     }
@@ -245,11 +249,16 @@ impl Row {
             Self::Subscription { .. }
             | Self::SubscriptionGone { .. }
             | Self::Job { .. }
-            | Self::PushOff { .. } => push::encode(self, out),
+            | Self::PushOff { .. }
+            | Self::Shown { .. } => push::encode(self, out),
             Self::Followed { user, channel, is_in } => {
                 out.put_u64_le(user.0);
                 out.put_u128_le(channel.0);
                 out.put_u8((*is_in).into());
+            }
+            Self::Rule { channel, rule } => {
+                out.put_u128_le(channel.0);
+                rule.encode(out);
             }
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
@@ -355,6 +364,8 @@ impl Row {
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
+            tag::SHOWN => push::shown(fields),
+            tag::RULE => fields.channel().and_then(|channel| Rule::row(channel, fields)),
             tag::FOLLOWED => fields.followed(),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })

@@ -17,6 +17,7 @@ use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
     Unwatch, Watch,
 };
+use protocol::body::rules::{BanMember, GetRules, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -160,6 +161,10 @@ roots {
     InviteMembers { channel members }
     JoinGroup { channel }
     GrowGroup { channel }
+    MuteMember { channel member for_s }
+    BanMember { channel member }
+    UnbanMember { channel member }
+    SetSlow { channel interval_s }
     SetPrefs { channel about muted_until_ms pinned marked_unread notify archived }
     SetDraft { channel about thread text }
     Hide { channel about seq through }
@@ -195,6 +200,8 @@ roots {
     Mentions { items unread more }
     GetNotes { about after_about after what limit }
     Notes { drafts hidden more }
+    GetRules { channel after limit }
+    Rules { channel interval_s items more }
     Heads { items }
     Watch { users }
     Unwatch { users }
@@ -234,5 +241,6 @@ items {
     }
     DraftItem { about thread time_ms text }
     HiddenItem { about at seq through }
+    SanctionItem { user muted_until_ms is_banned }
 }
 }

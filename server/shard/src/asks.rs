@@ -67,12 +67,12 @@ pub(crate) enum Asked {
         user: UserId,
         users: Arc<[UserId]>,
     },
-    /// The sender of a message of a large channel that somebody else would recall.
-    Author {
+    /// By whose roles the frame of an opening of a large channel is judged.
+    Roles {
         channel: ChannelId,
         /// Of the opening.
         number: u64,
-        author: UserId,
+        users: Arc<[UserId]>,
     },
     /// A page of the members of a large channel.
     MembersPage {
@@ -138,7 +138,7 @@ impl Asked {
             | Self::Membership { .. }
             | Self::Earlier { .. }
             | Self::Members { .. }
-            | Self::Author { .. }
+            | Self::Roles { .. }
             | Self::Head(_)
             | Self::Missed(_)
             | Self::Follower { .. }

@@ -4,13 +4,13 @@
 mod about;
 mod group;
 mod large;
+mod rules;
 mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use protocol::body::CheckedFrame;
-use protocol::body::large::pointed_by;
 use protocol::body::message::Change;
 use protocol::commit::{ChannelRow, Grown, Interval, PositionRow, Row};
 use protocol::hop::{Origin, Wants};
@@ -21,9 +21,11 @@ pub(crate) use self::about::{Target, Terms};
 use self::group::Changed;
 pub(crate) use self::large::Lookup;
 use self::large::Lookups;
+pub(crate) use self::rules::Rules;
 use crate::consents::{Given, Withdrawals};
 use crate::dedup::Dedup;
 use crate::deliver::ack_of;
+use crate::input::Tick;
 use crate::ledger::Weight;
 use crate::limits::WAITING_MAX;
 use crate::membership::{Opening, Questions};
@@ -114,12 +116,16 @@ pub(crate) struct Channel {
     opening: Option<Opening>,
     /// When each of the two of a direct channel consented to be written to by the other.
     consents: [Given; 2],
+    /// What is laid down for a group.
+    rules: Rules,
     /// Sends behind a window or an opening, in order.
     waiting: VecDeque<Submit>,
     /// Repeats of sends that are not stored yet.
     repeats: VecDeque<(Seq, Submit)>,
     /// What recalls that are not stored yet take back, in order.
     recalls: VecDeque<(Seq, Vec<Seq>)>,
+    /// Messages that are not stored yet and hold a word of the operator's list, in order.
+    flagged: VecDeque<(Seq, UserId)>,
     /// Number of the batch with the newest row.
     dirty: u64,
     recipients: Option<Recipients>,
@@ -163,6 +169,7 @@ impl Channel {
         members: Vec<(UserId, Member)>,
         head: Seq,
         time_ms: u64,
+        rules: Rules,
     ) -> Self {
         let exists = row.is_some() || id.users().is_some();
         let mut members: BTreeMap<UserId, Member> = members.into_iter().collect();
@@ -186,9 +193,11 @@ impl Channel {
             window: Window::Absent,
             opening: None,
             consents: [Given::default(); 2],
+            rules,
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
             recalls: VecDeque::new(),
+            flagged: VecDeque::new(),
             dirty: 0,
             recipients: None,
         }
@@ -370,6 +379,12 @@ impl Channel {
         Some((submit, ack))
     }
 
+    /// Takes the first message that is stored and holds a word of the operator's list.
+    pub(crate) fn next_flagged(&mut self) -> Option<(Seq, UserId)> {
+        let durable = self.durable;
+        self.flagged.pop_front_if(|(seq, _)| *seq <= durable)
+    }
+
     /// Users are asked for a send.
     pub(crate) fn open(&mut self, opening: Opening) {
         self.opening = Some(opening);
@@ -421,11 +436,15 @@ impl Channel {
     pub(crate) fn append(
         &mut self,
         submit: &Submit,
-        wall_ms: u64,
+        (now, wall_ms): (Tick, u64),
         (placement, group_members): (Placement, usize),
     ) -> Appended {
         let before = self.grown;
-        let mut changed = self.apply(submit, wall_ms);
+        let mut changed = self.apply(submit, now, wall_ms);
+        // A note to oneself is for nobody else.
+        if submit.frame.has_word() && self.id.owner().is_none() {
+            self.flagged.push_back((self.head, submit.origin.user));
+        }
         let joins = matches!(submit.frame.change(), Some(Change::Joins(_) | Change::Accepts));
         if joins && before.is_none() && self.members.len() > group_members {
             self.grow();
@@ -435,10 +454,7 @@ impl Channel {
         }
         let recipients = match before {
             None => self.recipients(placement, &changed),
-            Some(_) => {
-                let (change, talk) = (submit.frame.change(), submit.frame.talk());
-                by_home(placement, &pointed_by(submit.origin.user, change, talk))
-            }
+            Some(_) => by_home(placement, &self.pointed(submit, &changed)),
         };
         let grown = self.grown.map(|grown| grown.since);
         Appended { seq: self.head, time_ms: self.time_ms, recipients, grown, rows: changed.rows }

@@ -107,7 +107,8 @@ impl Shard {
             return None;
         };
         let user = submit.origin.user;
-        match channel.look_up(submit) {
+        let may_forget = !self.changes.holds(id);
+        match channel.look_up(submit, may_forget) {
             Lookup::Known(submit) => return Some(*submit),
             Lookup::Waits => {}
             Lookup::Full(submit) => self.refuse(&submit, &busy()),
@@ -133,8 +134,7 @@ impl Shard {
             return impossible!(self, "a large channel left memory while members were looked for");
         };
         let is_read = members.is_some();
-        let found = users.iter().copied().zip(members.into_iter().flatten());
-        channel.members_read(found.filter_map(|(user, member)| Some((user, member?))));
+        channel.members_read(found(users, members));
         let mut waiting = channel.end_look_up(user).into_iter();
         self.channels.may_be_idle();
         if !is_read {
@@ -149,28 +149,36 @@ impl Shard {
         }
     }
 
-    /// Asks for the role of who sent what somebody else would recall.
-    pub(crate) fn ask_author(&mut self, id: ChannelId, number: u64, author: UserId) {
+    /// What an opening asked of the store is judged by the roles of these: who sent what somebody else would recall, who has
+    /// invited. Those whom memory does not know are asked for first.
+    pub(crate) fn judge_by(&mut self, id: ChannelId, number: u64, users: Vec<UserId>) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
+        let users: Arc<[UserId]> = channel.unknown(users).into();
+        if users.is_empty() {
+            return self.store_has_said(id, number);
+        }
         channel.asks_for_members();
         let dirty = channel.dirty();
-        let query = Query::Members { channel: id, users: [author].into() };
-        self.ask_after(dirty, Asked::Author { channel: id, number, author }, query);
+        let asked = Asked::Roles { channel: id, number, users: users.clone() };
+        self.ask_after(dirty, asked, Query::Members { channel: id, users });
     }
 
-    pub(crate) fn author_read(
+    pub(crate) fn roles_read(
         &mut self,
         id: ChannelId,
         number: u64,
-        author: UserId,
-        members: Option<&[Option<Member>]>,
+        users: &[UserId],
+        members: Option<Vec<Option<Member>>>,
     ) {
-        let Some(channel) = self.channels.get_mut(&id) else { return };
-        let member = members.and_then(|members| members.first().copied().flatten());
-        channel.members_read(member.into_iter().map(|member| (author, member)));
-        match members {
-            Some(_) => self.end_looking(id, number),
-            None => self.give_up_looking(id, number),
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return impossible!(self, "a large channel left memory while roles were looked for");
+        };
+        let is_read = members.is_some();
+        channel.members_read(found(users, members));
+        self.channels.may_be_idle();
+        match is_read {
+            true => self.store_has_said(id, number),
+            false => self.give_up_opening(id, number),
         }
     }
 
@@ -198,4 +206,10 @@ impl Shard {
         let page = Members { channel: channel.0, items, more };
         self.reply(origin, Kind::GET_MEMBERS, body::encode(id, &page));
     }
+}
+
+/// Those of the users who are members.
+fn found(users: &[UserId], members: Option<Vec<Option<Member>>>) -> impl Iterator<Item = (UserId, Member)> {
+    let found = users.iter().copied().zip(members.into_iter().flatten());
+    found.filter_map(|(user, member)| Some((user, member?)))
 }

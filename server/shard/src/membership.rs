@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protocol::body::message::Change;
 use protocol::commit::Act;
 use protocol::hop::{Consent, Hop, Wants};
-use protocol::query::{Earlier, Query};
+use protocol::query::{Earlier, Ended, Query};
 use protocol::{ChannelId, Code, Refusal, Seq, UserId};
 
 use crate::asks::Asked;
@@ -115,11 +115,13 @@ impl Shard {
         // A newcomer that does not exist has ended the opening, and another may have begun.
         let Some(opening) = channel.opening().filter(|opening| opening.number == number) else { return };
         let Some(earlier) = earlier else { return self.end_opening(id, Some(busy())) };
-        opening.is_asking = false;
+        let inviter = |earlier: &Earlier| match earlier.ended {
+            Ended::Invited { by } => Some(by),
+            _ => None,
+        };
+        let inviters = earlier.iter().filter_map(inviter).collect();
         opening.submit.newcomers = users.iter().copied().zip(earlier).collect();
-        if opening.is_done() {
-            self.end_opening(id, None);
-        }
+        self.judge_by(id, number, inviters);
     }
 
     /// The store has said what it knows of the message about which something is to be said; `None` when it cannot be read
@@ -129,28 +131,24 @@ impl Shard {
         // A user who does not consent has ended the opening, and another may have begun.
         let Some(opening) = channel.opening().filter(|opening| opening.number == number) else { return };
         let Some(target) = target else { return self.end_opening(id, Some(busy())) };
-        let user = opening.submit.origin.user;
         let author =
             target.message.as_ref().map(|(_, sent)| sent.sender).filter(|_| is_recall(&opening.submit));
         opening.submit.target = Some(Box::new(target));
-        if let Some(author) = channel.unknown_author(user, author) {
-            return self.ask_author(id, number, author);
-        }
-        self.end_looking(id, number);
+        self.judge_by(id, number, author.into_iter().collect());
     }
 
-    /// The message about which something is to be said is known, and who sent it as far as that matters.
-    pub(crate) fn end_looking(&mut self, id: ChannelId, number: u64) {
+    /// The store has said everything that an opening asks of it: it asks about users or about a message, never both.
+    pub(crate) fn store_has_said(&mut self, id: ChannelId, number: u64) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let Some(opening) = channel.opening().filter(|opening| opening.number == number) else { return };
-        opening.is_looking = false;
+        (opening.is_asking, opening.is_looking) = (false, false);
         if opening.is_done() {
             self.end_opening(id, None);
         }
     }
 
     /// It could not be read.
-    pub(crate) fn give_up_looking(&mut self, id: ChannelId, number: u64) {
+    pub(crate) fn give_up_opening(&mut self, id: ChannelId, number: u64) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         if channel.opening().is_some_and(|opening| opening.number == number) {
             self.end_opening(id, Some(busy()));

@@ -5,7 +5,7 @@ use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
 use crate::about::AboutPage;
 use crate::asks::{Asked, Asks};
-use crate::channel::{Channel, Target};
+use crate::channel::{Channel, Rules, Target};
 use crate::consents::says;
 use crate::effect::{Effect, Fault};
 use crate::input::Ticket;
@@ -75,9 +75,10 @@ impl Shard {
                 let loaded = User::new(account, devices, inbox_head, (presence, push), followed);
                 self.user_loaded(user, loaded);
             }
-            (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
+            (Asked::Channel(id), Answer::Channel { row, members, head, time_ms, rules }) => {
                 self.unread.forget(Load::Channel(id));
-                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms));
+                let rules = Rules::new(rules, self.now, self.wall_ms);
+                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms, rules));
             }
             (Asked::Window(id), Answer::Window(window)) => {
                 self.unread.forget(Load::Window(id));
@@ -121,8 +122,8 @@ impl Shard {
             (Asked::Members { channel, user, users }, Answer::Members(members)) => {
                 self.members_read(channel, user, &users, Some(members));
             }
-            (Asked::Author { channel, number, author }, Answer::Members(members)) => {
-                self.author_read(channel, number, author, Some(&members));
+            (Asked::Roles { channel, number, users }, Answer::Members(members)) => {
+                self.roles_read(channel, number, &users, Some(members));
             }
             (Asked::MembersPage { origin, id, channel }, Answer::MembersPage { items, more }) => {
                 self.members_page((origin, id), channel, &items, more);
@@ -188,7 +189,7 @@ impl Shard {
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
             Asked::Members { channel, user, users } => self.members_read(channel, user, &users, None),
-            Asked::Author { channel, number, author } => self.author_read(channel, number, author, None),
+            Asked::Roles { channel, number, users } => self.roles_read(channel, number, &users, None),
             Asked::MembersPage { origin, id, .. } => {
                 self.refuse_at(origin, Kind::GET_MEMBERS, id, &cannot_read());
             }

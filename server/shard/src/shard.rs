@@ -2,6 +2,7 @@
 //! noun's own file.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Span};
@@ -42,6 +43,7 @@ use crate::typing::Typists;
 use crate::unread::{Resting, Unread};
 use crate::user::{User, Waiting};
 use crate::window::Windows;
+use crate::words::Words;
 use crate::{Config, Counters};
 
 /// One shard. See the crate's documentation for the calling contract.
@@ -98,6 +100,8 @@ pub struct Shard {
     pub(crate) follows: Follows,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
+    /// Words that the operator does not want to read.
+    pub(crate) words: Option<Arc<dyn Words>>,
     /// The newest number of an opening.
     pub(crate) openings: u64,
     pub(crate) ready: bool,
@@ -156,6 +160,7 @@ impl Shard {
             followers: Followers::new(seed),
             follows: Follows::default(),
             withdrawals: Withdrawals::default(),
+            words: None,
             openings: 0,
             ready: false,
             space_low: false,
@@ -351,6 +356,7 @@ impl Shard {
             Input::Read { ticket, answer } => self.read(ticket, answer),
             Input::Control { ticket, command } => self.control(ticket, command),
             Input::SpaceLow(low) => self.space_low = low,
+            Input::Words(words) => self.take_words(words),
             Input::Drain => self.begin_drain(),
         }
     }

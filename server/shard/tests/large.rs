@@ -292,7 +292,8 @@ fn members_of_a_cold_channel_are_looked_up_once_and_stay_in_order() {
     desk.text(C, C, channel, 5, "from outside");
     let grown = Grown { since: Seq(2), members: 1_000_000, owners: 1 };
     let row = Some(ChannelRow { name: "all".into(), grown: Some(grown) });
-    desk.answer(Answer::Channel { row, members: Vec::new(), head: Seq(9), time_ms: 7 });
+    let rules = protocol::query::RuleRows::default();
+    desk.answer(Answer::Channel { row, members: Vec::new(), head: Seq(9), time_ms: 7, rules });
     store.run(&mut desk);
     assert_eq!(seen(&mut desk, A), ["ack 3 seq 10", "ack 4 seq 11"]);
     assert_eq!(seen(&mut desk, C), ["reject 5 forbidden"]);

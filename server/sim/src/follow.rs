@@ -12,7 +12,7 @@ use crate::oracle::{Check, Oracle};
 
 /// How far one connection was told the large channels that it follows.
 #[derive(Debug, Default)]
-pub struct Follows(BTreeMap<ChannelId, Seq>);
+pub(crate) struct Follows(BTreeMap<ChannelId, Seq>);
 
 impl Follows {
     /// From here on the messages behind these heads come.
@@ -51,7 +51,7 @@ impl Follows {
     ///
     /// # Errors
     /// What is missing.
-    pub fn settled(&self, oracle: &Oracle, user: UserId) -> Check {
+    pub(crate) fn settled(&self, oracle: &Oracle, user: UserId) -> Check {
         for channel in oracle.groups() {
             let is_member = oracle.member(channel, user).is_some_and(|stays| stays.is_member());
             let head = oracle.head(channel);

@@ -12,6 +12,7 @@ use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, Send
 
 use crate::about::Remark;
 use crate::push::Pushes;
+use crate::rules::{self, Ruled};
 
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
@@ -101,6 +102,8 @@ pub struct History {
     pub(crate) talks: BTreeMap<Seq, Talk>,
     /// What its messages say about others; by seq.
     pub(crate) remarks: BTreeMap<Seq, Remark>,
+    /// What they lay down.
+    pub(crate) ruled: Ruled,
     /// What its messages note, in an own channel; by seq.
     notes: BTreeMap<Seq, Note>,
     /// What rows say that they note.
@@ -478,7 +481,8 @@ impl Oracle {
             history.grown.get_or_insert(seq);
         }
         if history.grown.is_some_and(|grown| seq > grown) {
-            history.pointed.insert(seq, pointed(fact.sender, frame));
+            let pointed = history.pointed(seq, fact.sender, frame);
+            history.pointed.insert(seq, pointed);
         }
         history.keys.insert((fact.sender, fact.send_id), seq);
         history.facts.push(fact);
@@ -631,6 +635,20 @@ impl Oracle {
 }
 
 impl History {
+    /// Whose inboxes a message of a large channel enters, said here once more, independently of the core.
+    fn pointed(&self, seq: Seq, sender: UserId, frame: &Frame) -> Vec<UserId> {
+        let held = |user: &UserId| self.members.get(user).is_some_and(|stays| stays.holds(seq));
+        let mut users = match Message::read(frame).and_then(|message| message.change()) {
+            Some(Change::Joins(users) | Change::Invites(users)) => users,
+            Some(Change::Removes(user)) => vec![user],
+            // Of one who never was a member it says nothing to that one.
+            Some(Change::Bans(user)) => vec![user].into_iter().filter(held).collect(),
+            _ => Talk::read(frame).map(|talk| talk.mentions).unwrap_or_default(),
+        };
+        users.push(sender);
+        users
+    }
+
     pub(crate) fn row(&self, user: UserId) -> PositionRow {
         self.positions.get(&user).copied().unwrap_or_default()
     }
@@ -657,6 +675,7 @@ impl History {
             self.names.push((seq, name));
             return Ok(());
         }
+        self.ruled.check(fact, change.as_ref()).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
         if matches!(change, Some(Change::Accepts)) {
             let invited_by = self.members.get(&fact.sender).and_then(Stays::invitation);
             if invited_by.and_then(|by| self.role(by)).is_none_or(|role| role < message::ROLE_ADMIN) {
@@ -674,18 +693,17 @@ impl History {
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
+        if let Some(change) = &change {
+            self.take_rule(fact, change).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
+        }
         match change {
             Some(Change::Grows) => self.grown = Some(seq),
+            // Nothing of members, or taken above.
             None
-            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. }) => {}
+            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. })
+            | Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
             Some(Change::Invites(users)) => {
-                for user in users {
-                    if self.role(user).is_some() {
-                        broken!("{channel:?} {seq}: {user} is a member and invited");
-                    }
-                    self.join(user, seq, message::ROLE_MEMBER);
-                    self.leave(user, seq, fact.sender);
-                }
+                self.invite(users, seq, fact).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
             }
             Some(Change::Joins(users)) => {
                 let unasked = users.iter().find(|user| {
@@ -697,7 +715,7 @@ impl History {
                 }
                 users.iter().for_each(|user| self.join(*user, seq, message::ROLE_MEMBER));
             }
-            Some(Change::Removes(member)) => self.leave(member, seq, fact.sender),
+            Some(Change::Removes(member) | Change::Bans(member)) => self.leave(member, seq, fact.sender),
             Some(Change::Leaves) => self.leave(fact.sender, seq, fact.sender),
             Some(Change::Name(name)) => self.names.push((seq, name)),
             Some(Change::Role { member, role }) => {
@@ -707,6 +725,24 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    fn invite(&mut self, users: Vec<UserId>, seq: Seq, fact: &Fact) -> Check {
+        for user in users {
+            if self.role(user).is_some() {
+                broken!("{user} is a member and invited");
+            }
+            self.join(user, seq, message::ROLE_MEMBER);
+            self.leave(user, seq, fact.sender);
+        }
+        Ok(())
+    }
+
+    fn take_rule(&mut self, fact: &Fact, change: &Change) -> Check {
+        let mut ruled = std::mem::take(&mut self.ruled);
+        let taken = ruled.take(fact, change, |user| self.role(user));
+        self.ruled = ruled;
+        taken
     }
 
     /// Whether a message may stand in a direct channel, or in a user's own, which also takes notes.
@@ -745,17 +781,6 @@ impl History {
     }
 }
 
-/// Whose inboxes a message of a large channel enters, said here once more, independently of the core.
-fn pointed(sender: UserId, frame: &Frame) -> Vec<UserId> {
-    let mut users = match Message::read(frame).and_then(|message| message.change()) {
-        Some(Change::Joins(users) | Change::Invites(users)) => users,
-        Some(Change::Removes(user)) => vec![user],
-        _ => Talk::read(frame).map(|talk| talk.mentions).unwrap_or_default(),
-    };
-    users.push(sender);
-    users
-}
-
 /// Who may do what is said here once more, independently of the core; `None` when nobody may in a group.
 fn needed(change: Option<&Change>) -> Option<u8> {
     Some(match change {
@@ -767,6 +792,9 @@ fn needed(change: Option<&Change>) -> Option<u8> {
             message::ROLE_ADMIN
         }
         Some(Change::Role { .. } | Change::Grows) => message::ROLE_OWNER,
+        Some(change @ (Change::Mutes { .. } | Change::Bans(_) | Change::Unbans(_) | Change::Slows(_))) => {
+            return rules::needed(change);
+        }
         Some(Change::Notes(_)) => return None,
     })
 }

@@ -12,6 +12,7 @@ use protocol::{BayId, ChannelId, Frame, Kind, SendId, Seq, Stamp, UserId};
 use super::about::{self, Abouts};
 use super::derived::{self, Notes};
 use super::log::Coverage;
+use super::rules::Ruled;
 use super::stream::Stream;
 use super::{Check, Severity, last_begun, name, talk};
 use crate::family::Family;
@@ -50,6 +51,8 @@ struct Replayed {
     abouts: Abouts,
     /// The message that made a large channel of it by command.
     grown: Option<Seq>,
+    /// What is laid down for it.
+    rules: Ruled,
     /// The name with which each stay ended.
     names: BTreeMap<(UserId, Seq), String>,
 }
@@ -160,6 +163,7 @@ impl Replayed {
             names: BTreeMap::new(),
             notes: Notes::default(),
             abouts: Abouts::default(),
+            rules: Ruled::default(),
         }
     }
 
@@ -202,6 +206,9 @@ impl Replayed {
         if let Some(change @ Change::About { target, act }) = &change {
             about::message(check, self.channel, stamp, change)?;
             self.abouts.take(stamp, *target, act);
+        }
+        if let Some(change) = &change {
+            self.rules.take(stamp, change);
         }
         self.membership(check, message.is_some() || is_recalled, change, stamp);
         match Talk::read(&frame) {
@@ -284,13 +291,15 @@ impl Replayed {
                     self.leave(seq, user);
                 }
             }
-            Some(Change::Removes(member)) => self.leave(seq, member),
+            Some(Change::Removes(member) | Change::Bans(member)) => self.leave(seq, member),
             Some(Change::Leaves) => self.leave(seq, sender),
             Some(Change::Grows) if self.grown.is_none() => self.grown = Some(seq),
             Some(Change::Grows) => self.broken(check, seq, "it makes a large channel of one"),
             Some(Change::Name(name)) => self.name = name,
             // Roles stand in rows of members; who may give one is the core's to say.
             None | Some(Change::Role { .. } | Change::Notes(_) | Change::About { .. }) => {}
+            // Taken by `rules`.
+            Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
         }
         if self.members.get(&sender).is_none_or(|member| !member.holds(seq)) {
             self.broken(check, seq, &format!("its sender {sender} was no member"));
@@ -318,6 +327,7 @@ impl Replayed {
     fn finish(self, check: &mut Check<'_>, coverage: &Coverage) -> Found<()> {
         let (channel, bay) = (self.channel, self.bay);
         about::rows(check, channel, &self.abouts)?;
+        self.rules.rows(check, channel, self.time_ms)?;
         let Some((a, b)) = channel.users() else {
             match check.view.channel(channel)? {
                 None => check.broken(bay, format!("{} has messages and no row", name(channel))),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::body::large::pointed;
+use protocol::body::message::Change;
 use protocol::query::{Delivery, PageBounds};
 use protocol::{BayId, Bays, ChannelId, Frame, Seq, UserId};
 
@@ -140,6 +141,12 @@ fn large(view: &View<'_>, place: Place) -> Found<Option<Delivery>> {
     let ((.., dests), (channel, seq)) = place;
     let frame = named(view, place)?;
     let mut recipients = pointed(&frame);
+    if let Some(Change::Bans(user)) = Change::read(&frame)
+        && !view.membership(channel, user)?.intervals().holds(seq)
+    {
+        // A ban names who never was a member as well, and is not for such a one.
+        recipients.retain(|named| *named != user);
+    }
     recipients.retain(|user| dests.contains(BayId::of_user(*user)));
     recipients.sort_unstable_by_key(|user| (BayId::of_user(*user), *user));
     let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients), grown: None };

@@ -16,7 +16,10 @@ export const Kind = {
   SET_ROLE: 0x0115,
   INVITE_MEMBERS: 0x0116,
   JOIN_GROUP: 0x0117,
-  GROW_GROUP: 0x011c,
+  MUTE_MEMBER: 0x0118,
+  BAN_MEMBER: 0x0119,
+  UNBAN_MEMBER: 0x011a,
+  SET_SLOW: 0x011b,
   SET_PREFS: 0x0120,
   SET_DRAFT: 0x0121,
   HIDE: 0x0122,
@@ -49,7 +52,8 @@ export const Kind = {
   MENTIONS: 0x0316,
   GET_NOTES: 0x0317,
   NOTES: 0x0318,
-  HEADS: 0x0325,
+  GET_RULES: 0x0320,
+  RULES: 0x0321,
   WATCH: 0x0401,
   UNWATCH: 0x0402,
   PRESENCE: 0x0403,
@@ -79,6 +83,10 @@ export const Code = {
   too_many_devices: 14,
   storage_full: 15,
   needs_consent: 16,
+  muted: 17,
+  slow: 18,
+  banned: 19,
+  refused_word: 20,
 } as const;
 
 /** Why a connection was closed. */
@@ -135,12 +143,6 @@ export const MENTIONS_MAX = 50;
 export const MENTIONS_PAGE_MAX = 100;
 /** numbers that browsers read as numbers */
 export const U53_MAX = 9007199254740991;
-
-export interface HeadItem {
-  channel: bigint;
-  head: number;
-}
-export const HeadItemLayout = item<HeadItem>(24, [["channel", "u128"], ["head", "count"]]);
 
 export interface KindVersion {
   kind: number;
@@ -256,6 +258,13 @@ export interface DraftItem {
 }
 export const DraftItemLayout = item<DraftItem>(40, [["about", "u128"], ["thread", "count"], ["timeMs", "count"], ["text", "string"]]);
 
+export interface SanctionItem {
+  user: bigint;
+  mutedUntilMs: number;
+  isBanned: boolean;
+}
+export const SanctionItemLayout = item<SanctionItem>(17, [["user", "id"], ["mutedUntilMs", "count"], ["isBanned", "bool"]]);
+
 export interface HiddenItem {
   about: bigint;
   at: number;
@@ -351,10 +360,30 @@ export interface JoinGroup {
 }
 export const JoinGroup = root<JoinGroup>(279, 1, 64, 16, [["channel", "u128"]]);
 
-export interface GrowGroup {
+export interface MuteMember {
   channel: bigint;
+  member: bigint;
+  forS: number;
 }
-export const GrowGroup = root<GrowGroup>(284, 1, 64, 16, [["channel", "u128"]]);
+export const MuteMember = root<MuteMember>(280, 1, 64, 28, [["channel", "u128"], ["member", "id"], ["forS", "u32"]]);
+
+export interface BanMember {
+  channel: bigint;
+  member: bigint;
+}
+export const BanMember = root<BanMember>(281, 1, 64, 24, [["channel", "u128"], ["member", "id"]]);
+
+export interface UnbanMember {
+  channel: bigint;
+  member: bigint;
+}
+export const UnbanMember = root<UnbanMember>(282, 1, 64, 24, [["channel", "u128"], ["member", "id"]]);
+
+export interface SetSlow {
+  channel: bigint;
+  intervalS: number;
+}
+export const SetSlow = root<SetSlow>(283, 1, 64, 20, [["channel", "u128"], ["intervalS", "u32"]]);
 
 export interface SetPrefs {
   channel: bigint;
@@ -622,10 +651,20 @@ export interface Notes {
 }
 export const Notes = root<Notes>(792, 1, 524248, 17, [["drafts", [DraftItemLayout]], ["hidden", [HiddenItemLayout]], ["more", "bool"]]);
 
-export interface Heads {
-  items: HeadItem[];
+export interface GetRules {
+  channel: bigint;
+  after: number;
+  limit: number;
 }
-export const Heads = root<Heads>(805, 1, 524248, 8, [["items", [HeadItemLayout]]]);
+export const GetRules = root<GetRules>(800, 1, 64, 28, [["channel", "u128"], ["after", "count"], ["limit", "u32"]]);
+
+export interface Rules {
+  channel: bigint;
+  intervalS: number;
+  items: SanctionItem[];
+  more: boolean;
+}
+export const Rules = root<Rules>(801, 1, 524248, 29, [["channel", "u128"], ["intervalS", "u32"], ["items", [SanctionItemLayout]], ["more", "bool"]]);
 
 export interface Watch {
   users: bigint[];
@@ -733,6 +772,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, GrowGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

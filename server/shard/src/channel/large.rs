@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use protocol::body::large::pointed_by;
 use protocol::body::message::{Change, ROLE_OWNER};
 use protocol::commit::Grown;
 use protocol::query::Member;
 use protocol::{Code, Refusal, UserId};
 
-use super::group::check_size;
+use super::group::{Changed, check_size};
 use super::{Channel, Submit};
 use crate::limits::{KNOWN_MEMBERS_MAX, LOOKUPS_MAX, Limits, WAITING_MAX};
 
@@ -48,8 +49,9 @@ impl Channel {
         self.grown.is_some()
     }
 
-    /// Whom a frame concerns and memory does not know. One sender's frames stay in order.
-    pub(crate) fn look_up(&mut self, submit: Submit) -> Lookup {
+    /// Whom a frame concerns and memory does not know. One sender's frames stay in order. `may_forget` says that the store has
+    /// all that is known of members, and that nobody waits to be told of one.
+    pub(crate) fn look_up(&mut self, submit: Submit, may_forget: bool) -> Lookup {
         if !self.is_large() {
             return Lookup::Known(Box::new(submit));
         }
@@ -61,9 +63,10 @@ impl Channel {
             waiting.push_back(submit);
             return Lookup::Waits;
         }
-        self.forget_members();
-        let mut unknown = concerned(&submit);
-        unknown.retain(|user| !self.members.contains_key(user));
+        if may_forget {
+            self.forget_members();
+        }
+        let unknown = self.unknown(concerned(&submit));
         if unknown.is_empty() {
             return Lookup::Known(Box::new(submit));
         }
@@ -98,9 +101,23 @@ impl Channel {
         }
     }
 
-    /// The sender of a message that somebody else would recall, when its role has to be asked for.
-    pub(crate) fn unknown_author(&self, user: UserId, author: Option<UserId>) -> Option<UserId> {
-        author.filter(|author| self.is_large() && *author != user && !self.members.contains_key(author))
+    /// Those of them whom memory does not know, and who may be members all the same.
+    pub(crate) fn unknown(&self, users: impl IntoIterator<Item = UserId>) -> Vec<UserId> {
+        let is_unknown = |user: &UserId| self.is_large() && !self.members.contains_key(user);
+        let mut unknown: Vec<UserId> = users.into_iter().filter(is_unknown).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        unknown
+    }
+
+    /// Whose inboxes the newest message of a large channel enters. A ban names who never was a member as well.
+    pub(super) fn pointed(&self, submit: &Submit, changed: &Changed) -> Vec<UserId> {
+        let change = submit.frame.change();
+        let mut users = pointed_by(submit.origin.user, change, submit.frame.talk());
+        if let Some(Change::Bans(member)) = change {
+            users.retain(|user| user != member || changed.also.contains(member));
+        }
+        users
     }
 
     /// The group is a large channel from its newest message on.
@@ -123,7 +140,7 @@ impl Channel {
     }
 
     /// Whether so many more may join.
-    pub(super) fn check_room(&self, more: usize, limits: &Limits) -> Result<(), Refusal> {
+    pub(super) fn check_places(&self, more: usize, limits: &Limits) -> Result<(), Refusal> {
         let most = match self.grown {
             Some(_) => limits.large_members,
             None => limits.group_members.max(limits.large_members),
@@ -167,11 +184,10 @@ fn concerned(submit: &Submit) -> Vec<UserId> {
     let mut users = vec![submit.origin.user];
     users.extend_from_slice(change.map_or(&[], Change::named));
     users.extend(match change {
-        Some(Change::Removes(member) | Change::Role { member, .. }) => Some(*member),
+        Some(Change::Removes(member) | Change::Role { member, .. } | Change::Mutes { member, .. })
+        | Some(Change::Bans(member) | Change::Unbans(member)) => Some(*member),
         _ => None,
     });
     users.extend_from_slice(submit.frame.talk().map_or(&[], |talk| &talk.mentions));
-    users.sort_unstable();
-    users.dedup();
     users
 }
