@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, Grown, IntervalRow, JobRow, Language,
-    Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview, Provider, Quota,
-    Relation, Row, Rule, Said, Sanction, ShownRow, Shows, SubscriptionRow, decode_sent, decode_slow,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, Grown, IntervalRow, JobRow,
+    Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview,
+    Provider, Quota, Relation, Row, Rule, Said, Sanction, ShownRow, Shows, SubscriptionRow, decode_sent,
+    decode_slow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,

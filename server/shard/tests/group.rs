@@ -13,6 +13,7 @@ use protocol::commit::{Interval, Row};
 use protocol::limits::U53_MAX;
 use protocol::query::{Answer, Earlier, Query};
 use protocol::{ChannelId, SendId, Seq, UserId};
+use shard::Limits;
 
 const A: u64 = 10;
 const B: u64 = 20;
@@ -206,7 +207,8 @@ fn a_list_of_members_waits_for_the_change_to_be_stored() {
 
 #[test]
 fn the_hundred_and_first_member_is_refused() {
-    let mut desk = Desk::new(1);
+    let limits = Limits { large_members: 0, ..Limits::default() };
+    let mut desk = Desk::limited(1, limits);
     desk.join(A, A, A);
     let members: Vec<u64> = (1000..1099).collect();
     let channel = group_of(A, 1);

@@ -271,7 +271,10 @@ fn who_comes_later_is_told_the_head_and_asked_for_once() {
     store.run(&mut desk);
     let of = |desk: &mut Desk, conn| {
         let words = seen(desk, conn);
-        words.into_iter().filter(|word| word.contains("head") || word.contains("message")).collect::<Vec<_>>()
+        words
+            .into_iter()
+            .filter(|word| word.starts_with("head") || word.starts_with("message"))
+            .collect::<Vec<_>>()
     };
     assert_eq!(of(&mut desk, 40), ["head 3", "message 4 from 10"]);
     assert_eq!(of(&mut desk, 50), [""; 0]);

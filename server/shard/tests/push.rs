@@ -334,7 +334,14 @@ fn the_job_that_waits_longest_gives_way() {
                 };
                 let (subscriptions, jobs) = (vec![(B_DEVICE, 7)], jobs_of.clone());
                 let push = PushRows { subscriptions, jobs, ..PushRows::default() };
-                desk.answer(Answer::User { account, devices, inbox_head, presence, push, followed: Vec::new() });
+                desk.answer(Answer::User {
+                    account,
+                    devices,
+                    inbox_head,
+                    presence,
+                    push,
+                    followed: Vec::new(),
+                });
             }
             Some(_) => desk.answer_first_empty(),
             None if desk.batches.is_empty() => break,

@@ -13,7 +13,8 @@ const MEMBERS: usize = 100;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_longest_message_reaches_a_full_group() {
     // More people from one address than an hour allows.
-    let node = Node::over(Carrier::drawn(), 2, &["--address-signups-per-h", "1000", "--large-channel-members", "0"]);
+    let node =
+        Node::over(Carrier::drawn(), 2, &["--address-signups-per-h", "1000", "--large-channel-members", "0"]);
     let account = node.account();
     let mut devices = Vec::new();
     for user in 0..MEMBERS {

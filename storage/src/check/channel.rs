@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
-use protocol::body::message::{Change, Message};
+use protocol::body::message::{Change, Message, ROLE_OWNER};
 use protocol::body::talk::Talk;
 use protocol::commit::{Grown, Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
@@ -329,7 +329,8 @@ impl Replayed {
         about::rows(check, channel, &self.abouts)?;
         self.rules.rows(check, channel, self.time_ms)?;
         let Some((a, b)) = channel.users() else {
-            match check.view.channel(channel)? {
+            let row = check.view.channel(channel)?;
+            match &row {
                 None => check.broken(bay, format!("{} has messages and no row", name(channel))),
                 Some(row) if row.name != self.name => {
                     let what = format!(
@@ -340,10 +341,14 @@ impl Replayed {
                     );
                     check.broken(bay, what);
                 }
-                Some(row) => self.large(check, row.grown),
+                Some(_) => {}
             }
             let mut rows = BTreeMap::new();
             check.view.each_membership(channel, &mut |user, found| drop(rows.insert(user, found)))?;
+            if let Some(row) = row {
+                let owns = |found: &&Membership| found.present().is_some_and(|one| one.role == ROLE_OWNER);
+                self.large(check, row.grown, rows.values().filter(owns).count());
+            }
             for (user, replayed) in &self.members {
                 let found = rows.remove(user).unwrap_or_default();
                 self.stays(check, *user, replayed, &found);
@@ -365,7 +370,7 @@ impl Replayed {
 
     /// What a large channel knows of itself follows from its history. Without a command it becomes one with the message that
     /// brought more members than a group may have, which is a setting that nobody remembers.
-    fn large(&self, check: &mut Check<'_>, row: Option<Grown>) {
+    fn large(&self, check: &mut Check<'_>, row: Option<Grown>, owners: usize) {
         let Some(grown) = row else {
             if self.grown.is_some() {
                 check.broken(
@@ -376,8 +381,11 @@ impl Replayed {
             return;
         };
         let members = self.members.values().filter(|member| member.is_member()).count();
-        if grown.members as usize != members {
-            let what = format!("its row counts {} members, its history {members}", grown.members);
+        if (grown.members as usize, grown.owners as usize) != (members, owners) {
+            let what = format!(
+                "its row counts {} members and {} owners, its history {members} and its members {owners}",
+                grown.members, grown.owners
+            );
             check.broken(self.bay, format!("{}: {what}", name(self.channel)));
         }
         if self.grown.is_some_and(|since| since != grown.since) || grown.since > self.head {

@@ -431,9 +431,9 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, BanMember, CreateGroup, EditText, GrowGroup, Hide, InviteMembers, JoinGroup, LeaveGroup, MuteMember,
-        Pin, React, Recall, RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole, SetSlow,
-        UnbanMember,
+        AddMembers, BanMember, CreateGroup, EditText, GrowGroup, Hide, InviteMembers, JoinGroup, LeaveGroup,
+        MuteMember, Pin, React, Recall, RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
+        SetSlow, UnbanMember,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
@@ -446,8 +446,8 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
             return Some(Content::About { target: Seq(body.target.to_native()), remark });
         }
         AddMembers(_) | Pin(_) | React(_) | Recall(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
-        | GrowGroup(_) | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_)
-        | MuteMember(_) | BanMember(_) | UnbanMember(_) | SetSlow(_) => message.change()?,
+        | GrowGroup(_) | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_)
+        | Hide(_) | MuteMember(_) | BanMember(_) | UnbanMember(_) | SetSlow(_) => message.change()?,
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },

@@ -183,8 +183,12 @@ impl Model {
             Content::Muted { member: user, .. } | Content::Banned(user) | Content::Unbanned(user) => {
                 self.want_name(*user);
             }
-            Content::Text(_) | Content::Joined | Content::Grown | Content::Left | Content::Renamed(_) | Content::Slowed(_) => {
-            }
+            Content::Text(_)
+            | Content::Joined
+            | Content::Grown
+            | Content::Left
+            | Content::Renamed(_)
+            | Content::Slowed(_) => {}
             Content::About { .. } => {}
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {}
         }
