@@ -113,11 +113,13 @@ fn is_page(query: &Query) -> bool {
         | Query::Notes { .. }
         | Query::Thread { .. }
         | Query::About { .. }
+        | Query::MembersPage { .. }
         | Query::Mentions { .. } => true,
         Query::User(_)
         | Query::Channel(_)
         | Query::Window { .. }
         | Query::Membership { .. }
+        | Query::Members { .. }
         | Query::Earlier { .. }
         | Query::Relation { .. }
         | Query::Target { .. }
