@@ -294,7 +294,7 @@ pub enum Answer {
         /// Of push.
         push: PushRows,
         /// Large channels in which the user is, as far as its home knows.
-        followed: Vec<ChannelId>,
+        followed: Box<[ChannelId]>,
     },
     /// See [`Query::Channel`].
     Channel {

@@ -119,20 +119,6 @@ impl Shard {
             (Asked::Earlier { channel, number, users }, Answer::Earlier(earlier)) => {
                 self.newcomers_read(channel, number, &users, Some(earlier));
             }
-            (Asked::Members { channel, user, users }, Answer::Members(members)) => {
-                self.members_read(channel, user, &users, Some(members));
-            }
-            (Asked::Roles { channel, number, users }, Answer::Members(members)) => {
-                self.roles_read(channel, number, &users, Some(members));
-            }
-            (Asked::MembersPage { origin, id, channel }, Answer::MembersPage { items, more }) => {
-                self.members_page((origin, id), channel, &items, more);
-            }
-            (Asked::Head(channel), Answer::History(frames)) => self.head_read(channel, &frames),
-            (Asked::Missed(channel), Answer::History(frames)) => self.missed_read(channel, &frames),
-            (Asked::Follower { channel, user, number }, Answer::Membership(stays)) => {
-                self.follower_read(channel, user, number, &stays);
-            }
             (Asked::Relation { user, policy, request }, Answer::Relation(relation)) => {
                 self.consent(user, request, Some(says(policy, request.wants, relation)));
             }
@@ -146,6 +132,27 @@ impl Shard {
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
                 self.unread.forget(Load::Replay { source });
                 self.replayed(source, through, deliveries);
+            }
+            (asked, answer) => self.answered_of_large(asked, answer),
+        }
+    }
+
+    /// What is asked of large channels alone.
+    fn answered_of_large(&mut self, asked: Asked, answer: Answer) {
+        match (asked, answer) {
+            (Asked::Members { channel, user, users }, Answer::Members(members)) => {
+                self.members_read(channel, user, &users, Some(members));
+            }
+            (Asked::Roles { channel, number, users }, Answer::Members(members)) => {
+                self.roles_read(channel, number, &users, Some(members));
+            }
+            (Asked::MembersPage { origin, id, channel }, Answer::MembersPage { items, more }) => {
+                self.members_page((origin, id), channel, &items, more);
+            }
+            (Asked::Head(channel), Answer::History(frames)) => self.head_read(channel, &frames),
+            (Asked::Missed(channel), Answer::History(frames)) => self.missed_read(channel, &frames),
+            (Asked::Follower { channel, user, number }, Answer::Membership(stays)) => {
+                self.follower_read(channel, user, number, &stays);
             }
             (_, _) => impossible!(self, "an answer of another kind than was asked"),
         }

@@ -70,7 +70,7 @@ impl User {
         mut devices: Vec<(DeviceId, DeviceRow)>,
         head: InboxSeq,
         (presence, push): (PresenceRow, PushRows),
-        followed: Vec<ChannelId>,
+        followed: Box<[ChannelId]>,
     ) -> Self {
         devices.shrink_to_fit();
         Self {

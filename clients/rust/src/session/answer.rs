@@ -20,16 +20,7 @@ impl Session {
     pub(super) fn take_answer(&mut self, frame: &Frame) {
         let id = frame.header().id;
         match frame.kind() {
-            Kind::WELCOME if self.state == State::Greeting => {
-                if let Some(welcome) = read::<Welcome>(frame) {
-                    self.pace = match read::<WelcomeV2>(frame) {
-                        Some(named) => Pace::welcomed(self.now_ms, &named),
-                        None if self.config.assumes_pace => Pace::usual(self.now_ms),
-                        None => Pace::unbounded(self.now_ms),
-                    };
-                    self.take_welcome(welcome);
-                }
-            }
+            Kind::WELCOME if self.state == State::Greeting => self.take_greeting(frame),
             Kind::REJECT => {
                 if let Some(reject) = read::<Reject>(frame) {
                     self.take_reject(id, reject);
@@ -89,6 +80,17 @@ impl Session {
                 self.events.extend(read(frame).map(told));
             }
             _ => self.take_page(id, frame),
+        }
+    }
+
+    fn take_greeting(&mut self, frame: &Frame) {
+        if let Some(welcome) = read::<Welcome>(frame) {
+            self.pace = match read::<WelcomeV2>(frame) {
+                Some(named) => Pace::welcomed(self.now_ms, &named),
+                None if self.config.assumes_pace => Pace::usual(self.now_ms),
+                None => Pace::unbounded(self.now_ms),
+            };
+            self.take_welcome(welcome);
         }
     }
 
