@@ -56,6 +56,7 @@ mod names;
 mod neighbours;
 mod networks;
 mod node;
+mod one_device;
 mod operations;
 mod own;
 mod owner;
