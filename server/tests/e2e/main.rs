@@ -68,6 +68,7 @@ mod pending;
 mod people;
 mod polls;
 mod port;
+mod ports;
 mod postgres;
 mod presence;
 mod proxy;
