@@ -1,6 +1,9 @@
 //! The real tool against a real `maru serve`: delivery is proved, also through a `kill -9`, and what is wrong is said in
 //! words. Ports are free ones of loopback, folders temporary, processes ended by their own handles.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+#[path = "../../server/tests/e2e/ports.rs"]
+mod ports;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -50,7 +53,7 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let (child, ready) = spawn(folder.path(), "127.0.0.1:0");
+        let (child, ready) = spawn(folder.path(), &ports::own("127.0.0.1:0"));
         Self { folder, child, ready }
     }
 

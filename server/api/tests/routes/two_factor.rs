@@ -42,8 +42,7 @@ fn wrong(secret: &str) -> String {
 
 impl World {
     async fn with_body(&self, method: Method, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
-        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
-        self.send(request.json(&body)).await
+        self.with(method, path, token, Some(body)).await
     }
 
     async fn state(&self, token: &str) -> (bool, u64) {
