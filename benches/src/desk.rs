@@ -143,7 +143,7 @@ impl Desk {
                 inbox_head: InboxSeq(self.inbox_head),
                 presence: PresenceRow::default(),
                 push: PushRows::default(),
-                followed: Vec::new(),
+                followed: Box::default(),
             },
             Query::Channel(_) => Answer::Channel {
                 row: None,
@@ -171,6 +171,8 @@ impl Desk {
             }
             Query::About { .. } => Answer::About { pins: Vec::new(), items: Vec::new(), more: false },
             Query::Membership { .. } => Answer::Membership(Vec::new()),
+            Query::Members { users, .. } => Answer::Members(vec![None; users.len()]),
+            Query::MembersPage { .. } => Answer::MembersPage { items: Vec::new(), more: false },
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),
             Query::Jobs { .. } => Answer::Jobs { items: Vec::new(), more: false },

@@ -121,11 +121,7 @@ impl Engine {
         let ledger = spec.verify.then(|| Ledger::new(nonce, now_ns(), users, &cast.channels));
         let poll = Poll::new().map_err(words)?;
         let waker = Waker::new(poll.registry(), BELL).map_err(words)?;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)
-            .map_err(|error| format!("timerfd: {error}"))?;
-        let mut source = SourceFd(&timer.as_raw_fd());
-        mio::event::Source::register(&mut source, poll.registry(), TIMER, Interest::READABLE)
-            .map_err(words)?;
+        let timer = timer(&poll)?;
         let mut sum = 0.0;
         let text_bounds = spec.scenario.texts.iter().map(|texts| {
             sum += texts.weight;
@@ -406,4 +402,14 @@ impl Engine {
     fn is_welcomed(&self, device: u32) -> bool {
         self.devices.get(device as usize).is_some_and(|entry| entry.stands == Stands::Welcomed)
     }
+}
+
+/// The timer of a worker, whose end wakes the poll.
+fn timer(poll: &Poll) -> Result<OwnedFd, String> {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)
+        .map_err(|error| format!("timerfd: {error}"))?;
+    let mut source = SourceFd(&timer.as_raw_fd());
+    mio::event::Source::register(&mut source, poll.registry(), TIMER, Interest::READABLE)
+        .map_err(|error| format!("epoll: {error}"))?;
+    Ok(timer)
 }

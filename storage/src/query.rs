@@ -126,16 +126,17 @@ fn answer_user(view: &View<'_>, user: UserId) -> Found<Answer> {
     let inbox_head: InboxSeq = view.inbox_head(user)?;
     let presence = view.presence(user)?;
     let push = push::of_user(view, user)?;
-    let followed = large::followed(view, user)?;
+    let followed = large::followed(view, user)?.into();
     Ok(Answer::User { account, devices, inbox_head, presence, push, followed })
 }
 
 fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
     let direct = channel.users().is_some();
     let row = if direct { None } else { view.channel(channel)? };
+    let is_large = row.as_ref().is_some_and(|row| row.grown.is_some());
     let mut members = Vec::new();
     // The members of a large channel are never all in memory.
-    if row.as_ref().is_none_or(|row| row.grown.is_none()) {
+    if !is_large {
         view.each_membership(channel, &mut |user, membership| {
             // A direct channel has no stays: its two users are in it for ever.
             let forever = Member { joined: Seq(1), number: 1, position: membership.position, role: 0 };
@@ -145,7 +146,7 @@ fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
     }
     let newest = history::newest(view, channel)?;
     let (head, time_ms) = newest.map(|stamp| (stamp.seq, stamp.time_ms)).unwrap_or_default();
-    let rules = if direct { RuleRows::default() } else { view.rules(channel)? };
+    let rules = if direct { RuleRows::default() } else { view.rules(channel, !is_large)? };
     Ok(Answer::Channel { row, members, head, time_ms, rules })
 }
 

@@ -10,13 +10,14 @@ use crate::rows::{Direction, Found};
 use crate::view::{View, damaged};
 
 impl View<'_> {
-    /// All of a group. When members sent is read of a slow one only: of another it says nothing.
-    pub(crate) fn rules(&self, channel: ChannelId) -> Found<RuleRows> {
+    /// All of a group. When members sent is read of a slow one only: of another it says nothing. Of a large channel nobody asks
+    /// for it: they are too many.
+    pub(crate) fn rules(&self, channel: ChannelId, with_sent: bool) -> Found<RuleRows> {
         let slow = self.get_decoded(Family::About, &key::about(channel, SLOW_TAG), decode_slow)?;
         let sanctions = self.of_users(channel, SANCTION_TAG, Sanction::decode)?;
         let sent = match slow {
-            Some(_) => self.of_users(channel, SENT_TAG, decode_sent)?,
-            None => Vec::new(),
+            Some(_) if with_sent => self.of_users(channel, SENT_TAG, decode_sent)?,
+            _ => Vec::new(),
         };
         Ok(RuleRows { interval_s: slow.unwrap_or_default(), sanctions, sent })
     }

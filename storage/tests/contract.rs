@@ -215,7 +215,7 @@ fn users_and_devices(mut world: World) {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: PushRows::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     };
     assert_eq!(world.read(&Query::User(user)), nobody);
     world.account(user);

@@ -284,7 +284,7 @@ fn answer(query: &Query, _: Ticket) -> Answer {
             inbox_head: InboxSeq(0),
             presence: PresenceRow::default(),
             push: PushRows::default(),
-            followed: Vec::new(),
+            followed: Box::default(),
         },
         Query::Channel(_) => Answer::Channel {
             row: None,

@@ -193,9 +193,6 @@ roots {
     JoinGroup 16 {
         channel: u128, 0, "a group id";
     }
-    GrowGroup 16 {
-        channel: u128, 0, "a group id";
-    }
     MuteMember 28 {
         channel: u128, 0, "a group id";
         member: u64, 16, "not 0";
@@ -212,6 +209,9 @@ roots {
     SetSlow 20 {
         channel: u128, 0, "a group id";
         interval_s: u32, 16, "at most 21,600; 0 for no wait";
+    }
+    GrowGroup 16 {
+        channel: u128, 0, "a group id";
     }
     SetPrefs 47 {
         channel: u128, 0, "the sender's own channel";
@@ -415,9 +415,6 @@ roots {
         hidden: Vec<HiddenItem>, 8, "rising by channel and `at`";
         more: bool, 16, "more follow behind the last";
     }
-    Heads 8 {
-        items: Vec<HeadItem>, 0, "large channels, each once";
-    }
     GetRules 28 {
         channel: u128, 0, "a group id";
         after: u64, 16, "users with a larger id; 0 for the first page";
@@ -428,6 +425,9 @@ roots {
         interval_s: u32, 16, "as in SetSlow";
         items: Vec<SanctionItem>, 20, "rising by user id; for a plain member of itself only";
         more: bool, 28, "more follow behind the last";
+    }
+    Heads 8 {
+        items: Vec<HeadItem>, 0, "large channels, each once";
     }
     Watch 8 {
         users: Vec<u64>, 0, "rising, no repeats, no 0; at least 1, with those before at most 500";

@@ -330,7 +330,7 @@ macro_rules! messages {
 
 messages! {
     SendText EditText Recall React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
-    GrowGroup MuteMember BanMember UnbanMember SetSlow
+    MuteMember BanMember UnbanMember SetSlow GrowGroup
     SetPrefs SetDraft Hide
 }
 

@@ -90,7 +90,6 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
             Some(Change::Invites(vec![UserId(3), UserId(4)])),
         ),
         (encode(9, &JoinGroup { channel }), Some(Change::Accepts)),
-        (encode(10, &GrowGroup { channel }), Some(Change::Grows)),
         (
             encode(17, &MuteMember { channel, member: 9, for_s: 60 }),
             Some(Change::Mutes { member: UserId(9), for_s: 60 }),
@@ -98,6 +97,7 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
         (encode(18, &BanMember { channel, member: 9 }), Some(Change::Bans(UserId(9)))),
         (encode(19, &UnbanMember { channel, member: 9 }), Some(Change::Unbans(UserId(9)))),
         (encode(20, &SetSlow { channel, interval_s: 30 }), Some(Change::Slows(30))),
+        (encode(21, &GrowGroup { channel }), Some(Change::Grows)),
     ];
     all.extend(notes());
     all
@@ -153,12 +153,13 @@ fn who_joins_who_leaves_and_the_name() {
         (vec![], Some(SENDER), None),
         (vec![], None, name),
         (vec![], None, None),
-        // Who is only invited has not joined, who accepts is named by the stamp, and nobody comes with growth.
-        (vec![], None, None),
+        // Who is only invited has not joined, and who accepts is named by the stamp.
         (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
         (vec![], Some(UserId(9)), None),
+        // Nobody comes with growth.
+        (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),

@@ -78,7 +78,7 @@ impl User {
             devices,
             inbox: Inbox::new(head),
             sessions: Vec::new(),
-            followed: LargeChannels::new(followed),
+            followed: LargeChannels::new(followed.into_vec()),
             dirty: 0,
             awaited: 0,
             push: Push::new(push),

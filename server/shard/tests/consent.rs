@@ -166,7 +166,7 @@ fn relations_are_rows_of_whoever_said_them() {
         inbox_head: protocol::InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     assert_eq!(desk.replies.last(), Some(&(Ticket(9), Err(CommandError::NoSuchUser))));
 }

@@ -42,7 +42,7 @@ fn load(desk: &mut Desk, n: u64, not_before_ms: u64) {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     desk.run();
 }
@@ -226,7 +226,7 @@ fn commands_that_cannot_be_carried_out_say_why() {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     assert_eq!(desk.replies.pop(), Some((Ticket(2), Err(CommandError::NoSuchUser))));
     assert_eq!(desk.command(log_out_all(1, None)), Err(CommandError::NoSuchUser));

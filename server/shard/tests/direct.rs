@@ -108,7 +108,7 @@ fn nobody_sends_into_a_channel_of_others_or_to_nobody() {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     assert_eq!(desk.seen(1), ["reject 8 no_such_user"]);
     desk.text(1, 10, direct(10, 20), 0, "x");

@@ -360,7 +360,7 @@ fn an_account_that_the_core_does_not_know_is_said_so() {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     assert_eq!(desk.answer_of(7), ["reject 9 no_such_user"]);
     let account = Some(AccountRow { created_ms: 1, ..AccountRow::default() });
@@ -371,7 +371,7 @@ fn an_account_that_the_core_does_not_know_is_said_so() {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     assert_eq!(desk.answer_of(8), ["reject 9 unauthenticated"]);
     is_over(&desk);

@@ -363,7 +363,7 @@ fn nobody() -> Answer {
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: PushRows::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     }
 }
 
@@ -446,7 +446,7 @@ fn stored(user: u64, presence: PresenceRow) -> Answer {
         inbox_head: InboxSeq(0),
         presence,
         push: PushRows::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     }
 }
 

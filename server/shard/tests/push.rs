@@ -340,7 +340,7 @@ fn the_job_that_waits_longest_gives_way() {
                     inbox_head,
                     presence,
                     push,
-                    followed: Vec::new(),
+                    followed: Box::default(),
                 });
             }
             Some(_) => desk.answer_first_empty(),

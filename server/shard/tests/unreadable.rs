@@ -178,7 +178,7 @@ fn while_the_disk_is_nearly_full_marks_and_accounts_are_refused_and_cursors_are_
         inbox_head: InboxSeq(0),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     });
     assert_eq!(desk.replies, vec![(Ticket(1), Err(CommandError::StorageFull))]);
     assert!(desk.batches.is_empty(), "nothing is written");

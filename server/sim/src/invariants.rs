@@ -113,8 +113,22 @@ pub fn at_rest(world: &mut World) -> Check {
         world.tally.sends_written += device.paced.0;
         world.tally.refused_for_pace += device.paced.1;
     }
+    world.tally.large = large(world);
     world.tally.virtual_ms = world.now;
     world.disk.check()
+}
+
+/// Groups that became large channels, and messages that devices hold because they followed one.
+fn large(world: &World) -> (u64, u64) {
+    let oracle = &world.oracle;
+    let is_large = |channel: &ChannelId| oracle.is_large(*channel, Seq(u64::MAX));
+    let channels = oracle.groups().iter().filter(|channel| is_large(channel)).count();
+    let held = world.devices.iter().flat_map(|device| {
+        device.kept.held.keys().filter(move |(channel, seq)| {
+            oracle.is_large(*channel, *seq) && !oracle.is_recipient(*channel, device.user, *seq)
+        })
+    });
+    (channels as u64, held.count() as u64)
 }
 
 /// With nothing under way nobody holds bytes, but for what channels remember.

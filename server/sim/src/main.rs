@@ -24,6 +24,8 @@ fn main() -> ExitCode {
     };
     let started = std::time::Instant::now();
     let (mut messages, mut crashes, mut drops) = (0, 0, 0);
+    // Seeds in which a group became a large channel and somebody was told of its messages.
+    let (mut large, mut followed) = (0, 0);
     for seed in asked.seeds.clone() {
         let mode = if asked.trace { Mode::Print } else { Mode::Off };
         match sim::run(seed, asked.ticks, mode) {
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
                 messages += tally.messages;
                 crashes += tally.crashes;
                 drops += tally.dropped;
+                large += u64::from(tally.large.1 > 0);
+                followed += tally.large.1;
                 if asked.seeds.end - asked.seeds.start == 1 {
                     println!("seed {seed}: {tally:?}");
                 }
@@ -42,7 +46,8 @@ fn main() -> ExitCode {
         }
     }
     println!(
-        "{} seeds of {} steps hold in {:.1} s: {messages} messages, {crashes} crashes, {drops} dropped deliveries",
+        "{} seeds of {} steps hold in {:.1} s: {messages} messages, {crashes} crashes, {drops} dropped deliveries, \
+         {followed} messages by following in {large} seeds",
         asked.seeds.end - asked.seeds.start,
         asked.ticks,
         started.elapsed().as_secs_f64(),

@@ -112,6 +112,8 @@ pub struct Tally {
     pub withdrawn: u64,
     /// Rounds of jobs of push by how they ended: told, read, unwanted, expired, later, parked.
     pub push_ends: [u64; 7],
+    /// Groups that became large channels, and messages of them that devices hold by following alone.
+    pub large: (u64, u64),
     /// Virtual milliseconds.
     pub virtual_ms: u64,
 }

@@ -53,10 +53,15 @@ enum Proof {
     Tests(&'static str),
 }
 
-const ROOMS: [Room; 5] = [
+const ROOMS: [Room; 6] = [
     Room {
         dir: "server/shard/src",
         mutants: patches::MUTANTS,
+        proofs: &[Proof::Simulator, Proof::Tests("shard")],
+    },
+    Room {
+        dir: "server/shard/src",
+        mutants: patches::large::MUTANTS,
         proofs: &[Proof::Simulator, Proof::Tests("shard")],
     },
     Room {

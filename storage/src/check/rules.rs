@@ -33,7 +33,7 @@ impl Ruled {
 
     /// What has ended by the time of the newest message may be forgotten.
     pub(super) fn rows(&self, check: &mut Check<'_>, channel: ChannelId, time_ms: u64) -> Found<()> {
-        let found = check.view.rules(channel)?;
+        let found = check.view.rules(channel, false)?;
         let bay = BayId::of_channel(channel);
         if found.interval_s != self.interval_s {
             let what = format!(

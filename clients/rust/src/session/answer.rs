@@ -226,12 +226,14 @@ impl Session {
     }
 
     /// Whether a message of a large channel came because this session follows it, and not by the inbox: it does not name this
-    /// user, and stands behind the head. On one connection those come in order, and none twice.
+    /// user, stands behind the head, and was not recalled. On one connection those come in order, and none twice.
     fn follows(&mut self, message: &Message, frame: &Frame) -> bool {
         let Some(head) = self.heads.get_mut(&message.channel).filter(|head| message.seq > **head) else {
             return false;
         };
-        let is_followed = pointed(frame).binary_search(&self.config.user).is_err();
+        // What was recalled says no more whom it named, and none such is sent but by the inbox.
+        let is_recalled = frame.kind() == Kind::RECALLED;
+        let is_followed = !is_recalled && pointed(frame).binary_search(&self.config.user).is_err();
         if is_followed {
             *head = message.seq;
         }

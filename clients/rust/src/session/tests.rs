@@ -14,6 +14,7 @@ use super::{About, Config, Content, Event, Saved, Session, State};
 
 mod about;
 mod cut;
+mod large;
 mod marks;
 mod own;
 mod pace;

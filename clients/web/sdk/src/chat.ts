@@ -90,6 +90,7 @@ export interface Chat {
   inviteMembers(channel: bigint, members: bigint[], sendId?: bigint): Promise<Sending>;
   removeMember(channel: bigint, member: bigint, sendId?: bigint): Promise<Sending>;
   join(channel: bigint, sendId?: bigint): Promise<Sending>;
+  grow(channel: bigint, sendId?: bigint): Promise<Sending>;
   leave(channel: bigint, sendId?: bigint): Promise<Sending>;
   rename(channel: bigint, name: string, sendId?: bigint): Promise<Sending>;
   setRole(channel: bigint, member: bigint, role: number, sendId?: bigint): Promise<Sending>;

@@ -20,6 +20,7 @@ export const Kind = {
   BAN_MEMBER: 0x0119,
   UNBAN_MEMBER: 0x011a,
   SET_SLOW: 0x011b,
+  GROW_GROUP: 0x011c,
   SET_PREFS: 0x0120,
   SET_DRAFT: 0x0121,
   HIDE: 0x0122,
@@ -54,6 +55,7 @@ export const Kind = {
   NOTES: 0x0318,
   GET_RULES: 0x0320,
   RULES: 0x0321,
+  HEADS: 0x0325,
   WATCH: 0x0401,
   UNWATCH: 0x0402,
   PRESENCE: 0x0403,
@@ -143,6 +145,12 @@ export const MENTIONS_MAX = 50;
 export const MENTIONS_PAGE_MAX = 100;
 /** numbers that browsers read as numbers */
 export const U53_MAX = 9007199254740991;
+
+export interface HeadItem {
+  channel: bigint;
+  head: number;
+}
+export const HeadItemLayout = item<HeadItem>(24, [["channel", "u128"], ["head", "count"]]);
 
 export interface KindVersion {
   kind: number;
@@ -384,6 +392,11 @@ export interface SetSlow {
   intervalS: number;
 }
 export const SetSlow = root<SetSlow>(283, 1, 64, 20, [["channel", "u128"], ["intervalS", "u32"]]);
+
+export interface GrowGroup {
+  channel: bigint;
+}
+export const GrowGroup = root<GrowGroup>(284, 1, 64, 16, [["channel", "u128"]]);
 
 export interface SetPrefs {
   channel: bigint;
@@ -666,6 +679,11 @@ export interface Rules {
 }
 export const Rules = root<Rules>(801, 1, 524248, 29, [["channel", "u128"], ["intervalS", "u32"], ["items", [SanctionItemLayout]], ["more", "bool"]]);
 
+export interface Heads {
+  items: HeadItem[];
+}
+export const Heads = root<Heads>(805, 1, 524248, 8, [["items", [HeadItemLayout]]]);
+
 export interface Watch {
   users: bigint[];
 }
@@ -772,6 +790,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, GrowGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

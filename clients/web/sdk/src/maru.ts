@@ -74,6 +74,10 @@ export class Maru extends Device implements Chat {
     return this.sending((session) => session.join(channel, sendId));
   }
 
+  grow(channel: bigint, sendId?: bigint): Promise<Sending> {
+    return this.sending((session) => session.grow(channel, sendId));
+  }
+
   leave(channel: bigint, sendId?: bigint): Promise<Sending> {
     return this.sending((session) => session.leave(channel, sendId));
   }

@@ -34,7 +34,7 @@ type Command = { [Name in keyof Chat]: Chat[Name] extends (...args: never[]) => 
 
 /** What can be asked of the tab that has the device; of a send, where its id stands. */
 const COMMANDS: Record<Exclude<Command, "close">, number | undefined> = {
-  send: 2, createGroup: 2, addMembers: 2, inviteMembers: 2, removeMember: 2, join: 1, leave: 1, rename: 2, setRole: 3, setPrefs: 2,
+  send: 2, createGroup: 2, addMembers: 2, inviteMembers: 2, removeMember: 2, join: 1, grow: 1, leave: 1, rename: 2, setRole: 3, setPrefs: 2,
   edit: 3, react: 4, recall: 2, pin: 3, about: undefined,
   watch: undefined, unwatch: undefined, presence: undefined, setPresence: undefined, ownPresence: undefined, idle: undefined,
   stored: undefined, retry: undefined, discard: undefined, sends: undefined, history: undefined, around: undefined, thread: undefined, mentions: undefined,

@@ -18,7 +18,7 @@ use protocol::{Code, Refusal, UserId};
 use super::group::Changed;
 use super::{Channel, Submit, Terms};
 use crate::input::Tick;
-use crate::limits::WordAction;
+use crate::limits::{KNOWN_MEMBERS_MAX, WordAction};
 
 /// What holds in a group.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub(crate) struct Rules {
     sanctions: BTreeMap<UserId, Sanction>,
     /// When plain members sent last, while the group is slow.
     sent: BTreeMap<UserId, LastSent>,
+    /// With so many of them those of a large channel are forgotten who wait no more.
+    sent_max: usize,
 }
 
 /// When a member sent last: so long before a tick.
@@ -56,6 +58,7 @@ impl Rules {
             interval_s,
             sanctions: sanctions.into_iter().collect(),
             sent: sent.into_iter().map(|(user, at_ms)| (user, last_sent(at_ms))).collect(),
+            sent_max: 0,
         }
     }
 
@@ -94,6 +97,16 @@ impl Rules {
     fn slow_for_ms(&self, user: UserId, now: Tick) -> u64 {
         let interval_ms = u64::from(self.interval_s) * 1000;
         self.sent.get(&user).map_or(0, |last| interval_ms.saturating_sub(last.age_ms(now)))
+    }
+
+    /// Forgets those who wait no more, each time that twice as many have sent as were kept the last time.
+    fn forget_sent(&mut self, now: Tick) {
+        if self.sent.len() < self.sent_max.max(KNOWN_MEMBERS_MAX) {
+            return;
+        }
+        let interval_ms = u64::from(self.interval_s) * 1000;
+        self.sent.retain(|_, last| last.age_ms(now) < interval_ms);
+        self.sent_max = 2 * self.sent.len();
     }
 }
 
@@ -256,12 +269,19 @@ impl Channel {
         Changed { rows: vec![Row::Rule { channel: self.id, rule }], ..Changed::default() }
     }
 
-    /// The rows of a plain member's text in a group that is slow.
+    /// The row of a plain member's text in a group that is slow. Of a large channel memory alone knows who sent lately: rows of
+    /// all who ever did would come to memory with it.
     pub(super) fn apply_sent(&mut self, user: UserId, now: Tick, wall_ms: u64) -> Option<Row> {
         if !self.is_slowed(user) {
             return None;
         }
+        if self.is_large() {
+            self.rules.forget_sent(now);
+        }
         self.rules.sent.insert(user, LastSent { at: now, before_ms: 0 });
+        if self.is_large() {
+            return None;
+        }
         let rule = Rule::Sent { user, at_ms: wall_ms };
         Some(Row::Rule { channel: self.id, rule })
     }

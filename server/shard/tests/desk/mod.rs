@@ -372,7 +372,7 @@ pub fn user_answer(user: UserId, head: u64) -> Answer {
         inbox_head: InboxSeq(head),
         presence: PresenceRow::default(),
         push: Default::default(),
-        followed: Vec::new(),
+        followed: Box::default(),
     }
 }
 

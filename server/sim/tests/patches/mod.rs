@@ -2,6 +2,7 @@
 
 pub(crate) mod carry;
 pub(crate) mod edge;
+pub(crate) mod large;
 pub(crate) mod push;
 pub(crate) mod storage;
 

@@ -231,7 +231,7 @@ export abstract class Answers extends Core {
 
   /**
    * Whether a message of a large channel came because this session follows it, and not by the inbox: it does not name this user,
-   * and stands behind the head. On one connection those come in order, and none twice.
+   * stands behind the head, and was not recalled. On one connection those come in order, and none twice.
    */
   private follows(message: Message): boolean {
     const { channel, seq } = message;
@@ -354,13 +354,15 @@ export abstract class Answers extends Core {
   }
 }
 
-/** Whether a message of a large channel stands in the inbox of a user: sent by it, or naming it. */
+/** Whether a message of a large channel stands in the inbox of a user who is sent it: sent by it, naming it, or recalled. */
 function names({ sender, content }: Message, user: bigint): boolean {
   if (sender === user) return true;
   switch (content.type) {
     case "text": return content.mentions?.includes(user) ?? false;
     case "added": case "invited": return content.users.includes(user);
-    case "removed": return content.user === user;
+    case "removed": case "banned": return content.user === user;
+    // It says no more whom it named, and none such is sent but by the inbox.
+    case "recalled": return true;
     default: return false;
   }
 }

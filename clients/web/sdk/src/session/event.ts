@@ -1,8 +1,9 @@
 /** What a session tells its app, and what a message says. */
 import { type Frame, read } from "../frame.js";
 import {
-  type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, GrowGroup, type HeadItem, Hide, type HiddenItem,
-  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
+  type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, GrowGroup,
+  type HeadItem, Hide, type HiddenItem, InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember,
+  type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
   type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, SetSlow, UnbanMember,
   type Welcome,
 } from "../generated.js";

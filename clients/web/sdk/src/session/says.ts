@@ -2,7 +2,7 @@
 import type { Root } from "../codec.js";
 import { Frame } from "../frame.js";
 import {
-  AddMembers, CreateGroup, EditText, GROUP_MEMBERS_MAX, InviteMembers, JoinGroup, LeaveGroup, MENTIONS_MAX, Pin, React, Recall, RemoveMember, RenameGroup,
+  AddMembers, CreateGroup, EditText, GROUP_MEMBERS_MAX, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, MENTIONS_MAX, Pin, React, Recall, RemoveMember, RenameGroup,
   SendText, SendTextV2, SetDraft, SetPrefs, SetRole,
 } from "../generated.js";
 import { groupChannel, ownChannel } from "../ids.js";
@@ -117,6 +117,11 @@ export class Says extends Answers {
   /** Joins a group to which this user was invited. */
   join(channel: bigint, sendId?: bigint): bigint {
     return this.send(JoinGroup, { channel }, sendId, () => checkGroup(channel));
+  }
+
+  /** Makes a group that this user owns a large channel. */
+  grow(channel: bigint, sendId?: bigint): bigint {
+    return this.send(GrowGroup, { channel }, sendId, () => checkGroup(channel));
   }
 
   leave(channel: bigint, sendId?: bigint): bigint {

@@ -2,9 +2,13 @@
 //! whom it names.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod cold;
+#[path = "../desk/mod.rs"]
 mod desk;
+mod store;
 
-use desk::{Desk, user_answer};
+use desk::Desk;
+use store::Store;
 use protocol::body::large::Heads;
 use protocol::body::marks::GetReceipts;
 use protocol::body::message::{
@@ -13,7 +17,7 @@ use protocol::body::message::{
 use protocol::body::read;
 use protocol::body::sync::{GetMembers, Members};
 use protocol::body::talk::{MENTION_ALL, SendTextV2};
-use protocol::commit::{ChannelRow, Grown, Interval, PositionRow, Row};
+use protocol::commit::{ChannelRow, Grown, PositionRow, Row};
 use protocol::hop::Hop;
 use protocol::query::{Answer, Member, Query};
 use protocol::{ChannelId, Frame, Kind, SendId, Seq, ShardId, UserId};
@@ -22,82 +26,6 @@ use shard::{Input, Limits};
 const A: u64 = 10;
 const B: u64 = 20;
 const C: u64 = 30;
-
-/// What the store knows, as far as these scenarios ask.
-#[derive(Default)]
-struct Store {
-    frames: Vec<Frame>,
-    /// Stays by user: since when, until when.
-    stays: Vec<(u64, u64, Option<u64>)>,
-    followed: Vec<ChannelId>,
-    asked: Vec<&'static str>,
-}
-
-impl Store {
-    fn member(&self, user: UserId) -> Option<Member> {
-        let stay = self.stays.iter().rfind(|(of, ..)| *of == user.0).filter(|(.., left)| left.is_none())?;
-        let role = if stay.0 == A { ROLE_OWNER } else { 0 };
-        Some(Member { role, joined: Seq(stay.1), number: 1, position: PositionRow::default() })
-    }
-
-    fn intervals(&self, user: UserId) -> Vec<Interval> {
-        let stays = self.stays.iter().filter(|(of, ..)| *of == user.0);
-        stays.map(|(_, joined, left)| Interval { joined: Seq(*joined), left: left.map(Seq) }).collect()
-    }
-
-    /// Answers the oldest query.
-    fn answer(&mut self, desk: &mut Desk) {
-        let Some((_, _, query)) = desk.queries.front() else { return };
-        let answer = match query {
-            Query::History { after, before, newest, .. } if !self.frames.is_empty() => {
-                self.asked.push(if *newest { "head" } else { "missed" });
-                let within = |frame: &&Frame| {
-                    let seq = frame.read_stamp().unwrap().seq;
-                    seq > *after && seq < *before
-                };
-                let mut found: Vec<Frame> = self.frames.iter().filter(within).cloned().collect();
-                if *newest {
-                    found.drain(..found.len() - 1);
-                }
-                Answer::History(found)
-            }
-            Query::Membership { user, .. } => {
-                self.asked.push("follower");
-                Answer::Membership(self.intervals(*user))
-            }
-            Query::Members { users, .. } => {
-                self.asked.push("members");
-                Answer::Members(users.iter().map(|user| self.member(*user)).collect())
-            }
-            Query::User(user) if !self.followed.is_empty() => {
-                let mut answer = user_answer(*user, 0);
-                if let Answer::User { followed, .. } = &mut answer {
-                    followed.clone_from(&self.followed);
-                }
-                answer
-            }
-            _ => return desk.answer_first_empty(),
-        };
-        desk.answer(answer);
-    }
-
-    /// Answers and stores until nothing waits; gives all rows.
-    fn run(&mut self, desk: &mut Desk) -> Vec<Row> {
-        let mut rows = Vec::new();
-        loop {
-            while !desk.queries.is_empty() {
-                self.answer(desk);
-            }
-            let Some((_, batch)) = desk.batches.front() else { return rows };
-            for row in batch.parts.iter().flat_map(|part| &part.rows) {
-                if let Row::Message { frame, .. } = row {
-                    self.frames.push(frame.clone());
-                }
-            }
-            rows.extend(desk.store_one().rows);
-        }
-    }
-}
 
 /// What a connection was sent, with heads as words.
 fn seen(desk: &mut Desk, conn: u64) -> Vec<String> {
@@ -117,6 +45,7 @@ fn grown(shards: u16) -> (Desk, Store, ChannelId) {
         desk.join(user, user, user);
         store.stays.push((user, 1, None));
     }
+    store.roles.insert(A, ROLE_OWNER);
     let channel = ChannelId::group(UserId(A), SendId(1));
     desk.send(A, A, 1, &CreateGroup { channel: channel.0, name: "team".into(), members: vec![B, C] });
     store.run(&mut desk);
@@ -289,6 +218,7 @@ fn members_of_a_cold_channel_are_looked_up_once_and_stay_in_order() {
         desk.join(user, user, user);
     }
     store.stays = vec![(A, 1, None), (B, 1, None)];
+    store.roles.insert(A, ROLE_OWNER);
     let channel = ChannelId::group(UserId(A), SendId(1));
     desk.text(A, A, channel, 3, "one");
     desk.text(A, A, channel, 4, "two");
