@@ -95,7 +95,7 @@ fn members_are_read_one_by_one_and_in_pages(mut world: World) {
         panic!("another answer")
     };
     assert!(members.is_empty(), "never all of them");
-    assert_eq!(row.unwrap().grown, Some(Grown { since: Seq(3), members: 8, owners: 1 }));
+    assert_eq!(row.unwrap().grown, Some(Grown { since: Seq(3), members: 8, owners: 0 }));
     let users: Arc<[UserId]> = [9, 4, 12, 2].map(UserId).into();
     let Answer::Members(found) = world.read(&Query::Members { channel, users }) else {
         panic!("another answer")
@@ -140,7 +140,7 @@ fn the_check_finds_what_is_not_so(mut world: World) {
     let row = Row::Followed { user: stranger, channel, is_in: false };
     world.commit(BayId::of_user(stranger), vec![row]);
     let grown = |members, since| {
-        let grown = Some(Grown { since: Seq(since), members, owners: 1 });
+        let grown = Some(Grown { since: Seq(since), members, owners: 0 });
         Row::Channel { channel, row: ChannelRow { name: "all".into(), grown } }
     };
     world.commit(BayId::of_channel(channel), vec![grown(8, 3)]);

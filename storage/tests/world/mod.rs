@@ -50,7 +50,8 @@ impl Group {
     fn row(&self) -> ChannelRow {
         let members = self.members.values().filter(|stays| stays.is_member()).count();
         let members = u32::try_from(members).unwrap();
-        let grown = self.grown.map(|since| Grown { since, members, owners: 1 });
+        // Nobody has a role here.
+        let grown = self.grown.map(|since| Grown { since, members, owners: 0 });
         ChannelRow { name: self.name.clone(), grown }
     }
 }

@@ -91,7 +91,15 @@ fn cold<T: Body>(user: u64, body: impl Fn(u128) -> T, expected: &str) -> (Cold, 
 }
 
 fn text(channel: u128, mentions: Vec<u64>) -> SendTextV2 {
-    SendTextV2 { channel, text: "hello".into(), reply_to: 0, thread: 0, forwarded_from: 0, mentions, mention_flags: 0 }
+    SendTextV2 {
+        channel,
+        text: "hello".into(),
+        reply_to: 0,
+        thread: 0,
+        forwarded_from: 0,
+        mentions,
+        mention_flags: 0,
+    }
 }
 
 /// The row of the channel with so many in it.
@@ -161,7 +169,9 @@ fn a_ban_ends_the_stay_of_a_member_and_is_no_stay_of_anybody_else() {
     let channel = now.channel;
     assert!(rows.contains(&sanction(channel, C, banned)), "{rows:?}");
     assert!(rows.contains(&counted(channel, MEMBERS - 1, 1)), "{rows:?}");
-    assert!(rows.iter().any(|row| matches!(row, Row::Interval { user: UserId(C), row, .. } if row.left == Some(HEAD.next()))));
+    assert!(rows.iter().any(
+        |row| matches!(row, Row::Interval { user: UserId(C), row, .. } if row.left == Some(HEAD.next()))
+    ));
     assert_eq!(crate::desk::pointers(&rows), 2, "who bans and who is banned");
     assert_eq!(now.desk.seen(C), ["message 10 from 20"]);
     assert_eq!(now.send(C, 101, &text(channel.0, vec![])).word, "forbidden channel");

@@ -8,7 +8,6 @@ mod desk;
 mod store;
 
 use desk::Desk;
-use store::Store;
 use protocol::body::large::Heads;
 use protocol::body::marks::GetReceipts;
 use protocol::body::message::{
@@ -22,6 +21,7 @@ use protocol::hop::Hop;
 use protocol::query::{Answer, Member, Query};
 use protocol::{ChannelId, Frame, Kind, SendId, Seq, ShardId, UserId};
 use shard::{Input, Limits};
+use store::Store;
 
 const A: u64 = 10;
 const B: u64 = 20;

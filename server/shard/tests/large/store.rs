@@ -69,13 +69,8 @@ impl Store {
     }
 
     fn target(&self, seq: Seq) -> Answer {
-        let sent = Sent {
-            seq,
-            time_ms: 1,
-            sender: UserId(self.author),
-            send_id: SendId(900),
-            fingerprint: 1,
-        };
+        let sent =
+            Sent { seq, time_ms: 1, sender: UserId(self.author), send_id: SendId(900), fingerprint: 1 };
         let message = Some((Kind::SEND_TEXT, sent));
         Answer::Target { message, recalled: None, facts: Facts::default(), edits: Vec::new() }
     }

@@ -2,7 +2,8 @@
 
 use protocol::body::about::Recalled;
 use protocol::body::large::{HeadItem, Heads};
-use protocol::body::message::{AddMembers, BanMember, RemoveMember};
+use protocol::body::message::{AddMembers, RemoveMember};
+use protocol::body::rules::BanMember;
 use protocol::body::talk::Talk;
 
 use super::*;
@@ -67,5 +68,9 @@ fn what_names_the_user_comes_by_the_inbox() {
     let talk = Talk { mentions: vec![OTHER], ..Talk::default() };
     let others =
         [said(10, &AddMembers { channel, members: vec![OTHER.0] }), said(11, &talk.text(large(), "you"))];
-    assert_eq!(twice(&others), (vec![10, 11], vec![10, 11]), "each connection is told what is behind its head");
+    assert_eq!(
+        twice(&others),
+        (vec![10, 11], vec![10, 11]),
+        "each connection is told what is behind its head"
+    );
 }
