@@ -157,6 +157,10 @@ pub struct Door {
 
 /// What a driver tells.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are inputs, which move on at once: a box would cost each of them an allocation"
+)]
 pub enum Told {
     /// For this shard's core.
     Input(Input),

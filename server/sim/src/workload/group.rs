@@ -16,8 +16,8 @@ pub fn act(world: &mut World, device: usize) {
     }
     let count = world.rng.between(0, world.plan.limits.group_members as u64);
     let members: Vec<UserId> = (0..count).map(|_| somebody(world)).filter(|member| *member != user).collect();
-    // Where there are large channels, most groups become one at once, and others by their size.
-    let grows = world.plan.limits.large_members > 0 && !count.is_multiple_of(3);
+    // Where there are large channels, half of the groups become one at once, and others by their size.
+    let grows = world.plan.limits.large_members > 0 && count.is_multiple_of(2);
     let created = world.devices[device].session.create_group("마루", &members, None);
     let Ok((id, group)) = created else { return };
     world.devices[device].made(id);
