@@ -144,7 +144,7 @@ fn the_check_finds_what_is_not_so(mut world: World) {
         Row::Channel { channel, row: ChannelRow { name: "all".into(), grown } }
     };
     world.commit(BayId::of_channel(channel), vec![grown(8, 3)]);
-    finds(&world, "counts 8 members, its history 9");
+    finds(&world, "counts 8 members and 0 owners, its history 9");
     world.commit(BayId::of_channel(channel), vec![grown(9, 2)]);
     finds(&world, "says that it grew with");
     world.commit(BayId::of_channel(channel), vec![grown(9, 3)]);
