@@ -98,6 +98,8 @@ pub enum Post {
     SpaceLow(bool),
     /// From the control plane: texts are looked at for these words from now on.
     Words(Arc<dyn shard::Words>),
+    /// From the control plane: devices are told of what they miss through these.
+    Providers(Arc<dyn shard::Providers>),
     /// From the control plane: tokens are verified with these keys from now on. What was said Hello to stays.
     Keys {
         /// All of them.
@@ -138,6 +140,7 @@ impl fmt::Debug for Post {
             Self::SpaceLow(_) => "SpaceLow",
             Self::Keys { .. } => "Keys",
             Self::Words(_) => "Words",
+            Self::Providers(_) => "Providers",
             Self::Listen => "Listen",
             Self::Drain => "Drain",
             Self::Stop => "Stop",

@@ -117,8 +117,9 @@ fn live(
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
     }
     if let Some(told) = node.take_told() {
-        plane =
-            plane.clone().with_push(crate::push::start(runtime, config, (&plane, accounts.clone()), told)?);
+        let outbox = crate::push::start(runtime, config, (&plane, accounts.clone()), told)?;
+        crate::push::open(&outbox, node.outlets());
+        plane = plane.with_push(outbox);
     }
     if let Some(told) = node.take_flagged() {
         words::report(runtime, accounts.clone(), told);

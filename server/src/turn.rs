@@ -447,6 +447,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
             }
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
             Post::Words(words) => Input::Words(Some(words)),
+            Post::Providers(providers) => Input::Providers(providers),
             Post::Poll(polling) => {
                 self.polls.ask(self.now, *polling, &mut self.told);
                 self.step_told();

@@ -8,6 +8,7 @@ use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
 use protocol::{ChannelId, DeviceId, Frame, Seq, ShardId, UserId};
 
+use crate::push::Providers;
 use crate::words::Words;
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
@@ -142,6 +143,8 @@ pub enum Input {
     },
     /// These words count from now on; `None`: none do. What was checked before goes on as it was.
     Words(Option<Arc<dyn Words>>),
+    /// Devices are told of what they miss through these from now on.
+    Providers(Arc<dyn Providers>),
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
     /// Stop admitting; finish what is in flight; close every connection with a hint. Ends with `Effect::Drained`.

@@ -79,6 +79,7 @@ pub use effect::{Effect, Fault};
 pub use input::{Command, CommandError, ConnId, GuestId, Input, PushOutcome, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
+pub use push::Providers;
 pub use quotas::Left;
 pub use report::{SessionReport, UserReport};
 pub use shard::Shard;

@@ -31,6 +31,7 @@ use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::presence::{PresentUsers, WatchedUsers};
 use crate::pressure::Pressure;
+use crate::push::Providers;
 use crate::receipts::Changes;
 use crate::remote::HeldConns;
 use crate::session::SessionId;
@@ -96,6 +97,8 @@ pub struct Shard {
     pub(crate) withdrawals: Withdrawals,
     /// Words that the operator does not want to read.
     pub(crate) words: Option<Arc<dyn Words>>,
+    /// Through whom devices are told of what they miss.
+    pub(crate) providers: Option<Arc<dyn Providers>>,
     /// The newest number of an opening.
     pub(crate) openings: u64,
     pub(crate) ready: bool,
@@ -153,6 +156,7 @@ impl Shard {
             watched: WatchedUsers::new(seed, config.limits.presence_bytes_per_s),
             withdrawals: Withdrawals::default(),
             words: None,
+            providers: None,
             openings: 0,
             ready: false,
             space_low: false,
@@ -345,6 +349,7 @@ impl Shard {
             Input::Control { ticket, command } => self.control(ticket, command),
             Input::SpaceLow(low) => self.space_low = low,
             Input::Words(words) => self.take_words(words),
+            Input::Providers(providers) => self.providers = Some(providers),
             Input::Drain => self.begin_drain(),
         }
     }

@@ -6,6 +6,7 @@ use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
 use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::presence::{OwnPresence, PresenceItem};
+use protocol::body::push::Push;
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::body::talk::Talk;
@@ -163,6 +164,13 @@ pub enum Event {
         request: Option<RequestId>,
         /// All of it.
         own: OwnPresence,
+    },
+    /// Where the user's devices are told of what they miss.
+    Push {
+        /// The request.
+        request: RequestId,
+        /// All of it.
+        push: Push,
     },
     /// A request with no other answer was carried out.
     Done(RequestId),

@@ -18,6 +18,7 @@ mod marks;
 mod own;
 mod pace;
 mod presence;
+mod push;
 mod reread;
 mod talk;
 mod traces;

@@ -66,7 +66,8 @@ impl Model {
             Event::Typing { channel, user, types } => self.take_typing(channel, user, types),
             Event::Presence { items, .. } => self.take_presence(&items),
             Event::OwnPresence { request: Some(_), own } => self.say(own_words(&own)),
-            Event::OwnPresence { request: None, .. } => {}
+            // The terminal does not ask where its user is told by push.
+            Event::OwnPresence { request: None, .. } | Event::Push { .. } => {}
             Event::Done(request) => {
                 self.asked.remove(&request);
             }

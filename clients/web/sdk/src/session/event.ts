@@ -2,8 +2,8 @@
 import { type Frame, read } from "../frame.js";
 import {
   type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
-  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
-  type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, SetSlow, UnbanMember,
+  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember, type OwnPresence, Pin, type PresenceItem, type Push,
+  React, Recall, Recalled, type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, SetSlow, UnbanMember,
   type Welcome,
 } from "../generated.js";
 
@@ -166,6 +166,8 @@ export type Event =
   | { type: "presence"; request: bigint; items: PresenceItem[] }
   /** What this user shows: asked for, or because another device changed it (`request` 0). */
   | { type: "ownPresence"; request: bigint; own: OwnPresence }
+  /** Where this user's devices are told of what they miss. */
+  | { type: "push"; request: bigint; push: Push }
   /** Somebody types in a channel, or does so no more. */
   | { type: "typing"; channel: bigint; user: bigint; types: boolean }
   | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
