@@ -386,7 +386,10 @@ fn refusal(error: CommandError) -> HomeError {
         CommandError::Full => HomeError::Full,
         CommandError::NoSuchUser => HomeError::NoSuchUser,
         CommandError::StorageFull => HomeError::StorageFull,
-        CommandError::Busy { .. } | CommandError::OtherHome => HomeError::NotNow(error.to_string()),
+        CommandError::Busy { .. }
+        | CommandError::OtherHome
+        | CommandError::NoSuchChannel
+        | CommandError::OwnChannel => HomeError::NotNow(error.to_string()),
     }
 }
 

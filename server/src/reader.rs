@@ -123,6 +123,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Target { .. }
         | Query::Jobs { .. }
         | Query::Push { .. }
+        | Query::Floor { .. }
         | Query::Trace { .. }
         | Query::Replay { .. } => false,
     }

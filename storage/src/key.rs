@@ -5,7 +5,9 @@
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::commit::{MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG};
+use protocol::commit::{
+    FLOOR_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, RETENTION_TAG,
+};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -204,6 +206,16 @@ pub(crate) fn reactor(channel: ChannelId, seq: Seq, user: UserId) -> Key {
 /// What is pinned in a channel.
 pub(crate) fn pins(channel: ChannelId) -> Key {
     about(channel, PINS_TAG)
+}
+
+/// Where a channel's history begins.
+pub(crate) fn floor(channel: ChannelId) -> Key {
+    about(channel, FLOOR_TAG)
+}
+
+/// How long a channel keeps its messages.
+pub(crate) fn retention(channel: ChannelId) -> Key {
+    about(channel, RETENTION_TAG)
 }
 
 /// Of a user in `push`: a channel -> what the user is still to be told of it.

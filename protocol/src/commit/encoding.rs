@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, push,
+    Relation, Row, floor, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -59,6 +59,8 @@ mod tag {
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
+    pub(super) const FLOOR: u8 = 60;
+    pub(super) const RETENTION: u8 = 61;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -194,6 +196,8 @@ impl Row {
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
+            Self::Floor { .. } => tag::FLOOR,
+            Self::Retention { .. } => tag::RETENTION,
         }
     }
 
@@ -244,6 +248,8 @@ impl Row {
             | Self::SubscriptionGone { .. }
             | Self::Job { .. }
             | Self::PushOff { .. } => push::encode(self, out),
+            Self::Floor { channel, from, row } => floor::encode(*channel, *from, row, out),
+            Self::Retention { channel, row } => floor::encode_retention(*channel, row.as_ref(), out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -348,6 +354,8 @@ impl Row {
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
+            tag::FLOOR => fields.channel().and_then(|channel| floor::row(channel, fields)),
+            tag::RETENTION => fields.channel().and_then(|channel| floor::retention(channel, fields)),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

@@ -30,6 +30,7 @@ use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::presence::{PresentUsers, WatchedUsers};
 use crate::pressure::Pressure;
+use crate::purge::Purges;
 use crate::receipts::Changes;
 use crate::remote::HeldConns;
 use crate::session::SessionId;
@@ -92,6 +93,8 @@ pub struct Shard {
     pub(crate) watched: WatchedUsers,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
+    /// Channels whose history is to begin later.
+    pub(crate) purges: Purges,
     /// The newest number of an opening.
     pub(crate) openings: u64,
     pub(crate) ready: bool,
@@ -148,6 +151,7 @@ impl Shard {
             present: PresentUsers::new(seed, config.limits.presence_grace_ms.into()),
             watched: WatchedUsers::new(seed, config.limits.presence_bytes_per_s),
             withdrawals: Withdrawals::default(),
+            purges: Purges::default(),
             openings: 0,
             ready: false,
             space_low: false,
@@ -338,6 +342,7 @@ impl Shard {
             Input::Stored { number } => self.stored(number),
             Input::Read { ticket, answer } => self.read(ticket, answer),
             Input::Control { ticket, command } => self.control(ticket, command),
+            Input::Purge { ticket, channel, keeping } => self.purge(ticket, channel, keeping),
             Input::SpaceLow(low) => self.space_low = low,
             Input::Drain => self.begin_drain(),
         }
@@ -412,6 +417,7 @@ impl Shard {
             After::Hop(hop) => self.hop(hop),
             After::Channel => self.channels.may_be_idle(),
             After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
+            After::Purged(channel) => self.purged(channel, Ok(())),
             After::Push(user, channel) => self.out.push(Effect::Push { user, channel }),
         }
     }

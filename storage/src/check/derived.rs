@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use protocol::commit::{
-    DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, decode_draft, decode_hidden,
+    DRAFT_TAG, FLOOR_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, RETENTION_TAG,
+    RetentionRow, decode_draft, decode_hidden,
 };
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
@@ -27,6 +28,9 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
         let is_read = match tag {
             key::THREAD_TAG => talk::thread(check, channel, rest, &value)?,
             key::IN_THREAD_TAG => talk::in_thread(check, channel, rest)? && value.is_empty(),
+            // Read with the histories.
+            FLOOR_TAG => rest.is_empty(),
+            RETENTION_TAG => rest.is_empty() && RetentionRow::decode(&value).is_some(),
             tag if said::is_row(tag, rest, &value).is_some() => {
                 if check.view.head(channel)? == Seq(0) {
                     check.broken(bay, format!("rows about {}, which has no messages", name(channel)));
