@@ -144,7 +144,13 @@ impl Desk {
                 presence: PresenceRow::default(),
                 push: PushRows::default(),
             },
-            Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
+            Query::Channel(_) => Answer::Channel {
+                row: None,
+                members: Vec::new(),
+                head: Seq(0),
+                time_ms: 0,
+                rules: protocol::query::RuleRows::default(),
+            },
             Query::Window { .. } => Answer::Window(Vec::new()),
             Query::Inbox { .. } => {
                 Answer::Inbox { frames: self.page.clone(), through: InboxSeq(self.inbox_head) }
@@ -167,6 +173,7 @@ impl Desk {
             Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
             Query::Relation { .. } => Answer::Relation(Relation::default()),
             Query::Jobs { .. } => Answer::Jobs { items: Vec::new(), more: false },
+            Query::Withdrawals { .. } => Answer::Withdrawals { items: Vec::new(), more: false },
             Query::Push { .. } => Answer::Push(Box::default()),
             Query::Floor { .. } => {
                 let (now, then) = (FloorRow::default(), FloorRow::default());

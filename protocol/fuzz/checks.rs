@@ -12,6 +12,7 @@ use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, SetPresence, Unwatch, Watch,
 };
+use protocol::body::rules::{BanMember, GetRules, MuteMember, Rules, SetSlow, UnbanMember};
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{
     Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
@@ -71,9 +72,9 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
+    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup MuteMember BanMember UnbanMember SetSlow SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
-        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes
+        MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes GetRules Rules
         Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence Reject)
 }
 

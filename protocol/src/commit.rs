@@ -9,6 +9,7 @@ mod floor;
 mod note;
 mod presence;
 mod push;
+mod rules;
 mod values;
 mod weight;
 
@@ -19,7 +20,8 @@ pub use encoding::BatchFault;
 pub use floor::{FLOOR_TAG, FloorRow, RETENTION_TAG, RetentionRow};
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
-pub use push::{JobRow, Language, Preview, Provider, SubscriptionRow, Target};
+pub use push::{JobRow, Language, Preview, Provider, ShownRow, SubscriptionRow, Target};
+pub use rules::{Rule, SANCTION_TAG, SENT_TAG, SLOW_TAG, Sanction, decode_sent, decode_slow};
 
 use core::num::NonZeroU32;
 
@@ -207,6 +209,14 @@ pub enum Row {
         /// The row's whole value.
         about: About,
     },
+    /// What now holds of what is laid down for a group. In the part of the message that lays it down, and, of when a member
+    /// sent, of that text.
+    Rule {
+        /// The group.
+        channel: ChannelId,
+        /// The row's whole value.
+        rule: Rule,
+    },
     /// What is stored of a user's presence.
     Presence {
         /// Whose.
@@ -248,6 +258,15 @@ pub enum Row {
         channel: ChannelId,
         /// What; `None` for nothing any more.
         row: Option<JobRow>,
+    },
+    /// What devices of a user show of a channel by push, and what of it is still to be withdrawn.
+    Shown {
+        /// Whose.
+        user: UserId,
+        /// Which channel.
+        channel: ChannelId,
+        /// What; `None` for nothing any more.
+        row: Option<ShownRow>,
     },
     /// Whether a user has turned push off on all devices. Subscriptions stay.
     PushOff {

@@ -7,6 +7,7 @@ use crate::body::marks::GetReceipts;
 use crate::body::message::Change;
 use crate::body::own::GetNotes;
 use crate::body::presence::{GetPresence, Watch};
+use crate::body::rules::GetRules;
 use crate::body::sync::{GetChannels, GetHistory, GetMembers};
 use crate::body::talk::{GetMentions, GetThread, MENTION_ALL, SendTextV2, Talk};
 use crate::body::{Body, access};
@@ -83,6 +84,9 @@ fn named(frame: &Frame) -> u32 {
         Kind::GET_RECEIPTS => {
             return value::<GetReceipts>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
+        Kind::GET_RULES => {
+            return value::<GetRules>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
+        }
         Kind::GET_NOTES => {
             return value::<GetNotes>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
@@ -150,6 +154,7 @@ mod tests {
         let text = |talk: Talk| tokens(&encode(1, &talk.text(ChannelId(7), "x")));
         assert_eq!([talk(0, false), talk(1, false), talk(9, false), talk(1, true)].map(text), [1, 2, 3, 8]);
         assert_eq!(tokens(&encode(1, &GetReceipts { channel: 7, after: 0, limit: 100 })), 14);
+        assert_eq!(tokens(&encode(1, &GetRules { channel: 7, after: 0, limit: 100 })), 14);
     }
 
     #[test]

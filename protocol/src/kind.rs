@@ -84,6 +84,14 @@ kinds! {
     INVITE_MEMBERS = 0x0116, Message, USERS_BYTES + 64;
     /// The sender joins a group to which it was invited.
     JOIN_GROUP = 0x0117, Message, 64;
+    /// A member may not send for a while.
+    MUTE_MEMBER = 0x0118, Message, 64;
+    /// A user is no member any more and cannot become one.
+    BAN_MEMBER = 0x0119, Message, 64;
+    /// A user may become a member again.
+    UNBAN_MEMBER = 0x011a, Message, 64;
+    /// How long a plain member waits from one text to the next.
+    SET_SLOW = 0x011b, Message, 64;
 
     /// How a user wants a channel to be shown and told of; in the user's own channel.
     SET_PREFS = 0x0120, Message, 64;
@@ -151,6 +159,10 @@ kinds! {
     GET_NOTES = 0x0317, Device, 64;
     /// A page of them.
     NOTES = 0x0318, Server, LIST_BYTES;
+    /// Asks what is laid down for a group.
+    GET_RULES = 0x0320, Device, 64;
+    /// A page of it.
+    RULES = 0x0321, Server, LIST_BYTES;
     /// The session is to be shown users from now on.
     WATCH = 0x0401, Device, WATCHED_MAX * 8 + 64;
     /// The session is to be shown users no more.

@@ -58,6 +58,12 @@ pub const PUSH_SUBSCRIPTIONS_MAX: usize = DEVICES_MAX + DEVICES_MAX / 2;
 pub const PUSH_JOBS_MAX: usize = 64;
 /// Bytes of the URL of a subscription.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2048;
+/// Seconds between two texts of a plain member that a group's slow mode may ask for: six hours.
+pub const SLOW_S_MAX: u32 = 6 * 60 * 60;
+/// Seconds that a mute with an end may last: ten years.
+pub const MUTE_S_MAX: u32 = 315_360_000;
+/// Users of a group who may be muted or banned at a time. All are in memory with the group.
+pub const SANCTIONS_MAX: usize = 1000;
 /// Messages in a page.
 pub const PAGE_MESSAGES_MAX: u32 = 200;
 /// Bytes of message frames in a page. A page carries at least one message, whatever its size.

@@ -9,7 +9,7 @@ use crate::body::about::Recalled;
 use crate::body::list::ChannelDetail;
 use crate::commit::{
     AccountRow, ChannelRow, DeviceRow, Facts, FloorRow, Interval, JobRow, Pinned, PositionRow, Prefs,
-    PresenceRow, Provider, Relation, RetentionRow, Said, SubscriptionRow, Target,
+    PresenceRow, Provider, Relation, RetentionRow, Said, Sanction, ShownRow, SubscriptionRow, Target,
 };
 use crate::frame::{Frame, Stamp};
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -202,6 +202,15 @@ pub enum Query {
         /// At most so many.
         limit: u32,
     },
+    /// What the users of a bay have read and devices may still show: it is still to be withdrawn.
+    Withdrawals {
+        /// Which bay.
+        bay: BayId,
+        /// Behind this one.
+        after: Option<(UserId, ChannelId)>,
+        /// At most so many.
+        limit: u32,
+    },
     /// All that a push to a user of a channel is made of.
     Push {
         /// Who is told.
@@ -302,6 +311,8 @@ pub enum Answer {
         head: Seq,
         /// The newest message's time; 0 for none.
         time_ms: u64,
+        /// What is laid down for a group.
+        rules: RuleRows,
     },
     /// See [`Query::Window`]: rising by seq.
     Window(Vec<Sent>),
@@ -398,6 +409,13 @@ pub enum Answer {
         /// Whether more follow behind the last.
         more: bool,
     },
+    /// See [`Query::Withdrawals`]: in the order of [`Self::Jobs`].
+    Withdrawals {
+        /// The page.
+        items: Vec<(UserId, ChannelId)>,
+        /// Whether more follow behind the last.
+        more: bool,
+    },
     /// See [`Query::Push`].
     Push(Box<PushFacts>),
     /// See [`Query::Floor`].
@@ -422,6 +440,8 @@ pub struct PushRows {
     pub subscriptions: Vec<(Target, u64)>,
     /// What it is still to be told, rising by channel; read only of who has a subscription.
     pub jobs: Vec<(ChannelId, JobRow)>,
+    /// What its devices may show, in no order; read as the jobs are.
+    pub shown: Vec<(ChannelId, ShownRow)>,
     /// The user has turned push off.
     pub is_off: bool,
 }
@@ -443,8 +463,21 @@ pub struct PushFacts {
     pub is_blocked: bool,
     /// Name of a group; empty for a direct channel.
     pub name: String,
+    /// What devices may show of the channel, and is read.
+    pub shown: Option<ShownRow>,
     /// The user has turned push off.
     pub is_off: bool,
+}
+
+/// What is laid down for a group.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RuleRows {
+    /// A plain member sends a text only so many seconds after its last; 0 for no wait.
+    pub interval_s: u32,
+    /// Who is muted or banned, rising; at most [`crate::limits::SANCTIONS_MAX`].
+    pub sanctions: Vec<(UserId, Sanction)>,
+    /// When members sent last, rising by user; read only of a group that is slow.
+    pub sent: Vec<(UserId, u64)>,
 }
 
 /// What is said of one message.

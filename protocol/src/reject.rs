@@ -105,6 +105,14 @@ codes! {
     /// A user takes no messages from the sender, or does not want to be added to a group unasked; `path` says which. Who
     /// is named in ADD_MEMBERS can be invited instead.
     NeedsConsent = 16, "needs_consent";
+    /// The sender may not send to this group for now; it may after the hint, or, without one, not before the mute is lifted.
+    Muted = 17, "muted";
+    /// The group is in slow mode, and the sender's last text is too young; the next may be sent after the hint.
+    Slow = 18, "slow";
+    /// The user is banned from this group; `path` says which, when it is not the sender.
+    Banned = 19, "banned";
+    /// The text holds a word that this server does not take.
+    RefusedWord = 20, "refused_word";
 }
 
 codes! {

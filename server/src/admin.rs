@@ -19,6 +19,7 @@ mod person;
 mod push;
 mod quota;
 mod renew;
+mod reports;
 mod restore;
 mod revoke;
 mod search;
@@ -254,6 +255,11 @@ enum Task {
         #[command(subcommand)]
         task: push::Task,
     },
+    /// Messages that somebody reported, on the running server: list, close.
+    Reports {
+        #[command(subcommand)]
+        task: reports::Task,
+    },
     /// What one user may do in an hour, in place of the server's settings, on the running server: groups made, direct channels begun,
     /// mebibytes of messages. Prints the user's own bounds, changed as the flags say; 0 is any number, null the server's setting.
     Quota(quota::Flags),
@@ -377,6 +383,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,
+            Task::Reports { task } => reports::run(task, &mut out).await,
             Task::Quota(flags) => quota::run(flags, &mut out).await,
             Task::Trace(flags) => trace::run(flags, &mut out).await,
             Task::Show { task } => show::run(task, &mut out).await,

@@ -43,6 +43,7 @@ use crate::spans::Spans;
 use crate::store::{self, Appender, SHARDS_PER_THREAD, Work};
 use crate::turn::{Append, ShardReport, ShardThread};
 use crate::watchdog::{self, Pulse, Watchdog};
+use crate::words::{self, FlaggedTold, Flagging};
 
 /// Rows that a shard's own thread looks at to answer a query: tens of microseconds.
 const INLINE_ROWS: u32 = 64;
@@ -122,6 +123,7 @@ pub struct Node {
     following: Option<Following>,
     /// What the shards tell of push, for whoever carries it out.
     told: Option<Told>,
+    flagged: Option<FlaggedTold>,
     // Last: its lock is given back when every thread is done with it.
     data: Arc<Store>,
 }
@@ -144,9 +146,7 @@ impl Node {
         let Secured { certificates, tls, quic, face } =
             Secured::of(config, chat.address, placement.shards())?;
         let (mailboxes, outlets) = mesh::build(placement.shards());
-        let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
-        let watcher = Watcher::start(&config.data, keep, outlets.clone());
-        let watcher = watcher.map_err(system("the data directory's disk"))?;
+        let watcher = watch_disk(config, &outlets).map_err(system("the data directory's disk"))?;
         let traced = config.trace_endpoint.is_some().then(|| Spans::new(config.trace_sample));
         let latency = Arc::new(Latency::traced(traced));
         // Before anything is committed: it keeps the logs that it has not followed yet.
@@ -170,7 +170,7 @@ impl Node {
         let (stalls, shares) = (metrics.stalls.clone(), Shares::of_process(config));
         let pulses: Vec<Arc<Pulse>> = (0..placement.shards()).map(|_| Arc::default()).collect();
         shares.tell(config, placement.shards());
-        let (bell, told) = push::outbox::bell();
+        let ((bell, told), (flagging, flagged)) = (push::outbox::bell(), words::flagging());
         let plan = Plan {
             config,
             io,
@@ -186,6 +186,7 @@ impl Node {
             shares,
             pulses: &pulses,
             bell,
+            flagging,
             events,
         };
         let shards = plan.start_shards(mailboxes, quic)?;
@@ -207,6 +208,7 @@ impl Node {
             families,
             following,
             told: Some(told),
+            flagged: Some(flagged),
             data,
         })
     }
@@ -220,6 +222,17 @@ impl Node {
     /// What the shards tell of push; once.
     pub fn take_told(&mut self) -> Option<Told> {
         self.told.take()
+    }
+
+    /// What the shards tell of messages that hold a word of the operator's list; once.
+    pub fn take_flagged(&mut self) -> Option<FlaggedTold> {
+        self.flagged.take()
+    }
+
+    /// The ways to the shards.
+    #[must_use]
+    pub fn outlets(&self) -> &Outlets {
+        &self.outlets
     }
 
     /// The server's own times, and traces.
@@ -334,6 +347,7 @@ struct Plan<'a> {
     shares: Shares,
     pulses: &'a [Arc<Pulse>],
     bell: Bell,
+    flagging: Flagging,
     events: &'a Sender<Event>,
 }
 
@@ -391,6 +405,7 @@ impl Plan<'_> {
             reader: Box::new(move |ticket, query| readers.read(&outlet, ticket, query)),
             latency: self.latency.clone(),
             bell: self.bell.clone(),
+            flagging: self.flagging.clone(),
             on_ready: Box::new(self.tell(Event::Ready(shard))),
             on_drained: Box::new(self.tell(Event::Drained(shard))),
             pulse: self.pulses.get(usize::from(shard.0)).cloned().unwrap_or_default(),
@@ -561,6 +576,11 @@ fn start_families(data: &Arc<Store>, watcher: &Watcher) -> io::Result<Families> 
 fn chat_port(config: &Config) -> Result<Reserved, BootError> {
     let (what, address) = ("the chat port", config.listen);
     driver::reserve(address).map_err(|error| BootError::Listen { what, address, error })
+}
+
+fn watch_disk(config: &Config, outlets: &Outlets) -> io::Result<Watcher> {
+    let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
+    Watcher::start(&config.data, keep, outlets.clone())
 }
 
 /// `None`: it is off, or cannot be; nothing else needs it.

@@ -98,10 +98,14 @@ pub struct Config {
     pub user_invites: u32,
     /// The file of issuers whose people may come in.
     pub issuers: Option<PathBuf>,
+    /// The file of words that texts may not hold, or that are reported.
+    pub words: Option<PathBuf>,
     /// Whom a push service may write to.
     pub push_contact: Option<String>,
     /// Private hosts that a push may go to.
     pub push_allow: Vec<String>,
+    /// Whether devices are told that what they show was read elsewhere.
+    pub push_withdraw: bool,
     /// Accounts at providers of push.
     pub push_accounts: PushAccounts,
     /// Bots that a user may have.
@@ -205,8 +209,10 @@ impl Default for Config {
             signup: None,
             user_invites: 0,
             issuers: None,
+            words: None,
             push_contact: None,
             push_allow: Vec::new(),
+            push_withdraw: true,
             push_accounts: PushAccounts::default(),
             user_bots: 5,
             bot_tokens: 8,

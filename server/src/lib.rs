@@ -35,3 +35,4 @@ pub mod store;
 mod trace;
 pub mod turn;
 pub mod watchdog;
+pub mod words;

@@ -96,6 +96,8 @@ pub enum Post {
     Poll(Box<Polling>),
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
+    /// From the control plane: texts are looked at for these words from now on.
+    Words(Arc<dyn shard::Words>),
     /// From the control plane: tokens are verified with these keys from now on. What was said Hello to stays.
     Keys {
         /// All of them.
@@ -135,6 +137,7 @@ impl fmt::Debug for Post {
             Self::Poll(_) => "Poll",
             Self::SpaceLow(_) => "SpaceLow",
             Self::Keys { .. } => "Keys",
+            Self::Words(_) => "Words",
             Self::Listen => "Listen",
             Self::Drain => "Drain",
             Self::Stop => "Stop",

@@ -473,7 +473,7 @@ impl api::Homes for DataPlane {
         Box::pin(async move {
             match stored.await? {
                 Answer::Channel { head: Seq(0), .. } => Ok(None),
-                Answer::Channel { row, members, head, time_ms } => {
+                Answer::Channel { row, members, head, time_ms, .. } => {
                     let name = row.unwrap_or_default().name;
                     Ok(Some(StoredChannel { name, head: head.0, time_ms, members }))
                 }

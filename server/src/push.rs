@@ -58,6 +58,7 @@ pub(crate) fn start(
         senders = senders.with_apns(apns);
     }
     let outbox = Outbox::new(reach, senders);
+    let outbox = if config.push_withdraw { outbox } else { outbox.without_withdrawals() };
     runtime.spawn(outbox.clone().run(told));
     Ok(outbox)
 }
@@ -120,7 +121,13 @@ impl Homes for Reach {
         })
     }
 
-    fn ended(&self, (user, channel): JobId, seq: Seq, count: u32, outcome: Outcome) -> Pending<'_, ()> {
+    fn ended(
+        &self,
+        (user, channel): JobId,
+        (seq, count): (Seq, u32),
+        outcome: Outcome,
+        taken: Vec<Target>,
+    ) -> Pending<'_, ()> {
         let outcome = match outcome {
             Outcome::Done => PushOutcome::Done { count },
             Outcome::Retry { at_ms, targets, has_failed } => {
@@ -128,7 +135,21 @@ impl Homes for Reach {
             }
             Outcome::Park => PushOutcome::Park,
         };
-        Box::pin(self.tell(Command::Pushed { user, channel, seq, outcome }))
+        Box::pin(self.tell(Command::Pushed { user, channel, seq, outcome, taken }))
+    }
+
+    fn withdrawals(&self, bay: BayId, after: Option<JobId>, limit: u32) -> Pending<'_, (Vec<JobId>, bool)> {
+        let page = self.plane.read(Query::Withdrawals { bay, after, limit });
+        Box::pin(async move {
+            match page.await.map_err(|error| error.to_string())? {
+                Answer::Withdrawals { items, more } => Ok((items, more)),
+                answer => Err(other(&answer)),
+            }
+        })
+    }
+
+    fn withdrawn(&self, (user, channel): JobId, seq: Seq) -> Pending<'_, ()> {
+        Box::pin(self.tell(Command::PushWithdrawn { user, channel, seq }))
     }
 
     fn gone(&self, user: UserId, target: Target, made_ms: u64) -> Pending<'_, ()> {
@@ -298,6 +319,11 @@ pub(crate) fn metrics(outbox: &Outbox) -> String {
             let (word, count) = (provider.word(), load(of(figures.of(provider))));
             text += &format!("maru_push_calls_total{{provider=\"{word}\",end=\"{end}\"}} {count}\n");
         }
+    }
+    text += "# HELP maru_push_withdrawals_total Calls that say that what a device shows was read elsewhere, by how each ended.\n\
+             # TYPE maru_push_withdrawals_total counter\n";
+    for (end, figure) in [("sent", &figures.withdrawn), ("failed", &figures.withdrawals_failed)] {
+        text += &format!("maru_push_withdrawals_total{{end=\"{end}\"}} {}\n", load(figure));
     }
     text += "# HELP maru_push_calls Calls of providers of push that are under way.\n# TYPE maru_push_calls gauge\n";
     for provider in Provider::ALL {

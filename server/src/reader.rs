@@ -122,6 +122,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Relation { .. }
         | Query::Target { .. }
         | Query::Jobs { .. }
+        | Query::Withdrawals { .. }
         | Query::Push { .. }
         | Query::Floor { .. }
         | Query::Trace { .. }

@@ -30,7 +30,7 @@ use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
 use crate::spans::export::Exporter;
-use crate::{backup, fatal, heap, owner};
+use crate::{backup, fatal, heap, owner, words};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -119,6 +119,12 @@ fn live(
     if let Some(told) = node.take_told() {
         plane =
             plane.clone().with_push(crate::push::start(runtime, config, (&plane, accounts.clone()), told)?);
+    }
+    if let Some(told) = node.take_flagged() {
+        words::report(runtime, accounts.clone(), told);
+    }
+    if let Some(path) = &config.words {
+        words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
     }
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;

@@ -45,6 +45,7 @@ fn line(entry: Entry) -> PushLine {
         What::Failed { why, again_ms } => (PushWord::Failed, why, Some(again_ms)),
         What::Quiet { until_ms } => (PushWord::Quiet, String::new(), Some(until_ms)),
         What::Resting { until_ms } => (PushWord::Resting, String::new(), Some(until_ms)),
+        What::Withdrawn => (PushWord::Withdrawn, String::new(), None),
         What::Ended(End::Read) => (PushWord::Read, String::new(), None),
         What::Ended(End::Recalled) => (PushWord::Recalled, String::new(), None),
         What::Ended(End::Expired) => (PushWord::Expired, String::new(), None),

@@ -24,6 +24,7 @@ use crate::latency::{Latency, Stopwatch};
 use crate::mesh::{GuestReply, Mailbox, Outlet, Post, Reply, Visitor};
 use crate::polls::{self, Polls, is_poll};
 use crate::watchdog::Pulse;
+use crate::words::{Flagged, Flagging};
 
 /// Posts taken in one turn; the rest comes in the next.
 const POSTS_PER_TURN: usize = 1024;
@@ -143,6 +144,8 @@ pub struct ShardThread {
     pub latency: Arc<Latency>,
     /// Whom the shard tells of jobs of push.
     pub bell: Bell,
+    /// Whom it tells of messages that hold a word of the operator's list.
+    pub flagging: Flagging,
     /// Fan-out is replayed: the shard may be told to listen. Called once.
     pub on_ready: Once,
     /// After [`Post::Drain`]: every connection is closed, and whoever still takes something was sent its close code.
@@ -234,6 +237,7 @@ impl ShardThread {
             appender: self.appender,
             reader: self.reader,
             bell: self.bell,
+            flagging: self.flagging,
             on_ready: Some(self.on_ready),
             on_drained: Some(self.on_drained),
             is_drained: false,
@@ -274,6 +278,7 @@ struct Turns<C, D> {
     guests: HashMap<GuestId, GuestReply>,
     next_ticket: u64,
     bell: Bell,
+    flagging: Flagging,
     on_ready: Option<Once>,
     on_drained: Option<Once>,
     /// The core has said so.
@@ -441,6 +446,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 Input::GuestGone { guest }
             }
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
+            Post::Words(words) => Input::Words(Some(words)),
             Post::Poll(polling) => {
                 self.polls.ask(self.now, *polling, &mut self.told);
                 self.step_told();
@@ -518,6 +524,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 }
             }
             Effect::Push { user, channel } => self.bell.ring((user, channel)),
+            Effect::Flagged { channel, seq, sender } => self.flagging.tell(Flagged { channel, seq, sender }),
             Effect::Answered { guest, frames } => {
                 if let Some(reply) = self.guests.remove(&guest) {
                     reply(Ok(frames));

@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{About, FloorRow, Note, Part, Relation, Row};
+use protocol::commit::{About, FloorRow, Note, Part, Relation, Row, Rule};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -71,9 +71,11 @@ pub(crate) fn part(
             }
             Row::Thread { .. } | Row::Mention { .. } => talk_row(row, sink),
             Row::About { channel, about: what } => about(*channel, what, sink),
+            Row::Rule { channel, rule: what } => rule(*channel, what, sink),
             Row::Subscription { .. }
             | Row::SubscriptionGone { .. }
             | Row::Job { .. }
+            | Row::Shown { .. }
             | Row::PushOff { .. } => push_row(row, sink),
             Row::Retention { channel, row: Some(row) } => {
                 sink.put(Family::About, &key::retention(*channel), &row.encode());
@@ -116,6 +118,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Interval { channel, .. }
         | Row::Position { channel, .. }
         | Row::Thread { channel, .. }
+        | Row::Rule { channel, .. }
         | Row::About { channel, .. }
         | Row::Floor { channel, .. }
         | Row::Retention { channel, .. } => Some(BayId::of_channel(*channel)),
@@ -131,6 +134,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Subscription { user, .. }
         | Row::SubscriptionGone { user, .. }
         | Row::Job { user, .. }
+        | Row::Shown { user, .. }
         | Row::PushOff { user, .. }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
@@ -184,6 +188,15 @@ fn floor(channel: ChannelId, from: Seq, row: &FloorRow, owned: &Owned, sink: &mu
     sink.put(Family::About, &key::floor(channel), &row.encode());
 }
 
+/// What now holds of what is laid down for a group; what says nothing has no row.
+fn rule(channel: ChannelId, rule: &Rule, sink: &mut dyn Sink) {
+    let key = key::rule(channel, rule);
+    match rule.value() {
+        Some(value) => sink.put(Family::About, &key, &value),
+        None => sink.delete(Family::About, &key),
+    }
+}
+
 fn user_row(row: &Row, sink: &mut dyn Sink) {
     match row {
         Row::Device { user, device, row } => {
@@ -221,6 +234,16 @@ fn push_row(row: &Row, sink: &mut dyn Sink) {
         }
         Row::PushOff { user, is_off: false } => {
             sink.delete(Family::Push, &key::push(*user, key::PUSH_OFF_TAG));
+        }
+        // It stands under one key at a time.
+        Row::Shown { user, channel, row } => {
+            for is_read in [false, true] {
+                let key = key::shown(*user, *channel, is_read);
+                match row.as_ref().filter(|row| row.is_read == is_read) {
+                    Some(row) => sink.put(Family::Push, &key, &row.encode()),
+                    None => sink.delete(Family::Push, &key),
+                }
+            }
         }
         Row::Job { user, channel, row: None } => sink.delete(Family::Push, &key::job(*user, *channel)),
         _ => {}

@@ -8,6 +8,7 @@ mod derived;
 mod floor;
 mod log;
 mod push;
+mod rules;
 mod stream;
 mod talk;
 mod user;

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use bytes::Buf;
 use protocol::commit::{
-    FLOOR_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, RETENTION_TAG,
+    FLOOR_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, RETENTION_TAG, Rule,
 };
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
@@ -218,6 +218,12 @@ pub(crate) fn retention(channel: ChannelId) -> Key {
     about(channel, RETENTION_TAG)
 }
 
+/// What now holds of what is laid down for a group, in `about`.
+pub(crate) fn rule(channel: ChannelId, rule: &Rule) -> Key {
+    let key = about(channel, rule.tag());
+    rule.user().map_or(key, |user| key.push(user.0.to_be_bytes()))
+}
+
 /// Of a user in `push`: a channel -> what the user is still to be told of it.
 pub(crate) const JOB_TAG: u8 = 1;
 /// Of a user in `push`: a device and a provider -> a subscription.
@@ -226,9 +232,31 @@ pub(crate) const SUBSCRIPTION_TAG: u8 = 2;
 /// Of a user in `push`: a row says that the user has turned push off.
 pub(crate) const PUSH_OFF_TAG: u8 = 3;
 
+/// Of a user in `push`: a channel -> what devices may show of it, and the user has not read.
+pub(crate) const SHOWN_TAG: u8 = 4;
+/// The same of what the user has read: a tag of its own, so that whoever withdraws passes nothing else.
+pub(crate) const WITHDRAWAL_TAG: u8 = 5;
+
 /// All jobs of a partition. The tag stands before the user, so that whoever reads jobs passes no subscription.
 pub(crate) fn jobs(number: u16) -> Key {
     partition(number).push([JOB_TAG])
+}
+
+/// All withdrawals of a partition.
+pub(crate) fn withdrawals(number: u16) -> Key {
+    partition(number).push([WITHDRAWAL_TAG])
+}
+
+/// What devices of a user may show of a channel, read or not.
+pub(crate) fn shown(user: UserId, channel: ChannelId, is_read: bool) -> Key {
+    push(user, if is_read { WITHDRAWAL_TAG } else { SHOWN_TAG }).push(channel.0.to_be_bytes())
+}
+
+/// User and channel of the key of what is shown and was read, or was not.
+pub(crate) fn read_shown(key: &[u8], is_read: bool) -> Option<(UserId, ChannelId)> {
+    let (user, mut rest) = read_push(key, if is_read { WITHDRAWAL_TAG } else { SHOWN_TAG })?;
+    let channel = ChannelId(rest.try_get_u128().ok()?);
+    rest.is_empty().then_some((user, channel))
 }
 
 /// What `push` holds of one user under one tag.
@@ -419,6 +447,12 @@ mod tests {
         assert_eq!(read_job(&key), None);
         let key = push(UserId(7), PUSH_OFF_TAG);
         assert_eq!((key.len(), key[2], read_push_off(&key)), (11, 3, Some(UserId(7))));
+        for (is_read, tag) in [(false, 4), (true, 5)] {
+            let key = shown(UserId(7), ChannelId(0x0102), is_read);
+            assert_eq!((key.len(), key[2]), (27, tag));
+            assert_eq!(read_shown(&key, is_read), Some((UserId(7), ChannelId(0x0102))));
+            assert_eq!((read_shown(&key, !is_read), read_job(&key)), (None, None));
+        }
         let key = mention(UserId(7), ChannelId(0x0102), Seq(9));
         assert_eq!((key.len(), key[10], &key[25..]), (35, 1, &[1, 2, 0, 0, 0, 0, 0, 0, 0, 9][..]));
         assert_eq!(mention_at(UserId(7), InboxSeq(9))[10..], [2, 0, 0, 0, 0, 0, 0, 0, 9]);

@@ -28,6 +28,7 @@ mod query;
 #[cfg(feature = "rocks")]
 mod rocks;
 mod rows;
+mod rules;
 mod store;
 mod value;
 mod view;

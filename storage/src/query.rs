@@ -17,7 +17,7 @@ mod trace;
 mod unread;
 
 use protocol::commit::Interval;
-use protocol::query::{Answer, Earlier, Ended, Member, PageBounds, Query};
+use protocol::query::{Answer, Earlier, Ended, Member, PageBounds, Query, RuleRows};
 use protocol::{ChannelId, InboxSeq, Seq, Stamp, UserId};
 
 use crate::rows::{Found, Tier};
@@ -66,6 +66,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
         }
         Query::Mentions { user, before, limit } => talk::mentions(view, user, before, limit),
         Query::Jobs { bay, after, limit } => push::jobs(view, bay, after, limit),
+        Query::Withdrawals { bay, after, limit } => push::withdrawals(view, bay, after, limit),
         Query::Push { user, channel } => {
             push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
         }
@@ -97,6 +98,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Notes { .. }
         | Query::Around { .. }
         | Query::Jobs { .. }
+        | Query::Withdrawals { .. }
         | Query::Push { .. }
         | Query::Floor { .. }
         | Query::Trace { .. }
@@ -133,7 +135,8 @@ fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
     })?;
     let newest = history::newest(view, channel)?;
     let (head, time_ms) = newest.unwrap_or_default();
-    Ok(Answer::Channel { row, members, head, time_ms })
+    let rules = if direct { RuleRows::default() } else { view.rules(channel)? };
+    Ok(Answer::Channel { row, members, head, time_ms, rules })
 }
 
 /// What a channel remembers of users who are not in it: two seeks each, however often they were.

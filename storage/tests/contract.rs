@@ -243,7 +243,7 @@ fn users_and_devices(mut world: World) {
 
 fn channels_with_members_and_head(mut world: World) {
     let group = world.talk();
-    let Answer::Channel { row, members, head, time_ms } = world.read(&Query::Channel(group)) else {
+    let Answer::Channel { row, members, head, time_ms, .. } = world.read(&Query::Channel(group)) else {
         panic!()
     };
     assert_eq!(row.map(|row| row.name).as_deref(), Some("대청마루"));
@@ -258,7 +258,13 @@ fn channels_with_members_and_head(mut world: World) {
     let direct = ChannelId::direct(UserId(1), UserId(2));
     let Answer::Channel { row, members, head, .. } = world.read(&Query::Channel(direct)) else { panic!() };
     assert_eq!((row, members, head), (None, vec![], Seq(5)));
-    let nothing = Answer::Channel { row: None, members: vec![], head: Seq(0), time_ms: 0 };
+    let nothing = Answer::Channel {
+        row: None,
+        members: vec![],
+        head: Seq(0),
+        time_ms: 0,
+        rules: protocol::query::RuleRows::default(),
+    };
     assert_eq!(world.read(&Query::Channel(ChannelId(12345))), nothing);
 }
 

@@ -5,7 +5,7 @@
 #[macro_use]
 mod world;
 
-use protocol::commit::{JobRow, Notify, Prefs, Provider, SubscriptionRow};
+use protocol::commit::{JobRow, Notify, Prefs, Provider, ShownRow, SubscriptionRow};
 use protocol::query::{PushFacts, PushRows};
 use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
 use storage::{Answer, Query, Row};
@@ -14,6 +14,7 @@ use world::World;
 contract! {
     a_user_loads_with_subscriptions_and_jobs
     jobs_of_a_bay_come_in_pages
+    what_is_shown_is_a_withdrawal_once_it_is_read
     a_push_has_all_its_facts
     who_has_turned_push_off_loads_so
 }
@@ -83,6 +84,51 @@ fn jobs_of_a_bay_come_in_pages(mut world: World) {
     assert_eq!(sorted.0, sorted.1);
     let empty = world.read(&Query::Jobs { bay: BayId(8), after: None, limit: 4 });
     assert_eq!(empty, Answer::Jobs { items: Vec::new(), more: false });
+}
+
+fn what_is_shown_is_a_withdrawal_once_it_is_read(mut world: World) {
+    let bay = BayId(7);
+    let users: Vec<UserId> = (1..).map(UserId).filter(|user| BayId::of_user(*user) == bay).take(5).collect();
+    let me = users[0];
+    let channel = |n: u64| ChannelId::direct(me, UserId(me.0 + n));
+    let row = |seq: u64, is_read| ShownRow {
+        seq: Seq(seq),
+        time_ms: 9,
+        is_read,
+        targets: vec![(DEVICE, Provider::Fcm)],
+    };
+    let shown = |user, n, row| Row::Shown { user, channel: channel(n), row };
+    let facts = |world: &World, n| match world.read(&Query::Push { user: me, channel: channel(n) }) {
+        Answer::Push(facts) => facts.shown,
+        other => panic!("{other:?}"),
+    };
+    let withdrawals =
+        |world: &World, after, limit| match world.read(&Query::Withdrawals { bay, after, limit }) {
+            Answer::Withdrawals { items, more } => (items, more),
+            other => panic!("{other:?}"),
+        };
+    world.account(me);
+    world.commit(bay, vec![shown(me, 1, Some(row(1, false))), shown(me, 2, Some(row(4, true)))]);
+    assert!(loaded(&world, me).shown.is_empty(), "nobody would be told");
+    world.commit(bay, vec![subscription(me)]);
+    let found = loaded(&world, me).shown;
+    assert_eq!(found, [(channel(1), row(1, false)), (channel(2), row(4, true))]);
+    assert_eq!((facts(&world, 1), facts(&world, 2)), (None, Some(row(4, true))));
+    assert_eq!(withdrawals(&world, None, 9), (vec![(me, channel(2))], false));
+    // It stands under one key at a time.
+    world.commit(bay, vec![shown(me, 1, Some(row(1, true))), shown(me, 2, Some(row(5, false)))]);
+    let mut found = loaded(&world, me).shown;
+    found.sort_by_key(|(_, row)| row.seq);
+    assert_eq!(found, [(channel(1), row(1, true)), (channel(2), row(5, false))]);
+    assert_eq!(withdrawals(&world, None, 9), (vec![(me, channel(1))], false));
+    world.commit(bay, users.iter().map(|user| shown(*user, 3, Some(row(1, true)))).collect());
+    let (first, more) = withdrawals(&world, None, 4);
+    let (rest, ended) = withdrawals(&world, first.last().copied(), 4);
+    assert_eq!((first.len(), more, rest.len(), ended), (4, true, 2, false));
+    assert!(rest.iter().all(|one| !first.contains(one)));
+    world.commit(bay, vec![shown(me, 1, None), shown(me, 2, None), shown(me, 3, None)]);
+    assert!(loaded(&world, me).shown.is_empty() && facts(&world, 1).is_none());
+    assert!(world.findings().is_empty());
 }
 
 fn a_push_has_all_its_facts(mut world: World) {

@@ -237,10 +237,18 @@ impl Homes for Memory {
         Box::pin(async { Ok(Around { sender: Some("Ann".into()), badge: 5 }) })
     }
 
-    fn ended(&self, _job: JobId, _seq: Seq, _count: u32, outcome: Ended) -> Pending<'_, ()> {
+    fn ended(&self, _job: JobId, _told: (Seq, u32), outcome: Ended, _taken: Vec<Target>) -> Pending<'_, ()> {
         let figure = if outcome == Ended::Done { &self.ended } else { &self.failed };
         figure.fetch_add(1, Ordering::SeqCst);
         self.has_ended.notify_waiters();
+        Box::pin(async { Ok(()) })
+    }
+
+    fn withdrawals(&self, _: BayId, _: Option<JobId>, _: u32) -> Pending<'_, (Vec<JobId>, bool)> {
+        Box::pin(async { Ok((Vec::new(), false)) })
+    }
+
+    fn withdrawn(&self, _job: JobId, _seq: Seq) -> Pending<'_, ()> {
         Box::pin(async { Ok(()) })
     }
 

@@ -1,14 +1,16 @@
 //! The control plane as a client sees it: sign-up, login, names. JSON over HTTP; ids are strings there.
 
 use hyper::{Method, StatusCode};
-use protocol::{DeviceId, UserId};
+use protocol::{ChannelId, DeviceId, Seq, UserId};
 use serde_json::{Value, json};
 
 mod devices;
 mod relations;
+mod search;
 
 pub use self::devices::Device;
 pub use self::relations::{Audience, Friend, Privacy, Standing};
+pub use self::search::{Hit, Hits, Search};
 pub use crate::http::HttpError;
 use crate::http::{Place, Scheme};
 use crate::trust::Trust;
@@ -386,6 +388,21 @@ impl Account {
     pub async fn user_by_name(&self, token: &str, name: &str) -> Result<User, AccountError> {
         let path = format!("/v1/users/by-name/{}", escape(name));
         self.user(&self.ask(Method::GET, &path, Some(token), None).await?)
+    }
+
+    /// Reports a message that the user may read to the operators of the server. Once more is the same report.
+    ///
+    /// # Errors
+    /// There is no such message for the user, it is its own, the reason is empty or above 1,000 characters, the user has
+    /// reported too much within the hour, or there was no answer.
+    pub async fn report(
+        &self,
+        token: &str,
+        (channel, seq): (ChannelId, Seq),
+        reason: &str,
+    ) -> Result<(), AccountError> {
+        let path = format!("/v1/channels/{channel}/messages/{seq}/report");
+        self.ask(Method::POST, &path, Some(token), Some(json!({ "reason": reason }))).await.map(drop)
     }
 
     /// Looks an id up.

@@ -46,6 +46,7 @@ mod pending;
 mod presence;
 mod request;
 pub mod reread;
+mod rules;
 mod seen;
 mod talk;
 #[cfg(test)]
@@ -54,6 +55,7 @@ mod tests;
 pub use event::{About, ChannelList, Content, Event, History, Message, Place, Remark, RequestId};
 pub use own::{Around, ListOrder};
 pub use reread::{Known, Reread};
+pub use rules::Rules;
 pub use talk::{Mention, Thread};
 
 use pace::{Pace, Priced, Turn};

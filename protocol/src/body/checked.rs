@@ -19,11 +19,25 @@ use crate::reject::Refusal;
 pub struct CheckedFrame {
     frame: Frame,
     channel: ChannelId,
-    /// One pointer for both, since no message has both: a hop of this is moved often.
-    fact: Option<Box<Fact>>,
+    /// One pointer for all, and none for a plain text: a hop of this is moved often.
+    facts: Option<Box<Facts>>,
 }
 
 /// What was read of a message besides its channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Facts {
+    /// It holds a word that whoever checked it looked for.
+    has_word: bool,
+    fact: Option<Fact>,
+}
+
+impl Facts {
+    fn boxed(has_word: bool, fact: Option<Fact>) -> Option<Box<Self>> {
+        (has_word || fact.is_some()).then(|| Box::new(Self { has_word, fact }))
+    }
+}
+
+/// No message has both.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Fact {
     Change(Change),
@@ -36,14 +50,29 @@ impl CheckedFrame {
     /// # Errors
     /// As for [`Message::ingest`].
     pub fn message(frame: Frame) -> Result<Self, Refusal> {
+        Self::message_looked_at(frame, |_| false)
+    }
+
+    /// The same, and asks of what it says, a text or how one reads from now on, whether that holds a certain word: here its
+    /// bytes are read, and nowhere else.
+    ///
+    /// # Errors
+    /// As for [`Message::ingest`].
+    pub fn message_looked_at(frame: Frame, holds_word: impl Fn(&str) -> bool) -> Result<Self, Refusal> {
         if Talk::may_be_in(&frame) {
             let wire = ingest::<SendTextV2>(&frame)?;
             let (channel, talk) = (ChannelId(wire.channel.to_native()), Talk::of(wire));
-            return Ok(Self { frame, channel, fact: talk.map(Fact::Talk).map(Box::new) });
+            let has_word = holds_word(&wire.text);
+            return Ok(Self { frame, channel, facts: Facts::boxed(has_word, talk.map(Fact::Talk)) });
         }
         let message = Message::ingest(&frame)?;
+        let has_word = match &message {
+            Message::SendText(body) => holds_word(&body.text),
+            Message::EditText(body) => holds_word(&body.text),
+            _ => false,
+        };
         let (channel, change) = (message.channel(), message.change());
-        Ok(Self { frame, channel, fact: change.map(Fact::Change).map(Box::new) })
+        Ok(Self { frame, channel, facts: Facts::boxed(has_word, change.map(Fact::Change)) })
     }
 
     /// Checks a request of kind `T`, whose body names a channel.
@@ -55,7 +84,7 @@ impl CheckedFrame {
         channel: impl Fn(Checked<'_, T>) -> ChannelId,
     ) -> Result<Self, Refusal> {
         let channel = channel(ingest::<T>(&frame)?);
-        Ok(Self { frame, channel, fact: None })
+        Ok(Self { frame, channel, facts: None })
     }
 
     /// The channel it is about.
@@ -64,10 +93,20 @@ impl CheckedFrame {
         self.channel
     }
 
+    /// Whether it holds a word that whoever checked it looked for.
+    #[must_use]
+    pub fn has_word(&self) -> bool {
+        self.facts.as_deref().is_some_and(|facts| facts.has_word)
+    }
+
+    fn fact(&self) -> Option<&Fact> {
+        self.facts.as_deref()?.fact.as_ref()
+    }
+
     /// What it changes of the channel; `None` for a request, and for a message that is only something to read.
     #[must_use]
     pub fn change(&self) -> Option<&Change> {
-        match self.fact.as_deref() {
+        match self.fact() {
             Some(Fact::Change(change)) => Some(change),
             _ => None,
         }
@@ -76,7 +115,7 @@ impl CheckedFrame {
     /// What a text is about besides its words; `None` for a plain one and for everything else.
     #[must_use]
     pub fn talk(&self) -> Option<&Talk> {
-        match self.fact.as_deref() {
+        match self.fact() {
             Some(Fact::Talk(talk)) => Some(talk),
             _ => None,
         }

@@ -20,6 +20,7 @@ use super::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
     Unwatch, Watch,
 };
+use super::rules::{BanMember, GetRules, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember};
 use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
@@ -190,6 +191,23 @@ roots {
     }
     JoinGroup 16 {
         channel: u128, 0, "a group id";
+    }
+    MuteMember 28 {
+        channel: u128, 0, "a group id";
+        member: u64, 16, "not 0";
+        for_s: u32, 24, "from the stamp's time on, at most 315,360,000; 0 lifts a mute, 2^32 - 1 has no end";
+    }
+    BanMember 24 {
+        channel: u128, 0, "a group id";
+        member: u64, 16, "not 0; a member or not";
+    }
+    UnbanMember 24 {
+        channel: u128, 0, "a group id";
+        member: u64, 16, "not 0";
+    }
+    SetSlow 20 {
+        channel: u128, 0, "a group id";
+        interval_s: u32, 16, "at most 21,600; 0 for no wait";
     }
     SetPrefs 47 {
         channel: u128, 0, "the sender's own channel";
@@ -393,6 +411,17 @@ roots {
         hidden: Vec<HiddenItem>, 8, "rising by channel and `at`";
         more: bool, 16, "more follow behind the last";
     }
+    GetRules 28 {
+        channel: u128, 0, "a group id";
+        after: u64, 16, "users with a larger id; 0 for the first page";
+        limit: u32, 24, "1 to 500";
+    }
+    Rules 29 {
+        channel: u128, 0, "the group";
+        interval_s: u32, 16, "as in SetSlow";
+        items: Vec<SanctionItem>, 20, "rising by user id; for a plain member of itself only";
+        more: bool, 28, "more follow behind the last";
+    }
     Watch 8 {
         users: Vec<u64>, 0, "rising, no repeats, no 0; at least 1, with those before at most 500";
     }
@@ -557,6 +586,11 @@ items {
         thread: u64, 16, "the thread, or 0";
         time_ms: u64, 24, "when it was written";
         text: String, 32, "1 to 100,000 characters";
+    }
+    SanctionItem 17 {
+        user: u64, 0, "who";
+        muted_until_ms: u64, 8, "may not send before then, Unix epoch; 0 for not muted, 2^53 - 1 for no end";
+        is_banned: bool, 16, "cannot become a member";
     }
     HiddenItem 40 {
         about: u128, 0, "the channel";

@@ -9,6 +9,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 use super::about::{EditText, Pin, React, Recall, Recalled};
 use super::ingest::{Body, Checked, check_users, ingest, view};
 use super::own::{Hide, SetDraft, SetPrefs};
+use super::rules::{BanMember, MuteMember, SetSlow, UnbanMember};
 use super::talk::{SendTextV2, Talk};
 use crate::commit::{Act, Note};
 use crate::frame::Frame;
@@ -17,9 +18,9 @@ use crate::kind::Kind;
 use crate::limits::{GROUP_MEMBERS_MAX, NAME_BYTES_MAX, NAME_CHARS_MAX, TEXT_BYTES_MAX, TEXT_CHARS_MAX};
 use crate::reject::{Code, Refusal};
 
-/// May rename, add, remove, and set roles; every group has at least one while it has members.
+/// May rename, add, remove, mute, ban, and set roles; every group has at least one while it has members.
 pub const ROLE_OWNER: u8 = 2;
-/// May rename, add and remove members.
+/// May rename, add, remove, mute and ban members.
 pub const ROLE_ADMIN: u8 = 1;
 /// May send and leave.
 pub const ROLE_MEMBER: u8 = 0;
@@ -133,7 +134,7 @@ pub(super) fn check_channel(channel: u128) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Limit, "channel", text))
 }
 
-fn check_group(channel: u128) -> Result<(), Refusal> {
+pub(super) fn check_group(channel: u128) -> Result<(), Refusal> {
     check_channel(channel)?;
     if ChannelId(channel).users().is_some() {
         return Err(Refusal::new(Code::Limit, "channel", "a direct channel; expected a group"));
@@ -141,7 +142,7 @@ fn check_group(channel: u128) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_user(path: &str, user: u64) -> Result<(), Refusal> {
+pub(super) fn check_user(path: &str, user: u64) -> Result<(), Refusal> {
     if user == 0 {
         return Err(Refusal::new(Code::Limit, path, "user id 0 does not exist"));
     }
@@ -315,6 +316,7 @@ macro_rules! messages {
 
 messages! {
     SendText EditText Recall React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
+    MuteMember BanMember UnbanMember SetSlow
     SetPrefs SetDraft Hide
 }
 
@@ -347,6 +349,20 @@ pub enum Change {
         /// [`ROLE_MEMBER`], [`ROLE_ADMIN`] or [`ROLE_OWNER`].
         role: u8,
     },
+    /// A member may not send for so long from this message on; 0 lifts a mute, and
+    /// [`MUTED_FOR_EVER_S`](super::rules::MUTED_FOR_EVER_S) has no end.
+    Mutes {
+        /// Who.
+        member: UserId,
+        /// For how long.
+        for_s: u32,
+    },
+    /// This user is no member from here on, gets the message as one who was, and cannot become one.
+    Bans(UserId),
+    /// This user may become a member again.
+    Unbans(UserId),
+    /// A plain member sends a text only so many seconds after its last; 0 for no wait.
+    Slows(u32),
     /// Of a user's own channel: the user has noted this.
     Notes(Note),
     /// This is said about a message.
@@ -381,6 +397,12 @@ impl Message<'_> {
             Self::LeaveGroup(_) => Change::Leaves,
             Self::RenameGroup(body) => Change::Name(body.name.as_str().to_owned()),
             Self::SetRole(body) => Change::Role { member: UserId(body.member.to_native()), role: body.role },
+            Self::MuteMember(body) => {
+                Change::Mutes { member: UserId(body.member.to_native()), for_s: body.for_s.to_native() }
+            }
+            Self::BanMember(body) => Change::Bans(UserId(body.member.to_native())),
+            Self::UnbanMember(body) => Change::Unbans(UserId(body.member.to_native())),
+            Self::SetSlow(body) => Change::Slows(body.interval_s.to_native()),
             Self::SetPrefs(body) => Change::Notes(body.note()),
             Self::SetDraft(body) => Change::Notes(body.note()),
             Self::Hide(body) => Change::Notes(body.note()),
@@ -413,11 +435,11 @@ impl Change {
         }
     }
 
-    /// Who is a member no more.
+    /// Who is a member no more, if it was one: a ban may name anybody.
     #[must_use]
     pub fn leaver(&self, sender: UserId) -> Option<UserId> {
         match self {
-            Self::Removes(member) => Some(*member),
+            Self::Removes(member) | Self::Bans(member) => Some(*member),
             Self::Leaves => Some(sender),
             _ => None,
         }

@@ -10,6 +10,7 @@ pub mod marks;
 pub mod message;
 pub mod own;
 pub mod presence;
+pub mod rules;
 pub mod session;
 pub mod sync;
 pub mod talk;

@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, floor, push,
+    Relation, Row, Rule, floor, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -59,6 +59,8 @@ mod tag {
     pub(super) const SUBSCRIPTION_GONE: u8 = 46;
     pub(super) const JOB: u8 = 47;
     pub(super) const PUSH_OFF: u8 = 48;
+    pub(super) const SHOWN: u8 = 49;
+    pub(super) const RULE: u8 = 50;
     pub(super) const FLOOR: u8 = 60;
     pub(super) const RETENTION: u8 = 61;
 }
@@ -196,6 +198,8 @@ impl Row {
             Self::SubscriptionGone { .. } => tag::SUBSCRIPTION_GONE,
             Self::Job { .. } => tag::JOB,
             Self::PushOff { .. } => tag::PUSH_OFF,
+            Self::Shown { .. } => tag::SHOWN,
+            Self::Rule { .. } => tag::RULE,
             Self::Floor { .. } => tag::FLOOR,
             Self::Retention { .. } => tag::RETENTION,
         }
@@ -247,7 +251,12 @@ impl Row {
             Self::Subscription { .. }
             | Self::SubscriptionGone { .. }
             | Self::Job { .. }
-            | Self::PushOff { .. } => push::encode(self, out),
+            | Self::PushOff { .. }
+            | Self::Shown { .. } => push::encode(self, out),
+            Self::Rule { channel, rule } => {
+                out.put_u128_le(channel.0);
+                rule.encode(out);
+            }
             Self::Floor { channel, from, row } => floor::encode(*channel, *from, row, out),
             Self::Retention { channel, row } => floor::encode_retention(*channel, row.as_ref(), out),
             Self::Note { user, seq, note } => {
@@ -354,6 +363,8 @@ impl Row {
             tag::SUBSCRIPTION_GONE => push::subscription_gone(fields),
             tag::JOB => push::job(fields),
             tag::PUSH_OFF => push::off(fields),
+            tag::SHOWN => push::shown(fields),
+            tag::RULE => fields.channel().and_then(|channel| Rule::row(channel, fields)),
             tag::FLOOR => fields.channel().and_then(|channel| floor::row(channel, fields)),
             tag::RETENTION => fields.channel().and_then(|channel| floor::retention(channel, fields)),
             unknown => return Err(BatchFault::UnknownTag(unknown)),

@@ -5,10 +5,12 @@
 //! row tag 46 = user u64 | device u64 | provider u8: it is gone
 //! row tag 47 = user u64 | channel u128 | the value below, or nothing: a job, or its end
 //! row tag 48 = user u64 | 1 or 0 u8: all of it is off, or on again
+//! row tag 49 = user u64 | channel u128 | the value below, or nothing: what devices show of a channel, or its end
 //! subscription v1 = 1 | created_ms u64 | preview u8 | language u8 | quiet from u16, until u16 (minutes of the day; equal: none)
 //!                   | len u8, zone | len u8, key | len u8, secret | endpoint, UTF-8, to the end
 //! job          v1 = 1 | seq u64 | count u32 | 1 mentioned, 2 parked, or both u8 | time_ms u64 | retry_at_ms u64
 //!                   | attempts u16 | (device u64 | provider u8) of whom it is still for; none for all
+//! shown        v1 = 1 | seq u64 | time_ms u64 | 1 when it is read, else 0 u8 | (device u64 | provider u8) of who shows it
 //! ```
 
 use bytes::{BufMut, BytesMut};
@@ -22,6 +24,8 @@ const MENTIONED: u8 = 1;
 const PARKED: u8 = 2;
 /// Bytes of a job in front of those it is still for.
 const JOB_FIXED_BYTES: usize = 32;
+/// Bytes of what is shown in front of those who show it.
+const SHOWN_FIXED_BYTES: usize = 18;
 /// Bytes of a device and a provider.
 const TARGET_BYTES: usize = 9;
 /// Bytes of a subscription besides its four texts.
@@ -172,6 +176,19 @@ pub struct JobRow {
     pub targets: Vec<Target>,
 }
 
+/// What devices may show of a channel, because a provider has taken a push: one row, however many pushes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ShownRow {
+    /// The newest message that a provider took.
+    pub seq: Seq,
+    /// When it took it, milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// The user has read it: it is still to be withdrawn.
+    pub is_read: bool,
+    /// Who may show it.
+    pub targets: Vec<Target>,
+}
+
 /// One subscription of a user, by name.
 pub type Target = (DeviceId, Provider);
 
@@ -225,6 +242,37 @@ impl SubscriptionRow {
     }
 }
 
+impl ShownRow {
+    /// The stored value.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.encoded_bytes());
+        out.push(VERSION);
+        out.extend_from_slice(&self.seq.0.to_le_bytes());
+        out.extend_from_slice(&self.time_ms.to_le_bytes());
+        out.push(self.is_read.into());
+        put_targets(&mut out, &self.targets);
+        out
+    }
+
+    /// Length of the stored value.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        SHOWN_FIXED_BYTES + self.targets.len() * TARGET_BYTES
+    }
+
+    /// The row in these bytes; `None` for any other bytes or a version that this program does not know.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        if fields.u8()? != VERSION {
+            return None;
+        }
+        let (seq, time_ms) = (Seq(fields.u64()?), fields.u64()?);
+        let is_read = flag(&mut fields)?;
+        Some(Self { seq, time_ms, is_read, targets: targets(&mut fields)? })
+    }
+}
+
 impl JobRow {
     /// The stored value.
     #[must_use]
@@ -237,10 +285,7 @@ impl JobRow {
         out.extend_from_slice(&self.time_ms.to_le_bytes());
         out.extend_from_slice(&self.retry_at_ms.to_le_bytes());
         out.extend_from_slice(&self.attempts.to_le_bytes());
-        for (device, provider) in &self.targets {
-            out.extend_from_slice(&device.0.to_le_bytes());
-            out.push(*provider as u8);
-        }
+        put_targets(&mut out, &self.targets);
         out
     }
 
@@ -258,10 +303,7 @@ impl JobRow {
         }
         let (seq, count, bits) = (Seq(fields.u64()?), fields.u32()?, fields.u8()?);
         let (time_ms, retry_at_ms, attempts) = (fields.u64()?, fields.u64()?, fields.u16()?);
-        let mut targets = Vec::with_capacity(fields.0.len() / TARGET_BYTES);
-        while !fields.0.is_empty() {
-            targets.push((DeviceId(fields.u64()?), Provider::from_number(fields.u8()?)?));
-        }
+        let targets = targets(&mut fields)?;
         let is_known = bits & !(MENTIONED | PARKED) == 0;
         is_known.then_some(Self {
             seq,
@@ -289,11 +331,40 @@ pub(super) fn encode(row: &Row, out: &mut BytesMut) {
             out.put_u128_le(channel.0);
             out.put_slice(&row.as_ref().map(JobRow::encode).unwrap_or_default());
         }
+        Row::Shown { user, channel, row } => {
+            out.put_u64_le(user.0);
+            out.put_u128_le(channel.0);
+            out.put_slice(&row.as_ref().map(ShownRow::encode).unwrap_or_default());
+        }
         Row::PushOff { user, is_off } => {
             out.put_u64_le(user.0);
             out.put_u8(u8::from(*is_off));
         }
         _ => {}
+    }
+}
+
+fn put_targets(out: &mut Vec<u8>, targets: &[Target]) {
+    for (device, provider) in targets {
+        out.extend_from_slice(&device.0.to_le_bytes());
+        out.push(*provider as u8);
+    }
+}
+
+/// All that are left.
+fn targets(fields: &mut Fields<'_>) -> Option<Vec<Target>> {
+    let mut targets = Vec::with_capacity(fields.0.len() / TARGET_BYTES);
+    while !fields.0.is_empty() {
+        targets.push((DeviceId(fields.u64()?), Provider::from_number(fields.u8()?)?));
+    }
+    Some(targets)
+}
+
+fn flag(fields: &mut Fields<'_>) -> Option<bool> {
+    match fields.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
     }
 }
 
@@ -320,12 +391,17 @@ pub(super) fn subscription_gone(fields: &mut Fields<'_>) -> Option<Row> {
 
 pub(super) fn off(fields: &mut Fields<'_>) -> Option<Row> {
     let user = UserId(fields.u64()?);
-    let is_off = match fields.u8()? {
-        0 => false,
-        1 => true,
-        _ => return None,
+    Some(Row::PushOff { user, is_off: flag(fields)? })
+}
+
+pub(super) fn shown(fields: &mut Fields<'_>) -> Option<Row> {
+    let user = UserId(fields.u64()?);
+    let channel = ChannelId(fields.take(16)?.try_into().ok().map(u128::from_le_bytes)?);
+    let row = match fields.rest() {
+        [] => None,
+        value => Some(ShownRow::decode(value)?),
     };
-    Some(Row::PushOff { user, is_off })
+    Some(Row::Shown { user, channel, row })
 }
 
 pub(super) fn job(fields: &mut Fields<'_>) -> Option<Row> {
@@ -375,5 +451,17 @@ mod tests {
             let whole = cut == JOB_FIXED_BYTES;
             assert_eq!(bytes.get(..cut).and_then(JobRow::decode).is_some(), whole, "{cut}");
         }
+        let targets = vec![(DeviceId(8), Provider::Fcm), (DeviceId(9), Provider::Apns)];
+        let shown = ShownRow { seq: Seq(9), time_ms: 5, is_read: true, targets };
+        let mut bytes = shown.encode();
+        assert_eq!(bytes.len(), shown.encoded_bytes());
+        assert_eq!(bytes.get(..19), Some(&[1, 9, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 8][..]));
+        assert_eq!(ShownRow::decode(&bytes), Some(shown));
+        for cut in 0..bytes.len() {
+            let whole = [SHOWN_FIXED_BYTES, SHOWN_FIXED_BYTES + TARGET_BYTES].contains(&cut);
+            assert_eq!(bytes.get(..cut).and_then(ShownRow::decode).is_some(), whole, "{cut}");
+        }
+        bytes[SHOWN_FIXED_BYTES - 1] = 2;
+        assert_eq!(ShownRow::decode(&bytes), None, "read or not");
     }
 }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use protocol::commit::{
     About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, FloorRow, IntervalRow, JobRow,
     Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview,
-    Provider, Quota, Relation, RetentionRow, Row, Said, Shows, SubscriptionRow,
+    Provider, Quota, Relation, RetentionRow, Row, Rule, Said, Sanction, ShownRow, Shows, SubscriptionRow,
+    decode_sent, decode_slow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -176,6 +177,61 @@ fn golden_about() {
     let encoded = batch.encode();
     assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
     assert_eq!(Batch::decode(&encoded), Ok(batch));
+}
+
+/// Of what is laid down for a group; by hand as well.
+#[test]
+fn golden_rules() {
+    let (user, channel) = (UserId(0x11), ChannelId(0x33));
+    let sanction = Sanction { muted_until_ms: 0x55, is_banned: true };
+    let batch = batch_of(vec![
+        Row::Rule { channel, rule: Rule::Slow(30) },
+        Row::Rule { channel, rule: Rule::Slow(0) },
+        Row::Rule { channel, rule: Rule::Sanction { user, sanction } },
+        Row::Rule { channel, rule: Rule::Sanction { user, sanction: Sanction::default() } },
+        Row::Rule { channel, rule: Rule::Sent { user, at_ms: 0x66 } },
+    ]);
+    let golden = "
+        02000001000000000000000100 0100 ac000000 05000000
+        3215000000 33000000000000000000000000000000 32 1e000000
+        3215000000 33000000000000000000000000000000 32 00000000
+        3222000000 33000000000000000000000000000000 33 1100000000000000 5500000000000000 01
+        3222000000 33000000000000000000000000000000 33 1100000000000000 0000000000000000 00
+        3221000000 33000000000000000000000000000000 34 1100000000000000 6600000000000000
+    ";
+    let encoded = batch.encode();
+    assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
+    assert_eq!(Batch::decode(&encoded), Ok(batch));
+    let mut wrong = encoded.to_vec();
+    let sort = encoded.len() - 17;
+    wrong[sort] = 53;
+    assert_eq!(Batch::decode(&wrong), Err(BatchFault::BadRow(50)), "a sort that does not exist");
+}
+
+#[test]
+fn values_of_rules() {
+    let value = |rule: Rule| rule.value().map(|value| hex(&value));
+    let (user, banned) = (UserId(1), Sanction { muted_until_ms: 0x0102, is_banned: true });
+    assert_eq!(value(Rule::Slow(30)).as_deref(), Some("011e000000"));
+    assert_eq!(value(Rule::Slow(0)), None, "no wait has no row");
+    assert_eq!(value(Rule::Sanction { user, sanction: banned }).as_deref(), Some("01020100000000000001"));
+    assert_eq!(value(Rule::Sanction { user, sanction: Sanction::default() }), None, "nothing has no row");
+    assert_eq!(value(Rule::Sent { user, at_ms: 3 }).as_deref(), Some("010300000000000000"));
+    assert_eq!(Sanction::decode(&[1, 2, 1, 0, 0, 0, 0, 0, 0, 1]), Some(banned));
+    assert_eq!(
+        (decode_slow(&[1, 30, 0, 0, 0]), decode_sent(&[1, 3, 0, 0, 0, 0, 0, 0, 0])),
+        (Some(30), Some(3))
+    );
+    for wrong in [&[1, 0, 0, 0, 0][..], &[2, 30, 0, 0, 0], &[1, 30, 0, 0], &[1, 30, 0, 0, 0, 0]] {
+        assert_eq!(decode_slow(wrong), None, "{wrong:?}");
+    }
+    for wrong in
+        [[1, 0, 0, 0, 0, 0, 0, 0, 0, 0], [2, 1, 0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 2]]
+    {
+        assert_eq!(Sanction::decode(&wrong), None, "{wrong:?}");
+    }
+    assert!(Sanction { muted_until_ms: 5, is_banned: false }.is_over(5));
+    assert!(!Sanction { muted_until_ms: 5, is_banned: false }.is_over(4) && !banned.is_over(u64::MAX));
 }
 
 /// Of a message that is rewritten; by hand as well. Its fields are those of a message.
@@ -463,9 +519,21 @@ fn about_row() -> impl Strategy<Value = Row> {
     })
 }
 
+fn rule_row() -> impl Strategy<Value = Row> {
+    (0..3_u8, any::<[u64; 2]>(), any::<u128>()).prop_map(|(sort, [a, b], channel)| {
+        let user = UserId(a);
+        let rule = match sort {
+            0 => Rule::Slow(b as u32),
+            1 => Rule::Sanction { user, sanction: Sanction { muted_until_ms: b, is_banned: b % 2 == 0 } },
+            _ => Rule::Sent { user, at_ms: b },
+        };
+        Row::Rule { channel: ChannelId(channel), rule }
+    })
+}
+
 fn push_row() -> impl Strategy<Value = Row> {
     let texts = (".{0,20}", ".{0,40}", proptest::collection::vec(any::<u8>(), 0..70));
-    (0..4_u8, any::<[u64; 4]>(), any::<u128>(), texts).prop_map(
+    (0..5_u8, any::<[u64; 4]>(), any::<u128>(), texts).prop_map(
         |(sort, [a, b, c, d], channel, (zone, endpoint, bytes))| {
             let (user, device) = (UserId(a), DeviceId(b));
             let provider = Provider::ALL[c as usize % Provider::ALL.len()];
@@ -500,6 +568,11 @@ fn push_row() -> impl Strategy<Value = Row> {
                     };
                     Row::Job { user, channel: ChannelId(channel), row: (c % 5 != 0).then_some(row) }
                 }
+                3 => {
+                    let targets = vec![(device, provider); d as usize % 3];
+                    let row = ShownRow { seq: Seq(c), time_ms: d, is_read: c % 2 == 0, targets };
+                    Row::Shown { user, channel: ChannelId(channel), row: (c % 5 != 0).then_some(row) }
+                }
                 _ => Row::PushOff { user, is_off: d % 2 == 0 },
             }
         },
@@ -518,7 +591,7 @@ fn floor_row() -> impl Strategy<Value = Row> {
 }
 
 fn part() -> impl Strategy<Value = Part> {
-    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row(), 1 => push_row(), 1 => floor_row()];
+    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row(), 1 => push_row(), 1 => rule_row(), 1 => floor_row()];
     (0..64_u16, proptest::collection::vec(any, 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
 }
 

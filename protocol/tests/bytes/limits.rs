@@ -3,13 +3,18 @@
 use protocol::body::about::{EditText, GetAbout, Pin, React, Recall};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::{AddMembers, CreateGroup, RemoveMember, RenameGroup, SendText, SetRole};
+use protocol::body::rules::{
+    BanMember, GetRules, MUTED_FOR_EVER_MS, MUTED_FOR_EVER_S, MuteMember, SetSlow, UnbanMember,
+    muted_until_ms,
+};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{CursorAck, GetChannels, GetHistory, GetMembers, MarkRead};
 use protocol::body::talk::{GetMentions, GetThread, SendTextV2};
 use protocol::body::{Body, encode, ingest};
 use protocol::limits::{
-    EMOJI_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, NAME_CHARS_MAX,
-    PAGE_MESSAGES_MAX, TEXT_CHARS_MAX, TOKEN_BYTES_MAX, U53_MAX, UNAUTHENTICATED_BYTES_MAX,
+    EMOJI_BYTES_MAX, GROUP_MEMBERS_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, MUTE_S_MAX,
+    NAME_CHARS_MAX, PAGE_MESSAGES_MAX, SLOW_S_MAX, TEXT_CHARS_MAX, TOKEN_BYTES_MAX, U53_MAX,
+    UNAUTHENTICATED_BYTES_MAX,
 };
 use protocol::{Code, Frame};
 
@@ -84,6 +89,36 @@ fn channels() {
     refused(&text((9 << 64) | 5), "channel");
     refused(&RemoveMember { channel: DIRECT, member: 5 }, "channel");
     refused(&RemoveMember { channel: GROUP, member: 0 }, "member");
+}
+
+#[test]
+fn rules() {
+    let mute = |for_s| MuteMember { channel: GROUP, member: 1, for_s };
+    passes(&mute(0));
+    passes(&mute(MUTE_S_MAX));
+    passes(&mute(MUTED_FOR_EVER_S));
+    refused(&mute(MUTE_S_MAX + 1), "for_s");
+    refused(&mute(MUTED_FOR_EVER_S - 1), "for_s");
+    refused(&MuteMember { member: 0, ..mute(1) }, "member");
+    refused(&BanMember { channel: DIRECT, member: 5 }, "channel");
+    refused(&BanMember { channel: GROUP, member: 0 }, "member");
+    refused(&UnbanMember { channel: GROUP, member: 0 }, "member");
+    let slow = |interval_s| SetSlow { channel: GROUP, interval_s };
+    passes(&slow(0));
+    passes(&slow(SLOW_S_MAX));
+    refused(&slow(SLOW_S_MAX + 1), "interval_s");
+    let get = |limit| GetRules { channel: GROUP, after: 0, limit };
+    passes(&get(LIST_ITEMS_MAX));
+    refused(&get(LIST_ITEMS_MAX + 1), "limit");
+    refused(&get(0), "limit");
+}
+
+#[test]
+fn a_mute_ends_so_long_after_its_stamp() {
+    assert_eq!(muted_until_ms(5, 0), 0);
+    assert_eq!(muted_until_ms(5, 60), 60_005);
+    assert_eq!(muted_until_ms(5, MUTED_FOR_EVER_S), MUTED_FOR_EVER_MS);
+    assert_eq!(muted_until_ms(u64::MAX, 60), MUTED_FOR_EVER_MS);
 }
 
 #[test]

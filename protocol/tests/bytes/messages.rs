@@ -6,6 +6,7 @@ use protocol::body::message::{
     RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
 };
 use protocol::body::own::{Hide, SetDraft, SetPrefs};
+use protocol::body::rules::{BanMember, MuteMember, SetSlow, UnbanMember};
 use protocol::body::sync::GetHistory;
 use protocol::body::talk::Talk;
 use protocol::body::{CheckedFrame, encode};
@@ -89,6 +90,13 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
             Some(Change::Invites(vec![UserId(3), UserId(4)])),
         ),
         (encode(9, &JoinGroup { channel }), Some(Change::Accepts)),
+        (
+            encode(17, &MuteMember { channel, member: 9, for_s: 60 }),
+            Some(Change::Mutes { member: UserId(9), for_s: 60 }),
+        ),
+        (encode(18, &BanMember { channel, member: 9 }), Some(Change::Bans(UserId(9)))),
+        (encode(19, &UnbanMember { channel, member: 9 }), Some(Change::Unbans(UserId(9)))),
+        (encode(20, &SetSlow { channel, interval_s: 30 }), Some(Change::Slows(30))),
     ];
     all.extend(notes());
     all
@@ -148,6 +156,10 @@ fn who_joins_who_leaves_and_the_name() {
         (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
+        (vec![], Some(UserId(9)), None),
+        (vec![], None, None),
+        (vec![], None, None),
+        (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
     ];
@@ -168,6 +180,20 @@ fn a_checked_frame_keeps_what_was_read() {
     let asked = CheckedFrame::request::<GetHistory>(get.clone(), |get| ChannelId(get.channel.to_native()));
     assert_eq!(asked.map(|asked| (asked.channel(), asked.change().cloned())), Ok((GROUP, None)));
     assert_eq!(CheckedFrame::message(get).map_err(|refusal| refusal.code), Err(Code::UnknownKind));
+}
+
+#[test]
+fn only_what_a_text_says_is_looked_at_for_words() {
+    let looked = |frame: Frame| CheckedFrame::message_looked_at(frame, |text| text.contains("five"));
+    for (frame, _) in messages() {
+        let kind = frame.kind();
+        assert_eq!(looked(frame).unwrap().has_word(), kind == Kind::SEND_TEXT, "{kind:?}");
+    }
+    let edit = EditText { channel: GROUP.0, target: 7, text: "see you at five".to_owned() };
+    assert!(looked(encode(1, &edit)).unwrap().has_word());
+    let talk = Talk { thread: Some(Seq(2)), ..Talk::default() };
+    assert!(looked(encode(1, &talk.text(GROUP, "at five"))).unwrap().has_word());
+    assert!(!looked(encode(1, &talk.text(GROUP, "at six"))).unwrap().has_word());
 }
 
 /// A checked frame is alone in holding the bytes, or the stamp would cost a copy of them.

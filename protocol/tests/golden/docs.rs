@@ -120,7 +120,10 @@ fn costs() -> String {
             ),
         ),
         ("GET_HISTORY, GET_THREAD, GET_ABOUT".to_owned(), page(limits::PAGE_MESSAGES_MAX)),
-        ("GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS, GET_NOTES".to_owned(), page(limits::LIST_ITEMS_MAX)),
+        (
+            "GET_MEMBERS, GET_CHANNELS, GET_RECEIPTS, GET_NOTES, GET_RULES".to_owned(),
+            page(limits::LIST_ITEMS_MAX),
+        ),
         ("GET_MENTIONS".to_owned(), page(limits::MENTIONS_PAGE_MAX)),
         (
             "GET_CHANNELS v2 with an order other than by id".to_owned(),
@@ -255,6 +258,14 @@ fn reject_codes() -> String {
             Code::NeedsConsent => {
                 "a user takes no messages from the sender, or is not added to groups by it unasked; `path` says which. Who cannot be added can be invited"
             }
+            Code::Muted => {
+                "the sender may not send to this group now; it may after the hint, and without one not before the mute is lifted"
+            }
+            Code::Slow => {
+                "the group is in slow mode and the sender's last text is too young; the next may be sent after the hint"
+            }
+            Code::Banned => "the user cannot become a member of this group; `path` says which",
+            Code::RefusedWord => "the text holds a word that this server does not take; which is not said",
             Code::StorageFull => {
                 "the disk is nearly full: nothing is accepted, reading goes on; retry after the hint"
             }

@@ -7,6 +7,7 @@ use protocol::body::marks::{GetReceipts, MarkDelivered, Typing};
 use protocol::body::message::{AddMembers, CreateGroup, RenameGroup, SendText, SetRole};
 use protocol::body::own::{GetNotes, Hide, SetPrefs};
 use protocol::body::presence::{GetPresence, SetPresence, Unwatch, Watch};
+use protocol::body::rules::{BanMember, GetRules, MuteMember, SetSlow, UnbanMember};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MarkRead};
 
@@ -343,6 +344,12 @@ fn limits() -> Vec<Invalid> {
         limit("members_order", "members[1]", "not rising", &add(vec![3, 1])),
         limit("role_3", "role", "no such role", &SetRole { channel: GROUP, member: 1, role: 3 }),
         limit("member_0", "member", "user 0", &SetRole { channel: GROUP, member: 0, role: 0 }),
+        limit("mute_ten_years_and_1_s", "for_s", "315,360,001 s", &mute(GROUP, 315_360_001)),
+        limit("mute_direct", "channel", "a direct channel where a group is due", &mute((5 << 64) | 9, 60)),
+        limit("ban_0", "member", "user 0", &BanMember { channel: GROUP, member: 0 }),
+        limit("unban_0", "member", "user 0", &UnbanMember { channel: GROUP, member: 0 }),
+        limit("slow_21601", "interval_s", "21,601 s", &SetSlow { channel: GROUP, interval_s: 21_601 }),
+        limit("rules_0", "limit", "nobody", &GetRules { channel: GROUP, after: 0, limit: 0 }),
         limit("token_empty", "token", "0 bytes", &Reauth { token: String::new() }),
         limit("token_8193", "token", "8,193 bytes", &Reauth { token: "t".repeat(8193) }),
         limit("generation_2_53", "generation", "2^53", &hello(U53, 0)),
@@ -369,6 +376,10 @@ fn limits() -> Vec<Invalid> {
         limit("order_recent_after", "after", "a channel in the order of time", &listed(1, 7, 9)),
         limit("notes_what_2", "what", "no such list", &notes(2)),
     ]
+}
+
+fn mute(channel: u128, for_s: u32) -> MuteMember {
+    MuteMember { channel, member: 9, for_s }
 }
 
 fn prefs() -> SetPrefs {

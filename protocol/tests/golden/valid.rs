@@ -16,6 +16,9 @@ use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice,
     STATE_DO_NOT_DISTURB, STATE_OFFLINE, STATE_ONLINE, STATE_UNKNOWN, SetPresence, Unwatch, Watch,
 };
+use protocol::body::rules::{
+    BanMember, GetRules, MUTED_FOR_EVER_S, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember,
+};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -65,6 +68,7 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(own());
     all.extend(presence());
     all.extend(lists());
+    all.extend(rules());
     all
 }
 
@@ -97,6 +101,25 @@ fn messages() -> Vec<Valid> {
         vector("set_role", &SetRole { channel: GROUP, member: 9, role: 1 }),
         vector("invite_members", &InviteMembers { channel: GROUP, members: vec![3, 4] }),
         vector("join_group", &JoinGroup { channel: GROUP }),
+    ]
+}
+
+/// What is laid down for a group.
+fn rules() -> Vec<Valid> {
+    let mute = |for_s| MuteMember { channel: GROUP, member: 9, for_s };
+    let item = |user, muted_until_ms, is_banned| SanctionItem { user, muted_until_ms, is_banned };
+    let page = |items, more| Rules { channel: GROUP, interval_s: 30, items, more };
+    vec![
+        vector("mute_member", &mute(3600)),
+        vector("mute_member_for_ever", &mute(MUTED_FOR_EVER_S)),
+        vector("mute_member_lifted", &mute(0)),
+        vector("ban_member", &BanMember { channel: GROUP, member: 9 }),
+        vector("unban_member", &UnbanMember { channel: GROUP, member: u64::MAX }),
+        vector("set_slow", &SetSlow { channel: GROUP, interval_s: 30 }),
+        vector("set_slow_max", &SetSlow { channel: GROUP, interval_s: 21_600 }),
+        vector("get_rules", &GetRules { channel: GROUP, after: 0, limit: 500 }),
+        vector("rules", &page(vec![item(5, TIME_MS, false), item(9, U53_MAX, true)], true)),
+        vector("rules_none", &Rules { interval_s: 0, ..page(vec![], false) }),
     ]
 }
 

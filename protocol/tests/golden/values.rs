@@ -16,6 +16,7 @@ use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
     Unwatch, Watch,
 };
+use protocol::body::rules::{BanMember, GetRules, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
 };
@@ -158,6 +159,10 @@ roots {
     SetRole { channel member role }
     InviteMembers { channel members }
     JoinGroup { channel }
+    MuteMember { channel member for_s }
+    BanMember { channel member }
+    UnbanMember { channel member }
+    SetSlow { channel interval_s }
     SetPrefs { channel about muted_until_ms pinned marked_unread notify archived }
     SetDraft { channel about thread text }
     Hide { channel about seq through }
@@ -193,6 +198,8 @@ roots {
     Mentions { items unread more }
     GetNotes { about after_about after what limit }
     Notes { drafts hidden more }
+    GetRules { channel after limit }
+    Rules { channel interval_s items more }
     Watch { users }
     Unwatch { users }
     Presence { items }
@@ -230,5 +237,6 @@ items {
     }
     DraftItem { about thread time_ms text }
     HiddenItem { about at seq through }
+    SanctionItem { user muted_until_ms is_banned }
 }
 }

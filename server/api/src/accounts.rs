@@ -19,6 +19,7 @@ mod leaving;
 mod likeness;
 mod refresh;
 mod relations;
+mod reports;
 mod second_factor;
 
 pub use bots::Bot;
@@ -30,6 +31,8 @@ pub use leaving::NAME_HELD_MS;
 pub use refresh::Lifetimes;
 pub(crate) use refresh::{GRACE_MS, Next, Shown};
 pub(crate) use relations::{BLOCKS_MAX, FRIENDS_MAX, Other, RelationFault, Standing};
+pub use reports::NewReport;
+pub(crate) use reports::{CloseFault, Closed, Outcome, REASON_CHARS_MAX, Report, Which};
 
 /// Tries to take a window of ids and an id from it; each can lose only against 4,096 other ids in a millisecond.
 const ID_TRIES: u32 = 100;
@@ -53,6 +56,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (10, "bots", include_str!("../migrations/0010_bots.sql")),
     (12, "relations", include_str!("../migrations/0012_relations.sql")),
     (13, "receipts", include_str!("../migrations/0013_receipts.sql")),
+    (16, "reports", include_str!("../migrations/0016_reports.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.

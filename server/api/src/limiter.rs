@@ -35,6 +35,8 @@ const CODE: Bound = Bound { burst: 10, refill_ms: 600_000 };
 /// Searches of one user: each may cost what a thousand small requests do.
 const SEARCHES: Bound = Bound { burst: 60, refill_ms: 500 };
 /// Polls of one user, of all devices: what comes meanwhile goes into the next answer.
+/// Reports of one user in an hour, and at once.
+const REPORTS_PER_H: u32 = 20;
 const POLLS: Bound = Bound { burst: 256, refill_ms: 20 };
 
 /// Who logs in.
@@ -59,6 +61,7 @@ enum Key {
     Lookups(UserId),
     Searches(UserId),
     Polls(UserId),
+    Reports(UserId),
     Jwts(IpAddr),
     Issuer(String),
 }
@@ -76,6 +79,7 @@ pub(crate) struct Limiter {
     lookups: Mutex<Buckets<Key>>,
     searches: Mutex<Buckets<Key>>,
     polls: Mutex<Buckets<Key>>,
+    reports: Mutex<Buckets<Key>>,
     jwts: Mutex<Buckets<Key>>,
     issuers: Mutex<Buckets<Key>>,
     refused: [AtomicU64; Limit::ALL.len()],
@@ -93,6 +97,7 @@ impl Limiter {
             lookups: Mutex::default(),
             searches: Mutex::default(),
             polls: Mutex::default(),
+            reports: Mutex::default(),
             jwts: Mutex::default(),
             issuers: Mutex::default(),
             refused: [const { AtomicU64::new(0) }; Limit::ALL.len()],
@@ -172,6 +177,12 @@ impl Limiter {
         self.take(of(&self.polls), &[(Key::Polls(user), POLLS, Limit::PollUser)], now_ms)
     }
 
+    /// A user reports a message.
+    pub(crate) fn take_report(&self, user: UserId, now_ms: u64) -> Result<(), u64> {
+        let bound = Bound::per_hour(REPORTS_PER_H);
+        self.take(of(&self.reports), &[(Key::Reports(user), bound, Limit::ReportUser)], now_ms)
+    }
+
     /// A token of an issuer that was no good. Counted when that is known: checking one costs a few hundredths of what a password
     /// does, nobody guesses a signature, and whoever has a good one never waits for those who share the address.
     pub(crate) fn take_bad_jwt(&self, address: IpAddr, now_ms: u64) -> Result<(), u64> {
@@ -210,6 +221,7 @@ impl Limiter {
             Limit::LookupUser => self.limits.user_lookups_per_h.into(),
             Limit::SearchUser => SEARCHES.burst.into(),
             Limit::PollUser => POLLS.burst.into(),
+            Limit::ReportUser => REPORTS_PER_H.into(),
             other => self.limits.bound(other),
         }
     }

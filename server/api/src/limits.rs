@@ -119,11 +119,12 @@ pub(crate) enum Limit {
     UserTexts,
     SearchUser,
     PollUser,
+    ReportUser,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::LoginPair,
         Self::LoginName,
         Self::LoginAddress,
@@ -145,6 +146,7 @@ impl Limit {
         Self::UserTexts,
         Self::SearchUser,
         Self::PollUser,
+        Self::ReportUser,
     ];
 
     /// The label in the metrics.
@@ -171,6 +173,7 @@ impl Limit {
             Self::UserTexts => "texts_user",
             Self::SearchUser => "search_user",
             Self::PollUser => "poll_user",
+            Self::ReportUser => "report_user",
         }
     }
 }

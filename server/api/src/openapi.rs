@@ -16,10 +16,12 @@ mod families;
 mod invites;
 mod keys;
 mod look;
+mod moderation;
 mod operation;
 mod operators;
 mod people;
 mod polls;
+mod presence;
 pub(crate) mod problems;
 mod push;
 mod schema;
@@ -46,7 +48,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 18] {
+fn sections() -> [Section; 20] {
     [
         accounts::section(),
         tokens::section(),
@@ -57,6 +59,8 @@ fn sections() -> [Section; 18] {
         second_factor::section(),
         invites::section(),
         channels::section(),
+        presence::section(),
+        moderation::section(),
         search::section(),
         polls::section(),
         bots::section(),

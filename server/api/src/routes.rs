@@ -38,6 +38,13 @@
 //! GET  /v1/mentions               Bearer    ?before&limit                    200 {"mentions":[...],"unread":[...],"next"?}
 //! GET  /v1/channels/{id}/receipts Bearer    ?after&limit                     200 {"receipts":[...],"next"?}
 //! POST /v1/channels/{id}/read     Bearer    {"seq"}                          204
+//! GET  /v1/channels/{id}/rules    Bearer    ?after&limit                     200 {"interval_s","users":[...],"next"?}
+//! PUT, DELETE /v1/channels/{id}/mutes/{user} Bearer {"for_s"?}, Idempotency-Key  200 {"channel","seq","time_ms","send_id"}
+//! PUT, DELETE /v1/channels/{id}/bans/{user}  Bearer Idempotency-Key          200 the same
+//! PUT, DELETE /v1/channels/{id}/slow Bearer {"interval_s"}, Idempotency-Key  200 the same
+//! POST /v1/channels/{id}/messages/{seq}/report Bearer {"reason"}             201 {"report"}
+//! GET  /v1/me/presence             Bearer                                     200 {"state","shows","devices","status"?,...}
+//! PUT  /v1/me/presence             Bearer    {"shows","status"?,...}          204
 //! GET  /v1/search                 Bearer    ?q&channel&sender&order...        200 {"hits":[...],"complete","next"?}
 //! POST /v1/poll                   Bearer    ?wait, frames                    200 frames: a device without a connection
 //! DELETE /v1/poll                 Bearer                                     204; that session has ended
@@ -80,6 +87,8 @@
 //! GET  /v1/admin/users            Operator  ?after                           200 {"users":[{"user","name",...}],"next"?}
 //! GET  /v1/admin/users/by-name/{name} Operator                               200 as by id
 //! GET  /v1/admin/users/{id}       Operator                                   200 {"user","devices","sessions","left",...}
+//! GET  /v1/admin/reports          Operator  ?state&after&limit               200 {"reports":[...],"next"?}
+//! POST /v1/admin/reports/{id}/close Operator {"outcome","note"?}             200 the report
 //! PUT  /v1/admin/users/{id}/quota Operator  {"groups_per_h"?,"directs_per_h"?,"mib_per_h"?} 200 all three
 //! GET  /v1/admin/users/{id}/channels Operator ?after                         200 {"channels":[...],"next"?}
 //! GET  /v1/admin/channels/{id}    Operator                                   200 {"channel","head","members",...}
@@ -118,6 +127,7 @@ mod known;
 mod listing;
 mod login;
 mod messages;
+mod moderation;
 mod operate;
 mod password;
 mod poll;
@@ -202,6 +212,7 @@ fn public_table() -> Table {
         .route("/v1/users/by-name/{name}", get(users::by_name))
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/users/{id}/presence", get(presence::of_user))
+        .route("/v1/me/presence", get(presence::own).put(presence::set_own))
         .route("/v1/users/{id}/messages", post(messages::send_to_user))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{id}", get(channels::one))
@@ -217,6 +228,11 @@ fn public_table() -> Table {
         .route("/v1/mentions", get(talk::mentions))
         .route("/v1/channels/{id}/receipts", get(receipts::list))
         .route("/v1/channels/{id}/read", post(receipts::mark))
+        .route("/v1/channels/{id}/rules", get(moderation::rules))
+        .route("/v1/channels/{id}/mutes/{user}", put(moderation::mute).delete(moderation::unmute))
+        .route("/v1/channels/{id}/bans/{user}", put(moderation::ban).delete(moderation::unban))
+        .route("/v1/channels/{id}/slow", put(moderation::slow).delete(moderation::fast))
+        .route("/v1/channels/{id}/messages/{seq}/report", post(moderation::report))
         .route("/v1/search", get(search::search))
         .route("/v1/poll", post(poll::poll).delete(poll::end))
         .route("/v1/bots", post(bots::make).get(bots::list))
@@ -260,6 +276,8 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/channels/{id}", get(admin::look::channel))
         .route("/v1/admin/trace/{channel}/{seq}", get(admin::trace::trace))
         .route("/v1/admin/channels/{id}/messages/{seq}/edits", get(admin::look::edits))
+        .route("/v1/admin/reports", get(admin::reports::list))
+        .route("/v1/admin/reports/{id}/close", post(admin::reports::close))
         .route("/v1/admin/token", post(admin::device::token))
         .route("/v1/admin/revoke", post(admin::device::revoke))
         .route("/v1/admin/two-factor-off", post(admin::device::two_factor_off))

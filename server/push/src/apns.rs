@@ -101,15 +101,27 @@ impl Apns {
     }
 
     fn headers(&self, token: &str, notice: &Notice<'_>) -> Vec<(&'static str, String)> {
-        vec![
+        let mut headers = vec![
             ("authorization", format!("bearer {token}")),
             ("content-type", "application/json".into()),
             ("apns-topic", self.account.topic.clone()),
-            ("apns-push-type", "alert".into()),
-            ("apns-priority", "10".into()),
-            ("apns-expiration", (notice.expires_ms / 1000).to_string()),
-            ("apns-collapse-id", notice.topic().into()),
-        ]
+        ];
+        headers.extend(if notice.is_withdrawal {
+            // Now or never: APNs keeps one notification of an app for a device that is away, and that is to be a message's.
+            vec![
+                ("apns-push-type", "background".into()),
+                ("apns-priority", "5".into()),
+                ("apns-expiration", "0".into()),
+            ]
+        } else {
+            vec![
+                ("apns-push-type", "alert".into()),
+                ("apns-priority", "10".into()),
+                ("apns-expiration", (notice.expires_ms / 1000).to_string()),
+                ("apns-collapse-id", notice.topic().into()),
+            ]
+        });
+        headers
     }
 
     fn token(&self, now_ms: u64) -> Result<String, String> {
@@ -155,6 +167,10 @@ pub fn read_token(text: &str) -> Result<(), String> {
 }
 
 fn body(notice: &Notice<'_>) -> Value {
+    let facts = notice.facts().collect::<serde_json::Map<_, _>>();
+    if notice.is_withdrawal {
+        return json!({ "aps": { "content-available": 1 }, "maru": facts });
+    }
     let text = |name: &str| notice.payload.get(name).cloned().unwrap_or_default();
     let mut aps = json!({
         "alert": { "title": text("title"), "body": text("body") },
@@ -163,7 +179,7 @@ fn body(notice: &Notice<'_>) -> Value {
     if let (Some(badge), Some(aps)) = (notice.badge(), aps.as_object_mut()) {
         aps.insert("badge".into(), json!(badge));
     }
-    json!({ "aps": aps, "maru": notice.facts().collect::<serde_json::Map<_, _>>() })
+    json!({ "aps": aps, "maru": facts })
 }
 
 /// Apple's word for what is wrong, and since when it is.

@@ -36,6 +36,8 @@ pub enum What {
         /// Until then.
         until_ms: u64,
     },
+    /// The provider took it that what the device shows is read.
+    Withdrawn,
     /// The job ended without a call.
     Ended(End),
 }

@@ -84,6 +84,10 @@ fn body(token: &str, notice: &Notice<'_>) -> Value {
         Value::String(text) => (name, Value::String(text)),
         other => (name, Value::String(other.to_string())),
     });
+    let data = data.collect::<serde_json::Map<_, _>>();
+    if notice.is_withdrawal {
+        return withdrawal(token, data, notice);
+    }
     let text = |name: &str| notice.payload.get(name).cloned().unwrap_or_default();
     let mut android = json!({
         "collapse_key": notice.topic(), "ttl": format!("{}s", notice.ttl_s()), "priority": "HIGH",
@@ -96,7 +100,22 @@ fn body(token: &str, notice: &Notice<'_>) -> Value {
     }
     json!({ "message": {
         "token": token, "notification": { "title": text("title"), "body": text("body") },
-        "data": data.collect::<serde_json::Map<_, _>>(), "android": android,
+        "data": data, "android": android,
+    }})
+}
+
+/// A message of data alone, which the app hears and nobody sees. It has the channel's key, so that a push which has not come yet gives
+/// way to it; and it is not urgent, for FCM lowers who is and shows nothing.
+fn withdrawal(token: &str, data: serde_json::Map<String, Value>, notice: &Notice<'_>) -> Value {
+    json!({ "message": {
+        "token": token, "data": data,
+        "android": {
+            "collapse_key": notice.topic(), "ttl": format!("{}s", notice.ttl_s()), "priority": "NORMAL",
+        },
+        "apns": {
+            "headers": { "apns-push-type": "background", "apns-priority": "5", "apns-expiration": "0" },
+            "payload": { "aps": { "content-available": 1 } },
+        },
     }})
 }
 

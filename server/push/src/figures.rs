@@ -34,6 +34,10 @@ pub struct Figures {
     pub expired: AtomicU64,
     /// Jobs that were parked.
     pub parked: AtomicU64,
+    /// Calls of devices that were told that what they show is read.
+    pub withdrawn: AtomicU64,
+    /// The same that failed; each is tried a few times.
+    pub withdrawals_failed: AtomicU64,
     /// Jobs that wait in memory now.
     pub waiting: AtomicU64,
 }

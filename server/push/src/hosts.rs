@@ -151,6 +151,22 @@ impl Hosts {
         Ok(Place { hosts: self, provider, origin: origin.to_owned(), end: None })
     }
 
+    /// The same for what is worth less than a job: half of the places are left.
+    pub(crate) fn take_spare(
+        &self,
+        (provider, origin): (Provider, &str),
+        now_ms: u64,
+    ) -> Result<Place<'_>, u64> {
+        let has_room = {
+            let inside = self.lock();
+            let of_all = inside.providers.get(&provider).map_or(0, |room| room.calls);
+            let at_host = inside.hosts.get(origin);
+            let is_free = at_host.is_none_or(|host| host.room.calls < host.places(provider) / 2);
+            is_free && of_all < AT_A_PROVIDER / 2
+        };
+        if has_room { self.take((provider, origin), None, now_ms) } else { Err(now_ms + whole_ms(ROOM_WAIT)) }
+    }
+
     /// Waits until there is room for somebody who waits for it.
     pub(crate) async fn has_freed(&self) {
         self.has_freed.notified().await;
@@ -270,6 +286,22 @@ mod tests {
         hosts.take(bad, None, until).unwrap().ended(false, until);
         hosts.take(bad, None, until).unwrap().ended(true, until);
         assert_eq!(hosts.resting(until), 0);
+    }
+
+    #[test]
+    fn what_is_worth_less_than_a_job_leaves_half_of_the_places() {
+        let hosts = Hosts::default();
+        let host = |n: usize| (Provider::Webhook, ["https://a", "https://b", "https://c"][n]);
+        let spare: Vec<_> = (0..AT_A_HOST / 2).map(|_| hosts.take_spare(host(0), 0).unwrap()).collect();
+        assert!(hosts.take_spare(host(0), 0).is_err());
+        let jobs: Vec<_> = (0..AT_A_HOST / 2).map(|_| hosts.take(host(0), None, 0).unwrap()).collect();
+        let others: Vec<_> = (0..AT_A_PROVIDER / 2 - AT_A_HOST)
+            .map(|n| hosts.take(host(1 + n / AT_A_HOST), None, 0).unwrap())
+            .collect();
+        assert!(hosts.take_spare(host(2), 0).is_err(), "half of the provider's");
+        assert!(hosts.take(host(2), None, 0).is_ok());
+        drop((spare, jobs, others));
+        hosts.take_spare(host(2), 0).unwrap().ended(true, 0);
     }
 
     #[test]

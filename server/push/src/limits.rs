@@ -32,6 +32,8 @@ pub const PING_EVERY: Duration = Duration::from_secs(5);
 pub const JOBS_PAGE: u32 = 256;
 /// From the first packet to the end of an answer.
 pub const CALL_WAIT: Duration = Duration::from_secs(15);
+/// The same of a withdrawal, for which a newer message of its channel waits.
+pub const WITHDRAW_WAIT: Duration = Duration::from_secs(2);
 /// From the head of an answer to its end: the head says what became of the call, the rest is words.
 pub const WORDS_WAIT: Duration = Duration::from_secs(2);
 /// Most bytes of an answer that are read.

@@ -3,7 +3,7 @@
 use protocol::body::message::Message;
 use protocol::commit::{JobRow, Language, Preview};
 use protocol::query::PushFacts;
-use protocol::{ChannelId, UserId};
+use protocol::{ChannelId, Seq, UserId};
 use serde_json::{Value, json};
 
 use crate::limits::{NAME_CHARS_MAX, PREVIEW_CHARS_MAX};
@@ -27,6 +27,8 @@ pub struct Notice<'a> {
     pub payload: &'a Value,
     /// It mentions the user.
     pub is_urgent: bool,
+    /// It shows nothing: what is shown of the channel is read, as far as the payload says.
+    pub is_withdrawal: bool,
     /// Now, milliseconds since the Unix epoch.
     pub now_ms: u64,
     /// Not to be shown after that.
@@ -85,6 +87,15 @@ pub fn payload(
         "v": 1, "user": user.to_string(), "channel": channel.to_string(), "seq": job.seq.0.to_string(),
         "count": job.count, "mentioned": job.is_mentioned, "badge": around.badge,
         "title": title, "body": text.unwrap_or_else(|| words(language, job)),
+    })
+}
+
+/// What an app is told when the user has read elsewhere what it shows: to close what it shows of the channel up to and with `seq`.
+#[must_use]
+pub fn withdrawal((user, channel): (UserId, ChannelId), seq: Seq, badge: u64) -> Value {
+    json!({
+        "v": 1, "event": "push.withdrawn", "withdrawn": true, "user": user.to_string(), "channel": channel.to_string(),
+        "seq": seq.0.to_string(), "badge": badge,
     })
 }
 

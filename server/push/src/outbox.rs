@@ -1,24 +1,27 @@
 //! Carries out the jobs of this node's bays. The jobs are rows, and their homes alone change them: this only reads them,
 //! calls, and says what became of each. So it may end at any moment; what it had not said is read and done again.
 
+mod tell;
+mod withdraw;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use carry::{Again, Carry, Desk, End, Ended, HOME_AGAIN_MS, Kept, Step, TTL_MS, WAITING_MAX, backoff_ms};
+use carry::{Again, Carry, Desk, Ended, HOME_AGAIN_MS, Kept, Step, WAITING_MAX};
 use protocol::commit::{JobRow, Provider, SubscriptionRow, Target};
 use protocol::query::PushFacts;
-use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
+use protocol::{BayId, ChannelId, Seq, UserId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::call::Answer;
-use crate::diary::{Diary, Entry, What};
+use crate::diary::{Diary, What};
 use crate::figures::{Figures, count};
 use crate::limits::{AT_A_TIME, JOBS_PAGE, TOLD_MAX};
-use crate::notice::{self, Around, Notice};
+use crate::notice::Around;
+use crate::outbox::tell::whole_ms;
 use crate::quiet;
 use crate::senders::Senders;
 
@@ -38,8 +41,12 @@ pub trait Homes: Send + Sync + 'static {
     fn facts(&self, job: JobId) -> Pending<'_, PushFacts>;
     /// What stands around a message of this sender for this user.
     fn around(&self, user: UserId, sender: UserId) -> Pending<'_, Around>;
-    /// What became of a job as far as `seq`, durably.
-    fn ended(&self, job: JobId, seq: Seq, count: u32, outcome: Outcome) -> Pending<'_, ()>;
+    /// What became of a job as far as a message, with how many, durably; `taken`: these show it now, and could show it no more.
+    fn ended(&self, job: JobId, told: (Seq, u32), outcome: Outcome, taken: Vec<Target>) -> Pending<'_, ()>;
+    /// What is to be withdrawn in a bay, and whether more follow.
+    fn withdrawals(&self, bay: BayId, after: Option<JobId>, limit: u32) -> Pending<'_, (Vec<JobId>, bool)>;
+    /// What was shown as far as `seq` is withdrawn, durably.
+    fn withdrawn(&self, job: JobId, seq: Seq) -> Pending<'_, ()>;
     /// A subscription that was made then is dead, durably.
     fn gone(&self, user: UserId, target: Target, made_ms: u64) -> Pending<'_, ()>;
 }
@@ -87,6 +94,8 @@ pub struct Outbox {
     figures: Arc<Figures>,
     diary: Arc<Diary>,
     clock: Clock,
+    /// Whether devices are told that what they show is read.
+    withdraws: bool,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -95,23 +104,19 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
-/// What became of one call, or of none.
-enum Sent {
-    Taken,
-    Gone,
-    Refused,
-    /// To be tried again then.
-    Failed(u64),
-    /// Its host rests or has no room: to be looked at then, or when it is told of room.
-    NoRoom(u64),
-}
-
 impl Outbox {
     /// One that tells through these.
     #[must_use]
     pub fn new(homes: Arc<dyn Homes>, senders: Senders) -> Self {
         let diary = Arc::new(Diary::new(system_ms()));
-        Self { homes, senders: Arc::new(senders), figures: Arc::default(), diary, clock: Arc::new(system_ms) }
+        let (senders, clock) = (Arc::new(senders), Arc::new(system_ms));
+        Self { homes, senders, figures: Arc::default(), diary, clock, withdraws: true }
+    }
+
+    /// The same, which tells no device that what it shows is read.
+    #[must_use]
+    pub fn without_withdrawals(self) -> Self {
+        Self { withdraws: false, ..self }
     }
 
     /// The same by another clock.
@@ -206,33 +211,52 @@ impl Outbox {
     /// Whether all bays could be read.
     async fn read_bays(&self, desk: &mut Desk) -> bool {
         for bay in BayId::all() {
-            let mut after = None;
-            loop {
-                let page = self.homes.jobs(bay, after, JOBS_PAGE).await;
-                let (items, more) = match page {
-                    Ok(page) => page,
-                    Err(fault) => {
-                        tracing::warn!(%bay, fault, "jobs of push cannot be read; they are read again");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                        return false;
-                    }
-                };
-                for (user, channel, job) in &items {
-                    if !job.is_parked {
-                        desk.set((*user, *channel), job.retry_at_ms);
-                    }
-                }
-                after = items.last().map(|(user, channel, _)| (*user, *channel));
-                if !more || desk.has_dropped {
-                    break;
-                }
+            let read = async {
+                self.read_jobs(desk, bay).await?;
+                self.read_withdrawals(desk, bay).await
+            };
+            if let Err(fault) = read.await {
+                tracing::warn!(%bay, fault, "jobs of push cannot be read; they are read again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                return false;
             }
         }
         true
     }
 
+    async fn read_jobs(&self, desk: &mut Desk, bay: BayId) -> Result<(), String> {
+        let mut after = None;
+        loop {
+            let (items, more) = self.homes.jobs(bay, after, JOBS_PAGE).await?;
+            for (user, channel, job) in &items {
+                if !job.is_parked {
+                    desk.set((*user, *channel), job.retry_at_ms);
+                }
+            }
+            after = items.last().map(|(user, channel, _)| (*user, *channel));
+            if !more || desk.has_dropped {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read_withdrawals(&self, desk: &mut Desk, bay: BayId) -> Result<(), String> {
+        let mut after = None;
+        loop {
+            let (items, more) = self.homes.withdrawals(bay, after, JOBS_PAGE).await?;
+            for id in &items {
+                desk.set(*id, self.now_ms());
+            }
+            after = items.last().copied();
+            if !more || desk.has_dropped {
+                return Ok(());
+            }
+        }
+    }
+
     async fn carry_out(&self, id: JobId, mut kept: Box<Kept>) -> Again {
         match self.go_on(id, &mut kept).await {
+            Ok(Some(at_ms)) if kept.withdraw.is_under_way() => Again::With(at_ms, kept),
             Ok(Some(at_ms)) => Again::At(at_ms),
             Ok(None) => Again::Told,
             Err(fault) => {
@@ -245,25 +269,47 @@ impl Outbox {
     /// Says when to look at it again; `None`: when it is told of again. An error is one of home or store: what is kept goes on
     /// where it was.
     async fn go_on(&self, id: JobId, kept: &mut Kept) -> Result<Option<u64>, String> {
+        let (job_ms, shown) = self.carry(id, kept).await?;
+        // A job that is due goes first.
+        let is_due = job_ms.is_some_and(|at_ms| at_ms <= self.now_ms());
+        let withdraw_ms = match shown.filter(|_| !is_due) {
+            Some(seen) => self.withdraw(id, seen, &mut kept.withdraw).await?,
+            None => None,
+        };
+        Ok([job_ms, withdraw_ms].into_iter().flatten().min())
+    }
+
+    /// Carries out the job, if there is one, and says when it is looked at again; and, where something is to be withdrawn, which job was
+    /// seen beside that.
+    async fn carry(&self, id: JobId, kept: &mut Kept) -> Result<(Option<u64>, Option<Option<Seq>>), String> {
+        // An outcome that was kept says nothing of what is to be withdrawn.
+        let mut seen = Some(None);
         loop {
-            if let Some(Ended { seq, count, outcome, again_ms, .. }) = &kept.ended {
-                self.homes.ended(id, *seq, *count, outcome.clone()).await?;
-                return Ok(*again_ms);
+            if let Some(Ended { seq, count, outcome, again_ms, taken, .. }) = &kept.ended {
+                let taken = if self.withdraws { taken.clone() } else { Vec::new() };
+                self.homes.ended(id, (*seq, *count), outcome.clone(), taken).await?;
+                let again_ms = *again_ms;
+                (kept.carry, kept.ended) = (Carry::default(), None);
+                return Ok((again_ms, seen));
             }
             let facts = self.homes.facts(id).await?;
+            seen = facts.shown.as_ref().map(|_| facts.job.as_ref().map(|job| job.seq));
             let (targets, step) = self.look(id, &mut kept.carry, &facts);
             if !targets.is_empty() {
                 self.tell_all(id, &mut kept.carry, &facts, &targets).await;
                 continue;
             }
-            match step {
+            let job_ms = match step {
                 Step::End(ended) => {
                     self.count_end(id, &ended);
                     kept.ended = Some(ended);
+                    continue;
                 }
-                Step::Wait(at_ms) => return Ok(Some(at_ms)),
-                Step::Rest | Step::Call(_) => return Ok(None),
-            }
+                Step::Wait(at_ms) => Some(at_ms),
+                Step::Rest | Step::Call(_) => None,
+            };
+            kept.carry = Carry::default();
+            return Ok((job_ms, seen));
         }
     }
 
@@ -280,166 +326,6 @@ impl Outbox {
             }
         }
     }
-
-    /// Calls all at once, for a subscription that takes its time must not hold back the others of its user; and right after the store
-    /// was read, for nobody is told of what was read before.
-    async fn tell_all(&self, id: JobId, carry: &mut Carry, facts: &PushFacts, targets: &[Target]) {
-        let stamp = facts.message.as_ref().and_then(|frame| frame.read_stamp());
-        let sender = stamp.map(|stamp| stamp.sender).unwrap_or_default();
-        let around = match self.homes.around(id.0, sender).await {
-            Ok(around) => around,
-            Err(fault) => {
-                tracing::debug!(user = %id.0, fault, "what stands around a push cannot be read");
-                let again_ms = self.now_ms() + HOME_AGAIN_MS;
-                return targets.iter().for_each(|target| carry.early(*target, again_ms));
-            }
-        };
-        let attempts = carry.attempts();
-        let calls = targets
-            .iter()
-            .map(async |target| (*target, self.tell(id, (facts, &around), *target, attempts).await));
-        for (target, sent) in futures_util::future::join_all(calls).await {
-            match sent {
-                Sent::Taken => carry.taken(),
-                Sent::Gone => carry.gone(),
-                Sent::Refused => carry.refused(),
-                Sent::Failed(again_ms) => carry.failed(target, again_ms),
-                Sent::NoRoom(again_ms) => carry.crowded(target, again_ms),
-            }
-        }
-    }
-
-    fn count_end(&self, (user, channel): JobId, ended: &Ended) {
-        let figures = &self.figures;
-        let figure = match ended.why {
-            End::Read => &figures.read,
-            End::Recalled => &figures.recalled,
-            End::Unwanted => &figures.unwanted,
-            End::Expired => &figures.expired,
-            End::Parked => &figures.parked,
-            End::Told | End::Later => return,
-        };
-        count(figure);
-        self.diary.note(Entry {
-            at_ms: self.now_ms(),
-            user,
-            channel,
-            seq: ended.seq,
-            count: ended.count,
-            target: None,
-            host: String::new(),
-            what: What::Ended(ended.why),
-        });
-    }
-
-    /// Calls one subscription.
-    async fn tell(
-        &self,
-        id: JobId,
-        (facts, around): (&PushFacts, &Around),
-        target: Target,
-        attempts: u16,
-    ) -> Sent {
-        // Whom to call stands in these facts.
-        let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return Sent::Gone };
-        let payload = notice::payload(id, (job, facts, around), (row.preview, row.language));
-        let (name, expires_ms, now_ms) =
-            (name_of(id, target, job.seq), expiry_ms(job.time_ms), self.now_ms());
-        let notice =
-            Notice { name: &name, payload: &payload, is_urgent: job.is_mentioned, now_ms, expires_ms };
-        let answer = self.senders.send((target.1, row), Some(id), &notice, || self.now_ms()).await;
-        let (user, device, provider) = (id.0, target.0, target.1.word());
-        let ends = self.figures.of(target.1);
-        let (sent, what) = match answer {
-            Ok(Answer::Taken) => {
-                count(&ends.sent);
-                (Sent::Taken, What::Taken)
-            }
-            Ok(Answer::Gone) => {
-                count(&ends.gone);
-                tracing::info!(%user, %device, provider, "a subscription for push is no more");
-                match self.homes.gone(user, target, row.created_ms).await {
-                    Ok(()) => (Sent::Gone, What::Gone),
-                    // It is called again, and says the same.
-                    Err(_) => (Sent::Failed(self.now_ms() + HOME_AGAIN_MS), What::Gone),
-                }
-            }
-            Ok(Answer::Refused(why)) => {
-                count(&ends.refused);
-                tracing::warn!(%user, %device, provider, why, "a push was refused");
-                (Sent::Refused, What::Refused(why))
-            }
-            Ok(Answer::Later { after, why, .. }) => {
-                count(&ends.failed);
-                tracing::debug!(%user, %device, provider, why, "a push failed and is tried again");
-                let again_ms = self.now_ms().saturating_add(wait_ms(attempts, after));
-                (Sent::Failed(again_ms), What::Failed { why, again_ms })
-            }
-            Err(until_ms) => (Sent::NoRoom(until_ms), What::Resting { until_ms }),
-        };
-        self.note(id, facts, target, what);
-        sent
-    }
-
-    /// Writes down what happened to a job at one subscription.
-    fn note(&self, (user, channel): JobId, facts: &PushFacts, target: Target, what: What) {
-        let (Some(row), Some(job)) = (row_of(facts, target), &facts.job) else { return };
-        let (seq, count, host) = (job.seq, job.count, target.1.host(&row.endpoint));
-        let at_ms = self.now_ms();
-        self.diary.note(Entry { at_ms, user, channel, seq, count, target: Some(target), host, what });
-    }
-
-    /// Calls a subscription with a test, past every setting of the user.
-    pub async fn test(&self, user: UserId, provider: Provider, row: &SubscriptionRow) -> Answer {
-        let now_ms = self.now_ms();
-        let payload = notice::test_payload(user, row.language);
-        let name = name_of((user, ChannelId(0)), (DeviceId(0), provider), Seq(now_ms));
-        let expires_ms = expiry_ms(now_ms);
-        let notice = Notice { name: &name, payload: &payload, is_urgent: true, now_ms, expires_ms };
-        let sent = self.senders.send((provider, row), None, &notice, || self.now_ms()).await;
-        sent.unwrap_or_else(|_| Answer::Later {
-            after: None,
-            why: "the host is not called for a while".into(),
-            is_of_host: false,
-        })
-    }
-}
-
-/// See [`Notice::name`].
-fn name_of((user, channel): JobId, (device, provider): Target, seq: Seq) -> String {
-    use std::fmt::Write as _;
-    let mut input = Vec::with_capacity(40);
-    input.extend_from_slice(&user.0.to_le_bytes());
-    input.extend_from_slice(&channel.0.to_le_bytes());
-    let digest = ring::digest::digest(&ring::digest::SHA256, &input);
-    let mut name = String::with_capacity(80);
-    for byte in digest.as_ref().iter().take(16) {
-        let _ = write!(name, "{byte:02x}");
-    }
-    let _ = write!(name, "-{device}-{}-{}", provider as u8, seq.0);
-    name
-}
-
-fn row_of(facts: &PushFacts, (device, provider): Target) -> Option<&SubscriptionRow> {
-    let found = facts.subscriptions.iter().find(|(of, by, _)| (*of, *by) == (device, provider));
-    found.map(|(_, _, row)| row)
-}
-
-/// A job of a message of then is carried out no more, and shown no more.
-fn expiry_ms(time_ms: u64) -> u64 {
-    time_ms.saturating_add(TTL_MS)
-}
-
-/// How long a job waits that has failed so often before: no shorter than what the provider said, and up to an eighth more than that,
-/// so that those who failed together do not come back together.
-fn wait_ms(attempts: u16, after: Option<Duration>) -> u64 {
-    let random = getrandom::u64().unwrap_or(0);
-    let said = after.map_or(0, whole_ms);
-    backoff_ms(attempts, random).max(said + random % (said / 8 + 1))
-}
-
-fn whole_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn system_ms() -> u64 {

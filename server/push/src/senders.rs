@@ -102,7 +102,11 @@ impl Senders {
             Ok(origin) => origin,
             Err(fault) => return Ok(Answer::Refused(fault)),
         };
-        let place = self.hosts.take((provider, &origin), job, notice.now_ms)?;
+        let place = if notice.is_withdrawal {
+            self.hosts.take_spare((provider, &origin), notice.now_ms)?
+        } else {
+            self.hosts.take((provider, &origin), job, notice.now_ms)?
+        };
         let answer = self.call((provider, row), &origin, notice).await;
         place.ended(matches!(answer, Answer::Later { is_of_host: true, .. }), clock());
         Ok(answer)

@@ -159,7 +159,9 @@ fn main() {
         made += making.elapsed();
         let (channel, seq) = (ChannelId(channel as u128 + 1), Seq(heads[channel]));
         let (sender, time_ms, kind) = (UserId(n % 1000), 1_760_000_000_000 + n * 50, 0x0101);
-        index.apply(Change::Put(Document { channel, seq, sender, time_ms, kind, text })).unwrap();
+        index
+            .apply(Change::Put(Document { channel, seq, sender, time_ms, kind, mentions: Vec::new(), text }))
+            .unwrap();
         if n % 20_000 == 19_999 {
             index.commit(&Places::default()).unwrap();
         }
@@ -189,17 +191,7 @@ fn ask(index: &Index, dice: &mut Dice, channels: usize, order: Order) {
     let finder = index.finder();
     let (mut spent, mut hits, mut cut) = (Vec::new(), 0, 0);
     for _ in 0..1000 {
-        let asked = Asked {
-            sought: Sought::parse(&dice.query()).unwrap(),
-            channel: None,
-            sender: None,
-            from_ms: None,
-            to_ms: None,
-            kind: None,
-            order,
-            limit: 20,
-            after: None,
-        };
+        let asked = Asked { order, limit: 20, ..Asked::of(Sought::parse(&dice.query()).unwrap()) };
         let began = Instant::now();
         let found = finder.find(&asked, &readable, began + Duration::from_secs(10)).unwrap();
         spent.push(began.elapsed());

@@ -120,12 +120,33 @@ pub struct Asked {
     pub to_ms: Option<u64>,
     /// Only of this kind.
     pub kind: Option<u16>,
+    /// Only what mentions this user, by itself or with all others; of oneself nothing does.
+    pub mentions: Option<UserId>,
     /// In which order.
     pub order: Order,
     /// Hits of a page.
     pub limit: usize,
     /// Where it begins; of the other order: at the beginning.
     pub after: Option<Cursor>,
+}
+
+impl Asked {
+    /// These words, without a filter: the newest first, on a page as long as one may be.
+    #[must_use]
+    pub fn of(sought: Sought) -> Self {
+        Self {
+            sought,
+            channel: None,
+            sender: None,
+            from_ms: None,
+            to_ms: None,
+            kind: None,
+            mentions: None,
+            order: Order::Time,
+            limit: PAGE_MAX,
+            after: None,
+        }
+    }
 }
 
 /// One message that was found.
@@ -305,7 +326,7 @@ impl Search<'_> {
         if self.readable.len() == 0 {
             return Ok(());
         }
-        let query = query::of(&self.asked.sought, self.readable, searcher, fields)?;
+        let query = query::of(self.asked, self.readable, searcher, fields)?;
         let scoring = match self.asked.order {
             Order::Relevance => EnableScoring::enabled_from_searcher(searcher),
             Order::Time => EnableScoring::disabled_from_searcher(searcher),
@@ -384,9 +405,11 @@ impl Search<'_> {
         {
             return None;
         }
+        // Nobody mentions oneself.
+        let is_other = asked.mentions.is_none_or(|user| of(&columns.sender) != user.0);
         let is_sender = asked.sender.is_none_or(|sender| of(&columns.sender) == sender.0);
         let is_kind = asked.kind.is_none_or(|kind| of(&columns.kind) == u64::from(kind));
-        if !(is_sender && is_kind) {
+        if !(is_other && is_sender && is_kind) {
             return None;
         }
         let is_behind = match (asked.order, asked.after) {

@@ -51,6 +51,9 @@ impl IndexError {
     }
 }
 
+/// Stands among those mentioned for all. Nobody is user 0.
+pub const EVERYBODY: UserId = UserId(0);
+
 /// What is searched of one message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Document {
@@ -64,6 +67,8 @@ pub struct Document {
     pub time_ms: u64,
     /// Its kind's number.
     pub kind: u16,
+    /// Whom it mentions; [`EVERYBODY`] among them when it mentions all.
+    pub mentions: Vec<UserId>,
     /// Its words.
     pub text: String,
 }
@@ -296,7 +301,7 @@ impl Index {
 }
 
 fn row(document: Document, fields: &Fields) -> TantivyDocument {
-    let Document { channel, seq, sender, time_ms, kind, text } = document;
+    let Document { channel, seq, sender, time_ms, kind, mentions, text } = document;
     let mut row = TantivyDocument::default();
     row.add_u64(fields.key, key_of(channel));
     row.add_bytes(fields.channel, &channel.0.to_be_bytes());
@@ -304,6 +309,9 @@ fn row(document: Document, fields: &Fields) -> TantivyDocument {
     row.add_u64(fields.sender, sender.0);
     row.add_u64(fields.time_ms, time_ms);
     row.add_u64(fields.kind, kind.into());
+    for user in mentions {
+        row.add_u64(fields.mentions, user.0);
+    }
     row.add_text(fields.initials, &text);
     row.add_text(fields.text, text);
     row

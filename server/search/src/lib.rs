@@ -25,6 +25,6 @@ mod tokens;
 
 pub use find::{Asked, Cursor, Finder, Found, Hit, Order, Readable};
 pub use highlight::{Snippet, snippet};
-pub use index::{Change, Document, Index, IndexError, Opened, Sizes};
+pub use index::{Change, Document, EVERYBODY, Index, IndexError, Opened, Sizes};
 pub use places::{Place, Places};
 pub use syntax::{Sought, SyntaxError};

@@ -10,27 +10,33 @@ use tantivy::query::{
 use tantivy::schema::IndexRecordOption;
 use tantivy::{Searcher, Term};
 
-use crate::find::Readable;
+use crate::find::{Asked, Readable};
+use crate::index::EVERYBODY;
 use crate::limits::{CHANNELS_FIRST_MAX, COMMON_DOCS};
 use crate::schema::{Fields, key_of};
-use crate::syntax::{Needle, Sought};
+use crate::syntax::Needle;
 
 /// The documents that have what is sought. Channels are part of it where that makes it cheaper; what is readable is looked
 /// at hit by hit anyway.
 pub(crate) fn of(
-    sought: &Sought,
+    asked: &Asked,
     readable: &Readable,
     searcher: &Searcher,
     fields: &Fields,
 ) -> tantivy::Result<BooleanQuery> {
     let mut parts: Vec<(Occur, Box<dyn Query>)> = Vec::new();
     let mut least = u64::MAX;
-    for clause in &sought.clauses {
+    for clause in &asked.sought.clauses {
         let occur = if clause.is_not { Occur::MustNot } else { Occur::Must };
         if !clause.is_not {
             least = least.min(documents(&clause.needle, searcher, fields)?);
         }
         parts.push((occur, one(&clause.needle, fields)));
+    }
+    if let Some(user) = asked.mentions {
+        let terms = [user, EVERYBODY].map(|user| Term::from_field_u64(fields.mentions, user.0));
+        let mentions: Box<dyn Query> = Box::new(TermSetQuery::new(terms));
+        parts.push((Occur::Must, Box::new(ConstScoreQuery::new(mentions, 0.0))));
     }
     if readable.len() <= CHANNELS_FIRST_MAX && least > COMMON_DOCS {
         let terms = readable.keys().map(|key| Term::from_field_u64(fields.key, key));

@@ -22,6 +22,8 @@ pub(crate) struct Fields {
     pub(crate) sender: Field,
     pub(crate) time_ms: Field,
     pub(crate) kind: Field,
+    /// Whom it mentions; [`EVERYBODY`](crate::EVERYBODY) for all.
+    pub(crate) mentions: Field,
     pub(crate) text: Field,
     pub(crate) initials: Field,
 }
@@ -40,6 +42,7 @@ pub(crate) fn schema() -> (Schema, Fields) {
         sender: schema.add_u64_field("sender", FAST),
         time_ms: schema.add_u64_field("time_ms", FAST),
         kind: schema.add_u64_field("kind", FAST),
+        mentions: schema.add_u64_field("mentions", INDEXED),
         text: schema.add_text_field("text", indexing(WORDS, true) | STORED),
         initials: schema.add_text_field("initials", indexing(INITIALS, false)),
     };

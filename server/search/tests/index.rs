@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use protocol::commit::Interval;
 use protocol::{BayId, ChannelId, Generation, Seq, UserId};
-use search::{Asked, Change, Cursor, Document, Found, Index, Opened, Order, Place, Places, Readable, Sought};
+use search::{
+    Asked, Change, Cursor, Document, EVERYBODY, Found, Index, Opened, Order, Place, Places, Readable, Sought,
+};
 
 const CHANNEL: ChannelId = ChannelId(7);
 const OTHER: ChannelId = ChannelId((1 << 64) | 2);
@@ -19,6 +21,7 @@ fn document(channel: ChannelId, seq: u64, text: &str) -> Document {
         sender: UserId(seq % 3),
         time_ms: 1000 + seq,
         kind: 0x0101,
+        mentions: Vec::new(),
         text: text.into(),
     }
 }
@@ -42,17 +45,7 @@ fn index_of(place: &Path, texts: &[&str]) -> Index {
 }
 
 fn asked(query: &str) -> Asked {
-    Asked {
-        sought: Sought::parse(query).unwrap(),
-        channel: None,
-        sender: None,
-        from_ms: None,
-        to_ms: None,
-        kind: None,
-        order: Order::Time,
-        limit: 100,
-        after: None,
-    }
+    Asked::of(Sought::parse(query).unwrap())
 }
 
 fn stay(joined: u64, left: Option<u64>) -> Interval {
@@ -218,8 +211,8 @@ fn what_is_no_index_gives_way_to_an_empty_one() {
     index.commit(&Places::default()).unwrap();
     drop(index);
     let meta = std::fs::read_to_string(place.join("meta.json")).unwrap();
-    assert!(meta.contains("maru 1 "), "{meta}");
-    std::fs::write(place.join("meta.json"), meta.replace("maru 1 ", "maru 9 ")).unwrap();
+    assert!(meta.contains("maru 2 "), "{meta}");
+    std::fs::write(place.join("meta.json"), meta.replace("maru 2 ", "maru 9 ")).unwrap();
     assert!(matches!(open(&place).1, Opened::Emptied(_)));
 }
 
@@ -281,6 +274,42 @@ fn filters_and_orders_and_pages() {
         }
         assert_eq!((pages.len(), pages), (5, whole), "{order:?}");
     }
+}
+
+#[test]
+fn what_mentions_a_user_is_found_by_that_also_once_it_reads_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut index, _) = open(dir.path());
+    let to = |seq, text, users: &[u64]| {
+        let mentions = users.iter().map(|user| UserId(*user)).collect();
+        Document { mentions, ..document(CHANNEL, seq, text) }
+    };
+    // Users 1, 2, 0 (nobody) and 1 send them.
+    for document in [
+        to(1, "lunch at noon", &[8, 9]),
+        to(2, "lunch for everybody", &[EVERYBODY.0]),
+        to(3, "lunch", &[]),
+        to(4, "dinner", &[9]),
+    ] {
+        index.apply(Change::Put(document)).unwrap();
+    }
+    index.commit(&Places::default()).unwrap();
+    let of = |index: &Index, words: &str, user| {
+        let asked = Asked { mentions: Some(UserId(user)), ..asked(words) };
+        find(index, &asked, &all_of(&[CHANNEL])).hits.iter().map(|hit| hit.seq.0).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&index, "lunch", 9), [2, 1]);
+    assert_eq!(of(&index, "lunch", 7), [2], "one of all");
+    assert_eq!(of(&index, "lunch", 2), [0; 0], "who sends to all does not mention oneself");
+    assert_eq!(of(&index, "lunch -noon", 9), [2]);
+    let best = Asked { mentions: Some(UserId(9)), order: Order::Relevance, ..asked("lunch") };
+    assert_eq!(find(&index, &best, &all_of(&[CHANNEL])).hits.len(), 2);
+    index.apply(Change::Replace(to(1, "lunch at one", &[8, 9]))).unwrap();
+    index.commit(&Places::default()).unwrap();
+    assert_eq!((of(&index, "one", 9), of(&index, "noon", 9)), (vec![1], vec![]));
+    drop(index);
+    let (index, opened) = open(dir.path());
+    assert_eq!((of(&index, "one", 8), opened), (vec![1], Opened::Kept));
 }
 
 #[test]

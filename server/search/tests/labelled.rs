@@ -92,24 +92,22 @@ fn precision_and_recall() {
         let (seq, time_ms) = (Seq(at as u64 + 1), at as u64);
         let (sender, kind) = (UserId(1), 1);
         index
-            .apply(Change::Put(Document { channel, seq, sender, time_ms, kind, text: text.clone() }))
+            .apply(Change::Put(Document {
+                channel,
+                seq,
+                sender,
+                time_ms,
+                kind,
+                mentions: Vec::new(),
+                text: text.clone(),
+            }))
             .unwrap();
     }
     index.commit(&Places::default()).unwrap();
     let mut readable = Readable::default();
     readable.add(channel, vec![Interval { joined: Seq(1), left: None }]);
     let find = |query: &str| -> BTreeSet<usize> {
-        let asked = Asked {
-            sought: Sought::parse(query).unwrap(),
-            channel: None,
-            sender: None,
-            from_ms: None,
-            to_ms: None,
-            kind: None,
-            order: Order::Relevance,
-            limit: 100,
-            after: None,
-        };
+        let asked = Asked { order: Order::Relevance, ..Asked::of(Sought::parse(query).unwrap()) };
         let until = Instant::now() + Duration::from_secs(600);
         let found = index.finder().find(&asked, &readable, until).unwrap();
         found.hits.iter().map(|hit| hit.seq.0 as usize - 1).collect()

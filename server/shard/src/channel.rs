@@ -3,6 +3,7 @@
 
 mod about;
 mod group;
+mod rules;
 mod talk;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,9 +18,11 @@ use protocol::{BayId, ChannelId, Frame, Placement, Refusal, Seq, ShardId, UserId
 
 pub(crate) use self::about::{Target, Terms};
 use self::group::Changed;
+pub(crate) use self::rules::Rules;
 use crate::consents::{Given, Withdrawals};
 use crate::dedup::Dedup;
 use crate::deliver::ack_of;
+use crate::input::Tick;
 use crate::ledger::Weight;
 use crate::limits::WAITING_MAX;
 use crate::membership::{Opening, Questions};
@@ -105,12 +108,16 @@ pub(crate) struct Channel {
     opening: Option<Opening>,
     /// When each of the two of a direct channel consented to be written to by the other.
     consents: [Given; 2],
+    /// What is laid down for a group.
+    rules: Rules,
     /// Sends behind a window or an opening, in order.
     waiting: VecDeque<Submit>,
     /// Repeats of sends that are not stored yet.
     repeats: VecDeque<(Seq, Submit)>,
     /// What recalls that are not stored yet take back, in order.
     recalls: VecDeque<(Seq, Vec<Seq>)>,
+    /// Messages that are not stored yet and hold a word of the operator's list, in order.
+    flagged: VecDeque<(Seq, UserId)>,
     /// What is below was purged while the channel was in memory; of what was purged before, the store says so itself.
     floor: Seq,
     /// Number of the batch with the newest row.
@@ -154,6 +161,7 @@ impl Channel {
         members: Vec<(UserId, Member)>,
         head: Seq,
         time_ms: u64,
+        rules: Rules,
     ) -> Self {
         let exists = row.is_some() || id.users().is_some();
         let mut members: BTreeMap<UserId, Member> = members.into_iter().collect();
@@ -175,9 +183,11 @@ impl Channel {
             window: Window::Absent,
             opening: None,
             consents: [Given::default(); 2],
+            rules,
             waiting: VecDeque::new(),
             repeats: VecDeque::new(),
             recalls: VecDeque::new(),
+            flagged: VecDeque::new(),
             floor: Seq(0),
             dirty: 0,
             recipients: None,
@@ -364,6 +374,12 @@ impl Channel {
         Some((submit, ack))
     }
 
+    /// Takes the first message that is stored and holds a word of the operator's list.
+    pub(crate) fn next_flagged(&mut self) -> Option<(Seq, UserId)> {
+        let durable = self.durable;
+        self.flagged.pop_front_if(|(seq, _)| *seq <= durable)
+    }
+
     /// Users are asked for a send.
     pub(crate) fn open(&mut self, opening: Opening) {
         self.opening = Some(opening);
@@ -411,8 +427,17 @@ impl Channel {
     }
 
     /// A send that was judged to be it becomes the next message.
-    pub(crate) fn append(&mut self, submit: &Submit, wall_ms: u64, placement: Placement) -> Appended {
-        let changed = self.apply(submit, wall_ms);
+    pub(crate) fn append(
+        &mut self,
+        submit: &Submit,
+        (now, wall_ms): (Tick, u64),
+        placement: Placement,
+    ) -> Appended {
+        let changed = self.apply(submit, now, wall_ms);
+        // A note to oneself is for nobody else.
+        if submit.frame.has_word() && self.id.owner().is_none() {
+            self.flagged.push_back((self.head, submit.origin.user));
+        }
         let recipients = self.recipients(placement, &changed);
         Appended { seq: self.head, time_ms: self.time_ms, recipients, rows: changed.rows }
     }

@@ -49,7 +49,10 @@ impl Shard {
             Command::Subscribe { target, row, .. } => return self.subscribe(id, target, *row),
             Command::Unsubscribe { target, made_ms, .. } => self.unsubscribe(id, target, made_ms),
             Command::SetPush { is_off, .. } => return self.set_push(id, is_off),
-            Command::Pushed { channel, seq, outcome, .. } => self.pushed(id, channel, seq, outcome),
+            Command::Pushed { channel, seq, outcome, taken, .. } => {
+                self.pushed((id, channel), seq, outcome, taken);
+            }
+            Command::PushWithdrawn { channel, seq, .. } => self.push_withdrawn(id, channel, seq),
             Command::LogOutAll { not_before_ms, keep, .. } => {
                 return self.log_out_all(id, not_before_ms, keep);
             }
@@ -73,6 +76,7 @@ impl Shard {
             | Command::Unsubscribe { .. }
             | Command::SetPush { .. }
             | Command::Pushed { .. }
+            | Command::PushWithdrawn { .. }
             | Command::Withdraw { .. } => false,
         }
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::commit::Batch;
 use protocol::query::{Query, ReadFault};
-use protocol::{ChannelId, CloseCode, UserId};
+use protocol::{ChannelId, CloseCode, Seq, UserId};
 
 use crate::input::{CommandError, ConnId, GuestId, Ticket};
 
@@ -73,6 +73,16 @@ pub enum Effect {
         user: UserId,
         /// Of which channel.
         channel: ChannelId,
+    },
+    /// A message is stored that holds a word of the operator's list, and is not refused for it. Lost with the process, or when
+    /// too much waits on the other side: then nobody is told of it.
+    Flagged {
+        /// In which channel.
+        channel: ChannelId,
+        /// Which message.
+        seq: Seq,
+        /// Who sent it.
+        sender: UserId,
     },
     /// The process ends, because it cannot keep its promises any more.
     Fault(Fault),

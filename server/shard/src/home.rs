@@ -5,6 +5,7 @@ use protocol::body::about::GetAbout;
 use protocol::body::list::{GetChannelsV2, GetHistoryV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::Change;
+use protocol::body::rules::GetRules;
 use protocol::body::session::Heartbeat;
 use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
 use protocol::body::talk::GetThread;
@@ -97,6 +98,10 @@ impl Shard {
                 let channel = |get: Checked<'_, GetReceipts>| ChannelId(get.channel.to_native());
                 self.ask_for_page(session_id, origin, CheckedFrame::request::<GetReceipts>(frame, channel)?)
             }
+            Kind::GET_RULES => {
+                let channel = |get: Checked<'_, GetRules>| ChannelId(get.channel.to_native());
+                self.ask_for_page(session_id, origin, CheckedFrame::request::<GetRules>(frame, channel)?)
+            }
             Kind::TYPING => self.typing_said(origin, frame),
             Kind::WATCH => self.watch(session_id, origin, &frame),
             Kind::UNWATCH => self.unwatch(session_id, &frame),
@@ -134,7 +139,7 @@ impl Shard {
     }
 
     fn serve_message(&mut self, session_id: SessionId, origin: Origin, frame: Frame) -> Result<(), Refusal> {
-        let frame = CheckedFrame::message(frame)?;
+        let frame = self.checked(frame)?;
         if frame.header().id == 0 {
             return Err(Refusal::new(Code::Limit, "id", "a send id is a random number other than 0"));
         }
@@ -392,7 +397,7 @@ impl Shard {
 fn goes_to_a_channel(kind: Kind) -> bool {
     kind.is_message()
         || matches!(kind, Kind::GET_HISTORY | Kind::GET_MEMBERS | Kind::GET_RECEIPTS | Kind::GET_THREAD)
-        || kind == Kind::GET_ABOUT
+        || matches!(kind, Kind::GET_ABOUT | Kind::GET_RULES)
         // What is not answered forgives nothing.
         || matches!(kind, Kind::MARK_READ | Kind::MARK_DELIVERED | Kind::TYPING)
 }

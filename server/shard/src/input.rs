@@ -1,10 +1,14 @@
 //! All that a shard is told.
 
+use std::sync::Arc;
+
 use protocol::commit::{AccountRow, Policy, Quota, Relation, RetentionRow, SubscriptionRow, Target};
 use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
 use protocol::query::{Answer, Cut, ReadFault};
 use protocol::{ChannelId, DeviceId, Frame, Seq, ShardId, UserId};
+
+use crate::words::Words;
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -136,6 +140,8 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// These words count from now on; `None`: none do. What was checked before goes on as it was.
+    Words(Option<Arc<dyn Words>>),
     /// The control plane wants messages of a channel purged, or kept for another time than before. Told to the channel's home. Answered by `Effect::Reply` with the same
     /// ticket once it is durable. Repeatable; lost only with the process.
     Purge {
@@ -264,6 +270,17 @@ pub enum Command {
         seq: Seq,
         /// What.
         outcome: PushOutcome,
+        /// Whose providers have taken it since they were told last, and can be told that it is read.
+        taken: Vec<Target>,
+    },
+    /// Devices were told that what they show is read, or it was found that they are not to be told.
+    PushWithdrawn {
+        /// Whose.
+        user: UserId,
+        /// Of which channel.
+        channel: ChannelId,
+        /// The newest message that they show. What they were shown since is not ended by it.
+        seq: Seq,
     },
 }
 
@@ -304,6 +321,7 @@ impl Command {
             | Self::Subscribe { user, .. }
             | Self::Unsubscribe { user, .. }
             | Self::SetPush { user, .. }
+            | Self::PushWithdrawn { user, .. }
             | Self::Pushed { user, .. } => *user,
         }
     }

@@ -61,6 +61,7 @@ mod read;
 mod receipts;
 mod remote;
 mod report;
+mod rules;
 mod session;
 mod sessions;
 mod shard;
@@ -73,6 +74,7 @@ mod typing;
 mod unread;
 mod user;
 mod window;
+mod words;
 
 pub use effect::{Effect, Fault};
 pub use input::{Command, CommandError, ConnId, GuestId, Input, Keeping, PushOutcome, Tick, Ticket};
@@ -82,6 +84,7 @@ pub use quotas::Left;
 pub use report::{SessionReport, UserReport};
 pub use shard::Shard;
 pub use unread::Resting;
+pub use words::Words;
 
 use protocol::query::BayState;
 use protocol::{Placement, Rejects, ShardId};

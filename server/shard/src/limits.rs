@@ -6,6 +6,16 @@ use protocol::limits::{
     WS_MESSAGE_BYTES_MAX,
 };
 
+/// What becomes of a text that holds a word of the operator's list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WordAction {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is sent, and the operator is told.
+    Report,
+}
+
 /// What an operator may set, within these documented bounds.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -30,6 +40,8 @@ pub struct Limits {
     /// For how many seconds the sender of a text may recall it; 0: for ever. At most 315,360,000. Owners and admins of a group
     /// are not bound by it.
     pub recall_window_s: u32,
+    /// What becomes of a text that holds a word of the list.
+    pub words: WordAction,
     /// A device sends a heartbeat when nothing else was sent for so long; a session that was silent for
     /// two and a half times as long is closed. 1,000 ..= 600,000.
     pub heartbeat_ms: u32,
@@ -78,6 +90,7 @@ impl Default for Limits {
             user_directs_per_h: 1000,
             user_mib_per_h: 1024,
             recall_window_s: 86_400,
+            words: WordAction::default(),
             heartbeat_ms: 30_000,
             presence_grace_ms: 30_000,
             presence_bytes_per_s: 1024,

@@ -9,6 +9,7 @@ use protocol::{BayId, ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp};
 use crate::asks::Asked;
 use crate::channel::{Appended, Channel, Standing, Submit, Terms, Verdict};
 use crate::deliver::send_ack;
+use crate::effect::Effect;
 use crate::invariant::impossible;
 use crate::ledger::Holds;
 use crate::limits::WAITING_MAX;
@@ -62,6 +63,7 @@ impl Shard {
             Kind::MARK_READ => self.mark_read(id, &submit),
             Kind::MARK_DELIVERED => self.mark_delivered(id, &submit),
             Kind::GET_RECEIPTS => self.get_receipts(id, submit),
+            Kind::GET_RULES => self.get_rules(id, submit),
             kind if kind.is_message() => self.order(id, submit, Standing::Last),
             _ => impossible!(self, "a request that no channel answers"),
         }
@@ -73,7 +75,7 @@ impl Shard {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a send for a channel that is not in memory");
         };
-        let terms = Terms { limits: &self.config.limits, wall_ms: self.wall_ms };
+        let terms = Terms { limits: &self.config.limits, now: self.now, wall_ms: self.wall_ms };
         let verdict = match channel.judge(&submit, standing, terms, &self.withdrawals, is_refusing) {
             Ok(verdict) => verdict,
             Err(refusal) => return self.refuse(&submit, &refusal),
@@ -112,11 +114,11 @@ impl Shard {
 
     /// The send becomes the channel's next message.
     fn append(&mut self, id: ChannelId, submit: Submit) {
-        let (wall_ms, placement) = (self.wall_ms, self.placement);
+        let (clocks, placement) = ((self.now, self.wall_ms), self.placement);
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a message of a channel that is not in memory");
         };
-        let Appended { seq, time_ms, recipients, rows } = channel.append(&submit, wall_ms, placement);
+        let Appended { seq, time_ms, recipients, rows } = channel.append(&submit, clocks, placement);
         let (origin, sender, send_id) = (submit.origin, submit.origin.user, submit.frame.send_id());
         let fingerprint = submit.frame.fingerprint();
         let frame = submit.frame.into_frame().stamp(Stamp { seq, time_ms, sender });
@@ -137,6 +139,9 @@ impl Shard {
             return impossible!(self, "a channel left memory before its message was stored");
         };
         channel.stored(seq);
+        while let Some((seq, sender)) = channel.next_flagged() {
+            self.out.push(Effect::Flagged { channel: id, seq, sender });
+        }
         while let Some((submit, ack)) = self.channels.get_mut(&id).and_then(Channel::next_repeat) {
             self.reply(submit.origin, submit.frame.kind(), ack);
         }

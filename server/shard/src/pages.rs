@@ -3,6 +3,7 @@
 
 use protocol::body::list::GetChannelsV2;
 use protocol::body::marks::GetReceipts;
+use protocol::body::rules::GetRules;
 use protocol::body::sync::{GetChannels, GetMembers};
 use protocol::body::talk::GetMentions;
 use protocol::body::{self, Body};
@@ -21,6 +22,7 @@ const MESSAGE_BYTES_MAX: usize = protocol::limits::HEADER_BYTES + STAMP_BYTES + 
 const HEAD_BYTES: usize = 128;
 const MEMBER_BYTES: usize = 17;
 const RECEIPT_BYTES: usize = 24;
+const SANCTION_BYTES: usize = 17;
 const CHANNEL_BYTES: usize = 49 + NAME_BYTES_MAX;
 /// The same in version 2, with the first characters of a text.
 const LISTED_BYTES: usize = CHANNEL_BYTES + 58 + 4 * PREVIEW_CHARS_MAX;
@@ -87,6 +89,7 @@ pub(crate) fn asks_for_a_page(kind: Kind) -> bool {
             | Kind::GET_MEMBERS
             | Kind::GET_CHANNELS
             | Kind::GET_RECEIPTS
+            | Kind::GET_RULES
             | Kind::GET_NOTES
             | Kind::GET_THREAD
             | Kind::GET_MENTIONS
@@ -103,6 +106,7 @@ pub(crate) fn page_bytes(request: &Frame) -> usize {
     let known = match request.kind() {
         Kind::GET_MEMBERS => body::read::<GetMembers>(request).map(|get| rows(get.limit, MEMBER_BYTES)),
         Kind::GET_RECEIPTS => body::read::<GetReceipts>(request).map(|get| rows(get.limit, RECEIPT_BYTES)),
+        Kind::GET_RULES => body::read::<GetRules>(request).map(|get| rows(get.limit, SANCTION_BYTES)),
         Kind::GET_CHANNELS if request.header().version == GetChannelsV2::VERSION => {
             body::read::<GetChannelsV2>(request).map(|get| rows(get.limit, LISTED_BYTES).min(LISTING_BYTES))
         }

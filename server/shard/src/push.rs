@@ -4,10 +4,14 @@
 //!
 //! How the user wants to be told (muted, mentions only, quiet hours) is looked at when a job is carried out and not here: it
 //! stands in rows that are not in memory, and it may change in between.
+//!
+//! What providers have taken already is withdrawn, too, where they can be told: see [`shown`].
+
+mod shown;
 
 use std::collections::BTreeMap;
 
-use protocol::commit::{JobRow, Provider, Row, SubscriptionRow, Target};
+use protocol::commit::{JobRow, Provider, Row, ShownRow, SubscriptionRow, Target};
 use protocol::hop::Origin;
 use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
 use protocol::query::{Delivery, PushRows};
@@ -16,6 +20,7 @@ use protocol::{ChannelId, DeviceId, InboxSeq, Seq, UserId};
 use crate::input::{CommandError, PushOutcome, Tick};
 use crate::limits::PUSH_ATTEMPTS_MAX;
 use crate::pipeline::After;
+use crate::push::shown::Taken;
 use crate::shard::Shard;
 use crate::timer::Wake;
 
@@ -26,6 +31,8 @@ pub(crate) struct Push {
     subscriptions: Vec<(Target, u64)>,
     /// At most `PUSH_JOBS_MAX`.
     jobs: BTreeMap<ChannelId, JobRow>,
+    /// What devices show of push, and could show no more. At most `PUSH_JOBS_MAX`.
+    shown: BTreeMap<ChannelId, ShownRow>,
     /// What live devices were offered and none has taken. At most `PUSH_JOBS_MAX`.
     untaken: BTreeMap<ChannelId, Untaken>,
     /// Marks of what was read that are on their way to a channel's home: they withdraw once they are stored. At most
@@ -33,6 +40,13 @@ pub(crate) struct Push {
     marks: Vec<Mark>,
     /// The user has turned push off: there are no jobs, and none is made.
     is_off: bool,
+}
+
+/// Channels whose rows end when nobody is to be told any more.
+#[derive(Debug, Default)]
+struct Ends {
+    jobs: Vec<ChannelId>,
+    shown: Vec<ChannelId>,
 }
 
 /// A mark of what was read, and the frame that asked for it.
@@ -77,8 +91,9 @@ impl Told {
 impl Push {
     /// `None` for who has no subscription: nothing of this costs such a user anything.
     pub(crate) fn new(rows: PushRows) -> Option<Box<Self>> {
-        let PushRows { subscriptions, jobs, is_off } = rows;
-        let push = Self { subscriptions, jobs: jobs.into_iter().collect(), is_off, ..Self::default() };
+        let PushRows { subscriptions, jobs, shown, is_off } = rows;
+        let (jobs, shown) = (jobs.into_iter().collect(), shown.into_iter().collect());
+        let push = Self { subscriptions, jobs, shown, is_off, ..Self::default() };
         push.says_something().then(|| Box::new(push))
     }
 
@@ -86,11 +101,12 @@ impl Push {
         self.is_off || !self.subscriptions.is_empty()
     }
 
-    /// Nobody is to be told any more: the jobs that end.
-    fn end_all(&mut self) -> Vec<ChannelId> {
+    /// Nobody is to be told any more: the jobs that end, and what nobody withdraws any more.
+    fn end_all(&mut self) -> Ends {
         self.untaken.clear();
         self.marks.clear();
-        core::mem::take(&mut self.jobs).into_keys().collect()
+        let (jobs, shown) = (core::mem::take(&mut self.jobs), core::mem::take(&mut self.shown));
+        Ends { jobs: jobs.into_keys().collect(), shown: shown.into_keys().collect() }
     }
 
     /// Whether a device may still take what it was offered: the user stays in memory until then.
@@ -248,7 +264,7 @@ impl Shard {
         let waits = push.jobs.get(&channel).map(|job| job.seq);
         let untaken = push.untaken.get(&channel).map(|untaken| untaken.told.seq);
         let passes = waits.into_iter().chain(untaken).any(|newest| newest <= seq);
-        if passes && push.marks.len() < PUSH_JOBS_MAX {
+        if (passes || push.is_passed(channel, seq)) && push.marks.len() < PUSH_JOBS_MAX {
             push.marks.push(Mark { session: origin.session, frame, channel, seq });
         }
     }
@@ -265,11 +281,15 @@ impl Shard {
         }
         // What is read was taken, whatever the cursor says.
         push.untaken.retain(|of, untaken| *of != channel || untaken.told.seq > seq);
+        let is_passed = push.is_passed(channel, seq);
         let is_withdrawn = push.jobs.get(&channel).is_some_and(|job| job.seq <= seq);
         if is_withdrawn {
             push.jobs.remove(&channel);
             self.counters.push_jobs_withdrawn += 1;
             self.write_job(id, channel);
+        }
+        if is_passed {
+            self.push_passed(id, channel);
         }
         self.users.may_be_idle();
     }
@@ -319,19 +339,22 @@ impl Shard {
             return;
         }
         // Nobody is left to be told.
-        let ends = if push.subscriptions.is_empty() { push.end_all() } else { Vec::new() };
+        let ends = if push.subscriptions.is_empty() { push.end_all() } else { Ends::default() };
         let (device, provider) = target;
         self.user_row(id, Row::SubscriptionGone { user: id, device, provider });
         self.end_jobs(id, ends);
     }
 
     /// Writes that these jobs are no more, and forgets push of a user of whom there is nothing to say.
-    fn end_jobs(&mut self, id: UserId, ends: Vec<ChannelId>) {
+    fn end_jobs(&mut self, id: UserId, ends: Ends) {
         if let Some(user) = self.users.get_mut(&id) {
             user.push = user.push.take().filter(|push| push.says_something());
         }
-        for channel in ends {
+        for channel in ends.jobs {
             self.write_job(id, channel);
+        }
+        for channel in ends.shown {
+            self.write_shown(id, channel);
         }
         // It may have been in memory for the sake of what a device was offered.
         self.users.may_be_idle();
@@ -345,7 +368,7 @@ impl Shard {
         }
         let push = user.push.get_or_insert_default();
         push.is_off = is_off;
-        let ends = if is_off { push.end_all() } else { Vec::new() };
+        let ends = if is_off { push.end_all() } else { Ends::default() };
         self.user_row(id, Row::PushOff { user: id, is_off });
         self.end_jobs(id, ends);
         Ok(())
@@ -361,8 +384,16 @@ impl Shard {
         }
     }
 
-    /// The control plane has carried a job out as far as `seq`, or not.
-    pub(crate) fn pushed(&mut self, id: UserId, channel: ChannelId, seq: Seq, outcome: PushOutcome) {
+    /// The control plane has carried a job out as far as `seq`, or not; `taken`: these show it now, and could show it no more.
+    pub(crate) fn pushed(
+        &mut self,
+        (id, channel): (UserId, ChannelId),
+        seq: Seq,
+        outcome: PushOutcome,
+        taken: Vec<Target>,
+    ) {
+        let push = self.users.get(&id).and_then(|user| user.push.as_ref());
+        let is_read = push.is_some_and(|push| !push.jobs.contains_key(&channel));
         let has_changed = match self.users.get_mut(&id).map(|user| user.push.as_mut()) {
             Some(Some(push)) => push.carried_out(channel, seq, outcome),
             // A job without a subscription is what a crash left, or an older program.
@@ -372,6 +403,7 @@ impl Shard {
         if has_changed {
             self.write_job(id, channel);
         }
+        self.push_shown(id, channel, &Taken { seq, by: taken, is_read });
     }
 
     /// Whether a subscription of a user is known.

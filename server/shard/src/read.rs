@@ -5,7 +5,7 @@ use protocol::{ChannelId, Code, Kind, Refusal, UserId};
 
 use crate::about::AboutPage;
 use crate::asks::{Asked, Asks};
-use crate::channel::{Channel, Target};
+use crate::channel::{Channel, Rules, Target};
 use crate::consents::says;
 use crate::effect::{Effect, Fault};
 use crate::input::Ticket;
@@ -74,9 +74,10 @@ impl Shard {
                 self.unread.forget(Load::User(user));
                 self.user_loaded(user, User::new(account, devices, inbox_head, (presence, push)));
             }
-            (Asked::Channel(id), Answer::Channel { row, members, head, time_ms }) => {
+            (Asked::Channel(id), Answer::Channel { row, members, head, time_ms, rules }) => {
                 self.unread.forget(Load::Channel(id));
-                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms));
+                let rules = Rules::new(rules, self.now, self.wall_ms);
+                self.channel_loaded(id, Channel::new(id, row, members, head, time_ms, rules));
             }
             (Asked::Window(id), Answer::Window(window)) => {
                 self.unread.forget(Load::Window(id));

@@ -2,6 +2,7 @@
 //! noun's own file.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use protocol::commit::Row;
 use protocol::hop::{Held, Hop, Span};
@@ -41,6 +42,7 @@ use crate::typing::Typists;
 use crate::unread::{Resting, Unread};
 use crate::user::{User, Waiting};
 use crate::window::Windows;
+use crate::words::Words;
 use crate::{Config, Counters};
 
 /// One shard. See the crate's documentation for the calling contract.
@@ -93,6 +95,8 @@ pub struct Shard {
     pub(crate) watched: WatchedUsers,
     /// What users said of whom, as far as channels of this home may remember something older.
     pub(crate) withdrawals: Withdrawals,
+    /// Words that the operator does not want to read.
+    pub(crate) words: Option<Arc<dyn Words>>,
     /// Channels whose history is to begin later.
     pub(crate) purges: Purges,
     /// The newest number of an opening.
@@ -151,6 +155,7 @@ impl Shard {
             present: PresentUsers::new(seed, config.limits.presence_grace_ms.into()),
             watched: WatchedUsers::new(seed, config.limits.presence_bytes_per_s),
             withdrawals: Withdrawals::default(),
+            words: None,
             purges: Purges::default(),
             openings: 0,
             ready: false,
@@ -344,6 +349,7 @@ impl Shard {
             Input::Control { ticket, command } => self.control(ticket, command),
             Input::Purge { ticket, channel, keeping } => self.purge(ticket, channel, keeping),
             Input::SpaceLow(low) => self.space_low = low,
+            Input::Words(words) => self.take_words(words),
             Input::Drain => self.begin_drain(),
         }
     }

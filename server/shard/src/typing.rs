@@ -81,7 +81,8 @@ impl Shard {
         let (user, placement) = (submit.origin.user, self.placement);
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let is_few = channel.member_count() <= OFFERED_MEMBERS_MAX;
-        if !is_few || channel.is_changing() || channel.position(user).is_none() {
+        let is_silent = channel.is_changing() || channel.is_muted(user, self.wall_ms);
+        if !is_few || is_silent || channel.position(user).is_none() {
             return;
         }
         let Some(said) = body::read::<Typing>(&submit.frame) else { return };

@@ -172,7 +172,7 @@ mod tests {
     use protocol::hop::Consent;
 
     use super::*;
-    use crate::channel::Submit;
+    use crate::channel::{Rules, Submit};
     use crate::limits::WAITING_MAX;
     use crate::{Config, Limits};
 
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn waiting_sends_are_not_moved_for_each_that_is_taken() {
         let mut shard = shard();
-        let mut channel = Channel::new(ID, None, Vec::new(), Seq(0), 0);
+        let mut channel = Channel::new(ID, None, Vec::new(), Seq(0), 0, Rules::default());
         assert!((1..=WAITING_MAX as u64).map(submit).all(|submit| channel.wait(submit).is_none()));
         assert!(channel.wait(submit(9999)).is_some(), "one too many");
         let second = channel.waiting().get(1).map(std::ptr::from_ref);

@@ -65,7 +65,13 @@ fn write(desk: &mut Desk, id: u64, thought: Option<Relation>) -> Vec<String> {
     while let Some((_, _, query)) = desk.queries.front() {
         let answer = match query {
             Query::Relation { .. } => break,
-            Query::Channel(_) => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
+            Query::Channel(_) => Answer::Channel {
+                row: None,
+                members: Vec::new(),
+                head: Seq(0),
+                time_ms: 0,
+                rules: protocol::query::RuleRows::default(),
+            },
             Query::Window { .. } => Answer::Window(Vec::new()),
             other => panic!("unexpected {other:?}"),
         };
@@ -329,9 +335,13 @@ fn an_answer_to_another_question_is_not_taken() {
     desk.text(A, A, direct(), 1, "x");
     while !matches!(desk.queries.front(), Some((_, _, Query::Relation { .. }))) {
         let answer = match desk.queries.front() {
-            Some((_, _, Query::Channel(_))) => {
-                Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 }
-            }
+            Some((_, _, Query::Channel(_))) => Answer::Channel {
+                row: None,
+                members: Vec::new(),
+                head: Seq(0),
+                time_ms: 0,
+                rules: protocol::query::RuleRows::default(),
+            },
             _ => Answer::Window(Vec::new()),
         };
         desk.answer(answer);

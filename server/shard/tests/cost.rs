@@ -86,7 +86,13 @@ fn load_channel(desk: &mut Desk) {
     desk.send(1, 10, 1, &history(1));
     while let Some((_, _, query)) = desk.queries.front() {
         if matches!(query, Query::Channel(_)) {
-            desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(50), time_ms: 1 });
+            desk.answer(Answer::Channel {
+                row: None,
+                members: Vec::new(),
+                head: Seq(50),
+                time_ms: 1,
+                rules: protocol::query::RuleRows::default(),
+            });
         } else {
             answer_history(desk, &[stored(50, 10)]);
         }
@@ -171,7 +177,13 @@ fn a_request_and_a_send_of_the_same_number_are_told_apart() {
             let (shard, ticket, query) = desk.queries.pop_back().unwrap();
             let answer = match query {
                 Query::Window { .. } => Answer::Window(Vec::new()),
-                _ => Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 },
+                _ => Answer::Channel {
+                    row: None,
+                    members: Vec::new(),
+                    head: Seq(0),
+                    time_ms: 0,
+                    rules: protocol::query::RuleRows::default(),
+                },
             };
             desk.turn(shard, vec![Input::Read { ticket, answer: Ok(answer) }]);
         }
@@ -221,7 +233,13 @@ fn a_long_text_and_many_members_cost_what_they_are() {
         body::encode(id, &CreateGroup { channel, name: "g".into(), members: (1000..1499).collect() })
     };
     at_once(&mut desk, 2, 20, (1..=200).map(group).collect());
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(0),
+        time_ms: 0,
+        rules: protocol::query::RuleRows::default(),
+    });
     let looked_for = desk.queries.iter().filter(|(_, _, query)| matches!(query, Query::User(_))).count();
     assert_eq!(looked_for, 499);
     assert_eq!(refusals(&mut desk, 2).len(), 199);

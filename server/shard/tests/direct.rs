@@ -69,7 +69,13 @@ fn a_repeat_after_a_cold_load_is_found_in_the_window() {
     let mut desk = pair();
     let channel = direct(10, 20);
     desk.text(1, 10, channel, 501, "hi");
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(4), time_ms: 9 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(4),
+        time_ms: 9,
+        rules: protocol::query::RuleRows::default(),
+    });
     let known = stamped(channel, 3, 10, 501, "hi");
     let fingerprint = known.fingerprint();
     desk.answer(Answer::Window(vec![Sent {
@@ -89,7 +95,13 @@ fn nobody_sends_into_a_channel_of_others_or_to_nobody() {
     desk.text(1, 10, direct(20, 30), 7, "x");
     assert_eq!(desk.seen(1), ["reject 7 forbidden"]);
     desk.text(1, 10, direct(10, 99), 8, "x");
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(0),
+        time_ms: 0,
+        rules: protocol::query::RuleRows::default(),
+    });
     desk.answer(Answer::User {
         account: None,
         devices: Vec::new(),
@@ -133,7 +145,13 @@ fn a_page_reaches_the_tail_in_memory_and_goes_live_in_the_same_step() {
     // While the page is on the way a message arrives that no page can bring yet.
     let (shard, ticket, query) = desk.queries.pop_front().unwrap();
     desk.text(1, 10, channel, 501, "live");
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(8), time_ms: 0 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(8),
+        time_ms: 0,
+        rules: protocol::query::RuleRows::default(),
+    });
     desk.answer(Answer::Window(Vec::new()));
     desk.store_one();
     assert!(desk.seen(2).is_empty(), "behind: the page will bring it");

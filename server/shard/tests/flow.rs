@@ -384,9 +384,13 @@ fn answer_together(desk: &mut Desk) {
         use protocol::query::{Answer, Query};
         let answer = match query {
             Query::User(user) => desk::user_answer(user, 0),
-            Query::Channel(_) => {
-                Answer::Channel { row: None, members: Vec::new(), head: protocol::Seq(0), time_ms: 0 }
-            }
+            Query::Channel(_) => Answer::Channel {
+                row: None,
+                members: Vec::new(),
+                head: protocol::Seq(0),
+                time_ms: 0,
+                rules: protocol::query::RuleRows::default(),
+            },
             other => panic!("{other:?}"),
         };
         inputs.push(Input::Read { ticket, answer: Ok(answer) });

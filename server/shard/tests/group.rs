@@ -94,7 +94,13 @@ fn sends_behind_a_creation_wait_for_its_members_to_be_found() {
     let channel = group_of(A, 1);
     desk.send(A, A, 1, &CreateGroup { channel: channel.0, name: "team".into(), members: vec![B] });
     desk.text(A, A, channel, 2, "first");
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(0),
+        time_ms: 0,
+        rules: protocol::query::RuleRows::default(),
+    });
     assert!(matches!(desk.queries.front(), Some((_, _, Query::User(UserId(B))))));
     assert!(desk.batches.is_empty());
     desk.run();

@@ -164,7 +164,13 @@ fn a_loaded_channel_knows_how_far_its_members_have_come() {
     let position = PositionRow { read: Seq(5), ..PositionRow::default() };
     let member = Member { joined: Seq(1), number: 1, position, ..Member::default() };
     let members = vec![(UserId(B), member)];
-    desk.answer(Answer::Channel { row: None, members, head: Seq(9), time_ms: 7 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members,
+        head: Seq(9),
+        time_ms: 7,
+        rules: protocol::query::RuleRows::default(),
+    });
     assert_eq!((desk.seen(B), desk.batches.len()), (vec!["done 8".to_owned()], 0));
 }
 
@@ -177,7 +183,13 @@ fn a_channel_stays_in_memory_until_its_marks_are_stored() {
     desk.run();
     desk.send(B, B, 9, &mark(direct(), 2));
     if let Some((_, _, Query::Channel(_))) = desk.queries.front() {
-        desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(2), time_ms: 7 });
+        desk.answer(Answer::Channel {
+            row: None,
+            members: Vec::new(),
+            head: Seq(2),
+            time_ms: 7,
+            rules: protocol::query::RuleRows::default(),
+        });
     }
     for _ in 0..9 {
         desk.settle();

@@ -6,7 +6,7 @@ mod desk;
 use desk::{Desk, pointers};
 use protocol::body::message::CreateGroup;
 use protocol::body::sync::{CursorAck, MarkRead};
-use protocol::commit::{JobRow, Provider, Row, SubscriptionRow, Target};
+use protocol::commit::{JobRow, Provider, Row, ShownRow, SubscriptionRow, Target};
 use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
 use protocol::query::{Answer, PushRows};
 use protocol::{ChannelId, DeviceId, SendId, Seq, UserId};
@@ -58,7 +58,11 @@ fn back(desk: &mut Desk, cursor: u64) {
 }
 
 fn pushed(seq: u64, outcome: PushOutcome) -> Command {
-    Command::Pushed { user: UserId(B), channel: direct(), seq: Seq(seq), outcome }
+    pushed_by(seq, outcome, &[])
+}
+
+fn pushed_by(seq: u64, outcome: PushOutcome, taken: &[Target]) -> Command {
+    Command::Pushed { user: UserId(B), channel: direct(), seq: Seq(seq), outcome, taken: taken.to_vec() }
 }
 
 #[test]
@@ -328,8 +332,8 @@ fn the_job_that_waits_longest_gives_way() {
                 else {
                     panic!("no user")
                 };
-                let push =
-                    PushRows { subscriptions: vec![(B_DEVICE, 7)], jobs: jobs_of.clone(), is_off: false };
+                let (subscriptions, jobs) = (vec![(B_DEVICE, 7)], jobs_of.clone());
+                let push = PushRows { subscriptions, jobs, ..PushRows::default() };
                 desk.answer(Answer::User { account, devices, inbox_head, presence, push });
             }
             Some(_) => desk.answer_first_empty(),
@@ -341,4 +345,137 @@ fn the_job_that_waits_longest_gives_way() {
     assert_eq!(after.len(), 2);
     assert!(after.contains(&(oldest, None)));
     assert_eq!(desk.shards[0].counters().push_jobs_dropped, 1);
+}
+
+const PHONE: Target = (DeviceId(B), Provider::Fcm);
+const TABLET: Target = (DeviceId(B), Provider::Apns);
+
+fn shown(rows: &[Row]) -> Vec<(ChannelId, Option<ShownRow>)> {
+    let shown = |row: &Row| match row {
+        Row::Shown { user, channel, row } => {
+            assert_eq!(user.0, B);
+            Some((*channel, row.clone().map(|row| ShownRow { time_ms: 0, ..row })))
+        }
+        _ => None,
+    };
+    rows.iter().filter_map(shown).collect()
+}
+
+fn order(desk: &mut Desk, command: Command) -> Vec<Row> {
+    let (home, ticket) = (desk.home(B), shard::Ticket(77));
+    desk.turn(home, vec![shard::Input::Control { ticket, command }]);
+    desk.run()
+}
+
+fn row(seq: u64, is_read: bool, targets: &[Target]) -> Vec<(ChannelId, Option<ShownRow>)> {
+    let row = ShownRow { seq: Seq(seq), time_ms: 0, is_read, targets: targets.to_vec() };
+    vec![(direct(), Some(row))]
+}
+
+fn withdrawn(seq: u64) -> Command {
+    Command::PushWithdrawn { user: UserId(B), channel: direct(), seq: Seq(seq) }
+}
+
+const DONE: PushOutcome = PushOutcome::Done { count: 1 };
+
+#[test]
+fn what_a_provider_took_is_withdrawn_once_it_is_read_and_not_before() {
+    for shards in [1, 4] {
+        let mut desk = away(shards);
+        sends(&mut desk, 1);
+        let rows = order(&mut desk, pushed_by(1, DONE, &[PHONE]));
+        assert_eq!((jobs(&rows), shown(&rows)), (vec![(direct(), None)], row(1, false, &[PHONE])));
+        let rows = order(&mut desk, pushed_by(1, DONE, &[PHONE]));
+        assert_eq!(shown(&rows), [], "said once more, for its answer was lost");
+        desk.pushes.clear();
+        back(&mut desk, 1);
+        desk.send(B, B, 8, &MarkRead { channel: direct().0, seq: 3 });
+        assert_eq!(shown(&desk.run()), [], "a mark that was refused withdraws nothing");
+        assert_eq!(desk.pushes, []);
+        desk.send(B, B, 9, &MarkRead { channel: direct().0, seq: 1 });
+        assert_eq!(shown(&desk.run()), row(1, true, &[PHONE]));
+        assert_eq!(desk.pushes, [(B, direct())], "whoever withdraws is told");
+        desk.send(B, B, 10, &MarkRead { channel: direct().0, seq: 1 });
+        assert_eq!(shown(&desk.run()), [], "once");
+        assert_eq!(shown(&order(&mut desk, withdrawn(1))), [(direct(), None)]);
+        assert_eq!(shown(&order(&mut desk, withdrawn(1))), [], "it has ended");
+    }
+}
+
+#[test]
+fn what_is_read_while_it_is_told_is_withdrawn_too() {
+    let mut desk = away(1);
+    sends(&mut desk, 1);
+    back(&mut desk, 1);
+    desk.send(B, B, 9, &MarkRead { channel: direct().0, seq: 1 });
+    assert_eq!(jobs(&desk.run()), [(direct(), None)]);
+    desk.pushes.clear();
+    assert_eq!(shown(&order(&mut desk, pushed_by(1, DONE, &[PHONE]))), row(1, true, &[PHONE]));
+    assert_eq!(desk.pushes, [(B, direct())]);
+    // The same while the mark is on its way.
+    sends(&mut desk, 2);
+    desk.pass(PUSH_ACK_MS + 1001);
+    assert_eq!(jobs(&desk.run()).len(), 1);
+    desk.send(B, B, 10, &MarkRead { channel: direct().0, seq: 2 });
+    let home = desk.home(B);
+    let (ticket, command) = (shard::Ticket(78), pushed_by(2, DONE, &[PHONE]));
+    desk.turn(home, vec![shard::Input::Control { ticket, command }]);
+    let rows = shown(&desk.run());
+    assert_eq!(rows.last(), row(2, true, &[PHONE]).last(), "{rows:?}");
+}
+
+#[test]
+fn a_newer_push_takes_the_place_of_what_is_shown_and_what_is_withdrawn() {
+    let mut desk = away(1);
+    sends(&mut desk, 1);
+    let retry = PushOutcome::Retry { at_ms: 0, targets: vec![TABLET], has_failed: true };
+    assert_eq!(shown(&order(&mut desk, pushed_by(1, retry, &[PHONE]))), row(1, false, &[PHONE]));
+    assert_eq!(shown(&order(&mut desk, pushed_by(1, DONE, &[TABLET]))), row(1, false, &[PHONE, TABLET]));
+    back(&mut desk, 1);
+    desk.send(B, B, 9, &MarkRead { channel: direct().0, seq: 1 });
+    assert_eq!(shown(&desk.run()), row(1, true, &[PHONE, TABLET]));
+    sends(&mut desk, 2);
+    desk.pass(PUSH_ACK_MS + 1001);
+    desk.run();
+    // The tablet is quiet, and shows what was read; it is withdrawn with what is shown now.
+    let rows = order(&mut desk, pushed_by(2, DONE, &[PHONE]));
+    assert_eq!(shown(&rows), row(2, false, &[PHONE, TABLET]));
+    assert_eq!(shown(&order(&mut desk, withdrawn(1))), [], "of before");
+    assert_eq!(shown(&order(&mut desk, withdrawn(2))), [], "it was not read");
+}
+
+#[test]
+fn nothing_is_remembered_of_who_is_told_no_more_or_cannot_be_told_that_it_is_read() {
+    let mut desk = away(1);
+    sends(&mut desk, 1);
+    assert_eq!(shown(&order(&mut desk, pushed_by(1, DONE, &[]))), [], "a browser");
+    sends(&mut desk, 2);
+    assert_eq!(shown(&order(&mut desk, pushed_by(2, DONE, &[PHONE]))).len(), 1);
+    let rows = order(&mut desk, Command::SetPush { user: UserId(B), is_off: true });
+    assert_eq!(shown(&rows), [(direct(), None)]);
+    assert_eq!(shown(&order(&mut desk, pushed_by(2, DONE, &[PHONE]))), []);
+    order(&mut desk, Command::SetPush { user: UserId(B), is_off: false });
+    sends(&mut desk, 3);
+    assert_eq!(shown(&order(&mut desk, pushed_by(3, DONE, &[PHONE]))).len(), 1);
+    let gone = Command::Unsubscribe { user: UserId(B), target: B_DEVICE, made_ms: None };
+    assert_eq!(shown(&order(&mut desk, gone)), [(direct(), None)]);
+    // A row of a user without any: what an older program left.
+    assert_eq!(shown(&order(&mut desk, withdrawn(3))), [(direct(), None)]);
+}
+
+#[test]
+fn what_is_shown_is_bounded_and_the_oldest_gives_way() {
+    let mut desk = away(1);
+    let channel = |n: u64| ChannelId::group(UserId(A), SendId(n));
+    for n in 1..=PUSH_JOBS_MAX as u64 + 1 {
+        let (user, outcome, taken) = (UserId(B), DONE, vec![PHONE]);
+        let rows =
+            order(&mut desk, Command::Pushed { user, channel: channel(n), seq: Seq(1), outcome, taken });
+        let expected = usize::from(n > PUSH_JOBS_MAX as u64) + 1;
+        assert_eq!(shown(&rows).len(), expected, "{n}");
+        if expected == 2 {
+            assert!(shown(&rows).contains(&(channel(1), None)));
+        }
+        desk.pass(1);
+    }
 }

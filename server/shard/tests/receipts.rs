@@ -175,7 +175,13 @@ fn a_channel_stays_in_memory_until_what_was_delivered_is_written() {
         let members =
             [A, B, C].map(|user| (UserId(user), Member { joined: Seq(1), number: 1, ..Member::default() }));
         let row = Some(protocol::commit::ChannelRow { name: "team".into() });
-        desk.answer(Answer::Channel { row, members: members.into(), head: Seq(4), time_ms: 7 });
+        desk.answer(Answer::Channel {
+            row,
+            members: members.into(),
+            head: Seq(4),
+            time_ms: 7,
+            rules: protocol::query::RuleRows::default(),
+        });
     };
     desk.send(B, B, 11, &delivered(channel, 3));
     if matches!(desk.queries.front(), Some((_, _, Query::Channel(_)))) {

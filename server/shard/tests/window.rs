@@ -50,7 +50,13 @@ fn answer_but_cold(desk: &mut Desk) {
                     Some(_) => (None, Vec::new()),
                     None => (Some(ChannelRow { name: "cold".into() }), members()),
                 };
-                desk.answer(Answer::Channel { row, members, head: Seq(7), time_ms: 9 });
+                desk.answer(Answer::Channel {
+                    row,
+                    members,
+                    head: Seq(7),
+                    time_ms: 9,
+                    rules: protocol::query::RuleRows::default(),
+                });
             }
             Some((_, _, Query::Window { .. })) => desk.answer(Answer::Window(Vec::new())),
             Some(other) => panic!("unexpected {other:?}"),
@@ -235,7 +241,13 @@ fn a_window_reaches_back_a_day_from_the_newest_message() {
     desk.join(1, 10, 1);
     desk.text(1, 10, direct(10, 20), 5, "x");
     let time_ms = 1_700_000_000_000;
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(900), time_ms });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(900),
+        time_ms,
+        rules: protocol::query::RuleRows::default(),
+    });
     let Some((_, _, Query::Window { count: 10_000, since_ms, .. })) = desk.queries.front() else {
         panic!("{:?}", desk.queries)
     };
@@ -247,7 +259,13 @@ fn load_channel(desk: &mut Desk, head: u64) {
     let place = desk.queries.iter().position(|(_, _, query)| matches!(query, Query::Channel(_))).unwrap();
     let query = desk.queries.remove(place).unwrap();
     desk.queries.push_front(query);
-    desk.answer(Answer::Channel { row: None, members: Vec::new(), head: Seq(head), time_ms: 9 });
+    desk.answer(Answer::Channel {
+        row: None,
+        members: Vec::new(),
+        head: Seq(head),
+        time_ms: 9,
+        rules: protocol::query::RuleRows::default(),
+    });
 }
 
 #[test]

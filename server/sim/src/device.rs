@@ -164,6 +164,7 @@ impl Device {
             | Event::List { request, .. }
             | Event::Notes { request, .. }
             | Event::Members { request, .. }
+            | Event::Rules { request, .. }
             | Event::Mentions { request, .. }
             | Event::Said { request, .. }
             | Event::Receipts { request: Some(request), .. }

@@ -57,6 +57,7 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
     own_lists(oracle, batch)?;
     crate::talk::rows(oracle, batch)?;
     crate::about::rows(oracle, batch, &floors)?;
+    crate::rules::rows(oracle, batch)?;
     people(oracle, batch)?;
     crate::push::rows(oracle, batch)?;
     batch.parts.iter().try_for_each(|part| log(oracle, part))?;

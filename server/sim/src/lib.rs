@@ -55,6 +55,7 @@ mod push;
 pub mod receipts;
 mod restore;
 pub mod rng;
+mod rules;
 mod rulings;
 pub mod sessions;
 mod talk;

@@ -447,6 +447,8 @@ impl Node {
             }
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
             Effect::Push { user, channel } => self.pushes.push((user, channel)),
+            // No operator has a list of words there.
+            Effect::Flagged { .. } => {}
             Effect::Ready => {
                 let cell = &mut self.cells[shard];
                 if std::mem::replace(&mut cell.ready, true) {

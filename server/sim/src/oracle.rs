@@ -12,6 +12,7 @@ use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, Send
 
 use crate::about::Remark;
 use crate::push::Pushes;
+use crate::rules::{self, Ruled};
 
 /// An invariant held, or the words that say which did not and how.
 pub type Check = Result<(), String>;
@@ -101,6 +102,8 @@ pub struct History {
     pub(crate) talks: BTreeMap<Seq, Talk>,
     /// What its messages say about others; by seq.
     pub(crate) remarks: BTreeMap<Seq, Remark>,
+    /// What they lay down.
+    pub(crate) ruled: Ruled,
     /// What its messages note, in an own channel; by seq.
     notes: BTreeMap<Seq, Note>,
     /// What rows say that they note.
@@ -647,6 +650,7 @@ impl History {
             self.names.push((seq, name));
             return Ok(());
         }
+        self.ruled.check(fact, change.as_ref()).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
         if matches!(change, Some(Change::Accepts)) {
             let invited_by = self.members.get(&fact.sender).and_then(Stays::invitation);
             if invited_by.and_then(|by| self.role(by)).is_none_or(|role| role < message::ROLE_ADMIN) {
@@ -664,17 +668,16 @@ impl History {
         if role < needed {
             broken!("{channel:?} {seq}: role {role} may not do {fact:?}");
         }
+        if let Some(change) = &change {
+            self.take_rule(fact, change).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
+        }
         match change {
+            // Nothing of members, or taken above.
             None
-            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. }) => {}
+            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. })
+            | Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
             Some(Change::Invites(users)) => {
-                for user in users {
-                    if self.role(user).is_some() {
-                        broken!("{channel:?} {seq}: {user} is a member and invited");
-                    }
-                    self.join(user, seq, message::ROLE_MEMBER);
-                    self.leave(user, seq, fact.sender);
-                }
+                self.invite(users, seq, fact).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
             }
             Some(Change::Joins(users)) => {
                 let unasked = users.iter().find(|user| {
@@ -686,7 +689,7 @@ impl History {
                 }
                 users.iter().for_each(|user| self.join(*user, seq, message::ROLE_MEMBER));
             }
-            Some(Change::Removes(member)) => self.leave(member, seq, fact.sender),
+            Some(Change::Removes(member) | Change::Bans(member)) => self.leave(member, seq, fact.sender),
             Some(Change::Leaves) => self.leave(fact.sender, seq, fact.sender),
             Some(Change::Name(name)) => self.names.push((seq, name)),
             Some(Change::Role { member, role }) => {
@@ -696,6 +699,24 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    fn invite(&mut self, users: Vec<UserId>, seq: Seq, fact: &Fact) -> Check {
+        for user in users {
+            if self.role(user).is_some() {
+                broken!("{user} is a member and invited");
+            }
+            self.join(user, seq, message::ROLE_MEMBER);
+            self.leave(user, seq, fact.sender);
+        }
+        Ok(())
+    }
+
+    fn take_rule(&mut self, fact: &Fact, change: &Change) -> Check {
+        let mut ruled = std::mem::take(&mut self.ruled);
+        let taken = ruled.take(fact, change, |user| self.role(user));
+        self.ruled = ruled;
+        taken
     }
 
     /// Whether a message may stand in a direct channel, or in a user's own, which also takes notes.
@@ -745,6 +766,9 @@ fn needed(change: Option<&Change>) -> Option<u8> {
             message::ROLE_ADMIN
         }
         Some(Change::Role { .. }) => message::ROLE_OWNER,
+        Some(change @ (Change::Mutes { .. } | Change::Bans(_) | Change::Unbans(_) | Change::Slows(_))) => {
+            return rules::needed(change);
+        }
         Some(Change::Notes(_)) => return None,
     })
 }

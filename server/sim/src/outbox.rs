@@ -3,9 +3,12 @@
 //!
 //! All that it draws comes from a stream of its own, so that worlds without push stay what they were.
 
+mod calls;
+mod withdraw;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use carry::{Again, Desk, End, Ended, HOME_AGAIN_MS, JobId, Kept, Outcome, Step, backoff_ms, quiet_until};
+use carry::{Again, Carry, Desk, End, Ended, HOME_AGAIN_MS, JobId, Kept, Outcome, Step, quiet_until};
 use protocol::commit::{SubscriptionRow, Target};
 use protocol::query::{Answer, PushFacts, Query};
 use protocol::{BayId, Generation, Seq};
@@ -49,12 +52,25 @@ enum Does {
 enum Doing {
     /// The store is asked.
     Asks,
-    /// A provider is called.
-    Calls(Target, Does, u64),
-    /// A home is told what became of the job.
-    Tells(Ticket),
-    /// A home is told that a subscription is no more.
-    Ends(Ticket, Target),
+    /// Providers are called, all at once.
+    Calls(Vec<Call>),
+    /// The same, to say that what is shown as far as this is read.
+    Withdraws(Seq, Vec<Call>),
+    /// A home is told what became of the job; whether something was to be withdrawn when it was looked at.
+    Tells(Ticket, bool),
+    /// A home is told that what was shown is withdrawn.
+    Ends(Ticket),
+}
+
+/// A call that is not answered yet.
+#[derive(Debug)]
+struct Call {
+    target: Target,
+    does: Does,
+    made_ms: u64,
+    due: u64,
+    /// The provider has forgotten the subscription, and its home is told that; what it said.
+    gone: Option<(Ticket, Option<bool>)>,
 }
 
 #[derive(Debug)]
@@ -77,10 +93,14 @@ pub(crate) struct Outbox {
     has_missed: bool,
     desk: Desk,
     tasks: Vec<Task>,
+    /// Jobs that wait because the store or a home did not answer: whether they are read is not known.
+    put_off: BTreeSet<JobId>,
     /// What providers have, and in which process the outbox heard of it last.
     taken: BTreeMap<Name, (u32, Option<u64>)>,
     /// Whom a provider refused or forgot.
     ended: BTreeSet<Name>,
+    /// Who was told that what it shows is read, and in which process the outbox heard of it last.
+    withdrawn: BTreeMap<Name, Option<u64>>,
     /// How many calls providers took.
     pub(crate) calls: u64,
     /// How many messages a provider has more than once.
@@ -97,8 +117,10 @@ impl Outbox {
             has_missed: true,
             desk: Desk::default(),
             tasks: Vec::new(),
+            put_off: BTreeSet::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
+            withdrawn: BTreeMap::new(),
             calls: 0,
             doubles: 0,
             ends: [0; 7],
@@ -117,13 +139,25 @@ impl Outbox {
     /// The process is gone. Calls that were on their way may arrive all the same.
     pub(crate) fn process_died(&mut self, generation: Generation) {
         for task in std::mem::take(&mut self.tasks) {
-            if let Doing::Calls(target, Does::Takes | Does::TakesUnheard, _) = task.doing
-                && self.rng.chance(500)
-            {
-                self.take((generation, task.job, task.kept.carry.seq(), target), None);
+            let (calls, shown) = match task.doing {
+                Doing::Calls(calls) => (calls, None),
+                Doing::Withdraws(seq, calls) => (calls, Some(seq)),
+                _ => continue,
+            };
+            for call in calls {
+                if !matches!(call.does, Does::Takes | Does::TakesUnheard) || !self.rng.chance(500) {
+                    continue;
+                }
+                let seq = shown.unwrap_or_else(|| task.kept.carry.seq());
+                let name = (generation, task.job, seq, call.target);
+                match shown {
+                    Some(_) => drop(self.withdrawn.entry(name).or_default()),
+                    None => self.take(name, None),
+                }
             }
         }
         (self.desk, self.has_missed) = (Desk::default(), true);
+        self.put_off.clear();
         self.told.clear();
     }
 
@@ -133,6 +167,11 @@ impl Outbox {
             && !self.has_missed
             && self.tasks.is_empty()
             && self.desk.next_ms().is_none_or(|at_ms| at_ms > wall_ms)
+    }
+
+    /// Whether a job waits for a store or a home that did not answer.
+    pub(crate) fn is_put_off(&self, job: JobId) -> bool {
+        self.put_off.contains(&job)
     }
 
     /// When something is due, in virtual time.
@@ -147,12 +186,17 @@ impl Outbox {
 
     /// A home has answered.
     pub(crate) fn replied(&mut self, ticket: Ticket, outcome: Result<(), CommandError>) {
-        let is_it = |task: &&mut Task| match &task.doing {
-            Doing::Tells(of) | Doing::Ends(of, _) => *of == ticket,
-            _ => false,
-        };
-        if let Some(task) = self.tasks.iter_mut().find(is_it) {
-            task.reply = Some(outcome.is_ok());
+        for task in &mut self.tasks {
+            match &mut task.doing {
+                Doing::Tells(of, _) | Doing::Ends(of) if *of == ticket => task.reply = Some(outcome.is_ok()),
+                Doing::Calls(calls) | Doing::Withdraws(_, calls) => {
+                    let gone = calls.iter_mut().filter_map(|call| call.gone.as_mut());
+                    for (_, reply) in gone.filter(|(of, _)| *of == ticket) {
+                        (*reply, task.due) = (Some(outcome.is_ok()), 0);
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
@@ -224,6 +268,14 @@ impl World {
                     self.outbox.desk.set((user, channel), job.retry_at_ms);
                 }
             }
+            let query = Query::Withdrawals { bay, after: None, limit: u32::MAX };
+            let Ok(Some(Answer::Withdrawals { items, more: false })) =
+                self.disk.store().read(&query, Tier::Any)
+            else {
+                broken!("withdrawals of bay {bay} cannot be read");
+            };
+            let wall = self.now + self.wall_ahead;
+            items.into_iter().for_each(|id| self.outbox.desk.set(id, wall));
         }
         Ok(())
     }
@@ -241,34 +293,36 @@ impl World {
 
     fn later_with(&mut self, job: JobId, kept: Box<Kept>) {
         let at_ms = self.now + self.wall_ahead + HOME_AGAIN_MS;
+        self.outbox.put_off.insert(job);
         self.later(job, Again::With(at_ms, kept));
     }
 
     fn advance(&mut self, mut task: Task) -> Check {
         let job = task.job;
+        self.outbox.put_off.remove(&job);
         match task.doing {
-            Doing::Asks if task.kept.ended.is_some() => self.tell_home(job, task.kept),
+            Doing::Asks if task.kept.ended.is_some() => self.tell_home(job, task.kept, true),
             Doing::Asks => return self.go_on(job, task.kept),
-            Doing::Calls(target, does, made_ms) => {
-                return self.called(job, task.kept, (target, made_ms), does);
-            }
-            Doing::Tells(_) => match (task.reply, &task.kept.ended) {
-                (Some(true), Some(Ended { again_ms: Some(at_ms), .. })) => {
-                    let at_ms = *at_ms;
-                    self.later(job, Again::At(at_ms));
+            Doing::Calls(calls) => self.calls_end(job, task.kept, calls),
+            Doing::Withdraws(seq, calls) => self.withdrawals_end(job, task.kept, (seq, calls)),
+            Doing::Tells(_, has_shown) => match (task.reply, &task.kept.ended) {
+                (Some(true), Some(Ended { again_ms, .. })) => {
+                    let again_ms = *again_ms;
+                    (task.kept.carry, task.kept.ended) = (Carry::default(), None);
+                    match again_ms {
+                        _ if has_shown => self.ask(job, task.kept),
+                        Some(at_ms) => self.later(job, Again::At(at_ms)),
+                        None => self.later(job, Again::Told),
+                    }
                 }
-                (Some(true), _) => self.later(job, Again::Told),
                 // Whether it was carried out is not known: it is told again.
                 _ => self.later_with(job, task.kept),
             },
-            Doing::Ends(_, target) => {
-                if task.reply == Some(true) {
-                    task.kept.carry.gone();
-                } else {
-                    task.kept.carry.failed(target, self.now + self.wall_ahead + HOME_AGAIN_MS);
-                }
+            Doing::Ends(_) if task.reply == Some(true) => {
+                task.kept.withdraw = carry::Withdraw::default();
                 self.ask(job, task.kept);
             }
+            Doing::Ends(_) => self.later_with(job, task.kept),
         }
         Ok(())
     }
@@ -288,94 +342,29 @@ impl World {
         // Everybody here lives by UTC.
         let minute = u16::try_from(wall / 60_000 % 1440).unwrap_or(0);
         let quiet = |row: &SubscriptionRow| quiet_until(row.quiet, minute, wall);
-        match kept.carry.next(channel, &facts, wall, quiet, |_, _| ()) {
-            Step::Rest => self.later(job, Again::Told),
-            Step::Wait(at_ms) => self.later(job, Again::At(at_ms)),
-            Step::Call(target) => return self.call(job, kept, &facts, target),
+        let mut targets = Vec::new();
+        let step = loop {
+            match kept.carry.next(channel, &facts, wall, quiet, |_, _| ()) {
+                Step::Call(target) => targets.push(target),
+                step => break step,
+            }
+        };
+        if !targets.is_empty() {
+            return self.call_all(job, kept, &facts, &targets);
+        }
+        let job_ms = match step {
             Step::End(ended) => {
                 self.check_end(job, &facts, &ended)?;
                 self.outbox.ends[ended.why as usize] += 1;
                 kept.ended = Some(ended);
-                self.tell_home(job, kept);
-            }
-        }
-        Ok(())
-    }
-
-    fn call(&mut self, job: JobId, mut kept: Box<Kept>, facts: &PushFacts, target: Target) -> Check {
-        let (now, wall) = (self.now, self.now + self.wall_ahead);
-        let seq = kept.carry.seq();
-        let does = self.outbox.does();
-        if does == Does::Rests {
-            kept.carry.early(target, wall + self.outbox.rng.below(30_000));
-            self.ask(job, kept);
-            return Ok(());
-        }
-        self.oracle.may_call(job, seq, target, wall)?;
-        let name = (self.oracle.generation, job, seq, target);
-        let life = self.oracle.pushes.life;
-        if let Some((_, Some(heard))) = self.outbox.taken.get(&name)
-            && *heard == life
-        {
-            broken!("{name:?} is called again, although the provider took it and said so");
-        }
-        self.trace.say(now, || format!("push to {target:?} of {} for {:?} {seq}: {does:?}", job.0, job.1));
-        let wait = match (does, self.outbox.is_healed) {
-            (_, true) => 0,
-            (Does::TakesUnheard | Does::Loses, _) => CALL_MS,
-            _ => self.outbox.rng.below(3000),
-        };
-        let row = facts.subscriptions.iter().find(|(device, provider, _)| (*device, *provider) == target);
-        let made_ms = row.map_or(0, |(_, _, row)| row.created_ms);
-        let doing = Doing::Calls(target, does, made_ms);
-        self.outbox.tasks.push(Task { job, kept, doing, due: now + wait, reply: None });
-        Ok(())
-    }
-
-    /// The provider has answered, or too late.
-    fn called(
-        &mut self,
-        job: JobId,
-        mut kept: Box<Kept>,
-        (target, made_ms): (Target, u64),
-        does: Does,
-    ) -> Check {
-        let name = (self.oracle.generation, job, kept.carry.seq(), target);
-        let (wall, life) = (self.now + self.wall_ahead, self.oracle.pushes.life);
-        match does {
-            Does::Takes => {
-                self.outbox.take(name, Some(life));
-                kept.carry.taken();
-            }
-            Does::TakesUnheard | Does::Loses | Does::Fails | Does::Rests => {
-                if does == Does::TakesUnheard {
-                    self.outbox.take(name, None);
-                }
-                let random = self.outbox.rng.draw();
-                let wait = backoff_ms(kept.carry.attempts(), random);
-                kept.carry.failed(target, wall + wait);
-            }
-            Does::Refuses => {
-                self.outbox.ended.insert(name);
-                kept.carry.refused();
-            }
-            Does::Forgets => {
-                self.outbox.ended.insert(name);
-                let command = Command::Unsubscribe { user: job.0, target, made_ms: Some(made_ms) };
-                let ticket = self.ordered(command);
-                let due = self.now + COMMAND_MS;
-                self.outbox.tasks.push(Task {
-                    job,
-                    kept,
-                    doing: Doing::Ends(ticket, target),
-                    due,
-                    reply: None,
-                });
+                self.tell_home(job, kept, facts.shown.is_some());
                 return Ok(());
             }
-        }
-        self.ask(job, kept);
-        Ok(())
+            Step::Wait(at_ms) => Some(at_ms),
+            Step::Rest | Step::Call(_) => None,
+        };
+        kept.carry = Carry::default();
+        self.withdraw(job, kept, &facts, job_ms)
     }
 
     /// The ticket of a command; one that nobody answers when there is no process that takes it.
@@ -385,9 +374,9 @@ impl World {
         if self.next_ticket == before { Ticket(u64::MAX) } else { Ticket(self.next_ticket) }
     }
 
-    fn tell_home(&mut self, job: JobId, kept: Box<Kept>) {
+    fn tell_home(&mut self, job: JobId, kept: Box<Kept>, has_shown: bool) {
         let (user, channel) = job;
-        let Some(Ended { seq, count, outcome, .. }) = kept.ended.clone() else { return };
+        let Some(Ended { seq, count, outcome, taken, .. }) = kept.ended.clone() else { return };
         let (is_done, is_parked) = (outcome == Outcome::Done, outcome == Outcome::Park);
         self.oracle.pushes.said(job, seq, is_done, is_parked);
         let outcome = match outcome {
@@ -397,9 +386,9 @@ impl World {
             }
             Outcome::Park => PushOutcome::Park,
         };
-        let ticket = self.ordered(Command::Pushed { user, channel, seq, outcome });
+        let ticket = self.ordered(Command::Pushed { user, channel, seq, outcome, taken });
         let due = self.now + COMMAND_MS;
-        self.outbox.tasks.push(Task { job, kept, doing: Doing::Tells(ticket), due, reply: None });
+        self.outbox.tasks.push(Task { job, kept, doing: Doing::Tells(ticket, has_shown), due, reply: None });
     }
 
     /// A job that is said to be told was taken, refused or forgotten at every subscription that it was for.

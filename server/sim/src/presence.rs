@@ -11,6 +11,7 @@ use protocol::body::read;
 use protocol::commit::{PresenceRow, Relation, Shows};
 use protocol::limits::WATCHED_MAX;
 use protocol::{Frame, query::Answer, query::Query};
+use shard::limits::PRESENCE_EVERY_MS;
 use storage::Tier;
 
 use crate::broken;
@@ -72,6 +73,21 @@ pub(crate) fn check(frame: &Frame) -> Check {
         }
     }
     Ok(())
+}
+
+impl World {
+    /// The hours that passed may have ended tokens, so that devices came again a moment ago: what that changes of what users show
+    /// is told within two of its beats.
+    pub(crate) fn let_presence_come(&mut self) -> Check {
+        let until = self.now + 2 * PRESENCE_EVERY_MS;
+        while self.now < until {
+            if self.is_idle() {
+                self.skip();
+            }
+            self.step()?;
+        }
+        self.settle()
+    }
 }
 
 /// Compares what all devices were told with what there is. Everything is at rest, and the grace is over.

@@ -7,7 +7,9 @@ use carry::{JobId, TTL_MS};
 use protocol::body::read;
 use protocol::body::sync::CursorAck;
 use protocol::commit::Note;
-use protocol::commit::{Batch, JobRow, Notify, PREFS_TAG, Prefs, Relation, Row, SubscriptionRow, Target};
+use protocol::commit::{
+    Batch, JobRow, Notify, PREFS_TAG, Prefs, Relation, Row, ShownRow, SubscriptionRow, Target,
+};
 use protocol::limits::DEVICES_MAX;
 use protocol::query::{Answer, Query};
 use protocol::{BayId, ChannelId, Frame, Kind, Seq, UserId};
@@ -39,6 +41,8 @@ pub(crate) struct Pushes {
     leaving: BTreeMap<UserId, u32>,
     /// With the batch that wrote each last.
     jobs: BTreeMap<JobId, (JobRow, u64)>,
+    /// What devices show, durably.
+    shown: BTreeMap<JobId, ShownRow>,
     /// The newest message that a durable job ever told of.
     covered: BTreeMap<JobId, Seq>,
     /// In which batch a message was stored, and when.
@@ -314,6 +318,20 @@ impl Oracle {
         Ok(())
     }
 
+    /// What devices show becomes durable, or ends.
+    fn take_shown(&mut self, id: JobId, row: Option<&ShownRow>) -> Check {
+        let before = self.pushes.shown.remove(&id);
+        let Some(row) = row else { return Ok(()) };
+        if before.as_ref().is_some_and(|before| before.seq > row.seq) {
+            broken!("what is shown to {id:?} steps back from {before:?} to {row:?}");
+        }
+        if self.fact(id.1, row.seq).is_none() || row.targets.is_empty() {
+            broken!("{id:?} is said to be shown {row:?}, which is not durable, or by nobody");
+        }
+        self.pushes.shown.insert(id, row.clone());
+        Ok(())
+    }
+
     /// Whether a message needs no job, or has had one.
     fn is_covered(&self, user: UserId, channel: ChannelId, seq: Seq) -> bool {
         let covered = self.pushes.covered.get(&(user, channel)).is_some_and(|covered| *covered >= seq);
@@ -394,6 +412,10 @@ pub(crate) fn rows(oracle: &mut Oracle, batch: &Batch) -> Check {
                 oracle.take_job((*user, *channel), row.as_ref())?;
                 *user
             }
+            Row::Shown { user, channel, row } => {
+                oracle.take_shown((*user, *channel), row.as_ref())?;
+                *user
+            }
             _ => continue,
         };
         if bay != BayId::of_user(of) {
@@ -436,18 +458,37 @@ impl World {
             }
             self.oracle.check_due(self.plan.limits.push_ack_ms)?;
             if self.outbox.is_at_rest(self.now + self.wall_ahead) {
-                nothing_read_waits(&self.oracle)?;
+                nothing_read_waits(self)?;
             }
         }
         Ok(())
     }
 }
 
-/// Nothing is under way, though jobs may wait for their time: what was read waits no more.
-fn nothing_read_waits(oracle: &Oracle) -> Check {
+/// Nothing is under way, though jobs may wait for their time: what was read waits no more, where that could be asked.
+fn nothing_read_waits(world: &World) -> Check {
+    let oracle = &world.oracle;
     for ((user, channel), (job, _)) in &oracle.pushes.jobs {
-        if oracle.position(*channel, *user) >= job.seq && !job.is_parked {
+        if !world.outbox.is_put_off((*user, *channel))
+            && oracle.position(*channel, *user) >= job.seq
+            && !job.is_parked
+        {
             broken!("{user} has read {channel:?}, and is still to be told of it: {job:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is left to be withdrawn, and the store says the same.
+fn nothing_is_to_be_withdrawn(world: &World) -> Check {
+    if let Some((id, row)) = world.oracle.pushes.shown.iter().find(|(_, row)| row.is_read) {
+        broken!("{id:?} is read and still shown: {row:?}");
+    }
+    for bay in BayId::all() {
+        let query = Query::Withdrawals { bay, after: None, limit: 1 };
+        match world.disk.store().read(&query, Tier::Any) {
+            Ok(Some(Answer::Withdrawals { items, more: false })) if items.is_empty() => {}
+            other => broken!("withdrawals of bay {bay}, where the model has none: {other:?}"),
         }
     }
     Ok(())
@@ -455,6 +496,7 @@ fn nothing_read_waits(oracle: &Oracle) -> Check {
 
 /// Everything is at rest: nobody is to be told of anything, but for what was parked, and the store says the same.
 pub(crate) fn at_rest(world: &World) -> Check {
+    nothing_is_to_be_withdrawn(world)?;
     let mut expected = world.oracle.pushes.jobs.iter().map(|(id, (row, _))| (*id, row)).collect::<Vec<_>>();
     if let Some(((user, channel), job)) = expected.iter().find(|(_, job)| !job.is_parked) {
         broken!("{user} is still to be told of {channel:?}: {job:?}");

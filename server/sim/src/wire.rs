@@ -174,6 +174,7 @@ impl Watch {
             Kind::MENTIONS => self.mentions(oracle, frame),
             Kind::ABOUT => crate::about::page(oracle, self.user, frame),
             Kind::MEMBERS => self.members(oracle, frame),
+            Kind::RULES => crate::rules::page(oracle, self.user, frame),
             Kind::CHANNELS => self.channels(oracle, frame),
             Kind::RECEIPTS => oracle.check_receipts(self.user, frame),
             Kind::PRESENCE => crate::presence::check(frame),

@@ -110,6 +110,8 @@ pub struct Tally {
     pub unread: [u64; 3],
     /// Pushes that providers took, and messages that one has more than once.
     pub pushed: (u64, u64),
+    /// Devices that were told that what they show is read.
+    pub withdrawn: u64,
     /// Rounds of jobs of push by how they ended: told, read, unwanted, expired, later, parked.
     pub push_ends: [u64; 7],
     /// Virtual milliseconds.
@@ -179,9 +181,11 @@ impl World {
         self.ask_receipts()?;
         // Time has passed again.
         self.let_pushes_come()?;
+        self.let_presence_come()?;
         self.count();
         self.tally.unread = self.disk.unread;
         self.tally.pushed = (self.outbox.calls, self.outbox.doubles);
+        self.tally.withdrawn = self.withdrawals();
         self.tally.push_ends = self.outbox.ends;
         if let (Some(node), _, mut scene) = self.parts() {
             bounds::memory(node, &mut scene)?;
@@ -408,6 +412,7 @@ impl World {
             | Command::Unsubscribe { .. }
             | Command::SetPush { .. }
             | Command::Pushed { .. }
+            | Command::PushWithdrawn { .. }
             | Command::Withdraw { .. } => {}
             Command::RemoveDevice { device, .. } => {
                 self.oracle.removing.insert(*device);

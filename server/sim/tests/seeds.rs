@@ -134,6 +134,7 @@ fn things_go_wrong() {
         sum.lost += tally.lost;
         sum.pushed.0 += tally.pushed.0;
         sum.pushed.1 += tally.pushed.1;
+        sum.withdrawn += tally.withdrawn;
         sum.push_ends.iter_mut().zip(tally.push_ends).for_each(|(sum, ends)| *sum += ends);
         sum.unread.iter_mut().zip(tally.unread).for_each(|(sum, unread)| *sum += unread);
     }
@@ -141,7 +142,7 @@ fn things_go_wrong() {
     assert!(sum.drains > 3 && sum.fell_behind > 20 && sum.pauses > 20, "{sum:?}");
     assert!(sum.guests.0 > 1000 && sum.guests.1 > 300, "{sum:?}");
     // Some twice, as only a crash or an answer that was lost allows; and rounds that ended as told, unwanted and to be gone on with later.
-    assert!(sum.pushed.0 > 200 && sum.pushed.1 > 0, "{sum:?}");
+    assert!(sum.pushed.0 > 200 && sum.pushed.1 > 0 && sum.withdrawn > 0, "{sum:?}");
     assert!([0, 3, 5].iter().all(|place| sum.push_ends[*place] > 20), "{sum:?}");
     assert!(sum.restores > 3 && sum.lost > 20, "{sum:?}");
     // A user's rows, a log's and a channel's history, each for a while.

@@ -90,7 +90,7 @@ pub(super) async fn id_of(operator: &Operator, one: &One) -> Result<String, Box<
 }
 
 /// Every page.
-async fn list(
+pub(super) async fn list(
     operator: &Operator,
     path: &str,
     field: &str,
@@ -98,7 +98,8 @@ async fn list(
 ) -> Result<(), Box<dyn Error>> {
     let mut after = String::new();
     loop {
-        let page = operator.get(&format!("{path}?limit=500{after}")).await?;
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let page = operator.get(&format!("{path}{joint}limit=500{after}")).await?;
         lines(&page, field, out)?;
         let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(()) };
         after = format!("&after={next}");

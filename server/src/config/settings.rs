@@ -7,6 +7,7 @@ use api::{PostgresUrl, Signup};
 use protocol::limits::{GROUP_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 use push::secret::Secret;
+use shard::limits::WordAction;
 
 use super::{Config, Pin, QuicAt, Steering, StoreKind, Tls};
 use crate::driver::Io;
@@ -288,6 +289,18 @@ settings! {
             "none" => Some(None),
             path => Some(Some(PathBuf::from(path))),
         };
+    "words", "FILE", "A list of words, one a line, of which texts are looked at; SIGHUP reads the file again [none]", "a path, or none",
+        |config, text| config.words => match text {
+            "" => None,
+            "none" => Some(None),
+            path => Some(Some(PathBuf::from(path))),
+        };
+    "words_action", "WHAT", "What becomes of a text that holds one: it is refused, or sent and reported to operators [refuse]", "refuse or report",
+        |config, text| config.limits.words => match text {
+            "refuse" => Some(WordAction::Refuse),
+            "report" => Some(WordAction::Report),
+            _ => None,
+        };
     "push_contact", "URL", "Whom a push service may write to when pushes of this server trouble it; some take none without [none]", "mailto:NAME@HOST or https://..., or none",
         |config, text| config.push_contact => or_none(text, |text| {
             let is_one = text.starts_with("mailto:") && text.contains('@') || text.starts_with("https://");
@@ -298,6 +311,8 @@ settings! {
             "none" => Some(Vec::new()),
             hosts => hosts.split(',').map(str::trim).map(|host| (!host.is_empty() && !host.contains('/')).then(|| host.to_owned())).collect(),
         };
+    "push_withdraw", "BOOL", "Apps and webhooks are told when what a push shows was read elsewhere [true]", "true or false",
+        |config, text| config.push_withdraw => text.parse().ok();
     "push_fcm", "FILE", "Key file of the service account by which apps on Android are told; env:NAME takes its text from that variable [none]", "a path, env:NAME without MARU_, or none",
         |config, text| config.push_accounts.fcm => or_none(text, Secret::parse);
     "push_fcm_url", "URL", "Where FCM is [https://fcm.googleapis.com]", "https://HOST[:PORT], or http:// to this machine",

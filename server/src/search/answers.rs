@@ -41,11 +41,12 @@ pub(crate) async fn search(
 }
 
 fn read(asked: api::Search) -> Result<Asked, SearchRefusal> {
-    let api::Search { words, channel, sender, from_ms, to_ms, kind, by_relevance, limit, after, .. } = asked;
+    let api::Search { words, channel, sender, from_ms, to_ms, kind, mentions, .. } = asked;
+    let (by_relevance, limit, after) = (asked.by_relevance, asked.limit, asked.after);
     let sought = Sought::parse(&words).map_err(|error| SearchRefusal::Words(error.to_string()))?;
     let after = after.map(|after| after.parse().map_err(|()| SearchRefusal::After)).transpose()?;
     let order = if by_relevance { Order::Relevance } else { Order::Time };
-    Ok(Asked { sought, channel, sender, from_ms, to_ms, kind, order, limit, after })
+    Ok(Asked { sought, channel, sender, from_ms, to_ms, kind, mentions, order, limit, after })
 }
 
 fn shown(hit: Hit, sought: &Sought) -> SearchHit {

@@ -261,7 +261,7 @@ impl Follower {
             Some(target) => {
                 self.message(channel, target)?.and_then(|text| change::edit(channel, &text, frame))
             }
-            None => change::of(channel, seq, frame),
+            None => change::of(channel, frame),
         };
         let Some(change) = change else { return Ok(()) };
         if let (Change::Put(_), Some(newest)) = (&change, self.newest.get_mut(&channel)) {

@@ -7,7 +7,7 @@ use protocol::body::message::SendText;
 use protocol::body::{Body, encode};
 use protocol::commit::{IntervalRow, Part};
 use protocol::{Generation, Seq, ShardId, Stamp};
-use search::{Order, Sought};
+use search::Sought;
 
 use super::*;
 
@@ -109,17 +109,7 @@ fn direct() -> ChannelId {
 }
 
 fn asked(words: &str) -> Asked {
-    Asked {
-        sought: Sought::parse(words).unwrap(),
-        channel: None,
-        sender: None,
-        from_ms: None,
-        to_ms: None,
-        kind: None,
-        order: Order::Time,
-        limit: 100,
-        after: None,
-    }
+    Asked::of(Sought::parse(words).unwrap())
 }
 
 /// The seqs that a user finds; none while the index is away.
@@ -316,7 +306,7 @@ fn an_index_of_another_past_is_made_anew_also_where_it_had_only_begun() {
     let (mut index, _) = search::Index::open(&world.dir.path().join(DIRECTORY)).unwrap();
     let begun = SendText { channel: direct().0, text: "of another past".into() };
     let frame = encode(1, &begun).stamp(Stamp { seq: Seq(1), time_ms: 1, sender: ANN });
-    index.apply(change::of(direct(), Seq(1), &frame).unwrap()).unwrap();
+    index.apply(change::of(direct(), &frame).unwrap()).unwrap();
     let mut places = search::Places::default();
     places.set(bay, Some(search::Place { generation: Generation(8), number: None }));
     index.commit(&places).unwrap();

@@ -118,6 +118,7 @@ impl Node {
                 reader: Box::new(|_, _| {}),
                 latency: Arc::default(),
                 bell: push::outbox::bell().0,
+                flagging: server::words::flagging().0,
                 on_ready: Box::new(move || ready.send(()).unwrap()),
                 on_drained: Box::new(move || drain.send(()).unwrap()),
                 pulse,

@@ -50,6 +50,7 @@ mod ledger;
 mod logs;
 mod marks;
 mod matrix;
+mod moderation;
 mod moved;
 mod names;
 mod neighbours;

@@ -9,6 +9,7 @@ use protocol::body::presence::{
 };
 use protocol::body::read;
 use protocol::body::session::Done;
+use serde_json::{Value, json};
 
 use crate::node::Node;
 use crate::people::PASSWORD;
@@ -102,6 +103,100 @@ async fn who_watches_sees_what_is_shown(carrier: Carrier) {
     let everyone = Privacy { see: Some(Audience::Everyone), ..Privacy::default() };
     node.account().set_privacy(&grant.token, everyone).await.unwrap();
     sees(&mut anns, bob, STATE_ONLINE);
+    node.stop();
+    node.check();
+}
+
+fn http(node: &Node, method: &str, path: &str, token: &str, body: Option<&Value>) -> (u16, Value) {
+    let answer = node.ask(method, path, token, body.map(Value::to_string).as_deref());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_over_http_is_what_frames_show() {
+    let mut node = Node::start(2, &GRACE);
+    let ann = node.account().signup("ann", PASSWORD).await.unwrap();
+    let bob = node.account().signup("bob", PASSWORD).await.unwrap();
+    let (anns, bobs) = (token(&node, ann, 1), token(&node, bob, 2));
+    let mut ann_device = Raw::live(&node, &anns);
+    watches(&mut ann_device, 20, bob);
+    sees(&mut ann_device, bob, STATE_OFFLINE);
+    let set = |body: Value| http(&node, "PUT", "/v1/me/presence", &bobs, Some(&body));
+    let own = |node: &Node| http(node, "GET", "/v1/me/presence", &bobs, None);
+    assert_eq!(
+        set(json!({ "shows": "away", "status": "tea", "status_until_ms": 9_000_000_000_000_u64 })).0,
+        204
+    );
+    let (status, shown) = own(&node);
+    assert_eq!((status, &shown["state"], &shown["shows"]), (200, &json!("offline"), &json!("away")));
+    assert_eq!((&shown["status"], &shown["status_until_ms"]), (&json!("tea"), &json!(9_000_000_000_000_u64)));
+    let state_of = |shown: &Value, device: &str| {
+        let devices = shown["devices"].as_array().unwrap();
+        devices.iter().find(|one| one["device"] == *device).unwrap()["state"].clone()
+    };
+    assert_eq!(state_of(&shown, "2"), "offline", "a request makes nobody online");
+
+    // A device that is there is told what a request has set, and so is who watches.
+    let mut bob_device = Raw::live(&node, &bobs);
+    let away = sees(&mut ann_device, bob, STATE_AWAY);
+    assert_eq!((&*away.status, away.status_until_ms), ("tea", 9_000_000_000_000));
+    assert_eq!(set(json!({ "shows": "invisible" })).0, 204);
+    let told = loop {
+        match bob_device.next() {
+            Seen::Frame(frame) if frame.kind() == Kind::OWN_PRESENCE => {
+                break read::<OwnPresence>(&frame).unwrap();
+            }
+            Seen::Frame(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((told.shows, &*told.status, told.status_until_ms), (3, "", 0), "what is not named is no more");
+    sees(&mut ann_device, bob, STATE_OFFLINE);
+    let (_, shown) = own(&node);
+    assert_eq!((&shown["state"], shown.get("status")), (&json!("offline"), None));
+    assert_eq!(state_of(&shown, "2"), "online");
+
+    for (body, field) in [
+        (json!({ "shows": "busy" }), "shows"),
+        (json!({}), "shows"),
+        (json!({ "shows": "away", "status": "a\nb" }), "status"),
+        (json!({ "shows": "away", "status": "a\u{7f}b" }), "status"),
+        (json!({ "shows": "away", "status": "x".repeat(129) }), "status"),
+        (json!({ "shows": "away", "status_until_ms": 1_u64 << 53 }), "status_until_ms"),
+        (json!({ "shows": "away", "until": 1 }), "until"),
+    ] {
+        let (status, refused) = set(body.clone());
+        assert_eq!(
+            (status, &refused["code"], &refused["field"]),
+            (400, &json!("bad_field"), &json!(field)),
+            "{body}"
+        );
+        assert_eq!(refused["retry_after_ms"], 0, "{refused}");
+    }
+    assert_eq!(own(&node).1, shown, "nothing of that was set");
+
+    // 128 characters of any script, and a restart.
+    let long = "차".repeat(128);
+    assert_eq!(set(json!({ "shows": "do_not_disturb", "status": long })).0, 204);
+    drop((ann_device, bob_device));
+    node.kill();
+    node.up(1);
+    let (_, shown) = own(&node);
+    assert_eq!((&shown["shows"], &shown["status"]), (&json!("do_not_disturb"), &json!(long)));
+    let mut bob_device = Raw::live(&node, &bobs);
+    bob_device.body(41, &GetOwnPresence { device: 0 });
+    bob_device.answer_as::<OwnPresence>(41);
+    let of_bob =
+        |node: &Node, token: &str| http(node, "GET", &format!("/v1/users/{bob}/presence"), token, None).1;
+    let (seen, itself) = (of_bob(&node, &anns), of_bob(&node, &bobs));
+    assert_eq!((&seen["state"], &seen["status"]), (&json!("do_not_disturb"), &json!(long)));
+    let grant = node.account().login("bob", PASSWORD, None).await.unwrap();
+    let nobody = Privacy { see: Some(Audience::Nobody), ..Privacy::default() };
+    node.account().set_privacy(&grant.token, nobody).await.unwrap();
+    let hidden = json!({ "user": bob.to_string(), "state": "unknown" });
+    assert_eq!((of_bob(&node, &anns), of_bob(&node, &bobs)), (hidden, itself));
+    drop(bob_device);
     node.stop();
     node.check();
 }

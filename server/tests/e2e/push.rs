@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use protocol::ChannelId;
 use protocol::body::message::SendText;
@@ -22,6 +21,18 @@ struct Hook {
     /// Ids and bodies of the calls that it took, and how many it did not.
     taken: Arc<Mutex<Vec<(String, Value)>>>,
     refused: Arc<Mutex<usize>>,
+}
+
+impl Hook {
+    /// Ids and bodies of the calls of this event; of messages, which name none, with an empty word.
+    fn events(&self, event: &str) -> Vec<(String, Value)> {
+        let taken = self.taken.lock().unwrap();
+        taken
+            .iter()
+            .filter(|(_, body)| body["event"].as_str().unwrap_or_default() == event)
+            .cloned()
+            .collect()
+    }
 }
 
 fn hook(fails: bool) -> Hook {
@@ -96,7 +107,7 @@ async fn who_is_not_there_is_told_also_across_a_kill_and_what_is_read_is_not_tol
     );
     until("the job has ended", || node.metrics().contains("maru_pushes_total{end=\"sent\"} 1")).await;
 
-    // It fails once, bob reads, and then there is nothing to tell.
+    // It fails once, bob reads, and then there is nothing to tell of it; what the hook took before is withdrawn.
     hook.fails.store(true, Ordering::SeqCst);
     let before = *hook.refused.lock().unwrap();
     let mut device = Raw::live(&node, &token(&node, ann, 1));
@@ -111,11 +122,24 @@ async fn who_is_not_there_is_told_also_across_a_kill_and_what_is_read_is_not_tol
     })
     .await;
     hook.fails.store(false, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(hook.taken.lock().unwrap().len(), 1, "what is read is not told");
+    until("the hook is told that it is read", || hook.events("push.withdrawn").len() == 1).await;
+    let (id, read) = hook.events("push.withdrawn").remove(0);
+    assert_eq!(
+        (&read["user"], &read["channel"], &read["seq"], &read["badge"]),
+        (&json!(bob.to_string()), &json!(channel.to_string()), &json!("1"), &json!(0))
+    );
+    let (first, _) = hook.events("")[0].clone();
+    assert!(id != first && id[..32] == first[..32], "{id} {first}");
+    drop(other);
+    device.body(3, &say("the last one"));
+    device.answer_as::<SendAck>(3);
+    until("the hook takes the next", || hook.events("").len() == 2).await;
+    let (_, said) = hook.events("").remove(1);
+    assert_eq!((&said["seq"], &said["count"]), (&json!("3"), &json!(1)), "what is read is not told");
+    until("it is counted", || node.metric("maru_push_withdrawals_total", "end=\"sent\"") == 1).await;
     assert_eq!(ask(&node, "DELETE", "/v1/push/subscriptions/webhook", &bobs, None).0, 204);
     assert_eq!(ask(&node, "GET", "/v1/push/subscriptions", &bobs, None).1["subscriptions"], json!([]));
-    drop((device, other));
+    drop(device);
     node.stop();
     node.check();
 }

@@ -1,11 +1,14 @@
 //! Messages are found by their words: over HTTP, as soon as they are acknowledged or a moment later, by whom they are for and
 //! nobody else, across restarts and without the index that was there before.
 
+use client::session::Session;
 use protocol::ChannelId;
+use protocol::body::talk::Talk;
 use serde_json::Value;
 
-use crate::node::{Node, admin};
+use crate::node::{Node, admin, maru};
 use crate::people::{Device, PASSWORD, until};
+use crate::pty::Pty;
 
 /// What a search of a user gives.
 #[track_caller]
@@ -101,6 +104,55 @@ async fn what_is_said_is_found_by_whom_it_is_for_also_after_restarts_and_without
     until_found(&node, &ann_http, HANGUL, &expected).await;
     assert_eq!(node.stop(), Some(0));
     node.check();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_mentions_one_is_found_over_http_and_in_the_terminal() {
+    let node = Node::start(2, &[]);
+    let account = node.account();
+    for name in ["ann", "bob"] {
+        account.signup(name, PASSWORD).await.unwrap();
+    }
+    let (ann, bob) = (Device::login(&account, "ann").await, Device::login(&account, "bob").await);
+    let channel = ChannelId::direct(ann.user, bob.user);
+    ann.say(channel, "lunch tomorrow").await;
+    let talk = Talk { mentions: vec![bob.user], ..Talk::default() };
+    let say = move |session: &mut Session| session.send_talk(channel, "lunch at noon", &talk, None);
+    ann.client().with_session(say).await.unwrap().unwrap();
+    let token = async |name| account.login(name, PASSWORD, None).await.unwrap().token;
+    // Whoever asks until it is there has few searches left, so it is the other who does.
+    until_found(&node, &token("ann").await, "q=lunch", &["[lunch] at noon", "[lunch] tomorrow"]).await;
+    let token = token("bob").await;
+    for who in ["me".to_owned(), bob.user.to_string()] {
+        assert_eq!(found(&node, &token, &format!("q=lunch&mentions={who}")), ["[lunch] at noon"]);
+    }
+    assert_eq!(found(&node, &token, &format!("q=lunch&mentions={}", ann.user)), [""; 0]);
+    for strange in ["0", "you", "-1", ""] {
+        let refusal = search(&node, &token, &format!("q=lunch&mentions={strange}"));
+        assert_eq!(
+            (&refusal["code"], &refusal["field"]),
+            (&"bad_field".into(), &"mentions".into()),
+            "{refusal}"
+        );
+    }
+
+    let args = ["chat", "--server", &node.http, "--user", "bob", "--no-state", "--plain"];
+    let mut terminal = Pty::start(maru(), &args, 120, 40);
+    terminal.see("Password of bob:");
+    terminal.until("silent", |pty| !pty.has_echo());
+    terminal.type_in(&format!("{PASSWORD}\n"));
+    terminal.see("Connected as bob.");
+    terminal.type_in("/search to:me from:ann lunch\n");
+    terminal.see("ann: [lunch] at noon");
+    assert!(!terminal.screen.text().contains("[lunch] tomorrow"), "it mentions nobody");
+    terminal.type_in("/search in:here lunch\n");
+    terminal.see("begin with /to NAME");
+    terminal.type_in("/search -lunch\n");
+    terminal.see("without a minus");
+    terminal.type_in("/search from:ann\n");
+    terminal.see("/search WORDS;");
+    terminal.type_in("/quit\n");
+    assert!(terminal.end().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

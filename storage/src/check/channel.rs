@@ -13,6 +13,7 @@ use super::about::{self, Abouts};
 use super::derived::{self, Notes};
 use super::floor::{self, Ground};
 use super::log::Coverage;
+use super::rules::Ruled;
 use super::stream::Stream;
 use super::{Check, Severity, last_begun, name, talk};
 use crate::family::Family;
@@ -52,6 +53,8 @@ struct Replayed {
     notes: Notes,
     /// What is said about its messages.
     abouts: Abouts,
+    /// What is laid down for it.
+    rules: Ruled,
     /// The name with which each stay ended.
     names: BTreeMap<(UserId, Seq), String>,
 }
@@ -180,6 +183,7 @@ impl Replayed {
             names,
             notes: Notes::default(),
             abouts: Abouts::default(),
+            rules: Ruled::default(),
         })
     }
 
@@ -224,6 +228,9 @@ impl Replayed {
         {
             about::message(check, self.channel, stamp, change)?;
             self.abouts.take(stamp, *target, act);
+        }
+        if let Some(change) = &change {
+            self.rules.take(stamp, change);
         }
         self.membership(check, message.is_some() || is_recalled, change, stamp);
         match Talk::read(&frame) {
@@ -306,11 +313,13 @@ impl Replayed {
                     self.leave(seq, user);
                 }
             }
-            Some(Change::Removes(member)) => self.leave(seq, member),
+            Some(Change::Removes(member) | Change::Bans(member)) => self.leave(seq, member),
             Some(Change::Leaves) => self.leave(seq, sender),
             Some(Change::Name(name)) => self.name = Some(name),
             // Roles stand in rows of members; who may give one is the core's to say.
             None | Some(Change::Role { .. } | Change::Notes(_) | Change::About { .. }) => {}
+            // Taken by `rules`.
+            Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
         }
         if self.members.get(&sender).is_none_or(|member| !member.holds(seq)) {
             self.broken(check, seq, &format!("its sender {sender} was no member"));
@@ -338,6 +347,7 @@ impl Replayed {
     fn finish(self, check: &mut Check<'_>, coverage: &Coverage) -> Found<()> {
         let (channel, bay) = (self.channel, self.bay);
         about::rows(check, channel, &self.abouts)?;
+        self.rules.rows(check, channel, self.time_ms, self.floor.last() > Seq(0))?;
         let Some((a, b)) = channel.users() else {
             match check.view.channel(channel)? {
                 None => check.broken(bay, format!("{} has messages and no row", name(channel))),

@@ -9,7 +9,7 @@ use protocol::commit::{
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
 use super::stream::Stream;
-use super::{Check, about as said, name, talk};
+use super::{Check, about as said, name, rules, talk};
 use crate::family::Family;
 use crate::key;
 use crate::rows::{Direction, Found};
@@ -31,16 +31,17 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
             // Read with the histories.
             FLOOR_TAG => rest.is_empty(),
             RETENTION_TAG => rest.is_empty() && RetentionRow::decode(&value).is_some(),
-            tag if said::is_row(tag, rest, &value).is_some() => {
+            _ => {
+                let is_row = said::is_row(tag, rest, &value).or_else(|| rules::is_row(tag, rest, &value));
+                let Some(is_row) = is_row else {
+                    let what = format!("a row about channel {channel} with tag {tag}, which nobody knows");
+                    check.broken(bay, what);
+                    continue;
+                };
                 if check.view.head(channel)? == Seq(0) {
                     check.broken(bay, format!("rows about {}, which has no messages", name(channel)));
                 }
-                said::is_row(tag, rest, &value) == Some(true)
-            }
-            _ => {
-                check
-                    .broken(bay, format!("a row about channel {channel} with tag {tag}, which nobody knows"));
-                continue;
+                is_row
             }
         };
         if !is_read {

@@ -1,7 +1,7 @@
 //! What push is still to tell, and whom: each row can be read, and no job names a message that does not exist.
 
 use protocol::BayId;
-use protocol::commit::{JobRow, SubscriptionRow};
+use protocol::commit::{JobRow, ShownRow, SubscriptionRow};
 
 use super::stream::Stream;
 use super::{Check, Severity};
@@ -21,6 +21,8 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
                 );
                 check.report(Severity::Lost, bay, what);
             }
+        } else if ShownRow::decode(&value).is_some_and(|row| key::read_shown(&key, row.is_read).is_some()) {
+            // It names no message that anybody reads by it.
         } else if key::read_push_off(&key).is_some() && *value == [1] {
             // It says all that it says by being there.
         } else if key::read_subscription(&key).is_none() || SubscriptionRow::decode(&value).is_none() {

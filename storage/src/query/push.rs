@@ -1,23 +1,30 @@
 //! What a user is told by push: subscriptions and jobs for the user's home, jobs of a bay and all that one is made of for
 //! whoever carries them out.
 
-use protocol::commit::{JobRow, PREFS_TAG, Prefs, Provider, SubscriptionRow, Target};
+use protocol::commit::{JobRow, PREFS_TAG, Prefs, Provider, ShownRow, SubscriptionRow, Target};
 use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
 use protocol::query::{Answer, PushFacts, PushRows};
 use protocol::{BayId, ChannelId, DeviceId, PartitionId, UserId};
 
 use crate::family::Family;
-use crate::key::{self, JOB_TAG, PUSH_OFF_TAG, SUBSCRIPTION_TAG};
+use crate::key::{self, JOB_TAG, Key, PUSH_OFF_TAG, SHOWN_TAG, SUBSCRIPTION_TAG, WITHDRAWAL_TAG};
 use crate::rows::{Direction, Found};
 use crate::view::{View, damaged};
+
+/// Where the rows of a partition begin, and the key of one.
+type Keys = (fn(u16) -> Key, fn(UserId, ChannelId) -> Key);
+/// Takes a row; `None` when it cannot be read.
+type Take<'a> = dyn FnMut(&[u8], &[u8]) -> Option<()> + 'a;
 
 /// What the user's home keeps in memory. Jobs are read only of who has a subscription: nobody else has any to see.
 pub(super) fn of_user(view: &View<'_>, user: UserId) -> Found<PushRows> {
     let named =
         |(device, provider, row): (DeviceId, Provider, SubscriptionRow)| ((device, provider), row.created_ms);
     let subscriptions: Vec<_> = subscriptions(view, user)?.into_iter().map(named).collect();
-    let jobs = if subscriptions.is_empty() { Vec::new() } else { jobs_of(view, user)? };
-    Ok(PushRows { subscriptions, jobs, is_off: is_off(view, user)? })
+    let has_any = !subscriptions.is_empty();
+    let jobs = if has_any { jobs_of(view, user)? } else { Vec::new() };
+    let shown = if has_any { shown_of(view, user)? } else { Vec::new() };
+    Ok(PushRows { subscriptions, jobs, shown, is_off: is_off(view, user)? })
 }
 
 fn is_off(view: &View<'_>, user: UserId) -> Found<bool> {
@@ -36,6 +43,21 @@ fn jobs_of(view: &View<'_>, user: UserId) -> Found<Vec<(ChannelId, JobRow)>> {
         Ok(jobs.len() < PUSH_JOBS_MAX)
     })?;
     Ok(jobs)
+}
+
+fn shown_of(view: &View<'_>, user: UserId) -> Found<Vec<(ChannelId, ShownRow)>> {
+    let (family, mut shown) = (Family::Push, Vec::new());
+    for (tag, is_read) in [(SHOWN_TAG, false), (WITHDRAWAL_TAG, true)] {
+        let prefix = key::push(user, tag);
+        view.scan_from(family, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+            let row = key::read_shown(key, is_read).zip(ShownRow::decode(value.bytes()));
+            let ((_, channel), row) = row.ok_or_else(|| damaged(family, key))?;
+            shown.push((channel, row));
+            Ok(shown.len() < PUSH_JOBS_MAX)
+        })?;
+    }
+    shown.truncate(PUSH_JOBS_MAX);
+    Ok(shown)
 }
 
 fn subscriptions(view: &View<'_>, user: UserId) -> Found<Vec<(DeviceId, Provider, SubscriptionRow)>> {
@@ -62,37 +84,69 @@ pub(super) fn job(view: &View<'_>, user: UserId, channel: ChannelId) -> Found<Op
     view.get_decoded(Family::Push, &key::job(user, channel), JobRow::decode)
 }
 
-/// Jobs of a bay, one partition after the other: what stands between them are subscriptions.
+/// Jobs of a bay.
 pub(super) fn jobs(
     view: &View<'_>,
     bay: BayId,
     after: Option<(UserId, ChannelId)>,
     limit: u32,
 ) -> Found<Answer> {
-    let (family, mut items) = (Family::Push, Vec::new());
+    let mut items = Vec::new();
+    let more = pages(view, (bay, after, limit), (key::jobs, key::job), &mut |key, value| {
+        let ((user, channel), row) = key::read_job(key).zip(JobRow::decode(value))?;
+        items.push((user, channel, row));
+        Some(())
+    })?;
+    Ok(Answer::Jobs { items, more })
+}
+
+/// Withdrawals of a bay.
+pub(super) fn withdrawals(
+    view: &View<'_>,
+    bay: BayId,
+    after: Option<(UserId, ChannelId)>,
+    limit: u32,
+) -> Found<Answer> {
+    let (mut items, key_of) = (Vec::new(), |user, channel| key::shown(user, channel, true));
+    let more = pages(view, (bay, after, limit), (key::withdrawals, key_of), &mut |key, _| {
+        items.push(key::read_shown(key, true)?);
+        Some(())
+    })?;
+    Ok(Answer::Withdrawals { items, more })
+}
+
+/// Reads rows of a bay that stand under user and channel, one partition after the other: what stands between them are
+/// subscriptions. Whether more follow.
+fn pages(
+    view: &View<'_>,
+    (bay, after, limit): (BayId, Option<(UserId, ChannelId)>, u32),
+    (of_partition, key_of): Keys,
+    take: &mut Take<'_>,
+) -> Found<bool> {
+    let (family, mut count, mut more) = (Family::Push, 0, false);
     let first = after.map_or_else(|| bay.partitions().start, |(user, _)| PartitionId::of_user(user).0);
     for partition in first..bay.partitions().end {
-        let prefix = key::jobs(partition);
+        let prefix = of_partition(partition);
         let from = match after {
-            Some((user, channel)) if partition == first => key::job(user, channel).after_all(),
+            Some((user, channel)) if partition == first => key_of(user, channel).after_all(),
             _ => prefix,
         };
         if *from >= *prefix.after_all() {
             continue;
         }
         view.scan_from(family, (&from, &prefix), Direction::Rising, &mut |key, value| {
-            let row = key::read_job(key).zip(JobRow::decode(value.bytes()));
-            let ((user, channel), row) = row.ok_or_else(|| damaged(family, key))?;
-            items.push((user, channel, row));
-            Ok(items.len() <= limit as usize)
+            more = count >= limit;
+            if !more {
+                take(key, value.bytes()).ok_or_else(|| damaged(family, key))?;
+                count += 1;
+            }
+            Ok(!more)
         })?;
-        if items.len() > limit as usize {
+        if more {
             break;
         }
     }
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    Ok(Answer::Jobs { items, more })
+    Ok(more)
 }
 
 /// The job is read first: what it names was durable before it.
@@ -117,6 +171,7 @@ pub(super) fn facts(view: &View<'_>, user: UserId, channel: ChannelId) -> Found<
         message,
         is_blocked,
         name: group.unwrap_or_default().name,
+        shown: view.get_decoded(Family::Push, &key::shown(user, channel, true), ShownRow::decode)?,
         is_off: is_off(view, user)?,
     })
 }

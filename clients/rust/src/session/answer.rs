@@ -13,7 +13,7 @@ use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refus
 use super::event::{About, ChannelList, Event, History, Message, Place, RequestId, read_message};
 use super::marks::UNANSWERED;
 use super::pace::Pace;
-use super::{OpenPage, Session, State, talk};
+use super::{OpenPage, Session, State, rules, talk};
 
 impl Session {
     pub(super) fn take_answer(&mut self, frame: &Frame) {
@@ -111,6 +111,7 @@ impl Session {
                 items,
                 more,
             }),
+            Kind::RULES => read(frame).map(|page| rules::told(request, page)),
             Kind::RECEIPTS => read(frame).map(|Receipts { channel, items, more }| Event::Receipts {
                 request: Some(request),
                 channel: ChannelId(channel),
@@ -285,7 +286,9 @@ impl Session {
             self.pace.refused(self.now_ms);
         }
         if id == UNANSWERED {
-            // Of what nobody waits for: the next one says more.
+            if reject.retry_after_ms > 0 {
+                self.doubt_marks();
+            }
             return;
         }
         let retry_at = self.now_ms.saturating_add(u64::from(reject.retry_after_ms));
@@ -293,7 +296,8 @@ impl Session {
             self.events.push_back(Event::TokenDue);
             return;
         }
-        if reject.retry_after_ms > 0 && self.pending.hold_from(SendId(id), retry_at) {
+        let is_held = reject.retry_after_ms > 0 && !is_of_group(&reject);
+        if is_held && self.pending.hold_from(SendId(id), retry_at) {
             return;
         }
         let about = if self.pending.take(SendId(id), None) {
@@ -358,11 +362,18 @@ fn list(page: ChannelsV2) -> ChannelList {
 }
 
 /// Which request a page answers.
+/// What a group refuses for a while says nothing of other channels: the send is over, and whether it is sent once more is the
+/// person's to say. Held back, it would hold back everything behind it.
+fn is_of_group(reject: &Reject) -> bool {
+    matches!(Code::from_number(reject.code), Some(Code::Muted | Code::Slow))
+}
+
 fn asked_by(answer: Kind) -> Kind {
     match answer {
         Kind::CHANNELS => Kind::GET_CHANNELS,
         Kind::MEMBERS => Kind::GET_MEMBERS,
         Kind::RECEIPTS => Kind::GET_RECEIPTS,
+        Kind::RULES => Kind::GET_RULES,
         Kind::NOTES => Kind::GET_NOTES,
         Kind::MENTIONS => Kind::GET_MENTIONS,
         Kind::ABOUT => Kind::GET_ABOUT,

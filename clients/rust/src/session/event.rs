@@ -12,6 +12,7 @@ use protocol::body::talk::Talk;
 use protocol::commit::{Act, Note, Prefs};
 use protocol::{ChannelId, Cursor, Frame, Generation, InboxSeq, SendId, Seq, UserId};
 
+use super::rules::Rules;
 use super::talk::{Mention, Thread};
 
 /// The session's own number for a request that is not a send.
@@ -116,6 +117,13 @@ pub enum Event {
         items: Vec<MemberItem>,
         /// Whether more follow behind the last.
         more: bool,
+    },
+    /// What is laid down for a group.
+    Rules {
+        /// The answered request.
+        request: RequestId,
+        /// The page.
+        rules: Rules,
     },
     /// How far members of a channel have come: those who have come further, or a page that was asked for. Of whoever is
     /// named this is the newest; the user itself is among them, so that its devices agree on what is unread.
@@ -307,6 +315,20 @@ pub enum Content {
         /// [`protocol::body::message::ROLE_MEMBER`] and so on.
         role: u8,
     },
+    /// A member may not send from here on.
+    Muted {
+        /// Who.
+        member: UserId,
+        /// For how many seconds from the message's time; 0 when it may again,
+        /// [`protocol::body::rules::MUTED_FOR_EVER_S`] for no end.
+        for_s: u32,
+    },
+    /// A user is no member any more and cannot become one.
+    Banned(UserId),
+    /// A user may become a member again.
+    Unbanned(UserId),
+    /// A plain member sends a text only so many seconds after its last; 0 for no wait.
+    Slowed(u32),
 }
 
 /// What is said about a message.
@@ -403,8 +425,9 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, CreateGroup, EditText, Hide, InviteMembers, JoinGroup, LeaveGroup, Pin, React, Recall,
-        RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
+        AddMembers, BanMember, CreateGroup, EditText, Hide, InviteMembers, JoinGroup, LeaveGroup, MuteMember,
+        Pin, React, Recall, RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole, SetSlow,
+        UnbanMember,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
@@ -417,9 +440,8 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
             return Some(Content::About { target: Seq(body.target.to_native()), remark });
         }
         AddMembers(_) | Pin(_) | React(_) | Recall(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
-        | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_) => {
-            message.change()?
-        }
+        | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_) | Hide(_)
+        | MuteMember(_) | BanMember(_) | UnbanMember(_) | SetSlow(_) => message.change()?,
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },
@@ -430,6 +452,10 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
         Change::Leaves => Content::Left,
         Change::Name(name) => Content::Renamed(name),
         Change::Role { member, role } => Content::Role { member, role },
+        Change::Mutes { member, for_s } => Content::Muted { member, for_s },
+        Change::Bans(user) => Content::Banned(user),
+        Change::Unbans(user) => Content::Unbanned(user),
+        Change::Slows(interval_s) => Content::Slowed(interval_s),
         Change::Notes(Note::Prefs { about, prefs }) => Content::Prefs { about, prefs },
         Change::Notes(Note::Hidden { about, from, through }) => Content::Hidden { about, from, through },
         Change::About { target, act: Act::Reacts { emoji, on } } => {

@@ -94,15 +94,14 @@ impl Marks {
         self.since_ms.take_if(|_| self.due.is_empty());
     }
 
-    /// The connection is gone. What was said lately may be lost, here or with the server, and is said again.
-    fn disconnected(&mut self, now_ms: u64) {
+    /// What was said lately may be lost, here or with the server, and is said again.
+    fn doubt(&mut self, now_ms: u64) {
         let lately = |at: u64| now_ms < at.saturating_add(DELIVERED_AGAIN_MS);
         for (channel, (seq, _)) in self.said.extract_if(.., |_, (_, at)| lately(*at)) {
             let due = self.due.entry(channel).or_default();
             *due = seq.max(*due);
             self.since_ms.get_or_insert(now_ms);
         }
-        self.types.clear();
     }
 
     /// When somebody types no more.
@@ -129,20 +128,31 @@ impl Session {
     }
 
     pub(super) fn end_marks(&mut self) {
-        self.marks.disconnected(self.now_ms);
+        self.marks.doubt(self.now_ms);
+        self.marks.types.clear();
         for (channel, user) in core::mem::take(&mut self.marks.typists).into_keys() {
             self.events.push_back(Event::Typing { channel, user, types: false });
         }
     }
 
-    /// The next thing to say of what was delivered, as soon as there is a token to spare.
+    /// Something that nobody waits for was refused for now, and the refusal does not say what: what still holds of it is said
+    /// again. Who types says so again by itself.
+    pub(super) fn doubt_marks(&mut self) {
+        self.marks.doubt(self.now_ms);
+        self.presences.doubt_idle();
+    }
+
+    /// The next thing to say that nobody waits for, as soon as there is a token to spare.
     pub(super) fn next_mark(&mut self) -> Option<Frame> {
         let rides = core::mem::take(&mut self.marks.rides);
         let is_ready = self.state == State::Live && self.pace.spare_at(self.now_ms, 1) <= self.now_ms;
         if !is_ready || self.going_away {
             return None;
         }
-        let frame = self.marks.next(self.now_ms, rides)?;
+        let frame = match self.presences.idle_again() {
+            Some(idle) => idle,
+            None => self.marks.next(self.now_ms, rides)?,
+        };
         self.marks.rides = rides;
         self.pace.charge(self.now_ms, 1);
         Some(frame)
@@ -151,7 +161,8 @@ impl Session {
     /// When the next one is said although nothing else is written.
     pub(super) fn mark_at(&self) -> Option<u64> {
         let is_live = self.state == State::Live && !self.going_away;
-        let at = if is_live { self.marks.ready_at() } else { None };
+        let idle = self.presences.is_idle_doubted().then_some(self.now_ms);
+        let at = if is_live { idle.or_else(|| self.marks.ready_at()) } else { None };
         at.map(|at| at.max(self.pace.spare_at(self.now_ms, 1)))
     }
 

@@ -9,7 +9,7 @@ use protocol::body::presence::{
 use protocol::body::session::Welcome;
 use protocol::commit::Shows;
 use protocol::limits::WATCHED_MAX;
-use protocol::{Code, Kind, Refusal, UserId};
+use protocol::{Code, Frame, Kind, Refusal, UserId};
 
 use super::event::{Event, RequestId};
 use super::marks::UNANSWERED;
@@ -22,8 +22,32 @@ pub(super) struct Presences {
     /// Who was asked for once and not answered yet, by request.
     looks: BTreeMap<u64, BTreeSet<u64>>,
     is_idle: bool,
+    /// Whether this connection was told that.
+    is_idle_said: bool,
+    /// It was refused, perhaps, and is to be said again.
+    is_idle_doubted: bool,
     /// Whether the server of this connection knows what presence is.
     is_known: bool,
+}
+
+impl Presences {
+    fn idle_frame(&mut self) -> Frame {
+        (self.is_idle_said, self.is_idle_doubted) = (true, false);
+        encode(UNANSWERED, &Idle { is_idle: self.is_idle })
+    }
+
+    pub(super) fn doubt_idle(&mut self) {
+        self.is_idle_doubted = self.is_idle_said;
+    }
+
+    pub(super) fn is_idle_doubted(&self) -> bool {
+        self.is_idle_doubted
+    }
+
+    /// The frame that says it again, if that is to be done.
+    pub(super) fn idle_again(&mut self) -> Option<Frame> {
+        self.is_idle_doubted.then(|| self.idle_frame())
+    }
 }
 
 impl Session {
@@ -76,7 +100,8 @@ impl Session {
     /// Nobody has touched the device for a while, or somebody does again. What is no news goes no further.
     pub fn idle(&mut self, is_idle: bool) {
         if core::mem::replace(&mut self.presences.is_idle, is_idle) != is_idle && self.tells_presence() {
-            self.control.push_back(encode(UNANSWERED, &Idle { is_idle }));
+            let frame = self.presences.idle_frame();
+            self.control.push_back(frame);
         }
     }
 
@@ -105,6 +130,7 @@ impl Session {
 
     /// A connection begins anew: the server knows nothing of what was watched.
     pub(super) fn begin_presence(&mut self, welcome: &Welcome) {
+        (self.presences.is_idle_said, self.presences.is_idle_doubted) = (false, false);
         self.presences.is_known = welcome.kinds.iter().any(|known| known.kind == Kind::WATCH.0);
         if !self.presences.is_known {
             return;
@@ -118,7 +144,8 @@ impl Session {
             drop(self.request(&Watch { users }));
         }
         if self.presences.is_idle {
-            self.control.push_back(encode(UNANSWERED, &Idle { is_idle: true }));
+            let frame = self.presences.idle_frame();
+            self.control.push_back(frame);
         }
     }
 

@@ -272,6 +272,24 @@ fn a_retryable_refusal_sends_again_from_there_after_the_pause() {
 }
 
 #[test]
+fn what_a_group_refuses_for_a_while_holds_back_nothing() {
+    for code in [Code::Muted, Code::Slow] {
+        let mut session = live();
+        let (slow, other) = (say(&mut session, "too soon"), say(&mut session, "elsewhere"));
+        written(&mut session);
+        session.receive(0, encode(slow.0, &Refusal::retry(code, 60_000, "later").body()));
+        let told = events(&mut session);
+        let [Event::Rejected { about: About::Send(about), reject }] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!((*about, reject.retry_after_ms), (slow, 60_000), "the hint is for the person");
+        session.receive(0, ack(other, 1));
+        let next = say(&mut session, "next");
+        assert_eq!(ids(&written(&mut session)), [next]);
+    }
+}
+
+#[test]
 fn the_longest_of_several_pauses_holds() {
     let mut session = live();
     let sends: Vec<SendId> = (0..3).map(|n| say(&mut session, &format!("{n}"))).collect();

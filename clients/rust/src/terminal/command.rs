@@ -18,10 +18,13 @@ mod about;
 mod account;
 mod own;
 mod presence;
+mod rules;
+mod search;
 mod talk;
 
 pub(super) use about::{recalled_words, remark_words, said_lines};
 pub(super) use presence::own_words;
+pub(super) use rules::{rule_words, ruled_user, rules_lines};
 pub(super) use talk::marks;
 
 /// At whom a command is carried out, and where.
@@ -105,11 +108,16 @@ impl Desk<'_> {
             "join" => self.join(rest).await,
             "leave" => self.leave().await,
             "saved" => Ok(self.saved()),
+            // With two words it is of a member, and with less of this conversation.
+            "mute" if rest.contains(char::is_whitespace) => self.rule(word, rest).await,
             "mute" => self.mute(rest).await,
+            "ban" | "unban" | "slow" | "rules" => self.rule(word, rest).await,
+            "report" => self.report(rest).await,
             "pin-chat" => self.pin_chat(rest).await,
             "draft" => self.draft(rest).await,
             "hide" => self.hide(rest).await,
             "jump" => self.jump(rest),
+            "search" => self.search(rest).await,
             "friends" => self.friends().await,
             "friend" | "unfriend" | "block" | "unblock" => self.relate(word, rest).await,
             "status" => self.status(rest).await,

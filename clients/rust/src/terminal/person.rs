@@ -43,6 +43,11 @@ const HELP: &str = "\
   /join GROUP          join a group that you were invited to
   /remove NAME         take a person out of this group
   /role NAME ROLE      make a person member, admin or owner of this group
+  /mute NAME TIME      let a member of this group read and not send: 30s, 10m, 2h, 3d, forever or off
+  /ban NAME            take a person out of this group for good; /unban NAME ends it
+  /slow TIME           let each member send one text in 30s, 10m, 2h here; off ends it
+  /rules               who is muted and banned in this group, and its slow mode
+  /report SEQ REASON   tell the operators of the server of a message
   /rename NAME         give this group another name
   /leave               leave this group
   /members             who is in this group
@@ -65,6 +70,7 @@ const HELP: &str = "\
   /draft [TEXT]        keep a text for this conversation on all devices
   /hide [NUMBER]       show a message to you no more, or FIRST-LAST; without one the last
   /jump PLACE          what was said at a number, a day like 2026-11-27, or unread
+  /search WORDS        messages with these words; before them from:NAME, in:GROUP, in:here, to:me
   /friends             your friends, and who asks to be one
   /friend NAME         ask a person to be a friend, or say yes; /unfriend NAME ends it
   /block NAME          take nothing from a person any more; /unblock NAME ends it

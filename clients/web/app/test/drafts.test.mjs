@@ -1,7 +1,7 @@
 /** What is typed on one device and not sent is there on another one. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stage } from "./stage.mjs";
+import { act, stage } from "./stage.mjs";
 import { until } from "./wait.mjs";
 
 const LIMIT = { timeout: 120_000 };
@@ -55,4 +55,40 @@ test("a draft is on every device, the newest wins, and sending takes it away", L
   // Others see nothing of it.
   assert.equal(await rin.page.getByText("for tomorrow").count(), 0);
   for (const one of [desk, phone, late, rin]) await one.done();
+});
+
+test("a thread has a draft of its own, which is on every device and does not stand in the list", LIMIT, async () => {
+  const [desk, tov] = [await at.person("sumi"), await at.person("tov")];
+  await desk.chatWith("tov");
+  await desk.write("shall we?");
+  await desk.said("shall we?").getByRole("img", { name: /Sent|Delivered|Read/ }).waitFor();
+  const phone = await at.guest();
+  await phone.logIn("sumi");
+  await phone.openRow("tov");
+  const inThread = (one) => one.page.locator("#thread-composer");
+  const openThread = async (one) => {
+    await act(one.said("shall we?"), "Reply in thread");
+    await inThread(one).waitFor();
+  };
+  const close = (one) => one.page.getByRole("complementary", { name: "Thread" }).getByRole("button", { name: "Close" }).click();
+  const holds = (one, text) => until(async () => await inThread(one).inputValue() === text);
+  await openThread(desk);
+  await inThread(desk).pressSequentially("only in here");
+  await close(desk);
+  assert.equal(await box(desk).inputValue(), "", "not in the channel's own box");
+  await openThread(phone);
+  await holds(phone, "only in here");
+  assert.equal(await phone.page.getByRole("link", { name: /tov/ }).getByText("Draft:").count(), 0);
+  // It is there again behind a reload, and both are kept apart.
+  await box(phone).fill("in the channel");
+  await reads(desk, "in the channel");
+  await desk.page.reload();
+  await reads(desk, "in the channel");
+  await openThread(desk);
+  await holds(desk, "only in here");
+  await inThread(desk).press("Enter");
+  await desk.page.locator(".thread").getByText("only in here", { exact: true }).waitFor();
+  await holds(phone, "");
+  await reads(phone, "in the channel");
+  for (const one of [desk, phone, tov]) await one.done();
 });

@@ -132,6 +132,12 @@ test("search, a jump, scrolling both ways, a reply, a thread, a mention", LIMIT,
   await page.getByRole("search").getByRole("searchbox").fill("needle");
   // A busy server finds a message a while after it was sent.
   await shownOr(page.locator(".hits mark").first(), () => page.getByRole("search").getByRole("button", { name: "Search" }).click());
+  const search = () => page.getByRole("search").getByRole("button", { name: "Search" }).click();
+  await page.getByLabel("Only what mentions me").check();
+  await search();
+  await page.getByText("Nothing was found.").waitFor();
+  await page.getByLabel("Only what mentions me").uncheck();
+  await search();
   await page.locator(".hits mark").first().click();
   await lee.said("a needle in message 40").waitFor();
   const timeline = page.locator(".timeline");

@@ -86,7 +86,7 @@ export class Channels {
     const isMine = sender === this.user;
     switch (content.type) {
       case "left": return isMine ? false : before;
-      case "removed": return content.user === this.user ? false : before;
+      case "removed": case "banned": return content.user === this.user ? false : before;
       case "joined": return isMine || before;
       case "added": return content.users.includes(this.user) || before;
       case "invited": return content.users.includes(this.user) ? false : before;
@@ -122,5 +122,6 @@ export class Channels {
 const KINDS: Record<string, number> = {
   text: Kind.SEND_TEXT, created: Kind.CREATE_GROUP, added: Kind.ADD_MEMBERS, invited: Kind.INVITE_MEMBERS, joined: Kind.JOIN_GROUP,
   removed: Kind.REMOVE_MEMBER, left: Kind.LEAVE_GROUP, renamed: Kind.RENAME_GROUP, role: Kind.SET_ROLE, recalled: Kind.RECALLED,
+  muted: Kind.MUTE_MEMBER, banned: Kind.BAN_MEMBER, unbanned: Kind.UNBAN_MEMBER, slowed: Kind.SET_SLOW,
 };
 const kindOf = (type: string): number => KINDS[type] ?? 0;

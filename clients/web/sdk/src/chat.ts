@@ -3,7 +3,7 @@ import type { End } from "./dial/dialler.js";
 import type { MemberItem, MentionItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
 import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
-import type { ListWindow, Window } from "./session/session.js";
+import type { ListWindow, Window } from "./session/asks.js";
 import type { Storage } from "./store/keeper.js";
 import type { Span } from "./store/store.js";
 
@@ -40,7 +40,7 @@ export interface ChatEvents {
   /** Another device of this user has changed what it shows. */
   ownPresence: OwnPresence;
   /** A draft is another one: written in another tab or on another device, or sent there (`text` empty). */
-  draft: { channel: bigint; text: string };
+  draft: { channel: bigint; thread: number; text: string };
   /** The server's memory is another one (a backup was restored). What was kept of messages and channels is forgotten: read
    * what is shown anew. */
   resync: { generation: number };
@@ -132,13 +132,14 @@ export interface Chat {
   setPrefs(channel: bigint, prefs: Prefs, sendId?: bigint): Promise<Sending>;
   /** The user has read the channel up to and with `seq`. */
   markRead(channel: bigint, seq: number): Promise<void>;
-  /** What is typed and not sent, here or on another device: the newest writing. */
-  draft(channel: bigint): Promise<string>;
+  /** What is typed and not sent, here or on another device: the newest writing. `thread`: not in the channel but in the thread that begins
+   * with this seq. */
+  draft(channel: bigint, thread?: number): Promise<string>;
   /** All of them, newest first. */
-  drafts(): Promise<{ channel: bigint; text: string }[]>;
+  drafts(): Promise<{ channel: bigint; thread: number; text: string }[]>;
   /** Keeps what is typed and not sent, and tells the user's other devices when the writer pauses, or goes away from it (`isLeft`); an
    * empty text takes it away everywhere. */
-  setDraft(channel: bigint, text: string, isLeft?: boolean): Promise<void>;
+  setDraft(channel: bigint, text: string, isLeft?: boolean, thread?: number): Promise<void>;
 
   /** Asks the control plane (docs/http.md) as this device, with a token that is renewed when it has ended. Rejects with an `AccountError`. */
   ask(method: Asked, path: string, body?: object): Promise<Record<string, unknown>>;

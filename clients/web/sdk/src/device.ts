@@ -12,7 +12,8 @@ import { Code, type DraftItem, type PresenceItem, type ReceiptItem, type Reject,
 import { Sends } from "./sends.js";
 import { Refusal } from "./session/check.js";
 import type { About, ChannelInfo, ChannelPage, Event, Message } from "./session/event.js";
-import { type ListWindow, Session } from "./session/session.js";
+import type { ListWindow } from "./session/asks.js";
+import { Session } from "./session/session.js";
 import { Keeper } from "./store/keeper.js";
 import type { Kept, KeptDraft, Store } from "./store/store.js";
 
@@ -230,13 +231,13 @@ export abstract class Device {
   private goOnWithDrafts(): void {
     for (const { sendId, content, state } of this.sends_.all()) {
       if (content.type !== "draft") continue;
-      if (state === "sending" && content.thread === 0) this.drafts_.saying(content.about, sendId, Date.now());
+      if (state === "sending") this.drafts_.saying(content.about, sendId, Date.now(), content.thread);
       else if (this.sends_.discard(sendId)) this.keeper.add({ settled: [sendId] });
     }
   }
 
-  protected writeDraft(channel: bigint, text: string, isLeft?: boolean): void {
-    const kept = this.drafts_.write(channel, text, Date.now(), isLeft);
+  protected writeDraft(channel: bigint, text: string, isLeft?: boolean, thread?: number): void {
+    const kept = this.drafts_.write(channel, text, Date.now(), isLeft, thread);
     if (kept) this.changeDrafts([kept]);
     this.sayDrafts();
   }
@@ -245,7 +246,7 @@ export abstract class Device {
     const drafts = changed.filter((draft) => draft !== undefined);
     if (drafts.length === 0) return;
     this.keeper.add({ drafts });
-    for (const { channel, text } of drafts) this.emitter.emit("draft", { channel, text });
+    for (const { channel, thread = 0, text } of drafts) this.emitter.emit("draft", { channel, thread, text });
   }
 
   private draftEnded(sendId: bigint, timeMs: number | undefined): void {
@@ -271,12 +272,12 @@ export abstract class Device {
     if (due !== undefined) this.saying = setTimeout(() => this.sayDrafts(), Math.max(due - Date.now(), LOOK_AGAIN_MS));
   }
 
-  private sayDraft({ channel, text }: { channel: bigint; text: string }): void {
+  private sayDraft({ channel, thread, text }: { channel: bigint; thread: number; text: string }): void {
     this.run((session) => {
-      const sendId = session.setDraft(channel, text);
+      const sendId = session.setDraft(channel, text, undefined, thread);
       const frame = session.pendingFrame(sendId) as Uint8Array;
       this.sends_.remember({ frame });
-      this.keeper.add({ sends: [{ sendId, frame }], drafts: [this.drafts_.saying(channel, sendId, Date.now())] });
+      this.keeper.add({ sends: [{ sendId, frame }], drafts: [this.drafts_.saying(channel, sendId, Date.now(), thread)] });
     });
   }
 

@@ -1,5 +1,5 @@
 /**
- * What is typed and not sent, on all devices of a user: the newest writing wins, by the server's clock. Pure: it is told the time, and
+ * What is typed and not sent, in a channel or a thread of it, on all devices of a user: the newest writing wins, by the server's clock. Pure: it is told the time, and
  * says when it has something to say to the server. Each draft that is said is a message for ever (docs/protocol.md, SET_DRAFT), so a
  * draft is said when its writer pauses or leaves, at most one of a channel is on its way, and they keep a distance.
  */
@@ -26,23 +26,25 @@ interface Draft extends Required<KeptDraft> {
 }
 
 export class Drafts {
-  private readonly all = new Map<bigint, Draft>();
+  private readonly all = new Map<string, Draft>();
   /** The server's clock less this machine's, once it is known. */
   private aheadMs: number | undefined;
 
   constructor(kept: readonly KeptDraft[]) {
-    for (const { channel, text, timeMs = 0, isSaid = false, isThere = false } of kept) {
-      this.all.set(channel, { channel, text, timeMs, isSaid, isThere, saysMs: 0, saidAtMs: 0, isLeft: true, isGuess: false });
+    for (const { channel, thread = 0, text, timeMs = 0, isSaid = false, isThere = false } of kept) {
+      const draft = { channel, thread, text, timeMs, isSaid, isThere, saysMs: 0, saidAtMs: 0, isLeft: true, isGuess: false };
+      this.all.set(placeOf(channel, thread), draft);
     }
   }
 
-  text(channel: bigint): string {
-    return this.all.get(channel)?.text ?? "";
+  text(channel: bigint, thread = 0): string {
+    return this.all.get(placeOf(channel, thread))?.text ?? "";
   }
 
   /** What is written, newest first. */
-  texts(): { channel: bigint; text: string }[] {
-    return [...this.all.values()].filter(({ text }) => text !== "").sort((a, b) => b.timeMs - a.timeMs).map(({ channel, text }) => ({ channel, text }));
+  texts(): { channel: bigint; thread: number; text: string }[] {
+    const written = [...this.all.values()].filter(({ text }) => text !== "").sort((a, b) => b.timeMs - a.timeMs);
+    return written.map(({ channel, thread, text }) => ({ channel, thread, text }));
   }
 
   /** What the server's clock shows, as far as that is known. */
@@ -60,18 +62,19 @@ export class Drafts {
     this.aheadMs = ahead;
   }
 
-  private at(channel: bigint): Draft {
-    let draft = this.all.get(channel);
+  private at(channel: bigint, thread: number): Draft {
+    const place = placeOf(channel, thread);
+    let draft = this.all.get(place);
     if (!draft) {
-      draft = { channel, text: "", timeMs: 0, isSaid: true, isThere: false, saysMs: 0, saidAtMs: 0, isLeft: false, isGuess: false };
-      this.all.set(channel, draft);
+      draft = { channel, thread, text: "", timeMs: 0, isSaid: true, isThere: false, saysMs: 0, saidAtMs: 0, isLeft: false, isGuess: false };
+      this.all.set(place, draft);
     }
     return draft;
   }
 
   /** The user has written this here. `isLeft`: and goes away from it. What is to be kept, when anything changed. */
-  write(channel: bigint, text: string, nowMs: number, isLeft = false): KeptDraft | undefined {
-    const draft = this.at(channel);
+  write(channel: bigint, text: string, nowMs: number, isLeft = false, thread = 0): KeptDraft | undefined {
+    const draft = this.at(channel, thread);
     draft.isLeft = isLeft;
     if (draft.text === text) return undefined;
     Object.assign(draft, { text, timeMs: this.time(nowMs), isSaid: false, isGuess: this.aheadMs === undefined });
@@ -79,7 +82,7 @@ export class Drafts {
   }
 
   /** The next draft to say; without a connection only that there is none any more, which is little and must not be forgotten. */
-  next(nowMs: number, isLive: boolean): { channel: bigint; text: string } | undefined {
+  next(nowMs: number, isLive: boolean): { channel: bigint; thread: number; text: string } | undefined {
     for (const draft of this.all.values()) {
       if ((isLive || draft.text === "") && this.dueOf(draft) <= this.time(nowMs)) return draft;
     }
@@ -101,8 +104,8 @@ export class Drafts {
   }
 
   /** The draft as it is now is on its way under this send id. */
-  saying(channel: bigint, sendId: bigint, nowMs: number): KeptDraft {
-    const draft = this.at(channel);
+  saying(channel: bigint, sendId: bigint, nowMs: number, thread = 0): KeptDraft {
+    const draft = this.at(channel, thread);
     Object.assign(draft, { sendId, saysMs: draft.timeMs, saidAtMs: this.time(nowMs), isThere: draft.text !== "" });
     return rowOf(draft);
   }
@@ -119,10 +122,10 @@ export class Drafts {
 
   /** Another device has written. What is to be kept, when it is newer than what is here. */
   take({ about, thread, text }: Extract<Content, { type: "draft" }>, serverMs: number): KeptDraft | undefined {
-    const draft = this.at(about);
-    if (thread !== 0 || serverMs <= draft.timeMs) {
+    const draft = this.at(about, thread);
+    if (serverMs <= draft.timeMs) {
       // Older than what is here: that is said again, or was said behind it.
-      if (thread === 0 && !draft.isSaid) draft.isThere = text !== "";
+      if (!draft.isSaid) draft.isThere = text !== "";
       return undefined;
     }
     const isNews = draft.text !== text;
@@ -134,9 +137,9 @@ export class Drafts {
   /** All drafts that the server had at `askedMs` of its time. Those that look different now. */
   takeAll(items: readonly DraftItem[], askedMs: number): KeptDraft[] {
     const changed = items.map(({ timeMs, ...item }) => this.take({ type: "draft", ...item }, timeMs));
-    const there = new Set(items.filter(({ thread }) => thread === 0).map(({ about }) => about));
+    const there = new Set(items.map(({ about, thread }) => placeOf(about, thread)));
     for (const draft of [...this.all.values()]) {
-      if (there.has(draft.channel) || draft.timeMs > askedMs || draft.sendId !== undefined) continue;
+      if (there.has(placeOf(draft.channel, draft.thread)) || draft.timeMs > askedMs || draft.sendId !== undefined) continue;
       draft.isThere = false;
       // It was sent, or given up, on another device.
       if (draft.isSaid && draft.text !== "") changed.push(rowOf(Object.assign(draft, { text: "" })));
@@ -152,4 +155,5 @@ export class Drafts {
   }
 }
 
-const rowOf = ({ channel, text, timeMs, isSaid, isThere }: Draft): KeptDraft => ({ channel, text, timeMs, isSaid, isThere });
+const placeOf = (channel: bigint, thread: number): string => `${channel}/${thread}`;
+const rowOf = ({ channel, thread, text, timeMs, isSaid, isThere }: Draft): KeptDraft => ({ channel, thread, text, timeMs, isSaid, isThere });

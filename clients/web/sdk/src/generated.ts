@@ -16,6 +16,10 @@ export const Kind = {
   SET_ROLE: 0x0115,
   INVITE_MEMBERS: 0x0116,
   JOIN_GROUP: 0x0117,
+  MUTE_MEMBER: 0x0118,
+  BAN_MEMBER: 0x0119,
+  UNBAN_MEMBER: 0x011a,
+  SET_SLOW: 0x011b,
   SET_PREFS: 0x0120,
   SET_DRAFT: 0x0121,
   HIDE: 0x0122,
@@ -48,6 +52,8 @@ export const Kind = {
   MENTIONS: 0x0316,
   GET_NOTES: 0x0317,
   NOTES: 0x0318,
+  GET_RULES: 0x0320,
+  RULES: 0x0321,
   WATCH: 0x0401,
   UNWATCH: 0x0402,
   PRESENCE: 0x0403,
@@ -77,6 +83,10 @@ export const Code = {
   too_many_devices: 14,
   storage_full: 15,
   needs_consent: 16,
+  muted: 17,
+  slow: 18,
+  banned: 19,
+  refused_word: 20,
 } as const;
 
 /** Why a connection was closed. */
@@ -248,6 +258,13 @@ export interface DraftItem {
 }
 export const DraftItemLayout = item<DraftItem>(40, [["about", "u128"], ["thread", "count"], ["timeMs", "count"], ["text", "string"]]);
 
+export interface SanctionItem {
+  user: bigint;
+  mutedUntilMs: number;
+  isBanned: boolean;
+}
+export const SanctionItemLayout = item<SanctionItem>(17, [["user", "id"], ["mutedUntilMs", "count"], ["isBanned", "bool"]]);
+
 export interface HiddenItem {
   about: bigint;
   at: number;
@@ -342,6 +359,31 @@ export interface JoinGroup {
   channel: bigint;
 }
 export const JoinGroup = root<JoinGroup>(279, 1, 64, 16, [["channel", "u128"]]);
+
+export interface MuteMember {
+  channel: bigint;
+  member: bigint;
+  forS: number;
+}
+export const MuteMember = root<MuteMember>(280, 1, 64, 28, [["channel", "u128"], ["member", "id"], ["forS", "u32"]]);
+
+export interface BanMember {
+  channel: bigint;
+  member: bigint;
+}
+export const BanMember = root<BanMember>(281, 1, 64, 24, [["channel", "u128"], ["member", "id"]]);
+
+export interface UnbanMember {
+  channel: bigint;
+  member: bigint;
+}
+export const UnbanMember = root<UnbanMember>(282, 1, 64, 24, [["channel", "u128"], ["member", "id"]]);
+
+export interface SetSlow {
+  channel: bigint;
+  intervalS: number;
+}
+export const SetSlow = root<SetSlow>(283, 1, 64, 20, [["channel", "u128"], ["intervalS", "u32"]]);
 
 export interface SetPrefs {
   channel: bigint;
@@ -609,6 +651,21 @@ export interface Notes {
 }
 export const Notes = root<Notes>(792, 1, 524248, 17, [["drafts", [DraftItemLayout]], ["hidden", [HiddenItemLayout]], ["more", "bool"]]);
 
+export interface GetRules {
+  channel: bigint;
+  after: number;
+  limit: number;
+}
+export const GetRules = root<GetRules>(800, 1, 64, 28, [["channel", "u128"], ["after", "count"], ["limit", "u32"]]);
+
+export interface Rules {
+  channel: bigint;
+  intervalS: number;
+  items: SanctionItem[];
+  more: boolean;
+}
+export const Rules = root<Rules>(801, 1, 524248, 29, [["channel", "u128"], ["intervalS", "u32"], ["items", [SanctionItemLayout]], ["more", "bool"]]);
+
 export interface Watch {
   users: bigint[];
 }
@@ -715,6 +772,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

@@ -4,7 +4,8 @@ import type { Login } from "./dial/account.js";
 import { Device, type Options } from "./device.js";
 import type { MemberItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
 import type { ChannelInfo, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
-import type { Session, Window } from "./session/session.js";
+import type { Window } from "./session/asks.js";
+import type { Session } from "./session/session.js";
 import type { Keeper } from "./store/keeper.js";
 import { MemoryStore } from "./store/memory.js";
 import type { Kept, Span, Store } from "./store/store.js";
@@ -209,14 +210,14 @@ export class Maru extends Device implements Chat {
     return this.dialler.ask((token) => this.account.ask(method, path, body, token));
   }
 
-  async draft(channel: bigint): Promise<string> {
-    return this.drafts_.text(channel);
+  async draft(channel: bigint, thread?: number): Promise<string> {
+    return this.drafts_.text(channel, thread);
   }
 
-  async drafts(): Promise<{ channel: bigint; text: string }[]> { return this.drafts_.texts(); }
+  async drafts(): Promise<{ channel: bigint; thread: number; text: string }[]> { return this.drafts_.texts(); }
 
-  async setDraft(channel: bigint, text: string, isLeft?: boolean): Promise<void> {
-    this.writeDraft(channel, text, isLeft);
+  async setDraft(channel: bigint, text: string, isLeft?: boolean, thread?: number): Promise<void> {
+    this.writeDraft(channel, text, isLeft, thread);
     await this.keeper.flush();
   }
 

@@ -62,7 +62,8 @@ test("the newest writing wins, whatever the clock of this machine says", () => {
   assert.equal(drafts.text(A), "mine");
   assert.equal(drafts.take(theirs("newer"), DAY + 1100)?.text, "newer");
   assert.equal(drafts.next(99_000, true), undefined, "what has lost is not said");
-  assert.equal(drafts.take(theirs("of a thread", A, 4), DAY + 2000), undefined);
+  assert.equal(drafts.take(theirs("of a thread", A, 4), DAY + 2000)?.thread, 4);
+  assert.deepEqual([drafts.text(A), drafts.text(A, 4), drafts.text(A, 5)], ["newer", "of a thread", ""]);
   drafts.write(A, "newest", 1200);
   assert.equal(drafts.next(1200 + PAUSE_MS, true)?.text, "newest");
   // Written before it was known what time it is.
@@ -79,12 +80,30 @@ test("a page of all drafts brings what is new and takes away what is over", () =
   drafts.serverIs(DAY + 1000, 1000);
   const C = directChannel(7n, 13n);
   const changed = drafts.takeAll([{ about: C, thread: 0, timeMs: DAY + 10, text: "theirs" }, { about: C, thread: 3, timeMs: DAY + 20, text: "in a thread" }], DAY + 1000);
-  assert.deepEqual(changed.map(({ channel, text }) => [channel, text]), [[C, "theirs"], [A, ""]]);
+  assert.deepEqual(changed.map(({ channel, thread, text }) => [channel, thread, text]), [[C, 0, "theirs"], [C, 3, "in a thread"], [A, 0, ""]]);
   assert.deepEqual([drafts.text(B), drafts.next(9000, true)?.channel], ["mine", B]);
   // What was written while the page was under way is newer than the page.
   drafts.write(C, "mine again", 1100);
-  assert.deepEqual(drafts.takeAll([], DAY + 1050).map(({ channel }) => channel), []);
+  assert.deepEqual(drafts.takeAll([], DAY + 1050).map(({ channel, thread, text }) => [channel, thread, text]), [[C, 3, ""]]);
   assert.equal(drafts.text(C), "mine again");
+});
+
+test("a channel and each of its threads have drafts of their own", () => {
+  const drafts = fresh();
+  drafts.write(A, "in the channel", 0);
+  assert.deepEqual(drafts.write(A, "in a thread", 100, false, 4), { channel: A, thread: 4, text: "in a thread", timeMs: DAY + 100, isSaid: false, isThere: false });
+  assert.deepEqual(drafts.texts(), [{ channel: A, thread: 4, text: "in a thread" }, { channel: A, thread: 0, text: "in the channel" }]);
+  assert.equal(drafts.next(PAUSE_MS, true)?.thread, 0);
+  drafts.saying(A, 5n, PAUSE_MS);
+  // One of each may be on its way.
+  assert.deepEqual([drafts.next(PAUSE_MS + 100, true)?.thread, drafts.saying(A, 6n, PAUSE_MS + 100, 4).isThere], [4, true]);
+  assert.equal(drafts.ended(6n, DAY + 3000)?.thread, 4);
+  drafts.write(A, "", 4000, false, 4);
+  assert.deepEqual(drafts.next(4000, false), drafts.next(4000, true));
+  assert.deepEqual([drafts.next(4000, false)?.text, drafts.text(A)], ["", "in the channel"]);
+  // What an earlier version kept is of the channel itself.
+  const kept = new Drafts([{ channel: A, text: "kept" }, { channel: A, thread: 4, text: "kept, too" }]);
+  assert.deepEqual([kept.text(A), kept.text(A, 4)], ["kept", "kept, too"]);
 });
 
 test("a draft that was refused, or is too long, is kept here and troubles nobody", () => {
@@ -117,7 +136,15 @@ test("devices of one user: what one writes the other shows, the newest wins, and
   const onOne = told(one, ({ text }) => text === "I wanted to say that");
   await two.setDraft(channel, "I wanted to say that", true);
   await onOne;
-  assert.deepEqual([await one.draft(channel), await one.drafts()], ["I wanted to say that", [{ channel, text: "I wanted to say that" }]]);
+  assert.deepEqual([await one.draft(channel), await one.drafts()], ["I wanted to say that", [{ channel, thread: 0, text: "I wanted to say that" }]]);
+  // One of a thread is another one.
+  const inThread = told(one, ({ thread }) => thread === 1);
+  await two.setDraft(channel, "of a thread", true, 1);
+  assert.equal((await inThread).text, "of a thread");
+  assert.deepEqual([await one.draft(channel), await one.draft(channel, 1)], ["I wanted to say that", "of a thread"]);
+  const noThread = told(one, ({ thread, text }) => thread === 1 && text === "");
+  await two.setDraft(channel, "", true, 1);
+  await noThread;
   // Neither is a message to read, nor a send of the app's.
   assert.deepEqual([await one.sends(), (await one.channels()).filter(({ lastSeq }) => lastSeq > 0)], [[], []]);
   // A device that was not there is told by the server.

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Frame, read } from "../src/frame.js";
-import { MarkDelivered, Receipts, SendText, Typing } from "../src/generated.js";
+import { Code, MarkDelivered, Receipts, Reject, SendText, Typing } from "../src/generated.js";
 import { directChannel } from "../src/ids.js";
+import { UNANSWERED } from "../src/session/marks.js";
 import { type Drained, drain, live, ME, message, welcome } from "./sessions.js";
 
 const OTHER = 9n;
@@ -28,6 +29,23 @@ test("what was delivered is said a second later, once for several, and again aft
   welcome(session, [], 4000);
   session.tick(5000);
   assert.deepEqual(delivered(drain(session)), [3]);
+});
+
+test("a mark that is refused for now is said again", () => {
+  const session = live(true);
+  session.receive(10, text(1, OTHER));
+  session.tick(1010);
+  assert.deepEqual(delivered(drain(session)), [1]);
+  session.receive(1020, Frame.of(Reject, UNANSWERED, { code: Code.rate, retryAfterMs: 70, path: "", text: "tokens" }));
+  assert.deepEqual(drain(session).events, [], "nobody waits for it");
+  let said: number[] = [];
+  // Not before there is a token for it.
+  for (let at = 1020, turns = 0; said.length === 0 && turns < 10; turns += 1) {
+    at = Math.max(session.nextDeadline() ?? at, at + 1);
+    session.tick(at);
+    said = delivered(drain(session));
+  }
+  assert.deepEqual(said, [1]);
 });
 
 test("own messages, what is read, and devices that were not asked to say it say nothing", () => {

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ChatEvents } from "../src/chat.js";
 import { Frame, read } from "../src/frame.js";
-import { GetPresence, Idle, Kind, OwnPresence, Presence, type PresenceItem, Unwatch, Watch } from "../src/generated.js";
+import { Code, GetPresence, Idle, Kind, OwnPresence, Presence, type PresenceItem, Reject, Unwatch, Watch } from "../src/generated.js";
 import { type Maru, Refusal } from "../src/index.js";
+import { UNANSWERED } from "../src/session/marks.js";
 import { Session } from "../src/session/session.js";
 import { people } from "./people.js";
 import { next } from "./server.js";
@@ -49,6 +50,21 @@ test("every connection is told whom to show, and whether nobody is at the device
   session.watch([12n]);
   session.idle(false);
   assert.deepEqual(drain(session).frames, []);
+});
+
+test("that nobody is there is said again when it was refused for now", () => {
+  const session = present();
+  const refuse = () => session.receive(0, Frame.of(Reject, UNANSWERED, { code: Code.rate, retryAfterMs: 70, path: "", text: "tokens" }));
+  const idles = () => drain(session).frames.flatMap((frame) => (frame.kind === Kind.IDLE ? [read(Idle, frame)?.isIdle] : []));
+  refuse();
+  assert.deepEqual(idles(), [], "nothing was said of it");
+  session.idle(true);
+  assert.deepEqual(idles(), [true]);
+  refuse();
+  session.tick(10_000);
+  assert.deepEqual(idles(), [true]);
+  session.tick(70_000);
+  assert.deepEqual(idles(), [], "once");
 });
 
 test("what is shown is told; who was asked for once is told when all are there", () => {

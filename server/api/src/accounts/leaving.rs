@@ -27,6 +27,7 @@ impl Accounts {
         gone.execute(&mut *transaction).await?;
         for delete in [
             "DELETE FROM invites WHERE made_by = $1",
+            "DELETE FROM reports WHERE reporter = $1",
             "DELETE FROM relations WHERE user_id = $1 OR other_id = $1",
             "DELETE FROM devices WHERE user_id = $1",
             "DELETE FROM users WHERE user_id = $1",
@@ -85,7 +86,7 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Invited;
+    use super::super::{Invited, NewReport, Which};
     use super::*;
     use crate::Lifetimes;
     use crate::database::Database;
@@ -110,6 +111,10 @@ mod tests {
             let token = accounts.begin_family(DeviceId(device), lifetimes, NOW_MS).await.unwrap().token;
             let invited = Invited { made_by: Some(user), uses: 1, expires_ms: NOW_MS + 9, open_max: 5 };
             accounts.create_invite(invited, NOW_MS).await.unwrap().unwrap();
+            let (channel, seq) = (protocol::ChannelId((1 << 64) | 2), protocol::Seq(1));
+            let (reporter, reason) = (Some(user), "rude".to_owned());
+            let report = NewReport { reporter, channel, seq, sender: UserId(9), reason };
+            accounts.report(&report, NOW_MS).await.unwrap();
             users.push((user, token));
         }
         assert!(accounts.erase_user(users[0].0, NOW_MS).await.unwrap());
@@ -122,6 +127,8 @@ mod tests {
         // Nobody else's.
         assert!(accounts.family(&users[1].1).await.unwrap().is_some());
         assert_eq!(accounts.count().await.unwrap(), (1, 1));
+        let reports = accounts.reports(Which::All, 0, 9).await.unwrap();
+        assert_eq!(reports.iter().map(|report| report.of.reporter).collect::<Vec<_>>(), [Some(users[1].0)]);
         let invites = accounts.invites(None, 0, 9).await.unwrap();
         assert_eq!(invites.iter().map(|invite| invite.made_by).collect::<Vec<_>>(), [Some(users[1].0)]);
     }

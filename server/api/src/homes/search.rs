@@ -19,6 +19,8 @@ pub struct Search {
     pub to_ms: Option<u64>,
     /// Only of this kind.
     pub kind: Option<u16>,
+    /// Only what mentions this user, by itself or with all others.
+    pub mentions: Option<UserId>,
     /// The best first, not the newest.
     pub by_relevance: bool,
     /// Hits of a page.

@@ -57,6 +57,8 @@ pub enum PushWord {
     Quiet,
     /// The host is not called for a while.
     Resting,
+    /// A provider took it that it is read, behind the push itself.
+    Withdrawn,
     /// The user had read it.
     Read,
     /// It was recalled.
@@ -71,13 +73,14 @@ pub enum PushWord {
 
 impl PushWord {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Taken,
         Self::Gone,
         Self::Refused,
         Self::Failed,
         Self::Quiet,
         Self::Resting,
+        Self::Withdrawn,
         Self::Read,
         Self::Recalled,
         Self::Unwanted,
@@ -95,6 +98,7 @@ impl PushWord {
             Self::Failed => "failed",
             Self::Quiet => "quiet",
             Self::Resting => "resting",
+            Self::Withdrawn => "withdrawn",
             Self::Read => "read",
             Self::Recalled => "recalled",
             Self::Unwanted => "unwanted",

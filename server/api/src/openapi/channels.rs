@@ -2,7 +2,7 @@
 
 use protocol::limits::{
     EDITS_MAX, EMOJI_BYTES_MAX, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, PINS_MAX,
-    REACTIONS_MAX, REACTIONS_OWN_MAX, STATUS_CHARS_MAX, TEXT_CHARS_MAX,
+    REACTIONS_MAX, REACTIONS_OWN_MAX, SLOW_S_MAX, TEXT_CHARS_MAX,
 };
 use serde_json::{Value, json};
 
@@ -24,7 +24,6 @@ pub(super) fn section() -> Section {
             said_about(),
             mentions(),
             receipts(),
-            presence(),
             mark_read(),
             sends("/v1/channels/{id}/messages", "send", "Say something in a channel", channel_id()),
             sends("/v1/users/{id}/messages", "sendToUser", "Say something to a person", id()),
@@ -114,25 +113,6 @@ fn receipts() -> Operation {
             page("receipts", list(item, LIST_ITEMS_MAX as usize), Vec::new()),
         )
         .refuses(&["not_found"])
-}
-
-fn presence() -> Operation {
-    let state = said(
-        word(&["unknown", "offline", "online", "away", "do_not_disturb"]),
-        "`unknown` of whoever is not there to be seen by the asker, or at all.",
-    );
-    let shown = object(
-        vec![("user", id()), ("state", state)],
-        vec![
-            ("last_active_ms", said(time_ms(), "Of who is offline: seen last, where that is known.")),
-            ("status", text(1, STATUS_CHARS_MAX)),
-            ("status_until_ms", said(time_ms(), "The status is to be shown no more from then on.")),
-        ],
-    );
-    reads("/v1/users/{id}/presence", "seePresence", "What a user shows of itself, now")
-        .about("Shown to whom the user's `see` names. A request over HTTP makes nobody online.")
-        .in_path("id", id(), "7310442183966793728")
-        .gives(200, "What it shows.", shown)
 }
 
 fn mark_read() -> Operation {
@@ -283,7 +263,7 @@ fn sends(path: &'static str, id: &'static str, summary: &'static str, of: Value)
         )
         .body(request(fields, about()), json!({ "text": "Anybody there?" }))
         .gives(201, "It is on stable storage.", named("Sent"))
-        .refuses(&["scope", "bot", "needs_consent", "not_found", "rate"])
+        .refuses(&["scope", "bot", "needs_consent", "muted", "slow", "refused_word", "not_found", "rate"])
         .refuses(&["idempotency_key_needed", "idempotency_key_reused"])
         .stores()
 }
@@ -300,7 +280,7 @@ fn says(method: &'static str, path: &'static str, id: &'static str, summary: &'s
             "8e03978e-40d5-43dd-bc93-6894a57f9324",
         )
         .gives(200, "It is on stable storage.", named("Sent"))
-        .refuses(&["scope", "needs_consent", "not_yours", "not_found", "rate"])
+        .refuses(&["scope", "needs_consent", "not_yours", "muted", "refused_word", "not_found", "rate"])
         .refuses(&["too_large", "idempotency_key_needed", "idempotency_key_reused"])
         .stores()
 }
@@ -330,7 +310,7 @@ fn reacts(method: &'static str, id: &'static str, summary: &'static str, about: 
     )
 }
 
-fn reads(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+pub(super) fn reads(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new("GET", path, id, summary).bearer().refuses(&["scope", "rate"])
 }
 
@@ -401,7 +381,8 @@ fn last() -> Value {
 pub(super) fn message() -> Value {
     let kinds = [
         "text", "created", "added", "invited", "joined", "removed", "left", "renamed", "role", "prefs",
-        "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "other",
+        "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "muted", "banned",
+        "unbanned", "slowed", "other",
     ];
     object(
         vec![
@@ -423,6 +404,11 @@ pub(super) fn message() -> Value {
                 ("name", json!({ "type": "string" })),
                 ("users", list(id(), protocol::limits::GROUP_MEMBERS_MAX)),
                 ("role", word(&["member", "admin", "owner"])),
+                (
+                    "for_s",
+                    said(number(0, u32::MAX.into()), "Seconds from `time_ms`; 0: may send again, 2^32 - 1: for ever."),
+                ),
+                ("interval_s", said(number(0, SLOW_S_MAX.into()), "Seconds between texts; 0: no wait.")),
             ],
             about(),
         ]

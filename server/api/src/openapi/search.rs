@@ -35,6 +35,11 @@ fn search() -> Operation {
         .in_query("from_ms", time("Only from this time on, milliseconds since 1970."), "1760000000000")
         .in_query("to_ms", time("Only before this time."), "1990000000000")
         .in_query("kind", word(&["text"]), "text")
+        .in_query(
+            "mentions",
+            said(text(1, 20), "Only what mentions this user, alone or with all; `me` is the asker."),
+            "me",
+        )
         .in_query("order", said(word(&["time", "relevance"]), "The newest first, or the best."), "time")
         .in_query("limit", said(text(1, 3), &most), "20")
         .in_query("after", said(text(1, 64), "`next` of the page before."), "r0")

@@ -16,6 +16,7 @@ pub(super) mod families;
 pub(super) mod keys;
 pub(super) mod look;
 pub(crate) mod quota;
+pub(super) mod reports;
 pub(super) mod trace;
 
 use super::bearer::bearer_text;
@@ -47,6 +48,18 @@ impl FromRequestParts<Shared> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
         check(parts, api, Scope::Users).map(|_| Self)
+    }
+}
+
+/// The same, where it is kept who it was: the number of its token.
+#[derive(Debug)]
+pub(crate) struct Clerk(pub(crate) u32);
+
+impl FromRequestParts<Shared> for Clerk {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        check(parts, api, Scope::Users).map(Self)
     }
 }
 

@@ -198,7 +198,6 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
     }
     let Some(fields) = value.as_object_mut() else { return value };
     let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
-    let users = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>().into();
     let change = match Message::read(frame) {
         Some(Message::SendText(body)) => {
             set("kind", "text".into());
@@ -221,6 +220,15 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
         Some(message) => message.change(),
         None => None,
     };
+    set_change(&mut value, change);
+    value
+}
+
+/// What a message changes of its channel.
+fn set_change(value: &mut Value, change: Option<Change>) {
+    let Some(fields) = value.as_object_mut() else { return };
+    let mut set = |field: &str, value: Value| drop(fields.insert(field.into(), value));
+    let users = |users: &[UserId]| users.iter().map(ToString::to_string).collect::<Vec<_>>().into();
     match change {
         Some(Change::Begins { name, members }) => {
             set("kind", "created".into());
@@ -245,7 +253,7 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
             set("kind", if matches!(note, Note::Hidden { .. }) { "hidden" } else { "prefs" }.into());
             set("about", note.about().to_string().into());
         }
-        Some(Change::About { target, act }) => super::about::set_act(&mut value, target, act),
+        Some(Change::About { target, act }) => super::about::set_act(value, target, act),
         Some(Change::Name(name)) => {
             set("kind", "renamed".into());
             set("name", name.into());
@@ -255,8 +263,24 @@ pub(in crate::routes) fn shown(frame: &Frame) -> Value {
             set("users", users(&[member]));
             set("role", role(number).into());
         }
+        Some(Change::Mutes { member, for_s }) => {
+            set("kind", "muted".into());
+            set("users", users(&[member]));
+            set("for_s", for_s.into());
+        }
+        Some(Change::Bans(user)) => {
+            set("kind", "banned".into());
+            set("users", users(&[user]));
+        }
+        Some(Change::Unbans(user)) => {
+            set("kind", "unbanned".into());
+            set("users", users(&[user]));
+        }
+        Some(Change::Slows(interval_s)) => {
+            set("kind", "slowed".into());
+            set("interval_s", interval_s.into());
+        }
         // Of a kind that this does not know: it is there, and is counted.
         None => set("kind", "other".into()),
     }
-    value
 }

@@ -35,6 +35,7 @@ pub(crate) struct Asked {
     from_ms: Option<String>,
     to_ms: Option<String>,
     kind: Option<String>,
+    mentions: Option<String>,
     order: Option<String>,
     limit: Option<String>,
     after: Option<String>,
@@ -60,13 +61,29 @@ impl Asked {
         };
         let channel = self.channel.map(|text| parse_channel("channel", &text)).transpose()?;
         let sender = self.sender.map(|text| parse_id("sender", &text)).transpose()?;
+        let mentions = match self.mentions.as_deref() {
+            Some("me") => Some(user),
+            mentions => mentions.map(|text| parse_id("mentions", text)).transpose()?.map(UserId),
+        };
         let (from_ms, to_ms) = (number("from_ms", self.from_ms)?, number("to_ms", self.to_ms)?);
         let (sender, after) = (sender.map(UserId), self.after);
         if after.as_deref().is_some_and(|after| !is_place(after)) {
             return Err(refusal(SearchRefusal::After));
         }
         let words = self.q.ok_or_else(|| ApiError::field("q", "it is missing: what is to be found"))?;
-        Ok(Search { user, words, channel, sender, from_ms, to_ms, kind, by_relevance, limit, after })
+        Ok(Search {
+            user,
+            words,
+            channel,
+            sender,
+            from_ms,
+            to_ms,
+            kind,
+            mentions,
+            by_relevance,
+            limit,
+            after,
+        })
     }
 }
 

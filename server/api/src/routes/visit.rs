@@ -186,6 +186,15 @@ pub(crate) fn refused(refused: Refused) -> ApiError {
         Some(Code::TooLarge) => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", text).at(&path),
         Some(Code::Rate) => ApiError::too_many(retry_after_ms, "more than this user may do now; wait"),
         Some(Code::StorageFull) => ApiError::storage_full(retry_after_ms),
+        Some(Code::Muted) if retry_after_ms > 0 => {
+            ApiError::new(StatusCode::FORBIDDEN, "muted", text).after_ms(retry_after_ms)
+        }
+        Some(Code::Slow) => {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow", text).after_ms(retry_after_ms)
+        }
+        Some(Code::RefusedWord) => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_word", text).at(&path)
+        }
         Some(Code::Conflict) => ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency_key_reused",
@@ -220,6 +229,9 @@ mod tests {
                     Code::Rate => "rate",
                     Code::StorageFull => "storage_full",
                     Code::Conflict => "idempotency_key_reused",
+                    Code::Muted => "muted",
+                    Code::Slow => "slow",
+                    Code::RefusedWord => "refused_word",
                     _ if retry_after_ms > 0 => "busy",
                     Code::UnknownKind | Code::UnknownVersion | Code::Malformed | Code::NotCanonical => {
                         "internal"

@@ -79,9 +79,23 @@ impl FakeHomes {
     }
 }
 
+/// The same; of a page of one message with that message.
+fn made_up_with_messages(frame: &Frame) -> Vec<Frame> {
+    use protocol::body::{encode, message, read, sync};
+    let get =
+        read::<sync::GetHistory>(frame).filter(|get| frame.kind() == Kind::GET_HISTORY && get.limit == 1);
+    let Some(get) = get else { return vec![made_up(frame)] };
+    let (channel, seq) = (get.channel, get.after + 1);
+    let (from, to, head, count, more) = (seq, seq, 9, 1, true);
+    let text = encode(5, &message::SendText { channel, text: "made up".to_owned() });
+    let stamp = protocol::Stamp { seq: Seq(seq), time_ms: 1, sender: UserId(5) };
+    let head = sync::HistoryPage { channel, from, to, head, count, more };
+    vec![encode(frame.header().id, &head), text.stamp(stamp)]
+}
+
 /// A good answer to what is asked without a connection.
 fn made_up(frame: &Frame) -> Frame {
-    use protocol::body::{encode, list, marks, presence, read, sync};
+    use protocol::body::{encode, list, marks, read, sync};
     let id = frame.header().id;
     let is_newer = frame.header().version > 1;
     match frame.kind() {
@@ -122,13 +136,14 @@ fn made_up(frame: &Frame) -> Frame {
             let item = marks::ReceiptItem { user: get.after + 1, read: 1, delivered: 2 };
             encode(id, &marks::Receipts { channel: get.channel, items: vec![item], more: true })
         }
-        Kind::GET_PRESENCE => {
-            let user = read::<presence::GetPresence>(frame).unwrap().users[0];
-            let (state, last_active_ms, status_until_ms) = (presence::STATE_OFFLINE, 7, 9);
-            let item =
-                presence::PresenceItem { user, state, last_active_ms, status_until_ms, status: "tea".into() };
-            encode(id, &presence::Presence { items: vec![item] })
+        Kind::GET_RULES => {
+            use protocol::body::rules;
+            let get = read::<rules::GetRules>(frame).unwrap();
+            let item = rules::SanctionItem { user: get.after + 1, muted_until_ms: 9, is_banned: true };
+            let rules = rules::Rules { channel: get.channel, interval_s: 30, items: vec![item], more: true };
+            encode(id, &rules)
         }
+        Kind::GET_PRESENCE | Kind::GET_OWN_PRESENCE | Kind::SET_PRESENCE => made_up_presence(frame),
         Kind::MARK_READ => encode(id, &protocol::body::session::Done { kind: Kind::MARK_READ.0 }),
         Kind::GET_HISTORY => {
             let channel = read::<sync::GetHistory>(frame).unwrap().channel;
@@ -148,6 +163,27 @@ fn made_up(frame: &Frame) -> Frame {
             let channel = protocol::body::message::channel_of(frame).unwrap().0;
             encode(id, &sync::SendAck { channel, seq: 7, time_ms: 1 })
         }
+    }
+}
+
+fn made_up_presence(frame: &Frame) -> Frame {
+    use protocol::body::{encode, presence, read};
+    let id = frame.header().id;
+    match frame.kind() {
+        Kind::GET_PRESENCE => {
+            let user = read::<presence::GetPresence>(frame).unwrap().users[0];
+            let (state, last_active_ms, status_until_ms) = (presence::STATE_OFFLINE, 7, 9);
+            let item =
+                presence::PresenceItem { user, state, last_active_ms, status_until_ms, status: "tea".into() };
+            encode(id, &presence::Presence { items: vec![item] })
+        }
+        Kind::GET_OWN_PRESENCE => {
+            let device = presence::PresentDevice { device: 5, state: presence::STATE_AWAY, seen_ms: 7 };
+            let (state, shows, status_until_ms) = (presence::STATE_OFFLINE, 3, 9);
+            let (status, devices) = ("tea".into(), vec![device]);
+            encode(id, &presence::OwnPresence { state, shows, status_until_ms, status, devices })
+        }
+        _ => encode(id, &protocol::body::session::Done { kind: Kind::SET_PRESENCE.0 }),
     }
 }
 
@@ -417,7 +453,7 @@ impl Homes for FakeHomes {
             self.visits.lock().unwrap().push(visit);
             let answer = self.answers.lock().unwrap().pop_front();
             let makes_up = self.makes_up.load(Ordering::Acquire);
-            let answer = answer.or_else(|| makes_up.then(|| vec![made_up(&frame)]));
+            let answer = answer.or_else(|| makes_up.then(|| made_up_with_messages(&frame)));
             answer.ok_or_else(|| HomeError::NotNow("the test has no answer".into()))
         })
     }

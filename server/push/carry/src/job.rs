@@ -4,7 +4,7 @@ use protocol::commit::{JobRow, Notify, SubscriptionRow, Target};
 use protocol::query::PushFacts;
 use protocol::{ChannelId, Kind, Seq};
 
-use crate::{RETRY_FIRST_MS, RETRY_MAX_MS, TTL_MS};
+use crate::{RETRY_FIRST_MS, RETRY_MAX_MS, TTL_MS, Withdraw, can_withdraw};
 
 /// What became of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +56,8 @@ pub struct Ended {
     pub why: End,
     /// When to look at it again; `None`: when it is told of again.
     pub again_ms: Option<u64>,
+    /// Whose providers have taken it in this round, and can be told that it is read.
+    pub taken: Vec<Target>,
 }
 
 /// What to do next.
@@ -86,7 +88,7 @@ pub struct Carry {
     has_failed: bool,
     /// Somebody found no room, and is told when there is some.
     lacks_room: bool,
-    taken: u32,
+    taken: Vec<Target>,
     refused: u32,
 }
 
@@ -97,6 +99,8 @@ pub struct Kept {
     pub carry: Carry,
     /// It has ended, and the home does not know it yet.
     pub ended: Option<Ended>,
+    /// The withdrawal of what was told before.
+    pub withdraw: Withdraw,
 }
 
 impl Carry {
@@ -111,7 +115,7 @@ impl Carry {
         mut paused: impl FnMut(Target, u64),
     ) -> Step {
         // Withdrawn meanwhile, or parked: an operator looks at it.
-        let Some(found) = facts.job.as_ref().filter(|job| !job.is_parked) else { return Step::Rest };
+        let Some(found) = facts.job.as_ref().filter(|job| !job.is_parked) else { return self.withdrawn() };
         let job = match &self.job {
             Some(job) if job.seq != found.seq => return self.replaced(job.clone(), now_ms),
             Some(job) => job.clone(),
@@ -120,7 +124,7 @@ impl Carry {
         };
         if let Some(why) = ends(channel, facts, &job, now_ms) {
             // Who has it already was told.
-            let why = if self.taken > 0 { End::Told } else { why };
+            let why = if self.taken.is_empty() { why } else { End::Told };
             return self.end(&job, Outcome::Done, why, None);
         }
         for (device, provider, row) in &facts.subscriptions {
@@ -138,8 +142,8 @@ impl Carry {
     }
 
     /// A provider has it.
-    pub fn taken(&mut self) {
-        self.taken += 1;
+    pub fn taken(&mut self, target: Target) {
+        self.taken.push(target);
     }
 
     /// The subscription is no more, and its home knows that.
@@ -181,21 +185,31 @@ impl Carry {
     }
 
     fn end(&self, job: &JobRow, outcome: Outcome, why: End, again_ms: Option<u64>) -> Step {
-        Step::End(Ended { seq: job.seq, count: job.count, outcome, why, again_ms })
+        let taken = self.taken.iter().copied().filter(|(_, provider)| can_withdraw(*provider)).collect();
+        Step::End(Ended { seq: job.seq, count: job.count, outcome, why, again_ms, taken })
+    }
+
+    /// There is no job any more. Who shows it by now is to be told that it is read, so its home must know of them.
+    fn withdrawn(&self) -> Step {
+        let has_shown = self.taken.iter().any(|(_, provider)| can_withdraw(*provider));
+        match self.job.as_ref().filter(|_| has_shown) {
+            Some(job) => self.end(job, Outcome::Done, End::Told, None),
+            None => Step::Rest,
+        }
     }
 
     /// A newer message took the job's place: whoever was not called is called for that one, and nobody for this.
     fn replaced(&self, job: JobRow, now_ms: u64) -> Step {
-        match (self.has_failed, self.taken) {
+        match (self.has_failed, self.taken.is_empty()) {
             (true, _) => self.conclude(&job),
-            (false, 0) => Step::Wait(now_ms),
-            (false, _) => self.end(&job, Outcome::Done, End::Told, Some(now_ms)),
+            (false, true) => Step::Wait(now_ms),
+            (false, false) => self.end(&job, Outcome::Done, End::Told, Some(now_ms)),
         }
     }
 
     fn conclude(&self, job: &JobRow) -> Step {
         if let Some(at_ms) = self.at_ms {
-            if !self.has_failed && self.taken == 0 && self.refused == 0 {
+            if !self.has_failed && self.taken.is_empty() && self.refused == 0 {
                 // Nothing has changed: it waits in memory, and its row says what it said.
                 return Step::Wait(at_ms);
             }
@@ -205,7 +219,7 @@ impl Carry {
             let outcome = Outcome::Retry { at_ms: not_before_ms, targets, has_failed };
             return self.end(job, outcome, End::Later, Some(at_ms));
         }
-        match (self.taken, self.refused) {
+        match (self.taken.len(), self.refused) {
             (0, 1..) => self.end(job, Outcome::Park, End::Parked, None),
             _ => self.end(job, Outcome::Done, End::Told, None),
         }
@@ -281,7 +295,7 @@ mod tests {
         let (mut carry, mut facts) = (Carry::default(), facts());
         assert_eq!(CHANNEL.users(), Some((UserId(1), UserId(2))));
         assert_eq!(next(&mut carry, &facts), Step::Call(ONE));
-        carry.taken();
+        carry.taken(ONE);
         assert_eq!(next(&mut carry.clone(), &facts), Step::Call(TWO));
         // The user reads it while the first is called.
         facts.read = Seq(4);
@@ -290,12 +304,35 @@ mod tests {
     }
 
     #[test]
+    fn who_has_it_when_its_job_is_gone_is_named_to_its_home() {
+        let (mut carry, facts) = (Carry::default(), facts());
+        assert_eq!(next(&mut carry, &facts), Step::Call(ONE));
+        let read = PushFacts { job: None, read: Seq(4), ..facts.clone() };
+        assert_eq!(next(&mut carry.clone(), &read), Step::Rest, "nobody has it");
+        carry.taken(ONE);
+        assert_eq!(next(&mut carry.clone(), &read), Step::Rest, "a browser is not told that it is read");
+        assert_eq!(next(&mut carry, &facts), Step::Call(TWO));
+        carry.taken(TWO);
+        let named = |step| match step {
+            Step::End(Ended { seq: Seq(4), outcome: Outcome::Done, taken, .. }) => taken,
+            step => panic!("{step:?}"),
+        };
+        assert_eq!(named(next(&mut carry.clone(), &read)), [TWO]);
+        let read = PushFacts { read: Seq(4), ..facts.clone() };
+        assert_eq!(named(next(&mut carry.clone(), &read)), [TWO], "its row is there still");
+        let mut newer = facts.clone();
+        newer.job.as_mut().unwrap().seq = Seq(5);
+        assert_eq!(named(next(&mut carry.clone(), &newer)), [TWO]);
+        assert_eq!(named(next(&mut carry, &facts)), [TWO]);
+    }
+
+    #[test]
     fn who_failed_is_called_again_alone() {
         let (mut carry, mut facts) = (Carry::default(), facts());
         assert_eq!(next(&mut carry, &facts), Step::Call(ONE));
         carry.failed(ONE, NOW + 9);
         assert_eq!(next(&mut carry, &facts), Step::Call(TWO));
-        carry.taken();
+        carry.taken(TWO);
         let retry = Outcome::Retry { at_ms: NOW + 9, targets: vec![ONE], has_failed: true };
         assert_eq!(ended(next(&mut carry, &facts)), (retry, End::Later));
         let job = facts.job.as_mut().unwrap();
@@ -314,7 +351,7 @@ mod tests {
         assert_eq!(next(&mut carry, &facts), Step::Call(ONE));
         facts.job.as_mut().unwrap().seq = Seq(5);
         assert_eq!(next(&mut carry.clone(), &facts), Step::Wait(NOW));
-        carry.taken();
+        carry.taken(ONE);
         let Step::End(ended) = next(&mut carry, &facts) else { panic!("it goes on with the old one") };
         assert_eq!((ended.seq, ended.outcome, ended.again_ms), (Seq(4), Outcome::Done, Some(NOW)));
     }
@@ -332,7 +369,7 @@ mod tests {
         failed.failed(TWO, NOW + 8);
         let retry = |at_ms, targets, has_failed| (Outcome::Retry { at_ms, targets, has_failed }, End::Later);
         assert_eq!(ended(next(&mut failed, &facts)), retry(NOW + 8, vec![ONE, TWO], true));
-        carry.taken();
+        carry.taken(TWO);
         assert_eq!(ended(next(&mut carry, &facts)), retry(0, vec![ONE], false));
     }
 

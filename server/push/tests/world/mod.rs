@@ -48,6 +48,9 @@ pub struct Fake {
     pub facts: Mutex<BTreeMap<JobId, PushFacts>>,
     pub ended: Mutex<Vec<Outcome>>,
     pub gone: Mutex<Vec<(Target, u64)>>,
+    /// Who shows it, as was said with each outcome.
+    pub taken: Mutex<Vec<(JobId, Seq, Vec<Target>)>>,
+    pub withdrawn: Mutex<Vec<(JobId, Seq)>>,
     /// A job that failed waits for its time, as it does at home.
     pub keeps_times: AtomicBool,
 }
@@ -76,7 +79,8 @@ impl Homes for Fake {
         Box::pin(async { Ok(Around { sender: Some("Ann".into()), badge: 5 }) })
     }
 
-    fn ended(&self, job: JobId, seq: Seq, _count: u32, outcome: Outcome) -> Pending<'_, ()> {
+    fn ended(&self, job: JobId, told: (Seq, u32), outcome: Outcome, taken: Vec<Target>) -> Pending<'_, ()> {
+        let seq = told.0;
         let mut all = self.facts.lock().unwrap();
         let facts = all.get_mut(&job).unwrap();
         if let Some(row) = facts.job.as_mut().filter(|row| row.seq == seq) {
@@ -93,6 +97,23 @@ impl Homes for Fake {
             }
         }
         self.ended.lock().unwrap().push(outcome);
+        self.taken.lock().unwrap().push((job, seq, taken));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn withdrawals(&self, bay: BayId, after: Option<JobId>, _limit: u32) -> Pending<'_, (Vec<JobId>, bool)> {
+        assert!(after.is_none());
+        let facts = self.facts.lock().unwrap();
+        let of_bay = facts.iter().filter(|((user, _), _)| BayId::of_user(*user) == bay);
+        let found = of_bay.filter(|(_, facts)| facts.shown.is_some()).map(|(job, _)| *job).collect();
+        Box::pin(async move { Ok((found, false)) })
+    }
+
+    fn withdrawn(&self, job: JobId, seq: Seq) -> Pending<'_, ()> {
+        let mut all = self.facts.lock().unwrap();
+        let shown = &mut all.get_mut(&job).unwrap().shown;
+        *shown = shown.take().filter(|shown| shown.seq != seq);
+        self.withdrawn.lock().unwrap().push((job, seq));
         Box::pin(async { Ok(()) })
     }
 

@@ -10,6 +10,7 @@ use protocol::{Code, Kind, Refusal, Seq, UserId};
 
 use super::group::Changed;
 use super::{Channel, Submit};
+use crate::input::Tick;
 use crate::limits::Limits;
 
 /// What the store knows of a message about which something is to be said.
@@ -29,6 +30,7 @@ pub(crate) struct Target {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms<'a> {
     pub(crate) limits: &'a Limits,
+    pub(crate) now: Tick,
     pub(crate) wall_ms: u64,
 }
 
@@ -64,7 +66,7 @@ impl Channel {
         &self,
         user: UserId,
         (seq, target): (Seq, &Target),
-        Terms { limits, wall_ms }: Terms<'_>,
+        Terms { limits, wall_ms, .. }: Terms<'_>,
     ) -> Result<(), Refusal> {
         let sent = match (&target.message, &target.recalled) {
             (Some((Kind::SEND_TEXT, sent)), _) => sent,

@@ -6,6 +6,7 @@ use protocol::query::{Earlier, Ended, Member};
 use protocol::{ChannelId, Code, Refusal, Seq, UserId};
 
 use super::{Channel, Submit, Terms};
+use crate::input::Tick;
 use crate::limits::Limits;
 use crate::order::forbidden;
 
@@ -35,6 +36,7 @@ impl Channel {
         if !self.exists || !self.is_member(sender) {
             return Err(forbidden());
         }
+        self.check_speech(submit, terms)?;
         match change {
             // Whoever is a member may say something and leave.
             None => submit.frame.talk().map_or(Ok(()), |talk| self.check_talk(sender, talk)),
@@ -47,6 +49,10 @@ impl Channel {
             Some(Change::Removes(member)) => self.check_remove(sender, *member),
             Some(Change::Name(_)) => self.need_role(sender, ROLE_ADMIN),
             Some(Change::Role { member, role }) => self.check_role(sender, *member, *role),
+            Some(Change::Mutes { member, for_s }) => self.check_mute(sender, (*member, *for_s), terms),
+            Some(Change::Bans(member)) => self.check_ban(sender, *member, terms),
+            Some(Change::Unbans(member)) => self.check_unban(sender, *member),
+            Some(Change::Slows(_)) => self.need_role(sender, ROLE_ADMIN),
             Some(Change::About { target, act }) => self.check_about(submit, (*target, act), terms),
             Some(Change::Notes(_)) if self.id.owner() == Some(sender) => Ok(()),
             Some(Change::Notes(_)) => Err(forbidden()),
@@ -54,12 +60,17 @@ impl Channel {
     }
 
     /// Takes the next seq and carries the change out. `check` has allowed it.
-    pub(super) fn apply(&mut self, submit: &Submit, wall_ms: u64) -> Changed {
+    pub(super) fn apply(&mut self, submit: &Submit, now: Tick, wall_ms: u64) -> Changed {
         self.head = self.head.next();
         self.time_ms = self.time_ms.max(wall_ms);
         let sender = submit.origin.user;
         let changed = match submit.frame.change() {
-            None => submit.frame.talk().map_or_else(Changed::default, |talk| self.apply_talk(talk)),
+            None => {
+                let talk = submit.frame.talk();
+                let mut changed = talk.map_or_else(Changed::default, |talk| self.apply_talk(talk));
+                changed.rows.extend(self.apply_sent(sender, now, wall_ms));
+                changed
+            }
             Some(Change::Begins { name, members }) => self.apply_create(sender, name, members),
             Some(Change::Joins(users)) => self.apply_add(submit, users),
             Some(Change::Invites(users)) => self.apply_invite(submit, users),
@@ -68,6 +79,10 @@ impl Channel {
             Some(Change::Leaves) => self.apply_left(sender),
             Some(Change::Name(name)) => self.apply_rename(name),
             Some(Change::Role { member, role }) => self.apply_role(*member, *role),
+            Some(Change::Mutes { member, for_s }) => self.apply_mute(*member, *for_s),
+            Some(Change::Bans(member)) => self.apply_ban(*member),
+            Some(Change::Unbans(member)) => self.apply_unban(*member),
+            Some(Change::Slows(interval_s)) => self.apply_slow(*interval_s),
             Some(Change::About { target, act }) => self.apply_about(submit, *target, act),
             Some(Change::Notes(note)) => {
                 let row = Row::Note { user: sender, seq: self.head, note: *note };
@@ -80,7 +95,7 @@ impl Channel {
         changed
     }
 
-    pub(super) fn role(&self, user: UserId) -> Option<u8> {
+    pub(crate) fn role(&self, user: UserId) -> Option<u8> {
         self.members.get(&user).map(|member| member.role)
     }
 
@@ -120,6 +135,7 @@ impl Channel {
         limits: &Limits,
     ) -> Result<(), Refusal> {
         self.need_role(submit.origin.user, ROLE_ADMIN)?;
+        self.check_none_banned(named)?;
         // Refused as a whole: the message says who joined, and its readers need not know who was in before.
         if let Some(at) = named.iter().position(|user| self.is_member(*user)) {
             let text = "is a member already; name only those who are not";
@@ -153,6 +169,7 @@ impl Channel {
     /// An invitation is as good as who gave it: of one who may invite no more it is void. What the store remembers of the
     /// sender is not here yet when this is asked for the first time.
     fn check_accept(&self, submit: &Submit, limits: &Limits) -> Result<(), Refusal> {
+        self.check_not_banned(submit.origin.user)?;
         let earlier = submit.newcomers.get(&submit.origin.user);
         match earlier.map(|earlier| earlier.ended) {
             None => {}
@@ -232,7 +249,7 @@ impl Channel {
         changed
     }
 
-    fn apply_left(&mut self, user: UserId) -> Changed {
+    pub(super) fn apply_left(&mut self, user: UserId) -> Changed {
         let mut changed = Changed { members: true, also: vec![user], ..Changed::default() };
         let Some(member) = self.members.remove(&user) else { return Changed::default() };
         // The name goes along: whatever the group is called later is not for who has left.

@@ -44,6 +44,8 @@ pub struct Desk {
     pub replies: Vec<(Ticket, Result<(), CommandError>)>,
     /// Whom the control plane was told to tell by push, of which channel.
     pub pushes: Vec<(u64, ChannelId)>,
+    /// Messages that hold a word of the list.
+    pub flagged: Vec<(ChannelId, Seq, u64)>,
     pub ready: usize,
     pub drained: usize,
     /// Why the process would have ended.
@@ -105,6 +107,7 @@ impl Desk {
             queries: VecDeque::new(),
             replies: Vec::new(),
             pushes: Vec::new(),
+            flagged: Vec::new(),
             ready: 0,
             drained: 0,
             faults: Vec::new(),
@@ -173,6 +176,7 @@ impl Desk {
             Effect::Read { ticket, query } => self.queries.push_back((shard, ticket, query)),
             Effect::Reply { ticket, outcome } => self.replies.push((ticket, outcome)),
             Effect::Push { user, channel } => self.pushes.push((user.0, channel)),
+            Effect::Flagged { channel, seq, sender } => self.flagged.push((channel, seq, sender.0)),
             Effect::Ready => self.ready += 1,
             Effect::Drained => self.drained += 1,
             Effect::Fault(fault) => self.faults.push(fault),
@@ -203,9 +207,13 @@ impl Desk {
         if let Some((_, _, query)) = self.queries.front() {
             let answer = match query {
                 Query::User(user) => user_answer(*user, 0),
-                Query::Channel(_) => {
-                    Answer::Channel { row: None, members: Vec::new(), head: Seq(0), time_ms: 0 }
-                }
+                Query::Channel(_) => Answer::Channel {
+                    row: None,
+                    members: Vec::new(),
+                    head: Seq(0),
+                    time_ms: 0,
+                    rules: protocol::query::RuleRows::default(),
+                },
                 Query::Window { .. } => Answer::Window(Vec::new()),
                 Query::Membership { .. } => Answer::Membership(Vec::new()),
                 Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),

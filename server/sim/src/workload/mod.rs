@@ -13,6 +13,7 @@ pub mod purge;
 pub mod push;
 pub mod resend;
 pub mod resume;
+pub mod rules;
 pub mod send;
 pub mod talk;
 
@@ -23,7 +24,7 @@ use crate::world::World;
 type Act = fn(&mut World, usize);
 
 /// The operations with their weights.
-const OPERATIONS: [(u64, Act); 12] = [
+const OPERATIONS: [(u64, Act); 13] = [
     (send::WEIGHT, send::act),
     (group::WEIGHT, group::act),
     (churn::WEIGHT, churn::act),
@@ -36,6 +37,7 @@ const OPERATIONS: [(u64, Act); 12] = [
     (presence::WEIGHT, presence::act),
     (talk::WEIGHT, talk::act),
     (about::WEIGHT, about::act),
+    (rules::WEIGHT, rules::act),
 ];
 
 /// One device does one thing.

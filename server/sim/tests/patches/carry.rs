@@ -37,7 +37,25 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "a push that failed is done when another was taken",
         file: "job.rs",
         from: "if let Some(at_ms) = self.at_ms {",
-        to: "if let Some(at_ms) = self.at_ms.filter(|_| self.taken == 0) {",
+        to: "if let Some(at_ms) = self.at_ms.filter(|_| self.taken.is_empty()) {",
+    },
+    Mutant {
+        name: "a browser is told that something is read",
+        file: "withdraw.rs",
+        from: "Provider::WebPush => false,",
+        to: "Provider::WebPush => true,",
+    },
+    Mutant {
+        name: "who took nothing is told that it is read",
+        file: "withdraw.rs",
+        from: "can_withdraw(*provider) && shown.targets.contains(&target);",
+        to: "can_withdraw(*provider);",
+    },
+    Mutant {
+        name: "a withdrawal that failed for one is made again for all",
+        file: "withdraw.rs",
+        from: "self.called.retain(|target| !failed.contains(target));",
+        to: "drop((failed, core::mem::take(&mut self.called)));",
     },
     Mutant {
         name: "a job that is told of while it is under way is forgotten",

@@ -512,6 +512,42 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "            rows.push(",
     },
     Mutant {
+        name: "who is muted is ordered",
+        file: "channel/rules.rs",
+        from: "            return Err(muted(left_ms));\n",
+        to: "            let _ = muted(left_ms);\n",
+    },
+    Mutant {
+        name: "who is banned is added",
+        file: "channel/group.rs",
+        from: "        self.check_none_banned(named)?;\n",
+        to: "",
+    },
+    Mutant {
+        name: "who is banned comes by an invitation of before",
+        file: "channel/group.rs",
+        from: "        self.check_not_banned(submit.origin.user)?;\n",
+        to: "",
+    },
+    Mutant {
+        name: "a ban has no row",
+        file: "channel/rules.rs",
+        from: "        changed.rows.extend(self.sanction(member, |sanction| sanction.is_banned = true).rows);\n",
+        to: "        let _ = self.sanction(member, |sanction| sanction.is_banned = true);\n",
+    },
+    Mutant {
+        name: "an admin bans an owner",
+        file: "channel/rules.rs",
+        from: "if of.is_none() || own == Some(ROLE_OWNER) || own > of {",
+        to: "if of.is_none() || own >= Some(ROLE_ADMIN) {",
+    },
+    Mutant {
+        name: "a wait of slow mode has no end",
+        file: "channel/rules.rs",
+        from: "now.0.saturating_sub(self.at.0).saturating_add(self.before_ms)",
+        to: "now.0.min(self.at.0).saturating_sub(self.at.0).saturating_add(self.before_ms)",
+    },
+    Mutant {
         name: "a recalled text is unread",
         file: "../../../protocol/src/kind.rs",
         from: "self.is_message() && !self.changes_something()",

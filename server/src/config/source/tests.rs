@@ -103,12 +103,15 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("signup", &["open", "invite", "closed", "auto"], &["", "on", "Open"]),
     ("user_invites", &["0", "100"], &["-1", "101"]),
     ("issuers", &["none", "/etc/maru/issuers.toml"], &[""]),
+    ("words", &["none", "/etc/maru/words"], &[""]),
+    ("words_action", &["refuse", "report"], &["", "drop", "Refuse"]),
     (
         "push_contact",
         &["none", "mailto:ops@example.org", "https://example.org/x"],
         &["", "ops@example.org", "http://a"],
     ),
     ("push_allow", &["none", "127.0.0.1:9", "hooks.local, 10.0.0.1"], &["", "a,", "http://a"]),
+    ("push_withdraw", &["true", "false"], &["", "yes", "1"]),
     ("push_fcm", &["none", "/etc/maru/fcm.json", "env:FCM_ACCOUNT"], &["", "env:", "env:MARU_X"]),
     (
         "push_fcm_url",

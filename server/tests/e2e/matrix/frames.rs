@@ -12,6 +12,7 @@ use protocol::body::message::{
 };
 use protocol::body::own::{GetNotes, Hide, SetDraft, SetPrefs};
 use protocol::body::presence::{GetOwnPresence, GetPresence, Idle, SetPresence, Unwatch, Watch};
+use protocol::body::rules::{BanMember, GetRules, MuteMember, SetSlow, UnbanMember};
 use protocol::body::session::{Done, Heartbeat, Hello, Reauth, Reject};
 use protocol::body::sync::{
     CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members, SendAck,
@@ -48,6 +49,10 @@ RENAME_GROUP    unauthenticated forbidden forbidden forbidden forbidden forbidde
 SET_ROLE        unauthenticated forbidden forbidden forbidden forbidden forbidden forbidden ack
 INVITE_MEMBERS  unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
 JOIN_GROUP      unauthenticated forbidden forbidden forbidden ack       limit     limit     limit
+MUTE_MEMBER     unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
+BAN_MEMBER      unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
+UNBAN_MEMBER    unauthenticated forbidden forbidden forbidden forbidden forbidden limit     limit
+SET_SLOW        unauthenticated forbidden forbidden forbidden forbidden forbidden ack       ack
 SET_PREFS       unauthenticated ack       ack       ack       ack       ack       ack       ack
 SET_DRAFT       unauthenticated ack       ack       ack       ack       ack       ack       ack
 HIDE            unauthenticated ack       ack       ack       ack       ack       ack       ack
@@ -80,6 +85,8 @@ TYPING          unauthenticated -         -         -         -         -       
 MENTIONS        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 GET_NOTES       unauthenticated page      page      page      page      page      page      page
 NOTES           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+GET_RULES       unauthenticated forbidden forbidden forbidden forbidden page      page      page
+RULES           unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 WATCH           unauthenticated done      done      done      done      done      done      done
 UNWATCH         unauthenticated done      done      done      done      done      done      done
 PRESENCE        unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
@@ -107,6 +114,11 @@ RENAME_GROUP    unauthenticated limit     limit     limit     limit
 SET_ROLE        unauthenticated limit     limit     limit     limit
 INVITE_MEMBERS  unauthenticated limit     limit     limit     limit
 JOIN_GROUP      unauthenticated limit     limit     limit     limit
+MUTE_MEMBER     unauthenticated limit     limit     limit     limit
+BAN_MEMBER      unauthenticated limit     limit     limit     limit
+UNBAN_MEMBER    unauthenticated limit     limit     limit     limit
+SET_SLOW        unauthenticated limit     limit     limit     limit
+GET_RULES       unauthenticated limit     limit     limit     limit
 SET_PREFS       unauthenticated limit     limit     limit     limit
 SET_DRAFT       unauthenticated limit     limit     limit     limit
 HIDE            unauthenticated limit     limit     limit     limit
@@ -247,6 +259,12 @@ impl World {
             Kind::JOIN_GROUP => encode(id, &JoinGroup { channel }),
             // Somebody whom an admin may remove, and who is not the one who asks.
             Kind::REMOVE_MEMBER => encode(id, &RemoveMember { channel, member }),
+            Kind::MUTE_MEMBER => encode(id, &MuteMember { channel, member, for_s: 60 }),
+            Kind::BAN_MEMBER => encode(id, &BanMember { channel, member }),
+            // Nobody is banned there, so whoever may lift a ban is told so.
+            Kind::UNBAN_MEMBER => encode(id, &UnbanMember { channel, member }),
+            Kind::SET_SLOW => encode(id, &SetSlow { channel, interval_s: 0 }),
+            Kind::GET_RULES => encode(id, &GetRules { channel, after: 0, limit: 9 }),
             Kind::LEAVE_GROUP => encode(id, &LeaveGroup { channel }),
             Kind::RENAME_GROUP => encode(id, &RenameGroup { channel, name: "new".into() }),
             Kind::SET_ROLE => encode(id, &SetRole { channel, member, role: ROLE_ADMIN }),
@@ -374,6 +392,7 @@ fn word(answer: &Frame) -> String {
         (Kind::MENTIONS, "page"),
         (Kind::ABOUT, "page"),
         (Kind::RECEIPTS, "page"),
+        (Kind::RULES, "page"),
         (Kind::NOTES, "page"),
         (Kind::PRESENCE, "page"),
         (Kind::OWN_PRESENCE, "page"),

@@ -63,8 +63,18 @@ listAbout              401 401 401 401 200 401 401 401 404
 listMentions           401 401 401 401 200 401 401 401 200
 listReceipts           401 401 401 401 200 401 401 401 404
 seePresence            401 401 401 401 200 401 401 401 200
+seeOwnPresence         401 401 401 401 200 401 401 401 200
+setOwnPresence         401 401 401 401 204 401 401 401 403
 markRead               401 401 401 401 204 401 401 401 403
 send                   401 401 401 401 201 401 401 401 403
+listRules              401 401 401 401 400 401 401 401 400
+mute                   401 401 401 401 400 401 401 401 403
+unmute                 401 401 401 401 400 401 401 401 403
+ban                    401 401 401 401 400 401 401 401 403
+unban                  401 401 401 401 400 401 401 401 403
+slowDown               401 401 401 401 400 401 401 401 403
+speedUp                401 401 401 401 400 401 401 401 403
+report                 401 401 401 401 400 401 401 401 403
 search                 401 401 401 401 200 401 401 401 200
 poll                   401 401 401 401 400 401 401 401 401
 endPoll                401 401 401 401 400 401 401 401 401
@@ -107,6 +117,8 @@ webAppFile             404 404 404 404 404 404 404 404 404
 :seeChannel            401 401 401 401 401 403 200 200 401
 :traceMessage          401 401 401 401 401 403 200 200 401
 :listEdits             401 401 401 401 401 403 403 403 401
+:listReports           401 401 401 401 401 403 200 200 401
+:closeReport           401 401 401 401 401 403 404 404 401
 :makeToken             401 401 401 401 401 403 201 201 401
 :revokeDevices         401 401 401 401 401 403 204 204 401
 :resetPassword         401 401 401 401 401 403 204 204 401
@@ -249,6 +261,7 @@ impl Place {
             .replace("{token}", "9")
             .replace("{provider}", "webpush")
             .replace("{channel}", &direct)
+            .replace("{user}", &other.user.to_string())
             .replace("{seq}", "1");
         // What has to be in a query is there as the document has it.
         let parts = operation.value["parameters"].as_array().into_iter().flatten();

@@ -112,6 +112,29 @@ fn a_refused_mark_is_nobodys_matter() {
 }
 
 #[test]
+fn a_mark_that_is_refused_for_now_is_said_again() {
+    let mut session = live();
+    session.receive(0, message(chat(), 1, YOU, 1));
+    wait(&mut session, DELIVERED_WAIT_MS);
+    assert_eq!(marks(&mut session), [(chat(), 1)]);
+    events(&mut session);
+    let at = DELIVERED_WAIT_MS + 5;
+    session.receive(at, encode(UNANSWERED, &Refusal::retry(Code::Rate, 70, "tokens").body()));
+    assert_eq!(events(&mut session), [], "nobody waits for it");
+    // The last of what there is, and not before there is a token for it.
+    for _ in 0..10 {
+        let Some(at) = session.next_deadline() else { break };
+        session.tick(at);
+        let said = marks(&mut session);
+        if !said.is_empty() {
+            assert_eq!(said, [(chat(), 1)]);
+            return;
+        }
+    }
+    panic!("it was not said again");
+}
+
+#[test]
 fn receipts_are_told_asked_or_not() {
     let mut session = live();
     let items = vec![ReceiptItem { user: YOU.0, read: 1, delivered: 2 }];

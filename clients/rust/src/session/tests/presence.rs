@@ -58,6 +58,41 @@ fn every_connection_is_told_whom_to_show() {
     assert!(read::<Idle>(idle).unwrap().is_idle);
 }
 
+/// A server that had no token left heard nothing of it: found by seed 157 of the simulator.
+#[test]
+fn that_nobody_is_there_is_said_again_when_it_was_refused_for_now() {
+    use super::super::marks::UNANSWERED;
+    let mut session = present();
+    let refused = || encode(UNANSWERED, &Refusal::retry(Code::Rate, 70, "tokens").body());
+    let idles = |session: &mut Session| {
+        let frames = written(session);
+        let idles = frames.iter().filter(|frame| frame.kind() == Kind::IDLE);
+        idles.map(|frame| read::<Idle>(frame).unwrap().is_idle).collect::<Vec<_>>()
+    };
+    session.receive(0, refused());
+    assert_eq!(idles(&mut session), [false; 0], "nothing was said of it");
+    session.idle(true);
+    assert_eq!(idles(&mut session), [true]);
+    session.receive(0, refused());
+    let mut at = 0;
+    let said = loop {
+        let said = idles(&mut session);
+        if !said.is_empty() || at > 10_000 {
+            break said;
+        }
+        at = session.next_deadline().unwrap().max(at + 1);
+        session.tick(at);
+    };
+    assert_eq!(said, [true]);
+    session.tick(at + 60_000);
+    assert_eq!(idles(&mut session), [false; 0], "once");
+    // What is so by then is said.
+    session.receive(at, refused());
+    session.idle(false);
+    session.tick(at + 120_000);
+    assert_eq!(idles(&mut session), [false]);
+}
+
 #[test]
 fn no_more_than_a_session_may_watch() {
     let mut session = present();

@@ -1,6 +1,7 @@
 //! A line of JSON -> a command, or words that name what is wrong with it.
 
 use protocol::body::message::{ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
+use protocol::body::rules::MUTED_FOR_EVER_S;
 use protocol::commit::Prefs;
 use protocol::{ChannelId, Cursor, DeviceId, Generation, InboxSeq, Refusal, SendId, Seq, UserId};
 use serde_json::{Map, Value};
@@ -68,6 +69,10 @@ pub(super) enum Do<T = Target, U = String> {
     Leave { channel: ChannelId },
     Rename { channel: ChannelId, name: String },
     Role { channel: ChannelId, user: U, role: u8 },
+    Mute { channel: ChannelId, user: U, for_s: u32 },
+    Ban { channel: ChannelId, user: U },
+    Unban { channel: ChannelId, user: U },
+    Slow { channel: ChannelId, interval_s: u32 },
     Prefs { target: T, prefs: Prefs },
     Draft { target: T, thread: Option<Seq>, text: String },
     Hide { target: T, from: Seq, through: Seq },
@@ -83,6 +88,7 @@ pub(super) enum Ask<T = Target> {
     List { order: ListOrder, limit: u32 },
     Notes { hidden: bool, about: Option<ChannelId>, after: (ChannelId, Seq), limit: u32 },
     Members { channel: ChannelId, after: UserId, limit: u32 },
+    Rules { channel: ChannelId, after: UserId, limit: u32 },
     Receipts { channel: ChannelId, after: UserId, limit: u32 },
     Read { channel: ChannelId, seq: Seq },
     Thread { target: T, root: Seq, after: Option<Seq>, before: Option<Seq>, limit: u32, newest: bool },
@@ -133,6 +139,10 @@ impl Do {
             Self::Leave { channel } => Do::Leave { channel },
             Self::Rename { channel, name } => Do::Rename { channel, name },
             Self::Role { channel, user, role } => Do::Role { channel, user: chat.user(&user).await?, role },
+            Self::Mute { channel, user, for_s } => Do::Mute { channel, user: chat.user(&user).await?, for_s },
+            Self::Ban { channel, user } => Do::Ban { channel, user: chat.user(&user).await? },
+            Self::Unban { channel, user } => Do::Unban { channel, user: chat.user(&user).await? },
+            Self::Slow { channel, interval_s } => Do::Slow { channel, interval_s },
             Self::Prefs { target, prefs } => Do::Prefs { target: target.resolve(chat).await?, prefs },
             Self::Draft { target, thread, text } => {
                 Do::Draft { target: target.resolve(chat).await?, thread, text }
@@ -159,6 +169,10 @@ impl Do<ChannelId, UserId> {
             Self::Leave { channel } => session.leave(channel, id),
             Self::Rename { channel, name } => session.rename(channel, &name, id),
             Self::Role { channel, user, role } => session.set_role(channel, user, role, id),
+            Self::Mute { channel, user, for_s } => session.mute_member(channel, user, for_s, id),
+            Self::Ban { channel, user } => session.ban_member(channel, user, id),
+            Self::Unban { channel, user } => session.unban_member(channel, user, id),
+            Self::Slow { channel, interval_s } => session.set_slow(channel, interval_s, id),
             Self::Prefs { target, prefs } => session.set_prefs(target, prefs, id),
             Self::Draft { target, thread, text } => session.set_draft(target, thread, &text, id),
             Self::Hide { target, from, through } => session.hide(target, (from, through), id),
@@ -187,6 +201,7 @@ impl Ask {
             Self::List { order, limit } => Ask::List { order, limit },
             Self::Notes { hidden, about, after, limit } => Ask::Notes { hidden, about, after, limit },
             Self::Members { channel, after, limit } => Ask::Members { channel, after, limit },
+            Self::Rules { channel, after, limit } => Ask::Rules { channel, after, limit },
             Self::Receipts { channel, after, limit } => Ask::Receipts { channel, after, limit },
             Self::Read { channel, seq } => Ask::Read { channel, seq },
             Self::Thread { target, root, after, before, limit, newest } => {
@@ -212,6 +227,7 @@ impl Ask<ChannelId> {
             Self::Notes { hidden: true, about, after, limit } => session.hidden(about, after, limit),
             Self::Notes { hidden: false, about, after, limit } => session.drafts(about, after, limit),
             Self::Members { channel, after, limit } => session.members(channel, after, limit),
+            Self::Rules { channel, after, limit } => session.rules(channel, after, limit),
             Self::Receipts { channel, after, limit } => session.receipts(channel, after, limit),
             Self::Read { channel, seq } => session.mark_read(channel, seq),
             Self::Thread { target, root, after, before, limit, newest } => {
@@ -255,6 +271,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("leave", &["channel", "send_id"]),
     ("rename", &["channel", "name", "send_id"]),
     ("role", &["channel", "user", "role", "send_id"]),
+    ("mute", &["channel", "user", "for_s", "send_id"]),
+    ("ban", &["channel", "user", "send_id"]),
+    ("unban", &["channel", "user", "send_id"]),
+    ("slow", &["channel", "interval_s", "send_id"]),
     ("prefs", PREFS),
     ("draft", &["channel", "with", "thread", "text", "send_id"]),
     ("hide", &["channel", "with", "seq", "through", "send_id"]),
@@ -267,6 +287,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("hidden", &["channel", "after_channel", "after", "limit"]),
     ("channels", &["after", "limit"]),
     ("members", &["channel", "after", "limit"]),
+    ("rules", &["channel", "after", "limit"]),
     ("receipts", &["channel", "after", "limit"]),
     ("read", &["channel", "seq"]),
     ("thread", &["channel", "with", "root", "before", "after", "limit", "newest"]),
@@ -343,7 +364,7 @@ impl Fields<'_> {
             }
             "show_receipts" => Command::Receipts { shows: self.need("on", self.truth("on"))? },
             "history" | "channels" | "list" | "drafts" | "hidden" | "members" | "receipts" | "read"
-            | "thread" | "mentions" | "said" => Command::Ask(self.ask(cmd)?),
+            | "thread" | "mentions" | "said" | "rules" => Command::Ask(self.ask(cmd)?),
             "quit" => Command::Quit,
             _ => Command::Do { action: self.action(cmd)?, send_id: self.number("send_id")?.map(SendId) },
         })
@@ -377,6 +398,12 @@ impl Fields<'_> {
             "remove" => Do::Remove { channel, user: user()? },
             "leave" => Do::Leave { channel },
             "rename" => Do::Rename { channel, name: self.need("name", self.text("name"))? },
+            "mute" => {
+                Do::Mute { channel, user: user()?, for_s: self.seconds("for_s", Some(MUTED_FOR_EVER_S))? }
+            }
+            "ban" => Do::Ban { channel, user: user()? },
+            "unban" => Do::Unban { channel, user: user()? },
+            "slow" => Do::Slow { channel, interval_s: self.seconds("interval_s", None)? },
             _ => Do::Role { channel, user: user()?, role: self.role()? },
         })
     }
@@ -443,6 +470,11 @@ impl Fields<'_> {
                 Ask::Channels { after, limit: limit(LIST_LIMIT)? }
             }
             "members" => Ask::Members {
+                channel: self.need("channel", self.channel("channel"))?,
+                after: UserId(self.number("after")?.unwrap_or(0)),
+                limit: limit(LIST_LIMIT)?,
+            },
+            "rules" => Ask::Rules {
                 channel: self.need("channel", self.channel("channel"))?,
                 after: UserId(self.number("after")?.unwrap_or(0)),
                 limit: limit(LIST_LIMIT)?,
@@ -527,6 +559,13 @@ impl Fields<'_> {
         u32::try_from(limit).map_err(|_| format!("limit: found {limit}; expected a smaller number"))
     }
 
+    fn seconds(&self, field: &str, absent: Option<u32>) -> Result<u32, String> {
+        let Some(found) = self.number(field)? else {
+            return absent.ok_or_else(|| format!("{field}: missing"));
+        };
+        u32::try_from(found).map_err(|_| format!("{field}: found {found}; expected a smaller number"))
+    }
+
     fn role(&self) -> Result<u8, String> {
         match self.need("role", self.text("role"))?.as_str() {
             "member" => Ok(ROLE_MEMBER),
@@ -569,6 +608,12 @@ mod tests {
             r#"{"cmd":"join","channel":"5"}"#,
             r#"{"cmd":"remove","channel":5,"user":"a"}"#,
             r#"{"cmd":"channels"}"#,
+            r#"{"cmd":"mute","channel":"5","user":"a"}"#,
+            r#"{"cmd":"mute","channel":"5","user":"a","for_s":60}"#,
+            r#"{"cmd":"ban","channel":"5","user":"a"}"#,
+            r#"{"cmd":"unban","channel":"5","user":"a"}"#,
+            r#"{"cmd":"slow","channel":"5","interval_s":0}"#,
+            r#"{"cmd":"rules","channel":"5"}"#,
             r#"{"cmd":"send","to":"a","text":"x","reply_to":3,"thread":"2","mentions":["a"],"all":true,"forwarded_from":"b"}"#,
             r#"{"cmd":"thread","channel":"5","root":3}"#,
             r#"{"cmd":"mentions","before":9,"limit":5}"#,
@@ -600,6 +645,8 @@ mod tests {
             (r#"{"cmd":"send","to":"a","text":"x","send_id":"-1"}"#, "send_id"),
             (r#"{"cmd":"create_group","name":"g","members":"a"}"#, "members"),
             (r#"{"cmd":"role","channel":"5","user":"a","role":"king"}"#, "king"),
+            (r#"{"cmd":"slow","channel":"5"}"#, "interval_s: missing"),
+            (r#"{"cmd":"mute","channel":"5","user":"a","for_s":4294967296}"#, "for_s"),
             (r#"{"cmd":"login","name":"a","password":"b","cursor":5}"#, "generation"),
             (r#"{"cmd":"history","channel":"5","limit":99999999999}"#, "limit"),
         ] {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::chat::{Chat, kind};
 use super::{Json, Tag, mark, set};
-use crate::session::{About, ChannelList, Content, Event, History, Message, Remark, RequestId};
+use crate::session::{About, ChannelList, Content, Event, History, Message, Remark, RequestId, Rules};
 
 impl<W: Write> Json<W> {
     pub(super) async fn tell(&mut self, event: Event) -> io::Result<()> {
@@ -45,6 +45,7 @@ impl<W: Write> Json<W> {
             Event::Members { request, channel, items, more } => {
                 self.tell_members(request, channel, items, more).await
             }
+            Event::Rules { request, rules } => self.tell_rules(request, &rules).await,
             Event::Thread(thread) => self.tell_thread(thread).await,
             Event::Said { request, about } => self.tell_said(request, about).await,
             Event::Mentions { request, items, unread, more } => {
@@ -200,6 +201,25 @@ impl<W: Write> Json<W> {
         self.write(mark(json!({ "event": "notes", "drafts": drafts, "hidden": hidden, "more": more }), &tag))
     }
 
+    async fn tell_rules(&mut self, request: RequestId, rules: &Rules) -> io::Result<()> {
+        let tag = self.requests.remove(&request).unwrap_or_default();
+        let Some(chat) = &mut self.chat else { return Ok(()) };
+        let mut users = Vec::with_capacity(rules.items.len());
+        for item in &rules.items {
+            users.push(json!({
+                "user": chat.name_of(UserId(item.user)).await,
+                "user_id": item.user.to_string(),
+                "muted_until_ms": item.muted_until_ms,
+                "banned": item.is_banned,
+            }));
+        }
+        let channel = rules.channel.to_string();
+        let event = json!({
+            "event": "rules", "channel": channel, "interval_s": rules.interval_s, "users": users, "more": rules.more,
+        });
+        self.write(mark(event, &tag))
+    }
+
     async fn tell_members(
         &mut self,
         request: RequestId,
@@ -303,6 +323,18 @@ pub(super) fn notify(notify: Notify) -> &'static str {
     }
 }
 
+fn set_remark(event: &mut Value, remark: &Remark) {
+    match remark {
+        Remark::Edited(text) => set(event, "text", text.as_str().into()),
+        Remark::Reacted { emoji, on } => {
+            set(event, "emoji", emoji.as_str().into());
+            set(event, "on", (*on).into());
+        }
+        Remark::Pinned(on) => set(event, "on", (*on).into()),
+        Remark::Recalled => {}
+    }
+}
+
 pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
     let text = if let Content::Text(text) = &message.content { text.as_str() } else { "" };
     let mut event = json!({
@@ -349,15 +381,7 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
         }
         Content::About { target, remark } => {
             set(&mut event, "target", target.0.into());
-            match remark {
-                Remark::Edited(text) => set(&mut event, "text", text.as_str().into()),
-                Remark::Reacted { emoji, on } => {
-                    set(&mut event, "emoji", emoji.as_str().into());
-                    set(&mut event, "on", (*on).into());
-                }
-                Remark::Pinned(on) => set(&mut event, "on", (*on).into()),
-                Remark::Recalled => {}
-            }
+            set_remark(&mut event, remark);
         }
         Content::Recalled { target, by, user, time_ms } => {
             set(&mut event, "target", target.0.into());
@@ -369,6 +393,14 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
             set(&mut event, "users", chat.names_of(&[*member]).await.into());
             set(&mut event, "role", role(*number).into());
         }
+        Content::Muted { member, for_s } => {
+            set(&mut event, "users", chat.names_of(&[*member]).await.into());
+            set(&mut event, "for_s", (*for_s).into());
+        }
+        Content::Banned(user) | Content::Unbanned(user) => {
+            set(&mut event, "users", chat.names_of(&[*user]).await.into());
+        }
+        Content::Slowed(interval_s) => set(&mut event, "interval_s", (*interval_s).into()),
     }
     event
 }

@@ -1,5 +1,6 @@
 //! What a person sees.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use jiff::Timestamp;
@@ -11,11 +12,13 @@ use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::commit::{Notify, Prefs};
 use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
-use super::super::command::{own_words, recalled_words, remark_words, role_word};
+use super::super::command::{
+    own_words, recalled_words, remark_words, role_word, rule_words, ruled_user, rules_lines,
+};
 use super::super::input::is_terminal;
 use super::super::text::{self, apart, isolated};
 use super::Person;
-use crate::session::{About, ChannelList, Content, Event, History, Message};
+use crate::session::{About, ChannelList, Content, Event, History, Message, Rules};
 
 /// Columns of a name.
 const NAME_COLUMNS_MAX: usize = 40;
@@ -50,6 +53,7 @@ impl Person {
                 | Event::Channels { .. }
                 | Event::List { .. }
                 | Event::Members { .. }
+                | Event::Rules { .. }
                 | Event::Thread(_)
                 | Event::Mentions { .. }
                 | Event::Said { .. }
@@ -94,6 +98,7 @@ impl Person {
             Event::Channels { items, .. } => self.show_channels(items).await,
             Event::List { list, .. } => self.show_list(list).await,
             Event::Members { channel, items, .. } => self.show_members(channel, items).await,
+            Event::Rules { rules, .. } => self.show_rules(&rules).await,
             Event::Thread(thread) => self.show_thread(thread).await,
             Event::Said { about, .. } => self.show_said(&about).await,
             Event::Mentions { items, unread, .. } => self.show_mentions(items, unread).await,
@@ -211,6 +216,16 @@ impl Person {
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
             }
+            rule @ (Content::Muted { .. }
+            | Content::Banned(_)
+            | Content::Unbanned(_)
+            | Content::Slowed(_)) => {
+                let of = match ruled_user(rule) {
+                    Some(user) => self.name_of(user).await,
+                    None => String::new(),
+                };
+                rule_words(&who, rule, |_| of.clone()).unwrap_or_default()
+            }
         };
         let rows = self.rows(&change, text::width(place).max(2) + 8);
         let (first, rest) = rows.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
@@ -317,6 +332,18 @@ impl Person {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn show_rules(&mut self, rules: &Rules) -> io::Result<()> {
+        let title = self.title(rules.channel).await;
+        let mut names = BTreeMap::new();
+        for item in &rules.items {
+            let user = UserId(item.user);
+            names.insert(user, self.name_of(user).await);
+        }
+        let now_ms = super::super::chat::now_ms();
+        let name = |user| names.get(&user).cloned().unwrap_or_default();
+        self.say(&format!("{title}: {}", rules_lines(rules, now_ms, name).join("; ")))
     }
 
     async fn show_members(&mut self, channel: ChannelId, items: Vec<MemberItem>) -> io::Result<()> {

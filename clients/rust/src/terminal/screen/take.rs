@@ -5,8 +5,10 @@ use protocol::{ChannelId, Code, Cursor, Generation, SendId, Seq, UserId};
 
 use super::model::{Ask, COUNTED_MAX, Conversation, LOG_BYTES_MAX, LOG_MAX, Link, Model, Overlay, PAGE};
 use super::own::{is_note, preview, preview_of};
-use crate::session::{About, Content, Event, History, Message, Remark, RequestId};
-use crate::terminal::command::{Outcome, own_words, recalled_words, remark_words, role_word};
+use crate::session::{About, Content, Event, History, Message, Remark, RequestId, Rules};
+use crate::terminal::command::{
+    Outcome, own_words, recalled_words, remark_words, role_word, rule_words, rules_lines,
+};
 use crate::terminal::text::{cut, one_line};
 
 impl Model {
@@ -51,6 +53,7 @@ impl Model {
             Event::Members { request, channel, items, more } => {
                 self.take_members(request, channel, items, more);
             }
+            Event::Rules { rules, .. } => self.take_rules(&rules),
             Event::Thread(thread) => self.take_thread(thread),
             Event::Said { about, .. } => self.take_said(&about),
             Event::Mentions { items, unread, .. } => self.take_mentions(&items, &unread),
@@ -75,6 +78,12 @@ impl Model {
             | Event::Dead
             | Event::Reconnect => {}
         }
+    }
+
+    fn take_rules(&mut self, rules: &Rules) {
+        rules.items.iter().for_each(|item| self.want_name(UserId(item.user)));
+        let lines = rules_lines(rules, crate::terminal::chat::now_ms(), |user| self.name_of(user));
+        self.overlay = Some(Overlay { title: "Rules of this group".into(), lines, skipped: 0 });
     }
 
     fn take_members(&mut self, request: RequestId, channel: ChannelId, items: Vec<MemberItem>, more: bool) {
@@ -169,7 +178,11 @@ impl Model {
             Content::Removed(user) | Content::Role { member: user, .. } | Content::Recalled { user, .. } => {
                 self.want_name(*user);
             }
-            Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) => {}
+            Content::Muted { member: user, .. } | Content::Banned(user) | Content::Unbanned(user) => {
+                self.want_name(*user);
+            }
+            Content::Text(_) | Content::Joined | Content::Left | Content::Renamed(_) | Content::Slowed(_) => {
+            }
             Content::About { .. } => {}
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => {}
         }
@@ -381,6 +394,10 @@ impl Model {
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member), role_word(*role))
             }
+            rule @ (Content::Muted { .. }
+            | Content::Banned(_)
+            | Content::Unbanned(_)
+            | Content::Slowed(_)) => return rule_words(&who, rule, |user| self.name_of(user)),
         })
     }
 }
@@ -393,7 +410,7 @@ impl Conversation {
         }
         match &message.content {
             Content::Created { name, .. } | Content::Renamed(name) => self.name.clone_from(name),
-            Content::Removed(user) if *user == me => self.is_left = true,
+            Content::Removed(user) | Content::Banned(user) if *user == me => self.is_left = true,
             Content::Left if message.sender == me => self.is_left = true,
             Content::Joined if message.sender == me => self.is_left = false,
             Content::Added(users) if users.contains(&me) => self.is_left = false,

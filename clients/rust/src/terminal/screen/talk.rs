@@ -62,7 +62,8 @@ impl Model {
     pub(super) fn counted_back(&self, word: &str, rest: &str) -> String {
         let (first, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let back = first.strip_prefix('-').and_then(|back| back.parse::<usize>().ok());
-        let takes_one = matches!(word, "reply" | "thread" | "edit" | "react" | "pin" | "recall" | "said");
+        let takes_one =
+            matches!(word, "reply" | "thread" | "edit" | "react" | "pin" | "recall" | "said" | "report");
         let Some(back) = back.filter(|back| *back > 0 && takes_one) else {
             return rest.to_owned();
         };

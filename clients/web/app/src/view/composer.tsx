@@ -4,7 +4,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { type MemberItem, type Talk, TEXT_CHARS_MAX, usersOf } from "@maru/sdk";
 import { attempt, chat, me } from "../state/chat.js";
 import { answering, edit, editing } from "../state/composing.js";
-import { drafts, leaveDraft, readDraft, writeDraft } from "../state/drafts.js";
+import { draftOf, leaveDraft, peekDraft, readDraft, writeDraft } from "../state/drafts.js";
 import { nameOf, nameOrYou, person } from "../state/people.js";
 import { room } from "../state/room.js";
 import { count, t } from "../words/words.js";
@@ -32,20 +32,21 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
   const mentioned = useRef(new Map<string, bigint>()).current;
   const isEditing = useRef(false);
   const isMain = thread === undefined;
+  const place = thread ?? 0;
   const isGroup = usersOf(channel) === undefined;
 
   useEffect(() => {
     answering.value = undefined;
     if (isMain) editing.value = undefined;
     let isOver = false;
-    if (isMain) void readDraft(channel).then((kept) => { if (!isOver && !text.value) text.value = kept; }, () => {});
+    void readDraft(channel, place).then((kept) => { if (!isOver && !text.value) text.value = kept; }, () => {});
     if (matchMedia("(pointer: fine)").matches) box.current?.focus();
-    const hidden = () => { if (document.visibilityState === "hidden") leaveDraft(channel); };
-    if (isMain) document.addEventListener("visibilitychange", hidden);
+    const hidden = () => { if (document.visibilityState === "hidden") leaveDraft(channel, place); };
+    document.addEventListener("visibilitychange", hidden);
     return () => {
       isOver = true;
       document.removeEventListener("visibilitychange", hidden);
-      if (isMain) leaveDraft(channel);
+      leaveDraft(channel, place);
     };
   }, [channel, thread]);
 
@@ -57,14 +58,14 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
     text.value = edited.content.text;
     return () => {
       isEditing.current = false;
-      text.value = drafts.peek().get(channel) ?? "";
+      text.value = peekDraft(channel, place);
     };
   }, [edited]);
 
   // What another tab or device has written in the meantime, or has sent.
   useSignalEffect(() => {
-    const written = drafts.value.get(channel) ?? "";
-    if (isMain && !isEditing.current) text.value = written;
+    const written = draftOf(channel, place);
+    if (!isEditing.current) text.value = written;
   });
 
   // As high as what is in it.
@@ -77,7 +78,7 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
 
   const change = (next: string) => {
     text.value = next;
-    if (isMain && !edited) writeDraft(channel, next);
+    if (!edited) writeDraft(channel, place, next);
     void chat().typing(channel, next !== "");
     word.value = isGroup ? /(?:^|\s)@([^\s@]{0,32})$/.exec(next.slice(0, box.current?.selectionStart ?? next.length))?.[1] : undefined;
     chosen.value = 0;
@@ -123,7 +124,7 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
       answering.value = undefined;
       mentioned.clear();
       text.value = "";
-      if (isMain) writeDraft(channel, "");
+      writeDraft(channel, place, "");
     });
   };
 

@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { type ChannelInfo, isOwn, Kind, usersOf } from "@maru/sdk";
 import { channels, isListed, me, sends, typists } from "../state/chat.js";
-import { drafts } from "../state/drafts.js";
+import { draftOf } from "../state/drafts.js";
 import { dialog, goTo, open, panel } from "../state/look.js";
 import { faceOf, nameOf, otherOf, titleOf } from "../state/people.js";
 import { count, t, whenOf } from "../words/words.js";
@@ -120,7 +120,7 @@ function Row({ item }: { item: ChannelInfo }) {
 function Preview({ item }: { item: ChannelInfo }) {
   const { channel, lastKind, lastSender, text } = item;
   const who = typists.value.get(channel) ?? [];
-  const draft = drafts.value.get(channel);
+  const draft = draftOf(channel);
   const isFailed = sends.value.some((send) => send.channel === channel && send.state === "failed" && send.content.type === "text");
   if (isFailed) return <span class="preview is-failed"><Icon name="alert" /> {t("failed", "")}</span>;
   if (who[0] !== undefined) return <span class="preview is-typing">{t("typing1", nameOf(who[0]))}</span>;

@@ -155,6 +155,10 @@ export function eventText({ sender, content }: Pick<Message, "sender" | "content
     case "left": return t("left", who);
     case "renamed": return t("renamed", who, content.name);
     case "role": return t("roleSet", who, nameOrYou(content.member), t(content.role === 2 ? "owner" : content.role === 1 ? "admin" : "member"));
+    case "muted": return t(content.forS === 0 ? "unmutedMember" : "mutedMember", who, nameOrYou(content.member));
+    case "banned": return t("banned", who, nameOrYou(content.user));
+    case "unbanned": return t("unbanned", who, nameOrYou(content.user));
+    case "slowed": return content.intervalS === 0 ? t("slowOff", who) : t("slowSet", who, content.intervalS);
     case "recalled": return t("recalled", nameOrYou(content.user));
     case "text": return content.text;
     default: return t("unknown");

@@ -129,11 +129,12 @@ export function Thread({ room, root }: { room: Room; root: number }) {
 interface Hit { channel: string; seq: number; time_ms: number; sender: string; snippet: string; highlights: [number, number][] }
 
 export function Search({ channel }: { channel: bigint | undefined }) {
-  const [words, isHere, hits, next, state] = [useSignal(""), useSignal(channel !== undefined), useSignal<Hit[]>([]), useSignal<string | undefined>(undefined), useSignal("")];
+  const [words, isHere, isToMe, hits, next, state] = [useSignal(""), useSignal(channel !== undefined), useSignal(false), useSignal<Hit[]>([]), useSignal<string | undefined>(undefined), useSignal("")];
   const box = useRef<HTMLInputElement>(null);
   useEffect(() => box.current?.focus(), []);
   const ask = (after?: string) => attempt(async () => {
-    const query = new URLSearchParams({ q: words.value, limit: "30", ...(isHere.value && channel !== undefined && { channel: channel.toString() }), ...(after && { after }) });
+    const where = isHere.value && channel !== undefined && { channel: channel.toString() };
+    const query = new URLSearchParams({ q: words.value, limit: "30", ...where, ...(isToMe.value && { mentions: "me" }), ...(after && { after }) });
     const said = await chat().ask("GET", `/v1/search?${query}`) as unknown as { hits: Hit[]; next?: string; complete: boolean };
     hits.value = after ? [...hits.value, ...said.hits] : said.hits;
     next.value = said.next;
@@ -150,6 +151,8 @@ export function Search({ channel }: { channel: bigint | undefined }) {
         <label class="check"><input type="checkbox" checked={isHere.value} onChange={(event) => { isHere.value = event.currentTarget.checked; }} />
           <span dir="auto">{titleOf(channel, channels.value.get(channel))}</span></label>
       )}
+      <label class="check"><input type="checkbox" checked={isToMe.value} onChange={(event) => { isToMe.value = event.currentTarget.checked; }} />
+        {t("mentionsMe")}</label>
       <p class="hint" aria-live="polite">{state.value || t("searchHint")}</p>
       <ul class="hits scrolls" tabIndex={0} aria-label={t("search")}>
         {hits.value.map((hit) => (

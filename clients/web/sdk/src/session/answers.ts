@@ -7,6 +7,7 @@ import {
 import { Core, type Page } from "./core.js";
 import { type About, type Message, readMessage } from "./event.js";
 import { REQUESTS_WAITING_MAX } from "./limits.js";
+import { UNANSWERED } from "./marks.js";
 import { Pace } from "./pace.js";
 
 export abstract class Answers extends Core {
@@ -118,7 +119,7 @@ export abstract class Answers extends Core {
     this.requests.forget(Kind.UNWATCH);
     const { watched: users, idle } = this.presences.begin(welcome);
     if (users.length > 0 && this.requests.length < REQUESTS_WAITING_MAX) this.requests.push(Frame.of(Watch, this.newRequestId(), { users }));
-    if (idle) this.control.push(idle);
+    if (idle) this.control.push(this.presences.said(idle));
   }
 
   private takeChannels(frame: Frame): void {
@@ -290,6 +291,14 @@ export abstract class Answers extends Core {
       return;
     }
     if (code === Code.rate) this.pace.refused(this.nowMs);
+    if (id === UNANSWERED) {
+      // What still holds of it is said again; who types says so again by itself.
+      if (retryAfterMs > 0) {
+        this.marks.doubt(this.nowMs);
+        this.presences.doubtIdle();
+      }
+      return;
+    }
     // A send that is refused because the token ended is not at fault: it waits for Reauth or the next connection.
     const isAboutToken = code === Code.expired || code === Code.unauthenticated;
     if (isAboutToken && this.pending.holdFrom(id, Infinity)) {
@@ -297,7 +306,9 @@ export abstract class Answers extends Core {
       return;
     }
     const retryAt = this.nowMs + retryAfterMs;
-    if (retryAfterMs > 0 && this.pending.holdFrom(id, retryAt)) return;
+    // What a group refuses for a while says nothing of other channels: held back, the send would hold back all behind it.
+    const isOfGroup = code === Code.muted || code === Code.slow;
+    if (retryAfterMs > 0 && !isOfGroup && this.pending.holdFrom(id, retryAt)) return;
     const type = this.refused(id, retryAfterMs > 0 ? retryAt : undefined);
     if (type) this.events.push({ type: "rejected", about: { type, id }, reject });
   }

@@ -149,7 +149,7 @@ export abstract class Core {
   /** What is said of what was delivered, once there is a token to spare. */
   private nextMark(): Frame | undefined {
     if (!this.maySayMarks() || this.pace.spareAt(this.nowMs, 1) > this.nowMs) return undefined;
-    const mark = this.marks.next(this.nowMs);
+    const mark = this.presences.idleAgain() ?? this.marks.next(this.nowMs);
     if (mark) this.pace.charge(this.nowMs, 1);
     return mark;
   }
@@ -159,7 +159,8 @@ export abstract class Core {
   }
 
   private markAt(): number | undefined {
-    const at = this.maySayMarks() ? this.marks.readyAt() : undefined;
+    const ready = this.presences.isIdleDoubted ? this.nowMs : this.marks.readyAt();
+    const at = this.maySayMarks() ? ready : undefined;
     return at === undefined ? undefined : Math.max(at, this.pace.spareAt(this.nowMs, 1));
   }
 

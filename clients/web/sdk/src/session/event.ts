@@ -1,9 +1,10 @@
 /** What a session tells its app, and what a message says. */
 import { type Frame, read } from "../frame.js";
 import {
-  type About as AboutPage, AddMembers, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
-  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
-  type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, type Welcome,
+  type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Hide, type HiddenItem,
+  InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember, type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
+  type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, SetSlow, UnbanMember,
+  type Welcome,
 } from "../generated.js";
 
 /** Bits of `mentionFlags`. */
@@ -49,6 +50,13 @@ export type Content =
   | { type: "renamed"; name: string }
   /** 0 member, 1 admin, 2 owner. */
   | { type: "role"; member: bigint; role: number }
+  /** A member may not send for so many seconds from here on; 0: it may again, 2^32 - 1: for ever. */
+  | { type: "muted"; member: bigint; forS: number }
+  /** A user is no member any more and cannot become one; or can again. */
+  | { type: "banned"; user: bigint }
+  | { type: "unbanned"; user: bigint }
+  /** A plain member sends a text only so many seconds after its last; 0 for no wait. */
+  | { type: "slowed"; intervalS: number }
   /** Said of a text that is there, `target`: it reads like this from here on; somebody reacts to it or does so no more; it is pinned
    * or taken down. */
   | { type: "edited"; target: number; text: string }
@@ -203,6 +211,10 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
     case Kind.LEAVE_GROUP: return as(read(LeaveGroup, frame), () => ({ type: "left" }));
     case Kind.RENAME_GROUP: return as(read(RenameGroup, frame), ({ name }) => ({ type: "renamed", name }));
     case Kind.SET_ROLE: return as(read(SetRole, frame), ({ member, role }) => ({ type: "role", member, role }));
+    case Kind.MUTE_MEMBER: return as(read(MuteMember, frame), ({ member, forS }) => ({ type: "muted", member, forS }));
+    case Kind.BAN_MEMBER: return as(read(BanMember, frame), ({ member: user }) => ({ type: "banned", user }));
+    case Kind.UNBAN_MEMBER: return as(read(UnbanMember, frame), ({ member: user }) => ({ type: "unbanned", user }));
+    case Kind.SET_SLOW: return as(read(SetSlow, frame), ({ intervalS }) => ({ type: "slowed", intervalS }));
     default: return undefined;
   }
 }

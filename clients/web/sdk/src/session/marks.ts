@@ -78,13 +78,18 @@ export class Marks {
     this.sinceMs = undefined;
   }
 
-  /** The connection is gone. What was said lately may be lost, here or with the server, and is said again. */
-  down(nowMs: number): void {
+  /** What was said lately may be lost, here or with the server, and is said again. */
+  doubt(nowMs: number): void {
     for (const [channel, { seq, atMs }] of [...this.said]) {
       if (nowMs >= atMs + DELIVERED_AGAIN_MS) continue;
       this.said.delete(channel);
       this.delivered(nowMs, channel, seq);
     }
+  }
+
+  /** The connection is gone. */
+  down(nowMs: number): void {
+    this.doubt(nowMs);
     this.types.clear();
     for (const { channel, user } of [...this.typists.values()]) this.stops(channel, user);
   }

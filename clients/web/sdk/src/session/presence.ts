@@ -15,6 +15,9 @@ export class Presences {
   /** Who was asked for once and not answered yet, and what was said of the others, by request. */
   private readonly looks = new Map<bigint, { awaited: Set<bigint>; items: Map<bigint, PresenceItem> }>();
   private isIdle = false;
+  /** Whether this connection was told that; and whether it was refused, perhaps, and is to be said again. */
+  private isIdleSaid = false;
+  private isIdleDoubted_ = false;
   /** Whether the server of this connection knows what presence is. */
   private isKnown = false;
 
@@ -72,12 +75,33 @@ export class Presences {
     return this.idleFrame();
   }
 
+  /** Something that nobody waits for was refused for now, and the refusal does not say what. */
+  doubtIdle(): void {
+    this.isIdleDoubted_ = this.isIdleSaid;
+  }
+
+  get isIdleDoubted(): boolean {
+    return this.isIdleDoubted_;
+  }
+
+  /** The frame that says it again, if that is to be done. */
+  idleAgain(): Frame | undefined {
+    return this.isIdleDoubted_ ? this.said(this.idleFrame()) : undefined;
+  }
+
+  /** A frame of `idle` goes out. */
+  said(frame: Frame): Frame {
+    [this.isIdleSaid, this.isIdleDoubted_] = [true, false];
+    return frame;
+  }
+
   private idleFrame(): Frame {
     return Frame.of(Idle, UNANSWERED, { isIdle: this.isIdle });
   }
 
   /** A connection begins anew: the server knows nothing of what was watched. All of those, and what else is said. */
   begin({ kinds }: Welcome): { watched: bigint[]; idle: Frame | undefined } {
+    [this.isIdleSaid, this.isIdleDoubted_] = [false, false];
     this.isKnown = kinds.some(({ kind }) => kind === Kind.WATCH);
     return { watched: this.isKnown ? rising(this.watched) : [], idle: this.isKnown && this.isIdle ? this.idleFrame() : undefined };
   }

@@ -27,6 +27,8 @@ interface Row {
 }
 
 const key = (id: bigint): string => id.toString(16).padStart(32, "0");
+/** That of a channel itself is what it was before there were drafts of threads. */
+const draftKey = ({ channel, thread = 0 }: KeptDraft): string => (thread === 0 ? key(channel) : `${key(channel)}/${thread}`);
 
 const isFull = (error: unknown): error is Error => error instanceof Error && error.name === "QuotaExceededError";
 
@@ -116,8 +118,8 @@ export class IndexedStore implements Store {
     await this.sends(store("sends"), sends, settled);
     for (const channel of channels) store("channels").put(channel, key(channel.channel));
     for (const draft of drafts) {
-      if (draft.text) store("drafts").put(draft, key(draft.channel));
-      else store("drafts").delete(key(draft.channel));
+      if (draft.text) store("drafts").put(draft, draftKey(draft));
+      else store("drafts").delete(draftKey(draft));
     }
     if (messages.length > 0) await this.put(transaction, messages);
   }

@@ -11,7 +11,7 @@ export class MemoryStore implements Store {
   private cursor = { generation: 0, at: 0 };
   private readonly sends = new Map<bigint, KeptSend>();
   private readonly channels = new Map<bigint, ChannelItem>();
-  private readonly drafts = new Map<bigint, KeptDraft>();
+  private readonly drafts = new Map<string, KeptDraft>();
   private readonly held = new Map<bigint, Map<number, Message>>();
   private count = 0;
   private chars = 0;
@@ -36,8 +36,9 @@ export class MemoryStore implements Store {
     for (const sendId of settled) this.sends.delete(sendId);
     for (const channel of channels) this.channels.set(channel.channel, channel);
     for (const draft of drafts) {
-      if (draft.text) this.drafts.set(draft.channel, draft);
-      else this.drafts.delete(draft.channel);
+      const place = `${draft.channel}/${draft.thread ?? 0}`;
+      if (draft.text) this.drafts.set(place, draft);
+      else this.drafts.delete(place);
     }
     if (this.count > this.bounds.messages || this.chars > this.bounds.chars) await this.evict(EVICTED_SHARE);
   }

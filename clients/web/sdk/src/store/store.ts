@@ -20,6 +20,8 @@ export interface KeptSend {
 /** What is typed in a channel and not sent. */
 export interface KeptDraft {
   channel: bigint;
+  /** The seq with which a thread begins; 0, or none as earlier versions of this SDK kept it, for the channel itself. */
+  thread?: number;
   text: string;
   /** When it was written, by the server's clock. An earlier version of this SDK did not keep what stands from here on. */
   timeMs?: number;

@@ -66,6 +66,7 @@ pub(super) fn event(event: &Event) -> Value {
         | Event::Typing { .. }
         | Event::List { .. }
         | Event::Notes { .. }
+        | Event::Rules { .. }
         | Event::Presence { .. }
         | Event::OwnPresence { .. } => {
             panic!("in no trace yet")
@@ -141,6 +142,10 @@ fn content(content: &Content) -> Value {
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
         Content::Role { member, role } => json!({"type": "role", "member": text(member.0), "role": role}),
+        Content::Muted { member, for_s } => json!({"type": "muted", "member": text(member.0), "forS": for_s}),
+        Content::Banned(user) => json!({"type": "banned", "user": text(user.0)}),
+        Content::Unbanned(user) => json!({"type": "unbanned", "user": text(user.0)}),
+        Content::Slowed(interval_s) => json!({"type": "slowed", "intervalS": interval_s}),
         Content::Prefs { .. }
         | Content::Draft { .. }
         | Content::Hidden { .. }
