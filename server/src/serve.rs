@@ -30,7 +30,7 @@ use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
 use crate::spans::export::Exporter;
-use crate::{backup, fatal, heap, owner, words};
+use crate::{backup, fatal, heap, owner, retention, words};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -126,6 +126,8 @@ fn live(
     if let Some(path) = &config.words {
         words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
     }
+    let data_dir = (config.store == StoreKind::Rocks).then_some(config.data.as_path());
+    let retaining = retention::start(runtime, &plane, config.retention, data_dir);
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {
@@ -153,6 +155,7 @@ fn live(
         notify.stopping();
         drain(&node, &happens);
     }
+    retaining.abort();
     let _ = control.end.send(());
     let _ = runtime.block_on(control.task);
     drop(watchdog);

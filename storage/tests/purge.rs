@@ -252,7 +252,7 @@ fn a_group_lives_on_without_its_first_messages(mut world: World) {
     for floor in 2..=last + 1 {
         purge(&mut world, group, below(floor));
         assert_eq!(world.findings(), [""; 0], "{floor}");
-        let Answer::Channel { row, members, head, time_ms } = world.read(&Query::Channel(group)) else {
+        let Answer::Channel { row, members, head, time_ms, .. } = world.read(&Query::Channel(group)) else {
             panic!()
         };
         assert_eq!((row.unwrap().name.as_str(), members.len(), head.0), ("second", 3, last));

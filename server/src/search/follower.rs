@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::limits::PAGE_BYTES_MAX;
@@ -167,6 +167,7 @@ impl Follower {
             }
         }
         self.shared.grown.fetch_or(more, Ordering::AcqRel);
+        self.purge()?;
         self.heal()?;
         let waited = self.since.map(|since| since.elapsed());
         if waited.is_some_and(|waited| waited >= COMMIT_AFTER) || self.changes >= COMMIT_CHANGES {
@@ -209,6 +210,17 @@ impl Follower {
         self.places.set(bay, Some(Place { number: Some(last), ..place }));
         self.wait_for_commit();
         Ok(true)
+    }
+
+    /// What was purged leaves the index. Behind the logs, so that it finds what came before it.
+    fn purge(&mut self) -> Result<(), Fault> {
+        let purged = std::mem::take(&mut *self.shared.purged.lock().unwrap_or_else(PoisonError::into_inner));
+        for (channel, below) in purged {
+            self.index.apply(Change::Purge { channel, below })?;
+            self.changes += 1;
+            self.wait_for_commit();
+        }
+        Ok(())
     }
 
     /// A slice of one bay that is to be read from its histories.

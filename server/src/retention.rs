@@ -1,0 +1,204 @@
+//! Channels keep their messages for as long as their retention says: a task of the control plane goes round the channels and asks
+//! the home of each that keeps more than it may to purge the rest.
+//!
+//! It goes by a clock of its own, which follows the wall clock and never steps back. A wall clock that was set a day or more
+//! ahead is followed an hour a round, and a round takes a minute or longer: whoever sets a clock wrong by a year has not lost
+//! a year of messages when that is noticed. What is younger than a day by this clock stays, whatever the retention says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::commit::RetentionRow;
+use protocol::query::Cut;
+use protocol::{BayId, ChannelId, Seq};
+use shard::Keeping;
+use storage::{ListedTo, StoreError};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use crate::plane::DataPlane;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+/// A round begins so long after the one before at the earliest.
+const ROUND: Duration = Duration::from_secs(60);
+/// Channels that are looked at between two pauses.
+const PAGE: usize = 64;
+/// The pause where the server's settings let messages end, and where only single channels may say so.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
+/// Where the clock is kept in the data directory.
+const CLOCK: &str = "retention.clock";
+
+/// The next reading of the retention's clock: `last` is the one before, 0 for none.
+#[must_use]
+pub fn next_reading(last: u64, wall_ms: u64) -> u64 {
+    if last == 0 || (last..last.saturating_add(DAY_MS)).contains(&wall_ms) {
+        return wall_ms;
+    }
+    // Behind: it stands until the wall clock has come back. Ahead by a day or more: it follows slowly.
+    if wall_ms < last { last } else { last.saturating_add(HOUR_MS) }
+}
+
+/// What a channel may lose by its retention at a reading of the clock.
+#[must_use]
+pub fn cut(retention: RetentionRow, clock_ms: u64) -> Option<Cut> {
+    if retention.is_for_ever() {
+        return None;
+    }
+    let before_ms = match retention.days {
+        0 => 0,
+        days => clock_ms.saturating_sub(u64::from(days) * DAY_MS),
+    };
+    let keep = (retention.messages > 0).then_some(retention.messages);
+    let younger_ms = clock_ms.saturating_sub(DAY_MS);
+    Some(Cut { before_ms, keep, younger_ms, ..Cut::default() })
+}
+
+/// Starts it, until the runtime ends.
+pub(crate) fn start(
+    runtime: &Runtime,
+    plane: &DataPlane,
+    default: RetentionRow,
+    data: Option<&Path>,
+) -> JoinHandle<()> {
+    let clock = data.map(|data| data.join(CLOCK));
+    let rounds = Rounds { plane: plane.clone(), default, clock, reading: 0, is_first: true };
+    runtime.spawn(rounds.run())
+}
+
+struct Rounds {
+    plane: DataPlane,
+    default: RetentionRow,
+    /// The file of the clock; a store in memory has none.
+    clock: Option<PathBuf>,
+    reading: u64,
+    /// What a process says of purges to the index of search is lost when it dies, and said again by the next.
+    is_first: bool,
+}
+
+impl Rounds {
+    async fn run(mut self) {
+        self.reading = self.clock.as_deref().map_or(0, read_clock);
+        loop {
+            let next = tokio::time::Instant::now() + ROUND;
+            self.reading = next_reading(self.reading, api::now_ms());
+            if let Some(path) = &self.clock
+                && let Err(error) = write_clock(path, self.reading)
+            {
+                tracing::warn!(%error, path = %path.display(), "the clock of the retention cannot be kept");
+            }
+            for bay in BayId::all() {
+                if let Err(error) = self.bay(bay).await {
+                    tracing::warn!(%error, %bay, "the retention cannot look at channels for now");
+                }
+            }
+            self.is_first = false;
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    async fn bay(&self, bay: BayId) -> Result<(), StoreError> {
+        let mut to = Some(ListedTo::default());
+        while let Some(at) = to {
+            let data = self.plane.data().clone();
+            let listed = tokio::task::spawn_blocking(move || data.channels(bay, at, PAGE)).await;
+            let Ok(listed) = listed else { return Ok(()) };
+            let (channels, next) = listed?;
+            let looked_at = !channels.is_empty();
+            for channel in channels {
+                self.channel(channel).await;
+            }
+            if looked_at {
+                tokio::time::sleep(PAUSES[usize::from(self.default.is_for_ever())]).await;
+            }
+            to = next;
+        }
+        Ok(())
+    }
+
+    /// One step of one channel. What cannot be done now is done in the next round.
+    async fn channel(&self, channel: ChannelId) {
+        if channel.owner().is_some() {
+            return;
+        }
+        let Ok((kept, _)) = self.plane.floor(channel, Cut::default()).await else { return };
+        if self.is_first && kept.floor.below > Seq(1) {
+            self.plane.forget_found(channel, kept.floor.below);
+        }
+        let Some(cut) = cut(kept.retention.unwrap_or(self.default), self.reading) else { return };
+        let Ok((_, then)) = self.plane.floor(channel, cut).await else { return };
+        if then <= kept.floor.below.max(Seq(1)) {
+            return;
+        }
+        match self.plane.keep(channel, Keeping::Purge(cut)).await {
+            Ok(now) => tracing::debug!(%channel, below = now.floor.below.0, "the retention has purged"),
+            Err(error) => tracing::debug!(%channel, %error, "the retention could not purge"),
+        }
+    }
+}
+
+fn read_clock(path: &Path) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse().unwrap_or_default()
+}
+
+/// Whole or not at all. A lost one costs nothing but the memory of a clock that was wrong.
+fn write_clock(path: &Path, reading: u64) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, format!("{reading}\n"))?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    #[test]
+    fn the_clock_follows_and_never_steps_back() {
+        assert_eq!(next_reading(0, NOW), NOW, "the first");
+        assert_eq!(next_reading(NOW, NOW + 60_000), NOW + 60_000);
+        assert_eq!(next_reading(NOW, NOW - 1), NOW);
+        assert_eq!(next_reading(NOW, 1), NOW, "a clock that was set back to 1970");
+        assert_eq!(next_reading(NOW, NOW + DAY_MS - 1), NOW + DAY_MS - 1);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_followed_an_hour_a_round() {
+        let year = 365 * DAY_MS;
+        assert_eq!(next_reading(NOW, NOW + year), NOW + HOUR_MS);
+        // Ten minutes of a clock that is a year ahead cost ten hours, and then it stands until the right time is there.
+        let wrong = (1..=10).fold(NOW, |last, minute| next_reading(last, NOW + year + minute * 60_000));
+        assert_eq!(wrong, NOW + 10 * HOUR_MS);
+        assert_eq!(next_reading(wrong, NOW + 660_000), wrong);
+        // After a month of standing still a server is on time within 720 rounds.
+        let (mut reading, month) = (NOW, 30 * DAY_MS);
+        let rounds = (1..).find(|round| {
+            reading = next_reading(reading, NOW + month + round * 60_000);
+            reading == NOW + month + round * 60_000
+        });
+        assert!(rounds.is_some_and(|rounds| rounds <= 720), "{rounds:?}");
+    }
+
+    #[test]
+    fn a_retention_says_what_may_go_and_spares_the_last_day() {
+        assert_eq!(cut(RetentionRow::default(), NOW), None);
+        let days = cut(RetentionRow { days: 7, messages: 0 }, NOW).unwrap();
+        assert_eq!((days.before_ms, days.keep, days.younger_ms), (NOW - 7 * DAY_MS, None, NOW - DAY_MS));
+        let messages = cut(RetentionRow { days: 0, messages: 5 }, NOW).unwrap();
+        assert_eq!((messages.before_ms, messages.keep, messages.younger_ms), (0, Some(5), NOW - DAY_MS));
+        assert_eq!(cut(RetentionRow { days: u32::MAX, messages: 0 }, NOW).unwrap().before_ms, 0);
+    }
+
+    #[test]
+    fn the_clock_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CLOCK);
+        assert_eq!(read_clock(&path), 0);
+        write_clock(&path, NOW).unwrap();
+        assert_eq!(read_clock(&path), NOW);
+        std::fs::write(&path, "not a time").unwrap();
+        assert_eq!(read_clock(&path), 0);
+    }
+}
