@@ -8,6 +8,9 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
+# The parts of `test` build upon one another.
+.NOTPARALLEL:
+
 .PHONY: help run test setup setup-test app fmt clippy doc unit busy web sim mutants bench interop fuzz deny release deb sbom aarch64
 
 help:
@@ -29,6 +32,7 @@ run: setup
 	@exec $(CARGO) run --profile quick --locked --quiet -p server --bin maru -- serve --data ./data $(ARGS)
 
 # MAKE_TEST_BUSY=1 make test: the tests run on a busy machine.
+test: WORKSPACE_BUILT = 1
 test: setup-test app fmt clippy deny doc $(if $(MAKE_TEST_BUSY),busy,unit) web aarch64
 	@echo "make test: all checks passed"
 
@@ -42,8 +46,9 @@ doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 # Unit, contract, golden, scenario, simulator, end-to-end and arrow tests.
+# WORKSPACE_BUILT: all programs stand built before a test runs, so no test builds them again (with other features: all the libraries too).
 unit:
-	$(CARGO) test --workspace --locked --no-fail-fast
+	WORKSPACE_BUILT=1 $(CARGO) test --workspace --locked --no-fail-fast
 
 # The same while every core is kept busy by something else: nothing may depend on who is scheduled when.
 busy:
@@ -59,7 +64,7 @@ app:
 # Chromium, as that server serves it.
 web: app
 	@./clients/web/setup.sh
-	$(CARGO) build --locked -p server -p loadgen --bin maru --bin maru-load
+	$(if $(WORKSPACE_BUILT),,$(CARGO) build --locked -p server -p loadgen --bin maru --bin maru-load)
 	@maru=$$(realpath -m "$${CARGO_TARGET_DIR:-target}")/debug/maru; \
 	(cd clients/web/sdk && MARU=$$maru npm test --silent) && cd clients/web/app && MARU=$$maru npm test --silent
 

@@ -13,6 +13,8 @@ use protocol::body::{self, session};
 use protocol::token::{Claims, Key, sign};
 use protocol::ws::{Opcode, encode_header, mask};
 use protocol::{ChannelId, DeviceId, SendId, UserId};
+use server::words::WordList;
+use shard::Words as _;
 use shard::{ConnId, Input};
 use storage::Store;
 
@@ -186,5 +188,18 @@ fn turn(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, direct, group_of_100, resume, turn);
+/// What a list of 10,000 words costs a text before it is sent: one line, and the longest there is.
+fn words(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("words");
+    let lines: Vec<String> =
+        (0..5_000).map(|n| format!("badword{n}")).chain((0..5_000).map(|n| format!("나쁜말{n}번"))).collect();
+    let list = WordList::parse(&lines.join("\n")).unwrap();
+    for (name, text) in [("line", TEXT.to_owned()), ("100000_characters", TEXT.repeat(6_250))] {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| b.iter(|| black_box(list.found_in(black_box(&text)))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, direct, group_of_100, resume, turn, words);
 criterion_main!(benches);

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use api::NewReport;
 use protocol::{ChannelId, Seq, UserId};
 use shard::Words;
 use tokio::runtime::Runtime;
@@ -210,9 +209,7 @@ pub fn flagging() -> (Flagging, FlaggedTold) {
 pub fn report(runtime: &Runtime, accounts: api::Accounts, mut told: FlaggedTold) {
     runtime.spawn(async move {
         while let Some(Flagged { channel, seq, sender }) = told.recv().await {
-            let reason = "it holds a word of the server's list".to_owned();
-            let report = NewReport { reporter: None, channel, seq, sender, reason };
-            while let Err(error) = accounts.report(&report, api::now_ms()).await {
+            while let Err(error) = accounts.report_found((channel, seq, sender), api::now_ms()).await {
                 tracing::warn!(%error, "a message that holds a word cannot be reported now");
                 tokio::time::sleep(AGAIN).await;
             }

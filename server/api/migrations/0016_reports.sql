@@ -21,3 +21,4 @@ CREATE TABLE reports (
 );
 CREATE INDEX reports_by_state ON reports (outcome, report_id);
 CREATE INDEX reports_closed ON reports (closed_ms);
+CREATE INDEX reports_of_sender ON reports (sender, reporter, outcome);

@@ -1,12 +1,11 @@
 //! Consent through the binary: blocks, friends, who may write, invitations, and that all of it outlives the process.
 
-use client::account::{Account, Audience, Privacy, Standing};
-use protocol::body::message::{AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup, SendText};
-use protocol::body::sync::SendAck;
-use protocol::{ChannelId, Code, SendId, UserId};
+use client::account::{Audience, Privacy, Standing};
+use protocol::body::message::{AddMembers, CreateGroup, InviteMembers, JoinGroup, LeaveGroup};
+use protocol::{ChannelId, Code, SendId};
 
 use crate::node::{Node, admin};
-use crate::people::PASSWORD;
+use crate::one_device::{Person, person, text};
 use crate::raw::{Carrier, Raw};
 
 over_both! {
@@ -15,31 +14,9 @@ over_both! {
     who_is_erased_in_a_stopped_directory_is_as_gone
 }
 
-struct Person {
-    user: UserId,
-    token: String,
-    device: Raw,
-}
-
-async fn person(node: &Node, account: &Account, name: &str) -> Person {
-    let user = account.signup(name, PASSWORD).await.unwrap();
-    let token = account.login(name, PASSWORD, None).await.unwrap().token;
-    let device = Raw::live(node, &token);
-    Person { user, token, device }
-}
-
-fn text(channel: ChannelId) -> SendText {
-    SendText { channel: channel.0, text: "hello".into() }
-}
-
 impl Person {
     fn again(&mut self, node: &Node) {
         self.device = Raw::live(node, &self.token);
-    }
-
-    fn acked<T: protocol::body::Body>(&mut self, id: u64, body: &T) -> u64 {
-        self.device.body(id, body);
-        self.device.answer_as::<SendAck>(id).seq
     }
 }
 

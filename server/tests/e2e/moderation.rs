@@ -1,14 +1,13 @@
 //! Mutes, bans and slow mode through the binary: a device of the member sees them as they come, one that was away when it comes
 //! back, and they outlive the process. The list of words refuses, and is read again; a report reaches the operators.
 
-use client::account::Account;
 use protocol::body::message::{AddMembers, CreateGroup, SendText};
 use protocol::body::rules::{BanMember, MUTED_FOR_EVER_S, MuteMember, SetSlow, UnbanMember};
-use protocol::body::sync::SendAck;
-use protocol::{ChannelId, Code, Kind, SendId, UserId};
+use protocol::{ChannelId, Code, Kind, SendId};
 use serde_json::{Value, json};
 
 use crate::node::Node;
+use crate::one_device::{Person, person, text};
 use crate::people::PASSWORD;
 use crate::raw::{Carrier, Raw, Seen};
 
@@ -16,29 +15,7 @@ over_both! {
     what_is_laid_down_is_seen_by_a_device_that_was_away_and_outlives_a_kill
 }
 
-struct Person {
-    user: UserId,
-    token: String,
-    device: Raw,
-}
-
-async fn person(node: &Node, account: &Account, name: &str) -> Person {
-    let user = account.signup(name, PASSWORD).await.unwrap();
-    let token = account.login(name, PASSWORD, None).await.unwrap().token;
-    let device = Raw::live(node, &token);
-    Person { user, token, device }
-}
-
-fn text(channel: ChannelId) -> SendText {
-    SendText { channel: channel.0, text: "hello".into() }
-}
-
 impl Person {
-    fn acked<T: protocol::body::Body>(&mut self, id: u64, body: &T) -> u64 {
-        self.device.body(id, body);
-        self.device.answer_as::<SendAck>(id).seq
-    }
-
     /// Waits for a message of this kind.
     fn sees(&mut self, kind: Kind) {
         sees(&mut self.device, kind);

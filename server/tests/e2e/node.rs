@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 
 use crate::io;
 use crate::networks::{self, Networks};
+use crate::ports;
 use crate::raw::Carrier;
 
 /// How long anything may take before the test fails. Time decides nothing else.
@@ -120,10 +121,10 @@ impl Node {
         node
     }
 
-    /// Starts the process on the addresses it had before.
+    /// Starts the process: at first on ports of its own, then on those it had before.
     pub fn up(&mut self, shards: u16) {
         assert!(self.child.is_none());
-        let (http, admin, listen) = (bare(&self.http), bare(&self.admin), self.chat_address());
+        let [http, admin, listen] = [&self.http, &self.admin, &self.ws].map(|url| ports::own(&bare(url)));
         let program = if let Some(program) = self.prefix.first() { Path::new(program) } else { maru() };
         let mut command = Command::new(if self.network.is_some() { Path::new("ip") } else { program });
         if let Some((_, rest)) = self.prefix.split_first() {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -11,10 +12,10 @@ import { fileURLToPath } from "node:url";
 const built = process.env["MARU"] ?? fileURLToPath(new URL("../../../../../target/debug/maru", import.meta.url));
 
 export class Server {
-  http = "127.0.0.1:0";
-  chat = "127.0.0.1:0";
+  http = "";
+  chat = "";
   /** Where operators ask. */
-  admin = "127.0.0.1:0";
+  admin = "";
   private child: ChildProcess | undefined;
   private log = "";
 
@@ -34,6 +35,9 @@ export class Server {
 
   /** Starts the process; a second time where it was. */
   async run(): Promise<void> {
+    this.http ||= await free();
+    this.chat ||= await free();
+    this.admin ||= await free();
     const ports = ["--http", this.http, "--listen", this.chat, "--admin-listen", this.admin];
     const child = spawn(built, ["serve", "--data", this.data, "--shards", "2", ...ports, ...this.settings], { stdio: ["ignore", "pipe", "pipe"] });
     this.child = child;
@@ -72,6 +76,26 @@ export class Server {
   async remove(): Promise<void> {
     await this.kill();
     await rm(this.data, { recursive: true, force: true });
+  }
+}
+
+let next_port = process.pid * 97;
+
+/**
+ * An address that nobody has, below the ports that Linux gives away by itself: one of those may be another test's while the server is down.
+ * As server/tests/e2e/ports.rs does.
+ */
+async function free(): Promise<string> {
+  for (;;) {
+    const port = 20_000 + next_port++ % 12_000;
+    const probe = createServer();
+    const is_free = await new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false));
+      probe.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!is_free) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return `127.0.0.1:${port}`;
   }
 }
 

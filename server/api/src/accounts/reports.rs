@@ -7,6 +7,8 @@ use super::{Accounts, AccountsError, sql, unsql};
 
 /// Most characters of a reason, and of an operator's note.
 pub(crate) const REASON_CHARS_MAX: usize = 1000;
+/// So many open reports the list of words makes of one sender's messages: operators know of it then.
+const FOUND_MAX: u32 = 100;
 /// What was closed is kept for so long, milliseconds.
 const KEPT_MS: u64 = 365 * 24 * 3600 * 1000;
 
@@ -151,6 +153,28 @@ impl Accounts {
         Ok(unsql(found))
     }
 
+    /// Takes a report of the server's list of words, unless 100 of its reports of this sender are open: one who sends nothing but
+    /// such words is a line or two to operators, not the whole queue. Gives whether it was taken.
+    ///
+    /// # Errors
+    /// The database's; then nothing was changed.
+    pub async fn report_found(
+        &self,
+        (channel, seq, sender): (ChannelId, Seq, UserId),
+        now_ms: u64,
+    ) -> Result<bool, AccountsError> {
+        let count = sqlx::query_as::<_, (i64,)>(
+            "SELECT COUNT(*) FROM reports WHERE sender = $1 AND reporter = 0 AND outcome = 0",
+        );
+        let (open,) = count.bind(sql(sender.0)).fetch_one(&self.pool).await?;
+        if open >= i64::from(FOUND_MAX) {
+            return Ok(false);
+        }
+        let reason = "it holds a word of the server's list".to_owned();
+        self.report(&NewReport { reporter: None, channel, seq, sender, reason }, now_ms).await?;
+        Ok(true)
+    }
+
     /// Up to `limit` reports with a number above `after`, oldest first.
     ///
     /// # Errors
@@ -222,6 +246,7 @@ mod tests {
     on_both! {
         a_report_is_taken_once_listed_and_closed_once
         what_was_closed_long_ago_is_forgotten
+        one_sender_does_not_fill_the_queue_by_words
     }
 
     const NOW_MS: u64 = EPOCH_MS + 1_000_000;
@@ -261,6 +286,23 @@ mod tests {
         assert_eq!(accounts.close_report(1, &closed(1)).await.unwrap(), Err(CloseFault::NoSuchReport));
         assert_eq!(accounts.reports(Which::Closed, 0, 10).await.unwrap(), [done]);
         assert_eq!(accounts.reports(Which::All, 0, 10).await.unwrap().len(), 3);
+    }
+
+    async fn one_sender_does_not_fill_the_queue_by_words(database: Database) {
+        let accounts = Accounts::open(&database).await.unwrap();
+        let channel = ChannelId((5 << 64) | 9);
+        let found = |sender, seq| accounts.report_found((channel, Seq(seq), UserId(sender)), NOW_MS);
+        for seq in 1..=u64::from(FOUND_MAX) {
+            assert!(found(9, seq).await.unwrap());
+        }
+        assert!(!found(9, 1000).await.unwrap());
+        assert!(found(8, 1001).await.unwrap(), "another's");
+        accounts.report(&of(Some(5), 1000), NOW_MS).await.unwrap();
+        let open = accounts.reports(Which::Open, 0, 1000).await.unwrap();
+        assert_eq!(open.len(), FOUND_MAX as usize + 2, "and whoever reports by hand is heard");
+        accounts.close_report(open[0].id, &closed(NOW_MS)).await.unwrap().unwrap();
+        assert!(found(9, 1002).await.unwrap(), "again once one is closed");
+        assert!(!found(9, 1003).await.unwrap());
     }
 
     async fn what_was_closed_long_ago_is_forgotten(database: Database) {

@@ -1,17 +1,12 @@
 //! The second factor through HTTP: what it keeps out, and whom it lets in again.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{PASSWORD, World, refused};
 use api::now_ms;
 use hmac::{Hmac, Mac};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, refused};
 
 on_both! {
     it_is_on_when_a_code_has_shown_that_the_app_has_it
@@ -46,9 +41,8 @@ fn wrong(secret: &str) -> String {
 }
 
 impl World {
-    async fn ask(&self, method: Method, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
-        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
-        self.send(request.json(&body)).await
+    async fn with_body(&self, method: Method, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
+        self.with(method, path, token, Some(body)).await
     }
 
     async fn state(&self, token: &str) -> (bool, u64) {
@@ -64,10 +58,11 @@ impl World {
     async fn with_second_factor(&self, name: &str) -> (String, String, Vec<String>) {
         self.signup(name).await;
         let token = self.login(name).await["token"].as_str().unwrap().to_owned();
-        let begun = self.ask(Method::POST, "/v1/two-factor", &token, json!({ "password": PASSWORD })).await;
+        let begun =
+            self.with_body(Method::POST, "/v1/two-factor", &token, json!({ "password": PASSWORD })).await;
         let secret = begun.1["secret"].as_str().unwrap_or_else(|| panic!("{begun:?}")).to_owned();
         let confirm = json!({ "code": code(&secret, 0) });
-        let (status, answer) = self.ask(Method::POST, "/v1/two-factor/confirm", &token, confirm).await;
+        let (status, answer) = self.with_body(Method::POST, "/v1/two-factor/confirm", &token, confirm).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         let codes = answer["recovery_codes"].as_array().unwrap();
         let codes = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
@@ -86,10 +81,11 @@ async fn it_is_on_when_a_code_has_shown_that_the_app_has_it(world: World) {
     world.signup("alice").await;
     let token = world.login("alice").await["token"].as_str().unwrap().to_owned();
     let begin = |password: &'static str| {
-        world.ask(Method::POST, "/v1/two-factor", &token, json!({ "password": password }))
+        world.with_body(Method::POST, "/v1/two-factor", &token, json!({ "password": password }))
     };
-    let confirm =
-        |code: String| world.ask(Method::POST, "/v1/two-factor/confirm", &token, json!({ "code": code }));
+    let confirm = |code: String| {
+        world.with_body(Method::POST, "/v1/two-factor/confirm", &token, json!({ "code": code }))
+    };
     assert_eq!(world.state(&token).await, (false, 0));
     refused(&confirm("000000".into()).await, 409, "two_factor_off");
     refused(&begin("wrong horse").await, 401, "wrong_credentials");
@@ -194,7 +190,7 @@ async fn guesses_are_few_and_lock_no_other_account(world: World) {
     assert!(limited.1["retry_after_ms"].as_u64().unwrap() > 300_000, "{limited:?}");
     refused(&world.with_code("alice", &recovery[0]).await, 429, "rate");
     let off = json!({ "password": PASSWORD, "code": recovery[0] });
-    refused(&world.ask(Method::POST, "/v1/two-factor/off", &token, off).await, 429, "rate");
+    refused(&world.with_body(Method::POST, "/v1/two-factor/off", &token, off).await, 429, "rate");
     assert_eq!(world.state(&token).await, (true, 10), "her device goes on, and nothing is spent");
     assert_eq!(world.with_code("bob", &code(&other, 1)).await.0, StatusCode::OK);
 }
@@ -202,14 +198,21 @@ async fn guesses_are_few_and_lock_no_other_account(world: World) {
 async fn turning_it_off_needs_both_and_the_operator_neither(world: World) {
     let (token, secret, recovery) = world.with_second_factor("alice").await;
     let off = |password: &'static str, code: String| {
-        world.ask(Method::POST, "/v1/two-factor/off", &token, json!({ "password": password, "code": code }))
+        world.with_body(
+            Method::POST,
+            "/v1/two-factor/off",
+            &token,
+            json!({ "password": password, "code": code }),
+        )
     };
     refused(&off("wrong horse", code(&secret, 1)).await, 401, "wrong_credentials");
     refused(&off(PASSWORD, wrong(&secret)).await, 401, "wrong_code");
-    let none = world.ask(Method::POST, "/v1/two-factor/off", &token, json!({ "password": PASSWORD })).await;
+    let none =
+        world.with_body(Method::POST, "/v1/two-factor/off", &token, json!({ "password": PASSWORD })).await;
     refused(&none, 400, "bad_field");
     let fresh = json!({ "password": PASSWORD, "code": recovery[0] });
-    let (status, others) = world.ask(Method::POST, "/v1/two-factor/recovery-codes", &token, fresh).await;
+    let (status, others) =
+        world.with_body(Method::POST, "/v1/two-factor/recovery-codes", &token, fresh).await;
     assert_eq!((status, world.state(&token).await), (StatusCode::OK, (true, 10)));
     refused(&off(PASSWORD, recovery[1].clone()).await, 401, "wrong_code");
     let other = others["recovery_codes"][0].as_str().unwrap().to_owned();
@@ -219,7 +222,7 @@ async fn turning_it_off_needs_both_and_the_operator_neither(world: World) {
     assert_eq!(off(PASSWORD, "000000".into()).await.0, StatusCode::NO_CONTENT, "off is off");
     let codes = json!({ "password": PASSWORD, "code": "000000" });
     refused(
-        &world.ask(Method::POST, "/v1/two-factor/recovery-codes", &token, codes).await,
+        &world.with_body(Method::POST, "/v1/two-factor/recovery-codes", &token, codes).await,
         409,
         "two_factor_off",
     );
@@ -245,24 +248,25 @@ async fn turning_it_off_needs_both_and_the_operator_neither(world: World) {
     // It can be set up again, with another secret; the old app is of no use.
     world.forget_spent_codes().await;
     let token = world.login("bob").await["token"].as_str().unwrap().to_owned();
-    let (_, begun) = world.ask(Method::POST, "/v1/two-factor", &token, json!({ "password": PASSWORD })).await;
+    let (_, begun) =
+        world.with_body(Method::POST, "/v1/two-factor", &token, json!({ "password": PASSWORD })).await;
     assert_ne!(begun["secret"].as_str(), Some(secret.as_str()));
 }
 
 /// Whoever logged out, or whose token is of before a logout from everywhere, changes nothing.
 async fn a_token_that_is_no_good_changes_no_second_factor(world: World) {
     let (token, secret, recovery) = world.with_second_factor("alice").await;
-    let all = world.ask(Method::POST, "/v1/logout/all", &token, json!({})).await;
+    let all = world.with_body(Method::POST, "/v1/logout/all", &token, json!({})).await;
     assert_eq!(all.0, StatusCode::NO_CONTENT);
     for path in ["/v1/two-factor/off", "/v1/two-factor/recovery-codes"] {
         let both = json!({ "password": PASSWORD, "code": recovery[0] });
-        refused(&world.ask(Method::POST, path, &token, both).await, 401, "unauthenticated");
+        refused(&world.with_body(Method::POST, path, &token, both).await, 401, "unauthenticated");
     }
     let begin = json!({ "password": PASSWORD });
-    refused(&world.ask(Method::POST, "/v1/two-factor", &token, begin).await, 401, "unauthenticated");
+    refused(&world.with_body(Method::POST, "/v1/two-factor", &token, begin).await, 401, "unauthenticated");
     let confirm = json!({ "code": code(&secret, 1) });
     refused(
-        &world.ask(Method::POST, "/v1/two-factor/confirm", &token, confirm).await,
+        &world.with_body(Method::POST, "/v1/two-factor/confirm", &token, confirm).await,
         401,
         "unauthenticated",
     );

@@ -1,18 +1,13 @@
 //! Devices over HTTP: whatever ends one tells the core, and whatever gives a token has told it before.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{PASSWORD, World, refused};
 use api::now_ms;
 use protocol::token::{self, Claims};
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, refused};
 
 on_both! {
     the_core_knows_a_device_before_there_is_a_token_for_it

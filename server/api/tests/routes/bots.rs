@@ -1,12 +1,8 @@
 //! Bots over HTTP: who makes them, what their tokens open, and how they end.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{PASSWORD, World, bad_field, refused};
 use api::now_ms;
 use protocol::body::sync::{ChannelItem, Channels, SendAck};
 use protocol::body::{self};
@@ -14,7 +10,6 @@ use protocol::token;
 use protocol::{ChannelId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{World, bad_field, refused};
 
 on_both! {
     a_bot_is_made_and_known_for_one
@@ -267,7 +262,7 @@ async fn bots_end_with_their_owner(world: World) {
     let owner = world.owner("alice").await;
     let made = world.bot(&owner, "siren", json!(["read", "connect"])).await;
     let (_, grant) = world.post("/v1/token", &json!({ "refresh": made["token"] })).await;
-    let leave = Some(json!({ "password": world::PASSWORD }));
+    let leave = Some(json!({ "password": PASSWORD }));
     let left = world.with(Method::POST, "/v1/account/delete", &owner, leave).await;
     assert_eq!(left.0, StatusCode::NO_CONTENT);
     refused(&world.get("/v1/channels", text(&made["token"])).await, 401, "unauthenticated");

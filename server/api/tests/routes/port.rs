@@ -1,19 +1,15 @@
 //! The HTTP port against those who want to hold it: who does not speak, does not read, does not end. Nothing here is decided
 //! by time: what has to happen is waited for.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod world;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::world::{World, refused};
 use api::limits::Patience;
 use api::{Access, Limits};
 use reqwest::StatusCode;
 use serde_json::json;
-use world::{World, refused};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);

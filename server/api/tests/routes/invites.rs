@@ -1,14 +1,9 @@
 //! Who may sign up: everybody, whoever has an invite, nobody.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
+use crate::world::{PASSWORD, World, bad_field, refused};
 use api::Signup;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, bad_field, refused};
 
 on_both! {
     a_closed_server_lets_nobody_in

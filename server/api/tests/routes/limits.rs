@@ -1,18 +1,13 @@
 //! Limits meet who brings them about: real clients behind proxies, strangers and known devices, sign-ups, look-ups.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[macro_use]
-mod world;
-
 use std::sync::Arc;
 
+use crate::world::{PASSWORD, World, refused};
 use api::{Access, Limits, Networks, Proxies, ProxyHeader, now_ms};
 use protocol::token::{self, Claims};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use world::{PASSWORD, World, refused};
 
 on_both! {
     a_known_device_does_not_wait_for_strangers

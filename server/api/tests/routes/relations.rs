@@ -1,17 +1,12 @@
 //! Friends, blocks, and who may come near whom.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{PASSWORD, World, bad_field, refused};
 use protocol::UserId;
 use protocol::commit::{Audience, Policy, Relation};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, bad_field, refused};
 
 on_both! {
     a_request_is_answered_and_ended

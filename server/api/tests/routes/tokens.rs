@@ -1,17 +1,12 @@
 //! Refresh tokens over HTTP: each gives the next pair once; whoever shows an old one ends the device, in the core too.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{PASSWORD, World, bad_field, refused};
 use api::now_ms;
 use protocol::token;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, bad_field, refused};
 
 on_both! {
     a_refresh_token_gives_the_next_pair

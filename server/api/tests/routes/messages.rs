@@ -1,10 +1,6 @@
 //! Channels, members, history and sends over HTTP: which frame the core is asked, and what its answer is in JSON.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
+use crate::world::{World, bad_field, refused};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, ReceiptItem, Receipts};
 use protocol::body::message::{AddMembers, CreateGroup, SendText, SetRole};
@@ -18,7 +14,6 @@ use protocol::token::{self, Claims};
 use protocol::{ChannelId, Code, Frame, Kind, Refusal, Seq, Stamp, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{World, bad_field, refused};
 
 on_both! {
     pages_are_asked_as_a_device_asks
@@ -66,7 +61,7 @@ impl World {
         self.send(request.header("Content-Type", "application/json").body(body.to_owned())).await
     }
 
-    async fn person(&self, name: &str) -> (String, UserId) {
+    async fn signed_up(&self, name: &str) -> (String, UserId) {
         self.signup(name).await;
         let grant = self.login(name).await;
         let user = UserId(grant["user"].as_str().unwrap().parse().unwrap());
@@ -79,7 +74,7 @@ fn stamped<T: Body>(seq: u64, body: &T) -> Frame {
 }
 
 async fn pages_are_asked_as_a_device_asks(world: World) {
-    let (token, me) = world.person("alice").await;
+    let (token, me) = world.signed_up("alice").await;
     let direct = ChannelId::direct(me, UserId(3));
     let item = |channel: ChannelId, name: &str| ChannelItem {
         channel: channel.0,
@@ -141,7 +136,7 @@ async fn pages_are_asked_as_a_device_asks(world: World) {
 }
 
 async fn history_is_asked_from_either_end(world: World) {
-    let (token, _) = world.person("alice").await;
+    let (token, _) = world.signed_up("alice").await;
     let head = HistoryPage { channel: 77, from: 4, to: 7, head: 9, count: 4, more: true };
     let page = || {
         vec![
@@ -180,7 +175,7 @@ async fn history_is_asked_from_either_end(world: World) {
 }
 
 async fn orders_are_asked_in_the_second_version(world: World) {
-    let (token, me) = world.person("alice").await;
+    let (token, me) = world.signed_up("alice").await;
     let own = ChannelId::own(me);
     let item = ChannelItem { channel: own.0, head: 9, read: 4, unread: 0, member: true, name: String::new() };
     let detail = ChannelDetail {
@@ -240,7 +235,7 @@ async fn orders_are_asked_in_the_second_version(world: World) {
 }
 
 async fn places_are_asked_in_the_second_version(world: World) {
-    let (token, _) = world.person("alice").await;
+    let (token, _) = world.signed_up("alice").await;
     let head = HistoryPageV2 {
         pivot: 5,
         more_before: true,
@@ -269,7 +264,7 @@ async fn places_are_asked_in_the_second_version(world: World) {
 }
 
 async fn a_text_is_sent_under_its_key(world: World) {
-    let (token, me) = world.person("alice").await;
+    let (token, me) = world.signed_up("alice").await;
     let body = r#"{"text":"hi"}"#;
     let mut ids = Vec::new();
     for (path, channel, key) in [
@@ -295,7 +290,7 @@ async fn a_text_is_sent_under_its_key(world: World) {
     assert_eq!(world.write(&path, &token, Some("own"), body).await.0, StatusCode::CREATED);
     assert_eq!(world.asked::<SendText>().2.channel, ChannelId::own(me).0);
     // Another user's key is another one.
-    let (other, _) = world.person("bob").await;
+    let (other, _) = world.signed_up("bob").await;
     world.acks(GROUP, 13);
     assert_eq!(
         world.write("/v1/channels/77/messages", &other, Some("one"), body).await.0,
@@ -305,7 +300,7 @@ async fn a_text_is_sent_under_its_key(world: World) {
 }
 
 async fn a_user_who_is_new_to_the_core_is_introduced(world: World) {
-    let (token, _) = world.person("alice").await;
+    let (token, _) = world.signed_up("alice").await;
     let (_, created) = world.signup("bob").await;
     let bob = UserId(created["user"].as_str().unwrap().parse().unwrap());
     let unknown = || vec![body::encode(1, &Refusal::new(Code::NoSuchUser, "channel", "nobody").body())];
@@ -342,7 +337,7 @@ async fn forget_in_core(world: &World, user: UserId) {
 }
 
 async fn refusals_of_the_core_are_problems(world: World) {
-    let (token, _) = world.person("alice").await;
+    let (token, _) = world.signed_up("alice").await;
     let path = "/v1/channels/77/messages";
     for (refusal, status, code, retry_ms) in [
         (Refusal::new(Code::Forbidden, "channel", "x"), 404, "not_found", 0),
@@ -370,7 +365,7 @@ async fn refusals_of_the_core_are_problems(world: World) {
 }
 
 async fn what_is_wrong_is_said_before_the_core_is_asked(world: World) {
-    let (token, _) = world.person("alice").await;
+    let (token, _) = world.signed_up("alice").await;
     let get = |path: &'static str| {
         let (world, token) = (&world, token.clone());
         async move { world.get(path, &token).await }
@@ -420,7 +415,7 @@ async fn what_is_wrong_is_said_before_the_core_is_asked(world: World) {
 }
 
 async fn the_longest_text_fits_however_it_is_written(world: World) {
-    let (token, _) = world.person("alice").await;
+    let (token, _) = world.signed_up("alice").await;
     let path = "/v1/channels/77/messages";
     for (written, meant) in
         [("x", "x"), ("\u{1f600}", "\u{1f600}"), ("\\ud83d\\ude00", "\u{1f600}"), ("\\u0000", "\0")]

@@ -1,17 +1,13 @@
 //! Hosts, pages and headers; operators' tokens and what they open.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-mod world;
-
+use crate::world::{PASSWORD, World, refused};
 use api::{Access, Scope, admin_tokens};
 use protocol::web;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
-use world::{PASSWORD, World, refused};
 
 impl World {
-    async fn ask(&self, method: Method, url: &str, headers: &[(&str, &str)]) -> Response {
+    async fn with_headers(&self, method: Method, url: &str, headers: &[(&str, &str)]) -> Response {
         let mut request = self.http.request(method, url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -20,7 +16,7 @@ impl World {
     }
 
     async fn code(&self, url: &str, headers: &[(&str, &str)]) -> (u16, String) {
-        let response = self.ask(Method::GET, url, headers).await;
+        let response = self.with_headers(Method::GET, url, headers).await;
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
         let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -61,7 +57,7 @@ async fn pages_of_other_hosts_ask_when_they_are_listed() {
     let app = ("origin", "https://app.example.org");
     let asks =
         [app, ("access-control-request-method", "POST"), ("access-control-request-headers", "content-type")];
-    let may = world.ask(Method::OPTIONS, &url, &asks).await;
+    let may = world.with_headers(Method::OPTIONS, &url, &asks).await;
     assert_eq!(
         (may.status(), header(&may, "access-control-allow-origin")),
         (StatusCode::NO_CONTENT, Some(app.1))
@@ -82,7 +78,7 @@ async fn pages_of_other_hosts_ask_when_they_are_listed() {
     assert_eq!((wrong.status().as_u16(), header(&wrong, "access-control-allow-origin")), (400, Some(app.1)));
     for bad in ["https://evil.example", "null", "http://app.example.org", "https://app.example.org:444"] {
         let asks = [("origin", bad), asks[1]];
-        let may = world.ask(Method::OPTIONS, &url, &asks).await;
+        let may = world.with_headers(Method::OPTIONS, &url, &asks).await;
         assert_eq!(
             (may.status().as_u16(), header(&may, "access-control-allow-origin")),
             (403, None),
@@ -106,18 +102,20 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
     world.signup("ann").await;
     let body = json!({ "name": "ann", "password": PASSWORD });
     let login = world.http.post(format!("{}/v1/login", world.base)).json(&body).send().await.unwrap();
-    let missing = world.ask(Method::GET, &format!("{}/nothing", world.base), &[]).await;
-    let host = world.ask(Method::GET, &format!("{}/healthz", world.base), &[("host", "evil.example")]).await;
+    let missing = world.with_headers(Method::GET, &format!("{}/nothing", world.base), &[]).await;
+    let host = world
+        .with_headers(Method::GET, &format!("{}/healthz", world.base), &[("host", "evil.example")])
+        .await;
     for response in [&login, &missing, &host] {
         assert_eq!(header(response, "x-content-type-options"), Some("nosniff"));
         assert_eq!(header(response, "cache-control"), Some("no-store"));
         assert_eq!(header(response, "strict-transport-security"), Some("max-age=600"));
     }
-    let metrics = world.ask(Method::GET, &format!("{}/metrics", world.admin), &[]).await;
+    let metrics = world.with_headers(Method::GET, &format!("{}/metrics", world.admin), &[]).await;
     assert_eq!(header(&metrics, "x-content-type-options"), Some("nosniff"));
     assert_eq!(header(&metrics, "strict-transport-security"), None, "no TLS is in front of it");
     let world = World::new().await;
-    let plain = world.ask(Method::GET, &format!("{}/healthz", world.base), &[]).await;
+    let plain = world.with_headers(Method::GET, &format!("{}/healthz", world.base), &[]).await;
     assert_eq!(header(&plain, "strict-transport-security"), None);
 }
 

@@ -1,18 +1,13 @@
 //! The keys that sign access tokens, changed under a running server: file, shards, then this process.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{World, refused};
 use api::admin_tokens;
 use api::{Scope, now_ms};
 use protocol::token;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{World, refused};
 
 on_both! {
     old_tokens_stay_good_until_their_key_is_retired

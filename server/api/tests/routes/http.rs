@@ -1,13 +1,9 @@
 //! The API through real HTTP on a loopback port of its own, against a core that remembers what it was asked.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::world::{FakeHomes, PASSWORD, World, bad_field, refused};
 use api::{
     Access, Accounts, AdminTokens, Api, ChatUrl, Database, Keys, Lifetimes, Parts, Settings, Signup, now_ms,
 };
@@ -15,7 +11,6 @@ use protocol::token::{self, Claims, Key};
 use protocol::{DeviceId, UserId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{FakeHomes, PASSWORD, World, bad_field, refused};
 
 on_both! {
     sign_up_log_in_look_up_log_out
@@ -335,7 +330,7 @@ async fn it_ends_when_it_is_told_to() {
             access: Access::default(),
         },
     };
-    let listeners = world::listeners().await;
+    let listeners = crate::world::listeners().await;
     let address = listeners.public.local_addr().unwrap();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(api::serve(listeners, Api::new(parts).unwrap(), async {

@@ -1,14 +1,9 @@
 //! A database that goes away and comes back.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
+use crate::world::postgres::Postgres;
+use crate::world::{PASSWORD, World, refused};
 use reqwest::StatusCode;
 use serde_json::json;
-use world::postgres::Postgres;
-use world::{PASSWORD, World, refused};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_told_to_come_again_and_go_on_when_it_is_back() {

@@ -1,18 +1,10 @@
 //! Login with tokens of identity providers, against one on loopback whose keys are made here.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[macro_use]
-mod world;
-#[path = "world/issuer.rs"]
-#[allow(dead_code, missing_docs, unreachable_pub)]
-mod issuer;
-
+use crate::issuer::{Idp, Mood, Signer, base64url};
+use crate::world::{PASSWORD, World, bad_field, refused};
 use api::{Database, Issuers, now_ms};
-use issuer::{Idp, Mood, Signer, base64url};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, bad_field, refused};
 
 on_both! {
     first_sight_and_second_device

@@ -1,15 +1,10 @@
 //! Profiles, passwords that an operator gives, and the end of an account.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
 use std::sync::atomic::Ordering;
 
+use crate::world::{PASSWORD, World, bad_field, refused};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use world::{PASSWORD, World, bad_field, refused};
 
 on_both! {
     a_profile_is_shown_to_others

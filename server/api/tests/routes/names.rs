@@ -1,14 +1,9 @@
 //! Names and passwords as people type them, through HTTP, and as an enemy would.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-#[macro_use]
-mod world;
-
+use crate::world::{PASSWORD, World, refused};
 use api::{Accounts, Name, Sought, now_ms, password};
 use reqwest::StatusCode;
 use serde_json::json;
-use world::{PASSWORD, World, refused};
 
 on_both! {
     one_look_one_name
