@@ -38,7 +38,7 @@ use crate::search::answers;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is younger is not purged by an operator's word: whoever sent it may still wait for its ack, and devices for it.
-const PURGE_AGE_MS: u64 = 60_000;
+const PURGE_AGE_MS: u64 = 10_000;
 
 /// The home answers a guest in time, in words. This is for one that does nothing.
 const VISIT_TIMEOUT: Duration = Duration::from_millis(GUEST_MS + 5000);
@@ -288,13 +288,6 @@ impl DataPlane {
                 Ok((Kept { floor: now, head, retention }, then.below))
             }
             other => Err(not_now(&format!("the store answered {other:?}"))),
-        }
-    }
-
-    /// Purged messages are to leave the index of search.
-    pub(crate) fn forget_found(&self, channel: ChannelId, below: Seq) {
-        if let Some(search) = &self.metrics.search {
-            search.purged(channel, below);
         }
     }
 

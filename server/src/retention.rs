@@ -1,5 +1,6 @@
 //! Channels keep their messages for as long as their retention says: a task of the control plane goes round the channels and asks
-//! the home of each that keeps more than it may to purge the rest.
+//! the home of each that keeps more than it may to purge the rest. Where the server's settings keep everything, it goes round those
+//! alone that say otherwise themselves; where none does, a round reads nothing and writes nothing.
 //!
 //! It goes by a clock of its own, which follows the wall clock and never steps back. A wall clock that was set a day or more
 //! ahead is followed an hour a round, and a round takes a minute or longer: whoever sets a clock wrong by a year has not lost
@@ -12,7 +13,7 @@ use protocol::commit::RetentionRow;
 use protocol::query::Cut;
 use protocol::{BayId, ChannelId, Seq};
 use shard::Keeping;
-use storage::{ListedTo, StoreError};
+use storage::{ListedTo, Store, StoreError};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -24,8 +25,8 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 const ROUND: Duration = Duration::from_secs(60);
 /// Channels that are looked at between two pauses.
 const PAGE: usize = 64;
-/// The pause where the server's settings let messages end, and where only single channels may say so.
-const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
+/// The pause between them.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Where the clock is kept in the data directory.
 const CLOCK: &str = "retention.clock";
 
@@ -62,7 +63,7 @@ pub(crate) fn start(
     data: Option<&Path>,
 ) -> JoinHandle<()> {
     let clock = data.map(|data| data.join(CLOCK));
-    let rounds = Rounds { plane: plane.clone(), default, clock, reading: 0, is_first: true };
+    let rounds = Rounds { plane: plane.clone(), default, clock, reading: 0 };
     runtime.spawn(rounds.run())
 }
 
@@ -72,8 +73,12 @@ struct Rounds {
     /// The file of the clock; a store in memory has none.
     clock: Option<PathBuf>,
     reading: u64,
-    /// What a process says of purges to the index of search is lost when it dies, and said again by the next.
-    is_first: bool,
+}
+
+/// Channels that are looked at together, each with the retention of its own, and where to go on.
+struct Page<To> {
+    channels: Vec<(ChannelId, Option<RetentionRow>)>,
+    next: Option<To>,
 }
 
 impl Rounds {
@@ -82,52 +87,90 @@ impl Rounds {
         loop {
             let next = tokio::time::Instant::now() + ROUND;
             self.reading = next_reading(self.reading, api::now_ms());
-            if let Some(path) = &self.clock
+            let mut has_any = !self.default.is_for_ever();
+            for bay in BayId::all() {
+                let looked =
+                    if self.default.is_for_ever() { self.some(bay).await } else { self.all(bay).await };
+                match looked {
+                    Ok(found) => has_any |= found,
+                    Err(error) => {
+                        tracing::warn!(%error, %bay, "the retention cannot look at channels for now");
+                    }
+                }
+            }
+            if has_any
+                && let Some(path) = &self.clock
                 && let Err(error) = write_clock(path, self.reading)
             {
                 tracing::warn!(%error, path = %path.display(), "the clock of the retention cannot be kept");
             }
-            for bay in BayId::all() {
-                if let Err(error) = self.bay(bay).await {
-                    tracing::warn!(%error, %bay, "the retention cannot look at channels for now");
-                }
-            }
-            self.is_first = false;
             tokio::time::sleep_until(next).await;
         }
     }
 
-    async fn bay(&self, bay: BayId) -> Result<(), StoreError> {
-        let mut to = Some(ListedTo::default());
-        while let Some(at) = to {
-            let data = self.plane.data().clone();
-            let listed = tokio::task::spawn_blocking(move || data.channels(bay, at, PAGE)).await;
-            let Ok(listed) = listed else { return Ok(()) };
-            let (channels, next) = listed?;
-            let looked_at = !channels.is_empty();
-            for channel in channels {
-                self.channel(channel).await;
-            }
-            if looked_at {
-                tokio::time::sleep(PAUSES[usize::from(self.default.is_for_ever())]).await;
-            }
+    /// The channels of a bay that say themselves how long they keep what is said; whether there is one.
+    async fn some(&self, bay: BayId) -> Result<bool, StoreError> {
+        let (mut to, mut has_any) = (Some(None), false);
+        while let Some(after) = to {
+            let page = self.page(move |data| {
+                let kept = data.keeps(bay, after, PAGE)?;
+                let next = (kept.len() == PAGE).then(|| kept.last().map(|last| last.channel));
+                let own =
+                    kept.iter().filter_map(|keeps| keeps.retention.map(|row| (keeps.channel, Some(row))));
+                Ok(Page { channels: own.collect(), next })
+            });
+            let Page { channels, next } = page.await?;
+            has_any |= !channels.is_empty();
+            self.channels(channels).await;
             to = next;
         }
-        Ok(())
+        Ok(has_any)
+    }
+
+    /// All channels of a bay that have messages; whether one says itself how long it keeps them.
+    async fn all(&self, bay: BayId) -> Result<bool, StoreError> {
+        let mut to = Some(ListedTo::default());
+        while let Some(at) = to {
+            let page = self.page(move |data| {
+                let (channels, next) = data.channels(bay, at, PAGE)?;
+                let own = |channel| data.retention(channel).map(|row| (channel, row));
+                Ok(Page { channels: channels.into_iter().map(own).collect::<Result<_, _>>()?, next })
+            });
+            let Page { channels, next } = page.await?;
+            self.channels(channels).await;
+            to = next;
+        }
+        Ok(true)
+    }
+
+    async fn page<To: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<Page<To>, StoreError> + Send + 'static,
+    ) -> Result<Page<To>, StoreError> {
+        let data = self.plane.data().clone();
+        let read = tokio::task::spawn_blocking(move || read(&data)).await;
+        // It is aborted with the runtime alone.
+        read.unwrap_or_else(|_| Ok(Page { channels: Vec::new(), next: None }))
+    }
+
+    async fn channels(&self, channels: Vec<(ChannelId, Option<RetentionRow>)>) {
+        if channels.is_empty() {
+            return;
+        }
+        for (channel, own) in channels {
+            if channel.owner().is_none()
+                && let Some(cut) = cut(own.unwrap_or(self.default), self.reading)
+            {
+                self.channel(channel, cut).await;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 
     /// One step of one channel. What cannot be done now is done in the next round.
-    async fn channel(&self, channel: ChannelId) {
-        if channel.owner().is_some() {
-            return;
-        }
-        let Ok((kept, _)) = self.plane.floor(channel, Cut::default()).await else { return };
-        if self.is_first && kept.floor.below > Seq(1) {
-            self.plane.forget_found(channel, kept.floor.below);
-        }
-        let Some(cut) = cut(kept.retention.unwrap_or(self.default), self.reading) else { return };
-        let Ok((_, then)) = self.plane.floor(channel, cut).await else { return };
-        if then <= kept.floor.below.max(Seq(1)) {
+    async fn channel(&self, channel: ChannelId, cut: Cut) {
+        let Ok((now, then)) = self.plane.floor(channel, cut).await else { return };
+        if then <= now.floor.below.max(Seq(1)) {
             return;
         }
         match self.plane.keep(channel, Keeping::Purge(cut)).await {

@@ -7,6 +7,7 @@
 
 pub(crate) mod answers;
 mod change;
+mod floors;
 mod follower;
 mod heal;
 mod meter;
@@ -144,9 +145,8 @@ impl Search {
         }
     }
 
-    /// Messages of a channel are to leave the index. They are shown to nobody any more in any case; what was said here before a
-    /// crash is said again by the retention's first round.
-    pub(crate) fn purged(&self, channel: ChannelId, below: Seq) {
+    /// Messages of a channel are to leave the index. They are shown to nobody any more in any case.
+    fn purged(&self, channel: ChannelId, below: Seq) {
         self.0.purged.lock().unwrap_or_else(PoisonError::into_inner).insert(channel, below);
         self.0.wake();
     }

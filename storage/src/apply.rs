@@ -78,9 +78,9 @@ pub(crate) fn part(
             | Row::Shown { .. }
             | Row::PushOff { .. } => push_row(row, sink),
             Row::Retention { channel, row: Some(row) } => {
-                sink.put(Family::About, &key::retention(*channel), &row.encode());
+                sink.put(Family::Kept, &key::retention(*channel), &row.encode());
             }
-            Row::Retention { channel, row: None } => sink.delete(Family::About, &key::retention(*channel)),
+            Row::Retention { channel, row: None } => sink.delete(Family::Kept, &key::retention(*channel)),
             Row::Floor { channel, from, row } => floor(*channel, *from, row, owned, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
@@ -185,7 +185,7 @@ fn floor(channel: ChannelId, from: Seq, row: &FloorRow, owned: &Owned, sink: &mu
     }
     sink.delete_range(Family::About, &key::said(channel, from), &key::said(channel, row.below));
     sink.delete_range(Family::About, &key::reactors(channel, from), &key::reactors(channel, row.below));
-    sink.put(Family::About, &key::floor(channel), &row.encode());
+    sink.put(Family::Kept, &key::floor(channel), &row.encode());
 }
 
 /// What now holds of what is laid down for a group; what says nothing has no row.

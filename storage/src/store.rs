@@ -24,7 +24,7 @@ use crate::view::{View, damaged};
 /// Version of the format on disk: families, keys and values together. It rises when an older binary would misread.
 pub const FORMAT: u32 = 5;
 /// The oldest format that a start raises by itself: 3 is 2 with two more families, and 4 is 3 with one more, all empty at
-/// first; in 5 a history may begin above its first message, which an older program would take for a loss.
+/// first; 5 is 4 with another, and a history may begin above its first message, which an older program would take for a loss.
 pub const FORMAT_RAISED: u32 = 2;
 
 /// The store of one data directory: the rows of all 64 bays.
@@ -367,6 +367,7 @@ pub(crate) fn log_end(view: &View<'_>, bay: BayId, direction: Direction) -> Foun
 
 mod families;
 mod follow;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -374,3 +375,4 @@ use families::Todo;
 pub use families::{FamilyError, Moved, OwnFamily};
 pub(crate) use follow::KEPT_ROWS_MAX;
 pub use follow::{Followed, ListedTo, LogRow};
+pub use kept::Keeps;

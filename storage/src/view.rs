@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use protocol::commit::{AccountRow, ChannelRow, DeviceRow, FloorRow, PresenceRow, Relation};
+use protocol::commit::{AccountRow, ChannelRow, DeviceRow, FloorRow, PresenceRow, Relation, RetentionRow};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 
@@ -285,8 +285,13 @@ impl<'a> View<'a> {
 
     /// What of a channel was purged.
     pub(crate) fn floor(&self, channel: ChannelId) -> Found<FloorRow> {
-        let found = self.get_decoded(Family::About, &key::floor(channel), FloorRow::decode)?;
+        let found = self.get_decoded(Family::Kept, &key::floor(channel), FloorRow::decode)?;
         Ok(found.unwrap_or_default())
+    }
+
+    /// How long a channel keeps its messages, where that is said of it alone.
+    pub(crate) fn retention(&self, channel: ChannelId) -> Found<Option<RetentionRow>> {
+        self.get_decoded(Family::Kept, &key::retention(channel), RetentionRow::decode)
     }
 
     pub(crate) fn message(&self, channel: ChannelId, seq: Seq) -> Found<Option<Frame>> {

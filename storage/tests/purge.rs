@@ -31,6 +31,7 @@ contract! {
     a_purge_before_its_delivery
     a_purge_in_a_family_of_its_own
     a_retention_is_kept
+    those_that_keep_something_are_listed_alone
 }
 
 fn direct() -> ChannelId {
@@ -421,6 +422,62 @@ fn a_retention_is_kept(mut world: World) {
     assert_eq!(kept(&world), None);
 }
 
+fn those_that_keep_something_are_listed_alone(mut world: World) {
+    for user in 1..=40 {
+        world.account(UserId(user));
+    }
+    let channels: Vec<ChannelId> = (2..=40).map(|user| ChannelId::direct(ONE, UserId(user))).collect();
+    for channel in &channels {
+        world.text(*channel, ONE, "hello");
+    }
+    world.deliver_all();
+    let listed = |world: &World, limit: usize| {
+        let mut all = Vec::new();
+        for bay in BayId::all() {
+            let mut after = None;
+            loop {
+                let page = world.stores[0].keeps(bay, after, limit).unwrap();
+                assert!(
+                    page.len() <= limit && page.iter().all(|keeps| BayId::of_channel(keeps.channel) == bay)
+                );
+                after = page.last().map(|last| last.channel);
+                let is_last = page.len() < limit;
+                all.extend(page);
+                if is_last {
+                    break;
+                }
+            }
+        }
+        all
+    };
+    assert_eq!(listed(&world, 1), []);
+    let row = Some(RetentionRow { days: 7, messages: 3 });
+    for (at, channel) in channels.iter().enumerate() {
+        if at % 3 == 1 {
+            purge(&mut world, *channel, below(2));
+        }
+        if at % 2 == 1 {
+            world.commit(BayId::of_channel(*channel), vec![Row::Retention { channel: *channel, row }]);
+        }
+    }
+    for limit in [1, 2, 100] {
+        let mut found = listed(&world, limit);
+        found.sort_by_key(|keeps| channels.iter().position(|channel| *channel == keeps.channel));
+        let expected: Vec<ChannelId> = channels
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| at % 3 == 1 || at % 2 == 1)
+            .map(|(_, id)| *id)
+            .collect();
+        assert_eq!(found.iter().map(|keeps| keeps.channel).collect::<Vec<_>>(), expected, "{limit}");
+        for keeps in found {
+            let at = channels.iter().position(|channel| *channel == keeps.channel).unwrap();
+            assert_eq!((keeps.floor.below == Seq(2), keeps.retention.is_some()), (at % 3 == 1, at % 2 == 1));
+        }
+    }
+    assert_eq!(world.findings(), [""; 0]);
+}
+
 /// After a restart the floor is where it was, also where files of a family of its own are gone.
 #[cfg(feature = "rocks")]
 #[test]
@@ -465,4 +522,19 @@ fn the_check_finds_what_a_purge_has_left() {
         vec![Row::Rewrite { channel: direct(), seq: Seq(1), frame: first }],
     );
     assert!(!world.findings().is_empty(), "a message below the floor");
+}
+
+/// A floor above the newest message, and one of a channel of which nobody has heard.
+#[test]
+fn the_check_finds_a_floor_that_is_too_high() {
+    let mut world = World::memory();
+    people(&mut world);
+    world.text(direct(), ONE, SECRET);
+    world.deliver_all();
+    let row = FloorRow { below: Seq(3), time_ms: 1 };
+    for channel in [direct(), ChannelId::direct(TWO, UserId(3))] {
+        let bay = BayId::of_channel(channel);
+        world.commit(bay, vec![Row::Floor { channel, from: Seq(0), row }]);
+        assert!(world.findings().iter().any(|found| found.contains("was purged to 2")), "{channel:?}");
+    }
 }

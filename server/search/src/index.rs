@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::{ChannelId, Seq, UserId};
+use tantivy::collector::Count;
 use tantivy::indexer::{IndexWriter, IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, IndexReader, ReloadPolicy, TERMINATED, TantivyDocument, TantivyError, Term};
@@ -262,6 +263,16 @@ impl Index {
             }
         }
         Ok(Seq(newest))
+    }
+
+    /// Whether it holds messages of a channel below a seq, as of the last commit.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn holds_below(&self, channel: ChannelId, below: Seq) -> Result<bool, IndexError> {
+        let query = query::messages(channel, (Seq(0), below), &self.fields);
+        let found = self.reader.searcher().search(&query, &Count)?;
+        Ok(found > 0)
     }
 
     /// What it holds, as of the last commit.

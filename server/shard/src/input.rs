@@ -142,8 +142,8 @@ pub enum Input {
     },
     /// These words count from now on; `None`: none do. What was checked before goes on as it was.
     Words(Option<Arc<dyn Words>>),
-    /// The control plane wants messages of a channel purged, or kept for another time than before. Told to the channel's home. Answered by `Effect::Reply` with the same
-    /// ticket once it is durable. Repeatable; lost only with the process.
+    /// The control plane wants messages of a channel purged, or kept for another time than before. Told to the channel's home.
+    /// Answered by `Effect::Reply` with the same ticket once it is durable. Repeatable; lost only with the process.
     Purge {
         /// The control plane's own number, not the core's.
         ticket: Ticket,

@@ -65,7 +65,7 @@ impl Oracle {
     }
 
     /// How much may be purged of a channel: what everybody has in the inbox, and whose senders all know that it was sent. The real
-    /// control plane spares what is younger than a minute for that.
+    /// control plane spares what is younger than ten seconds for that.
     fn settled(&self, world: &World, channel: ChannelId) -> Seq {
         let pending = |fact: &Fact| {
             let of = |device: &&Device| device.user == fact.sender && !device.retired;

@@ -101,7 +101,7 @@ pub(super) async fn retention(flags: &Retention, out: &mut impl Write) -> Result
 
 fn server(one: &One) -> Result<client::operator::Operator, Box<dyn Error>> {
     let asked = one.at.asked(&one.at.place.existing()?)?;
-    Ok(asked.ok_or("name the running server's admin listener with --server")?)
+    Ok(asked.ok_or("this needs a running server: name its admin listener with --server")?)
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::commit::{
-    DRAFT_TAG, FLOOR_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, RETENTION_TAG,
-    RetentionRow, decode_draft, decode_hidden,
+    DRAFT_TAG, HIDDEN_TAG, Note, PREFS_TAG, PRESENCE_TAG, Prefs, PresenceRow, decode_draft, decode_hidden,
 };
 use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
@@ -28,9 +27,6 @@ pub(super) fn check(check: &mut Check<'_>, bay: BayId) -> Found<()> {
         let is_read = match tag {
             key::THREAD_TAG => talk::thread(check, channel, rest, &value)?,
             key::IN_THREAD_TAG => talk::in_thread(check, channel, rest)? && value.is_empty(),
-            // Read with the histories.
-            FLOOR_TAG => rest.is_empty(),
-            RETENTION_TAG => rest.is_empty() && RetentionRow::decode(&value).is_some(),
             _ => {
                 let is_row = said::is_row(tag, rest, &value).or_else(|| rules::is_row(tag, rest, &value));
                 let Some(is_row) = is_row else {

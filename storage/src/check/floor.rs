@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use protocol::commit::{FLOOR_TAG, FloorRow, Interval};
-use protocol::{BayId, ChannelId, Seq, UserId};
+use protocol::commit::{FLOOR_TAG, FloorRow, Interval, RETENTION_TAG, RetentionRow};
+use protocol::{BayId, ChannelId, PartitionId, Seq, UserId};
 
 use super::stream::Stream;
 use super::{Check, name};
@@ -50,15 +50,29 @@ fn below(user: UserId, stay: Stay, last: Seq, names: &mut BTreeMap<(UserId, Seq)
     Interval { left, ..stay.interval }
 }
 
-/// The channels of a bay of which something was purged, with the newest message that is gone.
+/// The channels of a bay of which something was purged, with the newest message that is gone. Every row of what channels keep is
+/// looked at on the way.
 pub(super) fn all(check: &mut Check<'_>, bay: BayId) -> Found<Vec<(ChannelId, Seq)>> {
-    let mut rows = Stream::new(check.view, bay, Family::About);
+    let mut rows = Stream::new(check.view, bay, Family::Kept);
     let mut found = Vec::new();
     while let Some((key, value)) = rows.take()? {
-        let Some((_, channel, FLOOR_TAG, [])) = key::read_about(&key) else { continue };
-        match FloorRow::decode(&value) {
-            Some(floor) => found.push((channel, floor.last())),
-            None => check.broken(bay, format!("the floor of {} cannot be read: {value:02x?}", name(channel))),
+        let Some((partition, channel, tag, [])) = key::read_about(&key) else {
+            check.broken(bay, format!("a row of kept with the key {key:02x?}"));
+            continue;
+        };
+        if PartitionId::of_channel(channel).0 != partition {
+            check.broken(bay, format!("what {} keeps, which lives elsewhere", name(channel)));
+        }
+        let head = check.view.head(channel)?;
+        match (tag, FloorRow::decode(&value)) {
+            (FLOOR_TAG, Some(floor)) if floor.last() <= head => found.push((channel, floor.last())),
+            (FLOOR_TAG, Some(floor)) => {
+                let what = format!("{} was purged to {}, its newest is {head}", name(channel), floor.last());
+                check.broken(bay, what);
+            }
+            (RETENTION_TAG, _) if RetentionRow::decode(&value).is_some() && head > Seq(0) => {}
+            _ => check
+                .broken(bay, format!("what {} keeps cannot be read: {key:02x?} {value:02x?}", name(channel))),
         }
     }
     Ok(found)

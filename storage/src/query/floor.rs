@@ -1,11 +1,10 @@
 //! Where a channel's history begins, and where it would begin behind a purge.
 
-use protocol::commit::{FloorRow, RetentionRow};
+use protocol::commit::FloorRow;
 use protocol::query::{Answer, Cut};
 use protocol::{ChannelId, Seq};
 
 use crate::error::StoreError;
-use crate::family::Family;
 use crate::key;
 use crate::rows::Found;
 use crate::view::View;
@@ -13,7 +12,7 @@ use crate::view::View;
 /// What a purge would do; it reads as many messages as a search by time needs.
 pub(super) fn answer(view: &View<'_>, channel: ChannelId, cut: Cut) -> Found<Answer> {
     let (now, head) = (view.floor(channel)?, view.head(channel)?);
-    let retention = view.get_decoded(Family::About, &key::retention(channel), RetentionRow::decode)?;
+    let retention = view.retention(channel)?;
     let below = below(view, channel, (&now, head), cut)?;
     if below <= now.below.max(Seq(1)) {
         return Ok(Answer::Floor { now, then: now, head, retention });

@@ -74,16 +74,22 @@ fn seqs(
     Ok(found)
 }
 
+/// Mentions of purged messages that are looked past for one page. They keep their rows: who has more of them in a row is shown
+/// nothing of before.
+const PURGED_MAX: usize = 10_000;
+
 /// What mentions a user, newest first, and what of it is unread in the channels of the page. What was purged is left out.
 pub(super) fn mentions(view: &View<'_>, user: UserId, before: InboxSeq, limit: u32) -> Found<Answer> {
     let (mut items, mut floors) = (Vec::new(), BTreeMap::new());
-    let (most, mut before, mut more) = (limit as usize, before, true);
-    while more && items.len() <= most {
+    let (most, mut before, mut more, mut purged) = (limit as usize, before, true, 0);
+    while more && items.len() <= most && purged < PURGED_MAX {
         let found = mentions_before(view, user, before, most + 1)?;
         more = found.len() > most;
         before = found.last().map_or(before, |last| last.at);
         for item in found {
-            if !floor_of(view, &mut floors, item.channel)?.hides(item.seq) {
+            if floor_of(view, &mut floors, item.channel)?.hides(item.seq) {
+                purged += 1;
+            } else {
                 items.push(item);
             }
         }

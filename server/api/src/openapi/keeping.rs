@@ -23,7 +23,7 @@ fn purge() -> Operation {
     Operation::new("POST", "/v1/admin/channels/{id}/purge", "purgeChannel", "Purge messages of a channel")
         .about(
             "A message is gone for which one of the three says so, with all that was said about it; in its place stands a tombstone. \
-             What is younger than a minute stays. It cannot be undone.",
+             What is younger than ten seconds stays. It cannot be undone.",
         )
         .operator("all")
         .in_path("id", channel_id(), CHANNEL)

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Owner;
+use crate::audit;
 use crate::error::ApiError;
 use crate::homes::{KeepRefusal, Kept};
 use crate::json::{Json, bad_path, parse_channel};
@@ -40,6 +41,7 @@ pub(crate) async fn purge(
     Json(body): Json<Purge>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let channel = named(id)?;
+    audit::note(|trail| trail.channel = Some(channel));
     for (field, number) in [("below", body.below), ("before_ms", body.before_ms), ("keep", body.keep)] {
         if number.is_some_and(|number| number > U53_MAX) {
             return Err(ApiError::field(field, format!("expected at most {U53_MAX}")));
@@ -82,6 +84,7 @@ pub(crate) async fn retain(
     Json(body): Json<Retention>,
 ) -> Result<axum::Json<Value>, ApiError> {
     let channel = named(id)?;
+    audit::note(|trail| trail.channel = Some(channel));
     if body.days.is_some_and(|days| days > DAYS_MAX) {
         return Err(ApiError::field("days", format!("expected at most {DAYS_MAX}, or 0 for ever")));
     }
