@@ -23,16 +23,22 @@ impl Floors {
         Self { bays: BayId::all().collect(), after: None }
     }
 
-    /// The next channels, each with the first seq that is left of it; `None` behind the last.
+    /// The next channels, each with the first seq that is left of it; `None` behind the last. Bays of which nothing was purged cost
+    /// a look each.
     pub(super) fn slice(&mut self, data: &Store) -> Result<Option<Vec<(ChannelId, Seq)>>, StoreError> {
-        let Some(bay) = self.bays.front() else { return Ok(None) };
-        let kept = data.keeps(*bay, self.after, SLICE)?;
-        self.after = kept.last().map(|last| last.channel);
-        if kept.len() < SLICE {
-            self.after = None;
-            self.bays.pop_front();
+        while let Some(bay) = self.bays.front() {
+            let kept = data.keeps(*bay, self.after, SLICE)?;
+            self.after = kept.last().map(|last| last.channel);
+            if kept.len() < SLICE {
+                self.after = None;
+                self.bays.pop_front();
+            }
+            let purged = kept.into_iter().map(|keeps| (keeps.channel, keeps.floor.below));
+            let purged: Vec<(ChannelId, Seq)> = purged.filter(|(_, below)| *below > Seq(1)).collect();
+            if !purged.is_empty() {
+                return Ok(Some(purged));
+            }
         }
-        let purged = kept.into_iter().map(|keeps| (keeps.channel, keeps.floor.below));
-        Ok(Some(purged.filter(|(_, below)| *below > Seq(1)).collect()))
+        Ok(None)
     }
 }

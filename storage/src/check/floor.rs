@@ -63,14 +63,11 @@ pub(super) fn all(check: &mut Check<'_>, bay: BayId) -> Found<Vec<(ChannelId, Se
         if PartitionId::of_channel(channel).0 != partition {
             check.broken(bay, format!("what {} keeps, which lives elsewhere", name(channel)));
         }
-        let head = check.view.head(channel)?;
         match (tag, FloorRow::decode(&value)) {
-            (FLOOR_TAG, Some(floor)) if floor.last() <= head => found.push((channel, floor.last())),
-            (FLOOR_TAG, Some(floor)) => {
-                let what = format!("{} was purged to {}, its newest is {head}", name(channel), floor.last());
-                check.broken(bay, what);
-            }
-            (RETENTION_TAG, _) if RetentionRow::decode(&value).is_some() && head > Seq(0) => {}
+            // Whether so many messages were ever there the fan-out log says, as long as it is whole.
+            (FLOOR_TAG, Some(floor)) => found.push((channel, floor.last())),
+            (RETENTION_TAG, _)
+                if RetentionRow::decode(&value).is_some() && check.view.head(channel)? > Seq(0) => {}
             _ => check
                 .broken(bay, format!("what {} keeps cannot be read: {key:02x?} {value:02x?}", name(channel))),
         }
