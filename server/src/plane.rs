@@ -1,5 +1,7 @@
 //! The data plane as the control plane sees it.
 
+mod keeping;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,9 +38,6 @@ use crate::search::answers;
 
 /// A command that is not answered within so long is given up; it may have been carried out, and is repeatable.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What is younger is not purged by an operator's word: whoever sent it may still wait for its ack, and devices for it.
-const PURGE_AGE_MS: u64 = 10_000;
 
 /// The home answers a guest in time, in words. This is for one that does nothing.
 const VISIT_TIMEOUT: Duration = Duration::from_millis(GUEST_MS + 5000);
@@ -246,48 +245,6 @@ impl DataPlane {
             Ok(Ok(outcome)) => outcome.map_err(refusal),
             Ok(Err(_)) => Err(not_now("the shard has ended")),
             Err(_) => Err(not_now("the shard did not answer in time")),
-        }
-    }
-
-    /// Asks a channel's home to purge, or to keep; what holds then.
-    pub(crate) async fn keep(&self, channel: ChannelId, keeping: Keeping) -> Result<Kept, KeepRefusal> {
-        let not_now = |words: &str| KeepRefusal::NotNow(words.into());
-        let home = self.outlets.to(self.placement.channel_home(channel));
-        let home = home.ok_or_else(|| not_now("no such shard"))?;
-        let (reply, answer) = oneshot::channel();
-        let reply = Box::new(move |outcome| drop(reply.send(outcome)));
-        let posted = home.try_post(Post::Purge { channel, keeping, reply });
-        posted.map_err(|_| not_now("the shard's mailbox is full"))?;
-        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(CommandError::NoSuchChannel))) => return Err(KeepRefusal::Unknown),
-            Ok(Ok(Err(CommandError::OwnChannel))) => return Err(KeepRefusal::OwnChannel),
-            Ok(Ok(Err(CommandError::StorageFull))) => return Err(KeepRefusal::StorageFull),
-            Ok(Ok(Err(CommandError::Busy { .. }))) => {
-                return Err(not_now("something of the channel is being purged, or it cannot be read now"));
-            }
-            Ok(Ok(Err(error))) => return Err(not_now(&error.to_string())),
-            Ok(Err(_)) => return Err(not_now("the shard has ended")),
-            Err(_) => return Err(not_now("the shard did not answer in time")),
-        }
-        // Files of a channel with a family of its own are dropped now.
-        self.mover.wake();
-        self.kept_now(channel).await
-    }
-
-    pub(crate) async fn kept_now(&self, channel: ChannelId) -> Result<Kept, KeepRefusal> {
-        let found = self.floor(channel, Cut::default()).await;
-        let (kept, _) = found.map_err(|error| KeepRefusal::NotNow(error.to_string()))?;
-        if kept.head == Seq(0) { Err(KeepRefusal::Unknown) } else { Ok(kept) }
-    }
-
-    /// What a channel keeps, and where its history would begin behind a purge.
-    pub(crate) async fn floor(&self, channel: ChannelId, cut: Cut) -> Result<(Kept, Seq), HomeError> {
-        match self.read(Query::Floor { channel, cut }).await? {
-            Answer::Floor { now, then, head, retention } => {
-                Ok((Kept { floor: now, head, retention }, then.below))
-            }
-            other => Err(not_now(&format!("the store answered {other:?}"))),
         }
     }
 
@@ -555,9 +512,7 @@ impl api::Homes for DataPlane {
     }
 
     fn purge(&self, channel: ChannelId, cut: Cut) -> Pending<'_, Result<Kept, KeepRefusal>> {
-        // What is on its way to devices, and to whoever waits for an ack, is spared.
-        let younger_ms = api::now_ms().saturating_sub(PURGE_AGE_MS);
-        Box::pin(self.keep(channel, Keeping::Purge(Cut { younger_ms, ..cut })))
+        Box::pin(self.keep(channel, keeping::by_hand(cut)))
     }
 
     fn retain(
