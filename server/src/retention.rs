@@ -15,8 +15,8 @@ use protocol::{BayId, ChannelId, Seq};
 use shard::Keeping;
 use storage::{ListedTo, Store, StoreError};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
+use crate::config::{Config, StoreKind};
 use crate::plane::DataPlane;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -55,16 +55,12 @@ pub fn cut(retention: RetentionRow, clock_ms: u64) -> Option<Cut> {
     Some(Cut { before_ms, keep, younger_ms, ..Cut::default() })
 }
 
-/// Starts it, until the runtime ends.
-pub(crate) fn start(
-    runtime: &Runtime,
-    plane: &DataPlane,
-    default: RetentionRow,
-    data: Option<&Path>,
-) -> JoinHandle<()> {
-    let clock = data.map(|data| data.join(CLOCK));
-    let rounds = Rounds { plane: plane.clone(), default, clock, reading: 0 };
-    runtime.spawn(rounds.run())
+/// Starts it, until the runtime ends. A shard that drains refuses its purges.
+pub(crate) fn start(runtime: &Runtime, plane: &DataPlane, config: &Config) {
+    // A store in memory keeps no clock either.
+    let clock = (config.store == StoreKind::Rocks).then(|| config.data.join(CLOCK));
+    let rounds = Rounds { plane: plane.clone(), default: config.retention, clock, reading: 0 };
+    runtime.spawn(rounds.run());
 }
 
 struct Rounds {

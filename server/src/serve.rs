@@ -126,8 +126,7 @@ fn live(
     if let Some(path) = &config.words {
         words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
     }
-    let data_dir = (config.store == StoreKind::Rocks).then_some(config.data.as_path());
-    let retaining = retention::start(runtime, &plane, config.retention, data_dir);
+    retention::start(runtime, &plane, config);
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {
@@ -155,7 +154,6 @@ fn live(
         notify.stopping();
         drain(&node, &happens);
     }
-    retaining.abort();
     let _ = control.end.send(());
     let _ = runtime.block_on(control.task);
     drop(watchdog);
