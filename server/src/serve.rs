@@ -30,7 +30,7 @@ use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
 use crate::spans::export::Exporter;
-use crate::{backup, fatal, heap, owner, words};
+use crate::{backup, fatal, heap, owner, retention, words};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -127,6 +127,7 @@ fn live(
     if let Some(path) = &config.words {
         words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
     }
+    retention::start(runtime, &plane, config);
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {

@@ -86,6 +86,8 @@ pub(crate) enum Asked {
     Replay {
         source: BayId,
     },
+    /// What there is to purge.
+    Floor(ChannelId),
 }
 
 impl Asked {
@@ -109,6 +111,7 @@ impl Asked {
             | Self::Target { .. }
             | Self::Relation { .. }
             | Self::Sight { .. }
+            | Self::Floor(_)
             | Self::Replay { .. } => false,
         }
     }

@@ -54,6 +54,7 @@ mod pipeline;
 mod position;
 mod presence;
 mod pressure;
+mod purge;
 mod push;
 mod quotas;
 mod read;
@@ -76,7 +77,7 @@ mod window;
 mod words;
 
 pub use effect::{Effect, Fault};
-pub use input::{Command, CommandError, ConnId, GuestId, Input, PushOutcome, Tick, Ticket};
+pub use input::{Command, CommandError, ConnId, GuestId, Input, Keeping, PushOutcome, Tick, Ticket};
 pub use ledger::{Figures, Holds};
 pub use limits::Limits;
 pub use push::Providers;

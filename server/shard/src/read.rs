@@ -128,6 +128,9 @@ impl Shard {
                 self.sight_read(user, policy, looker, relation);
             }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
+            (Asked::Floor(channel), Answer::Floor { now, then, head, .. }) => {
+                self.floor_read(channel, Some((now, then, head)));
+            }
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
                 self.unread.forget(Load::Replay { source });
                 self.replayed(source, through, deliveries);
@@ -174,6 +177,7 @@ impl Shard {
             Asked::Created(submit) | Asked::Membership { submit, .. } => self.refuse(&submit, &cannot_read()),
             Asked::Earlier { channel, number, users } => self.newcomers_read(channel, number, &users, None),
             Asked::Relation { user, request, .. } => self.consent(user, request, None),
+            Asked::Floor(channel) => self.floor_read(channel, None),
             Asked::Sight { user, looker, .. } => self.looked(user, looker, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
             Asked::Replay { source } => {

@@ -31,6 +31,7 @@ use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::presence::{PresentUsers, WatchedUsers};
 use crate::pressure::Pressure;
+use crate::purge::Purges;
 use crate::push::Providers;
 use crate::receipts::Changes;
 use crate::remote::HeldConns;
@@ -99,6 +100,8 @@ pub struct Shard {
     pub(crate) words: Option<Arc<dyn Words>>,
     /// Through whom devices are told of what they miss.
     pub(crate) providers: Option<Arc<dyn Providers>>,
+    /// Channels whose history is to begin later.
+    pub(crate) purges: Purges,
     /// The newest number of an opening.
     pub(crate) openings: u64,
     pub(crate) ready: bool,
@@ -157,6 +160,7 @@ impl Shard {
             withdrawals: Withdrawals::default(),
             words: None,
             providers: None,
+            purges: Purges::default(),
             openings: 0,
             ready: false,
             space_low: false,
@@ -347,6 +351,7 @@ impl Shard {
             Input::Stored { number } => self.stored(number),
             Input::Read { ticket, answer } => self.read(ticket, answer),
             Input::Control { ticket, command } => self.control(ticket, command),
+            Input::Purge { ticket, channel, keeping } => self.purge(ticket, channel, keeping),
             Input::SpaceLow(low) => self.space_low = low,
             Input::Words(words) => self.take_words(words),
             Input::Providers(providers) => self.providers = Some(providers),
@@ -423,6 +428,7 @@ impl Shard {
             After::Hop(hop) => self.hop(hop),
             After::Channel => self.channels.may_be_idle(),
             After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
+            After::Purged(channel) => self.purged(channel, Ok(())),
             After::Push(user, channel) => self.out.push(Effect::Push { user, channel }),
         }
     }

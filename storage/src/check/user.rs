@@ -196,7 +196,7 @@ impl User<'_> {
         if let Some(missing) = missing {
             self.broken(check, &format!("{place}, but {missing} before it has no entry"));
         }
-        if !held {
+        if !held && !check.view.floor(channel)?.hides(seq) {
             let sender = check.view.message(channel, seq)?.and_then(|frame| frame.read_stamp());
             if sender.is_none_or(|stamp| stamp.sender != self.user) {
                 self.broken(check, &format!("{place}, which the user was not sent"));

@@ -127,7 +127,8 @@ fn delivery(
             return Ok(None);
         }
         let frame = read()?;
-        let sender = frame.read_stamp().map(|stamp| stamp.sender);
+        // What was purged was sent by nobody.
+        let sender = frame.read_stamp().map(|stamp| stamp.sender).filter(|sender| *sender != UserId(0));
         let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
         (frame, held.chain(sender).filter(at_dest).collect())
     };

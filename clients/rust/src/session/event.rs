@@ -302,9 +302,9 @@ pub enum Content {
     Recalled {
         /// The recalled text: the message's own seq, or that of the text of which it was an edit.
         target: Seq,
-        /// The message that recalled it.
+        /// The message that recalled it; 0 when the server keeps it no longer.
         by: Seq,
-        /// Who recalled it.
+        /// Who recalled it; 0 when it is kept no longer, as is the sender of the message then.
         user: UserId,
         /// When.
         time_ms: u64,

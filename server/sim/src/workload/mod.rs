@@ -9,6 +9,7 @@ pub mod guest;
 pub mod marks;
 pub mod own;
 pub mod presence;
+pub mod purge;
 pub mod push;
 pub mod resend;
 pub mod resume;

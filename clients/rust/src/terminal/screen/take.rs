@@ -390,7 +390,7 @@ impl Model {
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
             Content::Left => format!("{who} left"),
             Content::About { target, remark } => remark_words(&who, *target, remark),
-            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user)),
+            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user), *user),
             Content::Renamed(name) => format!("{who} renamed the group to #{}", super::model::shown(name)),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member), role_word(*role))
