@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use protocol::body::message::SendText;
 use protocol::body::{self, Body};
-use protocol::commit::{AccountRow, Batch, DeviceRow, Facts, PresenceRow, Relation};
+use protocol::commit::{AccountRow, Batch, DeviceRow, Facts, FloorRow, PresenceRow, Relation};
 use protocol::hello::Hello;
 use protocol::partition::BAYS;
 use protocol::query::{Answer, BayState, Earlier, Listing, Noted, PushRows, Query};
@@ -178,6 +178,10 @@ impl Desk {
             Query::Jobs { .. } => Answer::Jobs { items: Vec::new(), more: false },
             Query::Withdrawals { .. } => Answer::Withdrawals { items: Vec::new(), more: false },
             Query::Push { .. } => Answer::Push(Box::default()),
+            Query::Floor { .. } => {
+                let (now, then) = (FloorRow::default(), FloorRow::default());
+                Answer::Floor { now, then, head: Seq(0), retention: None }
+            }
             Query::Trace { .. } => Answer::Trace(Box::default()),
             Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },
         }

@@ -1,6 +1,6 @@
 //! The real tool against a real `maru serve`: delivery is proved, also through a `kill -9`, and what is wrong is said in
 //! words. Ports are free ones of loopback, folders temporary, processes ended by their own handles.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 #[path = "../../server/tests/e2e/ports.rs"]
 mod ports;

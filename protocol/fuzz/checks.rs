@@ -13,6 +13,7 @@ use protocol::body::own::{GetNotes, Hide, Notes, SetDraft, SetPrefs};
 use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, SetPresence, Unwatch, Watch,
 };
+use protocol::body::push::{GetPush, Push, SetPush, SubscribePush, UnsubscribePush};
 use protocol::body::rules::{BanMember, GetRules, MuteMember, Rules, SetSlow, UnbanMember};
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{
@@ -76,7 +77,8 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
     by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup GrowGroup MuteMember BanMember UnbanMember SetSlow SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
         MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes GetRules Rules Heads
-        Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence Reject)
+        Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence
+        SubscribePush UnsubscribePush SetPush GetPush Push Reject)
 }
 
 /// Any bytes as what a WebSocket peer sends: no panic, nothing held in the end that did not come, and the same events

@@ -5,6 +5,7 @@
 
 mod about;
 mod encoding;
+mod floor;
 mod grown;
 mod note;
 mod presence;
@@ -17,6 +18,7 @@ pub use about::{
     About, Act, Facts, MESSAGE_TAG, PINS_TAG, Pinned, REACTOR_TAG, Said, decode_pins, decode_reactor,
 };
 pub use encoding::BatchFault;
+pub use floor::{FLOOR_TAG, FloorRow, RETENTION_TAG, RetentionRow};
 pub use grown::{FOLLOWED_TAG, Grown};
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
 pub use presence::{PRESENCE_TAG, PresenceRow, Shows};
@@ -284,6 +286,23 @@ pub enum Row {
         user: UserId,
         /// Off, or on again.
         is_off: bool,
+    },
+    /// The messages of a channel below a seq are gone, and all that was said about them. Written by the channel's home alone,
+    /// so that it only rises.
+    Floor {
+        /// The channel.
+        channel: ChannelId,
+        /// What it was before, or a smaller seq: below this nothing is left to remove.
+        from: Seq,
+        /// Its values.
+        row: FloorRow,
+    },
+    /// How long a channel keeps its messages.
+    Retention {
+        /// The channel.
+        channel: ChannelId,
+        /// Its values; `None`: as the server's setting says.
+        row: Option<RetentionRow>,
     },
 }
 

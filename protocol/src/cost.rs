@@ -29,6 +29,8 @@ pub const TOKEN_LOOKS: usize = 4;
 pub const TOKEN_DRAFT: u32 = 4;
 /// What a list of channels in the order of time costs besides: the inbox is walked.
 pub const TOKEN_WALK: u32 = 16;
+/// More of a subscription for push: its key is a point that is checked to be on the curve.
+pub const TOKEN_SUBSCRIBE: u32 = 16;
 /// The most that one frame can cost.
 pub const FRAME_TOKENS_MAX: u32 =
     1 + FRAME_BYTES_MAX as u32 / TOKEN_BYTES + GROUP_MEMBERS_MAX as u32 + LIST_ITEMS_MAX / TOKEN_PAGE_ITEMS;
@@ -91,6 +93,7 @@ fn named(frame: &Frame) -> u32 {
             return value::<GetNotes>(frame, |wire| page(wire.limit.to_native(), LIST_ITEMS_MAX));
         }
         Kind::SET_DRAFT => return TOKEN_DRAFT,
+        Kind::SUBSCRIBE_PUSH => return TOKEN_SUBSCRIBE,
         // Asked before the frame is checked, so only of kinds that can name somebody is the body looked at.
         _ => Change::read(frame).map_or(0, |change| change.named().len()),
     };

@@ -2,7 +2,8 @@
 
 use crate::limits::{
     EMOJI_BYTES_MAX, FRAME_BYTES_MAX, GROUP_MEMBERS_MAX, HEADER_BYTES, LOOKED_AT_MAX, NAME_BYTES_MAX,
-    STAMP_BYTES, STATUS_BYTES_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX, WATCHED_MAX,
+    PUSH_ENDPOINT_BYTES_MAX, PUSH_WORD_BYTES_MAX, STAMP_BYTES, STATUS_BYTES_MAX, TEXT_BYTES_MAX,
+    TOKEN_BYTES_MAX, WATCHED_MAX,
 };
 
 /// What a frame's body is.
@@ -183,6 +184,16 @@ kinds! {
     GET_OWN_PRESENCE = 0x0407, Device, 64;
     /// That.
     OWN_PRESENCE = 0x0408, Server, LIST_BYTES;
+    /// The device is told by push of what it misses.
+    SUBSCRIBE_PUSH = 0x0410, Device, PUSH_ENDPOINT_BYTES_MAX + 3 * PUSH_WORD_BYTES_MAX + 64;
+    /// A device is told no more.
+    UNSUBSCRIBE_PUSH = 0x0411, Device, 64;
+    /// None of the user's devices is told, or all are again.
+    SET_PUSH = 0x0412, Device, 64;
+    /// Asks where the user's devices are told.
+    GET_PUSH = 0x0413, Device, 64;
+    /// That.
+    PUSH = 0x0414, Server, 1024;
     /// A frame was refused.
     REJECT = 0x0f01, Server, 1024;
 }

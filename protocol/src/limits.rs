@@ -60,6 +60,8 @@ pub const PUSH_SUBSCRIPTIONS_MAX: usize = DEVICES_MAX + DEVICES_MAX / 2;
 pub const PUSH_JOBS_MAX: usize = 64;
 /// Bytes of the URL of a subscription.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2048;
+/// Bytes of its time zone's name, and of each of its keys as text.
+pub const PUSH_WORD_BYTES_MAX: usize = 128;
 /// Seconds between two texts of a plain member that a group's slow mode may ask for: six hours.
 pub const SLOW_S_MAX: u32 = 6 * 60 * 60;
 /// Seconds that a mute with an end may last: ten years.

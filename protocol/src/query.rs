@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::body::about::Recalled;
 use crate::body::list::ChannelDetail;
 use crate::commit::{
-    AccountRow, ChannelRow, DeviceRow, Facts, Interval, JobRow, Pinned, PositionRow, Prefs, PresenceRow,
-    Provider, Relation, Said, Sanction, ShownRow, SubscriptionRow, Target,
+    AccountRow, ChannelRow, DeviceRow, Facts, FloorRow, Interval, JobRow, Pinned, PositionRow, Prefs,
+    PresenceRow, Provider, Relation, RetentionRow, Said, Sanction, ShownRow, SubscriptionRow, Target,
 };
 use crate::frame::{Frame, Stamp};
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -234,6 +234,13 @@ pub enum Query {
         /// Of which channel.
         channel: ChannelId,
     },
+    /// Where a channel's history begins, and where it would begin behind a purge.
+    Floor {
+        /// The channel.
+        channel: ChannelId,
+        /// What is to be purged.
+        cut: Cut,
+    },
     /// What became of a message, for an operator.
     Trace {
         /// The channel.
@@ -245,6 +252,22 @@ pub enum Query {
         /// At most so many of them, and at most [`TRACE_USERS_MAX`].
         limit: u32,
     },
+}
+
+/// What is to be purged of a channel: a message is, for which one of these says so. All of them spare what is younger than
+/// `younger_ms`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cut {
+    /// Those with a smaller seq; 0 for none.
+    pub below: Seq,
+    /// Those of before this time, in milliseconds since the Unix epoch; 0 for none.
+    pub before_ms: u64,
+    /// All but so many of the newest.
+    pub keep: Option<u64>,
+    /// None of this time or later.
+    pub younger_ms: u64,
+    /// At most so many at once, the oldest of them; 0 for any number.
+    pub most: u64,
 }
 
 /// Which channels of a user, and in which order.
@@ -422,6 +445,17 @@ pub enum Answer {
     },
     /// See [`Query::Push`].
     Push(Box<PushFacts>),
+    /// See [`Query::Floor`].
+    Floor {
+        /// As it is.
+        now: FloorRow,
+        /// As it would be; the same where nothing is to be purged.
+        then: FloorRow,
+        /// The newest message's seq; 0 for none.
+        head: Seq,
+        /// How long the channel keeps its messages, where that is said.
+        retention: Option<RetentionRow>,
+    },
     /// See [`Query::Trace`].
     Trace(Box<Traced>),
 }

@@ -13,6 +13,7 @@ mod doctor;
 mod families;
 mod identities;
 mod invites;
+mod keeping;
 mod keys;
 mod migrate;
 mod person;
@@ -245,6 +246,11 @@ enum Task {
         #[command(subcommand)]
         task: families::Task,
     },
+    /// Purge messages of a channel on the running server: they are gone, with all that was said about them, and cannot be brought back.
+    /// Prints what the channel keeps.
+    Purge(keeping::Purge),
+    /// How long a channel keeps its messages, in place of the server's settings, on the running server. Without flags: what it is.
+    Retention(keeping::Retention),
     /// The index that finds messages by their words: status, rebuild.
     Search {
         #[command(subcommand)]
@@ -381,6 +387,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Identities { task } => identities::run(task, &mut out).await,
             Task::Drain { place, server, trust } => ask::drain(&place.existing()?, server, trust).await,
             Task::Families { task } => families::run(task, &mut out).await,
+            Task::Purge(flags) => keeping::purge(flags, &mut out).await,
+            Task::Retention(flags) => keeping::retention(flags, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,
             Task::Reports { task } => reports::run(task, &mut out).await,

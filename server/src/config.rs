@@ -20,6 +20,7 @@ pub use source::{ConfigError, Source, environment, file, load, written};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use protocol::commit::RetentionRow;
 use tracing::level_filters::LevelFilter;
 
 use crate::driver::Io;
@@ -114,6 +115,8 @@ pub struct Config {
     pub bot_tokens: u32,
     /// Whether operators may read how edited texts read before.
     pub show_edits: bool,
+    /// How long channels keep their messages that say nothing of it themselves.
+    pub retention: RetentionRow,
     /// Who may ask the control plane, and how much.
     pub access: api::Access,
     /// Our own proxies say who connects to the chat port.
@@ -217,6 +220,7 @@ impl Default for Config {
             user_bots: 5,
             bot_tokens: 8,
             show_edits: false,
+            retention: RetentionRow::default(),
             access: api::Access::default(),
             proxy_protocol: false,
             token_ms: 3600 * 1000,

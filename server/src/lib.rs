@@ -27,6 +27,7 @@ pub mod plane;
 pub mod polls;
 mod push;
 pub mod reader;
+pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod space;

@@ -19,8 +19,8 @@ use protocol::hello::Hello;
 use protocol::hop::Hop;
 use protocol::query::{Answer, ReadFault};
 use protocol::token::Key;
-use protocol::{CloseCode, Frame, ShardId, UserId};
-use shard::{Command, CommandError, GuestId, Ticket, UserReport};
+use protocol::{ChannelId, CloseCode, Frame, ShardId, UserId};
+use shard::{Command, CommandError, GuestId, Keeping, Ticket, UserReport};
 
 use crate::handover::Parcel;
 use crate::polls::Polling;
@@ -88,6 +88,15 @@ pub enum Post {
         /// Called on the shard's thread: must be short and must not block.
         reply: Reply,
     },
+    /// From the control plane: messages of a channel are to be purged, or kept for another time. Told to the channel's home.
+    Purge {
+        /// Of which channel.
+        channel: ChannelId,
+        /// What.
+        keeping: Keeping,
+        /// Called on the shard's thread like that of `Control`.
+        reply: Reply,
+    },
     /// From the control plane: somebody asks for one thing without a connection. Told to the user's home.
     Guest(Box<Visitor>),
     /// From the control plane: nobody waits for a guest's answer any more.
@@ -98,6 +107,8 @@ pub enum Post {
     SpaceLow(bool),
     /// From the control plane: texts are looked at for these words from now on.
     Words(Arc<dyn shard::Words>),
+    /// From the control plane: devices are told of what they miss through these.
+    Providers(Arc<dyn shard::Providers>),
     /// From the control plane: tokens are verified with these keys from now on. What was said Hello to stays.
     Keys {
         /// All of them.
@@ -132,12 +143,14 @@ impl fmt::Debug for Post {
             Self::Stored { .. } => "Stored",
             Self::Read { .. } => "Read",
             Self::Control { .. } => "Control",
+            Self::Purge { .. } => "Purge",
             Self::Guest(_) => "Guest",
             Self::GuestGone(_) => "GuestGone",
             Self::Poll(_) => "Poll",
             Self::SpaceLow(_) => "SpaceLow",
             Self::Keys { .. } => "Keys",
             Self::Words(_) => "Words",
+            Self::Providers(_) => "Providers",
             Self::Listen => "Listen",
             Self::Drain => "Drain",
             Self::Stop => "Stop",

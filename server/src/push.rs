@@ -1,12 +1,14 @@
 //! Push on this node: what the outbox asks of homes and store, and what the control plane asks of push.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use api::{Accounts, HomeError, PushRefusal, Subscribe, Subscriptions};
-use protocol::commit::{JobRow, Provider, SubscriptionRow, Target};
+use protocol::body::push::SubscribePush;
+use protocol::commit::{JobRow, Language, Preview, Provider, SubscriptionRow, Target};
 use protocol::query::{Answer, PushFacts, Query};
-use protocol::{BayId, ChannelId, DeviceId, Seq, UserId};
+use protocol::{BayId, ChannelId, Code, DeviceId, Refusal, Seq, UserId};
 use push::address::{Allowed, Endpoint};
 use push::call::Answer as Called;
 use push::figures::Ends;
@@ -15,10 +17,11 @@ use push::outbox::{Homes, JobId, Outbox, Outcome, Pending, Told};
 use push::senders::Senders;
 use push::vapid::Vapid;
 use push::{apns, fcm, quiet, webhook, webpush};
-use shard::{Command, PushOutcome};
+use shard::{Command, Providers, PushOutcome};
 use tokio::runtime::Runtime;
 
 use crate::config::{Config, StoreKind};
+use crate::mesh::{Outlets, Post};
 use crate::plane::DataPlane;
 
 /// Channels whose unread messages make the number on an icon.
@@ -61,6 +64,67 @@ pub(crate) fn start(
     let outbox = if config.push_withdraw { outbox } else { outbox.without_withdrawals() };
     runtime.spawn(outbox.clone().run(told));
     Ok(outbox)
+}
+
+/// Lets devices subscribe by frames. What they wish is read on the shard's thread, so the names of time zones, which are
+/// files, are looked for now: one that the system gets later can be named after the next start.
+pub(crate) fn open(outbox: &Outbox, outlets: &Outlets) {
+    let doors: Arc<dyn Providers> = Arc::new(Doors { outbox: outbox.clone(), zones: quiet::zones() });
+    for outlet in outlets.all() {
+        outlet.post(Post::Providers(doors.clone()));
+    }
+}
+
+struct Doors {
+    outbox: Outbox,
+    zones: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Doors")
+    }
+}
+
+impl Providers for Doors {
+    fn read(&self, wish: SubscribePush, now_ms: u64) -> Result<SubscriptionRow, Refusal> {
+        let provider = Provider::from_number(wish.provider).unwrap_or(Provider::WebPush);
+        let given = |text: String| (!text.is_empty()).then_some(text);
+        let (address, secret) = (given(wish.address), given(wish.secret));
+        let is_app = matches!(provider, Provider::Fcm | Provider::Apns);
+        let (endpoint, token) = if is_app { (None, address) } else { (address, None) };
+        let (keys, secret) = match provider {
+            Provider::WebPush => (given(wish.p256dh).zip(secret), None),
+            _ => (None, secret),
+        };
+        let subscribe = Subscribe {
+            provider,
+            endpoint,
+            token,
+            keys,
+            secret,
+            preview: Preview::from_number(wish.preview).unwrap_or_default(),
+            language: Language::from_number(wish.language).unwrap_or_default(),
+            quiet: (wish.quiet_from, wish.quiet_until),
+            zone: wish.zone,
+        };
+        let is_zone = |name: &str| name.is_empty() || self.zones.contains(&name.to_ascii_lowercase());
+        read(self.outbox.senders(), subscribe, is_zone, now_ms).map_err(|refusal| match refusal {
+            PushRefusal::Field(field, words) => {
+                let field = match field {
+                    "endpoint" | "token" => "address",
+                    "auth" => "secret",
+                    field => field,
+                };
+                Refusal::new(Code::Limit, field, words)
+            }
+            PushRefusal::Full | PushRefusal::Home(_) => Refusal::retry(Code::Busy, 1000, "not now"),
+        })
+    }
+
+    fn key(&self) -> String {
+        self.outbox.senders().vapid().public_key()
+    }
 }
 
 /// What the outbox asks.
@@ -158,10 +222,15 @@ impl Homes for Reach {
 }
 
 /// What a device wishes, read and found good.
-pub(crate) fn read(senders: &Senders, wish: Subscribe, now_ms: u64) -> Result<SubscriptionRow, PushRefusal> {
+fn read(
+    senders: &Senders,
+    wish: Subscribe,
+    is_zone: impl Fn(&str) -> bool,
+    now_ms: u64,
+) -> Result<SubscriptionRow, PushRefusal> {
     let field = PushRefusal::Field;
     let zone = &wish.zone;
-    if zone.len() > ZONE_BYTES_MAX || !quiet::is_zone(zone) {
+    if zone.len() > ZONE_BYTES_MAX || !is_zone(zone) {
         return Err(field(
             "zone",
             "is no IANA time zone that this server knows; expected one as Asia/Seoul".into(),
@@ -233,7 +302,7 @@ impl DataPlane {
         let outbox = self.outbox().ok_or_else(missing)?;
         let target = (device, wish.provider);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let row = read(outbox.senders(), wish, u64::try_from(now.as_millis()).unwrap_or(0))?;
+        let row = read(outbox.senders(), wish, quiet::is_zone, u64::try_from(now.as_millis()).unwrap_or(0))?;
         let asked = self.ask(Command::Subscribe { user, target, row: Box::new(row) }).await;
         asked.map_err(|error| match error {
             HomeError::Full => PushRefusal::Full,

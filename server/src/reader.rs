@@ -126,6 +126,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Jobs { .. }
         | Query::Withdrawals { .. }
         | Query::Push { .. }
+        | Query::Floor { .. }
         | Query::Trace { .. }
         | Query::Replay { .. } => false,
     }

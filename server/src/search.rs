@@ -7,20 +7,22 @@
 
 pub(crate) mod answers;
 mod change;
+mod floors;
 mod follower;
 mod heal;
 mod meter;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::commit::{Batch, Row};
-use protocol::{BayId, ChannelId, UserId};
+use protocol::{BayId, ChannelId, Seq, UserId};
 use search::limits::{CHANNELS_MAX, SEARCH_MS};
 use search::{Asked, Finder, Found, IndexError, Readable};
 use storage::{Store, StoreError};
@@ -52,6 +54,8 @@ pub(crate) enum Unanswered {
 #[derive(Debug)]
 struct Shared {
     data: Arc<Store>,
+    /// Channels of which messages were purged since, and what is left of each begins here.
+    purged: Mutex<BTreeMap<ChannelId, Seq>>,
     /// Bays that have grown since they were looked at, a bit each.
     grown: AtomicU64,
     wakes: SyncSender<()>,
@@ -110,6 +114,7 @@ impl Search {
         let (wakes, woken) = sync_channel(1);
         let search = Self(Arc::new(Shared {
             data: data.clone(),
+            purged: Mutex::default(),
             grown: AtomicU64::new(u64::MAX),
             wakes,
             finder: RwLock::default(),
@@ -127,12 +132,23 @@ impl Search {
 
     /// Batches were committed: their bays have grown. Waits for nothing.
     pub(crate) fn committed(&self, batches: &[Batch]) {
+        for row in batches.iter().flat_map(|batch| &batch.parts).flat_map(|part| &part.rows) {
+            if let Row::Floor { channel, row, .. } = row {
+                self.purged(*channel, row.below);
+            }
+        }
         let parts = batches.iter().flat_map(|batch| &batch.parts);
         let grown = parts.filter(|part| part.rows.iter().any(|row| matches!(row, Row::Fanout { .. })));
         let bits = grown.fold(0, |bits, part| bits | bit(part.bay));
         if bits != 0 && self.0.grown.fetch_or(bits, Ordering::AcqRel) == 0 {
             self.0.wake();
         }
+    }
+
+    /// Messages of a channel are to leave the index. They are shown to nobody any more in any case.
+    fn purged(&self, channel: ChannelId, below: Seq) {
+        self.0.purged.lock().unwrap_or_else(PoisonError::into_inner).insert(channel, below);
+        self.0.wake();
     }
 
     /// Makes the index anew, from the histories; it goes on by itself.

@@ -30,7 +30,7 @@ use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
 use crate::spans::export::Exporter;
-use crate::{backup, fatal, heap, owner, words};
+use crate::{backup, fatal, heap, owner, retention, words};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -117,8 +117,9 @@ fn live(
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
     }
     if let Some(told) = node.take_told() {
-        plane =
-            plane.clone().with_push(crate::push::start(runtime, config, (&plane, accounts.clone()), told)?);
+        let outbox = crate::push::start(runtime, config, (&plane, accounts.clone()), told)?;
+        crate::push::open(&outbox, node.outlets());
+        plane = plane.with_push(outbox);
     }
     if let Some(told) = node.take_flagged() {
         words::report(runtime, accounts.clone(), told);
@@ -126,6 +127,7 @@ fn live(
     if let Some(path) = &config.words {
         words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
     }
+    retention::start(runtime, &plane, config);
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {

@@ -436,6 +436,12 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 self.replies.insert(ticket, reply);
                 Input::Control { ticket, command }
             }
+            Post::Purge { channel, keeping, reply } => {
+                self.next_ticket += 1;
+                let ticket = Ticket(self.next_ticket);
+                self.replies.insert(ticket, reply);
+                Input::Purge { ticket, channel, keeping }
+            }
             Post::Guest(visitor) => {
                 let Visitor { guest, hello, frame, reply } = *visitor;
                 self.guests.insert(guest, reply);
@@ -447,6 +453,7 @@ impl<C: Core, D: Driver> Turns<C, D> {
             }
             Post::SpaceLow(is_low) => Input::SpaceLow(is_low),
             Post::Words(words) => Input::Words(Some(words)),
+            Post::Providers(providers) => Input::Providers(providers),
             Post::Poll(polling) => {
                 self.polls.ask(self.now, *polling, &mut self.told);
                 self.step_told();

@@ -14,6 +14,8 @@ mod device;
 mod echo;
 #[path = "connections/node.rs"]
 mod node;
+#[path = "e2e/ports.rs"]
+mod ports;
 
 use device::{Device, heartbeat, ws};
 use node::Node;

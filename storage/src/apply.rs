@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{About, Note, Part, Relation, Row, Rule};
+use protocol::commit::{About, FloorRow, Note, Part, Relation, Row, Rule};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -83,6 +83,11 @@ pub(crate) fn part(
             | Row::Job { .. }
             | Row::Shown { .. }
             | Row::PushOff { .. } => push_row(row, sink),
+            Row::Retention { channel, row: Some(row) } => {
+                sink.put(Family::Kept, &key::retention(*channel), &row.encode());
+            }
+            Row::Retention { channel, row: None } => sink.delete(Family::Kept, &key::retention(*channel)),
+            Row::Floor { channel, from, row } => floor(*channel, *from, row, owned, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -120,7 +125,9 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Position { channel, .. }
         | Row::Thread { channel, .. }
         | Row::Rule { channel, .. }
-        | Row::About { channel, .. } => Some(BayId::of_channel(*channel)),
+        | Row::About { channel, .. }
+        | Row::Floor { channel, .. }
+        | Row::Retention { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
         | Row::Run { user, .. }
@@ -172,6 +179,20 @@ fn about(channel: ChannelId, about: &About, sink: &mut dyn Sink) {
         Some(value) => sink.put(Family::About, &key, &value),
         None => sink.delete(Family::About, &key),
     }
+}
+
+/// The messages of a range are gone, wherever they stand, and what is said about them: ranges that do not meet those of earlier
+/// floors. What a move between families has left behind goes too, or it would come back with the next move. Threads keep their
+/// rows, as with a recall: what they name reads as gone.
+fn floor(channel: ChannelId, from: Seq, row: &FloorRow, owned: &Owned, sink: &mut dyn Sink) {
+    let (lower, upper) = (key::message(channel, from), key::message(channel, row.below));
+    sink.delete_range(owned.hashed(channel), &lower, &upper);
+    if let Some(own) = owned.get(channel) {
+        sink.delete_range(own.family(), &lower, &upper);
+    }
+    sink.delete_range(Family::About, &key::said(channel, from), &key::said(channel, row.below));
+    sink.delete_range(Family::About, &key::reactors(channel, from), &key::reactors(channel, row.below));
+    sink.put(Family::Kept, &key::floor(channel), &row.encode());
 }
 
 /// What now holds of what is laid down for a group; what says nothing has no row.

@@ -5,6 +5,7 @@
 mod about;
 mod channel;
 mod derived;
+mod floor;
 mod log;
 mod push;
 mod rules;

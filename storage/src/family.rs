@@ -37,6 +37,8 @@ pub(crate) enum Family {
     Notes,
     /// partition, tag, user, ... -> whom push tells, and of what it is still to tell.
     Push,
+    /// partition, channel, tag -> where a channel's history begins, and how long it keeps what is said. Few channels have any.
+    Kept,
     /// partition, channel, seq -> stamped frame, for the channels that hash to this number.
     History(u8),
     /// The same of one channel alone, which a row in `default` names.
@@ -44,7 +46,7 @@ pub(crate) enum Family {
 }
 
 /// Families that exist once.
-const SINGLE: [Family; 12] = [
+const SINGLE: [Family; 13] = [
     Family::Meta,
     Family::Channel,
     Family::Member,
@@ -57,6 +59,7 @@ const SINGLE: [Family; 12] = [
     Family::About,
     Family::Notes,
     Family::Push,
+    Family::Kept,
 ];
 
 impl Family {
@@ -90,6 +93,7 @@ impl Family {
             Self::About => 9,
             Self::Notes => 10,
             Self::Push => 11,
+            Self::Kept => 12,
             Self::History(number) => SINGLE.len() + usize::from(number),
             Self::Own(slot) => SINGLE.len() + usize::from(HISTORIES_MAX) + usize::from(slot),
         }
@@ -110,6 +114,7 @@ impl Family {
             Self::About => "about".into(),
             Self::Notes => "notes".into(),
             Self::Push => "push".into(),
+            Self::Kept => "kept".into(),
             Self::History(number) => format!("history{number}"),
             Self::Own(slot) => format!("own{slot}"),
         }

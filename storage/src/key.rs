@@ -5,7 +5,9 @@
 use std::ops::Deref;
 
 use bytes::Buf;
-use protocol::commit::{FOLLOWED_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, Rule};
+use protocol::commit::{
+    FLOOR_TAG, FOLLOWED_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, RETENTION_TAG, Rule,
+};
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
 /// Room for the longest key.
@@ -162,7 +164,7 @@ pub(crate) fn relation(user_id: UserId, other: UserId) -> Key {
     user(user_id).push(other.0.to_be_bytes())
 }
 
-/// What `about` holds of one channel under one tag, and the beginning of its rows.
+/// What `about` or `kept` holds of one channel under one tag, and the beginning of its rows.
 pub(crate) fn about(channel_id: ChannelId, tag: u8) -> Key {
     channel(channel_id).push([tag])
 }
@@ -209,6 +211,16 @@ pub(crate) fn reactor(channel: ChannelId, seq: Seq, user: UserId) -> Key {
 /// What is pinned in a channel.
 pub(crate) fn pins(channel: ChannelId) -> Key {
     about(channel, PINS_TAG)
+}
+
+/// Where a channel's history begins, in `kept`.
+pub(crate) fn floor(channel: ChannelId) -> Key {
+    about(channel, FLOOR_TAG)
+}
+
+/// How long a channel keeps its messages, in `kept`.
+pub(crate) fn retention(channel: ChannelId) -> Key {
+    about(channel, RETENTION_TAG)
 }
 
 /// What now holds of what is laid down for a group, in `about`.
@@ -332,7 +344,7 @@ pub(crate) fn read_note_place(mut rest: &[u8]) -> Option<(ChannelId, Option<u64>
     rest.is_empty().then_some((about, at))
 }
 
-/// Partition, channel, tag and the rest of an `about` key.
+/// Partition, channel, tag and the rest of a key of `about` or `kept`.
 pub(crate) fn read_about(mut key: &[u8]) -> Option<(u16, ChannelId, u8, &[u8])> {
     let row = (key.try_get_u16().ok()?, ChannelId(key.try_get_u128().ok()?), key.try_get_u8().ok()?);
     Some((row.0, row.1, row.2, key))

@@ -50,5 +50,6 @@ pub use protocol::query::{
 pub use query::stays::Stays;
 pub use rows::Tier;
 pub use store::{
-    FORMAT, FORMAT_RAISED, FamilyError, Followed, ListedTo, LogRow, Moved, OwnFamily, Store, StoreStats,
+    FORMAT, FORMAT_RAISED, FamilyError, Followed, Keeps, ListedTo, LogRow, Moved, OwnFamily, Store,
+    StoreStats,
 };

@@ -122,6 +122,11 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
+    fn drop_files(&self, _family: Family, _bounds: (&[u8], &[u8])) -> Result<(), StoreError> {
+        // Memory has no files: what was removed is gone.
+        Ok(())
+    }
+
     fn family_bytes(&self, family: Family) -> u64 {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         tables.get(family.index()).map_or(0, |table| (table.len() * size_of::<(RowKey, Cell)>()) as u64)

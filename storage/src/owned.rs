@@ -82,11 +82,14 @@ pub(crate) struct Owned {
     /// Hashed families.
     histories: u8,
     channels: BTreeMap<ChannelId, Own>,
+    /// Of those of them of which messages were purged: the first that was not. A file of purged rows is dropped as a whole, and
+    /// what said that rows are removed may be dropped with it before the rows are: so nobody looks below.
+    floors: BTreeMap<ChannelId, Seq>,
 }
 
 impl Owned {
     pub(crate) fn new(histories: u8) -> Self {
-        Self { histories, channels: BTreeMap::new() }
+        Self { histories, channels: BTreeMap::new(), floors: BTreeMap::new() }
     }
 
     pub(crate) fn histories(&self) -> u8 {
@@ -110,9 +113,26 @@ impl Owned {
         let mut changed = self.clone();
         match own {
             Some(own) => changed.channels.insert(channel, own),
-            None => changed.channels.remove(&channel),
+            None => {
+                changed.floors.remove(&channel);
+                changed.channels.remove(&channel)
+            }
         };
         changed
+    }
+
+    /// The same with the first message of a channel that was not purged; nothing changes for one without a family of its own.
+    pub(crate) fn with_floor(&self, channel: ChannelId, floor: Seq) -> Self {
+        let mut changed = self.clone();
+        if changed.channels.contains_key(&channel) && floor > Seq(0) {
+            changed.floors.insert(channel, floor);
+        }
+        changed
+    }
+
+    /// The first message of a channel that may be looked at.
+    pub(crate) fn floor(&self, channel: ChannelId) -> Seq {
+        self.floors.get(&channel).copied().unwrap_or_default()
     }
 
     /// The family that a channel hashes to.
@@ -135,7 +155,7 @@ impl Owned {
         from: Seq,
         until: Seq,
     ) -> impl DoubleEndedIterator<Item = Stretch> {
-        let hashed = self.hashed(channel);
+        let (hashed, from) = (self.hashed(channel), from.max(self.floor(channel)));
         // Without a family of its own everything is before it.
         let own = self.get(channel).unwrap_or(Own { slot: 0, from: ENDLESS, until: ENDLESS });
         let parts =

@@ -3,6 +3,7 @@
 
 mod about;
 mod around;
+mod floor;
 mod history;
 mod inbox;
 mod joined;
@@ -75,6 +76,7 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
         Query::Push { user, channel } => {
             push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
         }
+        Query::Floor { channel, cut } => floor::answer(view, channel, cut),
         Query::Trace { channel, seq, after, limit } => trace::page(view, (channel, seq), after, limit),
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
@@ -107,6 +109,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Jobs { .. }
         | Query::Withdrawals { .. }
         | Query::Push { .. }
+        | Query::Floor { .. }
         | Query::Trace { .. }
         | Query::Replay { .. } => false,
     }
@@ -145,7 +148,7 @@ fn answer_channel(view: &View<'_>, channel: ChannelId) -> Found<Answer> {
         })?;
     }
     let newest = history::newest(view, channel)?;
-    let (head, time_ms) = newest.map(|stamp| (stamp.seq, stamp.time_ms)).unwrap_or_default();
+    let (head, time_ms) = newest.unwrap_or_default();
     let rules = if direct { RuleRows::default() } else { view.rules(channel, !is_large)? };
     Ok(Answer::Channel { row, members, head, time_ms, rules })
 }
@@ -165,6 +168,11 @@ fn earlier(view: &View<'_>, channel: ChannelId, users: &[UserId]) -> Found<Vec<E
 /// How a stay ended. Who ended it is the sender of the message that did.
 fn ended(view: &View<'_>, channel: ChannelId, user: UserId, stay: Interval) -> Found<Ended> {
     let Some(left) = stay.left else { return Ok(Ended::Not) };
+    // Who ended a stay is told by its last message alone. Where that was purged, the user is taken to have left: who left is
+    // invited, and not put back unasked.
+    if view.floor(channel)?.hides(left) {
+        return Ok(Ended::Left);
+    }
     let stamp = view.message(channel, left)?.and_then(|message| message.read_stamp());
     let Some(Stamp { sender, .. }) = stamp else { return Ok(Ended::Not) };
     Ok(match sender {

@@ -264,6 +264,11 @@ impl Rows for RocksRows {
         self.db.drop_cf(&family.name()).map_err(|error| failed(&error))
     }
 
+    fn drop_files(&self, family: Family, (lower, upper): (&[u8], &[u8])) -> Result<(), StoreError> {
+        let handle = self.handle(family)?;
+        self.db.delete_file_in_range_cf(&handle, lower, upper).map_err(|error| failed(&error))
+    }
+
     fn family_bytes(&self, family: Family) -> u64 {
         let Ok(handle) = self.handle(family) else { return 0 };
         let one = |name| self.db.property_int_value_cf(&handle, name).ok().flatten().unwrap_or_default();

@@ -124,6 +124,10 @@ pub(crate) trait Rows: Send + Sync + fmt::Debug {
     /// Drops a family of one channel with all that it holds.
     fn drop_family(&self, family: Family) -> Result<(), StoreError>;
 
+    /// Drops the files of a family that hold nothing but rows with `lower <= key < upper`, which are removed already. Rows of
+    /// such a range that stand elsewhere stay as they are.
+    fn drop_files(&self, family: Family, bounds: (&[u8], &[u8])) -> Result<(), StoreError>;
+
     /// Bytes of a family in files and in memory.
     fn family_bytes(&self, family: Family) -> u64;
 

@@ -22,9 +22,9 @@ use crate::value::{self, Layout, Marks, NO_MARKS};
 use crate::view::{View, damaged};
 
 /// Version of the format on disk: families, keys and values together. It rises when an older binary would misread.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 /// The oldest format that a start raises by itself: 3 is 2 with two more families, and 4 is 3 with one more, all empty at
-/// first.
+/// first; 5 is 4 with another, and a history may begin above its first message, which an older program would take for a loss.
 pub const FORMAT_RAISED: u32 = 2;
 
 /// The store of one data directory: the rows of all 64 bays.
@@ -119,6 +119,7 @@ impl Store {
         let mut todo = store.todo.lock().unwrap_or_else(PoisonError::into_inner);
         store.owners.now().iter().for_each(|(channel, _)| todo.left_behind(channel));
         drop(todo);
+        store.load_floors()?;
         for bay in BayId::all() {
             let writer = BayWriter {
                 trimmed: fault(log_end(&store.view(Tier::Any), bay, Direction::Rising))?,
@@ -213,10 +214,11 @@ impl Store {
             return Err(StoreError::Misplaced { bay, what });
         }
         let mut scratch = Vec::new();
-        // A move reads messages and writes them elsewhere: one that was rewritten in between would come back as it was.
-        let is_rewrite = |part: &Part| part.rows.iter().any(|row| matches!(row, Row::Rewrite { .. }));
+        // A move reads messages and writes them elsewhere: one that was rewritten or purged in between would come back as it was.
+        let is_rewrite =
+            |part: &Part| part.rows.iter().any(|row| matches!(row, Row::Rewrite { .. } | Row::Floor { .. }));
         let rewrites = parts().any(is_rewrite);
-        let _unmoved = rewrites.then(|| self.todo.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut unmoved = rewrites.then(|| self.todo.lock().unwrap_or_else(PoisonError::into_inner));
         let _between = self.between.read().unwrap_or_else(PoisonError::into_inner);
         let owned = self.owners.now();
         let written = self.rows.write(&mut |sink| {
@@ -230,6 +232,9 @@ impl Store {
             self.poisoned.store(true, Ordering::Release);
         }
         self.note_large(batches, &owned);
+        if let Some(todo) = unmoved.as_mut().filter(|_| written.is_ok()) {
+            self.publish_floors(todo, batches);
+        }
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.counts.batches.fetch_add(batches.len() as u64, Ordering::Relaxed);
         let rows: usize = parts().map(|part: &Part| part.rows.len()).sum();
@@ -362,6 +367,7 @@ pub(crate) fn log_end(view: &View<'_>, bay: BayId, direction: Direction) -> Foun
 
 mod families;
 mod follow;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -369,3 +375,4 @@ use families::Todo;
 pub use families::{FamilyError, Moved, OwnFamily};
 pub(crate) use follow::KEPT_ROWS_MAX;
 pub use follow::{Followed, ListedTo, LogRow};
+pub use kept::Keeps;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use protocol::commit::{AccountRow, ChannelRow, DeviceRow, PresenceRow, Relation};
+use protocol::commit::{AccountRow, ChannelRow, DeviceRow, FloorRow, PresenceRow, Relation, RetentionRow};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 
@@ -56,8 +56,103 @@ pub(crate) fn damaged(family: Family, key: &[u8]) -> Unread {
 }
 
 impl<'a> View<'a> {
-    /// The messages of a channel with `from <= seq < until`, each with the family it stands in.
+    /// The messages of a channel with `from <= seq < until`, each with the family it stands in. Of those that were purged the
+    /// tombstones are made here: the rows are gone in the write that raised the floor, so the floor is looked for only where
+    /// rows are missing.
     pub(crate) fn scan_history(
+        &self,
+        channel: ChannelId,
+        (from, until): (Seq, Seq),
+        direction: Direction,
+        visit: &mut dyn FnMut(Family, Seq, Value<'_>) -> Found<bool>,
+    ) -> Found<()> {
+        let from = from.max(Seq(1));
+        match direction {
+            Direction::Rising => self.scan_rising(channel, (from, until), visit),
+            Direction::Falling => self.scan_falling(channel, (from, until), visit),
+        }
+    }
+
+    fn scan_rising(
+        &self,
+        channel: ChannelId,
+        (from, until): (Seq, Seq),
+        visit: &mut dyn FnMut(Family, Seq, Value<'_>) -> Found<bool>,
+    ) -> Found<()> {
+        let mut at = from;
+        while at < until {
+            // Memory is locked while rows are visited, so the floor is read when the visit is over.
+            let (begin, mut more, mut has_gap) = (at, true, false);
+            self.scan_rows(channel, (at, until), Direction::Rising, &mut |family, seq, value| {
+                has_gap = seq != at;
+                if has_gap {
+                    return Ok(false);
+                }
+                at = seq.next();
+                more = visit(family, seq, value)?;
+                Ok(more)
+            })?;
+            // Behind the newest message nothing was purged.
+            if !more || (!has_gap && at > begin) {
+                return Ok(());
+            }
+            let floor = self.floor(channel)?;
+            if !floor.hides(at) {
+                // A hole that no purge has made is shown as it is.
+                return if has_gap {
+                    self.scan_rows(channel, (at, until), Direction::Rising, visit)
+                } else {
+                    Ok(())
+                };
+            }
+            while at < floor.below.min(until) {
+                if !self.visit_purged(channel, &floor, at, visit)? {
+                    return Ok(());
+                }
+                at = at.next();
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_falling(
+        &self,
+        channel: ChannelId,
+        (from, until): (Seq, Seq),
+        visit: &mut dyn FnMut(Family, Seq, Value<'_>) -> Found<bool>,
+    ) -> Found<()> {
+        let (mut more, mut lowest) = (true, until);
+        self.scan_rows(channel, (from, until), Direction::Falling, &mut |family, seq, value| {
+            lowest = seq;
+            more = visit(family, seq, value)?;
+            Ok(more)
+        })?;
+        if !more || lowest <= from {
+            return Ok(());
+        }
+        let floor = self.floor(channel)?;
+        let mut at = floor.below.min(lowest);
+        while at > from && more {
+            at = Seq(at.0 - 1);
+            more = self.visit_purged(channel, &floor, at, visit)?;
+        }
+        Ok(())
+    }
+
+    fn visit_purged(
+        &self,
+        channel: ChannelId,
+        floor: &FloorRow,
+        seq: Seq,
+        visit: &mut dyn FnMut(Family, Seq, Value<'_>) -> Found<bool>,
+    ) -> Found<bool> {
+        self.pay()?;
+        let tombstone = floor.tombstone(channel, seq).into_bytes();
+        visit(Family::About, seq, Value::Shared(&tombstone))
+    }
+
+    /// The rows of a channel's history with `from <= seq < until`.
+    fn scan_rows(
         &self,
         channel: ChannelId,
         (from, until): (Seq, Seq),
@@ -193,10 +288,25 @@ impl<'a> View<'a> {
         Ok(head)
     }
 
+    /// What of a channel was purged.
+    pub(crate) fn floor(&self, channel: ChannelId) -> Found<FloorRow> {
+        let found = self.get_decoded(Family::Kept, &key::floor(channel), FloorRow::decode)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// How long a channel keeps its messages, where that is said of it alone.
+    pub(crate) fn retention(&self, channel: ChannelId) -> Found<Option<RetentionRow>> {
+        self.get_decoded(Family::Kept, &key::retention(channel), RetentionRow::decode)
+    }
+
     pub(crate) fn message(&self, channel: ChannelId, seq: Seq) -> Found<Option<Frame>> {
         let owned = self.owners.now();
         let (family, key) = (owned.family(channel, seq), key::message(channel, seq));
-        let Some(value) = self.get(family, &key)? else { return Ok(None) };
+        let found = if seq < owned.floor(channel) { None } else { self.get(family, &key)? };
+        let Some(value) = found else {
+            let floor = self.floor(channel)?;
+            return Ok(floor.hides(seq).then(|| floor.tombstone(channel, seq)));
+        };
         let (frame, _) = stamped(family, channel, seq, value)?;
         Ok(Some(frame))
     }

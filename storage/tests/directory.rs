@@ -60,13 +60,13 @@ fn without_its_marker_it_is_not_made_anew() {
         let words = refused(dir.path());
         assert!(words.contains("MARU") || words.contains("history_families"), "{broken}: {words}");
     }
-    fs::write(dir.path().join("MARU"), marker.replace("format 4", "format 5")).unwrap();
+    fs::write(dir.path().join("MARU"), marker.replace("format 5", "format 6")).unwrap();
     assert!(refused(dir.path()).contains("use a newer maru"));
     fs::write(dir.path().join("MARU"), &marker).unwrap();
     drop(open(dir.path()).unwrap());
 }
 
-/// Format 3 is format 2 with two more families, and format 4 has one more, which a start makes.
+/// Format 3 is format 2 with two more families, format 4 has one more and format 5 another, which a start makes.
 #[test]
 fn an_older_directory_is_raised_by_its_start() {
     let dir = tempfile::tempdir().unwrap();
@@ -75,12 +75,13 @@ fn an_older_directory_is_raised_by_its_start() {
     promise(dir.path(), &["keys"]).unwrap();
     let of_now = marker();
     // As the versions wrote it, and as it is when a start ends before the marker says what the store says.
-    for (marked, store_says) in [(2_u32, 2_u32), (2, 3), (2, 4), (3, 3), (3, 4)] {
-        fs::write(dir.path().join("MARU"), of_now.replace("format 4", &format!("format {marked}"))).unwrap();
+    for (marked, store_says) in [(2_u32, 2_u32), (2, 3), (2, 4), (2, 5), (3, 3), (3, 5), (4, 4), (4, 5)] {
+        fs::write(dir.path().join("MARU"), of_now.replace("format 5", &format!("format {marked}"))).unwrap();
         let layout = [&store_says.to_be_bytes()[..], &[2]].concat();
         let lacks: &[&str] = match store_says {
-            2 => &["about", "notes", "push"],
-            3 => &["push"],
+            2 => &["about", "notes", "push", "kept"],
+            3 => &["push", "kept"],
+            4 => &["kept"],
             _ => &[],
         };
         rewrite(&dir.path().join("store"), lacks, &layout);

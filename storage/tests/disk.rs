@@ -121,11 +121,11 @@ fn a_second_opening_is_refused() {
 fn a_newer_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()).unwrap());
-    fs::write(dir.path().join("MARU"), "maru data, format 5\nand what only format 5 knows\n").unwrap();
+    fs::write(dir.path().join("MARU"), "maru data, format 6\nand what only format 6 knows\n").unwrap();
     let error = open(dir.path()).unwrap_err();
-    assert_eq!(error, StoreError::Newer { found: 5, known: 4 });
+    assert_eq!(error, StoreError::Newer { found: 6, known: 5 });
     assert!(
-        error.to_string().contains("format 5") && error.to_string().contains("use a newer maru"),
+        error.to_string().contains("format 6") && error.to_string().contains("use a newer maru"),
         "{error}"
     );
     for damaged in
@@ -141,7 +141,7 @@ fn a_directory_of_format_1_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("MARU"), "maru data, format 1\nstores 2\nhistory_families 4\n").unwrap();
     let error = open(dir.path()).unwrap_err();
-    assert_eq!(error, StoreError::Older { found: 1, known: 4 });
+    assert_eq!(error, StoreError::Older { found: 1, known: 5 });
     assert!(error.to_string().contains("maru admin migrate"), "{error}");
     assert!(!dir.path().join("store").exists(), "nothing was made beside the old rows");
 }

@@ -368,8 +368,8 @@ fn what_contradicts_itself_is_refused_and_left_as_it_is() {
 #[test]
 fn other_formats_and_directories_are_refused() {
     let dir = golden("format1");
-    fs::write(dir.path().join("MARU"), "maru data, format 5\nstores 4\n").unwrap();
-    assert_eq!(migrate(dir.path()), Err(StoreError::Newer { found: 5, known: 4 }));
+    fs::write(dir.path().join("MARU"), "maru data, format 6\nstores 4\n").unwrap();
+    assert_eq!(migrate(dir.path()), Err(StoreError::Newer { found: 6, known: 5 }));
     fs::write(dir.path().join("MARU"), "maru data, format 1\nstores 65\nhistory_families 4\n").unwrap();
     assert!(migrate(dir.path()).unwrap_err().to_string().contains("65 stores"));
     fs::remove_file(dir.path().join("MARU")).unwrap();
@@ -431,7 +431,7 @@ fn a_migration_that_is_killed_begins_again() {
         child.kill().unwrap();
         child.wait().unwrap();
         let marker = fs::read_to_string(dir.path().join("MARU")).unwrap();
-        if marker.starts_with("maru data, format 4\n") {
+        if marker.starts_with("maru data, format 5\n") {
             break;
         }
         // Until the switch it is a directory of format 1, with all its stores in their places.

@@ -44,6 +44,7 @@ mod own;
 mod pace;
 mod pending;
 mod presence;
+mod push;
 mod request;
 pub mod reread;
 mod rules;

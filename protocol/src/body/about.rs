@@ -44,11 +44,11 @@ pub struct Recalled {
     pub channel: u128,
     /// Seq of the recalled text: its own, or that of the text of which the message was an edit.
     pub target: u64,
-    /// Seq of the RECALL.
+    /// Seq of the RECALL; 0 when it was purged with all before it, which no message says.
     pub by: u64,
-    /// Who recalled it.
+    /// Who recalled it; 0 for a purge, and so is the sender of its stamp and the id of its header.
     pub user: u64,
-    /// Time of the RECALL.
+    /// Time of the RECALL; of a purge the time of the newest message that is gone.
     pub time_ms: u64,
 }
 
@@ -171,6 +171,12 @@ impl ArchivedRecall {
 }
 
 impl Recalled {
+    /// Whether the message was purged, and not recalled by somebody.
+    #[must_use]
+    pub fn is_purge(&self) -> bool {
+        self.by == 0
+    }
+
     /// The tombstone of a message, given by its send id and stamp.
     #[must_use]
     pub fn tombstone(&self, send_id: SendId, stamp: Stamp) -> Frame {

@@ -21,6 +21,7 @@ use super::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
     Unwatch, Watch,
 };
+use super::push::{GetPush, Push, PushItem, SetPush, SubscribePush, UnsubscribePush};
 use super::rules::{BanMember, GetRules, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember};
 use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
@@ -459,6 +460,32 @@ roots {
         status: String, 10, "as in `SetPresence`, even if it is over";
         devices: Vec<PresentDevice>, 18, "rising by device";
     }
+    SubscribePush 39 {
+        provider: u8, 0, "1 Web Push, 2 webhook, 3 FCM, 4 APNs";
+        preview: u8, 1, "0 nothing, 1 the sender, 2 the text";
+        language: u8, 2, "0 English, 1 Korean";
+        quiet_from: u16, 3, "0 to 1439: a minute of the day";
+        quiet_until: u16, 5, "the same; equal to `quiet_from`: never quiet";
+        zone: String, 7, "an IANA time zone; empty for UTC";
+        address: String, 15, "at most 2,048 bytes: a URL, or the app's token";
+        p256dh: String, 23, "of Web Push: the browser's key, base64url";
+        secret: String, 31, "of Web Push: the browser's secret, base64url; of a webhook `whsec_` and base64";
+    }
+    UnsubscribePush 9 {
+        device: u64, 0, "a device of the user; 0 for this one";
+        provider: u8, 8, "as in `SubscribePush`";
+    }
+    SetPush 1 {
+        is_off: bool, 0, "none of the user's devices is told";
+    }
+    GetPush 8 {
+        device: u64, 0, "this device only; 0 for all";
+    }
+    Push 17 {
+        is_off: bool, 0, "none of the user's devices is told";
+        key: String, 1, "what a browser subscribes with, base64url";
+        items: Vec<PushItem>, 9, "oldest first; at most 24";
+    }
     Reject 22 {
         code: u16, 0, "see the table of reject codes";
         retry_after_ms: u32, 2, "0: do not retry";
@@ -532,6 +559,11 @@ items {
         last_active_ms: u64, 9, "of who is offline: seen last, Unix epoch; else 0, and 0 if it is not known";
         status_until_ms: u64, 17, "when the status ends, Unix epoch; 0 for never";
         status: String, 25, "0 to 128 characters";
+    }
+    PushItem 17 {
+        device: u64, 0, "whose";
+        provider: u8, 8, "as in `SubscribePush`";
+        created_ms: u64, 9, "when it was made, Unix epoch";
     }
     PresentDevice 17 {
         device: u64, 0, "which";

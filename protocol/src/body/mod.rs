@@ -11,6 +11,7 @@ pub mod marks;
 pub mod message;
 pub mod own;
 pub mod presence;
+pub mod push;
 pub mod rules;
 pub mod session;
 pub mod sync;

@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, Rule, push,
+    Relation, Row, Rule, floor, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -62,6 +62,8 @@ mod tag {
     pub(super) const SHOWN: u8 = 49;
     pub(super) const RULE: u8 = 50;
     pub(super) const FOLLOWED: u8 = 56;
+    pub(super) const FLOOR: u8 = 60;
+    pub(super) const RETENTION: u8 = 61;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -200,6 +202,8 @@ impl Row {
             Self::Shown { .. } => tag::SHOWN,
             Self::Rule { .. } => tag::RULE,
             Self::Followed { .. } => tag::FOLLOWED,
+            Self::Floor { .. } => tag::FLOOR,
+            Self::Retention { .. } => tag::RETENTION,
         }
     }
 
@@ -260,6 +264,8 @@ impl Row {
                 out.put_u128_le(channel.0);
                 rule.encode(out);
             }
+            Self::Floor { channel, from, row } => floor::encode(*channel, *from, row, out),
+            Self::Retention { channel, row } => floor::encode_retention(*channel, row.as_ref(), out),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
@@ -367,6 +373,8 @@ impl Row {
             tag::SHOWN => push::shown(fields),
             tag::RULE => fields.channel().and_then(|channel| Rule::row(channel, fields)),
             tag::FOLLOWED => fields.followed(),
+            tag::FLOOR => fields.channel().and_then(|channel| floor::row(channel, fields)),
+            tag::RETENTION => fields.channel().and_then(|channel| floor::retention(channel, fields)),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
     }

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, Grown, IntervalRow, JobRow,
-    Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview,
-    Provider, Quota, Relation, Row, Rule, Said, Sanction, ShownRow, Shows, SubscriptionRow, decode_sent,
-    decode_slow,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, FloorRow, Grown, IntervalRow,
+    JobRow, Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview,
+    Provider, Quota, Relation, RetentionRow, Row, Rule, Said, Sanction, ShownRow, Shows, SubscriptionRow,
+    decode_sent, decode_slow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -122,6 +122,32 @@ fn golden_talk() {
     let encoded = batch.encode();
     assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
     assert_eq!(Batch::decode(&encoded), Ok(batch));
+}
+
+/// Of purges and retention; by hand as well.
+#[test]
+fn golden_floor() {
+    let channel = ChannelId(0x33);
+    let batch = batch_of(vec![
+        Row::Floor { channel, from: Seq(0x41), row: FloorRow { below: Seq(0x44), time_ms: 0x66 } },
+        Row::Retention { channel, row: Some(RetentionRow { days: 7, messages: 8 }) },
+        Row::Retention { channel, row: None },
+    ]);
+    let golden = "
+        0200000100000000000000010001006900000003000000
+        3c29000000 33000000000000000000000000000000 4100000000000000 01 4400000000000000 6600000000000000
+        3d1d000000 33000000000000000000000000000000 01 07000000 0800000000000000
+        3d10000000 33000000000000000000000000000000
+    ";
+    let encoded = batch.encode();
+    assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
+    assert_eq!(Batch::decode(&encoded), Ok(batch));
+    let falls = batch_of(vec![Row::Floor {
+        channel,
+        from: Seq(0x44),
+        row: FloorRow { below: Seq(0x44), time_ms: 0x66 },
+    }]);
+    assert_eq!(Batch::decode(&falls.encode()), Err(BatchFault::BadRow(60)), "it purges nothing");
 }
 
 /// Of what is said about messages; by hand as well.
@@ -568,8 +594,19 @@ fn push_row() -> impl Strategy<Value = Row> {
     )
 }
 
+fn floor_row() -> impl Strategy<Value = Row> {
+    (any::<u128>(), 0..1000_u64, 1..1000_u64, any::<u64>()).prop_map(|(channel, from, more, time_ms)| {
+        if from % 3 == 0 {
+            let row = RetentionRow { days: more as u32, messages: time_ms };
+            return Row::Retention { channel: ChannelId(channel), row: (more % 4 > 0).then_some(row) };
+        }
+        let row = FloorRow { below: Seq(from + 1 + more), time_ms };
+        Row::Floor { channel: ChannelId(channel), from: Seq(from), row }
+    })
+}
+
 fn part() -> impl Strategy<Value = Part> {
-    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row(), 1 => push_row(), 1 => rule_row()];
+    let any = prop_oneof![7 => row(), 1 => talk_row(), 1 => about_row(), 1 => push_row(), 1 => rule_row(), 1 => floor_row()];
     (0..64_u16, proptest::collection::vec(any, 0..6)).prop_map(|(bay, rows)| Part { bay: BayId(bay), rows })
 }
 

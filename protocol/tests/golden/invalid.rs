@@ -7,6 +7,7 @@ use protocol::body::marks::{GetReceipts, MarkDelivered, Typing};
 use protocol::body::message::{AddMembers, CreateGroup, RenameGroup, SendText, SetRole};
 use protocol::body::own::{GetNotes, Hide, SetPrefs};
 use protocol::body::presence::{GetPresence, SetPresence, Unwatch, Watch};
+use protocol::body::push::{SubscribePush, UnsubscribePush};
 use protocol::body::rules::{BanMember, GetRules, MuteMember, SetSlow, UnbanMember};
 use protocol::body::session::{Heartbeat, Hello, Reauth};
 use protocol::body::sync::{ChannelItem, Channels, GetHistory, MarkRead};
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Invalid> {
     all.extend(scalars());
     all.extend(limits());
     all.extend(presence());
+    all.extend(push());
     all
 }
 
@@ -303,6 +305,57 @@ fn presence() -> Vec<Invalid> {
             "status_until_ms",
             "2^53",
             &SetPresence { shows: 0, status_until_ms: 1 << 53, status: String::new() },
+        ),
+    ]
+}
+
+fn push() -> Vec<Invalid> {
+    let wish = |provider| SubscribePush { provider, ..SubscribePush::default() };
+    let long = |bytes| "a".repeat(bytes);
+    vec![
+        limit("subscribe_push_0", "provider", "no such provider", &wish(0)),
+        limit(
+            "subscribe_push_preview",
+            "preview",
+            "no such preview",
+            &SubscribePush { preview: 3, ..wish(1) },
+        ),
+        limit(
+            "subscribe_push_language",
+            "language",
+            "no such language",
+            &SubscribePush { language: 2, ..wish(1) },
+        ),
+        limit(
+            "subscribe_push_quiet",
+            "quiet_until",
+            "minute 1440",
+            &SubscribePush { quiet_until: 1440, ..wish(1) },
+        ),
+        limit("subscribe_push_zone", "zone", "129 bytes", &SubscribePush { zone: long(129), ..wish(1) }),
+        limit(
+            "subscribe_push_address",
+            "address",
+            "2049 bytes",
+            &SubscribePush { address: long(2049), ..wish(1) },
+        ),
+        limit(
+            "subscribe_push_p256dh",
+            "p256dh",
+            "129 bytes",
+            &SubscribePush { p256dh: long(129), ..wish(1) },
+        ),
+        limit(
+            "subscribe_push_secret",
+            "secret",
+            "129 bytes",
+            &SubscribePush { secret: long(129), ..wish(2) },
+        ),
+        limit(
+            "unsubscribe_push_5",
+            "provider",
+            "no such provider",
+            &UnsubscribePush { device: 0, provider: 5 },
         ),
     ]
 }

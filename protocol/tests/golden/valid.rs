@@ -17,6 +17,7 @@ use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice,
     STATE_DO_NOT_DISTURB, STATE_OFFLINE, STATE_ONLINE, STATE_UNKNOWN, SetPresence, Unwatch, Watch,
 };
+use protocol::body::push::{GetPush, Push, PushItem, SetPush, SubscribePush, UnsubscribePush};
 use protocol::body::rules::{
     BanMember, GetRules, MUTED_FOR_EVER_S, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember,
 };
@@ -68,6 +69,7 @@ pub(crate) fn all() -> Vec<Valid> {
     all.extend(marks());
     all.extend(own());
     all.extend(presence());
+    all.extend(push());
     all.extend(lists());
     all.extend(rules());
     all
@@ -485,6 +487,41 @@ fn presence() -> Vec<Valid> {
         vector("get_own_presence", &GetOwnPresence { device: 0 }),
         vector("own_presence", &own(devices)),
         vector("own_presence_none", &own(vec![])),
+    ]
+}
+
+fn push() -> Vec<Valid> {
+    let wish = |provider, address: &str| SubscribePush {
+        provider,
+        address: address.to_owned(),
+        ..SubscribePush::default()
+    };
+    let browser = SubscribePush {
+        preview: 2,
+        language: 1,
+        quiet_from: 1380,
+        quiet_until: 420,
+        zone: "Asia/Seoul".into(),
+        p256dh: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+            .into(),
+        secret: "BTBZMqHH6r4Tts7J_aSIgg".into(),
+        ..wish(1, "https://push.example.net/push/JzLQ3raZJfFBR0aqvOMsLrt54w4rJUsV")
+    };
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+    let item = |device, provider| PushItem { device, provider, created_ms: TIME_MS };
+    vec![
+        vector("subscribe_push", &browser),
+        vector("subscribe_push_webhook", &SubscribePush { secret, ..wish(2, "https://example.net/maru") }),
+        vector(
+            "subscribe_push_apns",
+            &wish(4, "00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0"),
+        ),
+        vector("subscribe_push_2048", &wish(3, &"a".repeat(2048))),
+        vector("unsubscribe_push", &UnsubscribePush { device: 0, provider: 1 }),
+        vector("set_push", &SetPush { is_off: true }),
+        vector("get_push", &GetPush { device: 0 }),
+        vector("push", &Push { is_off: false, key: "BA1Hxzyi".into(), items: vec![item(1, 1), item(2, 4)] }),
+        vector("push_none", &Push { is_off: true, key: String::new(), items: vec![] }),
     ]
 }
 

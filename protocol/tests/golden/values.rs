@@ -17,6 +17,7 @@ use protocol::body::presence::{
     GetOwnPresence, GetPresence, Idle, OwnPresence, Presence, PresenceItem, PresentDevice, SetPresence,
     Unwatch, Watch,
 };
+use protocol::body::push::{GetPush, Push, PushItem, SetPush, SubscribePush, UnsubscribePush};
 use protocol::body::rules::{BanMember, GetRules, MuteMember, Rules, SanctionItem, SetSlow, UnbanMember};
 use protocol::body::session::{
     Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2,
@@ -211,6 +212,11 @@ roots {
     GetPresence { users }
     GetOwnPresence { device }
     OwnPresence { state shows status_until_ms status devices }
+    SubscribePush { provider preview language quiet_from quiet_until zone address p256dh secret }
+    UnsubscribePush { device provider }
+    SetPush { is_off }
+    GetPush { device }
+    Push { is_off key items }
     Reject { code retry_after_ms path text }
 }
 older {
@@ -228,6 +234,7 @@ items {
     ReceiptItem { user read delivered }
     PresenceItem { user state last_active_ms status_until_ms status }
     PresentDevice { device state seen_ms }
+    PushItem { device provider created_ms }
     ChannelItem { channel head read unread member name }
     MentionItem { at channel seq time_ms sender }
     PinItem { seq by }

@@ -13,7 +13,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use protocol::{DeviceId, UserId};
+use protocol::{ChannelId, DeviceId, UserId};
 
 use crate::error::RefusalCode;
 use crate::server::{Peer, Shared};
@@ -47,6 +47,8 @@ pub(crate) struct Trail {
     pub(crate) ended_all: bool,
     /// How many were made.
     pub(crate) count: Option<u32>,
+    /// Of which channel something was purged, or whose retention was set.
+    pub(crate) channel: Option<ChannelId>,
 }
 
 /// Adds to what is told of the request that this task answers, if it is told.
@@ -123,6 +125,8 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("POST", "/v1/admin/keys/retire") => "admin_key_retire",
         ("POST", "/v1/admin/search/rebuild") => "admin_search_rebuild",
         ("GET", "/v1/admin/channels/{id}/messages/{seq}/edits") => "admin_edits_read",
+        ("POST", "/v1/admin/channels/{id}/purge") => "admin_channel_purge",
+        ("PUT", "/v1/admin/channels/{id}/retention") => "admin_channel_retention",
         // A route that is younger than this table is told all the same.
         (_, path) if path.starts_with("/v1/admin/") => "admin",
         _ => return None,
@@ -158,7 +162,7 @@ impl Drop for Event {
             device = trail.device.map(|device| device.0), factor = trail.factor, token = number,
             token_name = name, scope, subject = trail.subject.map(|user| user.0),
             ended = trail.ended.map(|device| device.0), ended_all = trail.ended_all.then_some(true),
-            count = trail.count, "audit"
+            count = trail.count, channel = trail.channel.map(tracing::field::display), "audit"
         );
     }
 }

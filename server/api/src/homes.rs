@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use protocol::commit::{Policy, Provider, Quota, Relation};
-use protocol::query::{JoinedItem, Member};
+use protocol::commit::{FloorRow, Policy, Provider, Quota, Relation, RetentionRow};
+use protocol::query::{Cut, JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
@@ -78,6 +78,34 @@ pub struct Family {
     pub is_moving: bool,
     /// Bytes in files and in memory.
     pub bytes: u64,
+}
+
+/// What a channel keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Kept {
+    /// Where its history begins.
+    pub floor: FloorRow,
+    /// Its newest message.
+    pub head: Seq,
+    /// How long it keeps what is said, where that is said of it alone.
+    pub retention: Option<RetentionRow>,
+}
+
+/// Why nothing was purged, and nothing said of the retention.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum KeepRefusal {
+    /// No message was ever sent there.
+    #[error("there is no such channel with messages")]
+    Unknown,
+    /// It is a user's own.
+    #[error("it is a user's own channel, which holds drafts and settings and is not purged")]
+    OwnChannel,
+    /// The disk is nearly full.
+    #[error("the disk is nearly full")]
+    StorageFull,
+    /// Not now; words for who asked.
+    #[error("{0}")]
+    NotNow(String),
 }
 
 /// Why a channel's history stays where it is.
@@ -281,6 +309,16 @@ pub trait Homes: Send + Sync + 'static {
 
     /// Lets a channel give its family back.
     fn return_family(&self, channel: ChannelId) -> Pending<'_, Result<(), FamilyRefusal>>;
+
+    /// Purges messages of a channel; durable with the answer.
+    fn purge(&self, channel: ChannelId, cut: Cut) -> Pending<'_, Result<Kept, KeepRefusal>>;
+
+    /// Sets how long a channel keeps its messages.
+    fn retain(&self, channel: ChannelId, row: Option<RetentionRow>)
+    -> Pending<'_, Result<Kept, KeepRefusal>>;
+
+    /// What a channel keeps.
+    fn kept(&self, channel: ChannelId) -> Pending<'_, Result<Kept, KeepRefusal>>;
 
     /// Ends the server as SIGTERM does: what is admitted is finished, and clients are told to come back.
     fn drain(&self);

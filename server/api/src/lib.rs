@@ -76,9 +76,9 @@ pub use audit::AUDIT;
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
-    BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, LiveSession,
-    LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushLine, PushRefusal, PushWord,
-    Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe,
+    BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, KeepRefusal, Kept,
+    LiveSession, LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushLine, PushRefusal,
+    PushWord, Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe,
     Subscription, Subscriptions, TestAnswer, Trace, Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};

@@ -14,6 +14,7 @@ mod consent;
 mod devices;
 mod families;
 mod invites;
+mod keeping;
 mod keys;
 mod look;
 mod moderation;
@@ -48,7 +49,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 20] {
+fn sections() -> [Section; 21] {
     [
         accounts::section(),
         tokens::section(),
@@ -68,6 +69,7 @@ fn sections() -> [Section; 20] {
         look::section(),
         keys::section(),
         families::section(),
+        keeping::section(),
         backups::section(),
         watching::section(),
     ]

@@ -106,6 +106,9 @@
 //! GET  /v1/admin/families         Owner                                      200 {"families":[{"channel","name","from",...}]}
 //! POST /v1/admin/families/give    Owner     {"channel"}                      204; its history has a family of its own
 //! POST /v1/admin/families/return  Owner     {"channel"}                      204; it goes back to the hashed one
+//! POST /v1/admin/channels/{id}/purge Owner  {"below"?,"before_ms"?,"keep"?}  200 {"channel","begins","head",...}
+//! GET  /v1/admin/channels/{id}/retention Owner                              200 the same
+//! PUT  /v1/admin/channels/{id}/retention Owner {"days"?,"messages"?}       200 the same
 //! GET  /v1/admin/search           Owner                                      200 {"on","documents","bytes",...}
 //! POST /v1/admin/search/rebuild   Owner                                      204; the search index is made anew
 //! POST /v1/admin/drain            Owner                                      204; the server ends as by SIGTERM
@@ -150,6 +153,7 @@ mod web;
 
 pub(crate) use admin::backups::PATH_BYTES_MAX;
 pub(crate) use admin::device::TTL_S_MAX;
+pub(crate) use admin::keeping::DAYS_MAX;
 pub(crate) use admin::quota::{QUOTA_MIB_MAX, QUOTA_TIMES_MAX};
 pub(crate) use admin::{DEVICES_PER_REQUEST, PREFIX_CHARS_MAX};
 pub(crate) use bots::PAGE as BOTS_PAGE;
@@ -290,6 +294,8 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/families", get(admin::families::list))
         .route("/v1/admin/families/give", post(admin::families::give))
         .route("/v1/admin/families/return", post(admin::families::give_back))
+        .route("/v1/admin/channels/{id}/purge", post(admin::keeping::purge))
+        .route("/v1/admin/channels/{id}/retention", get(admin::keeping::see).put(admin::keeping::retain))
         .route("/v1/admin/search", get(search::report))
         .route("/v1/admin/search/rebuild", post(search::rebuild))
         .route("/v1/admin/drain", post(operate::drain))

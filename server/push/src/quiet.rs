@@ -1,5 +1,7 @@
 //! Quiet hours: minutes of the day in the device's time zone.
 
+use std::collections::BTreeSet;
+
 use carry::quiet_until;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -8,6 +10,12 @@ use jiff::{Timestamp, Zoned};
 #[must_use]
 pub fn is_zone(name: &str) -> bool {
     name.is_empty() || TimeZone::get(name).is_ok()
+}
+
+/// The names of all of them, in lower case: names are compared without it. Reads the system's files.
+#[must_use]
+pub fn zones() -> BTreeSet<String> {
+    jiff::tz::db().available().map(|name| name.as_str().to_ascii_lowercase()).collect()
 }
 
 /// When a device that is quiet now may be disturbed, milliseconds since the Unix epoch; `None`: now. A zone that is not

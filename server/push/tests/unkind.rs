@@ -1,6 +1,8 @@
 //! Peers that misbehave, each with its documented outcome (docs/operations.md, Push), for callers by HTTP/1.1 and by HTTP/2.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "../../tests/e2e/ports.rs"]
+mod ports;
 mod world;
 
 use std::net::Ipv4Addr;
@@ -220,7 +222,7 @@ async fn who_hangs_after_accept_is_given_up_and_tried_again() {
 async fn who_speaks_something_else_or_listens_no_more_is_tried_again() {
     for provider in ALL {
         for words in [&b"220 mail.example.org ESMTP\r\n"[..], b"", &[0xff; 64]] {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let listener = TcpListener::bind(ports::own("127.0.0.1:0")).await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
             let serves = tokio::spawn(async move {
                 loop {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::{ChannelId, Seq, UserId};
+use tantivy::collector::Count;
 use tantivy::indexer::{IndexWriter, IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocSet, IndexReader, ReloadPolicy, TERMINATED, TantivyDocument, TantivyError, Term};
@@ -86,6 +87,13 @@ pub enum Change {
         channel: ChannelId,
         /// See `channel`.
         seq: Seq,
+    },
+    /// Messages of a channel that are to be found no longer: they were purged.
+    Purge {
+        /// The channel.
+        channel: ChannelId,
+        /// Those with a smaller seq.
+        below: Seq,
     },
 }
 
@@ -197,11 +205,16 @@ impl Index {
         let writer = self.writer()?;
         let (gone, comes) = match change {
             Change::Put(document) => (None, Some(document)),
-            Change::Replace(document) => (Some((document.channel, document.seq)), Some(document)),
-            Change::Remove { channel, seq } => (Some((channel, seq)), None),
+            Change::Replace(document) => {
+                (Some((document.channel, document.seq, document.seq.next())), Some(document))
+            }
+            Change::Remove { channel, seq } => (Some((channel, seq, seq.next())), None),
+            // Two channels may share a key, and then the other loses what it must not: the store is asked about each hit, and an index
+            // that misses something is made anew by command. Of 2^32 channels two in all share one.
+            Change::Purge { channel, below } => (Some((channel, Seq(0), below)), None),
         };
-        if let Some((channel, seq)) = gone {
-            writer.delete_query(Box::new(query::message(channel, seq, &fields)))?;
+        if let Some((channel, from, until)) = gone {
+            writer.delete_query(Box::new(query::messages(channel, (from, until), &fields)))?;
         }
         if let Some(document) = comes {
             writer.add_document(row(document, &fields))?;
@@ -250,6 +263,16 @@ impl Index {
             }
         }
         Ok(Seq(newest))
+    }
+
+    /// Whether it holds messages of a channel below a seq, as of the last commit.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn holds_below(&self, channel: ChannelId, below: Seq) -> Result<bool, IndexError> {
+        let query = query::messages(channel, (Seq(0), below), &self.fields);
+        let found = self.reader.searcher().search(&query, &Count)?;
+        Ok(found > 0)
     }
 
     /// What it holds, as of the last commit.

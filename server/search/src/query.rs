@@ -70,12 +70,13 @@ fn term_of(needle: &Needle, text: &str, fields: &Fields) -> Term {
     Term::from_field_text(if needle.is_initials { fields.initials } else { fields.text }, text)
 }
 
-/// One message.
-pub(crate) fn message(channel: ChannelId, seq: Seq, fields: &Fields) -> BooleanQuery {
+/// The messages of a channel with `from <= seq < until`.
+pub(crate) fn messages(channel: ChannelId, (from, until): (Seq, Seq), fields: &Fields) -> BooleanQuery {
     let channel = Term::from_field_u64(fields.key, key_of(channel));
-    let bound = || Bound::Included(Term::from_field_u64(fields.seq, seq.0));
+    let bound = |seq: Seq| Term::from_field_u64(fields.seq, seq.0);
+    let range = RangeQuery::new(Bound::Included(bound(from)), Bound::Excluded(bound(until)));
     BooleanQuery::new(vec![
         (Occur::Must, Box::new(TermQuery::new(channel, IndexRecordOption::Basic)) as Box<dyn Query>),
-        (Occur::Must, Box::new(RangeQuery::new(bound(), bound()))),
+        (Occur::Must, Box::new(range)),
     ])
 }

@@ -157,6 +157,21 @@ fn a_message_is_replaced_and_removed_by_its_name() {
 }
 
 #[test]
+fn a_range_of_one_channel_is_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut index = index_of(dir.path(), &["words", "words", "words"]);
+    index.apply(put(OTHER, 1, "words")).unwrap();
+    // In the same commit as the message itself.
+    index.apply(Change::Purge { channel: CHANNEL, below: Seq(3) }).unwrap();
+    assert!(index.holds_below(CHANNEL, Seq(3)).unwrap(), "nothing is seen before the commit");
+    index.commit(&Places::default()).unwrap();
+    assert_eq!(found(&index, "words"), [3]);
+    assert_eq!(find(&index, &asked("words"), &all_of(&[OTHER])).hits.len(), 1);
+    let holds = |channel, below| index.holds_below(channel, Seq(below)).unwrap();
+    assert!(!holds(CHANNEL, 3) && holds(CHANNEL, 4) && holds(OTHER, 2) && !holds(OTHER, 1));
+}
+
+#[test]
 fn what_was_committed_is_there_after_a_crash_and_what_was_not_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut places = Places::default();

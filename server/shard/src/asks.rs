@@ -116,6 +116,8 @@ pub(crate) enum Asked {
     Replay {
         source: BayId,
     },
+    /// What there is to purge.
+    Floor(ChannelId),
 }
 
 impl Asked {
@@ -145,6 +147,7 @@ impl Asked {
             | Self::Target { .. }
             | Self::Relation { .. }
             | Self::Sight { .. }
+            | Self::Floor(_)
             | Self::Replay { .. } => false,
         }
     }

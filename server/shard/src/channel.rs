@@ -126,6 +126,8 @@ pub(crate) struct Channel {
     recalls: VecDeque<(Seq, Vec<Seq>)>,
     /// Messages that are not stored yet and hold a word of the operator's list, in order.
     flagged: VecDeque<(Seq, UserId)>,
+    /// What is below was purged while the channel was in memory; of what was purged before, the store says so itself.
+    floor: Seq,
     /// Number of the batch with the newest row.
     dirty: u64,
     recipients: Option<Recipients>,
@@ -198,6 +200,7 @@ impl Channel {
             repeats: VecDeque::new(),
             recalls: VecDeque::new(),
             flagged: VecDeque::new(),
+            floor: Seq(0),
             dirty: 0,
             recipients: None,
         }
@@ -234,6 +237,11 @@ impl Channel {
         let [by_small, by_large] = self.consents;
         let (other, given) = if user == small { (large, by_large) } else { (small, by_small) };
         withdrawals.still_holds(other, given)
+    }
+
+    /// Its messages below a seq are gone: from here on nothing is said about them, whatever the store has said before.
+    pub(crate) fn purged(&mut self, below: Seq) {
+        self.floor = self.floor.max(below);
     }
 
     pub(crate) fn head(&self) -> Seq {

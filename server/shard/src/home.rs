@@ -6,7 +6,7 @@ use protocol::body::list::{GetChannelsV2, GetHistoryV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered};
 use protocol::body::message::Change;
 use protocol::body::rules::GetRules;
-use protocol::body::session::Heartbeat;
+use protocol::body::session::{Done, Heartbeat};
 use protocol::body::sync::{Complete, CursorAck, GetHistory, GetMembers, MarkRead};
 use protocol::body::talk::GetThread;
 use protocol::body::{self, Body, Checked, CheckedFrame};
@@ -22,6 +22,7 @@ use crate::limits::{CURSOR_EVERY_MS, FAULT_WEIGHT};
 use crate::order::forbidden;
 use crate::pages::asks_for_a_page;
 use crate::pauses::Why;
+use crate::pipeline::After;
 use crate::session::SessionId;
 use crate::shard::Shard;
 
@@ -109,6 +110,10 @@ impl Shard {
             Kind::IDLE => self.idles(session_id, origin.user, &frame),
             Kind::GET_PRESENCE => self.get_presence(session_id, origin, &frame),
             Kind::GET_OWN_PRESENCE => self.get_own_presence(session_id, origin.user, &frame),
+            Kind::SUBSCRIBE_PUSH => self.subscribes(origin, &frame),
+            Kind::UNSUBSCRIBE_PUSH => self.unsubscribes(origin, &frame),
+            Kind::SET_PUSH => self.sets_push(origin, &frame),
+            Kind::GET_PUSH => self.get_push(session_id, origin, &frame),
             _ => {
                 let text = "Hello and Reauth belong to the edge, and Hello comes once";
                 Err(Refusal::new(Code::UnknownKind, "", text))
@@ -171,6 +176,11 @@ impl Shard {
 
     /// Whether anything may be written now.
     pub(crate) fn check_writable(&self) -> Result<(), Refusal> {
+        self.refuse_if_draining()?;
+        self.refuse_if_space_low()
+    }
+
+    pub(crate) fn refuse_if_draining(&self) -> Result<(), Refusal> {
         if self.draining.is_some() {
             return Err(Refusal::retry(
                 Code::Busy,
@@ -178,7 +188,17 @@ impl Shard {
                 "the server is stopping; send again elsewhere or later",
             ));
         }
-        self.refuse_if_space_low()
+        Ok(())
+    }
+
+    /// Says DONE to a request once all that was changed of its user is stored.
+    pub(crate) fn done_once_stored(&mut self, origin: Origin, frame: &Frame) {
+        let kind = frame.kind();
+        let dirty = self.users.get(&origin.user).map_or(0, |user| user.dirty);
+        let done = body::encode(frame.header().id, &Done { kind: kind.0 });
+        if let Some(after) = self.pipeline.after_number(dirty, After::Answer(origin, kind, done)) {
+            self.after_stored(after);
+        }
     }
 
     /// Whatever writes is refused before the disk is full; reading goes on.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use protocol::commit::{AccountRow, Policy, Quota, Relation, SubscriptionRow, Target};
+use protocol::commit::{AccountRow, Policy, Quota, Relation, RetentionRow, SubscriptionRow, Target};
 use protocol::hello::{Hello, Reauth};
 use protocol::hop::Hop;
-use protocol::query::{Answer, ReadFault};
+use protocol::query::{Answer, Cut, ReadFault};
 use protocol::{ChannelId, DeviceId, Frame, Seq, ShardId, UserId};
 
+use crate::push::Providers;
 use crate::words::Words;
 
 /// Milliseconds on the driver's monotonic clock; the zero is arbitrary.
@@ -142,10 +143,31 @@ pub enum Input {
     },
     /// These words count from now on; `None`: none do. What was checked before goes on as it was.
     Words(Option<Arc<dyn Words>>),
+    /// Devices are told of what they miss through these from now on.
+    Providers(Arc<dyn Providers>),
+    /// The control plane wants messages of a channel purged, or kept for another time than before. Told to the channel's home.
+    /// Answered by `Effect::Reply` with the same ticket once it is durable. Repeatable; lost only with the process.
+    Purge {
+        /// The control plane's own number, not the core's.
+        ticket: Ticket,
+        /// Of which channel.
+        channel: ChannelId,
+        /// What.
+        keeping: Keeping,
+    },
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
     /// Stop admitting; finish what is in flight; close every connection with a hint. Ends with `Effect::Drained`.
     Drain,
+}
+
+/// What the control plane can ask of a channel's home.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeping {
+    /// These messages are gone from now on.
+    Purge(Cut),
+    /// How long its messages are kept; `None`: as the server's setting says.
+    Retain(Option<RetentionRow>),
 }
 
 /// What the control plane can ask of a user's home. Every command is repeatable; what it changed is durable before the
@@ -322,8 +344,12 @@ pub enum CommandError {
     },
     /// The disk is nearly full: nothing is written.
     StorageFull,
-    /// The user lives at another shard: the one who asked has another placement.
+    /// The user or the channel lives at another shard: the one who asked has another placement.
     OtherHome,
+    /// The channel has no message.
+    NoSuchChannel,
+    /// It is a user's own: what stands in it is what holds of the user's drafts and settings, and nothing of it is purged.
+    OwnChannel,
 }
 
 impl core::fmt::Display for CommandError {
@@ -335,7 +361,11 @@ impl core::fmt::Display for CommandError {
                 write!(f, "the user's rows cannot be read now; try again in {retry_after_ms} ms")
             }
             Self::StorageFull => f.write_str("the disk is nearly full"),
-            Self::OtherHome => f.write_str("the user has another home"),
+            Self::OtherHome => f.write_str("the user or the channel has another home"),
+            Self::NoSuchChannel => f.write_str("there is no such channel with messages"),
+            Self::OwnChannel => {
+                f.write_str("it is a user's own channel, which holds drafts and settings and is not purged")
+            }
         }
     }
 }

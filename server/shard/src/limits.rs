@@ -224,6 +224,8 @@ pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
 /// Pages that a shard may have asked the readers for: of history, of inboxes, of own lists. One above is refused Busy, or,
 /// for an inbox, waits.
 pub const PAGES_ASKED_MAX: usize = 128;
+/// Channels of one shard of which messages are being purged at a time. One above is refused Busy.
+pub const PURGES_MAX: usize = 64;
 /// Loads that a shard may have asked the readers for: users, channels, dedup windows. One above is refused Busy, or, for a
 /// delivery, waits. Replays are not counted: there is at most one a source.
 pub const LOADS_ASKED_MAX: usize = 4096;

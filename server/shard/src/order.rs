@@ -44,7 +44,8 @@ impl Shard {
         }
     }
 
-    pub(crate) fn channel_loaded(&mut self, id: ChannelId, channel: Channel) {
+    pub(crate) fn channel_loaded(&mut self, id: ChannelId, mut channel: Channel) {
+        channel.purged(self.purges.below(id));
         let Some(waiting) = self.channels.loaded(id, channel, self.turn) else {
             return impossible!(self, "a channel is loaded that was not asked for");
         };

@@ -47,6 +47,8 @@ pub(crate) enum After {
     Answer(Origin, Kind, Frame),
     /// The control plane is told of a job.
     Push(UserId, ChannelId),
+    /// A channel's history begins later.
+    Purged(ChannelId),
 }
 
 /// A batch without its rows.

@@ -29,7 +29,6 @@ use crate::invariant::impossible;
 use crate::limits::{OFFERS_PART, PRESENCE_A_TURN_MAX, PRESENCE_NO_ROOM_MS};
 use crate::offer::Outlet;
 use crate::pauses::Why;
-use crate::pipeline::After;
 use crate::presence::present::{Now, ToStore};
 use crate::presence::watching::{Due, ToTell, shown_item, unknown};
 use crate::session::SessionId;
@@ -167,13 +166,7 @@ impl Shard {
             self.present.set(origin.user, &row, now);
             self.tell_own_devices(id, origin.user);
         }
-        let dirty = self.users.get(&origin.user).map_or(0, |user| user.dirty);
-        let done = body::encode(frame.header().id, &Done { kind: Kind::SET_PRESENCE.0 });
-        if let Some(after) =
-            self.pipeline.after_number(dirty, After::Answer(origin, Kind::SET_PRESENCE, done))
-        {
-            self.after_stored(after);
-        }
+        self.done_once_stored(origin, frame);
         Ok(())
     }
 

@@ -7,7 +7,10 @@
 //!
 //! What providers have taken already is withdrawn, too, where they can be told: see [`shown`].
 
+mod asked;
 mod shown;
+
+pub use asked::Providers;
 
 use std::collections::BTreeMap;
 

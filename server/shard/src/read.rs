@@ -129,6 +129,9 @@ impl Shard {
                 self.sight_read(user, policy, looker, relation);
             }
             (Asked::Created(submit), Answer::History(frames)) => self.created(submit, &frames),
+            (Asked::Floor(channel), Answer::Floor { now, then, head, .. }) => {
+                self.floor_read(channel, Some((now, then, head)));
+            }
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
                 self.unread.forget(Load::Replay { source });
                 self.replayed(source, through, deliveries);
@@ -203,6 +206,7 @@ impl Shard {
             Asked::Head(channel) | Asked::Missed(channel) => self.follows.read_failed(channel),
             Asked::Follower { channel, user, number } => self.follows.not_asked(channel, user, number),
             Asked::Relation { user, request, .. } => self.consent(user, request, None),
+            Asked::Floor(channel) => self.floor_read(channel, None),
             Asked::Sight { user, looker, .. } => self.looked(user, looker, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
             Asked::Replay { source } => {

@@ -33,6 +33,8 @@ use crate::pauses::{Pauses, Why};
 use crate::pipeline::{After, Pipeline};
 use crate::presence::{PresentUsers, WatchedUsers};
 use crate::pressure::Pressure;
+use crate::purge::Purges;
+use crate::push::Providers;
 use crate::receipts::Changes;
 use crate::remote::HeldConns;
 use crate::session::SessionId;
@@ -102,6 +104,10 @@ pub struct Shard {
     pub(crate) withdrawals: Withdrawals,
     /// Words that the operator does not want to read.
     pub(crate) words: Option<Arc<dyn Words>>,
+    /// Through whom devices are told of what they miss.
+    pub(crate) providers: Option<Arc<dyn Providers>>,
+    /// Channels whose history is to begin later.
+    pub(crate) purges: Purges,
     /// The newest number of an opening.
     pub(crate) openings: u64,
     pub(crate) ready: bool,
@@ -161,6 +167,8 @@ impl Shard {
             follows: Follows::default(),
             withdrawals: Withdrawals::default(),
             words: None,
+            providers: None,
+            purges: Purges::default(),
             openings: 0,
             ready: false,
             space_low: false,
@@ -355,8 +363,10 @@ impl Shard {
             Input::Stored { number } => self.stored(number),
             Input::Read { ticket, answer } => self.read(ticket, answer),
             Input::Control { ticket, command } => self.control(ticket, command),
+            Input::Purge { ticket, channel, keeping } => self.purge(ticket, channel, keeping),
             Input::SpaceLow(low) => self.space_low = low,
             Input::Words(words) => self.take_words(words),
+            Input::Providers(providers) => self.providers = Some(providers),
             Input::Drain => self.begin_drain(),
         }
     }
@@ -433,6 +443,7 @@ impl Shard {
             After::Hop(hop) => self.hop(hop),
             After::Channel => self.channels.may_be_idle(),
             After::Answer(origin, asked, frame) => self.reply(origin, asked, frame),
+            After::Purged(channel) => self.purged(channel, Ok(())),
             After::Push(user, channel) => self.out.push(Effect::Push { user, channel }),
         }
     }

@@ -3,15 +3,20 @@
 
 mod desk;
 
+use std::sync::Arc;
+
 use desk::{Desk, pointers};
 use protocol::body::message::CreateGroup;
+use protocol::body::push::{GetPush, Push, SetPush, SubscribePush, UnsubscribePush};
+use protocol::body::read;
+use protocol::body::session::Reject;
 use protocol::body::sync::{CursorAck, MarkRead};
 use protocol::commit::{JobRow, Provider, Row, ShownRow, SubscriptionRow, Target};
 use protocol::limits::{PUSH_JOBS_MAX, PUSH_SUBSCRIPTIONS_MAX};
 use protocol::query::{Answer, PushRows};
-use protocol::{ChannelId, DeviceId, SendId, Seq, UserId};
+use protocol::{ChannelId, Code, DeviceId, Refusal, SendId, Seq, UserId};
 use shard::limits::{PUSH_ACK_MS, PUSH_ATTEMPTS_MAX};
-use shard::{Command, CommandError, Limits, PushOutcome};
+use shard::{Command, CommandError, Input, Limits, Providers, PushOutcome};
 
 const A: u64 = 10;
 const B: u64 = 20;
@@ -136,7 +141,7 @@ fn what_a_device_left_lying_is_told_with_what_comes_after_it_left() {
     desk.join(B, B, B);
     assert_eq!(sends(&mut desk, 1), []);
     let home = desk.home(B);
-    desk.turn(home, vec![shard::Input::Closed { conn: shard::ConnId(B) }]);
+    desk.turn(home, vec![Input::Closed { conn: shard::ConnId(B) }]);
     let after = sends(&mut desk, 2);
     assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(2), 2)));
     desk.command(pushed(2, PushOutcome::Done { count: 2 })).unwrap();
@@ -218,7 +223,7 @@ fn a_job_that_fails_waits_and_is_parked_in_the_end() {
     for attempt in 1..=PUSH_ATTEMPTS_MAX {
         let home = desk.home(B);
         let command = pushed(1, PushOutcome::Retry { at_ms: 99, targets: vec![B_DEVICE], has_failed: true });
-        let input = shard::Input::Control { ticket: shard::Ticket(u64::from(attempt)), command };
+        let input = Input::Control { ticket: shard::Ticket(u64::from(attempt)), command };
         desk.turn(home, vec![input]);
         let after = jobs(&desk.run());
         let job = after[0].1.as_ref().unwrap();
@@ -260,7 +265,7 @@ fn subscriptions_are_bounded_and_end_with_their_device() {
     assert_eq!(sends(&mut desk, 1).len(), 1);
     desk.turn(
         0,
-        vec![shard::Input::Control {
+        vec![Input::Control {
             ticket: shard::Ticket(1),
             command: Command::LogOutAll { user: UserId(B), not_before_ms: 1, keep: None },
         }],
@@ -279,7 +284,7 @@ fn who_turns_push_off_is_told_nothing_and_keeps_its_subscriptions() {
     let home = desk.home(B);
     let set = |is_off| Command::SetPush { user: UserId(B), is_off };
     let order = |desk: &mut Desk, is_off| {
-        let input = shard::Input::Control { ticket: shard::Ticket(77), command: set(is_off) };
+        let input = Input::Control { ticket: shard::Ticket(77), command: set(is_off) };
         desk.turn(home, vec![input]);
         desk.run()
     };
@@ -300,6 +305,124 @@ fn who_turns_push_off_is_told_nothing_and_keeps_its_subscriptions() {
     assert_eq!(off(&order(&mut desk, false)), Some(false));
     let after = sends(&mut desk, 4);
     assert_eq!(after[0].1.as_ref().map(|job| (job.seq, job.count)), Some((Seq(4), 1)));
+}
+
+/// Takes every address but one that points inside.
+#[derive(Debug)]
+struct Open;
+
+impl Providers for Open {
+    fn read(&self, wish: SubscribePush, now_ms: u64) -> Result<SubscriptionRow, Refusal> {
+        if wish.address.contains("127.0.0.1") {
+            return Err(Refusal::new(Code::Limit, "address", "is inside"));
+        }
+        Ok(SubscriptionRow { created_ms: now_ms, endpoint: wish.address, ..Default::default() })
+    }
+
+    fn key(&self) -> String {
+        "the key".into()
+    }
+}
+
+fn wish(provider: Provider, address: &str) -> SubscribePush {
+    SubscribePush { provider: provider as u8, address: address.into(), ..SubscribePush::default() }
+}
+
+#[test]
+fn a_device_subscribes_by_frames_and_is_told_once_it_is_stored() {
+    let mut desk = Desk::new(1);
+    desk.join(A, A, A);
+    desk.join(B, B, B);
+    desk.send(B, B, 1, &wish(Provider::WebPush, "https://push.example/1"));
+    assert_eq!(desk.seen(B), ["reject 1 busy"], "before push is there");
+    desk.turn(0, vec![Input::Providers(Arc::new(Open))]);
+
+    desk.send(B, B, 2, &wish(Provider::WebPush, "https://push.example/1"));
+    assert_eq!(desk.seen(B), Vec::<String>::new(), "not before it is stored");
+    let rows = desk.run();
+    let made = |row: &Row| match row {
+        Row::Subscription { user, device, provider, row } => {
+            Some((*user, *device, *provider, row.endpoint.clone()))
+        }
+        _ => None,
+    };
+    let expected = (UserId(B), DeviceId(B), Provider::WebPush, "https://push.example/1".to_owned());
+    assert_eq!(rows.iter().filter_map(made).collect::<Vec<_>>(), [expected]);
+    assert_eq!(desk.seen(B), ["done 2"]);
+
+    desk.send(B, B, 3, &wish(Provider::Webhook, "http://127.0.0.1/x"));
+    assert_eq!(desk.seen(B), ["reject 3 limit"]);
+    desk.send(B, B, 4, &GetPush { device: 0 });
+    let told = desk.take(B).remove(0);
+    let told = read::<Push>(&told).unwrap();
+    assert_eq!((told.is_off, told.key.as_str(), told.items.len()), (false, "the key", 1));
+    assert_eq!((told.items[0].device, told.items[0].provider), (B, 1));
+    desk.send(B, B, 5, &GetPush { device: 99 });
+    assert_eq!(read::<Push>(&desk.take(B).remove(0)).unwrap().items, []);
+
+    // It goes, and is told; then all of it is off, and on again; then it ends.
+    desk.turn(0, vec![Input::Closed { conn: shard::ConnId(B) }]);
+    let after = sends(&mut desk, 1);
+    assert_eq!(after[0].1.as_ref().map(|job| job.seq), Some(Seq(1)));
+    back(&mut desk, 1);
+    desk.send(B, B, 6, &SetPush { is_off: true });
+    assert!(desk.run().iter().any(|row| matches!(row, Row::PushOff { is_off: true, .. })));
+    desk.send(B, B, 7, &SetPush { is_off: false });
+    desk.run();
+    desk.send(B, B, 8, &UnsubscribePush { device: 0, provider: 1 });
+    assert!(desk.run().iter().any(|row| matches!(row, Row::SubscriptionGone { .. })));
+    let words = desk.seen(B);
+    assert!(
+        ["done 6", "done 7", "done 8"].iter().all(|done| words.contains(&(*done).to_owned())),
+        "{words:?}"
+    );
+    // What is not there ends at once.
+    desk.send(B, B, 9, &UnsubscribePush { device: 5, provider: 4 });
+    desk.run();
+    assert_eq!(desk.seen(B), ["done 9"]);
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_takes_no_new_subscription_and_ends_old_ones() {
+    let mut desk = away(1);
+    desk.join(B, B, B);
+    desk.turn(0, vec![Input::Providers(Arc::new(Open)), Input::SpaceLow(true)]);
+    desk.send(B, B, 1, &wish(Provider::Apns, "00ff"));
+    assert_eq!(desk.seen(B), ["reject 1 storage_full"]);
+    // One that is there may say where it is now.
+    desk.send(B, B, 2, &wish(Provider::WebPush, "https://push.example/2"));
+    desk.send(B, B, 3, &SetPush { is_off: true });
+    desk.send(B, B, 4, &UnsubscribePush { device: 0, provider: 1 });
+    desk.run();
+    assert_eq!(desk.seen(B), ["done 2", "done 3", "done 4"]);
+}
+
+#[test]
+fn a_user_has_so_many_subscriptions_by_frames_too() {
+    let mut desk = away(1);
+    desk.turn(0, vec![Input::Providers(Arc::new(Open))]);
+    let mut devices: Vec<DeviceId> = (1..=6).map(DeviceId).collect();
+    while devices.len() < 15 {
+        let device = DeviceId(100 + devices.len() as u64);
+        let (user, known) = (UserId(B), devices.clone());
+        desk.command(Command::AddDevice { user, device, known }).unwrap();
+        devices.push(device);
+    }
+    let all = devices.iter().flat_map(|device| Provider::ALL.map(|provider| (*device, provider)));
+    let mut is_full = false;
+    for target in all {
+        is_full = desk.command(subscribe(target)).is_err() || is_full;
+    }
+    assert!(is_full);
+    desk.join(B, B, B);
+    desk.send(B, B, 1, &wish(Provider::Fcm, "token"));
+    let frame = desk.take(B).remove(0);
+    let reject = read::<Reject>(&frame).unwrap();
+    assert_eq!(
+        (reject.code, reject.path.as_str(), reject.retry_after_ms),
+        (Code::Limit.number(), "provider", 0)
+    );
+    assert!(reject.text.contains("24 subscriptions"), "{}", reject.text);
 }
 
 #[test]
@@ -370,7 +493,7 @@ fn shown(rows: &[Row]) -> Vec<(ChannelId, Option<ShownRow>)> {
 
 fn order(desk: &mut Desk, command: Command) -> Vec<Row> {
     let (home, ticket) = (desk.home(B), shard::Ticket(77));
-    desk.turn(home, vec![shard::Input::Control { ticket, command }]);
+    desk.turn(home, vec![Input::Control { ticket, command }]);
     desk.run()
 }
 
@@ -426,7 +549,7 @@ fn what_is_read_while_it_is_told_is_withdrawn_too() {
     desk.send(B, B, 10, &MarkRead { channel: direct().0, seq: 2 });
     let home = desk.home(B);
     let (ticket, command) = (shard::Ticket(78), pushed_by(2, DONE, &[PHONE]));
-    desk.turn(home, vec![shard::Input::Control { ticket, command }]);
+    desk.turn(home, vec![Input::Control { ticket, command }]);
     let rows = shown(&desk.run());
     assert_eq!(rows.last(), row(2, true, &[PHONE]).last(), "{rows:?}");
 }

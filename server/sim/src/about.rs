@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::body::about::{About as Page, Recalled};
 use protocol::body::message::{Change, ROLE_ADMIN, ROLE_OWNER};
 use protocol::body::read;
-use protocol::commit::{About, Act, Batch, Pinned, Row, Said};
+use protocol::commit::{About, Act, Batch, FloorRow, Pinned, Row, Said};
 use protocol::query::{AboutMessage, Answer, PageBounds, Query};
 use protocol::{ChannelId, Frame, Kind, Seq, Stamp, UserId};
 use storage::Tier;
@@ -139,6 +139,9 @@ impl Oracle {
 
     fn check_remark(&self, channel: ChannelId, seq: Seq, remark: &Remark) -> Check {
         let Remark { sender, target, act } = remark;
+        if self.floor(channel).hides(*target) {
+            broken!("{channel:?} {seq}: {remark:?}, which was purged");
+        }
         let stay = self.member(channel, *sender).and_then(|row| row.intervals.last());
         let since = if channel.users().is_some() { Some(Seq(1)) } else { stay.map(|stay| stay.joined) };
         if *target >= seq || since.is_none_or(|since| *target < since) {
@@ -174,23 +177,33 @@ impl Oracle {
 
     /// What holds behind a message.
     fn state(&self, channel: ChannelId, through: Seq) -> State {
+        self.state_above(channel, through, &self.floor(channel))
+    }
+
+    /// The same where history began elsewhere.
+    fn state_above(&self, channel: ChannelId, through: Seq, floor: &FloorRow) -> State {
         let mut state = State::default();
         let remarks = self.channels.get(&channel).map(|history| &history.remarks);
         for (seq, remark) in remarks.into_iter().flat_map(|remarks| remarks.range(..=through)) {
-            state.add(*seq, remark);
+            if !floor.hides(remark.target) {
+                state.add(*seq, remark);
+            }
         }
         state
     }
 }
 
 /// The rows of what is said are in the batch of the message that says it, and hold what now holds.
-pub(crate) fn rows(oracle: &Oracle, batch: &Batch) -> Check {
+pub(crate) fn rows(oracle: &Oracle, batch: &Batch, floors: &BTreeMap<ChannelId, FloorRow>) -> Check {
     let all = || batch.parts.iter().flat_map(|part| &part.rows);
     let mut due = Vec::new();
     for row in all() {
         let Row::Message { channel, seq, frame } = row else { continue };
         let Some(Change::About { target, act }) = Change::read(frame) else { continue };
-        let (before, after) = (oracle.state(*channel, Seq(seq.0 - 1)), oracle.state(*channel, *seq));
+        let floor = floors.get(channel).copied().unwrap_or_else(|| oracle.floor(*channel));
+        let (before, after) = (Seq(seq.0 - 1), *seq);
+        let (before, after) =
+            (oracle.state_above(*channel, before, &floor), oracle.state_above(*channel, after, &floor));
         if before == after {
             continue;
         }
@@ -202,12 +215,12 @@ pub(crate) fn rows(oracle: &Oracle, batch: &Batch) -> Check {
             Act::Pins(_) => vec![About::Pins(Vec::new())],
             Act::Recalls => recalled_rows(&before, &after, target),
         };
-        due.extend(of_act.iter().map(|about| (*channel, after.row(about))));
+        due.extend(of_act.iter().map(|about| (*channel, still_there(oracle, *channel, after.row(about)))));
     }
     rewrites(oracle, batch)?;
     let found: Vec<(ChannelId, About)> = all()
         .filter_map(|row| match row {
-            Row::About { channel, about } => Some((*channel, about.clone())),
+            Row::About { channel, about } => Some((*channel, still_there(oracle, *channel, about.clone()))),
             _ => None,
         })
         .collect();
@@ -215,6 +228,14 @@ pub(crate) fn rows(oracle: &Oracle, batch: &Batch) -> Check {
         broken!("shard {}: rows say {found:?}, messages {due:?}", batch.shard);
     }
     Ok(())
+}
+
+/// A row of pins without those that were purged: they count nowhere, and a PIN that was looked up before may write them still.
+fn still_there(oracle: &Oracle, channel: ChannelId, about: About) -> About {
+    let About::Pins(mut pins) = about else { return about };
+    let floor = oracle.floor(channel);
+    pins.retain(|pin| !floor.hides(pin.seq));
+    About::Pins(pins)
 }
 
 /// What a recall removes of what was said.

@@ -458,12 +458,18 @@ impl Device {
         Ok(())
     }
 
+    /// Whether the app does not know yet what became of a send.
+    pub(crate) fn has_pending(&self, id: SendId) -> bool {
+        matches!(self.kept.sends.get(&id), Some(Outcome::Pending))
+    }
+
     fn take_ack(&mut self, oracle: &Oracle, id: SendId, channel: ChannelId, seq: Seq) -> Check {
         match self.kept.sends.insert(id, Outcome::Acked(channel, seq)) {
             Some(Outcome::Pending) => {}
             before => broken!("device {}: ack of {id} {channel:?} {seq}, before it was {before:?}", self.id),
         }
-        if oracle.find(channel, self.user, id).is_none_or(|(durable, _)| durable != seq) {
+        let fact = oracle.fact(channel, seq);
+        if fact.is_none_or(|fact| fact.sender != self.user || fact.send_id != id) {
             broken!("device {}: ack of {id} as {channel:?} {seq} is not durable", self.id);
         }
         self.told.insert((channel, seq));

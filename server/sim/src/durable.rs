@@ -9,12 +9,14 @@ use protocol::{BayId, ChannelId, Seq, UserId};
 
 use crate::broken;
 use crate::oracle::{Check, Oracle};
+use crate::purge;
 
 /// Takes a batch that has just become durable into the model.
 ///
 /// # Errors
 /// The first invariant that the batch breaks.
 pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
+    let floors = purge::floors_before(oracle, batch);
     let heads: BTreeMap<ChannelId, Seq> = messages(batch).map(|(c, _)| (c, oracle.head(c))).collect();
     let mut changed = Vec::new();
     for (bay, row) in rows(batch) {
@@ -30,6 +32,10 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
             Row::Position { channel, user, row: position } => {
                 at_home(bay, BayId::of_channel(*channel), row)?;
                 oracle.add_position(*channel, *user, *position)?;
+            }
+            Row::Floor { channel, from, row } => {
+                purge::at_home(bay, *channel)?;
+                oracle.add_floor(*channel, *from, *row)?;
             }
             Row::Note { user, seq, note } => {
                 at_home(bay, BayId::of_user(*user), row)?;
@@ -50,7 +56,7 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
     }
     own_lists(oracle, batch)?;
     crate::talk::rows(oracle, batch)?;
-    crate::about::rows(oracle, batch)?;
+    crate::about::rows(oracle, batch, &floors)?;
     crate::rules::rows(oracle, batch)?;
     people(oracle, batch)?;
     crate::push::rows(oracle, batch)?;

@@ -96,6 +96,7 @@ pub fn at_rest(world: &mut World) -> Check {
     }
     crate::talk::at_rest(world)?;
     crate::about::at_rest(world)?;
+    crate::purge::at_rest(world)?;
     crate::presence::at_rest(world)?;
     crate::push::at_rest(world)?;
     nothing_is_held(world)?;
@@ -216,7 +217,9 @@ fn history(world: &World, channel: ChannelId) -> Check {
             let stamp = frame.read_stamp();
             let fact = world.oracle.fact(channel, after);
             let same = stamp.zip(fact).is_some_and(|(stamp, fact)| {
-                stamp.seq == after && stamp.sender == fact.sender && frame.fingerprint() == fact.fingerprint
+                let is_it = stamp.sender == fact.sender && frame.fingerprint() == fact.fingerprint;
+                stamp.seq == after
+                    && if fact.purged.is_some() { crate::purge::is_tombstone(frame, after) } else { is_it }
             });
             if !same {
                 broken!("{channel:?} {after}: the store says {stamp:?}, the model {fact:?}");

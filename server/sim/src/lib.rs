@@ -51,6 +51,7 @@ pub mod oracle;
 mod outbox;
 pub mod plan;
 pub mod presence;
+mod purge;
 mod push;
 pub mod receipts;
 mod restore;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use client::session::Known;
 use protocol::body::message::{self, Change, Message};
 use protocol::body::talk::Talk;
-use protocol::commit::{Interval, Note, PositionRow};
+use protocol::commit::{FloorRow, Interval, Note, PositionRow};
 use protocol::limits::{UNREAD_BYTES_MAX, UNREAD_MESSAGES_MAX};
 use protocol::{BayId, ChannelId, Cursor, DeviceId, Frame, Generation, Kind, SendId, Seq, UserId};
 
@@ -40,6 +40,8 @@ pub struct Fact {
     pub bytes: usize,
     /// What it was before it was recalled.
     pub was: Option<Was>,
+    /// Which of all recalls and purges it was that purged it.
+    pub purged: Option<u64>,
 }
 
 /// What a message was that was recalled.
@@ -88,6 +90,8 @@ impl Stays {
 pub struct History {
     /// By seq, from 1.
     pub facts: Vec<Fact>,
+    /// What of them was purged.
+    pub(crate) floor: FloorRow,
     keys: HashMap<(UserId, SendId), Seq>,
     members: BTreeMap<UserId, Stays>,
     /// How far everybody has come.
@@ -164,8 +168,10 @@ pub struct Oracle {
     pub stays_max: u32,
     /// A group with more members is a large channel from then on; `None` where there are none.
     pub(crate) grows_above: Option<usize>,
-    /// Durable recalls, in whatever life.
+    /// Durable recalls and purges, in whatever life.
     pub recalls: u64,
+    /// How far the operator has asked to purge channels, in whatever life.
+    pub(crate) may_purge: BTreeMap<ChannelId, Seq>,
     /// Who shows nobody how far it has come, durably.
     pub hides: HashSet<UserId>,
     /// The most that devices of a user said was delivered, in whatever life.
@@ -204,6 +210,7 @@ impl Default for Oracle {
             stays_max: u32::MAX,
             grows_above: None,
             recalls: 0,
+            may_purge: BTreeMap::new(),
             hides: HashSet::new(),
             marked: HashMap::new(),
             pushes: Pushes::default(),
@@ -244,6 +251,7 @@ impl Oracle {
         let not_before_asked = std::mem::take(&mut self.not_before_asked);
         let said_no = std::mem::take(&mut self.said_no);
         let (marked, recalls) = (std::mem::take(&mut self.marked), self.recalls);
+        let may_purge = std::mem::take(&mut self.may_purge);
         let mut backup = backup;
         let pushes = std::mem::take(&mut backup.pushes).restored(&self.pushes);
         *self = Self {
@@ -254,6 +262,7 @@ impl Oracle {
             said_no,
             marked,
             recalls,
+            may_purge,
             pushes,
             ..backup
         };
@@ -265,7 +274,11 @@ impl Oracle {
         let is_it = |fact: &Fact| {
             (fact.sender, fact.send_id, fact.time_ms) == (held.sender, held.send_id, held.time_ms)
         };
-        self.fact(channel, seq).is_some_and(is_it)
+        // A device keeps what it had before a purge, and in another life it may hold the tombstone still.
+        let is_purged = |fact: &Fact| fact.purged.is_some();
+        let is_tombstone =
+            held.sender == UserId(0) && self.may_purge.get(&channel).is_some_and(|may| seq < *may);
+        is_tombstone || self.fact(channel, seq).is_some_and(|fact| is_it(fact) || is_purged(fact))
     }
 
     /// A device has put a frame on its way. Nothing else may ever become durable.
@@ -452,6 +465,7 @@ impl Oracle {
             kind: frame.kind(),
             bytes: frame.bytes().len(),
             was: None,
+            purged: None,
         };
         if message::channel_of(frame) != Some(channel) || stamp.seq != seq {
             broken!("{channel:?} {seq}: the row's key is not what the frame says");
@@ -459,7 +473,9 @@ impl Oracle {
         if !self.was_offered(channel, &fact) {
             broken!("{channel:?} {seq}: nobody sent {fact:?}");
         }
-        if let Some(first) = self.find(channel, fact.sender, fact.send_id) {
+        // The key of what was purged is forgotten with its window.
+        let first = self.find(channel, fact.sender, fact.send_id);
+        if let Some(first) = first.filter(|(_, first)| first.purged.is_none()) {
             broken!("{channel:?} {seq}: stored twice, first as {} {:?}", first.0, first.1);
         }
         let banned = self.bans_against(channel, fact.sender);
@@ -616,6 +632,7 @@ impl Oracle {
     #[must_use]
     pub fn unread(&self, channel: ChannelId, user: UserId, floor: Seq, head: Seq) -> u64 {
         let (mut unread, mut messages, mut bytes) = (0, 0, 0);
+        let floor = floor.max(self.floor(channel).last());
         for seq in (floor.0 + 1..=head.0).rev().map(Seq) {
             let Some(fact) = self.fact(channel, seq) else { continue };
             let is_looked_at = messages < UNREAD_MESSAGES_MAX && bytes < UNREAD_BYTES_MAX;

@@ -46,6 +46,8 @@ pub struct Plan {
     pub flood: bool,
     /// Whether people here are told by push.
     pub push: bool,
+    /// Whether an operator purges channels here.
+    pub purges: bool,
     /// Chances of faults.
     pub faults: Faults,
     /// What the core is told.
@@ -168,6 +170,8 @@ impl Plan {
             flood,
             // In more than half of the worlds; not drawn, so that the others stay the same worlds.
             push: faults.cut.is_multiple_of(2),
+            // In a quarter of the worlds; not drawn either.
+            purges: faults.drain % 4 == 1,
             faults,
             limits: limits(rng, text_chars),
         }

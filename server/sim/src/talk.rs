@@ -45,7 +45,7 @@ impl Oracle {
     /// Whether what stood there was recalled.
     #[must_use]
     pub fn is_recalled(&self, channel: ChannelId, seq: Seq) -> bool {
-        self.fact(channel, seq).is_some_and(|fact| fact.was.is_some())
+        self.fact(channel, seq).is_some_and(|fact| fact.was.is_some() || fact.purged.is_some())
     }
 
     /// The messages of a thread, rising.

@@ -16,6 +16,7 @@ use protocol::{ChannelId, Code, Cursor, DeviceId, Frame, Kind, Seq, UserId};
 use crate::broken;
 use crate::follow::Follows;
 use crate::oracle::{Check, Fact, Oracle};
+use crate::purge;
 
 /// What one connection was promised so far.
 #[derive(Debug)]
@@ -236,6 +237,12 @@ impl Watch {
         let Some(fact) = oracle.fact(channel, stamp.seq) else {
             broken!("{channel:?} {} shown before it is durable", stamp.seq);
         };
+        if fact.purged.is_some() && purge::is_tombstone(frame, stamp.seq) {
+            return Ok((channel, stamp.seq));
+        }
+        if fact.purged.is_some_and(|number| number <= since && since > 0) {
+            broken!("{channel:?} {} is shown and was purged before it was asked for", stamp.seq);
+        }
         // What was on its way before it was recalled may still come; what was asked for after that must not show it.
         let may_be_old =
             fact.was.is_some_and(|was| was.number > since && was.fingerprint == frame.fingerprint());
@@ -352,7 +359,9 @@ impl Watch {
     fn ack(&mut self, oracle: &Oracle, frame: &Frame) -> Check {
         let Some(body) = read::<SendAck>(frame) else { broken!("unreadable SendAck") };
         let (channel, seq, id) = (ChannelId(body.channel), Seq(body.seq), frame.send_id());
-        let Some((stored, fact)) = oracle.find(channel, self.user, id) else {
+        // The same key may stand twice where the first was purged.
+        let is_it = |fact: &&Fact| fact.sender == self.user && fact.send_id == id;
+        let Some((stored, fact)) = oracle.fact(channel, seq).filter(is_it).map(|fact| (seq, fact)) else {
             broken!("ack of {id} as {channel:?} {seq}, which is not durable");
         };
         if stored != seq || fact.time_ms != body.time_ms {

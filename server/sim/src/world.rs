@@ -17,6 +17,7 @@ use crate::node::{Node, Scene};
 use crate::oracle::{Check, Oracle};
 use crate::outbox::Outbox;
 use crate::plan::{Faults, Plan};
+use crate::purge::Purges;
 use crate::restore::Backup;
 use crate::rng::Rng;
 use crate::rulings::Rulings;
@@ -67,6 +68,7 @@ pub struct World {
     pub tally: Tally,
     pub(crate) backup: Option<Backup>,
     pub(crate) outbox: Outbox,
+    pub(crate) purges: Purges,
 }
 
 /// What a run did, so that a run that did nothing shows.
@@ -146,6 +148,7 @@ impl World {
             tally: Tally::default(),
             backup: None,
             outbox: Outbox::new(seed),
+            purges: Purges::new(seed),
             rng,
             plan,
         };
@@ -279,6 +282,7 @@ impl World {
         self.command();
         self.act();
         workload::push::act(self);
+        workload::purge::act(self);
         let listening = self.node.as_ref().is_some_and(Node::is_ready);
         let may_dial: Vec<bool> = self.devices.iter().map(|device| self.has_token(device)).collect();
         let (node, devices, mut scene) = self.parts();
@@ -457,9 +461,11 @@ impl World {
     }
 
     fn replies(&mut self) -> Check {
-        let Some(node) = &mut self.node else { return Ok(()) };
-        let replies = std::mem::take(&mut node.replies);
+        let replies = self.node.as_mut().map(|node| std::mem::take(&mut node.replies)).unwrap_or_default();
         for (ticket, outcome) in replies {
+            if self.purge_replied(ticket, outcome)? {
+                continue;
+            }
             let Some(command) = self.commands.remove(&ticket) else {
                 broken!("reply to {ticket:?}, which nobody asked");
             };
@@ -539,6 +545,7 @@ impl World {
         self.node = None;
         self.commands.clear();
         self.rulings.forget();
+        self.purges.process_died();
         self.oracle.pushes.process_died(&self.users);
         self.outbox.process_died(self.oracle.generation);
         self.network.server_died(&mut self.rng, self.now, 200);

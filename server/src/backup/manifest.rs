@@ -270,8 +270,8 @@ mod tests {
         }
         let newer = r#"{"backup":2,"maru":"9.1.0","data_format":2,"more":[]}"#;
         assert!(read(newer).unwrap_err().to_string().contains("maru 9.1.0"));
-        let newer = r#"{"backup":1,"maru":"9.2.0","data_format":5}"#;
-        assert!(read(newer).unwrap_err().to_string().contains("maru 9.2.0"));
+        let newer = format!(r#"{{"backup":1,"maru":"9.2.0","data_format":{}}}"#, storage::FORMAT + 1);
+        assert!(read(&newer).unwrap_err().to_string().contains("maru 9.2.0"));
         let older = r#"{"backup":1,"maru":"0.0.9","data_format":1}"#;
         assert!(read(older).unwrap_err().to_string().contains("migrate"));
         let words = Manifest::read(Path::new("/nowhere")).unwrap_err().to_string();

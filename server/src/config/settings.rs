@@ -258,6 +258,10 @@ settings! {
         |config, text| config.limits.recall_window_s => number(text, 0, 315_360_000);
     "show_edits", "BOOL", "Operators may read how edited texts read before, with a token of scope all [false]", "true or false",
         |config, text| config.show_edits => text.parse().ok();
+    "retention_days", "DAYS", "Messages older than this are purged, where a channel has no retention of its own; 0: kept for ever [0]", "0 to 36500",
+        |config, text| config.retention.days => number(text, 0, 36_500);
+    "retention_messages", "N", "All but so many of a channel's newest messages are purged, where it has no retention of its own; 0: any number is kept [0]", "0 to 1000000000000",
+        |config, text| config.retention.messages => number(text, 0, 1_000_000_000_000);
     "presence_grace_ms", "MS", "Others are told that a user is gone so long after its last device [30000]", "0 to 600000",
         |config, text| config.limits.presence_grace_ms => number(text, 0, 600_000);
     "presence_bytes_per_s", "BYTES", "A session is told at most so much of others in a second [1024]", "256 to 1000000",

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::limits::PAGE_BYTES_MAX;
@@ -12,6 +12,7 @@ use protocol::{BayId, ChannelId, Frame, Seq};
 use search::{Change, Index, IndexError, Opened, Place, Places};
 use storage::{Answer, Followed, PageBounds, Query, StoreError, Tier};
 
+use super::floors::Floors;
 use super::heal::{Heal, Slice};
 use super::{Shared, bit, change};
 
@@ -47,6 +48,8 @@ pub(super) struct Follower {
     /// How far it has come, of which the index has those of its last commit.
     places: Places,
     heals: BTreeMap<BayId, Heal>,
+    /// What was purged before the index was opened, until all of it was looked at.
+    floors: Option<Floors>,
     /// Of bays that were healed: the end of their logs then. What stands below may be in the index already.
     overlaps: HashMap<BayId, u64>,
     /// The newest message of channels in the index, where that is asked.
@@ -70,6 +73,7 @@ impl Follower {
             places: index.places().clone(),
             index,
             heals: BTreeMap::new(),
+            floors: None,
             overlaps: HashMap::new(),
             newest: HashMap::new(),
             changes: 0,
@@ -106,6 +110,7 @@ impl Follower {
                 self.heals.insert(bay, Heal::begin(&self.shared.data, bay)?);
             }
         }
+        self.floors = Some(Floors::begin());
         self.shared.set_finder(Some(self.index.finder()));
         self.shared.grown.store(u64::MAX, Ordering::Release);
         self.measure();
@@ -167,13 +172,14 @@ impl Follower {
             }
         }
         self.shared.grown.fetch_or(more, Ordering::AcqRel);
+        self.purge()?;
         self.heal()?;
         let waited = self.since.map(|since| since.elapsed());
         if waited.is_some_and(|waited| waited >= COMMIT_AFTER) || self.changes >= COMMIT_CHANGES {
             self.commit()?;
         }
         // Whoever finds a bit set wakes nobody.
-        if self.shared.grown.load(Ordering::Acquire) != 0 || !self.heals.is_empty() {
+        if self.shared.grown.load(Ordering::Acquire) != 0 || !self.heals.is_empty() || self.floors.is_some() {
             return Ok(Some(Duration::ZERO));
         }
         Ok(self.since.map(|since| COMMIT_AFTER.saturating_sub(since.elapsed()).max(Duration::from_millis(1))))
@@ -209,6 +215,29 @@ impl Follower {
         self.places.set(bay, Some(Place { number: Some(last), ..place }));
         self.wait_for_commit();
         Ok(true)
+    }
+
+    /// What was purged leaves the index. Behind the logs, so that it finds what came before it.
+    fn purge(&mut self) -> Result<(), Fault> {
+        let purged = std::mem::take(&mut *self.shared.purged.lock().unwrap_or_else(PoisonError::into_inner));
+        for (channel, below) in purged {
+            self.index.apply(Change::Purge { channel, below })?;
+            self.changes += 1;
+            self.wait_for_commit();
+        }
+        let Some(floors) = &mut self.floors else { return Ok(()) };
+        let Some(slice) = floors.slice(&self.shared.data)? else {
+            self.floors = None;
+            return Ok(());
+        };
+        for (channel, below) in slice {
+            if self.index.holds_below(channel, below)? {
+                self.index.apply(Change::Purge { channel, below })?;
+                self.changes += 1;
+                self.wait_for_commit();
+            }
+        }
+        Ok(())
     }
 
     /// A slice of one bay that is to be read from its histories.

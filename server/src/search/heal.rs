@@ -77,6 +77,8 @@ impl Heal {
                 continue;
             }
             let (head, newest) = (data.head(channel)?, index.newest(channel)?);
+            // What was purged is not read again, tombstone by tombstone.
+            let newest = newest.max(data.floor(channel)?.last());
             if head > newest {
                 self.read.insert(channel);
                 self.at = Some((channel, newest));

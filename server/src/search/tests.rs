@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64 as Number;
 use protocol::body::about::{EditText, Recall, Recalled};
 use protocol::body::message::SendText;
 use protocol::body::{Body, encode};
-use protocol::commit::{IntervalRow, Part};
+use protocol::commit::{FloorRow, IntervalRow, Part};
 use protocol::{Generation, Seq, ShardId, Stamp};
 use search::Sought;
 
@@ -85,6 +85,13 @@ impl World {
         rows.push(Row::Message { channel, seq: Seq(*seq), frame });
         rows.push(Row::Fanout { number: *number, messages: vec![(channel, Seq(*seq))] });
         self.commit(search, bay, rows);
+    }
+
+    /// What is below a seq is gone.
+    fn purge(&self, search: Option<&Search>, channel: ChannelId, below: u64) {
+        let from = self.data.floor(channel).unwrap().below;
+        let row = FloorRow { below: Seq(below), time_ms: 1000 + below - 1 };
+        self.commit(search, BayId::of_channel(channel), vec![Row::Floor { channel, from, row }]);
     }
 
     fn trim(&self, channel: ChannelId) {
@@ -375,5 +382,80 @@ fn whoever_left_finds_what_was_said_before_and_whoever_comes_back_what_is_said_s
         search.find(user, &asked).unwrap().hits.len()
     };
     assert_eq!((named(carl, group), named(UserId(4), group), named(carl, direct())), (5, 0, 0));
+    following.end();
+}
+
+/// What the index holds, and that it waits for nothing.
+fn until_held(search: &Search, documents: u64) {
+    eventually(&format!("the index holds {documents} texts"), || {
+        let counts = search.meter().read();
+        counts.rebuilding == 0 && counts.sizes.documents == documents
+    });
+}
+
+#[test]
+fn a_purged_text_is_found_no_longer_and_leaves_the_index() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    for _ in 0..4 {
+        world.say(Some(&search), direct(), "at noon");
+    }
+    until_found(&search, ANN, "noon", &[1, 2, 3, 4]);
+    world.purge(Some(&search), direct(), 3);
+    // The store says so at once, the index a little later.
+    assert_eq!(found(&search, ANN, "noon"), [3, 4]);
+    until_held(&search, 2);
+    // An edit of a purged text brings nothing back.
+    let edit = EditText { channel: direct().0, target: 2, text: "at midnight".into() };
+    world.send(Some(&search), direct(), &edit);
+    world.say(Some(&search), direct(), "at dawn");
+    until_found(&search, ANN, "dawn", &[6]);
+    assert_eq!(found(&search, ANN, "midnight"), [0; 0]);
+    until_held(&search, 3);
+    following.end();
+}
+
+#[test]
+fn a_purge_of_which_the_index_did_not_hear_is_made_up_for_by_the_next_start() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    for _ in 0..4 {
+        world.say(Some(&search), direct(), "at noon");
+    }
+    until_held(&search, 4);
+    following.end();
+    world.purge(None, direct(), 4);
+    let (search, following) = world.start();
+    until_held(&search, 1);
+    assert_eq!(found(&search, ANN, "noon"), [4]);
+    following.end();
+}
+
+#[test]
+fn an_index_that_is_made_anew_begins_at_the_floor() {
+    let world = World::new();
+    world.lists(ANN, direct());
+    let (search, following) = world.start();
+    for _ in 0..4 {
+        world.say(Some(&search), direct(), "at noon");
+    }
+    world.purge(Some(&search), direct(), 4);
+    until_held(&search, 1);
+    let changes = search.meter().read().changes;
+    search.rebuild();
+    eventually("it is read again", || search.meter().read().changes > changes);
+    until_held(&search, 1);
+    until_found(&search, ANN, "noon", &[4]);
+    assert_eq!(search.meter().read().changes, changes + 1, "no tombstone is a change");
+    // Nor does one whose log is gone too, so that all comes from the histories.
+    following.end();
+    drop(search);
+    world.trim(direct());
+    eventually("its files are gone", || std::fs::remove_dir_all(world.dir.path().join(DIRECTORY)).is_ok());
+    let (search, following) = world.start();
+    until_found(&search, ANN, "noon", &[4]);
+    until_held(&search, 1);
     following.end();
 }

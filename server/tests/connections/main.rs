@@ -6,6 +6,8 @@ mod device;
 mod echo;
 mod greedy;
 mod node;
+#[path = "../e2e/ports.rs"]
+mod ports;
 mod proxied;
 mod relay;
 mod stalls;

@@ -15,6 +15,7 @@ use shard::Command;
 
 use crate::device;
 use crate::echo::{Echo, Seen};
+use crate::ports;
 
 /// Ends a test that has failed; decides nothing else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -85,7 +86,7 @@ impl Node {
         seen: Vec<Arc<Mutex<Seen>>>,
         core: impl Fn(ShardId) -> C,
     ) -> Self {
-        let reserved = driver::reserve("127.0.0.1:0".parse().unwrap()).unwrap();
+        let reserved = driver::reserve(ports::own("127.0.0.1:0").parse().unwrap()).unwrap();
         let placement = Placement::new(shards).unwrap();
         let (mailboxes, outlets) = mesh::build(shards);
         let (ready, readies) = mpsc::channel();

@@ -74,6 +74,7 @@ mod postgres;
 mod presence;
 mod proxy;
 mod pty;
+mod purge;
 mod push;
 mod quic;
 mod raw;

@@ -117,7 +117,7 @@ fn accounts_do_not_move_to_another_database_by_a_setting() {
 fn a_newer_directory_is_refused_and_stays_as_it_is() {
     let node = stopped();
     let marker = node.data.join("MARU");
-    let newer = fs::read_to_string(&marker).unwrap().replace("format 4", "format 5");
+    let newer = fs::read_to_string(&marker).unwrap().replace("format 5", "format 6");
     fs::write(&marker, &newer).unwrap();
     let before = names(&node.data);
     assert!(refused(&node.data, &[]).contains("use a newer maru"));

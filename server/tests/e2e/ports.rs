@@ -1,5 +1,8 @@
-//! Ports that a server which was down finds free again. One that the kernel chose is the next to be given away while nobody
-//! listens there: to another test's listener, or as the near end of a client's connection.
+//! Ports for tests that say something of a port at which nobody listens: that a server which was down finds it again, or that
+//! nobody answers there. One that the kernel chose is the next to be given away: to another test's listener, or as the near end of
+//! a client's connection.
+
+#![allow(unreachable_pub)]
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::LazyLock;

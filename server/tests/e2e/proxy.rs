@@ -1,7 +1,7 @@
 //! A real nginx with the configuration that docs/operations.md recommends, in front of a real server.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::node::{Node, PATIENCE};
 use crate::people::PASSWORD;
+use crate::ports;
 use crate::raw::REQUEST;
 
 const RECOMMENDED: &str = include_str!("../../../deploy/nginx.conf");
@@ -47,7 +48,7 @@ impl Nginx {
         };
         let folder = tempfile::tempdir().unwrap();
         // It cannot say which port it took, so one that was free a moment ago is given to it.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address: SocketAddr = ports::own("127.0.0.1:0").parse().unwrap();
         let at = folder.path().display();
         let inner: String = RECOMMENDED
             .replace("listen 443 ssl;", &format!("listen {address};"))

@@ -4,15 +4,18 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use protocol::ChannelId;
 use protocol::body::message::SendText;
+use protocol::body::push::{GetPush, Push, SetPush, SubscribePush, UnsubscribePush};
+use protocol::body::session::{Done, Reject};
 use protocol::body::sync::{MarkRead, SendAck};
+use protocol::commit::Provider;
+use protocol::{ChannelId, Code};
 use serde_json::{Value, json};
 
 use crate::node::Node;
 use crate::peer::{field, peer};
 use crate::people::{PASSWORD, until};
-use crate::raw::{Raw, token};
+use crate::raw::{Carrier, Raw, token};
 
 /// What is called, and what it was sent.
 struct Hook {
@@ -141,6 +144,81 @@ async fn who_is_not_there_is_told_also_across_a_kill_and_what_is_read_is_not_tol
     assert_eq!(ask(&node, "GET", "/v1/push/subscriptions", &bobs, None).1["subscriptions"], json!([]));
     drop(device);
     node.stop();
+    node.check();
+}
+
+over_both! {
+    a_device_subscribes_over_its_session_and_is_told_also_across_a_kill
+}
+
+async fn a_device_subscribes_over_its_session_and_is_told_also_across_a_kill(carrier: Carrier) {
+    let hook = hook(false);
+    let mut node = Node::over(carrier, 2, &["--push-allow", &hook.address]);
+    let ann = node.account().signup("ann", PASSWORD).await.unwrap();
+    let bob = node.account().signup("bob", PASSWORD).await.unwrap();
+    let (anns, bobs) = (token(&node, ann, 1), token(&node, bob, 2));
+    let mut device = Raw::live(&node, &bobs);
+    let webhook = |endpoint: &str| SubscribePush {
+        provider: Provider::Webhook as u8,
+        preview: 2,
+        zone: "Asia/Seoul".into(),
+        address: endpoint.into(),
+        secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(),
+        ..SubscribePush::default()
+    };
+    let good = format!("http://{}/hook", hook.address);
+    let browser = SubscribePush { provider: 1, ..webhook("https://push.example.net/1") };
+    for (number, (wish, path)) in [
+        (webhook("https://127.0.0.1/x"), "address"),
+        (webhook("https://[::1]/"), "address"),
+        (webhook(""), "address"),
+        (SubscribePush { secret: "whsec_x".into(), ..webhook(&good) }, "secret"),
+        (SubscribePush { zone: "Asia/Nowhere".into(), ..webhook(&good) }, "zone"),
+        (SubscribePush { p256dh: "AAAA".into(), ..browser.clone() }, "p256dh"),
+        (browser, "p256dh"),
+        (SubscribePush { provider: 3, ..webhook("token") }, "provider"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = 10 + number as u64;
+        device.body(id, &wish);
+        let reject = device.answer_as::<Reject>(id);
+        assert_eq!((reject.code, reject.path.as_str()), (Code::Limit.number(), path), "{}", reject.text);
+        assert_eq!(reject.retry_after_ms, 0, "{}", reject.text);
+    }
+    device.body(1, &webhook(&good));
+    device.answer_as::<Done>(1);
+    device.body(2, &GetPush { device: 0 });
+    let told = device.answer_as::<Push>(2);
+    assert_eq!((told.is_off, told.key.len(), told.items.len()), (false, 87, 1));
+    assert_eq!((told.items[0].device, told.items[0].provider), (2, Provider::Webhook as u8));
+    let (listed, host) = (ask(&node, "GET", "/v1/push/subscriptions", &bobs, None).1, &hook.address);
+    let listed = &listed["subscriptions"][0];
+    assert_eq!((&listed["zone"], &listed["host"]), (&json!("Asia/Seoul"), &json!(format!("http://{host}"))));
+
+    node.kill();
+    drop(device);
+    node.up(1);
+    let channel = ChannelId::direct(ann, bob);
+    let mut sender = Raw::live(&node, &anns);
+    let say = |text: &str| SendText { channel: channel.0, text: text.into() };
+    sender.body(1, &say("are you there?"));
+    sender.answer_as::<SendAck>(1);
+    until("the hook is called", || hook.events("").len() == 1).await;
+
+    let mut device = Raw::live(&node, &bobs);
+    device.body(3, &SetPush { is_off: true });
+    device.answer_as::<Done>(3);
+    assert_eq!(ask(&node, "GET", "/v1/push/subscriptions", &bobs, None).1["off"], json!(true));
+    device.body(4, &SetPush { is_off: false });
+    device.answer_as::<Done>(4);
+    device.body(5, &UnsubscribePush { device: 0, provider: Provider::Webhook as u8 });
+    device.answer_as::<Done>(5);
+    device.body(6, &GetPush { device: 0 });
+    assert_eq!(device.answer_as::<Push>(6).items, []);
+    drop((device, sender));
+    assert_eq!(node.stop(), Some(0));
     node.check();
 }
 

@@ -18,7 +18,7 @@ over_both! {
 const SECRET: &str = "nobody guesses this";
 
 /// Asks with these headers besides the token; the status and the body.
-fn asked(node: &Node, method: &str, path: &str, token: &str, body: Option<&Value>) -> (u16, Value) {
+pub fn asked(node: &Node, method: &str, path: &str, token: &str, body: Option<&Value>) -> (u16, Value) {
     static KEYS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     let key = KEYS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     keyed(node, (method, path, &key.to_string()), token, body)
@@ -43,7 +43,7 @@ fn keyed(
 }
 
 /// Everything that HTTP tells of a channel.
-fn told(node: &Node, channel: ChannelId, token: &str) -> String {
+pub fn told(node: &Node, channel: ChannelId, token: &str) -> String {
     let paths = [
         format!("/v1/channels/{channel}/messages?limit=200"),
         format!("/v1/channels/{channel}/messages?around=2"),
@@ -63,7 +63,7 @@ fn kind_at(node: &Node, channel: ChannelId, token: &str, seq: u64) -> Value {
         .clone()
 }
 
-async fn users(node: &Node, names: &[&str]) -> Vec<UserId> {
+pub async fn users(node: &Node, names: &[&str]) -> Vec<UserId> {
     let mut users = Vec::new();
     for name in names {
         users.push(node.account().signup(name, PASSWORD).await.unwrap());

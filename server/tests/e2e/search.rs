@@ -1,6 +1,8 @@
 //! Messages are found by their words: over HTTP, as soon as they are acknowledged or a moment later, by whom they are for and
 //! nobody else, across restarts and without the index that was there before.
 
+use std::time::Duration;
+
 use client::session::Session;
 use protocol::ChannelId;
 use protocol::body::talk::Talk;
@@ -10,11 +12,19 @@ use crate::node::{Node, admin, maru};
 use crate::people::{Device, PASSWORD, until};
 use crate::pty::Pty;
 
-/// What a search of a user gives.
+/// What a search of a user gives. Who has asked too often, as one who waits for an index on a busy machine does, comes again when it
+/// is told to.
 #[track_caller]
 fn search(node: &Node, token: &str, query: &str) -> Value {
-    let answer = node.ask("GET", &format!("/v1/search?{query}"), token, None);
-    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap_or_else(|_| panic!("{answer}"))
+    loop {
+        let answer = node.ask("GET", &format!("/v1/search?{query}"), token, None);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let page: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+        if page["code"] != "rate" {
+            return page;
+        }
+        std::thread::sleep(Duration::from_millis(page["retry_after_ms"].as_u64().unwrap()));
+    }
 }
 
 /// The snippets that are found, with what was found in brackets; the newest first.

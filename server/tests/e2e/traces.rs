@@ -13,6 +13,7 @@ use server::latency::is_sampled;
 
 use crate::node::{Node, PATIENCE};
 use crate::people::PASSWORD;
+use crate::ports;
 use crate::raw::{Raw, Seen, token};
 
 /// A collector: what it was posted. Its thread ends with the listener's last connection, at the end of the process.
@@ -144,8 +145,7 @@ async fn a_collector_hears_of_the_chosen_messages_and_of_no_other() {
 
 #[tokio::test]
 async fn a_collector_that_is_away_costs_traces_and_nothing_else() {
-    // Nobody listens there: the port was somebody's a moment ago.
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = ports::own("127.0.0.1:0");
     let mut pair = Pair::start(&format!("http://{gone}")).await;
     pair.talk(5000..5300);
     let since = Instant::now();

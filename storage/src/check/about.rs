@@ -99,6 +99,7 @@ pub(super) fn rows(check: &mut Check<'_>, channel: ChannelId, says: &Abouts) -> 
             Ok(true)
         })?;
     }
+    still_pinned(check, channel, &mut found)?;
     let said = says.said.iter().map(|(seq, said)| {
         let about = About::Message { seq: *seq, said: said.clone() };
         (key::said(channel, *seq), about)
@@ -117,6 +118,19 @@ pub(super) fn rows(check: &mut Check<'_>, channel: ChannelId, says: &Abouts) -> 
         let what =
             format!("{}: the row {key:02x?} is not what its history says about messages", name(channel));
         check.broken(BayId::of_channel(channel), what);
+    }
+    Ok(())
+}
+
+/// A purge leaves the row of the pins as it is: of what it names only what is still there counts.
+fn still_pinned(check: &Check<'_>, channel: ChannelId, found: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> Found<()> {
+    let key = key::pins(channel).to_vec();
+    let Some(pins) = found.get(&key).and_then(|value| decode_pins(value)) else { return Ok(()) };
+    let floor = check.view.floor(channel)?;
+    let left: Vec<Pinned> = pins.into_iter().filter(|pin| !floor.hides(pin.seq)).collect();
+    match About::Pins(left).value() {
+        Some(value) => drop(found.insert(key, value)),
+        None => drop(found.remove(&key)),
     }
     Ok(())
 }

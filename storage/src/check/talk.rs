@@ -1,5 +1,6 @@
 //! Threads and mentions: every row follows from a message, and every message that calls for rows has them.
 
+use protocol::body::about::Recalled;
 use protocol::body::talk::Talk;
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, Frame, InboxSeq, Kind, Seq, Stamp, UserId};
@@ -94,6 +95,10 @@ pub(super) fn mention_at(check: &mut Check<'_>, user: UserId, rest: &[u8], value
     let bay = BayId::of_user(user);
     let frame = check.view.message(channel, seq)?;
     let talk = frame.as_ref().and_then(Talk::read);
+    if frame.as_ref().and_then(Recalled::read).is_some_and(|says| says.is_purge()) {
+        // Nobody knows any more what it said; it is listed no longer.
+        return Ok(true);
+    }
     let says = is_recalled(frame.as_ref()) || talk.is_some_and(|talk| talk.is_kept_for(user, sender));
     let stamp = frame.and_then(|frame| frame.read_stamp());
     if !says || stamp != Some(Stamp { seq, time_ms, sender }) {

@@ -207,7 +207,7 @@ impl User<'_> {
             self.broken(check, &format!("{place}, but {missing} before it has no entry"));
         }
         if is_large && held {
-            // What a recalled message named is not known any more.
+            // What a recalled or purged message named is not known any more.
             let frame = check.view.message(channel, seq)?.filter(|frame| frame.kind() != Kind::RECALLED);
             if frame.is_some_and(|frame| !pointed(&frame).contains(&self.user)) {
                 self.broken(
@@ -216,7 +216,7 @@ impl User<'_> {
                 );
             }
         }
-        if !held {
+        if !held && !check.view.floor(channel)?.hides(seq) {
             let sender = check.view.message(channel, seq)?.and_then(|frame| frame.read_stamp());
             if sender.is_none_or(|stamp| stamp.sender != self.user) {
                 self.broken(check, &format!("{place}, which the user was not sent"));

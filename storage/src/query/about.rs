@@ -109,7 +109,13 @@ fn own(view: &View<'_>, channel: ChannelId, seq: Seq, user: UserId) -> Found<Vec
 }
 
 fn pins(view: &View<'_>, channel: ChannelId) -> Found<Vec<Pinned>> {
-    Ok(view.get_decoded(Family::About, &key::pins(channel), decode_pins)?.unwrap_or_default())
+    let mut pins = view.get_decoded(Family::About, &key::pins(channel), decode_pins)?.unwrap_or_default();
+    // A purge reads nothing, so it leaves the row as it is: the next PIN writes what is left.
+    if !pins.is_empty() {
+        let floor = view.floor(channel)?;
+        pins.retain(|pin| !floor.hides(pin.seq));
+    }
+    Ok(pins)
 }
 
 /// Everybody who reacts to a message: as many as were ever in its channel, each in 16 ways at most.

@@ -3,9 +3,7 @@
 use protocol::query::{PageBounds, Pivot};
 use protocol::{ChannelId, Frame, Seq, UserId};
 
-use super::history;
-use crate::error::StoreError;
-use crate::key;
+use super::{floor, history};
 use crate::rows::{Direction, Found};
 use crate::view::View;
 
@@ -21,7 +19,10 @@ pub(super) fn page(
     let Some(last) = readable.last() else { return Ok((Seq(0), Vec::new())) };
     let asked = match pivot {
         Pivot::Seq(seq) => seq,
-        Pivot::Time(ms) => first_at(view, channel, last.1, ms)?,
+        Pivot::Time(ms) => {
+            let first = view.floor(channel)?.below.max(Seq(1));
+            floor::first_at(view, channel, (first, last.1.max(first)), ms)?
+        }
         Pivot::Unread => view.position(channel, user)?.read.next(),
     };
     let (low, high) = *readable.iter().find(|(_, high)| *high >= asked).unwrap_or(last);
@@ -55,26 +56,6 @@ fn halves(limit: u64, before: u64, behind: u64) -> (u32, u32) {
     let before = before.min(limit - behind_at_least);
     // Both are at most the limit, which is a u32.
     (before as u32, behind.min(limit - before) as u32)
-}
-
-/// The first seq at or after a time; behind `head` when all are older. Time never steps back within a channel.
-fn first_at(view: &View<'_>, channel: ChannelId, head: Seq, ms: u64) -> Found<Seq> {
-    let (mut low, mut high) = (1, head.0 + 1);
-    while low < high {
-        let middle = Seq(low + (high - low) / 2);
-        let gone = || {
-            let what = format!("message {channel:?} {middle} is gone");
-            let family = view.owners.now().family(channel, middle);
-            StoreError::corrupt_row(family, &key::message(channel, middle), what)
-        };
-        let stamp = view.message(channel, middle)?.and_then(|frame| frame.read_stamp()).ok_or_else(gone)?;
-        if stamp.time_ms < ms {
-            low = middle.0 + 1;
-        } else {
-            high = middle.0;
-        }
-    }
-    Ok(Seq(low))
 }
 
 #[cfg(test)]

@@ -43,6 +43,10 @@ pub(super) fn window(view: &View<'_>, channel: ChannelId, count: u32, since_ms: 
     }
     let mut bytes = 0;
     visit(view, channel, (Seq(0), Seq(u64::MAX)), Direction::Falling, &mut |frame, stamp| {
+        // What was purged has no key any more.
+        if frame.send_id().0 == 0 {
+            return false;
+        }
         bytes += frame.bytes().len();
         let is_new = sent.len() < DEDUP_MESSAGES_MIN as usize;
         if !is_new && (stamp.time_ms < since_ms || bytes > DEDUP_BYTES_MAX) {
@@ -55,11 +59,11 @@ pub(super) fn window(view: &View<'_>, channel: ChannelId, count: u32, since_ms: 
     Ok(sent)
 }
 
-/// The newest message's stamp.
-pub(super) fn newest(view: &View<'_>, channel: ChannelId) -> Found<Option<Stamp>> {
+/// Seq and time of the newest message.
+pub(super) fn newest(view: &View<'_>, channel: ChannelId) -> Found<Option<(Seq, u64)>> {
     let mut found = None;
     visit(view, channel, (Seq(0), Seq(u64::MAX)), Direction::Falling, &mut |_, stamp| {
-        found = Some(stamp);
+        found = Some((stamp.seq, stamp.time_ms));
         false
     })?;
     Ok(found)

@@ -49,6 +49,8 @@ pub(super) fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut 
     let read = view.position(channel, user)?.read;
     let head = left.unwrap_or(head);
     let floor = read.max(Seq(joined.0.saturating_sub(1)));
+    // What was purged is nothing to read.
+    let floor = if floor < head { floor.max(view.floor(channel)?.last()) } else { floor };
     let unread = unread::count(view, (channel, user), (floor, head), budget)?;
     Ok(JoinedItem { channel, joined, left, read, unread, head, name: name.unwrap_or_default() })
 }

@@ -305,6 +305,7 @@ fn detail(view: &View<'_>, user: UserId, item: &JoinedItem, budget: &mut Budget)
 /// Unread messages of a channel that mention the user.
 fn mentions(view: &View<'_>, user: UserId, item: &JoinedItem) -> Found<u64> {
     let above = item.read.max(Seq(item.joined.0.saturating_sub(1)));
+    let above = if above < item.head { above.max(view.floor(item.channel)?.last()) } else { above };
     let unread = talk::mentions_above(view, (user, item.channel), above, MENTIONS_LISTED_MAX)?;
     Ok(u64::from(unread))
 }
@@ -322,7 +323,7 @@ fn is_shown(frame: &Frame) -> bool {
     // In the place of a recalled text stands that it was; of its edits nothing is shown.
     let is_recalled_text = || {
         let (recalled, stamp) = (Recalled::read(frame)?, frame.read_stamp()?);
-        Some(recalled.target == stamp.seq.0)
+        Some(recalled.target == stamp.seq.0 && !recalled.is_purge())
     };
     frame.kind().counts_as_unread() || frame.kind().changes_a_group() || is_recalled_text() == Some(true)
 }

@@ -147,7 +147,8 @@ fn large(view: &View<'_>, place: Place) -> Found<Option<Delivery>> {
         // A ban names who never was a member as well, and is not for such a one.
         recipients.retain(|named| *named != user);
     }
-    recipients.retain(|user| dests.contains(BayId::of_user(*user)));
+    // What was purged was sent by nobody.
+    recipients.retain(|user| *user != UserId(0) && dests.contains(BayId::of_user(*user)));
     recipients.sort_unstable_by_key(|user| (BayId::of_user(*user), *user));
     let found = Delivery { channel, seq, frame, recipients: Arc::from(recipients), grown: None };
     Ok((!found.recipients.is_empty()).then_some(found))
@@ -170,7 +171,8 @@ fn delivery(view: &View<'_>, place: Place, members: &Members) -> Found<Option<De
             return Ok(None);
         }
         let frame = named(view, place)?;
-        let sender = frame.read_stamp().map(|stamp| stamp.sender);
+        // What was purged was sent by nobody.
+        let sender = frame.read_stamp().map(|stamp| stamp.sender).filter(|sender| *sender != UserId(0));
         let held = members.iter().filter(|(_, row)| row.holds(seq)).map(|(user, _)| *user);
         (frame, held.chain(sender).filter(at_dest).collect())
     };

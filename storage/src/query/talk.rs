@@ -1,7 +1,8 @@
 //! Threads and mentions: rows that follow from texts, and what they name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::commit::FloorRow;
 use protocol::limits::{MENTIONS_COUNTED_MAX, THREAD_COUNTED_MAX};
 use protocol::query::{Answer, Mention, PageBounds};
 use protocol::{ChannelId, InboxSeq, Seq, UserId};
@@ -73,28 +74,62 @@ fn seqs(
     Ok(found)
 }
 
-/// What mentions a user, newest first, and what of it is unread in the channels of the page.
+/// Mentions of purged messages that are looked past for one page. They keep their rows: who has more of them in a row is shown
+/// nothing of before.
+const PURGED_MAX: usize = 10_000;
+
+/// What mentions a user, newest first, and what of it is unread in the channels of the page. What was purged is left out.
 pub(super) fn mentions(view: &View<'_>, user: UserId, before: InboxSeq, limit: u32) -> Found<Answer> {
+    let (mut items, mut floors) = (Vec::new(), BTreeMap::new());
+    let (most, mut before, mut more, mut purged) = (limit as usize, before, true, 0);
+    while more && items.len() <= most && purged < PURGED_MAX {
+        let found = mentions_before(view, user, before, most + 1)?;
+        more = found.len() > most;
+        before = found.last().map_or(before, |last| last.at);
+        for item in found {
+            if floor_of(view, &mut floors, item.channel)?.hides(item.seq) {
+                purged += 1;
+            } else {
+                items.push(item);
+            }
+        }
+    }
+    let more = items.len() > most;
+    items.truncate(most);
+    let channels: BTreeSet<ChannelId> = items.iter().map(|item| item.channel).collect();
+    let mut unread = Vec::with_capacity(channels.len());
+    for channel in channels {
+        let read = view.position(channel, user)?.read.max(floor_of(view, &mut floors, channel)?.last());
+        unread.push((channel, mentions_above(view, (user, channel), read, MENTIONS_COUNTED_MAX)?));
+    }
+    Ok(Answer::Mentions { items, unread, more })
+}
+
+type Floors = BTreeMap<ChannelId, FloorRow>;
+
+fn floor_of(view: &View<'_>, floors: &mut Floors, channel: ChannelId) -> Found<FloorRow> {
+    if let Some(known) = floors.get(&channel) {
+        return Ok(*known);
+    }
+    let floor = view.floor(channel)?;
+    floors.insert(channel, floor);
+    Ok(floor)
+}
+
+/// At most so many rows, falling.
+fn mentions_before(view: &View<'_>, user: UserId, before: InboxSeq, most: usize) -> Found<Vec<Mention>> {
     let mut items: Vec<Mention> = Vec::new();
     let bounds: (Key, Key) = (key::mention_at(user, InboxSeq(0)), key::mention_at(user, before));
     view.scan(Family::Notes, (&bounds.0, &bounds.1), Direction::Falling, &mut |key, value| {
         let at = InboxSeq(last_number(Family::Notes, key)?);
         let mention = value::read_mention(at, value.bytes());
         items.push(mention.ok_or_else(|| damaged(Family::Notes, key))?);
-        Ok(items.len() <= limit as usize)
+        Ok(items.len() < most)
     })?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let channels: BTreeSet<ChannelId> = items.iter().map(|item| item.channel).collect();
-    let mut unread = Vec::with_capacity(channels.len());
-    for channel in channels {
-        let read = view.position(channel, user)?.read;
-        unread.push((channel, mentions_above(view, (user, channel), read, MENTIONS_COUNTED_MAX)?));
-    }
-    Ok(Answer::Mentions { items, unread, more })
+    Ok(items)
 }
 
-/// How many messages of a channel above `seq` mention a user; at most `most` are counted.
+/// How many messages of a channel above `seq` mention a user; at most `most` are counted. Of what was purged the caller knows.
 pub(super) fn mentions_above(
     view: &View<'_>,
     (user, channel): (UserId, ChannelId),

@@ -73,7 +73,8 @@ fn batch(view: &View<'_>, channel: ChannelId, seq: Seq) -> Found<Traceable<u64>>
 }
 
 fn recipients(view: &View<'_>, (channel, seq): (ChannelId, Seq), sender: UserId) -> Found<Vec<UserId>> {
-    let mut all = vec![sender];
+    // What was purged was sent by nobody.
+    let mut all = Vec::from_iter((sender != UserId(0)).then_some(sender));
     if let Some((small, large)) = channel.users() {
         all.extend([small, large]);
     } else {

@@ -113,7 +113,7 @@ impl Shared {
 /// Partition and channel, or partition and user: what the bloom filters know.
 fn prefix_bytes(family: Family) -> Option<usize> {
     match family {
-        Family::History(_) | Family::Own(_) | Family::Member | Family::About => Some(18),
+        Family::History(_) | Family::Own(_) | Family::Member | Family::About | Family::Kept => Some(18),
         Family::Push => Some(11),
         Family::Joined | Family::Inbox | Family::Device | Family::Notes => Some(10),
         Family::Meta | Family::Channel | Family::Account | Family::Fanout | Family::Applied => None,

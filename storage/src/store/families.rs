@@ -87,6 +87,8 @@ pub(super) struct Todo {
     left_behind: BTreeSet<ChannelId>,
     /// Families that no channel has any more.
     dropped: BTreeSet<u8>,
+    /// Channels with a family of their own of which messages were purged: files that hold nothing else may go now.
+    purged: BTreeSet<ChannelId>,
 }
 
 impl Todo {
@@ -202,7 +204,8 @@ impl Store {
         let own = own(fault(self.view(Tier::Any).head(channel))?);
         let row = own.encode();
         self.change(&mut |sink| sink.put(Family::Meta, &key::own(channel), &row))?;
-        self.owners.publish(self.owners.now().with(channel, Some(own)));
+        let floor = fault(self.view(Tier::Any).floor(channel))?;
+        self.owners.publish(self.owners.now().with(channel, Some(own)).with_floor(channel, floor.below));
         Ok(own)
     }
 
@@ -214,7 +217,14 @@ impl Store {
         own: Own,
         bytes: usize,
     ) -> Result<Moved, StoreError> {
-        let found = self.messages(channel, (Seq(1), own.from), Direction::Falling, bytes)?;
+        // What was purged is nowhere, so it need not be moved.
+        let first = fault(self.view(Tier::Any).floor(channel))?.below.max(Seq(1));
+        let found = self.messages(channel, (first, own.from), Direction::Falling, bytes)?;
+        if own.from <= first {
+            self.copy_messages(channel, own.family(), &[], Some(Own { from: Seq(1), ..own }))?;
+            todo.left_behind(channel);
+            return Ok(Moved::Switched);
+        }
         let Some((first, _)) = found.last() else {
             let what = format!("history of {channel:?} has a hole: nothing is before seq {}", own.from);
             return Err(StoreError::corrupt(None, what));
@@ -235,7 +245,9 @@ impl Store {
         own: Own,
         bytes: usize,
     ) -> Result<Moved, StoreError> {
-        let found = self.messages(channel, (own.from, own.until), Direction::Rising, bytes)?;
+        let floor = fault(self.view(Tier::Any).floor(channel))?;
+        let from = own.from.max(floor.below).min(own.until);
+        let found = self.messages(channel, (from, own.until), Direction::Rising, bytes)?;
         let hashed = self.owners.now().hashed(channel);
         let after = found.last().map_or(own.until, |(last, _)| last.next());
         let left = Own { from: after, ..own };
@@ -290,11 +302,15 @@ impl Store {
 
     /// Removes what moves left behind.
     fn clear(&self, todo: &mut Todo) -> Result<Moved, StoreError> {
-        if todo.left_behind.is_empty() && todo.dropped.is_empty() {
+        if todo.left_behind.is_empty() && todo.dropped.is_empty() && todo.purged.is_empty() {
             return Ok(Moved::Nothing);
         }
         if !self.owners.is_settled() {
             return Ok(Moved::Waiting);
+        }
+        if let Some(channel) = todo.purged.pop_first() {
+            self.drop_files(channel)?;
+            return Ok(Moved::Switched);
         }
         if let Some(channel) = todo.left_behind.pop_first() {
             let owned = self.owners.now();
@@ -306,6 +322,37 @@ impl Store {
             self.rows.drop_family(Family::Own(slot)).inspect_err(|_| self.poison())?;
         }
         Ok(Moved::Switched)
+    }
+
+    /// From here on nobody looks below the floors that a commit has raised, where files are to be dropped.
+    pub(super) fn publish_floors(&self, todo: &mut Todo, batches: &[Batch]) {
+        for row in batches.iter().flat_map(|batch| &batch.parts).flat_map(|part| &part.rows) {
+            let Row::Floor { channel, row, .. } = row else { continue };
+            let owned = self.owners.now();
+            if owned.get(*channel).is_some() {
+                self.owners.publish(owned.with_floor(*channel, row.below));
+                todo.purged.insert(*channel);
+            }
+        }
+    }
+
+    /// The same of what was so when the store was opened.
+    #[cfg(feature = "rocks")]
+    pub(super) fn load_floors(&self) -> Result<(), StoreError> {
+        for (channel, _) in self.owners.now().iter() {
+            let floor = fault(self.view(Tier::Any).floor(channel))?;
+            self.owners.publish(self.owners.now().with_floor(channel, floor.below));
+        }
+        Ok(())
+    }
+
+    /// Gives the room of purged messages back where a channel has a family of its own: files that hold nothing else are dropped, and
+    /// not read. In a family that channels share it is given back by compactions.
+    fn drop_files(&self, channel: ChannelId) -> Result<(), StoreError> {
+        let owned = self.owners.now();
+        let Some(own) = owned.get(channel) else { return Ok(()) };
+        let (lower, upper) = (key::message(channel, Seq(0)), key::message(channel, owned.floor(channel)));
+        self.rows.drop_files(own.family(), (&lower, &upper)).inspect_err(|_| self.poison())
     }
 
     fn clear_hashed(&self, hashed: Family, channel: ChannelId, from: Seq) -> Result<(), StoreError> {

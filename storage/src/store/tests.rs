@@ -46,6 +46,10 @@ impl Rows for FullRows {
         self.0.drop_family(family)
     }
 
+    fn drop_files(&self, _family: Family, _bounds: (&[u8], &[u8])) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn family_bytes(&self, family: Family) -> u64 {
         self.0.family_bytes(family)
     }

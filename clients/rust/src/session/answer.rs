@@ -121,6 +121,7 @@ impl Session {
                 more,
             }),
             Kind::RULES => read(frame).map(|page| rules::told(request, page)),
+            Kind::PUSH => read(frame).map(|push| Event::Push { request, push }),
             Kind::RECEIPTS => read(frame).map(|Receipts { channel, items, more }| Event::Receipts {
                 request: Some(request),
                 channel: ChannelId(channel),
@@ -403,6 +404,7 @@ fn asked_by(answer: Kind) -> Kind {
         Kind::RECEIPTS => Kind::GET_RECEIPTS,
         Kind::RULES => Kind::GET_RULES,
         Kind::NOTES => Kind::GET_NOTES,
+        Kind::PUSH => Kind::GET_PUSH,
         Kind::MENTIONS => Kind::GET_MENTIONS,
         Kind::ABOUT => Kind::GET_ABOUT,
         other => other,

@@ -7,6 +7,7 @@ use protocol::body::marks::ReceiptItem;
 use protocol::body::message::{self, Change};
 use protocol::body::own::{DraftItem, HiddenItem};
 use protocol::body::presence::{OwnPresence, PresenceItem};
+use protocol::body::push::Push;
 use protocol::body::session::{Reject, Welcome};
 use protocol::body::sync::{ChannelItem, MemberItem};
 use protocol::body::talk::Talk;
@@ -168,6 +169,13 @@ pub enum Event {
         /// All of it.
         own: OwnPresence,
     },
+    /// Where the user's devices are told of what they miss.
+    Push {
+        /// The request.
+        request: RequestId,
+        /// All of it.
+        push: Push,
+    },
     /// A request with no other answer was carried out.
     Done(RequestId),
     /// Refused for good: the send or request is dropped. What the server asked to retry is retried silently.
@@ -300,9 +308,9 @@ pub enum Content {
     Recalled {
         /// The recalled text: the message's own seq, or that of the text of which it was an edit.
         target: Seq,
-        /// The message that recalled it.
+        /// The message that recalled it; 0 when the server keeps it no longer.
         by: Seq,
-        /// Who recalled it.
+        /// Who recalled it; 0 when it is kept no longer, as is the sender of the message then.
         user: UserId,
         /// When.
         time_ms: u64,

@@ -19,6 +19,7 @@ mod marks;
 mod own;
 mod pace;
 mod presence;
+mod push;
 mod reread;
 mod talk;
 mod traces;

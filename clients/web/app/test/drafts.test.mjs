@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { act, stage } from "./stage.mjs";
 import { until } from "./wait.mjs";
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 300_000 };
 const at = stage();
 const box = (one) => one.page.locator("#composer");
 const reads = (one, text) => until(async () => await box(one).inputValue() === text);

@@ -10,7 +10,7 @@ import { Terminal } from "./world.mjs";
 import { crowd, fill } from "./scene.mjs";
 import { shownOr, until } from "./wait.mjs";
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 300_000 };
 const BUNDLE_BYTES_MAX = 150 * 1024;
 const FIRST_SCREEN_BYTES_MAX = 100 * 1000;
 const web = fileURLToPath(new URL("../../../../server/api/web/", import.meta.url));

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { stage } from "./stage.mjs";
 import { until } from "./wait.mjs";
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 300_000 };
 const at = stage();
 const below = (one, words) => one.page.locator(".conversation-head .below").getByText(words);
 

@@ -8,7 +8,7 @@ import { audit, stage } from "./stage.mjs";
 import { until } from "./wait.mjs";
 import { PASSWORD } from "./world.mjs";
 
-const LIMIT = { timeout: 180_000 };
+const LIMIT = { timeout: 300_000 };
 let service;
 const at = stage(async () => {
   service = await PushService.start();

@@ -7,7 +7,7 @@ import { act as actOn, stage } from "./stage.mjs";
 import { expectCount, until } from "./wait.mjs";
 import { PASSWORD } from "./world.mjs";
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 300_000 };
 const at = stage();
 const chip = (one, text, name) => one.said(text).getByRole("button", { name });
 const act = (one, text, name) => actOn(one.said(text), name);

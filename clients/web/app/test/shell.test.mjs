@@ -7,7 +7,7 @@ import { stage } from "./stage.mjs";
 import { until } from "./wait.mjs";
 import { Person, Terminal } from "./world.mjs";
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 300_000 };
 const at = stage();
 const shells = (one) => one.page.evaluate(() => caches.keys());
 /** The worker is there with all files of its build. */

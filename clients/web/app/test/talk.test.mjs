@@ -5,7 +5,7 @@ import { stage } from "./stage.mjs";
 import { expectCount, shownOr, until } from "./wait.mjs";
 import { Terminal } from "./world.mjs";
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 300_000 };
 const at = stage();
 
 test("two browsers and a terminal talk", LIMIT, async () => {

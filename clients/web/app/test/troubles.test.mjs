@@ -10,7 +10,7 @@ import { stage } from "./stage.mjs";
 import { expectCount, until } from "./wait.mjs";
 import { PASSWORD, Person, Server, Terminal } from "./world.mjs";
 
-const LIMIT = { timeout: 180_000 };
+const LIMIT = { timeout: 300_000 };
 const at = stage();
 /** A browser in which this runs before every page. */
 async function changed(script, given) {

@@ -6,10 +6,10 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 // Built by the SDK's own tests, which `make web` runs before these.
 import { Server } from "../../sdk/dist/test/server.js";
+import { WAIT_MS } from "./wait.mjs";
 
 export { Server };
 export const PASSWORD = "a long password";
-const WAIT_MS = Number(process.env.WAIT_MS ?? 20_000);
 const BROWSERS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
 export async function launch() {

@@ -15,7 +15,7 @@ const IDS = new Set([
 const COUNTS = new Set([
   "generation", "cursor", "start", "head", "time_ms", "expires_ms", "seq", "from", "to", "after", "before", "joined",
   "read", "unread", "delivered", "at", "last_ms", "last_seq", "muted_until_ms", "next", "pivot", "thread", "through",
-  "ChannelDetail.mentions", "reply_to", "root", "newest", "target", "by", "edited", "last_active_ms", "status_until_ms", "seen_ms",
+  "ChannelDetail.mentions", "reply_to", "root", "newest", "target", "by", "edited", "last_active_ms", "status_until_ms", "seen_ms", "created_ms",
 ]);
 
 const camel = (name) => name.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());

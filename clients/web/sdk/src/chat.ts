@@ -1,6 +1,6 @@
 /** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
 import type { End } from "./dial/dialler.js";
-import type { MemberItem, MentionItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
+import type { MemberItem, MentionItem, OwnPresence, PresenceItem, Push, ReceiptItem, SubscribePush } from "./generated.js";
 import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
 import type { ListWindow, Window } from "./session/asks.js";
@@ -127,6 +127,15 @@ export interface Chat {
   setPresence(shows: number, status?: string, statusUntilMs?: number): Promise<void>;
   /** What the user shows, and its devices. */
   ownPresence(): Promise<OwnPresence>;
+  /** This device is told by push of what it misses from now on (docs/protocol.md, SUBSCRIBE_PUSH), instead of where it said before for that
+   * provider: 1 Web Push, 2 webhook, 3 FCM, 4 APNs. */
+  subscribePush(wish: Partial<SubscribePush> & { provider: number }): Promise<void>;
+  /** It, or another device of the user, is told there no more. */
+  unsubscribePush(provider: number, device?: bigint): Promise<void>;
+  /** None of the user's devices is told by push from now on, or all are again. */
+  setPush(isOff: boolean): Promise<void>;
+  /** Where the user's devices are told, and the key that a browser subscribes with. */
+  push(): Promise<Push>;
   /** Nobody is at this device, or somebody is again; as often as you like. */
   idle(isIdle: boolean): Promise<void>;
   /** All of how a channel is shown and told of, for every device of the user. */

@@ -118,6 +118,7 @@ export abstract class Device {
       case "ownPresence":
         if (event.request === 0n) return this.emitter.emit("ownPresence", event.own);
         return this.answer(event.request, event.own);
+      case "push": return this.answer(event.request, event.push);
       case "channels": case "list": case "members": case "mentions": case "notes": case "said": case "done": return this.answer(event.request, event);
       case "rejected": return this.takeRejected(event.about, event.reject);
     }

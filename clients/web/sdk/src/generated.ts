@@ -64,6 +64,11 @@ export const Kind = {
   GET_PRESENCE: 0x0406,
   GET_OWN_PRESENCE: 0x0407,
   OWN_PRESENCE: 0x0408,
+  SUBSCRIBE_PUSH: 0x0410,
+  UNSUBSCRIBE_PUSH: 0x0411,
+  SET_PUSH: 0x0412,
+  GET_PUSH: 0x0413,
+  PUSH: 0x0414,
   REJECT: 0x0f01,
 } as const;
 
@@ -180,6 +185,13 @@ export interface PresenceItem {
   status: string;
 }
 export const PresenceItemLayout = item<PresenceItem>(33, [["user", "id"], ["state", "u8"], ["lastActiveMs", "count"], ["statusUntilMs", "count"], ["status", "string"]]);
+
+export interface PushItem {
+  device: bigint;
+  provider: number;
+  createdMs: number;
+}
+export const PushItemLayout = item<PushItem>(17, [["device", "id"], ["provider", "u8"], ["createdMs", "count"]]);
 
 export interface PresentDevice {
   device: bigint;
@@ -730,6 +742,42 @@ export interface OwnPresence {
 }
 export const OwnPresence = root<OwnPresence>(1032, 1, 524248, 26, [["state", "u8"], ["shows", "u8"], ["statusUntilMs", "count"], ["status", "string"], ["devices", [PresentDeviceLayout]]]);
 
+export interface SubscribePush {
+  provider: number;
+  preview: number;
+  language: number;
+  quietFrom: number;
+  quietUntil: number;
+  zone: string;
+  address: string;
+  p256dh: string;
+  secret: string;
+}
+export const SubscribePush = root<SubscribePush>(1040, 1, 2496, 39, [["provider", "u8"], ["preview", "u8"], ["language", "u8"], ["quietFrom", "u16"], ["quietUntil", "u16"], ["zone", "string"], ["address", "string"], ["p256dh", "string"], ["secret", "string"]]);
+
+export interface UnsubscribePush {
+  device: bigint;
+  provider: number;
+}
+export const UnsubscribePush = root<UnsubscribePush>(1041, 1, 64, 9, [["device", "id"], ["provider", "u8"]]);
+
+export interface SetPush {
+  isOff: boolean;
+}
+export const SetPush = root<SetPush>(1042, 1, 64, 1, [["isOff", "bool"]]);
+
+export interface GetPush {
+  device: bigint;
+}
+export const GetPush = root<GetPush>(1043, 1, 64, 8, [["device", "id"]]);
+
+export interface Push {
+  isOff: boolean;
+  key: string;
+  items: PushItem[];
+}
+export const Push = root<Push>(1044, 1, 1024, 17, [["isOff", "bool"], ["key", "string"], ["items", [PushItemLayout]]]);
+
 export interface Reject {
   code: number;
   retryAfterMs: number;
@@ -790,6 +838,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, GrowGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, GrowGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, SubscribePush, UnsubscribePush, SetPush, GetPush, Push, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

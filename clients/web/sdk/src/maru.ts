@@ -2,7 +2,7 @@
 import type { Around, Asked, Chat, Mentioned, Sending } from "./chat.js";
 import type { Login } from "./dial/account.js";
 import { Device, type Options } from "./device.js";
-import type { MemberItem, OwnPresence, PresenceItem, ReceiptItem } from "./generated.js";
+import type { MemberItem, OwnPresence, PresenceItem, Push, ReceiptItem, SubscribePush } from "./generated.js";
 import type { ChannelInfo, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { Window } from "./session/asks.js";
 import type { Session } from "./session/session.js";
@@ -189,6 +189,22 @@ export class Maru extends Device implements Chat {
 
   async setPresence(shows: number, status?: string, statusUntilMs?: number): Promise<void> {
     await this.asking((session) => session.setPresence(shows, status, statusUntilMs));
+  }
+
+  async subscribePush(wish: Partial<SubscribePush> & { provider: number }): Promise<void> {
+    await this.asking((session) => session.subscribePush(wish));
+  }
+
+  async unsubscribePush(provider: number, device?: bigint): Promise<void> {
+    await this.asking((session) => session.unsubscribePush(provider, device));
+  }
+
+  async setPush(isOff: boolean): Promise<void> {
+    await this.asking((session) => session.setPush(isOff));
+  }
+
+  push(): Promise<Push> {
+    return this.asking((session) => session.push());
   }
 
   ownPresence(): Promise<OwnPresence> {

@@ -37,6 +37,7 @@ const COMMANDS: Record<Exclude<Command, "close">, number | undefined> = {
   send: 2, createGroup: 2, addMembers: 2, inviteMembers: 2, removeMember: 2, join: 1, grow: 1, leave: 1, rename: 2, setRole: 3, setPrefs: 2,
   edit: 3, react: 4, recall: 2, pin: 3, about: undefined,
   watch: undefined, unwatch: undefined, presence: undefined, setPresence: undefined, ownPresence: undefined, idle: undefined,
+  subscribePush: undefined, unsubscribePush: undefined, setPush: undefined, push: undefined,
   stored: undefined, retry: undefined, discard: undefined, sends: undefined, history: undefined, around: undefined, thread: undefined, mentions: undefined,
   kept: undefined, recent: undefined, receipts: undefined, typing: undefined, ask: undefined,
   channels: undefined, keptChannels: undefined, members: undefined, markRead: undefined, draft: undefined, drafts: undefined,

@@ -24,7 +24,7 @@ function live(user = 10n): Session {
 
 type Body = { channel: bigint; text: string; name: string; members: bigint[]; member: bigint; role: number; after: number; before: number; limit: number } & Said;
 type Said = { target: number; emoji: string; on: boolean; from: number; through: number; who: boolean } & Shown;
-type Shown = { users: bigint[]; shows: number; status: string; statusUntilMs: number };
+type Shown = { provider: number; users: bigint[]; shows: number; status: string; statusUntilMs: number };
 
 /** A body as the command that would send it. */
 function command(session: Session, type: string, body: Body): unknown {
@@ -43,6 +43,8 @@ function command(session: Session, type: string, body: Body): unknown {
     case "GetAbout": return session.about(channel, body.from, body.through, body.who, body.limit);
     case "GetPresence": return session.presence(body.users);
     case "SetPresence": return session.setPresence(body.shows, body.status, body.statusUntilMs);
+    case "SubscribePush": return session.subscribePush(body as never);
+    case "UnsubscribePush": return session.unsubscribePush(body.provider);
     default: return undefined;
   }
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 pub(crate) mod backups;
 pub(crate) mod device;
 pub(super) mod families;
+pub(crate) mod keeping;
 pub(super) mod keys;
 pub(super) mod look;
 pub(crate) mod quota;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::ports;
 use crate::world::{FakeHomes, PASSWORD, World, bad_field, refused};
 use api::{
-    Access, Accounts, AdminTokens, Api, ChatUrl, Database, Keys, Lifetimes, Parts, Settings, Signup, now_ms,
+    Access, Accounts, AdminTokens, Api, ChatUrl, Database, Keys, Lifetimes, Listeners, Parts, Settings,
+    Signup, now_ms,
 };
 use protocol::token::{self, Claims, Key};
 use protocol::{DeviceId, UserId};
@@ -330,13 +332,14 @@ async fn it_ends_when_it_is_told_to() {
             access: Access::default(),
         },
     };
-    let listeners = crate::world::listeners().await;
-    let address = listeners.public.local_addr().unwrap();
+    let address = ports::own("127.0.0.1:0");
+    let public = tokio::net::TcpListener::bind(&address).await.unwrap();
+    let listeners = Listeners { public, ..crate::world::listeners().await };
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(api::serve(listeners, Api::new(parts).unwrap(), async {
         let _ = ended.await;
     }));
-    let idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    let idle = tokio::net::TcpStream::connect(&address).await.unwrap();
     end.send(()).unwrap();
     serving.await.unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());

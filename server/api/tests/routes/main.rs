@@ -7,6 +7,8 @@ mod world;
 #[path = "../world/issuer.rs"]
 #[allow(dead_code, missing_docs, unreachable_pub)]
 mod issuer;
+#[path = "../../../tests/e2e/ports.rs"]
+mod ports;
 
 mod access;
 mod away;

@@ -14,13 +14,13 @@ use std::sync::{Arc, Mutex};
 
 use api::{
     Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
-    FamilyRefusal, HomeError, Homes, Issuers, Keys, Lifetimes, Listeners, LiveSession, LiveUser, Parts,
-    Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, PushLine, PushWord, Search, SearchHit,
-    SearchPage, SearchRefusal, SearchReport, Settings, Signup, StoredChannel, Trace, Transport, Visit,
-    now_ms,
+    FamilyRefusal, HomeError, Homes, Issuers, KeepRefusal, Kept, Keys, Lifetimes, Listeners, LiveSession,
+    LiveUser, Parts, Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, PushLine, PushWord, Search,
+    SearchHit, SearchPage, SearchRefusal, SearchReport, Settings, Signup, StoredChannel, Trace, Transport,
+    Visit, now_ms,
 };
-use protocol::commit::{DeviceRow, JobRow, Policy, PositionRow, Provider, Quota, Relation};
-use protocol::query::{JoinedItem, Member, Traced, TracedMessage, TracedUser};
+use protocol::commit::{DeviceRow, JobRow, Policy, PositionRow, Provider, Quota, Relation, RetentionRow};
+use protocol::query::{Cut, JoinedItem, Member, Traced, TracedMessage, TracedUser};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Generation, InboxSeq, Kind, SendId, Seq, UserId};
 use reqwest::{Method, StatusCode};
@@ -60,6 +60,7 @@ pub struct FakeHomes {
     pub keys: Mutex<Vec<u32>>,
     /// Channels with a family of their own; 9 is one without messages.
     pub families: Mutex<BTreeSet<ChannelId>>,
+    pub keeping: Mutex<Kept>,
     pub drains: AtomicBool,
     /// What was asked without a connection, and the answers that it is given, in order.
     pub visits: Mutex<Vec<Visit>>,
@@ -404,6 +405,29 @@ impl Homes for FakeHomes {
         let edit = EditText { channel, target, text: "at six".into() };
         let edit = encode(4, &edit).stamp(stamp(seq.next()));
         Box::pin(async move { Ok(if target < 9 { vec![text, edit] } else { Vec::new() }) })
+    }
+
+    fn purge(&self, channel: ChannelId, cut: Cut) -> Pending<'_, Result<Kept, KeepRefusal>> {
+        let mut kept = self.keeping.lock().unwrap();
+        let outcome = if channel.owner().is_some() {
+            Err(KeepRefusal::OwnChannel)
+        } else {
+            kept.floor.below = kept.floor.below.max(cut.below);
+            Ok(*kept)
+        };
+        Box::pin(async move { outcome })
+    }
+
+    fn retain(&self, _: ChannelId, row: Option<RetentionRow>) -> Pending<'_, Result<Kept, KeepRefusal>> {
+        let mut kept = self.keeping.lock().unwrap();
+        kept.retention = row;
+        let outcome = Ok(*kept);
+        Box::pin(async move { outcome })
+    }
+
+    fn kept(&self, _: ChannelId) -> Pending<'_, Result<Kept, KeepRefusal>> {
+        let outcome = Ok(*self.keeping.lock().unwrap());
+        Box::pin(async move { outcome })
     }
 
     fn families(&self) -> Pending<'_, Vec<Family>> {

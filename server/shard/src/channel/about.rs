@@ -48,6 +48,11 @@ impl Channel {
             self.need_role(sender, ROLE_ADMIN)?;
         }
         self.check_seq(sender, "target", Some(seq))?;
+        let recalled = submit.target.as_ref().and_then(|target| target.recalled.as_deref());
+        if seq < self.floor || recalled.is_some_and(Recalled::is_purge) {
+            let text = format!("{seq} is no more: messages of this channel up to it were purged");
+            return Err(Refusal::new(Code::Limit, "target", text));
+        }
         let Some(target) = &submit.target else { return Ok(()) };
         if *act == Act::Recalls {
             return self.check_recall(sender, (seq, target), terms);

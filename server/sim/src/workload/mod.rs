@@ -10,6 +10,7 @@ pub mod large;
 pub mod marks;
 pub mod own;
 pub mod presence;
+pub mod purge;
 pub mod push;
 pub mod resend;
 pub mod resume;

@@ -554,4 +554,22 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "self.is_message() && !self.changes_something()",
         to: "(self.is_message() && !self.changes_something()) || self.0 == Self::RECALLED.0",
     },
+    Mutant {
+        name: "two purges of a channel go at a time",
+        file: "purge.rs",
+        from: "} else if self.purges.0.contains_key(&channel)",
+        to: "} else if (false && self.purges.0.contains_key(&channel))",
+    },
+    Mutant {
+        name: "a purge is answered before it is stored",
+        file: "purge.rs",
+        from: "if let Some(after) = self.pipeline.after_number(number, After::Purged(id)) {",
+        to: "if let Some(after) = self.pipeline.after_number(number, After::Purged(id)).or(Some(After::Purged(id))) {",
+    },
+    Mutant {
+        name: "something is said about a message that was purged meanwhile",
+        file: "channel/about.rs",
+        from: "if seq < self.floor ||",
+        to: "if",
+    },
 ];

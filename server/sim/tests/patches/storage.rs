@@ -168,8 +168,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a move between families brings a recalled text back",
         file: "store.rs",
-        from: "let _unmoved = rewrites.then(",
-        to: "let _unmoved = (rewrites && false).then(",
+        from: "let mut unmoved = rewrites.then(",
+        to: "let mut unmoved = (rewrites && false).then(",
     },
     Mutant {
         name: "a recalled text is written where its channel's messages were",
@@ -188,5 +188,29 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "check/about.rs",
         from: "if by.is_none() || by != says || says.is_none_or(|says| says.by <= stamp.seq.0) {",
         to: "if says.is_none() {",
+    },
+    Mutant {
+        name: "a purge leaves what was said about the messages",
+        file: "apply.rs",
+        from: "sink.delete_range(Family::About, &key::said(channel, from), &key::said(channel, row.below));",
+        to: "",
+    },
+    Mutant {
+        name: "a purged message is a hole",
+        file: "view.rs",
+        from: "return Ok(floor.hides(seq).then(|| floor.tombstone(channel, seq)));",
+        to: "return Ok(None);",
+    },
+    Mutant {
+        name: "a purged message is there to read",
+        file: "query/joined.rs",
+        from: "if floor < head { floor.max(view.floor(channel)?.last()) } else { floor }",
+        to: "floor",
+    },
+    Mutant {
+        name: "a purge takes what is young",
+        file: "query/floor.rs",
+        from: "Ok(wanted.min(first_at(view, channel, (first, wanted.max(Seq(1)).min(head)), younger_ms)?))",
+        to: "Ok(wanted.min(first_at(view, channel, (first, wanted.max(Seq(1)).min(head)), younger_ms)?).max(wanted))",
     },
 ];

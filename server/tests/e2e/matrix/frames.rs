@@ -12,6 +12,7 @@ use protocol::body::message::{
 };
 use protocol::body::own::{GetNotes, Hide, SetDraft, SetPrefs};
 use protocol::body::presence::{GetOwnPresence, GetPresence, Idle, SetPresence, Unwatch, Watch};
+use protocol::body::push::{GetPush, SetPush, SubscribePush, UnsubscribePush};
 use protocol::body::rules::{BanMember, GetRules, MuteMember, SetSlow, UnbanMember};
 use protocol::body::session::{Done, Heartbeat, Hello, Reauth, Reject};
 use protocol::body::sync::{
@@ -97,6 +98,11 @@ IDLE            unauthenticated -         -         -         -         -       
 GET_PRESENCE    unauthenticated page      page      page      page      page      page      page
 GET_OWN_PRESENCE unauthenticated page      page      page      page      page      page      page
 OWN_PRESENCE    unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+SUBSCRIBE_PUSH  unauthenticated limit     limit     limit     limit     limit     limit     limit
+UNSUBSCRIBE_PUSH unauthenticated done      done      done      done      done      done      done
+SET_PUSH        unauthenticated done      done      done      done      done      done      done
+GET_PUSH        unauthenticated page      page      page      page      page      page      page
+PUSH            unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 REJECT          unauthenticated unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
 ";
 
@@ -323,6 +329,14 @@ impl World {
             Kind::IDLE => encode(id, &Idle { is_idle: false }),
             Kind::GET_PRESENCE => encode(id, &GetPresence { users: vec![member] }),
             Kind::GET_OWN_PRESENCE => encode(id, &GetOwnPresence { device: 0 }),
+            Kind::SUBSCRIBE_PUSH => {
+                // Inside, so that nobody is called.
+                let address = "https://127.0.0.1/x".into();
+                encode(id, &SubscribePush { provider: 2, address, ..SubscribePush::default() })
+            }
+            Kind::UNSUBSCRIBE_PUSH => encode(id, &UnsubscribePush { device: 0, provider: 1 }),
+            Kind::SET_PUSH => encode(id, &SetPush { is_off: false }),
+            Kind::GET_PUSH => encode(id, &GetPush { device: 0 }),
             Kind::TYPING => encode(id, &Typing { channel, user: 0, expires_ms: 0, state: TYPING_GOES_ON }),
             kind => {
                 assert_eq!(kind.sent_by(), SentBy::Server, "{kind:?} has no frame here");
@@ -400,6 +414,7 @@ fn word(answer: &Frame) -> String {
         (Kind::NOTES, "page"),
         (Kind::PRESENCE, "page"),
         (Kind::OWN_PRESENCE, "page"),
+        (Kind::PUSH, "page"),
     ];
     known.iter().find(|(kind, _)| is(*kind)).map_or_else(|| format!("{answer:?}"), |(_, word)| (*word).into())
 }

@@ -70,8 +70,11 @@ pub(in crate::terminal) fn remark_words(who: &str, target: Seq, remark: &Remark)
 }
 
 /// What stands in the place of a recalled message of `who`, in words that are safe to show.
-pub(in crate::terminal) fn recalled_words(who: &str, by: &str) -> String {
-    if who == by {
+pub(in crate::terminal) fn recalled_words(who: &str, by: &str, user: UserId) -> String {
+    // By nobody: an operator or a retention has purged it.
+    if user == UserId(0) {
+        "this message is kept no longer".to_owned()
+    } else if who == by {
         format!("{who} recalled this message")
     } else {
         format!("{by} recalled this message of {who}")

@@ -79,6 +79,8 @@ impl<W: Write> Json<W> {
             Event::Untrusted { place, fault } => {
                 self.write(json!({ "event": "untrusted", "place": place, "message": fault }))
             }
+            // No command asks for it.
+            Event::Push { .. } => Ok(()),
             // The client ends, and `ended` says so.
             Event::LoggedOut(_) | Event::TokenDue | Event::Reauthed | Event::Dead | Event::Reconnect => {
                 Ok(())

@@ -213,7 +213,7 @@ impl Person {
             Content::Prefs { .. } | Content::Draft { .. } | Content::Hidden { .. } => return Ok(()),
             Content::About { target, remark } => remark_words(&who, *target, remark),
             Content::Recalled { target, .. } if *target != message.seq => return Ok(()),
-            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user).await),
+            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user).await, *user),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member).await, role_word(*role))
             }

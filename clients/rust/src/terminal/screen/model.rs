@@ -292,6 +292,10 @@ impl Model {
 
     /// Asks for a name once.
     pub(super) fn want_name(&mut self, user: UserId) {
+        // Nobody: what was purged is of nobody any more.
+        if user == UserId(0) {
+            return;
+        }
         if self.names.len() >= NAMES_MAX {
             self.names.clear();
             self.names.insert(self.me, Some(self.name.clone()));

@@ -68,7 +68,8 @@ impl Model {
             Event::Typing { channel, user, types } => self.take_typing(channel, user, types),
             Event::Presence { items, .. } => self.take_presence(&items),
             Event::OwnPresence { request: Some(_), own } => self.say(own_words(&own)),
-            Event::OwnPresence { request: None, .. } => {}
+            // The terminal does not ask where its user is told by push.
+            Event::OwnPresence { request: None, .. } | Event::Push { .. } => {}
             Event::Done(request) => {
                 self.asked.remove(&request);
             }
@@ -396,7 +397,7 @@ impl Model {
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
             Content::Left => format!("{who} left"),
             Content::About { target, remark } => remark_words(&who, *target, remark),
-            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user)),
+            Content::Recalled { user, .. } => recalled_words(&who, &self.name_of(*user), *user),
             Content::Renamed(name) => format!("{who} renamed the group to #{}", super::model::shown(name)),
             Content::Role { member, role } => {
                 format!("{who} made {} {}", self.name_of(*member), role_word(*role))

@@ -27,7 +27,7 @@ impl Model {
                 return format!(
                     "{}: {}",
                     message.seq,
-                    recalled_words(&self.name_of(message.sender), &self.name_of(*user))
+                    recalled_words(&self.name_of(message.sender), &self.name_of(*user), *user)
                 );
             }
             _ => return String::new(),

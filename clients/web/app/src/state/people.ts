@@ -34,8 +34,11 @@ export function person(user: bigint): Person {
   if (!known) {
     known = signal({ user, name: "", display: "", about: "" });
     people.set(user, known);
-    waiting.push(user);
-    void askNext();
+    // Nobody: of whom what was purged is.
+    if (user !== 0n) {
+      waiting.push(user);
+      void askNext();
+    }
   }
   return known.value;
 }

@@ -24,7 +24,7 @@ export const en = {
   typing1: "{0} is typing…", typing2: "{0} and {1} are typing…", typingMany: "Several people are typing…",
   reply: "Reply", replyingTo: "Replying to {0}", thread: "Thread", openThread: "Open thread", replyInThread: "Reply in thread", copy: "Copy text", copied: "Copied", inThread: "in a thread",
   react: "React", reactions: "Reactions", reactionOf: "{0}, {1}", reactionOwn: "{0}, {1}, you too", otherReaction: "Another emoji", edit: "Edit", edited: "edited", editing: "Editing your message",
-  recall: "Take back for everybody", recalled: "{0} took this message back.", recallSure: "Take this message back for everybody? What it says will be gone.",
+  recall: "Take back for everybody", recalled: "{0} took this message back.", purged: "This message is kept no longer.", recallSure: "Take this message back for everybody? What it says will be gone.",
   pinMessage: "Pin message", unpinMessage: "Unpin message", pinnedMessages: "Pinned messages", noPins: "Nothing is pinned here.",
   notices: "Notifications", noticesHint: "Be told of new messages in this browser, also while Maru is closed.", noticesOn: "Turn on in this browser", noticesOff: "Turn off in this browser",
   noticesDenied: "This browser does not let Maru show notifications. Allow them in the browser's settings for this site, then load the page again.",

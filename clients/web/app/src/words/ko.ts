@@ -25,7 +25,7 @@ export const ko: Words = {
   typing1: "{0}님이 입력하는 중…", typing2: "{0}님과 {1}님이 입력하는 중…", typingMany: "여러 명이 입력하는 중…",
   reply: "답장", replyingTo: "{0}님에게 답장", thread: "스레드", openThread: "스레드 열기", replyInThread: "스레드에 답장", copy: "복사", copied: "복사됨", inThread: "스레드",
   react: "반응하기", reactions: "반응", reactionOf: "{0}, {1}명", reactionOwn: "{0}, 나를 포함해 {1}명", otherReaction: "다른 이모지", edit: "수정", edited: "수정됨", editing: "메시지 수정 중",
-  recall: "모두에게서 삭제", recalled: "{0}님이 삭제한 메시지입니다.", recallSure: "이 메시지를 모두에게서 삭제할까요? 내용은 되돌릴 수 없습니다.",
+  recall: "모두에게서 삭제", recalled: "{0}님이 삭제한 메시지입니다.", purged: "더 이상 보관되지 않는 메시지입니다.", recallSure: "이 메시지를 모두에게서 삭제할까요? 내용은 되돌릴 수 없습니다.",
   pinMessage: "메시지 고정", unpinMessage: "메시지 고정 해제", pinnedMessages: "고정된 메시지", noPins: "고정된 메시지가 없습니다.",
   notices: "알림", noticesHint: "마루가 닫혀 있어도 이 브라우저에서 새 메시지를 알려 드립니다.", noticesOn: "이 브라우저에서 켜기", noticesOff: "이 브라우저에서 끄기",
   noticesDenied: "이 브라우저가 마루의 알림을 막고 있습니다. 브라우저의 사이트 설정에서 허용한 뒤 페이지를 다시 불러오세요.",

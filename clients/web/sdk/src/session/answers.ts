@@ -2,7 +2,7 @@
 import { Frame, read } from "../frame.js";
 import {
   About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, Heads, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, OwnPresence,
-  PAGE_MESSAGES_MAX, Presence, Receipts, Reject, SendAck, Thread, Typing, Watch, Welcome, WelcomeV2,
+  PAGE_MESSAGES_MAX, Presence, Push, Receipts, Reject, SendAck, Thread, Typing, Watch, Welcome, WelcomeV2,
 } from "../generated.js";
 import { Core, type Page } from "./core.js";
 import { type About, type Message, readMessage } from "./event.js";
@@ -92,6 +92,11 @@ export abstract class Answers extends Core {
         const own = read(OwnPresence, frame);
         const isAsked = this.requests.answered(frame.id, Kind.GET_OWN_PRESENCE);
         if (own && (isAsked || frame.id === 0n)) this.events.push({ type: "ownPresence", request: frame.id, own });
+        return;
+      }
+      case Kind.PUSH: {
+        const push = read(Push, frame);
+        if (push && this.requests.answered(frame.id, Kind.GET_PUSH)) this.events.push({ type: "push", request: frame.id, push });
         return;
       }
       case Kind.MENTIONS: {

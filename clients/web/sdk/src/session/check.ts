@@ -1,8 +1,8 @@
 /** What a session does not send: whatever the server would refuse. The rules and paths are the server's. */
 import { isTorn } from "../codec.js";
-import { Code, GROUP_MEMBERS_MAX, NAME_CHARS_MAX, TEXT_CHARS_MAX, U53_MAX } from "../generated.js";
+import { Code, GROUP_MEMBERS_MAX, NAME_CHARS_MAX, type SubscribePush, TEXT_CHARS_MAX, U53_MAX } from "../generated.js";
 import { isChannel, usersOf } from "../ids.js";
-import { EMOJI_BYTES_MAX, STATUS_CHARS_MAX } from "./limits.js";
+import { EMOJI_BYTES_MAX, PUSH_ENDPOINT_BYTES_MAX, PUSH_WORD_BYTES_MAX, STATUS_CHARS_MAX } from "./limits.js";
 
 /** A command that was not taken. */
 export class Refusal extends Error {
@@ -68,6 +68,26 @@ export function checkPresence(shows: number, status: string, untilMs: number): v
   checkPosition("status_until_ms", untilMs);
   if (status !== "") checkChars("status", status, STATUS_CHARS_MAX);
   if (/\p{Cc}/u.test(status)) throw limit("status", "a control character; expected one line of text");
+}
+
+const isUpTo = (value: number, most: number): boolean => Number.isInteger(value) && value >= 0 && value <= most;
+
+export function checkProvider(provider: number): void {
+  if (!isUpTo(provider, 4) || provider === 0) throw limit("provider", `${provider}; expected 1 Web Push, 2 webhook, 3 FCM or 4 APNs`);
+}
+
+export function checkSubscription(wish: SubscribePush): void {
+  checkProvider(wish.provider);
+  if (!isUpTo(wish.preview, 2)) throw limit("preview", `${wish.preview}; expected 0 nothing, 1 the sender or 2 the text`);
+  if (!isUpTo(wish.language, 1)) throw limit("language", `${wish.language}; expected 0 English or 1 Korean`);
+  for (const [field, minute] of [["quiet_from", wish.quietFrom], ["quiet_until", wish.quietUntil]] as const) {
+    if (!isUpTo(minute, 1439)) throw limit(field, `${minute}; expected a minute of the day, 0 to 1439`);
+  }
+  for (const field of ["zone", "address", "p256dh", "secret"] as const) {
+    const most = field === "address" ? PUSH_ENDPOINT_BYTES_MAX : PUSH_WORD_BYTES_MAX;
+    const bytes = new TextEncoder().encode(wish[field]).length;
+    if (bytes > most) throw limit(field, `${bytes} bytes; at most ${most}`);
+  }
 }
 
 /** Users by their ids, rising and without repeats. */

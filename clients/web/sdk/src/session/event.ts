@@ -3,7 +3,7 @@ import { type Frame, read } from "../frame.js";
 import {
   type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, GrowGroup,
   type HeadItem, Hide, type HiddenItem, InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember,
-  type OwnPresence, Pin, type PresenceItem, React, Recall, Recalled,
+  type OwnPresence, Pin, type PresenceItem, type Push, React, Recall, Recalled,
   type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, SetSlow, UnbanMember,
   type Welcome,
 } from "../generated.js";
@@ -66,7 +66,7 @@ export type Content =
   | { type: "pinned"; target: number; on: boolean }
   /** The text `target` is taken back for everybody: what it and its edits said is shown no more, and kept nowhere. */
   | { type: "recall"; target: number }
-  /** What stands in the place of a recalled text, or of an edit of one (`ofEdit`: nothing to show): recalled by the message `by` of `user`. */
+  /** What stands in the place of a recalled text, or of an edit of one (`ofEdit`: nothing to show): recalled by the message `by` of `user`; both are 0 when the server keeps it no longer, and so is the sender then. */
   | { type: "recalled"; target: number; by: number; user: bigint; recalledMs: number; ofEdit: boolean }
   /** Notes of the user about a channel, in its own channel: no messages to show. */
   | ({ type: "prefs"; about: bigint } & Prefs)
@@ -168,12 +168,14 @@ export type Event =
   | { type: "presence"; request: bigint; items: PresenceItem[] }
   /** What this user shows: asked for, or because another device changed it (`request` 0). */
   | { type: "ownPresence"; request: bigint; own: OwnPresence }
-  /** Somebody types in a channel, or does so no more. */
+  /** Where this user's devices are told of what they miss. */
+  | { type: "push"; request: bigint; push: Push }
   /**
    * Messages of these large channels behind these heads come from here on. What is not held of one up to its head is read from
    * the history; and so it is when a message of one comes whose seq is not the next.
    */
   | { type: "heads"; items: HeadItem[] }
+  /** Somebody types in a channel, or does so no more. */
   | { type: "typing"; channel: bigint; user: bigint; types: boolean }
   | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
   /** A request with no other answer was carried out. */

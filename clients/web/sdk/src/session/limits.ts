@@ -62,6 +62,11 @@ export const EMOJI_BYTES_MAX = 32;
 /** Users that a session watches, users that are looked at at once, and characters of a status. */
 export const WATCHED_MAX = 500;
 export const LOOKED_AT_MAX = 100;
+/** Bytes of the address of a subscription for push, and of its time zone and each of its keys. */
+export const PUSH_ENDPOINT_BYTES_MAX = 2048;
+export const PUSH_WORD_BYTES_MAX = 128;
+/** What a subscription costs in tokens besides. */
+export const SUBSCRIBE_TOKENS = 16;
 export const STATUS_CHARS_MAX = 128;
 /** So many users to be shown cost one more token. */
 export const TOKEN_LOOKS = 4;

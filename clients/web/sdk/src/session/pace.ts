@@ -9,8 +9,8 @@ import {
   GetThread, GROUP_MEMBERS_MAX, InviteMembers, Kind, LIST_ITEMS_MAX, MENTIONS_MAX, MENTIONS_PAGE_MAX, PAGE_MESSAGES_MAX, SendTextV2, Watch,
 } from "../generated.js";
 import {
-  DRAFT_TOKENS, HALVED_MAX, HALVED_MS, LOOKED_AT_MAX, ORDERED_LIST_TOKENS, PACE_PERCENT, REFUSALS_APART_MS, TOKEN_BYTES, TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT,
-  TOKEN_LOOKS, TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS, WATCHED_MAX,
+  DRAFT_TOKENS, HALVED_MAX, HALVED_MS, LOOKED_AT_MAX, ORDERED_LIST_TOKENS, PACE_PERCENT, REFUSALS_APART_MS, SUBSCRIBE_TOKENS, TOKEN_BYTES, TOKEN_LOOKS,
+  TOKEN_PAGE_ITEMS, TOKENS_BURST_DEFAULT, TOKENS_BURST_PERCENT, TOKENS_PER_S_DEFAULT, TURN_TOKENS, WATCHED_MAX,
 } from "./limits.js";
 
 /** Parts of a token: with them a millisecond's share at PACE_PERCENT of any rate is a whole number. */
@@ -44,6 +44,7 @@ function named(frame: Frame): number {
     case Kind.GET_THREAD: return page(read(GetThread, frame)?.limit, PAGE_MESSAGES_MAX);
     case Kind.GET_MENTIONS: return page(read(GetMentions, frame)?.limit, MENTIONS_PAGE_MAX);
     case Kind.SET_DRAFT: return DRAFT_TOKENS;
+    case Kind.SUBSCRIBE_PUSH: return SUBSCRIBE_TOKENS;
     case Kind.SEND_TEXT: {
       const said = read(SendTextV2, frame);
       return page((said?.mentionFlags ?? 0) > 0 ? MENTIONS_MAX : said?.mentions.length, MENTIONS_MAX);

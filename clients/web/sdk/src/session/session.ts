@@ -12,9 +12,11 @@
  * Times are whole milliseconds of one clock that never steps back; its zero is arbitrary. Commands throw {@link Refusal}.
  */
 import { Frame } from "../frame.js";
-import { GetOwnPresence, GetPresence, Reauth, SetPresence, TOKEN_BYTES_MAX, Unwatch, Watch } from "../generated.js";
+import {
+  GetOwnPresence, GetPresence, GetPush, Reauth, SetPresence, SetPush, SubscribePush, TOKEN_BYTES_MAX, UnsubscribePush, Unwatch, Watch,
+} from "../generated.js";
 import { Asks } from "./asks.js";
-import { checkNamed, checkPresence } from "./check.js";
+import { checkNamed, checkPresence, checkProvider, checkSubscription } from "./check.js";
 import { LOOKED_AT_MAX, WATCHED_MAX } from "./limits.js";
 
 export class Session extends Asks {
@@ -59,6 +61,27 @@ export class Session extends Asks {
   /** Asks what the user shows, and for its devices: an `ownPresence` event. */
   ownPresence(): bigint {
     return this.request(GetOwnPresence, { device: 0n }, () => {});
+  }
+
+  /** This device is told there of what it misses from now on, instead of where it said before for that provider: a `done` event. */
+  subscribePush(wish: Partial<SubscribePush> & { provider: number }): bigint {
+    const whole = { preview: 0, language: 0, quietFrom: 0, quietUntil: 0, zone: "", address: "", p256dh: "", secret: "", ...wish };
+    return this.request(SubscribePush, whole, () => checkSubscription(whole));
+  }
+
+  /** A device of the user, or this one (0), is told there no more: a `done` event. */
+  unsubscribePush(provider: number, device = 0n): bigint {
+    return this.request(UnsubscribePush, { device, provider }, () => checkProvider(provider));
+  }
+
+  /** None of the user's devices is told from now on, or all are again: a `done` event. */
+  setPush(isOff: boolean): bigint {
+    return this.request(SetPush, { isOff }, () => {});
+  }
+
+  /** Asks where the user's devices are told: a `push` event. */
+  push(): bigint {
+    return this.request(GetPush, { device: 0n }, () => {});
   }
 
   /** Nobody is at the device, or somebody is again. Say so as often as you like. */

@@ -69,7 +69,8 @@ pub(super) fn event(event: &Event) -> Value {
         | Event::Notes { .. }
         | Event::Rules { .. }
         | Event::Presence { .. }
-        | Event::OwnPresence { .. } => {
+        | Event::OwnPresence { .. }
+        | Event::Push { .. } => {
             panic!("in no trace yet")
         }
         Event::Untrusted { .. } => panic!("never of a session"),
