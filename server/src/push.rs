@@ -39,7 +39,7 @@ pub(crate) fn start(
     runtime: &Runtime,
     config: &Config,
     (plane, accounts): (&DataPlane, Accounts),
-    told: Told,
+    (told, outlets): (Told, &Outlets),
 ) -> Result<Outbox, String> {
     let contact = config.push_contact.as_deref().unwrap_or("mailto:nobody@localhost");
     let vapid = match config.store {
@@ -62,13 +62,14 @@ pub(crate) fn start(
     }
     let outbox = Outbox::new(reach, senders);
     let outbox = if config.push_withdraw { outbox } else { outbox.without_withdrawals() };
+    open(&outbox, outlets);
     runtime.spawn(outbox.clone().run(told));
     Ok(outbox)
 }
 
 /// Lets devices subscribe by frames. What they wish is read on the shard's thread, so the names of time zones, which are
 /// files, are looked for now: one that the system gets later can be named after the next start.
-pub(crate) fn open(outbox: &Outbox, outlets: &Outlets) {
+fn open(outbox: &Outbox, outlets: &Outlets) {
     let doors: Arc<dyn Providers> = Arc::new(Doors { outbox: outbox.clone(), zones: quiet::zones() });
     for outlet in outlets.all() {
         outlet.post(Post::Providers(doors.clone()));
