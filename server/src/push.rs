@@ -70,24 +70,24 @@ pub(crate) fn start(
 /// Lets devices subscribe by frames. What they wish is read on the shard's thread, so the names of time zones, which are
 /// files, are looked for now: one that the system gets later can be named after the next start.
 fn open(outbox: &Outbox, outlets: &Outlets) {
-    let doors: Arc<dyn Providers> = Arc::new(Doors { outbox: outbox.clone(), zones: quiet::zones() });
+    let providers: Arc<dyn Providers> = Arc::new(ByFrames { outbox: outbox.clone(), zones: quiet::zones() });
     for outlet in outlets.all() {
-        outlet.post(Post::Providers(doors.clone()));
+        outlet.post(Post::Providers(providers.clone()));
     }
 }
 
-struct Doors {
+struct ByFrames {
     outbox: Outbox,
     zones: BTreeSet<String>,
 }
 
-impl std::fmt::Debug for Doors {
+impl std::fmt::Debug for ByFrames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Doors")
+        f.write_str("ByFrames")
     }
 }
 
-impl Providers for Doors {
+impl Providers for ByFrames {
     fn read(&self, wish: SubscribePush, now_ms: u64) -> Result<SubscriptionRow, Refusal> {
         let provider = Provider::from_number(wish.provider).unwrap_or(Provider::WebPush);
         let given = |text: String| (!text.is_empty()).then_some(text);
