@@ -39,7 +39,7 @@ pub(crate) fn start(
     runtime: &Runtime,
     config: &Config,
     (plane, accounts): (&DataPlane, Accounts),
-    told: Told,
+    (told, outlets): (Told, &Outlets),
 ) -> Result<Outbox, String> {
     let contact = config.push_contact.as_deref().unwrap_or("mailto:nobody@localhost");
     let vapid = match config.store {
@@ -62,31 +62,32 @@ pub(crate) fn start(
     }
     let outbox = Outbox::new(reach, senders);
     let outbox = if config.push_withdraw { outbox } else { outbox.without_withdrawals() };
+    open(&outbox, outlets);
     runtime.spawn(outbox.clone().run(told));
     Ok(outbox)
 }
 
 /// Lets devices subscribe by frames. What they wish is read on the shard's thread, so the names of time zones, which are
 /// files, are looked for now: one that the system gets later can be named after the next start.
-pub(crate) fn open(outbox: &Outbox, outlets: &Outlets) {
-    let doors: Arc<dyn Providers> = Arc::new(Doors { outbox: outbox.clone(), zones: quiet::zones() });
+fn open(outbox: &Outbox, outlets: &Outlets) {
+    let providers: Arc<dyn Providers> = Arc::new(ByFrames { outbox: outbox.clone(), zones: quiet::zones() });
     for outlet in outlets.all() {
-        outlet.post(Post::Providers(doors.clone()));
+        outlet.post(Post::Providers(providers.clone()));
     }
 }
 
-struct Doors {
+struct ByFrames {
     outbox: Outbox,
     zones: BTreeSet<String>,
 }
 
-impl std::fmt::Debug for Doors {
+impl std::fmt::Debug for ByFrames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Doors")
+        f.write_str("ByFrames")
     }
 }
 
-impl Providers for Doors {
+impl Providers for ByFrames {
     fn read(&self, wish: SubscribePush, now_ms: u64) -> Result<SubscriptionRow, Refusal> {
         let provider = Provider::from_number(wish.provider).unwrap_or(Provider::WebPush);
         let given = |text: String| (!text.is_empty()).then_some(text);

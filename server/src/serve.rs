@@ -30,7 +30,7 @@ use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
 use crate::spans::export::Exporter;
-use crate::{backup, fatal, heap, owner, retention, words};
+use crate::{backup, fatal, heap, owner, push, retention, words};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -117,8 +117,7 @@ fn live(
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
     }
     if let Some(told) = node.take_told() {
-        let outbox = crate::push::start(runtime, config, (&plane, accounts.clone()), told)?;
-        crate::push::open(&outbox, node.outlets());
+        let outbox = push::start(runtime, config, (&plane, accounts.clone()), (told, node.outlets()))?;
         plane = plane.with_push(outbox);
     }
     if let Some(told) = node.take_flagged() {

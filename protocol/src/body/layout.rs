@@ -375,7 +375,7 @@ roots {
     Recalled 48 {
         channel: u128, 0, "the channel";
         target: u64, 16, "seq of the recalled text: the stamp's, or of which this was an edit";
-        by: u64, 24, "seq of the RECALL";
+        by: u64, 24, "seq of the RECALL; 0: purged";
         user: u64, 32, "who recalled it";
         time_ms: u64, 40, "when, Unix epoch";
     }

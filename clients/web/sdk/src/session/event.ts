@@ -66,7 +66,8 @@ export type Content =
   | { type: "pinned"; target: number; on: boolean }
   /** The text `target` is taken back for everybody: what it and its edits said is shown no more, and kept nowhere. */
   | { type: "recall"; target: number }
-  /** What stands in the place of a recalled text, or of an edit of one (`ofEdit`: nothing to show): recalled by the message `by` of `user`; both are 0 when the server keeps it no longer, and so is the sender then. */
+  /** What stands in the place of a recalled text, or of an edit of one (`ofEdit`: nothing to show): recalled by the message `by` of `user`;
+   * both are 0 when the server keeps it no longer, and so is the sender then. */
   | { type: "recalled"; target: number; by: number; user: bigint; recalledMs: number; ofEdit: boolean }
   /** Notes of the user about a channel, in its own channel: no messages to show. */
   | ({ type: "prefs"; about: bigint } & Prefs)
