@@ -1,6 +1,8 @@
 //! The model: what was offered, what is durable, who was a member when. It is told every batch at the moment in which
 //! the batch becomes durable, and no batch that was lost; so it is the truth that everything shown is held against.
 
+mod large;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use client::session::Known;
@@ -385,24 +387,6 @@ impl Oracle {
         }
     }
 
-    /// Whether a message of a channel goes to those who follow it, and not into every inbox.
-    #[must_use]
-    pub fn is_large(&self, channel: ChannelId, seq: Seq) -> bool {
-        let grown = self.channels.get(&channel).and_then(|history| history.grown);
-        grown.is_some_and(|grown| seq > grown)
-    }
-
-    /// Whether `seq` belongs in the inbox of `user`: a member at `seq`, or its sender; of a large channel only its sender, and
-    /// whom it adds, invites, removes or mentions.
-    #[must_use]
-    pub fn is_recipient(&self, channel: ChannelId, user: UserId, seq: Seq) -> bool {
-        if self.is_large(channel, seq) {
-            let pointed = self.channels.get(&channel).and_then(|history| history.pointed.get(&seq));
-            return pointed.is_some_and(|pointed| pointed.contains(&user));
-        }
-        self.may_read(channel, user, seq) || self.fact(channel, seq).is_some_and(|fact| fact.sender == user)
-    }
-
     /// What follows from the membership messages for one user.
     #[must_use]
     pub fn member(&self, channel: ChannelId, user: UserId) -> Option<&Stays> {
@@ -491,15 +475,7 @@ impl Oracle {
             broken!("{channel:?} {seq}: time steps back to {}", fact.time_ms);
         }
         history.replay(channel, seq, &fact, frame)?;
-        let members = history.members.values().filter(|stays| stays.is_member()).count();
-        let joins = matches!(fact.kind, Kind::ADD_MEMBERS | Kind::JOIN_GROUP);
-        if joins && self.grows_above.is_some_and(|bound| members > bound) {
-            history.grown.get_or_insert(seq);
-        }
-        if history.grown.is_some_and(|grown| seq > grown) {
-            let pointed = history.pointed(seq, fact.sender, frame);
-            history.pointed.insert(seq, pointed);
-        }
+        history.grow(seq, (&fact, frame), self.grows_above);
         history.keys.insert((fact.sender, fact.send_id), seq);
         history.facts.push(fact);
         self.add_remark(channel, seq, frame)?;
@@ -652,20 +628,6 @@ impl Oracle {
 }
 
 impl History {
-    /// Whose inboxes a message of a large channel enters, said here once more, independently of the core.
-    fn pointed(&self, seq: Seq, sender: UserId, frame: &Frame) -> Vec<UserId> {
-        let held = |user: &UserId| self.members.get(user).is_some_and(|stays| stays.holds(seq));
-        let mut users = match Message::read(frame).and_then(|message| message.change()) {
-            Some(Change::Joins(users) | Change::Invites(users)) => users,
-            Some(Change::Removes(user)) => vec![user],
-            // Of one who never was a member it says nothing to that one.
-            Some(Change::Bans(user)) => vec![user].into_iter().filter(held).collect(),
-            _ => Talk::read(frame).map(|talk| talk.mentions).unwrap_or_default(),
-        };
-        users.push(sender);
-        users
-    }
-
     pub(crate) fn row(&self, user: UserId) -> PositionRow {
         self.positions.get(&user).copied().unwrap_or_default()
     }

@@ -108,8 +108,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a replay delivers to users of other bays",
         file: "query/replay.rs",
-        from: "dests.contains(BayId::of_user(*user))",
-        to: "dests.contains(BayId::of_user(*user)) || !dests.is_empty()",
+        from: "|user: &UserId| dests.contains(BayId::of_user(*user))",
+        to: "|user: &UserId| dests.contains(BayId::of_user(*user)) || !dests.is_empty()",
     },
     Mutant {
         name: "a migration takes what was not applied for applied",
