@@ -376,12 +376,15 @@ impl Search<'_> {
                 self.is_cut = true;
                 break;
             }
-            if alive.is_none_or(|alive| alive.is_alive(doc))
-                && let Some(mut key) = self.key(columns, DocAddress::new(ord, doc))
+            let score = match self.asked.order {
+                Order::Relevance => scorer.score().max(0.0).to_bits(),
+                Order::Time => 0,
+            };
+            // What cannot be on the page costs no look at its columns, and those are most.
+            if self.best.floor().is_none_or(|floor| score >= floor.score)
+                && alive.is_none_or(|alive| alive.is_alive(doc))
+                && let Some(key) = self.key(columns, DocAddress::new(ord, doc), score)
             {
-                if self.asked.order == Order::Relevance {
-                    key.score = scorer.score().max(0.0).to_bits();
-                }
                 self.best.take(key);
             }
             doc = scorer.advance();
@@ -390,13 +393,15 @@ impl Search<'_> {
     }
 
     /// A document that the asker may read and asks for.
-    fn key(&self, columns: &Columns, at: DocAddress) -> Option<Key> {
+    fn key(&self, columns: &Columns, at: DocAddress, score: u32) -> Option<Key> {
         let asked = self.asked;
         let of = |column: &Column<u64>| column.first(at.doc_id).unwrap_or_default();
         let time_ms = of(&columns.time_ms);
         let is_in_time =
             asked.from_ms.is_none_or(|from| from <= time_ms) && asked.to_ms.is_none_or(|to| time_ms < to);
-        if !is_in_time {
+        let is_below =
+            || self.best.floor().is_some_and(|floor| (score, time_ms) < (floor.score, floor.time_ms));
+        if !is_in_time || is_below() {
             return None;
         }
         let (key, seq) = (of(&columns.key), of(&columns.seq));
@@ -418,6 +423,6 @@ impl Search<'_> {
             }
             _ => true,
         };
-        is_behind.then_some(Key { score: 0, time_ms, key, seq, at })
+        is_behind.then_some(Key { score, time_ms, key, seq, at })
     }
 }
