@@ -395,7 +395,8 @@ fn refusal(error: CommandError) -> HomeError {
         CommandError::Busy { .. }
         | CommandError::OtherHome
         | CommandError::NoSuchChannel
-        | CommandError::OwnChannel => HomeError::NotNow(error.to_string()),
+        | CommandError::OwnChannel
+        | CommandError::NothingLeft => HomeError::NotNow(error.to_string()),
     }
 }
 

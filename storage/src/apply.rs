@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{About, FloorRow, Note, Part, Relation, Row, Rule};
+use protocol::commit::{About, DRAFT_TAG, FloorRow, HIDDEN_TAG, Note, PREFS_TAG, Part, Relation, Row, Rule};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -88,6 +88,17 @@ pub(crate) fn part(
             }
             Row::Retention { channel, row: None } => sink.delete(Family::Kept, &key::retention(*channel)),
             Row::Floor { channel, from, row } => floor(*channel, *from, row, owned, sink),
+            // How far the user had come there is of the user, too.
+            Row::Erased { channel, user, row } => {
+                sink.put(Family::About, &key::erased(*channel, *user), &row.encode());
+                sink.delete(Family::Member, &key::position(*channel, *user));
+            }
+            Row::Forgotten { user } => {
+                for tag in [PREFS_TAG, DRAFT_TAG, HIDDEN_TAG] {
+                    let notes = key::note(*user, tag);
+                    sink.delete_range(Family::Notes, &notes, &notes.after_all());
+                }
+            }
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -127,6 +138,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Rule { channel, .. }
         | Row::About { channel, .. }
         | Row::Floor { channel, .. }
+        | Row::Erased { channel, .. }
         | Row::Retention { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
@@ -143,6 +155,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Shown { user, .. }
         | Row::PushOff { user, .. }
         | Row::Followed { user, .. }
+        | Row::Forgotten { user }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }

@@ -717,7 +717,13 @@ impl History {
             Some(Change::Grows) => self.grown = Some(seq),
             // Nothing of members, or taken above.
             None
-            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. })
+            | Some(
+                Change::Begins { .. }
+                | Change::Accepts
+                | Change::Notes(_)
+                | Change::About { .. }
+                | Change::Erases,
+            )
             | Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
             Some(Change::Invites(users)) => {
                 self.invite(users, seq, fact).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
@@ -772,7 +778,7 @@ impl History {
     ) -> bool {
         let is_party = fact.sender == small || fact.sender == large;
         match change {
-            None | Some(Change::About { .. }) => is_party,
+            None | Some(Change::About { .. } | Change::Erases) => is_party,
             Some(Change::Notes(note)) if small == large => {
                 self.notes.insert(seq, note);
                 is_party
@@ -802,9 +808,10 @@ impl History {
 fn needed(change: Option<&Change>) -> Option<u8> {
     Some(match change {
         // What is needed for what is said about a message is asked with it.
-        None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. }) => {
-            message::ROLE_MEMBER
-        }
+        None
+        | Some(
+            Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. } | Change::Erases,
+        ) => message::ROLE_MEMBER,
         Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
             message::ROLE_ADMIN
         }
