@@ -11,6 +11,10 @@ pub(super) fn of(channel: ChannelId, frame: &Frame) -> Option<Change> {
     match Message::read(frame)? {
         Message::SendText(body) => document(channel, frame, body.text.as_str()).map(Change::Put),
         Message::Recall(body) => Some(Change::Remove { channel, seq: Seq(body.target.to_native()) }),
+        Message::Erase(_) => {
+            let stamp = frame.read_stamp()?;
+            Some(Change::Erase { channel, sender: stamp.sender, below: stamp.seq })
+        }
         // They say who is in a group and what it is called, which is no text of anybody.
         _ => None,
     }
