@@ -172,6 +172,10 @@ pub struct Oracle {
     pub recalls: u64,
     /// How far the operator has asked to purge channels, in whatever life.
     pub(crate) may_purge: BTreeMap<ChannelId, Seq>,
+    /// Whom the operator erases, in whatever life.
+    pub(crate) erasing: std::collections::BTreeSet<UserId>,
+    /// Channels in which an erasure has begun.
+    pub(crate) erased: std::collections::BTreeSet<ChannelId>,
     /// Who shows nobody how far it has come, durably.
     pub hides: HashSet<UserId>,
     /// The most that devices of a user said was delivered, in whatever life.
@@ -211,6 +215,8 @@ impl Default for Oracle {
             grows_above: None,
             recalls: 0,
             may_purge: BTreeMap::new(),
+            erasing: std::collections::BTreeSet::new(),
+            erased: std::collections::BTreeSet::new(),
             hides: HashSet::new(),
             marked: HashMap::new(),
             pushes: Pushes::default(),
@@ -252,6 +258,7 @@ impl Oracle {
         let said_no = std::mem::take(&mut self.said_no);
         let (marked, recalls) = (std::mem::take(&mut self.marked), self.recalls);
         let may_purge = std::mem::take(&mut self.may_purge);
+        let (erasing, erased) = (std::mem::take(&mut self.erasing), std::mem::take(&mut self.erased));
         let mut backup = backup;
         let pushes = std::mem::take(&mut backup.pushes).restored(&self.pushes);
         *self = Self {
@@ -263,6 +270,8 @@ impl Oracle {
             marked,
             recalls,
             may_purge,
+            erasing,
+            erased,
             pushes,
             ..backup
         };
@@ -470,7 +479,7 @@ impl Oracle {
         if message::channel_of(frame) != Some(channel) || stamp.seq != seq {
             broken!("{channel:?} {seq}: the row's key is not what the frame says");
         }
-        if !self.was_offered(channel, &fact) {
+        if !self.was_offered(channel, &fact) && !self.is_erasing(&fact) {
             broken!("{channel:?} {seq}: nobody sent {fact:?}");
         }
         // The key of what was purged is forgotten with its window.
@@ -594,7 +603,7 @@ impl Oracle {
         }
         let before = self.mark(channel, user);
         // The same row again is no fault: whether others are shown it may have changed twice before it was written.
-        if read < before.read || delivered < before.delivered {
+        if (read < before.read || delivered < before.delivered) && !self.erasing.contains(&user) {
             broken!("{user} has come to {row:?} in {channel:?}, and to {before:?} before");
         }
         let marked = self.marked.get(&(channel, user)).copied().unwrap_or_default();
@@ -666,6 +675,16 @@ impl History {
         users
     }
 
+    /// How far a user had come is known no more.
+    pub(crate) fn forget_position(&mut self, user: UserId) {
+        self.positions.remove(&user);
+    }
+
+    /// Whether it has become a large channel.
+    pub(crate) fn is_large_now(&self) -> bool {
+        self.grown.is_some()
+    }
+
     pub(crate) fn row(&self, user: UserId) -> PositionRow {
         self.positions.get(&user).copied().unwrap_or_default()
     }
@@ -699,6 +718,9 @@ impl History {
                 broken!("{channel:?} {seq}: {fact:?} joins, invited by {invited_by:?}");
             }
             self.join(fact.sender, seq, message::ROLE_MEMBER);
+            return Ok(());
+        }
+        if matches!(change, Some(Change::Erases)) && self.members.contains_key(&fact.sender) {
             return Ok(());
         }
         let Some(role) = self.role(fact.sender) else {
