@@ -75,6 +75,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_erased_leaves_the_index_up_to_the_message_that_says_so() {
+        let channel = ChannelId(1 << 64 | 2);
+        let stamp = Stamp { seq: Seq(4), time_ms: 7, sender: UserId(1) };
+        let frame = encode(9, &protocol::body::erase::Erase { channel: channel.0 }).stamp(stamp);
+        let gone = Change::Erase { channel, sender: UserId(1), below: Seq(4) };
+        assert_eq!(of(channel, &frame), Some(gone));
+    }
+
+    #[test]
     fn an_edited_text_mentions_whom_it_did() {
         let channel = ChannelId(1 << 64 | 2);
         let stamp = |seq| Stamp { seq: Seq(seq), time_ms: 7, sender: UserId(1) };
