@@ -353,7 +353,8 @@ impl Channel {
 
     /// Takes the first send that waits, unless it has to wait for the newcomers of another.
     pub(crate) fn next_waiting(&mut self) -> Option<Submit> {
-        if self.opening.is_some() || self.is_held {
+        // Without the window nothing is judged: its answer takes the next one.
+        if self.opening.is_some() || self.is_held || !matches!(self.window, Window::Here(_)) {
             return None;
         }
         self.waiting.pop_front()

@@ -48,7 +48,11 @@ impl Shard {
             Some(CommandError::OwnChannel)
         } else if self.space_low {
             Some(CommandError::StorageFull)
-        } else if !has_place || self.draining.is_some() || !self.asks.has_load_room() {
+        } else if !has_place
+            || self.draining.is_some()
+            || self.pipeline.is_refusing()
+            || !self.asks.has_load_room()
+        {
             Some(busy(1000))
         } else {
             None
@@ -83,7 +87,7 @@ impl Shard {
     }
 
     /// The store has said what is left; `None` when it cannot be read now.
-    pub(crate) fn written_read(&mut self, id: ChannelId, written: Option<&Written>) {
+    pub(crate) fn written_read(&mut self, id: ChannelId, written: Option<Written>) {
         let Some(channel) = self.channels.get_mut(&id) else {
             return impossible!(self, "a channel left memory while it was held");
         };
@@ -97,7 +101,7 @@ impl Shard {
     }
 
     /// One step of what is left.
-    fn erase_some(&mut self, id: ChannelId, written: &Written) {
+    fn erase_some(&mut self, id: ChannelId, written: Written) {
         let (Some(Erasing { user, .. }), Some(channel)) =
             (self.erasures.0.get(&id).copied(), self.channels.get_mut(&id))
         else {

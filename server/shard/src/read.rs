@@ -132,7 +132,7 @@ impl Shard {
             (Asked::Floor(channel), Answer::Floor { now, then, head, .. }) => {
                 self.floor_read(channel, Some((now, then, head)));
             }
-            (Asked::Written(channel), Answer::Written(written)) => self.written_read(channel, Some(&written)),
+            (Asked::Written(channel), Answer::Written(written)) => self.written_read(channel, Some(*written)),
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
                 self.unread.forget(Load::Replay { source });
                 self.replayed(source, through, deliveries);

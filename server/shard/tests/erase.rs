@@ -252,3 +252,29 @@ fn an_own_channel_goes_as_a_whole_and_nobody_elses_does() {
     assert_eq!(replies(&mut desk), [(4, Err(CommandError::Busy { retry_after_ms: 1000 }))]);
     assert_eq!(BayId::of_channel(own), BayId::of_user(user), "one commit holds both");
 }
+
+/// The texts were there when the store was asked. A row of one that is purged would be one that nobody removes.
+#[test]
+fn what_is_purged_meanwhile_gets_no_row() {
+    let (mut desk, channel) = group();
+    desk.send(A, A, 8, &LeaveGroup { channel: channel.0 });
+    desk.run();
+    step(&mut desk, 1, channel);
+    let asked = desk.queries.pop_front().unwrap();
+    let cut = protocol::query::Cut { below: Seq(3), ..Default::default() };
+    desk.turn(0, vec![Input::Purge { ticket: Ticket(2), channel, keeping: Keeping::Purge(cut) }]);
+    let then = FloorRow { below: Seq(3), time_ms: 1 };
+    desk.answer(Answer::Floor { now: FloorRow::default(), then, head: Seq(4), retention: None });
+    desk.queries.push_front(asked);
+    let row = ErasedRow { by: Seq(4), time_ms: 1, next: Seq(0) };
+    let found = two_texts(&desk, Some(row), 4);
+    tell(&mut desk, found);
+    let rows = desk.run();
+    let gone: Vec<u64> = rows
+        .iter()
+        .filter_map(rewritten)
+        .filter_map(|frame| Recalled::read(&frame))
+        .map(|says| says.target)
+        .collect();
+    assert_eq!(gone, [3]);
+}

@@ -37,13 +37,14 @@ pub(super) async fn begin(flags: &Erase, out: &mut impl Write) -> Result<ExitCod
 /// Prints all erasures, one a line.
 pub(super) async fn list(flags: &Erasures, out: &mut impl Write) -> Result<ExitCode, Box<dyn Error>> {
     let operator = server(&flags.at)?;
-    let mut after = Some("0".to_owned());
-    while let Some(from) = after.take() {
-        let page = operator.get(&format!("/v1/admin/erasures?after={from}&limit=500")).await?;
+    let mut path = Some("/v1/admin/erasures?limit=500".to_owned());
+    while let Some(asked) = path.take() {
+        let page = operator.get(&asked).await?;
         for erasure in page.get("erasures").and_then(Value::as_array).into_iter().flatten() {
             writeln!(out, "{erasure}")?;
         }
-        after = page.get("next").and_then(Value::as_str).map(ToOwned::to_owned);
+        let next = page.get("next").and_then(Value::as_str);
+        path = next.map(|after| format!("/v1/admin/erasures?limit=500&after={after}"));
     }
     Ok(ExitCode::SUCCESS)
 }

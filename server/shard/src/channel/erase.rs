@@ -47,8 +47,12 @@ impl Channel {
     }
 
     /// The rows with which what was found is gone: of each text and edit a tombstone, and nothing said of it any more; of each
-    /// reaction that it was taken back.
-    pub(crate) fn erase(&mut self, user: UserId, written: &Written) -> Vec<Row> {
+    /// reaction that it was taken back. What was purged while the store was asked has no row, and gets none.
+    pub(crate) fn erase(&mut self, user: UserId, mut written: Written) -> Vec<Row> {
+        let floor = self.floor;
+        written.texts.retain(|(sent, _)| sent.seq >= floor);
+        written.edits.retain(|(sent, _)| sent.seq >= floor);
+        written.reactions.retain(|(target, ..)| *target >= floor);
         let row = ErasedRow { next: written.through.next(), ..written.row.unwrap_or_default() };
         let channel = self.id;
         let erasure = row.erasure(channel, user);
@@ -62,7 +66,7 @@ impl Channel {
                 window.forget_content(seq);
             }
         }
-        let abouts = no_more_said(user, written, row.by);
+        let abouts = no_more_said(user, &written, row.by);
         rows.extend(abouts.into_iter().map(|about| Row::About { channel, about }));
         rows.push(Row::Erased { channel, user, row });
         self.forget_position(user);

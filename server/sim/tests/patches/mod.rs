@@ -575,7 +575,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an erasure leaves what was said about the texts",
         file: "channel/erase.rs",
-        from: "        let abouts = no_more_said(user, written, row.by);",
+        from: "        let abouts = no_more_said(user, &written, row.by);",
         to: "        let abouts = no_more_said(user, &Written::default(), row.by);",
     },
     Mutant {
@@ -583,6 +583,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         file: "channel/erase.rs",
         from: "texts.chain(written.edits.iter().copied())",
         to: "texts.chain(written.edits.iter().copied().take(0))",
+    },
+    Mutant {
+        name: "an erasure brings back a row of what was purged meanwhile",
+        file: "channel/erase.rs",
+        from: "        written.texts.retain(|(sent, _)| sent.seq >= floor);",
+        to: "",
     },
     Mutant {
         name: "nobody is told of an erasure",
