@@ -88,17 +88,7 @@ pub(crate) fn part(
             }
             Row::Retention { channel, row: None } => sink.delete(Family::Kept, &key::retention(*channel)),
             Row::Floor { channel, from, row } => floor(*channel, *from, row, owned, sink),
-            // How far the user had come there is of the user, too.
-            Row::Erased { channel, user, row } => {
-                sink.put(Family::About, &key::erased(*channel, *user), &row.encode());
-                sink.delete(Family::Member, &key::position(*channel, *user));
-            }
-            Row::Forgotten { user } => {
-                for tag in [PREFS_TAG, DRAFT_TAG, HIDDEN_TAG] {
-                    let notes = key::note(*user, tag);
-                    sink.delete_range(Family::Notes, &notes, &notes.after_all());
-                }
-            }
+            Row::Erased { .. } | Row::Forgotten { .. } => erase_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -206,6 +196,24 @@ fn floor(channel: ChannelId, from: Seq, row: &FloorRow, owned: &Owned, sink: &mu
     sink.delete_range(Family::About, &key::said(channel, from), &key::said(channel, row.below));
     sink.delete_range(Family::About, &key::reactors(channel, from), &key::reactors(channel, row.below));
     sink.put(Family::Kept, &key::floor(channel), &row.encode());
+}
+
+/// What goes of a user who is erased, besides messages.
+fn erase_row(row: &Row, sink: &mut dyn Sink) {
+    match row {
+        // How far the user had come there is of the user, too.
+        Row::Erased { channel, user, row } => {
+            sink.put(Family::About, &key::erased(*channel, *user), &row.encode());
+            sink.delete(Family::Member, &key::position(*channel, *user));
+        }
+        Row::Forgotten { user } => {
+            for tag in [PREFS_TAG, DRAFT_TAG, HIDDEN_TAG] {
+                let notes = key::note(*user, tag);
+                sink.delete_range(Family::Notes, &notes, &notes.after_all());
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What now holds of what is laid down for a group; what says nothing has no row.

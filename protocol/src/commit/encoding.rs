@@ -277,12 +277,7 @@ impl Row {
                 out.put_u64_le(seq.0);
                 note.encode(out);
             }
-            Self::Marks { through } => {
-                for (bay, number) in through {
-                    out.put_u16_le(bay.0);
-                    out.put_u64_le(*number);
-                }
-            }
+            Self::Marks { through } => put_marks(through, out),
         }
     }
 
@@ -385,6 +380,13 @@ impl Row {
             tag::FORGOTTEN => fields.u64().map(|user| Self::Forgotten { user: UserId(user) }),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
+    }
+}
+
+fn put_marks(through: &[(BayId, u64)], out: &mut BytesMut) {
+    for (bay, number) in through {
+        out.put_u16_le(bay.0);
+        out.put_u64_le(*number);
     }
 }
 

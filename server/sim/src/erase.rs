@@ -65,6 +65,13 @@ impl Oracle {
         self.erased.contains(&channel)
     }
 
+    /// Whether a frame is the tombstone of an ERASE that is durable: an inbox in memory has it before the store does.
+    pub(crate) fn is_erased_by(&self, channel: ChannelId, sender: UserId, frame: &Frame) -> bool {
+        let says = Recalled::read(frame).filter(|says| says.user == sender.0);
+        let by = says.and_then(|says| self.fact(channel, Seq(says.by)));
+        by.is_some_and(|by| (by.sender, by.kind) == (sender, Kind::ERASE))
+    }
+
     /// How far an erasure has come is durable, with what it has taken in the same batch.
     pub(crate) fn add_erased(
         &mut self,
