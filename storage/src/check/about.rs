@@ -1,6 +1,6 @@
 //! What is said about messages: the rows of a channel are what its history adds up to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::body::about::Recalled;
 use protocol::body::erase::{Erasure, written};
@@ -24,6 +24,9 @@ pub(super) struct Abouts {
     pins: Vec<Pinned>,
     /// Texts in whose place a tombstone stands, by the message that put it there.
     gone: BTreeMap<Seq, Vec<Seq>>,
+    /// Those of them that are gone with the erasure of their sender. What was said about one between the ERASE and its end went with
+    /// it.
+    ended: BTreeSet<Seq>,
     /// Somebody is erased.
     is_erased: bool,
 }
@@ -31,6 +34,9 @@ pub(super) struct Abouts {
 impl Abouts {
     /// A message says this about another.
     pub(super) fn take(&mut self, stamp: Stamp, target: Seq, act: &Act) {
+        if self.ended.contains(&target) {
+            return;
+        }
         let whose = (target, stamp.sender);
         let mut facts = Facts {
             said: self.said.remove(&target).unwrap_or_default(),
@@ -71,6 +77,7 @@ impl Abouts {
     pub(super) fn erase(&mut self, check: &Check<'_>, channel: ChannelId, by: Stamp) -> Found<()> {
         self.is_erased = true;
         for target in self.gone.remove(&by.seq).unwrap_or_default() {
+            self.ended.insert(target);
             self.said.remove(&target);
             self.pins.retain(|pin| pin.seq != target);
             self.forget_reactors(target);
@@ -92,8 +99,16 @@ impl Abouts {
 
 /// What a message says is about a text before it, an edit about one of its own; of a recalled text nothing is said behind the
 /// RECALL, and what it and its edits said is gone.
-pub(super) fn message(check: &mut Check<'_>, channel: ChannelId, stamp: Stamp, change: &Change) -> Found<()> {
+pub(super) fn message(
+    check: &mut Check<'_>,
+    channel: ChannelId,
+    stamp: Stamp,
+    (change, abouts): (&Change, &Abouts),
+) -> Found<()> {
     let Change::About { target, act } = change else { return Ok(()) };
+    if abouts.ended.contains(target) {
+        return Ok(());
+    }
     let of = check.view.message(channel, *target)?;
     let is_text = of.as_ref().is_some_and(|of| of.kind() == Kind::SEND_TEXT);
     let recalled = of.as_ref().and_then(Recalled::read).filter(|recalled| recalled.target == target.0);

@@ -235,7 +235,7 @@ impl Replayed {
         if let Some(change @ Change::About { target, act }) = &change
             && !self.floor.hides(*target)
         {
-            about::message(check, self.channel, stamp, change)?;
+            about::message(check, self.channel, stamp, (change, &self.abouts))?;
             self.abouts.take(stamp, *target, act);
         }
         if let Some(change) = &change {
