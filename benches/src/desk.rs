@@ -182,6 +182,7 @@ impl Desk {
                 let (now, then) = (FloorRow::default(), FloorRow::default());
                 Answer::Floor { now, then, head: Seq(0), retention: None }
             }
+            Query::Written { .. } => Answer::Written(Box::default()),
             Query::Trace { .. } => Answer::Trace(Box::default()),
             Query::Replay { .. } => Answer::Replay { deliveries: Vec::new(), through: 0 },
         }

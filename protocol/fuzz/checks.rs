@@ -2,6 +2,7 @@
 //! search for the same bugs.
 
 use protocol::body::about::{About, EditText, GetAbout, Pin, React, Recall, Recalled};
+use protocol::body::erase::Erase;
 use protocol::body::large::Heads;
 use protocol::body::list::{ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, Receipts, Typing};
@@ -74,7 +75,7 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
             }
         };
     }
-    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup GrowGroup MuteMember BanMember UnbanMember SetSlow SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
+    by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup GrowGroup Erase MuteMember BanMember UnbanMember SetSlow SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
         Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
         MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes GetRules Rules Heads
         Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence

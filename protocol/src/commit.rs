@@ -5,6 +5,7 @@
 
 mod about;
 mod encoding;
+mod erased;
 mod floor;
 mod grown;
 mod note;
@@ -18,6 +19,7 @@ pub use about::{
     About, Act, Facts, MESSAGE_TAG, PINS_TAG, Pinned, REACTOR_TAG, Said, decode_pins, decode_reactor,
 };
 pub use encoding::BatchFault;
+pub use erased::{ERASED_TAG, ErasedRow};
 pub use floor::{FLOOR_TAG, FloorRow, RETENTION_TAG, RetentionRow};
 pub use grown::{FOLLOWED_TAG, Grown};
 pub use note::{DRAFT_TAG, HIDDEN_TAG, Note, Notify, PREFS_TAG, Prefs, decode_draft, decode_hidden};
@@ -303,6 +305,22 @@ pub enum Row {
         channel: ChannelId,
         /// Its values; `None`: as the server's setting says.
         row: Option<RetentionRow>,
+    },
+    /// How far the erasure of a user from a channel has come; how far the user had come in the channel is forgotten with it. In
+    /// the batch of the rewrites that it counts.
+    Erased {
+        /// The channel.
+        channel: ChannelId,
+        /// Who is erased.
+        user: UserId,
+        /// Its values.
+        row: ErasedRow,
+    },
+    /// What a user has noted is gone: how it wants channels shown, drafts, what it has hidden. In the batch of the floor that
+    /// takes the messages which said so.
+    Forgotten {
+        /// Who.
+        user: UserId,
     },
 }
 

@@ -45,6 +45,8 @@ macro_rules! kinds {
 pub enum SentBy {
     /// A device; the server sends it on, stamped.
     Message,
+    /// A channel's home, as a message: stamped, stored, fanned out. No device may.
+    Home,
     /// A device only.
     Device,
     /// The server only.
@@ -95,6 +97,8 @@ kinds! {
     SET_SLOW = 0x011b, Message, 64;
     /// A group becomes a large channel.
     GROW_GROUP = 0x011c, Message, 64;
+    /// What the sender wrote is gone: it is erased from the channel.
+    ERASE = 0x011f, Home, 64;
 
     /// How a user wants a channel to be shown and told of; in the user's own channel.
     SET_PREFS = 0x0120, Message, 64;
@@ -202,7 +206,7 @@ impl Kind {
     /// Whether frames of this kind become messages of a channel: stamped, stored, fanned out.
     #[must_use]
     pub const fn is_message(self) -> bool {
-        matches!(self.sent_by(), SentBy::Message)
+        matches!(self.sent_by(), SentBy::Message | SentBy::Home)
     }
 
     /// Whether messages of this kind change who is in a group, its roles or its name: 0x0110 to 0x011f.

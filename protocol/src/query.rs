@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::body::about::Recalled;
 use crate::body::list::ChannelDetail;
 use crate::commit::{
-    AccountRow, ChannelRow, DeviceRow, Facts, FloorRow, Interval, JobRow, Pinned, PositionRow, Prefs,
-    PresenceRow, Provider, Relation, RetentionRow, Said, Sanction, ShownRow, SubscriptionRow, Target,
+    AccountRow, ChannelRow, DeviceRow, ErasedRow, Facts, FloorRow, Interval, JobRow, Pinned, PositionRow,
+    Prefs, PresenceRow, Provider, Relation, RetentionRow, Said, Sanction, ShownRow, SubscriptionRow, Target,
 };
 use crate::frame::{Frame, Stamp};
 use crate::id::{BayId, ChannelId, DeviceId, Generation, InboxSeq, SendId, Seq, UserId};
@@ -241,6 +241,15 @@ pub enum Query {
         /// What is to be purged.
         cut: Cut,
     },
+    /// What of a user is still to be erased from a channel, from where its erasure has come to.
+    Written {
+        /// The channel.
+        channel: ChannelId,
+        /// Who is erased.
+        user: UserId,
+        /// Bounds: of texts and reactions that are found, and of bytes that are read for them.
+        page: PageBounds,
+    },
     /// What became of a message, for an operator.
     Trace {
         /// The channel.
@@ -456,8 +465,39 @@ pub enum Answer {
         /// How long the channel keeps its messages, where that is said.
         retention: Option<RetentionRow>,
     },
+    /// See [`Query::Written`].
+    Written(Box<Written>),
     /// See [`Query::Trace`].
     Trace(Box<Traced>),
+}
+
+/// What a user has left in a part of a channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Written {
+    /// How far its erasure has come; `None` when none has begun.
+    pub row: Option<ErasedRow>,
+    /// Its texts, rising, each with what is said of it.
+    pub texts: Vec<(Sent, Said)>,
+    /// Edits, each with the text that it is of: of those texts, and of texts that are no more.
+    pub edits: Vec<(Sent, Seq)>,
+    /// Texts of others to which it reacts, each with what is said of it and the ways.
+    pub reactions: Vec<(Seq, Said, Vec<String>)>,
+    /// What is pinned in the channel.
+    pub pins: Vec<Pinned>,
+    /// The newest message for which one of these stands here; 0 for none.
+    pub newest: Seq,
+    /// The channel was looked at up to and with this message.
+    pub through: Seq,
+    /// The newest message's seq; 0 for none.
+    pub head: Seq,
+}
+
+impl Written {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.newest == Seq(0)
+    }
 }
 
 /// What a user's home keeps in memory of push.

@@ -10,6 +10,7 @@ mod backup;
 pub(crate) mod bulk;
 mod check;
 mod doctor;
+mod erase;
 mod families;
 mod identities;
 mod invites;
@@ -251,6 +252,10 @@ enum Task {
     Purge(keeping::Purge),
     /// How long a channel keeps its messages, in place of the server's settings, on the running server. Without flags: what it is.
     Retention(keeping::Retention),
+    /// Erase what a user who has left wrote, on the running server, also where `erase_history` keeps it. It goes on by itself.
+    Erase(erase::Erase),
+    /// Erasures of users who have left, on the running server: when each began and ended.
+    Erasures(erase::Erasures),
     /// The index that finds messages by their words: status, rebuild.
     Search {
         #[command(subcommand)]
@@ -389,6 +394,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Families { task } => families::run(task, &mut out).await,
             Task::Purge(flags) => keeping::purge(flags, &mut out).await,
             Task::Retention(flags) => keeping::retention(flags, &mut out).await,
+            Task::Erase(flags) => erase::begin(flags, &mut out).await,
+            Task::Erasures(flags) => erase::list(flags, &mut out).await,
             Task::Search { task } => search::run(task, &mut out).await,
             Task::Push { task } => push::run(task, &mut out).await,
             Task::Reports { task } => reports::run(task, &mut out).await,

@@ -20,6 +20,7 @@ pub use source::{ConfigError, Source, environment, file, load, written};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use api::History;
 use protocol::commit::RetentionRow;
 use tracing::level_filters::LevelFilter;
 
@@ -117,6 +118,8 @@ pub struct Config {
     pub show_edits: bool,
     /// How long channels keep their messages that say nothing of it themselves.
     pub retention: RetentionRow,
+    /// What becomes of the messages of those whose account ends.
+    pub history: History,
     /// Who may ask the control plane, and how much.
     pub access: api::Access,
     /// Our own proxies say who connects to the chat port.
@@ -221,6 +224,7 @@ impl Default for Config {
             bot_tokens: 8,
             show_edits: false,
             retention: RetentionRow::default(),
+            history: History::Keep,
             access: api::Access::default(),
             proxy_protocol: false,
             token_ms: 3600 * 1000,

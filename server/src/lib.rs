@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod driver;
+mod erasures;
 pub mod families;
 pub mod fatal;
 pub mod handover;

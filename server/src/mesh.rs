@@ -97,6 +97,15 @@ pub enum Post {
         /// Called on the shard's thread like that of `Control`.
         reply: Reply,
     },
+    /// From the control plane: the next step of the erasure of a user from a channel. Told to the channel's home.
+    Erase {
+        /// Which channel.
+        channel: ChannelId,
+        /// Who is erased.
+        user: UserId,
+        /// Called on the shard's thread like that of `Control`.
+        reply: Reply,
+    },
     /// From the control plane: somebody asks for one thing without a connection. Told to the user's home.
     Guest(Box<Visitor>),
     /// From the control plane: nobody waits for a guest's answer any more.
@@ -144,6 +153,7 @@ impl fmt::Debug for Post {
             Self::Read { .. } => "Read",
             Self::Control { .. } => "Control",
             Self::Purge { .. } => "Purge",
+            Self::Erase { .. } => "Erase",
             Self::Guest(_) => "Guest",
             Self::GuestGone(_) => "GuestGone",
             Self::Poll(_) => "Poll",

@@ -1,5 +1,6 @@
 //! The data plane as the control plane sees it.
 
+mod erasing;
 mod keeping;
 
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ use shard::limits::GUEST_MS;
 use shard::{Command, CommandError, ConnId, GuestId, Keeping, Left, SessionReport, UserReport};
 use storage::{FamilyError, OwnFamily, Store, Tier};
 use tokio::sync::{Semaphore, oneshot};
+
+pub(crate) use erasing::Erased;
 
 use crate::backup::running::Backups;
 use crate::boot::{Event, QuicFace};
@@ -58,6 +61,7 @@ pub struct DataPlane {
     events: Sender<Event>,
     backups: Option<Arc<Backups>>,
     push: Option<Outbox>,
+    erasures: Option<Arc<crate::erasures::Meter>>,
     /// Places of those who search at a time.
     searching: Arc<Semaphore>,
 }
@@ -87,6 +91,7 @@ impl DataPlane {
             events,
             backups: None,
             push: None,
+            erasures: None,
             searching: Arc::new(Semaphore::new(answers::AT_A_TIME)),
         }
     }
@@ -101,6 +106,12 @@ impl DataPlane {
     #[must_use]
     pub fn with_push(self, outbox: Outbox) -> Self {
         Self { push: Some(outbox), ..self }
+    }
+
+    /// The same, with figures of the erasures.
+    #[must_use]
+    pub(crate) fn with_erasures(self, meter: Arc<crate::erasures::Meter>) -> Self {
+        Self { erasures: Some(meter), ..self }
     }
 
     pub(crate) fn outbox(&self) -> Option<&Outbox> {
@@ -395,7 +406,8 @@ fn refusal(error: CommandError) -> HomeError {
         CommandError::Busy { .. }
         | CommandError::OtherHome
         | CommandError::NoSuchChannel
-        | CommandError::OwnChannel => HomeError::NotNow(error.to_string()),
+        | CommandError::OwnChannel
+        | CommandError::NothingLeft => HomeError::NotNow(error.to_string()),
     }
 }
 
@@ -634,7 +646,8 @@ impl api::Homes for DataPlane {
         Box::pin(async move {
             let text = self.metrics.text().await;
             let text = text + &self.backups.as_ref().map(|backups| backups.metrics()).unwrap_or_default();
-            text + &self.push.as_ref().map(crate::push::metrics).unwrap_or_default()
+            let text = text + &self.push.as_ref().map(crate::push::metrics).unwrap_or_default();
+            text + &self.erasures.as_ref().map(|meter| meter.metrics()).unwrap_or_default()
         })
     }
 

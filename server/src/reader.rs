@@ -127,6 +127,7 @@ fn is_page(query: &Query) -> bool {
         | Query::Withdrawals { .. }
         | Query::Push { .. }
         | Query::Floor { .. }
+        | Query::Written { .. }
         | Query::Trace { .. }
         | Query::Replay { .. } => false,
     }

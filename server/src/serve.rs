@@ -30,7 +30,7 @@ use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
 use crate::spans::export::Exporter;
-use crate::{backup, fatal, heap, owner, push, retention, words};
+use crate::{backup, erasures, fatal, heap, owner, push, retention, words};
 
 /// Threads of the control plane: what is hot runs elsewhere.
 const CONTROL_THREADS: usize = 2;
@@ -127,6 +127,8 @@ fn live(
         words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
     }
     retention::start(runtime, &plane, config);
+    let erasing = erasures::start(runtime, &plane, accounts.clone());
+    plane = plane.with_erasures(erasing);
     let exporter = Exporter::start(runtime, node.latency(), config.trace_endpoint.as_ref());
     let watchdog = node.watch(Duration::from_millis(config.watchdog_ms), notify.clone())?;
     let mut api = Api::new(Parts {
@@ -208,6 +210,7 @@ fn settings(config: &Config, http: SocketAddr, chat: SocketAddr) -> Settings {
         issuers: Issuers::default(),
         user_bots: config.user_bots,
         show_edits: config.show_edits,
+        history: config.history,
         bot_tokens: config.bot_tokens,
         access: access(config),
     }

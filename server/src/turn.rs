@@ -442,6 +442,12 @@ impl<C: Core, D: Driver> Turns<C, D> {
                 self.replies.insert(ticket, reply);
                 Input::Purge { ticket, channel, keeping }
             }
+            Post::Erase { channel, user, reply } => {
+                self.next_ticket += 1;
+                let ticket = Ticket(self.next_ticket);
+                self.replies.insert(ticket, reply);
+                Input::Erase { ticket, channel, user }
+            }
             Post::Guest(visitor) => {
                 let Visitor { guest, hello, frame, reply } = *visitor;
                 self.guests.insert(guest, reply);

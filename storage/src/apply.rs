@@ -1,6 +1,6 @@
 //! A batch's rows -> puts and deletes.
 
-use protocol::commit::{About, FloorRow, Note, Part, Relation, Row, Rule};
+use protocol::commit::{About, DRAFT_TAG, FloorRow, HIDDEN_TAG, Note, PREFS_TAG, Part, Relation, Row, Rule};
 use protocol::query::Mention;
 use protocol::{BayId, ChannelId, InboxSeq, Seq, UserId};
 
@@ -88,6 +88,7 @@ pub(crate) fn part(
             }
             Row::Retention { channel, row: None } => sink.delete(Family::Kept, &key::retention(*channel)),
             Row::Floor { channel, from, row } => floor(*channel, *from, row, owned, sink),
+            Row::Erased { .. } | Row::Forgotten { .. } => erase_row(row, sink),
             Row::Fanout { number, messages } => {
                 value::write_fanout(messages, scratch);
                 sink.put(Family::Fanout, &key::fanout(part.bay, *number), scratch);
@@ -127,6 +128,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Rule { channel, .. }
         | Row::About { channel, .. }
         | Row::Floor { channel, .. }
+        | Row::Erased { channel, .. }
         | Row::Retention { channel, .. } => Some(BayId::of_channel(*channel)),
         Row::Joined { user, .. }
         | Row::Left { user, .. }
@@ -143,6 +145,7 @@ fn place(row: &Row) -> Option<BayId> {
         | Row::Shown { user, .. }
         | Row::PushOff { user, .. }
         | Row::Followed { user, .. }
+        | Row::Forgotten { user }
         | Row::Note { user, .. } => Some(BayId::of_user(*user)),
         Row::Fanout { .. } | Row::Marks { .. } | Row::TrimFanout { .. } => None,
     }
@@ -193,6 +196,24 @@ fn floor(channel: ChannelId, from: Seq, row: &FloorRow, owned: &Owned, sink: &mu
     sink.delete_range(Family::About, &key::said(channel, from), &key::said(channel, row.below));
     sink.delete_range(Family::About, &key::reactors(channel, from), &key::reactors(channel, row.below));
     sink.put(Family::Kept, &key::floor(channel), &row.encode());
+}
+
+/// What goes of a user who is erased, besides messages.
+fn erase_row(row: &Row, sink: &mut dyn Sink) {
+    match row {
+        // How far the user had come there is of the user, too.
+        Row::Erased { channel, user, row } => {
+            sink.put(Family::About, &key::erased(*channel, *user), &row.encode());
+            sink.delete(Family::Member, &key::position(*channel, *user));
+        }
+        Row::Forgotten { user } => {
+            for tag in [PREFS_TAG, DRAFT_TAG, HIDDEN_TAG] {
+                let notes = key::note(*user, tag);
+                sink.delete_range(Family::Notes, &notes, &notes.after_all());
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What now holds of what is laid down for a group; what says nothing has no row.

@@ -6,7 +6,8 @@ use std::ops::Deref;
 
 use bytes::Buf;
 use protocol::commit::{
-    FLOOR_TAG, FOLLOWED_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG, RETENTION_TAG, Rule,
+    ERASED_TAG, FLOOR_TAG, FOLLOWED_TAG, MESSAGE_TAG, PINS_TAG, PRESENCE_TAG, Provider, REACTOR_TAG,
+    RETENTION_TAG, Rule,
 };
 use protocol::{BayId, ChannelId, DeviceId, InboxSeq, PartitionId, Seq, UserId};
 
@@ -216,6 +217,11 @@ pub(crate) fn pins(channel: ChannelId) -> Key {
 /// Where a channel's history begins, in `kept`.
 pub(crate) fn floor(channel: ChannelId) -> Key {
     about(channel, FLOOR_TAG)
+}
+
+/// How far the erasure of a user from a channel has come, in `about`.
+pub(crate) fn erased(channel: ChannelId, user: UserId) -> Key {
+    about(channel, ERASED_TAG).push(user.0.to_be_bytes())
 }
 
 /// How long a channel keeps its messages, in `kept`.

@@ -16,6 +16,7 @@ pub(crate) mod stays;
 mod talk;
 mod trace;
 mod unread;
+mod written;
 
 use protocol::commit::Interval;
 use protocol::query::{Answer, Earlier, Ended, Member, PageBounds, Query, RuleRows};
@@ -77,6 +78,9 @@ pub(crate) fn answer(view: &View<'_>, query: &Query) -> Found<Answer> {
             push::facts(view, user, channel).map(|facts| Answer::Push(Box::new(facts)))
         }
         Query::Floor { channel, cut } => floor::answer(view, channel, cut),
+        Query::Written { channel, user, page } => {
+            written::answer(view, channel, user, page).map(|found| Answer::Written(Box::new(found)))
+        }
         Query::Trace { channel, seq, after, limit } => trace::page(view, (channel, seq), after, limit),
         Query::Replay { source, after, until, dests, page } => {
             let (deliveries, through) = replay::page(view, source, (after, until), dests, page)?;
@@ -110,6 +114,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
         | Query::Withdrawals { .. }
         | Query::Push { .. }
         | Query::Floor { .. }
+        | Query::Written { .. }
         | Query::Trace { .. }
         | Query::Replay { .. } => false,
     }
@@ -118,7 +123,7 @@ pub(crate) fn is_short(query: &Query, rows: u32) -> bool {
 /// The tier of a read that is not short: what nobody reads again soon is not kept in the cache.
 pub(crate) fn long_tier(query: &Query) -> Tier {
     match query {
-        Query::Window { .. } | Query::Replay { .. } => Tier::Once,
+        Query::Window { .. } | Query::Replay { .. } | Query::Written { .. } => Tier::Once,
         _ => Tier::Any,
     }
 }

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
-use protocol::commit::{AccountRow, ChannelRow, DeviceRow, FloorRow, PresenceRow, Relation, RetentionRow};
+use protocol::commit::{
+    AccountRow, ChannelRow, DeviceRow, ErasedRow, FloorRow, PresenceRow, Relation, RetentionRow,
+};
 use protocol::limits::DEVICES_MAX;
 use protocol::{ChannelId, DeviceId, Frame, InboxSeq, Seq, Stamp, UserId};
 
@@ -295,6 +297,10 @@ impl<'a> View<'a> {
     }
 
     /// How long a channel keeps its messages, where that is said of it alone.
+    pub(crate) fn erased(&self, channel: ChannelId, user: UserId) -> Found<Option<ErasedRow>> {
+        self.get_decoded(Family::About, &key::erased(channel, user), ErasedRow::decode)
+    }
+
     pub(crate) fn retention(&self, channel: ChannelId) -> Found<Option<RetentionRow>> {
         self.get_decoded(Family::Kept, &key::retention(channel), RetentionRow::decode)
     }

@@ -8,6 +8,7 @@ use rkyv::Archived;
 use super::about::{
     About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
+use super::erase::Erase;
 use super::ingest::{Body, ingest, read};
 use super::large::{HeadItem, Heads};
 use super::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
@@ -213,6 +214,9 @@ roots {
     }
     GrowGroup 16 {
         channel: u128, 0, "a group id";
+    }
+    Erase 16 {
+        channel: u128, 0, "a channel id";
     }
     SetPrefs 47 {
         channel: u128, 0, "the sender's own channel";

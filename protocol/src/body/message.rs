@@ -7,6 +7,7 @@
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::about::{EditText, Pin, React, Recall, Recalled};
+use super::erase::Erase;
 use super::ingest::{Body, Checked, check_users, ingest, view};
 use super::own::{Hide, SetDraft, SetPrefs};
 use super::rules::{BanMember, MuteMember, SetSlow, UnbanMember};
@@ -330,7 +331,7 @@ macro_rules! messages {
 
 messages! {
     SendText EditText Recall React Pin CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup
-    MuteMember BanMember UnbanMember SetSlow GrowGroup
+    MuteMember BanMember UnbanMember SetSlow GrowGroup Erase
     SetPrefs SetDraft Hide
 }
 
@@ -379,6 +380,8 @@ pub enum Change {
     Unbans(UserId),
     /// A plain member sends a text only so many seconds after its last; 0 for no wait.
     Slows(u32),
+    /// What the sender wrote before is gone. It need not be a member.
+    Erases,
     /// Of a user's own channel: the user has noted this.
     Notes(Note),
     /// This is said about a message.
@@ -412,6 +415,7 @@ impl Message<'_> {
             Self::RemoveMember(body) => Change::Removes(UserId(body.member.to_native())),
             Self::LeaveGroup(_) => Change::Leaves,
             Self::GrowGroup(_) => Change::Grows,
+            Self::Erase(_) => Change::Erases,
             Self::RenameGroup(body) => Change::Name(body.name.as_str().to_owned()),
             Self::SetRole(body) => Change::Role { member: UserId(body.member.to_native()), role: body.role },
             Self::MuteMember(body) => {

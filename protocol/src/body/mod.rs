@@ -5,6 +5,7 @@
 //! its own root in the last bytes.
 
 pub mod about;
+pub mod erase;
 pub mod large;
 pub mod list;
 pub mod marks;

@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     About, AccountRow, Batch, ChannelRow, DeviceRow, IntervalRow, Note, Part, PositionRow, PresenceRow,
-    Relation, Row, Rule, floor, push,
+    Relation, Row, Rule, erased, floor, push,
 };
 use crate::frame::Frame;
 use crate::id::{BayId, ChannelId, DeviceId, InboxSeq, Seq, ShardId, UserId};
@@ -64,6 +64,8 @@ mod tag {
     pub(super) const FOLLOWED: u8 = 56;
     pub(super) const FLOOR: u8 = 60;
     pub(super) const RETENTION: u8 = 61;
+    pub(super) const ERASED: u8 = 62;
+    pub(super) const FORGOTTEN: u8 = 63;
 }
 
 /// Why bytes are not a batch. On a disk or a log that is damage, or a newer program's work.
@@ -204,6 +206,8 @@ impl Row {
             Self::Followed { .. } => tag::FOLLOWED,
             Self::Floor { .. } => tag::FLOOR,
             Self::Retention { .. } => tag::RETENTION,
+            Self::Erased { .. } => tag::ERASED,
+            Self::Forgotten { .. } => tag::FORGOTTEN,
         }
     }
 
@@ -266,17 +270,14 @@ impl Row {
             }
             Self::Floor { channel, from, row } => floor::encode(*channel, *from, row, out),
             Self::Retention { channel, row } => floor::encode_retention(*channel, row.as_ref(), out),
+            Self::Erased { channel, user, row } => erased::encode(*channel, *user, row, out),
+            Self::Forgotten { user } => out.put_u64_le(user.0),
             Self::Note { user, seq, note } => {
                 out.put_u64_le(user.0);
                 out.put_u64_le(seq.0);
                 note.encode(out);
             }
-            Self::Marks { through } => {
-                for (bay, number) in through {
-                    out.put_u16_le(bay.0);
-                    out.put_u64_le(*number);
-                }
-            }
+            Self::Marks { through } => put_marks(through, out),
         }
     }
 
@@ -375,8 +376,17 @@ impl Row {
             tag::FOLLOWED => fields.followed(),
             tag::FLOOR => fields.channel().and_then(|channel| floor::row(channel, fields)),
             tag::RETENTION => fields.channel().and_then(|channel| floor::retention(channel, fields)),
+            tag::ERASED => fields.channel().and_then(|channel| erased::row(channel, fields)),
+            tag::FORGOTTEN => fields.u64().map(|user| Self::Forgotten { user: UserId(user) }),
             unknown => return Err(BatchFault::UnknownTag(unknown)),
         })
+    }
+}
+
+fn put_marks(through: &[(BayId, u64)], out: &mut BytesMut) {
+    for (bay, number) in through {
+        out.put_u16_le(bay.0);
+        out.put_u64_le(*number);
     }
 }
 

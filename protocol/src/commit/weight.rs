@@ -1,7 +1,7 @@
 //! What a row weighs before it is encoded: bounds count bytes, and most rows are weighed more often than encoded.
 
 use super::encoding::{MARK_BYTES, PART_HEAD_BYTES, POINTER_BYTES, ROW_HEAD_BYTES};
-use super::{FloorRow, IntervalRow, JobRow, Part, RetentionRow, Row, ShownRow};
+use super::{ErasedRow, FloorRow, IntervalRow, JobRow, Part, RetentionRow, Row, ShownRow};
 
 impl Row {
     /// Bytes of the row in the encoding of a batch.
@@ -32,6 +32,8 @@ impl Row {
             Self::Rule { rule, .. } => 17 + rule.encoded_bytes(),
             Self::Floor { .. } => 24 + FloorRow::BYTES,
             Self::Retention { row, .. } => 16 + row.map_or(0, |_| RetentionRow::BYTES),
+            Self::Erased { .. } => 24 + ErasedRow::BYTES,
+            Self::Forgotten { .. } => 8,
             Self::Job { row, .. } => 24 + row.as_ref().map_or(0, JobRow::encoded_bytes),
             Self::Shown { row, .. } => 24 + row.as_ref().map_or(0, ShownRow::encoded_bytes),
             Self::Marks { through } => through.len() * MARK_BYTES,

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::commit::{
-    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, FloorRow, Grown, IntervalRow,
-    JobRow, Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs, PresenceRow, Preview,
-    Provider, Quota, Relation, RetentionRow, Row, Rule, Said, Sanction, ShownRow, Shows, SubscriptionRow,
-    decode_sent, decode_slow,
+    About, AccountRow, Audience, Batch, BatchFault, ChannelRow, DeviceRow, ErasedRow, FloorRow, Grown,
+    IntervalRow, JobRow, Language, Note, Notify, OwnBound, Part, Pinned, Policy, PositionRow, Prefs,
+    PresenceRow, Preview, Provider, Quota, Relation, RetentionRow, Row, Rule, Said, Sanction, ShownRow,
+    Shows, SubscriptionRow, decode_sent, decode_slow,
 };
 use protocol::{
     BayId, ChannelId, Cursor, DeviceId, Frame, Generation, InboxSeq, Kind, Seq, ShardId, Stamp, UserId,
@@ -148,6 +148,23 @@ fn golden_floor() {
         row: FloorRow { below: Seq(0x44), time_ms: 0x66 },
     }]);
     assert_eq!(Batch::decode(&falls.encode()), Err(BatchFault::BadRow(60)), "it purges nothing");
+}
+
+/// Of erasures; by hand as well.
+#[test]
+fn golden_erased() {
+    let (user, channel) = (UserId(0x11), ChannelId(0x33));
+    let row = ErasedRow { by: Seq(0x44), time_ms: 0x66, next: Seq(0x22) };
+    let batch = batch_of(vec![Row::Erased { channel, user, row }, Row::Forgotten { user }]);
+    let golden = "
+        0200000100000000000000010001004700000002000000
+        3e31000000 33000000000000000000000000000000 1100000000000000
+        01 4400000000000000 6600000000000000 2200000000000000
+        3f08000000 1100000000000000
+    ";
+    let encoded = batch.encode();
+    assert_eq!(hex(&encoded), golden.split_whitespace().collect::<String>());
+    assert_eq!(Batch::decode(&encoded), Ok(batch));
 }
 
 /// Of what is said about messages; by hand as well.
@@ -596,6 +613,11 @@ fn push_row() -> impl Strategy<Value = Row> {
 
 fn floor_row() -> impl Strategy<Value = Row> {
     (any::<u128>(), 0..1000_u64, 1..1000_u64, any::<u64>()).prop_map(|(channel, from, more, time_ms)| {
+        if from % 7 == 0 {
+            let (channel, user) = (ChannelId(channel), UserId(time_ms));
+            let row = ErasedRow { by: Seq(from), time_ms, next: Seq(more) };
+            return if more % 2 == 0 { Row::Forgotten { user } } else { Row::Erased { channel, user, row } };
+        }
         if from % 3 == 0 {
             let row = RetentionRow { days: more as u32, messages: time_ms };
             return Row::Retention { channel: ChannelId(channel), row: (more % 4 > 0).then_some(row) };

@@ -1,6 +1,7 @@
 //! What the kinds of messages mean to a channel: one row a kind.
 
 use protocol::body::about::{EditText, Pin, React, Recall, Recalled};
+use protocol::body::erase::Erase;
 use protocol::body::message::{
     AddMembers, Change, CreateGroup, GrowGroup, InviteMembers, JoinGroup, LeaveGroup, Message, ROLE_ADMIN,
     RemoveMember, RenameGroup, SendText, SetRole, channel_of, channel_of_checked,
@@ -98,6 +99,7 @@ fn messages() -> Vec<(Frame, Option<Change>)> {
         (encode(19, &UnbanMember { channel, member: 9 }), Some(Change::Unbans(UserId(9)))),
         (encode(20, &SetSlow { channel, interval_s: 30 }), Some(Change::Slows(30))),
         (encode(21, &GrowGroup { channel }), Some(Change::Grows)),
+        (encode(22, &Erase { channel }), Some(Change::Erases)),
     ];
     all.extend(notes());
     all
@@ -158,7 +160,8 @@ fn who_joins_who_leaves_and_the_name() {
         (vec![], None, None),
         (vec![], None, None),
         (vec![], Some(UserId(9)), None),
-        // Nobody comes with growth.
+        // Nobody comes with growth, and nobody goes with an erasure.
+        (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),
         (vec![], None, None),

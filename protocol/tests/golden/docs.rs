@@ -91,6 +91,7 @@ fn kinds_table() -> String {
         let name = name_of(kind);
         let from = match kind.sent_by() {
             SentBy::Message => "device; the server sends it on, stamped",
+            SentBy::Home => "server, stamped",
             SentBy::Device => "device",
             SentBy::Server => "server",
             SentBy::Both => "both",

@@ -3,6 +3,7 @@
 use protocol::body::about::{
     About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
+use protocol::body::erase::Erase;
 use protocol::body::large::{HeadItem, Heads};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{
@@ -105,6 +106,7 @@ fn messages() -> Vec<Valid> {
         vector("invite_members", &InviteMembers { channel: GROUP, members: vec![3, 4] }),
         vector("join_group", &JoinGroup { channel: GROUP }),
         vector("grow_group", &GrowGroup { channel: GROUP }),
+        vector("erase", &Erase { channel: GROUP }),
     ]
 }
 

@@ -5,6 +5,7 @@ use protocol::Frame;
 use protocol::body::about::{
     About, AboutItem, EditText, GetAbout, Pin, PinItem, React, ReactionItem, ReactorItem, Recall, Recalled,
 };
+use protocol::body::erase::Erase;
 use protocol::body::large::{HeadItem, Heads};
 use protocol::body::list::{ChannelDetail, ChannelsV2, GetChannelsV2, GetHistoryV2, HistoryPageV2};
 use protocol::body::marks::{GetReceipts, MarkDelivered, ReceiptItem, Receipts, Typing};
@@ -162,6 +163,7 @@ roots {
     InviteMembers { channel members }
     JoinGroup { channel }
     GrowGroup { channel }
+    Erase { channel }
     MuteMember { channel member for_s }
     BanMember { channel member }
     UnbanMember { channel member }

@@ -13,6 +13,7 @@ use crate::snowflake::{Snowflake, WINDOW_MS, since_epoch};
 mod backup;
 mod bots;
 mod devices;
+mod erasures;
 mod identities;
 mod invites;
 mod leaving;
@@ -25,6 +26,7 @@ mod second_factor;
 pub use bots::Bot;
 pub(crate) use bots::Shows;
 pub use devices::{AddDevice, DeviceRecord};
+pub use erasures::{Erasure, History};
 pub(crate) use identities::FirstSight;
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
@@ -57,6 +59,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "relations", include_str!("../migrations/0012_relations.sql")),
     (13, "receipts", include_str!("../migrations/0013_receipts.sql")),
     (16, "reports", include_str!("../migrations/0016_reports.sql")),
+    (17, "erasures", include_str!("../migrations/0017_erasures.sql")),
 ];
 
 /// The accounts of one data directory. Cheap to clone.

@@ -115,6 +115,7 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("DELETE", "/v1/admin/bots/{id}/tokens/{token}") => "admin_bot_token_end",
         ("POST", "/v1/admin/password") => "admin_password",
         ("POST", "/v1/admin/delete") => "admin_erase",
+        ("POST", "/v1/admin/erasures") => "admin_erasure_begin",
         ("POST", "/v1/admin/users") => "admin_users_make",
         ("PUT", "/v1/admin/users/{id}/quota") => "admin_user_quota",
         ("POST", "/v1/admin/token") => "admin_token_make",

@@ -68,8 +68,8 @@ mod postgres;
 
 pub use access::Access;
 pub use accounts::{
-    Account, Accounts, AccountsError, AddDevice, Bot, DeviceRecord, FreshInvite, Invite, InviteFault,
-    Invited, Lifetimes, NAME_HELD_MS, NewReport,
+    Account, Accounts, AccountsError, AddDevice, Bot, DeviceRecord, Erasure, FreshInvite, History, Invite,
+    InviteFault, Invited, Lifetimes, NAME_HELD_MS, NewReport,
 };
 pub use admin_tokens::{AdminTokens, Scope};
 pub use audit::AUDIT;

@@ -106,6 +106,8 @@
 //! GET  /v1/admin/families         Owner                                      200 {"families":[{"channel","name","from",...}]}
 //! POST /v1/admin/families/give    Owner     {"channel"}                      204; its history has a family of its own
 //! POST /v1/admin/families/return  Owner     {"channel"}                      204; it goes back to the hashed one
+//! GET  /v1/admin/erasures         Owner     ?after&limit                     200 {"erasures":[...],"next"?}
+//! POST /v1/admin/erasures         Owner     {"user"}                         202 {"user","begun_ms",...}
 //! POST /v1/admin/channels/{id}/purge Owner  {"below"?,"before_ms"?,"keep"?}  200 {"channel","begins","head",...}
 //! GET  /v1/admin/channels/{id}/retention Owner                              200 the same
 //! PUT  /v1/admin/channels/{id}/retention Owner {"days"?,"messages"?}       200 the same
@@ -294,6 +296,7 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/families", get(admin::families::list))
         .route("/v1/admin/families/give", post(admin::families::give))
         .route("/v1/admin/families/return", post(admin::families::give_back))
+        .route("/v1/admin/erasures", get(admin::erasures::list).post(admin::erasures::begin))
         .route("/v1/admin/channels/{id}/purge", post(admin::keeping::purge))
         .route("/v1/admin/channels/{id}/retention", get(admin::keeping::see).put(admin::keeping::retain))
         .route("/v1/admin/search", get(search::report))

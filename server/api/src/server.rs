@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{self, Access};
-use crate::accounts::{Accounts, Lifetimes};
+use crate::accounts::{Accounts, History, Lifetimes};
 use crate::admin_tokens::AdminTokens;
 use crate::audit::{self, Tap};
 use crate::error::{ApiError, RefusalCode};
@@ -76,6 +76,8 @@ pub struct Settings {
     pub user_bots: u32,
     /// Tokens that a bot may have.
     pub bot_tokens: u32,
+    /// What becomes of the messages of those whose account ends.
+    pub history: History,
     /// Whether operators may read how edited texts read before.
     pub show_edits: bool,
     /// Who may ask, and how much.

@@ -88,6 +88,15 @@ pub enum Change {
         /// See `channel`.
         seq: Seq,
     },
+    /// Messages of a channel that are to be found no longer: their sender was erased.
+    Erase {
+        /// The channel.
+        channel: ChannelId,
+        /// Who sent them.
+        sender: UserId,
+        /// Those with a smaller seq.
+        below: Seq,
+    },
     /// Messages of a channel that are to be found no longer: they were purged.
     Purge {
         /// The channel.
@@ -209,6 +218,11 @@ impl Index {
                 (Some((document.channel, document.seq, document.seq.next())), Some(document))
             }
             Change::Remove { channel, seq } => (Some((channel, seq, seq.next())), None),
+            Change::Erase { channel, sender, below } => {
+                let query = query::messages_of(channel, sender, below, &fields);
+                writer.delete_query(Box::new(query))?;
+                return Ok(());
+            }
             // Two channels may share a key, and then the other loses what it must not: the store is asked about each hit, and an index
             // that misses something is made anew by command. Of 2^32 channels two in all share one.
             Change::Purge { channel, below } => (Some((channel, Seq(0), below)), None),

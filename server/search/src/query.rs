@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use protocol::{ChannelId, Seq};
+use protocol::{ChannelId, Seq, UserId};
 use tantivy::query::{
     BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery,
     TermSetQuery,
@@ -68,6 +68,16 @@ fn one(needle: &Needle, fields: &Fields) -> Box<dyn Query> {
 
 fn term_of(needle: &Needle, text: &str, fields: &Fields) -> Term {
     Term::from_field_text(if needle.is_initials { fields.initials } else { fields.text }, text)
+}
+
+/// The messages of one sender in a channel with a smaller seq.
+pub(crate) fn messages_of(channel: ChannelId, sender: UserId, below: Seq, fields: &Fields) -> BooleanQuery {
+    let sender = Term::from_field_u64(fields.sender, sender.0);
+    let range = RangeQuery::new(Bound::Included(sender.clone()), Bound::Included(sender));
+    BooleanQuery::new(vec![
+        (Occur::Must, Box::new(messages(channel, (Seq(0), below), fields)) as Box<dyn Query>),
+        (Occur::Must, Box::new(range)),
+    ])
 }
 
 /// The messages of a channel with `from <= seq < until`.

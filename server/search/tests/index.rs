@@ -172,6 +172,20 @@ fn a_range_of_one_channel_is_purged() {
 }
 
 #[test]
+fn what_one_sender_wrote_in_a_channel_is_gone_up_to_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    // Senders are 1, 2, 0, 1, 2, 0, 1.
+    let mut index = index_of(dir.path(), &["words"; 7]);
+    index.apply(put(OTHER, 1, "words")).unwrap();
+    index.apply(Change::Erase { channel: CHANNEL, sender: UserId(1), below: Seq(7) }).unwrap();
+    index.commit(&Places::default()).unwrap();
+    let mut left = found(&index, "words");
+    left.sort_unstable();
+    assert_eq!(left, [2, 3, 5, 6, 7], "what stands behind it stays, and others'");
+    assert_eq!(find(&index, &asked("words"), &all_of(&[OTHER])).hits.len(), 1, "of another channel");
+}
+
+#[test]
 fn what_was_committed_is_there_after_a_crash_and_what_was_not_is_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut places = Places::default();

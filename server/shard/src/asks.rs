@@ -118,6 +118,8 @@ pub(crate) enum Asked {
     },
     /// What there is to purge.
     Floor(ChannelId),
+    /// What is left of a user who is erased.
+    Written(ChannelId),
 }
 
 impl Asked {
@@ -148,6 +150,7 @@ impl Asked {
             | Self::Relation { .. }
             | Self::Sight { .. }
             | Self::Floor(_)
+            | Self::Written(_)
             | Self::Replay { .. } => false,
         }
     }

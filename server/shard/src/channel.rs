@@ -2,6 +2,7 @@
 //! to the members is `order.rs`.
 
 mod about;
+mod erase;
 mod group;
 mod large;
 mod rules;
@@ -114,6 +115,8 @@ pub(crate) struct Channel {
     window: Window,
     /// The send for which users are being asked.
     opening: Option<Opening>,
+    /// The store is asked what is left of a user who is erased: sends wait.
+    is_held: bool,
     /// When each of the two of a direct channel consented to be written to by the other.
     consents: [Given; 2],
     /// What is laid down for a group.
@@ -194,6 +197,7 @@ impl Channel {
             changed: Seq(0),
             window: Window::Absent,
             opening: None,
+            is_held: false,
             consents: [Given::default(); 2],
             rules,
             waiting: VecDeque::new(),
@@ -211,6 +215,7 @@ impl Channel {
         self.head == self.durable
             && self.waiting.is_empty()
             && self.opening.is_none()
+            && !self.is_held
             && !matches!(self.window, Window::Reading)
             && self.repeats.is_empty()
             && self.lookups.is_idle()
@@ -304,7 +309,7 @@ impl Channel {
     ) -> Result<Verdict, Refusal> {
         let Window::Here(dedup) = &self.window else { return Ok(Verdict::Queue) };
         let others_first = match standing {
-            Standing::Last => self.opening.is_some() || !self.waiting.is_empty(),
+            Standing::Last => self.opening.is_some() || self.is_held || !self.waiting.is_empty(),
             Standing::First => self.opening.is_some(),
             Standing::Opened => false,
         };
@@ -348,7 +353,8 @@ impl Channel {
 
     /// Takes the first send that waits, unless it has to wait for the newcomers of another.
     pub(crate) fn next_waiting(&mut self) -> Option<Submit> {
-        if self.opening.is_some() {
+        // Without the window nothing is judged: its answer takes the next one.
+        if self.opening.is_some() || self.is_held || !matches!(self.window, Window::Here(_)) {
             return None;
         }
         self.waiting.pop_front()
@@ -470,6 +476,10 @@ impl Channel {
 
     /// Who must be asked before this frame can have a seq.
     fn questions(&self, submit: &Submit, withdrawals: &Withdrawals) -> Questions {
+        if submit.frame.change() == Some(&Change::Erases) {
+            // Nobody is asked whether somebody may be forgotten.
+            return Questions::default();
+        }
         Questions { target: about::target_of(submit), ..self.questions_of_users(submit, withdrawals) }
     }
 

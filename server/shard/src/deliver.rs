@@ -7,6 +7,7 @@
 //!    is brought along by `advance`.
 
 use protocol::body::about::Recalled;
+use protocol::body::erase::Erasure;
 use protocol::body::message::{Change, channel_of_checked};
 use protocol::body::sync::SendAck;
 use protocol::body::talk::Talk;
@@ -197,6 +198,9 @@ fn append(
     }
     if let Some(recalled) = Recalled::of(&delivery.frame) {
         user.inbox.recall(&recalled);
+    }
+    if let Some(erasure) = Erasure::of(&delivery.frame) {
+        user.inbox.erase(&erasure);
     }
     let at = user.inbox.append(spare, Entry { frame: delivery.frame.clone(), ack: receiver.ack });
     gathered.pointer(id, at, channel, seq);

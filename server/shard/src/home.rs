@@ -57,7 +57,7 @@ impl Shard {
         match kind.sent_by() {
             SentBy::Message => return self.serve_message(session_id, origin, frame),
             SentBy::Device | SentBy::Both => {}
-            SentBy::Server | SentBy::Nobody => {
+            SentBy::Server | SentBy::Home | SentBy::Nobody => {
                 let text = format!("kind 0x{:04x} is not one that a device sends", kind.0);
                 return Err(Refusal::new(Code::UnknownKind, "", text));
             }

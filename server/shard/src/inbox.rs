@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use protocol::body::about::Recalled;
+use protocol::body::erase::Erasure;
 use protocol::{Frame, InboxSeq};
 
 use crate::limits::{SPARE_TAIL_ENTRIES_MAX, SPARE_TAILS_MAX};
@@ -131,6 +132,15 @@ impl Inbox {
     pub(crate) fn recall(&mut self, recalled: &Recalled) {
         for entry in self.tail.iter_mut().flat_map(|tail| &mut tail.entries) {
             if let Some(tombstone) = recalled.replaces(&entry.frame) {
+                entry.frame = tombstone;
+            }
+        }
+    }
+
+    /// A user was erased from a channel: the same of what it wrote there.
+    pub(crate) fn erase(&mut self, erasure: &Erasure) {
+        for entry in self.tail.iter_mut().flat_map(|tail| &mut tail.entries) {
+            if let Some(tombstone) = erasure.replaces(&entry.frame) {
                 entry.frame = tombstone;
             }
         }

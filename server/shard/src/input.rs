@@ -155,6 +155,17 @@ pub enum Input {
         /// What.
         keeping: Keeping,
     },
+    /// The control plane wants the next step of the erasure of a user from a channel. Told to the channel's home. Answered by
+    /// `Effect::Reply` with the same ticket; asked again until it is [`CommandError::NothingLeft`]. Repeatable; lost only with the
+    /// process.
+    Erase {
+        /// The control plane's own number, not the core's.
+        ticket: Ticket,
+        /// Which channel.
+        channel: ChannelId,
+        /// Who is erased. Its devices are gone.
+        user: UserId,
+    },
     /// Disk space fell below (true) or rose above (false) the reserve.
     SpaceLow(bool),
     /// Stop admitting; finish what is in flight; close every connection with a hint. Ends with `Effect::Drained`.
@@ -168,6 +179,8 @@ pub enum Keeping {
     Purge(Cut),
     /// How long its messages are kept; `None`: as the server's setting says.
     Retain(Option<RetentionRow>),
+    /// All of a user's own channel is gone, and what the user has noted there with it: drafts, settings, what it has hidden.
+    Forget,
 }
 
 /// What the control plane can ask of a user's home. Every command is repeatable; what it changed is durable before the
@@ -348,6 +361,8 @@ pub enum CommandError {
     OtherHome,
     /// The channel has no message.
     NoSuchChannel,
+    /// Nothing of the user who is erased is left in the channel.
+    NothingLeft,
     /// It is a user's own: what stands in it is what holds of the user's drafts and settings, and nothing of it is purged.
     OwnChannel,
 }
@@ -362,6 +377,7 @@ impl core::fmt::Display for CommandError {
             }
             Self::StorageFull => f.write_str("the disk is nearly full"),
             Self::OtherHome => f.write_str("the user or the channel has another home"),
+            Self::NothingLeft => f.write_str("nothing of the user is left in the channel"),
             Self::NoSuchChannel => f.write_str("there is no such channel with messages"),
             Self::OwnChannel => {
                 f.write_str("it is a user's own channel, which holds drafts and settings and is not purged")

@@ -27,6 +27,7 @@ mod deliver;
 mod drain;
 mod effect;
 mod egress;
+mod erase;
 mod fanout;
 mod follow;
 mod gather;

@@ -226,6 +226,11 @@ pub const SHARD_BYTES_MAX: usize = EGRESS_ALL_MAX
 pub const PAGES_ASKED_MAX: usize = 128;
 /// Channels of one shard of which messages are being purged at a time. One above is refused Busy.
 pub const PURGES_MAX: usize = 64;
+/// Channels of one shard from which somebody is being erased at a time. One above is refused Busy.
+pub const ERASURES_MAX: usize = 16;
+/// Texts and reactions of a user that one step of an erasure takes, and the bytes that are read for them are a page's. The edits of
+/// a text go with it, 64 at most.
+pub const ERASED_AT_ONCE: u32 = 64;
 /// Loads that a shard may have asked the readers for: users, channels, dedup windows. One above is refused Busy, or, for a
 /// delivery, waits. Replays are not counted: there is at most one a source.
 pub const LOADS_ASKED_MAX: usize = 4096;

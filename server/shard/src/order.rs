@@ -71,6 +71,8 @@ impl Shard {
             Kind::MARK_DELIVERED => self.mark_delivered(id, &submit),
             Kind::GET_RECEIPTS => self.get_receipts(id, submit),
             Kind::GET_RULES => self.get_rules(id, submit),
+            // Not the message: that is made once it is known what is left.
+            Kind::ERASE => self.erase_in(id),
             kind if kind.is_message() => self.order(id, submit, Standing::Last),
             _ => impossible!(self, "a request that no channel answers"),
         }
@@ -180,6 +182,9 @@ impl Shard {
     }
 
     pub(crate) fn refuse(&mut self, submit: &Submit, refusal: &Refusal) {
+        if submit.frame.kind() == Kind::ERASE {
+            return self.erase_refused(submit.frame.channel());
+        }
         self.refuse_at(submit.origin, submit.frame.kind(), submit.frame.header().id, refusal);
     }
 

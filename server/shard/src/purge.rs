@@ -3,12 +3,14 @@
 //! and whoever asked is answered once it is stored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use protocol::commit::{FloorRow, Row};
+use protocol::commit::{FloorRow, PresenceRow, Row};
 use protocol::query::{Cut, Query};
 use protocol::{BayId, ChannelId, Seq};
 
 use crate::asks::Asked;
+use crate::channel::Channel;
 use crate::effect::Effect;
 use crate::input::{CommandError, Keeping, Ticket};
 use crate::invariant::impossible;
@@ -41,7 +43,7 @@ impl Shard {
     pub(crate) fn purge(&mut self, ticket: Ticket, channel: ChannelId, keeping: Keeping) {
         let may_not = if self.placement.channel_home(channel) != self.config.shard {
             Some(CommandError::OtherHome)
-        } else if channel.owner().is_some() {
+        } else if channel.owner().is_some() != (keeping == Keeping::Forget) {
             Some(CommandError::OwnChannel)
         } else if self.purges.0.contains_key(&channel)
             || self.purges.0.len() >= PURGES_MAX
@@ -59,6 +61,7 @@ impl Shard {
             Keeping::Purge(cut) => cut,
             // Only whether the channel is there is asked.
             Keeping::Retain(_) => Cut::default(),
+            Keeping::Forget => Cut { below: Seq(u64::MAX), younger_ms: u64::MAX, ..Cut::default() },
         };
         self.purges.0.insert(channel, Purging { ticket, below: Seq(0), keeping });
         let dirty = self.channels.get(&channel).map_or(0, |channel| channel.dirty());
@@ -70,6 +73,10 @@ impl Shard {
         let keeping = self.purges.0.get(&id).map(|purging| purging.keeping);
         let outcome = match found {
             None => Err(CommandError::Busy { retry_after_ms: 1000 }),
+            // Who has said nothing to itself has noted nothing, but may have shown something.
+            Some((now, then, _)) if keeping == Some(Keeping::Forget) => {
+                return self.forget_own(id, now, then);
+            }
             Some((.., Seq(0))) => Err(CommandError::NoSuchChannel),
             Some((now, then, _)) => match keeping {
                 Some(Keeping::Retain(row)) => {
@@ -90,6 +97,27 @@ impl Shard {
             channel.purged(then.below);
         }
         self.write_of(id, Row::Floor { channel: id, from: now.below, row: then });
+    }
+
+    /// What a user's own channel says, and the rows that follow from it, are gone at once; and what others were shown of the user.
+    fn forget_own(&mut self, id: ChannelId, now: FloorRow, then: FloorRow) {
+        let Some(user) = id.owner() else { return self.purged(id, Err(CommandError::OwnChannel)) };
+        let is_left = |channel: &Channel| channel.head().next() > then.below.max(Seq(1));
+        if self.channels.get(&id).is_some_and(is_left) {
+            // It was said while the store was asked.
+            return self.purged(id, Err(CommandError::Busy { retry_after_ms: 1000 }));
+        }
+        if then.below > now.below {
+            self.pipeline.row(BayId::of_user(user), Row::Floor { channel: id, from: now.below, row: then });
+            if let Some(channel) = self.channels.get_mut(&id) {
+                channel.purged(then.below);
+            }
+        }
+        if let Some(known) = self.users.get_mut(&user) {
+            known.set_presence(Arc::default());
+        }
+        self.user_row(user, Row::Presence { user, row: PresenceRow::default() });
+        self.write_of(id, Row::Forgotten { user });
     }
 
     fn write_of(&mut self, id: ChannelId, row: Row) {

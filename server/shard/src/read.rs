@@ -132,6 +132,7 @@ impl Shard {
             (Asked::Floor(channel), Answer::Floor { now, then, head, .. }) => {
                 self.floor_read(channel, Some((now, then, head)));
             }
+            (Asked::Written(channel), Answer::Written(written)) => self.written_read(channel, Some(*written)),
             (Asked::Replay { source }, Answer::Replay { deliveries, through }) => {
                 self.unread.forget(Load::Replay { source });
                 self.replayed(source, through, deliveries);
@@ -207,6 +208,7 @@ impl Shard {
             Asked::Follower { channel, user, number } => self.follows.not_asked(channel, user, number),
             Asked::Relation { user, request, .. } => self.consent(user, request, None),
             Asked::Floor(channel) => self.floor_read(channel, None),
+            Asked::Written(channel) => self.written_read(channel, None),
             Asked::Sight { user, looker, .. } => self.looked(user, looker, None),
             // The log stays marked as being read, so that no gap asks for it before its pause is over.
             Asked::Replay { source } => {

@@ -16,6 +16,7 @@ use crate::channel::{Channel, Submit};
 use crate::consents::{Request, Withdrawals};
 use crate::drain::Draining;
 use crate::effect::Effect;
+use crate::erase::Erasures;
 use crate::follow::Follows;
 use crate::gather::Gathered;
 use crate::greet::Greeting;
@@ -108,6 +109,8 @@ pub struct Shard {
     pub(crate) providers: Option<Arc<dyn Providers>>,
     /// Channels whose history is to begin later.
     pub(crate) purges: Purges,
+    /// Channels from which users are erased.
+    pub(crate) erasures: Erasures,
     /// The newest number of an opening.
     pub(crate) openings: u64,
     pub(crate) ready: bool,
@@ -169,6 +172,7 @@ impl Shard {
             words: None,
             providers: None,
             purges: Purges::default(),
+            erasures: Erasures::default(),
             openings: 0,
             ready: false,
             space_low: false,
@@ -364,6 +368,7 @@ impl Shard {
             Input::Read { ticket, answer } => self.read(ticket, answer),
             Input::Control { ticket, command } => self.control(ticket, command),
             Input::Purge { ticket, channel, keeping } => self.purge(ticket, channel, keeping),
+            Input::Erase { ticket, channel, user } => self.erase(ticket, channel, user),
             Input::SpaceLow(low) => self.space_low = low,
             Input::Words(words) => self.take_words(words),
             Input::Providers(providers) => self.providers = Some(providers),

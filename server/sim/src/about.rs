@@ -175,6 +175,18 @@ impl Oracle {
         Ok(())
     }
 
+    /// What says nothing any more is forgotten.
+    pub(crate) fn forget_remarks(&mut self, channel: ChannelId, is_gone: impl Fn(&Remark) -> bool) {
+        if let Some(history) = self.channels.get_mut(&channel) {
+            history.remarks.retain(|_, remark| !is_gone(remark));
+        }
+    }
+
+    /// Whether a user reacts to anything in a channel.
+    pub(crate) fn reacts(&self, channel: ChannelId, user: UserId) -> bool {
+        self.state(channel, Seq(u64::MAX)).own.keys().any(|(_, whose)| *whose == user)
+    }
+
     /// What holds behind a message.
     fn state(&self, channel: ChannelId, through: Seq) -> State {
         self.state_above(channel, through, &self.floor(channel))
@@ -218,9 +230,13 @@ pub(crate) fn rows(oracle: &Oracle, batch: &Batch, floors: &BTreeMap<ChannelId, 
         due.extend(of_act.iter().map(|about| (*channel, still_there(oracle, *channel, after.row(about)))));
     }
     rewrites(oracle, batch)?;
+    // What an erasure takes back is looked at with it, and what it left once all is at rest.
+    due.retain(|(channel, _)| !oracle.has_erased(*channel));
     let found: Vec<(ChannelId, About)> = all()
         .filter_map(|row| match row {
-            Row::About { channel, about } => Some((*channel, still_there(oracle, *channel, about.clone()))),
+            Row::About { channel, about } if !oracle.has_erased(*channel) => {
+                Some((*channel, still_there(oracle, *channel, about.clone())))
+            }
             _ => None,
         })
         .collect();
@@ -276,8 +292,13 @@ fn rewrites(oracle: &Oracle, batch: &Batch) -> Check {
         if fact.is_none_or(|fact| fact.was.is_none() || fact.fingerprint != frame.fingerprint()) {
             broken!("{row:?}: the model has {fact:?}");
         }
-        found.insert((*channel, *seq));
+        let by = Recalled::read(frame).map_or(Seq(0), |says| Seq(says.by));
+        if oracle.fact(*channel, by).is_none_or(|by| by.kind != Kind::ERASE) {
+            found.insert((*channel, *seq));
+        }
     }
+    // What was erased before a recall of it is not recalled.
+    due.retain(|(channel, seq)| found.contains(&(*channel, *seq)) || !oracle.has_erased(*channel));
     if found != due {
         broken!("shard {}: rewritten is {found:?}, recalled {due:?}", batch.shard);
     }
@@ -336,8 +357,13 @@ pub(crate) fn at_rest(world: &World) -> Check {
                 break;
             }
         }
-        let expected: Vec<AboutMessage> =
+        let mut expected: Vec<AboutMessage> =
             state.said.iter().map(|(seq, said)| of(&state, user, *seq, said)).collect();
+        if world.oracle.has_erased(*channel) {
+            for item in found.iter_mut().chain(&mut expected) {
+                item.said.reactions.sort();
+            }
+        }
         if found != expected {
             broken!("{channel:?}: the store says {found:?}, the model {expected:?}");
         }

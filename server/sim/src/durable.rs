@@ -37,6 +37,10 @@ pub fn apply(oracle: &mut Oracle, batch: &Batch) -> Check {
                 purge::at_home(bay, *channel)?;
                 oracle.add_floor(*channel, *from, *row)?;
             }
+            Row::Erased { channel, user, row } => {
+                purge::at_home(bay, *channel)?;
+                oracle.add_erased(batch, (*channel, *user), row)?;
+            }
             Row::Note { user, seq, note } => {
                 at_home(bay, BayId::of_user(*user), row)?;
                 oracle.add_note(*user, *seq, note);

@@ -33,7 +33,14 @@ pub fn is_settled(world: &World) -> bool {
                 || (cursor.generation, world.oracle.inbox_head(user)) == (Generation(0), 0)
         });
     let is_told = world.outbox.is_at_rest(world.now + world.wall_ahead);
-    node.is_ready() && accounts && live && complete && caught_up && node.has_no_guests() && is_told
+    node.is_ready()
+        && world.has_erased()
+        && accounts
+        && live
+        && complete
+        && caught_up
+        && node.has_no_guests()
+        && is_told
 }
 
 /// Who is missing what, for the words of a failure.
@@ -60,6 +67,9 @@ pub fn unsettled(world: &World) -> String {
         if conn.paused || settled != Some(Ok(())) || !conn.is_quiet() {
             words.push(format!("{id:?} {:?} paused {}: {settled:?}", conn.link, conn.paused));
         }
+    }
+    if !world.has_erased() {
+        words.push(format!("an erasure is under way: {:?}", world.erasures));
     }
     let accounts = world.users.iter().filter(|user| !world.oracle.accounts.contains(user));
     words.extend(accounts.map(|user| format!("no account of {user}")));

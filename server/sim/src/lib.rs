@@ -41,6 +41,7 @@ pub mod conn;
 pub mod device;
 pub mod disk;
 pub mod durable;
+mod erase;
 mod faults;
 pub mod flow;
 mod follow;

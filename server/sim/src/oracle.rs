@@ -174,6 +174,10 @@ pub struct Oracle {
     pub recalls: u64,
     /// How far the operator has asked to purge channels, in whatever life.
     pub(crate) may_purge: BTreeMap<ChannelId, Seq>,
+    /// Whom the operator erases, in whatever life.
+    pub(crate) erasing: std::collections::BTreeSet<UserId>,
+    /// Channels in which an erasure has begun.
+    pub(crate) erased: std::collections::BTreeSet<ChannelId>,
     /// Who shows nobody how far it has come, durably.
     pub hides: HashSet<UserId>,
     /// The most that devices of a user said was delivered, in whatever life.
@@ -213,6 +217,8 @@ impl Default for Oracle {
             grows_above: None,
             recalls: 0,
             may_purge: BTreeMap::new(),
+            erasing: std::collections::BTreeSet::new(),
+            erased: std::collections::BTreeSet::new(),
             hides: HashSet::new(),
             marked: HashMap::new(),
             pushes: Pushes::default(),
@@ -254,6 +260,7 @@ impl Oracle {
         let said_no = std::mem::take(&mut self.said_no);
         let (marked, recalls) = (std::mem::take(&mut self.marked), self.recalls);
         let may_purge = std::mem::take(&mut self.may_purge);
+        let (erasing, erased) = (std::mem::take(&mut self.erasing), std::mem::take(&mut self.erased));
         let mut backup = backup;
         let pushes = std::mem::take(&mut backup.pushes).restored(&self.pushes);
         *self = Self {
@@ -265,6 +272,8 @@ impl Oracle {
             marked,
             recalls,
             may_purge,
+            erasing,
+            erased,
             pushes,
             ..backup
         };
@@ -454,7 +463,7 @@ impl Oracle {
         if message::channel_of(frame) != Some(channel) || stamp.seq != seq {
             broken!("{channel:?} {seq}: the row's key is not what the frame says");
         }
-        if !self.was_offered(channel, &fact) {
+        if !self.was_offered(channel, &fact) && !self.is_erasing(&fact) {
             broken!("{channel:?} {seq}: nobody sent {fact:?}");
         }
         // The key of what was purged is forgotten with its window.
@@ -570,7 +579,7 @@ impl Oracle {
         }
         let before = self.mark(channel, user);
         // The same row again is no fault: whether others are shown it may have changed twice before it was written.
-        if read < before.read || delivered < before.delivered {
+        if (read < before.read || delivered < before.delivered) && !self.erasing.contains(&user) {
             broken!("{user} has come to {row:?} in {channel:?}, and to {before:?} before");
         }
         let marked = self.marked.get(&(channel, user)).copied().unwrap_or_default();
@@ -628,6 +637,11 @@ impl Oracle {
 }
 
 impl History {
+    /// How far a user had come is known no more.
+    pub(crate) fn forget_position(&mut self, user: UserId) {
+        self.positions.remove(&user);
+    }
+
     pub(crate) fn row(&self, user: UserId) -> PositionRow {
         self.positions.get(&user).copied().unwrap_or_default()
     }
@@ -663,6 +677,9 @@ impl History {
             self.join(fact.sender, seq, message::ROLE_MEMBER);
             return Ok(());
         }
+        if matches!(change, Some(Change::Erases)) && self.members.contains_key(&fact.sender) {
+            return Ok(());
+        }
         let Some(role) = self.role(fact.sender) else {
             broken!("{channel:?} {seq}: sent from outside by {fact:?}");
         };
@@ -679,7 +696,13 @@ impl History {
             Some(Change::Grows) => self.grown = Some(seq),
             // Nothing of members, or taken above.
             None
-            | Some(Change::Begins { .. } | Change::Accepts | Change::Notes(_) | Change::About { .. })
+            | Some(
+                Change::Begins { .. }
+                | Change::Accepts
+                | Change::Notes(_)
+                | Change::About { .. }
+                | Change::Erases,
+            )
             | Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
             Some(Change::Invites(users)) => {
                 self.invite(users, seq, fact).map_err(|words| format!("{channel:?} {seq}: {words}"))?;
@@ -734,7 +757,7 @@ impl History {
     ) -> bool {
         let is_party = fact.sender == small || fact.sender == large;
         match change {
-            None | Some(Change::About { .. }) => is_party,
+            None | Some(Change::About { .. } | Change::Erases) => is_party,
             Some(Change::Notes(note)) if small == large => {
                 self.notes.insert(seq, note);
                 is_party
@@ -764,9 +787,10 @@ impl History {
 fn needed(change: Option<&Change>) -> Option<u8> {
     Some(match change {
         // What is needed for what is said about a message is asked with it.
-        None | Some(Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. }) => {
-            message::ROLE_MEMBER
-        }
+        None
+        | Some(
+            Change::Begins { .. } | Change::Leaves | Change::Accepts | Change::About { .. } | Change::Erases,
+        ) => message::ROLE_MEMBER,
         Some(Change::Joins(_) | Change::Invites(_) | Change::Removes(_) | Change::Name(_)) => {
             message::ROLE_ADMIN
         }

@@ -48,6 +48,8 @@ pub struct Plan {
     pub push: bool,
     /// Whether an operator purges channels here.
     pub purges: bool,
+    /// Whether an operator erases somebody here.
+    pub erases: bool,
     /// Chances of faults.
     pub faults: Faults,
     /// What the core is told.
@@ -172,6 +174,7 @@ impl Plan {
             push: faults.cut.is_multiple_of(2),
             // In a quarter of the worlds; not drawn either.
             purges: faults.drain % 4 == 1,
+            erases: faults.drain % 4 == 2,
             faults,
             limits: limits(rng, text_chars),
         }

@@ -11,6 +11,7 @@ use crate::bounds;
 use crate::broken;
 use crate::device::Device;
 use crate::disk::Disk;
+use crate::erase::Erasures;
 use crate::invariants;
 use crate::network::Network;
 use crate::node::{Node, Scene};
@@ -69,6 +70,7 @@ pub struct World {
     pub(crate) backup: Option<Backup>,
     pub(crate) outbox: Outbox,
     pub(crate) purges: Purges,
+    pub(crate) erasures: Erasures,
 }
 
 /// What a run did, so that a run that did nothing shows.
@@ -149,6 +151,7 @@ impl World {
             backup: None,
             outbox: Outbox::new(seed),
             purges: Purges::new(seed),
+            erasures: Erasures::new(seed),
             rng,
             plan,
         };
@@ -165,6 +168,9 @@ impl World {
 
     /// A user gets another device.
     pub fn install(&mut self, user: UserId) {
+        if self.erasures.is_of(user) {
+            return;
+        }
         self.next_device += 1;
         let id = DeviceId(self.next_device);
         self.devices.push(Device::new(user, id, self.rng.draw()));
@@ -283,6 +289,9 @@ impl World {
         self.act();
         workload::push::act(self);
         workload::purge::act(self);
+        if self.plan.erases {
+            self.order_erasure();
+        }
         let listening = self.node.as_ref().is_some_and(Node::is_ready);
         let may_dial: Vec<bool> = self.devices.iter().map(|device| self.has_token(device)).collect();
         let (node, devices, mut scene) = self.parts();
@@ -463,7 +472,7 @@ impl World {
     fn replies(&mut self) -> Check {
         let replies = self.node.as_mut().map(|node| std::mem::take(&mut node.replies)).unwrap_or_default();
         for (ticket, outcome) in replies {
-            if self.purge_replied(ticket, outcome)? {
+            if self.purge_replied(ticket, outcome)? || self.erase_replied(ticket, outcome)? {
                 continue;
             }
             let Some(command) = self.commands.remove(&ticket) else {
@@ -546,6 +555,7 @@ impl World {
         self.commands.clear();
         self.rulings.forget();
         self.purges.process_died();
+        self.erasures.process_died();
         self.oracle.pushes.process_died(&self.users);
         self.outbox.process_died(self.oracle.generation);
         self.network.server_died(&mut self.rng, self.now, 200);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use api::{Account, Accounts, Sought, now_ms};
+use api::{Account, Accounts, History, Sought, now_ms};
 use protocol::commit::{Batch, Part, Policy, Row};
 use protocol::query::{Answer, Query};
 use protocol::{BayId, ShardId};
@@ -59,7 +59,12 @@ pub(super) async fn change(
 }
 
 /// As on a running server: the devices are no more, nobody writes to the user any more, and then the account is no more.
-async fn erase(store: &Store, accounts: &Accounts, account: &Account) -> Result<(), Box<dyn Error>> {
+async fn erase(
+    store: &Store,
+    accounts: &Accounts,
+    account: &Account,
+    history: History,
+) -> Result<(), Box<dyn Error>> {
     revoke::end(store, accounts, account, None).await?;
     let user = account.user;
     if let Some(Answer::User { account: Some(mut row), .. }) = store.read(&Query::User(user), Tier::Any)? {
@@ -67,7 +72,8 @@ async fn erase(store: &Store, accounts: &Accounts, account: &Account) -> Result<
         let parts = vec![Part { bay: BayId::of_user(user), rows: vec![Row::Account { user, row }] }];
         store.commit(&[Batch { shard: ShardId(0), number: 1, parts }])?;
     }
-    accounts.erase_user(user, now_ms()).await?;
+    // What is to be erased besides begins when the server runs.
+    accounts.end_user(user, history, now_ms()).await?;
     Ok(())
 }
 
@@ -90,11 +96,11 @@ async fn in_directory(config: &Config, name: &Sought, change: Change<'_>) -> Res
                 }
                 for bot in bots {
                     if let Some(bot) = accounts.user(bot.user).await? {
-                        erase(&store, &accounts, &bot).await?;
+                        erase(&store, &accounts, &bot, config.history).await?;
                     }
                 }
             }
-            erase(&store, &accounts, &account).await?;
+            erase(&store, &accounts, &account, config.history).await?;
         }
     }
     accounts.close().await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use api::{PostgresUrl, Signup};
+use api::{History, PostgresUrl, Signup};
 use protocol::limits::{GROUP_MEMBERS_MAX, LARGE_MEMBERS_MAX, PAGE_BYTES_MAX};
 use protocol::partition::SHARDS_MAX;
 use push::secret::Secret;
@@ -262,6 +262,12 @@ settings! {
         |config, text| config.retention.days => number(text, 0, 36_500);
     "retention_messages", "N", "All but so many of a channel's newest messages are purged, where it has no retention of its own; 0: any number is kept [0]", "0 to 1000000000000",
         |config, text| config.retention.messages => number(text, 0, 1_000_000_000_000);
+    "erase_history", "WORD", "What an account's end does with what its user wrote: keep it, under an id that is nobody's any more, or erase it [keep]", "keep or erase",
+        |config, text| config.history => match text {
+            "keep" => Some(History::Keep),
+            "erase" => Some(History::Erase),
+            _ => None,
+        };
     "presence_grace_ms", "MS", "Others are told that a user is gone so long after its last device [30000]", "0 to 600000",
         |config, text| config.limits.presence_grace_ms => number(text, 0, 600_000);
     "presence_bytes_per_s", "BYTES", "A session is told at most so much of others in a second [1024]", "256 to 1000000",

@@ -11,6 +11,10 @@ pub(super) fn of(channel: ChannelId, frame: &Frame) -> Option<Change> {
     match Message::read(frame)? {
         Message::SendText(body) => document(channel, frame, body.text.as_str()).map(Change::Put),
         Message::Recall(body) => Some(Change::Remove { channel, seq: Seq(body.target.to_native()) }),
+        Message::Erase(_) => {
+            let stamp = frame.read_stamp()?;
+            Some(Change::Erase { channel, sender: stamp.sender, below: stamp.seq })
+        }
         // They say who is in a group and what it is called, which is no text of anybody.
         _ => None,
     }
@@ -68,6 +72,15 @@ mod tests {
             let Some(Change::Put(document)) = of(channel, &frame.stamp(stamp)) else { panic!() };
             assert_eq!((document.text.as_str(), document.channel), ("at noon", channel));
         }
+    }
+
+    #[test]
+    fn who_is_erased_leaves_the_index_up_to_the_message_that_says_so() {
+        let channel = ChannelId(1 << 64 | 2);
+        let stamp = Stamp { seq: Seq(4), time_ms: 7, sender: UserId(1) };
+        let frame = encode(9, &protocol::body::erase::Erase { channel: channel.0 }).stamp(stamp);
+        let gone = Change::Erase { channel, sender: UserId(1), below: Seq(4) };
+        assert_eq!(of(channel, &frame), Some(gone));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use protocol::commit::{FloorRow, Grown, Interval, PositionRow};
 use protocol::limits::{DEDUP_AGE_MS_MAX, DEDUP_BYTES_MAX, DEDUP_MESSAGES_MAX, DEDUP_MESSAGES_MIN};
 use protocol::{BayId, ChannelId, Frame, Kind, SendId, Seq, Stamp, UserId};
 
-use super::about::{self, Abouts};
+use super::about::{self, Abouts, Erased};
 use super::derived::{self, Notes};
 use super::floor::{self, Ground};
 use super::log::Coverage;
@@ -53,6 +53,8 @@ struct Replayed {
     notes: Notes,
     /// What is said about its messages.
     abouts: Abouts,
+    /// Who is erased from it.
+    erased: Erased,
     /// The message that made a large channel of it by command.
     grown: Option<Seq>,
     /// What is laid down for it.
@@ -169,9 +171,11 @@ fn own_history(check: &mut Check<'_>, coverage: &Coverage, channel: ChannelId, o
 
 impl Replayed {
     /// Where its history begins.
-    fn begin(check: &Check<'_>, channel: ChannelId, bay: BayId) -> Found<Self> {
+    fn begin(check: &mut Check<'_>, channel: ChannelId, bay: BayId) -> Found<Self> {
         let Ground { floor, members, names } = Ground::of(check, channel)?;
+        let erased = Erased::of(check, channel)?;
         Ok(Self {
+            erased,
             channel,
             bay,
             head: floor.last(),
@@ -219,21 +223,26 @@ impl Replayed {
         let is_recalled = frame.kind() == Kind::RECALLED;
         if is_recalled {
             about::tombstone(check, self.channel, (&frame, stamp))?;
+            self.abouts.tombstone(&frame, seq);
         } else if !frame.kind().is_message() {
             self.broken(check, seq, &format!("kind {:#06x} is no message", frame.kind().0));
         } else if message.is_none_or(|message| message.channel() != self.channel) {
             self.broken(check, seq, "its body cannot be read or names another channel");
         }
+        self.erased.message(check, self.channel, (&frame, stamp));
         self.send_id(check, &frame, stamp);
         let change = message.and_then(|message| message.change());
         if let Some(change @ Change::About { target, act }) = &change
             && !self.floor.hides(*target)
         {
-            about::message(check, self.channel, stamp, change)?;
+            about::message(check, self.channel, stamp, (change, &self.abouts))?;
             self.abouts.take(stamp, *target, act);
         }
         if let Some(change) = &change {
             self.rules.take(stamp, change);
+        }
+        if change == Some(Change::Erases) {
+            self.abouts.erase(check, self.channel, stamp)?;
         }
         self.membership(check, message.is_some() || is_recalled, change, stamp);
         match Talk::read(&frame) {
@@ -286,7 +295,7 @@ impl Replayed {
         let (seq, sender) = (stamp.seq, stamp.sender);
         if let Some((a, b)) = self.channel.users() {
             let is_note = matches!(change, Some(Change::Notes(_)));
-            let is_talk = matches!(change, None | Some(Change::About { .. }));
+            let is_talk = matches!(change, None | Some(Change::About { .. } | Change::Erases));
             let has_place = is_talk || (is_note && a == b);
             if !is_read || !has_place || (sender != a && sender != b) {
                 self.broken(
@@ -303,6 +312,7 @@ impl Replayed {
         if matches!(change, Some(Change::Begins { .. })) != (seq == Seq(1)) {
             self.broken(check, seq, "a group begins with its creation, and has one");
         }
+        let is_erased = change == Some(Change::Erases);
         match change {
             Some(Change::Begins { name, members }) => {
                 self.name = Some(name);
@@ -323,10 +333,12 @@ impl Replayed {
             Some(Change::Name(name)) => self.name = Some(name),
             // Roles stand in rows of members; who may give one is the core's to say.
             None | Some(Change::Role { .. } | Change::Notes(_) | Change::About { .. }) => {}
-            // Taken by `rules`.
-            Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_)) => {}
+            // Taken by `rules` and `abouts`.
+            Some(Change::Mutes { .. } | Change::Unbans(_) | Change::Slows(_) | Change::Erases) => {}
         }
-        if self.members.get(&sender).is_none_or(|member| !member.holds(seq)) {
+        // Who is erased need not be in it any more.
+        let was_in = |member: &Intervals| member.holds(seq) || (is_erased && !member.0.is_empty());
+        if !self.members.get(&sender).is_some_and(was_in) {
             self.broken(check, seq, &format!("its sender {sender} was no member"));
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn target(
 }
 
 /// The keys of a text's edits.
-fn edits(view: &View<'_>, channel: ChannelId, said: &Said) -> Found<Vec<Sent>> {
+pub(super) fn edits(view: &View<'_>, channel: ChannelId, said: &Said) -> Found<Vec<Sent>> {
     let mut edits = Vec::with_capacity(said.edits.len());
     for seq in &said.edits {
         let sent = view.message(channel, *seq)?.as_ref().and_then(Sent::of);
@@ -103,12 +103,12 @@ fn bytes_of(item: &AboutMessage) -> usize {
     ITEM_BYTES + item.text.len() + reactions.sum::<usize>() + reactors
 }
 
-fn own(view: &View<'_>, channel: ChannelId, seq: Seq, user: UserId) -> Found<Vec<String>> {
+pub(super) fn own(view: &View<'_>, channel: ChannelId, seq: Seq, user: UserId) -> Found<Vec<String>> {
     let key = key::reactor(channel, seq, user);
     Ok(view.get_decoded(Family::About, &key, decode_reactor)?.unwrap_or_default())
 }
 
-fn pins(view: &View<'_>, channel: ChannelId) -> Found<Vec<Pinned>> {
+pub(super) fn pins(view: &View<'_>, channel: ChannelId) -> Found<Vec<Pinned>> {
     let mut pins = view.get_decoded(Family::About, &key::pins(channel), decode_pins)?.unwrap_or_default();
     // A purge reads nothing, so it leaves the row as it is: the next PIN writes what is left.
     if !pins.is_empty() {

@@ -120,6 +120,12 @@ impl World {
         self.sends
     }
 
+    /// The time of the newest message.
+    #[allow(dead_code)]
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
     /// Lets so much time go by.
     pub fn pass(&mut self, ms: u64) {
         self.time_ms += ms;

@@ -273,6 +273,9 @@ pub enum Content {
     Joined,
     /// The group is a large channel from here on.
     Grown,
+    /// The sender, who has no account any more, is erased: its texts before this message, edits of them and its reactions are gone.
+    /// Drop what is held of them.
+    Erased,
     /// A user was removed.
     Removed(UserId),
     /// The sender left.
@@ -308,7 +311,7 @@ pub enum Content {
     Recalled {
         /// The recalled text: the message's own seq, or that of the text of which it was an edit.
         target: Seq,
-        /// The message that recalled it; 0 when the server keeps it no longer.
+        /// The message that recalled it, or with which its sender was erased; 0 when the server keeps it no longer.
         by: Seq,
         /// Who recalled it; 0 when it is kept no longer, as is the sender of the message then.
         user: UserId,
@@ -439,9 +442,9 @@ pub(super) fn read_message(frame: &Frame) -> Option<Message> {
 
 fn content(message: &message::Message<'_>) -> Option<Content> {
     use message::Message::{
-        AddMembers, BanMember, CreateGroup, EditText, GrowGroup, Hide, InviteMembers, JoinGroup, LeaveGroup,
-        MuteMember, Pin, React, Recall, RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs, SetRole,
-        SetSlow, UnbanMember,
+        AddMembers, BanMember, CreateGroup, EditText, Erase, GrowGroup, Hide, InviteMembers, JoinGroup,
+        LeaveGroup, MuteMember, Pin, React, Recall, RemoveMember, RenameGroup, SendText, SetDraft, SetPrefs,
+        SetRole, SetSlow, UnbanMember,
     };
     let change = match message {
         SendText(body) => return Some(Content::Text(body.text.as_str().to_owned())),
@@ -455,7 +458,9 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
         }
         AddMembers(_) | Pin(_) | React(_) | Recall(_) | CreateGroup(_) | InviteMembers(_) | JoinGroup(_)
         | GrowGroup(_) | LeaveGroup(_) | RemoveMember(_) | RenameGroup(_) | SetRole(_) | SetPrefs(_)
-        | Hide(_) | MuteMember(_) | BanMember(_) | UnbanMember(_) | SetSlow(_) => message.change()?,
+        | Hide(_) | Erase(_) | MuteMember(_) | BanMember(_) | UnbanMember(_) | SetSlow(_) => {
+            message.change()?
+        }
     };
     Some(match change {
         Change::Begins { name, members } => Content::Created { name, members },
@@ -463,6 +468,7 @@ fn content(message: &message::Message<'_>) -> Option<Content> {
         Change::Invites(users) => Content::Invited(users),
         Change::Accepts => Content::Joined,
         Change::Grows => Content::Grown,
+        Change::Erases => Content::Erased,
         Change::Removes(member) => Content::Removed(member),
         Change::Leaves => Content::Left,
         Change::Name(name) => Content::Renamed(name),

@@ -185,6 +185,7 @@ pub(super) fn kind(content: &Content) -> &'static str {
         Content::Invited(_) => "invited",
         Content::Joined => "joined",
         Content::Grown => "grown",
+        Content::Erased => "erased",
         Content::Removed(_) => "removed",
         Content::Left => "left",
         Content::Renamed(_) => "renamed",

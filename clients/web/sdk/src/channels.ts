@@ -121,7 +121,7 @@ export class Channels {
 
 const KINDS: Record<string, number> = {
   text: Kind.SEND_TEXT, created: Kind.CREATE_GROUP, added: Kind.ADD_MEMBERS, invited: Kind.INVITE_MEMBERS, joined: Kind.JOIN_GROUP, grown: Kind.GROW_GROUP,
-  removed: Kind.REMOVE_MEMBER, left: Kind.LEAVE_GROUP, renamed: Kind.RENAME_GROUP, role: Kind.SET_ROLE, recalled: Kind.RECALLED,
+  erased: Kind.ERASE, removed: Kind.REMOVE_MEMBER, left: Kind.LEAVE_GROUP, renamed: Kind.RENAME_GROUP, role: Kind.SET_ROLE, recalled: Kind.RECALLED,
   muted: Kind.MUTE_MEMBER, banned: Kind.BAN_MEMBER, unbanned: Kind.UNBAN_MEMBER, slowed: Kind.SET_SLOW,
 };
 const kindOf = (type: string): number => KINDS[type] ?? 0;

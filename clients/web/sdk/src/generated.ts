@@ -21,6 +21,7 @@ export const Kind = {
   UNBAN_MEMBER: 0x011a,
   SET_SLOW: 0x011b,
   GROW_GROUP: 0x011c,
+  ERASE: 0x011f,
   SET_PREFS: 0x0120,
   SET_DRAFT: 0x0121,
   HIDE: 0x0122,
@@ -409,6 +410,11 @@ export interface GrowGroup {
   channel: bigint;
 }
 export const GrowGroup = root<GrowGroup>(284, 1, 64, 16, [["channel", "u128"]]);
+
+export interface Erase {
+  channel: bigint;
+}
+export const Erase = root<Erase>(287, 1, 64, 16, [["channel", "u128"]]);
 
 export interface SetPrefs {
   channel: bigint;
@@ -838,6 +844,6 @@ export interface Channels {
 export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelItemLayout]], ["more", "bool"]]);
 
 /** Every kind's body in its highest version, in the order of kinds. */
-export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, GrowGroup, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, SubscribePush, UnsubscribePush, SetPush, GetPush, Push, Reject];
+export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, GrowGroup, Erase, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, SubscribePush, UnsubscribePush, SetPush, GetPush, Push, Reject];
 /** Bodies of lower versions, which readers still meet. */
 export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];

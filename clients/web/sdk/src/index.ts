@@ -23,4 +23,4 @@ export { IndexedStore } from "./store/indexed.js";
 export type { Storage } from "./store/keeper.js";
 export { MemoryStore } from "./store/memory.js";
 export { openStore } from "./store/open.js";
-export { type Bounds, type Change, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store, StoreFull } from "./store/store.js";
+export { type Bounds, type Change, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store, StoreFull, takesBack } from "./store/store.js";

@@ -76,6 +76,26 @@ for (const [name, open] of kinds) {
     store.close();
   });
 
+  test(`${name}: of who is erased nothing is kept, of others all`, async () => {
+    const store = await open();
+    const [gone, other] = [USER, USER + 1n];
+    const say = (seq: number, sender: bigint, content: Message["content"]): Message => ({ ...message(seq), sender, content });
+    const text = (seq: number, sender: bigint): Message => say(seq, sender, { type: "text", text: sender === gone ? "the secret" : "kept" });
+    const edited = say(3, gone, { type: "edited", target: 1, text: "the secret, again" });
+    await store.keep({ messages: [text(1, gone), text(2, other), edited, say(4, gone, { type: "reacted", target: 2, emoji: "x", on: true })] });
+    // In one change with a text of before and one of behind.
+    await store.keep({ messages: [text(5, gone), say(6, gone, { type: "erased" }), text(7, other)] });
+    const kept = async () => store.messages(CHAT, { limit: 99, newest: false });
+    const kinds = async () => (await kept()).map(({ content }) => content.type);
+    const left = ["recalled", "text", "recalled", "reacted", "recalled", "erased", "text"];
+    assert.deepEqual(await kinds(), left);
+    const first = { type: "recalled", target: 1, by: 6, user: gone, recalledMs: 1006 };
+    assert.deepEqual([(await kept())[0]?.content, (await kept())[2]?.content], [{ ...first, ofEdit: false }, { ...first, ofEdit: true }]);
+    await store.keep({ messages: [text(1, gone), edited] });
+    assert.deepEqual(await kinds(), left, "no page that is older brings it back");
+    store.close();
+  });
+
   test(`${name}: a new life forgets messages and channels, and nothing that is nowhere else`, async () => {
     const store = await open();
     await store.keep({ login, cursor: { generation: 1, at: 5 }, messages: [message(1)], channels: [channel], sends: [send(1n)], drafts: [draft] });

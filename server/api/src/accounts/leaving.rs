@@ -2,6 +2,7 @@
 
 use protocol::UserId;
 
+use super::erasures::{self, History};
 use super::{Accounts, AccountsError, lock_user, sql, unsql};
 use crate::name::likeness;
 use crate::secret;
@@ -17,6 +18,14 @@ impl Accounts {
     /// # Errors
     /// The database's; then nothing was erased.
     pub async fn erase_user(&self, user: UserId, now_ms: u64) -> Result<bool, AccountsError> {
+        self.end_user(user, History::Keep, now_ms).await
+    }
+
+    /// The same, and says what becomes of the messages: where they are erased that begins in the same transaction.
+    ///
+    /// # Errors
+    /// The database's; then nothing was erased.
+    pub async fn end_user(&self, user: UserId, history: History, now_ms: u64) -> Result<bool, AccountsError> {
         let mut transaction = self.pool.begin().await?;
         lock_user(&mut transaction, user).await?;
         let name = sqlx::query_as::<_, (String,)>("SELECT folded FROM users WHERE user_id = $1");
@@ -25,6 +34,10 @@ impl Accounts {
         let gone = sqlx::query("INSERT INTO gone_users (user_id, gone_ms, name_hash) VALUES ($1, $2, $3)");
         let gone = gone.bind(sql(user.0)).bind(sql(now_ms)).bind(secret::kept_text(&likeness(&folded)));
         gone.execute(&mut *transaction).await?;
+        if history == History::Erase {
+            let begin = sqlx::query(erasures::BEGIN).bind(sql(user.0)).bind(sql(now_ms));
+            begin.execute(&mut *transaction).await?;
+        }
         for delete in [
             "DELETE FROM invites WHERE made_by = $1",
             "DELETE FROM reports WHERE reporter = $1",

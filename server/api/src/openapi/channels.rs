@@ -380,9 +380,9 @@ fn last() -> Value {
 
 pub(super) fn message() -> Value {
     let kinds = [
-        "text", "created", "added", "invited", "joined", "grown", "removed", "left", "renamed", "role",
-        "prefs", "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "muted", "banned",
-        "unbanned", "slowed", "other",
+        "text", "created", "added", "invited", "joined", "grown", "erased", "removed", "left", "renamed",
+        "role", "prefs", "draft", "hidden", "edited", "reacted", "pinned", "recall", "recalled", "muted",
+        "banned", "unbanned", "slowed", "other",
     ];
     object(
         vec![

@@ -96,6 +96,7 @@ const PROBLEMS: &[Problem] = &[
     later("backup_running", 409, "another backup is being made"),
     never("poll_number", 409, "another request of the session is the next"),
     never("poll_repeated", 409, "the same request came again, and is answered there"),
+    never("has_account", 409, "the user whose messages are to be erased has an account still"),
     never("report_closed", 409, "the report was closed before"),
     never("key_signs", 409, "the key signs; rotate first"),
     never("too_many_keys", 409, "there are as many keys as there may be; retire one"),

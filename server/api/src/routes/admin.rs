@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 pub(crate) mod backups;
 pub(crate) mod device;
+pub(crate) mod erasures;
 pub(super) mod families;
 pub(crate) mod keeping;
 pub(super) mod keys;

@@ -245,6 +245,7 @@ fn set_change(value: &mut Value, change: Option<Change>) {
         }
         Some(Change::Accepts) => set("kind", "joined".into()),
         Some(Change::Grows) => set("kind", "grown".into()),
+        Some(Change::Erases) => set("kind", "erased".into()),
         Some(Change::Removes(user)) => {
             set("kind", "removed".into());
             set("users", users(&[user]));

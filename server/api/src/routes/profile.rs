@@ -136,6 +136,6 @@ async fn end(api: &Shared, user: UserId) -> Result<(), ApiError> {
         Ok(()) | Err(HomeError::NoSuchUser) => {}
         Err(error) => return Err(home_refused(&error)),
     }
-    api.accounts.erase_user(user, now_ms()).await?;
+    api.accounts.end_user(user, api.settings.history, now_ms()).await?;
     Ok(())
 }

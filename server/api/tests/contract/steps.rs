@@ -166,4 +166,6 @@ pub const STEPS: &[Step] = &[
     step("logIn", 200, &[], GRANT),
     step("deleteAccount", 204, &[], &[]),
     step("deleteUser", 204, &[("name", Text("load000001"))], &[]),
+    step("beginErasure", 202, &[("user", Kept("user"))], &[]),
+    step("listErasures", 200, &[], &[]),
 ];

@@ -328,6 +328,7 @@ async fn it_ends_when_it_is_told_to() {
             issuers: api::Issuers::default(),
             user_bots: 2,
             show_edits: true,
+            history: api::History::Keep,
             bot_tokens: 3,
             access: Access::default(),
         },

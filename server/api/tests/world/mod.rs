@@ -609,6 +609,7 @@ impl World {
             issuers: Issuers::default(),
             user_bots: 2,
             show_edits: true,
+            history: api::History::Keep,
             bot_tokens: 3,
             access: Access::default(),
         };

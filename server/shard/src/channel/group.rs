@@ -33,6 +33,10 @@ impl Channel {
         if matches!(change, Some(Change::Accepts)) && self.exists && !self.is_member(sender) {
             return self.check_accept(submit, limits);
         }
+        if matches!(change, Some(Change::Erases)) && self.exists {
+            // The home's own word, of whoever was ever here.
+            return Ok(());
+        }
         if !self.exists || !self.is_member(sender) {
             return Err(forbidden());
         }
@@ -40,7 +44,7 @@ impl Channel {
         match change {
             // Whoever is a member may say something and leave.
             None => submit.frame.talk().map_or(Ok(()), |talk| self.check_talk(sender, talk)),
-            Some(Change::Begins { .. }) => Ok(()),
+            Some(Change::Begins { .. } | Change::Erases) => Ok(()),
             Some(Change::Leaves) => self.check_leave(sender),
             Some(Change::Grows) => self.check_grow(sender, limits),
             Some(Change::Joins(users)) => self.check_add(submit, users, limits),
@@ -83,6 +87,7 @@ impl Channel {
                 self.grow();
                 Changed::default()
             }
+            Some(Change::Erases) => self.apply_erase(sender),
             Some(Change::Name(name)) => self.apply_rename(name),
             Some(Change::Role { member, role }) => self.apply_role(*member, *role),
             Some(Change::Mutes { member, for_s }) => self.apply_mute(*member, *for_s),

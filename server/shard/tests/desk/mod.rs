@@ -217,6 +217,7 @@ impl Desk {
                 Query::Window { .. } => Answer::Window(Vec::new()),
                 Query::Membership { .. } => Answer::Membership(Vec::new()),
                 Query::Earlier { users, .. } => Answer::Earlier(vec![Earlier::default(); users.len()]),
+                Query::Written { .. } => Answer::Written(Box::default()),
                 Query::Joined { .. } => Answer::Joined { items: Vec::new(), more: false },
                 other => panic!("the scenario answers {other:?} itself"),
             };

@@ -27,6 +27,11 @@ impl Oracle {
 }
 
 impl History {
+    /// Whether it has become a large channel.
+    pub(crate) fn is_large_now(&self) -> bool {
+        self.grown.is_some()
+    }
+
     /// Takes a message of a group, whose members are already those behind it. With more than `bound` of them it is a large channel
     /// from then on.
     pub(super) fn grow(&mut self, seq: Seq, (fact, frame): (&Fact, &Frame), bound: Option<usize>) {

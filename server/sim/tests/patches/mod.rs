@@ -567,6 +567,36 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         to: "if let Some(after) = self.pipeline.after_number(number, After::Purged(id)).or(Some(After::Purged(id))) {",
     },
     Mutant {
+        name: "sends go on while the store is asked what is to be erased",
+        file: "channel/erase.rs",
+        from: "self.is_held |= is_free;",
+        to: "",
+    },
+    Mutant {
+        name: "an erasure leaves what was said about the texts",
+        file: "channel/erase.rs",
+        from: "        let abouts = no_more_said(user, &written, row.by);",
+        to: "        let abouts = no_more_said(user, &Written::default(), row.by);",
+    },
+    Mutant {
+        name: "an erasure leaves the edits",
+        file: "channel/erase.rs",
+        from: "texts.chain(written.edits.iter().copied())",
+        to: "texts.chain(written.edits.iter().copied().take(0))",
+    },
+    Mutant {
+        name: "an erasure brings back a row of what was purged meanwhile",
+        file: "channel/erase.rs",
+        from: "        written.texts.retain(|(sent, _)| sent.seq >= floor);",
+        to: "",
+    },
+    Mutant {
+        name: "nobody is told of an erasure",
+        file: "erase.rs",
+        from: "if written.newest > by {",
+        to: "if written.newest > by && by > Seq(0) {",
+    },
+    Mutant {
         name: "something is said about a message that was purged meanwhile",
         file: "channel/about.rs",
         from: "if seq < self.floor ||",

@@ -213,4 +213,16 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         from: "Ok(wanted.min(first_at(view, channel, (first, wanted.max(Seq(1)).min(head)), younger_ms)?))",
         to: "Ok(wanted.min(first_at(view, channel, (first, wanted.max(Seq(1)).min(head)), younger_ms)?).max(wanted))",
     },
+    Mutant {
+        name: "an erasure takes what others wrote",
+        file: "query/written.rs",
+        from: "if stamp.sender == user && matters(frame.kind()) {",
+        to: "if matters(frame.kind()) {",
+    },
+    Mutant {
+        name: "an erasure passes over the last that it looked at",
+        file: "query/written.rs",
+        from: "        found.through = through;",
+        to: "        found.through = through.next();",
+    },
 ];

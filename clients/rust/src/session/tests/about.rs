@@ -38,6 +38,26 @@ fn what_is_said_is_sent_and_told() {
     assert_eq!(remarks, [about(Remark::Edited("six".into())), about(reacted)]);
 }
 
+/// One message says it, and an SDK that is asked nothing else tells it as it is.
+#[test]
+fn an_erasure_is_told_in_its_place() {
+    let mut session = live();
+    let channel = chat().0;
+    let stamped = |seq, frame: Frame| frame.stamp(Stamp { seq: Seq(seq), time_ms: 5, sender: YOU });
+    let recalled = Recalled { channel, target: 9, by: 12, user: YOU.0, time_ms: 5 };
+    session.receive(0, stamped(9, encode(70, &recalled)));
+    session.receive(0, stamped(12, encode(71, &protocol::body::erase::Erase { channel })));
+    let contents: Vec<(Seq, Content)> = events(&mut session)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Message(message) => Some((message.seq, message.content)),
+            _ => None,
+        })
+        .collect();
+    let gone = Content::Recalled { target: Seq(9), by: Seq(12), user: YOU, time_ms: 5 };
+    assert_eq!(contents, [(Seq(9), gone), (Seq(12), Content::Erased)]);
+}
+
 #[test]
 fn a_recall_is_sent_and_what_stands_in_the_place_of_a_text_is_told() {
     let mut session = live();

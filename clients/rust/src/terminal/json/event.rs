@@ -355,7 +355,7 @@ pub(super) async fn render(chat: &mut Chat, message: &Message) -> Value {
         super::talk::render(chat, &mut event, talk).await;
     }
     match &message.content {
-        Content::Text(_) | Content::Left | Content::Joined | Content::Grown => {}
+        Content::Text(_) | Content::Left | Content::Joined | Content::Grown | Content::Erased => {}
         Content::Created { name, members } => {
             set(&mut event, "name", name.as_str().into());
             set(&mut event, "users", chat.names_of(members).await.into());

@@ -206,6 +206,7 @@ impl Person {
             Content::Invited(users) => format!("{who} invited {}", self.names_of(users).await),
             Content::Joined => format!("{who} joined"),
             Content::Grown => format!("{who} made the group a large channel"),
+            Content::Erased => format!("{who} was erased: nothing that they wrote here is kept"),
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user).await),
             Content::Left => format!("{who} left"),
             Content::Renamed(group) => format!("{who} renamed the group to #{}", name(group)),

@@ -132,6 +132,9 @@ impl Model {
         if let Content::About { target, remark: Remark::Recalled } = message.content {
             self.take_recall(message.channel, target, (message.seq, message.sender, message.time_ms));
         }
+        if message.content == Content::Erased {
+            self.conversations.entry(message.channel).or_default().erase(&message);
+        }
         let (channel, me) = (message.channel, self.me);
         let is_seen = self.open == Some(channel) && self.current().is_some_and(|one| one.anchor.is_none());
         let one = self.conversations.entry(channel).or_default();
@@ -187,6 +190,7 @@ impl Model {
             Content::Text(_)
             | Content::Joined
             | Content::Grown
+            | Content::Erased
             | Content::Left
             | Content::Renamed(_)
             | Content::Slowed(_) => {}
@@ -394,6 +398,7 @@ impl Model {
             Content::Invited(users) => format!("{who} invited {}", names(users)),
             Content::Joined => format!("{who} joined"),
             Content::Grown => format!("{who} made the group a large channel"),
+            Content::Erased => format!("{who} was erased"),
             Content::Removed(user) => format!("{who} removed {}", self.name_of(*user)),
             Content::Left => format!("{who} left"),
             Content::About { target, remark } => remark_words(&who, *target, remark),
@@ -443,6 +448,9 @@ impl Conversation {
             Content::About { target, remark: Remark::Recalled } if *target == message.seq => {
                 Some((other.seq, other.sender, other.time_ms))
             }
+            Content::Erased if is_written_by(&message, other) => {
+                Some((other.seq, other.sender, other.time_ms))
+            }
             _ => None,
         });
         if let Some((by, user, time_ms)) = recall {
@@ -470,6 +478,19 @@ impl Conversation {
         self.preview = self.log.values().rev().find_map(preview);
     }
 
+    /// A user was erased: what it wrote before is not shown any more.
+    fn erase(&mut self, by: &Message) {
+        let written: Vec<Seq> = self
+            .log
+            .values()
+            .filter(|message| is_written_by(message, by))
+            .map(|message| message.seq)
+            .collect();
+        for seq in written {
+            self.recall(seq, (by.seq, by.sender, by.time_ms));
+        }
+    }
+
     /// What the user does not want to see is gone, and stays so.
     pub(super) fn hide(&mut self, from: Seq, through: Seq) {
         self.hidden.push((from, through));
@@ -494,6 +515,12 @@ impl Conversation {
             }
         }
     }
+}
+
+/// Whether the message is a text that an erasure takes.
+fn is_written_by(message: &Message, erasure: &Message) -> bool {
+    let is_before = message.sender == erasure.sender && message.seq < erasure.seq;
+    is_before && matches!(message.content, Content::Text(_))
 }
 
 fn is_recalled_edit(message: &Message) -> bool {

@@ -63,10 +63,16 @@ export class Remarks {
 
   /** Something is said about a message, here or by somebody else. */
   take({ seq, sender, content }: Message): void {
-    if (!isRemark(content)) return;
-    this.hear(seq, content, sender === me());
-    if (content.type === "edited") return;
-    this.changed.add(content.target);
+    if (content.type === "erased") {
+      // Its reactions hold no more, and the server alone knows which they were.
+      for (const known of this.known.peek().keys()) this.changed.add(known);
+      if (this.changed.size === 0) return;
+    } else {
+      if (!isRemark(content)) return;
+      this.hear(seq, content, sender === me());
+      if (content.type === "edited") return;
+      this.changed.add(content.target);
+    }
     this.asking ??= setTimeout(() => this.askChanged(), Math.max(0, this.askedAt + AGAIN_MS - Date.now()));
   }
 

@@ -1,6 +1,6 @@
 /** The open conversation: a window of its history that moves both ways, and how far others have come in it. */
 import { batch, computed, signal } from "@preact/signals";
-import { type Around, type History, isShown, type Message, type Prefs, type ReceiptItem, recalledBy, usersOf } from "@maru/sdk";
+import { type Around, type History, isShown, type Message, type Prefs, type ReceiptItem, recalledBy, takesBack, usersOf } from "@maru/sdk";
 import { channels, chat, connection, me, sends } from "./chat.js";
 import { Remarks } from "./remarks.js";
 
@@ -202,7 +202,7 @@ export class Room {
   private take(message: Message): void {
     if (message.channel !== this.channel) return;
     this.remarks.take(message);
-    if (message.content.type === "recall") this.messages.value = this.messages.value.map((other) => recalledBy(message, other) ?? other);
+    if (takesBack(message)) this.messages.value = this.messages.value.map((other) => recalledBy(message, other) ?? other);
     if (this.moreAfter.value || !isShown(message)) return;
     const { seq } = message;
     const before = this.messages.value;

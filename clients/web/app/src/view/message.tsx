@@ -160,6 +160,7 @@ export function eventText({ sender, content }: Pick<Message, "sender" | "content
     case "unbanned": return t("unbanned", who, nameOrYou(content.user));
     case "slowed": return content.intervalS === 0 ? t("slowOff", who) : t("slowSet", who, content.intervalS);
     case "grown": return t("grown", who);
+    case "erased": return t("erased", who);
     case "recalled": return content.by === 0 ? t("purged") : t("recalled", nameOrYou(content.user));
     case "text": return content.text;
     default: return t("unknown");

@@ -44,6 +44,7 @@ export const en = {
   mutedMember: "{0} muted {1}", unmutedMember: "{0} lets {1} speak again", banned: "{0} banned {1}", unbanned: "{0} lifted the ban of {1}",
   slowSet: "{0} set slow mode: one message in {1} s", slowOff: "{0} ended slow mode",
   grown: "{0} made this a large channel",
+  erased: "{0} was erased",
   startChat: "Start chat", userName: "User name", noSuchUser: "Nobody is called “{0}”.", create: "Create", peopleInGroup: "People",
   mentionsMe: "Only what mentions me", results: "{0} results", noResults: "Nothing was found.", searchHint: "Words, \"phrases\", -without. Korean initials work: ㅎㄱ", moreResults: "More results", incomplete: "There was not time to look at everything. Give a rarer word.",
   profile: "Profile", displayName: "Display name", about: "About you", devices: "Devices", thisDevice: "this device", logOut: "Log out", logOutOthers: "Log out all other devices",

@@ -45,6 +45,7 @@ export const ko: Words = {
   mutedMember: "{0}님이 {1}님의 말하기를 막았습니다", unmutedMember: "{0}님이 {1}님의 말하기를 다시 허용했습니다", banned: "{0}님이 {1}님을 차단하여 내보냈습니다", unbanned: "{0}님이 {1}님의 차단을 풀었습니다",
   slowSet: "{0}님이 느린 대화를 켰습니다: {1}초에 메시지 하나", slowOff: "{0}님이 느린 대화를 껐습니다",
   grown: "{0}님이 큰 채널로 만들었습니다",
+  erased: "{0}님의 글이 모두 지워졌습니다",
   startChat: "대화 시작", userName: "사용자 이름", noSuchUser: "“{0}”(이)라는 사람이 없습니다.", create: "만들기", peopleInGroup: "함께할 사람",
   mentionsMe: "나를 언급한 메시지만", results: "결과 {0}개", noResults: "찾은 것이 없습니다.", searchHint: "단어, \"구절\", -제외. 초성도 됩니다: ㅎㄱ", moreResults: "결과 더 보기", incomplete: "모두 살펴볼 시간이 없었습니다. 더 드문 단어를 써 보세요.",
   profile: "프로필", displayName: "표시 이름", about: "소개", devices: "기기", thisDevice: "이 기기", logOut: "로그아웃", logOutOthers: "다른 기기 모두 로그아웃",

@@ -1,7 +1,7 @@
 /** What a session tells its app, and what a message says. */
 import { type Frame, read } from "../frame.js";
 import {
-  type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, GrowGroup,
+  type About as AboutPage, AddMembers, BanMember, type ChannelDetail, type ChannelItem, CreateGroup, type DraftItem, EditText, Erase, GrowGroup,
   type HeadItem, Hide, type HiddenItem, InviteMembers, JoinGroup, Kind, LeaveGroup, type MemberItem, type MentionItem, MuteMember,
   type OwnPresence, Pin, type PresenceItem, type Push, React, Recall, Recalled,
   type ReceiptItem, type Reject, RemoveMember, RenameGroup, SendText, SendTextV2, SetDraft, SetPrefs, SetRole, SetSlow, UnbanMember,
@@ -47,6 +47,8 @@ export type Content =
   | { type: "invited"; users: bigint[] }
   | { type: "joined" }
   | { type: "grown" }
+  /** The sender, who has no account any more, is erased: its texts before this message, edits of them and its reactions are gone. */
+  | { type: "erased" }
   | { type: "removed"; user: bigint }
   | { type: "left" }
   | { type: "renamed"; name: string }
@@ -218,6 +220,7 @@ export function readContent(frame: Frame): { channel: bigint; content: Content }
     case Kind.INVITE_MEMBERS: return as(read(InviteMembers, frame), ({ members: users }) => ({ type: "invited", users }));
     case Kind.JOIN_GROUP: return as(read(JoinGroup, frame), () => ({ type: "joined" }));
     case Kind.GROW_GROUP: return as(read(GrowGroup, frame), () => ({ type: "grown" }));
+    case Kind.ERASE: return as(read(Erase, frame), () => ({ type: "erased" }));
     case Kind.REMOVE_MEMBER: return as(read(RemoveMember, frame), ({ member: user }) => ({ type: "removed", user }));
     case Kind.LEAVE_GROUP: return as(read(LeaveGroup, frame), () => ({ type: "left" }));
     case Kind.RENAME_GROUP: return as(read(RenameGroup, frame), ({ name }) => ({ type: "renamed", name }));

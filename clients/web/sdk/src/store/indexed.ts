@@ -8,6 +8,7 @@ import type { Cursor } from "../session/clock.js";
 import type { Message } from "../session/event.js";
 import {
   type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, isOlder, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store, StoreFull,
+  takesBack,
 } from "./store.js";
 
 const VERSION = 1;
@@ -160,8 +161,9 @@ export class IndexedStore implements Store {
     const all: Message[] = [];
     for (const message of messages) {
       const { channel, seq, content } = message;
-      const new_ = content.type === "recall" ? all.filter((other) => other.channel === channel) : [];
-      const range = content.type === "recall" && IDBKeyRange.bound([key(channel), content.target], [key(channel), seq]);
+      const new_ = takesBack(message) ? all.filter((other) => other.channel === channel) : [];
+      const first = content.type === "recall" ? content.target : 0;
+      const range = takesBack(message) && IDBKeyRange.bound([key(channel), first], [key(channel), seq]);
       const kept = range ? (await done<Row[]>(store.getAll(range))).map((row) => row.message) : [];
       all.push(message, ...[...kept, ...new_].flatMap((other) => recalledBy(message, other) ?? []));
     }

@@ -2,7 +2,7 @@
 import type { Message } from "../session/event.js";
 import type { ChannelItem } from "../generated.js";
 import {
-  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, isOlder, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store,
+  type Bounds, BOUNDS, type Change, charsOf, EVICTED_SHARE, isOlder, type Kept, type KeptDraft, type KeptSend, recalledBy, type Span, type Store, takesBack,
 } from "./store.js";
 
 export class MemoryStore implements Store {
@@ -58,7 +58,7 @@ export class MemoryStore implements Store {
     of.set(message.seq, message);
     this.count += before ? 0 : 1;
     this.chars += charsOf(message) - (before ? charsOf(before) : 0);
-    if (message.content.type !== "recall") return;
+    if (!takesBack(message)) return;
     for (const kept of [...of.values()]) {
       const gone = recalledBy(message, kept);
       if (gone) this.put(gone);

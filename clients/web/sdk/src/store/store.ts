@@ -99,10 +99,19 @@ export class StoreFull extends Error {
   }
 }
 
-/** What stands in the place of a kept message from a recall on, when it is what that takes back: the text, or an edit of it. */
+/** Whether a message may take back others. */
+export const takesBack = ({ content }: Message): boolean => content.type === "recall" || content.type === "erased";
+
+/** What stands in the place of a kept message from a recall on, when it is what that takes back: the text, or an edit of it; and from the
+ * erasure of its sender on. */
 export function recalledBy({ seq: by, sender: user, timeMs: recalledMs, content: recall }: Message, kept: Message): Message | undefined {
-  if (recall.type !== "recall") return undefined;
   const { seq, content } = kept;
+  if (recall.type === "erased") {
+    const ofEdit = content.type === "edited";
+    if (kept.sender !== user || seq >= by || (content.type !== "text" && !ofEdit)) return undefined;
+    return { ...kept, content: { type: "recalled", target: ofEdit ? content.target : seq, by, user, recalledMs, ofEdit } };
+  }
+  if (recall.type !== "recall") return undefined;
   const { target } = recall;
   const [isText, ofEdit] = [content.type === "text" && seq === target, content.type === "edited" && content.target === target];
   return isText || ofEdit ? { ...kept, content: { type: "recalled", target, by, user, recalledMs, ofEdit } } : undefined;

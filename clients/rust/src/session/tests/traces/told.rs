@@ -141,6 +141,7 @@ fn content(content: &Content) -> Value {
         Content::Invited(users) => json!({"type": "invited", "users": texts(users)}),
         Content::Joined => json!({"type": "joined"}),
         Content::Grown => json!({"type": "grown"}),
+        Content::Erased => json!({"type": "erased"}),
         Content::Removed(user) => json!({"type": "removed", "user": text(user.0)}),
         Content::Left => json!({"type": "left"}),
         Content::Renamed(name) => json!({"type": "renamed", "name": name}),
