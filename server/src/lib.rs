@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod driver;
+pub mod export;
 pub mod families;
 pub mod fatal;
 pub mod handover;

@@ -52,6 +52,6 @@ pub use protocol::query::{
 pub use query::stays::Stays;
 pub use rows::Tier;
 pub use store::{
-    FORMAT, FORMAT_RAISED, FamilyError, Followed, Keeps, ListedTo, LogRow, Moved, OwnFamily, Snapshot,
-    Store, StoreStats,
+    FORMAT, FORMAT_RAISED, FamilyError, Followed, Keeps, ListedTo, LogRow, Moved, OwnFamily, Snapshot, Store,
+    StoreStats,
 };

@@ -12,6 +12,7 @@ mod bots;
 mod channels;
 mod consent;
 mod devices;
+mod exports;
 mod families;
 mod invites;
 mod keeping;
@@ -49,7 +50,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 21] {
+fn sections() -> [Section; 22] {
     [
         accounts::section(),
         tokens::section(),
@@ -70,6 +71,7 @@ fn sections() -> [Section; 21] {
         keys::section(),
         families::section(),
         keeping::section(),
+        exports::section(),
         backups::section(),
         watching::section(),
     ]

@@ -30,6 +30,7 @@ mod datagrams;
 mod descriptors;
 mod documented;
 mod enemies;
+mod exports;
 mod families;
 mod farewells;
 mod frames;

@@ -55,9 +55,12 @@ impl View<'_> {
         rows.push(Row::Presence { user, row });
         rows.extend(self.devices(user)?.into_iter().map(|(device, row)| Row::Device { user, device, row }));
         let subscriptions = push::subscriptions(self, user)?.into_iter();
-        rows.extend(
-            subscriptions.map(|(device, provider, row)| Row::Subscription { user, device, provider, row }),
-        );
+        rows.extend(subscriptions.map(|(device, provider, row)| Row::Subscription {
+            user,
+            device,
+            provider,
+            row,
+        }));
         rows.extend(push::is_off(self, user)?.then_some(Row::PushOff { user, is_off: true }));
         Ok(rows)
     }
@@ -69,7 +72,7 @@ impl View<'_> {
             let other = key::read_user_row(key).map(|(.., other)| UserId(other));
             let row = other.zip(Relation::decode(value.bytes()));
             let (other, relation) = row.ok_or_else(|| damaged(Family::Account, key))?;
-            more = tell(Piece::Row(Row::Relation { user, other, relation }));
+            more = tell(Piece::User(other)) && tell(Piece::Row(Row::Relation { user, other, relation }));
             Ok(more)
         })?;
         Ok(more)
@@ -140,10 +143,9 @@ impl View<'_> {
         rows.extend(stays.into_iter().map(|stay| stay.row(channel, user)));
         let laid = Rule::Sanction { user, sanction: Sanction::default() };
         let laid = self.get_decoded(Family::About, &key::rule(channel, &laid), Sanction::decode)?;
-        rows.extend(
-            laid.map(|sanction| Row::Rule { channel, rule: Rule::Sanction { user, sanction } }),
-        );
-        let others = channel.users().map(|(a, b)| if a == user { b } else { a }).filter(|other| *other != user);
+        rows.extend(laid.map(|sanction| Row::Rule { channel, rule: Rule::Sanction { user, sanction } }));
+        let others =
+            channel.users().map(|(a, b)| if a == user { b } else { a }).filter(|other| *other != user);
         let mut known: BTreeSet<UserId> = [user].into();
         let is_told = rows.into_iter().all(|row| tell(Piece::Row(row)));
         let mut others = others.into_iter();

@@ -43,7 +43,9 @@ const PUSHES: &str = "what is on its way to a provider; it ends within days";
 fn of_row(row: &Row) -> [Verdict; 2] {
     let lists = Anew("own lists follow from stays");
     match row {
-        Row::Message { .. } | Row::Position { .. } | Row::Interval { .. } | Row::Channel { .. } => [Told, Told],
+        Row::Message { .. } | Row::Position { .. } | Row::Interval { .. } | Row::Channel { .. } => {
+            [Told, Told]
+        }
         Row::Rewrite { .. } => [Anew("it is the message that now stands there"); 2],
         Row::About { about, .. } => match about {
             About::Message { .. } | About::Reactor { .. } => [Told, Told],
@@ -58,7 +60,9 @@ fn of_row(row: &Row) -> [Verdict; 2] {
         Row::Floor { .. } | Row::Retention { .. } => [Told, Left(OTHERS)],
         Row::Joined { .. } | Row::Left { .. } => [lists, Told],
         Row::Followed { .. } => [lists, Anew("a large channel that one is in")],
-        Row::Run { .. } => [Anew("the core makes inboxes of the log"), Anew("the messages are told with their channels")],
+        Row::Run { .. } => {
+            [Anew("the core makes inboxes of the log"), Anew("the messages are told with their channels")]
+        }
         Row::Mention { .. } => [Anew("the core notes mentions when it makes inboxes"), Told],
         Row::Note { note, .. } => match note {
             Note::Prefs { .. } | Note::Draft { .. } | Note::Hidden { .. } => {
@@ -114,7 +118,11 @@ fn rows() -> Vec<Row> {
     let rule = |rule| Row::Rule { channel, rule };
     let note = |note| Row::Note { user, seq: Seq(5), note };
     let sanction = Sanction { muted_until_ms: 9, is_banned: true };
-    let shown = |channel, is_read| Row::Shown { user, channel, row: Some(ShownRow { is_read, ..ShownRow::default() }) };
+    let shown = |channel, is_read| Row::Shown {
+        user,
+        channel,
+        row: Some(ShownRow { is_read, ..ShownRow::default() }),
+    };
     let provider = Provider::Webhook;
     let other = ChannelId::direct(user, OTHER);
     let grown = Some(Grown { since: Seq(1), members: 1, owners: 1 });
@@ -122,7 +130,12 @@ fn rows() -> Vec<Row> {
         message(1, encode(1, &CreateGroup { channel: channel.0, name: "g".into(), members: Vec::new() })),
         message(2, encode(2, &SendText { channel: channel.0, text: "hi".into() })),
         Row::Channel { channel, row: ChannelRow { name: "g".into(), grown } },
-        Row::Interval { channel, user, joined: seq, row: IntervalRow { number: 1, ..IntervalRow::default() } },
+        Row::Interval {
+            channel,
+            user,
+            joined: seq,
+            row: IntervalRow { number: 1, ..IntervalRow::default() },
+        },
         Row::Position { channel, user, row: PositionRow { read: seq, ..PositionRow::default() } },
         about(About::Message { seq, said }),
         about(About::Reactor { seq, user, emoji: vec!["+".into()] }),
@@ -160,7 +173,11 @@ fn store() -> Store {
         let of_user = is_of_user
             || matches!(
                 row,
-                Row::Joined { .. } | Row::Left { .. } | Row::Followed { .. } | Row::Run { .. } | Row::Mention { .. }
+                Row::Joined { .. }
+                    | Row::Left { .. }
+                    | Row::Followed { .. }
+                    | Row::Run { .. }
+                    | Row::Mention { .. }
             )
             || matches!(row, Row::Note { .. } | Row::Job { .. } | Row::Shown { .. });
         let bay = if of_user { BayId::of_user(USER) } else { BayId::of_channel(GROUP) };
@@ -210,9 +227,9 @@ fn every_row_is_told_or_it_is_said_why_not() {
         for row in rows() {
             // What a draft and a hidden message are noted with differs by kind.
             let is_there = match &row {
-                Row::Note { note, .. } => {
-                    found.iter().any(|told| matches!(told, Row::Note { note: told, .. } if told.tag() == note.tag()))
-                }
+                Row::Note { note, .. } => found
+                    .iter()
+                    .any(|told| matches!(told, Row::Note { note: told, .. } if told.tag() == note.tag())),
                 Row::Left { .. } | Row::Joined { .. } => {
                     found.iter().any(|told| std::mem::discriminant(told) == std::mem::discriminant(&row))
                 }

@@ -60,7 +60,10 @@ fn shown_of(view: &View<'_>, user: UserId) -> Found<Vec<(ChannelId, ShownRow)>> 
     Ok(shown)
 }
 
-pub(crate) fn subscriptions(view: &View<'_>, user: UserId) -> Found<Vec<(DeviceId, Provider, SubscriptionRow)>> {
+pub(crate) fn subscriptions(
+    view: &View<'_>,
+    user: UserId,
+) -> Found<Vec<(DeviceId, Provider, SubscriptionRow)>> {
     let (family, prefix) = (Family::Push, key::push(user, SUBSCRIPTION_TAG));
     let mut found = Vec::new();
     view.scan_from(family, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
