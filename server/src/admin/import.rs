@@ -116,13 +116,19 @@ fn prepare(data: &Path) -> Outcome<()> {
             .into());
         }
     }
+    Ok(())
+}
+
+/// From here on no program takes the directory for a whole one. The store is made before, since it is made in an empty directory
+/// alone: until then there is nothing of the import in it.
+fn mark(data: &Path) -> Outcome<()> {
     let write = || -> io::Result<()> {
         let mut file = File::create_new(data.join(IMPORTING))?;
         file.write_all(b"maru admin import has not come to its end\n")?;
         file.sync_all()?;
         File::open(data)?.sync_all()
     };
-    Ok(write().map_err(wrong)?)
+    Ok(write().map_err(|error| format!("{}: {error}", data.display()))?)
 }
 
 fn is_of_the_volume(name: &str) -> bool {
@@ -143,12 +149,16 @@ fn clear(data: &Path, was_there: bool) -> io::Result<()> {
             fs::remove_file(entry.path())
         }?;
     }
-    fs::remove_file(data.join(IMPORTING))?;
+    match fs::remove_file(data.join(IMPORTING)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     if was_there { Ok(()) } else { fs::remove_dir(data) }
 }
 
 async fn make(config: &Config, files: &[PathBuf], out: &mut impl Write) -> Outcome<()> {
     let store = Arc::new(Store::open(&config.data, &config.storage())?);
+    mark(&config.data)?;
     let parts = directory::open_parts(config, &store).await?;
     if parts.accounts.count().await? != (0, 0) {
         return Err(

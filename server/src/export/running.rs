@@ -164,7 +164,7 @@ fn of_channel(
     names: &Names,
     lines: &mut Lines,
 ) -> Result<bool, String> {
-    let mut begins = |lines: &mut Lines, row| lines.line(&Line::channel(channel, row, head));
+    let begins = |lines: &mut Lines, row| lines.line(&Line::channel(channel, row, head));
     // A direct channel has no row.
     if channel.users().is_some() && !begins(lines, ChannelRow::default()) {
         return Ok(false);

@@ -91,6 +91,12 @@ async fn a_channel_moves_to_another_server_by_the_documented_commands() {
     let all = users(&node, &["ann", "bob", "eve"]).await;
     let (ann, bob) = (all[0], all[1]);
     let group = live(&node, [ann, bob, all[2]]);
+    // A list is stored a little behind the message that opens it.
+    until("bob's list has the group that he left", || {
+        let path = format!("/v1/admin/users/{bob}/channels");
+        node.ask_admin("GET", &path, &node.admin_token(), None).contains("\"left\":10")
+    })
+    .await;
     let folder = tempfile::tempdir().unwrap();
     let (id, data) = (group.to_string(), node.data.to_str().unwrap().to_owned());
     let target = folder.path().join("new");
@@ -125,7 +131,15 @@ async fn a_channel_moves_to_another_server_by_the_documented_commands() {
     assert_eq!(body(&String::from_utf8(second.stdout).unwrap()), body(&text));
     // People are there, without a password; with one they have their channels.
     let password = Command::new("bash")
-        .args(["-euc", &format!("echo 'a new long password' | {} admin password --user ann --data {} --server {}", maru().display(), target.display(), other.admin)])
+        .args([
+            "-euc",
+            &format!(
+                "echo 'a new long password' | {} admin password --user ann --data {} --server {}",
+                maru().display(),
+                target.display(),
+                other.admin
+            ),
+        ])
         .output()
         .unwrap();
     assert!(password.status.success(), "{}", words(&password));
@@ -163,7 +177,10 @@ async fn what_cannot_be_imported_whole_leaves_nothing() {
         std::fs::write(&file, text).unwrap();
         let refused = import(&[&file]);
         let said = words(&refused);
-        assert!(!refused.status.success() && said.contains(says) && said.contains(": line "), "{says}: {said}");
+        assert!(
+            !refused.status.success() && said.contains(says) && said.contains(": line "),
+            "{says}: {said}"
+        );
         assert!(!target.exists(), "{says}");
     }
     std::fs::write(&file, &whole).unwrap();
