@@ -241,7 +241,7 @@ fn purge(world: &mut World, channel: ChannelId, draw: &mut Draw) {
     let (from, head) = (floor(world, channel), world.heads[&channel]);
     let below = Seq(from.0 + draw.below(head.0 / 3 + 1));
     // Everything may go, and does at times.
-    let below = if draw.below(12) == 0 { head.next() } else { below };
+    let below = if draw.below(12) == 0 { head.next() } else { below.min(head.next()) };
     if below > from.max(Seq(1)) {
         // What is purged is older than what is on its way.
         world.deliver_all();
