@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"maru":"export","version":1,"of":"channel","id":"7310442183966793728","at_ms":1795786200000}
-//! {"line":"channel", ...}                       one thing a line; what there is: [`line::Line`], and for a user [`user`]
+//! {"line":"channel", ...}                       one thing a line: `line::Line`, and for a user `user.rs`
 //! {"line":"end","lines":12,"crc32c":"1a2b3c4d"} how many lines stand between the first and this, and their checksum
 //! ```
 //!

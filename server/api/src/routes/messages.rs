@@ -186,7 +186,7 @@ async fn introduce(api: &Shared, asks: UserId, channel: ChannelId) -> Result<boo
     Ok(true)
 }
 
-/// What a stored message says, without its place: as [`shown`] has it, for exports.
+/// What a stored message says, without its place: as pages of history have it, for exports.
 #[must_use]
 pub fn said(frame: &Frame) -> Value {
     let mut value = shown(frame);
