@@ -342,7 +342,7 @@ fn only_odd(findings: Vec<String>) -> Vec<String> {
 async fn what_is_imported_is_exported_again_byte_for_byte() {
     let folder = tempfile::tempdir().unwrap();
     let accounts = accounts(folder.path()).await;
-    let mut met = BTreeMap::<String, usize>::new();
+    let (mut met, mut delivered) = (BTreeMap::<String, usize>::new(), 0);
     for seed in 0..60 {
         let (world, channels) = live(seed);
         let store = &world.stores[0];
@@ -360,6 +360,13 @@ async fn what_is_imported_is_exported_again_byte_for_byte() {
             let again = exported(&imported, &accounts, ExportOf::Channel(channel)).await;
             assert_eq!(body(&again), body(file), "seed {seed}");
         }
+        // The world delivers by stays where the core reads messages: it opens lists again by messages that were purged, and of a
+        // large channel does not meet those that would put them right.
+        let group = channels[0];
+        if world.groups[&group].grown.is_some() && floor(&world, group) > Seq(0) {
+            continue;
+        }
+        delivered += 1;
         // What a start delivers: then inboxes and lists are what they were to everybody.
         let mut again = World::new(vec![imported.clone()]);
         for bay in BayId::all() {
@@ -383,6 +390,7 @@ async fn what_is_imported_is_exported_again_byte_for_byte() {
             assert_eq!(before, after, "seed {seed}: what {user} may read");
         }
     }
+    assert!(delivered > 10, "{delivered}");
     // Every kind of line was there: a test that meets none of a kind says nothing of it.
     for kind in [
         "channel",
