@@ -112,12 +112,11 @@ fn live(
     let mut node = Node::start(config, began, data.clone(), &keys.all(), &events)?;
     // Certificates are made with the node; from here on nothing is missing.
     directory::promise(config)?;
-    let (mut plane, exported) = (node.plane().clone(), data.clone());
+    let mut plane = node.plane().clone().with_exports(Exports::new(data.clone(), accounts.clone()));
     if config.store == StoreKind::Rocks {
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));
     }
-    plane = plane.with_exports(Exports::new(exported, accounts.clone()));
     if let Some(told) = node.take_told() {
         let outbox = push::start(runtime, config, (&plane, accounts.clone()), (told, node.outlets()))?;
         plane = plane.with_push(outbox);

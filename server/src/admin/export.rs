@@ -86,7 +86,7 @@ async fn into_file(operator: &Operator, path: &str, file: &Path) -> Result<(), B
     }
     drop(made);
     fs::rename(&partial, file).map_err(|error| in_words(file, &error))?;
-    let holder = file.parent().filter(|holder| !holder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let holder = file.parent().filter(|holder| !holder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(holder).and_then(|holder| holder.sync_all()).map_err(|error| in_words(holder, &error))?;
     Ok(())
 }
