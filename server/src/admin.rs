@@ -1,6 +1,6 @@
 //! `maru admin`: looking after a data directory.
 //!
-//! `check`, `renew`, `restore`, `migrate`, `backup`, `create-users`, `token`, and `revoke`, `password`, `delete-user` and `keys` without `--server` and `stats --data` need a stopped one. The
+//! `check`, `renew`, `restore`, `import`, `migrate`, `backup`, `create-users`, `token`, and `revoke`, `password`, `delete-user` and `keys` without `--server` and `stats --data` need a stopped one. The
 //! others work on the accounts alone or ask the server, also beside a running one.
 
 mod accounts;
@@ -11,8 +11,10 @@ pub(crate) mod bulk;
 mod check;
 mod doctor;
 mod erase;
+mod export;
 mod families;
 mod identities;
+mod import;
 mod invites;
 mod keeping;
 mod keys;
@@ -81,6 +83,15 @@ enum Task {
     /// Make a data directory of a backup: it is verified first, every inbox begins a new life, so that no device believes to
     /// hold what was lost, and at the end everything is checked as by `check`.
     Restore(restore::Flags),
+    /// Write a channel or a user of the running server as JSON Lines: an object a line, from one moment. The last line counts the
+    /// others, so that a part is known as one.
+    Export {
+        #[command(subcommand)]
+        task: export::Task,
+    },
+    /// Make a new data directory of exported channels: messages keep their ids, numbers and times, and people come with them, without
+    /// passwords and devices. Everything is checked as by `check`; what cannot be imported whole is not imported.
+    Import(import::Flags),
     /// Move a stopped data directory of an older format to the format of this program. The old stores are kept beside
     /// the new one until you remove them.
     Migrate(Place),
@@ -342,6 +353,8 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             Task::Renew(place) => renew::run(&place.existing()?, &mut out),
             Task::Backup(flags) => backup::run(flags, &mut out).await,
             Task::Restore(flags) => restore::run(flags, &mut out).await,
+            Task::Export { task } => export::run(task, &mut out).await,
+            Task::Import(flags) => import::run(flags, &mut out).await,
             Task::Migrate(place) => migrate::run(&place.existing()?, &mut out),
             Task::CreateUser { place, name, password_env } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;

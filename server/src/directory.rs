@@ -15,6 +15,8 @@ use crate::config::{Config, StoreKind};
 
 /// In a directory that a restore has not finished.
 pub const RESTORING: &str = "RESTORING";
+/// In a directory that an import has not finished.
+pub const IMPORTING: &str = "IMPORTING";
 /// What stands in the marker for SQLite's file, and for accounts that are elsewhere.
 const SQLITE: &str = "accounts.sqlite";
 const POSTGRES: &str = "accounts-in-postgres";
@@ -39,7 +41,7 @@ pub fn open_store(config: &Config) -> Result<Store, Box<dyn Error>> {
     Ok(Store::open(&config.data, &config.storage())?)
 }
 
-/// Nothing works on a directory that holds half of a backup.
+/// Nothing works on a directory that holds half of a backup, or of an import.
 ///
 /// # Errors
 /// Words for the operator.
@@ -47,6 +49,12 @@ pub fn refuse_half_restored(data: &Path) -> Result<(), String> {
     if data.join(RESTORING).exists() {
         return Err(format!(
             "{} was not restored to the end: empty it and run `maru admin restore` again",
+            data.display()
+        ));
+    }
+    if data.join(IMPORTING).exists() {
+        return Err(format!(
+            "{} was not imported to the end: empty it and run `maru admin import` again",
             data.display()
         ));
     }

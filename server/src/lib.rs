@@ -13,6 +13,7 @@ pub mod config;
 pub mod directory;
 pub mod driver;
 mod erasures;
+pub mod export;
 pub mod families;
 pub mod fatal;
 pub mod handover;

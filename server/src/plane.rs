@@ -10,9 +10,10 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use api::{
-    BackupRefused, BackupReport, Family, FamilyRefusal, HomeError, KeepRefusal, Kept, LiveSession, LiveUser,
-    ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushRefusal, Route, SearchPage, SearchRefusal,
-    SearchReport, StoredChannel, Subscribe, Subscriptions, TestAnswer, Trace, Transport, Visit,
+    BackupRefused, BackupReport, Export, ExportOf, ExportRefusal, Family, FamilyRefusal, HomeError,
+    KeepRefusal, Kept, LiveSession, LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest,
+    PushRefusal, Route, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscriptions,
+    TestAnswer, Trace, Transport, Visit,
 };
 use bytes::Bytes;
 use protocol::commit::{AccountRow, Policy, Provider, Quota, Relation, RetentionRow};
@@ -32,6 +33,7 @@ pub(crate) use erasing::Erased;
 use crate::backup::running::Backups;
 use crate::boot::{Event, QuicFace};
 use crate::driver::is_quic;
+use crate::export::running::Exports;
 use crate::families::Mover;
 use crate::latency::Latency;
 use crate::mesh::{Outlet, Outlets, Post, Visitor};
@@ -60,6 +62,7 @@ pub struct DataPlane {
     mover: Mover,
     events: Sender<Event>,
     backups: Option<Arc<Backups>>,
+    exports: Option<Exports>,
     push: Option<Outbox>,
     erasures: Option<Arc<crate::erasures::Meter>>,
     /// Places of those who search at a time.
@@ -90,6 +93,7 @@ impl DataPlane {
             mover,
             events,
             backups: None,
+            exports: None,
             push: None,
             erasures: None,
             searching: Arc::new(Semaphore::new(answers::AT_A_TIME)),
@@ -100,6 +104,12 @@ impl DataPlane {
     #[must_use]
     pub fn with_backups(self, backups: Backups) -> Self {
         Self { backups: Some(Arc::new(backups)), ..self }
+    }
+
+    /// The same, with exports.
+    #[must_use]
+    pub fn with_exports(self, exports: Exports) -> Self {
+        Self { exports: Some(exports), ..self }
     }
 
     /// The same, with push.
@@ -590,6 +600,15 @@ impl api::Homes for DataPlane {
 
     fn backup(&self) -> Option<BackupReport> {
         self.backups.as_ref()?.report()
+    }
+
+    fn export(&self, of: ExportOf) -> Pending<'_, Result<Export, ExportRefusal>> {
+        Box::pin(async move {
+            match &self.exports {
+                Some(exports) => exports.begin(of).await,
+                None => Err(ExportRefusal::Failed("this server makes no exports".into())),
+            }
+        })
     }
 
     fn is_storage_full(&self) -> bool {

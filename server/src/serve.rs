@@ -26,6 +26,7 @@ use crate::boot::{self, BootError, Event, Node, Shares, raise_descriptors};
 use crate::certificate;
 use crate::config::{self, Config, StoreKind};
 use crate::directory::{self, Parts as DirectoryParts};
+use crate::export::running::Exports;
 use crate::logging::{self, tell};
 use crate::notify::Notify;
 use crate::space::{Keep, ballast};
@@ -111,7 +112,7 @@ fn live(
     let mut node = Node::start(config, began, data.clone(), &keys.all(), &events)?;
     // Certificates are made with the node; from here on nothing is missing.
     directory::promise(config)?;
-    let mut plane = node.plane().clone();
+    let mut plane = node.plane().clone().with_exports(Exports::new(data.clone(), accounts.clone()));
     if config.store == StoreKind::Rocks {
         let keep = Keep { set: config.space_reserve_bytes, needed: config.storage().space_needed() };
         plane = plane.with_backups(Backups::new(&config.data, keep, data, accounts.clone()));

@@ -26,7 +26,7 @@ use crate::options::Options;
 use crate::owned::{Own, Owned};
 use crate::proof;
 use crate::rocks::{RocksRows, Shared};
-use crate::rows::{Direction, Rows, Tier};
+use crate::rows::{Direction, Reads, Rows, Tier};
 use crate::store::{FORMAT, FORMAT_RAISED, Store, create, fault};
 use crate::value::{Layout, read_layout, write_layout};
 use crate::view::damaged;

@@ -11,6 +11,7 @@ mod check;
 #[cfg(feature = "rocks")]
 mod directory;
 mod error;
+mod export;
 mod family;
 mod key;
 mod membership;
@@ -35,6 +36,7 @@ mod view;
 
 pub use check::{Finding, Severity, Summary};
 pub use error::StoreError;
+pub use export::{Piece, Tell};
 #[cfg(feature = "rocks")]
 pub use migrate::{Migrated, migrate};
 #[cfg(feature = "rocks")]
@@ -50,6 +52,6 @@ pub use protocol::query::{
 pub use query::stays::Stays;
 pub use rows::Tier;
 pub use store::{
-    FORMAT, FORMAT_RAISED, FamilyError, Followed, Keeps, ListedTo, LogRow, Moved, OwnFamily, Store,
+    FORMAT, FORMAT_RAISED, FamilyError, Followed, Keeps, ListedTo, LogRow, Moved, OwnFamily, Snapshot, Store,
     StoreStats,
 };

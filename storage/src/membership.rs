@@ -1,7 +1,7 @@
 //! What the rows of `member` say together of one user in one channel: the position, and a row for each stay, in the
 //! order of their keys.
 
-use protocol::commit::{Interval, IntervalRow, PositionRow};
+use protocol::commit::{Interval, IntervalRow, PositionRow, Row};
 use protocol::query::Member;
 use protocol::{ChannelId, Seq, UserId};
 
@@ -18,6 +18,16 @@ pub(crate) struct Stay {
     pub(crate) role: u8,
     /// The group's name when it ended; `None` while it lasts.
     pub(crate) name: Option<String>,
+}
+
+impl Stay {
+    /// The row that says so.
+    pub(crate) fn row(self, channel: ChannelId, user: UserId) -> Row {
+        let Interval { joined, left } = self.interval;
+        let row =
+            IntervalRow { number: self.number, role: self.role, left, name: self.name.unwrap_or_default() };
+        Row::Interval { channel, user, joined, row }
+    }
 }
 
 /// All rows of one user in one channel.

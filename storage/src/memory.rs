@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::error::StoreError;
 use crate::family::Family;
-use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Visit};
+use crate::rows::{Direction, Found, Measure, Reads, Rows, Sink, Tier, Visit};
 use row::{Cell, RowKey};
 
 type Table = BTreeMap<RowKey, Cell>;
@@ -24,6 +24,11 @@ pub(crate) struct MemoryRows {
 impl MemoryRows {
     pub(crate) fn new() -> Self {
         Self { tables: RwLock::new(vec![Table::new(); Family::PLACES]) }
+    }
+
+    fn cloned(&self) -> Self {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        Self { tables: RwLock::new(tables.clone()) }
     }
 
     fn clear(&self, family: Family) {
@@ -73,7 +78,7 @@ impl Sink for MemorySink<'_> {
     }
 }
 
-impl Rows for MemoryRows {
+impl Reads for MemoryRows {
     fn get(&self, family: Family, key: &[u8], _tier: Tier) -> Found<Option<Bytes>> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         Ok(tables.get(family.index()).and_then(|table| table.get(&RowKey::new(key))).map(Cell::to_bytes))
@@ -105,7 +110,9 @@ impl Rows for MemoryRows {
             }
         }
     }
+}
 
+impl Rows for MemoryRows {
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         fill(&mut MemorySink(&mut tables));
@@ -139,8 +146,11 @@ impl Rows for MemoryRows {
         Measure { memory_bytes: (rows * size_of::<(RowKey, Cell)>()) as u64, ..Measure::default() }
     }
 
+    fn snapshot(&self) -> Box<dyn Reads + '_> {
+        Box::new(self.cloned())
+    }
+
     fn copy(&self) -> Option<Box<dyn Rows>> {
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Box::new(Self { tables: RwLock::new(tables.clone()) }))
+        Some(Box::new(self.cloned()))
     }
 }

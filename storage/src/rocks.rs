@@ -7,12 +7,12 @@ use bytes::Bytes;
 use rocksdb::statistics::Ticker;
 use rocksdb::{
     BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, Error, ErrorKind, FlushOptions, ReadOptions,
-    ReadTier, WriteBatch, WriteOptions, properties,
+    ReadTier, Snapshot, WriteBatch, WriteOptions, properties,
 };
 
 use crate::error::StoreError;
 use crate::family::Family;
-use crate::rows::{Direction, Found, Measure, Rows, Sink, Tier, Unread, Value, Visit};
+use crate::rows::{Direction, Found, Measure, Reads, Rows, Sink, Tier, Unread, Value, Visit};
 
 mod checkpoint;
 mod hole;
@@ -127,6 +127,48 @@ impl RocksRows {
         }
     }
 
+    fn get_with(&self, family: Family, key: &[u8], options: &ReadOptions) -> Found<Option<Bytes>> {
+        let handle = self.handle(family)?;
+        let found = self.db.get_cf_opt(&handle, key, options);
+        Ok(found.map_err(|error| self.unread(&error, family, key))?.map(Bytes::from))
+    }
+
+    fn scan_with(
+        &self,
+        family: Family,
+        (lower, upper): (&[u8], &[u8]),
+        direction: Direction,
+        mut options: ReadOptions,
+        visit: &mut Visit<'_>,
+    ) -> Found<()> {
+        if lower >= upper {
+            return Ok(());
+        }
+        options.set_iterate_range(lower..upper);
+        // A seek within one prefix may ask the prefix bloom filters and skip files; any other must not, because a
+        // filter that is asked for the upper bound's prefix would hide the rows below it.
+        options.set_total_order_seek(
+            direction == Direction::Falling || !tuning::one_prefix(family, lower, upper),
+        );
+        let handle = self.handle(family)?;
+        let mut rows = self.db.raw_iterator_cf_opt(&handle, options);
+        match direction {
+            Direction::Rising => rows.seek(lower),
+            Direction::Falling => rows.seek_to_last(),
+        }
+        while let Some((key, value)) = rows.item() {
+            if !visit(key, Value::Borrowed(value))? {
+                return Ok(());
+            }
+            match direction {
+                Direction::Rising => rows.next(),
+                Direction::Falling => rows.prev(),
+            }
+        }
+        // The end of the range and an error look the same until the status is asked.
+        rows.status().map_err(|error| self.unread(&error, family, lower))
+    }
+
     fn number(&self, name: &properties::PropName) -> u64 {
         let Ok(handles) = self.handles() else { return 0 };
         let one =
@@ -205,50 +247,57 @@ impl Sink for RocksSink<'_> {
     }
 }
 
-impl Rows for RocksRows {
+/// The rows as they were when this was made.
+struct RocksSnapshot<'a> {
+    rows: &'a RocksRows,
+    at: Snapshot<'a>,
+}
+
+impl std::fmt::Debug for RocksSnapshot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RocksSnapshot({:?} at {})", self.rows, self.at.sequence_number())
+    }
+}
+
+impl Reads for RocksSnapshot<'_> {
     fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>> {
-        let handle = self.handle(family)?;
-        let found = self.db.get_cf_opt(&handle, key, &reading(tier));
-        Ok(found.map_err(|error| self.unread(&error, family, key))?.map(Bytes::from))
+        let mut options = reading(tier);
+        options.set_snapshot(&self.at);
+        self.rows.get_with(family, key, &options)
     }
 
     fn scan(
         &self,
         family: Family,
-        (lower, upper): (&[u8], &[u8]),
+        bounds: (&[u8], &[u8]),
         direction: Direction,
         tier: Tier,
         visit: &mut Visit<'_>,
     ) -> Found<()> {
-        if lower >= upper {
-            return Ok(());
-        }
         let mut options = reading(tier);
-        options.set_iterate_range(lower..upper);
-        // A seek within one prefix may ask the prefix bloom filters and skip files; any other must not, because a
-        // filter that is asked for the upper bound's prefix would hide the rows below it.
-        options.set_total_order_seek(
-            direction == Direction::Falling || !tuning::one_prefix(family, lower, upper),
-        );
-        let handle = self.handle(family)?;
-        let mut rows = self.db.raw_iterator_cf_opt(&handle, options);
-        match direction {
-            Direction::Rising => rows.seek(lower),
-            Direction::Falling => rows.seek_to_last(),
-        }
-        while let Some((key, value)) = rows.item() {
-            if !visit(key, Value::Borrowed(value))? {
-                return Ok(());
-            }
-            match direction {
-                Direction::Rising => rows.next(),
-                Direction::Falling => rows.prev(),
-            }
-        }
-        // The end of the range and an error look the same until the status is asked.
-        rows.status().map_err(|error| self.unread(&error, family, lower))
+        options.set_snapshot(&self.at);
+        self.rows.scan_with(family, bounds, direction, options, visit)
+    }
+}
+
+impl Reads for RocksRows {
+    fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>> {
+        self.get_with(family, key, &reading(tier))
     }
 
+    fn scan(
+        &self,
+        family: Family,
+        bounds: (&[u8], &[u8]),
+        direction: Direction,
+        tier: Tier,
+        visit: &mut Visit<'_>,
+    ) -> Found<()> {
+        self.scan_with(family, bounds, direction, reading(tier), visit)
+    }
+}
+
+impl Rows for RocksRows {
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
         self.put(fill, &self.synced)
     }
@@ -288,6 +337,10 @@ impl Rows for RocksRows {
 
     fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
         self.link_files(to)
+    }
+
+    fn snapshot(&self) -> Box<dyn Reads + '_> {
+        Box::new(RocksSnapshot { rows: self, at: self.db.snapshot() })
     }
 
     fn copy(&self) -> Option<Box<dyn Rows>> {

@@ -100,8 +100,8 @@ pub(crate) struct Measure {
     pub(crate) syncs: u64,
 }
 
-/// Ordered rows. Reads and writes may come from any thread.
-pub(crate) trait Rows: Send + Sync + fmt::Debug {
+/// Ordered rows to read, as they are now or as they were at one moment. Reads may come from any thread.
+pub(crate) trait Reads: Send + Sync + fmt::Debug {
     /// One row.
     fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>>;
 
@@ -114,7 +114,10 @@ pub(crate) trait Rows: Send + Sync + fmt::Debug {
         tier: Tier,
         visit: &mut Visit<'_>,
     ) -> Found<()>;
+}
 
+/// Ordered rows. Reads and writes may come from any thread.
+pub(crate) trait Rows: Reads {
     /// Everything that `fill` puts into the sink, whole or not at all, on stable storage when this returns.
     fn write(&self, fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError>;
 
@@ -139,6 +142,10 @@ pub(crate) trait Rows: Send + Sync + fmt::Debug {
     fn checkpoint(&self, to: &std::path::Path) -> Result<(), StoreError> {
         Err(StoreError::io(to.display(), "a store in memory has no files to copy"))
     }
+
+    /// The rows as they are now, whatever is written later. What was written over or removed keeps its room for as long as this
+    /// is held.
+    fn snapshot(&self) -> Box<dyn Reads + '_>;
 
     /// A copy that shares nothing, if this is memory.
     fn copy(&self) -> Option<Box<dyn Rows>>;

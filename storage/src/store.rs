@@ -368,6 +368,7 @@ pub(crate) fn log_end(view: &View<'_>, bay: BayId, direction: Direction) -> Foun
 mod families;
 mod follow;
 mod kept;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -376,3 +377,4 @@ pub use families::{FamilyError, Moved, OwnFamily};
 pub(crate) use follow::KEPT_ROWS_MAX;
 pub use follow::{Followed, ListedTo, LogRow};
 pub use kept::Keeps;
+pub use snapshot::Snapshot;

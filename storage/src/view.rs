@@ -13,13 +13,13 @@ use crate::error::StoreError;
 use crate::family::Family;
 use crate::key::{self, JoinedTag, Key};
 use crate::owned::{ENDLESS, Owners, Stretch};
-use crate::rows::{Direction, Found, Rows, Tier, Unread, Value, Visit};
+use crate::rows::{Direction, Found, Reads, Tier, Unread, Value, Visit};
 use crate::value;
 
 /// The store, at one tier.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
-    pub(crate) rows: &'a dyn Rows,
+    pub(crate) rows: &'a dyn Reads,
     pub(crate) owners: &'a Owners,
     pub(crate) tier: Tier,
     /// Rows that may still be looked at; not there when there is no bound.

@@ -209,6 +209,36 @@ impl Place {
         timeout(REQUEST_WAIT, exchange).await.unwrap_or_else(|_| Err(self.unreachable("no answer in time")))
     }
 
+    /// Gets a body of any length, which goes to `take` piece by piece; the bytes of a refusal are given back instead.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        token: &str,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(StatusCode, Bytes), HttpError> {
+        let path = format!("{}{path}", self.path.trim_end_matches('/'));
+        let request = Request::builder().uri(path).header(HOST, &self.authority);
+        let request = request.header(AUTHORIZATION, format!("Bearer {token}")).body(Full::default());
+        let request = request.map_err(|error| self.unreachable(error))?;
+        let asked = async { self.open().await?.send_request(request).await.map_err(|e| self.unreachable(e)) };
+        let late = || self.unreachable("no answer in time");
+        let answer = timeout(REQUEST_WAIT, asked).await.unwrap_or_else(|_| Err(late()))?;
+        let (status, mut body) = (answer.status(), answer.into_body());
+        if !status.is_success() {
+            let refusal = timeout(REQUEST_WAIT, Limited::new(body, ANSWER_BYTES_MAX).collect()).await;
+            let refusal = refusal.map_err(|_| late())?.map_err(|error| self.unreachable(error))?;
+            return Ok((status, refusal.to_bytes()));
+        }
+        loop {
+            let frame = timeout(REQUEST_WAIT, body.frame()).await.map_err(|_| late())?;
+            let Some(frame) = frame else { return Ok((status, Bytes::new())) };
+            let frame = frame.map_err(|error| self.unreachable(format!("it broke off: {error}")))?;
+            if frame.data_ref().is_some_and(|bytes| !take(bytes)) {
+                return Ok((status, Bytes::new()));
+            }
+        }
+    }
+
     /// Opens a WebSocket. The second part is what the server sent behind its answer.
     pub(crate) async fn upgrade(&self, nonce: [u8; 16]) -> Result<(Stream, Bytes), HttpError> {
         let key = request_key(nonce);

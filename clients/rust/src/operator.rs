@@ -99,6 +99,23 @@ impl Operator {
         self.ask_for(Method::GET, path, None).await
     }
 
+    /// Gets what is answered by a body of any length, and gives it to `take` piece by piece for as long as that wants more. The
+    /// body may break off: that is an error here too.
+    ///
+    /// # Errors
+    /// The server refused, there was no answer, or nothing more came of it for half a minute.
+    pub async fn download(
+        &self,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), AccountError> {
+        let (status, refusal) = self.place.download(path, &self.token, take).await?;
+        if !status.is_success() {
+            return Err(refused(status, &serde_json::from_slice::<Value>(&refusal).unwrap_or_default()));
+        }
+        Ok(())
+    }
+
     async fn ask_for(&self, method: Method, path: &str, body: Option<String>) -> Result<Value, AccountError> {
         let (status, bytes) = self.place.ask(method, path, Some(&self.token), body).await?;
         let answer = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();

@@ -14,7 +14,9 @@ mod backup;
 mod bots;
 mod devices;
 mod erasures;
+mod export;
 mod identities;
+mod import;
 mod invites;
 mod leaving;
 mod likeness;
@@ -27,7 +29,9 @@ pub use bots::Bot;
 pub(crate) use bots::Shows;
 pub use devices::{AddDevice, DeviceRecord};
 pub use erasures::{Erasure, History};
+pub use export::{WHO_MAX, Who};
 pub(crate) use identities::FirstSight;
+pub use import::Importing;
 pub use invites::{FreshInvite, Invite, InviteFault, Invited};
 pub use leaving::NAME_HELD_MS;
 pub use refresh::Lifetimes;
@@ -233,11 +237,7 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn user(&self, user: UserId) -> Result<Option<Account>, AccountsError> {
-        let query = sqlx::query_as::<_, UserRow>(
-            "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms, display_name, about \
-             FROM users WHERE user_id = $1",
-        );
-        Ok(query.bind(sql(user.0)).fetch_optional(&self.pool).await?.map(account))
+        user_row(&mut *self.pool.acquire().await?, user).await
     }
 
     /// Up to `limit` accounts with an id above `after`, rising.
@@ -415,6 +415,14 @@ async fn migrate(connection: &mut AnyConnection) -> Result<(), AccountsError> {
         }
         error => AccountsError::Schema(error),
     })
+}
+
+async fn user_row(connection: &mut AnyConnection, user: UserId) -> Result<Option<Account>, AccountsError> {
+    let query = sqlx::query_as::<_, UserRow>(
+        "SELECT user_id, name, password_hash, created_ms, in_core, not_before_ms, display_name, about \
+         FROM users WHERE user_id = $1",
+    );
+    Ok(query.bind(sql(user.0)).fetch_optional(connection).await?.map(account))
 }
 
 /// A row for a new user; the unique column decides whose the name is.

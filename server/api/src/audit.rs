@@ -89,6 +89,7 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("PUT", "/v1/push/off") => "push_off",
         ("DELETE", "/v1/push/off") => "push_on",
         ("POST", "/v1/account/delete") => "account_erase",
+        ("GET", "/v1/me/export") => "export",
         ("POST", "/v1/bots") => "bot_make",
         ("DELETE", "/v1/bots/{id}") => "bot_end",
         ("POST", "/v1/bots/{id}/tokens") => "bot_token_make",
@@ -126,6 +127,8 @@ fn action_of(method: &Method, path: &str) -> Option<(&'static str, Tell)> {
         ("POST", "/v1/admin/keys/retire") => "admin_key_retire",
         ("POST", "/v1/admin/search/rebuild") => "admin_search_rebuild",
         ("GET", "/v1/admin/channels/{id}/messages/{seq}/edits") => "admin_edits_read",
+        ("GET", "/v1/admin/channels/{id}/export") => "admin_channel_export",
+        ("GET", "/v1/admin/users/{id}/export") => "admin_user_export",
         ("POST", "/v1/admin/channels/{id}/purge") => "admin_channel_purge",
         ("PUT", "/v1/admin/channels/{id}/retention") => "admin_channel_retention",
         // A route that is younger than this table is told all the same.
@@ -274,7 +277,11 @@ mod tests {
                     "/metrics",
                 ]
                 .contains(path);
-            let action = writes.iter().find_map(|method| action_of(method, path)).map(|(action, _)| action);
+            // What is read there leaves the server as a whole.
+            let methods =
+                writes.iter().chain([&Method::GET].into_iter().filter(|_| path.ends_with("/export")));
+            let action =
+                methods.into_iter().find_map(|method| action_of(method, path)).map(|(action, _)| action);
             assert_eq!(action.is_some(), !is_list, "{path}");
         }
         for path in &admin {

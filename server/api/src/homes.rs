@@ -1,5 +1,6 @@
 //! What the control plane asks of the data plane.
 
+mod export;
 mod poll;
 mod push;
 mod search;
@@ -15,6 +16,7 @@ use protocol::query::{Cut, JoinedItem, Member};
 use protocol::token::{Claims, Key};
 use protocol::{ChannelId, DeviceId, Frame, Seq, UserId};
 
+pub use export::{Export, ExportBroken, ExportOf, ExportRefusal};
 pub use poll::{PollAnswer, PollRefusal, PollRequest};
 pub use push::{ParkedJob, PushRefusal, Subscribe, Subscription, Subscriptions, TestAnswer};
 pub use search::{Search, SearchHit, SearchPage, SearchRefusal, SearchReport};
@@ -356,6 +358,12 @@ pub trait Homes: Send + Sync + 'static {
     /// The backup that is being made, or the last one since the start.
     fn backup(&self) -> Option<BackupReport> {
         None
+    }
+
+    /// Begins an export, from what is stored at this moment. It goes on as it is taken, and ends when whoever asked has gone.
+    fn export(&self, of: ExportOf) -> Pending<'_, Result<Export, ExportRefusal>> {
+        let _ = of;
+        Box::pin(async { Err(ExportRefusal::Unknown) })
     }
 
     /// Finds messages that the user may read.

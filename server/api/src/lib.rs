@@ -68,18 +68,19 @@ mod postgres;
 
 pub use access::Access;
 pub use accounts::{
-    Account, Accounts, AccountsError, AddDevice, Bot, DeviceRecord, Erasure, FreshInvite, History, Invite,
-    InviteFault, Invited, Lifetimes, NAME_HELD_MS, NewReport,
+    Account, Accounts, AccountsError, AddDevice, Bot, DeviceRecord, Erasure, FreshInvite, History, Importing,
+    Invite, InviteFault, Invited, Lifetimes, NAME_HELD_MS, NewReport, WHO_MAX, Who,
 };
 pub use admin_tokens::{AdminTokens, Scope};
 pub use audit::AUDIT;
 pub use database::{Database, PostgresUrl};
 pub use error::ApiError;
 pub use homes::{
-    BackupRefused, BackupReport, FAMILIES_MAX, Family, FamilyRefusal, HomeError, Homes, KeepRefusal, Kept,
-    LiveSession, LiveUser, ParkedJob, Pending, PollAnswer, PollRefusal, PollRequest, PushLine, PushRefusal,
-    PushWord, Route, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe,
-    Subscription, Subscriptions, TestAnswer, Trace, Transport, Visit,
+    BackupRefused, BackupReport, Export, ExportBroken, ExportOf, ExportRefusal, FAMILIES_MAX, Family,
+    FamilyRefusal, HomeError, Homes, KeepRefusal, Kept, LiveSession, LiveUser, ParkedJob, Pending,
+    PollAnswer, PollRefusal, PollRequest, PushLine, PushRefusal, PushWord, Route, Search, SearchHit,
+    SearchPage, SearchRefusal, SearchReport, StoredChannel, Subscribe, Subscription, Subscriptions,
+    TestAnswer, Trace, Transport, Visit,
 };
 pub use issuers::{ISSUERS_MAX, Issuers, IssuersFile, Trusting};
 pub use jwt::claims::is_subject;
@@ -89,7 +90,7 @@ pub use name::{Name, NameFault, Sought};
 pub use network::{Networks, household};
 pub use private_file::{PrivateFileError, is_on_volume_of_group};
 pub use proxies::{Proxies, ProxyHeader};
-pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST, paths};
+pub use routes::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST, paths, said};
 pub use server::{Api, ChatUrl, Listeners, Parts, Settings, Signup, serve};
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -85,13 +85,15 @@ pub struct Patience {
     pub stalled: Duration,
     /// From the head of a request to the last byte of its answer taken.
     pub exchange: Duration,
+    /// The same of an export, from its first byte: it holds back the room of what is removed meanwhile.
+    pub long: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         // A poll may wait for half a minute.
-        let [head, request, stalled, exchange] = [10, 40, 10, 60].map(Duration::from_secs);
-        Self { head, request, stalled, exchange }
+        let [head, request, stalled, exchange, long] = [10, 40, 10, 60, 3600].map(Duration::from_secs);
+        Self { head, request, stalled, exchange, long }
     }
 }
 

@@ -13,6 +13,7 @@ mod channels;
 mod consent;
 mod devices;
 mod erasures;
+mod exports;
 mod families;
 mod invites;
 mod keeping;
@@ -50,7 +51,7 @@ struct Section {
 }
 
 /// In the order in which a person reads them.
-fn sections() -> [Section; 22] {
+fn sections() -> [Section; 23] {
     [
         accounts::section(),
         tokens::section(),
@@ -72,6 +73,7 @@ fn sections() -> [Section; 22] {
         families::section(),
         keeping::section(),
         erasures::section(),
+        exports::section(),
         backups::section(),
         watching::section(),
     ]

@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 
 use self::places::{Bounds, Full, Place};
 use self::pulse::Pulse;
-use self::stream::{Watched, WatchedBody};
+use self::stream::{LongBody, Watched, WatchedBody};
 use crate::limits::{ADMIN_CONNECTIONS_MAX, Limit};
 use crate::network::household;
 use crate::server::{Peer, Shared};
@@ -41,6 +41,10 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// What one is told that gets no place; best effort, nothing is waited for.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// In the extensions of an answer that takes longer than others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Long;
 
 /// Who a listener is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,9 +176,14 @@ fn answer(
     request.extensions_mut().insert(client);
     let answer = router.clone().oneshot(request);
     async move {
-        let answer = answer.await;
+        let mut answer = answer.await?;
+        if answer.extensions().get::<Long>().is_some() {
+            pulse.lengthens();
+            let watched = pulse.clone();
+            answer = answer.map(|body| Body::new(LongBody { body, pulse: watched }));
+        }
         pulse.answered();
-        answer
+        Ok(answer)
     }
 }
 

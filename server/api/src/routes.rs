@@ -45,6 +45,7 @@
 //! POST /v1/channels/{id}/messages/{seq}/report Bearer {"reason"}             201 {"report"}
 //! GET  /v1/me/presence             Bearer                                     200 {"state","shows","devices","status"?,...}
 //! PUT  /v1/me/presence             Bearer    {"shows","status"?,...}          204
+//! GET  /v1/me/export               Bearer                                     200 lines, an object each; what is kept of one
 //! GET  /v1/search                 Bearer    ?q&channel&sender&order...        200 {"hits":[...],"complete","next"?}
 //! POST /v1/poll                   Bearer    ?wait, frames                    200 frames: a device without a connection
 //! DELETE /v1/poll                 Bearer                                     204; that session has ended
@@ -111,6 +112,8 @@
 //! POST /v1/admin/channels/{id}/purge Owner  {"below"?,"before_ms"?,"keep"?}  200 {"channel","begins","head",...}
 //! GET  /v1/admin/channels/{id}/retention Owner                              200 the same
 //! PUT  /v1/admin/channels/{id}/retention Owner {"days"?,"messages"?}       200 the same
+//! GET  /v1/admin/channels/{id}/export Owner                                 200 lines, an object each; all of the channel
+//! GET  /v1/admin/users/{id}/export Owner                                    200 lines; what is kept of the user and what it may read
 //! GET  /v1/admin/search           Owner                                      200 {"on","documents","bytes",...}
 //! POST /v1/admin/search/rebuild   Owner                                      204; the search index is made anew
 //! POST /v1/admin/drain            Owner                                      204; the server ends as by SIGTERM
@@ -126,6 +129,7 @@ mod bots;
 mod channels;
 mod devices;
 mod docs;
+mod export;
 mod invites;
 mod jwt;
 mod known;
@@ -160,9 +164,11 @@ pub(crate) use admin::quota::{QUOTA_MIB_MAX, QUOTA_TIMES_MAX};
 pub(crate) use admin::{DEVICES_PER_REQUEST, PREFIX_CHARS_MAX};
 pub(crate) use bots::PAGE as BOTS_PAGE;
 pub(crate) use docs::{SCRIPT_MEDIA, STYLE_MEDIA};
+pub(crate) use export::LINES_MEDIA;
 pub(crate) use invites::PAGE as INVITES_PAGE;
 pub use invites::{INVITE_S, INVITE_S_MAX, INVITE_S_MIN, INVITE_USES_MAX, INVITES_PER_REQUEST};
 pub(crate) use login::DEVICE_NAME_CHARS_MAX;
+pub use messages::said;
 pub(crate) use operate::{Counters, METRICS_MEDIA};
 pub(crate) use poll::{FRAMES_MEDIA, WAIT_S_MAX, Waiting};
 pub(crate) use profile::{ABOUT_CHARS_MAX, DISPLAY_NAME_CHARS_MAX};
@@ -219,6 +225,7 @@ fn public_table() -> Table {
         .route("/v1/users/{id}", get(users::by_id))
         .route("/v1/users/{id}/presence", get(presence::of_user))
         .route("/v1/me/presence", get(presence::own).put(presence::set_own))
+        .route("/v1/me/export", get(export::own))
         .route("/v1/users/{id}/messages", post(messages::send_to_user))
         .route("/v1/channels", get(channels::list))
         .route("/v1/channels/{id}", get(channels::one))
@@ -299,6 +306,8 @@ fn admin_table(metrics_token: bool) -> Table {
         .route("/v1/admin/erasures", get(admin::erasures::list).post(admin::erasures::begin))
         .route("/v1/admin/channels/{id}/purge", post(admin::keeping::purge))
         .route("/v1/admin/channels/{id}/retention", get(admin::keeping::see).put(admin::keeping::retain))
+        .route("/v1/admin/channels/{id}/export", get(export::channel))
+        .route("/v1/admin/users/{id}/export", get(export::user))
         .route("/v1/admin/search", get(search::report))
         .route("/v1/admin/search/rebuild", post(search::rebuild))
         .route("/v1/admin/drain", post(operate::drain))

@@ -31,6 +31,7 @@ mod descriptors;
 mod documented;
 mod enemies;
 mod erase;
+mod exports;
 mod families;
 mod farewells;
 mod frames;

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::family::Family;
 use crate::key::{self, MemberPart};
 use crate::rocks::RocksRows;
-use crate::rows::{Direction, Rows, Tier};
+use crate::rows::{Direction, Reads, Tier};
 use crate::store::fault;
 use crate::value;
 use crate::value::run::RUN_ENTRIES_MAX;

@@ -23,7 +23,7 @@ use crate::error::StoreError;
 use crate::family::Family;
 use crate::key;
 use crate::rocks::{RocksRows, Shared};
-use crate::rows::{Direction, Rows, Tier};
+use crate::rows::{Direction, Reads, Tier};
 use crate::store::fault;
 use crate::value;
 

@@ -56,7 +56,7 @@ pub(super) fn item(view: &View<'_>, user: UserId, listed: &Listed, budget: &mut 
 }
 
 /// The first `limit` channels and, if there is one, the next. The end of a stay alone is not a row of the list.
-pub(super) fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
+pub(crate) fn listed(view: &View<'_>, user: UserId, from: ChannelId, limit: usize) -> Found<Vec<Listed>> {
     let family = Family::Joined;
     let mut listed: Vec<Listed> = Vec::new();
     let range = (&key::joined(user, from), &key::user(user));

@@ -27,7 +27,7 @@ pub(super) fn of_user(view: &View<'_>, user: UserId) -> Found<PushRows> {
     Ok(PushRows { subscriptions, jobs, shown, is_off: is_off(view, user)? })
 }
 
-fn is_off(view: &View<'_>, user: UserId) -> Found<bool> {
+pub(crate) fn is_off(view: &View<'_>, user: UserId) -> Found<bool> {
     let found =
         view.get_decoded(Family::Push, &key::push(user, PUSH_OFF_TAG), |row| (row == [1]).then_some(()))?;
     Ok(found.is_some())
@@ -60,7 +60,10 @@ fn shown_of(view: &View<'_>, user: UserId) -> Found<Vec<(ChannelId, ShownRow)>> 
     Ok(shown)
 }
 
-fn subscriptions(view: &View<'_>, user: UserId) -> Found<Vec<(DeviceId, Provider, SubscriptionRow)>> {
+pub(crate) fn subscriptions(
+    view: &View<'_>,
+    user: UserId,
+) -> Found<Vec<(DeviceId, Provider, SubscriptionRow)>> {
     let (family, prefix) = (Family::Push, key::push(user, SUBSCRIPTION_TAG));
     let mut found = Vec::new();
     view.scan_from(family, (&prefix, &prefix), Direction::Rising, &mut |key, value| {

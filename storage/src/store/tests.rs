@@ -3,7 +3,7 @@ use protocol::commit::{AccountRow, Row};
 use protocol::{ChannelId, InboxSeq, Seq, ShardId, UserId};
 
 use super::*;
-use crate::rows::{Measure, Sink, Visit};
+use crate::rows::{self, Measure, Sink, Visit};
 
 /// Rows whose disk is full; or also cannot be read.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ enum Reads {
     Fail,
 }
 
-impl Rows for FullRows {
+impl rows::Reads for FullRows {
     fn get(&self, family: Family, key: &[u8], tier: Tier) -> Found<Option<Bytes>> {
         self.0.get(family, key, tier)
     }
@@ -33,7 +33,9 @@ impl Rows for FullRows {
         }
         self.0.scan(family, bounds, direction, tier, visit)
     }
+}
 
+impl Rows for FullRows {
     fn write(&self, _fill: &mut dyn FnMut(&mut dyn Sink)) -> Result<(), StoreError> {
         Err(StoreError::Full { what: "No space left on device".into() })
     }
@@ -56,6 +58,10 @@ impl Rows for FullRows {
 
     fn measure(&self) -> Measure {
         self.0.measure()
+    }
+
+    fn snapshot(&self) -> Box<dyn rows::Reads + '_> {
+        self.0.snapshot()
     }
 
     fn copy(&self) -> Option<Box<dyn Rows>> {

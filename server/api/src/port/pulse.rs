@@ -6,6 +6,8 @@
 //! | Taking | the peer, to send its body | by the time of the exchange |
 //! | Working | the server: never gives way | by the time of the exchange |
 //! | Answering | the peer, to take the answer | by a time without progress, and by that of the exchange |
+//!
+//! An answer that is made as it is taken, an export, has a longer time than an exchange.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,11 +41,19 @@ struct State {
     exchange_by: Option<Instant>,
     /// The peer takes something by then.
     taken_by: Option<Instant>,
+    /// More of the answer is being made: what the kernel has taken is not all of it.
+    is_long: bool,
 }
 
 impl Pulse {
     pub(super) fn new(patience: Patience) -> Self {
-        let state = State { doing: Doing::Idle, since: Instant::now(), exchange_by: None, taken_by: None };
+        let state = State {
+            doing: Doing::Idle,
+            since: Instant::now(),
+            exchange_by: None,
+            taken_by: None,
+            is_long: false,
+        };
         Self { patience, state: Mutex::new(state), gives_way: Notify::new() }
     }
 
@@ -68,11 +78,24 @@ impl Pulse {
         self.lock().begin(Doing::Answering);
     }
 
+    /// The answer is one that takes long: it has a time of its own from here on. Whoever takes nothing of it is waited for no
+    /// longer than for any other.
+    pub(super) fn lengthens(&self) {
+        let mut state = self.lock();
+        state.is_long = true;
+        state.exchange_by = Some(Instant::now() + self.patience.long);
+    }
+
+    /// The end of such an answer is made.
+    pub(super) fn ends(&self) {
+        self.lock().is_long = false;
+    }
+
     /// The kernel has taken all there was.
     pub(super) fn flushed(&self) {
         let mut state = self.lock();
         state.taken_by = None;
-        if state.doing == Doing::Answering {
+        if state.doing == Doing::Answering && !state.is_long {
             state.begin(Doing::Idle);
             state.exchange_by = None;
         }
@@ -157,5 +180,25 @@ mod tests {
         assert_eq!((pulse.doing().0, pulse.over_at()), (Doing::Idle, None));
         pulse.asked(false);
         assert_eq!(pulse.over_at(), after(79));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_answer_has_a_time_of_its_own_and_is_not_over_when_all_of_it_so_far_was_taken() {
+        let patience = Patience::default();
+        let pulse = Pulse::new(patience);
+        let began = Instant::now();
+        pulse.asked(false);
+        pulse.lengthens();
+        pulse.answered();
+        for _ in 0..3 {
+            pulse.flushed();
+            assert_eq!((pulse.doing().0, pulse.over_at()), (Doing::Answering, Some(began + patience.long)));
+        }
+        pulse.blocked();
+        assert_eq!(pulse.over_at(), Some(began + patience.stalled), "nobody is waited for who takes nothing");
+        pulse.wrote();
+        pulse.ends();
+        pulse.flushed();
+        assert_eq!((pulse.doing().0, pulse.over_at()), (Doing::Idle, None));
     }
 }

@@ -68,6 +68,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
+/// An answer that is made as it is taken.
+#[derive(Debug)]
+pub(super) struct LongBody {
+    pub(super) body: axum::body::Body,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl Body for LongBody {
+    type Data = axum::body::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.pulse.ends();
+        }
+        Poll::Ready(frame)
+    }
+}
+
 /// A request's body.
 #[derive(Debug)]
 pub(super) struct WatchedBody {

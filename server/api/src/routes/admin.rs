@@ -16,7 +16,7 @@ pub(crate) mod erasures;
 pub(super) mod families;
 pub(crate) mod keeping;
 pub(super) mod keys;
-pub(super) mod look;
+pub(in crate::routes) mod look;
 pub(crate) mod quota;
 pub(super) mod reports;
 pub(super) mod trace;

@@ -186,6 +186,18 @@ async fn introduce(api: &Shared, asks: UserId, channel: ChannelId) -> Result<boo
     Ok(true)
 }
 
+/// What a stored message says, without its place: as pages of history have it, for exports.
+#[must_use]
+pub fn said(frame: &Frame) -> Value {
+    let mut value = shown(frame);
+    if let Some(fields) = value.as_object_mut() {
+        for place in ["seq", "time_ms", "sender", "send_id"] {
+            fields.remove(place);
+        }
+    }
+    value
+}
+
 /// A message of a page.
 pub(in crate::routes) fn shown(frame: &Frame) -> Value {
     let Some(stamp) = frame.read_stamp() else { return Value::Null };

@@ -14,7 +14,7 @@ use serde_json::json;
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);
 /// Nobody is ended by time.
-const PATIENT: Patience = Patience { head: LONG, request: LONG, stalled: LONG, exchange: LONG };
+const PATIENT: Patience = Patience { head: LONG, request: LONG, stalled: LONG, exchange: LONG, long: LONG };
 
 fn access(connections_max: usize, address_connections_max: usize, patience: Patience) -> Access {
     let limits = Limits { connections_max, address_connections_max, patience, ..Limits::default() };

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use api::{
-    Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Family,
-    FamilyRefusal, HomeError, Homes, Issuers, KeepRefusal, Kept, Keys, Lifetimes, Listeners, LiveSession,
-    LiveUser, Parts, Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl, PushLine, PushWord, Search,
-    SearchHit, SearchPage, SearchRefusal, SearchReport, Settings, Signup, StoredChannel, Trace, Transport,
-    Visit, now_ms,
+    Access, Accounts, AdminTokens, Api, BackupRefused, BackupReport, ChatUrl, Database, Export, ExportOf,
+    ExportRefusal, Family, FamilyRefusal, HomeError, Homes, Issuers, KeepRefusal, Kept, Keys, Lifetimes,
+    Listeners, LiveSession, LiveUser, Parts, Pending, PollAnswer, PollRefusal, PollRequest, PostgresUrl,
+    PushLine, PushWord, Search, SearchHit, SearchPage, SearchRefusal, SearchReport, Settings, Signup,
+    StoredChannel, Trace, Transport, Visit, now_ms,
 };
 use protocol::commit::{DeviceRow, JobRow, Policy, PositionRow, Provider, Quota, Relation, RetentionRow};
 use protocol::query::{Cut, JoinedItem, Member, Traced, TracedMessage, TracedUser};
@@ -493,6 +493,17 @@ impl Homes for FakeHomes {
     }
 
     /// Of the words it takes any but none; it finds one message that says them.
+    fn export(&self, _: ExportOf) -> Pending<'_, Result<Export, ExportRefusal>> {
+        let (to, pieces) = tokio::sync::mpsc::channel(2);
+        Box::pin(async move {
+            for piece in ["{\"maru\":\"export\"}\n", "{\"line\":\"end\"}\n"] {
+                let sent = to.send(Ok(axum::body::Bytes::from_static(piece.as_bytes()))).await;
+                assert!(sent.is_ok());
+            }
+            Ok(Export::new(pieces))
+        })
+    }
+
     fn search(&self, search: Search) -> Pending<'_, Result<SearchPage, SearchRefusal>> {
         let outcome = match search.after.as_deref() {
             Some(after) if !after.starts_with('r') => Err(SearchRefusal::After),

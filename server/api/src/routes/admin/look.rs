@@ -151,7 +151,7 @@ pub(super) fn kind(channel: ChannelId) -> &'static str {
     }
 }
 
-pub(super) async fn existing(
+pub(in crate::routes) async fn existing(
     api: &Shared,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Account, ApiError> {
