@@ -1,7 +1,7 @@
 //! A device in a large channel: it is there when a group becomes one, follows it, is away, and comes back.
 
-use protocol::body::large::{GrowGroup, HeadItem, Heads};
-use protocol::body::message::{AddMembers, RemoveMember};
+use protocol::body::large::{HeadItem, Heads};
+use protocol::body::message::{AddMembers, GrowGroup, RemoveMember};
 use protocol::body::sync::{MemberItem, MembersV2};
 use protocol::body::talk::Talk;
 use serde_json::json;
