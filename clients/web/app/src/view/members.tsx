@@ -45,7 +45,10 @@ export function Members({ room }: { room: Room }) {
       {mine >= ADMIN && <Change room={room} list={list} />}
       {isLarge && <Find list={list} onFound={(item) => { found.value = item; }} />}
       {isLarge && list.readMs.value > 0 && (
-        <p class="as-of"><span>{t("asOf", clockOf(list.readMs.value))}</span><IconButton icon="refresh" label={t("refresh")} onClick={() => { found.value = undefined; void read(); }} /></p>
+        <p class="as-of">
+          <span>{t("asOf", clockOf(list.readMs.value))}</span>
+          <IconButton icon="refresh" label={t("refresh")} onClick={() => { found.value = undefined; void read(); }} />
+        </p>
       )}
       <Rows list={list} found={found.value} act={(item) => <Acts item={item} room={room} change={change} />} />
       <div class="buttons">
@@ -80,11 +83,13 @@ function Change({ room: { channel }, list }: { room: Room; list: MemberList }) {
   return (
     <>
       <form class="inline" onSubmit={add}>
-        <input value={name.value} placeholder={t("addByName")} aria-label={t("addByName")} required onInput={(event) => { name.value = event.currentTarget.value; }} />
+        <input value={name.value} placeholder={t("addByName")} aria-label={t("addByName")} required
+          onInput={(event) => { name.value = event.currentTarget.value; }} />
         <button type="submit" class="primary">{t("add")}</button>
       </form>
       <form class="inline" onSubmit={(event) => { event.preventDefault(); void attempt(() => carryOut(() => chat().rename(channel, newName.value))); }}>
-        <input value={newName.value} aria-label={t("groupName")} required maxLength={100} onInput={(event) => { newName.value = event.currentTarget.value; }} />
+        <input value={newName.value} aria-label={t("groupName")} required maxLength={100}
+          onInput={(event) => { newName.value = event.currentTarget.value; }} />
         <button type="submit">{t("rename")}</button>
       </form>
     </>
@@ -125,10 +130,12 @@ function Rows({ list, found, act }: { list: MemberList; found: MemberItem | unde
   const last = Math.min(Math.ceil((top.value + height.value) / ROW_PX) + MARGIN_ROWS, items.length);
   useEffect(() => { if (!found && last > items.length - NEAR_ROWS) void list.readMore().catch(() => {}); }, [last, items.length, found]);
   return (
-    <div class="member-rows scrolls" ref={box} tabIndex={0} role="region" aria-label={t("members")} onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
+    <div class="member-rows scrolls" ref={box} tabIndex={0} role="region" aria-label={t("members")}
+      onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
       <ul class="people" style={{ height: `${items.length * ROW_PX}px` }}>
         {items.slice(first, last).map((item, at) => (
-          <li key={item.user.toString()} style={{ transform: `translateY(${(first + at) * ROW_PX}px)` }} aria-setsize={list.more.value ? -1 : items.length} aria-posinset={first + at + 1}>
+          <li key={item.user.toString()} style={{ transform: `translateY(${(first + at) * ROW_PX}px)` }}
+            aria-setsize={list.more.value ? -1 : items.length} aria-posinset={first + at + 1}>
             <Face id={item.user} user={item.user} name={nameOf(item.user)} small is={list.present.value.get(item.user)} />
             <span class="person"><b dir="auto">{nameOrYou(item.user)}</b><small>{below(item)}</small></span>
             {act(item)}
@@ -140,18 +147,20 @@ function Rows({ list, found, act }: { list: MemberList; found: MemberItem | unde
   );
 }
 
-const below = ({ user, role }: MemberItem): string => [person(user).name && `@${person(user).name}`, role > 0 && t(ROLES[role] ?? "member")].filter(Boolean).join(" · ");
+const below = ({ user, role }: MemberItem): string =>
+  [person(user).name && `@${person(user).name}`, role > 0 && t(ROLES[role] ?? "member")].filter(Boolean).join(" · ");
 
 function Acts({ item: { user, role }, room: { channel, role: { value: mine = 0 } }, change }: {
   item: MemberItem; room: Room; change: (work: () => Promise<Sending>, says: Content) => Promise<unknown>;
 }) {
   if (user === me()) return null;
   const next = role === 0 ? ADMIN : 0;
+  const [appoint, remove] = [() => chat().setRole(channel, user, next), () => chat().removeMember(channel, user)];
   return (
     <>
-      {mine === OWNER && <button type="button" class="link" onClick={() => void change(() => chat().setRole(channel, user, next), { type: "role", member: user, role: next })}>
+      {mine === OWNER && <button type="button" class="link" onClick={() => void change(appoint, { type: "role", member: user, role: next })}>
         {t(role === 0 ? "makeAdmin" : "makeMember")}</button>}
-      {mine > role && <button type="button" class="link danger" onClick={() => void change(() => chat().removeMember(channel, user), { type: "removed", user })}>{t("remove")}</button>}
+      {mine > role && <button type="button" class="link danger" onClick={() => void change(remove, { type: "removed", user })}>{t("remove")}</button>}
     </>
   );
 }
