@@ -24,10 +24,9 @@ export function Members({ room }: { room: Room }) {
   const found = useSignal<MemberItem | undefined>(undefined);
   const isLarge = room.isLarge.value;
   const read = () => attempt(() => list.read());
-  useEffect(() => {
-    void read();
-    return () => list.close();
-  }, [list, isLarge]);
+  useEffect(() => () => list.close(), [list]);
+  // A group that becomes a large channel has pages from then on.
+  useEffect(() => void read(), [list, isLarge]);
   const mine = room.role.value ?? 0;
   const { channel } = room;
   const change = (work: () => Promise<Sending>, says?: Content) => attempt(async () => {
