@@ -189,10 +189,21 @@ test("who was away has the newest in the list, and reads what was missed: a litt
   };
   await mio.page.reload();
   await mio.said("news 10").waitFor();
-  await cut(() => say(channel, 11, 15));
+  await cut(async () => {
+    await say(channel, 11, 15);
+    // Of what was on the page already.
+    const of = async (text) => (await sora.history(channel)).messages.find(({ content }) => content.text === text).seq;
+    const [liked, edited, gone] = [await of("news 8"), await of("news 9"), await stored(sora.send(channel, "a slip")).then(({ seq }) => seq)];
+    await stored(sora.react(channel, liked, "🥾", true));
+    await stored(sora.edit(channel, edited, "news 9, put right"));
+    await stored(sora.recall(channel, gone));
+  });
   await mio.said("news 15").waitFor();
+  await mio.said("news 8").getByRole("button", { name: "🥾, 1" }).waitFor();
+  await mio.said("news 9, put right").waitFor();
+  await mio.page.locator(".event").getByText("sora took this message back.").waitFor();
   const shown = async () => (await mio.page.locator(".timeline .text").allInnerTexts()).filter((text) => text.startsWith("news"));
-  assert.deepEqual(await shown(), Array.from({ length: 15 }, (_, n) => `news ${n + 1}`));
+  assert.deepEqual(await shown(), Array.from({ length: 15 }, (_, n) => `news ${n + 1}${n === 8 ? ", put right" : ""}`));
   await cut(() => say(channel, 16, 260));
   await mio.said("news 16").waitFor();
   await mio.page.getByRole("button", { name: /^To the newest message/ }).waitFor();

@@ -68,7 +68,10 @@ export class Room {
         const told = items.find(({ channel: of }) => of === this.channel);
         if (told) this.headIs(told.head);
       }),
-      chat().on("resync", () => void this.begin()),
+      chat().on("resync", () => {
+        this.head = 0;
+        void this.begin();
+      }),
     ];
     if (this.isGroup && channels.peek().get(channel)?.member !== false) void this.count();
   }
@@ -226,15 +229,20 @@ export class Room {
 
   private take(message: Message): void {
     if (message.channel !== this.channel) return;
-    this.remarks.take(message);
-    if (COMES_OR_GOES.has(message.content.type)) this.counting ??= setTimeout(() => void this.count(), COUNT_AGAIN_MS);
-    if (message.content.type === "recall") this.messages.value = this.messages.value.map((other) => recalledBy(message, other) ?? other);
+    this.hear(message);
     if (this.moreAfter.value) return;
     const { seq } = message;
     // Of a large channel messages can be missing before one that comes; of others none is.
     if (!this.isLarge.peek() || seq === this.to + 1) this.to = Math.max(this.to, seq);
     if (isShown(message)) this.put(message);
     if (seq > this.to) this.headIs(seq);
+  }
+
+  /** What it says of others that are here. */
+  private hear(message: Message): void {
+    this.remarks.take(message);
+    if (COMES_OR_GOES.has(message.content.type)) this.counting ??= setTimeout(() => void this.count(), COUNT_AGAIN_MS);
+    if (message.content.type === "recall") this.messages.value = this.messages.value.map((other) => recalledBy(message, other) ?? other);
   }
 
   private put(message: Message): void {
@@ -283,12 +291,15 @@ export class Room {
       if (this.isClosed || this.moreAfter.peek()) return;
       // Another page was set, or the hole has closed: what is missing now is behind that.
       if (after !== this.to) continue;
-      this.remarks.takePage(page.messages);
+      for (const message of page.messages) this.hear(message);
       this.remarks.read(page.from, page.to);
       if (page.more) return this.leaveMissed(page);
       for (const message of page.messages) if (isShown(message)) this.put(message);
+      // Who reads further up goes on from there.
+      if (this.moreAfter.peek()) return;
       // What is not on the page is not this person's to read.
       this.to = Math.max(this.to, page.to, page.head);
+      if (this.to === after) this.head = after;
     }
   }
 
