@@ -19,7 +19,7 @@ use protocol::body::rules::{BanMember, GetRules, MuteMember, Rules, SetSlow, Unb
 use protocol::body::session::{Done, GoingAway, Heartbeat, Hello, Reauth, Reject, Welcome, WelcomeV2};
 use protocol::body::sync::{
     Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead, Members,
-    SendAck,
+    MembersV2, SendAck,
 };
 use protocol::body::talk::{GetMentions, GetThread, Mentions, SendTextV2, Thread};
 use protocol::body::{Body, KINDS, OLDER, check, encode, is_readable, read};
@@ -76,7 +76,7 @@ fn encode_again(frame: &Frame) -> Option<Frame> {
         };
     }
     by_kind!(SendText SendTextV2 EditText Recall Recalled React Pin GetAbout About CreateGroup AddMembers RemoveMember LeaveGroup RenameGroup SetRole InviteMembers JoinGroup GrowGroup Erase MuteMember BanMember UnbanMember SetSlow SetPrefs SetDraft Hide Hello Welcome WelcomeV2 Reauth
-        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members GetChannels GetChannelsV2 Channels ChannelsV2
+        Heartbeat GoingAway Done SendAck Complete CursorAck GetHistory GetHistoryV2 HistoryPage HistoryPageV2 GetMembers Members MembersV2 GetChannels GetChannelsV2 Channels ChannelsV2
         MarkRead GetThread Thread GetMentions MarkDelivered Receipts GetReceipts Typing Mentions GetNotes Notes GetRules Rules Heads
         Watch Unwatch Presence SetPresence Idle GetPresence GetOwnPresence OwnPresence
         SubscribePush UnsubscribePush SetPush GetPush Push Reject)

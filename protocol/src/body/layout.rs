@@ -27,7 +27,7 @@ use super::rules::{BanMember, GetRules, MuteMember, Rules, SanctionItem, SetSlow
 use super::session::{Done, GoingAway, Heartbeat, Hello, KindVersion, Reauth, Reject, Welcome, WelcomeV2};
 use super::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
-    MemberItem, Members, SendAck,
+    MemberItem, Members, MembersV2, SendAck,
 };
 use super::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use crate::frame::Frame;
@@ -312,10 +312,11 @@ roots {
         after: u64, 16, "members with a larger user id; 0 for the first page";
         limit: u32, 24, "1 to 500";
     }
-    Members 25 {
-        channel: u128, 0, "the group";
-        items: Vec<MemberItem>, 16, "rising by user id";
-        more: bool, 24, "more follow behind the last";
+    MembersV2 29 {
+        total: u32, 0, "members of the group";
+        channel: u128, 4, "the group";
+        items: Vec<MemberItem>, 20, "rising by user id";
+        more: bool, 28, "more follow behind the last";
     }
     GetChannelsV2 37 {
         generation: u64, 0, "below 2^53; the life of the inbox, 0 with `at` 0";
@@ -528,6 +529,11 @@ older {
         head: u64, 32, "the newest seq that the reader may read";
         count: u32, 40, "stamped frames that follow";
         more: bool, 44, "the window holds more";
+    }
+    Members 25 {
+        channel: u128, 0, "the group";
+        items: Vec<MemberItem>, 16, "rising by user id";
+        more: bool, 24, "more follow behind the last";
     }
     GetChannels 20 {
         after: u128, 0, "channels with a larger id; 0 for the first page";

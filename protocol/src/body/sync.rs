@@ -86,7 +86,7 @@ pub struct GetMembers {
     pub limit: u32,
 }
 
-/// MEMBERS v1: rising by user id.
+/// MEMBERS v1: rising by user id. Servers send v2, [`MembersV2`], which ends with this one.
 #[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Members {
     /// The channel.
@@ -94,6 +94,19 @@ pub struct Members {
     /// The page.
     pub items: Vec<MemberItem>,
     /// Whether more follow behind the last.
+    pub more: bool,
+}
+
+/// MEMBERS v2: also how many there are, which of a large channel nobody can count page by page.
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct MembersV2 {
+    /// Members of the channel when the page was asked for.
+    pub total: u32,
+    /// As in version 1.
+    pub channel: u128,
+    /// As in version 1.
+    pub items: Vec<MemberItem>,
+    /// As in version 1.
     pub more: bool,
 }
 
@@ -218,6 +231,10 @@ impl Body for HistoryPage {
 }
 impl Body for Members {
     const KIND: Kind = Kind::MEMBERS;
+}
+impl Body for MembersV2 {
+    const KIND: Kind = Kind::MEMBERS;
+    const VERSION: u8 = 2;
 }
 impl Body for Channels {
     const KIND: Kind = Kind::CHANNELS;

@@ -27,7 +27,7 @@ use protocol::body::session::{
 };
 use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
-    MemberItem, Members, SendAck,
+    MemberItem, Members, MembersV2, SendAck,
 };
 use protocol::body::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use protocol::body::{Body, encode};
@@ -338,6 +338,10 @@ fn sync() -> Vec<Valid> {
         ),
         vector("get_members", &GetMembers { channel: GROUP, after: 0, limit: 500 }),
         vector("members", &Members { channel: GROUP, items: vec![item(1, 2), item(9, 0)], more: false }),
+        vector(
+            "members_v2",
+            &MembersV2 { total: 320, channel: GROUP, items: vec![item(1, 2), item(9, 0)], more: true },
+        ),
         vector("members_none", &Members { channel: GROUP, items: vec![], more: false }),
         vector("get_channels", &GetChannels { after: 0, limit: 500 }),
         vector("get_channels_max", &GetChannels { after: u128::MAX, limit: 1 }),

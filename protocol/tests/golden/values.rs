@@ -25,7 +25,7 @@ use protocol::body::session::{
 };
 use protocol::body::sync::{
     ChannelItem, Channels, Complete, CursorAck, GetChannels, GetHistory, GetMembers, HistoryPage, MarkRead,
-    MemberItem, Members, SendAck,
+    MemberItem, Members, MembersV2, SendAck,
 };
 use protocol::body::talk::{GetMentions, GetThread, MentionCount, MentionItem, Mentions, SendTextV2, Thread};
 use protocol::body::{Body, encode, read};
@@ -186,7 +186,7 @@ roots {
     GetHistoryV2 { at around channel after before limit newest }
     HistoryPageV2 { pivot more_before more_after channel from to head count more }
     GetMembers { channel after limit }
-    Members { channel items more }
+    MembersV2 { total channel items more }
     GetChannelsV2 { generation at order after limit }
     ChannelsV2 { generation through next needs_snapshot details items more }
     MarkRead { channel seq }
@@ -226,6 +226,7 @@ older {
     Welcome { user device generation start head time_ms expires_ms heartbeat_ms group_members_max kinds }
     GetHistory { channel after before limit newest }
     HistoryPage { channel from to head count more }
+    Members { channel items more }
     GetChannels { after limit }
     Channels { items more }
 }

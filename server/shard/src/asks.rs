@@ -79,6 +79,8 @@ pub(crate) enum Asked {
         origin: Origin,
         id: u64,
         channel: ChannelId,
+        /// How many there are.
+        total: u32,
     },
     /// How far a large channel that is followed has come.
     Head(ChannelId),

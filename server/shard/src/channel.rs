@@ -236,6 +236,11 @@ impl Channel {
         self.grown.map_or(self.members.len(), |grown| grown.members as usize)
     }
 
+    /// The same as MEMBERS tells it.
+    pub(crate) fn total(&self) -> u32 {
+        u32::try_from(self.member_count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether the other user of a direct channel is known to take messages from `user`. In a group nobody is asked.
     pub(crate) fn takes_from(&self, user: UserId, withdrawals: &Withdrawals) -> bool {
         let Some((small, large)) = self.id.users() else { return true };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::body;
-use protocol::body::sync::{GetMembers, Members};
+use protocol::body::sync::{GetMembers, MembersV2};
 use protocol::hop::{Hop, Origin};
 use protocol::query::{Member, Query};
 use protocol::{ChannelId, Frame, Kind, ShardId, UserId};
@@ -190,7 +190,8 @@ impl Shard {
         if !self.asks.has_page_room() {
             return self.refuse(&submit, &many_pages());
         }
-        let asked = Asked::MembersPage { origin: submit.origin, id: submit.frame.header().id, channel: id };
+        let (origin, request, total) = (submit.origin, submit.frame.header().id, channel.total());
+        let asked = Asked::MembersPage { origin, id: request, channel: id, total };
         let query = Query::MembersPage { channel: id, after: UserId(get.after), limit: get.limit };
         self.ask_after(channel.dirty(), asked, query);
     }
@@ -198,12 +199,12 @@ impl Shard {
     pub(crate) fn members_page(
         &mut self,
         (origin, id): (Origin, u64),
-        channel: ChannelId,
+        (channel, total): (ChannelId, u32),
         items: &[(UserId, Member)],
         more: bool,
     ) {
         let items = items.iter().map(|(user, member)| member_item(*user, member)).collect();
-        let page = Members { channel: channel.0, items, more };
+        let page = MembersV2 { total, channel: channel.0, items, more };
         self.reply(origin, Kind::GET_MEMBERS, body::encode(id, &page));
     }
 }

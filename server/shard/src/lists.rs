@@ -1,7 +1,7 @@
 //! Lists that a device asks for in pages: the channels of its user, and the members of a channel.
 
 use protocol::body;
-use protocol::body::sync::{ChannelItem, Channels, GetChannels, GetMembers, MemberItem, Members};
+use protocol::body::sync::{ChannelItem, Channels, GetChannels, GetMembers, MemberItem, MembersV2};
 use protocol::hop::{Hop, Origin};
 use protocol::query::{JoinedItem, Member, Query};
 use protocol::{ChannelId, Frame, Kind, Refusal, UserId};
@@ -74,7 +74,7 @@ impl Shard {
         let mut items: Vec<MemberItem> = items.collect();
         let more = items.len() > get.limit as usize;
         items.truncate(get.limit as usize);
-        let members = Members { channel: id.0, items, more };
+        let members = MembersV2 { total: channel.total(), channel: id.0, items, more };
         self.reply(submit.origin, Kind::GET_MEMBERS, body::encode(submit.frame.header().id, &members));
     }
 }

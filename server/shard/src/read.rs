@@ -150,8 +150,8 @@ impl Shard {
             (Asked::Roles { channel, number, users }, Answer::Members(members)) => {
                 self.roles_read(channel, number, &users, Some(members));
             }
-            (Asked::MembersPage { origin, id, channel }, Answer::MembersPage { items, more }) => {
-                self.members_page((origin, id), channel, &items, more);
+            (Asked::MembersPage { origin, id, channel, total }, Answer::MembersPage { items, more }) => {
+                self.members_page((origin, id), (channel, total), &items, more);
             }
             (Asked::Head(channel), Answer::History(frames)) => self.head_read(channel, &frames),
             (Asked::Missed(channel), Answer::History(frames)) => self.missed_read(channel, &frames),

@@ -7,7 +7,7 @@ use desk::Desk;
 use protocol::body::message::{
     AddMembers, CreateGroup, LeaveGroup, ROLE_ADMIN, ROLE_OWNER, RemoveMember, RenameGroup, SetRole,
 };
-use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, Members};
+use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, MembersV2};
 use protocol::body::{self};
 use protocol::commit::{Interval, Row};
 use protocol::limits::U53_MAX;
@@ -188,9 +188,10 @@ fn a_group_whose_owner_leaves_has_another() {
     desk.run();
     desk.take(B);
     desk.send(B, B, 4, &GetMembers { channel: channel.0, after: 0, limit: 10 });
-    let members: Members = body::read(&desk.take(B)[0]).unwrap();
+    let members: MembersV2 = body::read(&desk.take(B)[0]).unwrap();
     let roles: Vec<(u64, u8, u64)> = members.items.iter().map(|m| (m.user, m.role, m.joined)).collect();
     assert_eq!(roles, [(B, ROLE_OWNER, 1), (C, 0, 2)]);
+    assert_eq!(members.total, 2);
 }
 
 #[test]
@@ -201,8 +202,8 @@ fn a_list_of_members_waits_for_the_change_to_be_stored() {
     desk.send(B, B, 3, &GetMembers { channel: channel.0, after: 0, limit: 10 });
     assert!(desk.seen(B).is_empty());
     desk.run();
-    let members: Members = body::read(desk.take(B).last().unwrap()).unwrap();
-    assert_eq!(members.items.len(), 3);
+    let members: MembersV2 = body::read(desk.take(B).last().unwrap()).unwrap();
+    assert_eq!((members.items.len(), members.total), (3, 3));
 }
 
 #[test]

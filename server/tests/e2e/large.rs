@@ -5,7 +5,7 @@ use protocol::body::large::Heads;
 use protocol::body::marks::GetReceipts;
 use protocol::body::message::{AddMembers, CreateGroup, LeaveGroup, RemoveMember, SendText};
 use protocol::body::read;
-use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, Members, SendAck};
+use protocol::body::sync::{GetHistory, GetMembers, HistoryPage, MembersV2, SendAck};
 use protocol::limits::U53_MAX;
 use protocol::{ChannelId, Code, Kind, SendId, UserId};
 use serde_json::json;
@@ -67,18 +67,20 @@ fn acked<T: protocol::body::Body>(device: &mut Raw, id: u64, body: &T) -> u64 {
     device.answer_as::<SendAck>(id).seq
 }
 
-/// All members, in pages.
+/// All members, in pages, each of which says how many there are.
 fn members(device: &mut Raw, channel: ChannelId) -> Vec<u64> {
-    let (mut all, mut after) = (Vec::new(), 0);
+    let (mut all, mut after, mut totals) = (Vec::new(), 0, Vec::new());
     for id in 9000.. {
         device.body(id, &GetMembers { channel: channel.0, after, limit: 100 });
-        let page: Members = device.answer_as(id);
+        let page: MembersV2 = device.answer_as(id);
+        totals.push(page.total as usize);
         all.extend(page.items.iter().map(|item| item.user));
         after = all.last().copied().unwrap_or_default();
         if !page.more {
             break;
         }
     }
+    assert!(totals.iter().all(|total| *total == all.len()), "{totals:?} of {}", all.len());
     all
 }
 

@@ -6,7 +6,7 @@ use protocol::body::marks::{Receipts, Typing};
 use protocol::body::own::Notes;
 use protocol::body::presence::{OwnPresence, Presence};
 use protocol::body::session::{Done, GoingAway, Reject, Welcome, WelcomeV2};
-use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, SendAck};
+use protocol::body::sync::{Channels, Complete, CursorAck, HistoryPage, Members, MembersV2, SendAck};
 use protocol::body::{Body, encode, read};
 use protocol::limits::PAGE_MESSAGES_MAX;
 use protocol::{ChannelId, Code, Cursor, Frame, Generation, InboxSeq, Kind, Refusal, SendId, Seq, UserId};
@@ -115,6 +115,7 @@ impl Session {
                 more,
             }),
             Kind::MEMBERS => read(frame).map(|Members { channel, items, more }| Event::Members {
+                total: read(frame).map(|page: MembersV2| page.total),
                 request,
                 channel: ChannelId(channel),
                 items,

@@ -115,6 +115,8 @@ pub enum Event {
         request: RequestId,
         /// The group.
         channel: ChannelId,
+        /// How many there are; an old server does not say so.
+        total: Option<u32>,
         /// Rising by user.
         items: Vec<MemberItem>,
         /// Whether more follow behind the last.

@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { after, before } from "node:test";
 import { launch, Person, Server, Terminal } from "./world.mjs";
 
-/** `settings`: what `maru serve` takes besides, or what gives it when the tests begin. `server` and `browser` are there once they run. */
-export function stage(settings = () => []) {
+/** `settings`: what `maru serve` takes besides, or what gives it when the tests begin. `begun`: what comes before the first test, once the server is there. `server` and `browser` are there once they run. */
+export function stage(settings = () => [], begun = async () => {}) {
   const at = {
     person: async (name, options) => (await at.guest(options)).signUp(name),
     /** A browser of whoever has not come in yet. */
@@ -14,6 +14,7 @@ export function stage(settings = () => []) {
   before(async () => {
     at.server = await Server.start(...await settings());
     at.browser = await launch();
+    await begun();
   });
   after(async () => {
     Terminal.endAll();

@@ -1,5 +1,5 @@
 /** The channels of a user as they are known here: what the server listed, and what happened since. */
-import { type ChannelItem, Kind, type ReceiptItem } from "./generated.js";
+import { type ChannelItem, type HeadItem, Kind, type ReceiptItem } from "./generated.js";
 import { isOwn, usersOf } from "./ids.js";
 import type { ChannelInfo, Message, Prefs } from "./session/event.js";
 
@@ -22,6 +22,10 @@ const lastOf = ({ lastSeq, head }: ChannelInfo): number => lastSeq || head;
 
 export class Channels {
   private readonly items: Map<bigint, ChannelInfo>;
+  /** Large channels, also those that are not listed yet. */
+  private readonly large = new Set<bigint>();
+  /** Large channels of which something was said that nobody told here: what a list shows of them is to be asked for. */
+  private readonly behind = new Set<bigint>();
 
   /** An earlier version of this SDK kept less of a channel. */
   constructor(private readonly user: bigint, kept: ChannelItem[]) {
@@ -38,19 +42,44 @@ export class Channels {
 
   clear(): void {
     this.items.clear();
+    this.behind.clear();
+  }
+
+  /** How far large channels have come that this device follows: the channels that look different now. */
+  heads(items: HeadItem[]): ChannelInfo[] {
+    for (const { channel } of items) this.large.add(channel);
+    return items.flatMap(({ channel, head }) => {
+      const known = this.items.get(channel);
+      if (known && known.head < head) this.behind.add(channel);
+      return known && !known.large ? [this.set({ ...known, large: true })] : [];
+    });
+  }
+
+  /** One of those whose row misses something, until the server has listed it again. */
+  nextBehind(): bigint | undefined {
+    const [channel] = this.behind;
+    return channel;
+  }
+
+  /** It cannot be asked for now. */
+  forgetBehind(channel: bigint): void {
+    this.behind.delete(channel);
   }
 
   /** What the server listed. What happened here since it was asked is newer and stays. */
   put(listed: ChannelInfo[]): ChannelInfo[] {
     return listed.map((item) => {
       const here = this.items.get(item.channel);
+      this.behind.delete(item.channel);
       const isNewer = here !== undefined && here.head > item.head;
       const merged = isNewer ? { ...here, member: item.member, name: item.name || here.name } : { ...item, read: Math.max(item.read, here?.read ?? 0) };
       return this.set(merged.read >= lastOf(merged) ? { ...merged, unread: 0, mentions: 0 } : merged);
     });
   }
 
-  private set(item: ChannelInfo): ChannelInfo {
+  private set(listed: ChannelInfo): ChannelInfo {
+    const isLarge = this.large.has(listed.channel) || this.items.get(listed.channel)?.large === true;
+    const item = isLarge && !listed.large ? { ...listed, large: true } : listed;
     this.items.set(item.channel, item);
     return item;
   }
@@ -63,7 +92,10 @@ export class Channels {
   message(message: Message): ChannelInfo[] {
     const { channel, seq, timeMs, sender, content } = message;
     const before = this.at(channel);
+    if (content.type === "grown") this.large.add(channel);
     if (seq <= before.head) return [];
+    // Of what lies between it is known that it was said, not what.
+    if (before.large && before.head > 0 && seq > before.head + 1) this.behind.add(channel);
     if (content.type === "prefs") {
       const { type: _, about, ...prefs } = content;
       return [this.set({ ...before, head: seq }), this.prefs(about, prefs)];

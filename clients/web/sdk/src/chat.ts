@@ -1,6 +1,6 @@
 /** What an app does with Maru, whether this tab holds the connection or another one does. All of it is plain data. */
 import type { End } from "./dial/dialler.js";
-import type { MemberItem, MentionItem, OwnPresence, PresenceItem, Push, ReceiptItem, SubscribePush } from "./generated.js";
+import type { HeadItem, MemberItem, MentionItem, OwnPresence, PresenceItem, Push, ReceiptItem, SubscribePush } from "./generated.js";
 import type { ChannelInfo, ChannelPage, Content, History, Message, Prefs, Said, Talk, ThreadPage } from "./session/event.js";
 import type { State } from "./session/core.js";
 import type { ListWindow, Window } from "./session/asks.js";
@@ -31,6 +31,11 @@ export interface ChatEvents {
   send: Sending;
   /** A channel looks different in the list: it has a newer message, was read, muted, renamed. */
   channel: ChannelInfo;
+  /**
+   * Large channels, and how far they have come: from here on each message of them is told. What is missing between what is held and that
+   * is read from the history, and so is what is missing when a message comes whose seq is not the next.
+   */
+  heads: { items: HeadItem[] };
   /** Members came further in reading or receiving a channel. */
   receipts: { channel: bigint; items: ReceiptItem[] };
   /** Somebody types, or stopped. */
@@ -56,6 +61,12 @@ export interface Mentioned {
   items: MentionItem[];
   unread: { channel: bigint; unread: number }[];
   more: boolean;
+}
+/** Members, rising by user. `total`: how many there are; an old server does not say so. */
+export interface MemberPage {
+  items: MemberItem[];
+  more: boolean;
+  total?: number;
 }
 export type Asked = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -112,7 +123,9 @@ export interface Chat {
   recent(window: ListWindow): Promise<Omit<ChannelPage, "request">>;
   /** The channels as they were last known here. */
   keptChannels(): Promise<ChannelInfo[]>;
+  /** All of them: not for a large channel, where `memberPage` gives up to 500 with a larger id than `after`. */
   members(channel: bigint): Promise<MemberItem[]>;
+  memberPage(channel: bigint, after?: bigint, limit?: number): Promise<MemberPage>;
   /** How far members have read and received; those who do not show it are not among them. */
   receipts(channel: bigint): Promise<ReceiptItem[]>;
   /** Says that the user types, or stopped; as often as you like. */

@@ -8,7 +8,7 @@ import { webTransport } from "./dial/ways.js";
 import { Emitter } from "./emitter.js";
 import { Channels } from "./channels.js";
 import { Drafts } from "./drafts.js";
-import { Code, type DraftItem, type PresenceItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
+import { Code, type DraftItem, type HeadItem, type PresenceItem, type ReceiptItem, type Reject, U53_MAX } from "./generated.js";
 import { Sends } from "./sends.js";
 import { Refusal } from "./session/check.js";
 import type { About, ChannelInfo, ChannelPage, Event, Message } from "./session/event.js";
@@ -62,6 +62,7 @@ export abstract class Device {
   private saying: ReturnType<typeof setTimeout> | undefined;
   /** What other devices have written is known: asked for once, and told since. */
   private hasDrafts = false;
+  private isAskingBehind = false;
   private readonly endWaking: () => void;
   private keptCursor: string;
   protected ended: End | undefined;
@@ -113,6 +114,7 @@ export abstract class Device {
         return this.answer(event.history.request, event.history);
       case "thread": return this.answer(event.thread.request, event.thread);
       case "typing": return this.emitter.emit("typing", event);
+      case "heads": return this.takeHeads(event.items);
       case "receipts": return this.takeReceipts(event);
       case "presence": return this.takePresence(event.request, event.items);
       case "ownPresence":
@@ -153,7 +155,30 @@ export abstract class Device {
     const isStrange = this.list.isStrange(message);
     this.tellChannels(this.list.message(message));
     // Whoever is put into a group is not told its name by the message that says so.
-    if (isStrange) this.recent({ after: message.channel - 1n, limit: 1 }).catch(() => {});
+    if (isStrange) this.row(message.channel).catch(() => {});
+    else this.askBehind();
+  }
+
+  private takeHeads(items: HeadItem[]): void {
+    this.tellChannels(this.list.heads(items));
+    this.emitter.emit("heads", { items });
+    this.askBehind();
+  }
+
+  private row(channel: bigint): Promise<unknown> {
+    return this.recent({ after: channel - 1n, limit: 1 });
+  }
+
+  /** Asks for rows that miss something, one after the other: a page of the list may bring them meanwhile. */
+  private askBehind(): void {
+    const channel = this.isAskingBehind ? undefined : this.list.nextBehind();
+    if (channel === undefined || this.ended) return;
+    this.isAskingBehind = true;
+    this.row(channel).catch(() => {}).then(() => {
+      this.list.forgetBehind(channel);
+      this.isAskingBehind = false;
+      this.askBehind();
+    });
   }
 
   protected tellChannels(items: ChannelInfo[]): void {

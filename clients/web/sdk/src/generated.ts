@@ -540,12 +540,13 @@ export interface GetMembers {
 }
 export const GetMembers = root<GetMembers>(774, 1, 64, 28, [["channel", "u128"], ["after", "id"], ["limit", "u32"]]);
 
-export interface Members {
+export interface MembersV2 {
+  total: number;
   channel: bigint;
   items: MemberItem[];
   more: boolean;
 }
-export const Members = root<Members>(775, 1, 524248, 25, [["channel", "u128"], ["items", [MemberItemLayout]], ["more", "bool"]]);
+export const MembersV2 = root<MembersV2>(775, 2, 524248, 29, [["total", "u32"], ["channel", "u128"], ["items", [MemberItemLayout]], ["more", "bool"]]);
 
 export interface GetChannelsV2 {
   generation: number;
@@ -831,6 +832,13 @@ export interface HistoryPage {
 }
 export const HistoryPage = root<HistoryPage>(773, 1, 128, 45, [["channel", "u128"], ["from", "count"], ["to", "count"], ["head", "count"], ["count", "u32"], ["more", "bool"]]);
 
+export interface Members {
+  channel: bigint;
+  items: MemberItem[];
+  more: boolean;
+}
+export const Members = root<Members>(775, 1, 524248, 25, [["channel", "u128"], ["items", [MemberItemLayout]], ["more", "bool"]]);
+
 export interface GetChannels {
   after: bigint;
   limit: number;
@@ -846,4 +854,4 @@ export const Channels = root<Channels>(777, 1, 524248, 9, [["items", [ChannelIte
 /** Every kind's body in its highest version, in the order of kinds. */
 export const NEWEST = [SendTextV2, EditText, Recall, React, Pin, CreateGroup, AddMembers, RemoveMember, LeaveGroup, RenameGroup, SetRole, InviteMembers, JoinGroup, MuteMember, BanMember, UnbanMember, SetSlow, GrowGroup, Erase, SetPrefs, SetDraft, Hide, Hello, WelcomeV2, Reauth, Heartbeat, GoingAway, Done, SendAck, Complete, CursorAck, GetHistoryV2, HistoryPageV2, GetMembers, Members, GetChannelsV2, ChannelsV2, MarkRead, GetAbout, About, GetThread, Thread, GetMentions, Recalled, MarkDelivered, Receipts, GetReceipts, Typing, Mentions, GetNotes, Notes, GetRules, Rules, Heads, Watch, Unwatch, Presence, SetPresence, Idle, GetPresence, GetOwnPresence, OwnPresence, SubscribePush, UnsubscribePush, SetPush, GetPush, Push, Reject];
 /** Bodies of lower versions, which readers still meet. */
-export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, GetChannels, Channels];
+export const OLDER = [SendText, Welcome, GetHistory, HistoryPage, Members, GetChannels, Channels];

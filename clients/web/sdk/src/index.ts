@@ -1,6 +1,6 @@
 /** Maru's SDK. README.md beside this folder shows how it is used. */
 export { isShown } from "./channels.js";
-export type { Around, Asked, Chat, ChatEvents, Mentioned, Sending } from "./chat.js";
+export type { Around, Asked, Chat, ChatEvents, MemberPage, Mentioned, Sending } from "./chat.js";
 export { CodecError } from "./codec.js";
 export { Account, AccountError, type Fetch, type Login } from "./dial/account.js";
 export type { End } from "./dial/dialler.js";

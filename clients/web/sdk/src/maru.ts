@@ -1,5 +1,5 @@
 /** One device: a session, its connection, and what it keeps. */
-import type { Around, Asked, Chat, Mentioned, Sending } from "./chat.js";
+import type { Around, Asked, Chat, MemberPage, Mentioned, Sending } from "./chat.js";
 import type { Login } from "./dial/account.js";
 import { Device, type Options } from "./device.js";
 import type { MemberItem, OwnPresence, PresenceItem, Push, ReceiptItem, SubscribePush } from "./generated.js";
@@ -163,6 +163,11 @@ export class Maru extends Device implements Chat {
 
   members(channel: bigint): Promise<MemberItem[]> {
     return this.all((session, last) => session.members(channel, last?.user));
+  }
+
+  async memberPage(channel: bigint, after?: bigint, limit?: number): Promise<MemberPage> {
+    const { items, more, total } = await this.asking<MemberPage>((session) => session.members(channel, after, limit));
+    return { items, more, ...(total !== undefined && { total }) };
   }
 
   receipts(channel: bigint): Promise<ReceiptItem[]> {

@@ -40,10 +40,12 @@ const COMMANDS: Record<Exclude<Command, "close">, number | undefined> = {
   subscribePush: undefined, unsubscribePush: undefined, setPush: undefined, push: undefined,
   stored: undefined, retry: undefined, discard: undefined, sends: undefined, history: undefined, around: undefined, thread: undefined, mentions: undefined,
   kept: undefined, recent: undefined, receipts: undefined, typing: undefined, ask: undefined,
-  channels: undefined, keptChannels: undefined, members: undefined, markRead: undefined, draft: undefined, drafts: undefined,
+  channels: undefined, keptChannels: undefined, members: undefined, memberPage: undefined, markRead: undefined, draft: undefined, drafts: undefined,
   setDraft: undefined, status: undefined, logout: undefined,
 };
-const EVENTS: (keyof ChatEvents)[] = ["state", "message", "send", "channel", "receipts", "typing", "presence", "ownPresence", "draft", "resync", "storage", "end"];
+const EVENTS: (keyof ChatEvents)[] = [
+  "state", "message", "send", "channel", "heads", "receipts", "typing", "presence", "ownPresence", "draft", "resync", "storage", "end",
+];
 
 /** Calls of a tab that wait; one above is refused at once. */
 const CALLS_MAX = 1024;

@@ -66,3 +66,35 @@ test("what is said about a message is not to be read, and what is read is read w
   assert.equal(list.read(direct, 2)[0]?.unread, 0);
   assert.equal(list.put([{ ...(list.get(direct) ?? assert.fail()), unread: 1 }])[0]?.unread, 0);
 });
+
+test("a large channel that went on unheard is behind until the server has listed it again", () => {
+  const list = new Channels(ME, []);
+  list.message(message(GROUP, 1, OTHER, { type: "created", name: "Everybody", members: [ME] }));
+  assert.equal(list.message(message(GROUP, 2, OTHER, { type: "grown" }))[0]?.large, true);
+  assert.deepEqual(list.heads([{ channel: GROUP, head: 2 }]), []);
+  assert.equal(list.nextBehind(), undefined);
+  list.message(message(GROUP, 3, OTHER, text("the next")));
+  assert.equal(list.nextBehind(), undefined);
+  // A message that is not the next, and a head: each says that something was said.
+  list.message(message(GROUP, 6, OTHER, text("behind a hole")));
+  assert.equal(list.nextBehind(), GROUP);
+  const { large: _, ...listed } = { ...(list.get(GROUP) ?? assert.fail()), head: 6, unread: 4 };
+  assert.deepEqual(list.put([listed]).map(({ unread, large }) => [unread, large]), [[4, true]]);
+  assert.equal(list.nextBehind(), undefined);
+  list.heads([{ channel: GROUP, head: 9 }]);
+  assert.equal(list.nextBehind(), GROUP);
+  list.forgetBehind(GROUP);
+  assert.equal(list.nextBehind(), undefined);
+});
+
+test("a channel is known to be large before it is listed, and from what was kept; a group is not", () => {
+  const list = new Channels(ME, []);
+  assert.deepEqual(list.heads([{ channel: GROUP, head: 40 }]), []);
+  assert.equal(list.nextBehind(), undefined, "the list that is asked for has it");
+  list.message(message(GROUP + 1n, 4, OTHER, text("a group")));
+  list.message(message(GROUP + 1n, 7, OTHER, text("in which nothing is missing")));
+  assert.deepEqual([list.nextBehind(), list.get(GROUP + 1n)?.large], [undefined, undefined]);
+  const { large: _, ...listed } = { ...(list.get(GROUP + 1n) ?? assert.fail()), channel: GROUP };
+  assert.equal(list.put([listed])[0]?.large, true);
+  assert.equal(new Channels(ME, list.all()).get(GROUP)?.large, true);
+});

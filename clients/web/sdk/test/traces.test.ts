@@ -74,7 +74,7 @@ test("there are traces of every sort", () => {
   assert.ok(traces.size >= 20 && lines.length > 1000);
   const types = new Set(lines.flatMap((line) => (line.events ?? []).map((event) => (event as Event).type)));
   const all: Event["type"][] = [
-    "connected", "resync", "live", "message", "ack", "complete", "history", "channels", "members", "done", "rejected",
+    "connected", "resync", "live", "heads", "message", "ack", "complete", "history", "channels", "members", "done", "rejected",
     "helloRejected", "loggedOut", "tokenDue", "reauthed", "goingAway", "dead", "disconnected", "reconnect",
   ];
   assert.deepEqual([...types].sort(), all.sort());

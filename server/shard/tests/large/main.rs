@@ -14,7 +14,7 @@ use protocol::body::message::{
     AddMembers, CreateGroup, GrowGroup, LeaveGroup, ROLE_OWNER, RemoveMember, SetRole,
 };
 use protocol::body::read;
-use protocol::body::sync::{GetMembers, Members};
+use protocol::body::sync::{GetMembers, MembersV2};
 use protocol::body::talk::{MENTION_ALL, SendTextV2};
 use protocol::commit::{ChannelRow, Grown, PositionRow, Row};
 use protocol::hop::Hop;
@@ -243,8 +243,8 @@ fn members_of_a_cold_channel_are_looked_up_once_and_stay_in_order() {
     let Some((_, _, Query::MembersPage { limit: 2, .. })) = desk.queries.front() else { panic!("no query") };
     let member = Member { role: 0, joined: Seq(1), number: 1, position: PositionRow::default() };
     desk.answer(Answer::MembersPage { items: vec![(UserId(A), member)], more: true });
-    let page: Members = read(&desk.take(A).pop().unwrap()).unwrap();
-    assert_eq!((page.items.len(), page.items[0].user, page.more), (1, A, true));
+    let page: MembersV2 = read(&desk.take(A).pop().unwrap()).unwrap();
+    assert_eq!((page.items.len(), page.items[0].user, page.more, page.total), (1, A, true, 999_999));
 }
 
 #[test]

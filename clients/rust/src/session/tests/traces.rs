@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod drawn;
+mod large;
 mod told;
 
 /// A session under observation.
@@ -258,7 +259,8 @@ fn a_loss() -> Vec<String> {
 
 #[test]
 fn the_traces_are_what_this_session_does() {
-    let mut lines = [a_day(), a_silent_server(), a_slow_server(), a_full_window(), a_loss()].concat();
+    let mut lines =
+        [a_day(), a_silent_server(), a_slow_server(), a_full_window(), a_loss(), large::trace()].concat();
     lines.extend((1..=20).flat_map(drawn::trace));
     let text = lines.join("\n") + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces.jsonl");

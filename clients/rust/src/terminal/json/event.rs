@@ -42,7 +42,7 @@ impl<W: Write> Json<W> {
             Event::Notes { request, drafts, hidden, more } => {
                 self.tell_notes(request, &drafts, &hidden, more)
             }
-            Event::Members { request, channel, items, more } => {
+            Event::Members { request, channel, items, more, .. } => {
                 self.tell_members(request, channel, items, more).await
             }
             Event::Rules { request, rules } => self.tell_rules(request, &rules).await,

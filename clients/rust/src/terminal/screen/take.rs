@@ -50,7 +50,7 @@ impl Model {
             Event::Channels { request, items, more } => self.take_channels(request, items, more),
             Event::List { request, list } => self.take_list(request, list),
             Event::Notes { request, drafts, hidden, more } => self.take_notes(request, drafts, &hidden, more),
-            Event::Members { request, channel, items, more } => {
+            Event::Members { request, channel, items, more, .. } => {
                 self.take_members(request, channel, items, more);
             }
             Event::Rules { rules, .. } => self.take_rules(&rules),

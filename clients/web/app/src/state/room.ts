@@ -1,15 +1,23 @@
 /** The open conversation: a window of its history that moves both ways, and how far others have come in it. */
 import { batch, computed, signal } from "@preact/signals";
-import { type Around, type History, isShown, type Message, type Prefs, type ReceiptItem, recalledBy, takesBack, usersOf } from "@maru/sdk";
+import { type Around, type Content, type History, isShown, type Message, type Prefs, type ReceiptItem, recalledBy, takesBack, usersOf } from "@maru/sdk";
 import { channels, chat, connection, me, sends } from "./chat.js";
 import { Remarks } from "./remarks.js";
 
 const PAGE = 50;
 /** Messages on the page at a time: what is beyond them is asked for again when it is scrolled to. */
 const WINDOW_MAX = 240;
+/** So many more come live before some are taken from the page. */
+const LIVE_SLACK = 60;
+/** Of what was missed so much is read at once; more waits until it is scrolled to. */
+const MISSED_PAGE = 200;
+const MISSED_PAGES_MAX = 4;
+/** Members come and go: how many there are is asked this often at most. */
+const COUNT_AGAIN_MS = 1000;
 /** Above so many unread messages a channel opens at the first of them, below them at the newest. */
 const UNREAD_ON_PAGE = 20;
 const READ_AFTER_MS = 300;
+const COMES_OR_GOES: ReadonlySet<Content["type"]> = new Set(["added", "joined", "left", "removed", "banned", "role", "grown"] as const);
 
 export class Room {
   readonly messages = signal<readonly Message[]>([]);
@@ -24,12 +32,23 @@ export class Room {
   readonly readBefore: number;
   readonly waiting = computed(() => sends.value.filter(({ channel, state, content }) => channel === this.channel && state !== "stored" && content.type === "text"));
   readonly remarks: Remarks;
+  /** What this person is in a group (0 member, 1 admin, 2 owner), and how many are in it; undefined while that is not known. */
+  readonly role = signal<number | undefined>(undefined);
+  readonly total = signal<number | undefined>(undefined);
   /** Both of a direct channel, owners and admins of a group. */
-  readonly mayPin = signal(false);
-  private isRoleAsked = false;
+  readonly mayPin = computed(() => !this.isGroup || (this.role.value ?? 0) > 0);
+  /** Its receipts, and who types there, nobody is told; its messages come because this device follows it. */
+  readonly isLarge = computed(() => channels.value.get(this.channel)?.large === true);
+  readonly isGroup: boolean;
+  /** The newest message is seen: what comes pushes the oldest from the page. */
+  isAtEnd = true;
   /** The window holds all that there is in `from ..= to`. */
   private from = 0;
   private to = 0;
+  /** How far a large channel was said to have come. */
+  private head = 0;
+  private isReadingMissed = false;
+  private counting: ReturnType<typeof setTimeout> | undefined;
   private isLoading = false;
   private isClosed = false;
   private marking: ReturnType<typeof setTimeout> | undefined;
@@ -37,7 +56,7 @@ export class Room {
 
   constructor(readonly channel: bigint) {
     this.remarks = new Remarks(channel);
-    this.mayPin.value = usersOf(channel) !== undefined;
+    this.isGroup = usersOf(channel) === undefined;
     this.readBefore = channels.peek().get(channel)?.read ?? 0;
     this.ends = [
       chat().on("message", (message) => this.take(message)),
@@ -45,13 +64,22 @@ export class Room {
         if (state === "stored") this.take({ channel: of, seq: seq ?? 0, timeMs: timeMs ?? 0, sender: me(), sendId, content });
       }),
       chat().on("receipts", ({ channel: of, items }) => { if (of === this.channel) this.takeReceipts(items); }),
-      chat().on("resync", () => void this.begin()),
+      chat().on("heads", ({ items }) => {
+        const told = items.find(({ channel: of }) => of === this.channel);
+        if (told) this.headIs(told.head);
+      }),
+      chat().on("resync", () => {
+        this.head = 0;
+        void this.begin();
+      }),
     ];
+    if (this.isGroup && channels.peek().get(channel)?.member !== false) void this.count();
   }
 
   close(): void {
     this.isClosed = true;
     clearTimeout(this.marking);
+    clearTimeout(this.counting);
     this.remarks.close();
     for (const end of this.ends) end();
   }
@@ -87,7 +115,7 @@ export class Room {
   }
 
   private askReceipts(): void {
-    chat().receipts(this.channel).then((items) => this.takeReceipts(items), () => {});
+    if (!this.isLarge.peek()) chat().receipts(this.channel).then((items) => this.takeReceipts(items), () => {});
   }
 
   private takeReceipts(items: ReceiptItem[]): void {
@@ -201,15 +229,103 @@ export class Room {
 
   private take(message: Message): void {
     if (message.channel !== this.channel) return;
-    this.remarks.take(message);
-    if (takesBack(message)) this.messages.value = this.messages.value.map((other) => recalledBy(message, other) ?? other);
-    if (this.moreAfter.value || !isShown(message)) return;
+    this.hear(message);
+    if (this.moreAfter.value) return;
     const { seq } = message;
+    // Of a large channel messages can be missing before one that comes; of others none is.
+    if (!this.isLarge.peek() || seq === this.to + 1) this.to = Math.max(this.to, seq);
+    if (isShown(message)) this.put(message);
+    if (seq > this.to) this.headIs(seq);
+  }
+
+  /** What it says of others that are here. */
+  private hear(message: Message): void {
+    this.remarks.take(message);
+    if (COMES_OR_GOES.has(message.content.type)) this.counting ??= setTimeout(() => void this.count(), COUNT_AGAIN_MS);
+    if (takesBack(message)) this.messages.value = this.messages.value.map((other) => recalledBy(message, other) ?? other);
+  }
+
+  private put(message: Message): void {
     const before = this.messages.value;
-    if (seq <= this.to && before.some((other) => other.seq === seq)) return;
-    const at = before.findLastIndex((other) => other.seq < seq) + 1;
-    this.to = Math.max(this.to, seq);
-    this.messages.value = before.toSpliced(at, 0, message);
+    if (before.some((other) => other.seq === message.seq)) return;
+    const at = before.findLastIndex((other) => other.seq < message.seq) + 1;
+    const all = before.toSpliced(at, 0, message);
+    const over = all.length - WINDOW_MAX - LIVE_SLACK;
+    if (over <= 0) this.messages.value = all;
+    else if (this.isAtEnd) this.dropBefore(all.slice(-WINDOW_MAX));
+    else {
+      // Who reads further up goes on from there.
+      this.to = all.at(-over - 1)?.seq ?? this.to;
+      batch(() => {
+        this.messages.value = all.slice(0, -over);
+        this.moreAfter.value = true;
+      });
+    }
+  }
+
+  /** What was on the page before these is not any more. */
+  private dropBefore(some: readonly Message[]): void {
+    const [first, before] = [some[0], this.messages.value[0]];
+    batch(() => {
+      if (first && before && first.seq > before.seq) {
+        this.from = first.seq;
+        this.moreBefore.value = true;
+      }
+      this.messages.value = some;
+    });
+  }
+
+  /** The channel has come so far: what is not here of it is read. */
+  private headIs(head: number): void {
+    this.head = Math.max(this.head, head);
+    if (this.isReadingMissed || !this.isReady.peek() || this.moreAfter.peek() || this.head <= this.to) return;
+    this.isReadingMissed = true;
+    // Without a connection: the head is told again on the next.
+    this.readMissed().catch(() => {}).finally(() => { this.isReadingMissed = false; });
+  }
+
+  private async readMissed(): Promise<void> {
+    for (let pages = 0; pages < MISSED_PAGES_MAX && this.to < this.head; pages++) {
+      const after = this.to;
+      const page = await chat().history(this.channel, { after, limit: MISSED_PAGE, newest: false });
+      if (this.isClosed || this.moreAfter.peek()) return;
+      // Another page was set, or the hole has closed: what is missing now is behind that.
+      if (after !== this.to) continue;
+      for (const message of page.messages) this.hear(message);
+      this.remarks.read(page.from, page.to);
+      if (page.more) return this.leaveMissed(page);
+      for (const message of page.messages) if (isShown(message)) this.put(message);
+      // Who reads further up goes on from there.
+      if (this.moreAfter.peek()) return;
+      // What is not on the page is not this person's to read.
+      this.to = Math.max(this.to, page.to, page.head);
+      if (this.to === after) this.head = after;
+    }
+  }
+
+  /** More was missed than a page: the person goes on from where it was, and scrolls. */
+  private leaveMissed({ messages, to }: History): void {
+    const here = this.messages.value.filter(({ seq }) => seq <= this.to).slice(-WINDOW_MAX);
+    this.to = to;
+    batch(() => {
+      this.dropBefore([...here, ...messages.filter(isShown)]);
+      this.moreAfter.value = true;
+    });
+  }
+
+  /** Asks how many are in the group, and what this person is there: the page of members that begins with it. */
+  private async count(): Promise<void> {
+    this.counting = undefined;
+    try {
+      const { items, total } = await chat().memberPage(this.channel, me() - 1n, 1);
+      batch(() => {
+        this.role.value = items[0]?.user === me() ? items[0].role : undefined;
+        this.total.value = total;
+      });
+    } catch {
+      // Who is no member is not told.
+      batch(() => { [this.role.value, this.total.value] = [undefined, undefined]; });
+    }
   }
 
   /** A message of this channel, from here, from what is kept or from the server. */
@@ -220,15 +336,6 @@ export class Room {
     this.remarks.read(seq, seq);
     const [here] = await chat().kept(this.channel, { after, before });
     return here ?? (await chat().history(this.channel, { after, before, limit: 1 })).messages[0];
-  }
-
-  /** Finds out whether this person may pin; in a group that is its role. */
-  askRole(): void {
-    if (this.isRoleAsked || this.mayPin.peek()) return;
-    this.isRoleAsked = true;
-    chat().members(this.channel).then((members) => {
-      this.mayPin.value = members.some(({ user, role }) => user === me() && role > 0);
-    }, () => { this.isRoleAsked = false; });
   }
 
   /** The newest own text on the page. */

@@ -1,7 +1,6 @@
 /** The page as a whole. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { effect, untracked, useSignal } from "@preact/signals";
-import { usersOf } from "@maru/sdk";
 import { channels, chat, connection, ended, me, phase, storage } from "../state/chat.js";
 import { dialog, notice, offerReload, open, panel, target } from "../state/look.js";
 import { nameOf } from "../state/people.js";
@@ -15,7 +14,11 @@ import { IconButton } from "./parts.js";
 import { Settings } from "./settings.js";
 import { Pins } from "./pins.js";
 import { Reactors } from "./reactors.js";
-import { Members, Search, Thread } from "./side.js";
+import { Members } from "./members.js";
+import { Search, Thread } from "./side.js";
+
+/** In a large channel a message is read out this often at most. */
+const HEARD_EVERY_MS = 5000;
 
 effect(() => {
   document.documentElement.lang = language.value;
@@ -48,14 +51,15 @@ function Inside() {
     return () => removeEventListener("keydown", shortcut);
   }, []);
   const here = room.value;
-  const side = panel.value;
+  // Whoever is no member any more sees who is one no more.
+  const side = panel.value?.what === "members" && !(here?.isGroup && isMember(here.channel)) ? undefined : panel.value;
   return (
     <div class={`inside ${here ? "has-room" : ""} ${side ? "has-side" : ""}`}>
       <Connection />
       <List />
       {here ? <Conversation room={here} /> : <main class="nothing"><Mark /><p>{t("tagline")}</p></main>}
       {side?.what === "search" && <Search key={String(here?.channel)} channel={here?.channel} />}
-      {here && side?.what === "members" && usersOf(here.channel) === undefined && <Members channel={here.channel} />}
+      {here && side?.what === "members" && <Members key={String(here.channel)} room={here} />}
       {here && side?.what === "pins" && <Pins room={here} />}
       {here && side?.what === "reactions" && <Reactors key={side.seq} room={here} seq={side.seq} />}
       {here && side?.what === "thread" && <Thread room={here} root={side.root} />}
@@ -66,6 +70,8 @@ function Inside() {
     </div>
   );
 }
+
+const isMember = (channel: bigint): boolean => channels.value.get(channel)?.member !== false;
 
 /** How the connection stands, when it is not simply there. */
 function Connection() {
@@ -95,9 +101,13 @@ const Bar = ({ text, action }: { text: string; action?: [string, () => void] }) 
 
 /** Says to who cannot see it what comes into the open conversation. */
 function Heard() {
-  const said = useSignal("");
+  const [said, saidMs] = [useSignal(""), useRef(0)];
   useEffect(() => chat().on("message", ({ channel, sender, content }) => {
-    if (channel === open.peek() && sender !== me() && content.type === "text") said.value = `${nameOf(sender)}: ${content.text.slice(0, 200)}`;
+    // Where very many talk not every word can be heard.
+    const isMuch = room.peek()?.isLarge.peek() === true && Date.now() - saidMs.current < HEARD_EVERY_MS;
+    if (channel !== open.peek() || sender === me() || content.type !== "text" || isMuch) return;
+    saidMs.current = Date.now();
+    said.value = `${nameOf(sender)}: ${content.text.slice(0, 200)}`;
   }), []);
   return <p class="unseen" aria-live="polite">{said.value}</p>;
 }

@@ -1,10 +1,11 @@
 /** Where one writes. What is typed is a draft until it is sent, and is never cut off. */
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { useSignal, useSignalEffect } from "@preact/signals";
-import { type MemberItem, type Talk, TEXT_CHARS_MAX, usersOf } from "@maru/sdk";
-import { attempt, chat, me } from "../state/chat.js";
+import { type Talk, TEXT_CHARS_MAX, usersOf } from "@maru/sdk";
+import { attempt, channels, chat } from "../state/chat.js";
 import { answering, edit, editing } from "../state/composing.js";
 import { draftOf, leaveDraft, peekDraft, readDraft, writeDraft } from "../state/drafts.js";
+import { Mentionable } from "../state/mentionable.js";
 import { nameOf, nameOrYou, person } from "../state/people.js";
 import { room } from "../state/room.js";
 import { count, t } from "../words/words.js";
@@ -12,9 +13,6 @@ import { IconButton } from "./parts.js";
 
 /** From here on it is said how much room is left. */
 const CLOSE_CHARS = 1000;
-const SUGGESTED_MAX = 6;
-/** Members of a group above this number are not suggested. */
-const MEMBERS_MAX = 500;
 
 /** As the protocol counts: characters, not UTF-16 units. */
 const charsOf = (text: string): number => {
@@ -26,9 +24,16 @@ const charsOf = (text: string): number => {
 /** Half a character, as a paste can bring it, becomes the sign for one that cannot be read. */
 const whole = (text: string): string => (text as string & { toWellFormed?(): string }).toWellFormed?.() ?? text;
 
+/** In a large channel nobody is told who types. */
+const sayTyping = (channel: bigint, types: boolean): void => {
+  if (channels.peek().get(channel)?.large !== true) void chat().typing(channel, types);
+};
+
 export function Composer({ channel, thread, title }: { channel: bigint; thread?: number; title: string }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  const [text, members, word, chosen] = [useSignal(""), useSignal<MemberItem[]>([]), useSignal<string | undefined>(undefined), useSignal(0)];
+  const [text, word, chosen, found] = [useSignal(""), useSignal<string | undefined>(undefined), useSignal(0), useSignal(0)];
+  const names = useMemo(() => new Mentionable(channel, () => { found.value += 1; }), [channel]);
+  useEffect(() => () => names.close(), [names]);
   const mentioned = useRef(new Map<string, bigint>()).current;
   const isEditing = useRef(false);
   const isMain = thread === undefined;
@@ -79,16 +84,14 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
   const change = (next: string) => {
     text.value = next;
     if (!edited) writeDraft(channel, place, next);
-    void chat().typing(channel, next !== "");
+    sayTyping(channel, next !== "");
     word.value = isGroup ? /(?:^|\s)@([^\s@]{0,32})$/.exec(next.slice(0, box.current?.selectionStart ?? next.length))?.[1] : undefined;
     chosen.value = 0;
-    if (word.value !== undefined && members.value.length === 0) {
-      chat().members(channel).then((all) => { members.value = all.slice(0, MEMBERS_MAX); }, () => {});
-    }
+    if (word.value !== undefined) names.ask(word.value);
   };
 
-  const suggested = word.value === undefined ? [] : members.value.map(({ user }) => person(user))
-    .filter(({ user, name, display }) => user !== me() && `${name} ${display}`.toLocaleLowerCase().includes(word.value?.toLocaleLowerCase() ?? "")).slice(0, SUGGESTED_MAX);
+  void found.value;
+  const suggested = word.value === undefined ? [] : names.suggested(word.value).map(person);
 
   const complete = (user: bigint) => {
     const { name } = person(user);
@@ -182,7 +185,7 @@ export function Composer({ channel, thread, title }: { channel: bigint; thread?:
       <div class="composer-row">
         <textarea id={id} ref={box} rows={1} value={text.value} dir="auto" aria-label={t("writeTo", title)} placeholder={t("message")} aria-autocomplete="list"
           aria-controls={suggested.length > 0 ? `${id}-names` : undefined} aria-activedescendant={suggested.length > 0 ? `${id}-name${chosen.value}` : undefined}
-          onInput={(event) => change(event.currentTarget.value)} onKeyDown={onKeyDown} onBlur={() => void chat().typing(channel, false)} />
+          onInput={(event) => change(event.currentTarget.value)} onKeyDown={onKeyDown} onBlur={() => sayTyping(channel, false)} />
         <button type="button" class="send" aria-label={t(edited ? "save" : "send")} title={t(edited ? "save" : "send")} disabled={text.value.trim() === "" || isTooLong} onClick={send}>
           <SendIcon />
         </button>

@@ -5,7 +5,7 @@ import { attempt, carryOut, channels, chat, me, typists } from "../state/chat.js
 import { goTo, panel } from "../state/look.js";
 import { faceOf, nameOf, otherOf, person, titleOf } from "../state/people.js";
 import { FOR_EVER, type Room, setPrefs } from "../state/room.js";
-import { t } from "../words/words.js";
+import { count, t } from "../words/words.js";
 import { Composer } from "./composer.js";
 import { isMuted } from "./list.js";
 import { Face, presenceText } from "./face.js";
@@ -26,11 +26,11 @@ export function Conversation({ room }: { room: Room }) {
         <Face id={faceOf(channel)} user={otherOf(channel)} name={title} silent />
         <div class="conversation-title">
           <h1 dir="auto">{title}</h1>
-          <Below channel={channel} />
+          <Below room={room} />
         </div>
         {room.remarks.pins.value.length > 0 && <IconButton icon="pin" label={`${t("pinnedMessages")}: ${room.remarks.pins.value.length}`} pressed={panel.value?.what === "pins"}
           onClick={() => { panel.value = panel.value?.what === "pins" ? undefined : { what: "pins" }; }} />}
-        {isGroup && <IconButton icon="group" label={t("members")} pressed={panel.value?.what === "members"}
+        {isGroup && mayWrite && <IconButton icon="group" label={t("members")} pressed={panel.value?.what === "members"}
           onClick={() => { panel.value = panel.value?.what === "members" ? undefined : { what: "members" }; }} />}
         <Menu room={room} />
       </header>
@@ -46,9 +46,10 @@ export function Conversation({ room }: { room: Room }) {
   );
 }
 
-function Below({ channel }: { channel: bigint }) {
+function Below({ room: { channel, total } }: { room: Room }) {
   const other = otherOf(channel);
-  if (other === undefined || isOwn(channel)) return null;
+  if (isOwn(channel)) return null;
+  if (other === undefined) return total.value === undefined ? null : <p class="below">{t("membersCount", count(total.value))}</p>;
   const { name, display } = person(other);
   const words = [display && name ? `@${name}` : "", presenceText(other)].filter(Boolean).join(" · ");
   return words ? <p class="below" dir="auto">{words}</p> : null;

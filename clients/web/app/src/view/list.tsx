@@ -129,5 +129,5 @@ function Preview({ item }: { item: ChannelInfo }) {
     const sender = lastSender === me() ? t("you") : usersOf(channel) ? "" : nameOf(lastSender);
     return <span class="preview">{sender && !isOwn(channel) ? `${sender}: ` : ""}<bdi>{text}</bdi></span>;
   }
-  return <span class="preview">{lastKind === Kind.CREATE_GROUP ? t("created", nameOf(lastSender), item.name) : item.member ? "" : t("leftHere")}</span>;
+  return <span class="preview">{lastKind === Kind.CREATE_GROUP ? t("created", nameOf(lastSender), item.name) : lastKind === Kind.GROW_GROUP ? t("grown", nameOf(lastSender)) : item.member ? "" : t("leftHere")}</span>;
 }

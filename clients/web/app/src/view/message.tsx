@@ -75,9 +75,11 @@ export function Waiting({ send }: { send: Sending }) {
 
 function Tick({ message: { seq }, room }: { message: Message; room: Room }) {
   const others = [...room.receipts.value.values()].filter(({ user }) => user !== me());
-  const isRead = others.length > 0 && others.every(({ read }) => read >= seq);
+  const readers = others.filter(({ read }) => read >= seq).length;
+  const isRead = others.length > 0 && readers === others.length;
   const isDelivered = others.length > 0 && others.every(({ read, delivered }) => Math.max(read, delivered) >= seq);
-  const word = t(isRead ? "read" : isDelivered ? "delivered" : "stored");
+  // In a group it is said how many have read it; those who do not show it are not counted. Of a large channel nobody is told.
+  const word = room.isGroup && readers > 0 ? t("readBy", count(readers)) : t(isRead ? "read" : isDelivered ? "delivered" : "stored");
   return <span class={isRead ? "tick is-read" : "tick"} role="img" aria-label={word} title={word}><Icon name={isRead || isDelivered ? "checks" : "check"} /></span>;
 }
 

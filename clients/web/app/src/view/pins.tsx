@@ -11,7 +11,6 @@ import { Side } from "./side.js";
 const SHOWN_CHARS = 300;
 
 export function Pins({ room }: { room: Room }) {
-  useEffect(() => room.askRole(), [room]);
   const pins = room.remarks.pins.value;
   return (
     <Side title={t("pinnedMessages")}>

@@ -13,7 +13,6 @@ const COMMON = ["👍", "❤️", "😂", "🎉", "😮", "😢", "🙏", "✅"]
 
 export function Actions({ message, room }: { message: Message; room: Room }) {
   const { content, seq, sender, channel } = message;
-  useEffect(() => room.askRole(), [room]);
   if (content.type !== "text") return null;
   const isPinned = room.remarks.isPinned(seq);
   return (

@@ -1,16 +1,15 @@
-/** What stands beside a conversation: its members, a thread of it, a search. */
+/** What stands beside a conversation: a thread of it, a search. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
-import { type MemberItem, type Message, type PresenceItem, Refusal, type Sending } from "@maru/sdk";
-import { attempt, carryOut, channels, chat, me } from "../state/chat.js";
-import { goTo, panel, say } from "../state/look.js";
-import { find, nameOf, nameOrYou, person, titleOf } from "../state/people.js";
+import type { Message } from "@maru/sdk";
+import { attempt, channels, chat } from "../state/chat.js";
+import { goTo, panel } from "../state/look.js";
+import { nameOrYou, titleOf } from "../state/people.js";
 import type { Room } from "../state/room.js";
 import { count, t, whenOf } from "../words/words.js";
 import { Composer } from "./composer.js";
 import { Bubble } from "./message.js";
-import { Face } from "./face.js";
 import { IconButton } from "./parts.js";
 
 const close = () => { panel.value = undefined; };
@@ -21,78 +20,6 @@ export function Side({ title, children }: { title: string; children: ComponentCh
       <header><h2>{title}</h2><IconButton icon="close" label={t("close")} onClick={close} /></header>
       {children}
     </aside>
-  );
-}
-
-/** Members of whom it is asked whether they are there. */
-const LOOKED_AT_MAX = 100;
-const ROLES = ["member", "admin", "owner"] as const;
-
-export function Members({ channel }: { channel: bigint }) {
-  const [members, name, newName] = [useSignal<MemberItem[]>([]), useSignal(""), useSignal(channels.peek().get(channel)?.name ?? "")];
-  const looked = useSignal<ReadonlyMap<bigint, PresenceItem>>(new Map());
-  const read = () => void attempt(async () => {
-    members.value = await chat().members(channel);
-    // Who is there is asked once, when the list is opened: a group is too many people to be shown every change.
-    const users = members.value.map(({ user }) => user).filter((user) => user !== me()).slice(0, LOOKED_AT_MAX);
-    if (users.length > 0) looked.value = new Map((await chat().presence(users)).map((item) => [item.user, item]));
-  });
-  useEffect(() => {
-    read();
-    const isOf = (message: Message) => message.channel === channel && message.content.type !== "text";
-    return chat().on("message", (message) => { if (isOf(message)) read(); });
-  }, [channel]);
-  const mine = members.value.find(({ user }) => user === me())?.role ?? 0;
-  const change = (work: () => Promise<Sending>) => attempt(async () => {
-    await carryOut(work);
-    read();
-  });
-  const add = async (event: SubmitEvent) => {
-    event.preventDefault();
-    const found = await find(name.value);
-    if (!found) return;
-    name.value = "";
-    await attempt(async () => {
-      try {
-        await carryOut(() => chat().addMembers(channel, [found.user]));
-      } catch (error) {
-        // Who is not to be added unasked, or has left, is asked.
-        if (!(error instanceof Refusal && error.code === "needs_consent")) throw error;
-        await carryOut(() => chat().inviteMembers(channel, [found.user]));
-        say(t("invited", t("you"), nameOf(found.user)));
-      }
-      read();
-    });
-  };
-  const leave = () => {
-    if (confirm(t("leaveSure"))) void change(() => chat().leave(channel)).then(close);
-  };
-  return (
-    <Side title={t("membersCount", count(members.value.length))}>
-      {mine > 0 && (
-        <>
-          <form class="inline" onSubmit={add}>
-            <input value={name.value} placeholder={t("addByName")} aria-label={t("addByName")} required onInput={(event) => { name.value = event.currentTarget.value; }} />
-            <button type="submit" class="primary">{t("add")}</button>
-          </form>
-          <form class="inline" onSubmit={(event) => { event.preventDefault(); void change(() => chat().rename(channel, newName.value)); }}>
-            <input value={newName.value} aria-label={t("groupName")} required maxLength={100} onInput={(event) => { newName.value = event.currentTarget.value; }} />
-            <button type="submit">{t("rename")}</button>
-          </form>
-        </>
-      )}
-      <ul class="people scrolls" tabIndex={0} aria-label={t("members")}>
-        {members.value.map(({ user, role }) => (
-          <li key={user.toString()}>
-            <Face id={user} user={user} name={nameOf(user)} small is={looked.value.get(user)} />
-            <span class="person"><b dir="auto">{nameOrYou(user)}</b><small>{person(user).name && `@${person(user).name}`} {role > 0 && `· ${t(ROLES[role] ?? "member")}`}</small></span>
-            {mine === 2 && user !== me() && <button type="button" class="link" onClick={() => void change(() => chat().setRole(channel, user, role === 0 ? 1 : 0))}>{t(role === 0 ? "makeAdmin" : "makeMember")}</button>}
-            {mine > role && user !== me() && <button type="button" class="link danger" onClick={() => void change(() => chat().removeMember(channel, user))}>{t("remove")}</button>}
-          </li>
-        ))}
-      </ul>
-      <button type="button" class="danger" onClick={leave}>{t("leave")}</button>
-    </Side>
   );
 }
 

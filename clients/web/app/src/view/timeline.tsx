@@ -7,7 +7,7 @@ import { channels, me } from "../state/chat.js";
 import { answer, edit, picking } from "../state/composing.js";
 import { panel } from "../state/look.js";
 import type { Room } from "../state/room.js";
-import { dayOf, isSameDay, t } from "../words/words.js";
+import { count, dayOf, isSameDay, t } from "../words/words.js";
 import { Bubble, Waiting } from "./message.js";
 import { Icon } from "./parts.js";
 
@@ -30,6 +30,7 @@ export function Timeline({ room }: { room: Room }) {
     if (!element) return;
     const below = element.scrollHeight - element.scrollTop - element.clientHeight;
     atEnd.value = below < AT_END_PX && !room.moreAfter.peek();
+    room.isAtEnd = atEnd.value;
     const edge = element.getBoundingClientRect();
     const rows = [...element.querySelectorAll<HTMLElement>("[data-seq]")];
     const first = rows.find((row) => row.getBoundingClientRect().bottom > edge.top);
@@ -94,10 +95,17 @@ export function Timeline({ room }: { room: Room }) {
             look();
           }, () => {})}>
           <Icon name="down" />
+          <Unread room={room} />
         </button>
       )}
     </div>
   );
+}
+
+/** How much there is to read further down. */
+function Unread({ room }: { room: Room }) {
+  const unread = channels.value.get(room.channel)?.unread ?? 0;
+  return unread > 0 ? <><span class="badge" aria-hidden="true">{unread > 999 ? "999+" : unread}</span><span class="unseen">{t("unreadCount", count(unread))}</span></> : null;
 }
 
 /** Notes are at the head, too, and are nothing to see. */

@@ -37,6 +37,8 @@ export const en = {
   gone: "A message that is not here", unknown: "This message needs a newer version of Maru.",
   members: "Members", membersCount: "{0} members", addMembers: "Add members", addByName: "Name of a person", add: "Add", remove: "Remove", leave: "Leave group",
   leaveSure: "Leave this group? You can be invited again.", rename: "Rename", groupName: "Group name", owner: "Owner", admin: "Admin", member: "Member", makeAdmin: "Make admin", makeMember: "Make member",
+  grow: "Make it a large channel", growSure: "Make this group a large channel? It can take very many members then; nobody is told any more who has read what or who types. It cannot be undone.",
+  findMember: "Find a member by name", noMember: "{0} is not a member.", asOf: "As of {0}", refresh: "Ask again", readBy: "Read by {0}",
   join: "Join", invitedHere: "You were invited to this group.", leftHere: "You are not a member of this group any more.",
   mute: "Mute", unmute: "Unmute", muted: "Muted", pin: "Pin", unpin: "Unpin", pinned: "Pinned", more: "More", jumpToDate: "Jump to a date", go: "Go",
   created: "{0} created the group “{1}”", added: "{0} added {1}", invited: "{0} invited {1}", joined: "{0} joined", removed: "{0} removed {1}", left: "{0} left",

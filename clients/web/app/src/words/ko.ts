@@ -38,6 +38,8 @@ export const ko: Words = {
   gone: "여기에 없는 메시지", unknown: "이 메시지를 보려면 마루의 새 버전이 필요합니다.",
   members: "멤버", membersCount: "멤버 {0}명", addMembers: "멤버 추가", addByName: "사용자 이름", add: "추가", remove: "내보내기", leave: "그룹 나가기",
   leaveSure: "이 그룹을 나갈까요? 다시 초대받을 수 있습니다.", rename: "이름 바꾸기", groupName: "그룹 이름", owner: "소유자", admin: "관리자", member: "멤버", makeAdmin: "관리자로", makeMember: "멤버로",
+  grow: "큰 채널로 만들기", growSure: "이 그룹을 큰 채널로 만들까요? 아주 많은 멤버가 들어올 수 있지만, 누가 읽었는지와 누가 입력하는지는 더 이상 보이지 않습니다. 되돌릴 수 없습니다.",
+  findMember: "이름으로 멤버 찾기", noMember: "{0}님은 멤버가 아닙니다.", asOf: "{0} 기준", refresh: "새로 고침", readBy: "{0}명 읽음",
   join: "참여하기", invitedHere: "이 그룹에 초대받았습니다.", leftHere: "더 이상 이 그룹의 멤버가 아닙니다.",
   mute: "알림 끄기", unmute: "알림 켜기", muted: "알림 꺼짐", pin: "고정", unpin: "고정 해제", pinned: "고정됨", more: "더 보기", jumpToDate: "날짜로 이동", go: "이동",
   created: "{0}님이 “{1}” 그룹을 만들었습니다", added: "{0}님이 {1}님을 추가했습니다", invited: "{0}님이 {1}님을 초대했습니다", joined: "{0}님이 참여했습니다", removed: "{0}님이 {1}님을 내보냈습니다", left: "{0}님이 나갔습니다",

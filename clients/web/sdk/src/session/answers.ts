@@ -1,7 +1,7 @@
 /** What each frame of the server does to a session. */
 import { Frame, read } from "../frame.js";
 import {
-  About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, Heads, HistoryPage, HistoryPageV2, Kind, Members, Mentions, Notes, OwnPresence,
+  About as AboutPage, Channels, ChannelsV2, Code, Complete, Done, GoingAway, Heads, HistoryPage, HistoryPageV2, Kind, Members, MembersV2, Mentions, Notes, OwnPresence,
   PAGE_MESSAGES_MAX, Presence, Push, Receipts, Reject, SendAck, Thread, Typing, Watch, Welcome, WelcomeV2,
 } from "../generated.js";
 import { Core, type Page } from "./core.js";
@@ -110,7 +110,7 @@ export abstract class Answers extends Core {
         return;
       }
       case Kind.MEMBERS: {
-        const list = read(Members, frame);
+        const list = read(MembersV2, frame) ?? read(Members, frame);
         if (list && this.requests.answered(frame.id, Kind.GET_MEMBERS)) this.events.push({ type: "members", request: frame.id, ...list });
       }
     }

@@ -110,7 +110,10 @@ export interface History {
 }
 
 /** A channel as the list of channels shows it. */
-export type ChannelInfo = ChannelItem & ChannelDetail;
+export interface ChannelInfo extends ChannelItem, ChannelDetail {
+  /** A large channel: receipts and typing of others are not told, members come in pages. Kept here; the server says so by HEADS. */
+  large?: boolean;
+}
 
 /** A page of that list: as of `through` of the inbox's life `generation`; the next one is asked for with `next`. */
 export interface ChannelPage {
@@ -180,7 +183,8 @@ export type Event =
   | { type: "heads"; items: HeadItem[] }
   /** Somebody types in a channel, or does so no more. */
   | { type: "typing"; channel: bigint; user: bigint; types: boolean }
-  | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean }
+  /** `total`: how many there are. An old server does not say so. */
+  | { type: "members"; request: bigint; channel: bigint; items: MemberItem[]; more: boolean; total?: number }
   /** A request with no other answer was carried out. */
   | { type: "done"; request: bigint }
   /** Refused for good. What the server asked to retry is retried silently. */

@@ -41,10 +41,20 @@ pub(super) fn event(event: &Event) -> Value {
             "type": "channels", "request": text(request.0), "more": more,
             "items": items.iter().map(channel).collect::<Value>(),
         }),
-        Event::Members { request, channel, items, more } => json!({
-            "type": "members", "request": text(request.0), "channel": channel.0.to_string(), "more": more,
-            "items": items.iter().map(member).collect::<Value>(),
-        }),
+        Event::Members { request, channel, total, items, more } => {
+            let mut told = json!({
+                "type": "members", "request": text(request.0), "channel": channel.0.to_string(), "more": more,
+                "items": items.iter().map(member).collect::<Value>(),
+            });
+            if let Some(total) = total {
+                told["total"] = json!(total);
+            }
+            told
+        }
+        Event::Heads(items) => {
+            let items = items.iter().map(|one| json!({"channel": one.channel.to_string(), "head": one.head}));
+            json!({"type": "heads", "items": items.collect::<Value>()})
+        }
         Event::Done(request) => json!({"type": "done", "request": text(request.0)}),
         Event::Rejected { about: of, reject: one } => {
             json!({"type": "rejected", "about": about(*of), "reject": reject(one)})
@@ -63,7 +73,6 @@ pub(super) fn event(event: &Event) -> Value {
             panic!("no trace asks for them: other languages have no word for it yet")
         }
         Event::Receipts { .. }
-        | Event::Heads(_)
         | Event::Typing { .. }
         | Event::List { .. }
         | Event::Notes { .. }
