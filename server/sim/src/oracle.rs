@@ -650,6 +650,7 @@ impl History {
         self.members.get(&user).filter(|row| row.is_member()).map(|row| row.role)
     }
 
+    #[allow(clippy::too_many_lines, reason = "an arm for each kind of change")]
     fn replay(&mut self, channel: ChannelId, seq: Seq, fact: &Fact, frame: &Frame) -> Check {
         let Some(message) = Message::read(frame) else {
             broken!("{channel:?} {seq}: {fact:?} cannot be read");
