@@ -373,10 +373,7 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
                 accounts::two_factor_off(&place.existing()?, user, &mut out).await
             }
             Task::Revoke { place, user, device, server, trust, .. } => {
-                let wanted = match user {
-                    Some(name) => revoke::Wanted::User { name, device: *device },
-                    None => revoke::Wanted::All,
-                };
+                let wanted = revoke::Wanted::of(user.as_deref(), *device);
                 match server {
                     Some(url) => revoke::on_server(&place.existing()?, url, trust, wanted, &mut out).await,
                     None => revoke::in_directory(&place.existing()?, wanted, &mut out).await,
@@ -384,14 +381,13 @@ pub fn run(flags: &Flags) -> Result<ExitCode, Box<dyn Error>> {
             }
             Task::Password { place, user, password_env, server, trust } => {
                 let password = accounts::password(password_env.as_deref(), std::io::stdin().lock())?;
-                let (change, server) = (person::Change::Password(&password), server.as_deref());
-                person::change(&place.existing()?, user, server.map(|url| (url, trust)), change, &mut out)
-                    .await
+                let server = server.as_deref().map(|url| (url, trust));
+                let change = person::Change::Password(&password);
+                person::change(&place.existing()?, user, server, change, &mut out).await
             }
             Task::DeleteUser { place, user, server, trust } => {
-                let (change, server) = (person::Change::Erase, server.as_deref());
-                person::change(&place.existing()?, user, server.map(|url| (url, trust)), change, &mut out)
-                    .await
+                let server = server.as_deref().map(|url| (url, trust));
+                person::change(&place.existing()?, user, server, person::Change::Erase, &mut out).await
             }
             Task::Invite { place, count, uses, expires } => {
                 invites::make(&place.existing()?, *count, *uses, *expires, &mut out).await

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Api, ChatUrl, Issuers, Listeners, Parts, Settings, Signup};
+use api::{Accounts, Api, ChatUrl, Issuers, Listeners, Parts, Settings, Signup};
 use storage::Store;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -121,12 +121,7 @@ fn live(
         let outbox = push::start(runtime, config, (&plane, accounts.clone()), (told, node.outlets()))?;
         plane = plane.with_push(outbox);
     }
-    if let Some(told) = node.take_flagged() {
-        words::report(runtime, accounts.clone(), told);
-    }
-    if let Some(path) = &config.words {
-        words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
-    }
+    look_for_words(config, runtime, &mut node, &accounts)?;
     retention::start(runtime, &plane, config);
     let erasing = erasures::start(runtime, &plane, accounts.clone());
     plane = plane.with_erasures(erasing);
@@ -167,6 +162,17 @@ fn live(
     runtime.block_on(accounts.close());
     tracing::info!("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Texts with words of the operator's list are refused or reported from here on.
+fn look_for_words(config: &Config, runtime: &Runtime, node: &mut Node, accounts: &Accounts) -> Outcome<()> {
+    if let Some(told) = node.take_flagged() {
+        words::report(runtime, accounts.clone(), told);
+    }
+    if let Some(path) = &config.words {
+        words::watch(runtime, path.clone(), words::WordList::read(path)?, node.outlets().clone())?;
+    }
+    Ok(())
 }
 
 fn bind(runtime: &Runtime, what: &'static str, address: SocketAddr) -> Result<TcpListener, BootError> {

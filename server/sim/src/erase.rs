@@ -113,7 +113,7 @@ impl Oracle {
         }
         self.forget_remarks(channel, |remark| gone.contains(&remark.target));
         if let Some(history) = self.channels.get_mut(&channel) {
-            history.forget_position(user);
+            history.positions.remove(&user);
         }
         let facts = self.channels.get(&channel).map_or(&[][..], |history| &history.facts);
         let is_left = |fact: &Fact| fact.sender == user && is_written(fact.kind) && fact.purged.is_none();

@@ -3,7 +3,7 @@
 
 mod large;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use client::session::Known;
 use protocol::body::message::{self, Change, Message};
@@ -97,7 +97,7 @@ pub struct History {
     keys: HashMap<(UserId, SendId), Seq>,
     members: BTreeMap<UserId, Stays>,
     /// How far everybody has come.
-    positions: BTreeMap<UserId, PositionRow>,
+    pub(crate) positions: BTreeMap<UserId, PositionRow>,
     /// With which message it became a large channel.
     grown: Option<Seq>,
     /// Whose inboxes each message behind that enters.
@@ -175,9 +175,9 @@ pub struct Oracle {
     /// How far the operator has asked to purge channels, in whatever life.
     pub(crate) may_purge: BTreeMap<ChannelId, Seq>,
     /// Whom the operator erases, in whatever life.
-    pub(crate) erasing: std::collections::BTreeSet<UserId>,
+    pub(crate) erasing: BTreeSet<UserId>,
     /// Channels in which an erasure has begun.
-    pub(crate) erased: std::collections::BTreeSet<ChannelId>,
+    pub(crate) erased: BTreeSet<ChannelId>,
     /// Who shows nobody how far it has come, durably.
     pub hides: HashSet<UserId>,
     /// The most that devices of a user said was delivered, in whatever life.
@@ -217,8 +217,8 @@ impl Default for Oracle {
             grows_above: None,
             recalls: 0,
             may_purge: BTreeMap::new(),
-            erasing: std::collections::BTreeSet::new(),
-            erased: std::collections::BTreeSet::new(),
+            erasing: BTreeSet::new(),
+            erased: BTreeSet::new(),
             hides: HashSet::new(),
             marked: HashMap::new(),
             pushes: Pushes::default(),
@@ -637,11 +637,6 @@ impl Oracle {
 }
 
 impl History {
-    /// How far a user had come is known no more.
-    pub(crate) fn forget_position(&mut self, user: UserId) {
-        self.positions.remove(&user);
-    }
-
     pub(crate) fn row(&self, user: UserId) -> PositionRow {
         self.positions.get(&user).copied().unwrap_or_default()
     }

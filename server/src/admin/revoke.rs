@@ -26,6 +26,12 @@ pub(super) enum Wanted<'a> {
     All,
 }
 
+impl<'a> Wanted<'a> {
+    pub(super) fn of(user: Option<&'a str>, device: Option<u64>) -> Self {
+        user.map_or(Self::All, |name| Self::User { name, device })
+    }
+}
+
 /// In a stopped directory. The core is told before the accounts are: if it is cut between, it is run again.
 pub(super) async fn in_directory(
     config: &Config,

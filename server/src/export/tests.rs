@@ -128,23 +128,7 @@ fn step(world: &mut World, group: ChannelId, draw: &mut Draw) {
             user,
             ["안녕", "hello \"you\"\n", "\u{1}\u{2028}🦀"][draw.below(3) as usize],
         )),
-        3 | 4 => {
-            let mentions: Vec<UserId> =
-                (1..=3).map(UserId).filter(|other| is_member(world, group, *other)).collect();
-            let is_small = world.groups[&group].grown.is_none();
-            let reply_to = target(world, group, draw, None);
-            let thread = reply_to.filter(|_| draw.below(2) == 0);
-            let forwarded_from = (draw.below(3) == 0).then_some(UserId(4));
-            let talk = Talk {
-                reply_to,
-                thread,
-                forwarded_from,
-                mentions,
-                all: is_small && draw.below(4) == 0,
-                online: false,
-            };
-            world.about(group, user, &talk);
-        }
+        3 | 4 => about(world, group, user, draw),
         5 => {
             if let Some(target) = target(world, group, draw, Some(user)) {
                 let edit = EditText { channel, target: target.0, text: "reads otherwise".into() };
@@ -168,17 +152,28 @@ fn step(world: &mut World, group: ChannelId, draw: &mut Draw) {
             }
         }
         10 if user != UserId(1) => {
-            drop(world.remove(group, if draw.below(2) == 0 { user } else { UserId(1) }, user))
+            world.remove(group, if draw.below(2) == 0 { user } else { UserId(1) }, user);
         }
         11 => drop(world.rename(group, user, &format!("name {}", draw.below(9)))),
         12 if world.groups[&group].grown.is_none() && draw.below(3) == 0 => {
-            drop(world.grow(group, UserId(1)))
+            world.grow(group, UserId(1));
         }
         13 => rows(world, group, user, draw),
         14 => rules(world, group, draw),
         15 => purge(world, group, draw),
         _ => {}
     }
+}
+
+/// A text with what it is about.
+fn about(world: &mut World, group: ChannelId, user: UserId, draw: &mut Draw) {
+    let mentions: Vec<UserId> = (1..=3).map(UserId).filter(|other| is_member(world, group, *other)).collect();
+    let is_small = world.groups[&group].grown.is_none();
+    let reply_to = target(world, group, draw, None);
+    let thread = reply_to.filter(|_| draw.below(2) == 0);
+    let forwarded_from = (draw.below(3) == 0).then_some(UserId(4));
+    let all = is_small && draw.below(4) == 0;
+    world.about(group, user, &Talk { reply_to, thread, forwarded_from, mentions, all, online: false });
 }
 
 /// What is written besides messages: how far one has come, a role, how long the channel keeps what is said.
