@@ -11,8 +11,8 @@ mod user;
 mod verdicts;
 
 use protocol::commit::{
-    About, Interval, IntervalRow, PINS_TAG, PositionRow, Row, Rule, SENT_TAG, SLOW_TAG, Said, decode_pins,
-    decode_reactor, decode_sent, decode_slow,
+    About, ERASED_TAG, ErasedRow, Interval, IntervalRow, PINS_TAG, PositionRow, Row, Rule, SENT_TAG,
+    SLOW_TAG, Said, decode_pins, decode_reactor, decode_sent, decode_slow,
 };
 use protocol::{ChannelId, Frame, Seq, UserId};
 
@@ -42,7 +42,7 @@ pub enum Piece {
 pub type Tell<'a> = dyn FnMut(Piece) -> bool + 'a;
 
 impl Snapshot<'_> {
-    /// All of a channel, and whether it was told to the end: the row of a group, what the channel keeps, slow mode, pins; everybody
+    /// All of a channel, and whether it was told to the end: the row of a group, what the channel keeps, slow mode, pins; who is erased from it; everybody
     /// who ever was in it, rising, each with position and stays; sanctions; the messages that were not purged, rising, each with
     /// what is said of it and who reacts; threads. Of a channel without messages there is nothing.
     ///
@@ -68,6 +68,7 @@ impl Walk<'_> {
         }
         let is_group = self.channel.users().is_none();
         Ok(self.what_holds()?
+            && self.erasures()?
             && self.users()?
             && (!is_group || self.sanctions()?)
             && self.messages()?
@@ -93,6 +94,20 @@ impl Walk<'_> {
         let pins = self.view.get_decoded(Family::About, &key::about(channel, PINS_TAG), decode_pins)?;
         rows.extend(pins.map(|pins| Row::About { channel, about: About::Pins(pins) }));
         Ok(rows.into_iter().all(|row| self.row(row)))
+    }
+
+    /// How far the erasures of users have come.
+    fn erasures(&mut self) -> Found<bool> {
+        let (channel, tell, mut more) = (self.channel, &mut *self.tell, true);
+        let prefix = key::about(channel, ERASED_TAG);
+        self.view.scan_from(Family::About, (&prefix, &prefix), Direction::Rising, &mut |key, value| {
+            let user = key.get(prefix.len()..).and_then(value::read_number).map(UserId);
+            let erased = user.zip(ErasedRow::decode(value.bytes()));
+            let (user, row) = erased.ok_or_else(|| damaged(Family::About, key))?;
+            more = tell(Piece::Row(Row::Erased { channel, user, row }));
+            Ok(more)
+        })?;
+        Ok(more)
     }
 
     /// Everybody who ever was in it. A direct channel has no stays: its users are in it for ever.

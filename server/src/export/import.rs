@@ -69,7 +69,7 @@ impl Order {
         // A stranger who is banned comes behind the stays.
         let rank = if matches!(line, Line::User { .. }) { rank.max(self.rank) } else { rank };
         let is_once = rank <= 5 && rank == self.rank;
-        if rank < self.rank || is_once || (matches!(line, Line::User { .. }) && rank > 7) {
+        if rank < self.rank || is_once || (matches!(line, Line::User { .. }) && rank > 8) {
             return Err("it does not stand where such a line does, or stands twice".into());
         }
         self.rank = rank;
@@ -125,7 +125,7 @@ impl Order {
     }
 }
 
-/// The place of a line of its kind. Up to 5 there is one of each.
+/// The place of a line of its kind. Up to 5 there is one of each. An erasure takes how far its user had come, and so stands before that.
 fn rank(line: &Line) -> u8 {
     match line {
         Line::Channel { .. } => 1,
@@ -133,11 +133,12 @@ fn rank(line: &Line) -> u8 {
         Line::Floor { .. } => 3,
         Line::Slow { .. } => 4,
         Line::Pins { .. } => 5,
-        Line::User { .. } | Line::Person { .. } | Line::Position { .. } | Line::Stay { .. } => 6,
-        Line::Sanction { .. } => 7,
-        Line::Sent { .. } => 8,
-        Line::Message { .. } | Line::Said { .. } | Line::Reaction { .. } => 9,
-        Line::Thread { .. } | Line::End { .. } => 10,
+        Line::Erased { .. } => 6,
+        Line::User { .. } | Line::Person { .. } | Line::Position { .. } | Line::Stay { .. } => 7,
+        Line::Sanction { .. } => 8,
+        Line::Sent { .. } => 9,
+        Line::Message { .. } | Line::Said { .. } | Line::Reaction { .. } => 10,
+        Line::Thread { .. } | Line::End { .. } => 11,
     }
 }
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use protocol::body::message::{ROLE_ADMIN, ROLE_MEMBER, ROLE_OWNER};
 use protocol::commit::{
-    About, ChannelRow, FloorRow, Grown, IntervalRow, Pinned, PositionRow, RetentionRow, Row, Rule, Said,
-    Sanction,
+    About, ChannelRow, ErasedRow, FloorRow, Grown, IntervalRow, Pinned, PositionRow, RetentionRow, Row, Rule,
+    Said, Sanction,
 };
 use protocol::{ChannelId, Frame, Seq, UserId};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,8 @@ pub(crate) enum Line {
         /// The channel's name when it ended.
         name: String,
     },
+    /// How far the erasure of the user has come: nothing that it wrote is left below `next`, which the ERASE at `by` says.
+    Erased { user: String, by: u64, time_ms: u64, next: u64 },
     /// What is laid on the user.
     Sanction { user: String, muted_until_ms: u64, banned: bool },
     /// When the user last sent while the channel was slow.
@@ -190,6 +192,9 @@ impl Line {
                 }
                 Rule::Sent { user, at_ms } => Self::Sent { user: user.to_string(), at_ms },
             },
+            Row::Erased { user, row: ErasedRow { by, time_ms, next }, .. } => {
+                Self::Erased { user: user.to_string(), by: by.0, time_ms, next: next.0 }
+            }
             Row::About { about, .. } => return Self::about(about),
             Row::Position { user, row: PositionRow { read, delivered, hides }, .. } => {
                 Self::Position { user: user.to_string(), read: read.0, delivered: delivered.0, hides }
@@ -259,6 +264,10 @@ impl Line {
                 Row::Floor { channel, from: Seq(1), row: FloorRow { below: Seq(below), time_ms } }
             }
             Self::Slow { interval_s } => Row::Rule { channel, rule: Rule::Slow(interval_s) },
+            Self::Erased { user, by, time_ms, next } => {
+                let row = ErasedRow { by: Seq(by), time_ms, next: Seq(next) };
+                Row::Erased { channel, user: user_of(&user)?, row }
+            }
             Self::Sanction { user, muted_until_ms, banned } => {
                 let (user, sanction) = (user_of(&user)?, Sanction { muted_until_ms, is_banned: banned });
                 Row::Rule { channel, rule: Rule::Sanction { user, sanction } }

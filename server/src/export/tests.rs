@@ -11,7 +11,7 @@ use protocol::body::own::{Hide, SetDraft, SetPrefs};
 use protocol::body::rules::{BanMember, MuteMember, SetSlow, muted_until_ms};
 use protocol::body::talk::Talk;
 use protocol::body::{Body, encode};
-use protocol::commit::{FloorRow, IntervalRow, PositionRow, RetentionRow, Rule, Sanction};
+use protocol::commit::{ErasedRow, FloorRow, IntervalRow, PositionRow, RetentionRow, Rule, Sanction};
 use protocol::partition::mix64;
 use protocol::query::{Answer, Query};
 use protocol::{BayId, ChannelId, Seq, UserId};
@@ -181,6 +181,13 @@ fn rows(world: &mut World, channel: ChannelId, user: UserId, draw: &mut Draw) {
     let head = world.heads[&channel];
     let row = PositionRow { read: Seq(draw.below(head.0 + 1)), delivered: head, hides: draw.below(2) == 0 };
     let mut rows = vec![Row::Position { channel, user, row }];
+    if draw.below(4) == 0 {
+        // An erasure that has found nothing yet.
+        rows.insert(
+            0,
+            Row::Erased { channel, user, row: ErasedRow { next: Seq(1), ..ErasedRow::default() } },
+        );
+    }
     // No owner: a large channel counts them, and nobody here does.
     let last = world.groups[&channel].members[&user].0.len();
     let joined = world.groups[&channel].members[&user].0[last - 1].joined;
@@ -396,6 +403,7 @@ async fn what_is_imported_is_exported_again_byte_for_byte() {
         "user",
         "position",
         "stay",
+        "erased",
         "sanction",
         "sent",
         "message",

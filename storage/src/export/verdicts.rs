@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use protocol::body::encode;
 use protocol::body::message::{CreateGroup, SendText};
 use protocol::commit::{
-    About, AccountRow, Batch, ChannelRow, DeviceRow, FOLLOWED_TAG, FloorRow, Grown, HIDDEN_TAG, IntervalRow,
-    JobRow, MESSAGE_TAG, Note, PINS_TAG, PREFS_TAG, PRESENCE_TAG, Part, Pinned, PositionRow, Prefs,
-    PresenceRow, Provider, REACTOR_TAG, Relation, RetentionRow, Row, Rule, SANCTION_TAG, SENT_TAG, SLOW_TAG,
-    Said, Sanction, ShownRow, SubscriptionRow,
+    About, AccountRow, Batch, ChannelRow, DeviceRow, ERASED_TAG, ErasedRow, FOLLOWED_TAG, FloorRow, Grown,
+    HIDDEN_TAG, IntervalRow, JobRow, MESSAGE_TAG, Note, PINS_TAG, PREFS_TAG, PRESENCE_TAG, Part, Pinned,
+    PositionRow, Prefs, PresenceRow, Provider, REACTOR_TAG, Relation, RetentionRow, Row, Rule, SANCTION_TAG,
+    SENT_TAG, SLOW_TAG, Said, Sanction, ShownRow, SubscriptionRow,
 };
 use protocol::commit::{DRAFT_TAG, FLOOR_TAG, RETENTION_TAG};
 use protocol::{BayId, ChannelId, DeviceId, Frame, InboxSeq, Seq, ShardId, Stamp, UserId};
@@ -57,7 +57,8 @@ fn of_row(row: &Row) -> [Verdict; 2] {
             Rule::Sanction { .. } => [Told, Told],
         },
         Row::Thread { .. } => [Told, Anew("the messages say their thread")],
-        Row::Floor { .. } | Row::Retention { .. } => [Told, Left(OTHERS)],
+        Row::Floor { .. } | Row::Retention { .. } | Row::Erased { .. } => [Told, Left(OTHERS)],
+        Row::Forgotten { .. } => [Anew("it removes rows, and has none"); 2],
         Row::Joined { .. } | Row::Left { .. } => [lists, Told],
         Row::Followed { .. } => [lists, Anew("a large channel that one is in")],
         Row::Run { .. } => {
@@ -88,7 +89,7 @@ fn is_told(family: Family, tag: u8) -> Option<bool> {
         (Family::Channel | Family::Member | Family::Joined | Family::Device | Family::Account, _) => true,
         (Family::History(_) | Family::Own(_), _) => true,
         (Family::About, MESSAGE_TAG | REACTOR_TAG | PINS_TAG | SLOW_TAG | SANCTION_TAG | SENT_TAG) => true,
-        (Family::About, key::IN_THREAD_TAG) => true,
+        (Family::About, key::IN_THREAD_TAG | ERASED_TAG) => true,
         // The last of those of its thread.
         (Family::About, key::THREAD_TAG) => false,
         (Family::Kept, FLOOR_TAG | RETENTION_TAG) => true,
@@ -144,6 +145,7 @@ fn rows() -> Vec<Row> {
         rule(Rule::Sanction { user, sanction }),
         rule(Rule::Sent { user, at_ms: 9 }),
         Row::Thread { channel, root: seq, seq: Seq(2) },
+        Row::Erased { channel, user: OTHER, row: ErasedRow { by: Seq(2), time_ms: 9, next: seq } },
         Row::Retention { channel, row: Some(RetentionRow { days: 3, messages: 0 }) },
         Row::Joined { user, channel, joined: seq },
         Row::Left { user, channel, left: Seq(2) },
@@ -269,6 +271,6 @@ fn every_place_of_the_store_has_a_verdict() {
     }
     let of = |family: Family| places.iter().filter(|(name, _)| *name == family.name()).count();
     // All that there are: a new tag of a row above is met here.
-    assert_eq!([Family::About, Family::Notes, Family::Push, Family::Kept].map(of), [8, 7, 5, 2]);
+    assert_eq!([Family::About, Family::Notes, Family::Push, Family::Kept].map(of), [9, 7, 5, 2]);
     assert_eq!(is_told(Family::About, 200), None);
 }
