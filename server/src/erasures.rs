@@ -44,7 +44,7 @@ impl Meter {
             (
                 "maru_erasures_under_way",
                 "gauge",
-                "Users who are being erased now; 16 for 16 or more.",
+                "Users whose erasures are looked at now; 16 where there are more.",
                 &self.under_way,
             ),
             ("maru_erasure_steps_total", "counter", "Steps of erasures that channels took.", &self.steps),
@@ -73,10 +73,14 @@ struct Rounds {
 
 impl Rounds {
     async fn run(self) {
+        // All in turn: one that cannot go on holds up nobody.
+        let mut after = UserId(0);
         loop {
-            match self.accounts.erasures_under_way(AT_A_TIME).await {
+            match self.accounts.erasures_under_way(after, AT_A_TIME).await {
                 Ok(erasures) => {
                     self.meter.under_way.store(erasures.len() as u64, Ordering::Relaxed);
+                    let is_full = erasures.len() >= AT_A_TIME as usize;
+                    after = erasures.last().filter(|_| is_full).map_or(UserId(0), |last| last.user);
                     for erasure in erasures {
                         self.one(erasure).await;
                     }

@@ -74,15 +74,15 @@ impl Accounts {
         Ok(rows.fetch_all(&self.pool).await?.into_iter().map(erasure).collect())
     }
 
-    /// The oldest that are under way.
+    /// Those behind `after` that are under way, rising by user.
     ///
     /// # Errors
     /// The database's.
-    pub async fn erasures_under_way(&self, limit: u32) -> Result<Vec<Erasure>, AccountsError> {
-        let query = "SELECT user_id, begun_ms, through_ms, done_ms FROM erasures WHERE done_ms = 0 \
-                     ORDER BY begun_ms LIMIT $1";
-        let rows = sqlx::query_as::<_, Row>(query).bind(i64::from(limit)).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(erasure).collect())
+    pub async fn erasures_under_way(&self, after: UserId, limit: u32) -> Result<Vec<Erasure>, AccountsError> {
+        let query = "SELECT user_id, begun_ms, through_ms, done_ms FROM erasures WHERE done_ms = 0 AND user_id > $1 \
+                     ORDER BY user_id LIMIT $2";
+        let rows = sqlx::query_as::<_, Row>(query).bind(sql(after.0)).bind(i64::from(limit));
+        Ok(rows.fetch_all(&self.pool).await?.into_iter().map(erasure).collect())
     }
 
     /// All channels were gone through; for the first time if it was not said before.
@@ -126,7 +126,9 @@ mod tests {
             accounts.begin_erasure(UserId(user), now_ms).await.unwrap();
         }
         let one = Erasure { user: UserId(3), begun_ms: NOW_MS, through_ms: None, done_ms: None };
-        assert_eq!(accounts.erasures_under_way(1).await.unwrap(), [one], "the oldest");
+        assert_eq!(accounts.erasures_under_way(UserId(0), 1).await.unwrap(), [one]);
+        let behind = accounts.erasures_under_way(UserId(3), 9).await.unwrap();
+        assert_eq!(behind.iter().map(|one| one.user.0).collect::<Vec<_>>(), [5]);
         accounts.begin_erasure(UserId(3), NOW_MS + 9).await.unwrap();
         assert_eq!(accounts.erasure(UserId(3)).await.unwrap(), Some(one), "it is under way already");
         for now_ms in [NOW_MS + 10, NOW_MS + 11] {
@@ -137,7 +139,7 @@ mod tests {
         let done = Erasure { through_ms, done_ms, ..one };
         assert_eq!(accounts.erasure(UserId(3)).await.unwrap(), Some(done));
         let users = |page: Vec<Erasure>| page.into_iter().map(|one| one.user.0).collect::<Vec<_>>();
-        assert_eq!(users(accounts.erasures_under_way(9).await.unwrap()), [5]);
+        assert_eq!(users(accounts.erasures_under_way(UserId(0), 9).await.unwrap()), [5]);
         assert_eq!(users(accounts.erasures(0, 9).await.unwrap()), [3, 5]);
         assert_eq!(users(accounts.erasures(3, 9).await.unwrap()), [5]);
         accounts.begin_erasure(UserId(3), NOW_MS + 30).await.unwrap();

@@ -95,6 +95,7 @@ const BOUNDS: &[(&str, &[&str], &[&str])] = &[
     ("show_edits", &["true", "false"], &["", "yes", "1"]),
     ("retention_days", &["0", "36500"], &["-1", "36501", "1d"]),
     ("retention_messages", &["0", "1000000000000"], &["-1", "1000000000001", "all"]),
+    ("erase_history", &["keep", "erase"], &["", "Keep", "true"]),
     ("presence_grace_ms", &["0", "600000"], &["-1", "600001", "30s"]),
     ("presence_bytes_per_s", &["256", "1000000"], &["255", "1000001", "1KiB"]),
     ("waiting_mib", &["16", "1048576", "auto"], &["15", "1048577"]),
