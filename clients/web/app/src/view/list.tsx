@@ -1,6 +1,5 @@
 /** The channels of the user, newest first, those that are pinned above. Only the rows that are seen are in the page. */
 import { computed, signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import { type ChannelInfo, isOwn, Kind, usersOf } from "@maru/sdk";
 import { channels, isListed, me, sends, typists } from "../state/chat.js";
 import { draftOf } from "../state/drafts.js";
@@ -8,11 +7,9 @@ import { dialog, goTo, open, panel } from "../state/look.js";
 import { faceOf, nameOf, otherOf, titleOf } from "../state/people.js";
 import { count, t, whenOf } from "../words/words.js";
 import { Face } from "./face.js";
-import { Icon, IconButton } from "./parts.js";
+import { Icon, IconButton, useSeenRows } from "./parts.js";
 
 const ROW_PX = 68;
-/** Rows that are made above and below those that are seen. */
-const MARGIN_ROWS = 6;
 
 const wanted = signal("");
 const listed = computed<readonly ChannelInfo[]>(() => {
@@ -36,19 +33,8 @@ export function step(by: 1 | -1): void {
 }
 
 export function List() {
-  const box = useRef<HTMLDivElement>(null);
-  const top = useRef(signal(0)).current;
-  const height = useRef(signal(800)).current;
-  useEffect(() => {
-    const element = box.current;
-    if (!element) return;
-    const watch = new ResizeObserver(() => { height.value = element.clientHeight; });
-    watch.observe(element);
-    return () => watch.disconnect();
-  }, []);
   const items = listed.value;
-  const first = Math.max(Math.floor(top.value / ROW_PX) - MARGIN_ROWS, 0);
-  const last = Math.min(Math.ceil((top.value + height.value) / ROW_PX) + MARGIN_ROWS, items.length);
+  const { box, first, last, seen } = useSeenRows(ROW_PX, items.length);
   return (
     <nav class="list" aria-label={t("chats")}>
       <header class="list-head">
@@ -65,7 +51,7 @@ export function List() {
           if (event.key === "Escape") wanted.value = "";
           if (event.key === "ArrowDown") box.current?.querySelector<HTMLElement>("a")?.focus();
         }} />
-      <div class="rows" ref={box} onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
+      <div class="rows" {...seen}>
         {items.length === 0 && isListed.value && (
           <div class="empty-list">
             <p>{t(wanted.value ? "noMatch" : "noChats")}</p>

@@ -1,6 +1,6 @@
 /** Who is in a group, and what its owners and admins do with it. Only the rows that are seen are in the page, and only their names are asked for. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { type Content, type MemberItem, Refusal, type Sending } from "@maru/sdk";
 import { attempt, carryOut, channels, chat, me } from "../state/chat.js";
@@ -10,11 +10,10 @@ import { find, nameOf, nameOrYou, person } from "../state/people.js";
 import type { Room } from "../state/room.js";
 import { clockOf, count, t } from "../words/words.js";
 import { Face } from "./face.js";
-import { IconButton } from "./parts.js";
+import { IconButton, useSeenRows } from "./parts.js";
 import { Side } from "./side.js";
 
 const ROW_PX = 54;
-const MARGIN_ROWS = 6;
 const NEAR_ROWS = 30;
 const ROLES = ["member", "admin", "owner"] as const;
 const [ADMIN, OWNER] = [1, 2];
@@ -115,22 +114,11 @@ function Find({ list, onFound }: { list: MemberList; onFound: (item: MemberItem 
 }
 
 function Rows({ list, found, act }: { list: MemberList; found: MemberItem | undefined; act: (item: MemberItem) => ComponentChildren }) {
-  const box = useRef<HTMLDivElement>(null);
-  const [top, height] = [useSignal(0), useSignal(800)];
-  useEffect(() => {
-    const element = box.current;
-    if (!element) return;
-    const watch = new ResizeObserver(() => { height.value = element.clientHeight; });
-    watch.observe(element);
-    return () => watch.disconnect();
-  }, []);
   const items = found ? [found] : list.items.value;
-  const first = Math.max(Math.floor(top.value / ROW_PX) - MARGIN_ROWS, 0);
-  const last = Math.min(Math.ceil((top.value + height.value) / ROW_PX) + MARGIN_ROWS, items.length);
+  const { first, last, seen } = useSeenRows(ROW_PX, items.length);
   useEffect(() => { if (!found && last > items.length - NEAR_ROWS) void list.readMore().catch(() => {}); }, [last, items.length, found]);
   return (
-    <div class="member-rows scrolls" ref={box} tabIndex={0} role="region" aria-label={t("members")}
-      onScroll={(event) => { top.value = event.currentTarget.scrollTop; }}>
+    <div class="member-rows scrolls" {...seen} tabIndex={0} role="region" aria-label={t("members")}>
       <ul class="people" style={{ height: `${items.length * ROW_PX}px` }}>
         {items.slice(first, last).map((item, at) => (
           <li key={item.user.toString()} style={{ transform: `translateY(${(first + at) * ROW_PX}px)` }}

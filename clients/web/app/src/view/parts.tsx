@@ -1,5 +1,6 @@
 /** Small parts that every view uses. */
 import type { ComponentChildren } from "preact";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { isOwn } from "@maru/sdk";
 import { t } from "../words/words.js";
@@ -109,4 +110,24 @@ export function Choice<Value extends string>({ label, value, choices, onChoose }
       </select>
     </label>
   );
+}
+
+/** Rows made above and below those that are seen. */
+const MARGIN_ROWS = 6;
+
+/** Of so many rows of one height in a box that scrolls, those to be made: `first <= row < last`. `seen` is for the box. */
+export function useSeenRows(rowPx: number, count: number) {
+  const box = useRef<HTMLDivElement>(null);
+  const [top, height] = [useSignal(0), useSignal(800)];
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const watch = new ResizeObserver(() => { height.value = element.clientHeight; });
+    watch.observe(element);
+    return () => watch.disconnect();
+  }, []);
+  const first = Math.max(Math.floor(top.value / rowPx) - MARGIN_ROWS, 0);
+  const last = Math.min(Math.ceil((top.value + height.value) / rowPx) + MARGIN_ROWS, count);
+  const onScroll = () => { top.value = box.current?.scrollTop ?? 0; };
+  return { box, first, last, seen: { ref: box, onScroll } };
 }
